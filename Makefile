@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. The steps are in scripts/.
+#
+#   make demo [AUDIO=file]   set up, build, run the main job (WAV, FLAC, OGG, MP3)
+#   make test                set up, build, run every check and test
+#   make conformance         write docs/conformance.md anew from the tests' citations
+#   make bench               run the criterion benchmarks
+#   make fmt                 format Rust and Python
+#   make clean               remove everything that was built
+#
+# PYTHON=python3.12 chooses the interpreter; WHEEL_PROFILE=release builds the wheel as users get it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test conformance bench fmt clean
+
+export PYTHON WHEEL_PROFILE
+AUDIO ?=
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+demo:
+	@scripts/demo.sh $(if $(AUDIO),"$(AUDIO)")
+
+test:
+	@scripts/test.sh
+
+conformance:
+	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
+
+bench:
+	cargo bench --package benches
+
+fmt:
+	cargo fmt --all
+	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples
+
+clean:
+	rm -rf target .venvs

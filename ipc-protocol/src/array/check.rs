@@ -1,0 +1,152 @@
+//! Whether an array is what it says: dtype, element size, shape and length of the data agree.
+
+use thiserror::Error;
+
+use super::{Array, Dtype};
+use crate::limits::MAX_AXES;
+
+/// Why an array is not one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ArrayError {
+    /// The dtype is neither a plain numpy typestring nor the literal of a structured type.
+    #[error("{descr:?} is not a numpy dtype")]
+    UnknownDtype {
+        /// The dtype as given.
+        descr: String,
+    },
+    /// Elements are references to Python objects, which have no meaning in another process.
+    #[error("dtype {descr:?} holds Python objects")]
+    ObjectDtype {
+        /// The dtype as given.
+        descr: String,
+    },
+    /// The element size is zero or not that of the dtype.
+    #[error("dtype {descr:?} does not have elements of {item_bytes} bytes")]
+    ItemBytes {
+        /// The dtype as given.
+        descr: String,
+        /// The size as given, in bytes.
+        item_bytes: u32,
+    },
+    /// There are more axes than numpy knows.
+    #[error("{axes} axes are more than {MAX_AXES}")]
+    TooManyAxes {
+        /// Number of axes.
+        axes: usize,
+    },
+    /// A numpy scalar has no axes.
+    #[error("a scalar cannot have the shape {shape:?}")]
+    ScalarShape {
+        /// Length of each axis.
+        shape: Vec<u64>,
+    },
+    /// The size does not fit the address space (empty axes count as one long, as in numpy).
+    #[error("an array of shape {shape:?} with elements of {item_bytes} bytes is too large")]
+    TooLarge {
+        /// Length of each axis.
+        shape: Vec<u64>,
+        /// Size of one element, in bytes.
+        item_bytes: u32,
+    },
+    /// The data is not as long as shape and element size say.
+    #[error("shape {shape:?} needs {expected} bytes of data, not {found}")]
+    DataLength {
+        /// Length of each axis.
+        shape: Vec<u64>,
+        /// Bytes that the shape needs.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+}
+
+impl Array {
+    /// Checks that dtype, shape and data agree, whoever made the array.
+    ///
+    /// # Errors
+    ///
+    /// [`ArrayError`]: the first disagreement found.
+    pub fn check(&self) -> Result<(), ArrayError> {
+        self.dtype.check()?;
+        let shape = &self.shape;
+        if shape.len() > MAX_AXES {
+            return Err(ArrayError::TooManyAxes { axes: shape.len() });
+        }
+        if self.scalar && !shape.is_empty() {
+            return Err(ArrayError::ScalarShape { shape: shape.clone() });
+        }
+        let item_bytes = self.dtype.item_bytes;
+        let bound =
+            shape.iter().try_fold(u64::from(item_bytes), |n, axis| n.checked_mul((*axis).max(1)));
+        let Some(bound) = bound.filter(|bytes| isize::try_from(*bytes).is_ok()) else {
+            return Err(ArrayError::TooLarge { shape: shape.clone(), item_bytes });
+        };
+        let expected = if shape.contains(&0) { 0 } else { bound };
+        let found = self.data.len() as u64;
+        if found != expected {
+            return Err(ArrayError::DataLength { shape: shape.clone(), expected, found });
+        }
+        Ok(())
+    }
+}
+
+impl Dtype {
+    /// Checks that the type is known, can travel, and has elements of the size given.
+    ///
+    /// # Errors
+    ///
+    /// [`ArrayError::UnknownDtype`], [`ArrayError::ObjectDtype`] or [`ArrayError::ItemBytes`].
+    pub fn check(&self) -> Result<(), ArrayError> {
+        let descr = &self.descr;
+        if holds_objects(descr) {
+            return Err(ArrayError::ObjectDtype { descr: descr.clone() });
+        }
+        let fits = if is_structured(descr) {
+            self.item_bytes > 0
+        } else {
+            let size = plain_item_bytes(descr)
+                .ok_or_else(|| ArrayError::UnknownDtype { descr: descr.clone() })?;
+            size == u64::from(self.item_bytes) && size > 0
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(ArrayError::ItemBytes { descr: descr.clone(), item_bytes: self.item_bytes })
+    }
+}
+
+/// A list literal of fields, as `numpy.lib.format.dtype_to_descr` writes it.
+fn is_structured(descr: &str) -> bool {
+    descr.starts_with('[') && descr.ends_with(']')
+}
+
+/// `|O` alone or as the type of a field. A field that is merely named so is refused too.
+fn holds_objects(descr: &str) -> bool {
+    let is_object = |text: &str| matches!(text, "O" | "|O" | "|O8" | "|O4" | "<O" | ">O" | "=O");
+    if is_structured(descr) { descr.split(['\'', '"']).any(is_object) } else { is_object(descr) }
+}
+
+/// Size of an element of a plain type such as `<f4`, `|S5` or `<M8[ns]`; `None` for what is not one.
+fn plain_item_bytes(descr: &str) -> Option<u64> {
+    let mut chars = descr.chars();
+    let byte_order = chars.next().filter(|c| matches!(c, '<' | '>' | '|'))?;
+    let kind = chars.next()?;
+    let rest = chars.as_str();
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (count, unit) = rest.split_at(digits);
+    let count: u64 = count.parse::<u32>().ok()?.into();
+    let is_time_unit = unit.len() > 2 && unit.starts_with('[') && unit.ends_with(']');
+    let has_known_end = unit.is_empty() || (is_time_unit && matches!(kind, 'm' | 'M'));
+    let is_known = match kind {
+        'b' => count == 1,
+        'i' | 'u' => matches!(count, 1 | 2 | 4 | 8),
+        'f' => matches!(count, 2 | 4 | 8 | 12 | 16),
+        'c' => matches!(count, 8 | 16 | 24 | 32),
+        'm' | 'M' => count == 8,
+        'S' | 'V' | 'U' => true,
+        _ => false,
+    };
+    let has_order = byte_order != '|' || count <= 1 || matches!(kind, 'S' | 'V');
+    let size = if kind == 'U' { count * 4 } else { count };
+    (is_known && has_order && has_known_end).then_some(size)
+}

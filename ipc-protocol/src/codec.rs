@@ -1,0 +1,116 @@
+//! Messages to frames and back: the one file that names MessagePack. How values look inside a body
+//! is in `codec/wire.rs`; moving payloads between message and frame, and the checks that come with
+//! it, in `codec/payloads.rs`; the bytes of a frame in `frame.rs`.
+
+mod message;
+mod payloads;
+mod wire;
+
+use bytes::Bytes;
+use rmp_serde::decode::Error as DecodeError;
+
+use crate::error::CodecError;
+use crate::frame::{Frame, HEADER_BYTES, Parts};
+use crate::limits::Limits;
+
+pub use message::Message;
+
+/// Room for header and body of a usual message, so that encoding allocates once.
+const USUAL_START_BYTES: usize = 256;
+/// Containers that a message puts around its values, and that an audio value has inside it.
+const MESSAGE_DEPTH: u32 = 12;
+
+/// Turns a message into a frame within the default limits.
+///
+/// # Errors
+///
+/// As [`encode_within`].
+pub fn encode<M: Message>(message: M) -> Result<Frame, CodecError> {
+    encode_within(message, &Limits::default())
+}
+
+/// Turns a message into a frame that a peer with these limits takes.
+///
+/// # Errors
+///
+/// [`CodecError`] when an array is not what it says, values are nested too deep, or the frame
+/// would be outside the limits.
+pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Frame, CodecError> {
+    let blobs = payloads::detach(&mut message, limits)?;
+    let mut start = Vec::with_capacity(USUAL_START_BYTES + copied_bytes(&blobs));
+    start.resize(HEADER_BYTES, 0);
+    rmp_serde::encode::write(&mut start, &message)
+        .map_err(|error| CodecError::Unencodable { message: M::NAME, reason: error.to_string() })?;
+    Frame::assemble(start, blobs, limits)
+}
+
+/// Turns one whole frame, as a [`FrameReader`](crate::frame::FrameReader) yields it, into the
+/// message in it. Arrays, bytes and pickles share the frame's memory.
+///
+/// # Errors
+///
+/// [`CodecError`]: whatever is wrong with the frame or the message. Never panics, whatever the
+/// bytes; the peer that sent them should be retired.
+pub fn decode<M: Message>(frame: Bytes, limits: &Limits) -> Result<M, CodecError> {
+    let Parts { body, blobs } = Parts::split(&frame, limits)?;
+    drop(frame);
+    check_name::<M>(&body)?;
+    let mut rest: &[u8] = &body;
+    let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
+    deserializer.set_max_depth((limits.depth() + MESSAGE_DEPTH) as usize);
+    let decoded = M::deserialize(&mut deserializer);
+    let mut message = decoded.map_err(|error| match error {
+        DecodeError::DepthLimitExceeded => CodecError::TooDeep { limit: limits.depth() },
+        error => CodecError::Malformed {
+            message: M::NAME,
+            offset: body.len() - rest.len(),
+            reason: error.to_string(),
+        },
+    })?;
+    if !rest.is_empty() {
+        return Err(CodecError::TrailingBytes { message: M::NAME, count: rest.len() });
+    }
+    message.check()?;
+    payloads::attach(&mut message, blobs, limits)?;
+    Ok(message)
+}
+
+/// Bytes of small blobs, which stand behind the body in the same piece of memory.
+fn copied_bytes(blobs: &[Bytes]) -> usize {
+    blobs
+        .iter()
+        .map(|blob| blob.len() + 2 * crate::frame::BLOB_ALIGNMENT)
+        .sum::<usize>()
+        .min(16 << 10)
+}
+
+/// Finds unknown messages before they are decoded. A message with a name is either the name alone
+/// or a map with the name as its one key.
+fn check_name<M: Message>(body: &[u8]) -> Result<(), CodecError> {
+    if M::VARIANTS.is_empty() {
+        return Ok(());
+    }
+    let malformed = || CodecError::Malformed {
+        message: M::NAME,
+        offset: 0,
+        reason: "a message begins with its name".to_owned(),
+    };
+    let name = leading_name(body).ok_or_else(malformed)?;
+    if M::VARIANTS.contains(&name) {
+        return Ok(());
+    }
+    Err(CodecError::UnknownMessage { expected: M::NAME, name: name.to_owned() })
+}
+
+fn leading_name(body: &[u8]) -> Option<&str> {
+    let name = match body {
+        [0x81, rest @ ..] => rest,
+        all => all,
+    };
+    let (length, text) = match name {
+        [marker @ 0xa0..=0xbf, rest @ ..] => (usize::from(marker & 0x1f), rest),
+        [0xd9, length, rest @ ..] => (usize::from(*length), rest),
+        _ => return None,
+    };
+    std::str::from_utf8(text.get(..length)?).ok()
+}

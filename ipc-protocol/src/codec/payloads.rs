@@ -1,0 +1,139 @@
+//! Payloads move: out of a message into the blobs of its frame, and back. Both ways check that
+//! arrays are what they say and that values are not nested too deep. The bytes of payloads are
+//! never looked at.
+
+use bytes::Bytes;
+
+use super::message::Message;
+use crate::array::{Array, Payload, Place};
+use crate::error::CodecError;
+use crate::limits::Limits;
+use crate::value::Value;
+
+/// Walks the values of a message.
+pub trait Visitor {
+    /// Containers that may stand inside each other.
+    fn max_depth(&self) -> u32;
+
+    /// One payload.
+    fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError>;
+
+    /// One array: its payload, then whether the two fit.
+    fn array(&mut self, array: &mut Array) -> Result<(), CodecError>;
+
+    /// One value with all that is in it.
+    fn value(&mut self, value: &mut Value) -> Result<(), CodecError> {
+        walk(self, value, self.max_depth())
+    }
+}
+
+fn walk<V: Visitor + ?Sized>(
+    visitor: &mut V,
+    value: &mut Value,
+    depth_left: u32,
+) -> Result<(), CodecError> {
+    let inner = || {
+        let limit = visitor.max_depth();
+        depth_left.checked_sub(1).ok_or(CodecError::TooDeep { limit })
+    };
+    match value {
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => {
+            let inner = inner()?;
+            items.iter_mut().try_for_each(|item| walk(visitor, item, inner))
+        }
+        Value::Dict(entries) => {
+            let inner = inner()?;
+            entries.iter_mut().try_for_each(|(key, value)| {
+                walk(visitor, key, inner)?;
+                walk(visitor, value, inner)
+            })
+        }
+        Value::Bytes(payload) => visitor.payload(payload),
+        Value::Array(array) => visitor.array(array),
+        Value::Audio(audio) => visitor.array(&mut audio.samples),
+        Value::Opaque(opaque) => visitor.payload(&mut opaque.pickle),
+        Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Str(_) => Ok(()),
+    }
+}
+
+/// Takes the payloads out of a message that will be encoded.
+pub(super) fn detach<M: Message>(
+    message: &mut M,
+    limits: &Limits,
+) -> Result<Vec<Bytes>, CodecError> {
+    let mut detach = Detach { blobs: Vec::new(), max_depth: limits.depth() };
+    message.visit(&mut detach)?;
+    Ok(detach.blobs)
+}
+
+/// Gives the payloads of a decoded message their bytes. Every blob belongs to exactly one payload.
+pub(super) fn attach<M: Message>(
+    message: &mut M,
+    blobs: Vec<Bytes>,
+    limits: &Limits,
+) -> Result<(), CodecError> {
+    let blobs = blobs.into_iter().map(Some).collect();
+    let mut attach = Attach { blobs, max_depth: limits.depth() };
+    message.visit(&mut attach)?;
+    match attach.blobs.iter().position(Option::is_some) {
+        Some(index) => Err(CodecError::BlobUnused { index }),
+        None => Ok(()),
+    }
+}
+
+struct Detach {
+    blobs: Vec<Bytes>,
+    max_depth: u32,
+}
+
+impl Visitor for Detach {
+    fn max_depth(&self) -> u32 {
+        self.max_depth
+    }
+
+    fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
+        // More than 2^32 blobs do not fit in memory; the frame's own check reports the number.
+        let index = u32::try_from(self.blobs.len()).unwrap_or(u32::MAX);
+        match std::mem::replace(&mut payload.0, Place::Blob(index)) {
+            Place::Memory(bytes) => {
+                self.blobs.push(bytes);
+                Ok(())
+            }
+            Place::Blob(index) => Err(CodecError::DetachedPayload { index }),
+        }
+    }
+
+    fn array(&mut self, array: &mut Array) -> Result<(), CodecError> {
+        array.check()?;
+        self.payload(&mut array.data)
+    }
+}
+
+struct Attach {
+    blobs: Vec<Option<Bytes>>,
+    max_depth: u32,
+}
+
+impl Visitor for Attach {
+    fn max_depth(&self) -> u32 {
+        self.max_depth
+    }
+
+    fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
+        let Place::Blob(index) = payload.0 else { return Ok(()) };
+        let blob = usize::try_from(index).ok().and_then(|i| self.blobs.get_mut(i)?.take());
+        let missing = CodecError::BlobMissing { index, count: self.blobs.len() };
+        payload.0 = Place::Memory(blob.ok_or(missing)?);
+        Ok(())
+    }
+
+    fn array(&mut self, array: &mut Array) -> Result<(), CodecError> {
+        self.payload(&mut array.data)?;
+        Ok(array.check()?)
+    }
+}

@@ -1,0 +1,178 @@
+//! The way out: encoded frames and the queue that a non-blocking stream drains.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use bytes::{Buf, Bytes};
+
+use super::{HEADER_BYTES, Header, TABLE_ENTRY_BYTES, blob_range};
+use crate::error::{CodecError, FrameError};
+use crate::limits::Limits;
+
+/// Blobs up to this many bytes are copied behind the body, so that a small frame is one piece;
+/// larger ones stay where they are and go out by a vectored write.
+const COPIED_BLOB_BYTES: usize = 8 << 10;
+/// Most pieces that one system call takes.
+const PIECES_PER_WRITE: usize = 64;
+
+/// One encoded message: byte parts in the order in which they go out. Payloads that are not small
+/// are shared with the message, not copied. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    parts: Vec<Bytes>,
+    len: usize,
+}
+
+impl Frame {
+    /// Puts a frame together. `start` holds room for the header, then the body.
+    pub(crate) fn assemble(
+        mut start: Vec<u8>,
+        blobs: Vec<Bytes>,
+        limits: &Limits,
+    ) -> Result<Self, CodecError> {
+        let body = start.len() - HEADER_BYTES;
+        let too_many =
+            FrameError::TooManyBlobs { count: blobs.len() as u64, limit: limits.max_blobs };
+        if u32::try_from(blobs.len()).map_or(true, |count| count > limits.max_blobs) {
+            return Err(too_many.into());
+        }
+        let mut len = start.len() + blobs.len() * TABLE_ENTRY_BYTES;
+        for blob in &blobs {
+            start.extend_from_slice(&(blob.len() as u64).to_le_bytes());
+            let range = blob_range(len, blob.len() as u64);
+            len = range.map_or(usize::MAX, |(_, end)| end);
+        }
+        if len as u64 > limits.max_frame_bytes {
+            let limit = limits.max_frame_bytes;
+            return Err(FrameError::TooLarge { length: len as u64, limit }.into());
+        }
+        let header = Header { total: len, body, blobs: blobs.len() }.to_bytes();
+        start[..HEADER_BYTES]
+            .copy_from_slice(&header.ok_or(CodecError::BodyTooLarge { length: body })?);
+
+        let mut parts = Vec::with_capacity(1);
+        let mut written = start.len();
+        for blob in blobs {
+            let padding = written.next_multiple_of(super::BLOB_ALIGNMENT) - written;
+            start.resize(start.len() + padding, 0);
+            written += padding + blob.len();
+            if blob.len() <= COPIED_BLOB_BYTES {
+                start.extend_from_slice(&blob);
+            } else {
+                push_part(&mut parts, std::mem::take(&mut start).into());
+                push_part(&mut parts, blob);
+            }
+        }
+        push_part(&mut parts, start.into());
+        Ok(Self { parts, len })
+    }
+
+    /// Length of the whole frame, in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame has at least its header")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The frame in one piece, as a [`FrameReader`](super::FrameReader) at the other end yields it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        if let [whole] = self.parts.as_slice() {
+            return whole.clone();
+        }
+        self.parts.concat().into()
+    }
+
+    /// Writes the whole frame to a blocking stream, in one call of it when the stream takes that
+    /// much. For a non-blocking stream use [`FrameWriter`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream; part of the frame may then have been written.
+    pub fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
+        if let [whole] = self.parts.as_slice() {
+            return stream.write_all(whole);
+        }
+        write_parts(&mut self.parts.iter().cloned().collect(), stream)
+    }
+}
+
+fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {
+    if !part.is_empty() {
+        parts.push(part);
+    }
+}
+
+/// Frames that wait for a non-blocking stream to take them.
+#[derive(Debug, Default)]
+pub struct FrameWriter {
+    parts: VecDeque<Bytes>,
+}
+
+impl FrameWriter {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a frame behind those that wait.
+    pub fn push(&mut self, frame: Frame) {
+        self.parts.extend(frame.parts);
+    }
+
+    /// True when nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+
+    /// Writes as much as the stream takes; true when nothing is left. On false the stream would
+    /// block: call again when it can be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, but for `WouldBlock` and `Interrupted`.
+    pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<bool> {
+        match write_parts(&mut self.parts, stream) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Writes and removes parts until none is left or the stream fails; what it took is removed.
+fn write_parts(parts: &mut VecDeque<Bytes>, stream: &mut impl Write) -> io::Result<()> {
+    while !parts.is_empty() {
+        let mut pieces = [IoSlice::new(&[]); PIECES_PER_WRITE];
+        let count = parts.len().min(PIECES_PER_WRITE);
+        for (piece, part) in pieces.iter_mut().zip(parts.iter()) {
+            *piece = IoSlice::new(part);
+        }
+        match stream.write_vectored(&pieces[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => drop_front(parts, taken),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn drop_front(parts: &mut VecDeque<Bytes>, mut count: usize) {
+    while let Some(front) = parts.front_mut() {
+        if front.len() > count {
+            front.advance(count);
+            return;
+        }
+        count -= front.len();
+        parts.pop_front();
+    }
+}

@@ -1,0 +1,124 @@
+//! Messages from a worker to the orchestrator.
+
+use serde::{Deserialize, Serialize};
+
+use crate::array::Payload;
+use crate::fault::Fault;
+use crate::value::Value;
+
+/// Everything a worker says after its `Hello`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The session's nodes stand, `initialize` has run. Since 1.
+    Opened(Vec<NodeReady>),
+    /// One output of a stage. Since 1.
+    Output(Output),
+    /// A call is complete. Since 1.
+    Done(Done),
+    /// A call, or opening, failed; it is over. The worker lives on. Since 1.
+    Failed(Failed),
+    /// Something a node printed or logged. Since 1.
+    Log(LogRecord),
+    /// The session is forgotten. Since 1.
+    Closed(Closed),
+}
+
+/// What a worker found out about a node by making it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReady {
+    /// Id in the manifest.
+    pub node_id: String,
+    /// It produces without input.
+    pub is_source: bool,
+    /// It takes one stream of inputs instead of single ones.
+    pub is_streaming: bool,
+    /// It uses asyncio.
+    pub is_async: bool,
+}
+
+/// One output of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// Number of the stage.
+    pub stage: u32,
+    /// The call it belongs to.
+    pub call: u64,
+    /// The value.
+    pub value: Value,
+}
+
+/// The end of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Number of the stage.
+    pub stage: u32,
+    /// The call.
+    pub call: u64,
+    /// What the call cost, node by node, in the stage's order.
+    pub usage: Vec<NodeUsage>,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Number of the stage; absent when opening or closing failed.
+    pub stage: Option<u32>,
+    /// The call; 0 when opening or closing failed.
+    pub call: u64,
+    /// Why.
+    pub fault: Fault,
+    /// What the call cost until then.
+    pub usage: Vec<NodeUsage>,
+}
+
+/// What one node cost in one call. All counts cover this call alone, but for the peak.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeUsage {
+    /// Calls of `process` and `flush`.
+    pub calls: u64,
+    /// Calls that raised.
+    pub errors: u64,
+    /// Time inside the node, in nanoseconds.
+    pub busy_ns: u64,
+    /// Time spent turning values into and out of Python objects, in nanoseconds.
+    pub marshal_ns: u64,
+    /// Highest resident memory of the process while the node ran, in bytes; 0 when not measured.
+    pub peak_memory_bytes: u64,
+    /// How far that is above the resident memory before the call, in bytes.
+    pub peak_delta_bytes: u64,
+}
+
+/// Something that a node wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// The node that ran; empty when none did.
+    pub node_id: String,
+    /// `stdout`, `stderr`, or the name of a `logging` logger.
+    pub logger: String,
+    /// True for stdout and stderr.
+    pub is_stream: bool,
+    /// Level of Python's `logging` (10, 20, 30, 40, 50); 0 for streams.
+    pub level: u32,
+    /// The text, without a final newline.
+    pub message: String,
+}
+
+/// The end of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Attributes that changed since `initialize`.
+    pub states: Vec<NodeState>,
+    /// Failures of `cleanup`, one a node at most.
+    pub faults: Vec<Fault>,
+}
+
+/// The changed attributes of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Id in the manifest.
+    pub node_id: String,
+    /// A pickle of the dict of changed attributes.
+    pub attributes: Payload,
+    /// Attributes that changed but could not be sent, with the reason.
+    pub kept: Vec<(String, String)>,
+}

@@ -1,0 +1,24 @@
+//! What the orchestrator and its workers say to each other: values, messages, the codec, frames,
+//! limits and versions. It knows nothing of processes, async, Python or graphs.
+//!
+//! `PROTOCOL.md` beside this crate is the specification; this crate is its one implementation.
+
+pub mod array;
+pub mod codec;
+pub mod error;
+pub mod fault;
+pub mod frame;
+pub mod from_worker;
+pub mod limits;
+pub mod to_worker;
+pub mod value;
+pub mod version;
+
+pub use array::{Array, ArrayError, Dtype, Order, Payload};
+pub use error::{CodecError, FrameError};
+pub use fault::{Fault, FaultKind};
+pub use from_worker::FromWorker;
+pub use limits::Limits;
+pub use to_worker::ToWorker;
+pub use value::{Audio, Opaque, Value};
+pub use version::{Hello, VersionError};

@@ -1,0 +1,151 @@
+//! The first message of every connection, frozen for ever, and the versions it announces.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::Limits;
+use crate::to_worker::Welcome;
+
+/// First field of [`Hello`].
+pub const MAGIC: &str = "remotemedia";
+/// The version of the protocol that this build speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The oldest version that this build can speak with a worker.
+pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
+
+/// The worker's first message. Its shape never changes; everything after it is versioned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Always [`MAGIC`].
+    pub magic: String,
+    /// Protocol version that the worker speaks.
+    pub protocol: u32,
+    /// `cpython` or `rustpython`.
+    pub interpreter: String,
+    /// Version of the interpreter, for instance `3.11.7`.
+    pub interpreter_version: String,
+    /// Version of the RemoteMedia package in the worker.
+    pub package_version: String,
+    /// Process id of the worker.
+    pub pid: u32,
+}
+
+/// Two sides without a common version of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum VersionError {
+    /// The worker's package is older than the orchestrator can talk to.
+    #[error(
+        "the worker ({interpreter} {interpreter_version}, remotemedia {package_version}) speaks \
+         protocol {worker}, but this orchestrator (remotemedia {own_package_version}) needs {oldest} \
+         to {newest}: update remotemedia to {own_package_version} in the worker's environment"
+    )]
+    WorkerTooOld {
+        /// Version that the worker speaks.
+        worker: u32,
+        /// Oldest version that this side speaks.
+        oldest: u32,
+        /// Newest version that this side speaks.
+        newest: u32,
+        /// Kind of the worker's interpreter.
+        interpreter: String,
+        /// Version of the worker's interpreter.
+        interpreter_version: String,
+        /// Version of the worker's package.
+        package_version: String,
+        /// Version of this side's package.
+        own_package_version: &'static str,
+    },
+    /// The worker's package is newer than the orchestrator.
+    #[error(
+        "the worker ({interpreter} {interpreter_version}, remotemedia {package_version}) speaks \
+         protocol {worker}, but this orchestrator (remotemedia {own_package_version}) knows no newer \
+         one than {newest}: update remotemedia to {package_version} in the caller's environment"
+    )]
+    WorkerTooNew {
+        /// Version that the worker speaks.
+        worker: u32,
+        /// Newest version that this side speaks.
+        newest: u32,
+        /// Kind of the worker's interpreter.
+        interpreter: String,
+        /// Version of the worker's interpreter.
+        interpreter_version: String,
+        /// Version of the worker's package.
+        package_version: String,
+        /// Version of this side's package.
+        own_package_version: &'static str,
+    },
+    /// The orchestrator answered with a version that the worker did not offer.
+    #[error(
+        "the orchestrator chose protocol {chosen}, but this worker speaks {own}: install the same \
+         version of remotemedia on both sides"
+    )]
+    NotOffered {
+        /// Version in the orchestrator's `Welcome`.
+        chosen: u32,
+        /// Version that this worker speaks.
+        own: u32,
+    },
+}
+
+impl Hello {
+    /// The greeting of a worker of this build.
+    #[must_use]
+    pub fn new(interpreter: &str, interpreter_version: &str, package_version: &str) -> Self {
+        Self {
+            magic: MAGIC.to_owned(),
+            protocol: PROTOCOL_VERSION,
+            interpreter: interpreter.to_owned(),
+            interpreter_version: interpreter_version.to_owned(),
+            package_version: package_version.to_owned(),
+            pid: std::process::id(),
+        }
+    }
+}
+
+/// The orchestrator's answer to a worker's greeting: it adapts to the one version that the worker
+/// speaks. The limits in it are the default ones; the caller may set others.
+///
+/// # Errors
+///
+/// [`VersionError::WorkerTooOld`] or [`VersionError::WorkerTooNew`].
+pub fn negotiate(hello: &Hello) -> Result<Welcome, VersionError> {
+    let Hello { protocol: worker, interpreter, interpreter_version, package_version, .. } =
+        hello.clone();
+    let own_package_version = env!("CARGO_PKG_VERSION");
+    let (oldest, newest) = (OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION);
+    if worker > newest {
+        return Err(VersionError::WorkerTooNew {
+            worker,
+            newest,
+            interpreter,
+            interpreter_version,
+            package_version,
+            own_package_version,
+        });
+    }
+    if worker < oldest {
+        return Err(VersionError::WorkerTooOld {
+            worker,
+            oldest,
+            newest,
+            interpreter,
+            interpreter_version,
+            package_version,
+            own_package_version,
+        });
+    }
+    Ok(Welcome { protocol: worker, limits: Limits::default() })
+}
+
+/// The worker's check of the orchestrator's answer.
+///
+/// # Errors
+///
+/// [`VersionError::NotOffered`] when it names another version than the worker's `Hello` did.
+pub fn accept(welcome: &Welcome) -> Result<(), VersionError> {
+    if welcome.protocol == PROTOCOL_VERSION {
+        return Ok(());
+    }
+    Err(VersionError::NotOffered { chosen: welcome.protocol, own: PROTOCOL_VERSION })
+}

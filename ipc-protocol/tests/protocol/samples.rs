@@ -1,0 +1,206 @@
+//! One sample for every message and every kind of value: what the golden vectors hold.
+
+use ipc_protocol::from_worker::{
+    Closed, Done, Failed, LogRecord, NodeReady, NodeState, NodeUsage, Output,
+};
+use ipc_protocol::to_worker::{
+    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Welcome,
+};
+use ipc_protocol::{
+    Array, Audio, Dtype, Fault, FaultKind, FromWorker, Hello, Limits, Opaque, Order, Payload,
+    ToWorker, Value,
+};
+use num_bigint::BigInt;
+
+const STEP: Step = Step { stage: 1, call: 300, window: 16 };
+
+pub(crate) fn hello() -> Hello {
+    Hello {
+        magic: "remotemedia".into(),
+        protocol: 1,
+        interpreter: "cpython".into(),
+        interpreter_version: "3.11.7".into(),
+        package_version: "1.0.0".into(),
+        pid: 4711,
+    }
+}
+
+fn bytes(data: &[u8]) -> Payload {
+    data.to_vec().into()
+}
+
+fn fault() -> Fault {
+    Fault {
+        kind: FaultKind::Process,
+        node_id: "gain".into(),
+        remote_type: "ValueError".into(),
+        message: "negative gain".into(),
+        traceback: "Traceback (most recent call last):\nValueError: negative gain".into(),
+    }
+}
+
+fn usage() -> Vec<NodeUsage> {
+    vec![NodeUsage {
+        calls: 1,
+        errors: 0,
+        busy_ns: 1_500_000,
+        marshal_ns: 900,
+        peak_memory_bytes: 40 << 20,
+        peak_delta_bytes: 4096,
+    }]
+}
+
+/// File name and message of every vector from the orchestrator.
+pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
+    let params = Value::Dict(vec![("gain".into(), 0.5.into())]);
+    let import = NodeClass::Import { module: "acme.nodes".into(), name: "Gain".into() };
+    let node = |node_id: &str, class, params| NodeSpec {
+        node_id: node_id.into(),
+        class,
+        params,
+        is_streaming: false,
+    };
+    let nodes = vec![
+        node("gain", import, params),
+        node("mine", NodeClass::Instance(0), Value::Dict(vec![])),
+    ];
+    let open = OpenSession {
+        stages: vec![StageSpec { stage: 1, nodes }],
+        instances: Some(bytes(b"\x80\x05]\x94.")),
+        sys_path: vec!["/srv/app".into()],
+        working_directory: None,
+        write_back_max_bytes: 1 << 20,
+        allow_pickle: true,
+    };
+    let limits = Limits { max_frame_bytes: 1 << 32, max_blobs: 1 << 20, max_depth: 200 };
+    let mut samples = vec![
+        ("welcome", ToWorker::Welcome(Welcome { protocol: 1, limits })),
+        ("open", ToWorker::Open(open)),
+        ("item", ToWorker::Item(Item { step: STEP, value: "hello".into() })),
+        ("start", ToWorker::Start(STEP)),
+        ("flush", ToWorker::Flush(STEP)),
+        ("credit", ToWorker::Credit(Credit { stage: 1, outputs: 8 })),
+        ("close", ToWorker::Close),
+    ];
+    samples.extend(values().into_iter().map(|(name, value)| (name, super::support::item(value))));
+    samples
+}
+
+/// File name and message of every vector from the worker.
+pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
+    let ready =
+        NodeReady { node_id: "gain".into(), is_source: false, is_streaming: true, is_async: false };
+    let output = Output { stage: 1, call: 300, value: Value::Int(7) };
+    let failed = Failed { stage: Some(1), call: 300, fault: fault(), usage: usage() };
+    let opening = Failed {
+        stage: None,
+        call: 0,
+        fault: Fault { kind: FaultKind::Load, ..fault() },
+        usage: vec![],
+    };
+    let log = LogRecord {
+        node_id: "gain".into(),
+        logger: "stdout".into(),
+        is_stream: true,
+        level: 0,
+        message: "hé".into(),
+    };
+    let state = NodeState {
+        node_id: "gain".into(),
+        attributes: bytes(b"\x80\x05}\x94."),
+        kept: vec![("lock".into(), "cannot pickle '_thread.lock' object".into())],
+    };
+    vec![
+        ("opened", FromWorker::Opened(vec![ready])),
+        ("output", FromWorker::Output(output)),
+        ("done", FromWorker::Done(Done { stage: 1, call: 300, usage: usage() })),
+        ("failed", FromWorker::Failed(failed)),
+        ("failed_opening", FromWorker::Failed(opening)),
+        ("log", FromWorker::Log(log)),
+        ("closed", FromWorker::Closed(Closed { states: vec![state], faults: vec![fault()] })),
+    ]
+}
+
+/// File name and value of every vector of a value; each travels in an `Item`.
+pub(crate) fn values() -> Vec<(&'static str, Value)> {
+    let ints = [0, 1, -1, 127, 128, -32, -33, 65_536, i64::MAX, i64::MIN];
+    let floats = [0.0, -0.0, 0.1, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MIN_POSITIVE];
+    let big = BigInt::from(i64::MAX) + 1;
+    let small = BigInt::from(i64::MIN) - 1;
+    let dict = vec![
+        ("text".into(), 1.into()),
+        (2.into(), "two".into()),
+        (Value::Tuple(vec![1.into(), Value::None]), Value::List(vec![])),
+        (Value::None, false.into()),
+    ];
+    let opaque = Opaque {
+        type_name: "acme.Thing".into(),
+        interpreter: "cpython-3.11".into(),
+        pickle: bytes(b"\x80\x05N."),
+    };
+    let samples = Array::from_f32(vec![0.0, 0.25, -0.5, 1.0], [1, 4]).unwrap();
+    let mixed = Value::List(vec![
+        Value::Array(Array::from_i16(vec![1, -2], [2]).unwrap()),
+        Value::Bytes(bytes(b"")),
+        Value::Array(Array::from_f32(vec![], [0, 3]).unwrap()),
+        Value::Bytes(bytes(&[7; 65])),
+    ]);
+    let mut values = vec![
+        ("value_none", Value::None),
+        ("value_bool", Value::List(vec![true.into(), false.into()])),
+        ("value_int", Value::List(ints.map(Value::Int).to_vec())),
+        ("value_bigint", Value::List(vec![Value::BigInt(big), Value::BigInt(small)])),
+        ("value_float", Value::List(floats.map(Value::Float).to_vec())),
+        (
+            "value_str",
+            Value::List(vec!["".into(), "grün 🎧".into(), "x".repeat(40).as_str().into()]),
+        ),
+        ("value_bytes", Value::Bytes(bytes(b"\x00\xff raw"))),
+        ("value_list", Value::List(vec![1.into(), Value::List(vec![Value::None])])),
+        ("value_tuple", Value::Tuple(vec![1.into(), Value::Tuple(vec![])])),
+        ("value_dict", Value::Dict(dict)),
+        ("value_set", Value::Set(vec![3.into(), "a".into()])),
+        ("value_frozenset", Value::FrozenSet(vec![Value::FrozenSet(vec![]), 1.into()])),
+        ("value_audio", Value::Audio(Audio { samples, sample_rate_hz: 48_000 })),
+        ("value_opaque", Value::Opaque(opaque)),
+        ("value_blobs", mixed),
+    ];
+    values.extend(arrays());
+    values
+}
+
+fn arrays() -> Vec<(&'static str, Value)> {
+    let array = |descr: &str, item_bytes, shape: &[u64], order, data: Vec<u8>| {
+        let dtype = Dtype { descr: descr.into(), item_bytes };
+        Array::new(dtype, shape, order, data).unwrap()
+    };
+    let plain = Array::from_f32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]).unwrap();
+    let scalar =
+        Array { scalar: true, ..array("<f8", 8, &[], Order::C, 2.5f64.to_le_bytes().into()) };
+    let record = "[('id', '<i4'), ('name', '<U2')]";
+    [
+        ("value_array", plain),
+        (
+            "value_array_fortran",
+            array("<i2", 2, &[2, 2], Order::Fortran, vec![1, 0, 3, 0, 2, 0, 4, 0]),
+        ),
+        ("value_array_big_endian", array(">i4", 4, &[2], Order::C, vec![0, 0, 0, 1, 0, 0, 0, 2])),
+        ("value_array_bool", array("|b1", 1, &[3], Order::C, vec![1, 0, 1])),
+        ("value_array_complex", array("<c8", 8, &[1], Order::C, vec![0, 0, 128, 63, 0, 0, 0, 64])),
+        (
+            "value_array_time",
+            array("<M8[ns]", 8, &[1], Order::C, 86_400_000_000_000i64.to_le_bytes().into()),
+        ),
+        ("value_array_text", array("<U2", 8, &[1], Order::C, vec![104, 0, 0, 0, 105, 0, 0, 0])),
+        ("value_array_void", array("|V3", 3, &[1], Order::C, vec![1, 2, 3])),
+        (
+            "value_array_record",
+            array(record, 12, &[1], Order::C, vec![9, 0, 0, 0, 104, 0, 0, 0, 105, 0, 0, 0]),
+        ),
+        ("value_array_0d", array("<f4", 4, &[], Order::C, 1.5f32.to_le_bytes().into())),
+        ("value_array_scalar", scalar),
+        ("value_array_empty", array("<f4", 4, &[0, 7], Order::C, vec![])),
+    ]
+    .map(|(name, array)| (name, Value::Array(array)))
+    .into()
+}

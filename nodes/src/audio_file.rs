@@ -1,0 +1,292 @@
+//! Reads a whole audio file into float samples: WAV, AIFF, FLAC, OGG Vorbis and MP3 by their
+//! contents (symphonia), and headerless 16-bit PCM by the caller's word.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipc_protocol::Audio;
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error as DecodeError;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
+
+use crate::builtin::samples;
+
+/// The formats that [`read`] knows, for messages.
+pub const SUPPORTED: &str =
+    "WAV, AIFF, FLAC, OGG Vorbis and MP3 (and headerless 16-bit PCM when its rate is given)";
+
+/// What a file without a header holds: signed 16-bit little-endian samples, channels interleaved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawFormat {
+    /// Samples per second and channel.
+    pub sample_rate_hz: u32,
+    /// Number of channels, at least 1.
+    pub channels: u32,
+}
+
+/// Why an audio file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AudioFileError {
+    /// There is no such file.
+    #[error("there is no file {}", path.display())]
+    NotFound {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The operating system did not let us read it.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The path that was given.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The contents are of no format that we know.
+    #[error("{} is in no known audio format; supported are {SUPPORTED}", path.display())]
+    UnknownFormat {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The container is known, the coding of its audio is not.
+    #[error("{}: {feature}; supported are {SUPPORTED}", path.display())]
+    UnsupportedCodec {
+        /// The path that was given.
+        path: PathBuf,
+        /// What is not supported, in the decoder's words.
+        feature: &'static str,
+    },
+    /// A known container without audio in it.
+    #[error("{} has no audio track", path.display())]
+    NoAudioTrack {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The file breaks its own format, or ends too early.
+    #[error("{} is damaged after {decoded_samples} samples: {reason}", path.display())]
+    Corrupt {
+        /// The path that was given.
+        path: PathBuf,
+        /// Samples per channel that could be read before.
+        decoded_samples: usize,
+        /// What is wrong, in the decoder's words.
+        reason: String,
+    },
+    /// The audio changes its rate or its channels on the way.
+    #[error(
+        "{} changes from {} Hz, {} channel(s) to {} Hz, {} channel(s) after {decoded_samples} \
+         samples; split it first", path.display(), before.0, before.1, now.0, now.1
+    )]
+    Changes {
+        /// The path that was given.
+        path: PathBuf,
+        /// Sample rate (Hz) and channels at the start.
+        before: (u32, usize),
+        /// Sample rate (Hz) and channels afterwards.
+        now: (u32, usize),
+        /// Samples per channel before the change.
+        decoded_samples: usize,
+    },
+    /// There is not one sample in it.
+    #[error("{} holds no audio samples", path.display())]
+    Empty {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The description of a headerless file makes no sense.
+    #[error(
+        "{}: a headerless file needs a sample rate above 0 Hz and at least one channel, \
+         got {} Hz and {} channels", path.display(), format.sample_rate_hz, format.channels
+    )]
+    BadRawFormat {
+        /// The path that was given.
+        path: PathBuf,
+        /// What was given.
+        format: RawFormat,
+    },
+}
+
+/// Reads a whole file into float32 samples in [-1, 1] of shape `(channels, samples)`.
+///
+/// With `raw`, the file has no header and holds 16-bit samples as `raw` says; without it, the
+/// format is found from the contents, whatever the file's name.
+///
+/// # Errors
+/// See [`AudioFileError`]. A file that is damaged half-way is an error, not half a recording.
+pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Audio, AudioFileError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    let length = file.metadata().map_err(|source| io_error(path, source))?;
+    if length.is_dir() {
+        return Err(io_error(path, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    if length.is_file() && length.len() == 0 {
+        return Err(AudioFileError::Empty { path: path.to_owned() });
+    }
+    match raw {
+        Some(format) => read_raw(path, file, format),
+        None => Reading::new(path, file)?.run(),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> AudioFileError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => AudioFileError::NotFound { path },
+        _ => AudioFileError::Io { path, source },
+    }
+}
+
+fn read_raw(path: &Path, mut file: File, format: RawFormat) -> Result<Audio, AudioFileError> {
+    let channels = usize::try_from(format.channels).unwrap_or(0);
+    if format.sample_rate_hz == 0 || channels == 0 {
+        return Err(AudioFileError::BadRawFormat { path: path.to_owned(), format });
+    }
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut file, &mut bytes).map_err(|source| io_error(path, source))?;
+    let frame_bytes = channels * 2;
+    if bytes.len() % frame_bytes != 0 {
+        return Err(AudioFileError::Corrupt {
+            path: path.to_owned(),
+            decoded_samples: bytes.len() / frame_bytes,
+            reason: format!(
+                "it ends within a sample: {} bytes are not a multiple of {frame_bytes} \
+                 (2 bytes, {channels} channels)",
+                bytes.len()
+            ),
+        });
+    }
+    let mut planes = vec![Vec::with_capacity(bytes.len() / frame_bytes); channels];
+    for frame in bytes.chunks_exact(frame_bytes) {
+        for (plane, sample) in planes.iter_mut().zip(frame.as_chunks::<2>().0) {
+            plane.push(samples::from_i16(i16::from_le_bytes(*sample)));
+        }
+    }
+    Ok(audio(&planes, format.sample_rate_hz))
+}
+
+fn audio(planes: &[Vec<f32>], sample_rate_hz: u32) -> Audio {
+    Audio { samples: samples::planar_array(planes), sample_rate_hz }
+}
+
+/// One file being decoded.
+struct Reading<'a> {
+    path: &'a Path,
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track_id: u32,
+    planes: Vec<Vec<f32>>,
+    /// Sample rate (Hz) and channels, known from the first packet on.
+    spec: Option<(u32, usize)>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(path: &'a Path, file: File) -> Result<Self, AudioFileError> {
+        let source = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
+        let mut hint = Hint::new();
+        if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
+            hint.with_extension(extension);
+        }
+        let format = symphonia::default::get_probe()
+            .probe(&hint, source, FormatOptions::default(), MetadataOptions::default())
+            .map_err(|error| probe_error(path, error))?;
+        let no_track = || AudioFileError::NoAudioTrack { path: path.to_owned() };
+        let track = format.default_track(TrackType::Audio).ok_or_else(no_track)?;
+        let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(no_track)?;
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+            .map_err(|error| decode_error(path, 0, error))?;
+        let track_id = track.id;
+        Ok(Self { path, format, decoder, track_id, planes: Vec::new(), spec: None })
+    }
+
+    fn run(mut self) -> Result<Audio, AudioFileError> {
+        let mut packet_planes: Vec<Vec<f32>> = Vec::new();
+        while let Some(packet) = match self.format.next_packet() {
+            Ok(packet) => packet,
+            Err(error) => return Err(self.failed(error)),
+        } {
+            if packet.track_id != self.track_id {
+                continue;
+            }
+            let spec = match self.decoder.decode(&packet) {
+                Ok(decoded) => {
+                    decoded.copy_to_vecs_planar(&mut packet_planes);
+                    (decoded.spec().rate(), packet_planes.len())
+                }
+                Err(error) => return Err(self.failed(error)),
+            };
+            self.append(spec, &packet_planes)?;
+        }
+        let decoded_samples = self.decoded_samples();
+        match self.spec {
+            Some((sample_rate_hz, _)) if decoded_samples > 0 => {
+                Ok(audio(&self.planes, sample_rate_hz))
+            }
+            _ => Err(AudioFileError::Empty { path: self.path.to_owned() }),
+        }
+    }
+
+    fn append(
+        &mut self,
+        spec: (u32, usize),
+        packet_planes: &[Vec<f32>],
+    ) -> Result<(), AudioFileError> {
+        let before = *self.spec.get_or_insert(spec);
+        if before != spec {
+            return Err(AudioFileError::Changes {
+                path: self.path.to_owned(),
+                before,
+                now: spec,
+                decoded_samples: self.decoded_samples(),
+            });
+        }
+        self.planes.resize(spec.1, Vec::new());
+        for (plane, new) in self.planes.iter_mut().zip(packet_planes) {
+            plane.extend_from_slice(new);
+        }
+        Ok(())
+    }
+
+    fn decoded_samples(&self) -> usize {
+        self.planes.first().map_or(0, Vec::len)
+    }
+
+    fn failed(&self, error: DecodeError) -> AudioFileError {
+        decode_error(self.path, self.decoded_samples(), error)
+    }
+}
+
+fn probe_error(path: &Path, error: DecodeError) -> AudioFileError {
+    match error {
+        // A file that is shorter than any known header ends while it is being probed.
+        DecodeError::IoError(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            AudioFileError::UnknownFormat { path: path.to_owned() }
+        }
+        DecodeError::Unsupported(feature) if feature.contains("probe") => {
+            AudioFileError::UnknownFormat { path: path.to_owned() }
+        }
+        other => decode_error(path, 0, other),
+    }
+}
+
+fn decode_error(path: &Path, decoded_samples: usize, error: DecodeError) -> AudioFileError {
+    let path = path.to_owned();
+    match error {
+        DecodeError::Unsupported(feature) => AudioFileError::UnsupportedCodec { path, feature },
+        DecodeError::IoError(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            AudioFileError::Io { path, source }
+        }
+        DecodeError::IoError(_) => AudioFileError::Corrupt {
+            path,
+            decoded_samples,
+            reason: "it ends in the middle of its data".to_owned(),
+        },
+        other => AudioFileError::Corrupt { path, decoded_samples, reason: other.to_string() },
+    }
+}

@@ -1,0 +1,246 @@
+//! The forms in which audio arrives at a native node, and answering in the same form.
+//!
+//! | comes as | goes as |
+//! |---|---|
+//! | `(array, sample_rate)` | `(array, sample_rate)` |
+//! | `(array, sample_rate, more...)` | `(array, sample_rate, more...)` |
+//! | bare array | bare array |
+//! | `{data, sample_rate?, channels?, format?}` | the same keys, with new values |
+//!
+//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of
+//! one list of numbers per channel. `format` (`f32`, `i16`, `i32`) says what the numbers of a
+//! list mean; without it they are floats.
+
+mod lists;
+
+use ipc_protocol::{Array, Audio, Value};
+use num_traits::ToPrimitive;
+
+use super::samples::Planes;
+use crate::error::{NodeError, NodeErrorKind};
+
+/// Sample rates that make sense, in Hz.
+pub(crate) const RATE_RANGE_HZ: (f64, f64) = (1_000.0, 768_000.0);
+const RATE_WORDS: &str = "a whole number of Hz between 1000 and 768000";
+
+const EXPECTED: &str =
+    "audio: (array, sample_rate), an array, or a dict with 'data' and 'sample_rate'";
+
+/// One item of audio, taken apart.
+#[derive(Debug)]
+pub(crate) struct AudioItem {
+    pub(crate) array: Array,
+    /// The item's own sample rate; `None` for a bare array.
+    pub(crate) sample_rate_hz: Option<u32>,
+    pub(crate) form: Form,
+}
+
+/// How the answer is to be put together.
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    Audio,
+    /// With what followed the sample rate.
+    Tuple(Vec<Value>),
+    Bare,
+    /// With the dict's entries as they came, less `data`, and how `data` was written.
+    Dict(Vec<(Value, Value)>, DataForm),
+}
+
+/// How the `data` of a dict was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataForm {
+    Array,
+    /// A list of numbers, channels interleaved.
+    Flat,
+    /// A list of lists of numbers, one per channel.
+    Nested,
+}
+
+impl AudioItem {
+    /// Takes an item apart.
+    ///
+    /// # Errors
+    /// The item is not audio in one of the forms above, or its sample rate makes no sense.
+    pub(crate) fn take(input: Value) -> Result<Self, NodeError> {
+        match input {
+            Value::Audio(audio) => Ok(Self {
+                sample_rate_hz: Some(in_range(audio.sample_rate_hz.into())?),
+                array: audio.samples,
+                form: Form::Audio,
+            }),
+            Value::Array(array) if !array.scalar => {
+                Ok(Self { array, sample_rate_hz: None, form: Form::Bare })
+            }
+            Value::Tuple(parts) => Self::take_tuple(parts),
+            Value::Dict(entries) => Self::take_dict(entries),
+            other => Err(mismatch(EXPECTED, &other)),
+        }
+    }
+
+    fn take_tuple(parts: Vec<Value>) -> Result<Self, NodeError> {
+        let mut parts = parts.into_iter();
+        match (parts.next(), parts.next()) {
+            (Some(Value::Array(array)), Some(rate)) => Ok(Self {
+                array,
+                sample_rate_hz: Some(rate_of(&rate)?),
+                form: Form::Tuple(parts.collect()),
+            }),
+            (Some(Value::Array(_)), None) => Err(NodeErrorKind::BadValue {
+                what: "the tuple",
+                expected: "(array, sample_rate)".to_owned(),
+                got: "(array,)".to_owned(),
+            }
+            .into()),
+            (first, _) => Err(NodeErrorKind::TypeMismatch {
+                expected: "a tuple (array, sample_rate)",
+                got: format!("a tuple that begins with {}", first.unwrap_or_default().type_name()),
+            }
+            .into()),
+        }
+    }
+
+    fn take_dict(mut entries: Vec<(Value, Value)>) -> Result<Self, NodeError> {
+        let is = |key: &Value, name: &str| matches!(key, Value::Str(text) if text == name);
+        let missing =
+            || NodeErrorKind::MissingKey { key: "data", needed: "'data' and 'sample_rate'" };
+        let at = entries.iter().position(|(key, _)| is(key, "data")).ok_or_else(missing)?;
+        let (_, data) = entries.remove(at);
+        let entry = |name: &str| entries.iter().find(|(key, _)| is(key, name)).map(|(_, v)| v);
+        let sample_rate_hz = match entry("sample_rate") {
+            None | Some(Value::None) => None,
+            Some(rate) => Some(rate_of(rate)?),
+        };
+        let channels = match entry("channels") {
+            None | Some(Value::None) => 1,
+            Some(Value::Int(n)) if (1..=MAX_CHANNELS).contains(n) => n.to_usize().unwrap_or(1),
+            Some(other) => {
+                return Err(NodeErrorKind::BadValue {
+                    what: "'channels'",
+                    expected: format!("an int from 1 to {MAX_CHANNELS}"),
+                    got: brief(other),
+                }
+                .into());
+            }
+        };
+        let (array, data_form) = match data {
+            Value::Array(array) => (array, DataForm::Array),
+            Value::List(items) => lists::read(&items, channels, lists::format(entry("format"))?)?,
+            other => return Err(mismatch("'data' to be an array or a list of numbers", &other)),
+        };
+        Ok(Self { array, sample_rate_hz, form: Form::Dict(entries, data_form) })
+    }
+
+    /// The item's sample rate, or that of the node's parameter for a bare array.
+    pub(crate) fn rate_or(&self, parameter_hz: u32) -> u32 {
+        self.sample_rate_hz.unwrap_or(parameter_hz)
+    }
+}
+
+/// The most channels that audio may have. An array with more is one that was given as
+/// `(samples, channels)`.
+const MAX_CHANNELS: i64 = 256;
+
+/// The samples of an array as floats.
+///
+/// # Errors
+/// The array is of another shape or dtype than audio has, or has more than 256 channels.
+pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
+    let planes = Planes::of(array)?;
+    if planes.channels.to_i64().is_none_or(|channels| channels > MAX_CHANNELS) {
+        return Err(NodeErrorKind::BadShape {
+            expected: "(samples,) or (channels, samples), with at most 256 channels \
+                       (transpose an array of shape (samples, channels))",
+            shape: array.shape.clone(),
+        }
+        .into());
+    }
+    Ok(planes)
+}
+
+impl Form {
+    /// The answer to an item of this form. For a bare array the rate is dropped.
+    pub(crate) fn answer(self, array: Array, sample_rate_hz: u32) -> Value {
+        let rate = Value::Int(sample_rate_hz.into());
+        match self {
+            Self::Audio => Value::Audio(Audio { samples: array, sample_rate_hz }),
+            Self::Bare => Value::Array(array),
+            Self::Tuple(rest) => {
+                let mut parts = vec![Value::Array(array), rate];
+                parts.extend(rest);
+                Value::Tuple(parts)
+            }
+            Self::Dict(mut entries, data_form) => {
+                for (key, value) in &mut entries {
+                    match (&*key, &*value) {
+                        (Value::Str(name), Value::Str(_)) if name == "format" => {
+                            *value = Value::Str(lists::format_name(&array).to_owned());
+                        }
+                        (Value::Str(name), Value::Int(_) | Value::Float(_))
+                            if name == "sample_rate" =>
+                        {
+                            *value = rate.clone();
+                        }
+                        _ => {}
+                    }
+                }
+                entries.insert(0, (Value::from("data"), lists::write(array, data_form)));
+                Value::Dict(entries)
+            }
+        }
+    }
+}
+
+fn rate_of(value: &Value) -> Result<u32, NodeError> {
+    let number = match value {
+        Value::Int(rate) => rate.to_f64(),
+        Value::Float(rate) => Some(*rate).filter(|rate| rate.fract() == 0.0),
+        Value::Array(scalar) if scalar.shape.is_empty() => scalar_int(scalar),
+        other => return Err(mismatch("the sample rate to be an int (Hz)", other)),
+    };
+    match number {
+        Some(rate) => in_range(rate),
+        None => Err(bad_rate(brief(value))),
+    }
+}
+
+/// The value of a numpy integer scalar such as `np.int64(16000)`.
+fn scalar_int(scalar: &Array) -> Option<f64> {
+    let mut bytes = scalar.data.as_slice().to_vec();
+    if scalar.dtype.descr.starts_with('>') {
+        bytes.reverse();
+    }
+    let signed = match scalar.dtype.descr.get(1..2)? {
+        "i" => true,
+        "u" => false,
+        _ => return None,
+    };
+    let fill = if signed && bytes.last()? & 0x80 != 0 { 0xff } else { 0 };
+    bytes.resize(8, fill);
+    i64::from_le_bytes(bytes.try_into().ok()?).to_f64()
+}
+
+fn in_range(rate: f64) -> Result<u32, NodeError> {
+    if (RATE_RANGE_HZ.0..=RATE_RANGE_HZ.1).contains(&rate) {
+        return rate.to_u32().ok_or_else(|| bad_rate(rate.to_string()));
+    }
+    Err(bad_rate(rate.to_string()))
+}
+
+fn bad_rate(got: String) -> NodeError {
+    NodeErrorKind::BadValue { what: "the sample rate", expected: RATE_WORDS.to_owned(), got }.into()
+}
+
+pub(crate) fn mismatch(expected: &'static str, got: &Value) -> NodeError {
+    NodeErrorKind::TypeMismatch { expected, got: got.type_name().to_owned() }.into()
+}
+
+/// A value in a few words.
+pub(crate) fn brief(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Float(n) => n.to_string(),
+        Value::Bool(b) => b.to_string(),
+        Value::Str(text) => format!("'{}'", text.chars().take(40).collect::<String>()),
+        other => other.type_name().to_owned(),
+    }
+}

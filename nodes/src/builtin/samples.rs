@@ -1,0 +1,284 @@
+//! The samples of an array: which element types are taken, how integers become floats in
+//! [-1, 1] and back, and how channels lie in memory.
+//!
+//! An integer of full scale stands for 1.0: `i16 / 32768`, `i32 / 2147483648`. Both conversions
+//! to float are exact for i16, and rounded to float32 for i32.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use ipc_protocol::{Array, Dtype, Order, Payload};
+
+use crate::error::{NodeError, NodeErrorKind};
+
+/// The element types that audio nodes take, for messages.
+pub(crate) const AUDIO_DTYPES: &str = "float32, float64, int16, int32";
+
+/// An element type that audio nodes take, in this machine's byte order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    F32,
+    F64,
+    I16,
+    I32,
+}
+
+impl Element {
+    /// numpy's descriptor of the type.
+    pub(crate) fn dtype(self) -> Dtype {
+        let (code, item_bytes) = match self {
+            Self::F32 => ("f4", 4),
+            Self::F64 => ("f8", 8),
+            Self::I16 => ("i2", 2),
+            Self::I32 => ("i4", 4),
+        };
+        Dtype { descr: format!("{}{code}", native_order()), item_bytes }
+    }
+
+    /// The element type of an array and whether its bytes are in the other order.
+    pub(crate) fn of(array: &Array) -> Result<(Self, bool), NodeError> {
+        let descr = array.dtype.descr.as_str();
+        let element = match descr.get(1..) {
+            Some("f4") => Some(Self::F32),
+            Some("f8") => Some(Self::F64),
+            Some("i2") => Some(Self::I16),
+            Some("i4") => Some(Self::I32),
+            _ => None,
+        };
+        let swapped = match descr.get(..1) {
+            Some("=" | "|") => Some(false),
+            Some(order @ ("<" | ">")) => Some(order != native_order()),
+            _ => None,
+        };
+        match (element, swapped) {
+            (Some(element), Some(swapped)) => Ok((element, swapped)),
+            _ => Err(NodeErrorKind::UnsupportedDtype {
+                dtype: dtype_name(descr),
+                supported: AUDIO_DTYPES,
+            }
+            .into()),
+        }
+    }
+}
+
+/// The byte order mark of numpy for this machine.
+pub(crate) fn native_order() -> &'static str {
+    if cfg!(target_endian = "little") { "<" } else { ">" }
+}
+
+/// A dtype as numpy's users call it: `<f4` is `float32`.
+pub(crate) fn dtype_name(descr: &str) -> String {
+    let mut letters = descr.chars();
+    let (_, kind, size) = (letters.next(), letters.next(), letters.as_str());
+    let bits = size.parse::<u32>().map(|bytes| bytes * 8);
+    match (kind, bits) {
+        (Some('f'), Ok(bits)) => format!("float{bits}"),
+        (Some('i'), Ok(bits)) => format!("int{bits}"),
+        (Some('u'), Ok(bits)) => format!("uint{bits}"),
+        (Some('c'), Ok(bits)) => format!("complex{bits}"),
+        (Some('b'), _) => "bool".to_owned(),
+        _ => descr.to_owned(),
+    }
+}
+
+pub(crate) fn from_i16(sample: i16) -> f32 {
+    f32::from(sample) / 32_768.0
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is what is meant")]
+pub(crate) fn from_i32(sample: i32) -> f32 {
+    (f64::from(sample) / 2_147_483_648.0) as f32
+}
+
+/// An array of shape `(channels, samples)` in C order.
+pub(crate) fn planar_array(planes: &[Vec<f32>]) -> Array {
+    let samples = planes.first().map_or(0, Vec::len);
+    let mut all: Vec<f32> = Vec::with_capacity(samples * planes.len());
+    for plane in planes {
+        all.extend_from_slice(plane);
+    }
+    array_of(all, Element::F32, vec![planes.len() as u64, samples as u64], Order::C)
+}
+
+/// An array that takes over the elements' memory.
+pub(crate) fn array_of<T: bytemuck::NoUninit + Send + 'static>(
+    elements: Vec<T>,
+    element: Element,
+    shape: Vec<u64>,
+    order: Order,
+) -> Array {
+    Array { dtype: element.dtype(), shape, order, scalar: false, data: payload_of(elements) }
+}
+
+/// Memory that the elements themselves stay in.
+pub(crate) fn payload_of<T: bytemuck::NoUninit + Send + 'static>(elements: Vec<T>) -> Payload {
+    struct Owner<T>(Vec<T>);
+    impl<T: bytemuck::NoUninit> AsRef<[u8]> for Owner<T> {
+        fn as_ref(&self) -> &[u8] {
+            bytemuck::cast_slice(&self.0)
+        }
+    }
+    Payload::from(Bytes::from_owner(Owner(elements)))
+}
+
+/// The elements of an array in this machine's byte order; borrowed when they already are and the
+/// memory is aligned. `T` must be the type that `swapped` was found for.
+pub(crate) fn elements<T: bytemuck::Pod>(
+    array: &Array,
+    swapped: bool,
+) -> Result<Cow<'_, [T]>, NodeError> {
+    let bytes = array.data.as_slice();
+    let count = array.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis));
+    let wanted = count.and_then(|n| n.checked_mul(size_of::<T>() as u64));
+    if wanted != Some(bytes.len() as u64) {
+        return Err(NodeErrorKind::BadMemory {
+            dtype: dtype_name(&array.dtype.descr),
+            shape: array.shape.clone(),
+            bytes: bytes.len(),
+        }
+        .into());
+    }
+    if !swapped && let Ok(slice) = bytemuck::try_cast_slice(bytes) {
+        return Ok(Cow::Borrowed(slice));
+    }
+    let copied = bytes.chunks_exact(size_of::<T>()).map(|item| {
+        let mut element: T = bytemuck::pod_read_unaligned(item);
+        if swapped {
+            bytemuck::bytes_of_mut(&mut element).reverse();
+        }
+        element
+    });
+    Ok(Cow::Owned(copied.collect()))
+}
+
+/// One PCM sample, and what it is in other formats.
+pub(crate) trait Sample: bytemuck::Pod + Send {
+    /// On the float scale, where full scale is 1.0.
+    fn to_float(self) -> f32;
+    /// To the nearest, clipped at full scale; NaN is 0.
+    fn to_i16(self) -> i16;
+    /// To the nearest, clipped at full scale; NaN is 0.
+    fn to_i32(self) -> i32;
+}
+
+impl Sample for f32 {
+    fn to_float(self) -> f32 {
+        self
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
+    fn to_i16(self) -> i16 {
+        (self * 32_768.0).round() as i16
+    }
+    fn to_i32(self) -> i32 {
+        f64::from(self).to_i32()
+    }
+}
+
+impl Sample for f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "audio is float32 from here on")]
+    fn to_float(self) -> f32 {
+        self as f32
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
+    fn to_i16(self) -> i16 {
+        (self * 32_768.0).round() as i16
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
+    fn to_i32(self) -> i32 {
+        (self * 2_147_483_648.0).round() as i32
+    }
+}
+
+impl Sample for i16 {
+    fn to_float(self) -> f32 {
+        from_i16(self)
+    }
+    fn to_i16(self) -> i16 {
+        self
+    }
+    fn to_i32(self) -> i32 {
+        i32::from(self) << 16
+    }
+}
+
+impl Sample for i32 {
+    fn to_float(self) -> f32 {
+        from_i32(self)
+    }
+    fn to_i16(self) -> i16 {
+        let rounded = (i64::from(self) + 0x8000) >> 16;
+        i16::try_from(rounded).unwrap_or(i16::MAX)
+    }
+    fn to_i32(self) -> i32 {
+        self
+    }
+}
+
+/// Float samples of an audio array, channel by channel.
+#[derive(Debug)]
+pub(crate) struct Planes<'a> {
+    /// All channels, one after the other.
+    data: Cow<'a, [f32]>,
+    /// Number of channels; may be 0.
+    pub(crate) channels: usize,
+    /// Samples per channel.
+    pub(crate) samples: usize,
+    /// Whether the array had no channel axis.
+    pub(crate) flat: bool,
+}
+
+impl<'a> Planes<'a> {
+    /// Reads an array of shape `(samples,)` or `(channels, samples)`, in either memory order.
+    /// float32 in C order is borrowed, anything else converted.
+    pub(crate) fn of(array: &'a Array) -> Result<Self, NodeError> {
+        let axis = |n: u64| {
+            usize::try_from(n).map_err(|_| NodeErrorKind::BadShape {
+                expected: "(samples,) or (channels, samples)",
+                shape: array.shape.clone(),
+            })
+        };
+        let (channels, samples, flat) = match *array.shape.as_slice() {
+            [samples] => (1, axis(samples)?, true),
+            [channels, samples] => (axis(channels)?, axis(samples)?, false),
+            _ => {
+                return Err(NodeErrorKind::BadShape {
+                    expected: "(samples,) or (channels, samples)",
+                    shape: array.shape.clone(),
+                }
+                .into());
+            }
+        };
+        let interleaved = array.order == Order::Fortran && channels > 1 && samples > 1;
+        let (element, swapped) = Element::of(array)?;
+        let data = match element {
+            Element::F32 => {
+                let data = elements::<f32>(array, swapped)?;
+                if interleaved { planar(&data, channels) } else { data }
+            }
+            Element::F64 => floats(&elements::<f64>(array, swapped)?, channels, interleaved),
+            Element::I16 => floats(&elements::<i16>(array, swapped)?, channels, interleaved),
+            Element::I32 => floats(&elements::<i32>(array, swapped)?, channels, interleaved),
+        };
+        Ok(Self { data, channels, samples, flat })
+    }
+
+    /// The channels' samples.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
+        // `chunks` refuses a length of 0; without samples there is nothing to yield but channels.
+        (0..self.channels).map(|c| &self.data[c * self.samples..(c + 1) * self.samples])
+    }
+}
+
+fn floats<T: Sample>(data: &[T], channels: usize, interleaved: bool) -> Cow<'static, [f32]> {
+    let floats: Vec<f32> = data.iter().map(|sample| sample.to_float()).collect();
+    if interleaved { planar(&floats, channels) } else { Cow::Owned(floats) }
+}
+
+/// Interleaved samples, channel by channel.
+pub(crate) fn planar<'b, T: Clone>(data: &[T], channels: usize) -> Cow<'b, [T]> {
+    let mut out = Vec::with_capacity(data.len());
+    for channel in 0..channels {
+        out.extend(data.iter().skip(channel).step_by(channels).cloned());
+    }
+    Cow::Owned(out)
+}

@@ -1,0 +1,147 @@
+//! Detects speech in one stream: keeps the frames that may still matter, says which segments are
+//! finished, and describes them. A complete recording is a stream of one piece.
+
+use num_traits::ToPrimitive;
+
+use super::features::{Analyzer, FRAMES_PER_SECOND, Frame, HOP_MS};
+use super::segments::{self, FLOOR_REACH, SETTLING_FRAMES, Settings, Span};
+use crate::builtin::samples::Planes;
+
+/// Level that stands for digital silence.
+const SILENCE_DB: f32 = -120.0;
+
+/// One stretch of speech.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Segment {
+    /// Milliseconds from the start of the stream.
+    pub(super) start_ms: u32,
+    /// Milliseconds from the start of the stream.
+    pub(super) end_ms: u32,
+    /// RMS level over the segment, in dBFS.
+    pub(super) energy_db: f32,
+    /// `1 - 0.5 * 2^(-(peak - threshold) / 6 dB)`, where peak is the level of the loudest frame:
+    /// 0.5 at the threshold, 0.75 at 6 dB above, 0.94 at 18 dB above.
+    pub(super) confidence: f32,
+}
+
+/// A stream under observation.
+pub(super) struct Detector {
+    analyzer: Analyzer,
+    settings: Settings,
+    /// Frames from number `first` on.
+    frames: Vec<Frame>,
+    first: usize,
+    /// Frames before this number are told.
+    settled: usize,
+    /// How many frames there were when segments were last looked for.
+    looked_at: usize,
+}
+
+impl Detector {
+    pub(super) fn new(rate_hz: u32, channels: usize, window_ms: u32, settings: Settings) -> Self {
+        Self {
+            analyzer: Analyzer::new(rate_hz, channels, window_ms),
+            settings,
+            frames: Vec::new(),
+            first: 0,
+            settled: 0,
+            looked_at: 0,
+        }
+    }
+
+    pub(super) fn rate_hz(&self) -> u32 {
+        self.analyzer.rate_hz()
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.analyzer.channels()
+    }
+
+    /// Samples per channel so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.analyzer.taken()
+    }
+
+    /// Takes a piece; gives the segments that are now finished.
+    pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
+        self.analyzer.push(piece, &mut self.frames);
+        let end = self.first + self.frames.len();
+        // Looking is worth it every 100 ms, and only when it has been quiet for long enough.
+        let quiet = self.settings.min_silence_frames.min(self.frames.len());
+        let threshold = segments::power(self.settings.threshold_db);
+        let recent = &self.frames[self.frames.len() - quiet..];
+        if end < self.looked_at + 10 || recent.iter().any(|f| segments::level(f) > threshold) {
+            return Vec::new();
+        }
+        self.looked_at = end;
+        let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);
+        let found = self.unsettled();
+        let is_finished = |span: &&Span| span.end <= horizon;
+        let finished: Vec<Segment> =
+            found.iter().filter(is_finished).map(|span| self.describe(*span)).collect();
+        // Up to here nothing can change: the start of what is still open, or the horizon.
+        let open = found.iter().find(|span| span.end > horizon).map_or(horizon, |s| s.start);
+        let last_end = found.iter().filter(is_finished).map(|s| s.end).max().unwrap_or(0);
+        self.settled = self.settled.max(open.min(horizon)).max(last_end);
+        self.forget();
+        finished
+    }
+
+    /// Ends the stream; gives the segments that are left.
+    pub(super) fn finish(&mut self) -> Vec<Segment> {
+        self.analyzer.finish(&mut self.frames);
+        let left: Vec<Segment> =
+            self.unsettled().into_iter().map(|span| self.describe(span)).collect();
+        self.settled = self.first + self.frames.len();
+        left
+    }
+
+    /// Segments as they look now among the frames that are not settled, by frame number.
+    pub(super) fn unsettled(&self) -> Vec<Span> {
+        segments::find(&self.frames, &self.settings)
+            .into_iter()
+            .map(|span| Span { start: span.start + self.first, end: span.end + self.first })
+            .filter(|span| span.end > self.settled)
+            .map(|span| Span { start: span.start.max(self.settled), ..span })
+            .collect()
+    }
+
+    /// Drops frames that neither a segment nor a noise floor needs.
+    fn forget(&mut self) {
+        let needed = self.settled.saturating_sub(FLOOR_REACH);
+        let unneeded = needed.saturating_sub(self.first);
+        if unneeded > FLOOR_REACH {
+            self.frames.drain(..unneeded);
+            self.first = needed;
+        }
+    }
+
+    fn describe(&self, span: Span) -> Segment {
+        let frames = &self.frames[span.start - self.first..span.end - self.first];
+        let mean = frames.iter().map(|f| f64::from(f.block)).sum::<f64>() / frames.len() as f64;
+        let peak = frames.iter().map(segments::level).fold(0.0, f32::max);
+        let above_db = (decibels(peak.into()) - self.settings.threshold_db).max(0.0);
+        let length_ms = self.taken() * 1_000 / u64::from(self.rate_hz());
+        let end_ms = (span.end as u64 * u64::from(HOP_MS)).min(length_ms);
+        Segment {
+            start_ms: saturated(span.start as u64 * u64::from(HOP_MS)),
+            end_ms: saturated(end_ms),
+            energy_db: decibels(mean),
+            confidence: 1.0 - 0.5 * 2.0_f32.powf(-above_db / 6.0),
+        }
+    }
+}
+
+/// Number of the frame that holds a sample.
+pub(super) fn frame_of(sample: u64, rate_hz: u32) -> usize {
+    (sample * FRAMES_PER_SECOND / u64::from(rate_hz.max(1))).to_usize().unwrap_or(usize::MAX)
+}
+
+fn saturated(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds).unwrap_or(u32::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a level needs no more digits than float32")]
+fn decibels(power: f64) -> f32 {
+    ((10.0 * power.log10()) as f32).max(SILENCE_DB)
+}

@@ -1,0 +1,210 @@
+//! From frames to segments of speech. A pure function of the frames; nothing here knows of nodes
+//! or streams.
+//!
+//! 1. The noise floor of each band is a low percentile of its power over the ten seconds around.
+//! 2. A frame is **active** when its level is above the threshold, or when some band is well
+//!    above that band's floor and above a bound that follows the threshold (so that weak
+//!    consonants, which show only above 2 kHz, count as soon as they are audible).
+//! 3. A frame is **voice-like** when enough of it lies below 1 kHz, when it is a tone, or when it
+//!    is clearly above the threshold. Breath is none of these: a longer stretch of active frames
+//!    that are not voice-like is taken out.
+//! 4. A run of active frames with voice-like frames above the threshold is speech. Short weak
+//!    runs close to it (releases, final fricatives) belong to it.
+//! 5. Speech separated by less than the shortest silence is one segment; what is then shorter
+//!    than the shortest speech is dropped.
+
+use super::features::{BANDS, Frame};
+
+/// The detector's parameters, in frames of 10 ms and dBFS.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Settings {
+    pub(super) threshold_db: f32,
+    pub(super) min_speech_frames: usize,
+    pub(super) min_silence_frames: usize,
+}
+
+/// Frames `start..end` are speech.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Span {
+    fn len(self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// How far below the threshold the bound of each band lies. Consonants are weaker than vowels and
+/// lie higher.
+const BELOW_THRESHOLD_DB: [f32; BANDS] = [16.0, 20.0, 26.0, 28.0, 28.0];
+/// How far above the noise floor a band must be.
+const ABOVE_FLOOR_DB: f32 = 8.0;
+const FLOOR_PERCENTILE: usize = 8;
+/// The floor is measured over this many frames before and after, for blocks of frames.
+pub(super) const FLOOR_REACH: usize = 500;
+const FLOOR_BLOCK: usize = 50;
+/// Share of a voice-like frame's power (up to 4 kHz) that lies below 1 kHz: -14 dB.
+const LOW_SHARE: f32 = 0.04;
+/// A level that is surely speech: this far above the threshold for that many frames.
+const SURE_DB: f32 = 6.0;
+const SURE_FRAMES: usize = 5;
+/// Active frames without voice for longer than this are breath.
+const LONGEST_CONSONANT: usize = 25;
+/// Shorter dips within a run are not noticed.
+const LONGEST_DIP: usize = 2;
+/// A run is speech with this many voice-like frames above the threshold.
+const MIN_SEEDS: usize = 2;
+/// Weak runs that belong to speech: how long each must be, how long all may be on one side, and
+/// how far from the speech.
+const MIN_WEAK: usize = 3;
+const MAX_WEAK: usize = 20;
+const GAP_BEFORE: usize = 6;
+const GAP_AFTER: usize = 12;
+/// A frame at the edge whose own 10 ms are this much weaker than its window saw the sound of its
+/// neighbour: -15 dB.
+const LEAKED_SHARE: f32 = 0.03;
+/// No frame that comes later than this after a segment can still change it (beside the shortest
+/// silence).
+pub(super) const SETTLING_FRAMES: usize = 60;
+
+/// The segments in `frames`.
+pub(super) fn find(frames: &[Frame], settings: &Settings) -> Vec<Span> {
+    let threshold = power(settings.threshold_db);
+    let mut active = active_frames(frames, settings);
+    let voice = voice_frames(frames, threshold);
+    fill_dips(&mut active);
+    let unvoiced: Vec<bool> = active.iter().zip(&voice).map(|(a, v)| *a && !v).collect();
+    for breath in runs(&unvoiced).filter(|run| run.len() > LONGEST_CONSONANT) {
+        active[breath.start..breath.end].fill(false);
+    }
+    let is_speech = |run: &Span| {
+        let seeds = (run.start..run.end).filter(|&i| voice[i] && level(&frames[i]) > threshold);
+        seeds.count() >= MIN_SEEDS
+    };
+    let found: Vec<(Span, bool)> = runs(&active)
+        .map(|run| (run, is_speech(&run)))
+        .filter(|(run, is_speech)| *is_speech || run.len() >= MIN_WEAK)
+        .collect();
+    let mut merged: Vec<Span> = Vec::new();
+    for (at, (run, _)) in found.iter().enumerate().filter(|(_, (_, is_speech))| *is_speech) {
+        let span = with_weak_neighbours(&found, at, *run);
+        match merged.last_mut() {
+            Some(last) if span.start < last.end + settings.min_silence_frames => {
+                last.end = last.end.max(span.end);
+            }
+            _ => merged.push(span),
+        }
+    }
+    merged
+        .into_iter()
+        .map(|span| trimmed(frames, span))
+        .filter(|span| span.len() >= settings.min_speech_frames.max(1))
+        .collect()
+}
+
+/// Power of a level in dBFS.
+pub(super) fn power(level_db: f32) -> f32 {
+    10.0_f32.powf(level_db / 10.0)
+}
+
+/// Power of a frame in all bands of speech.
+pub(super) fn level(frame: &Frame) -> f32 {
+    frame.bands.iter().sum()
+}
+
+fn active_frames(frames: &[Frame], settings: &Settings) -> Vec<bool> {
+    let threshold = power(settings.threshold_db);
+    let least = BELOW_THRESHOLD_DB.map(|below| power(settings.threshold_db - below));
+    let mut active = Vec::with_capacity(frames.len());
+    let mut scratch = Vec::with_capacity(2 * FLOOR_REACH + FLOOR_BLOCK);
+    for begin in (0..frames.len()).step_by(FLOOR_BLOCK) {
+        let end = (begin + FLOOR_BLOCK).min(frames.len());
+        let around = begin.saturating_sub(FLOOR_REACH)..(end + FLOOR_REACH).min(frames.len());
+        let mut bounds = least;
+        for (band, bound) in bounds.iter_mut().enumerate() {
+            let floor = floor(&frames[around.clone()], band, &mut scratch);
+            *bound = bound.max(floor * power(ABOVE_FLOOR_DB));
+        }
+        active.extend(frames[begin..end].iter().map(|frame| {
+            level(frame) > threshold || frame.bands.iter().zip(bounds).any(|(p, bound)| *p > bound)
+        }));
+    }
+    active
+}
+
+/// A low percentile of a band's power, smoothed over three frames.
+fn floor(frames: &[Frame], band: usize, scratch: &mut Vec<f32>) -> f32 {
+    scratch.clear();
+    scratch.extend(frames.windows(3).map(|w| w.iter().map(|f| f.bands[band]).sum::<f32>() / 3.0));
+    if scratch.is_empty() {
+        return 0.0;
+    }
+    let rank = scratch.len() * FLOOR_PERCENTILE / 100;
+    *scratch.select_nth_unstable_by(rank, f32::total_cmp).1
+}
+
+fn voice_frames(frames: &[Frame], threshold: f32) -> Vec<bool> {
+    let sure = threshold * power(SURE_DB);
+    let mut voice: Vec<bool> = frames.iter().map(|frame| level(frame) > sure).collect();
+    let brief: Vec<Span> = runs(&voice).filter(|run| run.len() < SURE_FRAMES).collect();
+    for run in brief {
+        voice[run.start..run.end].fill(false);
+    }
+    for (voice, frame) in voice.iter_mut().zip(frames) {
+        let low: f32 = frame.bands[..2].iter().sum();
+        let to_4_khz: f32 = frame.bands[..4].iter().sum();
+        *voice |= frame.is_tone || low > LOW_SHARE * to_4_khz;
+    }
+    voice
+}
+
+fn fill_dips(active: &mut [bool]) {
+    let quiet: Vec<bool> = active.iter().map(|a| !a).collect();
+    for dip in runs(&quiet).filter(|dip| dip.len() <= LONGEST_DIP) {
+        if dip.start > 0 && dip.end < active.len() {
+            active[dip.start..dip.end].fill(true);
+        }
+    }
+}
+
+/// Stretches of `true`.
+fn runs(mask: &[bool]) -> impl Iterator<Item = Span> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + mask.get(at..)?.iter().position(|set| *set)?;
+        let length = mask[start..].iter().position(|set| !set).unwrap_or(mask.len() - start);
+        at = start + length;
+        Some(Span { start, end: at })
+    })
+}
+
+fn with_weak_neighbours(found: &[(Span, bool)], at: usize, run: Span) -> Span {
+    let mut span = run;
+    let mut weak = 0;
+    for (before, is_speech) in found[..at].iter().rev() {
+        weak += before.len();
+        if *is_speech || span.start - before.end > GAP_BEFORE || weak > MAX_WEAK {
+            break;
+        }
+        span.start = before.start;
+    }
+    weak = 0;
+    for (after, is_speech) in &found[at + 1..] {
+        weak += after.len();
+        if *is_speech || after.start - span.end > GAP_AFTER || weak > MAX_WEAK {
+            break;
+        }
+        span.end = after.end;
+    }
+    span
+}
+
+/// Without the frames at the edges that only saw their neighbours' sound through the window.
+fn trimmed(frames: &[Frame], span: Span) -> Span {
+    let leaked = |i: &usize| frames[*i].block < LEAKED_SHARE * level(&frames[*i]);
+    let before = (span.start..span.end).take(3).take_while(leaked).count();
+    let after = (span.start + before..span.end).rev().take(3).take_while(leaked).count();
+    Span { start: span.start + before, end: span.end - after }
+}

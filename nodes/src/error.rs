@@ -1,0 +1,178 @@
+//! Why a native node could not process an item. Each kind carries its data; which Python
+//! exception it becomes is decided by [`NodeError::type_name`] alone.
+
+use std::fmt;
+
+/// An item that a native node could not process.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{kind}")]
+pub struct NodeError {
+    /// What was wrong.
+    pub kind: NodeErrorKind,
+}
+
+/// The ways in which an item can be unacceptable.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum NodeErrorKind {
+    /// The item is of a type that the node does not take.
+    #[error("expected {expected}, got {got}")]
+    TypeMismatch {
+        /// What the node takes.
+        expected: &'static str,
+        /// The Python name of the type that came.
+        got: String,
+    },
+    /// The array's elements are of a type that the node does not take.
+    #[error("dtype {dtype} is not supported here; convert the array to one of {supported}")]
+    UnsupportedDtype {
+        /// numpy's name of the dtype that came.
+        dtype: String,
+        /// The dtypes that the node takes.
+        supported: &'static str,
+    },
+    /// The array has a shape that the node does not take.
+    #[error("expected an array of shape {expected}, got shape {}", ShapeDisplay(.shape))]
+    BadShape {
+        /// The shapes that the node takes.
+        expected: &'static str,
+        /// The shape that came.
+        shape: Vec<u64>,
+    },
+    /// The array's memory does not hold what its shape says.
+    #[error("the array of shape {} and dtype {dtype} has {bytes} bytes of memory", ShapeDisplay(.shape))]
+    BadMemory {
+        /// The dtype that came.
+        dtype: String,
+        /// The shape that came.
+        shape: Vec<u64>,
+        /// The memory that came with it.
+        bytes: usize,
+    },
+    /// A part of the item has a value that makes no sense.
+    #[error("{what} must be {expected}, got {got}")]
+    BadValue {
+        /// Which part of the item.
+        what: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
+    /// A dict lacks a key.
+    #[error("the dict has no key '{key}'; it needs {needed}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// The keys that the node needs.
+        needed: &'static str,
+    },
+    /// An arithmetic operation that does not exist.
+    #[error("Unknown operation: {operation} (use one of {known})")]
+    UnknownOperation {
+        /// The name that came.
+        operation: String,
+        /// The names that exist.
+        known: &'static str,
+    },
+    /// Division or modulo by zero.
+    #[error("Division by zero")]
+    DivisionByZero,
+    /// Zero to a negative power.
+    #[error("0 cannot be raised to a negative power")]
+    ZeroToNegativePower,
+    /// A float result that is out of the range of a float.
+    #[error("the result of {operation} is too large for a float")]
+    FloatOverflow {
+        /// The operation that was computed.
+        operation: &'static str,
+    },
+    /// A Python integer that the elements of an array cannot hold.
+    #[error("the integer {value} is out of bounds for {dtype}")]
+    OutOfBounds {
+        /// The integer.
+        value: String,
+        /// numpy's name of the array's dtype.
+        dtype: String,
+    },
+    /// An integer result that is larger than the node is willing to compute.
+    #[error("the result would have about {bits} bits; the limit is {limit_bits} bits")]
+    ResultTooLarge {
+        /// Estimated size of the result.
+        bits: u64,
+        /// The largest size allowed.
+        limit_bits: u64,
+    },
+    /// A result that only a complex number could hold.
+    #[error("a negative number cannot be raised to a fractional power without complex numbers")]
+    ComplexResult,
+    /// The pieces of one stream do not fit together.
+    #[error(
+        "the stream began with {what} {before} and continues with {now}; \
+         flush the node before a new stream begins"
+    )]
+    StreamChanged {
+        /// What changed: `sample rate` (Hz) or `channel count`.
+        what: &'static str,
+        /// Value at the start of the stream.
+        before: u64,
+        /// Value in this piece.
+        now: u64,
+    },
+    /// The resampler refused the rates or the data.
+    #[error("resampling from {from_hz} Hz to {to_hz} Hz failed: {reason}")]
+    Resample {
+        /// Rate of the input.
+        from_hz: u32,
+        /// Rate asked for.
+        to_hz: u32,
+        /// The resampler's own words.
+        reason: String,
+    },
+}
+
+impl NodeError {
+    /// The Python exception that says the same: `TypeError`, `ValueError`, `ZeroDivisionError`,
+    /// `OverflowError` or `RuntimeError`.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self.kind {
+            NodeErrorKind::TypeMismatch { .. } => "TypeError",
+            NodeErrorKind::UnsupportedDtype { .. }
+            | NodeErrorKind::BadShape { .. }
+            | NodeErrorKind::BadMemory { .. }
+            | NodeErrorKind::BadValue { .. }
+            | NodeErrorKind::MissingKey { .. }
+            | NodeErrorKind::UnknownOperation { .. }
+            | NodeErrorKind::ComplexResult
+            | NodeErrorKind::StreamChanged { .. } => "ValueError",
+            NodeErrorKind::DivisionByZero | NodeErrorKind::ZeroToNegativePower => {
+                "ZeroDivisionError"
+            }
+            NodeErrorKind::FloatOverflow { .. }
+            | NodeErrorKind::OutOfBounds { .. }
+            | NodeErrorKind::ResultTooLarge { .. } => "OverflowError",
+            NodeErrorKind::Resample { .. } => "RuntimeError",
+        }
+    }
+}
+
+impl From<NodeErrorKind> for NodeError {
+    fn from(kind: NodeErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+/// A shape as numpy prints it: `(2, 480)`, `(480,)`, `()`.
+struct ShapeDisplay<'a>(&'a [u64]);
+
+impl fmt::Display for ShapeDisplay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [one] => write!(f, "({one},)"),
+            axes => {
+                let words: Vec<String> = axes.iter().map(u64::to_string).collect();
+                write!(f, "({})", words.join(", "))
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The native nodes of RemoteMedia: what a node is, how its parameters are declared and checked,
+//! the registry of built-in nodes, and reading audio files. It knows nothing of workers, Python
+//! or scheduling.
+
+pub mod audio_file;
+pub mod builtin;
+pub mod error;
+pub mod node;
+pub mod params;
+pub mod registry;
+pub mod suggest;
+
+pub use error::{NodeError, NodeErrorKind};
+pub use node::{Emit, Node, NodeType};
+pub use params::{ParamKind, ParamProblem, ParamSpec, Params, check_params};
+pub use registry::Registry;

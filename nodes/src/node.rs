@@ -1,0 +1,50 @@
+//! What a native node is, and what a node type says about itself. Parameters are declared here
+//! and checked in [`crate::params`]; when a node runs is the scheduler's business.
+
+use ipc_protocol::Value;
+
+use crate::error::NodeError;
+use crate::params::{ParamProblem, ParamSpec, Params};
+
+/// Where a node puts its outputs, in order.
+pub type Emit<'a> = &'a mut dyn FnMut(Value);
+
+/// One instance of a native node. It lives as long as its session and sees its items in order.
+pub trait Node: Send {
+    /// Processes one item and emits any number of outputs.
+    ///
+    /// # Errors
+    /// The item cannot be processed; outputs emitted before the error stand, and the node is
+    /// ready for the next item.
+    fn process(&mut self, input: Value, emit: Emit<'_>) -> Result<(), NodeError>;
+
+    /// Emits what the node still holds back. Afterwards the node is as new: the next item starts
+    /// a new stream.
+    ///
+    /// # Errors
+    /// What is held back cannot be turned into outputs; it is dropped.
+    fn flush(&mut self, _emit: Emit<'_>) -> Result<(), NodeError> {
+        Ok(())
+    }
+}
+
+/// A kind of node: its names, its parameters and how to make one.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeType {
+    /// The name used in manifests.
+    pub name: &'static str,
+    /// Version of the node's behaviour, `major.minor.patch`.
+    pub version: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    /// Further names under which the same node is found.
+    pub aliases: &'static [&'static str],
+    /// What the node needs or offers, in lower case (`audio`).
+    pub capabilities: &'static [&'static str],
+    /// Every parameter that the node accepts.
+    pub params: &'static [ParamSpec],
+    /// Pairs of canonical parameter names of which at most one may be given.
+    pub exclusive: &'static [(&'static str, &'static str)],
+    /// Makes an instance from checked parameters.
+    pub build: fn(&Params) -> Result<Box<dyn Node>, ParamProblem>,
+}

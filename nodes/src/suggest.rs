@@ -1,0 +1,57 @@
+//! "Did you mean ...?": the known name nearest to a misspelt one.
+
+/// The candidate that the writer of `name` most likely meant, or `None` when nothing is near.
+///
+/// Case, `-` and `_` do not count. Near means within a third of the name's letters by edit
+/// distance, or else that one name contains the other.
+pub fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let wanted = plain(name);
+    if wanted.is_empty() {
+        return None;
+    }
+    let allowed = (wanted.chars().count() / 3).max(2);
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let known = plain(candidate);
+            let distance = strsim::damerau_levenshtein(&wanted, &known);
+            let contained = wanted.len() >= 3
+                && known.len() >= 3
+                && (known.contains(&wanted) || wanted.contains(&known));
+            // A short name is within two edits of anything; at least one letter must be right.
+            let near = distance <= allowed && distance < known.chars().count();
+            (near || contained).then_some(((!near, distance), candidate))
+        })
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The name without what people write differently each time.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let names = ["target_rate", "input_rate", "quality", "streaming"];
+        assert_eq!(nearest("taget_rate", names), Some("target_rate"));
+        assert_eq!(nearest("TargetRate", names), Some("target_rate"));
+        assert_eq!(nearest("qualty", names), Some("quality"));
+        assert_eq!(nearest("stream", names), Some("streaming"));
+        assert_eq!(nearest("rate", names), Some("input_rate"));
+    }
+
+    #[test]
+    fn stays_silent_when_nothing_is_near() {
+        assert_eq!(nearest("colour", ["target_rate", "quality"]), None);
+        assert_eq!(nearest("", ["quality"]), None);
+        assert_eq!(nearest("ab", ["xy"]), None);
+    }
+}

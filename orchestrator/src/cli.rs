@@ -1,0 +1,226 @@
+//! The command line `remotemedia`: its verbs, its exit codes and its errors. Standard output
+//! carries results alone; what nodes print, metrics and errors go to standard error or to files.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+use crate::manifest::{Manifest, ManifestError};
+
+mod base64;
+mod execute;
+mod input;
+mod list;
+mod marker;
+mod output;
+#[cfg(test)]
+mod tests;
+
+use input::{Input, InputError, RunInput};
+
+/// Everything went well.
+pub const EXIT_OK: i32 = 0;
+/// A node failed, a worker died under it, or it did not answer in time.
+pub const EXIT_RUN_FAILED: i32 = 1;
+/// The arguments, the manifest, the configuration or the input cannot be used.
+pub const EXIT_BAD_INPUT: i32 = 2;
+/// A worker could not be had, or the operating system refused something.
+pub const EXIT_ENVIRONMENT: i32 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything went well
+  1  the run failed: a node raised an error, crashed, or did not answer in time
+  2  the arguments, the manifest, the configuration or the input cannot be used
+  3  a worker could not be started, or the operating system refused something";
+
+const RUN_HELP: &str = "\
+Output is one line of JSON for each output of the pipeline:
+  {\"node_id\": \"vad\", \"output\": ...}
+Values that JSON does not have are written as
+  arrays       {\"__numpy__\": true, \"dtype\": \"float32\", \"shape\": [2, 3], \"data\": [...]}, row by row
+  audio        [array, sample_rate]
+  bytes        {\"__bytes__\": \"<base64>\"}
+  NaN, Inf     {\"__float__\": \"nan\"}, \"inf\" or \"-inf\"
+  other keys   {\"__dict__\": [[key, value], ...]} where keys are not all texts
+  objects      {\"__opaque__\": \"<type>\"}; the command line never opens pickles
+Tuples and sets become lists; integers have all their digits. Input in JSON may use the same forms.";
+
+/// Runs graphs of audio nodes over native code and isolated Python workers.
+#[derive(Debug, Parser)]
+#[command(name = "remotemedia", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a pipeline and write its outputs as JSON lines
+    #[command(after_help = format!("{RUN_HELP}\n\n{EXIT_CODES}"))]
+    Run(RunArguments),
+    /// Check a manifest and report everything that is wrong with it
+    #[command(after_help = EXIT_CODES)]
+    Validate {
+        /// File with a manifest, or - for standard input
+        manifest: PathBuf,
+    },
+    /// List the node types, or describe one
+    #[command(after_help = EXIT_CODES)]
+    Nodes {
+        /// Node type to describe
+        name: Option<String>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// File with a manifest, or - for standard input
+    manifest: PathBuf,
+    #[command(flatten)]
+    input: RunInput,
+    /// Write the metrics of the run as JSON to FILE, or - for standard error
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Configuration in TOML; without it the file named by REMOTEMEDIA_CONFIG, or the defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Python interpreter of the workers
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+/// What ends the command line with an error.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("{}: {error}", path.display())]
+    Manifest { path: PathBuf, error: ManifestError },
+    #[error("cannot read the manifest {}: {source}", path.display())]
+    ReadManifest { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Run(#[from] Error),
+    #[error("cleaning up failed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Cleanup(Vec<Error>),
+    #[error(
+        "unknown node type '{name}'{}",
+        nearest.map_or_else(
+            || "; `remotemedia nodes` lists the known ones".to_owned(),
+            |nearest| format!("; did you mean '{nearest}'?"),
+        )
+    )]
+    UnknownNode { name: String, nearest: Option<&'static str> },
+    #[error("cannot write the metrics to {}: {source}", path.display())]
+    WriteMetrics { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> i32 {
+        match self {
+            Self::Manifest { .. }
+            | Self::ReadManifest { .. }
+            | Self::Config(_)
+            | Self::Input(_)
+            | Self::UnknownNode { .. }
+            | Self::Run(
+                Error::Manifest(_)
+                | Error::Plan(_)
+                | Error::Config(_)
+                | Error::NoInput { .. }
+                | Error::Input(_),
+            ) => EXIT_BAD_INPUT,
+            Self::Run(Error::Start(_) | Error::Busy { .. } | Error::Os { .. })
+            | Self::WriteMetrics { .. }
+            | Self::Output(_) => EXIT_ENVIRONMENT,
+            Self::Run(_) | Self::Cleanup(_) => EXIT_RUN_FAILED,
+        }
+    }
+
+    /// The reader of our output went away, which is its right.
+    fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Runs the command line and gives its exit code. `arguments` begin with the program's name.
+/// `default_python` is the interpreter of workers when neither an argument nor the configuration
+/// names one; without it, one is looked for.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    default_python: Option<PathBuf>,
+) -> i32 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to do when even that cannot be written.
+            let _unwritable = error.print();
+            return error.exit_code();
+        }
+    };
+    let done = match arguments.verb {
+        Verb::Run(arguments) => run_pipeline(&arguments, default_python),
+        Verb::Validate { manifest } => validate(&manifest),
+        Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),
+    };
+    match done {
+        Ok(()) => EXIT_OK,
+        Err(error) if error.is_closed_output() => EXIT_OK,
+        Err(error) => {
+            let _unwritable = writeln!(io::stderr().lock(), "error: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn run_pipeline(
+    arguments: &RunArguments,
+    default_python: Option<PathBuf>,
+) -> Result<(), CliError> {
+    let mut config = Config::load(arguments.config.as_deref())?;
+    if let Some(python) = &arguments.python {
+        config.python.executable = Some(python.clone());
+    }
+    let manifest = read_manifest(&arguments.manifest)?;
+    let reads_stdin_twice = is_stdin(&arguments.manifest) && arguments.input.is_stdin();
+    if reads_stdin_twice {
+        return Err(InputError::StdinTwice.into());
+    }
+    let input = Input::open(&arguments.input)?;
+    let job = execute::Job { manifest, config, default_python, input };
+    execute::execute(job, arguments.metrics.as_deref())
+}
+
+fn validate(path: &Path) -> Result<(), CliError> {
+    let manifest = read_manifest(path)?;
+    let (nodes, edges) = (manifest.nodes.len(), manifest.connections.len());
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}: valid, {nodes} nodes, {edges} connections", path.display())?;
+    Ok(())
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, CliError> {
+    let text = if is_stdin(path) {
+        io::read_to_string(io::stdin().lock())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text =
+        text.map_err(|source| CliError::ReadManifest { path: path.to_owned(), source })?;
+    Manifest::parse(&text).map_err(|error| CliError::Manifest { path: path.to_owned(), error })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

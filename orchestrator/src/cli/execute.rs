@@ -1,0 +1,122 @@
+//! Runs one pipeline for the command line: the one place where it touches runtime and session.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipc_protocol::from_worker::LogRecord;
+
+use super::input::Input;
+use super::{CliError, output};
+use crate::config::{Config, env};
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::runtime::{OpenOptions, Runtime};
+use crate::session::{GraphOutput, Host, RunError, Session};
+
+/// Everything that a run needs.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) manifest: Manifest,
+    pub(super) config: Config,
+    pub(super) default_python: Option<PathBuf>,
+    pub(super) input: Input,
+}
+
+/// Runs a job, writes outputs to standard output as they come, and the metrics of the run, even of
+/// a failed one, to `metrics`.
+pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
+    let mut host = Terminal { shows_output: job.config.output.forward_output };
+    let runtime = Arc::new(Runtime::new(job.config));
+    let working_directory = env::working_directory();
+    let options = OpenOptions {
+        interpreter: job.default_python,
+        environment: env::inherited(),
+        sys_path: working_directory.iter().cloned().collect(),
+        working_directory,
+        ..OpenOptions::default()
+    };
+    let mut session = runtime.open(&job.manifest, options, &mut host)?;
+    let done = feed(&mut session, job.input, &mut host);
+    let closed = session.close(&mut host);
+    let told = metrics.map_or(Ok(()), |path| write_metrics(&session, path));
+    runtime.shutdown();
+    done?;
+    told?;
+    if closed.failures.is_empty() { Ok(()) } else { Err(CliError::Cleanup(closed.failures)) }
+}
+
+/// One input after the other, so that outputs can be read while input still comes.
+fn feed(session: &mut Session, input: Input, host: &mut Terminal) -> Result<(), CliError> {
+    let Input::Items(items) = input else {
+        return write_all(session.run(None, host));
+    };
+    for item in items {
+        write_all(session.process(item?, host))?;
+    }
+    write_all(session.flush(host))
+}
+
+/// Writes the outputs of a call, also those that came before it failed.
+fn write_all(result: Result<Vec<GraphOutput>, RunError>) -> Result<(), CliError> {
+    let (outputs, error) = match result {
+        Ok(outputs) => (outputs, None),
+        Err(RunError { error, partial }) => (partial, Some(error)),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for GraphOutput { node_id, value } in &outputs {
+        output::write_line(&mut out, node_id, value)?;
+    }
+    out.flush()?;
+    error.map_or(Ok(()), |error| Err(CliError::Run(error)))
+}
+
+fn write_metrics(session: &Session, path: &Path) -> Result<(), CliError> {
+    let text = format!("{:#}\n", session.metrics().to_json());
+    let written = if super::is_stdin(path) {
+        io::stderr().lock().write_all(text.as_bytes())
+    } else {
+        std::fs::write(path, text)
+    };
+    written.map_err(|source| CliError::WriteMetrics { path: path.to_owned(), source })
+}
+
+/// Shows on standard error what nodes print and log.
+#[derive(Debug)]
+struct Terminal {
+    shows_output: bool,
+}
+
+impl Host for Terminal {
+    fn check_interrupt(&mut self) -> Result<(), Error> {
+        // Ctrl-C ends the process; its workers end with it.
+        Ok(())
+    }
+
+    fn log(&mut self, record: &LogRecord) {
+        if record.is_stream && !self.shows_output {
+            return;
+        }
+        let mut out = io::stderr().lock();
+        let written = record.message.lines().try_for_each(|line| {
+            let node = if record.node_id.is_empty() { "worker" } else { &record.node_id };
+            if record.is_stream {
+                writeln!(out, "[{node}] {line}")
+            } else {
+                writeln!(out, "[{node}] {} {}: {line}", level_name(record.level), record.logger)
+            }
+        });
+        // Without a standard error there is nobody to tell.
+        drop(written);
+    }
+}
+
+fn level_name(level: u32) -> &'static str {
+    match level {
+        0..20 => "DEBUG",
+        20..30 => "INFO",
+        30..40 => "WARNING",
+        40..50 => "ERROR",
+        _ => "CRITICAL",
+    }
+}

@@ -1,0 +1,218 @@
+//! Typed configuration: what every setting is called, its unit, its default and where it comes
+//! from. Reading TOML, checking it and describing it live in the modules below; acting on the
+//! settings is the business of the modules that they are named after.
+//!
+//! Every setting has a default, so no file is needed. A file that is named explicitly wins over
+//! one named by the environment variable `REMOTEMEDIA_CONFIG`; no other place is searched.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub mod env;
+mod error;
+mod keys;
+mod read;
+pub mod reference;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
+
+/// The documented template: every key with its unit, its effect and its default.
+pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
+
+/// Fewest workers that `workers.max = "auto"` allows: a graph with a few parallel branches, or a
+/// few pipelines side by side, must not queue up on a machine with one or two processors.
+const AUTO_MIN_WORKERS: usize = 4;
+
+/// All settings of a runtime.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// Life of the worker processes.
+    pub workers: WorkersConfig,
+    /// The interpreter of the worker processes.
+    pub python: PythonConfig,
+    /// Calls of nodes.
+    pub calls: CallsConfig,
+    /// Bounds on what a worker may send.
+    pub limits: LimitsConfig,
+    /// What nodes print.
+    pub output: OutputConfig,
+}
+
+/// Life of the worker processes of one pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkersConfig {
+    /// Workers that are kept even when idle.
+    pub min: usize,
+    /// Most workers at one time; `None` is automatic, see [`WorkersConfig::max_workers`].
+    pub max: Option<usize>,
+    /// How long an idle worker above `min` is kept; `None` keeps it for ever.
+    pub idle_timeout: Option<Duration>,
+    /// Sessions after which a worker is replaced; `None` never replaces it for that.
+    pub max_sessions: Option<u64>,
+    /// Resident memory in bytes, after a session, above which a worker is replaced; `None` never
+    /// replaces it for that.
+    pub recycle_above_memory_bytes: Option<u64>,
+    /// How long a worker may take from its start to its first message.
+    pub start_timeout: Duration,
+    /// How long the `cleanup` of all nodes in a worker may take when a session closes.
+    pub close_timeout: Duration,
+    /// How long a session waits for free workers.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for WorkersConfig {
+    fn default() -> Self {
+        Self {
+            min: 0,
+            max: None,
+            idle_timeout: Some(Duration::from_secs(300)),
+            max_sessions: None,
+            recycle_above_memory_bytes: None,
+            start_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl WorkersConfig {
+    /// Most workers at one time: the configured number, or the number of processors this process
+    /// may use, but at least four.
+    #[must_use]
+    pub fn max_workers(&self) -> usize {
+        self.max.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
+        })
+    }
+}
+
+/// The interpreter of the worker processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonConfig {
+    /// The interpreter; `None` is the caller's own (see [`env::find_python`] for the command line).
+    pub executable: Option<PathBuf>,
+    /// Environment variables added to those that workers inherit.
+    pub environment: BTreeMap<String, String>,
+    /// Threads of BLAS and OpenMP in a worker, unless the environment sets them.
+    pub threads: u32,
+    /// Whether values without a wire form of their own may travel as pickles.
+    pub allow_pickle: bool,
+    /// Largest pickle of one changed attribute that is written back when a session closes, in bytes.
+    pub write_back_max_bytes: u64,
+}
+
+impl Default for PythonConfig {
+    fn default() -> Self {
+        Self {
+            executable: None,
+            environment: BTreeMap::new(),
+            threads: 1,
+            allow_pickle: true,
+            write_back_max_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Calls of nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallsConfig {
+    /// Longest time between two outputs of a node that has no `timeout_ms`; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// Outputs of one stage that may be in flight before it has to wait.
+    pub window: u32,
+    /// Items that may wait on one edge of the graph.
+    pub queue: usize,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self { timeout: None, window: 64, queue: 64 }
+    }
+}
+
+/// Bounds on what a worker may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Largest message, arrays included, in bytes.
+    pub max_frame_bytes: u64,
+    /// Deepest nesting of containers in a value.
+    pub max_depth: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let protocol = ipc_protocol::Limits::default();
+        Self { max_frame_bytes: protocol.max_frame_bytes, max_depth: protocol.max_depth }
+    }
+}
+
+impl LimitsConfig {
+    /// The limits in the form that the codec checks.
+    #[must_use]
+    pub fn to_protocol(&self) -> ipc_protocol::Limits {
+        ipc_protocol::Limits {
+            max_frame_bytes: self.max_frame_bytes,
+            max_depth: self.max_depth,
+            ..ipc_protocol::Limits::default()
+        }
+    }
+}
+
+/// What nodes print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// Whether what nodes write to stdout and stderr is shown on the caller's stderr, line by line
+    /// with the node's name in front.
+    pub forward_output: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { forward_output: true }
+    }
+}
+
+impl Config {
+    /// Reads a configuration from TOML text.
+    ///
+    /// # Errors
+    /// One [`ConfigError`] with every problem found, each with its place in the text.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        read::config(text, Origin::Text)
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`], or when the file cannot be read.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        read_file(path, Origin::File(path.to_owned()))
+    }
+
+    /// The configuration in force: `explicit` if given, else the file that `REMOTEMEDIA_CONFIG`
+    /// names, else the defaults.
+    ///
+    /// # Errors
+    /// As [`Config::from_file`].
+    pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
+        if let Some(path) = explicit {
+            return Self::from_file(path);
+        }
+        match env::config_file() {
+            Some(path) => read_file(&path, Origin::EnvironmentFile(path.clone())),
+            None => Ok(Self::default()),
+        }
+    }
+}
+
+fn read_file(path: &Path, origin: Origin) -> Result<Config, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => read::config(&text, origin),
+        Err(cause) => Err(ConfigError::unreadable(origin, &cause)),
+    }
+}

@@ -1,0 +1,176 @@
+//! What can be wrong with a configuration, as data.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::env::UnknownEnvironmentValue;
+
+/// Where a configuration came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Text handed over by a program.
+    Text,
+    /// A file that was named explicitly.
+    File(PathBuf),
+    /// A file that `REMOTEMEDIA_CONFIG` names.
+    EnvironmentFile(PathBuf),
+    /// Environment variables themselves.
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => out.write_str("environment"),
+            Self::Text => out.write_str("configuration"),
+            Self::File(path) => write!(out, "configuration file {}", path.display()),
+            Self::EnvironmentFile(path) => write!(
+                out,
+                "configuration file {} (named by {})",
+                path.display(),
+                super::env::CONFIG_VARIABLE
+            ),
+        }
+    }
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Where the configuration came from.
+    pub origin: Origin,
+    /// Every problem, in the order of the text; never empty.
+    pub problems: Vec<ConfigProblem>,
+}
+
+impl ConfigError {
+    pub(super) fn unreadable(origin: Origin, cause: &std::io::Error) -> Self {
+        let kind = ConfigProblemKind::Unreadable { cause: cause.to_string() };
+        Self { origin, problems: vec![ConfigProblem { at: String::new(), kind }] }
+    }
+}
+
+impl From<UnknownEnvironmentValue> for ConfigError {
+    fn from(problem: UnknownEnvironmentValue) -> Self {
+        let at = problem.variable.to_owned();
+        let kind = ConfigProblemKind::Environment(problem);
+        Self { origin: Origin::Environment, problems: vec![ConfigProblem { at, kind }] }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.origin)?;
+        if let [only] = self.problems.as_slice() {
+            return write!(out, "{only}");
+        }
+        write!(out, "{} problems", self.problems.len())?;
+        for problem in &self.problems {
+            write!(out, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The place: `[workers] max`, or empty when it is the whole text.
+    pub at: String,
+    /// What is wrong.
+    pub kind: ConfigProblemKind,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.at.is_empty() {
+            write!(out, "{}: ", self.at)?;
+        }
+        write!(out, "{}", self.kind)
+    }
+}
+
+/// What is wrong at one place of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigProblemKind {
+    /// The file cannot be read.
+    #[error("cannot be read: {cause}")]
+    Unreadable {
+        /// What the operating system said.
+        cause: String,
+    },
+    /// The text is not TOML.
+    #[error("line {line}, column {column}: not valid TOML: {message}")]
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What the parser expected.
+        message: String,
+    },
+    /// No section of that name exists.
+    #[error("unknown section [{name}]{}", did_you_mean(.nearest.as_deref(), .known))]
+    UnknownSection {
+        /// The name as written.
+        name: String,
+        /// The most similar known name.
+        nearest: Option<String>,
+        /// All known names.
+        known: Vec<String>,
+    },
+    /// No key of that name exists in its section.
+    #[error("unknown key `{name}`{}", did_you_mean(.nearest.as_deref(), .known))]
+    UnknownKey {
+        /// The name as written.
+        name: String,
+        /// The most similar known name.
+        nearest: Option<String>,
+        /// All known names of the section.
+        known: Vec<String>,
+    },
+    /// The value has another type than the key.
+    #[error("expected {expected}, got {found}")]
+    WrongType {
+        /// What the key takes, with an example.
+        expected: String,
+        /// What the text has.
+        found: String,
+    },
+    /// A text that should be a size or a duration has no such form.
+    #[error("`{text}` is not {expected}")]
+    NotAQuantity {
+        /// The text.
+        text: String,
+        /// What the key takes, with an example.
+        expected: String,
+    },
+    /// The value lies outside the range of the key.
+    #[error("{value} is out of range: allowed is {allowed}")]
+    OutOfRange {
+        /// The value as written.
+        value: String,
+        /// The range in words.
+        allowed: String,
+    },
+    /// An environment variable has a value that means nothing.
+    #[error(transparent)]
+    Environment(UnknownEnvironmentValue),
+    /// More workers are to be kept than may exist.
+    #[error("min = {min} is more than max = {max}; lower min or raise max")]
+    MinAboveMax {
+        /// `workers.min`.
+        min: usize,
+        /// `workers.max`, resolved if automatic.
+        max: usize,
+    },
+}
+
+fn did_you_mean(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(name) => format!(", did you mean `{name}`?"),
+        None => format!("; known are {}", known.join(", ")),
+    }
+}

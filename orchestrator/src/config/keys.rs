@@ -1,0 +1,330 @@
+//! The table of all settings: name, type, range, effect and where the value goes. The reader, the
+//! reference and the schema are all made from it.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Config;
+
+/// One setting.
+pub(super) struct Key {
+    /// Name of the section.
+    pub(super) section: &'static str,
+    /// Name inside the section.
+    pub(super) name: &'static str,
+    /// Type, range and destination.
+    pub(super) kind: Kind,
+    /// What it does, in one or two sentences.
+    pub(super) doc: &'static str,
+}
+
+/// Type and range of a setting, with the way into (and out of) the configuration.
+pub(super) enum Kind {
+    /// A whole number.
+    Count { range: RangeInclusive<u64>, get: fn(&Config) -> u64, set: fn(&mut Config, u64) },
+    /// A whole number or `"auto"`.
+    AutoCount {
+        range: RangeInclusive<u64>,
+        get: fn(&Config) -> Option<u64>,
+        set: fn(&mut Config, Option<u64>),
+    },
+    /// A duration with its unit.
+    Duration {
+        range: RangeInclusive<Duration>,
+        /// What 0 means, when 0 is allowed below the range.
+        zero: Option<&'static str>,
+        get: fn(&Config) -> Duration,
+        set: fn(&mut Config, Duration),
+    },
+    /// A size with its unit.
+    Size {
+        range: RangeInclusive<u64>,
+        /// What 0 means, when 0 is allowed below the range.
+        zero: Option<&'static str>,
+        get: fn(&Config) -> u64,
+        set: fn(&mut Config, u64),
+    },
+    /// true or false.
+    Flag { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
+    /// A text.
+    Text { get: fn(&Config) -> String, set: fn(&mut Config, String) },
+    /// A table of texts.
+    Texts {
+        get: fn(&Config) -> BTreeMap<String, String>,
+        set: fn(&mut Config, BTreeMap<String, String>),
+    },
+}
+
+/// The sections in the order of the documents, with what each is about.
+pub(super) const SECTIONS: [(&str, &str); 5] = [
+    ("workers", "Life of the worker processes."),
+    ("python", "The interpreter of the worker processes."),
+    ("calls", "Calls of nodes."),
+    ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
+    ("output", "What nodes print."),
+];
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// All settings, section by section.
+pub(super) fn keys() -> Vec<Key> {
+    let mut keys = Vec::from(worker_counts());
+    keys.extend(worker_times());
+    keys.extend(python());
+    keys.extend(calls());
+    keys.extend(limits());
+    keys
+}
+
+fn worker_counts() -> [Key; 4] {
+    [
+        Key {
+            section: "workers",
+            name: "min",
+            kind: Kind::Count {
+                range: 0..=1024,
+                get: |c| as_u64(c.workers.min),
+                set: |c, n| c.workers.min = as_usize(n),
+            },
+            doc: "Workers that are kept even when idle.",
+        },
+        Key {
+            section: "workers",
+            name: "max",
+            kind: Kind::AutoCount {
+                range: 1..=1024,
+                get: |c| c.workers.max.map(as_u64),
+                set: |c, n| c.workers.max = n.map(as_usize),
+            },
+            doc: "Most workers at one time. A session that needs more than are free waits; a graph \
+                  wider than this shares workers between branches. \"auto\" is the number of \
+                  processors, but at least 4, so that small machines can still run branches side \
+                  by side.",
+        },
+        Key {
+            section: "workers",
+            name: "max_sessions",
+            kind: Kind::Count {
+                range: 0..=u64::from(u32::MAX),
+                get: |c| c.workers.max_sessions.unwrap_or(0),
+                set: |c, n| c.workers.max_sessions = (n > 0).then_some(n),
+            },
+            doc: "A worker is replaced after this many sessions. 0 never replaces it for that.",
+        },
+        Key {
+            section: "workers",
+            name: "recycle_above_memory",
+            kind: Kind::Size {
+                range: 1 << 20..=1 << 50,
+                zero: Some("off"),
+                get: |c| c.workers.recycle_above_memory_bytes.unwrap_or(0),
+                set: |c, n| c.workers.recycle_above_memory_bytes = (n > 0).then_some(n),
+            },
+            doc: "A worker whose resident memory is above this after a session is replaced. 0 is \
+                  off.",
+        },
+    ]
+}
+
+fn worker_times() -> [Key; 4] {
+    [
+        Key {
+            section: "workers",
+            name: "idle_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: Some("never"),
+                get: |c| c.workers.idle_timeout.unwrap_or_default(),
+                set: |c, t| c.workers.idle_timeout = (!t.is_zero()).then_some(t),
+            },
+            doc: "An idle worker above `min` ends after this time. 0 keeps it for ever.",
+        },
+        Key {
+            section: "workers",
+            name: "start_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=DAY,
+                zero: None,
+                get: |c| c.workers.start_timeout,
+                set: |c, t| c.workers.start_timeout = t,
+            },
+            doc: "A worker that has not reported for duty after this time is killed and the \
+                  session fails.",
+        },
+        Key {
+            section: "workers",
+            name: "close_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=DAY,
+                zero: None,
+                get: |c| c.workers.close_timeout,
+                set: |c, t| c.workers.close_timeout = t,
+            },
+            doc: "Time for the `cleanup` of a session's nodes in one worker; a worker that takes \
+                  longer is killed.",
+        },
+        Key {
+            section: "workers",
+            name: "acquire_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: None,
+                get: |c| c.workers.acquire_timeout,
+                set: |c, t| c.workers.acquire_timeout = t,
+            },
+            doc: "A session that has not got its workers after this time fails.",
+        },
+    ]
+}
+
+fn python() -> [Key; 5] {
+    [
+        Key {
+            section: "python",
+            name: "executable",
+            kind: Kind::Text {
+                get: |c| {
+                    c.python.executable.as_ref().map_or_else(String::new, |p| p.display().to_string())
+                },
+                set: |c, s| c.python.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
+            },
+            doc: "The interpreter of the workers. Empty is the interpreter of the calling program; \
+                  for the command line, python3 of the active virtual environment, else on PATH.",
+        },
+        Key {
+            section: "python",
+            name: "environment",
+            kind: Kind::Texts {
+                get: |c| c.python.environment.clone(),
+                set: |c, t| c.python.environment = t,
+            },
+            doc: "Environment variables added to those that workers inherit from the caller.",
+        },
+        Key {
+            section: "python",
+            name: "threads",
+            kind: Kind::Count {
+                range: 1..=1024,
+                get: |c| u64::from(c.python.threads),
+                set: |c, n| c.python.threads = as_u32(n),
+            },
+            doc: "Threads of BLAS and OpenMP in each worker, unless the environment sets them \
+                  (OMP_NUM_THREADS and the like). Workers run side by side, so 1 is usually \
+                  fastest.",
+        },
+        Key {
+            section: "python",
+            name: "allow_pickle",
+            kind: Kind::Flag {
+                get: |c| c.python.allow_pickle,
+                set: |c, f| c.python.allow_pickle = f,
+            },
+            doc: "Whether objects that are neither plain data nor arrays may pass between the \
+                  caller and the workers as pickles. false makes them an error.",
+        },
+        Key {
+            section: "python",
+            name: "write_back_max",
+            kind: Kind::Size {
+                range: 1..=1 << 40,
+                zero: Some("nothing is written back"),
+                get: |c| c.python.write_back_max_bytes,
+                set: |c, n| c.python.write_back_max_bytes = n,
+            },
+            doc: "When a session closes, attributes of nodes that changed are written back to the \
+                  caller's objects, unless the pickle of one is larger than this. 0 writes nothing \
+                  back.",
+        },
+    ]
+}
+
+fn calls() -> [Key; 3] {
+    [
+        Key {
+            section: "calls",
+            name: "timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: Some("no limit"),
+                get: |c| c.calls.timeout.unwrap_or_default(),
+                set: |c, t| c.calls.timeout = (!t.is_zero()).then_some(t),
+            },
+            doc: "Longest time a node may take between two outputs, for nodes without \
+                  `timeout_ms`. A worker that exceeds it is killed and replaced. 0 is no limit.",
+        },
+        Key {
+            section: "calls",
+            name: "window",
+            kind: Kind::Count {
+                range: 1..=65_536,
+                get: |c| u64::from(c.calls.window),
+                set: |c, n| c.calls.window = as_u32(n),
+            },
+            doc: "Outputs of one stage in flight; a generator that is further ahead of its \
+                  consumer is suspended.",
+        },
+        Key {
+            section: "calls",
+            name: "queue",
+            kind: Kind::Count {
+                range: 1..=65_536,
+                get: |c| as_u64(c.calls.queue),
+                set: |c, n| c.calls.queue = as_usize(n),
+            },
+            doc: "Items that may wait on one edge of the graph before its producer is held back.",
+        },
+    ]
+}
+
+fn limits() -> [Key; 3] {
+    [
+        Key {
+            section: "limits",
+            name: "max_frame",
+            kind: Kind::Size {
+                range: 1 << 16..=1 << 40,
+                zero: None,
+                get: |c| c.limits.max_frame_bytes,
+                set: |c, n| c.limits.max_frame_bytes = n,
+            },
+            doc: "Largest message between the orchestrator and a worker, arrays included.",
+        },
+        Key {
+            section: "limits",
+            name: "max_depth",
+            kind: Kind::Count {
+                range: 8..=1000,
+                get: |c| u64::from(c.limits.max_depth),
+                set: |c, n| c.limits.max_depth = as_u32(n),
+            },
+            doc: "Deepest nesting of containers in a value.",
+        },
+        Key {
+            section: "output",
+            name: "forward_output",
+            kind: Kind::Flag {
+                get: |c| c.output.forward_output,
+                set: |c, f| c.output.forward_output = f,
+            },
+            doc: "Whether what nodes write to stdout and stderr is shown on the caller's stderr, \
+                  line by line with the node's name in front. It is read from the workers in any \
+                  case.",
+        },
+    ]
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+// The ranges in the table keep counts far below these bounds.
+fn as_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn as_u32(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,157 @@
+//! The generated faces of the configuration: the reference for people and the JSON Schema for
+//! editors. Both are checked in; a test fails when they are not current.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::Config;
+use super::keys::{Key, Kind, SECTIONS, keys};
+use super::units::{show_duration, show_size};
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Generated from the table of settings in orchestrator/src/config/keys.rs; \
+`UPDATE=1 cargo test -p orchestrator generated` writes it anew. -->
+
+Every setting has a default, so no file is needed. A TOML file is taken from, in this order:
+
+1. the program: `Runtime(config)` in Python, `--config FILE` on the command line;
+2. the environment variable `REMOTEMEDIA_CONFIG`, which names a file;
+3. nowhere: the defaults below.
+
+Unknown sections and keys, wrong types and values out of range are errors; all of them are reported
+at once. Sizes are texts with a unit (`B`, `KB`, `MB`, `GB`, `TB`, `KiB`, `MiB`, `GiB`, `TiB`), \
+durations too
+(`us`, `ms`, `s`, `min`, `h`). The template with every key is `config/default.toml`, examples are in
+`config/examples`, and `config/config.schema.json` is a JSON Schema for editors.
+
+Environment variables: `REMOTEMEDIA_CONFIG` (above) and `REMOTEMEDIA_PYTHON_RUNTIME`, which chooses
+the interpreter of Python nodes that have no `runtime_hint`: `cpython` (or `python`), `rustpython`
+(or `rust_python`, `rust`), `auto`.
+";
+
+/// The reference in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let defaults = Config::default();
+    let mut text = INTRODUCTION.to_owned();
+    for (section, about) in SECTIONS {
+        let _ = write!(text, "\n## [{section}]\n\n{about}\n\n");
+        text.push_str("| key | type | default | range | effect |\n|---|---|---|---|---|\n");
+        for key in keys().iter().filter(|key| key.section == section) {
+            let (kind, default, range) = row(&key.kind, &defaults);
+            let _ = writeln!(
+                text,
+                "| `{}` | {kind} | `{default}` | {range} | {} |",
+                key.name, key.doc
+            );
+        }
+    }
+    text
+}
+
+fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
+    let or_zero = |range: String, zero: &Option<&str>| match zero {
+        Some(meaning) => format!("{range}, or 0 ({meaning})"),
+        None => range,
+    };
+    match kind {
+        Kind::Count { range, get, .. } => {
+            ("whole number", get(defaults).to_string(), format!("{} to {}", range.start(), range.end()))
+        }
+        Kind::AutoCount { range, get, .. } => (
+            "whole number or `\"auto\"`",
+            get(defaults).map_or_else(|| "\"auto\"".to_owned(), |n| n.to_string()),
+            format!("{} to {}", range.start(), range.end()),
+        ),
+        Kind::Duration { range, zero, get, .. } => {
+            let span =
+                format!("{} to {}", show_duration(*range.start()), show_duration(*range.end()));
+            ("duration", format!("\"{}\"", show_duration(get(defaults))), or_zero(span, zero))
+        }
+        Kind::Size { range, zero, get, .. } => {
+            let span = format!("{} to {}", show_size(*range.start()), show_size(*range.end()));
+            ("size", format!("\"{}\"", show_size(get(defaults))), or_zero(span, zero))
+        }
+        Kind::Flag { get, .. } => ("flag", get(defaults).to_string(), "true, false".to_owned()),
+        Kind::Text { get, .. } => ("text", format!("\"{}\"", get(defaults)), String::new()),
+        Kind::Texts { .. } => ("table of texts", "{}".to_owned(), String::new()),
+    }
+}
+
+/// The JSON Schema of the TOML file, as an editor's TOML support wants it.
+#[must_use]
+pub fn json_schema() -> String {
+    let keys = keys();
+    let mut sections = Map::new();
+    for (section, about) in SECTIONS {
+        let properties: Map<String, Value> = keys
+            .iter()
+            .filter(|key| key.section == section)
+            .map(|key| (key.name.to_owned(), property(key)))
+            .collect();
+        let schema = json!({
+            "type": "object",
+            "description": about,
+            "additionalProperties": false,
+            "properties": properties,
+        });
+        sections.insert(section.to_owned(), schema);
+    }
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "RemoteMedia configuration",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": sections,
+    });
+    format!("{schema:#}\n")
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = match &key.kind {
+        Kind::Count { range, .. } => {
+            json!({"type": "integer", "minimum": range.start(), "maximum": range.end()})
+        }
+        Kind::AutoCount { range, .. } => json!({"oneOf": [
+            {"type": "integer", "minimum": range.start(), "maximum": range.end()},
+            {"const": "auto"},
+        ]}),
+        Kind::Duration { zero, .. } => {
+            quantity(r"^\s*[0-9][0-9_]*(\.[0-9_]+)?\s*(us|ms|s|min|h)\s*$", zero.is_some())
+        }
+        Kind::Size { zero, .. } => {
+            quantity(r"^\s*[0-9][0-9_]*(\.[0-9_]+)?\s*([KMGTkmgt]?[iI]?[bB])\s*$", zero.is_some())
+        }
+        Kind::Flag { .. } => json!({"type": "boolean"}),
+        Kind::Text { .. } => json!({"type": "string"}),
+        Kind::Texts { .. } => {
+            json!({"type": "object", "additionalProperties": {"type": "string"}})
+        }
+    };
+    if let Value::Object(fields) = &mut schema {
+        fields.insert("description".to_owned(), json!(key.doc));
+        fields.insert("default".to_owned(), default(&key.kind));
+    }
+    schema
+}
+
+fn quantity(pattern: &str, zero: bool) -> Value {
+    let text = json!({"type": "string", "pattern": pattern});
+    if zero { json!({"anyOf": [text, {"enum": [0, "0"]}]}) } else { text }
+}
+
+fn default(kind: &Kind) -> Value {
+    let config = Config::default();
+    match kind {
+        Kind::Count { get, .. } => json!(get(&config)),
+        Kind::AutoCount { get, .. } => get(&config).map_or_else(|| json!("auto"), |n| json!(n)),
+        Kind::Duration { get, .. } => json!(show_duration(get(&config))),
+        Kind::Size { get, .. } => json!(show_size(get(&config))),
+        Kind::Flag { get, .. } => json!(get(&config)),
+        Kind::Text { get, .. } => json!(get(&config)),
+        Kind::Texts { get, .. } => json!(get(&config)),
+    }
+}

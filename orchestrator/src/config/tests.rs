@@ -1,0 +1,277 @@
+//! The four faces of the configuration agree: struct, template, reference, schema.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::env::{find_python_in, parse_python_runtime};
+use super::keys::{SECTIONS, keys};
+use super::units::{parse_duration, parse_size, show_duration, show_size};
+use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
+use crate::plan::Runtime;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let error = Config::from_toml(text).unwrap_err();
+    error.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn template_is_the_default_and_names_every_key() {
+    assert_eq!(Config::from_toml(DEFAULT_TOML).unwrap(), Config::default());
+    assert_eq!(Config::from_toml("").unwrap(), Config::default());
+    let template: toml::Table = toml::from_str(DEFAULT_TOML).unwrap();
+    let written: Vec<String> = template
+        .iter()
+        .flat_map(|(section, keys)| {
+            keys.as_table().unwrap().keys().map(move |key| format!("[{section}] {key}"))
+        })
+        .collect();
+    for key in keys() {
+        let name = format!("[{}] {}", key.section, key.name);
+        assert!(written.contains(&name), "{name} is missing in config/default.toml");
+    }
+    assert_eq!(written.len(), keys().len());
+    assert!(keys().iter().all(|key| SECTIONS.iter().any(|(name, _)| *name == key.section)));
+}
+
+/// `UPDATE=1 cargo test -p orchestrator generated` writes the files anew.
+#[test]
+fn generated_files_are_current() {
+    let files = [
+        ("docs/configuration.md", reference::markdown()),
+        ("config/config.schema.json", reference::json_schema()),
+    ];
+    for (name, wanted) in files {
+        let path = root().join(name);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == wanted, "{name} is not current; run the tests with UPDATE=1");
+    }
+}
+
+#[test]
+fn examples_and_template_are_valid_by_parser_and_schema() {
+    let schema: serde_json::Value = serde_json::from_str(&reference::json_schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("config/examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(files.len() >= 3, "the examples are gone");
+    files.push(root().join("config/default.toml"));
+    for path in files {
+        let config = Config::from_file(&path).unwrap();
+        let is_template = path.ends_with("default.toml");
+        assert_eq!(config == Config::default(), is_template, "{}", path.display());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        let json = serde_json::to_value(table).unwrap();
+        assert!(validator.is_valid(&json), "{}", path.display());
+    }
+    let wrong = serde_json::json!({"workers": {"idle_timeout": "5 minutes", "mx": 1}});
+    assert!(!validator.is_valid(&wrong));
+}
+
+#[test]
+fn every_key_has_an_effect_on_the_struct() {
+    // A value for each key that differs from its default.
+    let text = r#"
+        [workers]
+        min = 1
+        max = 3
+        idle_timeout = "1 h"
+        max_sessions = 10
+        recycle_above_memory = "1.5 GB"
+        start_timeout = "2 min"
+        close_timeout = "250 ms"
+        acquire_timeout = "1 s"
+        [python]
+        executable = "/opt/python/bin/python3"
+        environment = { A = "1" }
+        threads = 2
+        allow_pickle = false
+        write_back_max = "0"
+        [calls]
+        timeout = "500 us"
+        window = 1
+        queue = 2
+        [limits]
+        max_frame = "64 MiB"
+        max_depth = 9
+        [output]
+        forward_output = false
+    "#;
+    // 500 us is below the range of `timeout`; everything else is fine.
+    assert_eq!(
+        problems(text),
+        ["[calls] timeout: 500 us is out of range: allowed is 1 ms to 8760 h, or 0 (no limit)"]
+    );
+    let config = Config::from_toml(&text.replace("500 us", "500 ms")).unwrap();
+    let default = Config::default();
+    assert_eq!(config.workers.min, 1);
+    assert_eq!(config.workers.max_workers(), 3);
+    assert_eq!(config.workers.idle_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(config.workers.max_sessions, Some(10));
+    assert_eq!(config.workers.recycle_above_memory_bytes, Some(1_500_000_000));
+    assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
+    assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
+    assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
+    assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
+    assert_eq!(config.python.environment["A"], "1");
+    assert_eq!(config.python.threads, 2);
+    assert!(!config.python.allow_pickle && default.python.allow_pickle);
+    assert_eq!(config.python.write_back_max_bytes, 0);
+    assert_eq!(config.calls.timeout, Some(Duration::from_millis(500)));
+    assert_eq!((config.calls.window, config.calls.queue), (1, 2));
+    let limits = config.limits.to_protocol();
+    assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
+    assert!(!config.output.forward_output && default.output.forward_output);
+    assert_eq!(text.matches(" = ").count() - 1, keys().len(), "a key is missing in this test");
+}
+
+#[test]
+fn automatic_worker_count_is_at_least_four() {
+    assert!(Config::default().workers.max_workers() >= 4);
+}
+
+#[test]
+fn all_problems_are_reported_at_once_with_place_and_advice() {
+    let text = r#"
+        timeout = "1 s"
+        [worker]
+        [workers]
+        mn = 1
+        max = "many"
+        idle_timeout = 30
+        start_timeout = "soon"
+        close_timeout = "0"
+        [python]
+        threads = 0
+        environment = { A = 1 }
+        [limits]
+        max_frame = "1 KiB"
+        [calls]
+        window = 1.5
+    "#;
+    let found = problems(text);
+    let wanted = [
+        "unknown section [timeout], did you mean `[calls] timeout`?",
+        "unknown section [worker], did you mean `workers`?",
+        "[workers]: unknown key `mn`, did you mean `min`?",
+        "[workers] max: expected a whole number or \"auto\", got the text \"many\"",
+        "[workers] idle_timeout: expected a duration with its unit, such as \"250 ms\", \"30 s\", \
+         \"2 min\" or \"1 h\", got the number 30",
+        "[workers] start_timeout: `soon` is not a duration with its unit, such as \"250 ms\", \
+         \"30 s\", \"2 min\" or \"1 h\"",
+        "[workers] close_timeout: 0 is out of range: allowed is 1 ms to 24 h",
+        "[python] threads: 0 is out of range: allowed is 1 to 1024",
+        "[python] environment: expected a text for A, got the number 1",
+        "[limits] max_frame: 1 KiB is out of range: allowed is 64 KiB to 1 TiB",
+        "[calls] window: expected a whole number, got the number 1.5",
+    ];
+    for line in wanted {
+        assert!(found.iter().any(|problem| problem == line), "missing: {line}\nin {found:#?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
+}
+
+#[test]
+fn unknown_keys_without_a_neighbour_list_the_known_ones() {
+    let found = problems("[output]\ncolour = true");
+    assert_eq!(found, ["[output]: unknown key `colour`; known are forward_output"]);
+}
+
+#[test]
+fn min_above_max_is_reported() {
+    let found = problems("[workers]\nmin = 8\nmax = 2");
+    assert_eq!(found, ["[workers]: min = 8 is more than max = 2; lower min or raise max"]);
+}
+
+#[test]
+fn syntax_errors_have_line_and_column() {
+    let error = Config::from_toml("[workers]\nmin = = 1\n").unwrap_err();
+    let [problem] = error.problems.as_slice() else { panic!("{error}") };
+    let ConfigProblemKind::Syntax { line, column, .. } = problem.kind else { panic!("{error}") };
+    assert_eq!((line, column), (2, 7));
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_names_it() {
+    let error = Config::load(Some(Path::new("/nonexistent/remotemedia.toml"))).unwrap_err();
+    assert_eq!(error.origin, Origin::File("/nonexistent/remotemedia.toml".into()));
+    let text = error.to_string();
+    assert!(text.starts_with("configuration file /nonexistent/remotemedia.toml: cannot be read"));
+}
+
+#[test]
+fn sizes_and_durations() {
+    assert_eq!(parse_size("64 MiB"), Some(64 << 20));
+    assert_eq!(parse_size("1.5 GB"), Some(1_500_000_000));
+    assert_eq!(parse_size("512B"), Some(512));
+    assert_eq!(parse_size("1_000 kb"), Some(1_000_000));
+    assert_eq!(parse_size("0"), Some(0));
+    for wrong in ["", "64", "MiB", "-1 B", "1.5.5 GB", "1. GB", "1 XB", "99999999 TiB"] {
+        assert_eq!(parse_size(wrong), None, "{wrong}");
+    }
+    assert_eq!(parse_duration("250 ms"), Some(Duration::from_millis(250)));
+    assert_eq!(parse_duration("1.5 s"), Some(Duration::from_millis(1500)));
+    assert_eq!(parse_duration("2 min"), Some(Duration::from_secs(120)));
+    assert_eq!(parse_duration("0"), Some(Duration::ZERO));
+    for wrong in ["", "30", "5 minutes", "-1 s", "s"] {
+        assert_eq!(parse_duration(wrong), None, "{wrong}");
+    }
+    for bytes in [0, 1, 1000, 1 << 20, 1_500_000_000, 4 << 30] {
+        assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
+    }
+    for millis in [0, 1, 1000, 1500, 60_000, 3_600_000] {
+        let time = Duration::from_millis(millis);
+        assert_eq!(parse_duration(&show_duration(time)), Some(time));
+    }
+}
+
+#[test]
+fn runtime_variable_knows_every_historic_spelling() {
+    let parse = |text: &str| parse_python_runtime(OsStr::new(text));
+    for (text, wanted) in [
+        ("cpython", Some(Runtime::CPython)),
+        ("Python", Some(Runtime::CPython)),
+        ("RUSTPYTHON", Some(Runtime::RustPython)),
+        ("rust_python", Some(Runtime::RustPython)),
+        ("rust", Some(Runtime::RustPython)),
+        (" auto ", None),
+    ] {
+        assert_eq!(parse(text).unwrap(), wanted, "{text}");
+    }
+    let text = super::ConfigError::from(parse("jython").unwrap_err()).to_string();
+    assert!(text.contains("REMOTEMEDIA_PYTHON_RUNTIME") && text.contains("rustpython"), "{text}");
+}
+
+#[test]
+fn python_is_found_in_the_virtual_environment_first_and_links_are_kept() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let bin = folder.path().join(name).join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        bin
+    };
+    let (environment, path) = (make("venv"), make("usr"));
+    let real = path.join("python3");
+    std::fs::write(&real, "").unwrap();
+    let search = |venv: Option<&Path>| {
+        find_python_in(venv.map(Path::as_os_str), Some(path.as_os_str()))
+    };
+    assert_eq!(search(None), None, "a file that cannot be executed is no interpreter");
+    std::fs::set_permissions(&real, PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(search(None), Some(real.clone()));
+    let venv = environment.parent().unwrap();
+    assert_eq!(search(Some(venv)), Some(real.clone()), "no python3 in it yet");
+    symlink(&real, environment.join("python3")).unwrap();
+    assert_eq!(search(Some(venv)), Some(environment.join("python3")));
+}

@@ -1,0 +1,286 @@
+//! What can go wrong while a pipeline is opened or run, as data. Problems of manifests, plans and
+//! configuration have types of their own in their modules.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipc_protocol::FaultKind;
+
+use crate::config::ConfigError;
+use crate::manifest::ManifestError;
+use crate::plan::PlanError;
+
+/// Any failure of the orchestrator's public functions.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifest cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The graph cannot be laid out on workers.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A native node rejects its parameters, or there is no such node.
+    #[error("node '{node_id}' cannot be made: {}", if .problems.is_empty() { "its type is unknown".to_owned() } else { .problems.join("; ") })]
+    Params {
+        /// Id of the node in the manifest.
+        node_id: String,
+        /// What is wrong, a line a parameter.
+        problems: Vec<String>,
+    },
+    /// A node raised.
+    #[error(transparent)]
+    Node(Box<NodeFailure>),
+    /// A worker died under a node.
+    #[error(transparent)]
+    Crashed(Box<Crash>),
+    /// A node did not answer in time and was stopped.
+    #[error(transparent)]
+    TimedOut(Box<TimedOut>),
+    /// A worker could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A pipeline without a source node was run without input.
+    #[error(
+        "the pipeline has no input: node '{node_id}' needs one, and no source node produces it; \
+         pass an input, or begin the pipeline with a source node"
+    )]
+    NoInput {
+        /// The first node.
+        node_id: String,
+    },
+    /// The caller's next input could not be taken.
+    #[error("the input could not be read: {0}")]
+    Input(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller interrupted the run (Ctrl-C).
+    #[error("interrupted")]
+    Interrupted,
+    /// The run was cancelled from elsewhere.
+    #[error("the run was cancelled")]
+    Cancelled,
+    /// The session is closed.
+    #[error("the session is closed; open a new one")]
+    Closed,
+    /// No worker became free in time.
+    #[error(
+        "no worker became free within {waited:?}: all {max} are in use; raise [workers] max or \
+         [workers] acquire_timeout, or close sessions that are no longer needed"
+    )]
+    Busy {
+        /// How long the session waited.
+        waited: Duration,
+        /// The pool's bound.
+        max: usize,
+    },
+    /// The operating system refused something that every run needs.
+    #[error("{action} failed: {source}")]
+    Os {
+        /// What was being done.
+        action: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+}
+
+/// A node raised an exception, or a native node returned an error.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("node '{node_id}' failed in {}: {remote_type}: {message}", operation_name(*.operation))]
+pub struct NodeFailure {
+    /// Id of the node in the manifest.
+    pub node_id: String,
+    /// What it was doing.
+    pub operation: FaultKind,
+    /// Qualified type of the exception; bare for builtins.
+    pub remote_type: String,
+    /// Its message.
+    pub message: String,
+    /// Its traceback with source lines; empty for native nodes.
+    pub traceback: String,
+}
+
+/// The name of an operation as users know it.
+#[must_use]
+pub fn operation_name(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Load => "import",
+        FaultKind::Construct => "construction",
+        FaultKind::Initialize => "initialize",
+        FaultKind::Process => "process",
+        FaultKind::Flush => "flush",
+        FaultKind::Cleanup => "cleanup",
+        FaultKind::Marshal => "data conversion",
+        FaultKind::Protocol => "the worker protocol",
+    }
+}
+
+/// A worker process died while it held a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crash {
+    /// The node that ran.
+    pub node_id: String,
+    /// Process id of the worker.
+    pub pid: u32,
+    /// Name of the signal that ended it, such as `SIGSEGV`.
+    pub signal: Option<String>,
+    /// Its exit code, when no signal ended it.
+    pub exit_code: Option<i32>,
+    /// Last lines that it wrote to stderr.
+    pub stderr_tail: String,
+    /// Python stack at the time of death, where it could be had.
+    pub python_stack: String,
+    /// Other nodes of the session whose state died with the worker.
+    pub also_lost: Vec<String>,
+    /// Highest resident memory that was measured in the worker, in bytes; 0 when none was.
+    pub peak_memory_bytes: u64,
+}
+
+impl std::error::Error for Crash {}
+
+impl Crash {
+    /// What happened in one line, without stack and stderr.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let end = match (self.signal.as_deref(), self.exit_code) {
+            (Some("SIGKILL"), _) => {
+                "was killed by SIGKILL (not by RemoteMedia; the kernel does that when memory runs \
+                 out)"
+                .to_owned()
+            }
+            (Some(signal), _) => format!("was killed by {signal}"),
+            (None, Some(code)) => format!("exited with code {code}"),
+            (None, None) => "closed its connection".to_owned(),
+        };
+        format!(
+            "node '{}' crashed: its worker (pid {}) {end}{}. The next run gets a fresh worker.",
+            self.node_id,
+            self.pid,
+            also_lost(&self.also_lost)
+        )
+    }
+}
+
+fn also_lost(nodes: &[String]) -> String {
+    if nodes.is_empty() {
+        String::new()
+    } else {
+        format!("; state also lost: {}", nodes.join(", "))
+    }
+}
+
+impl std::fmt::Display for Crash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.headline())?;
+        if !self.python_stack.is_empty() {
+            write!(f, "\nPython stack at the time of death:\n{}", self.python_stack.trim_end())?;
+        }
+        if !self.stderr_tail.is_empty() {
+            write!(f, "\nLast lines of its stderr:\n{}", self.stderr_tail.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A call that did not end in time; its worker was killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedOut {
+    /// The node that ran.
+    pub node_id: String,
+    /// The time it had.
+    pub timeout: Duration,
+    /// Process id of the worker.
+    pub pid: u32,
+    /// Python stack when the time was over, where it could be had.
+    pub python_stack: String,
+    /// Last lines that the worker wrote to stderr.
+    pub stderr_tail: String,
+    /// Other nodes of the session whose state died with the worker.
+    pub also_lost: Vec<String>,
+}
+
+impl std::error::Error for TimedOut {}
+
+impl TimedOut {
+    /// What happened in one line, without the stack.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        format!(
+            "node '{}' gave no output within {} ms; its worker (pid {}) was killed{}. The next \
+             run gets a fresh worker.",
+            self.node_id,
+            self.timeout.as_millis(),
+            self.pid,
+            also_lost(&self.also_lost)
+        )
+    }
+}
+
+impl std::fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.headline())?;
+        if !self.python_stack.is_empty() {
+            write!(f, "\nPython stack when the time was over:\n{}", self.python_stack.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a worker did not come up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StartError {
+    /// The interpreter could not be executed.
+    #[error(
+        "cannot start a Python worker: {} could not be executed ({reason}); check [python] \
+         executable in the configuration", interpreter.display()
+    )]
+    Spawn {
+        /// The interpreter.
+        interpreter: PathBuf,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// There is no interpreter.
+    #[error(
+        "cannot start a Python worker: no Python interpreter is known; set [python] executable \
+         in the configuration, pass --python, or activate a virtual environment"
+    )]
+    NoInterpreter,
+    /// The interpreter runs but lacks the package.
+    #[error(
+        "cannot start a Python worker: {} has no usable 'remotemedia' package; install it there \
+         with '{} -m pip install remotemedia'\n{stderr}", interpreter.display(), interpreter.display()
+    )]
+    NoPackage {
+        /// The interpreter.
+        interpreter: PathBuf,
+        /// What it wrote.
+        stderr: String,
+    },
+    /// The worker ended, or said something unexpected, before it was ready.
+    #[error("the Python worker {} did not come up: {reason}\n{stderr}", interpreter.display())]
+    Handshake {
+        /// The interpreter.
+        interpreter: PathBuf,
+        /// What happened.
+        reason: String,
+        /// What it wrote.
+        stderr: String,
+    },
+    /// The worker was not ready in time.
+    #[error(
+        "the Python worker {} was not ready within {timeout:?}; raise [workers] start_timeout if \
+         its imports take that long\n{stderr}", interpreter.display()
+    )]
+    TooSlow {
+        /// The interpreter.
+        interpreter: PathBuf,
+        /// The time it had.
+        timeout: Duration,
+        /// What it wrote.
+        stderr: String,
+    },
+    /// The runtime is shut down.
+    #[error("the runtime is shut down; make a new one")]
+    ShutDown,
+}

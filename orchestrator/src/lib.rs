@@ -1,0 +1,22 @@
+//! The orchestrator: it plans graphs of audio nodes and runs them over native code and pooled
+//! worker processes. It links no interpreter; runtimes are ids to it.
+
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod graph;
+pub mod manifest;
+pub mod metrics;
+pub mod plan;
+pub mod runtime;
+pub mod schedule;
+pub mod value_json;
+pub mod session;
+pub mod worker;
+
+pub use config::Config;
+pub use error::Error;
+pub use manifest::Manifest;
+pub use runtime::Runtime;
+pub use session::Session;

@@ -1,0 +1,8 @@
+//! The program `remotemedia`; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let code = orchestrator::cli::run(std::env::args_os(), None);
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

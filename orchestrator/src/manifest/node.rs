@@ -1,0 +1,139 @@
+//! From JSON to one node of a manifest.
+
+use std::time::Duration;
+
+use ipc_protocol::Value;
+use serde_json::Map;
+
+use super::fields::{Fields, Problems, describe, shortened};
+use super::problem::ProblemKind;
+use super::{Author, Join, ManifestNode, RuntimeHint, optional};
+
+const FIELDS: &[&str] = &[
+    "id",
+    "node_type",
+    "params",
+    "runtime_hint",
+    "is_streaming",
+    "is_source",
+    "timeout_ms",
+    "isolated",
+    "join",
+    "instance",
+    "capabilities",
+    "host",
+    "execution",
+    "is_output_node",
+    "media_capabilities",
+    "docker",
+    "fast_path",
+    "python_deps",
+];
+const RENAMED_FIELDS: [(&str, &str); 2] =
+    [("type", "\"node_type\""), ("config", "\"params\"")];
+/// A year: far beyond any call, and safe to add to any clock.
+const LONGEST_TIMEOUT_MS: u64 = 365 * 24 * 3600 * 1000;
+
+/// A node as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Its id, even when other fields are wrong; empty when it has none.
+    pub(super) id: String,
+    /// Whether it is marked as an output of the pipeline.
+    pub(super) is_output_node: bool,
+    /// The node; `None` when a required field is missing.
+    pub(super) node: Option<ManifestNode>,
+}
+
+/// Reads one element of `nodes`.
+pub(super) fn read(value: &Value, index: usize, author: Author, problems: &mut Problems) -> Draft {
+    const EXPECTED: &str = "an object such as {\"id\": \"vad\", \"node_type\": \"VADNode\"}";
+    let Some(mut fields) = Fields::of(value, format!("nodes[{index}]"), EXPECTED, problems) else {
+        return Draft { id: String::new(), is_output_node: false, node: None };
+    };
+    let id = fields.required_text("id", "a text that no other node has", problems);
+    if let Some(id) = id {
+        fields.set_node(id);
+        let regular = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if id.is_empty() || !id.bytes().all(regular) {
+            let rule = "an id has letters, digits, '_' and '-', at least one";
+            fields.report("id", ProblemKind::BadText { found: shortened(id), rule }, problems);
+        }
+    }
+    fields.only(FIELDS, &RENAMED_FIELDS, problems);
+    let is_output_node = optional::node_fields(&fields, problems);
+    let node = node(&fields, id, author, problems);
+    Draft { id: id.unwrap_or_default().to_owned(), is_output_node, node }
+}
+
+fn node(
+    fields: &Fields<'_>,
+    id: Option<&str>,
+    author: Author,
+    problems: &mut Problems,
+) -> Option<ManifestNode> {
+    let node_type = if fields.has("type") && !fields.has("node_type") {
+        None
+    } else {
+        fields.required_text("node_type", "the name of a node type", problems)
+    };
+    let params = fields.object("params", problems);
+    let params = params.map_or_else(Map::new, |params| params.to_json(problems));
+    let capabilities = fields.object("capabilities", problems);
+    let capabilities = capabilities.map(|object| object.to_json(problems));
+    let rule = "a number of milliseconds from 1 to a year";
+    let timeout = fields.integer("timeout_ms", 1..=LONGEST_TIMEOUT_MS, rule, problems);
+    let join = match fields.choice("join", &["interleave", "zip"], problems) {
+        Some("zip") => Join::Zip,
+        _ => Join::Interleave,
+    };
+    let node = ManifestNode {
+        id: id.unwrap_or_default().to_owned(),
+        node_type: node_type.unwrap_or_default().to_owned(),
+        params,
+        runtime_hint: hint(fields, problems),
+        is_streaming: fields.flag("is_streaming", problems).unwrap_or(false),
+        is_source: fields.flag("is_source", problems).unwrap_or(false),
+        timeout: timeout.map(Duration::from_millis),
+        isolated: fields.flag("isolated", problems).unwrap_or(false),
+        join,
+        instance: instance(fields, author, problems),
+        capabilities,
+    };
+    (id.is_some() && node_type.is_some()).then_some(node)
+}
+
+fn hint(fields: &Fields<'_>, problems: &mut Problems) -> RuntimeHint {
+    let Some(text) = fields.text("runtime_hint", problems) else { return RuntimeHint::Auto };
+    RuntimeHint::parse(text).unwrap_or_else(|| {
+        let kind = ProblemKind::NotAChoice {
+            found: shortened(text),
+            nearest: RuntimeHint::nearest(text).map(str::to_owned),
+            known: RuntimeHint::spellings().collect(),
+        };
+        fields.report("runtime_hint", kind, problems);
+        RuntimeHint::Auto
+    })
+}
+
+fn instance(fields: &Fields<'_>, author: Author, problems: &mut Problems) -> Option<u32> {
+    let value = fields.get("instance")?;
+    if author != Author::Sdk {
+        let kind = ProblemKind::Unsupported {
+            what: "find node objects that are not in the manifest",
+            advice: "leave instance out and name the class as package.module:Class",
+        };
+        fields.report("instance", kind, problems);
+        return None;
+    }
+    let index = match value {
+        Value::Int(index) => u32::try_from(*index).ok(),
+        _ => None,
+    };
+    if index.is_none() {
+        let kind =
+            ProblemKind::WrongType { expected: "the index of a node object", found: describe(value) };
+        fields.report("instance", kind, problems);
+    }
+    index
+}

@@ -1,0 +1,244 @@
+//! What a run cost, node by node: times, counts, memory, and the JSON in which it is told. The
+//! cost of native nodes is measured in `probe`; workers send their own numbers.
+
+use std::time::{Duration, Instant};
+
+use ipc_protocol::from_worker::NodeUsage;
+
+use crate::plan::{Plan, Runtime};
+
+mod json;
+pub mod probe;
+#[cfg(test)]
+mod tests;
+
+/// The record of one session, over all of its runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunMetrics {
+    /// Name of the pipeline.
+    pub pipeline_id: String,
+    /// Runs that ended.
+    pub executions: u64,
+    /// Time of all runs together, from the caller's call to its return.
+    pub total: Duration,
+    /// Time spent on recording.
+    pub overhead: Duration,
+    /// All nodes, stage by stage, in the order of [`Plan::nodes`].
+    pub nodes: Vec<NodeMetrics>,
+}
+
+/// The record of one node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeMetrics {
+    /// Id in the manifest.
+    pub node_id: String,
+    /// Type in the manifest.
+    pub node_type: String,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
+    pub worker_pid: Option<u32>,
+    /// Calls of `process` and `flush`.
+    pub calls: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// Calls that were tried again.
+    pub retries: u64,
+    /// Time inside the node.
+    pub busy: Duration,
+    /// Shortest call; zero before the first. Calls that are recorded together count with their
+    /// mean.
+    pub shortest: Duration,
+    /// Longest call, likewise.
+    pub longest: Duration,
+    /// Time spent turning values into and out of their wire form.
+    pub marshal: Duration,
+    /// Highest resident memory of the process while the node ran, in bytes; 0 when not measured.
+    pub peak_memory_bytes: u64,
+    /// Most that the node added to the memory that was resident before a call, in bytes.
+    pub peak_delta_bytes: u64,
+    /// How its last call ended.
+    pub status: NodeStatus,
+    /// The last error in one line.
+    pub error: Option<String>,
+}
+
+/// How the last call of a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NodeStatus {
+    /// Its last call went well.
+    Success,
+    /// Its last call failed.
+    Failed,
+    /// It never ran.
+    #[default]
+    Skipped,
+}
+
+impl NodeStatus {
+    /// The word in the JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl NodeMetrics {
+    fn new(node_id: String, node_type: String, runtime: Runtime) -> Self {
+        Self {
+            node_id,
+            node_type,
+            runtime,
+            worker_pid: None,
+            calls: 0,
+            errors: 0,
+            retries: 0,
+            busy: Duration::ZERO,
+            shortest: Duration::ZERO,
+            longest: Duration::ZERO,
+            marshal: Duration::ZERO,
+            peak_memory_bytes: 0,
+            peak_delta_bytes: 0,
+            status: NodeStatus::Skipped,
+            error: None,
+        }
+    }
+
+    /// Calls that did not fail.
+    #[must_use]
+    pub fn successes(&self) -> u64 {
+        self.calls.saturating_sub(self.errors)
+    }
+
+    fn add(&mut self, usage: &NodeUsage) {
+        self.marshal += Duration::from_nanos(usage.marshal_ns);
+        self.peak_memory_bytes = self.peak_memory_bytes.max(usage.peak_memory_bytes);
+        self.peak_delta_bytes = self.peak_delta_bytes.max(usage.peak_delta_bytes);
+        self.errors += usage.errors;
+        if usage.calls == 0 {
+            return;
+        }
+        let each = Duration::from_nanos(usage.busy_ns / usage.calls);
+        self.shortest = if self.calls == 0 { each } else { self.shortest.min(each) };
+        self.longest = self.longest.max(each);
+        self.calls += usage.calls;
+        self.busy += Duration::from_nanos(usage.busy_ns);
+        if usage.errors == 0 {
+            self.status = NodeStatus::Success;
+            self.error = None;
+        } else {
+            self.status = NodeStatus::Failed;
+        }
+    }
+}
+
+impl RunMetrics {
+    /// An empty record of a plan.
+    #[must_use]
+    pub fn new(pipeline_id: &str, plan: &Plan) -> Self {
+        let nodes = plan
+            .nodes()
+            .map(|(_, node)| NodeMetrics::new(node.id.clone(), node.node_type.clone(), node.runtime))
+            .collect();
+        Self {
+            pipeline_id: pipeline_id.to_owned(),
+            executions: 0,
+            total: Duration::ZERO,
+            overhead: Duration::ZERO,
+            nodes,
+        }
+    }
+
+    /// Index of the first node of each stage of `plan` among [`RunMetrics::nodes`].
+    #[must_use]
+    pub fn stage_offsets(plan: &Plan) -> Vec<usize> {
+        let mut next = 0;
+        plan.stages
+            .iter()
+            .map(|stage| {
+                let first = next;
+                next += stage.nodes.len();
+                first
+            })
+            .collect()
+    }
+
+    /// Adds what a call cost a node. An index that does not exist is ignored.
+    pub fn record(&mut self, node: usize, usage: &NodeUsage) {
+        self.measured(|metrics| {
+            if let Some(node) = metrics.nodes.get_mut(node) {
+                node.add(usage);
+            }
+        });
+    }
+
+    /// Adds what a call cost the nodes of a stage, the first of which has the index `first`.
+    pub fn record_stage(&mut self, first: usize, usage: &[NodeUsage]) {
+        self.measured(|metrics| {
+            let nodes = metrics.nodes.iter_mut().skip(first);
+            nodes.zip(usage).for_each(|(node, usage)| node.add(usage));
+        });
+    }
+
+    /// Notes which worker hosts a node.
+    pub fn set_worker(&mut self, node: usize, pid: u32) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.worker_pid = Some(pid);
+        }
+    }
+
+    /// Counts a call that is tried again.
+    pub fn retry(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.retries += 1;
+        }
+    }
+
+    /// Notes an error that reached the caller; of `message`, the first line is kept. A call whose
+    /// usage was never told (the worker died, or was stopped) is counted with `uncounted`.
+    pub fn fail(&mut self, node_id: &str, message: &str, uncounted: bool) {
+        self.measured(|metrics| {
+            if let Some(node) = metrics.find(node_id) {
+                node.status = NodeStatus::Failed;
+                node.error = message.lines().next().map(str::to_owned);
+                if uncounted {
+                    node.calls += 1;
+                    node.errors += 1;
+                }
+            }
+        });
+    }
+
+    fn find(&mut self, node_id: &str) -> Option<&mut NodeMetrics> {
+        self.nodes.iter_mut().find(|node| node.node_id == node_id)
+    }
+
+    /// Counts a run that took `total` and ended, well or badly.
+    pub fn finish(&mut self, total: Duration) {
+        self.executions += 1;
+        self.total += total;
+    }
+
+    /// Highest resident memory of any process that ran a node, in bytes; 0 when not measured.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.nodes.iter().map(|node| node.peak_memory_bytes).max().unwrap_or(0)
+    }
+
+    /// The record as JSON, with the key names of every earlier generation beside each other.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json::run(self)
+    }
+
+    /// Does some recording and adds its own time to the overhead.
+    fn measured(&mut self, record: impl FnOnce(&mut Self)) {
+        let start = Instant::now();
+        record(self);
+        self.overhead += start.elapsed();
+    }
+}

@@ -1,0 +1,75 @@
+//! The record of a run as JSON: a superset of the key names of earlier generations, so that code
+//! written for any of them finds what it looks for.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{NodeMetrics, RunMetrics};
+
+const MIB: f64 = 1_048_576.0;
+
+pub(super) fn run(metrics: &RunMetrics) -> Json {
+    let nodes: Vec<Json> = metrics.nodes.iter().map(node).collect();
+    let peak = metrics.peak_memory_bytes();
+    json!({
+        "pipeline_id": metrics.pipeline_id,
+        "total_executions": metrics.executions,
+        "total_duration_us": micros(metrics.total),
+        "total_duration_ms": millis(metrics.total),
+        "total_time_ms": millis(metrics.total),
+        "peak_memory_bytes": peak,
+        "peak_memory_mb": mib(peak),
+        "total_memory_mb": mib(peak),
+        "metrics_overhead_us": metrics.overhead.as_secs_f64() * 1e6,
+        "node_count": metrics.nodes.len(),
+        "node_metrics": nodes,
+        "nodes": nodes,
+    })
+}
+
+fn node(node: &NodeMetrics) -> Json {
+    let calls = u32::try_from(node.calls).unwrap_or(u32::MAX);
+    let mean = node.busy.checked_div(calls).unwrap_or_default();
+    let rate = if node.calls == 0 { 1.0 } else { float(node.successes()) / float(node.calls) };
+    json!({
+        "node_id": node.node_id,
+        "node_type": node.node_type,
+        "runtime": node.runtime.name(),
+        "worker_pid": node.worker_pid,
+        "status": node.status.name(),
+        "error": node.error,
+        "execution_count": node.calls,
+        "success_count": node.successes(),
+        "error_count": node.errors,
+        "retry_count": node.retries,
+        "success_rate": rate,
+        "total_duration_us": micros(node.busy),
+        "avg_duration_us": micros(mean),
+        "min_duration_us": micros(node.shortest),
+        "max_duration_us": micros(node.longest),
+        "execution_time_us": micros(node.busy),
+        "execution_time_ms": millis(node.busy),
+        "marshal_time_us": micros(node.marshal),
+        "peak_memory_bytes": node.peak_memory_bytes,
+        "peak_delta_bytes": node.peak_delta_bytes,
+        "memory_mb": mib(node.peak_memory_bytes),
+    })
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn mib(bytes: u64) -> f64 {
+    float(bytes) / MIB
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people; a rounding at 2^53 does not matter")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

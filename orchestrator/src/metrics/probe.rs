@@ -1,0 +1,110 @@
+//! Measures one call of a native node: its time and what it did to the memory of this process.
+//!
+//! Memory belongs to the process as a whole, so calls that run at the same time in other threads
+//! show in each other's numbers. A worker hosts one session at a time and measures more exactly.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use ipc_protocol::from_worker::NodeUsage;
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// A call that is being measured.
+#[derive(Debug)]
+pub struct NativeProbe {
+    start: Instant,
+    memory: Memory,
+}
+
+impl NativeProbe {
+    /// Begins to measure.
+    #[must_use]
+    pub fn start() -> Self {
+        let memory = Memory::now();
+        Self { start: Instant::now(), memory }
+    }
+
+    /// What the call cost; `failed` says whether the node returned an error.
+    #[must_use]
+    pub fn finish(self, failed: bool) -> NodeUsage {
+        let busy = self.start.elapsed();
+        let after = Memory::now();
+        // A high-water mark that rose during the call was reached in it. One that did not may be
+        // older, and what is resident at both ends is all that is known.
+        let peak = if after.high_water_bytes > self.memory.high_water_bytes {
+            after.high_water_bytes
+        } else {
+            self.memory.resident_bytes.max(after.resident_bytes)
+        };
+        NodeUsage {
+            calls: 1,
+            errors: u64::from(failed),
+            busy_ns: u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX),
+            marshal_ns: 0,
+            peak_memory_bytes: peak,
+            peak_delta_bytes: peak.saturating_sub(self.memory.resident_bytes),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Memory {
+    resident_bytes: u64,
+    high_water_bytes: u64,
+}
+
+impl Memory {
+    fn now() -> Self {
+        Self { resident_bytes: resident_bytes(), high_water_bytes: high_water_bytes() }
+    }
+}
+
+/// Resident memory of this process in bytes; 0 where the system does not tell.
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    thread_local! {
+        // Opening the file costs more than reading it. It belongs to the process that opened it,
+        // so a forked child opens its own.
+        static STATM: RefCell<Option<(u32, File)>> = const { RefCell::new(None) };
+    }
+    let pages = STATM.with_borrow_mut(|open| {
+        let pid = std::process::id();
+        if open.as_ref().is_none_or(|(owner, _)| *owner != pid) {
+            *open = File::open("/proc/self/statm").ok().map(|file| (pid, file));
+        }
+        let (_, file) = open.as_ref()?;
+        let mut text = [0; 128];
+        let length = file.read_at(&mut text, 0).ok()?;
+        let fields = std::str::from_utf8(text.get(..length)?).ok()?;
+        fields.split(' ').nth(1)?.parse::<u64>().ok()
+    });
+    pages.unwrap_or(0).saturating_mul(*PAGE_BYTES)
+}
+
+/// Size of a memory page, from the vector that the kernel hands every program.
+static PAGE_BYTES: LazyLock<u64> = LazyLock::new(|| {
+    const WORD: usize = size_of::<usize>();
+    const AT_PAGESZ: u64 = 6;
+    const USUAL: u64 = 4096;
+    let auxiliary = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    let word = |bytes: &[u8]| {
+        let word: [u8; WORD] = bytes.try_into().ok()?;
+        u64::try_from(usize::from_ne_bytes(word)).ok()
+    };
+    auxiliary
+        .chunks_exact(2 * WORD)
+        .map(|entry| entry.split_at(WORD))
+        .find(|(key, _)| word(key) == Some(AT_PAGESZ))
+        .and_then(|(_, value)| word(value))
+        .unwrap_or(USUAL)
+});
+
+/// Highest resident memory that this process ever had, in bytes; 0 where the system does not tell.
+#[must_use]
+pub fn high_water_bytes() -> u64 {
+    let kibibytes = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
+    u64::try_from(kibibytes).unwrap_or(0).saturating_mul(1024)
+}

@@ -1,0 +1,235 @@
+//! The plan of a graph: which nodes form a stage, and which worker hosts which stage. Pure; the
+//! workers themselves are found and started elsewhere.
+//!
+//! A stage is a maximal chain of neighbouring nodes in the same place, the unit of dispatch. Stages
+//! that follow one another share a worker, parallel branches run side by side on different ones,
+//! and an isolated node has a worker to itself.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use crate::catalog::{Catalog, ResolveError};
+use crate::graph::Graph;
+pub use crate::manifest::Join;
+
+mod slots;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+/// How a graph is laid out on native code and worker slots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Stages in topological order; the index is the stage's number.
+    pub stages: Vec<Stage>,
+    /// Number of workers that the plan needs; slots are numbered from 0.
+    pub worker_slots: usize,
+}
+
+/// A maximal chain of neighbouring nodes that run in the same place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Where it runs.
+    pub place: Place,
+    /// Its nodes, in the order data flows; at least one.
+    pub nodes: Vec<PlannedNode>,
+    /// Upstream stages in connection order; empty for a root.
+    pub inputs: Vec<usize>,
+    /// Downstream stages in connection order.
+    pub outputs: Vec<usize>,
+    /// How its first node takes several inputs.
+    pub join: Join,
+    /// Id of its last node, when nothing follows it.
+    pub sink: Option<String>,
+}
+
+/// Where a stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the orchestrator.
+    Native,
+    /// In a worker process.
+    Worker {
+        /// Number of the worker in this plan.
+        slot: usize,
+    },
+}
+
+/// A node with everything decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedNode {
+    /// Id in the manifest.
+    pub id: String,
+    /// Type in the manifest.
+    pub node_type: String,
+    /// Where its code comes from.
+    pub source: NodeSource,
+    /// Its parameters, as written.
+    pub params: Map<String, Json>,
+    /// Longest time between two outputs; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// It takes one stream of inputs instead of single ones.
+    pub is_streaming: bool,
+    /// It produces without input.
+    pub is_source: bool,
+}
+
+/// Where a node's code comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeSource {
+    /// The registry of native nodes, by `node_type`.
+    Native,
+    /// A class that the worker imports.
+    Import {
+        /// Importable module.
+        module: String,
+        /// Qualified name of the class in it.
+        name: String,
+    },
+    /// The caller's node object of this index.
+    Instance(u32),
+}
+
+/// What runs a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// Rust code in the orchestrator.
+    Native,
+    /// A CPython worker.
+    CPython,
+    /// A RustPython worker.
+    RustPython,
+}
+
+impl Runtime {
+    /// The name in metrics and messages: `rust_native`, `cpython` or `rustpython`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "rust_native",
+            Self::CPython => "cpython",
+            Self::RustPython => "rustpython",
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// What a plan depends on beside the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Most workers that one session may hold; at least 1.
+    pub max_workers: usize,
+    /// Interpreter of Python nodes whose hint names none.
+    pub python: Runtime,
+    /// Time limit of nodes that have none of their own.
+    pub default_timeout: Option<Duration>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { max_workers: 4, python: Runtime::CPython, default_timeout: None }
+    }
+}
+
+/// Why a graph cannot be laid out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A node has no code in the runtime that it asks for.
+    #[error("node '{node_id}': {problem}")]
+    Unresolved {
+        /// Id of the node.
+        node_id: String,
+        /// Why.
+        problem: ResolveError,
+    },
+    /// A node asks for RustPython workers.
+    #[error(
+        "node '{node_id}' asks for a RustPython worker, which this build does not have; use \
+         runtime_hint \"cpython\" or \"auto\"{}",
+        if *.by_default { ", or unset REMOTEMEDIA_PYTHON_RUNTIME" } else { "" }
+    )]
+    NoRustPython {
+        /// Id of the node.
+        node_id: String,
+        /// True when the process-wide choice asked for it and not the node itself.
+        by_default: bool,
+    },
+    /// Isolated nodes need more workers than there may be.
+    #[error(
+        "{} isolated node(s) ({}) {}need a worker each, and [workers] max allows {max_workers}; \
+         raise it or isolate fewer nodes",
+        .isolated.len(), .isolated.join(", "),
+        if *.shared { "and the other Python nodes " } else { "" }
+    )]
+    TooFewWorkers {
+        /// Ids of the isolated nodes.
+        isolated: Vec<String>,
+        /// Whether Python nodes that are not isolated need a worker beside them.
+        shared: bool,
+        /// Most workers that there may be.
+        max_workers: usize,
+    },
+}
+
+impl Plan {
+    /// Lays a graph out.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, PlanError> {
+        let catalog = Catalog::builtin();
+        let mut nodes = Vec::with_capacity(graph.nodes().len());
+        for node in graph.nodes() {
+            nodes.push(stages::planned(node, options, catalog)?);
+        }
+        let mut chains = stages::chains(graph, nodes);
+        let worker_slots = slots::assign(&mut chains, options.max_workers)?;
+        let stages = chains.into_iter().map(|chain| chain.stage).collect();
+        Ok(Self { stages, worker_slots })
+    }
+
+    /// All nodes with the number of their stage, stage by stage; the order in which metrics count
+    /// them.
+    pub fn nodes(&self) -> impl Iterator<Item = (usize, &PlannedNode)> {
+        self.stages
+            .iter()
+            .enumerate()
+            .flat_map(|(stage, of)| of.nodes.iter().map(move |node| (stage, node)))
+    }
+
+    /// The plan in words, a line a stage: where it runs, its nodes, and what follows.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = format!("{} stages, {} workers\n", self.stages.len(), self.worker_slots);
+        for (number, stage) in self.stages.iter().enumerate() {
+            let place = match stage.place {
+                Place::Native => "native  ".to_owned(),
+                Place::Worker { slot } => format!("worker {slot}"),
+            };
+            let nodes: Vec<String> = stage
+                .nodes
+                .iter()
+                .map(|node| format!("{} ({}, {})", node.id, node.node_type, node.runtime))
+                .collect();
+            let next = if stage.outputs.is_empty() {
+                "output".to_owned()
+            } else {
+                let numbers: Vec<String> = stage.outputs.iter().map(ToString::to_string).collect();
+                format!("stage {}", numbers.join(", "))
+            };
+            let joined = if stage.join == Join::Zip { "  [zip]" } else { "" };
+            let chain = nodes.join(" -> ");
+            let _ = writeln!(text, "stage {number}  {place}  {chain}  => {next}{joined}");
+        }
+        text
+    }
+}

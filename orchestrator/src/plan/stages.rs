@@ -1,0 +1,108 @@
+//! Joins neighbouring nodes to stages.
+
+use crate::catalog::Catalog;
+use crate::graph::Graph;
+use crate::manifest::{ManifestNode, RuntimeHint};
+
+use super::{Place, PlanError, PlanOptions, PlannedNode, Runtime, Stage};
+
+/// A stage on its way to a worker slot.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The stage; its place is final only when slots are assigned.
+    pub(super) stage: Stage,
+    /// What runs all of its nodes.
+    pub(super) runtime: Runtime,
+    /// Whether it is an isolated node.
+    pub(super) isolated: bool,
+}
+
+/// A node with its source, runtime and deadline decided.
+pub(super) fn planned(
+    node: &ManifestNode,
+    options: &PlanOptions,
+    catalog: &Catalog,
+) -> Result<PlannedNode, PlanError> {
+    let resolved = catalog.resolve(node, options.python).map_err(|problem| {
+        PlanError::Unresolved { node_id: node.id.clone(), problem }
+    })?;
+    if resolved.runtime == Runtime::RustPython {
+        return Err(PlanError::NoRustPython {
+            node_id: node.id.clone(),
+            by_default: node.runtime_hint != RuntimeHint::RustPython,
+        });
+    }
+    Ok(PlannedNode {
+        id: node.id.clone(),
+        node_type: node.node_type.clone(),
+        source: resolved.source,
+        params: node.params.clone(),
+        timeout: node.timeout.or(options.default_timeout),
+        runtime: resolved.runtime,
+        is_streaming: node.is_streaming,
+        is_source: node.is_source,
+    })
+}
+
+/// The stages of a graph in topological order, without worker slots yet. `nodes` are the graph's
+/// nodes, in its order.
+pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
+    let isolated: Vec<bool> = graph
+        .nodes()
+        .iter()
+        .zip(&nodes)
+        .map(|(node, planned)| node.isolated && planned.runtime != Runtime::Native)
+        .collect();
+    // The deadline of a stage covers a whole step, so a node with one of its own stands alone.
+    let timed: Vec<bool> = graph
+        .nodes()
+        .iter()
+        .zip(&nodes)
+        .map(|(node, planned)| node.timeout.is_some() && planned.runtime != Runtime::Native)
+        .collect();
+    let runtimes: Vec<Runtime> = nodes.iter().map(|node| node.runtime).collect();
+    let follows = |node: usize| -> Option<usize> {
+        let &[before] = graph.inputs(node) else { return None };
+        let alone = graph.outputs(before).len() == 1;
+        let parted = |node: usize| isolated[node] || timed[node];
+        let together = runtimes[before] == runtimes[node] && !parted(before) && !parted(node);
+        (alone && together).then_some(before)
+    };
+
+    let mut nodes: Vec<Option<PlannedNode>> = nodes.into_iter().map(Some).collect();
+    let mut stage_of = vec![0; nodes.len()];
+    let mut last_of: Vec<usize> = Vec::new();
+    let mut first_of: Vec<usize> = Vec::new();
+    let mut chains: Vec<Chain> = Vec::new();
+    for &node in graph.order() {
+        let Some(planned) = nodes[node].take() else { continue };
+        if let Some(before) = follows(node) {
+            let stage = stage_of[before];
+            stage_of[node] = stage;
+            last_of[stage] = node;
+            chains[stage].stage.nodes.push(planned);
+            continue;
+        }
+        stage_of[node] = chains.len();
+        first_of.push(node);
+        last_of.push(node);
+        let stage = Stage {
+            place: Place::Native,
+            nodes: vec![planned],
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            join: graph.nodes()[node].join,
+            sink: None,
+        };
+        chains.push(Chain { stage, runtime: runtimes[node], isolated: isolated[node] });
+    }
+    for (number, chain) in chains.iter_mut().enumerate() {
+        let stages = |nodes: &[usize]| nodes.iter().map(|&node| stage_of[node]).collect();
+        chain.stage.inputs = stages(graph.inputs(first_of[number]));
+        chain.stage.outputs = stages(graph.outputs(last_of[number]));
+        if chain.stage.outputs.is_empty() {
+            chain.stage.sink = Some(graph.nodes()[last_of[number]].id.clone());
+        }
+    }
+    chains
+}

@@ -1,0 +1,65 @@
+//! One edge of the graph: the queue of what waits in front of a stage.
+
+use std::collections::VecDeque;
+
+/// What travels on an edge.
+#[derive(Debug, PartialEq)]
+pub(super) enum Entry<T> {
+    /// One item of the current round.
+    Item(T),
+    /// A source shall produce for the current round.
+    Start,
+    /// The current round is complete on this edge.
+    Mark {
+        /// The round asks stages to flush.
+        flush: bool,
+    },
+}
+
+/// Entries in order, with the number of items among them at hand.
+#[derive(Debug)]
+pub(super) struct Edge<T> {
+    entries: VecDeque<Entry<T>>,
+    items: usize,
+}
+
+impl<T> Edge<T> {
+    pub(super) fn new() -> Self {
+        Self { entries: VecDeque::new(), items: 0 }
+    }
+
+    pub(super) fn push(&mut self, entry: Entry<T>) {
+        self.items += usize::from(!matches!(entry, Entry::Mark { .. }));
+        self.entries.push_back(entry);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry<T>> {
+        let entry = self.entries.pop_front()?;
+        self.items -= usize::from(!matches!(entry, Entry::Mark { .. }));
+        Some(entry)
+    }
+
+    pub(super) fn peek(&self) -> Option<&Entry<T>> {
+        self.entries.front()
+    }
+
+    /// Items that wait, marks not counted.
+    pub(super) fn items(&self) -> usize {
+        self.items
+    }
+
+    /// True when the round is complete: the next entry is its mark.
+    pub(super) fn at_mark(&self) -> Option<bool> {
+        match self.peek() {
+            Some(Entry::Mark { flush }) => Some(*flush),
+            _ => None,
+        }
+    }
+
+    /// Drops what is left of the current round, as far as it has arrived.
+    pub(super) fn discard_round(&mut self) {
+        while matches!(self.peek(), Some(Entry::Item(_) | Entry::Start)) {
+            self.pop();
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One stage of the session core: its inputs, where it stands in its round, and its call.
+
+use std::time::{Duration, Instant};
+
+use super::edge::{Edge, Entry};
+use super::{Round, SlotId, StageId, Work, deadline};
+use crate::plan::Join;
+
+/// An edge as its producer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The stage behind the edge.
+    pub stage: StageId,
+    /// Which of that stage's inputs it is.
+    pub input: usize,
+}
+
+/// What the core must know of a stage.
+#[derive(Debug, Clone)]
+pub struct StageShape {
+    /// The worker slot; `None` for native stages.
+    pub slot: Option<SlotId>,
+    /// Number of upstream edges; 0 for a root.
+    pub inputs: usize,
+    /// Downstream edges.
+    pub outputs: Vec<Target>,
+    /// How several inputs are brought together.
+    pub join: Join,
+    /// It begins with a source node.
+    pub is_source: bool,
+    /// Longest step between two outputs.
+    pub timeout: Option<Duration>,
+}
+
+/// Where the call of a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum State {
+    Idle,
+    Running { sent: u32, deadline: Option<Instant> },
+    /// The window is used up; the call goes on after a credit.
+    Suspended,
+    /// Overdue; its worker is being stopped.
+    Expired,
+}
+
+impl State {
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Running { deadline, .. } => deadline,
+            Self::Idle | Self::Suspended | Self::Expired => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Stage<T> {
+    pub(super) shape: StageShape,
+    pub(super) inputs: Vec<Edge<T>>,
+    pub(super) state: State,
+    /// The round that the stage works on.
+    pub(super) round: Round,
+    /// The input that is read now, for joins that take one after the other.
+    current: usize,
+    /// A call of this round failed; the rest of the round is dropped here.
+    skipping: bool,
+    /// The flush call of this round has been made.
+    flushed: bool,
+}
+
+impl<T: Clone> Stage<T> {
+    pub(super) fn new(shape: StageShape) -> Self {
+        let inputs = (0..shape.inputs.max(1)).map(|_| Edge::new()).collect();
+        Self {
+            shape,
+            inputs,
+            state: State::Idle,
+            round: 0,
+            current: 0,
+            skipping: false,
+            flushed: false,
+        }
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.shape.inputs == 0
+    }
+
+    /// Whether the producer of an input must pause. An input that the stage cannot take from now
+    /// never counts as full, or branches that join again could wait for each other for ever.
+    pub(super) fn is_full(&self, input: usize, limit: usize) -> bool {
+        let takes_now = match self.shape.join {
+            Join::Interleave => input == self.current,
+            Join::Zip => self.inputs.iter().all(|edge| edge.peek().is_some()),
+        };
+        takes_now && self.inputs[input].items() >= limit
+    }
+
+    /// Moves on to the next input that still has something in this round.
+    fn settle(&mut self) {
+        if self.skipping {
+            self.inputs.iter_mut().for_each(Edge::discard_round);
+        }
+        while self.current + 1 < self.inputs.len()
+            && self.inputs[self.current].at_mark().is_some()
+            && self.shape.join == Join::Interleave
+        {
+            self.current += 1;
+        }
+    }
+
+    /// Whether a call could be made now.
+    pub(super) fn has_work(&mut self) -> bool {
+        self.settle();
+        match self.shape.join {
+            Join::Interleave => match self.inputs[self.current].peek() {
+                Some(Entry::Mark { flush }) => *flush && !self.flushed && !self.skipping,
+                other => other.is_some(),
+            },
+            Join::Zip => {
+                let waiting = self.inputs.iter().any(|edge| edge.peek().is_none());
+                !waiting && (self.round_is_complete().is_none() || self.needs_flush())
+            }
+        }
+    }
+
+    fn needs_flush(&self) -> bool {
+        self.round_is_complete() == Some(true) && !self.flushed && !self.skipping
+    }
+
+    /// `Some(flush)` when the round's mark is next on every input.
+    fn round_is_complete(&self) -> Option<bool> {
+        let mut flush = false;
+        for edge in &self.inputs {
+            flush = edge.at_mark()?;
+        }
+        Some(flush)
+    }
+
+    /// Begins the next call. `None` when the inputs of a zip do not pair up; what is left of the
+    /// longer ones is then dropped with the round.
+    pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
+        let work = if self.needs_flush() {
+            self.flushed = true;
+            Work::Flush
+        } else {
+            match self.shape.join {
+                Join::Interleave => match self.inputs[self.current].pop()? {
+                    Entry::Item(item) => Work::Item(item),
+                    Entry::Start => Work::Start,
+                    Entry::Mark { .. } => return None,
+                },
+                Join::Zip => Work::Zip(self.zip()?),
+            }
+        };
+        self.state = State::Running { sent: 0, deadline: deadline(now, self.shape.timeout) };
+        Some(work)
+    }
+
+    /// One item of each input, or `None` when an input has none left in this round.
+    fn zip(&mut self) -> Option<Vec<T>> {
+        if self.inputs.iter().any(|edge| edge.at_mark().is_some()) {
+            return None;
+        }
+        let items = self.inputs.iter_mut().filter_map(|edge| match edge.pop() {
+            Some(Entry::Item(item)) => Some(item),
+            _ => None,
+        });
+        Some(items.collect())
+    }
+
+    /// Takes note of an output.
+    pub(super) fn count_output(&mut self, now: Instant, window: u32) -> Counted {
+        let State::Running { sent, .. } = self.state else { return Counted::Stray };
+        let sent = sent + 1;
+        if self.shape.slot.is_some() && sent >= window {
+            self.state = State::Suspended;
+            return Counted::Suspended;
+        }
+        self.state = State::Running { sent, deadline: deadline(now, self.shape.timeout) };
+        Counted::Taken
+    }
+
+    /// Goes on after a credit.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.state = State::Running { sent: 0, deadline: deadline(now, self.shape.timeout) };
+    }
+
+    pub(super) fn end_call(&mut self) {
+        self.state = State::Idle;
+    }
+
+    /// Drops what is left of the current round here; its mark still passes.
+    pub(super) fn skip_round(&mut self) {
+        self.skipping = true;
+    }
+
+    /// Takes the round's mark from all inputs if the stage is through with the round. Gives
+    /// whether the round asks for a flush.
+    pub(super) fn take_mark(&mut self) -> Option<bool> {
+        self.settle();
+        let flush = self.round_is_complete()?;
+        if flush && !self.flushed && !self.skipping {
+            return None;
+        }
+        self.inputs.iter_mut().for_each(|edge| {
+            edge.pop();
+        });
+        self.round += 1;
+        self.current = 0;
+        self.skipping = false;
+        self.flushed = false;
+        Some(flush)
+    }
+}
+
+/// What became of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// It goes on its way.
+    Taken,
+    /// It goes on its way and used up the window.
+    Suspended,
+    /// No call is under way: it came after the call was given up.
+    Stray,
+}

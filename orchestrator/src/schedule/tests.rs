@@ -1,0 +1,362 @@
+//! The session core in virtual time: order, joins, back-pressure, windows, deadlines, deaths; and
+//! random graphs with random events, checked against what must always hold.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::{Action, Bounds, Core, Event, StageShape, Target, Work};
+use crate::plan::Join;
+
+const BOUNDS: Bounds = Bounds { window: 4, queue: 2 };
+
+fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> StageShape {
+    StageShape {
+        slot,
+        inputs,
+        outputs: outputs.iter().map(|&(stage, input)| Target { stage, input }).collect(),
+        join: Join::Interleave,
+        is_source: false,
+        timeout: None,
+    }
+}
+
+/// a -> b in two slots.
+fn line() -> Core<u32> {
+    let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(1), 1, &[])];
+    Core::new(shapes, 2, BOUNDS)
+}
+
+/// a -> (b, c) -> d; b and c beside each other.
+fn diamond(join: Join) -> Core<u32> {
+    let mut shapes = vec![
+        stage(Some(0), 0, &[(1, 0), (2, 0)]),
+        stage(Some(1), 1, &[(3, 0)]),
+        stage(Some(2), 1, &[(3, 1)]),
+        stage(Some(3), 2, &[]),
+    ];
+    shapes[3].join = join;
+    Core::new(shapes, 4, BOUNDS)
+}
+
+fn item(stage: usize, value: u32) -> Action<u32> {
+    Action::Call { stage, work: Work::Item(value) }
+}
+
+fn deliver(stage: usize, round: u64, value: u32) -> Action<u32> {
+    Action::Deliver { stage, round, value }
+}
+
+#[test]
+fn an_item_passes_the_stages_in_order() {
+    // spec: NRA-03
+    let now = Instant::now();
+    let mut core = line();
+    assert_eq!(core.handle(now, Event::Input(Some(7))), [item(0, 7)]);
+    assert_eq!(core.handle(now, Event::Output(0, 8)), [item(1, 8)]);
+    assert_eq!(core.handle(now, Event::Done(0)), []);
+    assert_eq!(core.handle(now, Event::Output(1, 9)), [deliver(1, 0, 9)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+    assert_eq!(core.open_rounds(), 0);
+}
+
+#[test]
+fn stages_in_different_slots_work_on_different_items_at_once() {
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Input(Some(2)));
+    core.handle(now, Event::Output(0, 10));
+    assert_eq!(core.handle(now, Event::Done(0)), [item(0, 2)]);
+}
+
+#[test]
+fn stages_in_one_slot_take_turns() {
+    let now = Instant::now();
+    let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(0), 1, &[])];
+    let mut core = Core::new(shapes, 1, BOUNDS);
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Input(Some(2)));
+    assert_eq!(core.handle(now, Event::Output(0, 10)), []);
+    assert_eq!(core.handle(now, Event::Done(0)), [item(1, 10)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0), item(0, 2)]);
+}
+
+#[test]
+fn a_stage_that_used_up_its_window_waits_until_its_outputs_are_taken() {
+    let now = Instant::now();
+    let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(0), 1, &[])];
+    let mut core = Core::new(shapes, 1, BOUNDS);
+    core.handle(now, Event::Input(Some(0)));
+    for value in 1..4 {
+        assert_eq!(core.handle(now, Event::Output(0, value)), []);
+    }
+    // The fourth output suspends the call; the stage below gets the slot.
+    assert_eq!(core.handle(now, Event::Output(0, 4)), [item(1, 1)]);
+    for value in 2..4 {
+        assert_eq!(core.handle(now, Event::Done(1)), [item(1, value)]);
+    }
+    assert_eq!(core.handle(now, Event::Done(1)), [item(1, 4)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::Credit(0)]);
+}
+
+#[test]
+fn a_join_takes_its_inputs_by_round_and_then_by_connection() {
+    let now = Instant::now();
+    let mut core = diamond(Join::Interleave);
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 1));
+    core.handle(now, Event::Done(0));
+    // c is done first, but b is connected first.
+    assert_eq!(core.handle(now, Event::Output(2, 30)), []);
+    core.handle(now, Event::Done(2));
+    assert_eq!(core.handle(now, Event::Output(1, 20)), [item(3, 20)]);
+    core.handle(now, Event::Done(1));
+    assert_eq!(core.handle(now, Event::Done(3)), [item(3, 30)]);
+}
+
+#[test]
+fn a_zip_waits_for_one_item_of_each_input() {
+    let now = Instant::now();
+    let mut core = diamond(Join::Zip);
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 1));
+    core.handle(now, Event::Done(0));
+    core.handle(now, Event::Output(2, 30));
+    core.handle(now, Event::Done(2));
+    let actions = core.handle(now, Event::Output(1, 20));
+    assert_eq!(actions, [Action::Call { stage: 3, work: Work::Zip(vec![20, 30]) }]);
+}
+
+#[test]
+fn a_zip_with_uneven_inputs_says_so_and_goes_on() {
+    let now = Instant::now();
+    let mut core = diamond(Join::Zip);
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 1));
+    core.handle(now, Event::Done(0));
+    core.handle(now, Event::Output(2, 30));
+    core.handle(now, Event::Done(2));
+    let actions = core.handle(now, Event::Done(1));
+    assert_eq!(actions, [Action::Uneven(3), Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [item(0, 2)]);
+}
+
+#[test]
+fn flush_reaches_each_stage_after_what_the_ones_before_it_held_back() {
+    let now = Instant::now();
+    let mut core = line();
+    let flush = |stage| Action::Call { stage, work: Work::Flush };
+    assert_eq!(core.handle(now, Event::Flush), [flush(0)]);
+    assert_eq!(core.handle(now, Event::Output(0, 5)), [item(1, 5)]);
+    assert_eq!(core.handle(now, Event::Done(0)), []);
+    assert_eq!(core.handle(now, Event::Done(1)), [flush(1)]);
+    assert_eq!(core.handle(now, Event::Output(1, 6)), [deliver(1, 0, 6)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+}
+
+#[test]
+fn a_failure_belongs_to_its_round_and_the_next_one_runs() {
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 10));
+    assert_eq!(core.handle(now, Event::Failed(0)), []);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [item(0, 2)]);
+}
+
+#[test]
+fn a_lost_slot_is_opened_again_when_it_is_needed() {
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(1)));
+    assert_eq!(core.handle(now, Event::SlotLost(0)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Reopen(0)]);
+    assert_eq!(core.handle(now, Event::SlotReady(0)), [item(0, 2)]);
+}
+
+#[test]
+fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
+    let now = Instant::now();
+    let second = Duration::from_secs(1);
+    let mut shape = stage(Some(0), 0, &[]);
+    shape.timeout = Some(second);
+    let mut core: Core<u32> = Core::new(vec![shape], 1, BOUNDS);
+    core.handle(now, Event::Input(Some(1)));
+    assert_eq!(core.next_deadline(), Some(now + second));
+    let later = now + second / 2;
+    core.handle(later, Event::Output(0, 1));
+    assert_eq!(core.next_deadline(), Some(later + second));
+    assert_eq!(core.handle(now + second, Event::Tick), []);
+    assert_eq!(core.handle(later + second, Event::Tick), [Action::Expire(0)]);
+    assert_eq!(core.handle(later + second, Event::Tick), []);
+    // What still comes of the call that was given up is nobody's output.
+    assert_eq!(core.handle(later + second, Event::Output(0, 2)), []);
+    assert_eq!(core.handle(later + second, Event::SlotLost(0)), [Action::RoundDone(0)]);
+}
+
+#[test]
+fn sources_start_without_an_item() {
+    let now = Instant::now();
+    let mut core = line();
+    core.set_source(0);
+    let start = Action::Call { stage: 0, work: Work::Start };
+    assert_eq!(core.handle(now, Event::Input(None)), [start]);
+}
+
+/// A graph of up to six stages whose edges go forward, with slots and joins at random.
+fn shapes() -> impl Strategy<Value = (Vec<StageShape>, usize)> {
+    (1_usize..6, proptest::collection::vec(any::<u8>(), 64)).prop_map(|(count, dice)| {
+        let mut dice = dice.into_iter().cycle();
+        let mut roll = move |sides: u8| dice.next().unwrap_or(0) % sides;
+        let mut shapes: Vec<StageShape> = Vec::new();
+        for id in 0..count {
+            let slot = (roll(3) > 0).then(|| usize::from(roll(3)));
+            let mut shape = stage(slot, 0, &[]);
+            if roll(2) == 0 {
+                shape.join = Join::Zip;
+            }
+            for from in shapes.iter_mut().take(id) {
+                if roll(2) == 0 {
+                    from.outputs.push(Target { stage: id, input: shape.inputs });
+                    shape.inputs += 1;
+                }
+            }
+            shapes.push(shape);
+        }
+        (shapes, 3)
+    })
+}
+
+/// A worker's side of the bargain, at random: what every call under way does next.
+struct Simulation {
+    core: Core<u32>,
+    slots: Vec<Option<usize>>,
+    now: Instant,
+    busy: Vec<Option<u32>>,
+    suspended: Vec<bool>,
+    reopening: Vec<usize>,
+    rounds_done: Vec<u64>,
+    delivered: Vec<(usize, u64)>,
+}
+
+impl Simulation {
+    fn new(shapes: Vec<StageShape>, slots: usize) -> Self {
+        let stages = shapes.len();
+        Self {
+            slots: shapes.iter().map(|shape| shape.slot).collect(),
+            core: Core::new(shapes, slots, BOUNDS),
+            now: Instant::now(),
+            busy: vec![None; stages],
+            suspended: vec![false; stages],
+            reopening: Vec::new(),
+            rounds_done: Vec::new(),
+            delivered: Vec::new(),
+        }
+    }
+
+    fn feed(&mut self, event: Event<u32>) {
+        for action in self.core.handle(self.now, event) {
+            match action {
+                Action::Call { stage, .. } => {
+                    assert!(self.busy[stage].is_none(), "one call at a time per stage");
+                    if let Some(slot) = self.slots[stage] {
+                        let running = (0..self.busy.len()).filter(|other| {
+                            self.slots[*other] == Some(slot)
+                                && self.busy[*other].is_some()
+                                && !self.suspended[*other]
+                        });
+                        assert_eq!(running.count(), 0, "one running call at a time per slot");
+                    }
+                    self.busy[stage] = Some(0);
+                }
+                Action::Credit(stage) => {
+                    assert!(self.suspended[stage]);
+                    self.suspended[stage] = false;
+                    self.busy[stage] = Some(0);
+                }
+                Action::Reopen(slot) => self.reopening.push(slot),
+                Action::RoundDone(round) => self.rounds_done.push(round),
+                Action::Deliver { stage, round, .. } => self.delivered.push((stage, round)),
+                Action::Expire(_) | Action::Uneven(_) => {}
+            }
+        }
+    }
+
+    /// Lets one thing happen; false when nothing can.
+    fn step(&mut self, die: u8) -> bool {
+        if let Some(slot) = self.reopening.pop() {
+            self.feed(Event::SlotReady(slot));
+            return true;
+        }
+        let able: Vec<usize> = (0..self.busy.len())
+            .filter(|stage| self.busy[*stage].is_some() && !self.suspended[*stage])
+            .collect();
+        let Some(&stage) = able.get(usize::from(die) % able.len().max(1)) else { return false };
+        let sent = self.busy[stage].unwrap_or(0);
+        match (die / 16, self.slots[stage]) {
+            (0, Some(slot)) => {
+                for other in 0..self.busy.len() {
+                    if self.slots[other] == Some(slot) {
+                        self.busy[other] = None;
+                        self.suspended[other] = false;
+                    }
+                }
+                self.feed(Event::SlotLost(slot));
+            }
+            (1, _) => {
+                self.busy[stage] = None;
+                self.feed(Event::Failed(stage));
+            }
+            (2..=9, _) if sent < 12 => {
+                self.busy[stage] = Some(sent + 1);
+                if self.slots[stage].is_some() && sent + 1 == BOUNDS.window {
+                    self.suspended[stage] = true;
+                }
+                self.feed(Event::Output(stage, sent));
+            }
+            _ => {
+                self.busy[stage] = None;
+                self.feed(Event::Done(stage));
+            }
+        }
+        true
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Whatever the graph and whatever fails: every round ends, once and in order, nothing waits
+    /// for ever, and each sink's outputs come in the order of the inputs.
+    #[test]
+    fn every_round_ends_in_order(
+        (shapes, slots) in shapes(),
+        dice in proptest::collection::vec(any::<u8>(), 400),
+        rounds in 1_u64..6,
+    ) {
+        let mut simulation = Simulation::new(shapes, slots);
+        let mut dice = dice.into_iter().cycle();
+        let mut fed = 0;
+        for _ in 0..100_000 {
+            let die = dice.next().unwrap_or(0);
+            if fed < rounds && die % 4 == 0 {
+                fed += 1;
+                simulation.feed(if fed == rounds { Event::Flush } else { Event::Input(Some(die.into())) });
+            }
+            // Outputs stop multiplying after a while, or bursts of bursts would take for ever.
+            let die = if simulation.delivered.len() > 2_000 { die | 0xF0 } else { die };
+            if !simulation.step(die) && fed == rounds {
+                break;
+            }
+        }
+        prop_assert_eq!(simulation.core.open_rounds(), 0);
+        prop_assert_eq!(simulation.rounds_done, (0..rounds).collect::<Vec<_>>());
+        let mut last = std::collections::HashMap::new();
+        for (stage, round) in simulation.delivered {
+            let before = last.insert(stage, round).unwrap_or(0);
+            prop_assert!(before <= round, "sink {stage} gave round {round} after {before}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Closing: nodes clean up, their changed state comes back, workers return to the pool. Workers
+//! that are in the middle of something, or do not answer in time, are ended.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ipc_protocol::ToWorker;
+use ipc_protocol::from_worker::{Closed, FromWorker};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use super::slot::News;
+use super::{Host, Session};
+use crate::error::{Error, NodeFailure};
+use crate::schedule::SlotId;
+use crate::worker::memory;
+
+/// Time for cleaning up after a run that was cancelled: the caller waits for it.
+const CANCELLED_GRACE: Duration = Duration::from_millis(80);
+
+/// The state of a node object after the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenBack {
+    /// Id of the node in the manifest.
+    pub node_id: String,
+    /// A pickle of the dict of its changed attributes.
+    pub attributes: Bytes,
+    /// Attributes that changed but could not be sent, with the reason.
+    pub kept: Vec<(String, String)>,
+}
+
+/// What is left of a session.
+#[derive(Debug, Default)]
+pub struct ClosedSession {
+    /// Node objects that changed.
+    pub states: Vec<WrittenBack>,
+    /// Nodes whose `cleanup` raised, and workers that died in it.
+    pub failures: Vec<Error>,
+}
+
+impl Session {
+    /// Closes the session. Closing twice does nothing.
+    #[must_use = "nodes may have failed to clean up"]
+    pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
+        let mut closed = ClosedSession::default();
+        if !std::mem::replace(&mut self.is_open, false) {
+            return closed;
+        }
+        self.failure = None;
+        let cancelled = self.cancelled.load(std::sync::atomic::Ordering::Acquire);
+        let grace = if cancelled {
+            CANCELLED_GRACE
+        } else {
+            self.runtime.config().workers.close_timeout
+        };
+        let mut pending = self.ask_to_close(&mut closed);
+        let until = Instant::now() + grace;
+        while !pending.is_empty() && Instant::now() < until {
+            if self.wait_closing(until, host).is_err() {
+                break;
+            }
+            pending.retain(|slot| !self.hear_closing(*slot, &mut closed, host));
+        }
+        for slot in pending {
+            closed.failures.push(self.overdue_cleanup(slot, grace));
+            self.end_worker(slot);
+        }
+        self.abandon_workers();
+        closed
+    }
+
+    /// Sends the farewell to every worker that can hear it, and ends the others.
+    fn ask_to_close(&mut self, closed: &mut ClosedSession) -> Vec<SlotId> {
+        let mut pending = Vec::new();
+        for slot in 0..self.slots.len() {
+            let is_busy = !self.slots[slot].calls.is_empty();
+            let Some(worker) = &mut self.slots[slot].worker else { continue };
+            if is_busy {
+                self.end_worker(slot);
+            } else if let Err(error) = worker.link.send(ToWorker::Close) {
+                let source = std::io::Error::other(error.to_string());
+                closed.failures.push(Error::Os { action: "closing a session", source });
+                self.end_worker(slot);
+            } else {
+                pending.push(slot);
+            }
+        }
+        pending
+    }
+
+    /// Like the session's wait, but not stopped by the cancellation that may have led here.
+    fn wait_closing(&self, until: Instant, host: &mut dyn Host) -> Result<(), Error> {
+        let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        let mut fds: Vec<PollFd<'_>> =
+            workers.map(|worker| PollFd::new(worker.link.as_fd(), PollFlags::POLLIN)).collect();
+        fds.push(PollFd::new(self.waker.as_fd(), PollFlags::POLLIN));
+        let left = TimeSpec::from_duration(until.saturating_duration_since(Instant::now()));
+        match ppoll(&mut fds, Some(left), None) {
+            Err(Errno::EINTR) => host.check_interrupt()?,
+            Ok(_) | Err(_) => {}
+        }
+        self.waker.drain();
+        self.forward_raw_output(host);
+        Ok(())
+    }
+
+    /// Handles what a worker says while it closes; true when it is done with the session.
+    fn hear_closing(
+        &mut self,
+        slot: SlotId,
+        closed: &mut ClosedSession,
+        host: &mut dyn Host,
+    ) -> bool {
+        loop {
+            match self.slots[slot].receive() {
+                News::Nothing => return false,
+                News::Message(FromWorker::Closed(farewell)) => {
+                    self.take_farewell(slot, farewell, closed);
+                    return true;
+                }
+                News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
+                // Outputs of calls that were given up.
+                News::Message(_) => {}
+                News::Gone(reason) => {
+                    self.forward_raw_output(host);
+                    self.lose_worker(slot, reason.as_ref());
+                    closed.failures.extend(self.failure.take());
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn take_farewell(&mut self, slot: SlotId, farewell: Closed, closed: &mut ClosedSession) {
+        let states = farewell.states.into_iter().map(|state| WrittenBack {
+            node_id: state.node_id,
+            attributes: state.attributes.to_bytes(),
+            kept: state.kept,
+        });
+        closed.states.extend(states);
+        closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
+        let Some(worker) = self.slots[slot].worker.take() else { return };
+        let limit = self.runtime.config().workers.recycle_above_memory_bytes;
+        let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
+        let reusable = !limit.is_some_and(too_big);
+        if let Ok(pool) = self.runtime.pool() {
+            pool.give_back(worker, reusable);
+        }
+    }
+
+    fn overdue_cleanup(&self, slot: SlotId, grace: Duration) -> Error {
+        let node_id = self.running_node(slot).unwrap_or_default();
+        let failure = NodeFailure {
+            node_id,
+            operation: ipc_protocol::FaultKind::Cleanup,
+            remote_type: "TimeoutError".to_owned(),
+            message: format!(
+                "cleanup took longer than {} ms and its worker was ended; raise [workers] \
+                 close_timeout if it needs that long",
+                grace.as_millis()
+            ),
+            traceback: String::new(),
+        };
+        Error::Node(Box::new(failure))
+    }
+
+    /// Ends the worker in a slot; nothing of it is waited for.
+    fn end_worker(&mut self, slot: SlotId) {
+        let ended = &mut self.slots[slot];
+        ended.calls.clear();
+        if let Some(worker) = ended.worker.take() {
+            worker.process.kill();
+            if let Ok(pool) = self.runtime.pool() {
+                pool.give_back(worker, false);
+            }
+        }
+    }
+
+    /// Ends every worker that the session still holds.
+    pub(super) fn abandon_workers(&mut self) {
+        for slot in 0..self.slots.len() {
+            self.end_worker(slot);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.abandon_workers();
+    }
+}

@@ -1,0 +1,127 @@
+//! Native stages: chains of Rust nodes, run on the thread that drives the session.
+
+use std::time::Instant;
+
+use ipc_protocol::from_worker::NodeUsage;
+use ipc_protocol::{FaultKind, Value};
+use nodes::node::Node;
+
+use crate::error::NodeFailure;
+use crate::metrics::probe::NativeProbe;
+use crate::schedule::Work;
+
+/// The nodes of one native stage.
+pub(super) struct NativeStage {
+    nodes: Vec<NativeNode>,
+}
+
+struct NativeNode {
+    id: String,
+    node: Box<dyn Node>,
+    usage: NodeUsage,
+}
+
+/// What a call of a native stage came to.
+pub(super) struct NativeOutcome {
+    pub(super) usage: Vec<NodeUsage>,
+    pub(super) failure: Option<NodeFailure>,
+}
+
+impl std::fmt::Debug for NativeStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.nodes.iter().map(|node| &node.id)).finish()
+    }
+}
+
+impl NativeStage {
+    pub(super) fn new(nodes: Vec<(String, Box<dyn Node>)>) -> Self {
+        let nodes = nodes
+            .into_iter()
+            .map(|(id, node)| NativeNode { id, node, usage: NodeUsage::default() })
+            .collect();
+        Self { nodes }
+    }
+
+    /// Runs one call depth first: each output of a node goes through the rest of the chain before
+    /// the node goes on.
+    pub(super) fn run(&mut self, work: Work<Value>, emit: &mut dyn FnMut(Value)) -> NativeOutcome {
+        let result = match work {
+            Work::Item(value) => process(&mut self.nodes, value, emit),
+            Work::Zip(values) => process(&mut self.nodes, Value::Tuple(values), emit),
+            Work::Start => process(&mut self.nodes, Value::None, emit),
+            Work::Flush => self.flush(emit),
+        };
+        let usage = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.usage)).collect();
+        NativeOutcome { usage, failure: result.err() }
+    }
+
+    /// Flushes node by node: what the first gives passes the others before they are flushed.
+    fn flush(&mut self, emit: &mut dyn FnMut(Value)) -> Result<(), NodeFailure> {
+        for first in 0..self.nodes.len() {
+            step(&mut self.nodes[first..], FaultKind::Flush, None, emit)?;
+        }
+        Ok(())
+    }
+}
+
+fn process(
+    chain: &mut [NativeNode],
+    value: Value,
+    emit: &mut dyn FnMut(Value),
+) -> Result<(), NodeFailure> {
+    if chain.is_empty() {
+        emit(value);
+        return Ok(());
+    }
+    step(chain, FaultKind::Process, Some(value), emit)
+}
+
+/// Calls the first node of a chain; its outputs go through the others.
+fn step(
+    chain: &mut [NativeNode],
+    operation: FaultKind,
+    value: Option<Value>,
+    emit: &mut dyn FnMut(Value),
+) -> Result<(), NodeFailure> {
+    let Some((first, rest)) = chain.split_first_mut() else { return Ok(()) };
+    let mut below = Ok(());
+    let mut below_ns = 0;
+    let probe = NativeProbe::start();
+    let mut pass_on = |output: Value| {
+        let entered = Instant::now();
+        if below.is_ok() && !matches!(output, Value::None) {
+            below = process(rest, output, emit);
+        }
+        below_ns += nanoseconds(entered);
+    };
+    let result = match value {
+        Some(value) => first.node.process(value, &mut pass_on),
+        None => first.node.flush(&mut pass_on),
+    };
+    let mut cost = probe.finish(result.is_err());
+    cost.busy_ns = cost.busy_ns.saturating_sub(below_ns);
+    add(&mut first.usage, &cost);
+    if let Err(error) = result {
+        return Err(NodeFailure {
+            node_id: first.id.clone(),
+            operation,
+            remote_type: error.type_name().to_owned(),
+            message: error.to_string(),
+            traceback: String::new(),
+        });
+    }
+    below
+}
+
+/// One call of [`Work`] may call a node several times.
+fn add(usage: &mut NodeUsage, cost: &NodeUsage) {
+    usage.calls += cost.calls;
+    usage.errors += cost.errors;
+    usage.busy_ns += cost.busy_ns;
+    usage.peak_memory_bytes = usage.peak_memory_bytes.max(cost.peak_memory_bytes);
+    usage.peak_delta_bytes = usage.peak_delta_bytes.max(cost.peak_delta_bytes);
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

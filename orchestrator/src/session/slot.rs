@@ -1,0 +1,58 @@
+//! The worker slots of a session: which worker sits in which, and what was lost with one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ipc_protocol::from_worker::FromWorker;
+
+use crate::schedule::{SlotId, StageId};
+use crate::worker::Worker;
+use crate::worker::link::{LinkError, Received};
+use crate::worker::process::Process;
+
+/// One slot.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Stages that live here, in order.
+    pub(super) stages: Vec<StageId>,
+    /// The worker; absent between a death and the next use.
+    pub(super) worker: Option<Worker>,
+    /// The call that each stage is busy with.
+    pub(super) calls: HashMap<StageId, u64>,
+    /// Set when we ended the worker ourselves, with the stage whose time was over.
+    pub(super) expired: Option<StageId>,
+}
+
+/// News from a slot's link.
+#[derive(Debug)]
+pub(super) enum News {
+    Message(FromWorker),
+    Nothing,
+    /// The connection is over, in order or not.
+    Gone(Option<LinkError>),
+}
+
+impl Slot {
+    pub(super) fn new(stages: Vec<StageId>) -> Self {
+        Self { stages, worker: None, calls: HashMap::new(), expired: None }
+    }
+
+    pub(super) fn receive(&mut self) -> News {
+        let Some(worker) = &mut self.worker else { return News::Nothing };
+        match worker.link.receive() {
+            Ok(Received::Message(message)) => News::Message(message),
+            Ok(Received::Nothing) => News::Nothing,
+            Ok(Received::Closed) => News::Gone(None),
+            Err(error) => News::Gone(Some(error)),
+        }
+    }
+
+    pub(super) fn process(&self) -> Option<&Arc<Process>> {
+        self.worker.as_ref().map(|worker| &worker.process)
+    }
+}
+
+/// The slot whose list of stages names this stage.
+pub(super) fn slot_of(slots: &[Slot], stage: StageId) -> Option<SlotId> {
+    slots.iter().position(|slot| slot.stages.contains(&stage))
+}

@@ -1,0 +1,273 @@
+//! One worker process: spawning, killing, the news of its end. The only `unsafe` of the
+//! orchestrator is here: what a child does between fork and exec, and the registration of owned
+//! descriptors with the reactor.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
+use super::exit::Exit;
+use super::tail::Tail;
+use super::waker::Waker;
+use super::{WorkerId, WorkerKey};
+use crate::error::StartError;
+
+/// Raw lines of output that may wait for the session; older ones are dropped with a notice.
+const MAX_RAW_LINES: usize = 4_096;
+
+/// What everybody who deals with a worker process shares.
+#[derive(Debug)]
+pub struct Process {
+    /// The worker's number.
+    pub id: WorkerId,
+    /// Its process id, which is its process group too.
+    pub pid: u32,
+    /// Its flight recorder.
+    pub blackbox: Blackbox,
+    state: Mutex<ProcessState>,
+    end: tokio::sync::Notify,
+}
+
+#[derive(Debug, Default)]
+struct ProcessState {
+    exit: Option<Exit>,
+    tail: Tail,
+    listener: Option<Waker>,
+    raw_output: VecDeque<RawLine>,
+    dropped_lines: u64,
+}
+
+/// A line that came through a pipe of the worker and not through its link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawLine {
+    /// True for stderr.
+    pub is_stderr: bool,
+    /// The line, without its newline.
+    pub text: String,
+}
+
+/// The parts of a new process that its supervisor needs.
+#[derive(Debug)]
+pub struct Spawned {
+    /// What is shared.
+    pub process: std::sync::Arc<Process>,
+    /// Our end of the link.
+    pub link: UnixStream,
+    /// Becomes readable when the process has ended.
+    pub pidfd: OwnedFd,
+    /// Its standard output.
+    pub stdout: ChildStdout,
+    /// Its standard error.
+    pub stderr: ChildStderr,
+}
+
+/// Starts a worker. Call it only on the supervisor's thread: the parent-death signal follows the
+/// thread that forked.
+///
+/// # Errors
+/// When the interpreter cannot be executed or a descriptor cannot be had.
+pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
+    let failed = |source: std::io::Error| StartError::Spawn {
+        interpreter: key.interpreter.clone(),
+        reason: source.to_string(),
+    };
+    let blackbox = Blackbox::new().map_err(failed)?;
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let mut command = Command::new(&key.interpreter);
+    command
+        .args(["-P", "-m", "remotemedia._worker"])
+        .env_clear()
+        .envs(key.environment.iter().map(|(name, value)| (name, value)))
+        .env(DESCRIPTOR_VARIABLE, blackbox.descriptor().to_string())
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    if let Some(directory) = usable_directory(key.working_directory.as_deref()) {
+        command.current_dir(directory);
+    }
+    prepare_child(&mut command, blackbox.descriptor());
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(failed(std::io::Error::other("its output pipes are missing")));
+    };
+    let pidfd = open_pidfd(&child).map_err(failed)?;
+    let process =
+        Process { id, pid: child.id(), blackbox, state: Mutex::default(), end: tokio::sync::Notify::new() };
+    Ok(Spawned { process: std::sync::Arc::new(process), link: ours, pidfd, stdout, stderr })
+}
+
+/// A directory that has vanished would make every spawn fail; the worker then keeps ours.
+fn usable_directory(directory: Option<&str>) -> Option<&Path> {
+    directory.map(Path::new).filter(|path| path.is_dir())
+}
+
+fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {
+    let pid = Pid::from_child(child);
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+fn prepare_child(command: &mut Command, blackbox: std::os::fd::RawFd) {
+    let parent = nix::unistd::getpid();
+    let in_child = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have died before the line above.
+        if nix::unistd::getppid() != parent {
+            return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
+        }
+        // SAFETY: the descriptor is open in the parent while it forks, hence in the child.
+        let blackbox = unsafe { std::os::fd::BorrowedFd::borrow_raw(blackbox) };
+        nix::fcntl::fcntl(blackbox, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made (prctl, getppid, fcntl), all of
+    // them async-signal-safe; nothing allocates or takes a lock.
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// Registers something that owns one descriptor with the supervisor's reactor.
+///
+/// # Errors
+/// When the reactor does not take the descriptor.
+pub(super) fn await_readable<T: OwnsDescriptor>(inner: T) -> std::io::Result<AsyncFd<T>> {
+    // SAFETY: `OwnsDescriptor` is implemented below only for types that own one descriptor, keep
+    // it open as long as they live and never exchange it.
+    unsafe { AsyncFd::register_with_interest(inner, Interest::READABLE) }
+        .map_err(std::io::Error::from)
+}
+
+/// Types that own exactly one descriptor, open and the same for their whole life.
+pub(super) trait OwnsDescriptor: AsRawFd {}
+impl OwnsDescriptor for OwnedFd {}
+impl OwnsDescriptor for super::link::Link {}
+
+impl Process {
+    fn state(&self) -> MutexGuard<'_, ProcessState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills the worker and every process of its group. Does nothing once it is reaped.
+    pub fn kill(&self) {
+        self.signal_group(rustix::process::Signal::KILL);
+    }
+
+    /// Ends the worker in a way that lets its faulthandler note the Python stack first.
+    pub fn abort(&self) {
+        let state = self.state();
+        if state.exit.is_none()
+            && let Some(pid) = self.raw_pid()
+        {
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::ABORT);
+        }
+    }
+
+    fn signal_group(&self, signal: rustix::process::Signal) {
+        // The lock keeps the reaper out, so the number cannot be someone else's yet.
+        let state = self.state();
+        if state.exit.is_none()
+            && let Some(pid) = self.raw_pid()
+        {
+            let _gone = rustix::process::kill_process_group(pid, signal);
+        }
+    }
+
+    fn raw_pid(&self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+    }
+
+    /// Reaps the ended process, after ending what is left of its group, and tells the listener.
+    pub fn reap(&self) {
+        let Some(pid) = self.raw_pid() else { return };
+        let mut state = self.state();
+        if state.exit.is_some() {
+            return;
+        }
+        // The unreaped leader still holds the group's number, so this hits nobody else.
+        let _no_one_left = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        let status = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+        let exit = match status {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Exit::Code(code),
+                (None, Some(signal)) => Exit::Signal(signal),
+                (None, None) => Exit::Code(-1),
+            },
+            Ok(None) | Err(_) => Exit::Code(-1),
+        };
+        state.exit = Some(exit);
+        self.end.notify_waiters();
+        if let Some(listener) = &state.listener {
+            listener.wake();
+        }
+    }
+
+    /// Waits until the process is reaped. For the supervisor's thread, which is the one that reaps.
+    pub async fn ended(&self) {
+        if self.exit().is_none() {
+            self.end.notified().await;
+        }
+    }
+
+    /// How the process ended, once it is reaped.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        self.state().exit.clone()
+    }
+
+    /// Names the one who is woken by output and by the end of the process.
+    pub fn set_listener(&self, listener: Option<Waker>) {
+        let mut state = self.state();
+        state.raw_output.clear();
+        state.dropped_lines = 0;
+        state.listener = listener;
+    }
+
+    /// Remembers a line of stderr that came through the link.
+    pub fn note_stderr(&self, text: &str) {
+        self.state().tail.push(text);
+    }
+
+    /// The last lines of stderr.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        self.state().tail.text()
+    }
+
+    /// Takes in a line from a pipe.
+    pub fn push_raw(&self, line: RawLine) {
+        let mut state = self.state();
+        if line.is_stderr {
+            state.tail.push(&line.text);
+        }
+        if state.listener.is_none() {
+            return;
+        }
+        if state.raw_output.len() == MAX_RAW_LINES {
+            state.raw_output.pop_front();
+            state.dropped_lines += 1;
+        }
+        state.raw_output.push_back(line);
+        if let Some(listener) = &state.listener {
+            listener.wake();
+        }
+    }
+
+    /// Hands out the lines that came through the pipes, with the number of those dropped.
+    #[must_use]
+    pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
+        let mut state = self.state();
+        let dropped = std::mem::take(&mut state.dropped_lines);
+        (state.raw_output.drain(..).collect(), dropped)
+    }
+}

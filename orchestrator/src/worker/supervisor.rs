@@ -1,0 +1,304 @@
+//! The supervisor: one thread that starts workers, waits for their end, drains their output and
+//! carries out what the pool core decides. Sessions reach it through [`Pool`].
+
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ipc_protocol::Limits;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::pool::{KeyId, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
+use super::process::Process;
+use super::state::LifeState;
+use super::waker::Waker;
+use super::{Worker, WorkerId, WorkerKey};
+use crate::error::{Error, StartError};
+
+/// How long a retired worker may take to end by itself.
+const RETIRE_GRACE: Duration = Duration::from_millis(500);
+
+/// Settings of the supervisor.
+#[derive(Debug, Clone)]
+pub struct SupervisorOptions {
+    /// Bounds of the pool.
+    pub pool: PoolLimits,
+    /// Time from spawn to the end of the handshake.
+    pub start_timeout: Duration,
+    /// Limits on frames.
+    pub limits: Limits,
+}
+
+/// The pool as sessions see it. Dropping it ends the supervisor and every worker.
+#[derive(Debug)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// State shared by sessions and the supervisor's thread.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    commands: UnboundedSender<Command>,
+    options: SupervisorOptions,
+}
+
+#[derive(Debug)]
+struct State {
+    core: PoolCore,
+    keys: Vec<WorkerKey>,
+    /// Links of the workers that no session owns.
+    idle: HashMap<WorkerId, Worker>,
+    processes: HashMap<WorkerId, Arc<Process>>,
+    answers: HashMap<Ticket, Answer>,
+    /// Why the last worker of a kind did not come up.
+    start_errors: HashMap<KeyId, StartError>,
+    next_ticket: Ticket,
+}
+
+#[derive(Debug)]
+struct Answer {
+    waker: Waker,
+    key: KeyId,
+    outcome: Option<Result<Vec<Worker>, StartError>>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Spawn(WorkerId, KeyId),
+    Retire(Arc<Process>),
+    /// The pool's deadlines may have changed.
+    Recheck,
+    Close,
+}
+
+/// One worker in [`Pool::picture`].
+#[derive(Debug, Clone)]
+pub struct WorkerPicture {
+    /// Process id; 0 before the process runs.
+    pub pid: u32,
+    /// Where it stands.
+    pub state: LifeState,
+    /// Sessions that it has served.
+    pub sessions: u64,
+}
+
+impl Pool {
+    /// Starts the supervisor; no worker yet.
+    ///
+    /// # Errors
+    /// When its thread cannot be started.
+    pub fn start(options: SupervisorOptions) -> Result<Self, Error> {
+        let os = |source| Error::Os { action: "starting the supervisor thread", source };
+        let (commands, inbox) = unbounded_channel();
+        let state = State {
+            core: PoolCore::new(options.pool),
+            keys: Vec::new(),
+            idle: HashMap::new(),
+            processes: HashMap::new(),
+            answers: HashMap::new(),
+            start_errors: HashMap::new(),
+            next_ticket: 1,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), commands, options });
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(os)?;
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("remotemedia-supervisor".to_owned())
+            .spawn(move || {
+                // Signals belong to the host's own threads: Ctrl-C must reach the one that waits.
+                let _unchanged = nix::sys::signal::SigSet::all().thread_block();
+                runtime.block_on(supervise(for_thread, inbox));
+            })
+            .map_err(os)?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Asks for workers, all at once; `waker` is woken when the answer is there.
+    #[must_use]
+    pub fn want(&self, key: &WorkerKey, count: usize, waker: &Waker) -> Ticket {
+        let mut state = self.shared.lock();
+        let key = state.intern(key);
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        let answer = Answer { waker: waker.clone(), key, outcome: None };
+        state.answers.insert(ticket, answer);
+        self.shared.apply(&mut state, PoolEvent::Want { ticket, key, count });
+        ticket
+    }
+
+    /// The answer to a request, once there is one.
+    #[must_use]
+    pub fn answer(&self, ticket: Ticket) -> Option<Result<Vec<Worker>, StartError>> {
+        let mut state = self.shared.lock();
+        state.answers.get(&ticket)?.outcome.as_ref()?;
+        state.answers.remove(&ticket)?.outcome
+    }
+
+    /// Gives a request up; workers that came meanwhile go back.
+    pub fn withdraw(&self, ticket: Ticket) {
+        let mut state = self.shared.lock();
+        let answer = state.answers.remove(&ticket);
+        self.shared.apply(&mut state, PoolEvent::Withdraw(ticket));
+        if let Some(Answer { outcome: Some(Ok(workers)), .. }) = answer {
+            for worker in workers {
+                self.shared.take_back(&mut state, worker, true);
+            }
+        }
+    }
+
+    /// Takes a worker back from its session.
+    pub fn give_back(&self, worker: Worker, reusable: bool) {
+        let mut state = self.shared.lock();
+        self.shared.take_back(&mut state, worker, reusable);
+    }
+
+    /// Every worker that is not dead.
+    #[must_use]
+    pub fn picture(&self) -> Vec<WorkerPicture> {
+        let state = self.shared.lock();
+        let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
+        let picture = state.core.picture();
+        picture.map(|(id, state, sessions)| WorkerPicture { pid: pid(id), state, sessions }).collect()
+    }
+
+    /// Ends every worker and the supervisor, and waits until they are gone.
+    pub fn close(&self) {
+        {
+            let mut state = self.shared.lock();
+            self.shared.apply(&mut state, PoolEvent::Close);
+        }
+        let _already_gone = self.shared.commands.send(Command::Close);
+        if let Some(thread) = self.take_thread() {
+            let _panicked = thread.join();
+        }
+    }
+
+    /// Forgets the supervisor without touching its workers: after a fork they are the parent's.
+    pub fn abandon(&self) {
+        if let Some(thread) = self.take_thread() {
+            std::mem::forget(thread);
+        }
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl State {
+    fn intern(&mut self, key: &WorkerKey) -> KeyId {
+        self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
+            self.keys.push(key.clone());
+            self.keys.len() - 1
+        })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Feeds the core one event and carries out what it decides.
+    fn apply(&self, state: &mut State, event: PoolEvent) {
+        for action in state.core.handle(Instant::now(), event) {
+            match action {
+                PoolAction::Spawn { worker, key } => self.command(Command::Spawn(worker, key)),
+                PoolAction::Grant { ticket, workers } => {
+                    let workers = workers.iter().filter_map(|id| state.idle.remove(id)).collect();
+                    state.resolve(ticket, Ok(workers));
+                }
+                PoolAction::Refuse(ticket) => {
+                    let key = state.answers.get(&ticket).map(|answer| answer.key);
+                    let error = key.and_then(|key| state.start_errors.get(&key).cloned());
+                    state.resolve(ticket, Err(error.unwrap_or(StartError::ShutDown)));
+                }
+                PoolAction::Retire(worker) => {
+                    let Some(process) = state.processes.get(&worker) else { continue };
+                    // An idle worker ends by itself when its link closes; any other is stopped.
+                    match state.idle.remove(&worker) {
+                        Some(idle) => {
+                            self.command(Command::Retire(Arc::clone(process)));
+                            drop(idle);
+                        }
+                        None => process.kill(),
+                    }
+                }
+            }
+        }
+        self.command(Command::Recheck);
+    }
+
+    fn command(&self, command: Command) {
+        let _supervisor_gone = self.commands.send(command);
+    }
+
+    fn take_back(&self, state: &mut State, worker: Worker, reusable: bool) {
+        worker.process.set_listener(None);
+        let id = worker.id;
+        if reusable {
+            state.idle.insert(id, worker);
+        }
+        self.apply(state, PoolEvent::Returned { worker: id, reusable });
+    }
+}
+
+impl State {
+    fn resolve(&mut self, ticket: Ticket, outcome: Result<Vec<Worker>, StartError>) {
+        if let Some(answer) = self.answers.get_mut(&ticket) {
+            answer.outcome = Some(outcome);
+            answer.waker.wake();
+        }
+    }
+}
+
+/// The supervisor's one loop.
+async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
+    let mut watches = tokio::task::JoinSet::new();
+    let mut closing = false;
+    while !closing || !watches.is_empty() {
+        let deadline = shared.lock().core.next_deadline();
+        tokio::select! {
+            command = inbox.recv() => match command {
+                Some(Command::Spawn(worker, key)) => {
+                    watches.spawn(watch::watch(Arc::clone(&shared), worker, key));
+                }
+                Some(Command::Retire(process)) => {
+                    watches.spawn(retire(process));
+                }
+                Some(Command::Recheck) => {}
+                Some(Command::Close) | None => closing = true,
+            },
+            _finished = watches.join_next(), if !watches.is_empty() => {}
+            () = sleep_until(deadline) => {
+                let mut state = shared.lock();
+                shared.apply(&mut state, PoolEvent::Tick);
+            }
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets a worker whose link is closed end by itself, then insists.
+async fn retire(process: Arc<Process>) {
+    let _in_time = tokio::time::timeout(RETIRE_GRACE, process.ended()).await;
+    process.kill();
+}

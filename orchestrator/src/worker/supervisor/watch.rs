@@ -1,0 +1,162 @@
+//! The life of one worker process as the supervisor sees it: spawn, handshake, output, end.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipc_protocol::ToWorker;
+use ipc_protocol::version;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::unix::pipe::Receiver;
+use tokio::task::JoinSet;
+
+use super::Shared;
+use crate::error::StartError;
+use crate::worker::link::{Link, Received};
+use crate::worker::pool::{KeyId, PoolEvent};
+use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
+use crate::worker::state::LifeState;
+use crate::worker::{Worker, WorkerId, WorkerKey};
+
+/// How long output that is still in the pipes of a dead worker may take to arrive.
+const DRAIN_GRACE: Duration = Duration::from_millis(200);
+/// A line of output is cut into pieces of at most this many bytes.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// Runs one worker from its spawn to its burial.
+pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
+    let key = shared.lock().keys[key_id].clone();
+    match spawn(id, &key) {
+        Ok(spawned) => accompany(&shared, spawned, &key, key_id).await,
+        Err(error) => {
+            shared.lock().start_errors.insert(key_id, error);
+        }
+    }
+    let mut state = shared.lock();
+    state.idle.remove(&id);
+    state.processes.remove(&id);
+    shared.apply(&mut state, PoolEvent::Exited(id));
+}
+
+async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_id: KeyId) {
+    let Spawned { process, link, pidfd, stdout, stderr } = spawned;
+    register(shared, &process);
+    let mut pipes = JoinSet::new();
+    pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stdout)), Arc::clone(&process), false));
+    pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stderr)), Arc::clone(&process), true));
+    let Ok(pidfd) = await_readable(pidfd) else {
+        process.kill();
+        process.reap();
+        return;
+    };
+    let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
+    let timeout = shared.options.start_timeout;
+    let outcome = match link {
+        Ok(link) => tokio::time::timeout(timeout, handshake(link)).await,
+        Err(reason) => Ok(Err(reason)),
+    };
+    let failure = match outcome {
+        Ok(Ok(link)) => {
+            let worker = Worker { id: process.id, process: Arc::clone(&process), link };
+            let mut state = shared.lock();
+            state.start_errors.remove(&key_id);
+            state.idle.insert(process.id, worker);
+            shared.apply(&mut state, PoolEvent::Started(process.id));
+            None
+        }
+        Ok(Err(reason)) => Some(Some(reason)),
+        Err(_elapsed) => Some(None),
+    };
+    if failure.is_some() {
+        process.kill();
+    }
+    let _ended = pidfd.readable().await;
+    // Grandchildren may hold the pipes open; they go with the group.
+    process.kill();
+    let all_output = async { while pipes.join_next().await.is_some() {} };
+    let _in_time = tokio::time::timeout(DRAIN_GRACE, all_output).await;
+    process.reap();
+    if let Some(reason) = failure {
+        let error = start_error(key, &process, reason, timeout);
+        shared.lock().start_errors.insert(key_id, error);
+    }
+}
+
+/// Makes the process known; it may have been retired while it was being spawned.
+fn register(shared: &Shared, process: &Arc<Process>) {
+    let mut state = shared.lock();
+    state.processes.insert(process.id, Arc::clone(process));
+    let wanted = state
+        .core
+        .picture()
+        .any(|(id, life, _)| id == process.id && life == LifeState::Starting);
+    if !wanted {
+        process.kill();
+    }
+}
+
+async fn handshake(link: Link) -> Result<Link, String> {
+    let mut link = await_readable(link).map_err(|error| error.to_string())?;
+    let hello = loop {
+        let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
+        match ready.get_inner_mut().receive_hello() {
+            Ok(Received::Message(hello)) => break hello,
+            Ok(Received::Nothing) => ready.clear_ready(),
+            Ok(Received::Closed) => return Err("it ended before it said hello".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    let welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
+    let mut link = link.into_inner();
+    link.send(ToWorker::Welcome(welcome)).map_err(|error| error.to_string())?;
+    Ok(link)
+}
+
+fn start_error(
+    key: &WorkerKey,
+    process: &Process,
+    reason: Option<String>,
+    timeout: Duration,
+) -> StartError {
+    let interpreter = key.interpreter.clone();
+    let stderr = process.stderr_tail();
+    let Some(reason) = reason else {
+        return StartError::TooSlow { interpreter, timeout, stderr };
+    };
+    let lacks_package = ["No module named 'remotemedia", "No module named remotemedia"];
+    if lacks_package.iter().any(|text| stderr.contains(text)) {
+        return StartError::NoPackage { interpreter, stderr };
+    }
+    StartError::Handshake { interpreter, reason, stderr }
+}
+
+async fn drain(pipe: std::io::Result<Receiver>, process: Arc<Process>, is_stderr: bool) {
+    let Ok(pipe) = pipe else { return };
+    let mut lines = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while let Ok(true) = read_line(&mut lines, &mut line).await {
+        let text = String::from_utf8_lossy(&line).into_owned();
+        process.push_raw(RawLine { is_stderr, text });
+        line.clear();
+    }
+}
+
+/// Reads up to the next newline, or as much of a very long line as is kept in one piece.
+async fn read_line<R>(lines: &mut BufReader<R>, line: &mut Vec<u8>) -> std::io::Result<bool>
+where
+    R: AsyncRead + Unpin,
+{
+    loop {
+        let available = lines.fill_buf().await?;
+        if available.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let newline = available.iter().position(|byte| *byte == b'\n');
+        let taken = newline.map_or(available.len(), |position| position + 1);
+        line.extend_from_slice(&available[..newline.unwrap_or(taken)]);
+        lines.consume(taken);
+        if newline.is_some() || line.len() >= MAX_LINE_BYTES {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The last lines of a worker's output, kept for the error that may need them.
+
+use std::collections::VecDeque;
+
+/// Lines that are kept.
+const MAX_LINES: usize = 40;
+/// Longest part of a line that is kept, in bytes.
+const MAX_LINE_BYTES: usize = 2_000;
+
+/// A bounded memory of lines.
+#[derive(Debug, Default)]
+pub struct Tail(VecDeque<String>);
+
+impl Tail {
+    /// Remembers a line, without its newline.
+    pub fn push(&mut self, line: &str) {
+        if self.0.len() == MAX_LINES {
+            self.0.pop_front();
+        }
+        let end = line.floor_char_boundary(MAX_LINE_BYTES);
+        self.0.push_back(line[..end].to_owned());
+    }
+
+    /// The lines, joined.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,41 @@
+//! A wake-up that a blocked caller can wait for together with its sockets.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::error::Error;
+
+/// Handle to an eventfd; clones wake the same waiter.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<EventFd>);
+
+impl Waker {
+    /// A new wake-up, not yet signalled.
+    ///
+    /// # Errors
+    /// When no descriptor can be had.
+    pub fn new() -> Result<Self, Error> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let eventfd = EventFd::from_value_and_flags(0, flags)
+            .map_err(|errno| Error::Os { action: "creating an eventfd", source: errno.into() })?;
+        Ok(Self(Arc::new(eventfd)))
+    }
+
+    /// Wakes the waiter. A full counter means that it is awake already.
+    pub fn wake(&self) {
+        let _already_awake = self.0.write(1);
+    }
+
+    /// Takes the wake-ups that have come so far.
+    pub fn drain(&self) {
+        let _none_pending = self.0.read();
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,202 @@
+"""RemoteMedia: audio pipelines of native nodes and your own Python nodes in isolated workers.
+
+    from remotemedia import Pipeline, Node, AudioResampleNode
+
+    pipeline = Pipeline("audio")
+    pipeline.add_node(AudioResampleNode(target_rate=16000))
+    pipeline.add_node(MyNode())
+    result = pipeline.run(audio)
+
+Names are loaded when first used; importing the package needs neither numpy nor the native module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remotemedia._lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from remotemedia._native import (
+        execute_pipeline,
+        execute_pipeline_with_input,
+        get_available_nodes,
+        get_node_metadata,
+        validate_manifest,
+    )
+    from remotemedia.audio import read_audio
+    from remotemedia.core.exceptions import (
+        ConfigurationError,
+        CycleError,
+        GraphError,
+        ManifestError,
+        MarshalingError,
+        NodeError,
+        NodeNotFoundError,
+        NodeTimeout,
+        PipelineError,
+        RemoteExecutionError,
+        RemoteMediaError,
+        RunCancelled,
+        SerializationError,
+        WebRTCError,
+        WorkerCrashed,
+        WorkerStartError,
+    )
+    from remotemedia.core.node import Node
+    from remotemedia.core.pipeline import Pipeline
+    from remotemedia.core.remote_config import RemoteExecutorConfig
+    from remotemedia.core.session import AsyncSession, Session
+    from remotemedia.core.state import SessionState, StateManager
+    from remotemedia.nodes import (
+        AddNode,
+        AudioBuffer,
+        AudioResampleNode,
+        AudioTransform,
+        BufferNode,
+        CalculatorNode,
+        DataSinkNode,
+        DataSourceNode,
+        ExtractAudioDataNode,
+        FormatConverterNode,
+        MultiplyNode,
+        PassThroughNode,
+        StatefulCounter,
+        TextProcessorNode,
+        TextTransformNode,
+        VADNode,
+        VoiceActivityDetector,
+    )
+    from remotemedia.runtime import Runtime
+    from remotemedia.runtime.detection import (
+        get_rust_runtime,
+        is_rust_runtime_available,
+        try_load_rust_runtime,
+    )
+    from remotemedia.runtime.executor import RustExecutor
+
+__version__ = "1.0.0"
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "remotemedia._native": (
+            "execute_pipeline",
+            "execute_pipeline_with_input",
+            "get_available_nodes",
+            "get_node_metadata",
+            "validate_manifest",
+        ),
+        "remotemedia.audio": ("read_audio",),
+        "remotemedia.core.exceptions": (
+            "ConfigurationError",
+            "CycleError",
+            "GraphError",
+            "ManifestError",
+            "MarshalingError",
+            "NodeError",
+            "NodeNotFoundError",
+            "NodeTimeout",
+            "PipelineError",
+            "RemoteExecutionError",
+            "RemoteMediaError",
+            "RunCancelled",
+            "SerializationError",
+            "WebRTCError",
+            "WorkerCrashed",
+            "WorkerStartError",
+        ),
+        "remotemedia.core.node": ("Node",),
+        "remotemedia.core.pipeline": ("Pipeline",),
+        "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
+        "remotemedia.core.session": (
+            "AsyncSession",
+            "Session",
+        ),
+        "remotemedia.core.state": (
+            "SessionState",
+            "StateManager",
+        ),
+        "remotemedia.nodes": (
+            "AddNode",
+            "AudioBuffer",
+            "AudioResampleNode",
+            "AudioTransform",
+            "BufferNode",
+            "CalculatorNode",
+            "DataSinkNode",
+            "DataSourceNode",
+            "ExtractAudioDataNode",
+            "FormatConverterNode",
+            "MultiplyNode",
+            "PassThroughNode",
+            "StatefulCounter",
+            "TextProcessorNode",
+            "TextTransformNode",
+            "VADNode",
+            "VoiceActivityDetector",
+        ),
+        "remotemedia.runtime": ("Runtime",),
+        "remotemedia.runtime.detection": (
+            "get_rust_runtime",
+            "is_rust_runtime_available",
+            "try_load_rust_runtime",
+        ),
+        "remotemedia.runtime.executor": ("RustExecutor",),
+    },
+)
+
+__all__ = [
+    "AddNode",
+    "AsyncSession",
+    "AudioBuffer",
+    "AudioResampleNode",
+    "AudioTransform",
+    "BufferNode",
+    "CalculatorNode",
+    "ConfigurationError",
+    "CycleError",
+    "DataSinkNode",
+    "DataSourceNode",
+    "ExtractAudioDataNode",
+    "FormatConverterNode",
+    "GraphError",
+    "ManifestError",
+    "MarshalingError",
+    "MultiplyNode",
+    "Node",
+    "NodeError",
+    "NodeNotFoundError",
+    "NodeTimeout",
+    "PassThroughNode",
+    "Pipeline",
+    "PipelineError",
+    "RemoteExecutionError",
+    "RemoteExecutorConfig",
+    "RemoteMediaError",
+    "RunCancelled",
+    "Runtime",
+    "RustExecutor",
+    "SerializationError",
+    "Session",
+    "SessionState",
+    "StateManager",
+    "StatefulCounter",
+    "TextProcessorNode",
+    "TextTransformNode",
+    "VADNode",
+    "VoiceActivityDetector",
+    "WebRTCError",
+    "WorkerCrashed",
+    "WorkerStartError",
+    "__version__",
+    "execute_pipeline",
+    "execute_pipeline_with_input",
+    "get_available_nodes",
+    "get_node_metadata",
+    "get_rust_runtime",
+    "is_rust_runtime_available",
+    "read_audio",
+    "try_load_rust_runtime",
+    "validate_manifest",
+]

@@ -1,0 +1,414 @@
+"""Pickles between the processes of one user: node objects, items, changed attributes.
+
+What a worker can import travels by reference. Classes and functions of ``__main__``, of notebooks,
+of ``exec`` and of modules that a worker cannot find travel by value (cloudpickle), and every such
+object has a token: all of a session are shipped once, in the one pickle of its nodes
+(:class:`Shipment`), and later items refer to them by token in both directions. So an instance that
+a worker sends back is an instance of the caller's own class, and ``isinstance`` holds on both
+sides. The caller's script is never executed again: the worker's ``__main__`` is a stand-in module
+that holds the shipped names.
+
+Pickles are opened only between processes of the same user, interpreter and minor version; whoever
+calls :func:`loads` has checked that.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import pickle
+import sys
+import threading
+import types
+import uuid
+import weakref
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any, Protocol, TypeAlias
+
+import cloudpickle
+
+_Shared: TypeAlias = "type[Any] | types.FunctionType"
+
+PROTOCOL = 5
+"""Pickle protocol of everything that travels."""
+
+
+class Writable(Protocol):
+    """Where a pickler writes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes the next bytes."""
+
+
+_HEAP_TYPE = 1 << 9
+_SEARCH_DEPTH = 40
+
+
+class UnpicklableError(TypeError):
+    """An object, or something inside it, cannot be pickled.
+
+    Attributes:
+        path: Path from the object to the culprit, for instance ``.lock`` or ``[3]['k']``; empty
+            when it is the object itself.
+        type_name: Qualified name of the culprit's type; bare for builtins.
+        reason: What pickle said.
+    """
+
+    def __init__(self, path: str, type_name: str, reason: str) -> None:
+        """Makes the error from the path to the culprit, its type and what pickle said."""
+        super().__init__(f"{path or 'the object'} of type {type_name} cannot be pickled: {reason}")
+        self.path = path
+        self.type_name = type_name
+        self.reason = reason
+
+
+class _Registry:
+    """The objects that have a token, in this process."""
+
+    def __init__(self) -> None:
+        self._by_token: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
+        self._tokens: dict[int, str] = {}
+        self._bundles: dict[str, bytes] = {}
+        self._received: set[str] = set()
+        self.is_worker = False
+        """This process is a worker: what it received is known to its peer by token."""
+        self.kept: list[object] = []
+        """What must live as long as the session: shipped objects, the stand-in main module."""
+
+    def token_of(self, shared: _Shared) -> str | None:
+        token = self._tokens.get(id(shared))
+        return token if token is not None and self._by_token.get(token) is shared else None
+
+    def issue(self, shared: _Shared) -> str:
+        token = self.token_of(shared)
+        if token is None:
+            token = f"{shared.__module__}:{shared.__qualname__}:{uuid.uuid4().hex}"
+            self.enter(token, shared)
+        return token
+
+    def receive(self, token: str, shared: _Shared) -> None:
+        self._received.add(token)
+        self.enter(token, shared)
+
+    def enter(self, token: str, shared: _Shared) -> None:
+        self._by_token[token] = shared
+        self._tokens[id(shared)] = token
+        weakref.finalize(shared, self._forget, id(shared), token).atexit = False
+
+    def _forget(self, address: int, token: str) -> None:
+        if self._tokens.get(address) == token:
+            del self._tokens[address]
+        self._received.discard(token)
+        self._bundles.pop(token, None)
+
+    def is_known_to_peer(self, token: str) -> bool:
+        return self.is_worker and token in self._received
+
+    def find(self, token: str) -> _Shared | None:
+        return self._by_token.get(token)
+
+    def bundle_of(self, shared: type[Any]) -> tuple[str, bytes]:
+        """A class with all that it needs as one pickle, made once."""
+        token = self.issue(shared)
+        bundle = self._bundles.get(token)
+        if bundle is None:
+            bundle = self._bundles[token] = _dump_bundle([shared])[0]
+        return token, bundle
+
+
+_registry = _Registry()
+_lock = threading.RLock()
+
+
+def dumps(value: object) -> bytes:
+    """Pickles an item for a peer that has not been shipped anything, or for the caller's process.
+
+    Raises:
+        UnpicklableError: The object cannot be pickled; the error names the culprit.
+    """
+    return _dump_item(value, frozenset())
+
+
+def loads(data: bytes) -> object:
+    """Opens a pickle that a process of the same session wrote."""
+    return pickle.loads(data)
+
+
+class Shipment:
+    """The node objects of a session, pickled once, and the way to pickle its items.
+
+    Attributes:
+        instances: One pickle with all node objects and every class that they need.
+    """
+
+    def __init__(self, nodes: Sequence[object]) -> None:
+        """Pickles ``nodes`` as they are now.
+
+        Raises:
+            UnpicklableError: A node cannot be pickled; the path begins with its index.
+        """
+        try:
+            self.instances, shipped = _dump_bundle(list(nodes))
+        except Exception as error:
+            raise _culprit(list(nodes), error) from error
+        self._shipped = frozenset(shipped)
+
+    def dumps(self, value: object) -> bytes:
+        """Pickles an item for the workers of this session.
+
+        Raises:
+            UnpicklableError: The object cannot be pickled; the error names the culprit.
+        """
+        return _dump_item(value, self._shipped)
+
+
+def dumps_nodes(nodes: Sequence[object]) -> bytes:
+    """The pickle of a session's node objects, see :class:`Shipment`."""
+    return Shipment(nodes).instances
+
+
+def loads_nodes(data: bytes) -> list[object]:
+    """Opens a session's node objects in a worker, whose ``__main__`` becomes the caller's stand-in.
+
+    Everything shipped for an earlier session is forgotten.
+    """
+    _registry.is_worker = True
+    main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
+    _registry.kept = [main]
+    sys.modules["__main__"] = main
+    nodes = _load_bundle(data)
+    return nodes
+
+
+class Pickler(cloudpickle.Pickler):
+    """Decides, object by object, between reference, token and value."""
+
+    def __init__(
+        self,
+        file: Writable,
+        shipped: frozenset[str],
+        collected: dict[str, _Shared] | None = None,
+        buffer_callback: Callable[[pickle.PickleBuffer], object] | None = None,
+    ) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
+        self._shipped = shipped
+        self._collected = collected
+        self.sources: dict[str, str] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, (type, types.FunctionType)):
+            if _travels_by_value(obj):
+                reference = self._by_value(obj)
+                if reference is not None:
+                    return reference
+        elif isinstance(obj, types.ModuleType):
+            _by_value_unless_importable(obj.__name__)
+            return NotImplemented
+        return super().reducer_override(obj)
+
+    def _by_value(self, shared: _Shared) -> tuple[Any, ...] | None:
+        """A reference to ``shared`` where the peer knows it; ``None`` to send it by value."""
+        if isinstance(shared, types.FunctionType):
+            self._note_source(shared)
+        token = _registry.token_of(shared)
+        if token is not None and (token in self._shipped or _registry.is_known_to_peer(token)):
+            return _resolve, (token,)
+        if self._collected is not None:
+            if isinstance(shared, type) or "<" not in shared.__qualname__:
+                self._collected[_registry.issue(shared)] = shared
+            return None
+        if isinstance(shared, type):
+            return _receive, _registry.bundle_of(shared)
+        return None
+
+    def _note_source(self, function: types.FunctionType) -> None:
+        """Keeps the source of code that has no file (notebook cells), for tracebacks."""
+        name = function.__code__.co_filename
+        if name in self.sources or os.path.exists(name):
+            return
+        lines = linecache.getlines(name)
+        if lines:
+            self.sources[name] = "".join(lines)
+
+
+def _dump_item(value: object, shipped: frozenset[str]) -> bytes:
+    file = io.BytesIO()
+    try:
+        with _lock:
+            Pickler(file, shipped).dump(value)
+    except Exception as error:
+        raise _culprit(value, error) from error
+    return file.getvalue()
+
+
+def _dump_bundle(objects: list[Any]) -> tuple[bytes, dict[str, _Shared]]:
+    """One pickle of ``objects`` with every by-value class and function that they need."""
+    file = io.BytesIO()
+    collected: dict[str, _Shared] = {}
+    with _lock:
+        pickler = Pickler(file, frozenset(), collected)
+        # The order matters: the dicts fill while the objects before them are pickled.
+        pickler.dump((objects, collected, pickler.sources))
+    return file.getvalue(), collected
+
+
+def _load_bundle(data: bytes) -> list[Any]:
+    objects, shared_by_token, sources = pickle.loads(data)
+    for name, text in sources.items():
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    main = sys.modules.get("__main__")
+    for token, shared in shared_by_token.items():
+        if _registry.find(token) is None:
+            _registry.receive(token, shared)
+        if not _registry.is_worker:
+            continue
+        _registry.kept.append(shared)
+        if shared.__module__ == "__main__" and shared.__qualname__.isidentifier():
+            setattr(main, shared.__name__, shared)
+    return list(objects)
+
+
+def _resolve(token: str) -> _Shared:
+    """Opens a reference by token."""
+    shared = _registry.find(token)
+    if shared is not None:
+        return shared
+    module, name, _ = token.split(":")
+    raise pickle.UnpicklingError(
+        f"{name} of {module} is not known here any more (it was redefined or deleted meanwhile)"
+    )
+
+
+def _receive(token: str, bundle: bytes) -> _Shared:
+    """Opens a class that comes with its own pickle; the first copy to arrive is kept."""
+    shared = _registry.find(token)
+    if shared is None:
+        (shared,) = _load_bundle(bundle)
+        # The bundle's class may be one that is known already, under the token of another copy.
+        shared = _registry.find(token) or shared
+    return shared
+
+
+def _travels_by_value(shared: _Shared) -> bool:
+    """Whether a class or function cannot be found by name in another process."""
+    if isinstance(shared, type) and not shared.__flags__ & _HEAP_TYPE:
+        return False
+    name = getattr(shared, "__module__", None)
+    if not isinstance(name, str) or name in ("__main__", "__mp_main__"):
+        return True
+    found: object = sys.modules.get(name)
+    if found is None:
+        return True
+    for part in shared.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is not shared or _by_value_unless_importable(name)
+
+
+def _by_value_unless_importable(name: str) -> bool:
+    """Tells cloudpickle to send the contents of a module that no other process can import."""
+    if name in ("__main__", "__mp_main__"):
+        return False
+    module = sys.modules.get(name)
+    if module is None or _is_importable(name, module):
+        return False
+    cloudpickle.register_pickle_by_value(module)
+    return True
+
+
+def _is_importable(name: str, module: types.ModuleType) -> bool:
+    known = _importable.get(name)
+    if known is not None and known[0] is module:
+        return known[1]
+    answer = _find_out_importable(name, module)
+    _importable[name] = (module, answer)
+    return answer
+
+
+_importable: dict[str, tuple[types.ModuleType, bool]] = {}
+
+
+def _find_out_importable(name: str, module: types.ModuleType) -> bool:
+    """Asks the import system for the module anew, past ``sys.modules``."""
+    if name in sys.builtin_module_names:
+        return True
+    parent_name, _, _ = name.rpartition(".")
+    path: Sequence[str] | None = None
+    if parent_name:
+        parent = sys.modules.get(parent_name)
+        path = getattr(parent, "__path__", None)
+        if path is None:
+            # A module that another one put into sys.modules itself, such as os.path.
+            return parent is not None and _is_importable(parent_name, parent)
+        if not _is_importable(parent_name, parent or module):
+            return False
+    spec = _find_spec(name, path)
+    if spec is None:
+        return getattr(module, "__spec__", None) is not None and _is_alias(module)
+    ours = getattr(module, "__file__", None)
+    if ours is None or spec.origin is None or not spec.has_location:
+        return True
+    return os.path.realpath(ours) == os.path.realpath(spec.origin)
+
+
+def _is_alias(module: types.ModuleType) -> bool:
+    """A module known under a second name, such as ``posixpath`` as ``os.path``."""
+    spec = module.__spec__
+    return spec is not None and spec.name != module.__name__ and spec.name in sys.modules
+
+
+def _find_spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find(name, path) if find is not None else None
+        if spec is not None:
+            return spec
+    return None
+
+
+def _culprit(value: object, error: Exception) -> UnpicklableError:
+    """The innermost part of ``value`` that cannot be pickled, and the path to it."""
+    path = ""
+    for _ in range(_SEARCH_DEPTH):
+        for step, part in _parts(value):
+            problem = _problem(part)
+            if problem is not None:
+                path, value, error = path + step, part, problem
+                break
+        else:
+            break
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return UnpicklableError(path, module + kind.__qualname__, f"{type(error).__name__}: {error}")
+
+
+def _problem(part: object) -> Exception | None:
+    try:
+        with _lock:
+            Pickler(io.BytesIO(), frozenset()).dump(part)
+    except Exception as error:
+        return error
+    return None
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    """The parts of an object as far as they have a path in Python's words."""
+    if isinstance(value, dict):
+        keys = [(f" key {key!r}", key) for key in value]
+        return [(f"[{key!r}]", part) for key, part in value.items()] + keys
+    if isinstance(value, (list, tuple)):
+        return [(f"[{index}]", part) for index, part in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        return [("{element}", part) for part in value]
+    if isinstance(value, (type, types.ModuleType, types.FunctionType)):
+        return []
+    try:
+        state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)
+    except Exception:
+        return []
+    if isinstance(state, tuple) and len(state) == 2:
+        state = {**(state[0] or {}), **(state[1] or {})}
+    if not isinstance(state, dict):
+        return []
+    return [(f".{name}", part) for name, part in state.items()]

@@ -1,0 +1,47 @@
+"""Pipelines, nodes and errors. Needs neither numpy nor the native module to be imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remotemedia._lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from remotemedia.core.exceptions import (
+        ConfigurationError,
+        NodeError,
+        PipelineError,
+        RemoteMediaError,
+    )
+    from remotemedia.core.node import Node
+    from remotemedia.core.pipeline import Pipeline
+    from remotemedia.core.remote_config import RemoteExecutorConfig
+    from remotemedia.core.state import SessionState, StateManager
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "remotemedia.core.exceptions": (
+            "ConfigurationError",
+            "NodeError",
+            "PipelineError",
+            "RemoteMediaError",
+        ),
+        "remotemedia.core.node": ("Node",),
+        "remotemedia.core.pipeline": ("Pipeline",),
+        "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
+        "remotemedia.core.state": ("SessionState", "StateManager"),
+    },
+)
+
+__all__ = [
+    "ConfigurationError",
+    "Node",
+    "NodeError",
+    "Pipeline",
+    "PipelineError",
+    "RemoteExecutorConfig",
+    "RemoteMediaError",
+    "SessionState",
+    "StateManager",
+]

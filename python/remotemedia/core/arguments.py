@@ -1,0 +1,71 @@
+"""The forms in which nodes and pipelines may be given, brought to one.
+
+Historic snippets name, list and wrap nodes in several ways; all of them are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from remotemedia.core.exceptions import PipelineError
+from remotemedia.core.manifest_node import ManifestNode
+
+
+def pipeline_arguments(
+    args: tuple[Any, ...], nodes: Iterable[Any] | None, name: str | None, enable_metrics: bool
+) -> tuple[list[Any], str | None, bool]:
+    """`(nodes, name, enable_metrics)` from the arguments of `Pipeline`.
+
+    Raises:
+        PipelineError: two names.
+    """
+    given: list[Any] = []
+    for arg in args:
+        if isinstance(arg, str):
+            if name is not None:
+                raise PipelineError(f"a pipeline has one name, not {name!r} and {arg!r}")
+            name = arg
+        elif isinstance(arg, bool):
+            enable_metrics = arg
+        elif isinstance(arg, list | tuple):
+            given.extend(arg)
+        elif arg is not None:
+            given.append(arg)
+    given.extend(nodes or ())
+    return given, name, enable_metrics
+
+
+def node_arguments(args: tuple[Any, ...], given_id: str | None) -> tuple[Any, str | None]:
+    """`(node, id or None)` from the arguments of `Pipeline.add_node`.
+
+    Raises:
+        PipelineError: they are not a node, a dict, or an id and a node.
+    """
+    if len(args) == 2 and isinstance(args[0], str):
+        if given_id is not None:
+            raise PipelineError(f"a node has one id, not {args[0]!r} and {given_id!r}")
+        given_id, node = args
+    elif len(args) == 1:
+        node = args[0]
+    else:
+        raise PipelineError('add_node takes a node, or an id and a node: add_node("id", node)')
+    if isinstance(node, dict):
+        node = ManifestNode(node)
+    if isinstance(node, ManifestNode) and given_id is None:
+        given_id = node.manifest_entry.get("id")
+    if isinstance(node, type):
+        raise PipelineError(f"{node.__name__} is a class: add an instance, {node.__name__}(...)")
+    if not isinstance(node, ManifestNode) and not callable(getattr(node, "process", None)):
+        raise PipelineError(f"{node!r} is no node: it has no process() method")
+    return node, given_id
+
+
+def predecessors(after: Any) -> list[Any] | None:
+    """The list of predecessors from the argument `after`; None means the node added last."""
+    if after is None:
+        return None
+    return list(after) if isinstance(after, list | tuple | set | frozenset) else [after]
+
+
+__all__ = ["node_arguments", "pipeline_arguments", "predecessors"]

@@ -1,0 +1,149 @@
+"""Pipelines as manifests, older definitions, JSON and YAML, in both directions.
+
+Reading checks only the shape that building the graph needs; everything else about a manifest is
+judged by the orchestrator when it runs, all problems at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.exceptions import ManifestError
+from remotemedia.core.graph import Entry, Graph
+from remotemedia.core.manifest import VERSION, class_path, node_entry
+from remotemedia.core.manifest_node import ManifestNode
+
+if TYPE_CHECKING:
+    import os
+
+
+def manifest(
+    graph: Graph, name: str, *, include_capabilities: bool = True, description: str | None = None
+) -> dict[str, Any]:
+    """The graph as a manifest (schema v1)."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    metadata = {"name": name[:255] or "pipeline", "created_at": now}
+    if description is not None:
+        metadata["description"] = description
+    return {
+        "version": VERSION,
+        "metadata": metadata,
+        "nodes": [
+            node_entry(entry.node, node_id, include_capabilities=include_capabilities)
+            for entry, node_id in zip(graph.entries, graph.ids(), strict=True)
+        ],
+        "connections": graph.connections(),
+    }
+
+
+def definition(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
+    """The older dict form: a manifest with the name on top, and name and class at every node."""
+    document = manifest(graph, name)
+    for described, entry in zip(document["nodes"], graph.entries, strict=True):
+        described.setdefault("name", getattr(entry.node, "name", described["id"]))
+        described.setdefault("class", class_path(entry.node))
+    return {"name": name, "enable_metrics": enable_metrics, **document}
+
+
+def config(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
+    """The pipeline's settings and those of its nodes."""
+    nodes = []
+    for entry in graph.entries:
+        get_config = getattr(entry.node, "get_config", None)
+        nodes.append(get_config() if callable(get_config) else {"class": type(entry.node).__name__})
+    return {
+        "name": name,
+        "enable_metrics": enable_metrics,
+        "node_count": len(nodes),
+        "nodes": nodes,
+    }
+
+
+def name_in(document: dict[str, Any]) -> str | None:
+    """The pipeline's name in a manifest or definition."""
+    metadata = document.get("metadata")
+    name = (metadata if isinstance(metadata, dict) else {}).get("name", document.get("name"))
+    return name if isinstance(name, str) else None
+
+
+def fill(graph: Graph, document: dict[str, Any]) -> None:
+    """Add the nodes and connections of a manifest to an empty graph.
+
+    Raises:
+        ManifestError: it has no list of nodes, or a connection names no node of it.
+    """
+    version = document.get("version", VERSION)
+    if version != VERSION:
+        raise ManifestError(f"Unsupported manifest version {version!r}; this one reads {VERSION!r}")
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        raise ManifestError("nodes: a manifest needs a list of nodes, each an object")
+    by_id: dict[str, Entry] = {}
+    for described in nodes:
+        fields = {k: v for k, v in described.items() if k not in ("name", "class")}
+        node_id = described.get("id")
+        if node_id in by_id:
+            raise ManifestError(f"Duplicate node ID {node_id!r}")
+        entry = graph.add(ManifestNode(fields), node_id, [])
+        by_id[graph.id_of(entry)] = entry
+    for index, connection in enumerate(document.get("connections") or []):
+        for end in ("from", "to"):
+            if connection.get(end) not in by_id:
+                raise ManifestError(
+                    f"connections[{index}].{end}: unknown node {connection.get(end)!r}; "
+                    f"known: {', '.join(by_id)}"
+                )
+        graph.connect(by_id[connection["from"]], by_id[connection["to"]])
+
+
+def read_json(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """A JSON object from text or a file.
+
+    Raises:
+        ManifestError: it is no JSON, or no object.
+    """
+    try:
+        document = json.loads(_text(source))
+    except ValueError as problem:
+        raise ManifestError(f"the manifest is no valid JSON: {problem}") from problem
+    return _object(document)
+
+
+def read_yaml(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """A YAML mapping from text or a file.
+
+    Raises:
+        ManifestError: it is no YAML, or no mapping.
+        ImportError: PyYAML is not installed.
+    """
+    try:
+        yaml: Any = importlib.import_module("yaml")
+    except ImportError as problem:
+        raise ImportError(
+            "reading YAML needs PyYAML: pip install 'remotemedia[yaml]'", name="yaml"
+        ) from problem
+    try:
+        document = yaml.safe_load(_text(source))
+    except yaml.YAMLError as problem:
+        raise ManifestError(f"the manifest is no valid YAML: {problem}") from problem
+    return _object(document)
+
+
+def _text(source: str | os.PathLike[str]) -> str:
+    """`source` itself when it looks like a document, else what the file of that name holds."""
+    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
+        return source
+    return Path(source).read_text(encoding="utf-8")
+
+
+def _object(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise ManifestError(f"a manifest is an object, not {type(document).__name__}")
+    return document
+
+
+__all__ = ["config", "definition", "fill", "manifest", "name_in", "read_json", "read_yaml"]

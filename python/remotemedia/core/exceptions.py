@@ -1,0 +1,285 @@
+"""Every error that RemoteMedia raises.
+
+`RemoteMediaError` is the root. Each class is also the builtin exception that a caller would expect
+(a bad manifest is a ValueError, a failed node a RuntimeError, ...), carries its data as attributes,
+and survives pickling. The native module constructs these classes with keyword arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, Unpack
+
+
+class _Where(TypedDict, total=False):
+    node_id: str | None
+    operation: str | None
+
+
+class _Remote(_Where, total=False):
+    remote_type: str | None
+    remote_traceback: str | None
+    partial_results: list[Any] | None
+
+
+class RemoteMediaError(Exception):
+    """Root of all errors of this package.
+
+    Attributes:
+        node_id: id of the node concerned, or None when no single node is.
+        operation: what was being done ("process", "initialize", "parse", ...), or None.
+    """
+
+    def __init__(
+        self, message: str = "", *, node_id: str | None = None, operation: str | None = None
+    ) -> None:
+        # Everything but the message has a default: unpickling calls `cls(message)` and restores
+        # the attributes afterwards.
+        super().__init__(message)
+        self.node_id = node_id
+        self.operation = operation
+
+    @property
+    def message(self) -> str:
+        """What happened, without the node and the operation."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        """The message, with node and operation in front unless it names the node already."""
+        if self.node_id is None or f"'{self.node_id}'" in self.message:
+            return self.message
+        where = f"node {self.node_id!r}"
+        if self.operation is not None:
+            where += f", {self.operation}"
+        return f"{where}: {self.message}"
+
+
+class PipelineError(RemoteMediaError):
+    """A pipeline was used in a way or at a time that it does not allow."""
+
+
+class RunCancelled(PipelineError):
+    """The run or the session was cancelled before it had finished."""
+
+
+class ConfigurationError(RemoteMediaError, ValueError):
+    """A parameter, an option or the configuration is wrong."""
+
+
+class ManifestError(RemoteMediaError, ValueError):
+    """The manifest is not valid JSON or breaks the schema.
+
+    Attributes:
+        problems: every problem found, one line each, with its JSON path.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        problems: list[str] | None = None,
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, **where)
+        self.problems: list[str] = list(problems or ())
+
+
+class GraphError(ManifestError):
+    """The nodes and connections do not make a graph that can run."""
+
+
+class CycleError(GraphError):
+    """The connections form a cycle.
+
+    Attributes:
+        nodes: ids of the nodes of the cycle, in the order of the connections.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        nodes: list[str] | None = None,
+        problems: list[str] | None = None,
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, problems=problems, **where)
+        self.nodes: list[str] = list(nodes or ())
+
+
+class NodeNotFoundError(RemoteMediaError, KeyError, ValueError):
+    """No node type has this name, or the Python class cannot be found.
+
+    Attributes:
+        node_type: the name that was asked for.
+        nearest: the known name most like it, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        node_type: str | None = None,
+        nearest: str | None = None,
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, **where)
+        self.node_type = node_type
+        self.nearest = nearest
+
+
+class MarshalingError(RemoteMediaError, TypeError):
+    """A value cannot travel between the processes.
+
+    Attributes:
+        path: where in the value, such as `item["frames"][3]` or `self.model.lock`.
+        type_name: qualified name of the type that cannot travel.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: str | None = None,
+        type_name: str | None = None,
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, **where)
+        self.path = path
+        self.type_name = type_name
+
+
+class SerializationError(MarshalingError):
+    """A node cannot be written as a manifest or as bytes."""
+
+
+class NodeError(RemoteMediaError, RuntimeError):
+    """A node failed while it was made, initialised, called, flushed or cleaned up.
+
+    An uncaught one prints the node's own traceback, with its source lines, below the caller's.
+
+    Attributes:
+        remote_type: type of the exception the node raised, qualified, bare for builtins; or None.
+        remote_traceback: the traceback in the worker, as text with source lines; or None.
+        partial_results: the outputs that the run had given before the error.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        node_id: str | None = None,
+        operation: str | None = None,
+        remote_type: str | None = None,
+        remote_traceback: str | None = None,
+        partial_results: list[Any] | None = None,
+    ) -> None:
+        super().__init__(message, node_id=node_id, operation=operation)
+        self.remote_type = remote_type
+        self.remote_traceback = remote_traceback
+        self.partial_results: Any = list(partial_results or ())
+        if remote_traceback:
+            self.add_note(f"\nIn the worker:\n{remote_traceback.rstrip()}")
+
+
+class NodeTimeout(NodeError):
+    """A node took longer than its `timeout_ms`; its worker was killed and replaced.
+
+    Attributes:
+        timeout_ms: the limit that was exceeded, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        timeout_ms: int | None = None,
+        **where: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **where)
+        self.timeout_ms = timeout_ms
+
+
+class WorkerCrashed(NodeError):
+    """The worker process died while it ran a node. The next run gets a fresh worker.
+
+    Attributes:
+        signal: name of the signal that ended it, such as "SIGSEGV", or None.
+        exit_code: its exit code when it ended by itself, or None.
+        stderr_tail: the last lines that it wrote to stderr.
+        also_lost: ids of the other nodes of the session whose state died with it.
+        worker_pid: its process id.
+        python_stack: the Python stack at the time of death, innermost call first, or None.
+        peak_memory_bytes: its peak resident memory, or None when not known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        signal: str | None = None,
+        exit_code: int | None = None,
+        stderr_tail: str = "",
+        also_lost: list[str] | None = None,
+        worker_pid: int | None = None,
+        python_stack: str | None = None,
+        peak_memory_bytes: int | None = None,
+        **where: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **where)
+        self.signal = signal
+        self.exit_code = exit_code
+        self.stderr_tail = stderr_tail
+        self.also_lost: list[str] = list(also_lost or ())
+        self.worker_pid = worker_pid
+        self.python_stack = python_stack
+        self.peak_memory_bytes = peak_memory_bytes
+        if python_stack:
+            self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
+        if stderr_tail.strip():
+            self.add_note(f"\nLast lines of its stderr:\n{stderr_tail.rstrip()}")
+
+
+class WorkerStartError(RemoteMediaError, RuntimeError):
+    """No worker process could be started: the interpreter or the package in it is missing.
+
+    Attributes:
+        python: path of the interpreter that was tried.
+        stderr_tail: what it wrote to stderr.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        python: str | None = None,
+        stderr_tail: str = "",
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, **where)
+        self.python = python
+        self.stderr_tail = stderr_tail
+        if stderr_tail.strip():
+            self.add_note(f"\nIts stderr:\n{stderr_tail.rstrip()}")
+
+
+class RemoteExecutionError(RemoteMediaError, RuntimeError):
+    """A call to another machine failed.
+
+    Attributes:
+        remote_traceback: the traceback over there, as text, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        remote_traceback: str | None = None,
+        **where: Unpack[_Where],
+    ) -> None:
+        super().__init__(message, **where)
+        self.remote_traceback = remote_traceback
+        if remote_traceback:
+            self.add_note(f"\nOn the other side:\n{remote_traceback.rstrip()}")
+
+
+class WebRTCError(RemoteMediaError, RuntimeError):
+    """A WebRTC connection failed."""

@@ -1,0 +1,290 @@
+"""One run of a pipeline on the native runtime: opening it, feeding it, taking state back.
+
+The steps between a `Pipeline` and `remotemedia._native`: describe the graph, pickle the node
+objects that go to workers, open the native session, and after it has closed put changed attributes
+back on the caller's objects. All calls block; threads and event loops are others' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from remotemedia import _pickle
+from remotemedia.core.endpoints import CallerSink, CallerSource
+from remotemedia.core.exceptions import (
+    ConfigurationError,
+    ManifestError,
+    MarshalingError,
+    RemoteMediaError,
+)
+from remotemedia.core.manifest import VERSION, is_source, name_of, run_entry, runs_natively
+from remotemedia.core.outputs import Pairs, session_result
+
+if TYPE_CHECKING:
+    from remotemedia._native import Session as NativeSession
+    from remotemedia.core.graph import Graph
+    from remotemedia.core.pipeline import Pipeline
+
+_PASS_THROUGH = "PassThroughNode"
+
+
+@dataclass
+class RunPlan:
+    """The graph as it is when the run opens, ready for the native runtime.
+
+    `instances` are the node objects that go along, in the order of the manifest's `instance`
+    numbers; `nodes` maps every id to the caller's object, `sinks` every sink's id to its name.
+    """
+
+    manifest: dict[str, Any]
+    nodes: dict[str, Any]
+    sinks: dict[str, str]
+    roots: list[str]
+    instances: dict[str, Any] = field(default_factory=dict)
+
+
+def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
+    """Describe the graph for a run.
+
+    Args:
+        graph: the nodes and their wiring.
+        name: the pipeline's name.
+        python_only: run the Python class also of nodes that have a native twin.
+
+    Raises:
+        ManifestError: there are no nodes.
+        RemoteMediaError: a node is to run on another machine.
+    """
+    if not graph.entries:
+        raise ManifestError("the pipeline has no nodes: add at least one node with add_node()")
+    ids = dict(zip(graph.entries, graph.ids(), strict=True))
+    sinks = graph.sinks()
+    plan = RunPlan(
+        manifest={"version": VERSION, "metadata": {"name": name[:255] or "pipeline"}},
+        nodes={node_id: entry.node for entry, node_id in ids.items()},
+        sinks={ids[entry]: name_of(entry.node) for entry in sinks},
+        roots=[ids[entry] for entry in graph.roots()],
+    )
+    entries = []
+    for entry, node_id in ids.items():
+        node = entry.node
+        if getattr(node, "is_remote", False):
+            raise RemoteMediaError(
+                "remote execution is not part of this version: run the node itself, "
+                "without a remote configuration",
+                node_id=node_id,
+                operation="plan",
+            )
+        at_caller = isinstance(node, CallerSource) or (
+            isinstance(node, CallerSink) and entry in sinks
+        )
+        if at_caller:
+            entries.append({"id": node_id, "node_type": _PASS_THROUGH, "params": {}})
+        elif hasattr(node, "manifest_entry") or (runs_natively(node) and not python_only):
+            entries.append(run_entry(node, node_id, None))
+        else:
+            entries.append(run_entry(node, node_id, len(plan.instances)))
+            plan.instances[node_id] = node
+    plan.manifest["nodes"] = entries
+    plan.manifest["connections"] = graph.connections()
+    return plan
+
+
+class Execution:
+    """An open native session with the caller's objects around it."""
+
+    def __init__(self, pipeline: Pipeline, *, python_only: bool = False) -> None:
+        self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
+        self._pipeline = pipeline
+        self._closed = False
+        shipment = _shipment(self.plan.instances)
+        self._native: NativeSession = pipeline.native_runtime().open(
+            json.dumps(self.plan.manifest),
+            instances=shipment.instances if shipment else None,
+            dumps=shipment.dumps if shipment else _pickle.dumps,
+            python=_interpreter(),
+            sys_path=_module_path(),
+            working_directory=_working_directory(),
+        )
+        self._caller_sinks = {
+            node_id: node
+            for node_id in self.plan.sinks
+            if isinstance(node := self.plan.nodes[node_id], CallerSink)
+        }
+
+    def source_items(self) -> Iterable[Any] | None:
+        """The items of a run without input: those of a source at the caller, or None when nodes of
+        the graph give them.
+
+        Raises:
+            ConfigurationError: no node gives items.
+        """
+        roots = [self.plan.nodes[node_id] for node_id in self.plan.roots]
+        at_caller = [node for node in roots if isinstance(node, CallerSource)]
+        if at_caller:
+            if len(roots) > 1:
+                raise ConfigurationError(
+                    f"{name_of(at_caller[0])} must be the only node without a predecessor"
+                )
+            return at_caller[0].items()
+        # What a manifest entry names may be a source; only the orchestrator can tell.
+        if not any(is_source(node) or hasattr(node, "manifest_entry") for node in roots):
+            names = ", ".join(name_of(node) for node in roots)
+            raise ConfigurationError(
+                f"run() got no input, and the first node ({names}) is no source: pass the input "
+                "as in run(data), or set is_source = True on a first node whose process() yields "
+                "items"
+            )
+        return None
+
+    def run(self, items: Iterable[Any] | None) -> Pairs:
+        """Feed everything, flush, and give all outputs. On an error the outputs so far are on the
+        exception.
+        """
+        with self._partial_results_as_outputs():
+            if not self._caller_sinks or items is None:
+                return self._deliver(self._native.run(items))
+            return self._run_one_by_one(items)
+
+    def process(self, item: Any) -> Pairs:
+        """Feed one item and give its outputs."""
+        with self._partial_results_as_outputs():
+            return self._deliver(self._native.process(item))
+
+    def flush(self) -> Pairs:
+        """End the input and give what the nodes had kept."""
+        with self._partial_results_as_outputs():
+            return self._deliver(self._native.flush())
+
+    def cancel(self) -> None:
+        """Stop what is under way, from any thread."""
+        self._native.cancel()
+
+    def close(self) -> None:
+        """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            changed = self._native.close()
+        finally:
+            self._pipeline.keep_metrics(self._native.metrics())
+        with self._pipeline.write_back_lock:
+            for node_id, state in changed:
+                _write_back(node_id, self.plan.nodes[node_id], state)
+
+    def close_after(self, error: BaseException) -> None:
+        """Close because of `error`, which stays the one that the caller sees."""
+        if not isinstance(error, Exception):
+            # Ctrl-C and the like: nothing may go on.
+            self.cancel()
+        try:
+            self.close()
+        except RemoteMediaError as further:
+            error.add_note(f"Cleaning up after it failed too: {further}")
+
+    def _run_one_by_one(self, items: Iterable[Any]) -> Pairs:
+        """As the native run, but a sink at the caller sees each output when it is there."""
+        pairs: Pairs = []
+        try:
+            for item in items:
+                pairs += self._deliver(self._native.process(item))
+            pairs += self._deliver(self._native.flush())
+        except BaseException as error:
+            _set_partial(error, [*pairs, *getattr(error, "partial_results", ())])
+            raise
+        return pairs
+
+    @contextlib.contextmanager
+    def _partial_results_as_outputs(self) -> Iterator[None]:
+        """Turn the native `(sink, output)` pairs on an error into what the caller knows."""
+        try:
+            yield
+        except BaseException as error:
+            partial = getattr(error, "partial_results", None)
+            if isinstance(partial, list):
+                _set_partial(error, session_result(partial, self.plan.sinks))
+            raise
+
+    def _deliver(self, pairs: Pairs) -> Pairs:
+        for node_id, value in pairs:
+            if node_id in self._caller_sinks:
+                self._caller_sinks[node_id].deliver(value)
+        return pairs
+
+
+def _shipment(instances: dict[str, Any]) -> _pickle.Shipment | None:
+    """The node objects as one pickle; None when none goes along."""
+    if not instances:
+        return None
+    try:
+        return _pickle.Shipment(list(instances.values()))
+    except _pickle.UnpicklableError as problem:
+        # Its path begins with the place in the list: `[1].model.lock`.
+        place = re.match(r"\[(\d+)\](.*)", problem.path, re.DOTALL)
+        node_id = list(instances)[int(place[1])] if place else None
+        path = f"self{place[2] if place else problem.path}"
+        raise MarshalingError(
+            f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
+            "Make it in initialize(), which runs in the worker, or leave it out in __getstate__().",
+            path=path,
+            type_name=problem.type_name,
+            node_id=node_id,
+            operation="pickle",
+        ) from problem
+
+
+def _write_back(node_id: str, node: Any, state: bytes) -> None:
+    try:
+        attributes: Any = _pickle.loads(state)
+    except Exception as problem:  # any error of any user's __setstate__
+        warnings.warn(
+            f"what node {node_id!r} changed in its worker could not be put back: {problem}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return
+    for name, value in attributes.items():
+        if hasattr(node, "__dict__"):
+            vars(node)[name] = value
+        else:
+            with contextlib.suppress(AttributeError):
+                setattr(node, name, value)
+
+
+def _set_partial(error: BaseException, partial: Any) -> None:
+    # Any exception can end a run, not only those that declare the attribute.
+    error.partial_results = partial  # type: ignore[attr-defined]
+
+
+def _interpreter() -> str:
+    if not sys.executable:
+        raise ConfigurationError(
+            "this program embeds Python and sys.executable is empty, so no worker can be started: "
+            "set sys.executable to the interpreter's path"
+        )
+    return sys.executable
+
+
+def _module_path() -> list[str]:
+    """`sys.path` for a worker; the empty entry means the working directory."""
+    here = _working_directory() or ""
+    return [entry or here for entry in sys.path if isinstance(entry, str)]
+
+
+def _working_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
+
+
+__all__ = ["Execution", "RunPlan", "plan_run"]

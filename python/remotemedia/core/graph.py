@@ -1,0 +1,135 @@
+"""The graph under a `Pipeline`: which nodes there are, what they are called, who follows whom.
+
+Pure data. Ids follow `<name>_<index>` unless given; edges are kept at their target, in the order
+in which they were named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from remotemedia.core.exceptions import ConfigurationError, PipelineError
+from remotemedia.core.manifest import name_of, safe_id
+
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """One node of the graph with its predecessors."""
+
+    node: Any
+    given_id: str | None = None
+    after: list[Entry] = field(default_factory=list)
+
+
+class Graph:
+    """Nodes in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, node: Any, given_id: str | None, after: Iterable[Any] | None) -> Entry:
+        """Add a node after the given ones (nodes, ids or names), by default after the last added.
+
+        Raises:
+            ConfigurationError: the id is malformed or taken.
+            PipelineError: a predecessor is not in the graph.
+        """
+        if given_id is not None:
+            self._check_id(given_id)
+        if after is None:
+            predecessors = self.entries[-1:]
+        else:
+            predecessors = [self.find(reference) for reference in after]
+        entry = Entry(node, given_id, predecessors)
+        self.entries.append(entry)
+        return entry
+
+    def find(self, reference: Any) -> Entry:
+        """The entry of a node object, an id or a name.
+
+        Raises:
+            PipelineError: there is none, or several nodes have the name.
+        """
+        for entry in self.entries:
+            if entry.node is reference:
+                return entry
+        by_id = dict(zip(self.ids(), self.entries, strict=True))
+        if isinstance(reference, str):
+            if reference in by_id:
+                return by_id[reference]
+            named = [entry for entry in self.entries if name_of(entry.node) == reference]
+            if len(named) == 1:
+                return named[0]
+            if named:
+                raise PipelineError(
+                    f"{len(named)} nodes are called {reference!r}: "
+                    f"use the node object or one of the ids {', '.join(by_id)}"
+                )
+        known = ", ".join(by_id) or "none"
+        raise PipelineError(f"{reference!r} is not in the pipeline; its nodes: {known}")
+
+    def remove(self, entry: Entry) -> None:
+        """Take a node out; what followed it now follows what came before it."""
+        self.entries.remove(entry)
+        for other in self.entries:
+            if entry in other.after:
+                at = other.after.index(entry)
+                spliced = [e for e in entry.after if e not in other.after]
+                other.after[at : at + 1] = spliced
+
+    def connect(self, source: Entry, target: Entry) -> None:
+        """Add an edge."""
+        target.after.append(source)
+
+    def ids(self) -> list[str]:
+        """The id of each entry, in order."""
+        taken = {entry.given_id for entry in self.entries if entry.given_id is not None}
+        ids: list[str] = []
+        for index, entry in enumerate(self.entries):
+            node_id = entry.given_id
+            if node_id is None:
+                node_id = f"{safe_id(name_of(entry.node))}_{index}"
+                while node_id in taken:
+                    node_id += "_"
+                taken.add(node_id)
+            ids.append(node_id)
+        return ids
+
+    def id_of(self, entry: Entry) -> str:
+        """The id of one entry."""
+        return self.ids()[self.entries.index(entry)]
+
+    def connections(self) -> list[dict[str, str]]:
+        """The edges as a manifest has them."""
+        id_of = dict(zip(self.entries, self.ids(), strict=True))
+        return [
+            {"from": id_of[source], "to": id_of[target]}
+            for target in self.entries
+            for source in target.after
+        ]
+
+    def roots(self) -> Iterator[Entry]:
+        """The entries that follow none."""
+        return (entry for entry in self.entries if not entry.after)
+
+    def sinks(self) -> list[Entry]:
+        """The entries that none follows."""
+        followed = {source for entry in self.entries for source in entry.after}
+        return [entry for entry in self.entries if entry not in followed]
+
+    def _check_id(self, given_id: str) -> None:
+        if not _ID.fullmatch(given_id):
+            raise ConfigurationError(
+                f"node id {given_id!r} may hold only letters, digits, '_' and '-', "
+                f"for example {safe_id(given_id) or 'node'!r}"
+            )
+        if given_id in self.ids():
+            raise ConfigurationError(f"node id {given_id!r} is taken")
+
+
+__all__ = ["Entry", "Graph"]

@@ -1,0 +1,173 @@
+"""Nodes and graphs as manifest v1 entries.
+
+Reads attributes only, so it serves `Node` subclasses and any other object with a `process` method
+alike. Whether the manifest is valid is the orchestrator's judgement, not made here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from typing import Any
+
+from remotemedia.core.exceptions import SerializationError
+
+VERSION = "v1"
+# Spellings of `runtime_hint` that ask for the Python class of a node that has a native one too.
+_PYTHON_HINTS = frozenset(
+    {"cpython", "python", "rustpython", "rust_python", "cpython_wasm", "wasm"}
+)
+# Classes in here are known to the runtime by their bare names.
+_SDK_NODES = "remotemedia.nodes."
+_UNSAFE_IN_ID = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+def name_of(node: Any) -> str:
+    """The node's name: its `name` when that is a text, else its class name."""
+    name = getattr(node, "name", None)
+    return name if isinstance(name, str) and name else type(node).__name__
+
+
+def safe_id(name: str) -> str:
+    """`name` with every character that ids may not have replaced by an underscore."""
+    return _UNSAFE_IN_ID.sub("_", name)
+
+
+def class_path(node: Any) -> str:
+    """`package.module:Class` of the node's class."""
+    return f"{type(node).__module__}:{type(node).__qualname__}"
+
+
+def runs_natively(node: Any) -> bool:
+    """Whether the node's own class, not a base, has a native twin and nothing asks for Python."""
+    return (
+        "native_type" in vars(type(node))
+        and str(getattr(node, "runtime_hint", "auto")).lower() not in _PYTHON_HINTS
+        and "process" not in getattr(node, "__dict__", {})
+    )
+
+
+def is_source(node: Any) -> bool:
+    """Whether the node gives items without getting one."""
+    if getattr(node, "is_source", False):
+        return True
+    process = getattr(node, "process", None)
+    if not (inspect.isgeneratorfunction(process) or inspect.isasyncgenfunction(process)):
+        return False
+    required = (
+        p
+        for p in inspect.signature(process).parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    )
+    return next(required, None) is None
+
+
+def constructor_params(node: Any) -> dict[str, Any]:
+    """The arguments to make such a node again.
+
+    They are `node.config` and every attribute that has the name of a constructor parameter. What
+    the manifest says in fields of its own (name, timeout, ...) is left out.
+    """
+    from remotemedia.core.node import RUNTIME_KEYWORDS, Node
+
+    params = dict(getattr(node, "config", None) or {})
+    own = set(inspect.signature(Node.__init__).parameters) | set(RUNTIME_KEYWORDS)
+    for name in inspect.signature(type(node).__init__).parameters:
+        if name not in own and name not in params and hasattr(node, name):
+            params[name] = getattr(node, name)
+    return params
+
+
+def node_entry(
+    node: Any, node_id: str | None = None, *, include_capabilities: bool = True
+) -> dict[str, Any]:
+    """The node as a manifest entry that anybody can run, with its parameters.
+
+    Raises:
+        SerializationError: a parameter has no JSON form.
+    """
+    own = getattr(node, "manifest_entry", None)
+    if isinstance(own, dict):
+        return {**own, "id": node_id or own.get("id") or safe_id(name_of(node))}
+    node_id = node_id or safe_id(name_of(node))
+    extract = getattr(node, "_extract_params", None)
+    params = extract() if callable(extract) else constructor_params(node)
+    _check_json(node, node_id, params)
+    in_sdk = type(node).__module__.startswith(_SDK_NODES)
+    entry = {
+        "id": node_id,
+        "node_type": type(node).__name__ if in_sdk else class_path(node),
+        "params": params,
+    }
+    entry.update(_flags(node))
+    get_capabilities = getattr(node, "get_capabilities", None)
+    capabilities = (
+        get_capabilities() if include_capabilities and callable(get_capabilities) else None
+    )
+    if capabilities:
+        entry["capabilities"] = capabilities
+    return entry
+
+
+def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
+    """The node as an entry of the manifest of a run.
+
+    Args:
+        node: the node.
+        node_id: its id in the graph.
+        instance: its place among the node objects that go along with the manifest; None for a
+            node that the manifest alone describes.
+    """
+    if instance is None:
+        return node_entry(node, node_id)
+    entry = {"id": node_id, "node_type": class_path(node), "params": {}, "instance": instance}
+    entry.update(_flags(node))
+    if is_source(node):
+        entry["is_source"] = True
+    return entry
+
+
+def _flags(node: Any) -> dict[str, Any]:
+    """The attributes that the runtime honours, where they differ from the defaults."""
+    flags: dict[str, Any] = {}
+    for name, default in (
+        ("is_streaming", False),
+        ("is_source", False),
+        ("isolated", False),
+        ("join", "interleave"),
+        ("runtime_hint", "auto"),
+        ("timeout_ms", None),
+    ):
+        value = getattr(node, name, default)
+        if value != default:
+            flags[name] = value
+    return flags
+
+
+def _check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
+    for name, value in params.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as problem:
+            raise SerializationError(
+                f"parameter {name!r} of {type(node).__name__} has no JSON form ({problem}). "
+                "Running the pipeline does not need one; a manifest can only carry plain values.",
+                node_id=node_id,
+                operation="serialize",
+                path=f"params.{name}",
+                type_name=f"{type(value).__module__}.{type(value).__qualname__}",
+            ) from problem
+
+
+__all__ = [
+    "VERSION",
+    "class_path",
+    "constructor_params",
+    "is_source",
+    "name_of",
+    "node_entry",
+    "run_entry",
+    "runs_natively",
+    "safe_id",
+]

@@ -1,0 +1,236 @@
+"""`Node`: the base class of Python nodes.
+
+A subclass needs `process` and nothing else; it need not call `super().__init__()`, because every
+attribute that the runtime reads has a default on the class. How a node is called in its worker is
+the guest's business, how it is written as a manifest that of `remotemedia.core.manifest`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from remotemedia.core.state import SessionState, StateManager
+
+# Constructor keywords of `Node` that set the attribute of the same name.
+RUNTIME_KEYWORDS = ("is_streaming", "is_source", "isolated", "join", "runtime_hint", "timeout_ms")
+_METADATA_KEYS = ("session_id", "metadata", "user_name", "timestamp")
+_CO_COROUTINE = 0x80
+
+
+class _Done:
+    """What `await super().initialize()` awaits: nothing."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+def _done_for_coroutines() -> Any:
+    """An empty awaitable when the method's caller is a coroutine function, else None.
+
+    Subclasses may override `initialize` and `cleanup` with coroutine functions and await the
+    base's; a plain caller must not find an awaitable, which would cost it an event loop.
+    """
+    caller = sys._getframe(2)
+    return _Done() if caller.f_code.co_flags & _CO_COROUTINE else None
+
+
+class Node(ABC):
+    """One step of a pipeline, written in Python.
+
+    Args:
+        name: what the node is called; the class name by default.
+        enable_state: whether `state` keeps values per session id.
+        state_ttl: how long a session id's state lives after its last access (default 24 hours).
+        max_sessions: at most so many session ids keep state.
+        **kwargs: `timeout_ms`, `isolated`, `join`, `runtime_hint`, `is_streaming` and `is_source`
+            set the attribute of that name; everything else goes into `config`.
+
+    Attributes:
+        timeout_ms: the longest that one step of `process` may take, in milliseconds; the worker
+            is killed and replaced after that. None: no limit.
+        isolated: True gives the node a worker process of its own.
+        join: with several predecessors, "interleave" calls the node once per item that arrives,
+            "zip" once per tuple of one item from each.
+        runtime_hint: "auto", "cpython", or another name of a runtime.
+        is_streaming: with an async generator as `process`: it is called once, with an async
+            iterator over all items.
+        is_source: `process` is called without an item and gives the pipeline's items.
+    """
+
+    timeout_ms: int | None = None
+    isolated: bool = False
+    join: Literal["interleave", "zip"] = "interleave"
+    runtime_hint: str = "auto"
+    is_streaming: bool = False
+    is_source: bool = False
+    is_sink: bool = False
+    is_remote: bool = False
+    enable_state: bool = True
+    # Attributes that stay behind when the node is pickled.
+    _transient: ClassVar[frozenset[str]] = frozenset({"logger", "state", "_is_initialized"})
+    _is_initialized: bool = False
+    _session_id: str | None = None
+    _state_ttl: timedelta | None = None
+    _max_sessions: int | None = None
+
+    def __init__(
+        self,
+        name: str | None = None,
+        enable_state: bool = True,
+        state_ttl: timedelta | None = None,
+        max_sessions: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if name is not None:
+            self.name = name
+        self.enable_state = enable_state
+        self._state_ttl = state_ttl
+        self._max_sessions = max_sessions
+        for keyword in RUNTIME_KEYWORDS:
+            if keyword in kwargs:
+                setattr(self, keyword, kwargs.pop(keyword))
+        self.config = kwargs
+
+    # Defaults that need the instance. Assigning to one replaces it; so none needs `__init__`.
+
+    @cached_property
+    def name(self) -> str:
+        """What the node is called."""
+        return type(self).__name__
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The constructor's further keywords."""
+        return {}
+
+    @cached_property
+    def logger(self) -> logging.Logger:
+        """The class's logger; in a worker its records reach the caller's `logging`."""
+        return logging.getLogger(f"{type(self).__module__}.{type(self).__qualname__}")
+
+    @cached_property
+    def state(self) -> StateManager | None:
+        """Values kept per session id, or None when `enable_state` is False."""
+        if not self.enable_state:
+            return None
+        from remotemedia.core.state import StateManager
+
+        return StateManager(self._state_ttl, self._max_sessions)
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether `initialize` has run and `cleanup` has not."""
+        return self._is_initialized
+
+    def initialize(self) -> Any:
+        """Called once in the worker, before the first item. May be a coroutine function."""
+        self._is_initialized = True
+        return _done_for_coroutines()
+
+    def cleanup(self) -> Any:
+        """Called once in the worker, after the last item. May be a coroutine function."""
+        self._is_initialized = False
+        return _done_for_coroutines()
+
+    @abstractmethod
+    def process(self, data: Any, /) -> Any:
+        """Turn one item into an output.
+
+        May be a plain function, a coroutine function, a generator or an async generator. None
+        drops the item; each value that a generator yields is an output.
+        """
+
+    def flush(self) -> Any:
+        """Give what is left after the last item; None is nothing. May be a coroutine function."""
+        return None
+
+    # State per session id.
+
+    def set_session_id(self, session_id: str | None) -> None:
+        """Make `session_id` the one that `get_session_state` uses by default."""
+        self._session_id = session_id
+
+    def get_session_id(self) -> str | None:
+        """The session id set last, or None."""
+        return self._session_id
+
+    def get_session_state(self, session_id: str | None = None) -> SessionState | None:
+        """The values of `session_id` (default: the one set), or None without state or id."""
+        session_id = session_id or self._session_id
+        if self.state is None or session_id is None:
+            return None
+        return self.state.get_or_create_session(session_id)
+
+    def extract_session_id(self, data: Any) -> str | None:
+        """The session id that `data` carries: in its metadata, or as a dict's own key."""
+        _, metadata = self.split_data_metadata(data)
+        if metadata is None and isinstance(data, dict):
+            metadata = data
+        session_id = (metadata or {}).get("session_id")
+        return session_id if isinstance(session_id, str) else None
+
+    def split_data_metadata(self, data: Any) -> tuple[Any, dict[str, Any] | None]:
+        """`(data, metadata)`: a tuple's last element is metadata when it is a dict that has one of
+        `session_id`, `metadata`, `user_name`, `timestamp`. A single value left is unwrapped.
+        """
+        if not (isinstance(data, tuple) and len(data) > 1 and isinstance(data[-1], dict)):
+            return data, None
+        if not any(key in data[-1] for key in _METADATA_KEYS):
+            return data, None
+        rest = data[:-1]
+        return (rest[0] if len(rest) == 1 else rest), data[-1]
+
+    def merge_data_metadata(self, data: Any, metadata: dict[str, Any] | None) -> Any:
+        """The inverse of `split_data_metadata`."""
+        if metadata is None:
+            return data
+        return (*data, metadata) if isinstance(data, tuple) else (data, metadata)
+
+    # Descriptions.
+
+    def get_config(self) -> dict[str, Any]:
+        """`{"name", "class", "config"}` of the node."""
+        return {"name": self.name, "class": type(self).__name__, "config": dict(self.config)}
+
+    def get_capabilities(self) -> dict[str, Any] | None:
+        """What the node needs, such as `{"cpu": {"cores": 2}, "memory_gb": 1.0}`; None: nothing."""
+        return None
+
+    def to_manifest(self, include_capabilities: bool = True) -> dict[str, Any]:
+        """The node as an entry of a manifest's `nodes`.
+
+        Raises:
+            SerializationError: a parameter has no JSON form.
+        """
+        from remotemedia.core.manifest import node_entry
+
+        return node_entry(self, include_capabilities=include_capabilities)
+
+    def _extract_params(self) -> dict[str, Any]:
+        """The constructor's arguments: `config`, and the attributes named like its parameters."""
+        from remotemedia.core.manifest import constructor_params
+
+        return constructor_params(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All attributes but the logger and the per-session state, which do not travel."""
+        return {k: v for k, v in vars(self).items() if k not in self._transient}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the attributes; the node is not initialised."""
+        vars(self).update(state)
+
+    def __repr__(self) -> str:
+        """`ClassName(name='...')`."""
+        return f"{type(self).__name__}(name={self.name!r})"
+
+
+__all__ = ["RUNTIME_KEYWORDS", "Node"]

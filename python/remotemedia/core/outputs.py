@@ -1,0 +1,110 @@
+"""What goes into a run and what comes out, in the shapes that callers see.
+
+The native session speaks of `(sink node id, output)` pairs; callers get a bare output, a list, or
+a dict by node id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
+
+Pairs = list[tuple[str, Any]]
+
+
+class SinkOutputs(dict[str, Any]):
+    """Outputs by sink node id, in graph order. A node's name finds them too when it is unique."""
+
+    def __init__(self, values: Mapping[str, Any], id_of_name: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self._id_of_name = dict(id_of_name)
+
+    def __missing__(self, name: str) -> Any:
+        """The outputs of the sink called `name`."""
+        if name in self._id_of_name:
+            return self[self._id_of_name[name]]
+        raise KeyError(name)
+
+
+def items_of(data: Any) -> Iterable[Any]:
+    """The items that `run(data)` feeds: each element of a list, each value of an iterator (taken
+    one by one, as the pipeline gets to it), else `data` itself as one item.
+
+    Raises:
+        TypeError: `data` is asynchronous.
+    """
+    if isinstance(data, AsyncIterable):
+        raise TypeError(
+            "run() takes no async iterator; use `async with pipeline.managed_execution(): "
+            "async for output in pipeline.process(stream): ...`"
+        )
+    if isinstance(data, list | Iterator):
+        return data
+    return [data]
+
+
+def collapse(values: list[Any]) -> Any:
+    """None, the only value, or the list."""
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else values
+
+
+def by_sink(pairs: Pairs, sinks: Mapping[str, str]) -> dict[str, list[Any]]:
+    """The outputs of each sink, in order; `sinks` maps id to name."""
+    outputs: dict[str, list[Any]] = {node_id: [] for node_id in sinks}
+    for node_id, value in pairs:
+        outputs.setdefault(node_id, []).append(value)
+    return outputs
+
+
+def run_result(pairs: Pairs, sinks: Mapping[str, str]) -> Any:
+    """What `run` returns: one sink's outputs collapsed, or `SinkOutputs` of several."""
+    if len(sinks) == 1:
+        return collapse([value for _, value in pairs])
+    outputs = {node_id: collapse(values) for node_id, values in by_sink(pairs, sinks).items()}
+    return SinkOutputs(outputs, _unique(sinks))
+
+
+def session_result(pairs: Pairs, sinks: Mapping[str, str]) -> Any:
+    """What a session returns: one sink's list of outputs, or `SinkOutputs` of several lists."""
+    if len(sinks) == 1:
+        return [value for _, value in pairs]
+    return SinkOutputs(by_sink(pairs, sinks), _unique(sinks))
+
+
+def flat(result: Any) -> Iterator[Any]:
+    """The outputs in a session's result: values, or `(node id, value)` with several sinks."""
+    if isinstance(result, SinkOutputs):
+        for node_id, values in result.items():
+            yield from ((node_id, value) for value in values)
+    else:
+        yield from result
+
+
+async def asynchronous(stream: Any) -> AsyncIterator[Any]:
+    """The items of an async iterator, or of any other iterable."""
+    if isinstance(stream, AsyncIterable):
+        async for item in stream:
+            yield item
+    else:
+        for item in stream:
+            yield item
+
+
+def _unique(sinks: Mapping[str, str]) -> dict[str, str]:
+    names = list(sinks.values())
+    return {name: node_id for node_id, name in sinks.items() if names.count(name) == 1}
+
+
+__all__ = [
+    "Pairs",
+    "SinkOutputs",
+    "asynchronous",
+    "by_sink",
+    "collapse",
+    "flat",
+    "items_of",
+    "run_result",
+    "session_result",
+]

@@ -1,0 +1,184 @@
+"""`Pipeline`: the face of the package. Nodes go in, `run()` comes out.
+
+Building and describing the graph are inherited from `blueprint`; the steps of a run are those of
+`execution` and `session`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from remotemedia._load import native
+from remotemedia.core._async import CancelPoint, PendingRun, run_in_thread
+from remotemedia.core.blueprint import Blueprint
+from remotemedia.core.exceptions import PipelineError
+from remotemedia.core.execution import Execution
+from remotemedia.core.outputs import asynchronous, flat, items_of, run_result
+from remotemedia.core.session import AsyncSession, Session
+
+if TYPE_CHECKING:
+    from remotemedia._native import Runtime as NativeRuntime
+    from remotemedia.runtime import Runtime
+
+
+class Pipeline(Blueprint):
+    """A graph of nodes.
+
+    Args:
+        *args: nodes, lists of nodes, or a name, in any order: `Pipeline("name")`,
+            `Pipeline([a, b])` and `Pipeline(a, b)` are all fine.
+        nodes: the nodes, each following the one before it.
+        name: the pipeline's name.
+        enable_metrics: accepted for compatibility; metrics are always kept.
+        runtime: where it runs; by default the process's own runtime.
+
+    A node is a `Node`, any object with a `process` method, or a manifest entry as a dict.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        nodes: Iterable[Any] | None = None,
+        name: str | None = None,
+        enable_metrics: bool = False,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.runtime = runtime
+        self.write_back_lock = threading.Lock()
+        self._metrics: str | None = None
+        self._active: AsyncSession | None = None
+        super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether `initialize` has run and `cleanup` has not."""
+        return self._active is not None
+
+    def run(self, input_data: Any = None, use_rust: bool = True) -> Any:
+        """Run once and give the outputs.
+
+        Blocks, except where an event loop runs: there it gives an awaitable (`await
+        pipeline.run(x)`); `run_sync` always blocks.
+
+        Args:
+            input_data: a list is one item per element, and an iterator gives items as the
+                pipeline gets to them; anything else (tuple, dict, array, number) is one item.
+                None needs a source as the first node.
+            use_rust: False runs the Python class also of nodes that have a native twin, in a
+                worker like every Python node.
+
+        Returns:
+            The only output, a list of several, None for none; with several sinks a dict of these
+            by node id.
+
+        Raises:
+            NodeError: a node failed, crashed or took too long; `partial_results` has the outputs
+                before that.
+            ValueError: the graph or a parameter is wrong, or there is neither input nor source.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self.run_sync(input_data, use_rust)
+        return PendingRun(self._run_async(input_data, use_rust))
+
+    def run_sync(self, input_data: Any = None, use_rust: bool = True) -> Any:
+        """As `run`, but always blocks, even where an event loop runs."""
+        return self._run_blocking(input_data, use_rust, CancelPoint())
+
+    async def _run_async(self, input_data: Any, use_rust: bool) -> Any:
+        point = CancelPoint()
+        return await run_in_thread(
+            lambda: self._run_blocking(input_data, use_rust, point), point.cancel
+        )
+
+    def _run_blocking(self, input_data: Any, use_rust: bool, point: CancelPoint) -> Any:
+        items = None if input_data is None else items_of(input_data)
+        execution = Execution(self, python_only=not use_rust)
+        try:
+            point.attach(execution)
+            pairs = execution.run(execution.source_items() if items is None else items)
+        except BaseException as error:
+            execution.close_after(error)
+            raise
+        execution.close()
+        return run_result(pairs, execution.plan.sinks)
+
+    def session(self) -> Session:
+        """The pipeline held open, to feed items one by one: `with pipeline.session() as s: ...`
+        or `async with pipeline.session() as s: ...`.
+        """
+        return Session(lambda: Execution(self))
+
+    async def initialize(self) -> None:
+        """Load the nodes for `process`. Does nothing when they are loaded."""
+        if self._active is None:
+            self._active = await self.session().__aenter__()
+
+    async def cleanup(self) -> None:
+        """Undo `initialize`. Does nothing when nothing is loaded."""
+        active, self._active = self._active, None
+        if active is not None:
+            await active.close()
+
+    @asynccontextmanager
+    async def managed_execution(self) -> AsyncIterator[Pipeline]:
+        """`initialize` on entering, `cleanup` on leaving."""
+        await self.initialize()
+        try:
+            yield self
+        finally:
+            await self.cleanup()
+
+    async def process(self, stream: Any = None) -> AsyncIterator[Any]:
+        """The outputs for a stream of items, as they come.
+
+        Args:
+            stream: an async iterator or any iterable of items; None needs a source as the first
+                node, whose outputs come when it has ended.
+
+        With several sinks the values are `(node id, output)`.
+
+        Raises:
+            PipelineError: `initialize` has not run.
+        """
+        if self._active is None:
+            raise PipelineError(
+                "the pipeline is not initialised: use `async with pipeline.managed_execution()`"
+            )
+        if stream is None:
+            for output in flat(await self._active.produce()):
+                yield output
+            return
+        async for item in asynchronous(stream):
+            for output in flat(await self._active.process(item)):
+                yield output
+        for output in flat(await self._active.flush()):
+            yield output
+
+    def native_runtime(self) -> NativeRuntime:
+        """The native runtime that runs this pipeline."""
+        if self.runtime is not None:
+            return self.runtime.native
+        runtime: NativeRuntime = native().default_runtime()
+        return runtime
+
+    def get_metrics(self) -> dict[str, Any] | None:
+        """What the last finished run measured, or None before the first.
+
+        `nodes` is a list of dicts with `node_id`, `runtime`, `worker_pid`, `peak_memory_bytes`,
+        times in microseconds, and counts of calls and errors.
+        """
+        return None if self._metrics is None else json.loads(self._metrics)
+
+    def keep_metrics(self, metrics: str) -> None:
+        """Make `metrics` (JSON) what `get_metrics` gives."""
+        self._metrics = metrics
+
+
+__all__ = ["Pipeline"]

@@ -1,0 +1,161 @@
+"""A pipeline held open: its nodes stay loaded between items."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from remotemedia.core._async import CancelPoint, run_in_thread
+from remotemedia.core.exceptions import PipelineError
+from remotemedia.core.outputs import session_result
+
+if TYPE_CHECKING:
+    from remotemedia.core.execution import Execution
+
+T = TypeVar("T")
+
+
+class Session:
+    """Made by `Pipeline.session()`; every call blocks.
+
+    With `with` it opens at once, else with its first call::
+
+        with pipeline.session() as session:
+            outputs = session.process(item)     # a list
+
+    With `async with` the same methods are there as coroutines, see `AsyncSession`.
+
+    An error belongs to its item: the call raises, the session stays open, and the next item runs,
+    on a fresh worker if the old one died. Calls from several threads take turns.
+    """
+
+    def __init__(self, open_execution: Callable[[], Execution]) -> None:
+        self._open_execution = open_execution
+        self._execution: Execution | None = None
+        self._closed = False
+        self._cancel_point = CancelPoint()
+        self._turn = threading.Lock()
+
+    def open(self) -> Session:
+        """Start the nodes now. Does nothing when they have been started."""
+        with self._turn:
+            self._opened()
+        return self
+
+    def process(self, item: Any) -> Any:
+        """The outputs that `item` gave: a list, or with several sinks a dict of lists by node id.
+
+        A list is one item here.
+        """
+        with self._turn:
+            execution = self._opened()
+            return session_result(execution.process(item), execution.plan.sinks)
+
+    def flush(self) -> Any:
+        """End the input, and give what the nodes had kept, in the form of `process`."""
+        with self._turn:
+            execution = self._opened()
+            return session_result(execution.flush(), execution.plan.sinks)
+
+    def produce(self) -> Any:
+        """What the pipeline's source nodes give, in the form of `process`; ends when they do."""
+        with self._turn:
+            execution = self._opened()
+            return session_result(execution.run(execution.source_items()), execution.plan.sinks)
+
+    def cancel(self) -> None:
+        """Stop for good: the call under way in another thread and later ones raise RunCancelled."""
+        self._cancel_point.cancel()
+
+    def close(self) -> None:
+        """Clean up the nodes and put their changed attributes back on yours. Idempotent."""
+        with self._turn:
+            self._closed = True
+            if self._execution is not None:
+                self._execution.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the nodes are loaded."""
+        return self._execution is not None and not self._closed
+
+    def _opened(self) -> Execution:
+        if self._closed:
+            raise PipelineError("the session is closed; open another with pipeline.session()")
+        if self._execution is None:
+            self._execution = self._open_execution()
+            self._cancel_point.attach(self._execution)
+        return self._execution
+
+    def _close_after(self, error: BaseException | None) -> None:
+        if error is None or self._execution is None:
+            self.close()
+            return
+        with self._turn:
+            self._closed = True
+            self._execution.close_after(error)
+
+    def __enter__(self) -> Session:
+        """Start the nodes."""
+        return self.open()
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self._close_after(error)
+
+    async def __aenter__(self) -> AsyncSession:
+        """Start the nodes without blocking the event loop."""
+        await run_in_thread(self.open, self.cancel)
+        return AsyncSession(self)
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close without blocking the event loop."""
+        await run_in_thread(lambda: self._close_after(error), self.cancel)
+
+
+class AsyncSession:
+    """A session whose calls are coroutines; what `async with pipeline.session()` gives.
+
+    Cancelling a call (or its task) cancels the session: it can only be closed after that.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def process(self, item: Any) -> Any:
+        """As `Session.process`."""
+        return await self._call(lambda: self._session.process(item))
+
+    async def flush(self) -> Any:
+        """As `Session.flush`."""
+        return await self._call(self._session.flush)
+
+    async def produce(self) -> Any:
+        """As `Session.produce`."""
+        return await self._call(self._session.produce)
+
+    async def close(self) -> None:
+        """As `Session.close`."""
+        await self._call(self._session.close)
+
+    def cancel(self) -> None:
+        """As `Session.cancel`."""
+        self._session.cancel()
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        return await run_in_thread(call, self._session.cancel)
+
+
+__all__ = ["AsyncSession", "Session"]

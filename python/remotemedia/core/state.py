@@ -1,0 +1,169 @@
+"""Per-session state of a node: values kept under a session id, forgotten after a time to live.
+
+Lives inside one node instance, so inside one worker; it is not shared between processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+DEFAULT_TTL = timedelta(hours=24)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class SessionState:
+    """The values of one session id.
+
+    `created_at` and `last_accessed` are timezone-aware (UTC); every access moves the latter.
+    """
+
+    session_id: str
+    data: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime = field(default_factory=_now)
+    last_accessed: datetime = field(default_factory=_now)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value under `key`, or `default`."""
+        self.last_accessed = _now()
+        return self.data.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep `value` under `key`."""
+        self.last_accessed = _now()
+        self.data[key] = value
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Keep every value of `values`."""
+        self.last_accessed = _now()
+        self.data.update(values)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self.last_accessed = _now()
+        self.data.clear()
+
+
+class StateManager:
+    """The session states of one node.
+
+    Args:
+        default_ttl: a session not accessed for this long is expired (default 24 hours).
+        max_sessions: at most this many are kept; the one accessed longest ago goes first.
+        enable_persistence: not available; anything but False is refused.
+    """
+
+    def __init__(
+        self,
+        default_ttl: timedelta | None = None,
+        max_sessions: int | None = None,
+        enable_persistence: bool = False,
+    ) -> None:
+        if enable_persistence:
+            raise ValueError("session state lives in memory only: leave enable_persistence False")
+        if max_sessions is not None and max_sessions < 1:
+            raise ValueError(f"max_sessions must be at least 1, not {max_sessions}")
+        self.default_ttl = DEFAULT_TTL if default_ttl is None else default_ttl
+        self.max_sessions = max_sessions
+        self._sessions: dict[str, SessionState] = {}
+        self._lock = threading.RLock()
+        self._cleanup_task: asyncio.Task[None] | None = None
+
+    def get_or_create_session(self, session_id: str) -> SessionState:
+        """The state of `session_id`, made empty when there is none or it has expired."""
+        with self._lock:
+            session = self.get_session(session_id)
+            if session is None:
+                self._make_room()
+                session = self._sessions[session_id] = SessionState(session_id)
+            return session
+
+    def get_session(self, session_id: str) -> SessionState | None:
+        """The state of `session_id`, or None when there is none or it has expired."""
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is None:
+                return None
+            if self._expired(session, _now()):
+                del self._sessions[session_id]
+                return None
+            session.last_accessed = _now()
+            return session
+
+    def delete_session(self, session_id: str) -> bool:
+        """Forget one session; False when there was none."""
+        with self._lock:
+            return self._sessions.pop(session_id, None) is not None
+
+    def get_all_sessions(self) -> dict[str, SessionState]:
+        """All sessions that have not expired, by id."""
+        with self._lock:
+            now = _now()
+            return {k: s for k, s in self._sessions.items() if not self._expired(s, now)}
+
+    def clear_all_sessions(self) -> None:
+        """Forget all sessions."""
+        with self._lock:
+            self._sessions.clear()
+
+    def cleanup_expired_sessions(self) -> int:
+        """Forget the expired sessions and say how many there were."""
+        with self._lock:
+            now = _now()
+            expired = [k for k, s in self._sessions.items() if self._expired(s, now)]
+            for session_id in expired:
+                del self._sessions[session_id]
+            return len(expired)
+
+    def start_cleanup_task(self, interval: timedelta = timedelta(minutes=5)) -> None:
+        """Forget expired sessions every `interval`, on the running event loop, until stopped.
+
+        Not needed for correct results: expired sessions are never handed out. It returns their
+        memory early.
+        """
+        if self._cleanup_task is None or self._cleanup_task.done():
+            self._cleanup_task = asyncio.get_running_loop().create_task(self._clean_up(interval))
+
+    def stop_cleanup_task(self) -> None:
+        """End what `start_cleanup_task` started."""
+        if self._cleanup_task is not None:
+            self._cleanup_task.cancel()
+            self._cleanup_task = None
+
+    async def _clean_up(self, interval: timedelta) -> None:
+        while True:
+            await asyncio.sleep(interval.total_seconds())
+            self.cleanup_expired_sessions()
+
+    def _expired(self, session: SessionState, now: datetime) -> bool:
+        return now - session.last_accessed > self.default_ttl
+
+    def _make_room(self) -> None:
+        if self.max_sessions is None or len(self._sessions) < self.max_sessions:
+            return
+        self.cleanup_expired_sessions()
+        while len(self._sessions) >= self.max_sessions:
+            oldest = min(self._sessions.values(), key=lambda s: s.last_accessed)
+            del self._sessions[oldest.session_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The settings and sessions; the lock and the task stay behind."""
+        return {k: v for k, v in vars(self).items() if k not in ("_lock", "_cleanup_task")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore, with a new lock and no task."""
+        vars(self).update(state)
+        self._lock = threading.RLock()
+        self._cleanup_task = None
+
+
+__all__ = ["DEFAULT_TTL", "SessionState", "StateManager"]

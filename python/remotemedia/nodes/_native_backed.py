@@ -1,0 +1,106 @@
+"""What the SDK classes with a native twin have in common.
+
+In a pipeline the twin runs inside the orchestrator. The `process` here is for subclasses
+(`super().process(item)`) and `runtime_hint="cpython"`: the same Rust code, in the worker.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from remotemedia._load import native
+from remotemedia.core.exceptions import ConfigurationError
+from remotemedia.core.node import RUNTIME_KEYWORDS, Node
+
+if TYPE_CHECKING:
+    from remotemedia._native import NativeNode
+
+_NODE_KEYWORDS = {"name", "enable_state", "state_ttl", "max_sessions", *RUNTIME_KEYWORDS}
+
+
+class NativeBackedNode(Node):
+    """Base of them; sets its own attributes before it calls this constructor.
+
+    Raises:
+        ConfigurationError: a keyword is unknown; the message has the nearest known one.
+    """
+
+    # The registered name of the native node. Counts only for the class that sets it: a subclass
+    # has code of its own, so it runs in a worker.
+    native_type: ClassVar[str]
+    _transient: ClassVar[frozenset[str]] = Node._transient | {"_engine"}
+
+    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
+        unknown = sorted(set(kwargs) - _NODE_KEYWORDS)
+        if unknown:
+            raise ConfigurationError(_about_unknown(type(self), unknown))
+        super().__init__(name, **kwargs)
+        self.config = self.native_params()
+
+    @abstractmethod
+    def native_params(self) -> dict[str, Any]:
+        """The native node's parameters, under their canonical names."""
+
+    def _extract_params(self) -> dict[str, Any]:
+        return self.native_params()
+
+    def process(self, data: Any, /) -> Any:
+        """The native node's outputs for `data`: None, one, or a generator of several."""
+        return _as_outputs(self._native().process(data))
+
+    def flush(self) -> Any:
+        """What the native node has kept, in the form of `process`."""
+        engine = vars(self).get("_engine")
+        return _as_outputs(engine[1].flush()) if engine else None
+
+    def _native(self) -> NativeNode:
+        """The native node with the parameters as they are now."""
+        params = json.dumps(self.native_params())
+        engine: tuple[str, NativeNode] | None = vars(self).get("_engine")
+        if engine is None or engine[0] != params:
+            engine = (params, native().NativeNode(self.native_type, params))
+            self._engine = engine
+        return engine[1]
+
+
+def one_of(given: Mapping[str, Any], default: Any) -> Any:
+    """The value of a parameter that has several spellings.
+
+    Raises:
+        ConfigurationError: two spellings with different values.
+    """
+    used = {name: value for name, value in given.items() if value is not None}
+    if not used:
+        return default
+    values = list(used.values())
+    if any(value != values[0] for value in values[1:]):
+        told = ", ".join(f"{name}={value!r}" for name, value in used.items())
+        raise ConfigurationError(f"{told} are spellings of one parameter: give one of them")
+    return values[0]
+
+
+def _about_unknown(cls: type[Node], unknown: Iterable[str]) -> str:
+    signature = inspect.signature(cls.__init__).parameters.values()
+    known = [p.name for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)][1:]
+    told = []
+    for name in unknown:
+        nearest = difflib.get_close_matches(name, {*known, *_NODE_KEYWORDS}, n=1, cutoff=0.5)
+        told.append(f"{name!r}" + (f" (did you mean {nearest[0]!r}?)" if nearest else ""))
+    return (
+        f"{cls.__name__} has no parameter {', '.join(told)}; "
+        f"its parameters: {', '.join(sorted({*known, 'name'}))}"
+    )
+
+
+def _as_outputs(outputs: list[Any]) -> Any:
+    if len(outputs) <= 1:
+        return outputs[0] if outputs else None
+    return (output for output in outputs)
+
+
+__all__ = ["NativeBackedNode", "one_of"]

@@ -1,0 +1,104 @@
+"""A streaming voice activity detector whose threshold follows the noise of the recording."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.exceptions import ConfigurationError
+from remotemedia.core.node import Node
+from remotemedia.nodes.audio._item import split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Frame energies that the running estimate of the noise looks back on.
+_HISTORY_FRAMES = 200
+_NOISE_PERCENTILE = 30
+_ABOVE_NOISE = 2.5
+# Share of the estimate in the threshold; the rest is `energy_threshold`.
+_ADAPTIVE_SHARE = 0.7
+
+
+class VoiceActivityDetector(Node):
+    """Says for each item of a stream whether it holds speech.
+
+    Gives `((array, sample_rate), info)` with `info` `{"is_speech", "speech_ratio", "avg_energy",
+    "frame_duration_ms"}`; energies are linear RMS.
+
+    Args:
+        frame_duration_ms: length of a frame.
+        energy_threshold: RMS above which a frame counts as speech, before it adapts.
+        speech_threshold: share of speech frames from which an item counts as speech.
+        filter_mode: give only the items that hold speech, and without `info`.
+        include_metadata: whether `info` goes along.
+        **kwargs: as for `Node`.
+    """
+
+    is_streaming = True
+
+    def __init__(
+        self,
+        frame_duration_ms: int = 30,
+        energy_threshold: float = 0.02,
+        speech_threshold: float = 0.3,
+        filter_mode: bool = False,
+        include_metadata: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if frame_duration_ms < 1:
+            raise ConfigurationError("frame_duration_ms must be at least 1")
+        self.frame_duration_ms = frame_duration_ms
+        self.energy_threshold = energy_threshold
+        self.speech_threshold = speech_threshold
+        self.filter_mode = filter_mode
+        self.include_metadata = include_metadata
+
+    async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[Any]:
+        """The items, tagged or filtered."""
+        history: list[float] = []
+        async for item in data:
+            samples, rate, _ = split(item, type(self).__name__)
+            energies = self._frame_energies(samples, rate)
+            history = [*history, *energies.tolist()][-_HISTORY_FRAMES:]
+            info = self._judge(energies, history)
+            audio = (item[0], item[1])
+            if self.filter_mode:
+                if info["is_speech"]:
+                    yield audio
+            else:
+                yield (audio, info) if self.include_metadata else audio
+
+    def _frame_energies(self, samples: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
+        """RMS of each frame of the mean of all channels; the last frame may be shorter."""
+        import numpy as np
+
+        mono = samples.mean(axis=0, dtype=np.float64)
+        if mono.size == 0:
+            return np.zeros(0)
+        length = max(1, rate * self.frame_duration_ms // 1000)
+        starts = np.arange(0, mono.size, length)
+        counts = np.diff(np.append(starts, mono.size))
+        energies: NDArray[np.float64] = np.sqrt(np.add.reduceat(mono**2, starts) / counts)
+        return energies
+
+    def _judge(self, energies: NDArray[np.float64], history: list[float]) -> dict[str, Any]:
+        import numpy as np
+
+        threshold = self.energy_threshold
+        if history:
+            noise = float(np.percentile(history, _NOISE_PERCENTILE))
+            adaptive = _ABOVE_NOISE * noise
+            threshold = _ADAPTIVE_SHARE * adaptive + (1 - _ADAPTIVE_SHARE) * threshold
+        ratio = float((energies > threshold).mean()) if energies.size else 0.0
+        return {
+            "is_speech": ratio >= self.speech_threshold and energies.size > 0,
+            "speech_ratio": ratio,
+            "avg_energy": float(energies.mean()) if energies.size else 0.0,
+            "frame_duration_ms": self.frame_duration_ms,
+        }
+
+
+__all__ = ["VoiceActivityDetector"]

@@ -1,0 +1,169 @@
+"""The audio nodes with a native twin: resampling, voice activity, sample formats.
+
+Audio items are `(array, sample_rate)`, the array float32 of shape (channels, samples) in [-1, 1].
+One-dimensional arrays are accepted and come back one-dimensional.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from remotemedia.core.exceptions import ConfigurationError
+from remotemedia.nodes._native_backed import NativeBackedNode, one_of
+
+# The native node's own default, so that a manifest without parameters finds the same segments.
+_DEFAULT_THRESHOLD_DB = -30.0
+_FORMATS = ("f32", "i16", "i32")
+
+
+class AudioResampleNode(NativeBackedNode):
+    """Changes the sample rate. n samples become round(n * target / input).
+
+    Args:
+        target_sample_rate: in Hz, 16,000 by default; also spelt `target_rate`, `output_rate`.
+        quality: "low", "medium" or "high".
+        runtime_hint: "cpython" runs it in a worker.
+        target_rate: see `target_sample_rate`.
+        output_rate: see `target_sample_rate`.
+        input_rate: rate of items that bring none (bare arrays), in Hz.
+        streaming: items are pieces of one recording; the tail comes with the flush.
+        **kwargs: as for `Node`.
+    """
+
+    native_type = "AudioResampleNode"
+
+    def __init__(
+        self,
+        target_sample_rate: int | None = None,
+        quality: str = "high",
+        runtime_hint: str = "auto",
+        *,
+        target_rate: int | None = None,
+        output_rate: int | None = None,
+        input_rate: int = 48_000,
+        streaming: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.target_sample_rate: int = one_of(
+            {
+                "target_sample_rate": target_sample_rate,
+                "target_rate": target_rate,
+                "output_rate": output_rate,
+            },
+            16_000,
+        )
+        self.quality = quality
+        self.input_rate = input_rate
+        self.streaming = streaming
+        super().__init__(runtime_hint=runtime_hint, **kwargs)
+
+    def native_params(self) -> dict[str, Any]:
+        """`target_rate`, `input_rate`, `quality`, `streaming`."""
+        return {
+            "target_rate": self.target_sample_rate,
+            "input_rate": self.input_rate,
+            "quality": self.quality.lower(),
+            "streaming": self.streaming,
+        }
+
+
+class VADNode(NativeBackedNode):
+    """Finds speech.
+
+    With `output="tagged"` gives `(audio, sample_rate, info)`, where `info` has `segments`,
+    `is_speech`, `speech_frames` and `total_frames`; with `output="segments"` gives the list of
+    segments alone. A segment is `{"start_ms", "end_ms", "energy_db", "confidence"}`.
+
+    Args:
+        frame_duration_ms: length of a frame; also spelt `frame_length_ms`.
+        energy_threshold: RMS above which a frame counts as speech, linear.
+        runtime_hint: "cpython" runs it in a worker.
+        threshold: the same in dB relative to full scale (-60 to 0), -30 by default.
+        frame_length_ms: see `frame_duration_ms`.
+        sample_rate: rate of items that bring none (bare arrays), in Hz.
+        output: "tagged" or "segments".
+        streaming: items are pieces of one recording.
+        **kwargs: as for `Node`.
+    """
+
+    native_type = "VADNode"
+
+    def __init__(
+        self,
+        frame_duration_ms: int | None = None,
+        energy_threshold: float | None = None,
+        runtime_hint: str = "auto",
+        *,
+        threshold: float | None = None,
+        frame_length_ms: int | None = None,
+        sample_rate: int = 16_000,
+        output: str = "tagged",
+        streaming: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.frame_duration_ms: int = one_of(
+            {"frame_duration_ms": frame_duration_ms, "frame_length_ms": frame_length_ms}, 30
+        )
+        self.threshold_db = _threshold_db(energy_threshold, threshold)
+        self.sample_rate = sample_rate
+        self.output = output
+        self.streaming = streaming
+        super().__init__(runtime_hint=runtime_hint, **kwargs)
+
+    @property
+    def energy_threshold(self) -> float:
+        """The threshold as a linear RMS."""
+        return float(10 ** (self.threshold_db / 20))
+
+    def native_params(self) -> dict[str, Any]:
+        """`threshold` (dB), `frame_length_ms`, `sample_rate`, `output`, `streaming`."""
+        return {
+            "threshold": self.threshold_db,
+            "frame_length_ms": self.frame_duration_ms,
+            "sample_rate": self.sample_rate,
+            "output": self.output,
+            "streaming": self.streaming,
+        }
+
+
+class FormatConverterNode(NativeBackedNode):
+    """Converts samples between float32, int16 and int32.
+
+    Args:
+        target_format: "f32", "i16" or "i32".
+        runtime_hint: "cpython" runs it in a worker.
+        **kwargs: as for `Node`.
+    """
+
+    native_type = "FormatConverterNode"
+
+    def __init__(
+        self, target_format: str = "f32", runtime_hint: str = "auto", **kwargs: Any
+    ) -> None:
+        if target_format not in _FORMATS:
+            raise ConfigurationError(
+                f"target_format must be one of {', '.join(_FORMATS)}, not {target_format!r}"
+            )
+        self.target_format = target_format
+        super().__init__(runtime_hint=runtime_hint, **kwargs)
+
+    def native_params(self) -> dict[str, Any]:
+        """`target_format`."""
+        return {"target_format": self.target_format}
+
+
+def _threshold_db(energy_threshold: float | None, threshold: float | None) -> float:
+    if energy_threshold is not None and threshold is not None:
+        raise ConfigurationError("give energy_threshold (linear) or threshold (dB), not both")
+    if energy_threshold is None:
+        return _DEFAULT_THRESHOLD_DB if threshold is None else threshold
+    if not 0 < energy_threshold <= 1:
+        raise ConfigurationError(
+            f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold}; "
+            "decibels go into threshold"
+        )
+    return 20 * math.log10(energy_threshold)
+
+
+__all__ = ["AudioResampleNode", "FormatConverterNode", "VADNode"]

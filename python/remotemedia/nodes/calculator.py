@@ -1,0 +1,34 @@
+"""Arithmetic on two numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from remotemedia.nodes._native_backed import NativeBackedNode
+
+
+class CalculatorNode(NativeBackedNode):
+    """Computes with two numbers.
+
+    A number is combined with `operand`; a dict `{"operation", "args": [a, b]}` or
+    `{"operation", "operands": [a, b]}` says itself what to compute and comes back with `result`.
+
+    Args:
+        operation: add, subtract, multiply, divide, power or modulo.
+        operand: the second number.
+        **kwargs: as for `Node`.
+    """
+
+    native_type = "CalculatorNode"
+
+    def __init__(self, operation: str = "add", operand: float = 0, **kwargs: Any) -> None:
+        self.operation = operation
+        self.operand = operand
+        super().__init__(**kwargs)
+
+    def native_params(self) -> dict[str, Any]:
+        """`operation` and `operand`."""
+        return {"operation": self.operation, "operand": self.operand}
+
+
+__all__ = ["CalculatorNode"]

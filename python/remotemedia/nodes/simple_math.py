@@ -1,0 +1,43 @@
+"""Adding and multiplying numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from remotemedia.nodes._native_backed import NativeBackedNode, one_of
+
+
+class AddNode(NativeBackedNode):
+    """Adds `addend` to a number, to each number of a list, or to each element of an array."""
+
+    native_type = "AddNode"
+
+    def __init__(self, addend: float = 0.0, **kwargs: Any) -> None:
+        self.addend = addend
+        super().__init__(**kwargs)
+
+    def native_params(self) -> dict[str, Any]:
+        """`addend`."""
+        return {"addend": self.addend}
+
+
+class MultiplyNode(NativeBackedNode):
+    """Multiplies a number, each number of a list, or each element of an array by `factor`.
+
+    `multiplier` is another spelling of `factor` (default 2).
+    """
+
+    native_type = "MultiplyNode"
+
+    def __init__(
+        self, factor: float | None = None, *, multiplier: float | None = None, **kwargs: Any
+    ) -> None:
+        self.factor: float = one_of({"factor": factor, "multiplier": multiplier}, 2.0)
+        super().__init__(**kwargs)
+
+    def native_params(self) -> dict[str, Any]:
+        """`factor`."""
+        return {"factor": self.factor}
+
+
+__all__ = ["AddNode", "MultiplyNode"]

@@ -1,0 +1,68 @@
+"""The runtime that runs pipelines: one by default, others with a configuration of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from remotemedia._load import native
+
+if TYPE_CHECKING:
+    from remotemedia._native import Runtime as NativeRuntime
+
+
+class Runtime:
+    """Worker pools with their configuration.
+
+    A pipeline uses the process's default runtime unless it is given one::
+
+        with Runtime("runtime.toml") as runtime:
+            Pipeline(node, runtime=runtime).run(data)
+
+    Args:
+        config: the path of a TOML file, or TOML text (recognised by a newline or `=`); None: the
+            defaults.
+
+    Raises:
+        ConfigurationError: a key is unknown or a value is wrong.
+    """
+
+    def __init__(self, config: str | os.PathLike[str] | None = None) -> None:
+        self._native: NativeRuntime = native().Runtime(_toml(config))
+
+    @property
+    def native(self) -> NativeRuntime:
+        """The native object behind it."""
+        return self._native
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The worker processes: `pid`, `state` and `sessions` of each."""
+        return self._native.workers()
+
+    def shutdown(self) -> None:
+        """End all workers. Sessions that are still open fail."""
+        self._native.shutdown()
+
+    def __enter__(self) -> Runtime:
+        """The runtime itself."""
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Shut down."""
+        self.shutdown()
+
+
+def _toml(config: str | os.PathLike[str] | None) -> str | None:
+    if config is None or (isinstance(config, str) and ("\n" in config or "=" in config)):
+        return config
+    return Path(config).read_text(encoding="utf-8")
+
+
+__all__ = ["Runtime"]

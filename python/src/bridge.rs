@@ -1,0 +1,26 @@
+//! The bridge from the SDK to the orchestrator: sessions driven from Python threads, the functions
+//! of the FFI contract, native nodes on their own. It shapes values and errors and decides nothing.
+
+mod functions;
+mod host;
+mod native_node;
+mod runtime;
+mod session;
+
+use pyo3::prelude::*;
+
+/// Adds the bridge's names to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<runtime::Runtime>()?;
+    module.add_class::<session::Session>()?;
+    module.add_class::<native_node::NativeNode>()?;
+    module.add_function(wrap_pyfunction!(runtime::default_runtime, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::execute_pipeline, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::execute_pipeline_with_input, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::validate_manifest, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::get_available_nodes, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::get_node_metadata, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::read_audio, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::cli, module)?)?;
+    runtime::shut_down_at_exit(module.py())
+}

@@ -1,0 +1,128 @@
+//! The functions of the FFI contract, and the audio reader and command line beside them.
+
+use std::path::PathBuf;
+
+use ipc_protocol::Value;
+use orchestrator::catalog::Catalog;
+use orchestrator::config::env;
+use orchestrator::runtime::OpenOptions;
+use orchestrator::{Manifest, value_json};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::runtime::{default, open};
+use crate::convert::{Pickling, from_value};
+use crate::error::{audio_file_error, node_not_found, to_pyerr};
+
+/// Runs a pipeline whose first nodes produce.
+#[pyfunction]
+pub(super) fn execute_pipeline<'py>(
+    py: Python<'py>,
+    manifest_json: &str,
+) -> PyResult<Bound<'py, PyDict>> {
+    execute(py, manifest_json, None)
+}
+
+/// Runs a pipeline on an input: a list is one item an element, anything else is one item.
+#[pyfunction]
+pub(super) fn execute_pipeline_with_input<'py>(
+    py: Python<'py>,
+    manifest_json: &str,
+    input_data: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyDict>> {
+    execute(py, manifest_json, Some(input_data))
+}
+
+fn execute<'py>(
+    py: Python<'py>,
+    manifest_json: &str,
+    input: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let manifest = parse(py, manifest_json)?;
+    let shapes = py.import(intern!(py, "remotemedia.core.outputs"))?;
+    let items = input.map(|input| shapes.call_method1(intern!(py, "items_of"), (input,)));
+    let runtime = default(py)?;
+    let session = open(py, &runtime, &manifest, callers_options(py)?, Pickling::Default)?;
+    let outcome = items.transpose().and_then(|items| session.run(py, items));
+    let closed = session.close(py);
+    let pairs = outcome?;
+    closed?;
+    let sinks = PyDict::new(py);
+    for sink in session.sinks() {
+        sinks.set_item(&sink, &sink)?;
+    }
+    let result = PyDict::new(py);
+    result.set_item("success", true)?;
+    result.set_item("result", shapes.call_method1(intern!(py, "run_result"), (pairs, sinks))?)?;
+    let metrics = py.import("json")?.call_method1("loads", (session.metrics(py),))?;
+    result.set_item("metrics", metrics)?;
+    result.set_item("error", py.None())?;
+    Ok(result)
+}
+
+fn parse(py: Python<'_>, manifest_json: &str) -> PyResult<Manifest> {
+    Manifest::parse(manifest_json).map_err(|error| to_pyerr(py, error.into()))
+}
+
+/// What a session takes over from the interpreter that calls.
+fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
+    let execution = py.import(intern!(py, "remotemedia.core.execution"))?;
+    let interpreter: PathBuf = execution.call_method0("_interpreter")?.extract()?;
+    Ok(OpenOptions {
+        instances: None,
+        interpreter: Some(interpreter),
+        environment: env::snapshot(),
+        sys_path: execution.call_method0("_module_path")?.extract()?,
+        working_directory: execution.call_method0("_working_directory")?.extract()?,
+    })
+}
+
+/// Checks a manifest without running it.
+#[pyfunction]
+pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<bool> {
+    parse(py, manifest_json).map(|_| true)
+}
+
+/// Names of all node types, in alphabetical order.
+#[pyfunction]
+pub(super) fn get_available_nodes() -> Vec<&'static str> {
+    let mut names = Catalog::builtin().known_names();
+    names.sort_unstable();
+    names
+}
+
+/// What a node type says about itself.
+#[pyfunction]
+pub(super) fn get_node_metadata<'py>(
+    py: Python<'py>,
+    node_type: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let catalog = Catalog::builtin();
+    if let Some(native) = catalog.native(node_type) {
+        return from_value(py, value_json::from_json(&native.metadata()));
+    }
+    let Some(python) = catalog.python(node_type) else {
+        return Err(node_not_found(py, node_type, catalog.nearest(node_type)));
+    };
+    let describe = py.import(intern!(py, "remotemedia._describe"))?;
+    describe.call_method1("describe", (python.name, python.module, python.summary))
+}
+
+/// Reads an audio file: float32 samples (channels, samples) and their rate.
+#[pyfunction]
+pub(super) fn read_audio<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
+    let read = py.detach(|| nodes::audio_file::read(&path, None));
+    match read {
+        Ok(audio) => from_value(py, Value::Audio(audio)),
+        Err(error) => Err(audio_file_error(py, &error)),
+    }
+}
+
+/// The command line, with the interpreter that runs now for Python nodes.
+#[pyfunction]
+pub(super) fn cli(py: Python<'_>, argv: &Bound<'_, PyList>) -> PyResult<i32> {
+    let arguments: Vec<std::ffi::OsString> = argv.extract()?;
+    let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
+    Ok(py.detach(|| orchestrator::cli::run(arguments.into_iter(), Some(python))))
+}

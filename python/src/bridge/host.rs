@@ -1,0 +1,87 @@
+//! The Python thread that drives a session: its signals, its log, its inputs.
+
+use ipc_protocol::Value;
+use ipc_protocol::from_worker::LogRecord;
+use orchestrator::Error;
+use orchestrator::session::{Host, Inputs};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use crate::convert::{Converter, to_value};
+
+/// A Python thread that waits. It holds no lock of the interpreter while it does.
+#[derive(Debug, Default)]
+pub(super) struct PyHost {
+    /// What a signal handler raised (KeyboardInterrupt, as a rule).
+    pub(super) raised: Option<PyErr>,
+}
+
+impl Host for PyHost {
+    fn check_interrupt(&mut self) -> Result<(), Error> {
+        Python::attach(|py| py.check_signals()).map_err(|raised| {
+            self.raised = Some(raised);
+            Error::Interrupted
+        })
+    }
+
+    fn log(&mut self, record: &LogRecord) {
+        let forwarded = Python::attach(|py| -> PyResult<()> {
+            let forward = py.import(intern!(py, "remotemedia._forward"))?;
+            let arguments = (
+                &record.node_id,
+                &record.logger,
+                record.is_stream,
+                record.level,
+                &record.message,
+            );
+            forward.call_method1(intern!(py, "emit"), arguments)?;
+            Ok(())
+        });
+        // A broken stdout of the caller must not fail the run; an interrupt must.
+        if let Err(error) = forwarded {
+            let interrupt = Python::attach(|py| {
+                error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py)
+            });
+            if interrupt {
+                self.raised.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// The items of a Python iterator.
+#[derive(Debug)]
+pub(super) struct PyInputs<'a> {
+    iterator: Py<PyIterator>,
+    converter: &'a Converter,
+    /// What the iterator or the conversion raised.
+    pub(super) raised: Option<PyErr>,
+}
+
+impl<'a> PyInputs<'a> {
+    pub(super) fn new(items: &Bound<'_, PyAny>, converter: &'a Converter) -> PyResult<Self> {
+        Ok(Self { iterator: items.try_iter()?.unbind(), converter, raised: None })
+    }
+
+    fn next_value(&self) -> PyResult<Option<Value>> {
+        Python::attach(|py| {
+            let Some(item) = self.iterator.bind(py).clone().next().transpose()? else {
+                return Ok(None);
+            };
+            let value = to_value(&item, self.converter)
+                .map_err(|error| crate::error::from_marshal(py, error))?;
+            Ok(Some(value))
+        })
+    }
+}
+
+impl Inputs for PyInputs<'_> {
+    fn next(&mut self) -> Result<Option<Value>, Error> {
+        self.next_value().map_err(|raised| {
+            let told = Error::Input(raised.to_string().into());
+            self.raised = Some(raised);
+            told
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! One native node without a graph around it: what the SDK's classes call when they run in a
+//! worker.
+
+use std::sync::{Mutex, PoisonError};
+
+use ipc_protocol::Value;
+use nodes::node::Node;
+use nodes::params::check_params;
+use orchestrator::Error;
+use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::error::{from_marshal, to_pyerr};
+
+/// An instance of a native node.
+#[pyclass(frozen, module = "remotemedia._native")]
+pub(crate) struct NativeNode {
+    name: &'static str,
+    node: Mutex<Box<dyn Node>>,
+    converter: Converter,
+}
+
+impl std::fmt::Debug for NativeNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NativeNode").field(&self.name).finish()
+    }
+}
+
+impl NativeNode {
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        call: impl FnOnce(&mut dyn Node, &mut dyn FnMut(Value)) -> Result<(), nodes::NodeError> + Send,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut outputs = Vec::new();
+        let result = py.detach(|| {
+            let mut node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+            call(node.as_mut(), &mut |value| outputs.push(value))
+        });
+        result.map_err(|error| raise(&error))?;
+        let list = PyList::empty(py);
+        for output in outputs {
+            list.append(self.converter.from_value(py, output)?)?;
+        }
+        Ok(list)
+    }
+}
+
+#[pymethods]
+impl NativeNode {
+    #[new]
+    fn new(py: Python<'_>, node_type: &str, params_json: &str) -> PyResult<Self> {
+        let unusable = |problems: Vec<String>| {
+            to_pyerr(py, Error::Params { node_id: node_type.to_owned(), problems })
+        };
+        let Some(found) = nodes::registry::builtin().get(node_type) else {
+            return Err(unusable(Vec::new()));
+        };
+        let params: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(params_json).map_err(|error| unusable(vec![error.to_string()]))?;
+        let node = check_params(found, &params)
+            .and_then(|params| (found.build)(&params).map_err(|problem| vec![problem]))
+            .map_err(|problems| unusable(problems.iter().map(ToString::to_string).collect()))?;
+        Ok(Self {
+            name: found.name,
+            node: Mutex::new(node),
+            converter: Converter::new("input", Memory::Borrow, Pickling::Default),
+        })
+    }
+
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        self.call(py, |node, emit| node.process(value, emit))
+    }
+
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.call(py, |node, emit| node.flush(emit))
+    }
+}
+
+/// A native node's error as the exception that Python code would raise.
+fn raise(error: &nodes::NodeError) -> PyErr {
+    let message = error.to_string();
+    match error.type_name() {
+        "TypeError" => PyTypeError::new_err(message),
+        "ZeroDivisionError" => PyZeroDivisionError::new_err(message),
+        _ => PyValueError::new_err(message),
+    }
+}

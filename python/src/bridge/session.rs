@@ -1,0 +1,151 @@
+//! Sessions as Python sees them. Every call blocks its thread and lets the others run.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ipc_protocol::Value;
+use orchestrator::session::{CancelHandle, GraphOutput, RunError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use super::host::{PyHost, PyInputs};
+use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::error::{from_marshal, to_pyerr};
+
+/// An open run of a pipeline.
+#[pyclass(frozen, module = "remotemedia._native")]
+#[derive(Debug)]
+pub(crate) struct Session {
+    inner: Mutex<orchestrator::Session>,
+    cancel: CancelHandle,
+    converter: Converter,
+}
+
+impl Session {
+    pub(super) fn new(session: orchestrator::Session, pickling: Pickling) -> Self {
+        Self {
+            cancel: session.cancel_handle(),
+            inner: Mutex::new(session),
+            converter: Converter::new("input", Memory::Borrow, pickling),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ids of the nodes whose outputs are the graph's.
+    pub(super) fn sinks(&self) -> Vec<String> {
+        self.lock().plan().stages.iter().filter_map(|stage| stage.sink.clone()).collect()
+    }
+
+    fn one_round<'py>(
+        &self,
+        py: Python<'py>,
+        call: impl FnOnce(&mut orchestrator::Session, &mut PyHost) -> Result<Vec<GraphOutput>, RunError>
+        + Send,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut host = PyHost::default();
+        let result = py.detach(|| call(&mut self.lock(), &mut host));
+        self.finish(py, result, host.raised)
+    }
+
+    fn finish<'py>(
+        &self,
+        py: Python<'py>,
+        result: Result<Vec<GraphOutput>, RunError>,
+        raised: Option<PyErr>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        match result {
+            Ok(outputs) => match raised {
+                Some(raised) => Err(raised),
+                None => self.to_list(py, outputs),
+            },
+            Err(RunError { error, partial }) => {
+                let raised = raised.unwrap_or_else(|| to_pyerr(py, error));
+                let partial = self.to_list(py, partial)?;
+                // Exceptions without a dict of their own cannot carry the outputs.
+                let _carried = raised.value(py).setattr("partial_results", partial);
+                Err(raised)
+            }
+        }
+    }
+
+    fn to_list<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: Vec<GraphOutput>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for output in outputs {
+            let value = self.converter.from_value(py, output.value)?;
+            list.append((output.node_id, value))?;
+        }
+        Ok(list)
+    }
+}
+
+#[pymethods]
+impl Session {
+    pub(super) fn run<'py>(
+        &self,
+        py: Python<'py>,
+        items: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let Some(items) = items else {
+            return self.one_round(py, |session, host| session.run(None, host));
+        };
+        let mut inputs = PyInputs::new(&items, &self.converter)?;
+        let mut host = PyHost::default();
+        let result = py.detach(|| self.lock().run(Some(&mut inputs), &mut host));
+        self.finish(py, result, inputs.raised.or(host.raised))
+    }
+
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let value: Value =
+            to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        self.one_round(py, |session, host| session.process(value, host))
+    }
+
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.one_round(py, |session, host| session.flush(host))
+    }
+
+    pub(super) fn close<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut host = PyHost::default();
+        let closed = py.detach(|| self.lock().close(&mut host));
+        let mut failures = closed.failures.into_iter();
+        if let Some(first) = failures.next() {
+            let raised = to_pyerr(py, first);
+            for further in failures {
+                let note = format!("another node failed to clean up: {further}");
+                raised.value(py).call_method1("add_note", (note,))?;
+            }
+            return Err(raised);
+        }
+        if let Some(raised) = host.raised {
+            return Err(raised);
+        }
+        let states = PyList::empty(py);
+        for state in closed.states {
+            let attributes = PyBytes::new(py, &state.attributes);
+            let entry = PyTuple::new(
+                py,
+                [state.node_id.into_pyobject(py)?.into_any(), attributes.into_any()],
+            )?;
+            states.append(entry)?;
+        }
+        Ok(states)
+    }
+
+    fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    pub(super) fn metrics(&self, py: Python<'_>) -> String {
+        py.detach(|| self.lock().metrics().to_json().to_string())
+    }
+}

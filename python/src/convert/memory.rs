@@ -1,0 +1,173 @@
+//! Memory that Python and Rust look at together: the only place of this crate with `unsafe`.
+//!
+//! # Rules
+//! 1. Memory lent by a Python object ([`borrow_array`], [`borrow_bytes`]) stays valid as long as
+//!    the `Bytes` lives, because its owner holds a reference to the object; numpy refuses to
+//!    resize an array that is referenced. A reference that is dropped while the thread is not
+//!    attached to the interpreter is queued by pyo3 and released later, so a `Bytes` may be
+//!    dropped on any thread.
+//! 2. Nothing stops Python from writing to a lent array. Callers therefore lend only while the
+//!    Python caller is blocked until nobody reads the `Bytes` any more (`Memory::Borrow`), and copy
+//!    everywhere else. A program that writes to an array from another thread during a call gets
+//!    either the old or the new numbers, as with any numpy function that releases the lock.
+//! 3. Memory handed to Python ([`array_over`]) has one owner, the [`Block`] that is the array's
+//!    base. Rust does not touch it again; the block frees it when the last array over it is gone.
+//! 4. Shapes are checked against the length of the memory before they get here.
+
+use bytes::{Bytes, BytesMut};
+use ipc_protocol::Order;
+use numpy::npyffi::{NpyTypes, get_type_object};
+use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
+use numpy::{
+    PY_ARRAY_API, PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// Up to this size a copy is cheaper than keeping a frame alive.
+pub(super) const SMALL_BYTES: usize = 4096;
+
+/// Keeps a Python object alive whose memory a `Bytes` refers to.
+struct Lent {
+    _object: Py<PyAny>,
+    start: *const u8,
+    length: usize,
+}
+
+// SAFETY: the pointer is only read, through `as_ref`, and the object that owns the memory may be
+// referenced from any thread (rule 1).
+unsafe impl Send for Lent {}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `start` and `length` describe the memory of `_object`, which is alive (rule 1)
+        // and not written to meanwhile (rule 2).
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
+}
+
+/// The memory of a contiguous array, without a copy; empty for any other array. See rule 2.
+pub(super) fn borrow_array(array: &Bound<'_, PyUntypedArray>) -> Bytes {
+    let (start, length) = memory_of(array);
+    if length == 0 {
+        return Bytes::new();
+    }
+    let _object = array.as_any().clone().unbind();
+    Bytes::from_owner(Lent { _object, start, length })
+}
+
+/// A copy of the memory of a contiguous array; empty for any other array.
+pub(super) fn copy_array(array: &Bound<'_, PyUntypedArray>) -> Bytes {
+    let (start, length) = memory_of(array);
+    if length == 0 {
+        return Bytes::new();
+    }
+    // SAFETY: `memory_of` gives the array's own memory, and the array is alive for this call.
+    unsafe { std::slice::from_raw_parts(start, length) }.to_vec().into()
+}
+
+/// Start and length of a contiguous array's memory.
+fn memory_of(array: &Bound<'_, PyUntypedArray>) -> (*const u8, usize) {
+    if !array.is_contiguous() {
+        return (std::ptr::null(), 0);
+    }
+    // SAFETY: `as_array_ptr` gives the array object that `array` keeps alive.
+    let start = unsafe { (*array.as_array_ptr()).fields.data };
+    (start.cast_const().cast(), array.len() * array.dtype().itemsize())
+}
+
+/// The contents of a `bytes` object, without a copy. They never change.
+pub(super) fn borrow_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
+    let data = bytes.as_bytes();
+    let (start, length) = (data.as_ptr(), data.len());
+    Bytes::from_owner(Lent { _object: bytes.as_any().clone().unbind(), start, length })
+}
+
+/// Owner of memory that numpy arrays refer to; the `base` of those arrays.
+#[pyclass(frozen, module = "remotemedia._native")]
+struct Block {
+    _memory: BytesMut,
+}
+
+/// Takes memory over for writing.
+///
+/// # Errors
+/// Gives the memory back when somebody else holds it too, when it does not suit the dtype's
+/// alignment, or when it is so small that a copy is cheaper.
+pub(super) fn writable_block(data: Bytes, alignment: usize) -> Result<BytesMut, Bytes> {
+    let aligned = data.as_ptr().align_offset(alignment.max(1)) == 0;
+    if data.len() <= SMALL_BYTES || !aligned {
+        return Err(data);
+    }
+    data.try_into_mut()
+}
+
+/// A writable array over `block`, which must hold exactly the elements of that shape.
+pub(super) fn array_over<'py>(
+    descr: Bound<'py, PyArrayDescr>,
+    shape: &[isize],
+    order: Order,
+    mut block: BytesMut,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = descr.py();
+    let start = block.as_mut_ptr();
+    // Moving the handle does not move the memory that it owns.
+    let base = Bound::new(py, Block { _memory: block })?.into_any();
+    let array = new_array(descr, shape, order, start)?;
+    // SAFETY: `array` is a fresh array; the call takes over the reference to `base` in any case.
+    let status = unsafe {
+        PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr())
+    };
+    if status < 0 { Err(PyErr::fetch(py)) } else { Ok(array) }
+}
+
+/// A writable array with a copy of `data`, which must hold exactly the elements of that shape.
+pub(super) fn array_with_copy<'py>(
+    descr: Bound<'py, PyArrayDescr>,
+    shape: &[isize],
+    order: Order,
+    data: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    let array = new_array(descr, shape, order, std::ptr::null_mut())?;
+    let untyped = array.cast::<PyUntypedArray>()?;
+    if untyped.len() * untyped.dtype().itemsize() == data.len() && !data.is_empty() {
+        // SAFETY: numpy has just allocated this many bytes for the array, and nobody else has
+        // seen it.
+        unsafe {
+            let start = (*untyped.as_array_ptr()).fields.data.cast::<u8>();
+            std::ptr::copy_nonoverlapping(data.as_ptr(), start, data.len());
+        }
+    }
+    Ok(array)
+}
+
+/// A new array over the memory at `start` (rule 4), or over memory of its own when that is null.
+fn new_array<'py>(
+    descr: Bound<'py, PyArrayDescr>,
+    shape: &[isize],
+    order: Order,
+    start: *mut u8,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = descr.py();
+    let mut shape = shape.to_vec();
+    let order_flag = if order == Order::Fortran { NPY_ARRAY_F_CONTIGUOUS } else { 0 };
+    let flags = order_flag | if start.is_null() { 0 } else { NPY_ARRAY_WRITEABLE };
+    let axes = i32::try_from(shape.len()).unwrap_or(i32::MAX);
+    // SAFETY: the type object and the dtype are numpy's own; `shape` has `axes` entries; the call
+    // takes over the reference to the dtype; null strides mean contiguous in the flagged order.
+    unsafe {
+        let kind = get_type_object(py, NpyTypes::PyArray_Type);
+        let made = PY_ARRAY_API.PyArray_NewFromDescr(
+            py,
+            kind,
+            descr.into_dtype_ptr(),
+            axes,
+            shape.as_mut_ptr(),
+            std::ptr::null_mut(),
+            start.cast(),
+            flags,
+            std::ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(py, made)
+    }
+}

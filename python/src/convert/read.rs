@@ -1,0 +1,218 @@
+//! Python objects to values.
+
+use ipc_protocol::{Opaque, Value};
+use num_bigint::BigInt;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+};
+
+use super::error::{Failure, Reason, Step, Stop, type_name};
+use super::{Converter, MarshalError, Memory, Pickling, array, memory};
+
+/// Containers within containers that a value may have; safely below what the codec accepts.
+const MAX_DEPTH: usize = 128;
+/// From this size on, keeping a `bytes` object alive costs less than copying it.
+const BORROWED_BYTES_MIN: usize = 4096;
+
+/// Reads one item.
+pub(super) struct Reader<'a, 'py> {
+    py: Python<'py>,
+    converter: &'a Converter,
+    /// Addresses of the containers that are being read, outermost first.
+    ancestors: Vec<usize>,
+}
+
+impl<'a, 'py> Reader<'a, 'py> {
+    pub(super) fn new(py: Python<'py>, converter: &'a Converter) -> Self {
+        Self { py, converter, ancestors: Vec::new() }
+    }
+
+    pub(super) fn read_root(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, MarshalError> {
+        self.read(object).map_err(|stop| {
+            let failure = match stop {
+                Stop::Failed(failure) => *failure,
+                // A container answers both of these itself, so they cannot reach the top.
+                Stop::Cycle(_) | Stop::Depth => Failure {
+                    steps: Vec::new(),
+                    type_name: type_name(object),
+                    reason: Reason::ContainsItself,
+                },
+            };
+            failure.into_error(self.converter.root)
+        })
+    }
+
+    fn read(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
+        if let Ok(text) = object.cast_exact::<PyString>() {
+            return match text.to_str() {
+                Ok(text) => Ok(Value::Str(text.to_owned())),
+                Err(_) => self.opaque(object),
+            };
+        }
+        if let Ok(number) = object.cast_exact::<PyFloat>() {
+            return Ok(Value::Float(number.value()));
+        }
+        if object.is_exact_instance_of::<PyInt>() {
+            return self.int(object);
+        }
+        if object.is_none() {
+            return Ok(Value::None);
+        }
+        if let Ok(truth) = object.cast_exact::<PyBool>() {
+            return Ok(Value::Bool(truth.is_true()));
+        }
+        if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            return self.nested(object, |reader| {
+                reader.sequence(tuple.iter(), tuple.len()).map(Value::Tuple)
+            });
+        }
+        if let Ok(list) = object.cast_exact::<PyList>() {
+            return self
+                .nested(object, |reader| reader.sequence(list.iter(), list.len()).map(Value::List));
+        }
+        if let Ok(dict) = object.cast_exact::<PyDict>() {
+            return self.nested(object, |reader| reader.dict(dict));
+        }
+        self.read_rarer(object)
+    }
+
+    fn read_rarer(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
+        if let Some(array) = array::read(object, self.converter)
+            .map_err(|raised| Stop::raised(object, raised))?
+        {
+            return Ok(Value::Array(array));
+        }
+        if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            let data = bytes.as_bytes();
+            let lend = self.converter.memory == Memory::Borrow && data.len() >= BORROWED_BYTES_MIN;
+            let payload =
+                if lend { memory::borrow_bytes(bytes).into() } else { data.to_vec().into() };
+            return Ok(Value::Bytes(payload));
+        }
+        // Sets are listed first: pickling an element may run Python code that changes the set.
+        if let Ok(set) = object.cast_exact::<PySet>() {
+            let elements: Vec<_> = set.iter().collect();
+            return self.members(elements).map(Value::Set);
+        }
+        if let Ok(set) = object.cast_exact::<PyFrozenSet>() {
+            let elements: Vec<_> = set.iter().collect();
+            return self.members(elements).map(Value::FrozenSet);
+        }
+        self.opaque(object)
+    }
+
+    fn int(&self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
+        if let Ok(number) = object.extract::<i64>() {
+            return Ok(Value::Int(number));
+        }
+        object
+            .extract::<BigInt>()
+            .map(Value::BigInt)
+            .map_err(|raised| Stop::raised(object, raised))
+    }
+
+    /// Reads a container, and sends it pickled as a whole when it contains itself.
+    fn nested(
+        &mut self,
+        object: &Bound<'py, PyAny>,
+        read: impl FnOnce(&mut Self) -> Result<Value, Stop>,
+    ) -> Result<Value, Stop> {
+        let address = object.as_ptr() as usize;
+        if self.ancestors.contains(&address) {
+            return Err(Stop::Cycle(address));
+        }
+        if self.ancestors.len() == MAX_DEPTH {
+            return Err(Stop::Depth);
+        }
+        self.ancestors.push(address);
+        let outcome = read(self);
+        self.ancestors.pop();
+        match outcome {
+            Err(Stop::Cycle(target)) if target == address => {
+                self.whole(object, Reason::ContainsItself)
+            }
+            Err(Stop::Depth) if self.ancestors.is_empty() => {
+                self.whole(object, Reason::TooDeep { limit: MAX_DEPTH })
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn whole(&self, object: &Bound<'py, PyAny>, reason: Reason) -> Result<Value, Stop> {
+        if matches!(self.converter.pickling, Pickling::Forbidden) {
+            return Err(Stop::here(object, reason));
+        }
+        self.opaque(object)
+    }
+
+    fn sequence(
+        &mut self,
+        elements: impl Iterator<Item = Bound<'py, PyAny>>,
+        length: usize,
+    ) -> Result<Vec<Value>, Stop> {
+        let mut values = Vec::with_capacity(length);
+        for (index, element) in elements.enumerate() {
+            values.push(self.read(&element).map_err(|stop| stop.below(|| Step::Index(index)))?);
+        }
+        Ok(values)
+    }
+
+    fn members(&mut self, elements: Vec<Bound<'py, PyAny>>) -> Result<Vec<Value>, Stop> {
+        elements
+            .iter()
+            .map(|element| self.read(element).map_err(|stop| stop.below(|| Step::Member)))
+            .collect()
+    }
+
+    fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Result<Value, Stop> {
+        // Listed first: pickling a value may run Python code that changes the dict.
+        let entries: Vec<_> = dict.iter().collect();
+        let mut values = Vec::with_capacity(entries.len());
+        for (key, value) in &entries {
+            let name = || key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+            let key_value =
+                self.read(key).map_err(|stop| stop.below(|| Step::KeyItself(name())))?;
+            let value = self.read(value).map_err(|stop| stop.below(|| Step::Key(name())))?;
+            values.push((key_value, value));
+        }
+        Ok(Value::Dict(values))
+    }
+
+    fn opaque(&self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
+        let pickled = match &self.converter.pickling {
+            Pickling::Forbidden => return Err(Stop::here(object, Reason::PicklesForbidden)),
+            Pickling::Default => default_dumps(self.py).and_then(|dumps| dumps.call1((object,))),
+            Pickling::With(dumps) => dumps.bind(self.py).call1((object,)),
+        };
+        let pickle = pickled
+            .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
+            .map_err(|raised| Stop::raised(object, raised))?;
+        let interpreter =
+            interpreter_name(self.py).map_err(|raised| Stop::raised(object, raised))?;
+        Ok(Value::Opaque(Opaque {
+            type_name: type_name(object),
+            interpreter: interpreter.to_owned(),
+            pickle: memory::borrow_bytes(&pickle).into(),
+        }))
+    }
+}
+
+fn default_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    DUMPS.import(py, "remotemedia._pickle", "dumps")
+}
+
+/// The kind of interpreter that may open the pickles of this process, for instance `cpython-3.11`.
+pub(super) fn interpreter_name(py: Python<'_>) -> PyResult<&'static str> {
+    static NAME: PyOnceLock<String> = PyOnceLock::new();
+    NAME.get_or_try_init(py, || {
+        let implementation = py.import("sys")?.getattr(intern!(py, "implementation"))?;
+        let kind: String = implementation.getattr(intern!(py, "name"))?.extract()?;
+        let version = py.version_info();
+        Ok(format!("{kind}-{}.{}", version.major, version.minor))
+    })
+    .map(String::as_str)
+}

@@ -1,0 +1,138 @@
+//! Values to Python objects.
+
+use ipc_protocol::{Opaque, Payload, Value};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple};
+
+use super::read::interpreter_name;
+use super::{Converter, Pickling, array};
+
+/// Writes one item.
+pub(super) struct Writer<'a, 'py> {
+    py: Python<'py>,
+    converter: &'a Converter,
+}
+
+impl<'a, 'py> Writer<'a, 'py> {
+    pub(super) fn new(py: Python<'py>, converter: &'a Converter) -> Self {
+        Self { py, converter }
+    }
+
+    pub(super) fn write_root(&self, mut value: Value) -> PyResult<Bound<'py, PyAny>> {
+        if matches!(value, Value::List(_) | Value::Tuple(_) | Value::Dict(_)) {
+            self.leave_one_array_shared(&mut value);
+        }
+        self.write(value)
+    }
+
+    fn write(&self, value: Value) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        Ok(match value {
+            Value::None => py.None().into_bound(py),
+            Value::Bool(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
+            Value::Int(number) => number.into_pyobject(py)?.into_any(),
+            Value::BigInt(number) => number.into_pyobject(py)?.into_any(),
+            Value::Float(number) => number.into_pyobject(py)?.into_any(),
+            Value::Str(text) => PyString::new(py, &text).into_any(),
+            Value::Bytes(payload) => PyBytes::new(py, payload.as_slice()).into_any(),
+            Value::List(values) => PyList::new(py, self.write_all(values)?)?.into_any(),
+            Value::Tuple(values) => PyTuple::new(py, self.write_all(values)?)?.into_any(),
+            Value::Dict(entries) => {
+                let dict = PyDict::new(py);
+                for (key, value) in entries {
+                    dict.set_item(self.write(key)?, self.write(value)?)?;
+                }
+                dict.into_any()
+            }
+            Value::Set(values) => PySet::new(py, self.write_all(values)?)?.into_any(),
+            Value::FrozenSet(values) => PyFrozenSet::new(py, self.write_all(values)?)?.into_any(),
+            Value::Array(array) => array::write(py, array, self.converter)?,
+            Value::Audio(audio) => {
+                let samples = array::write(py, audio.samples, self.converter)?;
+                (samples, audio.sample_rate_hz).into_pyobject(py)?.into_any()
+            }
+            Value::Opaque(opaque) => self.open(&opaque)?,
+        })
+    }
+
+    fn write_all(&self, values: Vec<Value>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        values.into_iter().map(|value| self.write(value)).collect()
+    }
+
+    /// The payloads of a received item are slices of one frame, and only the sole holder of a
+    /// frame may write to it. Where that is the cheaper way, all but the largest array get memory
+    /// of their own first, so that the largest needs no copy and keeps no neighbours alive.
+    fn leave_one_array_shared(&self, value: &mut Value) {
+        let (mut payloads, mut total_bytes, mut largest_bytes) = (0_usize, 0_usize, 0_usize);
+        for_each_payload(value, &mut |payload, is_array| {
+            payloads += 1;
+            total_bytes += payload.len();
+            if is_array {
+                largest_bytes = largest_bytes.max(payload.len());
+            }
+        });
+        if payloads < 2 || total_bytes - largest_bytes > largest_bytes {
+            return;
+        }
+        let mut largest_seen = false;
+        for_each_payload(value, &mut |payload, is_array| {
+            if is_array && !largest_seen && payload.len() == largest_bytes {
+                largest_seen = true;
+            } else {
+                self.converter.count_copy(payload.len());
+                *payload = payload.as_slice().to_vec().into();
+            }
+        });
+    }
+
+    fn open(&self, opaque: &Opaque) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        if matches!(self.converter.pickling, Pickling::Forbidden) {
+            return Err(PyTypeError::new_err(format!(
+                "an object of type {} arrived pickled, and pickles are not allowed here \
+                 (allow_pickle is off)",
+                opaque.type_name
+            )));
+        }
+        let ours = interpreter_name(py)?;
+        if opaque.interpreter != ours {
+            return Err(PyTypeError::new_err(format!(
+                "an object of type {} was pickled by {}, and this interpreter is {ours}",
+                opaque.type_name, opaque.interpreter
+            )));
+        }
+        static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let loads = LOADS.import(py, "remotemedia._pickle", "loads")?;
+        loads.call1((PyBytes::new(py, opaque.pickle.as_slice()),))
+    }
+}
+
+/// Shows every payload of a value to `visit`, with whether it belongs to an array.
+fn for_each_payload(value: &mut Value, visit: &mut dyn FnMut(&mut Payload, bool)) {
+    match value {
+        Value::Array(array) => visit(&mut array.data, true),
+        Value::Audio(audio) => visit(&mut audio.samples.data, true),
+        Value::Bytes(payload) => visit(payload, false),
+        Value::Opaque(opaque) => visit(&mut opaque.pickle, false),
+        Value::List(values)
+        | Value::Tuple(values)
+        | Value::Set(values)
+        | Value::FrozenSet(values) => {
+            values.iter_mut().for_each(|value| for_each_payload(value, visit));
+        }
+        Value::Dict(entries) => {
+            for (key, value) in entries {
+                for_each_payload(key, visit);
+                for_each_payload(value, visit);
+            }
+        }
+        Value::None
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Str(_) => {}
+    }
+}

@@ -1,0 +1,191 @@
+//! Errors of the orchestrator as the exceptions of `remotemedia.core.exceptions`; the only place
+//! where one becomes the other.
+
+use nodes::audio_file::AudioFileError;
+use orchestrator::Error;
+use orchestrator::catalog::ResolveError;
+use orchestrator::error::{NodeFailure, StartError, operation_name};
+use orchestrator::graph::GraphProblem;
+use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::MarshalError;
+
+/// The exception for an error.
+pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
+    translate(py, &error).unwrap_or_else(|raised| raised)
+}
+
+fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    let (class, message) = match error {
+        Error::Manifest(manifest) => return manifest_error(py, manifest),
+        Error::Node(failure) => return node_error(py, failure),
+        Error::Crashed(crash) => {
+            fields.set_item("node_id", &crash.node_id)?;
+            fields.set_item("operation", "process")?;
+            fields.set_item("signal", &crash.signal)?;
+            fields.set_item("exit_code", crash.exit_code)?;
+            fields.set_item("stderr_tail", &crash.stderr_tail)?;
+            fields.set_item("also_lost", &crash.also_lost)?;
+            fields.set_item("worker_pid", crash.pid)?;
+            fields.set_item("python_stack", some_text(&crash.python_stack))?;
+            let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
+            fields.set_item("peak_memory_bytes", peak)?;
+            ("WorkerCrashed", crash.headline())
+        }
+        Error::TimedOut(over) => {
+            fields.set_item("node_id", &over.node_id)?;
+            fields.set_item("operation", "process")?;
+            fields.set_item("timeout_ms", over.timeout.as_millis())?;
+            fields.set_item("remote_traceback", some_text(&over.python_stack))?;
+            ("NodeTimeout", over.headline())
+        }
+        Error::Plan(_) => ("GraphError", error.to_string()),
+        Error::Params { node_id, .. } => {
+            fields.set_item("node_id", node_id)?;
+            ("ConfigurationError", error.to_string())
+        }
+        Error::Config(_) | Error::NoInput { .. } => ("ConfigurationError", error.to_string()),
+        Error::Start(start) => {
+            if let Some(interpreter) = interpreter_of(start) {
+                fields.set_item("python", interpreter)?;
+            }
+            ("WorkerStartError", error.to_string())
+        }
+        Error::Cancelled => ("RunCancelled", error.to_string()),
+        Error::Input(_)
+        | Error::Interrupted
+        | Error::Closed
+        | Error::Busy { .. }
+        | Error::Os { .. } => ("PipelineError", error.to_string()),
+    };
+    exception(py, class, &message, &fields)
+}
+
+fn exception(
+    py: Python<'_>,
+    class: &str,
+    message: &str,
+    fields: &Bound<'_, PyDict>,
+) -> PyResult<PyErr> {
+    let exceptions = py.import("remotemedia.core.exceptions")?;
+    let raised = exceptions.getattr(class)?.call((message,), Some(fields))?;
+    Ok(PyErr::from_value(raised))
+}
+
+fn some_text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn interpreter_of(error: &StartError) -> Option<String> {
+    match error {
+        StartError::Spawn { interpreter, .. }
+        | StartError::NoPackage { interpreter, .. }
+        | StartError::Handshake { interpreter, .. }
+        | StartError::TooSlow { interpreter, .. } => Some(interpreter.display().to_string()),
+        StartError::NoInterpreter | StartError::ShutDown => None,
+    }
+}
+
+fn manifest_error(py: Python<'_>, error: &ManifestError) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    fields.set_item("operation", "validate")?;
+    if let [only] = error.problems.as_slice() {
+        fields.set_item("node_id", &only.node_id)?;
+    }
+    let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+    let class = match error.class() {
+        ManifestErrorClass::Invalid => {
+            fields.set_item("problems", problems)?;
+            "ManifestError"
+        }
+        ManifestErrorClass::Graph => {
+            fields.set_item("problems", problems)?;
+            "GraphError"
+        }
+        ManifestErrorClass::Cycle => {
+            fields.set_item("problems", problems)?;
+            if let Some(nodes) = error.problems.iter().find_map(|problem| match &problem.kind {
+                ProblemKind::Graph(GraphProblem::Cycle { nodes }) => Some(nodes),
+                _ => None,
+            }) {
+                fields.set_item("nodes", nodes)?;
+            }
+            "CycleError"
+        }
+        ManifestErrorClass::NodeNotFound => {
+            let unknown = error.problems.iter().find_map(|problem| match &problem.kind {
+                ProblemKind::NodeType(ResolveError::UnknownType { node_type, nearest }) => {
+                    Some((node_type, nearest))
+                }
+                _ => None,
+            });
+            if let Some((name, nearest)) = unknown {
+                fields.set_item("node_type", name)?;
+                fields.set_item("nearest", nearest)?;
+            }
+            "NodeNotFoundError"
+        }
+    };
+    exception(py, class, &error.to_string(), &fields)
+}
+
+fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    fields.set_item("node_id", some_text(&failure.node_id))?;
+    fields.set_item("operation", operation_name(failure.operation))?;
+    fields.set_item("remote_type", &failure.remote_type)?;
+    fields.set_item("remote_traceback", some_text(&failure.traceback))?;
+    exception(py, "NodeError", &failure.to_string(), &fields)
+}
+
+/// No node type has this name.
+pub(crate) fn node_not_found(py: Python<'_>, name: &str, nearest: Option<&str>) -> PyErr {
+    let hint = nearest.map_or_else(
+        || "get_available_nodes() lists what there is".to_owned(),
+        |nearest| format!("did you mean '{nearest}'?"),
+    );
+    let message = format!("unknown node type '{name}'; {hint}");
+    let build = || {
+        let fields = PyDict::new(py);
+        fields.set_item("node_type", name)?;
+        fields.set_item("nearest", nearest)?;
+        exception(py, "NodeNotFoundError", &message, &fields)
+    };
+    build().unwrap_or_else(|raised| raised)
+}
+
+/// A value that cannot travel.
+pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
+    let message = error.to_string();
+    let (path, type_name) = (error.path.clone(), error.type_name.clone());
+    let plain = PyErr::from(error);
+    if !plain.is_instance_of::<pyo3::exceptions::PyTypeError>(py) {
+        return plain;
+    }
+    let build = || {
+        let fields = PyDict::new(py);
+        fields.set_item("operation", "data conversion")?;
+        fields.set_item("path", path)?;
+        fields.set_item("type_name", type_name)?;
+        let marshaling = exception(py, "MarshalingError", &message, &fields)?;
+        marshaling.set_cause(py, Some(plain));
+        Ok::<_, PyErr>(marshaling)
+    };
+    build().unwrap_or_else(|raised| raised)
+}
+
+/// An audio file that cannot be read.
+pub(crate) fn audio_file_error(py: Python<'_>, error: &AudioFileError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        AudioFileError::NotFound { .. } => {
+            pyo3::exceptions::PyFileNotFoundError::new_err(message)
+        }
+        AudioFileError::Io { .. } => pyo3::exceptions::PyOSError::new_err(message),
+        _ => exception(py, "ConfigurationError", &message, &PyDict::new(py))
+            .unwrap_or_else(|raised| raised),
+    }
+}

@@ -1,0 +1,15 @@
+//! The extension module `remotemedia._native`: the bridge from the SDK to the orchestrator, and
+//! the CPython guest of its workers.
+
+mod bridge;
+mod convert;
+mod error;
+
+use pyo3::prelude::*;
+
+/// Fills the module.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    bridge::register(module)
+}

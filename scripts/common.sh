@@ -1,0 +1,41 @@
+# Sourced by the other scripts: the repository's root, the tools that must be there, the interpreter.
+# shellcheck shell=bash
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    exit 1
+}
+
+# at_least HAVE WANT: compares dotted versions.
+at_least() {
+    [[ $(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1) == "$2" ]]
+}
+
+# The interpreter is tried, not only looked for: a shim may stand for a Python that is not installed.
+find_python() {
+    local candidate candidates=(python3.11 python3.12 python3.13 python3.14 python3)
+    [[ -n ${PYTHON:-} ]] && candidates=("$PYTHON")
+    for candidate in "${candidates[@]}"; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            "$candidate" -c 'import os, sys; print(os.path.abspath(sys.executable))'
+            return
+        fi
+    done
+    fail "${PYTHON:+PYTHON=$PYTHON is not usable: }Python 3.11 or newer with venv and pip is needed (Debian: python3 python3-venv)"
+}
+
+check_tools() {
+    local want have
+    want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    command -v cargo >/dev/null && command -v rustc >/dev/null ||
+        fail "cargo and rustc are not on PATH: install Rust $want or newer from https://rustup.rs"
+    have=$(rustc --version | cut -d ' ' -f 2) || fail "rustc does not run: see above"
+    at_least "${have%%-*}" "$want" || fail "Rust $want or newer is needed, rustc is $have: run rustup update"
+    command -v "${CC:-cc}" >/dev/null || fail "a C compiler is needed to link (Debian: build-essential)"
+    PYTHON=$(find_python)
+    # One interpreter for every build, so that pyo3 is built once; the same mark that maturin sets.
+    export PYTHON PYO3_PYTHON=$PYTHON PYO3_BUILD_EXTENSION_MODULE=1
+}

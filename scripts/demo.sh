@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# demo.sh [AUDIO]: sets up an environment with the wheel and runs the main job on a recording.
+scripts=$(cd "$(dirname "$0")" && pwd)
+audio=()
+# A relative path is meant from where the user stands.
+(($#)) && audio=("$(realpath -- "$1")")
+source "$scripts/common.sh"
+scripts/install.sh demo
+exec .venvs/demo/bin/python examples/main_job.py "${audio[@]}"

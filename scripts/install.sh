@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# install.sh VENV [REQUIREMENTS]: makes the virtual environment .venvs/VENV with the wheel in it. The
+# wheel is built and installed only when something that it is made of has changed.
+source "$(dirname "$0")/common.sh"
+check_tools
+
+venv=.venvs/$1
+requirements=${2:-}
+profile=${WHEEL_PROFILE:-dev}
+wheels=target/wheels/$profile
+tools=.venvs/build
+
+digest() {
+    {
+        "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
+        rustc --version
+        find Cargo.toml Cargo.lock ipc-protocol nodes orchestrator worker-shim python config \
+            \( -name target -o -name __pycache__ -o -name '.*_cache' -o -name '*.so' -o -name fuzz \) -prune \
+            -o -type f -print0 | LC_ALL=C sort --zero-terminated | xargs --null sha256sum
+    } | sha256sum | cut -d ' ' -f 1
+}
+
+new_venv() {
+    [[ -x $1/bin/python ]] && "$1/bin/python" -c '' 2>/dev/null && return
+    rm -rf "$1"
+    "$PYTHON" -m venv "$1"
+}
+
+pip() {
+    "$1/bin/python" -m pip --quiet --disable-pip-version-check install "${@:2}"
+}
+
+current=$(digest)
+if [[ $(cat "$wheels/.digest" 2>/dev/null) != "$current" ]]; then
+    printf 'building the wheel (profile %s)\n' "$profile"
+    new_venv "$tools"
+    pip "$tools" -r scripts/requirements-build.txt
+    rm -rf "$wheels"
+    "$tools/bin/maturin" build --quiet --locked --profile "$profile" --manifest-path python/Cargo.toml \
+        --interpreter "$PYTHON" --auditwheel skip --compression-method stored --out "$wheels"
+    printf '%s\n' "$current" >"$wheels/.digest"
+fi
+
+stamp="$profile $current $(cat ${requirements:+"$requirements"} /dev/null | sha256sum)"
+if [[ $(cat "$venv/.stamp" 2>/dev/null) != "$stamp" ]]; then
+    new_venv "$venv"
+    rm -f "$venv/.stamp"
+    pip "$venv" ${requirements:+-r "$requirements"} "$wheels"/*.whl
+    # The version does not change with the sources, so pip would keep an older wheel.
+    pip "$venv" --force-reinstall --no-deps "$wheels"/*.whl
+    printf '%s\n' "$stamp" >"$venv/.stamp"
+fi

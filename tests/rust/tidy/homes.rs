@@ -1,0 +1,183 @@
+//! Homes: names that may be written in a few files only, each with its reason.
+
+use tests::lexer::has_phrase;
+
+use super::{assert_none, product_python, product_rust};
+
+/// Phrases that only some files of the product may hold.
+struct Rule {
+    what: &'static str,
+    phrases: &'static [&'static str],
+    /// Files, or folders when they end in `/`, and why they may.
+    homes: &'static [(&'static str, &'static str)],
+}
+
+/// Files with `unsafe`. One that no longer needs it has to leave the list.
+const UNSAFE: Rule = Rule {
+    what: "unsafe",
+    phrases: &["unsafe"],
+    homes: &[
+        ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
+        ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
+    ],
+};
+
+const RUST: &[Rule] = &[
+    UNSAFE,
+    Rule {
+        what: "pyo3",
+        phrases: &["pyo3", "pyo3_ffi", "numpy::"],
+        homes: &[("python/", "the only crate that knows CPython")],
+    },
+    Rule {
+        what: "RustPython",
+        phrases: &["rustpython::", "rustpython_vm", "rustpython_stdlib", "rustpython_pylib"],
+        homes: &[
+            ("worker-shim/src/guest/rustpython.rs", "the guest that speaks to that interpreter"),
+            ("worker-shim/src/guest/rustpython/", "the guest that speaks to that interpreter"),
+        ],
+    },
+    Rule {
+        what: "MessagePack",
+        phrases: &["rmp_serde", "rmp"],
+        homes: &[("ipc-protocol/src/codec.rs", "the one place that knows the wire's encoding")],
+    },
+    Rule {
+        what: "environment variables",
+        phrases: &[
+            "env::var",
+            "env::vars",
+            "env::var_os",
+            "env::vars_os",
+            "env::set_var",
+            "env::{",
+        ],
+        homes: &[("orchestrator/src/config/env.rs", "where the environment becomes configuration")],
+    },
+    Rule {
+        what: "starting processes",
+        phrases: &["Command::new", "process::Command"],
+        homes: &[("orchestrator/src/worker/process.rs", "parent-death signals follow its thread")],
+    },
+    Rule { what: "sleeping threads", phrases: &["thread::sleep", "time::interval"], homes: &[] },
+    Rule {
+        what: "panics on purpose",
+        phrases: &["panic!", "todo!", "unimplemented!", ".unwrap()", ".expect("],
+        homes: &[],
+    },
+];
+
+const PYTHON: &[Rule] = &[
+    Rule {
+        what: "pickle",
+        phrases: &["import pickle", "import cloudpickle", "from pickle", "from cloudpickle"],
+        homes: &[(
+            "python/remotemedia/_pickle.py",
+            "decides what is pickled, and whose pickles load",
+        )],
+    },
+    Rule {
+        what: "wire formats",
+        phrases: &["msgpack", "import struct", "from struct"],
+        homes: &[],
+    },
+    Rule {
+        what: "environment variables",
+        phrases: &["os.environ", "os.getenv", "import environ", "import getenv"],
+        homes: &[("python/remotemedia/_worker.py", "the entry point of a worker")],
+    },
+    Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },
+];
+
+impl Rule {
+    fn is_home(&self, path: &str) -> bool {
+        let holds = |home: &str| path == home || (home.ends_with('/') && path.starts_with(home));
+        self.homes.iter().any(|(home, _)| holds(home))
+    }
+
+    fn is_broken_by(&self, code: &str) -> bool {
+        self.phrases.iter().any(|phrase| has_phrase(code, phrase))
+    }
+}
+
+fn check(rules: &[Rule], files: &[(&tests::repository::SourceFile, String)]) {
+    let mut broken = Vec::new();
+    for rule in rules {
+        for (file, code) in files.iter().filter(|(file, _)| !rule.is_home(&file.path)) {
+            for (index, _) in code.lines().enumerate().filter(|(_, line)| rule.is_broken_by(line)) {
+                broken.push(format!("{}:{}: {}", file.path, index + 1, rule.what));
+            }
+        }
+    }
+    assert_none("names outside their homes (the lists stand in tests/rust/tidy/homes.rs)", &broken);
+}
+
+#[test]
+fn rust_names_stay_in_their_homes() {
+    let files = product_rust();
+    check(RUST, &files);
+    let reached = |what: &str| {
+        let rule = RUST.iter().find(|rule| rule.what == what);
+        rule.is_some_and(|rule| {
+            files.iter().any(|(file, code)| rule.is_home(&file.path) && rule.is_broken_by(code))
+        })
+    };
+    for what in ["pyo3", "MessagePack", "environment variables", "starting processes"] {
+        assert!(reached(what), "{what}: not found in its home either, so the check sees nothing");
+    }
+}
+
+#[test]
+fn python_names_stay_in_their_homes() {
+    check(PYTHON, &product_python());
+}
+
+#[test]
+fn every_file_that_may_be_unsafe_is() {
+    let files = product_rust();
+    let idle = UNSAFE.homes.iter().filter(|(home, _)| {
+        let home = files.iter().find(|(file, _)| file.path == *home);
+        !home.is_some_and(|(_, code)| UNSAFE.is_broken_by(code))
+    });
+    let idle: Vec<String> = idle.map(|(home, reason)| format!("{home} ({reason})")).collect();
+    assert_none("files that need no unsafe any more", &idle);
+}
+
+/// What may not be named where decisions are made: time passes there as an argument.
+const IMPURE: &[&str] = &[
+    "async",
+    "await",
+    "tokio",
+    "interprocess",
+    "nix",
+    "rustix",
+    "sysinfo",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+];
+
+#[test]
+fn the_scheduler_and_the_graph_are_pure() {
+    let mut looked_at = [0; 2];
+    let mut broken = Vec::new();
+    for (file, code) in product_rust() {
+        let Some(rest) = file.path.strip_prefix("orchestrator/src/") else { continue };
+        if rest.starts_with("schedule") {
+            looked_at[0] += 1;
+        } else if rest.starts_with("graph") {
+            looked_at[1] += 1;
+        } else {
+            continue;
+        }
+        let names = IMPURE.iter().filter(|name| has_phrase(&code, name));
+        broken.extend(names.map(|name| format!("{}: {name}", file.path)));
+    }
+    assert!(looked_at.iter().all(|count| *count > 0), "schedule and graph were not both looked at");
+    assert_none("clock, async or I/O in a pure core", &broken);
+}

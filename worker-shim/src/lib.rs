@@ -1,0 +1,15 @@
+//! The worker's side of a connection: the session loop, generic over the interpreter that a worker
+//! hosts ([`Guest`]), the blocking link, what nodes cost, and the watch that lets no worker outlive
+//! its orchestrator. It knows neither the orchestrator nor any interpreter.
+
+pub mod blackbox;
+pub mod guest;
+pub mod link;
+pub mod meter;
+pub mod process;
+pub mod session;
+
+pub use guest::{Begin, Guest, Interpreter, Step};
+pub use link::{LinkError, LinkReader, LinkWriter};
+pub use meter::Meter;
+pub use session::{SessionError, serve};

@@ -1,0 +1,290 @@
+//! The session loop: messages in, guest driven, messages out. Sessions come one after another on a
+//! connection; within one, calls on different stages interleave only where one waits for credit.
+
+mod calls;
+
+use ipc_protocol::from_worker::{Closed, Done, Failed, Output};
+use ipc_protocol::to_worker::OpenSession;
+use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
+use ipc_protocol::{Fault, FaultKind, FromWorker, ToWorker};
+use thiserror::Error;
+
+use crate::guest::{Begin, Guest, Step};
+use crate::link::{LinkError, LinkReader, LinkWriter};
+use calls::Calls;
+
+/// Why a worker ends other than by its orchestrator's wish.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The link is of no use any more.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A message came that cannot come now.
+    #[error("the orchestrator broke the protocol: {0}")]
+    OutOfOrder(OutOfOrder),
+    /// The orchestrator speaks another version.
+    #[error("the orchestrator wants protocol {theirs}, this worker speaks {PROTOCOL_VERSION}")]
+    Version {
+        /// What the orchestrator announced.
+        theirs: u32,
+    },
+}
+
+/// What was wrong with a message's moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OutOfOrder {
+    /// Something else than the expected message.
+    #[error("{message} came {moment}")]
+    Message {
+        /// Name of the message.
+        message: &'static str,
+        /// When it came.
+        moment: &'static str,
+    },
+    /// A stage that the session does not have here.
+    #[error("stage {stage} is not part of the session")]
+    UnknownStage {
+        /// Its number.
+        stage: u32,
+    },
+    /// A stage takes one call at a time.
+    #[error("call {call} came while stage {stage} was busy with call {current}")]
+    Busy {
+        /// The stage.
+        stage: u32,
+        /// The new call.
+        call: u64,
+        /// The call that is under way.
+        current: u64,
+    },
+}
+
+/// Introduces the worker, then serves one session after another until the orchestrator closes the
+/// connection.
+///
+/// # Errors
+/// When the connection fails or the orchestrator breaks the protocol. The orchestrator has been
+/// told then, if it can still be told.
+pub fn serve<G: Guest>(
+    reader: &mut LinkReader,
+    writer: &LinkWriter,
+    guest: &mut G,
+) -> Result<(), SessionError> {
+    let mut server = Server { reader, writer: writer.clone(), guest, calls: Calls::default() };
+    let outcome = server.run();
+    if let Err(error) = &outcome
+        && !matches!(error, SessionError::Link(LinkError::Gone(_)))
+    {
+        // The orchestrator may be gone or deaf by now; the error itself is on its way up.
+        let _unheard = server.writer.send(FromWorker::Failed(protocol_failure(error)));
+    }
+    outcome
+}
+
+fn protocol_failure(error: &SessionError) -> Failed {
+    let fault = Fault {
+        kind: FaultKind::Protocol,
+        node_id: String::new(),
+        remote_type: "ProtocolError".to_owned(),
+        message: error.to_string(),
+        traceback: String::new(),
+    };
+    Failed { stage: None, call: 0, fault, usage: Vec::new() }
+}
+
+struct Server<'a, G> {
+    reader: &'a mut LinkReader,
+    writer: LinkWriter,
+    guest: &'a mut G,
+    calls: Calls,
+}
+
+impl<G: Guest> Server<'_, G> {
+    fn run(&mut self) -> Result<(), SessionError> {
+        self.introduce()?;
+        while let Some(message) = self.next_message()? {
+            match message {
+                ToWorker::Open(session) => self.session(session)?,
+                other => return Err(out_of_order(&other, "outside a session")),
+            }
+        }
+        Ok(())
+    }
+
+    fn introduce(&mut self) -> Result<(), SessionError> {
+        let interpreter = self.guest.interpreter();
+        self.writer.send(Hello {
+            magic: MAGIC.to_owned(),
+            protocol: PROTOCOL_VERSION,
+            interpreter: interpreter.name,
+            interpreter_version: interpreter.version,
+            package_version: interpreter.package_version,
+            pid: std::process::id(),
+        })?;
+        match self.next_message()? {
+            Some(ToWorker::Welcome(welcome)) if welcome.protocol == PROTOCOL_VERSION => {
+                self.reader.set_limits(welcome.limits);
+                self.writer = self.writer.with_limits(welcome.limits);
+                Ok(())
+            }
+            Some(ToWorker::Welcome(welcome)) => {
+                Err(SessionError::Version { theirs: welcome.protocol })
+            }
+            Some(other) => Err(out_of_order(&other, "before Welcome")),
+            None => Ok(()),
+        }
+    }
+
+    /// One session, from `Open` to `Close` or the end of the connection.
+    fn session(&mut self, session: OpenSession) -> Result<(), SessionError> {
+        let stages: Vec<u32> = session.stages.iter().map(|stage| stage.stage).collect();
+        match self.guest.open(session) {
+            Ok(ready) => {
+                self.calls = Calls::new(stages);
+                self.send(FromWorker::Opened(ready))?;
+            }
+            Err(fault) => {
+                let failed = Failed { stage: None, call: 0, fault, usage: Vec::new() };
+                return self.send(FromWorker::Failed(failed));
+            }
+        }
+        loop {
+            if let Some((stage, call)) = self.calls.runnable() {
+                self.advance(stage, call)?;
+                continue;
+            }
+            match self.next_message()? {
+                Some(ToWorker::Close) => {
+                    let closed = self.guest.close();
+                    return self.send_closed(closed);
+                }
+                Some(message) => self.accept(message)?,
+                None => {
+                    // Nobody is left who could be told of failures.
+                    let _unheard = self.guest.close();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, message: ToWorker) -> Result<(), SessionError> {
+        let (step, begin) = match message {
+            ToWorker::Item(item) => (item.step, Begin::Item(item.value)),
+            ToWorker::Start(step) => (step, Begin::Start),
+            ToWorker::Flush(step) => (step, Begin::Flush),
+            ToWorker::Credit(credit) => {
+                return self
+                    .calls
+                    .add_credit(credit.stage, credit.outputs)
+                    .map_err(SessionError::OutOfOrder);
+            }
+            other => return Err(out_of_order(&other, "inside a session")),
+        };
+        self.calls.begin(step).map_err(SessionError::OutOfOrder)?;
+        match self.guest.begin(step.stage, begin) {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                let usage = self.guest.abort(step.stage);
+                self.fail(step.stage, step.call, fault, usage)
+            }
+        }
+    }
+
+    /// Runs a call up to its next output.
+    fn advance(&mut self, stage: u32, call: u64) -> Result<(), SessionError> {
+        match self.guest.step(stage) {
+            Step::Output(value) => {
+                self.calls.spend_credit(stage);
+                let output = FromWorker::Output(Output { stage, call, value });
+                match self.send(output) {
+                    Err(SessionError::Link(LinkError::Unsendable(problem))) => {
+                        let usage = self.guest.abort(stage);
+                        self.fail(stage, call, marshal_fault(&problem), usage)
+                    }
+                    sent => sent,
+                }
+            }
+            Step::Last(value, usage) => {
+                self.calls.end(stage);
+                let output = FromWorker::Output(Output { stage, call, value });
+                let done = FromWorker::Done(Done { stage, call, usage: usage.clone() });
+                match self.send_all([output, done]) {
+                    Err(SessionError::Link(LinkError::Unsendable(problem))) => {
+                        self.fail(stage, call, marshal_fault(&problem), usage)
+                    }
+                    sent => sent,
+                }
+            }
+            Step::Done(usage) => {
+                self.calls.end(stage);
+                self.send(FromWorker::Done(Done { stage, call, usage }))
+            }
+            Step::Failed(fault, usage) => self.fail(stage, call, fault, usage),
+        }
+    }
+
+    fn fail(
+        &mut self,
+        stage: u32,
+        call: u64,
+        fault: Fault,
+        usage: Vec<ipc_protocol::from_worker::NodeUsage>,
+    ) -> Result<(), SessionError> {
+        self.calls.end(stage);
+        self.send(FromWorker::Failed(Failed { stage: Some(stage), call, fault, usage }))
+    }
+
+    /// States that do not fit a frame are given up, each with its reason.
+    fn send_closed(&mut self, closed: Closed) -> Result<(), SessionError> {
+        match self.send(FromWorker::Closed(closed.clone())) {
+            Err(SessionError::Link(LinkError::Unsendable(problem))) => {
+                let mut faults = closed.faults;
+                faults.push(marshal_fault(&problem));
+                self.send(FromWorker::Closed(Closed { states: Vec::new(), faults }))
+            }
+            sent => sent,
+        }
+    }
+
+    fn send(&mut self, message: FromWorker) -> Result<(), SessionError> {
+        self.send_all([message])
+    }
+
+    fn send_all<const N: usize>(&mut self, messages: [FromWorker; N]) -> Result<(), SessionError> {
+        let writer = &self.writer;
+        Ok(self.guest.unlocked(move || writer.send_all(messages))?)
+    }
+
+    fn next_message(&mut self) -> Result<Option<ToWorker>, SessionError> {
+        if let Some(message) = self.reader.buffered()? {
+            return Ok(Some(message));
+        }
+        self.guest.wait_readable(self.reader.socket());
+        let reader = &mut *self.reader;
+        Ok(self.guest.unlocked(move || reader.receive())?)
+    }
+}
+
+fn marshal_fault(problem: &ipc_protocol::CodecError) -> Fault {
+    Fault {
+        kind: FaultKind::Marshal,
+        node_id: String::new(),
+        remote_type: "ValueError".to_owned(),
+        message: problem.to_string(),
+        traceback: String::new(),
+    }
+}
+
+fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
+    let message = match message {
+        ToWorker::Welcome(_) => "Welcome",
+        ToWorker::Open(_) => "Open",
+        ToWorker::Item(_) => "Item",
+        ToWorker::Start(_) => "Start",
+        ToWorker::Flush(_) => "Flush",
+        ToWorker::Credit(_) => "Credit",
+        ToWorker::Close => "Close",
+    };
+    SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
+}

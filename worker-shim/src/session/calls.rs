@@ -1,0 +1,68 @@
+//! Which stages have a call under way, and how many outputs each may still send.
+
+use std::collections::BTreeMap;
+
+use ipc_protocol::to_worker::Step;
+
+use super::OutOfOrder;
+
+/// The calls of one session.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    stages: BTreeMap<u32, Option<Call>>,
+    /// The stage whose call moved last; it goes on first, so that stages do not take turns.
+    current: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    call: u64,
+    credit: u32,
+}
+
+impl Calls {
+    pub(super) fn new(stages: Vec<u32>) -> Self {
+        Self { stages: stages.into_iter().map(|stage| (stage, None)).collect(), current: None }
+    }
+
+    /// A stage whose call may go on, and that call.
+    pub(super) fn runnable(&self) -> Option<(u32, u64)> {
+        let ready = |stage: u32, call: &Option<Call>| {
+            call.filter(|call| call.credit > 0).map(|call| (stage, call.call))
+        };
+        let current = self.current.and_then(|stage| ready(stage, self.stages.get(&stage)?));
+        current.or_else(|| self.stages.iter().find_map(|(&stage, call)| ready(stage, call)))
+    }
+
+    pub(super) fn begin(&mut self, step: Step) -> Result<(), OutOfOrder> {
+        let Step { stage, call, window } = step;
+        let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
+        if let Some(Call { call: current, .. }) = *slot {
+            return Err(OutOfOrder::Busy { stage, call, current });
+        }
+        *slot = Some(Call { call, credit: window });
+        self.current = Some(stage);
+        Ok(())
+    }
+
+    /// Credit for a call that has just ended is void: the peer could not know yet.
+    pub(super) fn add_credit(&mut self, stage: u32, outputs: u32) -> Result<(), OutOfOrder> {
+        let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
+        if let Some(call) = slot {
+            call.credit = call.credit.saturating_add(outputs);
+        }
+        Ok(())
+    }
+
+    pub(super) fn spend_credit(&mut self, stage: u32) {
+        if let Some(Some(call)) = self.stages.get_mut(&stage) {
+            call.credit = call.credit.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn end(&mut self, stage: u32) {
+        if let Some(slot) = self.stages.get_mut(&stage) {
+            *slot = None;
+        }
+    }
+}
