@@ -36,7 +36,7 @@ if [[ $(cat "$wheels/.digest" 2>/dev/null) != "$current" ]]; then
     new_venv "$tools"
     pip "$tools" -r scripts/requirements-build.txt
     rm -rf "$wheels"
-    "$tools/bin/maturin" build --quiet --locked --profile "$profile" --manifest-path python/Cargo.toml \
+    "$tools/bin/maturin" build --locked --profile "$profile" --manifest-path python/Cargo.toml \
         --interpreter "$PYTHON" --auditwheel skip --compression-method stored --out "$wheels"
     printf '%s\n' "$current" >"$wheels/.digest"
 fi

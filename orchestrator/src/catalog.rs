@@ -92,9 +92,7 @@ pub enum ResolveError {
         node_type: String,
     },
     /// A native node is asked for, and the type has none.
-    #[error(
-        "node type '{node_type}' has no native node; use runtime_hint \"cpython\" or \"auto\""
-    )]
+    #[error("node type '{node_type}' has no native node; use runtime_hint \"cpython\" or \"auto\"")]
     NoNative {
         /// The name as written.
         node_type: String,
@@ -187,11 +185,7 @@ impl Catalog {
     ///
     /// # Errors
     /// See [`ResolveError`].
-    pub fn resolve(
-        &self,
-        node: &ManifestNode,
-        python: Runtime,
-    ) -> Result<Resolved, ResolveError> {
+    pub fn resolve(&self, node: &ManifestNode, python: Runtime) -> Result<Resolved, ResolveError> {
         let interpreter = match node.runtime_hint {
             RuntimeHint::CPython => Runtime::CPython,
             RuntimeHint::RustPython => Runtime::RustPython,
@@ -214,10 +208,8 @@ impl Catalog {
         }
         match self.python(name) {
             Some(class) => {
-                let source = NodeSource::Import {
-                    module: class.module_path(),
-                    name: class.name.to_owned(),
-                };
+                let source =
+                    NodeSource::Import { module: class.module_path(), name: class.name.to_owned() };
                 python_only(node, wants_native, Resolved { source, runtime: interpreter })
             }
             None if self.native(name).is_some() => {

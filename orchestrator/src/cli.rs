@@ -157,10 +157,7 @@ impl CliError {
 /// Runs the command line and gives its exit code. `arguments` begin with the program's name.
 /// `default_python` is the interpreter of workers when neither an argument nor the configuration
 /// names one; without it, one is looked for.
-pub fn run(
-    arguments: impl IntoIterator<Item = OsString>,
-    default_python: Option<PathBuf>,
-) -> i32 {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option<PathBuf>) -> i32 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -184,19 +181,15 @@ pub fn run(
     }
 }
 
-fn run_pipeline(
-    arguments: &RunArguments,
-    default_python: Option<PathBuf>,
-) -> Result<(), CliError> {
+fn run_pipeline(arguments: &RunArguments, default_python: Option<PathBuf>) -> Result<(), CliError> {
     let mut config = Config::load(arguments.config.as_deref())?;
     if let Some(python) = &arguments.python {
         config.python.executable = Some(python.clone());
     }
-    let manifest = read_manifest(&arguments.manifest)?;
-    let reads_stdin_twice = is_stdin(&arguments.manifest) && arguments.input.is_stdin();
-    if reads_stdin_twice {
+    if is_stdin(&arguments.manifest) && arguments.input.is_stdin() {
         return Err(InputError::StdinTwice.into());
     }
+    let manifest = read_manifest(&arguments.manifest)?;
     let input = Input::open(&arguments.input)?;
     let job = execute::Job { manifest, config, default_python, input };
     execute::execute(job, arguments.metrics.as_deref())
@@ -216,8 +209,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, CliError> {
     } else {
         std::fs::read_to_string(path)
     };
-    let text =
-        text.map_err(|source| CliError::ReadManifest { path: path.to_owned(), source })?;
+    let text = text.map_err(|source| CliError::ReadManifest { path: path.to_owned(), source })?;
     Manifest::parse(&text).map_err(|error| CliError::Manifest { path: path.to_owned(), error })
 }
 

@@ -98,10 +98,8 @@ impl GraphProblem {
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
-        || "; no node has this id".to_owned(),
-        |id| format!(", did you mean '{id}'?"),
-    )
+    nearest
+        .map_or_else(|| "; no node has this id".to_owned(), |id| format!(", did you mean '{id}'?"))
 }
 
 /// A graph that cannot be built, with everything that is wrong with it.

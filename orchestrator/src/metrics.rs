@@ -142,7 +142,9 @@ impl RunMetrics {
     pub fn new(pipeline_id: &str, plan: &Plan) -> Self {
         let nodes = plan
             .nodes()
-            .map(|(_, node)| NodeMetrics::new(node.id.clone(), node.node_type.clone(), node.runtime))
+            .map(|(_, node)| {
+                NodeMetrics::new(node.id.clone(), node.node_type.clone(), node.runtime)
+            })
             .collect();
         Self {
             pipeline_id: pipeline_id.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, StartError};
 use crate::graph::Graph;
 use crate::manifest::Manifest;
 use crate::plan::{self, Plan, PlanOptions};
-use crate::session::{Host, Session};
+use crate::session::{CancelHandle, Host, Session};
 use crate::worker::WorkerKey;
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerPicture};
@@ -21,7 +21,21 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerPicture};
 #[derive(Debug)]
 pub struct Runtime {
     config: Config,
-    pool: Mutex<Option<Arc<Pool>>>,
+    pool: Mutex<Option<OwnedPool>>,
+}
+
+/// A pool and the process that its workers are children of.
+#[derive(Debug)]
+struct OwnedPool {
+    pool: Arc<Pool>,
+    owner: u32,
+}
+
+impl OwnedPool {
+    /// After a fork the workers are the parent's: the child neither uses nor ends them.
+    fn is_inherited(&self) -> bool {
+        self.owner != std::process::id()
+    }
 }
 
 /// What a session takes over from its caller.
@@ -37,6 +51,8 @@ pub struct OpenOptions {
     pub sys_path: Vec<String>,
     /// The caller's working directory.
     pub working_directory: Option<String>,
+    /// Stops the session, also while it is being opened.
+    pub cancel: Option<CancelHandle>,
 }
 
 impl Runtime {
@@ -85,15 +101,18 @@ impl Runtime {
     /// The workers that run now.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerPicture> {
-        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.as_ref().map_or_else(Vec::new, |pool| pool.picture())
+        let pool = self.lock();
+        let own = pool.as_ref().filter(|owned| !owned.is_inherited());
+        own.map_or_else(Vec::new, |owned| owned.pool.picture())
     }
 
     /// The pool, started when it is first needed.
     pub(crate) fn pool(&self) -> Result<Arc<Pool>, Error> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = &*pool {
-            return Ok(Arc::clone(pool));
+        let mut pool = self.lock();
+        match &*pool {
+            Some(owned) if !owned.is_inherited() => return Ok(Arc::clone(&owned.pool)),
+            Some(_) => std::mem::forget(pool.take()),
+            None => {}
         }
         let workers = &self.config.workers;
         let options = SupervisorOptions {
@@ -107,8 +126,12 @@ impl Runtime {
             limits: self.config.limits.to_protocol(),
         };
         let started = Arc::new(Pool::start(options)?);
-        *pool = Some(Arc::clone(&started));
+        *pool = Some(OwnedPool { pool: Arc::clone(&started), owner: std::process::id() });
         Ok(started)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OwnedPool>> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What kind of worker a session with these options needs.
@@ -141,18 +164,11 @@ impl Runtime {
 
     /// Ends all workers; sessions that are still open fail. The runtime may be used again.
     pub fn shutdown(&self) {
-        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(pool) = pool {
-            pool.close();
-        }
-    }
-
-    /// Forgets the workers without touching them: in a forked child they are the parent's.
-    pub fn abandon(&self) {
-        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(pool) = pool {
-            pool.abandon();
-            std::mem::forget(pool);
+        let pool = self.lock().take();
+        match pool {
+            Some(owned) if owned.is_inherited() => std::mem::forget(owned),
+            Some(owned) => owned.pool.close(),
+            None => {}
         }
     }
 }

@@ -71,6 +71,18 @@ pub struct CancelHandle {
 }
 
 impl CancelHandle {
+    /// A handle for a session that is yet to be opened.
+    ///
+    /// # Errors
+    /// When no descriptor can be had.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self { cancelled: Arc::new(AtomicBool::new(false)), waker: Waker::new()? })
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
     /// Makes the call that is under way, and every later one, fail with [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
@@ -89,8 +101,7 @@ pub struct Session {
     natives: Vec<Option<NativeStage>>,
     /// Number of each stage's first node in the metrics.
     first_node: Vec<usize>,
-    waker: Waker,
-    cancelled: Arc<AtomicBool>,
+    cancel: CancelHandle,
     metrics: RunMetrics,
     outputs: Vec<GraphOutput>,
     /// The first failure that the caller has not been told of.
@@ -98,13 +109,15 @@ pub struct Session {
     next_call: u64,
     finished_rounds: Round,
     is_open: bool,
+    /// The process that opened the session; a forked child must leave its workers alone.
+    owner: u32,
 }
 
 impl Session {
     /// A handle that stops the session.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { cancelled: Arc::clone(&self.cancelled), waker: self.waker.clone() }
+        self.cancel.clone()
     }
 
     /// What the session has cost so far.
@@ -201,7 +214,11 @@ impl Session {
     }
 
     fn check_usable(&self) -> Result<(), Error> {
-        if self.is_open { Ok(()) } else { Err(Error::Closed) }
+        if self.is_open && !self.is_inherited() { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.owner != std::process::id()
     }
 
     fn check_sources(&self) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<session::CancelToken>()?;
     module.add_class::<native_node::NativeNode>()?;
     module.add_function(wrap_pyfunction!(runtime::default_runtime, module)?)?;
     module.add_function(wrap_pyfunction!(functions::execute_pipeline, module)?)?;

@@ -280,8 +280,8 @@ fn list(found: &[Segment]) -> Value {
         Value::Dict(vec![
             (Value::from("start_ms"), Value::Int(segment.start_ms.into())),
             (Value::from("end_ms"), Value::Int(segment.end_ms.into())),
-            (Value::from("energy_db"), Value::Float(segment.energy_db.into())),
-            (Value::from("confidence"), Value::Float(segment.confidence.into())),
+            (Value::from("energy_db"), Value::Float(segment.energy_db)),
+            (Value::from("confidence"), Value::Float(segment.confidence)),
         ])
     };
     Value::List(found.iter().map(dict).collect())

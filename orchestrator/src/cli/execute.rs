@@ -26,7 +26,7 @@ pub(super) struct Job {
 /// Runs a job, writes outputs to standard output as they come, and the metrics of the run, even of
 /// a failed one, to `metrics`.
 pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
-    let mut host = Terminal { shows_output: job.config.output.forward_output };
+    let mut host = Terminal;
     let runtime = Arc::new(Runtime::new(job.config));
     let working_directory = env::working_directory();
     let options = OpenOptions {
@@ -83,9 +83,7 @@ fn write_metrics(session: &Session, path: &Path) -> Result<(), CliError> {
 
 /// Shows on standard error what nodes print and log.
 #[derive(Debug)]
-struct Terminal {
-    shows_output: bool,
-}
+struct Terminal;
 
 impl Host for Terminal {
     fn check_interrupt(&mut self) -> Result<(), Error> {
@@ -94,9 +92,6 @@ impl Host for Terminal {
     }
 
     fn log(&mut self, record: &LogRecord) {
-        if record.is_stream && !self.shows_output {
-            return;
-        }
         let mut out = io::stderr().lock();
         let written = record.message.lines().try_for_each(|line| {
             let node = if record.node_id.is_empty() { "worker" } else { &record.node_id };

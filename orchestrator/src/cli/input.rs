@@ -130,7 +130,11 @@ fn open_text(path: &Path) -> Result<Box<dyn BufRead>, InputError> {
 }
 
 fn unmarked(value: Value, path: &Path, item: usize) -> Result<Value, InputError> {
-    marker::resolve(value).map_err(|error| InputError::Marker { path: path.to_owned(), item, error })
+    marker::resolve(value).map_err(|error| InputError::Marker {
+        path: path.to_owned(),
+        item,
+        error,
+    })
 }
 
 /// An item on each line; ends at the first error.

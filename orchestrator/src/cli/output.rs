@@ -27,10 +27,9 @@ pub(super) fn write_value(out: &mut dyn Write, value: &Value) -> io::Result<()> 
         Value::Float(number) => float(out, *number, &format!("{number:?}")),
         Value::Str(string) => text(out, string),
         Value::Bytes(bytes) => mark(out, "__bytes__", &base64::encode(bytes.as_slice())),
-        Value::List(items)
-        | Value::Tuple(items)
-        | Value::Set(items)
-        | Value::FrozenSet(items) => list(out, items),
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => {
+            list(out, items)
+        }
         Value::Dict(entries) => dict(out, entries),
         Value::Array(array) => write_array(out, array),
         Value::Audio(audio) => {

@@ -187,7 +187,10 @@ fn python() -> [Key; 5] {
             name: "executable",
             kind: Kind::Text {
                 get: |c| {
-                    c.python.executable.as_ref().map_or_else(String::new, |p| p.display().to_string())
+                    c.python
+                        .executable
+                        .as_ref()
+                        .map_or_else(String::new, |p| p.display().to_string())
                 },
                 set: |c, s| c.python.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
             },

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::Config;
 use super::error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
 use super::keys::{Key, Kind, SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
-use super::Config;
 
 /// Reads and checks a whole configuration.
 pub(super) fn config(text: &str, origin: Origin) -> Result<Config, ConfigError> {
@@ -114,9 +114,10 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
 
 fn count(value: &Value, range: &RangeInclusive<u64>) -> Result<u64, ConfigProblemKind> {
     let number = value.as_integer().ok_or_else(|| wrong_type("a whole number", value))?;
-    u64::try_from(number).ok().filter(|n| range.contains(n)).ok_or_else(|| {
-        out_of_range(number, &format!("{} to {}", range.start(), range.end()))
-    })
+    u64::try_from(number)
+        .ok()
+        .filter(|n| range.contains(n))
+        .ok_or_else(|| out_of_range(number, &format!("{} to {}", range.start(), range.end())))
 }
 
 fn duration(
@@ -124,10 +125,13 @@ fn duration(
     range: &RangeInclusive<Duration>,
     zero: Option<&str>,
 ) -> Result<Duration, ConfigProblemKind> {
-    const EXPECTED: &str = "a duration with its unit, such as \"250 ms\", \"30 s\", \"2 min\" or \"1 h\"";
+    const EXPECTED: &str =
+        "a duration with its unit, such as \"250 ms\", \"30 s\", \"2 min\" or \"1 h\"";
     let time = match value {
         Value::Integer(0) => Duration::ZERO,
-        Value::String(text) => parse_duration(text).ok_or_else(|| not_a_quantity(text, EXPECTED))?,
+        Value::String(text) => {
+            parse_duration(text).ok_or_else(|| not_a_quantity(text, EXPECTED))?
+        }
         other => return Err(wrong_type(EXPECTED, other)),
     };
     if range.contains(&time) || (time.is_zero() && zero.is_some()) {

@@ -42,11 +42,8 @@ pub fn markdown() -> String {
         text.push_str("| key | type | default | range | effect |\n|---|---|---|---|---|\n");
         for key in keys().iter().filter(|key| key.section == section) {
             let (kind, default, range) = row(&key.kind, &defaults);
-            let _ = writeln!(
-                text,
-                "| `{}` | {kind} | `{default}` | {range} | {} |",
-                key.name, key.doc
-            );
+            let _ =
+                writeln!(text, "| `{}` | {kind} | `{default}` | {range} | {} |", key.name, key.doc);
         }
     }
     text
@@ -58,9 +55,11 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
         None => range,
     };
     match kind {
-        Kind::Count { range, get, .. } => {
-            ("whole number", get(defaults).to_string(), format!("{} to {}", range.start(), range.end()))
-        }
+        Kind::Count { range, get, .. } => (
+            "whole number",
+            get(defaults).to_string(),
+            format!("{} to {}", range.start(), range.end()),
+        ),
         Kind::AutoCount { range, get, .. } => (
             "whole number or `\"auto\"`",
             get(defaults).map_or_else(|| "\"auto\"".to_owned(), |n| n.to_string()),

@@ -264,9 +264,8 @@ fn python_is_found_in_the_virtual_environment_first_and_links_are_kept() {
     let (environment, path) = (make("venv"), make("usr"));
     let real = path.join("python3");
     std::fs::write(&real, "").unwrap();
-    let search = |venv: Option<&Path>| {
-        find_python_in(venv.map(Path::as_os_str), Some(path.as_os_str()))
-    };
+    let search =
+        |venv: Option<&Path>| find_python_in(venv.map(Path::as_os_str), Some(path.as_os_str()));
     assert_eq!(search(None), None, "a file that cannot be executed is no interpreter");
     std::fs::set_permissions(&real, PermissionsExt::from_mode(0o755)).unwrap();
     assert_eq!(search(None), Some(real.clone()));

@@ -90,8 +90,8 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     let mut total = u128::from(whole.parse::<u64>().ok()?).checked_mul(factor.into())?;
     if !fraction.is_empty() {
         let places = u32::try_from(fraction.len()).ok()?;
-        total += u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor)
-            / 10_u128.pow(places);
+        total +=
+            u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor) / 10_u128.pow(places);
     }
     u64::try_from(total).ok()
 }

@@ -233,8 +233,7 @@ impl<'a> Fields<'a> {
                 .map(|(at, item)| self.json(item, &format!("{path}[{at}]"), problems))
                 .collect(),
             Value::Dict(entries) => {
-                let inner =
-                    Self { path: path.to_owned(), node_id: self.node_id.clone(), entries };
+                let inner = Self { path: path.to_owned(), node_id: self.node_id.clone(), entries };
                 Json::Object(inner.to_json(problems))
             }
             Value::BigInt(number) => match number.to_string().parse::<u64>() {

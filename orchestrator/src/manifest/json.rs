@@ -1,6 +1,9 @@
 //! Reads JSON text into values without losing anything: integers of any size stay integers, keys
 //! stay in order, a repeated key is noticed, and an error has its line and column.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use ipc_protocol::Value;
 
 /// Deepest nesting that is read; a limit because the reader is recursive.
@@ -134,8 +137,7 @@ impl Reader<'_> {
             Some('"') => self.string().map(Value::Str),
             Some('-' | '0'..='9') => self.number(),
             Some(found) => {
-                let words =
-                    [("null", Value::None), ("true", true.into()), ("false", false.into())];
+                let words = [("null", Value::None), ("true", true.into()), ("false", false.into())];
                 for (word, value) in words {
                     if self.text[self.at..].starts_with(word) {
                         self.at += word.len();
@@ -167,6 +169,7 @@ impl Reader<'_> {
     fn object(&mut self) -> Read<Value> {
         self.expect('{', "an object")?;
         let mut entries: Vec<(Value, Value)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         self.space();
         if self.peek() == Some('}') {
             self.skip('}');
@@ -182,14 +185,16 @@ impl Reader<'_> {
             self.expect(':', "':'")?;
             self.step(format!(".{key}"));
             let value = self.value()?;
-            let key = Value::Str(key);
-            match entries.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, old)) => {
-                    *old = value;
+            match places.entry(key) {
+                Entry::Occupied(place) => {
+                    entries[*place.get()].1 = value;
                     let path = self.path.concat();
                     self.repeated.push(path.trim_start_matches('.').to_owned());
                 }
-                None => entries.push((key, value)),
+                Entry::Vacant(place) => {
+                    entries.push((Value::Str(place.key().clone()), value));
+                    place.insert(entries.len() - 1);
+                }
             }
             self.space();
             if self.peek() == Some(',') {

@@ -29,8 +29,7 @@ const FIELDS: &[&str] = &[
     "fast_path",
     "python_deps",
 ];
-const RENAMED_FIELDS: [(&str, &str); 2] =
-    [("type", "\"node_type\""), ("config", "\"params\"")];
+const RENAMED_FIELDS: [(&str, &str); 2] = [("type", "\"node_type\""), ("config", "\"params\"")];
 /// A year: far beyond any call, and safe to add to any clock.
 const LONGEST_TIMEOUT_MS: u64 = 365 * 24 * 3600 * 1000;
 
@@ -131,8 +130,10 @@ fn instance(fields: &Fields<'_>, author: Author, problems: &mut Problems) -> Opt
         _ => None,
     };
     if index.is_none() {
-        let kind =
-            ProblemKind::WrongType { expected: "the index of a node object", found: describe(value) };
+        let kind = ProblemKind::WrongType {
+            expected: "the index of a node object",
+            found: describe(value),
+        };
         fields.report("instance", kind, problems);
     }
     index

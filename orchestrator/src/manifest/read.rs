@@ -29,11 +29,8 @@ pub(super) fn manifest(text: &str, author: Author) -> Result<Manifest, ManifestE
     let parsed = match json::parse(text) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let kind = ProblemKind::Syntax {
-                line: error.line,
-                column: error.column,
-                problem: error.kind,
-            };
+            let kind =
+                ProblemKind::Syntax { line: error.line, column: error.column, problem: error.kind };
             let problem = Problem { path: String::new(), node_id: None, kind };
             return Err(ManifestError { problems: vec![problem] });
         }

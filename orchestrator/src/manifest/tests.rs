@@ -1,1 +1,450 @@
+//! Parsing, validation, classification, and agreement with the published schema.
 
+use serde_json::{Value as Json, json};
+
+use super::json::{JsonErrorKind, parse as parse_json};
+use super::{
+    Author, Join, Manifest, ManifestErrorClass as Class, ProblemKind, RuntimeHint, SCHEMA,
+};
+use crate::graph::GraphProblem;
+
+fn one(fields: &Json) -> String {
+    let mut node = json!({"id": "n", "node_type": "PassThroughNode"});
+    node.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"version": "v1", "nodes": [node]}).to_string()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let error = Manifest::parse(text).unwrap_err();
+    error.problems.iter().map(ToString::to_string).collect()
+}
+
+fn only(text: &str) -> String {
+    let found = problems(text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.into_iter().next().unwrap()
+}
+
+fn class(text: &str) -> Class {
+    Manifest::parse(text).unwrap_err().class()
+}
+
+// spec: NRA-01
+#[test]
+fn a_manifest_of_the_first_specification_is_accepted() {
+    let manifest = Manifest::parse(
+        r#"{"version":"v1","nodes":[{"id":"vad","node_type":"VADNode"}],"connections":[]}"#,
+    )
+    .unwrap();
+    assert_eq!(manifest.nodes[0].node_type, "VADNode");
+    assert_eq!(manifest.metadata, super::Metadata::default());
+    assert_eq!(manifest.name(), "pipeline");
+}
+
+// spec: NRA-01
+#[test]
+fn all_fields_of_both_generations_are_read() {
+    let manifest = Manifest::parse_from(&full().to_string(), Author::Anyone).unwrap();
+    assert_eq!(manifest.name(), "all of it");
+    let node = &manifest.nodes[0];
+    assert_eq!(node.id, "first-1");
+    assert_eq!(node.params["threshold"], 3);
+    assert_eq!(node.runtime_hint, RuntimeHint::CPython);
+    assert!(node.is_streaming && node.is_source && node.isolated);
+    assert_eq!(node.timeout.unwrap().as_millis(), 1500);
+    assert_eq!(node.join, Join::Zip);
+    assert_eq!(node.capabilities.as_ref().unwrap()["memory_gb"], 1.5);
+    assert_eq!(manifest.connections.len(), 1);
+}
+
+#[test]
+fn absent_and_null_are_the_same_for_optional_fields() {
+    let fields = json!({"params": null, "runtime_hint": null, "is_streaming": null,
+        "timeout_ms": null, "host": null, "execution": null, "docker": null, "instance": null});
+    let nulls = Manifest::parse(&one(&fields)).unwrap();
+    assert_eq!(nulls, Manifest::parse(&one(&json!({}))).unwrap());
+}
+
+#[test]
+fn every_historic_hint_is_known_in_any_case() {
+    for (text, wanted) in [
+        ("auto", RuntimeHint::Auto),
+        ("rust_native", RuntimeHint::Native),
+        ("Native", RuntimeHint::Native),
+        ("RUST", RuntimeHint::Native),
+        ("cpython", RuntimeHint::CPython),
+        ("Python", RuntimeHint::CPython),
+        ("rust_python", RuntimeHint::RustPython),
+        ("RustPython", RuntimeHint::RustPython),
+        ("cpython_wasm", RuntimeHint::CPythonWasm),
+        ("wasm", RuntimeHint::CPythonWasm),
+    ] {
+        assert_eq!(RuntimeHint::parse(text), Some(wanted), "{text}");
+    }
+    let found = only(&one(&json!({"runtime_hint": "cpyhton"})));
+    assert!(found.contains("nodes[0].runtime_hint (node 'n')"), "{found}");
+    assert!(found.contains("did you mean 'cpython'?"), "{found}");
+}
+
+// spec: NRA-01
+// spec: FFI-03
+// spec: FFI-07
+#[test]
+fn every_problem_is_reported_at_once_with_its_path_and_advice() {
+    let text = r#"{
+        "version": "v2",
+        "metadata": {"name": "", "descripton": "x"},
+        "nodes": [
+            {"id": "a b", "node_type": "ResampleNode", "params": {"target_rat": 16000}},
+            {"id": "b", "node_type": "ResampelNode"},
+            {"node_type": "VADNode", "params": {"frame_duration_ms": "long"}},
+            {"id": "b", "node_type": "AddNode", "timeout_ms": 0, "join": "zipp"},
+            7
+        ],
+        "connections": [{"from": "b", "to": "c"}, {"from": "b"}],
+        "conections": []
+    }"#;
+    let found = problems(text);
+    for (path, phrase) in [
+        ("version", "Unsupported manifest version \"v2\""),
+        ("metadata.name", "1 to 255 characters"),
+        ("metadata.descripton", "did you mean 'description'?"),
+        ("nodes[0].id", "'a b' is not allowed"),
+        ("nodes[0].params.target_rat", "did you mean 'target_rate'?"),
+        ("nodes[1].node_type (node 'b')", "did you mean 'ResampleNode'?"),
+        ("nodes[2].id", "missing"),
+        ("nodes[3].timeout_ms", "from 1 to a year"),
+        ("nodes[3].join", "did you mean 'zip'?"),
+        ("nodes[3].id", "Duplicate node ID 'b'"),
+        ("nodes[4]", "expected an object"),
+        ("connections[0].to", "unknown target node 'c'"),
+        ("connections[1].to", "missing"),
+        ("conections", "did you mean 'connections'?"),
+    ] {
+        let hit = found.iter().any(|line| line.starts_with(path) && line.contains(phrase));
+        assert!(hit, "{path}: {phrase}\nin {found:#?}");
+    }
+    let whole = Manifest::parse(text).unwrap_err().to_string();
+    assert!(whole.starts_with("invalid manifest: "), "{whole}");
+    assert!(found.iter().all(|line| whole.contains(line)));
+    assert_eq!(class(text), Class::Invalid);
+}
+
+#[test]
+fn parameters_are_checked_by_type_range_and_choice() {
+    let text = json!({"version": "v1", "nodes": [{"id": "r", "node_type": "ResampleNode",
+        "params": {"target_rate": "fast", "quality": "hgh", "input_rate": -5}}]});
+    let found = problems(&text.to_string());
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[0].starts_with("nodes[0].params.target_rate (node 'r'): "), "{found:#?}");
+    assert!(found[1].contains("did you mean 'high'?"), "{found:#?}");
+    assert!(found[2].contains("between"), "{found:#?}");
+    // A Python class checks its own.
+    let text = text.to_string().replace("\"id\"", "\"runtime_hint\": \"cpython\", \"id\"");
+    Manifest::parse(&text).unwrap();
+}
+
+// spec: NRA-01
+#[test]
+fn text_that_is_not_json_is_told_with_line_and_column() {
+    for (text, line, column, phrase) in [
+        ("{\n  \"version\": v1\n}", 2, 14, "expected a value, found 'v'"),
+        ("", 1, 1, "ends where a value should be"),
+        ("{\"version\": \"v1\",}", 1, 18, "a key in double quotes"),
+        ("{\"a\": 1 \"b\"}", 1, 9, "',' or '}'"),
+        ("{\"ü\": [1, 02]}", 1, 11, "'02' is not a number"),
+        ("[1] x", 1, 5, "expected the end"),
+        ("\"\\ud800\"", 1, 2, "bad escape"),
+    ] {
+        let found = only(text);
+        let place = format!("line {line}, column {column}: ");
+        assert!(found.starts_with(&place) && found.contains(phrase), "{text}: {found}");
+    }
+    assert_eq!(class("{"), Class::Invalid);
+    let deep = "[".repeat(200_000);
+    assert!(only(&deep).contains("nested more than 128 deep"));
+}
+
+#[test]
+fn json_keeps_every_digit_and_every_escape() {
+    let text = r#"[9223372036854775807, -9223372036854775808, 123456789012345678901234567890,
+        1.0, -0, 1e3, "\u00e9\ud83d\ude00\n\"", {"b": null, "a": true}]"#;
+    let parsed = parse_json(text).unwrap();
+    let ipc_protocol::Value::List(items) = parsed.value else { panic!("a list") };
+    assert_eq!(items[0], i64::MAX.into());
+    assert_eq!(items[1], i64::MIN.into());
+    let ipc_protocol::Value::BigInt(big) = &items[2] else { panic!("a big integer") };
+    assert_eq!(big.to_string(), "123456789012345678901234567890");
+    assert_eq!(items[3], 1.0.into());
+    assert_eq!(items[4], 0_i64.into());
+    assert_eq!(items[5], 1000.0.into());
+    assert_eq!(items[6], "é😀\n\"".into());
+    let kind = parse_json("1e999").unwrap_err().kind;
+    assert_eq!(kind, JsonErrorKind::BadNumber { text: "1e999".to_owned() });
+}
+
+#[test]
+fn repeated_keys_are_problems() {
+    let text = r#"{"version": "v1", "version": "v1",
+        "nodes": [{"id": "a", "node_type": "VADNode", "params": {"threshold": -30, "threshold": -20}}]}"#;
+    let found = problems(text);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("version: this key stands twice"));
+    assert!(found[1].starts_with("nodes[0].params.threshold: this key stands twice"));
+}
+
+// spec: FFI-23
+#[test]
+fn empty_manifests_need_a_node() {
+    for text in [r#"{"version": "v1", "nodes": []}"#, r#"{"version": "v1"}"#] {
+        assert!(only(text).contains("at least one node"), "{text}");
+    }
+    assert!(only("[]").contains("expected an object"));
+}
+
+#[test]
+fn the_old_dialect_is_told_what_v1_has_instead() {
+    let found = problems(
+        r#"{"version": "1.0", "nodes": [{"id": "a", "type": "VADNode"}], "edges": [],
+            "config": {"enable_metrics": true}}"#,
+    );
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found.iter().any(|line| line.contains("Unsupported manifest version \"1.0\"")));
+    assert!(found.iter().any(|line| line.starts_with("edges") && line.contains("\"connections\"")));
+    assert!(found.iter().any(|l| l.starts_with("nodes[0].type") && l.contains("\"node_type\"")));
+}
+
+// spec: FFI-10
+#[test]
+fn unknown_types_alone_are_node_not_found() {
+    let unknown = json!({"node_type": "VADNoode"});
+    assert_eq!(class(&one(&unknown)), Class::NodeNotFound);
+    assert!(only(&one(&unknown)).contains("did you mean 'VADNode'?"));
+    let both = json!({"node_type": "VADNoode", "is_streaming": 1});
+    assert_eq!(class(&one(&both)), Class::Invalid);
+}
+
+fn connected(edges: &[(&str, &str)]) -> String {
+    let node = |id: &str| json!({"id": id, "node_type": "PassThroughNode"});
+    let edges: Vec<Json> = edges.iter().map(|(a, b)| json!({"from": a, "to": b})).collect();
+    json!({"version": "v1", "nodes": [node("A"), node("B")], "connections": edges}).to_string()
+}
+
+// spec: NRA-04
+// spec: FFI-09
+#[test]
+fn cycles_are_cycle_errors_that_name_the_nodes() {
+    let text = connected(&[("A", "B"), ("B", "A")]);
+    assert_eq!(class(&text), Class::Cycle);
+    assert!(only(&text).contains("cycle: A -> B -> A"));
+    assert!(only(&connected(&[("A", "A")])).contains("cycle: A -> A"));
+}
+
+// spec: FFI-08
+#[test]
+fn wrong_connections_are_graph_errors() {
+    assert_eq!(class(&connected(&[("A", "C")])), Class::Graph);
+    assert!(only(&connected(&[("C", "B")])).contains("unknown source"));
+    assert!(only(&connected(&[("A", "C")])).contains("unknown target"));
+    assert_eq!(class(&connected(&[("A", "B"), ("A", "B")])), Class::Graph);
+    assert_eq!(class(&connected(&[("A", "B"), ("B", "A"), ("A", "C")])), Class::Graph);
+}
+
+#[test]
+fn connections_count_as_in_the_text_when_some_cannot_be_read() {
+    let text = connected(&[("A", "B"), ("A", "nowhere")])
+        .replace("\"connections\":[", "\"connections\":[3,");
+    let error = Manifest::parse(&text).unwrap_err();
+    let graph = error.problems.iter().find_map(|problem| match &problem.kind {
+        ProblemKind::Graph(graph) => Some(graph),
+        _ => None,
+    });
+    assert!(matches!(graph, Some(GraphProblem::UnknownTarget { connection: 2, .. })), "{error}");
+}
+
+#[test]
+fn what_this_build_cannot_do_is_said() {
+    for (fields, phrase) in [
+        (json!({"host": "gpu:50051"}), "other machines"),
+        (json!({"execution": {"placement": "remote"}}), "other machines"),
+        (json!({"docker": {"image": "x"}}), "containers"),
+        (json!({"isolated": true}), "isolate a native node"),
+        (json!({"instance": 0}), "node objects"),
+        (json!({"runtime_hint": "wasm"}), "WebAssembly"),
+    ] {
+        let found = only(&one(&fields));
+        assert!(found.contains(phrase), "{fields}: {found}");
+    }
+    let local = json!({"host": "gpu:50051", "execution": {"placement": "prefer_local"}});
+    Manifest::parse(&one(&local)).unwrap();
+    let mut marked: Json = serde_json::from_str(&connected(&[("A", "B")])).unwrap();
+    marked["nodes"][1]["is_output_node"] = json!(true);
+    Manifest::parse(&marked.to_string()).unwrap();
+    marked["nodes"][0]["is_output_node"] = json!(true);
+    assert!(only(&marked.to_string()).starts_with("nodes[0].is_output_node (node 'A')"));
+    marked["nodes"][0]["is_output_node"] = json!(false);
+    marked["metadata"] = json!({"auto_negotiate": true});
+    assert!(only(&marked.to_string()).contains("converters"));
+    marked["metadata"] = Json::Null;
+    marked["python_env"] = json!({"mode": "managed"});
+    assert!(only(&marked.to_string()).contains("Python environments"));
+}
+
+#[test]
+fn instances_are_for_the_sdk() {
+    let text = one(&json!({"node_type": "__main__:Mine", "instance": 3}));
+    let manifest = Manifest::parse_from(&text, Author::Sdk).unwrap();
+    assert_eq!(manifest.nodes[0].instance, Some(3));
+    let wrong = one(&json!({"node_type": "__main__:Mine", "instance": -1}));
+    assert!(Manifest::parse_from(&wrong, Author::Sdk).is_err());
+}
+
+#[test]
+fn integers_beyond_64_bits_are_refused_and_not_rounded() {
+    let text = one(&json!({"node_type": "my.nodes:Echo"})).replace(
+        "\"id\"",
+        "\"params\": {\"n\": [18446744073709551615, 18446744073709551616]}, \"id\"",
+    );
+    let found = only(&text);
+    assert!(found.starts_with("nodes[0].params.n[1] (node 'n'): the integer 184467440737095516"));
+}
+
+/// A manifest with every field that there is.
+fn full() -> Json {
+    json!({
+        "version": "v1",
+        "metadata": {"name": "all of it", "description": "d",
+            "created_at": "2026-01-31T12:00:00.123Z", "auto_negotiate": false},
+        "python_env": {"mode": "system", "anything": 1},
+        "nodes": [
+            {"id": "first-1", "node_type": "my.nodes:Source", "params": {"threshold": 3},
+             "runtime_hint": "CPython", "is_streaming": true, "is_source": true,
+             "timeout_ms": 1500, "isolated": true, "join": "zip", "instance": null,
+             "capabilities": {"gpu": {"type": "cuda", "min_memory_gb": 8.0, "required": false},
+                "cpu": {"cores": 2, "arch": "x86_64"}, "memory_gb": 1.5},
+             "host": "gpu-server:50051",
+             "execution": {"placement": "local", "reason": "r", "fallback": true},
+             "is_output_node": false, "media_capabilities": {"in": []}, "docker": null,
+             "fast_path": true, "python_deps": ["numpy>=2"]},
+            {"id": "last_2", "node_type": "PassThroughNode"}
+        ],
+        "connections": [{"from": "first-1", "to": "last_2"}]
+    })
+}
+
+/// Every variant of `document` in which one value is replaced, removed, or joined by an unknown
+/// neighbour.
+fn variants(document: &Json) -> Vec<Json> {
+    let mut pointers = vec![String::new()];
+    collect(document, "", &mut pointers);
+    let mut variants = vec![document.clone()];
+    for pointer in &pointers {
+        for other in [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!(7),
+            json!(""),
+            json!("local"),
+            json!("zip"),
+            json!("a b"),
+            json!([]),
+            json!(["x"]),
+            json!({}),
+            json!({"x": 1}),
+        ] {
+            let mut variant = document.clone();
+            *variant.pointer_mut(pointer).unwrap() = other;
+            variants.push(variant);
+        }
+        let mut variant = document.clone();
+        if let Some(object) = variant.pointer_mut(pointer).unwrap().as_object_mut() {
+            object.insert("unknown_neighbour".to_owned(), json!(1));
+            variants.push(variant);
+        }
+        if let Some((parent, key)) = pointer.rsplit_once('/') {
+            let mut variant = document.clone();
+            if let Some(object) = variant.pointer_mut(parent).unwrap().as_object_mut() {
+                object.remove(key);
+                variants.push(variant);
+            }
+        }
+    }
+    variants
+}
+
+fn collect(value: &Json, at: &str, pointers: &mut Vec<String>) {
+    let children: Vec<(String, &Json)> = match value {
+        Json::Object(fields) => fields.iter().map(|(key, v)| (key.clone(), v)).collect(),
+        Json::Array(items) => items.iter().enumerate().map(|(n, v)| (n.to_string(), v)).collect(),
+        _ => return,
+    };
+    for (key, child) in children {
+        let pointer = format!("{at}/{key}");
+        pointers.push(pointer.clone());
+        collect(child, &pointer, pointers);
+    }
+}
+
+/// What the schema cannot say: names that must exist, and what follows from several parts.
+fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
+    matches!(
+        kind,
+        ProblemKind::NodeType(_)
+            | ProblemKind::Param(_)
+            | ProblemKind::Graph(_)
+            | ProblemKind::RepeatedKey
+            | ProblemKind::HugeInteger { .. }
+            | ProblemKind::Unsupported {
+                what: "isolate a native node, which runs in no worker"
+                    | "give back the outputs of a node that feeds another one",
+                ..
+            }
+    )
+}
+
+// spec: NRA-01
+#[test]
+fn schema_and_parser_agree() {
+    let schema: Json = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let small = json!({"version": "v1", "nodes": [{"id": "a", "node_type": "VADNode"}]});
+    let mut documents = variants(&full());
+    documents.extend(variants(&small));
+    for (_, text) in [
+        ("old dialect", r#"{"version": "1.0", "nodes": [{"id": "a", "type": "X"}], "edges": []}"#),
+        (
+            "remote",
+            r#"{"version": "v1", "nodes": [{"id": "a", "node_type": "X:Y", "host": "h:1"}]}"#,
+        ),
+    ] {
+        documents.push(serde_json::from_str(text).unwrap());
+    }
+    let (mut accepted, mut refused) = (0, 0);
+    for document in &documents {
+        let by_parser = match Manifest::parse(&document.to_string()) {
+            Ok(_) => true,
+            Err(error) => error.problems.iter().all(|p| is_beyond_the_schema(&p.kind)),
+        };
+        let by_schema = validator.is_valid(document);
+        let said = Manifest::parse(&document.to_string()).map(|_| ()).map_err(|e| e.to_string());
+        assert_eq!(by_schema, by_parser, "{document:#}\nparser: {said:?}");
+        if by_schema { accepted += 1 } else { refused += 1 }
+    }
+    assert!(accepted > 50 && refused > 300, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn schema_and_parser_know_the_same_hints() {
+    let schema: Json = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for hint in RuntimeHint::spellings() {
+        let document = |hint: &str| -> Json {
+            serde_json::from_str(&one(&json!({"runtime_hint": hint}))).unwrap()
+        };
+        assert!(validator.is_valid(&document(&hint.to_uppercase())), "{hint}");
+        assert!(!validator.is_valid(&document(&format!("{hint}x"))), "{hint}");
+    }
+}

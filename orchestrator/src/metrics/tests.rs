@@ -52,8 +52,7 @@ fn node_times_are_recorded_to_the_microsecond() {
 fn peak_memory_is_the_highest_of_all_calls() {
     let (mut metrics, _) = metrics();
     for (peak, delta) in [(100, 10), (300, 5), (200, 40)] {
-        let usage =
-            NodeUsage { peak_memory_bytes: peak, peak_delta_bytes: delta, ..usage(1) };
+        let usage = NodeUsage { peak_memory_bytes: peak, peak_delta_bytes: delta, ..usage(1) };
         metrics.record(2, &usage);
     }
     assert_eq!(metrics.nodes[2].peak_memory_bytes, 300);

@@ -32,11 +32,9 @@ pub(super) fn assign(chains: &mut [Chain], max_workers: usize) -> Result<usize, 
         let number = slot.unwrap_or(slots.len());
         match slots.get_mut(number) {
             Some(slot) => slot.last = stage,
-            None => slots.push(Slot {
-                runtime: chain.runtime,
-                isolated: chain.isolated,
-                last: stage,
-            }),
+            None => {
+                slots.push(Slot { runtime: chain.runtime, isolated: chain.isolated, last: stage })
+            }
         }
         slot_of[stage] = Some(number);
     }

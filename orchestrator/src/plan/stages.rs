@@ -23,9 +23,9 @@ pub(super) fn planned(
     options: &PlanOptions,
     catalog: &Catalog,
 ) -> Result<PlannedNode, PlanError> {
-    let resolved = catalog.resolve(node, options.python).map_err(|problem| {
-        PlanError::Unresolved { node_id: node.id.clone(), problem }
-    })?;
+    let resolved = catalog
+        .resolve(node, options.python)
+        .map_err(|problem| PlanError::Unresolved { node_id: node.id.clone(), problem })?;
     if resolved.runtime == Runtime::RustPython {
         return Err(PlanError::NoRustPython {
             node_id: node.id.clone(),

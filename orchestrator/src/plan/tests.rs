@@ -22,8 +22,7 @@ fn manifest(nodes: &[(&str, &str)], edges: &[(&str, &str)], extra: &[(&str, Json
             node
         })
         .collect();
-    let edges: Vec<Json> =
-        edges.iter().map(|(from, to)| json!({"from": from, "to": to})).collect();
+    let edges: Vec<Json> = edges.iter().map(|(from, to)| json!({"from": from, "to": to})).collect();
     let text = json!({"version": "v1", "nodes": nodes, "connections": edges}).to_string();
     Manifest::parse_from(&text, Author::Sdk).unwrap()
 }
@@ -97,11 +96,7 @@ fn a_native_stage_between_python_stages_changes_no_worker() {
     let plan = plan(&["aP", "bN", "cP"], &["ab", "bc"], &[]);
     assert_eq!(
         stages(&plan),
-        [
-            ("a".to_owned(), worker(0)),
-            ("b".to_owned(), Place::Native),
-            ("c".to_owned(), worker(0)),
-        ]
+        [("a".to_owned(), worker(0)), ("b".to_owned(), Place::Native), ("c".to_owned(), worker(0)),]
     );
 }
 

@@ -45,11 +45,11 @@ impl Session {
     #[must_use = "nodes may have failed to clean up"]
     pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
         let mut closed = ClosedSession::default();
-        if !std::mem::replace(&mut self.is_open, false) {
+        if !std::mem::replace(&mut self.is_open, false) || self.is_inherited() {
             return closed;
         }
         self.failure = None;
-        let cancelled = self.cancelled.load(std::sync::atomic::Ordering::Acquire);
+        let cancelled = self.cancel.is_cancelled();
         let grace = if cancelled {
             CANCELLED_GRACE
         } else {
@@ -95,13 +95,12 @@ impl Session {
         let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
         let mut fds: Vec<PollFd<'_>> =
             workers.map(|worker| PollFd::new(worker.link.as_fd(), PollFlags::POLLIN)).collect();
-        fds.push(PollFd::new(self.waker.as_fd(), PollFlags::POLLIN));
+        fds.push(PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN));
         let left = TimeSpec::from_duration(until.saturating_duration_since(Instant::now()));
-        match ppoll(&mut fds, Some(left), None) {
-            Err(Errno::EINTR) => host.check_interrupt()?,
-            Ok(_) | Err(_) => {}
+        if ppoll(&mut fds, Some(left), None) == Err(Errno::EINTR) {
+            host.check_interrupt()?;
         }
-        self.waker.drain();
+        self.cancel.waker.drain();
         self.forward_raw_output(host);
         Ok(())
     }
@@ -188,6 +187,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            std::mem::forget(std::mem::take(&mut self.slots));
+            return;
+        }
         self.abandon_workers();
     }
 }

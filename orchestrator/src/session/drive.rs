@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{FromWorker, LogRecord};
@@ -132,10 +131,10 @@ impl Session {
         deadline: Option<Instant>,
         host: &mut dyn Host,
     ) -> Result<(), Error> {
-        if self.cancelled.load(Ordering::Acquire) {
+        if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let mut fds = vec![PollFd::new(self.waker.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
         for worker in self.slots.iter().filter_map(|slot| slot.worker.as_ref()) {
             let mut events = PollFlags::POLLIN;
             if worker.link.has_unsent() {
@@ -155,10 +154,10 @@ impl Session {
         }
         let woken = fds[0].revents().is_some_and(|events| !events.is_empty());
         if woken {
-            self.waker.drain();
+            self.cancel.waker.drain();
             self.forward_raw_output(host);
         }
-        if self.cancelled.load(Ordering::Acquire) {
+        if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         Ok(())
@@ -280,10 +279,10 @@ impl Session {
             if left.is_zero() {
                 return;
             }
-            let mut fds = [PollFd::new(self.waker.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
             // A signal only shortens this short wait.
             let _interrupted = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
-            self.waker.drain();
+            self.cancel.waker.drain();
         }
     }
 }

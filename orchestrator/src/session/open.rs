@@ -2,7 +2,6 @@
 //! there. A slot whose worker died is opened again the same way.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
@@ -15,7 +14,7 @@ use super::drive::stage_number;
 use super::failure::stage_timeout;
 use super::native::NativeStage;
 use super::slot::{News, Slot};
-use super::{Host, Session};
+use super::{CancelHandle, Host, Session};
 use crate::error::{Error, StartError};
 use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
@@ -24,7 +23,6 @@ use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Bounds, Core, SlotId, StageShape, Target};
 use crate::value_json;
 use crate::worker::Worker;
-use crate::worker::waker::Waker;
 
 impl Session {
     pub(crate) fn open(
@@ -41,6 +39,10 @@ impl Session {
         let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
         let metrics = RunMetrics::new(manifest.name(), &plan);
         let first_node = RunMetrics::stage_offsets(&plan);
+        let cancel = match &options.cancel {
+            Some(handle) => handle.clone(),
+            None => CancelHandle::new()?,
+        };
         let mut session = Self {
             runtime,
             plan,
@@ -49,14 +51,14 @@ impl Session {
             slots,
             natives,
             first_node,
-            waker: Waker::new()?,
-            cancelled: Arc::new(AtomicBool::new(false)),
+            cancel,
             metrics,
             outputs: Vec::new(),
             failure: None,
             next_call: 1,
             finished_rounds: 0,
             is_open: true,
+            owner: std::process::id(),
         };
         let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
         if let Err(error) = session.open_slots(&wanted, host) {
@@ -78,7 +80,7 @@ impl Session {
         let workers = self.acquire(wanted.len(), host)?;
         let mut pending = Vec::new();
         for (slot, worker) in wanted.iter().zip(workers) {
-            worker.process.set_listener(Some(self.waker.clone()));
+            worker.process.set_listener(Some(self.cancel.waker.clone()));
             for node in self.node_numbers(*slot) {
                 self.metrics.set_worker(node, worker.process.pid);
             }
@@ -148,7 +150,7 @@ impl Session {
         let key = self.runtime.worker_key(&self.options)?;
         let waited = self.runtime.config().workers.acquire_timeout;
         let until = Instant::now() + waited;
-        let ticket = pool.want(&key, count, &self.waker);
+        let ticket = pool.want(&key, count, &self.cancel.waker);
         loop {
             match pool.answer(ticket) {
                 Some(Ok(workers)) => return Ok(workers),

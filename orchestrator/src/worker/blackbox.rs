@@ -10,8 +10,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// Environment variable that tells the worker the recorder's descriptor.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
-/// Where the Python stack begins; the bytes before it hold the running node.
-pub const STACK_OFFSET: u64 = 64;
+/// The first bytes, which hold the running node; the Python stack begins behind them.
+const HEAD: [u8; 64] = [0; 64];
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
@@ -26,7 +26,7 @@ impl Blackbox {
     /// When no memory file can be had.
     pub fn new() -> std::io::Result<Self> {
         let file = File::from(memfd_create(c"remotemedia-blackbox", MFdFlags::MFD_CLOEXEC)?);
-        file.write_all_at(&[0; STACK_OFFSET as usize], 0)?;
+        file.write_all_at(&HEAD, 0)?;
         Ok(Self(file))
     }
 
@@ -48,7 +48,7 @@ impl Blackbox {
     #[must_use]
     pub fn stack(&self) -> String {
         let mut bytes = vec![0; MAX_STACK_BYTES];
-        let length = self.0.read_at(&mut bytes, STACK_OFFSET).unwrap_or(0);
+        let length = self.0.read_at(&mut bytes, HEAD.len() as u64).unwrap_or(0);
         bytes.truncate(length);
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
     }

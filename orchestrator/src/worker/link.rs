@@ -67,7 +67,7 @@ impl Link {
     /// # Errors
     /// When the message cannot be encoded. A dead peer is noticed by reading.
     pub fn send(&mut self, message: ToWorker) -> Result<(), LinkError> {
-        self.writer.push(codec::encode(message)?);
+        self.writer.push(codec::encode_within(message, &self.limits)?);
         self.flush()
     }
 

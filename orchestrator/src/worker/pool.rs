@@ -1,6 +1,9 @@
 //! The pool core: who gets which worker, which are started, recycled, let go. Pure: no clock, no
 //! processes; the supervisor carries its actions out.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 

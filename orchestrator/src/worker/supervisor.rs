@@ -179,13 +179,6 @@ impl Pool {
         }
     }
 
-    /// Forgets the supervisor without touching its workers: after a fork they are the parent's.
-    pub fn abandon(&self) {
-        if let Some(thread) = self.take_thread() {
-            std::mem::forget(thread);
-        }
-    }
-
     fn take_thread(&self) -> Option<JoinHandle<()>> {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
+from remotemedia._load import native
+from remotemedia.core._async import CancelPoint
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import (
     ConfigurationError,
@@ -101,11 +103,29 @@ def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
 class Execution:
     """An open native session with the caller's objects around it."""
 
-    def __init__(self, pipeline: Pipeline, *, python_only: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        point: CancelPoint,
+        *,
+        python_only: bool = False,
+        copy: bool = False,
+    ) -> None:
+        """Open the session.
+
+        Args:
+            pipeline: whose graph runs.
+            point: cancelling it stops the session, also while it is being opened.
+            python_only: run the Python class also of nodes that have a native twin.
+            copy: copy inputs instead of borrowing their memory, because the caller goes on while
+                they are worked on.
+        """
         self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
         self._pipeline = pipeline
         self._closed = False
         shipment = _shipment(self.plan.instances)
+        self._cancel_token = native().CancelToken()
+        point.attach(self._cancel_token)
         self._native: NativeSession = pipeline.native_runtime().open(
             json.dumps(self.plan.manifest),
             instances=shipment.instances if shipment else None,
@@ -113,6 +133,8 @@ class Execution:
             python=_interpreter(),
             sys_path=_module_path(),
             working_directory=_working_directory(),
+            cancel=self._cancel_token,
+            copy=copy,
         )
         self._caller_sinks = {
             node_id: node
@@ -166,7 +188,7 @@ class Execution:
 
     def cancel(self) -> None:
         """Stop what is under way, from any thread."""
-        self._native.cancel()
+        self._cancel_token.cancel()
 
     def close(self) -> None:
         """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent."""
@@ -174,12 +196,14 @@ class Execution:
             return
         self._closed = True
         try:
-            changed = self._native.close()
+            changed, failure = self._native.close()
         finally:
             self._pipeline.keep_metrics(self._native.metrics())
         with self._pipeline.write_back_lock:
             for node_id, state in changed:
                 _write_back(node_id, self.plan.nodes[node_id], state)
+        if failure is not None:
+            raise failure
 
     def close_after(self, error: BaseException) -> None:
         """Close because of `error`, which stays the one that the caller sees."""

@@ -94,14 +94,15 @@ class Pipeline(Blueprint):
     async def _run_async(self, input_data: Any, use_rust: bool) -> Any:
         point = CancelPoint()
         return await run_in_thread(
-            lambda: self._run_blocking(input_data, use_rust, point), point.cancel
+            lambda: self._run_blocking(input_data, use_rust, point, copy=True), point.cancel
         )
 
-    def _run_blocking(self, input_data: Any, use_rust: bool, point: CancelPoint) -> Any:
+    def _run_blocking(
+        self, input_data: Any, use_rust: bool, point: CancelPoint, copy: bool = False
+    ) -> Any:
         items = None if input_data is None else items_of(input_data)
-        execution = Execution(self, python_only=not use_rust)
+        execution = Execution(self, point, python_only=not use_rust, copy=copy)
         try:
-            point.attach(execution)
             pairs = execution.run(execution.source_items() if items is None else items)
         except BaseException as error:
             execution.close_after(error)
@@ -113,7 +114,7 @@ class Pipeline(Blueprint):
         """The pipeline held open, to feed items one by one: `with pipeline.session() as s: ...`
         or `async with pipeline.session() as s: ...`.
         """
-        return Session(lambda: Execution(self))
+        return Session(lambda point, copy: Execution(self, point, copy=copy))
 
     async def initialize(self) -> None:
         """Load the nodes for `process`. Does nothing when they are loaded."""

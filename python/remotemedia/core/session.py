@@ -29,14 +29,21 @@ class Session:
 
     An error belongs to its item: the call raises, the session stays open, and the next item runs,
     on a fresh worker if the old one died. Calls from several threads take turns.
+
+    Attributes:
+        tail: what the nodes still held back when the session closed without a `flush`, in the form
+            of `process`; None before that.
     """
 
-    def __init__(self, open_execution: Callable[[], Execution]) -> None:
+    def __init__(self, open_execution: Callable[[CancelPoint, bool], Execution]) -> None:
         self._open_execution = open_execution
         self._execution: Execution | None = None
         self._closed = False
         self._cancel_point = CancelPoint()
         self._turn = threading.Lock()
+        self._copy = False
+        self._input_is_open = False
+        self.tail: Any = None
 
     def open(self) -> Session:
         """Start the nodes now. Does nothing when they have been started."""
@@ -51,13 +58,13 @@ class Session:
         """
         with self._turn:
             execution = self._opened()
+            self._input_is_open = True
             return session_result(execution.process(item), execution.plan.sinks)
 
     def flush(self) -> Any:
         """End the input, and give what the nodes had kept, in the form of `process`."""
         with self._turn:
-            execution = self._opened()
-            return session_result(execution.flush(), execution.plan.sinks)
+            return self._flush(self._opened())
 
     def produce(self) -> Any:
         """What the pipeline's source nodes give, in the form of `process`; ends when they do."""
@@ -70,11 +77,26 @@ class Session:
         self._cancel_point.cancel()
 
     def close(self) -> None:
-        """Clean up the nodes and put their changed attributes back on yours. Idempotent."""
+        """End the input, clean up the nodes and put their changed attributes back on yours.
+
+        What the nodes still held back is in `tail` afterwards. Idempotent.
+        """
         with self._turn:
+            if self._closed or self._execution is None:
+                self._closed = True
+                return
             self._closed = True
-            if self._execution is not None:
-                self._execution.close()
+            try:
+                if self._input_is_open:
+                    self.tail = self._flush(self._execution)
+            except BaseException as error:
+                self._execution.close_after(error)
+                raise
+            self._execution.close()
+
+    def _flush(self, execution: Execution) -> Any:
+        self._input_is_open = False
+        return session_result(execution.flush(), execution.plan.sinks)
 
     @property
     def is_open(self) -> bool:
@@ -85,8 +107,7 @@ class Session:
         if self._closed:
             raise PipelineError("the session is closed; open another with pipeline.session()")
         if self._execution is None:
-            self._execution = self._open_execution()
-            self._cancel_point.attach(self._execution)
+            self._execution = self._open_execution(self._cancel_point, self._copy)
         return self._execution
 
     def _close_after(self, error: BaseException | None) -> None:
@@ -112,6 +133,8 @@ class Session:
 
     async def __aenter__(self) -> AsyncSession:
         """Start the nodes without blocking the event loop."""
+        # The caller goes on while its inputs are worked on.
+        self._copy = True
         await run_in_thread(self.open, self.cancel)
         return AsyncSession(self)
 

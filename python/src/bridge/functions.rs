@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::runtime::{default, open};
-use crate::convert::{Pickling, from_value};
+use crate::convert::{Converter, Memory, Pickling, from_value};
 use crate::error::{audio_file_error, node_not_found, to_pyerr};
 
 /// Runs a pipeline whose first nodes produce.
@@ -43,11 +43,14 @@ fn execute<'py>(
     let shapes = py.import(intern!(py, "remotemedia.core.outputs"))?;
     let items = input.map(|input| shapes.call_method1(intern!(py, "items_of"), (input,)));
     let runtime = default(py)?;
-    let session = open(py, &runtime, &manifest, callers_options(py)?, Pickling::Default)?;
+    let converter = Converter::new("input", Memory::Borrow, Pickling::Default);
+    let session = open(py, &runtime, &manifest, callers_options(py)?, converter)?;
     let outcome = items.transpose().and_then(|items| session.run(py, items));
-    let closed = session.close(py);
+    let (_, failure) = session.close(py)?;
     let pairs = outcome?;
-    closed?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     let sinks = PyDict::new(py);
     for sink in session.sinks() {
         sinks.set_item(&sink, &sink)?;
@@ -75,6 +78,7 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
         environment: env::snapshot(),
         sys_path: execution.call_method0("_module_path")?.extract()?,
         working_directory: execution.call_method0("_working_directory")?.extract()?,
+        cancel: None,
     })
 }
 
@@ -124,5 +128,5 @@ pub(super) fn read_audio<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<
 pub(super) fn cli(py: Python<'_>, argv: &Bound<'_, PyList>) -> PyResult<i32> {
     let arguments: Vec<std::ffi::OsString> = argv.extract()?;
     let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
-    Ok(py.detach(|| orchestrator::cli::run(arguments.into_iter(), Some(python))))
+    Ok(py.detach(|| orchestrator::cli::run(arguments, Some(python))))
 }

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::host::PyHost;
-use super::session::Session;
-use crate::convert::Pickling;
+use super::session::{CancelToken, Session};
+use crate::convert::{Converter, Memory, Pickling};
 use crate::error::to_pyerr;
 
 /// Every runtime of this process, so that none outlives the interpreter.
@@ -38,7 +38,7 @@ impl Runtime {
         Ok(Self(register(config)))
     }
 
-    #[pyo3(signature = (manifest_json, *, instances=None, dumps=None, python, sys_path, working_directory))]
+    #[pyo3(signature = (manifest_json, *, instances=None, dumps=None, python, sys_path, working_directory, cancel=None, copy=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
@@ -49,6 +49,8 @@ impl Runtime {
         python: PathBuf,
         sys_path: Vec<String>,
         working_directory: Option<String>,
+        cancel: Option<Bound<'_, CancelToken>>,
+        copy: bool,
     ) -> PyResult<Session> {
         let manifest = Manifest::parse_from(manifest_json, Author::Sdk)
             .map_err(|error| to_pyerr(py, error.into()))?;
@@ -58,13 +60,16 @@ impl Runtime {
             environment: orchestrator::config::env::snapshot(),
             sys_path,
             working_directory,
+            cancel: cancel.map(|token| token.get().0.clone()),
         };
         let pickling = match (self.0.config().python.allow_pickle, dumps) {
             (false, _) => Pickling::Forbidden,
             (true, Some(dumps)) => Pickling::With(dumps),
             (true, None) => Pickling::Default,
         };
-        open(py, &self.0, &manifest, options, pickling)
+        let memory = if copy { Memory::Copy } else { Memory::Borrow };
+        let converter = Converter::new("input", memory, pickling);
+        open(py, &self.0, &manifest, options, converter)
     }
 
     fn workers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -90,12 +95,12 @@ pub(super) fn open(
     runtime: &Arc<orchestrator::Runtime>,
     manifest: &Manifest,
     options: OpenOptions,
-    pickling: Pickling,
+    converter: Converter,
 ) -> PyResult<Session> {
     let mut host = PyHost::default();
     let opened = py.detach(|| runtime.open(manifest, options, &mut host));
     match opened {
-        Ok(session) => Ok(Session::new(session, pickling)),
+        Ok(session) => Ok(Session::new(session, converter)),
         Err(error) => Err(host.raised.unwrap_or_else(|| to_pyerr(py, error))),
     }
 }

@@ -5,10 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ipc_protocol::Value;
 use orchestrator::session::{CancelHandle, GraphOutput, RunError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::exceptions::PyBaseException;
+use pyo3::types::{PyBytes, PyList};
 
 use super::host::{PyHost, PyInputs};
-use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::convert::{Converter, to_value};
 use crate::error::{from_marshal, to_pyerr};
 
 /// An open run of a pipeline.
@@ -21,11 +22,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(session: orchestrator::Session, pickling: Pickling) -> Self {
+    pub(super) fn new(session: orchestrator::Session, converter: Converter) -> Self {
         Self {
             cancel: session.cancel_handle(),
             inner: Mutex::new(session),
-            converter: Converter::new("input", Memory::Borrow, pickling),
+            converter,
         }
     }
 
@@ -70,6 +71,32 @@ impl Session {
         }
     }
 
+    /// Closes the session: what was written back, and the failure of cleaning up, if any.
+    pub(super) fn close<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyList>, Option<PyErr>)> {
+        let mut host = PyHost::default();
+        let closed = py.detach(|| self.lock().close(&mut host));
+        let mut failures = closed.failures.into_iter();
+        let mut failure = host.raised;
+        if failure.is_none()
+            && let Some(first) = failures.next()
+        {
+            let raised = to_pyerr(py, first);
+            for further in failures {
+                let note = format!("another node failed to clean up: {further}");
+                raised.value(py).call_method1("add_note", (note,))?;
+            }
+            failure = Some(raised);
+        }
+        let states = PyList::empty(py);
+        for state in closed.states {
+            states.append((state.node_id, PyBytes::new(py, &state.attributes)))?;
+        }
+        Ok((states, failure))
+    }
+
     fn to_list<'py>(
         &self,
         py: Python<'py>,
@@ -81,6 +108,23 @@ impl Session {
             list.append((output.node_id, value))?;
         }
         Ok(list)
+    }
+}
+
+/// Stops a session from any thread, also one that is still being opened.
+#[pyclass(frozen, module = "remotemedia._native")]
+#[derive(Debug)]
+pub(crate) struct CancelToken(pub(super) CancelHandle);
+
+#[pymethods]
+impl CancelToken {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        CancelHandle::new().map(Self).map_err(|error| to_pyerr(py, error))
+    }
+
+    fn cancel(&self) {
+        self.0.cancel();
     }
 }
 
@@ -114,31 +158,14 @@ impl Session {
         self.one_round(py, |session, host| session.flush(host))
     }
 
-    pub(super) fn close<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let mut host = PyHost::default();
-        let closed = py.detach(|| self.lock().close(&mut host));
-        let mut failures = closed.failures.into_iter();
-        if let Some(first) = failures.next() {
-            let raised = to_pyerr(py, first);
-            for further in failures {
-                let note = format!("another node failed to clean up: {further}");
-                raised.value(py).call_method1("add_note", (note,))?;
-            }
-            return Err(raised);
-        }
-        if let Some(raised) = host.raised {
-            return Err(raised);
-        }
-        let states = PyList::empty(py);
-        for state in closed.states {
-            let attributes = PyBytes::new(py, &state.attributes);
-            let entry = PyTuple::new(
-                py,
-                [state.node_id.into_pyobject(py)?.into_any(), attributes.into_any()],
-            )?;
-            states.append(entry)?;
-        }
-        Ok(states)
+    /// Node ids with pickles of their changed attributes, and what went wrong in cleaning up.
+    #[pyo3(name = "close")]
+    fn py_close<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyList>, Option<Bound<'py, PyBaseException>>)> {
+        let (states, failure) = self.close(py)?;
+        Ok((states, failure.map(|failure| failure.into_value(py).into_bound(py))))
     }
 
     fn cancel(&self) {

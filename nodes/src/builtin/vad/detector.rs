@@ -8,7 +8,7 @@ use super::segments::{self, FLOOR_REACH, SETTLING_FRAMES, Settings, Span};
 use crate::builtin::samples::Planes;
 
 /// Level that stands for digital silence.
-const SILENCE_DB: f32 = -120.0;
+const SILENCE_DB: f64 = -120.0;
 
 /// One stretch of speech.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,10 +18,10 @@ pub(super) struct Segment {
     /// Milliseconds from the start of the stream.
     pub(super) end_ms: u32,
     /// RMS level over the segment, in dBFS.
-    pub(super) energy_db: f32,
+    pub(super) energy_db: f64,
     /// `1 - 0.5 * 2^(-(peak - threshold) / 6 dB)`, where peak is the level of the loudest frame:
     /// 0.5 at the threshold, 0.75 at 6 dB above, 0.94 at 18 dB above.
-    pub(super) confidence: f32,
+    pub(super) confidence: f64,
 }
 
 /// A stream under observation.
@@ -66,11 +66,8 @@ impl Detector {
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
         self.analyzer.push(piece, &mut self.frames);
         let end = self.first + self.frames.len();
-        // Looking is worth it every 100 ms, and only when it has been quiet for long enough.
-        let quiet = self.settings.min_silence_frames.min(self.frames.len());
-        let threshold = segments::power(self.settings.threshold_db);
-        let recent = &self.frames[self.frames.len() - quiet..];
-        if end < self.looked_at + 10 || recent.iter().any(|f| segments::level(f) > threshold) {
+        // Looking takes time, so it is done every 100 ms at most, and not amid speech.
+        if end < self.looked_at + 10 || !self.may_have_finished() {
             return Vec::new();
         }
         self.looked_at = end;
@@ -106,6 +103,15 @@ impl Detector {
             .collect()
     }
 
+    /// Whether a stretch without a frame above the threshold is long enough to end a segment.
+    fn may_have_finished(&self) -> bool {
+        let threshold = segments::power(self.settings.threshold_db);
+        let is_loud = |frame: &Frame| segments::level(frame) > threshold;
+        let unsettled = &self.frames[(self.settled - self.first).min(self.frames.len())..];
+        let is_quiet = |run: &[Frame]| run.len() >= self.settings.min_silence_frames.max(1);
+        unsettled.split(is_loud).any(is_quiet)
+    }
+
     /// Drops frames that neither a segment nor a noise floor needs.
     fn forget(&mut self) {
         let needed = self.settled.saturating_sub(FLOOR_REACH);
@@ -120,14 +126,14 @@ impl Detector {
         let frames = &self.frames[span.start - self.first..span.end - self.first];
         let mean = frames.iter().map(|f| f64::from(f.block)).sum::<f64>() / frames.len() as f64;
         let peak = frames.iter().map(segments::level).fold(0.0, f32::max);
-        let above_db = (decibels(peak.into()) - self.settings.threshold_db).max(0.0);
+        let above_db = (decibels(peak.into()) - f64::from(self.settings.threshold_db)).max(0.0);
         let length_ms = self.taken() * 1_000 / u64::from(self.rate_hz());
         let end_ms = (span.end as u64 * u64::from(HOP_MS)).min(length_ms);
         Segment {
             start_ms: saturated(span.start as u64 * u64::from(HOP_MS)),
             end_ms: saturated(end_ms),
             energy_db: decibels(mean),
-            confidence: 1.0 - 0.5 * 2.0_f32.powf(-above_db / 6.0),
+            confidence: 1.0 - 0.5 * 2.0_f64.powf(-above_db / 6.0),
         }
     }
 }
@@ -141,7 +147,6 @@ fn saturated(milliseconds: u64) -> u32 {
     u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a level needs no more digits than float32")]
-fn decibels(power: f64) -> f32 {
-    ((10.0 * power.log10()) as f32).max(SILENCE_DB)
+fn decibels(power: f64) -> f64 {
+    (10.0 * power.log10()).max(SILENCE_DB)
 }

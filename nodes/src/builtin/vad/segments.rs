@@ -5,8 +5,8 @@
 //! 2. A frame is **active** when its level is above the threshold, or when some band is well
 //!    above that band's floor and above a bound that follows the threshold (so that weak
 //!    consonants, which show only above 2 kHz, count as soon as they are audible).
-//! 3. A frame is **voice-like** when enough of it lies below 1 kHz, when it is a tone, or when it
-//!    is clearly above the threshold. Breath is none of these: a longer stretch of active frames
+//! 3. A frame is **voice-like** when enough of it lies below 1 kHz, or when it is for 50 ms a tone
+//!    or clearly above the threshold. Breath is none of these: a longer stretch of active frames
 //!    that are not voice-like is taken out.
 //! 4. A run of active frames with voice-like frames above the threshold is speech. Short weak
 //!    runs close to it (releases, final fricatives) belong to it.
@@ -47,7 +47,8 @@ pub(super) const FLOOR_REACH: usize = 500;
 const FLOOR_BLOCK: usize = 50;
 /// Share of a voice-like frame's power (up to 4 kHz) that lies below 1 kHz: -14 dB.
 const LOW_SHARE: f32 = 0.04;
-/// A level that is surely speech: this far above the threshold for that many frames.
+/// What is surely speech: a tone, or a level this far above the threshold, for that many frames.
+/// (A click is shorter, and so are the moments in which a breath whistles.)
 const SURE_DB: f32 = 6.0;
 const SURE_FRAMES: usize = 5;
 /// Active frames without voice for longer than this are breath.
@@ -89,7 +90,7 @@ pub(super) fn find(frames: &[Frame], settings: &Settings) -> Vec<Span> {
         .collect();
     let mut merged: Vec<Span> = Vec::new();
     for (at, (run, _)) in found.iter().enumerate().filter(|(_, (_, is_speech))| *is_speech) {
-        let span = with_weak_neighbours(&found, at, *run);
+        let span = trimmed(frames, with_weak_neighbours(&found, at, *run));
         match merged.last_mut() {
             Some(last) if span.start < last.end + settings.min_silence_frames => {
                 last.end = last.end.max(span.end);
@@ -97,11 +98,8 @@ pub(super) fn find(frames: &[Frame], settings: &Settings) -> Vec<Span> {
             _ => merged.push(span),
         }
     }
+    merged.retain(|span| span.len() >= settings.min_speech_frames.max(1));
     merged
-        .into_iter()
-        .map(|span| trimmed(frames, span))
-        .filter(|span| span.len() >= settings.min_speech_frames.max(1))
-        .collect()
 }
 
 /// Power of a level in dBFS.
@@ -147,7 +145,7 @@ fn floor(frames: &[Frame], band: usize, scratch: &mut Vec<f32>) -> f32 {
 
 fn voice_frames(frames: &[Frame], threshold: f32) -> Vec<bool> {
     let sure = threshold * power(SURE_DB);
-    let mut voice: Vec<bool> = frames.iter().map(|frame| level(frame) > sure).collect();
+    let mut voice: Vec<bool> = frames.iter().map(|f| f.is_tone || level(f) > sure).collect();
     let brief: Vec<Span> = runs(&voice).filter(|run| run.len() < SURE_FRAMES).collect();
     for run in brief {
         voice[run.start..run.end].fill(false);
@@ -155,7 +153,7 @@ fn voice_frames(frames: &[Frame], threshold: f32) -> Vec<bool> {
     for (voice, frame) in voice.iter_mut().zip(frames) {
         let low: f32 = frame.bands[..2].iter().sum();
         let to_4_khz: f32 = frame.bands[..4].iter().sum();
-        *voice |= frame.is_tone || low > LOW_SHARE * to_4_khz;
+        *voice |= low > LOW_SHARE * to_4_khz;
     }
     voice
 }

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_protocol::ToWorker;
 use ipc_protocol::version;
+use ipc_protocol::{Limits, ToWorker};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
@@ -52,7 +52,7 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
     let timeout = shared.options.start_timeout;
     let outcome = match link {
-        Ok(link) => tokio::time::timeout(timeout, handshake(link)).await,
+        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared.options.limits)).await,
         Err(reason) => Ok(Err(reason)),
     };
     let failure = match outcome {
@@ -95,7 +95,7 @@ fn register(shared: &Shared, process: &Arc<Process>) {
     }
 }
 
-async fn handshake(link: Link) -> Result<Link, String> {
+async fn handshake(link: Link, limits: Limits) -> Result<Link, String> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
@@ -106,7 +106,8 @@ async fn handshake(link: Link) -> Result<Link, String> {
             Err(error) => return Err(error.to_string()),
         }
     };
-    let welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
+    let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
+    welcome.limits = limits;
     let mut link = link.into_inner();
     link.send(ToWorker::Welcome(welcome)).map_err(|error| error.to_string())?;
     Ok(link)

@@ -1,0 +1,215 @@
+//! The pool core in virtual time: order of requests, bounds, reuse, recycling; random lives of
+//! workers, and a walk over every arrow of the life cycle.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::{PoolAction, PoolCore, PoolEvent, PoolLimits};
+use crate::worker::state::{LifeEvent, LifeState, TRANSITIONS};
+
+const LIMITS: PoolLimits = PoolLimits {
+    min: 0,
+    max: 3,
+    idle_timeout: Some(Duration::from_secs(60)),
+    max_sessions: None,
+};
+
+fn want(ticket: u64, key: usize, count: usize) -> PoolEvent {
+    PoolEvent::Want { ticket, key, count }
+}
+
+fn back(worker: u64) -> PoolEvent {
+    PoolEvent::Returned { worker, reusable: true }
+}
+
+fn grant(ticket: u64, workers: &[u64]) -> PoolAction {
+    PoolAction::Grant { ticket, workers: workers.to_vec() }
+}
+
+#[test]
+fn a_worker_is_started_granted_and_used_again() {
+    // spec: CARD-02
+    let now = Instant::now();
+    let mut pool = PoolCore::new(LIMITS);
+    assert_eq!(pool.handle(now, want(1, 0, 1)), [PoolAction::Spawn { worker: 1, key: 0 }]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
+    assert_eq!(pool.handle(now, back(1)), []);
+    assert_eq!(pool.handle(now, want(2, 0, 1)), [grant(2, &[1])]);
+}
+
+#[test]
+fn requests_are_met_whole_and_in_order() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(LIMITS);
+    pool.handle(now, want(1, 0, 2));
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), []);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(1, &[1, 2])]);
+    // Two more do not fit beside the two in use; the smaller request behind must wait its turn.
+    assert_eq!(pool.handle(now, want(2, 0, 2)), [PoolAction::Spawn { worker: 3, key: 0 }]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(3)), []);
+    assert_eq!(pool.handle(now, want(3, 0, 1)), []);
+    assert_eq!(pool.handle(now, back(1)), [grant(2, &[1, 3])]);
+    assert_eq!(pool.handle(now, back(2)), [grant(3, &[2])]);
+}
+
+#[test]
+fn idle_workers_of_another_kind_make_room() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(PoolLimits { max: 1, ..LIMITS });
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    pool.handle(now, back(1));
+    assert_eq!(pool.handle(now, want(2, 1, 1)), [PoolAction::Retire(1)]);
+    let actions = pool.handle(now, PoolEvent::Exited(1));
+    assert_eq!(actions, [PoolAction::Spawn { worker: 2, key: 1 }]);
+}
+
+#[test]
+fn a_worker_that_does_not_come_up_refuses_the_requests_for_its_kind() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(LIMITS);
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, want(2, 1, 1));
+    let actions = pool.handle(now, PoolEvent::Exited(1));
+    assert_eq!(actions, [PoolAction::Refuse(1), PoolAction::Spawn { worker: 2, key: 1 }]);
+}
+
+#[test]
+fn idle_workers_go_after_a_while_but_for_the_minimum() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(PoolLimits { min: 1, ..LIMITS });
+    pool.handle(now, want(1, 0, 2));
+    pool.handle(now, PoolEvent::Started(1));
+    pool.handle(now, PoolEvent::Started(2));
+    pool.handle(now, back(1));
+    let actions = pool.handle(now, back(2));
+    assert_eq!(actions, []);
+    let later = now + Duration::from_secs(60);
+    assert_eq!(pool.next_deadline(), Some(later));
+    assert_eq!(pool.handle(later, PoolEvent::Tick), [PoolAction::Retire(1)]);
+    assert_eq!(pool.next_deadline(), None);
+}
+
+#[test]
+fn the_minimum_is_kept_ready_also_after_a_death() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(PoolLimits { min: 1, ..LIMITS });
+    pool.handle(now, want(1, 0, 1));
+    // The spare is started when the first worker is taken.
+    let actions = pool.handle(now, PoolEvent::Started(1));
+    assert_eq!(actions, [grant(1, &[1]), PoolAction::Spawn { worker: 2, key: 0 }]);
+    pool.handle(now, PoolEvent::Started(2));
+    let actions = pool.handle(now, PoolEvent::Exited(2));
+    assert_eq!(actions, [PoolAction::Spawn { worker: 3, key: 0 }]);
+}
+
+#[test]
+fn a_used_up_or_unusable_worker_is_replaced() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(PoolLimits { max_sessions: Some(1), ..LIMITS });
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    assert_eq!(pool.handle(now, back(1)), [PoolAction::Retire(1)]);
+    pool.handle(now, want(2, 0, 1));
+    pool.handle(now, PoolEvent::Started(2));
+    let unusable = PoolEvent::Returned { worker: 2, reusable: false };
+    assert_eq!(pool.handle(now, unusable), [PoolAction::Retire(2)]);
+}
+
+#[test]
+fn closing_ends_everything_and_refuses_who_waits() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(PoolLimits { max: 1, ..LIMITS });
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    pool.handle(now, want(2, 0, 1));
+    let actions = pool.handle(now, PoolEvent::Close);
+    assert_eq!(actions, [PoolAction::Retire(1), PoolAction::Refuse(2)]);
+    assert_eq!(pool.handle(now, want(3, 0, 1)), [PoolAction::Refuse(3)]);
+}
+
+/// Random lives. Checks the promises of the pool after every event and gives the arrows walked.
+fn live(dice: &[u8]) -> HashSet<(LifeState, LifeEvent)> {
+    let mut now = Instant::now();
+    let limits = PoolLimits { min: 1, max: 3, max_sessions: Some(3), ..LIMITS };
+    let mut pool = PoolCore::new(limits);
+    let mut granted: HashMap<u64, u64> = HashMap::new();
+    let mut walked = HashSet::new();
+    let mut tickets = 0;
+    for die in dice {
+        now += Duration::from_secs(u64::from(die % 40));
+        let workers: Vec<(u64, LifeState)> =
+            pool.picture().map(|(id, state, _)| (id, state)).collect();
+        let before: HashMap<u64, LifeState> = workers.iter().copied().collect();
+        let chosen = workers.get(usize::from(die / 8) % workers.len().max(1)).copied();
+        let event = match (die % 8, chosen) {
+            (0 | 1, _) | (_, None) => {
+                tickets += 1;
+                want(tickets, usize::from(die / 64), 1 + usize::from(die % 3))
+            }
+            (2 | 3, Some((id, LifeState::Starting))) => PoolEvent::Started(id),
+            (2..=4, Some((id, LifeState::Busy))) => {
+                PoolEvent::Returned { worker: id, reusable: die % 5 > 0 }
+            }
+            (5, _) => PoolEvent::Tick,
+            (6, _) => PoolEvent::Withdraw(u64::from(*die)),
+            (_, Some((id, _))) => PoolEvent::Exited(id),
+        };
+        if let PoolEvent::Returned { worker, .. } | PoolEvent::Exited(worker) = event {
+            granted.remove(&worker);
+        }
+        if let PoolEvent::Exited(worker) = event {
+            walked.insert((before[&worker], LifeEvent::Exited));
+        }
+        for action in pool.handle(now, event) {
+            if let PoolAction::Grant { ticket, workers } = action {
+                for worker in workers {
+                    assert_eq!(granted.insert(worker, ticket), None, "a worker has one session");
+                }
+            }
+        }
+        let after: HashMap<u64, LifeState> =
+            pool.picture().map(|(id, state, _)| (id, state)).collect();
+        assert!(after.len() <= limits.max, "the bound holds");
+        for (worker, state) in &after {
+            let Some(from) = before.get(worker) else { continue };
+            let arrow = TRANSITIONS.iter().find(|(f, _, to)| f == from && to == state);
+            walked.extend(arrow.map(|(from, on, _)| (*from, *on)));
+        }
+    }
+    walked
+}
+
+#[test]
+fn every_arrow_of_the_life_cycle_is_walked() {
+    let mut walked = HashSet::new();
+    let mut seed = 1_u32;
+    for _ in 0..400 {
+        let dice: Vec<u8> = (0..60)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                seed.to_be_bytes()[0]
+            })
+            .collect();
+        walked.extend(live(&dice));
+    }
+    // Closing retires workers that are still starting.
+    let now = Instant::now();
+    let mut pool = PoolCore::new(LIMITS);
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Close);
+    assert!(pool.picture().any(|(id, state, _)| id == 1 && state == LifeState::Draining));
+    walked.insert((LifeState::Starting, LifeEvent::Retired));
+    let missing: Vec<_> =
+        TRANSITIONS.iter().filter(|(from, on, _)| !walked.contains(&(*from, *on))).collect();
+    assert!(missing.is_empty(), "no test walks {missing:?}");
+}
+
+proptest! {
+    #[test]
+    fn the_promises_hold_in_every_life(dice in proptest::collection::vec(any::<u8>(), 0..200)) {
+        live(&dice);
+    }
+}
