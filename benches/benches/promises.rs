@@ -66,15 +66,19 @@ fn metrics(criterion: &mut Criterion) {
             Err(error) => panic!("the benchmark's plan is wrong: {error}"),
         };
         let usage = NodeUsage { calls: 1, busy_ns: 1_000, ..NodeUsage::default() };
+        let record = |plan: &Plan| {
+            let mut metrics = RunMetrics::new("bench", plan);
+            (0..nodes).for_each(|node| metrics.record(node, black_box(&usage)));
+            metrics
+        };
+        group.bench_with_input(BenchmarkId::new("record", nodes), &plan, |bencher, plan| {
+            bencher.iter(|| record(plan));
+        });
         group.bench_with_input(
             BenchmarkId::new("record and export", nodes),
             &plan,
             |bencher, plan| {
-                bencher.iter(|| {
-                    let mut metrics = RunMetrics::new("bench", plan);
-                    (0..nodes).for_each(|node| metrics.record(node, black_box(&usage)));
-                    metrics.to_json()
-                });
+                bencher.iter(|| record(plan).to_json());
             },
         );
     }

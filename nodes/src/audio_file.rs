@@ -5,10 +5,11 @@
 mod tests;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use ipc_protocol::Audio;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as DecodeError;
 use symphonia::core::formats::probe::Hint;
@@ -148,7 +149,7 @@ fn read_raw(path: &Path, mut file: File, format: RawFormat) -> Result<Audio, Aud
         return Err(AudioFileError::BadRawFormat { path: path.to_owned(), format });
     }
     let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut file, &mut bytes).map_err(|source| io_error(path, source))?;
+    file.read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
     let frame_bytes = channels * 2;
     if bytes.len() % frame_bytes != 0 {
         return Err(AudioFileError::Corrupt {
@@ -181,12 +182,17 @@ struct Reading<'a> {
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
     planes: Vec<Vec<f32>>,
+    /// How many samples per channel the file says it has, where that is exact.
+    declared_samples: Option<u64>,
+    /// The file was written by a program that could not know how long it would be.
+    is_open_ended: bool,
     /// Sample rate (Hz) and channels, known from the first packet on.
     spec: Option<(u32, usize)>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(path: &'a Path, file: File) -> Result<Self, AudioFileError> {
+    fn new(path: &'a Path, mut file: File) -> Result<Self, AudioFileError> {
+        let is_open_ended = is_open_ended(&mut file).map_err(|source| io_error(path, source))?;
         let source = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
@@ -197,18 +203,30 @@ impl<'a> Reading<'a> {
             .map_err(|error| probe_error(path, error))?;
         let no_track = || AudioFileError::NoAudioTrack { path: path.to_owned() };
         let track = format.default_track(TrackType::Audio).ok_or_else(no_track)?;
-        let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(no_track)?;
+        let parameters =
+            track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(no_track)?;
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
             .map_err(|error| decode_error(path, 0, error))?;
+        let declared_samples = track.num_frames.filter(|_| parameters.codec == CODEC_ID_FLAC);
         let track_id = track.id;
-        Ok(Self { path, format, decoder, track_id, planes: Vec::new(), spec: None })
+        Ok(Self {
+            path,
+            format,
+            decoder,
+            track_id,
+            planes: Vec::new(),
+            declared_samples,
+            is_open_ended,
+            spec: None,
+        })
     }
 
     fn run(mut self) -> Result<Audio, AudioFileError> {
         let mut packet_planes: Vec<Vec<f32>> = Vec::new();
         while let Some(packet) = match self.format.next_packet() {
             Ok(packet) => packet,
+            Err(error) if self.is_open_ended && is_end(&error) => None,
             Err(error) => return Err(self.failed(error)),
         } {
             if packet.track_id != self.track_id {
@@ -224,6 +242,13 @@ impl<'a> Reading<'a> {
             self.append(spec, &packet_planes)?;
         }
         let decoded_samples = self.decoded_samples();
+        if let Some(declared) = self.declared_samples.filter(|n| *n > decoded_samples as u64) {
+            return Err(AudioFileError::Corrupt {
+                path: self.path.to_owned(),
+                decoded_samples,
+                reason: format!("it should have {declared} samples"),
+            });
+        }
         match self.spec {
             Some((sample_rate_hz, _)) if decoded_samples > 0 => {
                 Ok(audio(&self.planes, sample_rate_hz))
@@ -262,12 +287,29 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Whether a WAV file's header leaves its length open, as that of a file that was written to a
+/// pipe does.
+fn is_open_ended(file: &mut File) -> io::Result<bool> {
+    let mut head = Vec::new();
+    Read::take(&mut *file, 8).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(match head.split_first_chunk::<4>() {
+        Some((b"RIFF", length)) => {
+            let length = length.try_into().map(u32::from_le_bytes);
+            length.is_ok_and(|length| length == 0 || length >= 0x7fff_0000)
+        }
+        _ => false,
+    })
+}
+
+fn is_end(error: &DecodeError) -> bool {
+    matches!(error, DecodeError::IoError(source) if source.kind() == io::ErrorKind::UnexpectedEof)
+}
+
 fn probe_error(path: &Path, error: DecodeError) -> AudioFileError {
     match error {
         // A file that is shorter than any known header ends while it is being probed.
-        DecodeError::IoError(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-            AudioFileError::UnknownFormat { path: path.to_owned() }
-        }
+        error if is_end(&error) => AudioFileError::UnknownFormat { path: path.to_owned() },
         DecodeError::Unsupported(feature) if feature.contains("probe") => {
             AudioFileError::UnknownFormat { path: path.to_owned() }
         }

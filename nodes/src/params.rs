@@ -8,6 +8,7 @@ mod tests;
 use num_bigint::BigInt;
 use serde_json::{Map, Value as Json, json};
 
+pub(crate) use check::read_number;
 pub use check::{ParamProblem, check_params};
 
 /// One parameter of a node type.

@@ -4,10 +4,7 @@
 ///
 /// Case, `-` and `_` do not count. Near means within a third of the name's letters by edit
 /// distance, or else that one name contains the other.
-pub fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(name);
     if wanted.is_empty() {
         return None;

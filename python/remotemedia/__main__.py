@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from remotemedia._load import native
@@ -9,7 +10,9 @@ from remotemedia._load import native
 
 def main() -> int:
     """Run the command line and give its exit code."""
-    code: int = native().cli(sys.argv[1:])
+    # Ctrl-C ends the process, and its workers with it, as it would without Python around.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    code: int = native().cli(["remotemedia", *sys.argv[1:]])
     return code
 
 

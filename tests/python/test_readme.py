@@ -1,7 +1,7 @@
 """The README's code runs as it stands there, and prints what it says.
 
 A ```python block is a script of its own; a ```text block behind it is its output, where `…` stands
-for anything. A ```sh block runs in an empty folder that holds `speech.wav`.
+for anything. A ```sh block runs in an empty folder that holds `speech.flac`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+RECORDING = ROOT / "examples" / "recordings" / "speech_48k.flac"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -88,9 +89,7 @@ def test_python_code_prints_what_it_says(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", SHELL, ids=_name)
 def test_commands_run(block: Block, tmp_path: Path) -> None:
-    recordings = sorted((ROOT / "tests" / "recordings").glob("**/*.wav"))
-    assert recordings, "no recording to run the commands on"
-    shutil.copy(recordings[0], tmp_path / "speech.wav")
+    shutil.copy(RECORDING, tmp_path / "speech.flac")
     printed = _run(["bash", "-euo", "pipefail", "-c", block.code], tmp_path)
     assert printed.strip()
 

@@ -14,7 +14,15 @@ fn data(name: &str) -> PathBuf {
 
 fn planes(audio: &Audio) -> Vec<Vec<f32>> {
     let [channels, samples] = audio.samples.shape[..] else { panic!("{:?}", audio.samples.shape) };
-    let all: Vec<f32> = audio.samples.data.as_slice().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let all: Vec<f32> = audio
+        .samples
+        .data
+        .as_slice()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect();
     assert_eq!(all.len() as u64, channels * samples);
     all.chunks((samples as usize).max(1)).map(<[f32]>::to_vec).collect()
 }
@@ -45,7 +53,7 @@ fn spec(channels: u16, sample_rate: u32, bits: u16) -> hound::WavSpec {
 
 #[test]
 fn flac_ogg_and_mp3_are_read() {
-    for (name, tolerance) in [("tone.flac", 1e-4), ("tone.ogg", 0.05), ("tone.mp3", 0.05)] {
+    for (name, tolerance) in [("tone.flac", 1e-3), ("tone.ogg", 0.02), ("tone.mp3", 0.02)] {
         let audio = read(&data(name), None).unwrap();
         assert_eq!(audio.sample_rate_hz, 16_000, "{name}");
         let planes = planes(&audio);
@@ -58,8 +66,8 @@ fn flac_ogg_and_mp3_are_read() {
             let found_hz = hz(plane, 16_000);
             assert!((found_hz - wanted_hz).abs() < 10.0, "{name}: {found_hz} Hz");
             let middle = &plane[2_000..6_000];
-            let peak = middle.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
-            assert!((peak - 0.501).abs() < tolerance + 0.002, "{name}: peak {peak}");
+            let power = middle.iter().map(|s| s * s).sum::<f32>() / middle.len() as f32;
+            assert!((power.sqrt() - 0.3544).abs() < tolerance, "{name}: RMS {}", power.sqrt());
         }
     }
 }
@@ -82,10 +90,7 @@ fn wav_of_every_width_has_full_scale_one() {
 fn float_wav_is_exact_and_the_name_does_not_matter() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("recording.bin");
-    let spec = hound::WavSpec {
-        sample_format: hound::SampleFormat::Float,
-        ..spec(1, 8_000, 32)
-    };
+    let spec = hound::WavSpec { sample_format: hound::SampleFormat::Float, ..spec(1, 8_000, 32) };
     let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     for sample in [0.1_f32, -0.7, 1.5] {
         writer.write_sample(sample).unwrap();

@@ -16,7 +16,9 @@ use super::audio_item::{brief, mismatch};
 use super::number::{self, OPERATIONS, Operation};
 use crate::error::{NodeError, NodeErrorKind};
 use crate::node::{Emit, Node, NodeType};
-use crate::params::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, Params};
+use crate::params::{
+    Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, Params, read_number,
+};
 
 pub(super) static TYPE: NodeType = NodeType {
     name: "CalculatorNode",
@@ -87,8 +89,7 @@ impl Node for Calculator {
                 return Err(NodeErrorKind::MissingKey { key: "args", needed }.into());
             }
             (number, ..) => {
-                let given =
-                    number::from_value(number).ok_or_else(|| mismatch(EXPECTED, number))?;
+                let given = number::from_value(number).ok_or_else(|| mismatch(EXPECTED, number))?;
                 number::to_value(self.operation.apply(&given, &self.operand)?)
             }
         };
@@ -157,11 +158,7 @@ fn dict<const N: usize>(entries: [(&str, Value); N]) -> Value {
 
 fn config(given: &Map<String, Json>) -> Value {
     let value = |json: &Json| match json {
-        Json::Number(n) => n
-            .as_i64()
-            .map(Value::Int)
-            .or_else(|| n.as_f64().map(Value::Float))
-            .unwrap_or_default(),
+        Json::Number(n) => read_number(n).map(number::to_value).unwrap_or_default(),
         Json::String(text) => Value::Str(text.clone()),
         _ => Value::None,
     };

@@ -262,11 +262,9 @@ fn tagged(form: Form, array: Array, rate_hz: u32, info: [(&str, Value); 4]) -> V
             parts.extend(rest);
             Value::Tuple(parts)
         }
-        Form::Audio | Form::Bare => Value::Tuple(vec![
-            Value::Array(array),
-            Value::Int(rate_hz.into()),
-            Value::Dict(info),
-        ]),
+        Form::Audio | Form::Bare => {
+            Value::Tuple(vec![Value::Array(array), Value::Int(rate_hz.into()), Value::Dict(info)])
+        }
     }
 }
 

@@ -136,7 +136,8 @@ pub fn check_params(
     given: &Map<String, Json>,
 ) -> Result<Params, Vec<ParamProblem>> {
     let mut problems = Vec::new();
-    let mut found: Vec<Option<(&str, ParamValue, &Json)>> = vec![None; node.params.len()];
+    let mut written: Vec<Option<&str>> = vec![None; node.params.len()];
+    let mut found: Vec<Option<(ParamValue, &Json)>> = vec![None; node.params.len()];
     for (name, json) in given {
         let index = node.params.iter().position(|spec| spec.is_called(name));
         let Some((index, spec)) = index.and_then(|i| node.params.get(i).map(|spec| (i, spec)))
@@ -147,22 +148,23 @@ pub fn check_params(
         if json.is_null() {
             continue;
         }
-        if let Some((first, ..)) = &found[index] {
-            problems.push(ParamProblem::GivenTwice {
+        match read(node.name, spec, name, json) {
+            Ok(value) => found[index] = Some((value, json)),
+            Err(problem) => problems.push(problem),
+        }
+        match written[index] {
+            None => written[index] = Some(name),
+            Some(first) => problems.push(ParamProblem::GivenTwice {
                 node: node.name,
                 canonical: spec.name,
-                first: (*first).to_owned(),
+                first: first.to_owned(),
                 second: name.clone(),
-            });
-        }
-        match read(node.name, spec, name, json) {
-            Ok(value) => found[index] = Some((name, value, json)),
-            Err(problem) => problems.push(problem),
+            }),
         }
     }
     for (first, second) in node.exclusive {
         let both = [first, second].iter().all(|wanted| {
-            node.params.iter().zip(&found).any(|(spec, v)| spec.name == **wanted && v.is_some())
+            node.params.iter().zip(&written).any(|(spec, w)| spec.name == **wanted && w.is_some())
         });
         if both {
             problems.push(ParamProblem::Exclusive { node: node.name, first, second });
@@ -174,7 +176,7 @@ pub fn check_params(
     let mut params = Params { node: node.name, values: Vec::new(), given: Map::new() };
     for (spec, found) in node.params.iter().zip(found) {
         let value = match found {
-            Some((_, value, json)) => {
+            Some((value, json)) => {
                 params.given.insert(spec.name.to_owned(), json.clone());
                 value
             }
@@ -258,7 +260,11 @@ fn read(
             Ok(ParamValue::Int(json.as_i64().unwrap_or_else(|| whole(number))))
         }
         ParamKind::Number => {
-            let number = read_number(json).ok_or_else(|| wrong_type("a number"))?;
+            let number = match json {
+                Json::Number(number) => read_number(number),
+                _ => None,
+            };
+            let number = number.ok_or_else(|| wrong_type("a number"))?;
             in_range(json.as_f64().unwrap_or_default())?;
             Ok(ParamValue::Number(number))
         }
@@ -287,8 +293,7 @@ fn read(
 }
 
 /// An integer of any size where JSON kept its digits, else the float.
-fn read_number(json: &Json) -> Option<Number> {
-    let Json::Number(number) = json else { return None };
+pub(crate) fn read_number(number: &serde_json::Number) -> Option<Number> {
     match number.to_string().parse::<BigInt>() {
         Ok(int) => Some(Number::Int(int)),
         Err(_) => number.as_f64().map(Number::Float),

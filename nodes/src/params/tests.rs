@@ -148,8 +148,13 @@ fn every_builtin_type_is_sound() {
     let registry = registry::builtin();
     let names = registry.names();
     for name in [
-        "AddNode", "CalculatorNode", "FormatConverterNode", "MultiplyNode", "PassThroughNode",
-        "ResampleNode", "VADNode",
+        "AddNode",
+        "CalculatorNode",
+        "FormatConverterNode",
+        "MultiplyNode",
+        "PassThroughNode",
+        "ResampleNode",
+        "VADNode",
     ] {
         assert!(names.contains(&name), "{name} is missing");
     }

@@ -104,9 +104,3 @@ fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
-
-/// The environment as it is now; workers inherit it.
-#[must_use]
-pub fn snapshot() -> Vec<(OsString, OsString)> {
-    env::vars_os().collect()
-}

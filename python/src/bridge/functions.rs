@@ -75,7 +75,7 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
     Ok(OpenOptions {
         instances: None,
         interpreter: Some(interpreter),
-        environment: env::snapshot(),
+        environment: env::inherited(),
         sys_path: execution.call_method0("_module_path")?.extract()?,
         working_directory: execution.call_method0("_working_directory")?.extract()?,
         cancel: None,

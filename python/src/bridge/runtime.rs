@@ -57,7 +57,7 @@ impl Runtime {
         let options = OpenOptions {
             instances: instances.map(Bytes::from),
             interpreter: Some(python),
-            environment: orchestrator::config::env::snapshot(),
+            environment: orchestrator::config::env::inherited(),
             sys_path,
             working_directory,
             cancel: cancel.map(|token| token.get().0.clone()),

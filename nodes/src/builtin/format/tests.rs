@@ -108,8 +108,7 @@ fn unaligned_memory_is_read() {
     bytes.extend_from_slice(bytemuck::cast_slice(&[0.25_f32, -0.5, 1.0]));
     let data = bytes::Bytes::from(bytes).slice(1..);
     let dtype = Dtype { descr: "<f4".into(), item_bytes: 4 };
-    let array =
-        Array { dtype, shape: vec![3], order: Order::C, scalar: false, data: data.into() };
+    let array = Array { dtype, shape: vec![3], order: Order::C, scalar: false, data: data.into() };
     assert_eq!(items::<i16>(&convert("i16", Value::Array(array))), [8_192, -16_384, 32_767]);
 }
 
@@ -134,22 +133,14 @@ fn dicts_name_their_format() {
     ]);
     let out = convert("f32", item);
     assert_eq!(out.get("format"), Some(&Value::from("f32")));
-    assert_eq!(
-        out.get("data"),
-        Some(&Value::List(vec![Value::Float(0.5), Value::Float(-1.0)]))
-    );
+    assert_eq!(out.get("data"), Some(&Value::List(vec![Value::Float(0.5), Value::Float(-1.0)])));
 }
 
 #[test]
 fn other_dtypes_are_named() {
     let dtype = Dtype { descr: "<u2".into(), item_bytes: 2 };
-    let array = Array {
-        dtype,
-        shape: vec![1],
-        order: Order::C,
-        scalar: false,
-        data: vec![0, 0].into(),
-    };
+    let array =
+        Array { dtype, shape: vec![1], order: Order::C, scalar: false, data: vec![0, 0].into() };
     let error = node("f32").process(Value::Array(array), &mut |_| panic!()).unwrap_err();
     assert_eq!(error.type_name(), "ValueError");
     assert!(error.to_string().contains("uint16") && error.to_string().contains("int16"));

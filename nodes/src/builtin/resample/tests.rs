@@ -186,9 +186,9 @@ fn high_quality_suppresses_images_by_90_db() {
             .collect();
         FftPlanner::new().plan_fft_forward(window).process(&mut spectrum);
         let bin = |hz: f64| (hz * window as f64 / 48_000.0).round() as usize;
-        let signal = spectrum[bin(hz) - 8..bin(hz) + 8].iter().map(|c| c.norm()).fold(0.0, f64::max);
-        let image =
-            spectrum[bin(8_000.0)..window / 2].iter().map(|c| c.norm()).fold(0.0, f64::max);
+        let signal =
+            spectrum[bin(hz) - 8..bin(hz) + 8].iter().map(|c| c.norm()).fold(0.0, f64::max);
+        let image = spectrum[bin(8_000.0)..window / 2].iter().map(|c| c.norm()).fold(0.0, f64::max);
         let db = 20.0 * (image / signal).log10();
         assert!(db < -90.0, "images of {hz} Hz at {db:.1} dB");
     }
@@ -215,7 +215,8 @@ fn quality_changes_the_passband() {
     assert!(at_95_percent("low") < at_95_percent("medium") - 3.0);
     // What the parameter's description promises.
     for (quality, fraction) in [("low", 0.75), ("medium", 0.93), ("high", 0.98)] {
-        let db = middle_db(&resample(48_000, 16_000, quality, sine(48_000, 8_000.0 * fraction, 0.5)));
+        let db =
+            middle_db(&resample(48_000, 16_000, quality, sine(48_000, 8_000.0 * fraction, 0.5)));
         assert!(db > -3.0, "{quality}: {db} dB at {fraction} of Nyquist");
     }
 }
@@ -287,9 +288,7 @@ fn dicts_come_back_as_dicts() {
 #[test]
 fn a_stream_may_not_change_before_a_flush() {
     let mut node = node(json!({"streaming": true}));
-    let piece = |rate| {
-        Value::Audio(Audio { samples: flat(noise(100)), sample_rate_hz: rate })
-    };
+    let piece = |rate| Value::Audio(Audio { samples: flat(noise(100)), sample_rate_hz: rate });
     node.process(piece(48_000), &mut |_| {}).unwrap();
     let error = node.process(piece(44_100), &mut |_| {}).unwrap_err();
     assert_eq!(
@@ -311,7 +310,8 @@ fn what_is_not_audio_is_refused_with_a_reason() {
     assert_eq!(kind, "TypeError");
     assert!(text.contains("(array, sample_rate)") && text.contains("got str"), "{text}");
     let bytes = samples::array_of(vec![0_u8; 4], Element::F32, vec![4], Order::C);
-    let bytes = Array { dtype: ipc_protocol::Dtype { descr: "|u1".into(), item_bytes: 1 }, ..bytes };
+    let bytes =
+        Array { dtype: ipc_protocol::Dtype { descr: "|u1".into(), item_bytes: 1 }, ..bytes };
     let (kind, text) = refuse(Value::Array(bytes));
     assert_eq!(kind, "ValueError");
     assert!(text.contains("uint8") && text.contains("float32"), "{text}");

@@ -115,7 +115,8 @@ impl Analyzer {
         }
         self.taken += piece.samples as u64;
         let half = (self.window.len() / 2) as u64;
-        while self.middle(self.frames) + half < self.taken && self.start(self.frames + 1) <= self.taken
+        while self.middle(self.frames) + half < self.taken
+            && self.start(self.frames + 1) <= self.taken
         {
             out.push(self.frame());
             self.frames += 1;

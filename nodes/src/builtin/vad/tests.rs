@@ -122,9 +122,10 @@ fn silence_and_quiet_noise_are_no_speech() {
         assert_eq!(out, [Value::List(Vec::new())]);
     }
     let not_numbers = vec![f32::NAN; 16_000];
-    assert_eq!(run(node(json!({})).as_mut(), Value::Array(flat(not_numbers))), [Value::List(
-        Vec::new()
-    )]);
+    assert_eq!(
+        run(node(json!({})).as_mut(), Value::Array(flat(not_numbers))),
+        [Value::List(Vec::new())]
+    );
 }
 
 #[test]
@@ -136,7 +137,8 @@ fn tones_and_hiss_above_the_threshold_count() {
             let height = if inside { 0.063 } else { 0.0 };
             (2.0 * PI * hz * i as f32 / 16_000.0).sin() * height
         };
-        let out = run(node(json!({})).as_mut(), Value::Array(flat((0..32_000).map(tone).collect())));
+        let out =
+            run(node(json!({})).as_mut(), Value::Array(flat((0..32_000).map(tone).collect())));
         assert_close(&spans(&out[0]), &[(500, 1_500)], 20);
     }
     let mut hiss = noise(3);
@@ -188,8 +190,9 @@ fn breath_is_no_speech() {
 
 #[test]
 fn every_parameter_has_an_effect() {
-    let audio =
-        || Value::Array(flat(speech(RATE, 4_000, &[(500, 650), (850, 1_500), (2_500, 3_000)], -70.0)));
+    let audio = || {
+        Value::Array(flat(speech(RATE, 4_000, &[(500, 650), (850, 1_500), (2_500, 3_000)], -70.0)))
+    };
     let found = |params| spans(&run(node(params).as_mut(), audio())[0]);
     assert_close(&found(json!({})), &[(500, 1_500), (2_500, 3_000)], 20);
     let split = [(500, 650), (850, 1_500), (2_500, 3_000)];
@@ -281,16 +284,17 @@ fn a_stream_gives_each_segment_once_with_absolute_times() {
 #[test]
 fn a_long_stream_forgets_what_it_has_told() {
     let mut node = node(json!({"streaming": true}));
-    let minute: Vec<f32> = (0..20)
-        .flat_map(|_| speech(RATE, 3_000, &[(500, 1_200), (1_800, 2_600)], -70.0))
-        .collect();
+    let minute: Vec<f32> =
+        (0..20).flat_map(|_| speech(RATE, 3_000, &[(500, 1_200), (1_800, 2_600)], -70.0)).collect();
     let mut found = Vec::new();
     for piece in pieces(&minute, 1_600) {
         found.extend(run(node.as_mut(), piece).iter().flat_map(spans));
     }
     found.extend(flush(node.as_mut()).iter().flat_map(spans));
     let wanted: Vec<(i64, i64)> = (0..20)
-        .flat_map(|i| [(i * 3_000 + 500, i * 3_000 + 1_200), (i * 3_000 + 1_800, i * 3_000 + 2_600)])
+        .flat_map(|i| {
+            [(i * 3_000 + 500, i * 3_000 + 1_200), (i * 3_000 + 1_800, i * 3_000 + 2_600)]
+        })
         .collect();
     assert_close(&found, &wanted, 20);
 }
