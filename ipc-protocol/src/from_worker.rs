@@ -74,11 +74,11 @@ pub struct Failed {
 /// What one node cost in one call. All counts cover this call alone, but for the peak.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeUsage {
-    /// Calls of `process` and `flush`.
+    /// Calls of `process`.
     pub calls: u64,
-    /// Calls that raised.
+    /// Calls of `process` and `flush` that raised.
     pub errors: u64,
-    /// Time inside the node, in nanoseconds.
+    /// Time inside the node, `flush` included, in nanoseconds.
     pub busy_ns: u64,
     /// Time spent turning values into and out of Python objects, in nanoseconds.
     pub marshal_ns: u64,

@@ -38,13 +38,13 @@ pub struct NodeMetrics {
     pub runtime: Runtime,
     /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
     pub worker_pid: Option<u32>,
-    /// Calls of `process` and `flush`.
+    /// Calls of `process`.
     pub calls: u64,
     /// Calls that failed.
     pub errors: u64,
     /// Calls that were tried again.
     pub retries: u64,
-    /// Time inside the node.
+    /// Time inside the node, `flush` included.
     pub busy: Duration,
     /// Shortest call; zero before the first. Calls that are recorded together count with their
     /// mean.
@@ -119,6 +119,7 @@ impl NodeMetrics {
         self.peak_memory_bytes = self.peak_memory_bytes.max(usage.peak_memory_bytes);
         self.peak_delta_bytes = self.peak_delta_bytes.max(usage.peak_delta_bytes);
         self.errors += usage.errors;
+        self.busy += Duration::from_nanos(usage.busy_ns);
         if usage.calls == 0 {
             return;
         }
@@ -126,7 +127,6 @@ impl NodeMetrics {
         self.shortest = if self.calls == 0 { each } else { self.shortest.min(each) };
         self.longest = self.longest.max(each);
         self.calls += usage.calls;
-        self.busy += Duration::from_nanos(usage.busy_ns);
         if usage.errors == 0 {
             self.status = NodeStatus::Success;
             self.error = None;

@@ -24,7 +24,7 @@ fn planes(audio: &Audio) -> Vec<Vec<f32>> {
         .map(|b| f32::from_le_bytes(*b))
         .collect();
     assert_eq!(all.len() as u64, channels * samples);
-    all.chunks((samples as usize).max(1)).map(<[f32]>::to_vec).collect()
+    all.chunks(usize::try_from(samples).unwrap().max(1)).map(<[f32]>::to_vec).collect()
 }
 
 /// Frequency by counting zero crossings in the middle half.
@@ -174,9 +174,9 @@ fn a_recording_of_unknown_length_is_read_to_its_end() {
     let path = folder.path().join("piped.wav");
     write_wav(&path, spec(1, 8_000, 16), 0..8_000);
     let mut bytes = fs::read(&path).unwrap();
-    for unknown in [u32::MAX, 0x7fff_ffff] {
-        bytes[4..8].copy_from_slice(&unknown.to_le_bytes());
-        bytes[40..44].copy_from_slice(&unknown.to_le_bytes());
+    for (file_bytes, data_bytes) in [(u32::MAX, u32::MAX), (0x7fff_f024, 0x7fff_f000)] {
+        bytes[4..8].copy_from_slice(&file_bytes.to_le_bytes());
+        bytes[40..44].copy_from_slice(&data_bytes.to_le_bytes());
         fs::write(&path, &bytes).unwrap();
         assert_eq!(read(&path, None).unwrap().samples.shape, [1, 8_000]);
     }

@@ -136,7 +136,7 @@ impl Node for Resample {
 
     fn flush(&mut self, emit: Emit<'_>) -> Result<(), NodeError> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let Some(stream) = self.stream.as_mut().filter(|s| s.from_hz() == open.rate_hz) else {
+        let Some(stream) = self.stream.as_mut().filter(|s| s.input_hz() == open.rate_hz) else {
             return Ok(());
         };
         let mut out = vec![Vec::new(); open.channels];
@@ -164,7 +164,7 @@ impl Resample {
 
     /// The resampler for that rate and channel count: the one at hand, or a new one.
     fn stream_for(&mut self, rate_hz: u32, channels: usize) -> Result<&mut Stream, NodeError> {
-        let fits = |s: &Stream| s.from_hz() == rate_hz && s.channels() == channels;
+        let fits = |s: &Stream| s.input_hz() == rate_hz && s.channels() == channels;
         let stream = match self.stream.take().filter(fits) {
             Some(stream) => stream,
             None => Stream::new(rate_hz, self.target_hz, channels, self.quality)?,

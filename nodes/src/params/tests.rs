@@ -170,7 +170,6 @@ fn every_builtin_type_is_sound() {
             let Some((min, max)) = spec.range else { continue };
             let default = match spec.default {
                 ParamDefault::Float(number) => number,
-                #[expect(clippy::cast_precision_loss, reason = "defaults are small")]
                 ParamDefault::Int(number) => number as f64,
                 _ => continue,
             };

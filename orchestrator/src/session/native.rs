@@ -100,6 +100,10 @@ fn step(
     };
     let mut cost = probe.finish(result.is_err());
     cost.busy_ns = cost.busy_ns.saturating_sub(below_ns);
+    if operation == FaultKind::Flush {
+        // Users count items; a flush shows in the time only.
+        cost.calls = 0;
+    }
     add(&mut first.usage, &cost);
     if let Err(error) = result {
         return Err(NodeFailure {

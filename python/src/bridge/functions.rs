@@ -1,6 +1,7 @@
 //! The functions of the FFI contract, and the audio reader and command line beside them.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use ipc_protocol::Value;
 use orchestrator::catalog::Catalog;
@@ -90,10 +91,13 @@ pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult
 
 /// Names of all node types, in alphabetical order.
 #[pyfunction]
-pub(super) fn get_available_nodes() -> Vec<&'static str> {
-    let mut names = Catalog::builtin().known_names();
-    names.sort_unstable();
-    names
+pub(super) fn get_available_nodes() -> &'static [&'static str] {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let mut names = Catalog::builtin().known_names();
+        names.sort_unstable();
+        names
+    })
 }
 
 /// What a node type says about itself.

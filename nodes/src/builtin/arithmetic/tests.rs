@@ -22,7 +22,7 @@ fn run(name: &str, params: serde_json::Value, input: Value) -> Result<Value, Nod
 
 fn array<T: bytemuck::NoUninit + Send + 'static>(descr: &str, items: Vec<T>) -> Value {
     Value::Array(Array {
-        dtype: Dtype { descr: descr.into(), item_bytes: size_of::<T>() as u32 },
+        dtype: Dtype { descr: descr.into(), item_bytes: u32::try_from(size_of::<T>()).unwrap() },
         shape: vec![items.len() as u64],
         order: Order::C,
         scalar: false,

@@ -90,7 +90,7 @@ impl Stream {
         })
     }
 
-    pub(super) fn from_hz(&self) -> u32 {
+    pub(super) fn input_hz(&self) -> u32 {
         self.from_hz
     }
 
