@@ -288,8 +288,11 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether a WAV file's header leaves its length open, as that of a file that was written to a
-/// pipe does.
+/// pipe does. A pipe itself cannot be looked into beforehand and is taken as one that does.
 fn is_open_ended(file: &mut File) -> io::Result<bool> {
+    if !file.metadata()?.is_file() {
+        return Ok(true);
+    }
     let mut head = Vec::new();
     Read::take(&mut *file, 8).read_to_end(&mut head)?;
     file.rewind()?;

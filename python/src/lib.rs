@@ -4,6 +4,7 @@
 mod bridge;
 mod convert;
 mod error;
+mod guest;
 
 use pyo3::prelude::*;
 
@@ -11,5 +12,6 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(guest::worker_main, module)?)?;
     bridge::register(module)
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
-import select
 import subprocess
 import sys
 import textwrap
@@ -163,10 +162,12 @@ class BrokenInitialize(Node):
 
 
 class WaitsForPipe(Node):
-    """Reads a line from a named pipe: it ends when somebody writes."""
+    """Reports in one named pipe, and ends with the line that somebody writes into another."""
 
     def process(self, data: Any, /) -> Any:
-        with open(data, encoding="utf-8") as pipe:
+        reports, goes_on = data
+        Path(reports).write_text("waiting\n", encoding="utf-8")
+        with open(goes_on, encoding="utf-8") as pipe:
             return pipe.readline()
 
 
@@ -260,13 +261,6 @@ class Money:
         return hash(self.amount)
 
 
-class NodeTrouble(Exception):
-    """An exception of the user, with a constructor that unpickling could not call."""
-
-    def __init__(self, code: int, *, hint: str) -> None:
-        super().__init__(f"trouble {code}: {hint}")
-
-
 def children() -> set[int]:
     """Process ids of the living children of this process."""
     found = set()
@@ -280,13 +274,6 @@ def children() -> set[int]:
             if int(parent) == os.getpid() and state != "Z":
                 found.add(int(entry.name))
     return found
-
-
-def ends(pidfd: int) -> bool:
-    """Whether the process of that descriptor ends before the watchdog does."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(WATCHDOG_SECONDS * 1000))
 
 
 def run_script(directory: Path, source: str, **environment: str) -> str:

@@ -46,7 +46,11 @@ def test_the_module_has_the_five_functions() -> None:
     "manifest",
     [
         {"version": "v1", "nodes": [{"id": "a", "node_type": "AddNode"}]},
-        {"version": "v1", "metadata": {"name": "x"}, "nodes": [{"id": "a", "node_type": "VADNode"}]},
+        {
+            "version": "v1",
+            "metadata": {"name": "x"},
+            "nodes": [{"id": "a", "node_type": "VADNode"}],
+        },
         {"version": "v1", "nodes": [{"id": "a", "node_type": "no.such.module:Class"}]},
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import textwrap
@@ -10,14 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import remotemedia_runtime
 from remotemedia import RustExecutor
 from remotemedia_runtime import (
     execute_pipeline,
     execute_pipeline_with_input,
     get_available_nodes,
-    get_node_metadata,
-    validate_manifest,
 )
 
 KEYS = {"success", "result", "metrics", "error"}
@@ -27,7 +25,7 @@ EMPTY = '{"version":"v1","nodes":[],"connections":[]}'
 def manifest(*nodes: dict[str, Any], connections: list[tuple[str, str]] | None = None) -> str:
     """A manifest of these nodes, a chain unless connections are given."""
     ids = [node["id"] for node in nodes]
-    edges = zip(ids, ids[1:], strict=False) if connections is None else connections
+    edges = itertools.pairwise(ids) if connections is None else connections
     return json.dumps(
         {
             "version": "v1",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2e_nodes import Segment
 from remotemedia_runtime import (
     execute_pipeline_with_input,
     get_available_nodes,
@@ -23,7 +24,7 @@ CALLS = 100_000
 RSS_SLACK_BYTES = 6_000_000
 OBJECT_SLACK = 2_000
 
-MANIFEST = json.dumps(
+ADD = json.dumps(
     {
         "version": "v1",
         "nodes": [
@@ -33,7 +34,8 @@ MANIFEST = json.dumps(
         "connections": [{"from": "add", "to": "same"}],
     }
 )
-CYCLE = MANIFEST.replace('"connections": [', '"connections": [{"from": "same", "to": "add"}, ')
+CYCLE = ADD.replace('"connections": [', '"connections": [{"from": "same", "to": "add"}, ')
+SAME = '{"version": "v1", "nodes": [{"id": "same", "node_type": "PassThroughNode"}]}'
 
 
 def resident_bytes() -> int:
@@ -58,9 +60,9 @@ def assert_leaves_nothing(call: Callable[[], object], calls: int) -> None:
 
 def test_validating() -> None:
     # spec: FFI-21
-    before = sys.getrefcount(MANIFEST)
-    assert_leaves_nothing(lambda: validate_manifest(MANIFEST), CALLS)
-    assert sys.getrefcount(MANIFEST) == before
+    before = sys.getrefcount(ADD)
+    assert_leaves_nothing(lambda: validate_manifest(ADD), CALLS)
+    assert sys.getrefcount(ADD) == before
 
 
 def test_asking_for_nodes() -> None:
@@ -70,16 +72,20 @@ def test_asking_for_nodes() -> None:
 
 
 @pytest.mark.parametrize(
-    "item",
-    [[1, 2.5], {"data": [0.5], "sample_rate": 8000}, np.ones(64, dtype=np.float32)],
-    ids=["list", "dict", "array"],
+    ("item", "calls"),
+    [
+        ([1, 2.5], CALLS),
+        ({"data": [0.5], "nested": {"keys": (1, "two")}}, CALLS // 5),
+        (np.ones(64, dtype=np.float32), CALLS // 5),
+        (Segment(1, 2), CALLS // 5),
+    ],
+    ids=["numbers", "containers", "array", "pickled"],
 )
-def test_running_a_pipeline(item: object) -> None:
+def test_running_a_pipeline(item: object, calls: int) -> None:
     # spec: FFI-21
-    manifest = MANIFEST if isinstance(item, list) else MANIFEST.replace("AddNode", "PassThroughNode")
-    manifest = manifest if isinstance(item, list) else manifest.replace('{"addend": 1}', "{}")
+    manifest = ADD if isinstance(item, list) else SAME
     before = sys.getrefcount(item)
-    assert_leaves_nothing(lambda: execute_pipeline_with_input(manifest, item), CALLS)
+    assert_leaves_nothing(lambda: execute_pipeline_with_input(manifest, item), calls)
     assert sys.getrefcount(item) == before
 
 
@@ -89,7 +95,7 @@ def test_errors() -> None:
         for call in (
             lambda: validate_manifest(CYCLE),
             lambda: get_node_metadata("VDNode"),
-            lambda: execute_pipeline_with_input(MANIFEST, "text"),
+            lambda: execute_pipeline_with_input(ADD, "text"),
         ):
             try:
                 call()
@@ -103,9 +109,8 @@ def test_errors() -> None:
 def test_an_item_is_free_after_its_run() -> None:
     # spec: FFI-21
     array = np.ones(1_000, dtype=np.float32)
-    same = MANIFEST.replace("AddNode", "PassThroughNode").replace('{"addend": 1}', "{}")
     before = sys.getrefcount(array)
-    result = execute_pipeline_with_input(same, {"deep": [array]})
+    result = execute_pipeline_with_input(SAME, {"deep": [array]})
     assert sys.getrefcount(array) == before
     # What came out belongs to the caller alone.
     result["result"]["deep"][0][:] = 7

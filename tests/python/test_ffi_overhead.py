@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from remotemedia._native import NativeNode
 from remotemedia_runtime import get_available_nodes, validate_manifest
 
@@ -26,7 +24,7 @@ def fastest_ns(call: Callable[[], object]) -> int:
     return min(times)
 
 
-def test_the_overhead_of_a_call_is_measured(record_property: pytest.RecordProperty) -> None:
+def test_the_overhead_of_a_call_is_measured(record_property: Callable[[str, object], None]) -> None:
     # spec: FFI-15
     node = NativeNode("PassThroughNode", "{}")
     assert node.process(7) == [7]

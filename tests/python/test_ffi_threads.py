@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from e2e_nodes import WATCHDOG_SECONDS
 from remotemedia._native import NativeNode
 from remotemedia_runtime import (
     execute_pipeline,
@@ -103,23 +104,34 @@ def test_questions_and_errors_do_not_mix() -> None:
 
 def test_other_threads_run_while_a_call_waits_for_a_worker(tmp_path: Path) -> None:
     # spec: FFI-20
-    # The node ends only when this thread has got to write: with the GIL held it never would.
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+    # The node reports and then waits for this thread: with the GIL held it would wait in vain.
+    paths = [tmp_path / "reports", tmp_path / "goes_on"]
+    for path in paths:
+        os.mkfifo(path)
     results: list[Any] = []
-    manifest = one("e2e_nodes:WaitsForPipe", timeout_ms=60_000)
+    manifest = one("e2e_nodes:WaitsForPipe", timeout_ms=WATCHDOG_SECONDS * 1000)
 
-    def run() -> None:
-        results.append(execute_pipeline_with_input(manifest, str(pipe))["result"])
+    def run(reports: int) -> None:
+        try:
+            item = [str(path) for path in paths]
+            results.append(execute_pipeline_with_input(manifest, [item])["result"])
+        finally:
+            os.write(reports, b"over\n")
 
-    thread = threading.Thread(target=run)
+    # Open for both directions, so that neither side waits for the other to open.
+    reports, goes_on = (os.open(path, os.O_RDWR) for path in paths)
+    thread = threading.Thread(target=run, args=(reports,))
     thread.start()
-    with pipe.open("w") as writer:  # waits for the node
+    try:
+        assert os.read(reports, 100) == b"waiting\n"
         counted = sum(1 for _ in range(100_000))
-        assert thread.is_alive()
-        writer.write(f"counted to {counted}")
-    thread.join()
-    assert results == ["counted to 100000"]
+        assert not results
+        os.write(goes_on, f"counted to {counted}\n".encode())
+        thread.join()
+    finally:
+        os.close(reports)
+        os.close(goes_on)
+    assert results == ["counted to 100000\n"]
 
 
 def test_other_threads_run_while_a_call_computes() -> None:

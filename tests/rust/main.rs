@@ -2,4 +2,5 @@
 
 mod conformance;
 mod promises;
+mod startup;
 mod tidy;

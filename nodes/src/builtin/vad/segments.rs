@@ -66,6 +66,8 @@ const GAP_AFTER: usize = 12;
 /// A frame at the edge whose own 10 ms are this much weaker than its window saw the sound of its
 /// neighbour: -15 dB.
 const LEAKED_SHARE: f32 = 0.03;
+/// Sound down to this share of an active frame's bound, next to active frames, is fading: -6 dB.
+const FADING: f32 = 0.25;
 /// No frame that comes later than this after a segment can still change it (beside the shortest
 /// silence).
 pub(super) const SETTLING_FRAMES: usize = 60;
@@ -73,7 +75,8 @@ pub(super) const SETTLING_FRAMES: usize = 60;
 /// The segments in `frames`.
 pub(super) fn find(frames: &[Frame], settings: &Settings) -> Vec<Span> {
     let threshold = power(settings.threshold_db);
-    let mut active = active_frames(frames, settings);
+    let excess = excess(frames, settings);
+    let mut active: Vec<bool> = excess.iter().map(|times| *times > 1.0).collect();
     let voice = voice_frames(frames, threshold);
     fill_dips(&mut active);
     let unvoiced: Vec<bool> = active.iter().zip(&voice).map(|(a, v)| *a && !v).collect();
@@ -92,7 +95,7 @@ pub(super) fn find(frames: &[Frame], settings: &Settings) -> Vec<Span> {
     for (at, (run, _)) in found.iter().enumerate().filter(|(_, (_, is_speech))| *is_speech) {
         let span = trimmed(frames, with_weak_neighbours(&found, at, *run));
         match merged.last_mut() {
-            Some(last) if span.start < last.end + settings.min_silence_frames => {
+            Some(last) if pause(frames, &excess, *last, span) < settings.min_silence_frames => {
                 last.end = last.end.max(span.end);
             }
             _ => merged.push(span),
@@ -112,10 +115,11 @@ pub(super) fn level(frame: &Frame) -> f32 {
     frame.bands.iter().sum()
 }
 
-fn active_frames(frames: &[Frame], settings: &Settings) -> Vec<bool> {
+/// How many times each frame is above the bound that makes it active; above 1 it is.
+fn excess(frames: &[Frame], settings: &Settings) -> Vec<f32> {
     let threshold = power(settings.threshold_db);
     let least = BELOW_THRESHOLD_DB.map(|below| power(settings.threshold_db - below));
-    let mut active = Vec::with_capacity(frames.len());
+    let mut excess = Vec::with_capacity(frames.len());
     let mut scratch = Vec::with_capacity(2 * FLOOR_REACH + FLOOR_BLOCK);
     for begin in (0..frames.len()).step_by(FLOOR_BLOCK) {
         let end = (begin + FLOOR_BLOCK).min(frames.len());
@@ -125,11 +129,22 @@ fn active_frames(frames: &[Frame], settings: &Settings) -> Vec<bool> {
             let floor = floor(&frames[around.clone()], band, &mut scratch);
             *bound = bound.max(floor * power(ABOVE_FLOOR_DB));
         }
-        active.extend(frames[begin..end].iter().map(|frame| {
-            level(frame) > threshold || frame.bands.iter().zip(bounds).any(|(p, bound)| *p > bound)
+        excess.extend(frames[begin..end].iter().map(|frame| {
+            let in_bands = frame.bands.iter().zip(bounds).map(|(power, bound)| power / bound);
+            in_bands.fold(level(frame) / threshold, f32::max)
         }));
     }
-    active
+    excess
+}
+
+/// Frames of silence between two spans. The first and the last frame of a pause are not silence
+/// yet while sound fades in them.
+fn pause(frames: &[Frame], excess: &[f32], before: Span, after: Span) -> usize {
+    let between = before.end..after.start.max(before.end);
+    let is_fading = |i: &usize| excess[*i] > FADING && !is_leaked(&frames[*i]);
+    let fading_out = between.clone().take(1).filter(is_fading).count();
+    let fading_in = between.clone().rev().take(1).filter(is_fading).count();
+    between.len().saturating_sub(fading_out + fading_in)
 }
 
 /// A low percentile of a band's power, smoothed over three frames.
@@ -201,8 +216,12 @@ fn with_weak_neighbours(found: &[(Span, bool)], at: usize, run: Span) -> Span {
 
 /// Without the frames at the edges that only saw their neighbours' sound through the window.
 fn trimmed(frames: &[Frame], span: Span) -> Span {
-    let leaked = |i: &usize| frames[*i].block < LEAKED_SHARE * level(&frames[*i]);
-    let before = (span.start..span.end).take(3).take_while(leaked).count();
-    let after = (span.start + before..span.end).rev().take(3).take_while(leaked).count();
+    let is_leaked = |i: &usize| is_leaked(&frames[*i]);
+    let before = (span.start..span.end).take(3).take_while(is_leaked).count();
+    let after = (span.start + before..span.end).rev().take(3).take_while(is_leaked).count();
     Span { start: span.start + before, end: span.end - after }
+}
+
+fn is_leaked(frame: &Frame) -> bool {
+    frame.block < LEAKED_SHARE * level(frame)
 }

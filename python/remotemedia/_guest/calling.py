@@ -1,0 +1,215 @@
+"""Calls one node: `process` in all its forms, `initialize`, `flush`, `cleanup`.
+
+Every stretch of the node's code is entered in the meter, which also notes the running node for the
+case that it is the last thing this process does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Protocol
+
+from remotemedia._guest.faults import Fault
+from remotemedia._guest.output import Running
+from remotemedia._guest.streams import END, AsyncStream, Loop, Stream, ThreadStream
+
+
+class Meter(Protocol):
+    """Accounts for nodes by their number in the worker's session."""
+
+    def enter(self, node: int) -> None:
+        """Node code begins to run."""
+
+    def leave(self) -> None:
+        """Node code has handed over."""
+
+    def count_call(self, node: int) -> None:
+        """One more call of `process`."""
+
+    def count_error(self, node: int) -> None:
+        """A call raised."""
+
+
+class Caller:
+    """One node of the session.
+
+    Attributes:
+        node_id: its id.
+        node: the object.
+        is_source: it produces without input.
+        is_streaming: it takes one stream of inputs.
+        is_async: it uses asyncio.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        node_id: str,
+        node: Any,
+        wants_stream: bool,
+        meter: Meter,
+        running: Running,
+        loop: Loop,
+    ) -> None:
+        self.node_id = node_id
+        self.node = node
+        self._number = number
+        self._meter = meter
+        self._running = running
+        self._loop = loop
+        process = node.process
+        generates = inspect.isasyncgenfunction(process) or inspect.isgeneratorfunction(process)
+        self.is_source = bool(getattr(node, "is_source", False)) or _takes_nothing(process)
+        self.is_streaming = (
+            (wants_stream or bool(getattr(node, "is_streaming", False)))
+            and generates
+            and not self.is_source
+        )
+        self.is_async = inspect.isasyncgenfunction(process) or inspect.iscoroutinefunction(process)
+        self._stream: Stream | None = None
+
+    def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of node code.
+
+        Raises:
+            Fault: it raised, whatever it was.
+        """
+        self._running.enter(self.node_id)
+        self._meter.enter(self._number)
+        try:
+            return call(*arguments)
+        except BaseException as error:  # SystemExit and the like end the call, not the worker
+            self._meter.count_error(self._number)
+            raise Fault(kind, self.node_id, error) from None
+        finally:
+            self._meter.leave()
+
+    def first_result(self, value: Any) -> Any:
+        """What `process` returns for an item, before it is looked at."""
+        self._meter.count_call(self._number)
+        return self.guarded("process", self.node.process, value)
+
+    def outputs(self, value: Any) -> Iterator[Any]:
+        """The outputs for one item."""
+        if self.is_streaming:
+            self._meter.count_call(self._number)
+            self._open_stream().feed(value)
+            return self._stream_outputs("process")
+        return self.expand("process", self.first_result(value))
+
+    def produced(self) -> Iterator[Any]:
+        """The outputs of a source."""
+        self._meter.count_call(self._number)
+        return self.expand("process", self.guarded("process", self.node.process))
+
+    def flushed(self) -> Iterator[Any]:
+        """What the node gives at the end of the input."""
+        if self._stream is not None:
+            self._stream.end_input()
+            yield from self._stream_outputs("flush")
+            self._stream = None
+        flush = getattr(self.node, "flush", None)
+        if callable(flush):
+            yield from self.expand("flush", self.guarded("flush", flush))
+
+    def initialize(self) -> None:
+        """Call `initialize`, if the node has it."""
+        self._run_hook("initialize")
+
+    def cleanup(self) -> None:
+        """End a stream under way and call `cleanup`, if the node has it."""
+        if self._stream is not None:
+            self._stream.abandon()
+            self._stream = None
+        self._run_hook("cleanup")
+
+    def _run_hook(self, name: str) -> None:
+        hook = getattr(self.node, name, None)
+        if callable(hook):
+            result = self.guarded(name, hook)
+            if inspect.isawaitable(result):
+                self.guarded(name, self._loop.run, result)
+
+    def expand(self, kind: str, result: Any) -> Iterator[Any]:
+        """The outputs in what a call returned: generators and awaitables are followed, None is
+        dropped.
+        """
+        if isinstance(result, AsyncIterator):
+            yield from self._from_async(kind, result)
+        elif inspect.isawaitable(result):
+            yield from self.expand(kind, self.guarded(kind, self._loop.run, result))
+        elif is_lazy(result):
+            yield from self._from_iterator(kind, result)
+        elif result is not None:
+            yield result
+
+    def _from_iterator(self, kind: str, items: Any) -> Iterator[Any]:
+        try:
+            while (output := self.guarded(kind, next, items, END)) is not END:
+                if output is not None:
+                    yield output
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                self.guarded(kind, close)
+
+    def _from_async(self, kind: str, items: AsyncIterator[Any]) -> Iterator[Any]:
+        try:
+            while (output := self.guarded(kind, self._loop.run, _next(items))) is not END:
+                if output is not None:
+                    yield output
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                self.guarded(kind, lambda: self._loop.run(close()))
+
+    def _open_stream(self) -> Stream:
+        if self._stream is None or self._stream.has_ended():
+            process = self.node.process
+            if inspect.isasyncgenfunction(process):
+                self._stream = AsyncStream(self._loop, process)
+            else:
+                self._stream = ThreadStream(process)
+        return self._stream
+
+    def _stream_outputs(self, kind: str) -> Iterator[Any]:
+        stream = self._stream
+        while stream is not None:
+            try:
+                output = self.guarded(kind, stream.next)
+            except Fault:
+                self._stream = None
+                raise
+            if output is END:
+                return
+            if output is not None:
+                yield output
+
+
+def is_lazy(result: Any) -> bool:
+    """A generator, or another iterator that is no file."""
+    return isinstance(result, Iterator) and not isinstance(result, io.IOBase)
+
+
+def is_plain(result: Any) -> bool:
+    """A value as it is, nothing to be followed."""
+    return not (
+        is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result)
+    )
+
+
+async def _next(items: AsyncIterator[Any]) -> Any:
+    try:
+        return await items.__anext__()
+    except StopAsyncIteration:
+        return END
+
+
+def _takes_nothing(process: Any) -> bool:
+    try:
+        parameters = inspect.signature(process).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return not any(p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters)

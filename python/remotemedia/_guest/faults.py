@@ -1,0 +1,65 @@
+"""Exceptions of node code as data that crosses the process boundary."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from types import TracebackType
+
+_GUEST = os.path.dirname(__file__)
+
+
+class Fault(Exception):
+    """A failure that is told to the orchestrator. The native side reads its attributes.
+
+    Attributes:
+        kind: what was being done: "load", "construct", "initialize", "process", "flush",
+            "cleanup" or "marshal".
+        node_id: the node at fault.
+        remote_type: qualified name of the exception's type, bare for builtins.
+        message: what the exception says.
+        traceback: formatted, with source lines, without the frames that only call the node.
+    """
+
+    def __init__(self, kind: str, node_id: str, error: BaseException) -> None:
+        super().__init__(kind, node_id)
+        self.kind = kind
+        self.node_id = node_id
+        self.remote_type = type_name(type(error))
+        self.message = _message(error)
+        self.traceback = formatted(error)
+
+
+def type_name(kind: type) -> str:
+    """Qualified name of a type, bare for builtins."""
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def formatted(error: BaseException) -> str:
+    """The traceback as Python would print it, from the node's own first frame on."""
+    trimmed = error.with_traceback(_from_node(error.__traceback__))
+    try:
+        return "".join(traceback.format_exception(trimmed)).rstrip()
+    except Exception as broken:  # a node's own __str__ or __repr__ may raise
+        return f"{type_name(type(error))} (its traceback cannot be shown: {broken!r})"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # a node's own __str__ may raise
+        return f"(no message: {type_name(type(broken))} in __str__)"
+
+
+def _from_node(frames: TracebackType | None) -> TracebackType | None:
+    """The frames without the leading ones that belong to us or to the event loop."""
+    inner = frames
+    while inner is not None and _is_caller(inner.tb_frame.f_code.co_filename):
+        inner = inner.tb_next
+    return inner
+
+
+def _is_caller(path: str) -> bool:
+    return os.path.dirname(path) == _GUEST or os.path.basename(os.path.dirname(path)) == "asyncio"

@@ -1,0 +1,90 @@
+"""Makes the node objects of a session: by import and construction, or from the caller's pickle."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from typing import Any
+
+from remotemedia._guest.faults import Fault
+
+
+def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> Any:
+    """An instance of the class `name` of `module`, constructed with `params`.
+
+    Raises:
+        Fault: the module or class is not there, or the constructor raised.
+    """
+    found = _find(node_id, module, name)
+    try:
+        if not isinstance(found, type):
+            raise TypeError(f"{module}:{name} is no class but {type(found).__name__}")
+        _check_arguments(found, params)
+        node = found(**params)
+    except BaseException as error:  # SystemExit and the like are the constructor's failure too
+        raise Fault("construct", node_id, error) from None
+    return checked(node_id, node)
+
+
+def checked(node_id: str, node: Any) -> Any:
+    """The node itself, if it can be called."""
+    if not callable(getattr(node, "process", None)):
+        kind = type(node)
+        missing = TypeError(f"{kind.__module__}.{kind.__qualname__} has no method process(data)")
+        raise Fault("construct", node_id, missing)
+    return node
+
+
+def _find(node_id: str, module: str, name: str) -> Any:
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
+            error = ModuleNotFoundError(_no_module(error.name), name=error.name)
+        raise Fault("load", node_id, error) from None
+    except BaseException as error:  # whatever the module's own code raises
+        raise Fault("load", node_id, error) from None
+    for part in name.split("."):
+        if not hasattr(found, part):
+            near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
+            message = f"module {module!r} has no class {name!r}{near}"
+            raise Fault("load", node_id, AttributeError(message))
+        found = getattr(found, part)
+    return found
+
+
+def _no_module(name: str) -> str:
+    parent, _, last = name.rpartition(".")
+    try:
+        path = importlib.import_module(parent).__path__ if parent else None
+        siblings = [info.name for info in pkgutil.iter_modules(path)]
+    except Exception:  # only a suggestion is lost
+        siblings = []
+    siblings += [] if parent else list(sys.stdlib_module_names)
+    advice = "; it is looked for on the caller's sys.path"
+    return f"No module named {name!r}{_nearest(last, siblings)}{advice}"
+
+
+def _check_arguments(kind: type, params: dict[str, Any]) -> None:
+    """Names a parameter that the constructor does not take, with the nearest that it does."""
+    try:
+        signature = inspect.signature(kind)
+    except (TypeError, ValueError):
+        return
+    known = signature.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
+    for name in params:
+        if name not in known:
+            near = _nearest(name, list(known))
+            takes = ", ".join(known) or "none"
+            raise TypeError(f"{kind.__qualname__} has no parameter {name!r}{near} (it takes: {takes})")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,248 @@
+"""The nodes of one session and the calls of its stages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from remotemedia import _pickle
+from remotemedia._guest import loading, output
+from remotemedia._guest.calling import Caller, Meter, is_plain
+from remotemedia._guest.faults import Fault
+from remotemedia._guest.state import Snapshot
+from remotemedia._guest.streams import END, Loop
+
+OUTPUT = 1
+"""A step gave an output; there may be more."""
+LAST = 2
+"""A step gave an output, and nothing follows."""
+DONE = 3
+"""The call is complete."""
+
+
+class NodeSpec(NamedTuple):
+    """A node as the orchestrator describes it: by class, or by index in the caller's pickle."""
+
+    node_id: str
+    module: str
+    name: str
+    instance: int | None
+    params: dict[str, Any]
+    is_streaming: bool
+
+
+class SessionSpec(NamedTuple):
+    """A session as the orchestrator describes it."""
+
+    stages: list[tuple[int, list[NodeSpec]]]
+    instances: bytes | None
+    sys_path: list[str]
+    working_directory: str | None
+    write_back_max_bytes: int
+
+
+class Guest:
+    """Hosts one session at a time. All methods are called from one thread."""
+
+    def __init__(self, meter: Meter, send: output.Send) -> None:
+        self._meter = meter
+        self._running = output.Running()
+        self._streams = output.redirect(self._running, send)
+        self._loop = Loop()
+        self._stages: dict[int, list[Caller]] = {}
+        self._calls: dict[int, Iterator[Any]] = {}
+        self._waiting: dict[int, Any] = {}
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool]]:
+        """Make and initialize the nodes.
+
+        Returns:
+            Per node its id, and whether it is a source, takes a stream, uses asyncio.
+
+        Raises:
+            Fault: the first failure. The nodes that were initialized have been cleaned up.
+        """
+        self._enter_environment(spec)
+        made: list[Caller] = []
+        initialized: list[Caller] = []
+        try:
+            instances = self._instances(spec)
+            for stage, nodes in spec.stages:
+                self._stages[stage] = [
+                    self._make(node, len(made) + offset, instances)
+                    for offset, node in enumerate(nodes)
+                ]
+                made += self._stages[stage]
+            for caller in made:
+                caller.initialize()
+                initialized.append(caller)
+        except Fault:
+            for caller in reversed(initialized):
+                with contextlib.suppress(Fault):  # the first failure is the one to tell
+                    caller.cleanup()
+            self._forget()
+            raise
+        limit = spec.write_back_max_bytes
+        if spec.instances is not None:
+            self._snapshots = {c.node_id: Snapshot(c.node, limit) for c in made}
+        return [(c.node_id, c.is_source, c.is_streaming, c.is_async) for c in made]
+
+    def _instances(self, spec: SessionSpec) -> list[Any]:
+        if spec.instances is None:
+            return []
+        try:
+            return _pickle.loads_nodes(spec.instances)
+        except BaseException as error:  # whatever a module or a __setstate__ raises
+            wanted = [node.node_id for _, nodes in spec.stages for node in nodes]
+            raise Fault("load", wanted[0] if len(wanted) == 1 else "", error) from None
+
+    def _make(self, spec: NodeSpec, number: int, instances: list[Any]) -> Caller:
+        self._running.enter(spec.node_id)
+        self._meter.enter(number)
+        try:
+            if spec.instance is None:
+                node = loading.by_import(spec.node_id, spec.module, spec.name, spec.params)
+            else:
+                node = instances[spec.instance]
+            loading.checked(spec.node_id, node)
+        finally:
+            self._meter.leave()
+        return Caller(
+            number, spec.node_id, node, spec.is_streaming, self._meter, self._running, self._loop
+        )
+
+    def _enter_environment(self, spec: SessionSpec) -> None:
+        known = set(sys.path)
+        sys.path += [entry for entry in dict.fromkeys(spec.sys_path) if entry not in known]
+        if spec.working_directory is not None:
+            with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
+                os.chdir(spec.working_directory)
+
+    def begin_item(self, stage: int, value: Any) -> None:
+        """Begin a call with one input."""
+        callers = self._stages[stage]
+        if len(callers) == 1 and not callers[0].is_streaming:
+            self._waiting[stage] = value
+        else:
+            self._calls[stage] = self._pass_on(callers, value)
+
+    def begin_start(self, stage: int) -> None:
+        """Begin a call that lets the first node produce."""
+        callers = self._stages[stage]
+        self._calls[stage] = self._chain(callers[0].produced, callers[1:])
+
+    def begin_flush(self, stage: int) -> None:
+        """Begin the call that ends the input."""
+        self._calls[stage] = self._flush(self._stages[stage])
+
+    def step(self, stage: int) -> tuple[int, Any]:
+        """Run a call up to its next output: (OUTPUT or LAST, value), or (DONE, None).
+
+        Raises:
+            Fault: a node failed; the call is over.
+        """
+        try:
+            kind, value = self._step(stage)
+        except Fault:
+            self._calls.pop(stage, None)
+            self._end_of_call()
+            raise
+        if kind != OUTPUT:
+            self._end_of_call()
+        return kind, value
+
+    def _step(self, stage: int) -> tuple[int, Any]:
+        call = self._calls.get(stage)
+        if call is None:
+            # A single node, the commonest case, needs no generator around it.
+            (caller,) = self._stages[stage]
+            result = caller.first_result(self._waiting.pop(stage))
+            if is_plain(result):
+                return (DONE, None) if result is None else (LAST, result)
+            call = self._calls[stage] = caller.expand("process", result)
+        value = next(call, END)
+        if value is END:
+            del self._calls[stage]
+            return DONE, None
+        return OUTPUT, value
+
+    def _end_of_call(self) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+    def _pass_on(self, callers: list[Caller], value: Any) -> Iterator[Any]:
+        """The outputs of a chain for one item, depth first: a node goes on only when its output
+        has passed the rest of the chain.
+        """
+        if not callers:
+            yield value
+            return
+        yield from self._chain(lambda: callers[0].outputs(value), callers[1:])
+
+    def _chain(self, first: Any, rest: list[Caller]) -> Iterator[Any]:
+        outputs = first()
+        try:
+            for value in outputs:
+                yield from self._pass_on(rest, value)
+        finally:
+            outputs.close()
+
+    def _flush(self, callers: list[Caller]) -> Iterator[Any]:
+        for position, caller in enumerate(callers):
+            yield from self._chain(caller.flushed, callers[position + 1 :])
+
+    def first_node(self, stage: int) -> str:
+        """Id of a stage's first node."""
+        return self._stages[stage][0].node_id
+
+    def output_failed(self, stage: int) -> str:
+        """Give a call up whose output cannot travel. Gives the id of the node that made it."""
+        self.abort(stage)
+        return self._stages[stage][-1].node_id
+
+    def abort(self, stage: int) -> None:
+        """Give a call up; generators of the nodes are closed."""
+        self._waiting.pop(stage, None)
+        call = self._calls.pop(stage, None)
+        if call is not None:
+            with contextlib.suppress(Fault):  # the call is over, its last words too
+                call.close()  # type: ignore[attr-defined]  # calls are generators
+        self._end_of_call()
+
+    def wait_readable(self, descriptor: int) -> None:
+        """Let background tasks run until the descriptor is readable."""
+        self._loop.wait_readable(descriptor)
+        self._end_of_call()
+
+    def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[Fault]]:
+        """Clean up every node, and forget the session.
+
+        Returns:
+            Per changed node its id, a pickle of its changed attributes and what could not be sent;
+            and the failures of cleaning up.
+        """
+        for stage in list(self._stages):
+            self.abort(stage)
+        faults = []
+        for caller in (c for callers in self._stages.values() for c in callers):
+            try:
+                caller.cleanup()
+            except Fault as fault:
+                faults.append(fault)
+        states = []
+        for node_id, snapshot in self._snapshots.items():
+            changed, kept = snapshot.changes()
+            if changed is not None or kept:
+                states.append((node_id, changed or _pickle.dumps({}), kept))
+        self._forget()
+        return states, faults
+
+    def _forget(self) -> None:
+        self._stages, self._calls, self._waiting, self._snapshots = {}, {}, {}, {}
+        with contextlib.suppress(BaseException):  # tasks of nodes that are gone
+            self._loop.close()
+        self._end_of_call()

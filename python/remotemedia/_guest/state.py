@@ -1,0 +1,78 @@
+"""Which attributes of the caller's node objects changed while they worked, to be sent back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from remotemedia import _pickle
+
+_PRIVATE = frozenset({"logger", "state", "_is_initialized"})
+
+
+class _TooBig(Exception):
+    pass
+
+
+class _Digest:
+    """A file that keeps only a digest of what is written, up to a bound."""
+
+    def __init__(self, limit: int) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._left = limit
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._left -= size
+        if self._left < 0:
+            raise _TooBig
+        self._hash.update(data)
+        return size
+
+    def result(self) -> bytes:
+        return self._hash.digest()
+
+
+def _digest(value: Any, limit: int) -> bytes | str:
+    """A digest of the pickled value, or why there is none."""
+    file = _Digest(limit)
+    try:
+        _pickle.Pickler(file, frozenset()).dump(value)
+    except _TooBig:
+        return f"its pickle is larger than write_back_max ({limit} bytes)"
+    except Exception as error:  # anything can be in an attribute, and its pickling raise anything
+        return f"{type(error).__name__}: {error}"
+    return file.result()
+
+
+class Snapshot:
+    """The attributes of a node as they were after `initialize`."""
+
+    def __init__(self, node: Any, limit: int) -> None:
+        self._node = node
+        self._limit = limit
+        self._before = {
+            name: (id(value), _digest(value, limit)) for name, value in self._attributes().items()
+        }
+
+    def _attributes(self) -> dict[str, Any]:
+        attributes = getattr(self._node, "__dict__", {})
+        return {name: value for name, value in attributes.items() if name not in _PRIVATE}
+
+    def changes(self) -> tuple[bytes | None, list[tuple[str, str]]]:
+        """A pickle of the dict of changed attributes, None when there are none, and for each
+        changed attribute that stays here the reason.
+        """
+        changed: dict[str, Any] = {}
+        kept: list[tuple[str, str]] = []
+        for name, value in self._attributes().items():
+            identity, before = self._before.get(name, (0, b""))
+            after = _digest(value, self._limit)
+            if isinstance(after, bytes):
+                if after != before:
+                    changed[name] = value
+            elif identity != id(value):
+                kept.append((name, after))
+        if not changed:
+            return None, kept
+        return _pickle.dumps(changed), kept

@@ -1,0 +1,13 @@
+"""The entry point of a CPython worker: `python -P -m remotemedia._worker`.
+
+Started by the orchestrator only, with its end of the connection as standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from remotemedia._load import native
+
+if __name__ == "__main__":
+    sys.exit(native().worker_main())

@@ -1,0 +1,73 @@
+//! What the Python side of the guest calls back: the meter and the log.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ipc_protocol::FromWorker;
+use ipc_protocol::from_worker::LogRecord;
+use pyo3::prelude::*;
+use worker_shim::{LinkWriter, Meter};
+
+/// The meter, shared by the session loop and node code.
+pub(super) type SharedMeter = Arc<Mutex<Meter>>;
+
+pub(super) fn lock(meter: &SharedMeter) -> MutexGuard<'_, Meter> {
+    meter.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`.
+#[pyclass(frozen)]
+#[derive(Debug)]
+pub(super) struct Probe(SharedMeter);
+
+impl Probe {
+    pub(super) fn new(meter: SharedMeter) -> Self {
+        Self(meter)
+    }
+}
+
+#[pymethods]
+impl Probe {
+    fn enter(&self, node: usize) {
+        lock(&self.0).enter(node);
+    }
+
+    fn leave(&self) {
+        lock(&self.0).leave();
+    }
+
+    fn count_call(&self, node: usize) {
+        lock(&self.0).count_call(node);
+    }
+
+    fn count_error(&self, node: usize) {
+        lock(&self.0).count_error(node);
+    }
+}
+
+/// Sends what nodes print and log; see `Send` in `remotemedia._guest.output`.
+#[pyclass(frozen)]
+#[derive(Debug)]
+pub(super) struct Log(LinkWriter);
+
+impl Log {
+    pub(super) fn new(writer: LinkWriter) -> Self {
+        Self(writer)
+    }
+}
+
+#[pymethods]
+impl Log {
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        node_id: String,
+        logger: String,
+        is_stream: bool,
+        level: u32,
+        message: String,
+    ) {
+        let record = LogRecord { node_id, logger, is_stream, level, message };
+        // Without an orchestrator there is nobody to tell, and the process is about to end.
+        let _unheard = py.detach(|| self.0.send(FromWorker::Log(record)));
+    }
+}

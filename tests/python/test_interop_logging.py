@@ -1,0 +1,148 @@
+"""What nodes print and log arrives at the caller, with the node's name."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import pytest
+
+from e2e_nodes import Identity
+from remotemedia import Node, Pipeline, Runtime
+
+
+class Talks(Node):
+    """Prints in every way there is."""
+
+    def initialize(self) -> None:
+        print("waking up")  # noqa: T201
+
+    def process(self, data: Any, /) -> Any:
+        print("printed", data)  # noqa: T201
+        print("to stderr", data, file=sys.stderr)  # noqa: T201
+        return data
+
+    def cleanup(self) -> None:
+        print("going to sleep")  # noqa: T201
+
+
+class Logs(Node):
+    """Logs in the node's own logger and in another."""
+
+    def process(self, data: Any, /) -> Any:
+        self.logger.warning("level of %s is %.1f", data, 0.25)
+        logging.getLogger("studio.mixer").error("clipping")
+        logging.getLogger("studio.mixer").debug("quiet detail")
+        try:
+            int("x")
+        except ValueError:
+            self.logger.exception("not a number")
+        warnings.warn("old call", DeprecationWarning, stacklevel=1)
+        return data
+
+
+class WritesLow(Node):
+    """Writes past Python: to the descriptors, and from a child process."""
+
+    def process(self, data: Any, /) -> Any:
+        os.write(1, b"low stdout\n")
+        os.write(2, b"low stderr\n")
+        subprocess.run(["/bin/sh", "-c", "echo from a child"], check=True)
+        return data
+
+
+def test_prints_keep_their_stream_and_get_the_nodes_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipeline = Pipeline([Identity(), Talks(name="talker")])
+    assert pipeline.run(["x", "y"]) == ["x", "y"]
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "[talker_1] waking up",
+        "[talker_1] printed x",
+        "[talker_1] printed y",
+        "[talker_1] going to sleep",
+    ]
+    assert captured.err.splitlines() == ["[talker_1] to stderr x", "[talker_1] to stderr y"]
+
+
+def test_a_line_without_an_end_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    class Unfinished(Node):
+        def process(self, data: Any, /) -> Any:
+            sys.stdout.write("loading")
+            sys.stdout.write("...")
+            return data
+
+    Pipeline([Unfinished(name="loader")]).run(1)
+    assert capsys.readouterr().out == "[loader_0] loading...\n"
+
+
+def test_each_line_has_the_name_of_the_node_that_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    class Says(Node):
+        def process(self, data: Any, /) -> Any:
+            print(f"I am {self.name}\nand say two lines")  # noqa: T201
+            return data
+
+    Pipeline([Says(name="one"), Says(name="two")]).run(1)
+    assert capsys.readouterr().out.splitlines() == [
+        "[one_0] I am one",
+        "[one_0] and say two lines",
+        "[two_1] I am two",
+        "[two_1] and say two lines",
+    ]
+
+
+def test_log_records_reach_the_callers_loggers(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Pipeline([Logs(name="logger")]).run("take 1")
+    records = {record.getMessage().splitlines()[0]: record for record in caplog.records}
+    level = records["level of take 1 is 0.2"]
+    assert level.levelno == logging.WARNING
+    assert level.name == f"{__name__}.Logs"
+    assert vars(level)["node_id"] == "logger_0"
+    clipping = records["clipping"]
+    assert (clipping.levelno, clipping.name) == (logging.ERROR, "studio.mixer")
+    assert "quiet detail" not in records
+    assert "ValueError: invalid literal" in records["not a number"].getMessage()
+
+
+def test_debug_records_come_when_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="studio.mixer"):
+        Pipeline([Logs(name="logger")]).run("take 1")
+    assert "quiet detail" in [record.getMessage() for record in caplog.records]
+
+
+def test_what_goes_past_python_arrives_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with Pipeline([WritesLow(name="low")]).session() as session:
+        assert session.process(1) == [1]
+        assert session.process(2) == [2]
+    captured = capsys.readouterr()
+    lines = (captured.out + captured.err).splitlines()
+    for text in ("low stdout", "low stderr", "from a child"):
+        assert [line for line in lines if text in line] == [f"[low_0] {text}"] * 2
+
+
+def test_a_flood_of_output_does_not_block_the_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    class Floods(Node):
+        def process(self, data: Any, /) -> Any:
+            for number in range(2_000):
+                print(number, "x" * 100)  # noqa: T201
+            os.write(1, b"y" * 300_000 + b"\n")
+            return data
+
+    assert Pipeline([Floods(name="flood")]).run(1) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "xxx" in line] == [
+        f"[flood_0] {number} {'x' * 100}" for number in range(2_000)
+    ]
+
+
+def test_output_can_be_turned_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with Runtime("[output]\nforward_output = false\n") as runtime:
+        assert Pipeline([Talks(name="talker")], runtime=runtime).run("x") == "x"
+    captured = capsys.readouterr()
+    assert "printed" not in captured.out + captured.err

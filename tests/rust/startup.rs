@@ -1,0 +1,108 @@
+//! Workers that do not come up: each way gives one error that says what to do, and leaves nothing
+//! running. The "interpreters" are real programs that misbehave.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipc_protocol::from_worker::LogRecord;
+use orchestrator::error::StartError;
+use orchestrator::runtime::OpenOptions;
+use orchestrator::session::Host;
+use orchestrator::{Config, Error, Manifest, Runtime};
+
+/// A caller that is never interrupted and does not listen.
+struct Quiet;
+
+impl Host for Quiet {
+    fn check_interrupt(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn log(&mut self, _: &LogRecord) {}
+}
+
+const MANIFEST: &str = r#"{"version": "v1", "nodes": [{"id": "a", "node_type": "some.module:Node"}]}"#;
+
+fn open_with(interpreter: &Path, config: &str) -> (Error, Arc<Runtime>) {
+    let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
+    let manifest = Manifest::parse(MANIFEST).unwrap();
+    let options = OpenOptions {
+        interpreter: Some(interpreter.to_owned()),
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        ..OpenOptions::default()
+    };
+    let error = runtime.open(&manifest, options, &mut Quiet).unwrap_err();
+    (error, runtime)
+}
+
+/// A program that the kernel runs in place of Python.
+fn program(folder: &tempfile::TempDir, body: &str) -> PathBuf {
+    let path = folder.path().join("python");
+    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn handshake_error(body: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (error, runtime) = open_with(&program(&folder, body), "");
+    assert_eq!(runtime.workers().len(), 0, "nothing is left running");
+    match error {
+        Error::Start(StartError::Handshake { reason, stderr, .. }) => (reason, stderr),
+        other => panic!("another error: {other}"),
+    }
+}
+
+#[test]
+fn an_interpreter_that_does_not_exist_is_named() {
+    let (error, _) = open_with(Path::new("/does/not/exist/python3"), "");
+    assert!(matches!(error, Error::Start(StartError::Spawn { .. })), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("/does/not/exist/python3"), "{text}");
+    assert!(text.contains("[python] executable"), "{text}");
+}
+
+#[test]
+fn an_interpreter_without_the_package_gets_the_command_that_installs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = "echo \"ModuleNotFoundError: No module named 'remotemedia'\" >&2; exit 1";
+    let (error, _) = open_with(&program(&folder, body), "");
+    assert!(matches!(error, Error::Start(StartError::NoPackage { .. })), "{error}");
+    assert!(error.to_string().contains("-m pip install remotemedia"), "{error}");
+}
+
+#[test]
+fn a_worker_that_ends_at_once_is_quoted() {
+    let (reason, stderr) = handshake_error("echo 'no licence found' >&2; exit 3");
+    assert!(reason.contains("ended before it said hello"), "{reason}");
+    assert_eq!(stderr, "no licence found");
+}
+
+#[test]
+fn a_worker_that_says_something_else_is_refused() {
+    let (reason, _) = handshake_error("echo 'GET / HTTP/1.1' >&0; sleep 1000");
+    assert!(reason.contains("frame"), "{reason}");
+}
+
+#[test]
+fn a_worker_that_is_too_slow_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[workers]\nstart_timeout = \"200 ms\"\n";
+    let (error, runtime) = open_with(&program(&folder, "exec sleep 1000"), config);
+    assert!(matches!(error, Error::Start(StartError::TooSlow { .. })), "{error}");
+    assert!(error.to_string().contains("start_timeout"), "{error}");
+    assert_eq!(runtime.workers().len(), 0, "nothing is left running");
+}
+
+#[test]
+fn the_next_try_starts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = program(&folder, "exit 1");
+    let (_, runtime) = open_with(&path, "");
+    std::fs::write(&path, "#!/bin/sh\necho second >&2; exit 2\n").unwrap();
+    let manifest = Manifest::parse(MANIFEST).unwrap();
+    let options = OpenOptions { interpreter: Some(path), ..OpenOptions::default() };
+    let error = runtime.open(&manifest, options, &mut Quiet).unwrap_err();
+    assert!(error.to_string().contains("second"), "{error}");
+}
