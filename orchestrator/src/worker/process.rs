@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -121,6 +121,8 @@ fn prepare_child(command: &mut Command, blackbox: std::os::fd::RawFd) {
     let parent = nix::unistd::getpid();
     let in_child = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The supervisor's thread takes no signals; its children must.
+        SigSet::empty().thread_set_mask()?;
         // The parent may have died before the line above.
         if nix::unistd::getppid() != parent {
             return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
@@ -130,7 +132,7 @@ fn prepare_child(command: &mut Command, blackbox: std::os::fd::RawFd) {
         nix::fcntl::fcntl(blackbox, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
         Ok(())
     };
-    // SAFETY: between fork and exec only system calls are made (prctl, getppid, fcntl), all of
+    // SAFETY: between fork and exec only system calls are made (prctl, sigprocmask, getppid, fcntl), all of
     // them async-signal-safe; nothing allocates or takes a lock.
     unsafe {
         command.pre_exec(in_child);
