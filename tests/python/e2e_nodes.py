@@ -260,6 +260,9 @@ class Money:
     def __hash__(self) -> int:
         return hash(self.amount)
 
+    def __repr__(self) -> str:
+        return f"Money({self.amount})"
+
 
 def children() -> set[int]:
     """Process ids of the living children of this process."""

@@ -164,7 +164,7 @@ def test_what_cannot_travel_is_a_type_error_with_its_path_and_type(node_type: st
         (lambda: execute_pipeline_with_input(chain("e2e_nodes:BrokenInitialize"), 0), "n0"),
         (lambda: execute_pipeline_with_input(chain("e2e_nodes:BrokenConstructor"), 0), "n0"),
         (lambda: execute_pipeline_with_input(chain("e2e_nodes:NoSuchClass"), 0), "n0"),
-        (lambda: execute_pipeline_with_input(chain("e2e_nodes:Scale", wrong=1, f=2), 0), "n0"),
+        (lambda: execute_pipeline_with_input(chain("e2e_nodes:Journal"), 0), "n0"),
     ],
 )
 def test_every_error_says_what_happened_where_in_which_operation(

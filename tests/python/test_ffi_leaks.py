@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e_nodes import Segment
+from e2e_nodes import Identity, Segment
+from remotemedia import Pipeline
 from remotemedia_runtime import (
     execute_pipeline_with_input,
     get_available_nodes,
@@ -104,6 +105,21 @@ def test_errors() -> None:
             raise AssertionError("it did not fail")
 
     assert_leaves_nothing(fails, CALLS // 3)
+
+
+def test_items_through_a_worker() -> None:
+    # spec: FFI-21
+    item = {"array": np.ones(64, dtype=np.float32), "pickled": Segment(1, 2), "text": "x"}
+    before = sys.getrefcount(item["array"])
+    with Pipeline([Identity()]).session() as session:
+        assert_leaves_nothing(lambda: session.process(item), CALLS // 5)
+    assert sys.getrefcount(item["array"]) == before
+
+
+def test_sessions_in_workers() -> None:
+    # spec: FFI-21
+    pipeline = Pipeline([Identity()])
+    assert_leaves_nothing(lambda: pipeline.run(1), 500)
 
 
 def test_an_item_is_free_after_its_run() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e_nodes import Apply, Fails, Identity, Journal, Pid, run_script
+from e2e_nodes import Apply, Fails, Identity, Journal, Pid, node_metrics, run_script
 from remotemedia import Node, NodeError, Pipeline, RemoteMediaError
 
 
@@ -189,20 +189,26 @@ def test_an_error_in_the_middle_stops_the_pipeline(tmp_path: Path) -> None:
         Journal(str(journal), fail_at=3 if name == "middle" else None, name=name)
         for name in ("first", "middle", "last")
     ]
+    pipeline = Pipeline(nodes)
     with pytest.raises(NodeError) as caught:
-        Pipeline(nodes).run([1, 2, 3, 4, 5])
+        pipeline.run([1, 2, 3, 4, 5])
     error = caught.value
     assert (error.node_id, error.remote_type) == ("middle_1", "ValueError")
     assert error.partial_results == [1, 2]
     lines = journal.read_text().splitlines()
-    # Every node was cleaned up, once, after everything else.
-    assert sorted(lines[-3:]) == ["first cleanup", "last cleanup", "middle cleanup"]
-    assert [line for line in lines if line.startswith("last process")] == [
-        "last process 1",
-        "last process 2",
-    ]
-    assert "middle process 4" not in lines
+    assert_cleaned_up(lines)
+    assert "last process 3" not in lines
+    assert "first process 5" not in lines
     assert not [line for line in lines if line.endswith("flush")]
+    # The worker is as good as new.
+    assert Pipeline([Pid()]).run(1) == node_metrics(pipeline.get_metrics())["first_0"]["worker_pid"]
+
+
+def assert_cleaned_up(lines: list[str]) -> None:
+    """Every node of the journal was cleaned up once, after everything else that it did."""
+    for name in ("first", "middle", "last"):
+        own = [line for line in lines if line.startswith(name)]
+        assert own.index(f"{name} cleanup") == len(own) - 1
 
 
 def test_an_error_in_the_middle_of_separate_workers(tmp_path: Path) -> None:
@@ -217,12 +223,8 @@ def test_an_error_in_the_middle_of_separate_workers(tmp_path: Path) -> None:
     assert caught.value.node_id == "middle_1"
     assert caught.value.partial_results == [1, 2][: len(caught.value.partial_results)]
     lines = journal.read_text().splitlines()
-    assert sorted(line for line in lines if "cleanup" in line) == [
-        "first cleanup",
-        "last cleanup",
-        "middle cleanup",
-    ]
-    assert not [line for line in lines if line in ("last process 3", "middle process 5")]
+    assert_cleaned_up(lines)
+    assert "last process 3" not in lines
 
 
 def test_a_node_that_cannot_start_leaves_the_others_clean(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_flood_of_output_neither_blocks_nor_grows() -> None:
 
 def test_child_processes_of_a_node_end_with_its_worker() -> None:
     """spec: CARD-08"""
-    runtime = Runtime("")
+    runtime = Runtime()
     pipeline = Pipeline(Parent(), Crasher(), runtime=runtime)
     grandchild = pipeline.run(0)
     assert is_alive(grandchild)

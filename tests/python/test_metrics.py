@@ -22,7 +22,7 @@ from e2e_nodes import (
     children,
     node_metrics,
 )
-from remotemedia import AddNode, NodeError, PassThroughNode, Pipeline, Runtime
+from remotemedia import AddNode, NodeError, PassThroughNode, Pipeline, PipelineError, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 
 OF_A_RUN = {
@@ -124,7 +124,7 @@ def test_a_failed_run_has_metrics_and_names_the_error() -> None:
         pipeline.run(1)
     first, second, third = node_metrics(pipeline.get_metrics()).values()
     assert [node["status"] for node in (first, second, third)] == ["success", "failed", "skipped"]
-    assert "ValueError: bad" in second["error"]
+    assert "bad" in second["error"]
     assert first["error"] is None
 
 
@@ -198,15 +198,17 @@ def test_the_pool_is_bounded() -> None:
             thread.join()
         assert len(pids) == 16
         assert len(set(pids)) <= 2
-        assert {worker["pid"] for worker in runtime.workers()} == set(pids)
+        workers = {worker["pid"] for worker in runtime.workers()}
+        assert set(pids) <= workers
+        assert len(workers) <= 2
 
 
 def test_a_session_waits_for_a_worker_and_is_told_when_none_comes() -> None:
     # spec: CARD-02
-    config = '[workers]\nmax = 1\nacquire_timeout = "50 ms"\n'
+    config = '[workers]\nmax = 1\nacquire_timeout = "5 s"\n'
     with Runtime(config) as runtime, Pipeline([Pid()], runtime=runtime).session() as session:
         session.process(1)
-        with pytest.raises(Exception, match="no worker became free"):
+        with pytest.raises(PipelineError, match="no worker became free"):
             Pipeline([Pid()], runtime=runtime).run(1)
         assert session.process(1)
 
@@ -260,5 +262,6 @@ def test_workers_end_with_their_runtime_even_when_they_are_busy(tmp_path: Any) -
         assert waiting.readline() == "waiting\n"
     runtime.shutdown()
     thread.join()
-    assert len(errors) == 1
+    (error,) = errors
+    assert "memory runs out" not in str(error)  # the runtime itself ended the worker
     assert children() <= before
