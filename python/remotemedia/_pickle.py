@@ -25,6 +25,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
@@ -131,6 +132,12 @@ def dumps(value: object) -> bytes:
     return _dump_item(value, frozenset())
 
 
+def dump_into(file: Writable, value: object) -> None:
+    """Pickles an object piece by piece, so that `file` can stop it by raising."""
+    with _lock:
+        Pickler(file, frozenset()).dump(value)
+
+
 def loads(data: bytes) -> object:
     """Opens a pickle that a process of the same session wrote."""
     return pickle.loads(data)
@@ -178,8 +185,7 @@ def loads_nodes(data: bytes) -> list[object]:
     main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
     _registry.kept = [main]
     sys.modules["__main__"] = main
-    nodes = _load_bundle(data)
-    return nodes
+    return _load_bundle(data)
 
 
 class Pickler(cloudpickle.Pickler):
@@ -226,7 +232,7 @@ class Pickler(cloudpickle.Pickler):
     def _note_source(self, function: types.FunctionType) -> None:
         """Keeps the source of code that has no file (notebook cells), for tracebacks."""
         name = function.__code__.co_filename
-        if name in self.sources or os.path.exists(name):
+        if name in self.sources or Path(name).exists():
             return
         lines = linecache.getlines(name)
         if lines:
@@ -349,7 +355,7 @@ def _find_out_importable(name: str, module: types.ModuleType) -> bool:
     ours = getattr(module, "__file__", None)
     if ours is None or spec.origin is None or not spec.has_location:
         return True
-    return os.path.realpath(ours) == os.path.realpath(spec.origin)
+    return bool(os.path.realpath(ours) == os.path.realpath(spec.origin))
 
 
 def _is_alias(module: types.ModuleType) -> bool:

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from crash_nodes import (
     Crasher,
     Doubler,
@@ -22,7 +23,6 @@ from crash_nodes import (
     Spinner,
 )
 from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
-
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 
 DEATHS = [
@@ -48,7 +48,8 @@ def test_a_crash_is_one_typed_error_and_the_next_run_works(
     assert error.also_lost == []
     assert "shaky_0" in str(error)
     assert (signal_name or "code 7") in str(error)
-    assert isinstance(error, NodeError) and isinstance(error, RuntimeError)
+    assert isinstance(error, NodeError)
+    assert isinstance(error, RuntimeError)
     assert pipeline.run("fine") == "fine"
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recording_nodes import SegmentPeaks
-from speech_tables import CODEC2_FOLDER, REPOSITORY, codec2_files, mismatches
 
+from recording_nodes import SegmentPeaks
 from remotemedia import AudioResampleNode, Pipeline, VADNode, read_audio
 from remotemedia_runtime import execute_pipeline_with_input
+from speech_tables import CODEC2_FOLDER, REPOSITORY, codec2_files, mismatches
 
 DEMO = REPOSITORY / "examples/recordings/speech_48k.flac"
 FILES = codec2_files()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
-from remotemedia._guest.streams import END, AsyncStream, Loop, Stream, ThreadStream
+from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 
 
 class Meter(Protocol):
@@ -51,7 +51,7 @@ class Caller:
         wants_stream: bool,
         meter: Meter,
         running: Running,
-        loop: Loop,
+        loop: LazyLoop,
     ) -> None:
         self.node_id = node_id
         self.node = node
@@ -169,7 +169,7 @@ class Caller:
         if self._stream is None or self._stream.has_ended():
             process = self.node.process
             if inspect.isasyncgenfunction(process):
-                self._stream = AsyncStream(self._loop, process)
+                self._stream = self._loop.stream(process)
             else:
                 self._stream = ThreadStream(process)
         return self._stream
@@ -195,9 +195,7 @@ def is_lazy(result: Any) -> bool:
 
 def is_plain(result: Any) -> bool:
     """A value as it is, nothing to be followed."""
-    return not (
-        is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result)
-    )
+    return not (is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result))
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from types import TracebackType
 
-_GUEST = os.path.dirname(__file__)
+_GUEST = __file__.rpartition("/")[0]
 
 
 class Fault(Exception):
@@ -62,4 +61,5 @@ def _from_node(frames: TracebackType | None) -> TracebackType | None:
 
 
 def _is_caller(path: str) -> bool:
-    return os.path.dirname(path) == _GUEST or os.path.basename(os.path.dirname(path)) == "asyncio"
+    folder = path.rpartition("/")[0]
+    return folder == _GUEST or folder.endswith("/asyncio")

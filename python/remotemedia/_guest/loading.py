@@ -82,7 +82,9 @@ def _check_arguments(kind: type, params: dict[str, Any]) -> None:
         if name not in known:
             near = _nearest(name, list(known))
             takes = ", ".join(known) or "none"
-            raise TypeError(f"{kind.__qualname__} has no parameter {name!r}{near} (it takes: {takes})")
+            raise TypeError(
+                f"{kind.__qualname__} has no parameter {name!r}{near} (it takes: {takes})"
+            )
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -39,6 +39,9 @@ class Running:
 class Printed(io.TextIOBase):
     """A text stream whose lines go to the orchestrator. Unfinished lines wait for `flush`."""
 
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
     def __init__(self, name: str, original: TextIO, running: Running, send: Send) -> None:
         super().__init__()
         self._name = name
@@ -48,15 +51,9 @@ class Printed(io.TextIOBase):
         self._lock = threading.RLock()
         self._pending = ""
 
-    @property
-    def name(self) -> str:
-        """`<stdout>` or `<stderr>`."""
-        return f"<{self._name}>"
-
-    @property
-    def encoding(self) -> str:
-        """Always UTF-8."""
-        return "utf-8"
+    def __repr__(self) -> str:
+        """As for any stream."""
+        return f"<Printed name='<{self._name}>'>"
 
     @property
     def buffer(self) -> Any:
@@ -129,7 +126,7 @@ def redirect(running: Running, send: Send) -> tuple[Printed, Printed]:
         Printed("stdout", sys.stdout, running, send),
         Printed("stderr", sys.stderr, running, send),
     )
-    sys.stdout, sys.stderr = streams  # type: ignore[assignment]
+    sys.stdout, sys.stderr = streams
     root = logging.getLogger()
     root.addHandler(Logged(running, send))
     root.setLevel(logging.INFO)

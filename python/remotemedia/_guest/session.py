@@ -13,7 +13,7 @@ from remotemedia._guest import loading, output
 from remotemedia._guest.calling import Caller, Meter, is_plain
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.state import Snapshot
-from remotemedia._guest.streams import END, Loop
+from remotemedia._guest.streams import END, LazyLoop
 
 OUTPUT = 1
 """A step gave an output; there may be more."""
@@ -51,7 +51,7 @@ class Guest:
         self._meter = meter
         self._running = output.Running()
         self._streams = output.redirect(self._running, send)
-        self._loop = Loop()
+        self._loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         self._calls: dict[int, Iterator[Any]] = {}
         self._waiting: dict[int, Any] = {}

@@ -37,7 +37,7 @@ def _digest(value: Any, limit: int) -> bytes | str:
     """A digest of the pickled value, or why there is none."""
     file = _Digest(limit)
     try:
-        _pickle.Pickler(file, frozenset()).dump(value)
+        _pickle.dump_into(file, value)
     except _TooBig:
         return f"its pickle is larger than write_back_max ({limit} bytes)"
     except Exception as error:  # anything can be in an attribute, and its pickling raise anything

@@ -5,63 +5,16 @@ A stream is quiet when the node waits for its next input, or has ended, and no o
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from remotemedia._guest.asynchronous import Loop
 
 END = object()
 """No (further) output."""
-
-
-class Loop:
-    """The event loop of a session: one, made when the first node needs it, run while a node is
-    called and while the worker waits for messages, so that background tasks live on.
-    """
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def asyncio_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop itself."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._loop)
-        return self._loop
-
-    def run(self, awaitable: Any) -> Any:
-        """The result of an awaitable."""
-        return self.asyncio_loop.run_until_complete(awaitable)
-
-    def wait_readable(self, descriptor: int) -> None:
-        """Run until the descriptor is readable. Returns at once when there is no loop yet."""
-        loop = self._loop
-        if loop is None:
-            return
-        loop.add_reader(descriptor, loop.stop)
-        try:
-            loop.run_forever()
-        finally:
-            loop.remove_reader(descriptor)
-
-    def close(self) -> None:
-        """Cancel what still runs, and forget the loop."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
 
 
 class Stream(Protocol):
@@ -83,74 +36,39 @@ class Stream(Protocol):
         """Stop the node."""
 
 
-class AsyncStream:
-    """An async generator function over an async iterator, as a task of the session's loop. The
-    generator goes on only when its output has been taken.
-    """
+class LazyLoop:
+    """The session's event loop, made when the first node needs one."""
 
-    def __init__(self, loop: Loop, process: Callable[[Any], Any]) -> None:
-        self._loop = loop
-        self._inputs: deque[Any] = deque()
-        self._input_ended = False
-        self._is_waiting = False
-        self._output: Any = END
-        self._changed = asyncio.Event()
-        self._arrived = asyncio.Event()
-        self._taken = asyncio.Event()
-        pump: Coroutine[Any, Any, None] = self._pump(process)
-        self._task = loop.asyncio_loop.create_task(pump)
-        self._task.add_done_callback(lambda _: self._changed.set())
+    def __init__(self) -> None:
+        self._loop: Loop | None = None
 
-    async def _pump(self, process: Callable[[Any], Any]) -> None:
-        async for output in process(self._iterate()):
-            self._output = output
-            self._taken.clear()
-            self._changed.set()
-            await self._taken.wait()
+    def _made(self) -> Loop:
+        if self._loop is None:
+            from remotemedia._guest.asynchronous import Loop
 
-    async def _iterate(self) -> AsyncIterator[Any]:
-        while True:
-            while not self._inputs:
-                if self._input_ended:
-                    return
-                self._is_waiting = True
-                self._arrived.clear()
-                self._changed.set()
-                await self._arrived.wait()
-            self._is_waiting = False
-            yield self._inputs.popleft()
+            self._loop = Loop()
+        return self._loop
 
-    def feed(self, value: Any) -> None:
-        self._inputs.append(value)
-        self._arrived.set()
+    def run(self, awaitable: Any) -> Any:
+        """The result of an awaitable."""
+        return self._made().run(awaitable)
 
-    def end_input(self) -> None:
-        self._input_ended = True
-        self._arrived.set()
+    def stream(self, process: Callable[[Any], Any]) -> Stream:
+        """A stream through an async generator function."""
+        from remotemedia._guest.asynchronous import AsyncStream
 
-    def next(self) -> Any:
-        return self._loop.run(self._next())
+        return AsyncStream(self._made(), process)
 
-    async def _next(self) -> Any:
-        while self._output is END:
-            if self._task.done():
-                self._task.result()
-                return END
-            if self._is_waiting and not self._inputs and not self._input_ended:
-                return END
-            self._changed.clear()
-            await self._changed.wait()
-        output, self._output = self._output, END
-        self._taken.set()
-        return output
+    def wait_readable(self, descriptor: int) -> None:
+        """Let tasks run until the descriptor is readable. Returns at once without a loop."""
+        if self._loop is not None:
+            self._loop.wait_readable(descriptor)
 
-    def has_ended(self) -> bool:
-        return self._task.done()
-
-    def abandon(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(BaseException):  # the stream is given up, its last words too
-            self._loop.run(asyncio.gather(self._task, return_exceptions=True))
+    def close(self) -> None:
+        """Cancel what still runs, and forget the loop."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close()
 
 
 class ThreadStream:
