@@ -146,7 +146,7 @@ impl Crash {
             (Some("SIGKILL"), _) => {
                 "was killed by SIGKILL (not by RemoteMedia; the kernel does that when memory runs \
                  out)"
-                .to_owned()
+                    .to_owned()
             }
             (Some(signal), _) => format!("was killed by {signal}"),
             (None, Some(code)) => format!("exited with code {code}"),

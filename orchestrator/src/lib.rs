@@ -11,8 +11,8 @@ pub mod metrics;
 pub mod plan;
 pub mod runtime;
 pub mod schedule;
-pub mod value_json;
 pub mod session;
+pub mod value_json;
 pub mod worker;
 
 pub use config::Config;

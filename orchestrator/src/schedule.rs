@@ -13,8 +13,8 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use edge::Entry;
-pub use stage::{StageShape, Target};
 use stage::{Counted, Stage, State};
+pub use stage::{StageShape, Target};
 
 /// Number of a stage in its plan.
 pub type StageId = usize;
@@ -155,9 +155,11 @@ impl<T: Clone> Core<T> {
 
     /// Stages that have a call under way on this slot, suspended ones included.
     pub fn calls_on(&self, slot: SlotId) -> impl Iterator<Item = StageId> + '_ {
-        self.stages.iter().enumerate().filter(move |(_, s)| s.shape.slot == Some(slot)).filter_map(
-            |(id, s)| (!matches!(s.state, State::Idle)).then_some(id),
-        )
+        self.stages
+            .iter()
+            .enumerate()
+            .filter(move |(_, s)| s.shape.slot == Some(slot))
+            .filter_map(|(id, s)| (!matches!(s.state, State::Idle)).then_some(id))
     }
 
     /// The next moment at which [`Event::Tick`] would do something.

@@ -14,7 +14,10 @@ pub fn from_json(json: &Json) -> Value {
         Json::String(text) => Value::Str(text.clone()),
         Json::Array(items) => Value::List(items.iter().map(from_json).collect()),
         Json::Object(entries) => Value::Dict(
-            entries.iter().map(|(key, item)| (Value::from(key.as_str()), from_json(item))).collect(),
+            entries
+                .iter()
+                .map(|(key, item)| (Value::from(key.as_str()), from_json(item)))
+                .collect(),
         ),
     }
 }

@@ -92,7 +92,7 @@ fn run_writes_json_lines_and_metrics() {
     assert_eq!(lines[1]["output"].as_f64(), Some(6.0));
     let metrics: Value = serde_json::from_str(&std::fs::read_to_string(metrics).unwrap()).unwrap();
     assert_eq!(metrics["pipeline_id"], "sums");
-    assert_eq!(metrics["nodes"][0]["execution_count"].as_u64(), Some(3), "two items and a flush");
+    assert_eq!(metrics["nodes"][0]["execution_count"].as_u64(), Some(2), "two items");
 }
 
 #[test]

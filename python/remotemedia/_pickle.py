@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import linecache
-import os
 import pickle
 import sys
 import threading
@@ -24,11 +23,12 @@ import types
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
+
+from remotemedia._importable import is_importable
 
 _Shared: TypeAlias = "type[Any] | types.FunctionType"
 
@@ -317,60 +317,10 @@ def _by_value_unless_importable(name: str) -> bool:
     if name in ("__main__", "__mp_main__"):
         return False
     module = sys.modules.get(name)
-    if module is None or _is_importable(name, module):
+    if module is None or is_importable(name, module):
         return False
     cloudpickle.register_pickle_by_value(module)
     return True
-
-
-def _is_importable(name: str, module: types.ModuleType) -> bool:
-    known = _importable.get(name)
-    if known is not None and known[0] is module:
-        return known[1]
-    answer = _find_out_importable(name, module)
-    _importable[name] = (module, answer)
-    return answer
-
-
-_importable: dict[str, tuple[types.ModuleType, bool]] = {}
-
-
-def _find_out_importable(name: str, module: types.ModuleType) -> bool:
-    """Asks the import system for the module anew, past ``sys.modules``."""
-    if name in sys.builtin_module_names:
-        return True
-    parent_name, _, _ = name.rpartition(".")
-    path: Sequence[str] | None = None
-    if parent_name:
-        parent = sys.modules.get(parent_name)
-        path = getattr(parent, "__path__", None)
-        if path is None:
-            # A module that another one put into sys.modules itself, such as os.path.
-            return parent is not None and _is_importable(parent_name, parent)
-        if not _is_importable(parent_name, parent or module):
-            return False
-    spec = _find_spec(name, path)
-    if spec is None:
-        return getattr(module, "__spec__", None) is not None and _is_alias(module)
-    ours = getattr(module, "__file__", None)
-    if ours is None or spec.origin is None or not spec.has_location:
-        return True
-    return bool(os.path.realpath(ours) == os.path.realpath(spec.origin))
-
-
-def _is_alias(module: types.ModuleType) -> bool:
-    """A module known under a second name, such as ``posixpath`` as ``os.path``."""
-    spec = module.__spec__
-    return spec is not None and spec.name != module.__name__ and spec.name in sys.modules
-
-
-def _find_spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    for finder in sys.meta_path:
-        find = getattr(finder, "find_spec", None)
-        spec: ModuleSpec | None = find(name, path) if find is not None else None
-        if spec is not None:
-            return spec
-    return None
 
 
 def _culprit(value: object, error: Exception) -> UnpicklableError:

@@ -5,9 +5,10 @@ Started by the orchestrator only, with its end of the connection as standard inp
 
 from __future__ import annotations
 
+import os
 import sys
 
 from remotemedia._load import native
 
 if __name__ == "__main__":
-    sys.exit(native().worker_main())
+    sys.exit(native().worker_main(os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)))

@@ -18,8 +18,6 @@ mod memory;
 mod read;
 mod write;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use ipc_protocol::Value;
 use pyo3::prelude::*;
 
@@ -47,43 +45,33 @@ pub(crate) enum Pickling {
     With(Py<PyAny>),
 }
 
-/// How values are converted: the choices of a session, and a count of what was copied.
+/// How values are converted: the choices of a session.
 #[derive(Debug)]
 pub(crate) struct Converter {
     memory: Memory,
     pickling: Pickling,
     root: &'static str,
-    copied_bytes: AtomicU64,
 }
 
 impl Converter {
     /// A converter whose error paths begin with `root`, for instance `input` or `output`.
     pub(crate) fn new(root: &'static str, memory: Memory, pickling: Pickling) -> Self {
-        Self { memory, pickling, root, copied_bytes: AtomicU64::new(0) }
-    }
-
-    /// Bytes of array memory that conversions by this converter had to copy so far.
-    pub(crate) fn copied_bytes(&self) -> u64 {
-        self.copied_bytes.load(Ordering::Relaxed)
+        Self { memory, pickling, root }
     }
 
     /// Makes the Python object that `value` stands for. Arrays are writable and nobody else sees
-    /// what is written: memory that is shared is copied, and counted.
+    /// what is written: memory that is shared is copied.
     ///
     /// # Errors
     /// `TypeError` for an opaque object where pickles are forbidden or come from another kind of
     /// interpreter, `ValueError` for an array whose parts disagree, `ModuleNotFoundError` for an
     /// array where numpy is missing, and whatever opening a pickle raises.
-    pub(crate) fn from_value<'py>(
+    pub(crate) fn to_object<'py>(
         &self,
         py: Python<'py>,
         value: Value,
     ) -> PyResult<Bound<'py, PyAny>> {
         write::Writer::new(py, self).write_root(value)
-    }
-
-    fn count_copy(&self, bytes: usize) {
-        self.copied_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -98,10 +86,10 @@ pub(crate) fn to_value(
     read::Reader::new(object.py(), converter).read_root(object)
 }
 
-/// Makes the Python object that `value` stands for, opening pickles; see [`Converter::from_value`].
+/// Makes the Python object that `value` stands for, opening pickles; see [`Converter::to_object`].
 ///
 /// # Errors
-/// As [`Converter::from_value`].
+/// As [`Converter::to_object`].
 pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    Converter::new("value", Memory::Copy, Pickling::Default).from_value(py, value)
+    Converter::new("value", Memory::Copy, Pickling::Default).to_object(py, value)
 }

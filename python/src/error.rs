@@ -181,9 +181,7 @@ pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
 pub(crate) fn audio_file_error(py: Python<'_>, error: &AudioFileError) -> PyErr {
     let message = error.to_string();
     match error {
-        AudioFileError::NotFound { .. } => {
-            pyo3::exceptions::PyFileNotFoundError::new_err(message)
-        }
+        AudioFileError::NotFound { .. } => pyo3::exceptions::PyFileNotFoundError::new_err(message),
         AudioFileError::Io { .. } => pyo3::exceptions::PyOSError::new_err(message),
         _ => exception(py, "ConfigurationError", &message, &PyDict::new(py))
             .unwrap_or_else(|raised| raised),

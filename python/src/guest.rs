@@ -14,22 +14,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use worker_shim::blackbox::Blackbox;
-use worker_shim::process::{take_link, watch_hangup};
 use worker_shim::link::link;
+use worker_shim::process::{take_link, watch_hangup};
 use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Step};
 
 use crate::convert::{Converter, Memory, Pickling, to_value};
 use probe::{Log, Probe, SharedMeter};
 
-/// Environment variable with the descriptor of the flight recorder.
-const BLACKBOX_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
-
-/// Serves the orchestrator until it closes the connection. Gives the exit code.
+/// Serves the orchestrator until it closes the connection. `recorder` is the number of the flight
+/// recorder's descriptor. Gives the exit code.
 #[pyfunction]
-pub(crate) fn worker_main(py: Python<'_>) -> PyResult<i32> {
+#[pyo3(signature = (recorder=None))]
+pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i32> {
     let socket = take_link()?;
     watch_hangup(&socket)?;
-    let recorder = recorder_descriptor();
+    let recorder: Option<i32> = recorder.and_then(|number| number.parse().ok());
     let blackbox = recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
     prepare_interpreter(py, recorder)?;
     let (mut reader, writer) = link(socket)?;
@@ -38,14 +37,12 @@ pub(crate) fn worker_main(py: Python<'_>) -> PyResult<i32> {
     match served {
         Ok(()) => Ok(0),
         Err(error) => {
-            py.import("sys")?.getattr("__stderr__")?.call_method1("write", (format!("{error}\n"),))?;
+            py.import("sys")?
+                .getattr("__stderr__")?
+                .call_method1("write", (format!("{error}\n"),))?;
             Ok(1)
         }
     }
-}
-
-fn recorder_descriptor() -> Option<i32> {
-    std::env::var(BLACKBOX_VARIABLE).ok()?.parse().ok()
 }
 
 /// Crashes leave the Python stack in the recorder, and Ctrl-C is the orchestrator's business.
@@ -91,13 +88,8 @@ impl CPython {
         probe::lock(&self.meter).count_marshal(node, time);
     }
 
-    fn open_session(
-        &mut self,
-        py: Python<'_>,
-        session: OpenSession,
-    ) -> PyResult<Vec<NodeReady>> {
-        let pickling =
-            if session.allow_pickle { Pickling::Default } else { Pickling::Forbidden };
+    fn open_session(&mut self, py: Python<'_>, session: OpenSession) -> PyResult<Vec<NodeReady>> {
+        let pickling = if session.allow_pickle { Pickling::Default } else { Pickling::Forbidden };
         self.converter = Converter::new("output", Memory::Borrow, pickling);
         let spec = self.session_spec(py, session)?;
         let ready = self.guest.bind(py).call_method1(intern!(py, "open"), (spec,))?;
@@ -152,7 +144,7 @@ impl CPython {
             NodeClass::Import { module, name } => (module, name, None),
             NodeClass::Instance(index) => (String::new(), String::new(), Some(index)),
         };
-        let params = self.converter.from_value(class.py(), node.params)?;
+        let params = self.converter.to_object(class.py(), node.params)?;
         class.call1((node.node_id, module, name, instance, params, node.is_streaming))
     }
 
@@ -161,7 +153,7 @@ impl CPython {
         match begin {
             Begin::Item(value) => {
                 let started = Instant::now();
-                let object = self.converter.from_value(py, value)?;
+                let object = self.converter.to_object(py, value)?;
                 self.count_marshal(self.nodes_of(stage).start, started.elapsed());
                 guest.call_method1(intern!(py, "begin_item"), (stage, object))?;
             }
@@ -192,7 +184,11 @@ impl CPython {
             fault.node_id = abort.and_then(|node| node.extract()).unwrap_or_default();
             fault
         })?;
-        Ok(if kind == LAST { Step::Last(value, self.take_usage(stage)) } else { Step::Output(value) })
+        Ok(if kind == LAST {
+            Step::Last(value, self.take_usage(stage))
+        } else {
+            Step::Output(value)
+        })
     }
 
     fn close_session(&self, py: Python<'_>) -> PyResult<Closed> {
@@ -312,7 +308,10 @@ impl Guest for CPython {
     fn wait_readable(&mut self, connection: BorrowedFd<'_>) {
         let descriptor = connection.as_raw_fd();
         let waited = Python::attach(|py| {
-            self.guest.bind(py).call_method1(intern!(py, "wait_readable"), (descriptor,)).map(|_| ())
+            self.guest
+                .bind(py)
+                .call_method1(intern!(py, "wait_readable"), (descriptor,))
+                .map(|_| ())
         });
         // A loop that cannot watch the link leaves the waiting to the read that follows.
         drop(waited);

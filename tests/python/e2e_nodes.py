@@ -234,10 +234,6 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
-class Level(enum.IntEnum):
-    LOW = 1
-
-
 class Segment(NamedTuple):
     start_ms: int
     end_ms: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import socket
 import threading
 from collections import Counter as Tally
@@ -20,7 +21,6 @@ from e2e_nodes import (
     Apply,
     Colour,
     Identity,
-    Level,
     Money,
     Pair,
     Point,
@@ -29,6 +29,10 @@ from e2e_nodes import (
     run_script,
 )
 from remotemedia import MarshalingError, Pipeline, RemoteMediaError
+
+class Level(enum.IntEnum):
+    LOW = 1
+
 
 OBJECTS = [
     Point(1.5, -0.0, ["a", "b"], Point(2, 3)),

@@ -1,6 +1,8 @@
 //! Workers that do not come up: each way gives one error that says what to do, and leaves nothing
 //! running. The "interpreters" are real programs that misbehave.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +24,8 @@ impl Host for Quiet {
     fn log(&mut self, _: &LogRecord) {}
 }
 
-const MANIFEST: &str = r#"{"version": "v1", "nodes": [{"id": "a", "node_type": "some.module:Node"}]}"#;
+const MANIFEST: &str =
+    r#"{"version": "v1", "nodes": [{"id": "a", "node_type": "some.module:Node"}]}"#;
 
 fn open_with(interpreter: &Path, config: &str) -> (Error, Arc<Runtime>) {
     let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));

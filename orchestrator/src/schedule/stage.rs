@@ -36,7 +36,10 @@ pub struct StageShape {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum State {
     Idle,
-    Running { sent: u32, deadline: Option<Instant> },
+    Running {
+        sent: u32,
+        deadline: Option<Instant>,
+    },
     /// The window is used up; the call goes on after a credit.
     Suspended,
     /// Overdue; its worker is being stopped.

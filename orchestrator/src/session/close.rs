@@ -50,11 +50,8 @@ impl Session {
         }
         self.failure = None;
         let cancelled = self.cancel.is_cancelled();
-        let grace = if cancelled {
-            CANCELLED_GRACE
-        } else {
-            self.runtime.config().workers.close_timeout
-        };
+        let grace =
+            if cancelled { CANCELLED_GRACE } else { self.runtime.config().workers.close_timeout };
         let mut pending = self.ask_to_close(&mut closed);
         let until = Instant::now() + grace;
         while !pending.is_empty() && Instant::now() < until {

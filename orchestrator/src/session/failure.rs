@@ -39,7 +39,8 @@ impl Session {
     }
 
     pub(super) fn unsendable(&self, stage: StageId, error: &CodecError) -> Error {
-        let node_id = self.plan.stages[stage].nodes.first().map_or_else(String::new, |n| n.id.clone());
+        let node_id =
+            self.plan.stages[stage].nodes.first().map_or_else(String::new, |n| n.id.clone());
         Error::Node(Box::new(NodeFailure {
             node_id,
             operation: FaultKind::Marshal,
@@ -128,7 +129,8 @@ impl Session {
         if let Some(stage) = self.slots[slot].expired {
             let timeout = self.stage_timeout(stage).unwrap_or_default();
             let pid = process.pid;
-            let timed_out = TimedOut { node_id, timeout, pid, python_stack, stderr_tail, also_lost };
+            let timed_out =
+                TimedOut { node_id, timeout, pid, python_stack, stderr_tail, also_lost };
             return Some(Error::TimedOut(Box::new(timed_out)));
         }
         let exit = process.exit();

@@ -210,9 +210,10 @@ fn node_spec(node: &PlannedNode) -> NodeSpec {
             NodeClass::Import { module: String::new(), name: node.node_type.clone() }
         }
     };
-    let params = node.params.iter().map(|(name, json)| {
-        (Value::from(name.as_str()), value_json::from_json(json))
-    });
+    let params = node
+        .params
+        .iter()
+        .map(|(name, json)| (Value::from(name.as_str()), value_json::from_json(json)));
     NodeSpec {
         node_id: node.id.clone(),
         class,

@@ -16,10 +16,10 @@ impl Exit {
     #[must_use]
     pub fn signal_name(&self) -> Option<String> {
         let Self::Signal(number) = self else { return None };
-        Some(Signal::try_from(*number).map_or_else(
-            |_| format!("signal {number}"),
-            |signal| signal.as_str().to_owned(),
-        ))
+        Some(
+            Signal::try_from(*number)
+                .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned()),
+        )
     }
 
     /// The exit code, when no signal ended the process.
@@ -38,7 +38,14 @@ mod tests {
 
     #[test]
     fn every_standard_signal_has_its_name() {
-        for (number, name) in [(4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS"), (9, "SIGKILL"), (11, "SIGSEGV"), (31, "SIGSYS")] {
+        for (number, name) in [
+            (4, "SIGILL"),
+            (6, "SIGABRT"),
+            (7, "SIGBUS"),
+            (9, "SIGKILL"),
+            (11, "SIGSEGV"),
+            (31, "SIGSYS"),
+        ] {
             assert_eq!(Exit::Signal(number).signal_name().as_deref(), Some(name));
         }
         assert_eq!(Exit::Signal(40).signal_name().as_deref(), Some("signal 40"));

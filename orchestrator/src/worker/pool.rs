@@ -251,7 +251,8 @@ impl PoolCore {
         while let Some(want) = self.waiting.front() {
             let (ticket, key, count) = (want.ticket, want.key, want.count);
             if self.count(key, LifeState::Ready) < count {
-                let coming = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
+                let coming =
+                    self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
                 self.start(now, key, count.saturating_sub(coming), actions);
                 return;
             }

@@ -102,8 +102,13 @@ pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
         return Err(failed(std::io::Error::other("its output pipes are missing")));
     };
     let pidfd = open_pidfd(&child).map_err(failed)?;
-    let process =
-        Process { id, pid: child.id(), blackbox, state: Mutex::default(), end: tokio::sync::Notify::new() };
+    let process = Process {
+        id,
+        pid: child.id(),
+        blackbox,
+        state: Mutex::default(),
+        end: tokio::sync::Notify::new(),
+    };
     Ok(Spawned { process: std::sync::Arc::new(process), link: ours, pidfd, stdout, stderr })
 }
 

@@ -48,9 +48,6 @@ impl LifeState {
     /// The state after an event; `None` when the table has no such arrow.
     #[must_use]
     pub fn after(self, event: LifeEvent) -> Option<Self> {
-        TRANSITIONS
-            .iter()
-            .find(|(from, on, _)| *from == self && *on == event)
-            .map(|(_, _, to)| *to)
+        TRANSITIONS.iter().find(|(from, on, _)| *from == self && *on == event).map(|(_, _, to)| *to)
     }
 }

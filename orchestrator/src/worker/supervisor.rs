@@ -164,7 +164,9 @@ impl Pool {
         let state = self.shared.lock();
         let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
         let picture = state.core.picture();
-        picture.map(|(id, state, sessions)| WorkerPicture { pid: pid(id), state, sessions }).collect()
+        picture
+            .map(|(id, state, sessions)| WorkerPicture { pid: pid(id), state, sessions })
+            .collect()
     }
 
     /// Ends every worker and the supervisor, and waits until they are gone.

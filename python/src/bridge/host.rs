@@ -28,13 +28,8 @@ impl Host for PyHost {
     fn log(&mut self, record: &LogRecord) {
         let forwarded = Python::attach(|py| -> PyResult<()> {
             let forward = py.import(intern!(py, "remotemedia._forward"))?;
-            let arguments = (
-                &record.node_id,
-                &record.logger,
-                record.is_stream,
-                record.level,
-                &record.message,
-            );
+            let arguments =
+                (&record.node_id, &record.logger, record.is_stream, record.level, &record.message);
             forward.call_method1(intern!(py, "emit"), arguments)?;
             Ok(())
         });

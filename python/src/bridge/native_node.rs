@@ -42,7 +42,7 @@ impl NativeNode {
         result.map_err(|error| raise(&error))?;
         let list = PyList::empty(py);
         for output in outputs {
-            list.append(self.converter.from_value(py, output)?)?;
+            list.append(self.converter.to_object(py, output)?)?;
         }
         Ok(list)
     }

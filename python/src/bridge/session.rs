@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::Value;
 use orchestrator::session::{CancelHandle, GraphOutput, RunError};
-use pyo3::prelude::*;
 use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::host::{PyHost, PyInputs};
@@ -23,11 +23,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(super) fn new(session: orchestrator::Session, converter: Converter) -> Self {
-        Self {
-            cancel: session.cancel_handle(),
-            inner: Mutex::new(session),
-            converter,
-        }
+        Self { cancel: session.cancel_handle(), inner: Mutex::new(session), converter }
     }
 
     fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
@@ -104,7 +100,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for output in outputs {
-            let value = self.converter.from_value(py, output.value)?;
+            let value = self.converter.to_object(py, output.value)?;
             list.append((output.node_id, value))?;
         }
         Ok(list)

@@ -26,19 +26,15 @@ const KNOWN_DTYPES_MAX: usize = 256;
 pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Option<Array>> {
     let Some(types) = Types::if_loaded(object.py())? else { return Ok(None) };
     if object.is_exact_instance(types.ndarray.bind(object.py())) {
-        return read_array(object.cast::<PyUntypedArray>()?, converter.memory, converter);
+        return read_array(object.cast::<PyUntypedArray>()?, converter.memory);
     }
     if !object.is_instance(types.generic.bind(object.py()))? {
         return Ok(None);
     }
-    read_scalar(object, converter)
+    read_scalar(object)
 }
 
-fn read_array(
-    array: &Bound<'_, PyUntypedArray>,
-    memory: Memory,
-    converter: &Converter,
-) -> PyResult<Option<Array>> {
+fn read_array(array: &Bound<'_, PyUntypedArray>, memory: Memory) -> PyResult<Option<Array>> {
     let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
     let order = if array.is_c_contiguous() {
         Order::C
@@ -47,23 +43,18 @@ fn read_array(
     } else {
         let copy = array.call_method0(intern!(array.py(), "copy"))?;
         let copy = copy.cast_into::<PyUntypedArray>()?;
-        converter.count_copy(copy.len() * copy.dtype().itemsize());
         // Nobody else knows this copy, so it may be lent even where copies are asked for.
-        return read_array(&copy, Memory::Borrow, converter);
+        return read_array(&copy, Memory::Borrow);
     };
     let data = match memory {
         Memory::Borrow => memory::borrow_array(array),
-        Memory::Copy => {
-            let copy = memory::copy_array(array);
-            converter.count_copy(copy.len());
-            copy
-        }
+        Memory::Copy => memory::copy_array(array),
     };
     let shape = array.shape().iter().map(|&length| length as u64).collect();
     Ok(Some(Array { dtype, shape, order, scalar: false, data: data.into() }))
 }
 
-fn read_scalar(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Option<Array>> {
+fn read_scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Array>> {
     let py = object.py();
     let dtype = object.getattr(intern!(py, "dtype"))?;
     if !dtype.getattr(intern!(py, "type"))?.is(object.get_type()) {
@@ -71,17 +62,13 @@ fn read_scalar(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Opt
     }
     static AS_ARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let array = AS_ARRAY.import(py, "numpy", "asarray")?.call1((object,))?;
-    let array = read_array(array.cast::<PyUntypedArray>()?, Memory::Copy, converter)?;
+    let array = read_array(array.cast::<PyUntypedArray>()?, Memory::Copy)?;
     Ok(array.map(|array| Array { scalar: true, ..array }))
 }
 
 /// Makes a writable numpy array (or a numpy scalar). Its memory is the value's own where nobody
 /// else holds that, else a copy.
-pub(super) fn write<'py>(
-    py: Python<'py>,
-    array: Array,
-    converter: &Converter,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn write(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     let descr = dtype_from(py, &array.dtype)?;
     let shape = checked_shape(&array)?;
     let scalar = array.scalar;
@@ -91,12 +78,7 @@ pub(super) fn write<'py>(
     drop(array.data);
     let made = match memory::writable_block(data, descr.alignment()) {
         Ok(block) => memory::array_over(descr, &shape, order, block)?,
-        Err(shared) => {
-            if shared.len() > memory::SMALL_BYTES {
-                converter.count_copy(shared.len());
-            }
-            memory::array_with_copy(descr, &shape, order, &shared)?
-        }
+        Err(shared) => memory::array_with_copy(descr, &shape, order, &shared)?,
     };
     if scalar { made.get_item(pyo3::types::PyTuple::empty(py)) } else { Ok(made) }
 }

@@ -16,8 +16,8 @@
 
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::Order;
-use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
+use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::{
     PY_ARRAY_API, PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
@@ -115,9 +115,8 @@ pub(super) fn array_over<'py>(
     let base = Bound::new(py, Block { _memory: block })?.into_any();
     let array = new_array(descr, shape, order, start)?;
     // SAFETY: `array` is a fresh array; the call takes over the reference to `base` in any case.
-    let status = unsafe {
-        PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr())
-    };
+    let status =
+        unsafe { PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr()) };
     if status < 0 { Err(PyErr::fetch(py)) } else { Ok(array) }
 }
 

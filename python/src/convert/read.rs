@@ -70,8 +70,9 @@ impl<'a, 'py> Reader<'a, 'py> {
             });
         }
         if let Ok(list) = object.cast_exact::<PyList>() {
-            return self
-                .nested(object, |reader| reader.sequence(list.iter(), list.len()).map(Value::List));
+            return self.nested(object, |reader| {
+                reader.sequence(list.iter(), list.len()).map(Value::List)
+            });
         }
         if let Ok(dict) = object.cast_exact::<PyDict>() {
             return self.nested(object, |reader| reader.dict(dict));
@@ -80,8 +81,8 @@ impl<'a, 'py> Reader<'a, 'py> {
     }
 
     fn read_rarer(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
-        if let Some(array) = array::read(object, self.converter)
-            .map_err(|raised| Stop::raised(object, raised))?
+        if let Some(array) =
+            array::read(object, self.converter).map_err(|raised| Stop::raised(object, raised))?
         {
             return Ok(Value::Array(array));
         }
@@ -108,10 +109,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         if let Ok(number) = object.extract::<i64>() {
             return Ok(Value::Int(number));
         }
-        object
-            .extract::<BigInt>()
-            .map(Value::BigInt)
-            .map_err(|raised| Stop::raised(object, raised))
+        object.extract::<BigInt>().map(Value::BigInt).map_err(|raised| Stop::raised(object, raised))
     }
 
     /// Reads a container, and sends it pickled as a whole when it contains itself.

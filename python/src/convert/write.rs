@@ -48,9 +48,9 @@ impl<'a, 'py> Writer<'a, 'py> {
             }
             Value::Set(values) => PySet::new(py, self.write_all(values)?)?.into_any(),
             Value::FrozenSet(values) => PyFrozenSet::new(py, self.write_all(values)?)?.into_any(),
-            Value::Array(array) => array::write(py, array, self.converter)?,
+            Value::Array(array) => array::write(py, array)?,
             Value::Audio(audio) => {
-                let samples = array::write(py, audio.samples, self.converter)?;
+                let samples = array::write(py, audio.samples)?;
                 (samples, audio.sample_rate_hz).into_pyobject(py)?.into_any()
             }
             Value::Opaque(opaque) => self.open(&opaque)?,
@@ -81,7 +81,6 @@ impl<'a, 'py> Writer<'a, 'py> {
             if is_array && !largest_seen && payload.len() == largest_bytes {
                 largest_seen = true;
             } else {
-                self.converter.count_copy(payload.len());
                 *payload = payload.as_slice().to_vec().into();
             }
         });

@@ -57,6 +57,7 @@ impl Log {
 
 #[pymethods]
 impl Log {
+    #[expect(clippy::too_many_arguments, reason = "the fields of a record, called from Python")]
     fn __call__(
         &self,
         py: Python<'_>,

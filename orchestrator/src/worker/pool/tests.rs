@@ -9,12 +9,8 @@ use proptest::prelude::*;
 use super::{PoolAction, PoolCore, PoolEvent, PoolLimits};
 use crate::worker::state::{LifeEvent, LifeState, TRANSITIONS};
 
-const LIMITS: PoolLimits = PoolLimits {
-    min: 0,
-    max: 3,
-    idle_timeout: Some(Duration::from_secs(60)),
-    max_sessions: None,
-};
+const LIMITS: PoolLimits =
+    PoolLimits { min: 0, max: 3, idle_timeout: Some(Duration::from_secs(60)), max_sessions: None };
 
 fn want(ticket: u64, key: usize, count: usize) -> PoolEvent {
     PoolEvent::Want { ticket, key, count }

@@ -86,10 +86,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
 fn register(shared: &Shared, process: &Arc<Process>) {
     let mut state = shared.lock();
     state.processes.insert(process.id, Arc::clone(process));
-    let wanted = state
-        .core
-        .picture()
-        .any(|(id, life, _)| id == process.id && life == LifeState::Starting);
+    let wanted =
+        state.core.picture().any(|(id, life, _)| id == process.id && life == LifeState::Starting);
     if !wanted {
         process.kill();
     }

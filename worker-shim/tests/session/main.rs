@@ -1,0 +1,317 @@
+//! The session loop over a real socketpair, with a scripted guest in place of an interpreter.
+
+mod rig;
+
+use ipc_protocol::codec;
+use ipc_protocol::from_worker::{Failed, LogRecord};
+use ipc_protocol::to_worker::Welcome;
+use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
+use ipc_protocol::{FaultKind, FromWorker, Limits, ToWorker, Value};
+use worker_shim::session::OutOfOrder;
+use worker_shim::{LinkError, SessionError};
+
+use rig::{Orchestrator, address, credit, ints, item, open};
+
+const WIDE: u32 = 100;
+
+#[test]
+fn the_worker_introduces_itself() {
+    let mut orchestrator = Orchestrator::start();
+    let hello: Hello = orchestrator.receive();
+    assert_eq!((hello.magic.as_str(), hello.protocol), (MAGIC, PROTOCOL_VERSION));
+    assert_eq!((hello.interpreter.as_str(), hello.interpreter_version.as_str()), ("script", "1.2.3"));
+    assert_eq!((hello.package_version.as_str(), hello.pid), ("4.5", std::process::id()));
+    assert!(orchestrator.hang_up().1.is_ok(), "an end between two messages is a good end");
+}
+
+#[test]
+fn the_outputs_of_a_call_come_in_order_and_then_its_end() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, WIDE, ints(0..20)));
+    for expected in 0..20 {
+        assert_eq!(orchestrator.output(3, 1), Value::Int(expected));
+    }
+    orchestrator.done(3, 1);
+    orchestrator.send(ToWorker::Start(address(5, 2, WIDE)));
+    assert_eq!(orchestrator.output(5, 2), Value::from("started"));
+    orchestrator.done(5, 2);
+    orchestrator.send(ToWorker::Flush(address(3, 3, WIDE)));
+    assert_eq!(orchestrator.output(3, 3), Value::from("flushed"));
+    orchestrator.done(3, 3);
+}
+
+#[test]
+fn a_call_without_credit_waits_while_other_stages_work() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 2, ints(0..4)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(0));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(1));
+    orchestrator.send(item(5, 2, WIDE, ints(10..12)));
+    assert_eq!(orchestrator.output(5, 2), Value::Int(10));
+    assert_eq!(orchestrator.output(5, 2), Value::Int(11));
+    orchestrator.done(5, 2);
+    orchestrator.send(credit(3, 1));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(2));
+    orchestrator.send(credit(3, 2));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(3));
+    orchestrator.done(3, 1);
+    let (script, outcome) = orchestrator.hang_up();
+    assert!(outcome.is_ok());
+    let steps: Vec<_> = script.events.iter().filter(|event| event.starts_with("step")).collect();
+    let expected =
+        ["step 3", "step 3", "step 5", "step 5", "step 5", "step 3", "step 3", "step 3"];
+    assert_eq!(steps, expected, "a call that waits is not stepped");
+}
+
+#[test]
+fn the_last_output_needs_no_credit_for_the_end_of_the_call() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, Value::Int(4)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(4));
+    orchestrator.done(3, 1);
+}
+
+#[test]
+fn credit_for_a_call_that_has_ended_is_void() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(credit(3, 50));
+    orchestrator.send(item(3, 1, 1, ints(0..3)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(0));
+    // The other stage answers, so stage 3 has stopped.
+    orchestrator.send(item(5, 2, 1, Value::None));
+    assert_eq!(orchestrator.output(5, 2), Value::None);
+    orchestrator.done(5, 2);
+}
+
+#[test]
+fn credit_without_bounds_does_not_overflow() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, ints(0..3)));
+    orchestrator.output(3, 1);
+    orchestrator.send(credit(3, u32::MAX));
+    orchestrator.output(3, 1);
+    orchestrator.output(3, 1);
+    orchestrator.done(3, 1);
+}
+
+fn failed(orchestrator: &mut Orchestrator) -> Failed {
+    match orchestrator.receive() {
+        FromWorker::Failed(failed) => failed,
+        other => panic!("no failure but {other:?}"),
+    }
+}
+
+#[test]
+fn a_failed_call_is_over_and_the_session_goes_on() {
+    let mut orchestrator = Orchestrator::in_session();
+    let values = vec![Value::Int(1), Value::from("fail"), Value::Int(2)];
+    orchestrator.send(item(3, 1, WIDE, Value::List(values)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(1));
+    let failure = failed(&mut orchestrator);
+    assert_eq!((failure.stage, failure.call, failure.usage[0].calls), (Some(3), 1, 2));
+    assert_eq!(failure.fault.message, "failed");
+
+    orchestrator.send(item(3, 2, WIDE, Value::from("refuse")));
+    let failure = failed(&mut orchestrator);
+    assert_eq!((failure.stage, failure.call, failure.usage[0].calls), (Some(3), 2, 7));
+
+    orchestrator.send(item(3, 3, WIDE, Value::Int(5)));
+    assert_eq!(orchestrator.output(3, 3), Value::Int(5));
+    orchestrator.done(3, 3);
+}
+
+#[test]
+fn one_session_follows_another() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, ints(0..9)));
+    orchestrator.output(3, 1);
+    orchestrator.send(ToWorker::Close);
+    let FromWorker::Closed(closed) = orchestrator.receive() else { panic!("not closed") };
+    assert_eq!(closed.faults[0].message, "of cleanup");
+    orchestrator.send(open());
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(ready) if ready.len() == 2));
+    // The call of the first session is forgotten.
+    orchestrator.send(item(3, 1, 1, Value::Int(1)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(1));
+    orchestrator.done(3, 1);
+}
+
+#[test]
+fn a_session_that_cannot_open_leaves_the_worker_ready() {
+    let mut orchestrator = Orchestrator::welcomed(Limits::default());
+    let ToWorker::Open(mut session) = open() else { unreachable!() };
+    session.instances = Some(vec![1].into());
+    orchestrator.send(ToWorker::Open(session));
+    let failure = failed(&mut orchestrator);
+    assert_eq!((failure.stage, failure.call), (None, 0));
+    assert_eq!(failure.fault.message, "cannot open");
+    orchestrator.send(open());
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+}
+
+#[test]
+fn an_output_beyond_the_limits_fails_its_call_alone() {
+    let limits = Limits { max_frame_bytes: 4096, ..Limits::default() };
+    let mut orchestrator = Orchestrator::welcomed(limits);
+    orchestrator.send(open());
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+    let too_large = |orchestrator: &mut Orchestrator, call| {
+        let failure = failed(orchestrator);
+        assert_eq!((failure.stage, failure.call), (Some(3), call));
+        assert_eq!(failure.fault.kind, FaultKind::Marshal);
+        assert!(failure.fault.message.contains("4096"), "{}", failure.fault.message);
+    };
+    orchestrator.send(item(3, 1, WIDE, Value::List(vec![Value::Int(1), Value::from("grow")])));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(1));
+    too_large(&mut orchestrator, 1);
+    orchestrator.send(item(3, 2, WIDE, Value::from("grow")));
+    too_large(&mut orchestrator, 2);
+    orchestrator.send(item(3, 3, WIDE, Value::Int(1)));
+    assert_eq!(orchestrator.output(3, 3), Value::Int(1));
+    orchestrator.done(3, 3);
+    let (script, _) = orchestrator.hang_up();
+    let aborts = script.events.iter().filter(|event| *event == "abort 3").count();
+    assert_eq!(aborts, 1, "a call that is over already needs no aborting");
+}
+
+fn broken(orchestrator: Orchestrator) -> SessionError {
+    let mut orchestrator = orchestrator;
+    let failure = failed(&mut orchestrator);
+    assert_eq!((failure.stage, failure.fault.kind), (None, FaultKind::Protocol));
+    let error = orchestrator.join().1.unwrap_err();
+    assert_eq!(failure.fault.message, error.to_string());
+    error
+}
+
+#[test]
+fn messages_out_of_order_end_the_worker() {
+    let orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(4, 1, 1, Value::None));
+    let unknown = SessionError::OutOfOrder(OutOfOrder::UnknownStage { stage: 4 });
+    assert_eq!(broken(orchestrator).to_string(), unknown.to_string());
+
+    let orchestrator = Orchestrator::in_session();
+    orchestrator.send(credit(4, 1));
+    assert_eq!(broken(orchestrator).to_string(), unknown.to_string());
+
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, ints(0..3)));
+    orchestrator.output(3, 1);
+    orchestrator.send(item(3, 2, 1, Value::None));
+    let error = broken(orchestrator);
+    let expected = OutOfOrder::Busy { stage: 3, call: 2, current: 1 };
+    assert!(matches!(error, SessionError::OutOfOrder(busy) if busy == expected), "{error}");
+
+    for message in [item(3, 1, 1, Value::None), ToWorker::Close, credit(3, 1)] {
+        let orchestrator = Orchestrator::welcomed(Limits::default());
+        orchestrator.send(message);
+        let error = broken(orchestrator);
+        assert!(error.to_string().contains("outside a session"), "{error}");
+    }
+    let orchestrator = Orchestrator::in_session();
+    orchestrator.send(open());
+    assert!(broken(orchestrator).to_string().contains("Open came inside a session"));
+}
+
+#[test]
+fn another_version_is_refused() {
+    let mut orchestrator = Orchestrator::start();
+    let _: Hello = orchestrator.receive();
+    let protocol = PROTOCOL_VERSION + 1;
+    orchestrator.send(ToWorker::Welcome(Welcome { protocol, limits: Limits::default() }));
+    let error = broken(orchestrator);
+    assert!(matches!(error, SessionError::Version { theirs } if theirs == protocol), "{error}");
+
+    let mut orchestrator = Orchestrator::start();
+    let _: Hello = orchestrator.receive();
+    orchestrator.send(open());
+    assert!(broken(orchestrator).to_string().contains("before Welcome"));
+}
+
+#[test]
+fn what_is_no_frame_or_no_message_ends_the_worker() {
+    let orchestrator = Orchestrator::in_session();
+    orchestrator.send_bytes(b"GET / HTTP/1.1\r\n\r\n");
+    let error = broken(orchestrator);
+    assert!(matches!(error, SessionError::Link(LinkError::Frame(_))), "{error}");
+
+    // A frame of the other direction.
+    let orchestrator = Orchestrator::in_session();
+    let wrong = codec::encode(FromWorker::Opened(Vec::new())).unwrap();
+    wrong.write_to(&mut &orchestrator.socket).unwrap();
+    let error = broken(orchestrator);
+    assert!(matches!(error, SessionError::Link(LinkError::Received(_))), "{error}");
+}
+
+#[test]
+fn a_frame_beyond_the_limits_ends_the_worker() {
+    let limits = Limits { max_frame_bytes: 4096, ..Limits::default() };
+    let mut orchestrator = Orchestrator::welcomed(limits);
+    orchestrator.send(open());
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+    let mut frame = Vec::new();
+    let large = item(3, 1, WIDE, Value::Str("x".repeat(5000)));
+    codec::encode(large).unwrap().write_to(&mut frame).unwrap();
+    orchestrator.send_bytes(&frame[..64]);
+    let error = broken(orchestrator);
+    assert!(error.to_string().contains("4096"), "{error}");
+}
+
+#[test]
+fn an_end_inside_a_frame_is_an_error() {
+    let orchestrator = Orchestrator::in_session();
+    let mut frame = Vec::new();
+    codec::encode(item(3, 1, 1, Value::None)).unwrap().write_to(&mut frame).unwrap();
+    orchestrator.send_bytes(&frame[..frame.len() - 1]);
+    orchestrator.socket.shutdown(std::net::Shutdown::Write).unwrap();
+    let error = broken(orchestrator);
+    assert!(matches!(error, SessionError::Link(LinkError::Frame(_))), "{error}");
+}
+
+#[test]
+fn an_end_in_a_session_cleans_the_nodes_up() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, ints(0..3)));
+    orchestrator.output(3, 1);
+    let (script, outcome) = orchestrator.hang_up();
+    assert!(outcome.is_ok());
+    assert_eq!(script.events.last().unwrap(), "close");
+}
+
+#[test]
+fn frames_of_several_threads_do_not_mix() {
+    const RECORDS: usize = 200;
+    let mut orchestrator = Orchestrator::in_session();
+    let writer = orchestrator.writer.clone();
+    let logger = std::thread::spawn(move || {
+        for number in 0..RECORDS {
+            let record = LogRecord {
+                node_id: "a".to_owned(),
+                logger: "l".to_owned(),
+                is_stream: false,
+                level: 20,
+                message: format!("{number} {}", "m".repeat(number * 10)),
+            };
+            writer.send(FromWorker::Log(record)).unwrap();
+        }
+    });
+    let large = Value::Bytes(vec![7; 100_000].into());
+    orchestrator.send(item(3, 1, WIDE, Value::List(vec![large.clone(); 50])));
+    let (mut records, mut outputs, mut is_done) = (0, 0, false);
+    while !is_done || records < RECORDS {
+        match orchestrator.receive() {
+            FromWorker::Log(record) => {
+                assert!(record.message.starts_with(&format!("{records} ")));
+                records += 1;
+            }
+            FromWorker::Output(output) => {
+                assert_eq!(output.value, large);
+                outputs += 1;
+            }
+            FromWorker::Done(_) => is_done = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(outputs, 50);
+    logger.join().unwrap();
+}

@@ -1,0 +1,229 @@
+//! A guest that plays scripts, and the orchestrator's end of its connection.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+
+use ipc_protocol::codec::{self, Message};
+use ipc_protocol::frame::{FrameReader, ReadOutcome};
+use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
+use ipc_protocol::to_worker::{
+    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step as Address, Welcome,
+};
+use ipc_protocol::version::{Hello, PROTOCOL_VERSION};
+use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, ToWorker, Value};
+use worker_shim::link::link;
+use worker_shim::{Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};
+
+/// Plays what its inputs say: a list gives its elements one by one and then ends, `"fail"` fails
+/// when it is stepped to, `"refuse"` when the call begins, `"grow"` gives much, any other value is
+/// the last output.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    calls: HashMap<u32, Vec<Value>>,
+    /// What was asked of the guest, in order.
+    pub(crate) events: Vec<String>,
+}
+
+pub(crate) fn fault(message: &str) -> Fault {
+    Fault {
+        kind: FaultKind::Process,
+        node_id: "n".to_owned(),
+        remote_type: "ValueError".to_owned(),
+        message: message.to_owned(),
+        traceback: String::new(),
+    }
+}
+
+/// `"grow"` becomes a text of 5000 bytes.
+fn grown(value: Value) -> Value {
+    if value == Value::from("grow") { Value::Str("x".repeat(5000)) } else { value }
+}
+
+fn usage(calls: u64) -> Vec<NodeUsage> {
+    vec![NodeUsage { calls, ..NodeUsage::default() }]
+}
+
+impl Guest for Script {
+    fn interpreter(&self) -> Interpreter {
+        let text = |text: &str| text.to_owned();
+        Interpreter { name: text("script"), version: text("1.2.3"), package_version: text("4.5") }
+    }
+
+    fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault> {
+        self.events.push("open".to_owned());
+        if session.instances.is_some() {
+            return Err(fault("cannot open"));
+        }
+        let nodes = session.stages.into_iter().flat_map(|stage| stage.nodes);
+        let ready = |node: NodeSpec| NodeReady {
+            node_id: node.node_id,
+            is_source: false,
+            is_streaming: false,
+            is_async: false,
+        };
+        Ok(nodes.map(ready).collect())
+    }
+
+    fn begin(&mut self, stage: u32, begin: Begin) -> Result<(), Fault> {
+        let mut outputs = match begin {
+            Begin::Item(Value::Str(text)) if text == "refuse" => return Err(fault("refused")),
+            Begin::Item(Value::List(values)) => values,
+            Begin::Item(value) => vec![Value::Tuple(vec![value])],
+            Begin::Start => vec![Value::from("started")],
+            Begin::Flush => vec![Value::from("flushed")],
+        };
+        outputs.reverse();
+        self.calls.insert(stage, outputs);
+        Ok(())
+    }
+
+    fn step(&mut self, stage: u32) -> Step {
+        self.events.push(format!("step {stage}"));
+        match self.calls.get_mut(&stage).and_then(Vec::pop) {
+            None => Step::Done(usage(1)),
+            Some(Value::Str(text)) if text == "fail" => Step::Failed(fault("failed"), usage(2)),
+            Some(Value::Tuple(mut only)) => Step::Last(grown(only.remove(0)), usage(1)),
+            Some(value) => Step::Output(grown(value)),
+        }
+    }
+
+    fn abort(&mut self, stage: u32) -> Vec<NodeUsage> {
+        self.events.push(format!("abort {stage}"));
+        self.calls.remove(&stage);
+        usage(7)
+    }
+
+    fn close(&mut self) -> Closed {
+        self.events.push("close".to_owned());
+        Closed { states: Vec::new(), faults: vec![fault("of cleanup")] }
+    }
+}
+
+/// The orchestrator's end.
+pub(crate) struct Orchestrator {
+    pub(crate) socket: UnixStream,
+    pub(crate) writer: LinkWriter,
+    frames: FrameReader,
+    worker: JoinHandle<(Script, Result<(), SessionError>)>,
+}
+
+impl Orchestrator {
+    /// A worker that has not been spoken to.
+    pub(crate) fn start() -> Self {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        let (mut reader, writer) = link(theirs).unwrap();
+        let other_writer = writer.clone();
+        let worker = std::thread::spawn(move || {
+            let mut script = Script::default();
+            let outcome = serve(&mut reader, &other_writer, &mut script);
+            (script, outcome)
+        });
+        Self { socket, writer, frames: FrameReader::new(Limits::default()), worker }
+    }
+
+    /// A worker with an open session of two stages, 3 and 5.
+    pub(crate) fn in_session() -> Self {
+        let mut orchestrator = Self::welcomed(Limits::default());
+        orchestrator.send(open());
+        assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+        orchestrator
+    }
+
+    /// A worker that has been welcomed with these limits.
+    pub(crate) fn welcomed(limits: Limits) -> Self {
+        let mut orchestrator = Self::start();
+        let _: Hello = orchestrator.receive();
+        orchestrator.send(ToWorker::Welcome(Welcome { protocol: PROTOCOL_VERSION, limits }));
+        orchestrator
+    }
+
+    pub(crate) fn send(&self, message: ToWorker) {
+        codec::encode(message).unwrap().write_to(&mut &self.socket).unwrap();
+    }
+
+    pub(crate) fn send_bytes(&self, bytes: &[u8]) {
+        (&self.socket).write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn receive<M: Message>(&mut self) -> M {
+        match self.frames.read_from(&mut &self.socket).unwrap() {
+            ReadOutcome::Frame(frame) => codec::decode(frame, &Limits::default()).unwrap(),
+            other => panic!("no message but {other:?}"),
+        }
+    }
+
+    /// The next message, which is an output of this stage and call.
+    pub(crate) fn output(&mut self, stage: u32, call: u64) -> Value {
+        match self.receive() {
+            FromWorker::Output(output) if (output.stage, output.call) == (stage, call) => {
+                output.value
+            }
+            other => panic!("no output of {stage}/{call} but {other:?}"),
+        }
+    }
+
+    /// The next message, which ends this call well.
+    pub(crate) fn done(&mut self, stage: u32, call: u64) {
+        match self.receive() {
+            FromWorker::Done(done) => {
+                assert_eq!((done.stage, done.call, done.usage), (stage, call, usage(1)));
+            }
+            other => panic!("{stage}/{call} is not done but {other:?}"),
+        }
+    }
+
+    /// Ends the connection and gives what became of the worker.
+    pub(crate) fn hang_up(self) -> (Script, Result<(), SessionError>) {
+        self.socket.shutdown(Shutdown::Write).unwrap();
+        self.join()
+    }
+
+    /// What became of a worker that ends by itself.
+    pub(crate) fn join(self) -> (Script, Result<(), SessionError>) {
+        let outcome = self.worker.join().unwrap();
+        let mut rest = Vec::new();
+        drop(self.writer);
+        (&self.socket).read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty(), "nobody read {} bytes", rest.len());
+        outcome
+    }
+}
+
+pub(crate) fn open() -> ToWorker {
+    let node = |name: &str| NodeSpec {
+        node_id: name.to_owned(),
+        class: NodeClass::Import { module: "m".to_owned(), name: name.to_owned() },
+        params: Value::Dict(Vec::new()),
+        is_streaming: false,
+    };
+    ToWorker::Open(OpenSession {
+        stages: vec![
+            StageSpec { stage: 3, nodes: vec![node("a")] },
+            StageSpec { stage: 5, nodes: vec![node("b")] },
+        ],
+        instances: None,
+        sys_path: Vec::new(),
+        working_directory: None,
+        write_back_max_bytes: 0,
+        allow_pickle: true,
+    })
+}
+
+pub(crate) fn address(stage: u32, call: u64, window: u32) -> Address {
+    Address { stage, call, window }
+}
+
+pub(crate) fn item(stage: u32, call: u64, window: u32, value: Value) -> ToWorker {
+    ToWorker::Item(Item { step: address(stage, call, window), value })
+}
+
+pub(crate) fn credit(stage: u32, outputs: u32) -> ToWorker {
+    ToWorker::Credit(Credit { stage, outputs })
+}
+
+pub(crate) fn ints(values: std::ops::Range<i64>) -> Value {
+    Value::List(values.map(Value::Int).collect())
+}
