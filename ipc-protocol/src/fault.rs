@@ -20,7 +20,9 @@ pub struct Fault {
 /// The moment of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
-    /// The node's class could not be imported or found.
+    /// The node's module or class does not exist.
+    NotFound,
+    /// The node's module raised while it was imported.
     Load,
     /// The node's constructor raised.
     Construct,

@@ -60,6 +60,12 @@ pub enum Error {
     /// The run was cancelled from elsewhere.
     #[error("the run was cancelled")]
     Cancelled,
+    /// The runtime ended while a node worked.
+    #[error("the runtime was shut down while node '{node_id}' worked; make a new one")]
+    ShutDown {
+        /// The node.
+        node_id: String,
+    },
     /// The session is closed.
     #[error("the session is closed; open a new one")]
     Closed,
@@ -104,7 +110,7 @@ pub struct NodeFailure {
 #[must_use]
 pub fn operation_name(kind: FaultKind) -> &'static str {
     match kind {
-        FaultKind::Load => "import",
+        FaultKind::NotFound | FaultKind::Load => "import",
         FaultKind::Construct => "construction",
         FaultKind::Initialize => "initialize",
         FaultKind::Process => "process",

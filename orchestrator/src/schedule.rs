@@ -114,6 +114,7 @@ pub struct Core<T> {
     bounds: Bounds,
     rounds_started: Round,
     rounds_done: Round,
+    is_stopped: bool,
 }
 
 impl<T: Clone> Core<T> {
@@ -126,6 +127,7 @@ impl<T: Clone> Core<T> {
             bounds,
             rounds_started: 0,
             rounds_done: 0,
+            is_stopped: false,
         }
     }
 
@@ -138,6 +140,17 @@ impl<T: Clone> Core<T> {
     #[must_use]
     pub fn is_source(&self, stage: StageId) -> bool {
         self.stages[stage].shape.is_source
+    }
+
+    /// From now on nothing new begins; calls under way may still end.
+    pub fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+
+    /// Whether a stage's call is being worked on; a suspended one is not.
+    #[must_use]
+    pub fn is_running(&self, stage: StageId) -> bool {
+        matches!(self.stages[stage].state, State::Running { .. } | State::Expired)
     }
 
     /// Rounds that have begun and are not over.
@@ -184,7 +197,9 @@ impl<T: Clone> Core<T> {
             Event::SlotReady(slot) => self.slots[slot] = Slot::Free,
             Event::Tick => self.expire(now, &mut actions),
         }
-        self.advance(now, &mut actions);
+        if !self.is_stopped {
+            self.advance(now, &mut actions);
+        }
         actions
     }
 

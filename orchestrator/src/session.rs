@@ -19,6 +19,7 @@ use crate::metrics::RunMetrics;
 use crate::plan::Plan;
 use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Core, Event, Round};
+use crate::worker::supervisor::Pool;
 use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
 use native::NativeStage;
@@ -106,7 +107,11 @@ pub struct Session {
     outputs: Vec<GraphOutput>,
     /// The first failure that the caller has not been told of.
     failure: Option<Error>,
+    /// A failure ends the run instead of its item.
+    stops_at_failure: bool,
     next_call: u64,
+    /// Where the session's workers come from and go back to.
+    pool: Option<Arc<Pool>>,
     finished_rounds: Round,
     is_open: bool,
     /// The process that opened the session; a forked child must leave its workers alone.
@@ -158,15 +163,18 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(), Error> {
         self.check_usable()?;
+        self.stops_at_failure = true;
         if let Some(inputs) = inputs {
             while let Some(value) = inputs.next()? {
                 self.feed(Event::Input(Some(value)), host)?;
                 self.drive(host, |session| session.failed() || session.core.wants_input())?;
+                self.hear_all(host)?;
                 self.fail_fast()?;
             }
         } else {
             self.check_sources()?;
             self.feed(Event::Input(None), host)?;
+            self.fail_fast()?;
         }
         self.feed(Event::Flush, host)?;
         self.drive(host, |session| session.failed() || session.core.open_rounds() == 0)?;

@@ -132,10 +132,14 @@ def dumps(value: object) -> bytes:
     return _dump_item(value, frozenset())
 
 
-def dump_into(file: Writable, value: object) -> None:
-    """Pickles an object piece by piece, so that `file` can stop it by raising."""
+def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
+    """Pickles an object piece by piece, so that `file` can stop it by raising.
+
+    So can `foresee`, which is told the size in bytes of an array or tensor inside the object
+    before that is pickled: tensors make a copy of themselves then.
+    """
     with _lock:
-        Pickler(file, frozenset()).dump(value)
+        Pickler(file, frozenset(), foresee=foresee).dump(value)
 
 
 def loads(data: bytes) -> object:
@@ -188,6 +192,16 @@ def loads_nodes(data: bytes) -> list[object]:
     return _load_bundle(data)
 
 
+class _EmptyCell:
+    """Stands for one closure cell of this process while functions are pickled."""
+
+    def __init__(self, cell: types.CellType) -> None:
+        self._cell = cell  # keeps its address its own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return types.CellType, ()
+
+
 class Pickler(cloudpickle.Pickler):
     """Decides, object by object, between reference, token and value."""
 
@@ -196,12 +210,24 @@ class Pickler(cloudpickle.Pickler):
         file: Writable,
         shipped: frozenset[str],
         collected: dict[str, _Shared] | None = None,
-        buffer_callback: Callable[[pickle.PickleBuffer], object] | None = None,
+        foresee: Callable[[int], None] | None = None,
     ) -> None:
-        super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
+        super().__init__(file, protocol=PROTOCOL)
+        self._foresee = foresee
         self._shipped = shipped
         self._collected = collected
         self.sources: dict[str, str] = {}
+        self._cells: dict[int, _EmptyCell] = {}
+
+    def _function_getnewargs(self, func: types.FunctionType) -> Any:
+        """As cloudpickle's, but functions that share a variable go on sharing it."""
+        *arguments, closure = super()._function_getnewargs(func)
+        if func.__closure__ is not None:
+            # The contents follow in the function's state, where they may refer to the function.
+            closure = tuple(
+                self._cells.setdefault(id(cell), _EmptyCell(cell)) for cell in func.__closure__
+            )
+        return (*arguments, closure)
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, (type, types.FunctionType)):
@@ -209,6 +235,8 @@ class Pickler(cloudpickle.Pickler):
                 reference = self._by_value(obj)
                 if reference is not None:
                     return reference
+        elif self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
+            self._foresee(size)
         elif isinstance(obj, types.ModuleType):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
@@ -271,8 +299,11 @@ def _load_bundle(data: bytes) -> list[Any]:
         if not _registry.is_worker:
             continue
         _registry.kept.append(shared)
-        if shared.__module__ == "__main__" and shared.__qualname__.isidentifier():
-            setattr(main, shared.__name__, shared)
+        module, name, _ = token.split(":")
+        # cloudpickle forgets where a class stood; messages and tracebacks show it.
+        shared.__qualname__ = name
+        if module == "__main__" and name.isidentifier():
+            setattr(main, name, shared)
     return list(objects)
 
 

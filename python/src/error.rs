@@ -1,6 +1,7 @@
 //! Errors of the orchestrator as the exceptions of `remotemedia.core.exceptions`; the only place
 //! where one becomes the other.
 
+use ipc_protocol::FaultKind;
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
@@ -47,7 +48,15 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("node_id", node_id)?;
             ("ConfigurationError", error.to_string())
         }
-        Error::Config(_) | Error::NoInput { .. } => ("ConfigurationError", error.to_string()),
+        Error::NoInput { node_id } => {
+            fields.set_item("node_id", node_id)?;
+            ("ConfigurationError", error.to_string())
+        }
+        Error::ShutDown { node_id } => {
+            fields.set_item("node_id", node_id)?;
+            ("PipelineError", error.to_string())
+        }
+        Error::Config(_) => ("ConfigurationError", error.to_string()),
         Error::Start(start) => {
             if let Some(interpreter) = interpreter_of(start) {
                 fields.set_item("python", interpreter)?;
@@ -61,7 +70,21 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         | Error::Busy { .. }
         | Error::Os { .. } => ("PipelineError", error.to_string()),
     };
+    if !fields.contains("operation")? {
+        fields.set_item("operation", operation_of(error))?;
+    }
     exception(py, class, &message, &fields)
+}
+
+/// What was being done, for errors that do not say it themselves.
+fn operation_of(error: &Error) -> &'static str {
+    match error {
+        Error::Config(_) => "configure",
+        Error::Plan(_) => "plan",
+        Error::Params { .. } => "construction",
+        Error::Start(_) | Error::Busy { .. } => "start",
+        _ => "run",
+    }
 }
 
 fn exception(
@@ -138,7 +161,32 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("operation", operation_name(failure.operation))?;
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
-    exception(py, "NodeError", &failure.to_string(), &fields)
+    let class = match failure.operation {
+        FaultKind::NotFound => {
+            fields.set_item("nearest", quoted_after(&failure.message, "did you mean '"))?;
+            "NodeClassNotFound"
+        }
+        FaultKind::Marshal => {
+            if let Some((path, type_name)) = place_of(&failure.message) {
+                fields.set_item("path", path)?;
+                fields.set_item("type_name", type_name)?;
+            }
+            "NodeMarshalingError"
+        }
+        _ => "NodeError",
+    };
+    exception(py, class, &failure.to_string(), &fields)
+}
+
+/// The text between an opening phrase and the next single quote.
+fn quoted_after<'a>(message: &'a str, opening: &str) -> Option<&'a str> {
+    message.split_once(opening)?.1.split_once('\'').map(|(quoted, _)| quoted)
+}
+
+/// Path and type in the message of [`MarshalError`], which crossed the process boundary as text.
+fn place_of(message: &str) -> Option<(&str, &str)> {
+    let (path, rest) = message.split_once(" of type ")?;
+    rest.split_once(" cannot be handed").map(|(type_name, _)| (path, type_name))
 }
 
 /// No node type has this name.
@@ -150,6 +198,7 @@ pub(crate) fn node_not_found(py: Python<'_>, name: &str, nearest: Option<&str>) 
     let message = format!("unknown node type '{name}'; {hint}");
     let build = || {
         let fields = PyDict::new(py);
+        fields.set_item("operation", "look up")?;
         fields.set_item("node_type", name)?;
         fields.set_item("nearest", nearest)?;
         exception(py, "NodeNotFoundError", &message, &fields)

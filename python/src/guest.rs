@@ -214,6 +214,7 @@ impl CPython {
             value.getattr(name).and_then(|text| text.extract()).unwrap_or_default()
         };
         let kind = match text("kind").as_str() {
+            "not found" => FaultKind::NotFound,
             "load" => FaultKind::Load,
             "construct" => FaultKind::Construct,
             "initialize" => FaultKind::Initialize,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e_nodes import Apply, Fails, Identity, Journal, Pid, node_metrics, run_script
-from remotemedia import Node, NodeError, Pipeline, RemoteMediaError
+from remotemedia import Node, NodeError, Pipeline, RemoteMediaError, Runtime
 
 
 def failure(node: Node, item: Any = 1) -> NodeError:
@@ -179,7 +179,20 @@ def test_the_operation_is_told(where: str) -> None:
     assert (error.node_id, error.operation) == ("Loud_0", where)
     assert f"failed in {where}" in str(error)
     assert f'self.fail("{where}")' in (error.remote_traceback or "")
+    # What the run gave before is not lost with it.
+    assert error.partial_results == ([1] if where in ("flush", "cleanup") else [])
     assert Pipeline([Pid()]).run(1)
+
+
+def test_a_failed_run_cleans_up_and_its_worker_serves_on(tmp_path: Path) -> None:
+    # spec: IOP-25, CARD-02
+    journal = tmp_path / "journal"
+    with Runtime() as runtime:
+        (pid,) = {Pipeline([Pid()], runtime=runtime).run(n) for n in range(2)}
+        with pytest.raises(NodeError):
+            Pipeline([Journal(str(journal), fail_at=1, name="n")], runtime=runtime).run([1])
+        assert journal.read_text().splitlines() == ["n initialize", "n process 1", "n cleanup"]
+        assert Pipeline([Pid()], runtime=runtime).run(1) == pid
 
 
 def test_an_error_in_the_middle_stops_the_pipeline(tmp_path: Path) -> None:

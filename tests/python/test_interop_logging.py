@@ -141,6 +141,31 @@ def test_a_flood_of_output_does_not_block_the_worker(capsys: pytest.CaptureFixtu
     ]
 
 
+def test_a_long_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    class Long(Node):
+        def process(self, data: Any, /) -> Any:
+            print("z" * 200_000)  # noqa: T201
+            print("end")  # noqa: T201
+            return data
+
+    Pipeline([Long(name="long")]).run(1)
+    assert capsys.readouterr().out.splitlines() == [f"[long_0] {'z' * 200_000}", "[long_0] end"]
+
+
+def test_text_without_utf8_is_shown_and_harms_nobody(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(Node):
+        def process(self, data: Any, /) -> Any:
+            print("printed \ud800")  # noqa: T201
+            self.logger.warning("logged \udfff of %s", data)
+            return data
+
+    assert Pipeline([Odd(name="odd")]).run(1) == 1
+    assert "printed" in capsys.readouterr().out
+    assert any("logged" in record.getMessage() for record in caplog.records)
+
+
 def test_output_can_be_turned_off(capsys: pytest.CaptureFixture[str]) -> None:
     with Runtime("[output]\nforward_output = false\n") as runtime:
         assert Pipeline([Talks(name="talker")], runtime=runtime).run("x") == "x"

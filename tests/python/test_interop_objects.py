@@ -30,6 +30,7 @@ from e2e_nodes import (
 )
 from remotemedia import MarshalingError, Pipeline, RemoteMediaError
 
+
 class Level(enum.IntEnum):
     LOW = 1
 

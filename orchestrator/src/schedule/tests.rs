@@ -197,6 +197,22 @@ fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
 }
 
 #[test]
+fn nothing_begins_after_a_stop() {
+    // spec: IOP-25
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Input(Some(2)));
+    core.handle(now, Event::Output(0, 10));
+    core.stop();
+    assert!(core.is_running(0));
+    assert_eq!(core.handle(now, Event::Failed(0)), []);
+    assert!(!core.is_running(0));
+    assert_eq!(core.handle(now, Event::Done(1)), []);
+    assert_eq!(core.handle(now, Event::Flush), []);
+}
+
+#[test]
 fn sources_start_without_an_item() {
     let now = Instant::now();
     let mut core = line();

@@ -17,8 +17,10 @@ use crate::error::{Error, NodeFailure};
 use crate::schedule::SlotId;
 use crate::worker::memory;
 
+/// Time that calls under way have to end before the session's end ends them.
+const DRAIN_GRACE: Duration = Duration::from_millis(100);
 /// Time for cleaning up after a run that was cancelled: the caller waits for it.
-const CANCELLED_GRACE: Duration = Duration::from_millis(80);
+const CANCELLED_GRACE: Duration = Duration::from_millis(50);
 
 /// The state of a node object after the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,8 @@ impl Session {
         let cancelled = self.cancel.is_cancelled();
         let grace =
             if cancelled { CANCELLED_GRACE } else { self.runtime.config().workers.close_timeout };
+        self.core.stop();
+        self.drain(host);
         let mut pending = self.ask_to_close(&mut closed);
         let until = Instant::now() + grace;
         while !pending.is_empty() && Instant::now() < until {
@@ -68,11 +72,27 @@ impl Session {
         closed
     }
 
+    /// Lets calls that are under way end, so that their workers can clean up. Those that a stage
+    /// holds suspended need not: the farewell drops them.
+    fn drain(&mut self, host: &mut dyn Host) {
+        let grace = if self.cancel.is_cancelled() { CANCELLED_GRACE / 2 } else { DRAIN_GRACE };
+        let until = Instant::now() + grace;
+        while (0..self.slots.len()).any(|slot| self.is_working(slot)) && Instant::now() < until {
+            if self.wait_closing(until, host).is_err() || self.hear_all(host).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_working(&self, slot: SlotId) -> bool {
+        self.slots[slot].calls.keys().any(|stage| self.core.is_running(*stage))
+    }
+
     /// Sends the farewell to every worker that can hear it, and ends the others.
     fn ask_to_close(&mut self, closed: &mut ClosedSession) -> Vec<SlotId> {
         let mut pending = Vec::new();
         for slot in 0..self.slots.len() {
-            let is_busy = !self.slots[slot].calls.is_empty();
+            let is_busy = self.is_working(slot);
             let Some(worker) = &mut self.slots[slot].worker else { continue };
             if is_busy {
                 self.end_worker(slot);
@@ -141,7 +161,7 @@ impl Session {
         let limit = self.runtime.config().workers.recycle_above_memory_bytes;
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
         let reusable = !limit.is_some_and(too_big);
-        if let Ok(pool) = self.runtime.pool() {
+        if let Some(pool) = &self.pool {
             pool.give_back(worker, reusable);
         }
     }
@@ -168,7 +188,7 @@ impl Session {
         ended.calls.clear();
         if let Some(worker) = ended.worker.take() {
             worker.process.kill();
-            if let Ok(pool) = self.runtime.pool() {
+            if let Some(pool) = &self.pool {
                 pool.give_back(worker, false);
             }
         }

@@ -115,12 +115,18 @@ impl Session {
     ) -> Result<(), Error> {
         while !is_done(self) {
             self.wait(self.core.next_deadline(), host)?;
-            for slot in 0..self.slots.len() {
-                self.take_news(slot, host)?;
-            }
+            self.hear_all(host)?;
             if self.core.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
                 self.feed(Event::Tick, host)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Handles what has come from the workers, without waiting for more.
+    pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
+        for slot in 0..self.slots.len() {
+            self.take_news(slot, host)?;
         }
         Ok(())
     }

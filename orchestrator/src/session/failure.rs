@@ -25,6 +25,9 @@ impl Session {
             Error::TimedOut(over) => self.metrics.fail(&over.node_id, &error.to_string(), true),
             _ => {}
         }
+        if self.stops_at_failure {
+            self.core.stop();
+        }
         self.failure.get_or_insert(error);
     }
 
@@ -100,9 +103,7 @@ impl Session {
         let lost = &mut self.slots[slot];
         lost.calls.clear();
         lost.expired = None;
-        if let Some(worker) = lost.worker.take()
-            && let Ok(pool) = self.runtime.pool()
-        {
+        if let (Some(worker), Some(pool)) = (lost.worker.take(), &self.pool) {
             pool.give_back(worker, false);
         }
     }
@@ -132,6 +133,9 @@ impl Session {
             let timed_out =
                 TimedOut { node_id, timeout, pid, python_stack, stderr_tail, also_lost };
             return Some(Error::TimedOut(Box::new(timed_out)));
+        }
+        if process.is_retired() {
+            return Some(Error::ShutDown { node_id });
         }
         let exit = process.exit();
         Some(Error::Crashed(Box::new(Crash {

@@ -55,7 +55,9 @@ impl Session {
             metrics,
             outputs: Vec::new(),
             failure: None,
+            stops_at_failure: false,
             next_call: 1,
+            pool: None,
             finished_rounds: 0,
             is_open: true,
             owner: std::process::id(),
@@ -146,7 +148,10 @@ impl Session {
     }
 
     fn acquire(&mut self, count: usize, host: &mut dyn Host) -> Result<Vec<Worker>, Error> {
-        let pool = self.runtime.pool()?;
+        let pool = match &self.pool {
+            Some(pool) => Arc::clone(pool),
+            None => Arc::clone(self.pool.insert(self.runtime.pool()?)),
+        };
         let key = self.runtime.worker_key(&self.options)?;
         let waited = self.runtime.config().workers.acquire_timeout;
         let until = Instant::now() + waited;

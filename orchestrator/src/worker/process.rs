@@ -41,6 +41,7 @@ pub struct Process {
 #[derive(Debug, Default)]
 struct ProcessState {
     exit: Option<Exit>,
+    is_retired: bool,
     tail: Tail,
     listener: Option<Waker>,
     raw_output: VecDeque<RawLine>,
@@ -168,6 +169,18 @@ impl Process {
     /// Kills the worker and every process of its group. Does nothing once it is reaped.
     pub fn kill(&self) {
         self.signal_group(rustix::process::Signal::KILL);
+    }
+
+    /// Kills the worker because its runtime has no more use for it.
+    pub fn retire(&self) {
+        self.state().is_retired = true;
+        self.kill();
+    }
+
+    /// Whether the runtime itself ended the worker.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.state().is_retired
     }
 
     /// Ends the worker in a way that lets its faulthandler note the Python stack first.

@@ -228,7 +228,7 @@ impl Shared {
                             self.command(Command::Retire(Arc::clone(process)));
                             drop(idle);
                         }
-                        None => process.kill(),
+                        None => process.retire(),
                     }
                 }
             }

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from remotemedia._guest.streams import END
+
+_SETTLING_TURNS = 8
+"""Turns of the loop that a stream without input gets before it counts as quiet."""
 
 
 class Loop:
@@ -26,6 +30,10 @@ class Loop:
     def run(self, awaitable: Any) -> Any:
         """The result of an awaitable."""
         return self.asyncio_loop.run_until_complete(awaitable)
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """The result of a function that finds the loop running, awaited if it is awaitable."""
+        return self.run(_called(function))
 
     def wait_readable(self, descriptor: int) -> None:
         """Run until the descriptor is readable."""
@@ -51,6 +59,11 @@ class Loop:
             loop.close()
 
 
+async def _called(function: Callable[[], Any]) -> Any:
+    result = function()
+    return await result if inspect.isawaitable(result) else result
+
+
 class AsyncStream:
     """An async generator function over an async iterator, as a task of the session's loop. The
     generator goes on only when its output has been taken.
@@ -70,11 +83,12 @@ class AsyncStream:
         self._task.add_done_callback(lambda _: self._changed.set())
 
     async def _pump(self, process: Callable[[Any], Any]) -> None:
-        async for output in process(self._iterate()):
-            self._output = output
-            self._taken.clear()
-            self._changed.set()
-            await self._taken.wait()
+        async with contextlib.aclosing(process(self._iterate())) as outputs:
+            async for output in outputs:
+                self._output = output
+                self._taken.clear()
+                self._changed.set()
+                await self._taken.wait()
 
     async def _iterate(self) -> AsyncIterator[Any]:
         while True:
@@ -104,16 +118,27 @@ class AsyncStream:
             if self._task.done():
                 self._task.result()
                 return END
-            if self._is_waiting and not self._inputs and not self._input_ended:
-                return END
+            if self._is_quiet():
+                # A node that reads ahead in a task of its own may still be at work on what it read.
+                for _ in range(_SETTLING_TURNS):
+                    await asyncio.sleep(0)
+                    if not self._is_quiet():
+                        break
+                else:
+                    return END
+                continue
             self._changed.clear()
             await self._changed.wait()
         output, self._output = self._output, END
         self._taken.set()
         return output
 
+    def _is_quiet(self) -> bool:
+        is_starving = self._is_waiting and not self._inputs and not self._input_ended
+        return is_starving and self._output is END and not self._task.done()
+
     def has_ended(self) -> bool:
-        return self._task.done()
+        return self._task.done() and self._output is END
 
     def abandon(self) -> None:
         self._task.cancel()

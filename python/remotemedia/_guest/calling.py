@@ -69,6 +69,7 @@ class Caller:
         )
         self.is_async = inspect.isasyncgenfunction(process) or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
+        self._has_streamed = False
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
         """The result of node code.
@@ -106,13 +107,15 @@ class Caller:
 
     def flushed(self) -> Iterator[Any]:
         """What the node gives at the end of the input."""
+        if self.is_streaming and not self._has_streamed:
+            self._open_stream()  # a stream without items is a stream too
         if self._stream is not None:
             self._stream.end_input()
             yield from self._stream_outputs("flush")
             self._stream = None
         flush = getattr(self.node, "flush", None)
         if callable(flush):
-            yield from self.expand("flush", self.guarded("flush", flush))
+            yield from self.expand("flush", self._hook_result("flush", flush))
 
     def initialize(self) -> None:
         """Call `initialize`, if the node has it."""
@@ -128,9 +131,15 @@ class Caller:
     def _run_hook(self, name: str) -> None:
         hook = getattr(self.node, name, None)
         if callable(hook):
-            result = self.guarded(name, hook)
+            result = self._hook_result(name, hook)
             if inspect.isawaitable(result):
                 self.guarded(name, self._loop.run, result)
+
+    def _hook_result(self, name: str, hook: Callable[[], Any]) -> Any:
+        """What a hook returns. The hooks of an async node find its loop running."""
+        return (
+            self.guarded(name, self._loop.call, hook) if self.is_async else self.guarded(name, hook)
+        )
 
     def expand(self, kind: str, result: Any) -> Iterator[Any]:
         """The outputs in what a call returned: generators and awaitables are followed, None is
@@ -168,10 +177,10 @@ class Caller:
     def _open_stream(self) -> Stream:
         if self._stream is None or self._stream.has_ended():
             process = self.node.process
-            if inspect.isasyncgenfunction(process):
-                self._stream = self._loop.stream(process)
-            else:
-                self._stream = ThreadStream(process)
+            make = self._loop.stream if inspect.isasyncgenfunction(process) else ThreadStream
+            # Guarded: what starts here keeps the context, and with it the node's name.
+            self._stream = self.guarded("process", make, process)
+            self._has_streamed = True
         return self._stream
 
     def _stream_outputs(self, kind: str) -> Iterator[Any]:

@@ -44,7 +44,8 @@ def _find(node_id: str, module: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            error = ModuleNotFoundError(_no_module(error.name), name=error.name)
+            missing = ModuleNotFoundError(_no_module(error.name), name=error.name)
+            raise Fault("not found", node_id, missing) from None
         raise Fault("load", node_id, error) from None
     except BaseException as error:  # whatever the module's own code raises
         raise Fault("load", node_id, error) from None
@@ -52,7 +53,7 @@ def _find(node_id: str, module: str, name: str) -> Any:
         if not hasattr(found, part):
             near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
             message = f"module {module!r} has no class {name!r}{near}"
-            raise Fault("load", node_id, AttributeError(message))
+            raise Fault("not found", node_id, AttributeError(message))
         found = getattr(found, part)
     return found
 

@@ -13,7 +13,8 @@ from typing import Any, TextIO
 Send = Callable[[str, str, bool, int, str], None]
 """`send(node_id, logger, is_stream, level, message)`."""
 
-_MAX_LINE = 64 << 10
+_MAX_LINE = 1 << 20
+"""Characters of an unfinished line that may wait for its end."""
 
 
 class Running:
@@ -50,6 +51,7 @@ class Printed(io.TextIOBase):
         self._send = send
         self._lock = threading.RLock()
         self._pending = ""
+        self._pending_node = ""
 
     def __repr__(self) -> str:
         """As for any stream."""
@@ -76,7 +78,11 @@ class Printed(io.TextIOBase):
         """Take text; whole lines are sent at once."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        node_id = self._running.node_id
         with self._lock:
+            if node_id != self._pending_node:
+                self.flush()
+                self._pending_node = node_id
             self._pending += text
             if "\n" in text or len(self._pending) > _MAX_LINE:
                 lines, _, self._pending = self._pending.rpartition("\n")
@@ -94,9 +100,7 @@ class Printed(io.TextIOBase):
                 self._emit(pending)
 
     def _emit(self, text: str) -> None:
-        # Lone surrogates have no UTF-8.
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-        self._send(self._running.node_id, self._name, True, 0, text)
+        self._send(self._pending_node, self._name, True, 0, _sendable(text))
 
 
 class Logged(logging.Handler):
@@ -115,9 +119,13 @@ class Logged(logging.Handler):
         except Exception:  # logging reports a bad record on stderr, as everywhere
             self.handleError(record)
             return
-        self._send_record(
-            self._running.node_id, record.name, False, max(record.levelno, 0), message
-        )
+        name, level = _sendable(record.name), max(record.levelno, 0)
+        self._send_record(self._running.node_id, name, False, level, _sendable(message))
+
+
+def _sendable(text: str) -> str:
+    """The text without lone surrogates, which have no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def redirect(running: Running, send: Send) -> tuple[Printed, Printed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -118,6 +119,7 @@ class Guest:
     def _enter_environment(self, spec: SessionSpec) -> None:
         known = set(sys.path)
         sys.path += [entry for entry in dict.fromkeys(spec.sys_path) if entry not in known]
+        importlib.invalidate_caches()  # a warm worker may have looked before a module was written
         if spec.working_directory is not None:
             with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
                 os.chdir(spec.working_directory)
@@ -188,6 +190,10 @@ class Guest:
         try:
             for value in outputs:
                 yield from self._pass_on(rest, value)
+        except Fault:
+            with contextlib.suppress(Fault):  # the first failure is the one to tell
+                outputs.close()
+            raise
         finally:
             outputs.close()
 

@@ -23,11 +23,14 @@ class _Digest:
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
+        self.foresee(size)
         self._left -= size
-        if self._left < 0:
-            raise _TooBig
         self._hash.update(data)
         return size
+
+    def foresee(self, size: int) -> None:
+        if size > self._left:
+            raise _TooBig
 
     def result(self) -> bytes:
         return self._hash.digest()
@@ -37,7 +40,7 @@ def _digest(value: Any, limit: int) -> bytes | str:
     """A digest of the pickled value, or why there is none."""
     file = _Digest(limit)
     try:
-        _pickle.dump_into(file, value)
+        _pickle.dump_into(file, value, file.foresee)
     except _TooBig:
         return f"its pickle is larger than write_back_max ({limit} bytes)"
     except Exception as error:  # anything can be in an attribute, and its pickling raise anything

@@ -53,6 +53,10 @@ class LazyLoop:
         """The result of an awaitable."""
         return self._made().run(awaitable)
 
+    def call(self, function: Callable[[], Any]) -> Any:
+        """The result of a function that finds the loop running, awaited if it is awaitable."""
+        return self._made().call(function)
+
     def stream(self, process: Callable[[Any], Any]) -> Stream:
         """A stream through an async generator function."""
         from remotemedia._guest.asynchronous import AsyncStream

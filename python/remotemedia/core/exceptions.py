@@ -181,6 +181,46 @@ class NodeError(RemoteMediaError, RuntimeError):
             self.add_note(f"\nIn the worker:\n{remote_traceback.rstrip()}")
 
 
+class NodeClassNotFound(NodeError, NodeNotFoundError):
+    """A worker cannot find the module or class of a node.
+
+    Attributes:
+        node_type: None; the message names module and class.
+        nearest: the known name most like it, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        nearest: str | None = None,
+        **remote: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **remote)
+        self.nearest = nearest
+
+
+class NodeMarshalingError(NodeError, MarshalingError):
+    """What a node returned cannot travel to another process.
+
+    Attributes:
+        path: where in the output, such as `output['kept'][0]`.
+        type_name: qualified name of the type that cannot travel.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: str | None = None,
+        type_name: str | None = None,
+        **remote: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **remote)
+        self.path = path
+        self.type_name = type_name
+
+
 class NodeTimeout(NodeError):
     """A node took longer than its `timeout_ms`; its worker was killed and replaced.
 

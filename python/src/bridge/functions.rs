@@ -114,7 +114,7 @@ pub(super) fn get_node_metadata<'py>(
         return Err(node_not_found(py, node_type, catalog.nearest(node_type)));
     };
     let describe = py.import(intern!(py, "remotemedia._describe"))?;
-    describe.call_method1("describe", (python.name, python.module, python.summary))
+    describe.call_method1("describe", (python.name, python.module_path(), python.summary))
 }
 
 /// Reads an audio file: float32 samples (channels, samples) and their rate.

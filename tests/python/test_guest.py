@@ -1,0 +1,483 @@
+"""What calls nodes in a worker, without a worker: order, streams, failures, what is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
+from remotemedia._guest.session import NodeSpec, SessionSpec
+
+Record = tuple[str, str, bool, int, str]
+EVENTS: list[Any] = []
+
+
+class CountingMeter:
+    """Checks that stretches of nodes do not nest."""
+
+    def __init__(self) -> None:
+        self.inside: int | None = None
+        self.calls: list[int] = []
+        self.errors: list[int] = []
+
+    def enter(self, node: int) -> None:
+        assert self.inside is None, "stretches nest"
+        self.inside = node
+
+    def leave(self) -> None:
+        assert self.inside is not None
+        self.inside = None
+
+    def count_call(self, node: int) -> None:
+        self.calls.append(node)
+
+    def count_error(self, node: int) -> None:
+        self.errors.append(node)
+
+
+class Worker:
+    """A guest with one session of classes of this module, as stages of chains."""
+
+    def __init__(self) -> None:
+        self.meter = CountingMeter()
+        self.records: list[Record] = []
+
+    @cached_property
+    def guest(self) -> Guest:
+        # Made inside the test: pytest puts its own streams in place between a test's phases.
+        return Guest(self.meter, lambda *record: self.records.append(record))
+
+    def open(self, *stages: list[type], sys_path: list[str] | None = None) -> Any:
+        specs = [
+            (
+                number,
+                [NodeSpec(k.__name__, __name__, k.__qualname__, None, {}, False) for k in kinds],
+            )
+            for number, kinds in enumerate(stages)
+        ]
+        return self.guest.open(SessionSpec(specs, None, sys_path or [], None, 1 << 20))
+
+    def rest(self, stage: int = 0) -> list[Any]:
+        """Steps a call to its end."""
+        outputs = []
+        while True:
+            kind, value = self.guest.step(stage)
+            if kind != DONE:
+                outputs.append(value)
+            if kind != OUTPUT:
+                return outputs
+
+    def item(self, value: Any, stage: int = 0) -> list[Any]:
+        self.guest.begin_item(stage, value)
+        return self.rest(stage)
+
+    def flush(self, stage: int = 0) -> list[Any]:
+        self.guest.begin_flush(stage)
+        return self.rest(stage)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    EVENTS.clear()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    worker = Worker()
+    yield worker
+    worker.guest.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class Echo:
+    def process(self, data: Any) -> Any:
+        EVENTS.append(("echo", data))
+        return data
+
+
+class Twice:
+    def process(self, data: Any) -> Iterator[Any]:
+        for place in "ab":
+            EVENTS.append(("twice", data, place))
+            yield f"{data}{place}"
+
+
+class TwiceAsync:
+    async def process(self, data: Any) -> AsyncIterator[Any]:
+        for place in "xy":
+            EVENTS.append(("async", data, place))
+            await asyncio.sleep(0)
+            yield f"{data}{place}"
+
+
+class Stream:
+    is_streaming = True
+
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in items:
+            EVENTS.append(("stream", item))
+            yield f"{item}1"
+            yield f"{item}2"
+        yield "end"
+
+
+class PlainStream:
+    is_streaming = True
+
+    def process(self, items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            EVENTS.append(("plain", item, threading.current_thread() is threading.main_thread()))
+            yield f"{item}1"
+            yield f"{item}2"
+        yield "end"
+
+
+def test_a_single_plain_node_answers_in_one_step(worker: Worker) -> None:
+    worker.open([Echo])
+    worker.guest.begin_item(0, 5)
+    assert worker.guest.step(0) == (LAST, 5)
+    worker.guest.begin_item(0, None)
+    assert worker.guest.step(0) == (DONE, None)
+
+
+def test_a_chain_runs_depth_first_and_only_as_far_as_it_is_asked(worker: Worker) -> None:
+    # spec: IOP-22
+    worker.open([Twice, TwiceAsync, Echo])
+    worker.guest.begin_item(0, "")
+    assert worker.guest.step(0) == (OUTPUT, "ax")
+    assert EVENTS == [("twice", "", "a"), ("async", "a", "x"), ("echo", "ax")]
+    assert worker.rest() == ["ay", "bx", "by"]
+    assert worker.meter.calls == [0, 1, 2, 2, 1, 2, 2]
+
+
+@pytest.mark.parametrize("kind", [Stream, PlainStream])
+def test_a_stream_goes_on_only_when_its_output_has_passed(worker: Worker, kind: type) -> None:
+    # spec: IOP-22
+    worker.open([kind, Echo])
+    worker.guest.begin_item(0, "a")
+    assert worker.guest.step(0) == (OUTPUT, "a1")
+    assert [event[0] for event in EVENTS] == [EVENTS[0][0], "echo"]
+    assert worker.rest() == ["a2"]
+    assert worker.item("b") == ["b1", "b2"]
+    assert worker.flush() == ["end"]
+    assert worker.item("c") == ["c1", "c2"], "after a flush a new stream begins"
+    assert worker.flush() == ["end"]
+
+
+@pytest.mark.parametrize("kind", [Stream, PlainStream])
+def test_a_stream_without_items_is_a_stream(worker: Worker, kind: type) -> None:
+    worker.open([kind])
+    assert worker.flush() == ["end"]
+    assert worker.flush() == []
+
+
+class ReadsAhead:
+    is_streaming = True
+
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def read() -> None:
+            async for item in items:
+                await queue.put(item)
+            await queue.put(None)
+
+        reader = asyncio.create_task(read())
+        while (item := await queue.get()) is not None:
+            yield item
+        await reader
+
+
+def test_a_stream_that_reads_in_a_task_answers_the_item_it_got(worker: Worker) -> None:
+    worker.open([ReadsAhead])
+    assert worker.item(1) == [1]
+    assert worker.item(2) == [2]
+    assert worker.flush() == []
+
+
+class LateClean:
+    is_streaming = True
+
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for item in items:
+                yield item
+                await asyncio.sleep(0)
+        finally:
+            EVENTS.append("stream closed")
+
+    def cleanup(self) -> None:
+        EVENTS.append("cleanup")
+
+
+def test_a_stream_that_nobody_ends_is_closed_before_the_cleanup(worker: Worker) -> None:
+    worker.open([LateClean])
+    assert worker.item(1) == [1]
+    worker.guest.close()
+    assert EVENTS == ["stream closed", "cleanup"]
+
+
+class StartsTask:
+    """The plain hooks of an async node may use the loop."""
+
+    def initialize(self) -> None:
+        self.results: asyncio.Queue[str] = asyncio.Queue()
+        self.task = asyncio.get_running_loop().create_task(self.work())
+
+    async def work(self) -> None:
+        await self.results.put("worked")
+
+    async def process(self, data: Any) -> Any:
+        return await self.results.get()
+
+    def flush(self) -> str:
+        return "running" if asyncio.get_running_loop().is_running() else "idle"
+
+
+def test_plain_hooks_of_an_async_node_find_its_loop(worker: Worker) -> None:
+    worker.open([StartsTask])
+    assert worker.item(0) == ["worked"]
+    assert worker.flush() == ["running"]
+
+
+class FailsOnClose:
+    def process(self, data: Any) -> Iterator[Any]:
+        try:
+            yield data
+        finally:
+            raise ValueError("while closing")
+
+
+class Fails:
+    def process(self, data: Any) -> Any:
+        raise KeyError("first")
+
+
+def test_the_first_failure_is_the_one_that_is_told(worker: Worker) -> None:
+    # spec: IOP-25
+    worker.open([FailsOnClose, Fails])
+    with pytest.raises(Fault) as caught:
+        worker.item(1)
+    assert (caught.value.node_id, caught.value.remote_type) == ("Fails", "KeyError")
+    worker.guest.begin_item(0, 2)
+    worker.guest.abort(0)
+
+
+class Exits:
+    def process(self, data: Any) -> Any:
+        raise data
+
+
+class ExitsAsync:
+    async def process(self, data: Any) -> Any:
+        await asyncio.sleep(0)
+        raise data
+
+
+class ExitsInGenerator:
+    def process(self, data: Any) -> Iterator[Any]:
+        yield 1
+        raise data
+
+
+class ExitsInStream:
+    is_streaming = True
+
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in items:
+            raise item
+        yield
+
+
+class ExitsInPlainStream:
+    is_streaming = True
+
+    def process(self, items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            raise item
+        yield
+
+
+@pytest.mark.parametrize(
+    "kind", [Exits, ExitsAsync, ExitsInGenerator, ExitsInStream, ExitsInPlainStream]
+)
+@pytest.mark.parametrize(
+    "make", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, MemoryError]
+)
+def test_nothing_that_a_node_raises_ends_the_worker(
+    worker: Worker, kind: type, make: Callable[[str], BaseException]
+) -> None:
+    # spec: IOP-23
+    worker.open([kind], [Echo])
+    for _ in range(2):
+        error = make("gone")
+        with pytest.raises(Fault) as caught:
+            worker.item(error)
+        assert caught.value.node_id == kind.__name__
+        assert caught.value.remote_type.endswith(type(error).__name__)
+        assert worker.item(7, stage=1) == [7]
+
+
+class Deep:
+    def process(self, data: Any) -> Any:
+        return self.inner(data)
+
+    def inner(self, data: Any) -> Any:
+        try:
+            return 1 / data
+        except ZeroDivisionError as error:
+            error.add_note("a note")
+            raise RuntimeError("outer") from error
+
+
+def test_a_traceback_begins_in_the_node(worker: Worker) -> None:
+    # spec: IOP-24
+    worker.open([Deep])
+    with pytest.raises(Fault) as caught:
+        worker.item(0)
+    text = caught.value.traceback
+    assert "_guest/" not in text
+    assert "return 1 / data" in text
+    assert "return self.inner(data)" in text
+    assert "a note" in text
+    assert text.endswith("RuntimeError: outer")
+    assert "direct cause" in text
+
+
+class Prints:
+    def process(self, data: Any) -> Any:
+        sys.stdout.write(f"half of {data}")
+        return data
+
+
+class PrintsMore:
+    def process(self, data: Any) -> Any:
+        sys.stdout.write("a line\nanother\n")
+        logging.getLogger("mine").warning("logged %d", 3)
+        return data
+
+
+class PrintsInStream:
+    is_streaming = True
+
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in items:
+            sys.stdout.write("streamed\n")
+            yield item
+
+
+class PrintsInThread:
+    def process(self, data: Any) -> Any:
+        thread = threading.Thread(target=print, args=("threaded",))
+        thread.start()
+        thread.join()
+        return data
+
+
+def test_whatever_is_printed_has_the_name_of_its_node(worker: Worker) -> None:
+    worker.open([Prints, PrintsMore, PrintsInStream, PrintsInThread, Echo])
+    worker.item(1)
+    assert [(r[0], r[1], r[4]) for r in worker.records] == [
+        ("Prints", "stdout", "half of 1"),
+        ("PrintsMore", "stdout", "a line\nanother"),
+        ("PrintsMore", "mine", "logged 3"),
+        ("PrintsInStream", "stdout", "streamed"),
+        ("PrintsInThread", "stdout", "threaded"),
+    ]
+
+
+class BadCleanup:
+    def cleanup(self) -> None:
+        EVENTS.append("bad cleanup")
+        raise ValueError("cannot")
+
+    def process(self, data: Any) -> Any:
+        return data
+
+
+class GoodCleanup:
+    async def cleanup(self) -> None:
+        EVENTS.append("good cleanup")
+
+    def process(self, data: Any) -> Any:
+        return data
+
+
+class BadInitialize:
+    def initialize(self) -> None:
+        raise SystemExit(3)
+
+    def process(self, data: Any) -> Any:
+        return data
+
+
+def test_every_node_is_cleaned_up_even_if_one_fails(worker: Worker) -> None:
+    worker.open([BadCleanup, GoodCleanup])
+    _, faults = worker.guest.close()
+    assert EVENTS == ["bad cleanup", "good cleanup"]
+    assert [(f.kind, f.node_id, f.message) for f in faults] == [("cleanup", "BadCleanup", "cannot")]
+
+
+def test_nodes_that_stood_are_cleaned_up_when_a_later_one_cannot_start(worker: Worker) -> None:
+    with pytest.raises(Fault) as caught:
+        worker.open([GoodCleanup, BadInitialize])
+    assert (caught.value.kind, caught.value.remote_type) == ("initialize", "SystemExit")
+    assert EVENTS == ["good cleanup"]
+    worker.open([Echo])
+    assert worker.item(1) == [1], "the next session is as good as new"
+
+
+def test_a_module_that_was_written_a_moment_ago_is_found(worker: Worker, tmp_path: Path) -> None:
+    spec = NodeSpec("n", "just_written", "N", None, {}, False)
+    session = SessionSpec([(0, [spec])], None, [str(tmp_path)], None, 0)
+    before = list(sys.path)
+    try:
+        with pytest.raises(Fault, match="load"):
+            worker.guest.open(session)
+        (tmp_path / "just_written.py").write_text(
+            "class N:\n    def process(self, data):\n        return data + 1\n"
+        )
+        worker.guest.open(session)
+        assert worker.item(1) == [2]
+        assert sys.path.count(str(tmp_path)) == 1
+    finally:
+        sys.path[:] = before
+        sys.modules.pop("just_written", None)
+
+
+class TakesGain:
+    def __init__(self, gain: float, *, offset: float = 0) -> None: ...
+
+    def process(self, data: Any) -> Any:
+        return data
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "params", "kind", "parts"),
+    [
+        ("remotemedia.nodez", "X", {}, "load", ["No module named 'remotemedia.nodez'", "'nodes'"]),
+        (__name__, "TakesGian", {}, "load", ["no class 'TakesGian'", "'TakesGain'"]),
+        (__name__, "TakesGain", {"gian": 1}, "construct", ["'gian'", "'gain'", "gain, offset"]),
+        (__name__, "TakesGain", {}, "construct", ["missing", "gain"]),
+        (__name__, "EVENTS", {}, "construct", ["is no class but list"]),
+        (__name__, "Worker", {}, "construct", ["has no method process(data)"]),
+    ],
+)
+def test_what_cannot_be_made_is_named_with_the_nearest_that_can(
+    worker: Worker, module: str, name: str, params: dict[str, Any], kind: str, parts: list[str]
+) -> None:
+    spec = NodeSpec("n", module, name, None, params, False)
+    with pytest.raises(Fault) as caught:
+        worker.guest.open(SessionSpec([(0, [spec])], None, [], None, 0))
+    assert (caught.value.kind, caught.value.node_id) == (kind, "n")
+    for part in parts:
+        assert part in caught.value.message
