@@ -22,6 +22,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// The node's module or class does not exist.
     NotFound,
+    /// A module that this worker has loaded has changed on disk since; a fresh worker is needed.
+    Stale,
     /// The node's module raised while it was imported.
     Load,
     /// The node's constructor raised.

@@ -71,8 +71,8 @@ pub enum Error {
     Closed,
     /// No worker became free in time.
     #[error(
-        "no worker became free within {waited:?}: all {max} are in use; raise [workers] max or \
-         [workers] acquire_timeout, or close sessions that are no longer needed"
+        "no worker was ready within {waited:?}: at most {max} may run, and starting one takes time; \
+         raise [workers] max or [workers] acquire_timeout, or close sessions that are not needed"
     )]
     Busy {
         /// How long the session waited.
@@ -110,7 +110,7 @@ pub struct NodeFailure {
 #[must_use]
 pub fn operation_name(kind: FaultKind) -> &'static str {
     match kind {
-        FaultKind::NotFound | FaultKind::Load => "import",
+        FaultKind::NotFound | FaultKind::Stale | FaultKind::Load => "import",
         FaultKind::Construct => "construction",
         FaultKind::Initialize => "initialize",
         FaultKind::Process => "process",

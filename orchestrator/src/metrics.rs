@@ -46,6 +46,8 @@ pub struct NodeMetrics {
     pub retries: u64,
     /// Time inside the node, `flush` included.
     pub busy: Duration,
+    /// The part of `busy` that was spent in `process`.
+    pub processing: Duration,
     /// Shortest call; zero before the first. Calls that are recorded together count with their
     /// mean.
     pub shortest: Duration,
@@ -98,6 +100,7 @@ impl NodeMetrics {
             errors: 0,
             retries: 0,
             busy: Duration::ZERO,
+            processing: Duration::ZERO,
             shortest: Duration::ZERO,
             longest: Duration::ZERO,
             marshal: Duration::ZERO,
@@ -127,6 +130,7 @@ impl NodeMetrics {
         self.shortest = if self.calls == 0 { each } else { self.shortest.min(each) };
         self.longest = self.longest.max(each);
         self.calls += usage.calls;
+        self.processing += Duration::from_nanos(usage.busy_ns);
         if usage.errors == 0 {
             self.status = NodeStatus::Success;
             self.error = None;

@@ -16,19 +16,20 @@ from __future__ import annotations
 
 import io
 import linecache
+import os
 import pickle
 import sys
 import threading
 import types
-import uuid
 import weakref
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import cloudpickle
 
 from remotemedia._importable import is_importable
+from remotemedia._unpicklable import UnpicklableError as UnpicklableError
+from remotemedia._unpicklable import parts
 
 _Shared: TypeAlias = "type[Any] | types.FunctionType"
 
@@ -45,24 +46,6 @@ class Writable(Protocol):
 
 _HEAP_TYPE = 1 << 9
 _SEARCH_DEPTH = 40
-
-
-class UnpicklableError(TypeError):
-    """An object, or something inside it, cannot be pickled.
-
-    Attributes:
-        path: Path from the object to the culprit, for instance ``.lock`` or ``[3]['k']``; empty
-            when it is the object itself.
-        type_name: Qualified name of the culprit's type; bare for builtins.
-        reason: What pickle said.
-    """
-
-    def __init__(self, path: str, type_name: str, reason: str) -> None:
-        """Makes the error from the path to the culprit, its type and what pickle said."""
-        super().__init__(f"{path or 'the object'} of type {type_name} cannot be pickled: {reason}")
-        self.path = path
-        self.type_name = type_name
-        self.reason = reason
 
 
 class _Registry:
@@ -85,7 +68,7 @@ class _Registry:
     def issue(self, shared: _Shared) -> str:
         token = self.token_of(shared)
         if token is None:
-            token = f"{shared.__module__}:{shared.__qualname__}:{uuid.uuid4().hex}"
+            token = f"{shared.__module__}:{shared.__qualname__}:{os.urandom(16).hex()}"
             self.enter(token, shared)
         return token
 
@@ -151,17 +134,23 @@ class Shipment:
     """The node objects of a session, pickled once, and the way to pickle its items.
 
     Attributes:
-        instances: One pickle with all node objects and every class that they need.
+        instances: One pickle with all node objects and every class that they need, and the levels
+            of the caller's loggers.
     """
 
-    def __init__(self, nodes: Sequence[object]) -> None:
+    def __init__(self, nodes: Sequence[object], log_levels: Mapping[str, int] = {}) -> None:
         """Pickles ``nodes`` as they are now.
+
+        Args:
+            nodes: The node objects.
+            log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
+                wants records.
 
         Raises:
             UnpicklableError: A node cannot be pickled; the path begins with its index.
         """
         try:
-            self.instances, shipped = _dump_bundle(list(nodes))
+            self.instances, shipped = _dump_bundle((list(nodes), dict(log_levels)))
         except Exception as error:
             raise _culprit(list(nodes), error) from error
         self._shipped = frozenset(shipped)
@@ -175,21 +164,25 @@ class Shipment:
         return _dump_item(value, self._shipped)
 
 
-def dumps_nodes(nodes: Sequence[object]) -> bytes:
-    """The pickle of a session's node objects, see :class:`Shipment`."""
-    return Shipment(nodes).instances
-
-
-def loads_nodes(data: bytes) -> list[object]:
+def open_shipment(data: bytes) -> tuple[list[object], dict[str, int]]:
     """Opens a session's node objects in a worker, whose ``__main__`` becomes the caller's stand-in.
 
     Everything shipped for an earlier session is forgotten.
+
+    Returns:
+        The node objects, and the levels of the caller's loggers.
     """
+    forget_shipment()
+    nodes, log_levels = _load_bundle(data)
+    return nodes, log_levels
+
+
+def forget_shipment() -> None:
+    """Forgets in a worker what was shipped for a session: the next may have other classes."""
     _registry.is_worker = True
     main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
     _registry.kept = [main]
     sys.modules["__main__"] = main
-    return _load_bundle(data)
 
 
 class _EmptyCell:
@@ -259,6 +252,8 @@ class Pickler(cloudpickle.Pickler):
 
     def _note_source(self, function: types.FunctionType) -> None:
         """Keeps the source of code that has no file (notebook cells), for tracebacks."""
+        from pathlib import Path  # not at the start of every worker
+
         name = function.__code__.co_filename
         if name in self.sources or Path(name).exists():
             return
@@ -277,7 +272,7 @@ def _dump_item(value: object, shipped: frozenset[str]) -> bytes:
     return file.getvalue()
 
 
-def _dump_bundle(objects: list[Any]) -> tuple[bytes, dict[str, _Shared]]:
+def _dump_bundle(objects: Any) -> tuple[bytes, dict[str, _Shared]]:
     """One pickle of ``objects`` with every by-value class and function that they need."""
     file = io.BytesIO()
     collected: dict[str, _Shared] = {}
@@ -288,7 +283,7 @@ def _dump_bundle(objects: list[Any]) -> tuple[bytes, dict[str, _Shared]]:
     return file.getvalue(), collected
 
 
-def _load_bundle(data: bytes) -> list[Any]:
+def _load_bundle(data: bytes) -> Any:
     objects, shared_by_token, sources = pickle.loads(data)
     for name, text in sources.items():
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
@@ -304,7 +299,7 @@ def _load_bundle(data: bytes) -> list[Any]:
         shared.__qualname__ = name
         if module == "__main__" and name.isidentifier():
             setattr(main, name, shared)
-    return list(objects)
+    return objects
 
 
 def _resolve(token: str) -> _Shared:
@@ -358,7 +353,7 @@ def _culprit(value: object, error: Exception) -> UnpicklableError:
     """The innermost part of ``value`` that cannot be pickled, and the path to it."""
     path = ""
     for _ in range(_SEARCH_DEPTH):
-        for step, part in _parts(value):
+        for step, part in parts(value):
             problem = _problem(part)
             if problem is not None:
                 path, value, error = path + step, part, problem
@@ -377,25 +372,3 @@ def _problem(part: object) -> Exception | None:
     except Exception as error:
         return error
     return None
-
-
-def _parts(value: Any) -> list[tuple[str, Any]]:
-    """The parts of an object as far as they have a path in Python's words."""
-    if isinstance(value, dict):
-        keys = [(f" key {key!r}", key) for key in value]
-        return [(f"[{key!r}]", part) for key, part in value.items()] + keys
-    if isinstance(value, (list, tuple)):
-        return [(f"[{index}]", part) for index, part in enumerate(value)]
-    if isinstance(value, (set, frozenset)):
-        return [("{element}", part) for part in value]
-    if isinstance(value, (type, types.ModuleType, types.FunctionType)):
-        return []
-    try:
-        state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)
-    except Exception:
-        return []
-    if isinstance(state, tuple) and len(state) == 2:
-        state = {**(state[0] or {}), **(state[1] or {})}
-    if not isinstance(state, dict):
-        return []
-    return [(f".{name}", part) for name, part in state.items()]

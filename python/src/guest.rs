@@ -215,6 +215,7 @@ impl CPython {
         };
         let kind = match text("kind").as_str() {
             "not found" => FaultKind::NotFound,
+            "stale" => FaultKind::Stale,
             "load" => FaultKind::Load,
             "construct" => FaultKind::Construct,
             "initialize" => FaultKind::Initialize,

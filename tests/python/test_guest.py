@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import pickle
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remotemedia import _pickle
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
 from remotemedia._guest.session import NodeSpec, SessionSpec
 
@@ -441,7 +444,7 @@ def test_a_module_that_was_written_a_moment_ago_is_found(worker: Worker, tmp_pat
     session = SessionSpec([(0, [spec])], None, [str(tmp_path)], None, 0)
     before = list(sys.path)
     try:
-        with pytest.raises(Fault, match="load"):
+        with pytest.raises(Fault, match="not found"):
             worker.guest.open(session)
         (tmp_path / "just_written.py").write_text(
             "class N:\n    def process(self, data):\n        return data + 1\n"
@@ -464,8 +467,14 @@ class TakesGain:
 @pytest.mark.parametrize(
     ("module", "name", "params", "kind", "parts"),
     [
-        ("remotemedia.nodez", "X", {}, "load", ["No module named 'remotemedia.nodez'", "'nodes'"]),
-        (__name__, "TakesGian", {}, "load", ["no class 'TakesGian'", "'TakesGain'"]),
+        (
+            "remotemedia.nodez",
+            "X",
+            {},
+            "not found",
+            ["No module named 'remotemedia.nodez'", "'nodes'"],
+        ),
+        (__name__, "TakesGian", {}, "not found", ["no class 'TakesGian'", "'TakesGain'"]),
         (__name__, "TakesGain", {"gian": 1}, "construct", ["'gian'", "'gain'", "gain, offset"]),
         (__name__, "TakesGain", {}, "construct", ["missing", "gain"]),
         (__name__, "EVENTS", {}, "construct", ["is no class but list"]),
@@ -481,3 +490,323 @@ def test_what_cannot_be_made_is_named_with_the_nearest_that_can(
     assert (caught.value.kind, caught.value.node_id) == (kind, "n")
     for part in parts:
         assert part in caught.value.message
+
+
+def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None) -> None:
+    """A session with objects of the caller, all in one stage."""
+    specs = [NodeSpec(f"n{k}", "", "", k, {}, False) for k in range(len(nodes))]
+    shipment = _pickle.Shipment(nodes, log_levels or {})
+    worker.guest.open(SessionSpec([(0, specs)], shipment.instances, [], None, 1 << 20))
+
+
+@pytest.fixture
+def as_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives this process back what a worker's session takes."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    for name in ("is_worker", "kept"):
+        monkeypatch.setattr(_pickle._registry, name, getattr(_pickle._registry, name))
+
+
+@pytest.mark.usefixtures("as_worker")
+def test_nothing_of_a_session_is_left_for_the_next(worker: Worker) -> None:
+    quiet = logging.getLogger("tests.quiet")
+    opened(worker, Echo(), log_levels={"tests.quiet": logging.DEBUG})
+    stand_in = sys.modules["__main__"]
+    stand_in.left = "behind"  # type: ignore[attr-defined]
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(logging.CRITICAL)
+    sys.path.insert(0, "/left/behind")
+    sys.stdout = sys.__stdout__
+    assert quiet.level == logging.DEBUG
+    worker.guest.close()
+    assert quiet.level == logging.NOTSET
+    assert not hasattr(sys.modules["__main__"], "left")
+
+    print("between sessions")  # noqa: T201
+    worker.open([PrintsMore])
+    assert "/left/behind" not in sys.path
+    worker.item(1)
+    assert [record[4] for record in worker.records] == ["a line\nanother", "logged 3"]
+
+
+@pytest.mark.usefixtures("as_worker")
+def test_records_come_from_the_level_that_the_caller_wants(worker: Worker) -> None:
+    loud, quiet = logging.getLogger("tests.loud"), logging.getLogger("tests.quiet")
+    opened(worker, Echo(), log_levels={"tests.loud": logging.DEBUG, "tests.quiet": logging.ERROR})
+    for logger in (loud, quiet):
+        logger.debug("debug")
+        logger.info("info")
+    assert [(r[1], r[4]) for r in worker.records] == [
+        ("tests.loud", "debug"),
+        ("tests.loud", "info"),
+        ("tests.quiet", "info"),
+    ]
+
+
+def test_the_callers_search_path_keeps_its_order(worker: Worker) -> None:
+    before = list(sys.path)
+    try:
+        worker.open([Echo], sys_path=["/first", before[-1], "/last"])
+        assert sys.path == [*before[:-1], "/first", before[-1], "/last"]
+        worker.guest.close()
+        worker.open([Echo], sys_path=["/last"])
+        assert sys.path == [*before, "/last"]
+    finally:
+        sys.path[:] = before
+
+
+def test_output_between_sessions_has_no_nodes_name(worker: Worker) -> None:
+    worker.open([Prints])
+    worker.item(1)
+    worker.guest.close()
+    print("later")  # noqa: T201
+    assert [(r[0], r[4]) for r in worker.records] == [("Prints", "half of 1"), ("", "later")]
+
+
+class Odd:
+    def process(self, data: Any) -> Any:
+        logging.getLogger("odd \ud800").error("logged \udfff")
+        raise type("Odd\ud800", (ValueError,), {})("lone \udfff surrogate")
+
+
+class Exiting(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no words")
+
+
+class RaisesExiting:
+    def process(self, data: Any) -> Any:
+        raise Exiting
+
+
+def test_text_without_utf8_arrives_escaped(worker: Worker) -> None:
+    # spec: IOP-24
+    worker.open([Odd])
+    with pytest.raises(Fault) as caught:
+        worker.item(1)
+    assert caught.value.message == r"lone \udfff surrogate"
+    assert caught.value.remote_type == rf"{__name__}.Odd\ud800"
+    assert r"lone \udfff surrogate" in caught.value.traceback
+    assert [(r[1], r[4]) for r in worker.records] == [(r"odd \ud800", r"logged \udfff")]
+
+
+def test_an_exception_that_cannot_be_shown_is_a_failure_like_others(worker: Worker) -> None:
+    # spec: IOP-23
+    worker.open([RaisesExiting])
+    with pytest.raises(Fault) as caught:
+        worker.item(1)
+    assert caught.value.remote_type == f"{__name__}.Exiting"
+    assert "SystemExit in __str__" in caught.value.message
+
+
+class RunningTask:
+    async def initialize(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self.answer())
+
+    async def answer(self) -> str:
+        await asyncio.sleep(0)
+        return "answered"
+
+    def process(self, data: Any) -> Any:
+        return self.task
+
+
+def test_a_task_that_runs_already_is_awaited(worker: Worker) -> None:
+    worker.open([RunningTask, Echo])
+    assert worker.item(1) == ["answered"]
+    assert worker.item(2) == ["answered"]
+
+
+class EndsTheLoop:
+    async def process(self, data: Any) -> Any:
+        async def leave() -> None:
+            raise SystemExit(data)
+
+        self.task = asyncio.get_running_loop().create_task(leave())
+        if data == "now":
+            await asyncio.Event().wait()
+        return data
+
+
+def test_a_task_that_exits_ends_neither_the_waiting_nor_the_loop(worker: Worker) -> None:
+    # spec: IOP-23
+    worker.open([EndsTheLoop], [Stream])
+    with pytest.raises(Fault) as caught:
+        worker.item("now")
+    assert caught.value.remote_type == "SystemExit"
+    assert worker.item("later") == ["later"]
+    reader, writer = os.pipe()
+    timer = threading.Timer(0, os.write, (writer, b"x"))
+    timer.start()
+    worker.guest.wait_readable(reader)
+    assert os.read(reader, 1) == b"x", "it waited for the byte"
+    timer.join()
+    os.close(reader)
+    os.close(writer)
+    assert worker.item("a", stage=1) == ["a1", "a2"]
+
+
+def logged_calls(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapper(*arguments: Any) -> Any:
+        EVENTS.append("called")
+        return function(*arguments)
+
+    return wrapper
+
+
+class WrappedStream:
+    is_streaming = True
+
+    @logged_calls
+    async def process(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in items:
+            yield item
+
+
+class WrappedPlainStream:
+    is_streaming = True
+
+    @logged_calls
+    def process(self, items: Iterator[Any]) -> Iterator[Any]:
+        yield from items
+
+
+class PerItem:
+    is_streaming = True
+
+    async def process(self, data: Any) -> Any:
+        return data
+
+
+@pytest.mark.parametrize("kind", [WrappedStream, WrappedPlainStream])
+def test_a_decorated_stream_is_a_stream(worker: Worker, kind: type) -> None:
+    ((_, _, is_streaming, _),) = worker.open([kind])
+    assert is_streaming
+    assert worker.item(1) + worker.item(2) + worker.flush() == [1, 2]
+    assert EVENTS == ["called"]
+
+
+def test_what_generates_nothing_takes_items_one_by_one(worker: Worker) -> None:
+    ((_, _, is_streaming, _),) = worker.open([PerItem])
+    assert not is_streaming
+    assert worker.item(1) == [1]
+
+
+class Cursor:
+    """An iterator with a `close`, which the node goes on using."""
+
+    def __init__(self) -> None:
+        self.rows = iter(range(10))
+        self.in_page = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        self.in_page += 1
+        if self.in_page > 2:
+            self.in_page = 0
+            raise StopIteration
+        return next(self.rows)
+
+    def close(self) -> None:
+        raise AssertionError("it is the node's")
+
+
+class Pages:
+    def initialize(self) -> None:
+        self.cursor = Cursor()
+
+    def process(self, data: Any) -> Any:
+        return self.cursor
+
+
+def test_an_iterator_of_the_nodes_own_is_not_closed(worker: Worker) -> None:
+    worker.open([Pages])
+    assert worker.item("page") == [0, 1]
+    assert worker.item("page") == [2, 3]
+
+
+class BadProperty:
+    @property
+    def is_source(self) -> bool:
+        raise OSError("no device")
+
+    def process(self, data: Any) -> Any:
+        return data
+
+
+def test_a_node_that_cannot_be_asked_is_a_failed_construction(worker: Worker) -> None:
+    with pytest.raises(Fault) as caught:
+        worker.open([Echo, BadProperty])
+    assert (caught.value.kind, caught.value.node_id) == ("construct", "BadProperty")
+    worker.open([Echo])
+    assert worker.item(1) == [1]
+
+
+class ForksAndPrints:
+    def process(self, data: Any) -> Any:
+        sys.stdout.write("before ")
+        child = os.fork()
+        if child == 0:
+            try:
+                print("from the child")  # noqa: T201
+                logging.getLogger("child").error("logged in the child")
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        print("after")  # noqa: T201
+        return data
+
+
+def test_a_forked_child_leaves_the_connection_alone(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "pipe").open("w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "__stdout__", pipe)
+        monkeypatch.setattr(sys, "__stderr__", pipe)
+        worker.open([ForksAndPrints])
+        worker.item(1)
+    assert [record[4] for record in worker.records] == ["before after"]
+    assert (tmp_path / "pipe").read_text() == "from the child\nlogged in the child\n"
+
+
+class Slotted:
+    __slots__ = ("__private", "absent", "seen")
+
+    def __init__(self) -> None:
+        self.seen, self.__private = 0, 0
+
+    def process(self, data: Any) -> Any:
+        self.seen += data
+        self.__private += 1
+        return data
+
+
+class RefusesState:
+    def __init__(self) -> None:
+        self.fine, self.bad = 0, None
+
+    def process(self, data: Any) -> Any:
+        self.fine, self.bad = 1, Unpicklable()  # type: ignore[assignment]
+        return data
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise SystemExit("not here")
+
+
+@pytest.mark.usefixtures("as_worker")
+def test_slots_are_state_too_and_what_cannot_travel_is_told(worker: Worker) -> None:
+    # spec: IOP-20
+    opened(worker, Slotted(), RefusesState())
+    worker.item(5)
+    states, faults = worker.guest.close()
+    assert faults == []
+    (slotted, _), (refuses, kept) = ((pickle.loads(data), kept) for _, data, kept in states)
+    assert slotted == {"seen": 5, "_Slotted__private": 1}
+    assert refuses == {"fine": 1}
+    assert [(name, reason) for name, reason in kept] == [("bad", "SystemExit: not here")]

@@ -33,7 +33,7 @@ WORKER_START = """
 import pickle, sys
 from remotemedia import _pickle
 instances, sent = pickle.load(sys.stdin.buffer)
-nodes = _pickle.loads_nodes(instances)
+nodes = _pickle.open_shipment(instances)[0]
 items = [_pickle.loads(item) for item in sent]
 answers = []
 """
@@ -227,7 +227,7 @@ def test_the_next_session_replaces_the_last(tmp_path: Path) -> None:
         assert answers == [False, True]
         """,
         """
-        second = _pickle.loads_nodes(nodes[1])
+        second = _pickle.open_shipment(nodes[1])[0]
         import __main__
         answers += [hasattr(__main__, "First"), type(second[0]) is __main__.Second]
         """,

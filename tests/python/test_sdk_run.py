@@ -7,7 +7,8 @@ import json
 import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +23,23 @@ from remotemedia import (
     PipelineError,
     RunCancelled,
 )
+from remotemedia.core import execution
+
+
+class FakeCancelToken:
+    """Shared by one open and its session, as the native one is."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+@pytest.fixture(autouse=True)
+def _fake_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = cast("ModuleType", SimpleNamespace(CancelToken=FakeCancelToken))
+    monkeypatch.setattr(execution, "native", lambda: module)
 
 
 class FakeSession:
@@ -31,11 +49,12 @@ class FakeSession:
         self.opened = opened
         self.work = work
         self.calls: list[str] = []
-        self.cancelled = threading.Event()
+        self.cancelled: threading.Event = opened["cancel"].cancelled
         manifest = json.loads(opened["manifest"])
         sources = {c["from"] for c in manifest["connections"]}
         self.sinks = [n["id"] for n in manifest["nodes"] if n["id"] not in sources]
         self.write_back: list[tuple[str, bytes]] = []
+        self.cleanup_failure: BaseException | None = None
 
     def run(self, items: Iterable[object] | None) -> list[tuple[str, Any]]:
         self.calls.append("run")
@@ -59,12 +78,9 @@ class FakeSession:
         self.calls.append("flush")
         return []
 
-    def close(self) -> list[tuple[str, bytes]]:
+    def close(self) -> tuple[list[tuple[str, bytes]], BaseException | None]:
         self.calls.append("close")
-        return self.write_back
-
-    def cancel(self) -> None:
-        self.cancelled.set()
+        return self.write_back, self.cleanup_failure
 
     def metrics(self) -> str:
         return json.dumps({"nodes": [{"node_id": "a"}]})
@@ -75,14 +91,41 @@ class FakeRuntime:
         self.work = work
         self.sessions: list[FakeSession] = []
         self.write_back: list[tuple[str, bytes]] = []
+        self.cleanup_failure: BaseException | None = None
+        self.opening: Callable[[FakeCancelToken], None] = lambda _: None
+        """What opening waits for."""
 
     @property
     def native(self) -> Any:
         return self
 
-    def open(self, manifest_json: str, **options: Any) -> FakeSession:
+    def open(
+        self,
+        manifest_json: str,
+        *,
+        instances: bytes | None = None,
+        dumps: Callable[[object], bytes] | None = None,
+        python: str,
+        sys_path: list[str],
+        working_directory: str | None,
+        cancel: FakeCancelToken,
+        copy: bool = False,
+    ) -> FakeSession:
+        self.opening(cancel)
+        if cancel.cancelled.is_set():
+            raise RunCancelled("cancelled while opening")
+        options = {
+            "instances": instances,
+            "dumps": dumps,
+            "python": python,
+            "sys_path": sys_path,
+            "working_directory": working_directory,
+            "cancel": cancel,
+            "copy": copy,
+        }
         session = FakeSession({"manifest": manifest_json, **options}, self.work)
         session.write_back = self.write_back
+        session.cleanup_failure = self.cleanup_failure
         self.sessions.append(session)
         return session
 
@@ -266,6 +309,89 @@ def test_cancelling_the_task_stops_the_run_before_it_returns() -> None:
     asyncio.run(scenario())
 
 
+def test_cancelling_the_task_stops_the_opening_too() -> None:
+    opening = threading.Event()
+    pipeline = _pipeline()
+
+    def wait_for_worker(token: FakeCancelToken) -> None:
+        opening.set()
+        token.cancelled.wait()
+
+    pipeline.runtime.opening = wait_for_worker
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(pipeline.run(1))
+        await asyncio.to_thread(opening.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert not pipeline.runtime.sessions
+
+
+def test_a_session_can_be_cancelled_before_it_opens_and_while_it_works() -> None:
+    working = threading.Event()
+    pipeline = _pipeline()
+    early = pipeline.session()
+    early.cancel()
+    with pytest.raises(RunCancelled):
+        early.open()
+
+    def work(item: Any) -> Any:
+        working.set()
+        pipeline.runtime.sessions[0].cancelled.wait()
+
+    pipeline.runtime.work = work
+    with pytest.raises(RunCancelled), pipeline.session() as session:
+
+        def cancel() -> None:
+            working.wait()
+            session.cancel()
+
+        threading.Thread(target=cancel).start()
+        session.process(1)
+    assert pipeline.runtime.sessions[0].calls[-1] == "close"
+
+
+def test_inputs_are_copied_only_for_callers_who_go_on_meanwhile() -> None:
+    async def scenario() -> None:
+        await pipeline.run(2)
+        async with pipeline.session() as session:
+            await session.process(3)
+
+    pipeline = _pipeline()
+    pipeline.run(1)
+    asyncio.run(scenario())
+    assert [session.opened["copy"] for session in pipeline.runtime.sessions] == [False, True, True]
+
+
+def test_a_failing_cleanup_does_not_take_the_outputs_with_it() -> None:
+    # spec: IOP-24
+    pipeline = _pipeline()
+    pipeline.runtime.cleanup_failure = NodeError("no", node_id="n", operation="cleanup")
+    with pytest.raises(NodeError) as caught:
+        pipeline.run([1, 2])
+    assert caught.value.partial_results == [1, 2]
+    with pytest.raises(NodeError), pipeline.session() as session:
+        assert session.process(1) == [1]
+
+
+def test_state_of_slots_comes_back() -> None:
+    # spec: IOP-20
+    class Slotted:
+        __slots__ = ("seen",)
+
+        def process(self, data: Any) -> Any:
+            return data
+
+    node = Slotted()
+    pipeline = _pipeline(lambda item: item, node)
+    pipeline.runtime.write_back = [("Slotted_0", pickle.dumps({"seen": 3}))]
+    pipeline.run(1)
+    assert node.seen == 3
+
+
 def test_a_session_keeps_going_after_an_error() -> None:
     def work(item: Any) -> Any:
         if item == 2:
@@ -294,7 +420,8 @@ def test_a_session_without_with_opens_at_first_use() -> None:
     assert not pipeline.runtime.sessions
     assert session.process(1) == [1]
     session.close()
-    assert pipeline.runtime.sessions[0].calls == ["process", "close"]
+    assert pipeline.runtime.sessions[0].calls == ["process", "flush", "close"]
+    assert session.tail == []
 
 
 def test_async_sessions_and_streams() -> None:

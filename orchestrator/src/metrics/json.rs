@@ -30,7 +30,7 @@ pub(super) fn run(metrics: &RunMetrics) -> Json {
 
 fn node(node: &NodeMetrics) -> Json {
     let calls = u32::try_from(node.calls).unwrap_or(u32::MAX);
-    let mean = node.busy.checked_div(calls).unwrap_or_default();
+    let mean = node.processing.checked_div(calls).unwrap_or_default();
     let rate = if node.calls == 0 { 1.0 } else { float(node.successes()) / float(node.calls) };
     json!({
         "node_id": node.node_id,

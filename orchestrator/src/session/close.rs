@@ -183,7 +183,7 @@ impl Session {
     }
 
     /// Ends the worker in a slot; nothing of it is waited for.
-    fn end_worker(&mut self, slot: SlotId) {
+    pub(super) fn end_worker(&mut self, slot: SlotId) {
         let ended = &mut self.slots[slot];
         ended.calls.clear();
         if let Some(worker) = ended.worker.take() {

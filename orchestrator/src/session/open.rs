@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
-use ipc_protocol::{ToWorker, Value};
+use ipc_protocol::{FaultKind, ToWorker, Value};
 use nodes::node::Node;
 use nodes::params::{ParamProblem, check_params};
 
@@ -80,22 +80,10 @@ impl Session {
             return Ok(());
         }
         let workers = self.acquire(wanted.len(), host)?;
-        let mut pending = Vec::new();
         for (slot, worker) in wanted.iter().zip(workers) {
-            worker.process.set_listener(Some(self.cancel.waker.clone()));
-            for node in self.node_numbers(*slot) {
-                self.metrics.set_worker(node, worker.process.pid);
-            }
-            self.slots[*slot].worker = Some(worker);
-            let message = ToWorker::Open(self.open_message(*slot)?);
-            if let Some(worker) = &mut self.slots[*slot].worker
-                && let Err(error) = worker.link.send(message)
-            {
-                let source = std::io::Error::other(error.to_string());
-                return Err(Error::Os { action: "sending the nodes to a worker", source });
-            }
-            pending.push(*slot);
+            self.put(*slot, worker)?;
         }
+        let mut pending = wanted.to_vec();
         while !pending.is_empty() {
             self.wait(None, host)?;
             let mut still = Vec::new();
@@ -107,6 +95,20 @@ impl Session {
             pending = still;
         }
         Ok(())
+    }
+
+    /// Puts a worker into a slot and has it make the slot's nodes.
+    fn put(&mut self, slot: SlotId, mut worker: Worker) -> Result<(), Error> {
+        worker.process.set_listener(Some(self.cancel.waker.clone()));
+        for node in self.node_numbers(slot) {
+            self.metrics.set_worker(node, worker.process.pid);
+        }
+        let sent = worker.link.send(ToWorker::Open(self.open_message(slot)));
+        self.slots[slot].worker = Some(worker);
+        sent.map_err(|error| {
+            let source = std::io::Error::other(error.to_string());
+            Error::Os { action: "sending the nodes to a worker", source }
+        })
     }
 
     /// Handles what a worker says while it makes its nodes; true when they stand.
@@ -122,6 +124,16 @@ impl Session {
                     return Ok(true);
                 }
                 News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
+                News::Message(FromWorker::Failed(failed))
+                    if failed.fault.kind == FaultKind::Stale =>
+                {
+                    self.end_worker(slot);
+                    let fresh = self.acquire(1, host)?;
+                    for worker in fresh {
+                        self.put(slot, worker)?;
+                    }
+                    return Ok(false);
+                }
                 News::Message(FromWorker::Failed(failed)) => {
                     return Err(Self::from_fault(failed.fault));
                 }
@@ -175,21 +187,21 @@ impl Session {
         }
     }
 
-    fn open_message(&self, slot: SlotId) -> Result<OpenSession, Error> {
+    fn open_message(&self, slot: SlotId) -> OpenSession {
         let python = &self.runtime.config().python;
         let mut stages = Vec::new();
         for stage in &self.slots[slot].stages {
             let nodes = self.plan.stages[*stage].nodes.iter().map(node_spec).collect();
             stages.push(StageSpec { stage: stage_number(*stage), nodes });
         }
-        Ok(OpenSession {
+        OpenSession {
             stages,
             instances: self.options.instances.clone().map(Into::into),
             sys_path: self.options.sys_path.clone(),
             working_directory: self.options.working_directory.clone(),
             write_back_max_bytes: python.write_back_max_bytes,
             allow_pickle: python.allow_pickle,
-        })
+        }
     }
 
     /// Numbers of a slot's nodes in the metrics.

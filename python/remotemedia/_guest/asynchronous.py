@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from remotemedia._guest.streams import END
@@ -28,8 +28,16 @@ class Loop:
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
-        """The result of an awaitable."""
-        return self.asyncio_loop.run_until_complete(awaitable)
+        """The result of an awaitable. When another task ends the loop, as SystemExit does, that is
+        raised, and the awaitable cancelled.
+        """
+        future = asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
+        try:
+            return self.asyncio_loop.run_until_complete(future)
+        finally:
+            if not future.done():
+                future.cancel()
+                self._run_to_end([future])
 
     def call(self, function: Callable[[], Any]) -> Any:
         """The result of a function that finds the loop running, awaited if it is awaitable."""
@@ -38,9 +46,21 @@ class Loop:
     def wait_readable(self, descriptor: int) -> None:
         """Run until the descriptor is readable."""
         loop = self.asyncio_loop
-        loop.add_reader(descriptor, loop.stop)
+        is_readable = False
+
+        def stop() -> None:
+            nonlocal is_readable
+            is_readable = True
+            loop.stop()
+
+        loop.add_reader(descriptor, stop)
         try:
-            loop.run_forever()
+            while not is_readable:
+                try:
+                    loop.run_forever()
+                except BaseException as error:  # SystemExit ends the task, not the waiting
+                    message = "A background task of a node ended the loop"
+                    loop.call_exception_handler({"message": message, "exception": error})
         finally:
             loop.remove_reader(descriptor)
 
@@ -48,15 +68,21 @@ class Loop:
         """Cancel what still runs, and close the loop."""
         loop = self.asyncio_loop
         try:
-            tasks = asyncio.all_tasks(loop)
+            tasks = list(asyncio.all_tasks(loop))
             for task in tasks:
                 task.cancel()
-            if tasks:
-                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._run_to_end(tasks)
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+    def _run_to_end(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
+        """Run until the tasks are done, however they end, and whatever ends the loop meanwhile."""
+        loop = self.asyncio_loop
+        while not (loop.is_closed() or all(task.done() for task in tasks)):
+            with contextlib.suppress(BaseException):
+                loop.run_until_complete(asyncio.wait(tasks))
 
 
 async def _called(function: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Protocol
 
 from remotemedia._guest.faults import Fault
@@ -60,14 +60,15 @@ class Caller:
         self._running = running
         self._loop = loop
         process = node.process
-        generates = inspect.isasyncgenfunction(process) or inspect.isgeneratorfunction(process)
+        self._generates_async = _is_function(inspect.isasyncgenfunction, process)
+        generates = self._generates_async or _is_function(inspect.isgeneratorfunction, process)
         self.is_source = bool(getattr(node, "is_source", False)) or _takes_nothing(process)
         self.is_streaming = (
             (wants_stream or bool(getattr(node, "is_streaming", False)))
             and generates
             and not self.is_source
         )
-        self.is_async = inspect.isasyncgenfunction(process) or inspect.iscoroutinefunction(process)
+        self.is_async = self._generates_async or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
         self._has_streamed = False
 
@@ -160,9 +161,8 @@ class Caller:
                 if output is not None:
                     yield output
         finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                self.guarded(kind, close)
+            if isinstance(items, Generator):  # other iterators may be the node's own, to go on
+                self.guarded(kind, items.close)
 
     def _from_async(self, kind: str, items: AsyncIterator[Any]) -> Iterator[Any]:
         try:
@@ -170,14 +170,13 @@ class Caller:
                 if output is not None:
                     yield output
         finally:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                self.guarded(kind, lambda: self._loop.run(close()))
+            if isinstance(items, AsyncGenerator):
+                self.guarded(kind, lambda: self._loop.run(items.aclose()))
 
     def _open_stream(self) -> Stream:
         if self._stream is None or self._stream.has_ended():
             process = self.node.process
-            make = self._loop.stream if inspect.isasyncgenfunction(process) else ThreadStream
+            make = self._loop.stream if self._generates_async else ThreadStream
             # Guarded: what starts here keeps the context, and with it the node's name.
             self._stream = self.guarded("process", make, process)
             self._has_streamed = True
@@ -190,6 +189,7 @@ class Caller:
                 output = self.guarded(kind, stream.next)
             except Fault:
                 self._stream = None
+                stream.abandon()  # it was perhaps not the stream itself that failed
                 raise
             if output is END:
                 return
@@ -212,6 +212,13 @@ async def _next(items: AsyncIterator[Any]) -> Any:
         return await items.__anext__()
     except StopAsyncIteration:
         return END
+
+
+def _is_function(is_kind: Callable[[Any], bool], process: Any) -> bool:
+    """Whether `process` is a function of a kind, or a decorator's plain wrapper around one."""
+    if is_kind(process):
+        return True
+    return is_kind(inspect.unwrap(process)) and not inspect.iscoroutinefunction(process)
 
 
 def _takes_nothing(process: Any) -> bool:

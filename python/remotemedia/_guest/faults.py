@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
+from remotemedia._guest.text import sendable
+
 _GUEST = __file__.rpartition("/")[0]
 
 
@@ -12,8 +14,8 @@ class Fault(Exception):
     """A failure that is told to the orchestrator. The native side reads its attributes.
 
     Attributes:
-        kind: what was being done: "load", "construct", "initialize", "process", "flush",
-            "cleanup" or "marshal".
+        kind: what was being done: "not found", "load", "construct", "initialize", "process",
+            "flush", "cleanup" or "marshal".
         node_id: the node at fault.
         remote_type: qualified name of the exception's type, bare for builtins.
         message: what the exception says.
@@ -32,23 +34,24 @@ class Fault(Exception):
 def type_name(kind: type) -> str:
     """Qualified name of a type, bare for builtins."""
     if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
+        return sendable(kind.__qualname__)
+    return sendable(f"{kind.__module__}.{kind.__qualname__}")
 
 
 def formatted(error: BaseException) -> str:
     """The traceback as Python would print it, from the node's own first frame on."""
     trimmed = error.with_traceback(_from_node(error.__traceback__))
     try:
-        return "".join(traceback.format_exception(trimmed)).rstrip()
-    except Exception as broken:  # a node's own __str__ or __repr__ may raise
-        return f"{type_name(type(error))} (its traceback cannot be shown: {broken!r})"
+        return sendable("".join(traceback.format_exception(trimmed)).rstrip())
+    except BaseException as broken:  # a node's own __str__ may raise, even SystemExit
+        reason = type_name(type(broken))
+        return f"{type_name(type(error))} (its traceback cannot be shown: {reason})"
 
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
-    except Exception as broken:  # a node's own __str__ may raise
+        return sendable(str(error))
+    except BaseException as broken:  # a node's own __str__ may raise, even SystemExit
         return f"(no message: {type_name(type(broken))} in __str__)"
 
 

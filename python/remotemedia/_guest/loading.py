@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
 import inspect
-import pkgutil
 import sys
 from typing import Any
 
@@ -59,6 +56,8 @@ def _find(node_id: str, module: str, name: str) -> Any:
 
 
 def _no_module(name: str) -> str:
+    import pkgutil  # for failures only, not at the start of every worker
+
     parent, _, last = name.rpartition(".")
     try:
         path = importlib.import_module(parent).__path__ if parent else None
@@ -89,5 +88,7 @@ def _check_arguments(kind: type, params: dict[str, Any]) -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    import difflib  # for failures only, not at the start of every worker
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextvars
 import io
 import logging
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
+
+from remotemedia._guest.text import sendable
 
 Send = Callable[[str, str, bool, int, str], None]
 """`send(node_id, logger, is_stream, level, message)`."""
 
 _MAX_LINE = 1 << 20
 """Characters of an unfinished line that may wait for its end."""
+
+_MAX_LEVEL = (1 << 31) - 1
 
 
 class Running:
@@ -31,6 +36,10 @@ class Running:
         self._in_context.set(node_id)
         self._last = node_id
 
+    def leave(self) -> None:
+        """No node runs until the next one is entered."""
+        self.enter("")
+
     @property
     def node_id(self) -> str:
         """The node that runs here."""
@@ -45,6 +54,7 @@ class Printed(io.TextIOBase):
 
     def __init__(self, name: str, original: TextIO, running: Running, send: Send) -> None:
         super().__init__()
+        self.name = f"<{name}>"
         self._name = name
         self._original = original
         self._running = running
@@ -55,7 +65,7 @@ class Printed(io.TextIOBase):
 
     def __repr__(self) -> str:
         """As for any stream."""
-        return f"<Printed name='<{self._name}>'>"
+        return f"<Printed name={self.name!r}>"
 
     @property
     def buffer(self) -> Any:
@@ -100,7 +110,15 @@ class Printed(io.TextIOBase):
                 self._emit(pending)
 
     def _emit(self, text: str) -> None:
-        self._send(self._pending_node, self._name, True, 0, _sendable(text))
+        self._send(self._pending_node, self._name, True, 0, sendable(text))
+
+    def reconfigure(self, **_settings: Any) -> None:
+        """Nothing: the text travels as text, line by line."""
+
+    def start_afresh(self) -> None:
+        """Forget an unfinished line, and the lock: a forked child may have inherited it locked."""
+        self._lock = threading.RLock()
+        self._pending = ""
 
 
 class Logged(logging.Handler):
@@ -115,27 +133,70 @@ class Logged(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, with its traceback if it has one."""
         try:
-            message = self.format(record)
+            message, name = sendable(self.format(record)), sendable(record.name)
+            level = min(max(record.levelno, 0), _MAX_LEVEL)
         except Exception:  # logging reports a bad record on stderr, as everywhere
             self.handleError(record)
             return
-        name, level = _sendable(record.name), max(record.levelno, 0)
-        self._send_record(self._running.node_id, name, False, level, _sendable(message))
+        self._send_record(self._running.node_id, name, False, level, message)
 
 
-def _sendable(text: str) -> str:
-    """The text without lone surrogates, which have no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+class Output:
+    """The streams and the log handler of a worker. Sessions come and go; it is put in place anew
+    for each, whatever the nodes of the last one left there.
+    """
+
+    def __init__(self, running: Running, send: Send) -> None:
+        self._send = send
+        self._streams = (
+            Printed("stdout", sys.stdout, running, self._pass_on),
+            Printed("stderr", sys.stderr, running, self._pass_on),
+        )
+        self._handler = Logged(running, self._pass_on)
+        self._own_levels: list[tuple[logging.Logger, int]] = []
+        self.attach()
+        # Two processes must not write frames to one connection.
+        os.register_at_fork(after_in_child=self._leave_to_parent)
+
+    def attach(self) -> None:
+        """Put the streams and the handler in place."""
+        sys.stdout, sys.stderr = self._streams
+        root = logging.getLogger()
+        if self._handler not in root.handlers:
+            root.addHandler(self._handler)
+        root.setLevel(logging.INFO)
+
+    def lower_levels(self, levels: Mapping[str, int]) -> None:
+        """Let records through that the caller wants: `levels` by logger, "" for the root."""
+        for name, level in levels.items():
+            logger = logging.getLogger(name)
+            if level < logger.getEffectiveLevel():
+                self._own_levels.append((logger, logger.level))
+                logger.setLevel(level)
+
+    def restore_levels(self) -> None:
+        """Undo `lower_levels`."""
+        for logger, level in reversed(self._own_levels):
+            logger.setLevel(level)
+        self._own_levels.clear()
+
+    def flush(self) -> None:
+        """Send lines that are not finished."""
+        for stream in self._streams:
+            stream.flush()
+
+    def _pass_on(self, node_id: str, logger: str, is_stream: bool, level: int, text: str) -> None:
+        self._send(node_id, logger, is_stream, level, text)
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: write to the worker's pipes, as any child process does."""
+        for stream in self._streams:
+            stream.start_afresh()
+        self._send = _write_to_pipe
 
 
-def redirect(running: Running, send: Send) -> tuple[Printed, Printed]:
-    """Put the streams and the handler in place; gives the streams."""
-    streams = (
-        Printed("stdout", sys.stdout, running, send),
-        Printed("stderr", sys.stderr, running, send),
-    )
-    sys.stdout, sys.stderr = streams
-    root = logging.getLogger()
-    root.addHandler(Logged(running, send))
-    root.setLevel(logging.INFO)
-    return streams
+def _write_to_pipe(_node_id: str, logger: str, is_stream: bool, _level: int, text: str) -> None:
+    stream = sys.__stdout__ if is_stream and logger == "stdout" else sys.__stderr__
+    if stream is not None:
+        stream.write(f"{text}\n")
+        stream.flush()

@@ -13,6 +13,7 @@ from remotemedia import _pickle
 from remotemedia._guest import loading, output
 from remotemedia._guest.calling import Caller, Meter, is_plain
 from remotemedia._guest.faults import Fault
+from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
 
@@ -51,12 +52,15 @@ class Guest:
     def __init__(self, meter: Meter, send: output.Send) -> None:
         self._meter = meter
         self._running = output.Running()
-        self._streams = output.redirect(self._running, send)
+        self._output = output.Output(self._running, send)
+        self._own_path = list(sys.path)
         self._loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         self._calls: dict[int, Iterator[Any]] = {}
         self._waiting: dict[int, Any] = {}
         self._snapshots: dict[str, Snapshot] = {}
+        self._has_shipment = False
+        self._modules = LoadedModules()
 
     def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool]]:
         """Make and initialize the nodes.
@@ -65,8 +69,13 @@ class Guest:
             Per node its id, and whether it is a source, takes a stream, uses asyncio.
 
         Raises:
-            Fault: the first failure. The nodes that were initialized have been cleaned up.
+            Fault: the first failure. The nodes that were initialized have been cleaned up, in
+                their order, as `close` does.
         """
+        changed = self._modules.changed()
+        if changed is not None:
+            raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
+        self._output.attach()
         self._enter_environment(spec)
         made: list[Caller] = []
         initialized: list[Caller] = []
@@ -82,11 +91,12 @@ class Guest:
                 caller.initialize()
                 initialized.append(caller)
         except Fault:
-            for caller in reversed(initialized):
+            for caller in initialized:
                 with contextlib.suppress(Fault):  # the first failure is the one to tell
                     caller.cleanup()
             self._forget()
             raise
+        self._modules.note()
         limit = spec.write_back_max_bytes
         if spec.instances is not None:
             self._snapshots = {c.node_id: Snapshot(c.node, limit) for c in made}
@@ -96,10 +106,14 @@ class Guest:
         if spec.instances is None:
             return []
         try:
-            return _pickle.loads_nodes(spec.instances)
+            instances, log_levels = _pickle.open_shipment(spec.instances)
         except BaseException as error:  # whatever a module or a __setstate__ raises
             wanted = [node.node_id for _, nodes in spec.stages for node in nodes]
             raise Fault("load", wanted[0] if len(wanted) == 1 else "", error) from None
+        # Imported modules have set their levels by now.
+        self._output.lower_levels(log_levels)
+        self._has_shipment = True
+        return instances
 
     def _make(self, spec: NodeSpec, number: int, instances: list[Any]) -> Caller:
         self._running.enter(spec.node_id)
@@ -110,15 +124,27 @@ class Guest:
             else:
                 node = instances[spec.instance]
             loading.checked(spec.node_id, node)
+            return Caller(
+                number,
+                spec.node_id,
+                node,
+                spec.is_streaming,
+                self._meter,
+                self._running,
+                self._loop,
+            )
+        except Fault:
+            raise
+        except BaseException as error:  # a property of the node, for instance
+            raise Fault("construct", spec.node_id, error) from None
         finally:
             self._meter.leave()
-        return Caller(
-            number, spec.node_id, node, spec.is_streaming, self._meter, self._running, self._loop
-        )
 
     def _enter_environment(self, spec: SessionSpec) -> None:
-        known = set(sys.path)
-        sys.path += [entry for entry in dict.fromkeys(spec.sys_path) if entry not in known]
+        # The caller's order, so that a name means the same module here; what nodes of an earlier
+        # session put there is gone.
+        theirs = dict.fromkeys(spec.sys_path)
+        sys.path[:] = [entry for entry in self._own_path if entry not in theirs] + list(theirs)
         importlib.invalidate_caches()  # a warm worker may have looked before a module was written
         if spec.working_directory is not None:
             with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
@@ -149,7 +175,7 @@ class Guest:
         """
         try:
             kind, value = self._step(stage)
-        except Fault:
+        except BaseException:
             self._calls.pop(stage, None)
             self._end_of_call()
             raise
@@ -173,8 +199,7 @@ class Guest:
         return OUTPUT, value
 
     def _end_of_call(self) -> None:
-        for stream in self._streams:
-            stream.flush()
+        self._output.flush()
 
     def _pass_on(self, callers: list[Caller], value: Any) -> Iterator[Any]:
         """The outputs of a chain for one item, depth first: a node goes on only when its output
@@ -239,16 +264,27 @@ class Guest:
                 caller.cleanup()
             except Fault as fault:
                 faults.append(fault)
+        try:
+            return self._states(), faults
+        finally:
+            self._modules.note()
+        self._forget()
+
+    def _states(self) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
         states = []
         for node_id, snapshot in self._snapshots.items():
             changed, kept = snapshot.changes()
             if changed is not None or kept:
                 states.append((node_id, changed or _pickle.dumps({}), kept))
-        self._forget()
-        return states, faults
+        return states
 
     def _forget(self) -> None:
         self._stages, self._calls, self._waiting, self._snapshots = {}, {}, {}, {}
         with contextlib.suppress(BaseException):  # tasks of nodes that are gone
             self._loop.close()
         self._end_of_call()
+        self._output.restore_levels()
+        self._running.leave()
+        if self._has_shipment:
+            self._has_shipment = False
+            _pickle.forget_shipment()

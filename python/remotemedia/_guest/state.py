@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from remotemedia import _pickle
@@ -15,35 +14,39 @@ class _TooBig(Exception):
 
 
 class _Digest:
-    """A file that keeps only a digest of what is written, up to a bound."""
+    """A file that keeps only a digest of what is written, up to a bound.
+
+    The interpreter's own hash will do: digests are compared in one process, and hashlib with
+    OpenSSL would be loaded at the start of every worker.
+    """
 
     def __init__(self, limit: int) -> None:
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = 0
         self._left = limit
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
         self.foresee(size)
         self._left -= size
-        self._hash.update(data)
+        self._hash = hash((self._hash, data if isinstance(data, bytes) else bytes(data)))
         return size
 
     def foresee(self, size: int) -> None:
         if size > self._left:
             raise _TooBig
 
-    def result(self) -> bytes:
-        return self._hash.digest()
+    def result(self) -> int:
+        return self._hash
 
 
-def _digest(value: Any, limit: int) -> bytes | str:
+def _digest(value: Any, limit: int) -> int | str:
     """A digest of the pickled value, or why there is none."""
     file = _Digest(limit)
     try:
         _pickle.dump_into(file, value, file.foresee)
     except _TooBig:
         return f"its pickle is larger than write_back_max ({limit} bytes)"
-    except Exception as error:  # anything can be in an attribute, and its pickling raise anything
+    except BaseException as error:  # the pickling of an attribute can raise anything
         return f"{type(error).__name__}: {error}"
     return file.result()
 
@@ -59,7 +62,10 @@ class Snapshot:
         }
 
     def _attributes(self) -> dict[str, Any]:
-        attributes = getattr(self._node, "__dict__", {})
+        # A copy at once: a thread of the node may add attributes meanwhile.
+        state: Any = object.__getstate__(self._node)
+        in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
+        attributes = {**(in_dict or {}), **(in_slots or {})}
         return {name: value for name, value in attributes.items() if name not in _PRIVATE}
 
     def changes(self) -> tuple[bytes | None, list[tuple[str, str]]]:
@@ -69,13 +75,16 @@ class Snapshot:
         changed: dict[str, Any] = {}
         kept: list[tuple[str, str]] = []
         for name, value in self._attributes().items():
-            identity, before = self._before.get(name, (0, b""))
+            identity, before = self._before.get(name, (0, ""))
             after = _digest(value, self._limit)
-            if isinstance(after, bytes):
+            if isinstance(after, int):
                 if after != before:
                     changed[name] = value
             elif identity != id(value):
                 kept.append((name, after))
         if not changed:
             return None, kept
-        return _pickle.dumps(changed), kept
+        try:
+            return _pickle.dumps(changed), kept
+        except BaseException as error:  # it could be pickled a moment ago
+            return None, kept + [(name, f"{type(error).__name__}: {error}") for name in changed]

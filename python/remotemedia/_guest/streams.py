@@ -5,9 +5,11 @@ A stream is quiet when the node waits for its next input, or has ended, and no o
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -90,19 +92,24 @@ class ThreadStream:
         self._output: Any = END
         self._error: BaseException | None = None
         self._ended = False
-        name = "remotemedia-stream"
-        self._thread = threading.Thread(target=self._pump, args=(process,), name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._pump, process),
+            name="remotemedia-stream",
+            daemon=True,
+        )
         self._thread.start()
 
-    def _pump(self, process: Callable[[Any], Any]) -> None:
+    def _pump(self, process: Callable[[Any], Generator[Any]]) -> None:
         try:
             self._pass_turn(lambda: self._is_allowed)
-            for output in process(self._iterate()):
-                with self._turn:
-                    self._output = output
-                    self._is_allowed = False
-                    self._turn.notify_all()
-                self._pass_turn(lambda: self._is_allowed)
+            with contextlib.closing(process(self._iterate())) as outputs:
+                for output in outputs:
+                    with self._turn:
+                        self._output = output
+                        self._is_allowed = False
+                        self._turn.notify_all()
+                    self._pass_turn(lambda: self._is_allowed)
         except BaseException as error:  # handed to the thread that asked
             self._error = error
         with self._turn:

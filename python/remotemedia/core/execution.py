@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
@@ -190,11 +192,23 @@ class Execution:
         """Stop what is under way, from any thread."""
         self._cancel_token.cancel()
 
-    def close(self) -> None:
-        """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent."""
+    def close(self, outputs: Pairs | None = None) -> None:
+        """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent.
+
+        Args:
+            outputs: what the run gave; when cleaning up fails they are on the exception.
+        """
         if self._closed:
             return
         self._closed = True
+        try:
+            self._close()
+        except BaseException as error:
+            if outputs is not None:
+                _set_partial(error, session_result(outputs, self.plan.sinks))
+            raise
+
+    def _close(self) -> None:
         try:
             changed, failure = self._native.close()
         finally:
@@ -250,7 +264,7 @@ def _shipment(instances: dict[str, Any]) -> _pickle.Shipment | None:
     if not instances:
         return None
     try:
-        return _pickle.Shipment(list(instances.values()))
+        return _pickle.Shipment(list(instances.values()), _log_levels())
     except _pickle.UnpicklableError as problem:
         # Its path begins with the place in the list: `[1].model.lock`.
         place = re.match(r"\[(\d+)\](.*)", problem.path, re.DOTALL)
@@ -266,6 +280,14 @@ def _shipment(instances: dict[str, Any]) -> _pickle.Shipment | None:
         ) from problem
 
 
+def _log_levels() -> dict[str, int]:
+    """The levels of the loggers that have one of their own, by name; "" is the root."""
+    root = logging.getLogger()
+    loggers = list(root.manager.loggerDict.items())
+    levels = {name: log.level for name, log in loggers if isinstance(log, logging.Logger)}
+    return {name: level for name, level in {**levels, "": root.level}.items() if level}
+
+
 def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
         attributes: Any = _pickle.loads(state)
@@ -277,11 +299,10 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
         )
         return
     for name, value in attributes.items():
-        if hasattr(node, "__dict__"):
+        if isinstance(getattr(type(node), name, None), MemberDescriptorType):
+            object.__setattr__(node, name, value)  # a slot, perhaps of a frozen dataclass
+        elif hasattr(node, "__dict__"):
             vars(node)[name] = value
-        else:
-            with contextlib.suppress(AttributeError):
-                setattr(node, name, value)
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:

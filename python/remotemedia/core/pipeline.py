@@ -78,7 +78,7 @@ class Pipeline(Blueprint):
 
         Raises:
             NodeError: a node failed, crashed or took too long; `partial_results` has the outputs
-                before that.
+                before that, all of them when only cleaning up failed.
             ValueError: the graph or a parameter is wrong, or there is neither input nor source.
         """
         try:
@@ -107,7 +107,7 @@ class Pipeline(Blueprint):
         except BaseException as error:
             execution.close_after(error)
             raise
-        execution.close()
+        execution.close(pairs)
         return run_result(pairs, execution.plan.sinks)
 
     def session(self) -> Session:

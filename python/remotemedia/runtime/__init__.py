@@ -22,8 +22,8 @@ class Runtime:
             Pipeline(node, runtime=runtime).run(data)
 
     Args:
-        config: the path of a TOML file, or TOML text (recognised by a newline or `=`); None: the
-            defaults.
+        config: the path of a TOML file, or TOML text (recognised by a newline or `=`); None or
+            empty text: the defaults.
 
     Raises:
         ConfigurationError: a key is unknown or a value is wrong.
@@ -60,7 +60,9 @@ class Runtime:
 
 
 def _toml(config: str | os.PathLike[str] | None) -> str | None:
-    if config is None or (isinstance(config, str) and ("\n" in config or "=" in config)):
+    if config is None:
+        return None
+    if isinstance(config, str) and (not config.strip() or "\n" in config or "=" in config):
         return config
     return Path(config).read_text(encoding="utf-8")
 

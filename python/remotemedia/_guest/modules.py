@@ -1,0 +1,43 @@
+"""The modules that a worker has loaded from files that may change between two sessions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+
+
+class LoadedModules:
+    """Remembers the files of the caller's own modules: not those of the interpreter, and not those
+    of installed packages, which change only by being installed anew.
+    """
+
+    def __init__(self) -> None:
+        paths = sysconfig.get_paths()
+        roots = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+        self._installed = tuple(f"{root}{os.sep}" for root in roots)
+        self._seen: set[str] = set()
+        self._files: dict[str, tuple[int, int] | None] = {}
+
+    def note(self) -> None:
+        """Take note of what has been loaded since the last time."""
+        for name in sys.modules.keys() - self._seen:
+            self._seen.add(name)
+            path = getattr(sys.modules.get(name), "__file__", None)
+            if isinstance(path, str) and not path.startswith(self._installed):
+                self._files[path] = _version(path)
+
+    def changed(self) -> str | None:
+        """A file that is not as it was when it was loaded, or None."""
+        for path, version in self._files.items():
+            if _version(path) != version:
+                return path
+        return None
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
