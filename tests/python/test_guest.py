@@ -567,7 +567,7 @@ def test_output_between_sessions_has_no_nodes_name(worker: Worker) -> None:
 class Odd:
     def process(self, data: Any) -> Any:
         logging.getLogger("odd \ud800").error("logged \udfff")
-        raise type("Odd\ud800", (ValueError,), {})("lone \udfff surrogate")
+        raise ValueError("lone \udfff surrogate")
 
 
 class Exiting(Exception):
@@ -586,7 +586,6 @@ def test_text_without_utf8_arrives_escaped(worker: Worker) -> None:
     with pytest.raises(Fault) as caught:
         worker.item(1)
     assert caught.value.message == r"lone \udfff surrogate"
-    assert caught.value.remote_type == rf"{__name__}.Odd\ud800"
     assert r"lone \udfff surrogate" in caught.value.traceback
     assert [(r[1], r[4]) for r in worker.records] == [(r"odd \ud800", r"logged \udfff")]
 

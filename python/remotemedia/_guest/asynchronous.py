@@ -28,12 +28,17 @@ class Loop:
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
-        """The result of an awaitable. When another task ends the loop, as SystemExit does, that is
+        """The result of an awaitable. When another task ends the loop before it is there, that is
         raised, and the awaitable cancelled.
         """
         future = asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
         try:
             return self.asyncio_loop.run_until_complete(future)
+        except (SystemExit, KeyboardInterrupt) as error:  # the loop lets these through from any task
+            if not future.done() or future.cancelled() or future.exception() is error:
+                raise
+            self._report(error)
+            return future.result()
         finally:
             if not future.done():
                 future.cancel()
@@ -59,8 +64,7 @@ class Loop:
                 try:
                     loop.run_forever()
                 except BaseException as error:  # SystemExit ends the task, not the waiting
-                    message = "A background task of a node ended the loop"
-                    loop.call_exception_handler({"message": message, "exception": error})
+                    self._report(error)
         finally:
             loop.remove_reader(descriptor)
 
@@ -76,6 +80,10 @@ class Loop:
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+    def _report(self, error: BaseException) -> None:
+        message = "A background task of a node ended the event loop"
+        self.asyncio_loop.call_exception_handler({"message": message, "exception": error})
 
     def _run_to_end(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
         """Run until the tasks are done, however they end, and whatever ends the loop meanwhile."""

@@ -268,7 +268,7 @@ class Guest:
             return self._states(), faults
         finally:
             self._modules.note()
-        self._forget()
+            self._forget()
 
     def _states(self) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
         states = []
