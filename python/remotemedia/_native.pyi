@@ -6,6 +6,23 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "CancelToken",
+    "NativeNode",
+    "Runtime",
+    "Session",
+    "__version__",
+    "cli",
+    "default_runtime",
+    "execute_pipeline",
+    "execute_pipeline_with_input",
+    "get_available_nodes",
+    "get_node_metadata",
+    "read_audio",
+    "validate_manifest",
+    "worker_main",
+]
+
 __version__: str
 
 @final

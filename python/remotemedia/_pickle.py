@@ -31,7 +31,7 @@ from remotemedia._importable import is_importable
 from remotemedia._unpicklable import UnpicklableError as UnpicklableError
 from remotemedia._unpicklable import parts
 
-_Shared: TypeAlias = "type[Any] | types.FunctionType"
+_Shared: TypeAlias = type[Any] | types.FunctionType
 
 PROTOCOL = 5
 """Pickle protocol of everything that travels."""

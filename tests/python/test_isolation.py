@@ -104,7 +104,7 @@ def test_a_branch_beside_a_crash_gives_its_outputs() -> None:
     pipeline.add_node(PassOn(name="steady"), after=[source])
     with pytest.raises(WorkerCrashed) as caught:
         pipeline.run("exit")
-    assert caught.value.node_id.startswith("shaky")
+    assert (caught.value.node_id or "").startswith("shaky")
     assert not any(name.startswith("steady") for name in caught.value.also_lost)
 
 
@@ -161,7 +161,7 @@ def test_a_deadline_ends_a_node_that_does_not_answer(node: Sleeper | Spinner) ->
     with pytest.raises(NodeTimeout) as caught:
         pipeline.run("sleep" if isinstance(node, Sleeper) else "spin")
     assert caught.value.timeout_ms == 300
-    assert caught.value.node_id.startswith(type(node).__name__)
+    assert (caught.value.node_id or "").startswith(type(node).__name__)
     assert "crash_nodes.py" in (caught.value.remote_traceback or "")
     assert pipeline.run("fine") == "fine"
 

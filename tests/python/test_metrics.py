@@ -208,7 +208,7 @@ def test_a_session_waits_for_a_worker_and_is_told_when_none_comes() -> None:
     config = '[workers]\nmax = 1\nacquire_timeout = "5 s"\n'
     with Runtime(config) as runtime, Pipeline([Pid()], runtime=runtime).session() as session:
         session.process(1)
-        with pytest.raises(PipelineError, match="no worker became free"):
+        with pytest.raises(PipelineError, match="no worker was ready"):
             Pipeline([Pid()], runtime=runtime).run(1)
         assert session.process(1)
 

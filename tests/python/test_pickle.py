@@ -287,6 +287,11 @@ def test_importable_classes_travel_by_name() -> None:
 
 
 class Holder:
+    array: Any
+    model: Any
+    small: Any
+    text: Any
+
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)
 

@@ -34,7 +34,8 @@ class Loop:
         future = asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
         try:
             return self.asyncio_loop.run_until_complete(future)
-        except (SystemExit, KeyboardInterrupt) as error:  # the loop lets these through from any task
+        except (SystemExit, KeyboardInterrupt) as error:
+            # The loop lets these through from any task.
             if not future.done() or future.cancelled() or future.exception() is error:
                 raise
             self._report(error)
