@@ -100,3 +100,20 @@ class Parent(Node):
     def process(self, data: Any) -> int:
         """Start."""
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]).pid
+
+
+class Vandal(Node):
+    """Finds the worker's own connection and writes to it, or closes it."""
+
+    def process(self, data: Any) -> Any:
+        """Spoil."""
+        for entry in os.listdir("/proc/self/fd"):
+            try:
+                is_socket = os.readlink(f"/proc/self/fd/{entry}").startswith("socket:")
+            except OSError:
+                continue
+            if is_socket and data == "garbage":
+                os.write(int(entry), b"this is no frame" * 10)
+            elif is_socket and data == "close":
+                os.close(int(entry))
+        return data

@@ -21,6 +21,7 @@ from crash_nodes import (
     PidNode,
     Sleeper,
     Spinner,
+    Vandal,
 )
 from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
@@ -271,3 +272,22 @@ def test_a_forked_child_has_a_runtime_of_its_own() -> None:
     wait_until_gone({childs_worker})
     assert is_alive(worker)
     assert pipeline.run(0) == worker
+
+
+def test_garbage_on_the_connection_is_one_error_and_a_fresh_worker() -> None:
+    """spec: CARD-04, CARD-08"""
+    pipeline = Pipeline(Vandal(name="vandal"))
+    with pytest.raises(NodeError) as caught:
+        pipeline.run("garbage")
+    assert caught.value.node_id == "vandal_0"
+    assert caught.value.operation == "the worker protocol"
+    assert pipeline.run("nothing") == "nothing"
+
+
+def test_a_worker_that_closes_its_connection_is_replaced() -> None:
+    """spec: CARD-08"""
+    pipeline = Pipeline(Vandal(name="vandal"))
+    with pytest.raises(WorkerCrashed) as caught:
+        pipeline.run("close")
+    assert caught.value.node_id == "vandal_0"
+    assert pipeline.run("nothing") == "nothing"

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ipc_protocol::ToWorker;
-use ipc_protocol::from_worker::{Closed, FromWorker};
+use ipc_protocol::from_worker::{Closed, FromWorker, LogRecord};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -29,8 +29,6 @@ pub struct WrittenBack {
     pub node_id: String,
     /// A pickle of the dict of its changed attributes.
     pub attributes: Bytes,
-    /// Attributes that changed but could not be sent, with the reason.
-    pub kept: Vec<(String, String)>,
 }
 
 /// What is left of a session.
@@ -133,7 +131,7 @@ impl Session {
             match self.slots[slot].receive() {
                 News::Nothing => return false,
                 News::Message(FromWorker::Closed(farewell)) => {
-                    self.take_farewell(slot, farewell, closed);
+                    self.take_farewell(slot, farewell, closed, host);
                     return true;
                 }
                 News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
@@ -149,13 +147,20 @@ impl Session {
         }
     }
 
-    fn take_farewell(&mut self, slot: SlotId, farewell: Closed, closed: &mut ClosedSession) {
-        let states = farewell.states.into_iter().map(|state| WrittenBack {
-            node_id: state.node_id,
-            attributes: state.attributes.to_bytes(),
-            kept: state.kept,
-        });
-        closed.states.extend(states);
+    fn take_farewell(
+        &mut self,
+        slot: SlotId,
+        farewell: Closed,
+        closed: &mut ClosedSession,
+        host: &mut dyn Host,
+    ) {
+        for state in farewell.states {
+            for (name, reason) in &state.kept {
+                host.log(&kept_record(&state.node_id, name, reason));
+            }
+            let attributes = state.attributes.to_bytes();
+            closed.states.push(WrittenBack { node_id: state.node_id, attributes });
+        }
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };
         let limit = self.runtime.config().workers.recycle_above_memory_bytes;
@@ -199,6 +204,18 @@ impl Session {
         for slot in 0..self.slots.len() {
             self.end_worker(slot);
         }
+    }
+}
+
+/// Tells of an attribute that changed and stays in the worker. That is common (models, files), so
+/// it is information and no warning.
+fn kept_record(node_id: &str, name: &str, reason: &str) -> LogRecord {
+    LogRecord {
+        node_id: node_id.to_owned(),
+        logger: "remotemedia".to_owned(),
+        is_stream: false,
+        level: 20,
+        message: format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}"),
     }
 }
 
