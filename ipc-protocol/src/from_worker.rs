@@ -117,7 +117,7 @@ pub struct Closed {
 pub struct NodeState {
     /// Id in the manifest.
     pub node_id: String,
-    /// A pickle of the dict of changed attributes.
+    /// A pickle of the dict of changed attributes and the list of deleted ones.
     pub attributes: Payload,
     /// Attributes that changed but could not be sent, with the reason.
     pub kept: Vec<(String, String)>,

@@ -46,3 +46,25 @@ def test_a_module_that_changed_on_disk_is_loaded_anew(
         assert other != worker
         assert second.run(0) == (version, other)
     sys.modules.pop("versioned_module", None)
+
+
+class Rebuilt(Node):
+    """Replaces one attribute by another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft = [1]
+
+    def process(self, data: object) -> object:
+        """Replace."""
+        self.final = [*self.draft, data]
+        del self.draft
+        return data
+
+
+def test_attributes_that_were_added_and_deleted_are_so_at_the_caller() -> None:
+    """spec: IOP-20"""
+    node = Rebuilt()
+    assert Pipeline(node).run(2) == 2
+    assert node.final == [1, 2]
+    assert not hasattr(node, "draft")

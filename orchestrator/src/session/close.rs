@@ -27,7 +27,7 @@ const CANCELLED_GRACE: Duration = Duration::from_millis(50);
 pub struct WrittenBack {
     /// Id of the node in the manifest.
     pub node_id: String,
-    /// A pickle of the dict of its changed attributes.
+    /// A pickle of the dict of its changed attributes and the list of the deleted ones.
     pub attributes: Bytes,
 }
 

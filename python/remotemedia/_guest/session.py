@@ -275,7 +275,7 @@ class Guest:
         for node_id, snapshot in self._snapshots.items():
             changed, kept = snapshot.changes()
             if changed is not None or kept:
-                states.append((node_id, changed or _pickle.dumps({}), kept))
+                states.append((node_id, changed or _pickle.dumps(({}, [])), kept))
         return states
 
     def _forget(self) -> None:

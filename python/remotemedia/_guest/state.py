@@ -69,12 +69,14 @@ class Snapshot:
         return {name: value for name, value in attributes.items() if name not in _PRIVATE}
 
     def changes(self) -> tuple[bytes | None, list[tuple[str, str]]]:
-        """A pickle of the dict of changed attributes, None when there are none, and for each
-        changed attribute that stays here the reason.
+        """A pickle of the dict of changed attributes and the list of deleted ones, None when there
+        are none, and for each changed attribute that stays here the reason.
         """
         changed: dict[str, Any] = {}
         kept: list[tuple[str, str]] = []
-        for name, value in self._attributes().items():
+        attributes = self._attributes()
+        deleted = [name for name in self._before if name not in attributes]
+        for name, value in attributes.items():
             identity, before = self._before.get(name, (0, ""))
             after = _digest(value, self._limit)
             if isinstance(after, int):
@@ -82,9 +84,9 @@ class Snapshot:
                     changed[name] = value
             elif identity != id(value):
                 kept.append((name, after))
-        if not changed:
+        if not changed and not deleted:
             return None, kept
         try:
-            return _pickle.dumps(changed), kept
+            return _pickle.dumps((changed, deleted)), kept
         except BaseException as error:  # it could be pickled a moment ago
             return None, kept + [(name, f"{type(error).__name__}: {error}") for name in changed]

@@ -290,7 +290,8 @@ def _log_levels() -> dict[str, int]:
 
 def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
-        attributes: Any = _pickle.loads(state)
+        changes: Any = _pickle.loads(state)
+        attributes, deleted = changes
     except Exception as problem:  # any error of any user's __setstate__
         warnings.warn(
             f"what node {node_id!r} changed in its worker could not be put back: {problem}",
@@ -303,6 +304,9 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
             object.__setattr__(node, name, value)  # a slot, perhaps of a frozen dataclass
         elif hasattr(node, "__dict__"):
             vars(node)[name] = value
+    for name in deleted:
+        with contextlib.suppress(AttributeError):
+            object.__delattr__(node, name)
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:
