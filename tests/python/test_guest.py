@@ -807,5 +807,5 @@ def test_slots_are_state_too_and_what_cannot_travel_is_told(worker: Worker) -> N
     assert faults == []
     (slotted, _), (refuses, kept) = ((pickle.loads(data), kept) for _, data, kept in states)
     assert slotted == ({"seen": 5, "_Slotted__private": 1}, [])
-    assert refuses == {"fine": 1}
+    assert refuses == ({"fine": 1}, [])
     assert [(name, reason) for name, reason in kept] == [("bad", "SystemExit: not here")]
