@@ -109,6 +109,7 @@ def test_a_branch_beside_a_crash_gives_its_outputs() -> None:
     assert not any(name.startswith("steady") for name in caught.value.also_lost)
 
 
+@pytest.mark.timeout(900)
 def test_a_thousand_crashes_leave_nothing_behind() -> None:
     """spec: CARD-08, CARD-02"""
     runtime = Runtime("[workers]\nmin = 1\nmax = 6\n")
