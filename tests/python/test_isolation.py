@@ -96,7 +96,7 @@ def test_a_session_goes_on_after_a_crash_with_fresh_nodes() -> None:
     assert node.seen == 1
 
 
-def test_a_branch_beside_a_crash_gives_its_outputs() -> None:
+def test_a_branch_beside_a_crash_loses_nothing() -> None:
     """spec: CARD-08"""
     pipeline = Pipeline()
     source = PassOn(name="source")
