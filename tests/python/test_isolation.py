@@ -213,7 +213,10 @@ def test_child_processes_of_a_node_end_with_its_worker() -> None:
 
 def script(body: str) -> subprocess.Popen[str]:
     """Run a script that can import the nodes of the tests."""
-    text = f"import sys; sys.path.insert(0, {str(HERE)!r})\n" + textwrap.dedent(body)
+    # A shell that runs the tests in the background leaves SIGINT ignored, and so would the script.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    path = f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+    text = listen + path + textwrap.dedent(body)
     return subprocess.Popen(
         [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
