@@ -8,6 +8,7 @@ mod native;
 mod open;
 mod slot;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +28,12 @@ use slot::Slot;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
-    /// Called when a signal interrupted the wait.
+    /// A descriptor that becomes readable when a signal has come, for hosts that have one.
+    fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Called when a signal interrupted the wait, or the interrupt source is readable.
     ///
     /// # Errors
     /// [`Error::Interrupted`] to stop.

@@ -6,6 +6,7 @@ mod host;
 mod native_node;
 mod runtime;
 mod session;
+mod signals;
 
 use pyo3::prelude::*;
 

@@ -295,3 +295,29 @@ def test_a_worker_that_closes_its_connection_is_replaced() -> None:
         pipeline.run("close")
     assert caught.value.node_id == "vandal_0"
     assert pipeline.run("nothing") == "nothing"
+
+
+INTERRUPTED = """
+    import os, random, signal, threading
+    from crash_nodes import PassOn, Sleeper
+    from remotemedia import Pipeline
+
+    ended = 0
+    for moment in range(60):
+        pipeline = Pipeline(PassOn(), Sleeper())
+        later = threading.Timer(random.random() * 0.01, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            later.start()
+            pipeline.run("sleep")
+        except KeyboardInterrupt:
+            ended += 1
+        later.join()
+    print(ended)
+"""
+
+
+def test_an_interrupt_at_any_moment_ends_the_run() -> None:
+    """Also one that comes just before the wait for a worker begins."""
+    process = script(INTERRUPTED)
+    printed, errors = process.communicate()
+    assert (printed.strip(), errors) == ("60", "")

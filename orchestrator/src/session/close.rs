@@ -111,8 +111,14 @@ impl Session {
         let mut fds: Vec<PollFd<'_>> =
             workers.map(|worker| PollFd::new(worker.link.as_fd(), PollFlags::POLLIN)).collect();
         fds.push(PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN));
+        let has_source = host.interrupt_source().map(|source| {
+            fds.push(PollFd::new(source, PollFlags::POLLIN));
+        });
         let left = TimeSpec::from_duration(until.saturating_duration_since(Instant::now()));
-        if ppoll(&mut fds, Some(left), None) == Err(Errno::EINTR) {
+        let waited = ppoll(&mut fds, Some(left), None);
+        let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let signalled = has_source.is_some() && fds.last().is_some_and(has_news);
+        if signalled || waited == Err(Errno::EINTR) {
             host.check_interrupt()?;
         }
         self.cancel.waker.drain();

@@ -148,6 +148,9 @@ impl Session {
             }
             fds.push(PollFd::new(worker.link.as_fd(), events));
         }
+        let has_source = host.interrupt_source().map(|source| {
+            fds.push(PollFd::new(source, PollFlags::POLLIN));
+        });
         let left = deadline.map(|deadline| {
             TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
         });
@@ -158,7 +161,11 @@ impl Session {
                 return Err(Error::Os { action: "waiting for workers", source: errno.into() });
             }
         }
-        let woken = fds[0].revents().is_some_and(|events| !events.is_empty());
+        let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let woken = has_news(&fds[0]);
+        if has_source.is_some() && fds.last().is_some_and(has_news) {
+            host.check_interrupt()?;
+        }
         if woken {
             self.cancel.waker.drain();
             self.forward_raw_output(host);

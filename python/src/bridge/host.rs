@@ -1,5 +1,7 @@
 //! The Python thread that drives a session: its signals, its log, its inputs.
 
+use std::os::fd::BorrowedFd;
+
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 use orchestrator::Error;
@@ -8,21 +10,45 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use super::signals::SignalWatch;
 use crate::convert::{Converter, to_value};
 
 /// A Python thread that waits. It holds no lock of the interpreter while it does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PyHost {
+    signals: Option<SignalWatch>,
     /// What a signal handler raised (KeyboardInterrupt, as a rule).
     pub(super) raised: Option<PyErr>,
 }
 
+impl PyHost {
+    /// The thread that calls.
+    ///
+    /// # Errors
+    /// What the handler of a signal that has come already raises.
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        let signals = SignalWatch::start(py);
+        py.check_signals()?;
+        Ok(Self { signals, raised: None })
+    }
+}
+
 impl Host for PyHost {
     fn check_interrupt(&mut self) -> Result<(), Error> {
-        Python::attach(|py| py.check_signals()).map_err(|raised| {
+        let handled = Python::attach(|py| {
+            if let Some(signals) = &self.signals {
+                signals.drain(py);
+            }
+            py.check_signals()
+        });
+        handled.map_err(|raised| {
             self.raised = Some(raised);
             Error::Interrupted
         })
+    }
+
+    fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {
+        self.signals.as_ref().map(SignalWatch::descriptor)
     }
 
     fn log(&mut self, record: &LogRecord) {

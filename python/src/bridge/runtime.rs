@@ -97,7 +97,7 @@ pub(super) fn open(
     options: OpenOptions,
     converter: Converter,
 ) -> PyResult<Session> {
-    let mut host = PyHost::default();
+    let mut host = PyHost::new(py)?;
     let opened = py.detach(|| runtime.open(manifest, options, &mut host));
     match opened {
         Ok(session) => Ok(Session::new(session, converter)),

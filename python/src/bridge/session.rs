@@ -41,7 +41,7 @@ impl Session {
         call: impl FnOnce(&mut orchestrator::Session, &mut PyHost) -> Result<Vec<GraphOutput>, RunError>
         + Send,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut host = PyHost::default();
+        let mut host = PyHost::new(py)?;
         let result = py.detach(|| call(&mut self.lock(), &mut host));
         self.finish(py, result, host.raised)
     }
@@ -72,7 +72,7 @@ impl Session {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyList>, Option<PyErr>)> {
-        let mut host = PyHost::default();
+        let mut host = PyHost::new(py)?;
         let closed = py.detach(|| self.lock().close(&mut host));
         let mut failures = closed.failures.into_iter();
         let mut failure = host.raised;
@@ -135,7 +135,7 @@ impl Session {
             return self.one_round(py, |session, host| session.run(None, host));
         };
         let mut inputs = PyInputs::new(&items, &self.converter)?;
-        let mut host = PyHost::default();
+        let mut host = PyHost::new(py)?;
         let result = py.detach(|| self.lock().run(Some(&mut inputs), &mut host));
         self.finish(py, result, inputs.raised.or(host.raised))
     }
