@@ -377,7 +377,7 @@ def test_what_is_too_large_to_be_written_back_is_not_even_copied() -> None:
     node.text = "x" * 2000
     changed, kept = snapshot.changes()
     assert changed is not None
-    assert _pickle.loads(changed) == {"small": 2}
+    assert _pickle.loads(changed) == ({"small": 2}, [])
     assert [name for name, _ in kept] == ["model", "text"]
     assert all("larger than write_back_max" in reason for _, reason in kept)
 
