@@ -3,7 +3,8 @@
 //! it, in `codec/payloads.rs`; the bytes of a frame in `frame.rs`.
 
 mod message;
-mod payloads;
+mod payload_wire;
+pub(crate) mod payloads;
 mod wire;
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use rmp_serde::decode::Error as DecodeError;
 
 use crate::error::CodecError;
 use crate::frame::{Frame, HEADER_BYTES, Parts};
+use crate::from_worker::Traffic;
 use crate::limits::Limits;
+use crate::shm::Exchange;
 
 pub use message::Message;
 
@@ -52,6 +55,33 @@ pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Fram
 /// [`CodecError`]: whatever is wrong with the frame or the message. Never panics, whatever the
 /// bytes; the peer that sent them should be retired.
 pub fn decode<M: Message>(frame: Bytes, limits: &Limits) -> Result<M, CodecError> {
+    let mut message = decode_unresolved(frame, limits)?;
+    payloads::refuse_placed(&mut message, limits)?;
+    Ok(message)
+}
+
+/// As [`decode`], for a connection with shared memory: payloads there are looked up in its exchange.
+///
+/// # Errors
+///
+/// As [`decode`], and when the message refers to memory that the peer may not lend.
+pub fn decode_shared<M: Message>(
+    frame: Bytes,
+    limits: &Limits,
+    exchange: &Exchange,
+) -> Result<(M, Traffic), CodecError> {
+    let mut message = decode_unresolved(frame, limits)?;
+    let traffic = exchange.resolve(&mut message, limits)?;
+    Ok((message, traffic))
+}
+
+/// As [`decode`], but payloads in shared memory stay what the message says of them, without bytes:
+/// for those who look at messages of other people's connections.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M, CodecError> {
     let Parts { body, blobs } = Parts::split(&frame, limits)?;
     drop(frame);
     check_name::<M>(&body)?;

@@ -138,6 +138,9 @@ pub enum CodecError {
         /// The number in it.
         index: u32,
     },
+    /// What the message says about shared memory is not so.
+    #[error("shared memory: {0}")]
+    Lease(#[from] LeaseError),
     /// The part of the message outside its blobs does not fit the frame's 32-bit length.
     #[error("message body of {length} bytes is too large; put large data in arrays or bytes")]
     BodyTooLarge {
@@ -151,5 +154,65 @@ pub enum CodecError {
         message: &'static str,
         /// The serializer's word.
         reason: String,
+    },
+}
+
+/// What a peer says about shared memory is wrong.
+#[derive(Debug, Error)]
+pub enum LeaseError {
+    /// The connection has no shared memory.
+    #[error("a message refers to shared memory, and none was agreed on")]
+    NoSharedMemory,
+    /// A segment that was never announced, or is gone.
+    #[error("segment {segment} is not known")]
+    UnknownSegment {
+        /// The peer's number for it.
+        segment: u32,
+    },
+    /// A number that was used before.
+    #[error("segment {segment} is announced a second time")]
+    SegmentTwice {
+        /// The peer's number for it.
+        segment: u32,
+    },
+    /// Bytes that are not all in their segment or lease.
+    #[error("{length} bytes at offset {offset} are not within the {available} that are there")]
+    OutOfBounds {
+        /// First byte.
+        offset: u64,
+        /// Number of bytes.
+        length: u64,
+        /// Length of the segment or of the lent bytes.
+        available: u64,
+    },
+    /// A lease that was not granted, or has ended.
+    #[error("lease {lease} was not granted or has ended")]
+    UnknownLease {
+        /// Its number.
+        lease: u64,
+    },
+    /// The peer makes more shared memory than was agreed on.
+    #[error("segments of {bytes} bytes together are more than the agreed {limit}")]
+    TooMuch {
+        /// Length of all segments.
+        bytes: u64,
+        /// What was agreed on.
+        limit: u64,
+    },
+    /// A segment that should have come with a descriptor came without.
+    #[error("segment {segment} came without its descriptor")]
+    NoDescriptor {
+        /// The peer's number for it.
+        segment: u32,
+    },
+    /// A segment cannot be mapped.
+    #[error("segment {segment} of {bytes} bytes cannot be mapped: {source}")]
+    Unmappable {
+        /// The peer's number for it.
+        segment: u32,
+        /// Its length, as announced.
+        bytes: u64,
+        /// Why.
+        source: io::Error,
     },
 }

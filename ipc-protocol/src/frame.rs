@@ -4,6 +4,7 @@
 //! Header (24 bytes, little-endian), body, table of blob lengths (u64 each), then the blobs, each
 //! starting at the next multiple of 64 bytes from the frame's start.
 
+mod descriptors;
 mod reader;
 mod writer;
 
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use crate::error::FrameError;
 use crate::limits::Limits;
 
-pub use reader::{FrameReader, ReadOutcome};
+pub use descriptors::{DescriptorQueue, Socket};
+pub use reader::{FrameReader, ReadOutcome, ReadProgress};
 pub use writer::{Frame, FrameWriter};
 
 /// First bytes of every frame.

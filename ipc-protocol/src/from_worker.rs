@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::Payload;
 use crate::fault::Fault;
+use crate::share::Share;
 use crate::value::Value;
 
 /// Everything a worker says after its `Hello`.
@@ -21,6 +22,8 @@ pub enum FromWorker {
     Log(LogRecord),
     /// The session is forgotten. Since 1.
     Closed(Closed),
+    /// News about segments and leases. Since 2.
+    Share(Share),
 }
 
 /// What a worker found out about a node by making it.
@@ -86,6 +89,56 @@ pub struct NodeUsage {
     pub peak_memory_bytes: u64,
     /// How far that is above the resident memory before the call, in bytes.
     pub peak_delta_bytes: u64,
+    /// How its inputs and outputs travelled, as far as the worker saw it. Since 2; absent when
+    /// nothing did.
+    #[serde(default, skip_serializing_if = "Moved::is_nothing")]
+    pub moved: Moved,
+}
+
+/// How values came to a node and left it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// On the hop to the node.
+    pub incoming: Traffic,
+    /// On the hop away from it.
+    pub outgoing: Traffic,
+}
+
+/// What happened to the memory of arrays, bytes and pickles on a hop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Copies made of whole payloads, those inside frames not counted.
+    pub copies: u64,
+    /// Bytes of those copies.
+    pub copied_bytes: u64,
+    /// Bytes that were handed over in shared memory.
+    pub shared_bytes: u64,
+    /// Bytes that travelled inside frames.
+    pub inline_bytes: u64,
+}
+
+impl Moved {
+    /// Whether nothing moved.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.copies = self.copies.saturating_add(other.copies);
+        self.copied_bytes = self.copied_bytes.saturating_add(other.copied_bytes);
+        self.shared_bytes = self.shared_bytes.saturating_add(other.shared_bytes);
+        self.inline_bytes = self.inline_bytes.saturating_add(other.inline_bytes);
+    }
+}
+
+impl std::ops::AddAssign for Moved {
+    fn add_assign(&mut self, other: Self) {
+        self.incoming += other.incoming;
+        self.outgoing += other.outgoing;
+    }
 }
 
 /// Something that a node wrote.

@@ -1,5 +1,5 @@
 //! What the orchestrator and its workers say to each other: values, messages, the codec, frames,
-//! limits and versions. It knows nothing of processes, async, Python or graphs.
+//! limits, versions and shared memory. It knows nothing of processes, async, Python or graphs.
 //!
 //! `PROTOCOL.md` beside this crate is the specification; this crate is its one implementation.
 
@@ -10,11 +10,13 @@ pub mod fault;
 pub mod frame;
 pub mod from_worker;
 pub mod limits;
+pub mod share;
+pub mod shm;
 pub mod to_worker;
 pub mod value;
 pub mod version;
 
-pub use array::{Array, ArrayError, Dtype, Order, Payload};
+pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};
 pub use fault::{Fault, FaultKind};
 pub use from_worker::FromWorker;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::Payload;
 use crate::limits::Limits;
+use crate::share::{MemoryTerms, Share};
 use crate::value::Value;
 
 /// Everything the orchestrator says to a worker.
@@ -23,6 +24,10 @@ pub enum ToWorker {
     Credit(Credit),
     /// Call `cleanup` and forget the session. Answered by `Closed`. Since 1.
     Close,
+    /// Shared memory may be used, on these terms. Since 2.
+    SharedMemory(MemoryTerms),
+    /// News about segments and leases. Since 2.
+    Share(Share),
 }
 
 /// Terms of the connection.

@@ -14,12 +14,14 @@ mod error;
 mod keys;
 mod read;
 pub mod reference;
+mod shared_memory;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
+pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
 
 /// The documented template: every key with its unit, its effect and its default.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -37,6 +39,8 @@ pub struct Config {
     pub python: PythonConfig,
     /// Calls of nodes.
     pub calls: CallsConfig,
+    /// Memory that arrays travel in.
+    pub shared_memory: SharedMemoryConfig,
     /// Bounds on what a worker may send.
     pub limits: LimitsConfig,
     /// What nodes print.

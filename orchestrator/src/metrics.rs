@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::NodeUsage;
+use ipc_protocol::from_worker::{Moved, NodeUsage};
 
 use crate::plan::{Plan, Runtime};
 
@@ -59,6 +59,8 @@ pub struct NodeMetrics {
     pub peak_memory_bytes: u64,
     /// Most that the node added to the memory that was resident before a call, in bytes.
     pub peak_delta_bytes: u64,
+    /// How values came to it and left it.
+    pub moved: Moved,
     /// How its last call ended.
     pub status: NodeStatus,
     /// The last error in one line.
@@ -106,6 +108,7 @@ impl NodeMetrics {
             marshal: Duration::ZERO,
             peak_memory_bytes: 0,
             peak_delta_bytes: 0,
+            moved: Moved::default(),
             status: NodeStatus::Skipped,
             error: None,
         }
@@ -121,6 +124,7 @@ impl NodeMetrics {
         self.marshal += Duration::from_nanos(usage.marshal_ns);
         self.peak_memory_bytes = self.peak_memory_bytes.max(usage.peak_memory_bytes);
         self.peak_delta_bytes = self.peak_delta_bytes.max(usage.peak_delta_bytes);
+        self.moved += usage.moved;
         self.errors += usage.errors;
         self.busy += Duration::from_nanos(usage.busy_ns);
         if usage.calls == 0 {
@@ -194,6 +198,20 @@ impl RunMetrics {
     pub fn set_worker(&mut self, node: usize, pid: u32) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.worker_pid = Some(pid);
+        }
+    }
+
+    /// Adds how values came to a node or left it, as this side saw it.
+    pub fn count_moved(&mut self, node: usize, moved: Moved) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.moved += moved;
+        }
+    }
+
+    /// As [`RunMetrics::count_moved`], by the node's id.
+    pub fn count_moved_of(&mut self, node_id: &str, moved: Moved) {
+        if let Some(node) = self.find(node_id) {
+            node.moved += moved;
         }
     }
 

@@ -14,7 +14,7 @@ use crate::plan::{self, Plan, PlanOptions};
 use crate::session::{CancelHandle, Host, Session};
 use crate::worker::WorkerKey;
 use crate::worker::pool::PoolLimits;
-use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerPicture};
+use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
 
 /// A configured orchestrator. It starts nothing before the first session that needs a worker, and
 /// ends its workers when it is dropped.
@@ -106,6 +106,14 @@ impl Runtime {
         own.map_or_else(Vec::new, |owned| owned.pool.picture())
     }
 
+    /// The shared memory of the workers that run now.
+    #[must_use]
+    pub fn shared_memory(&self) -> Vec<WorkerMemory> {
+        let pool = self.lock();
+        let own = pool.as_ref().filter(|owned| !owned.is_inherited());
+        own.map_or_else(Vec::new, |owned| owned.pool.shared_memory())
+    }
+
     /// The pool, started when it is first needed.
     pub(crate) fn pool(&self) -> Result<Arc<Pool>, Error> {
         let mut pool = self.lock();
@@ -124,6 +132,7 @@ impl Runtime {
             },
             start_timeout: workers.start_timeout,
             limits: self.config.limits.to_protocol(),
+            memory: self.config.shared_memory.terms(),
         };
         let started = Arc::new(Pool::start(options)?);
         *pool = Some(OwnedPool { pool: Arc::clone(&started), owner: std::process::id() });

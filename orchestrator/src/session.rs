@@ -4,16 +4,18 @@
 mod close;
 mod drive;
 mod failure;
+mod memory;
 mod native;
 mod open;
 mod slot;
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipc_protocol::Value;
-use ipc_protocol::from_worker::LogRecord;
+use ipc_protocol::from_worker::{LogRecord, Moved, Traffic};
 
 use crate::error::Error;
 use crate::metrics::RunMetrics;
@@ -106,6 +108,12 @@ pub struct Session {
     core: Core<Value>,
     slots: Vec<Slot>,
     natives: Vec<Option<NativeStage>>,
+    /// The first node of each stage: the one that holds the stage's inputs.
+    holders: Vec<Arc<str>>,
+    /// Nodes whose appetite for shared memory the host has been told of.
+    warned: BTreeSet<String>,
+    /// What the host is to be told when it listens next.
+    notices: Vec<LogRecord>,
     /// Number of each stage's first node in the metrics.
     first_node: Vec<usize>,
     cancel: CancelHandle,
@@ -135,6 +143,12 @@ impl Session {
     #[must_use]
     pub fn metrics(&self) -> &RunMetrics {
         &self.metrics
+    }
+
+    /// Counts how an output of a sink reached the caller's own objects.
+    pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
+        let moved = Moved { outgoing: traffic, ..Moved::default() };
+        self.metrics.count_moved_of(node_id, moved);
     }
 
     /// The plan that the session follows.

@@ -2,8 +2,10 @@
 //! business; messages, credit and order are the loop's.
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
+use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::{Fault, Value};
 
@@ -46,6 +48,10 @@ pub enum Step {
 pub trait Guest {
     /// Who it is.
     fn interpreter(&self) -> Interpreter;
+
+    /// Tells which shared memory the connection has, before a session opens. The default guest has
+    /// no use for it: payloads are placed there on their way out and in anyway.
+    fn share(&mut self, _exchange: &Arc<Exchange>) {}
 
     /// Makes the nodes of a session and initializes them.
     ///

@@ -10,6 +10,6 @@ pub mod process;
 pub mod session;
 
 pub use guest::{Begin, Guest, Interpreter, Step};
-pub use link::{LinkError, LinkReader, LinkWriter};
+pub use link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};
 pub use meter::Meter;
 pub use session::{SessionError, serve};

@@ -1,16 +1,24 @@
-//! The worker's end of its connection: whole messages over a blocking local socket. One reader,
-//! any number of writers whose frames never mix.
+//! The worker's end of its connection: whole messages over a blocking local socket, and the shared
+//! memory that goes with it. One reader, any number of writers whose frames never mix.
+
+mod idle;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec::{self, Message};
-use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
-use ipc_protocol::{CodecError, FrameError, Limits};
+use ipc_protocol::error::LeaseError;
+use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, FrameWriter, ReadProgress, Socket};
+use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::share::Share;
+use ipc_protocol::shm::Exchange;
+use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use thiserror::Error;
+
+use idle::Idle;
 
 /// Why a message could not be sent or received.
 #[derive(Debug, Error)]
@@ -21,6 +29,9 @@ pub enum LinkError {
     /// A frame that came holds no message.
     #[error("the orchestrator sent no valid message: {0}")]
     Received(#[source] CodecError),
+    /// What the orchestrator says about shared memory is wrong.
+    #[error("shared memory: {0}")]
+    Lease(#[from] LeaseError),
     /// A message has no encoding within the limits. Nothing was sent.
     #[error("{0}")]
     Unsendable(#[source] CodecError),
@@ -33,22 +44,42 @@ pub enum LinkError {
 /// [`LinkReader::set_limits`] and [`LinkWriter::with_limits`].
 ///
 /// # Errors
-/// When the socket cannot be made blocking.
+/// When the socket cannot be made blocking, or a descriptor cannot be had.
 pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     socket.set_nonblocking(false)?;
-    let stream = Arc::new(Stream::from(socket));
     let limits = Limits::default();
-    let output = Arc::new(Output { stream: Arc::clone(&stream), queue: Mutex::default() });
-    let reader = LinkReader { stream, frames: FrameReader::new(limits), limits };
+    let output = Arc::new(Output {
+        stream: Stream::from(socket),
+        queue: Mutex::default(),
+        exchange: OnceLock::new(),
+    });
+    let reader = LinkReader {
+        output: Arc::clone(&output),
+        frames: FrameReader::new(limits),
+        descriptors: DescriptorQueue::new(),
+        limits,
+        idle: Idle::new()?,
+    };
     Ok((reader, LinkWriter { output, limits }))
 }
 
-/// The receiving half.
+/// The receiving half. What concerns shared memory alone it deals with itself.
 #[derive(Debug)]
 pub struct LinkReader {
-    stream: Arc<Stream>,
+    output: Arc<Output>,
     frames: FrameReader,
+    descriptors: DescriptorQueue,
     limits: Limits,
+    idle: Idle,
+}
+
+/// A message that came.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The message.
+    pub message: ToWorker,
+    /// What happened to the memory of its payloads on this side.
+    pub traffic: Traffic,
 }
 
 impl LinkReader {
@@ -56,7 +87,7 @@ impl LinkReader {
     /// ahead does not show here, see [`LinkReader::buffered`].
     #[must_use]
     pub fn socket(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.output.stream.as_fd()
     }
 
     /// Replaces the limits, for the frames from the next one on.
@@ -65,15 +96,47 @@ impl LinkReader {
         self.frames.set_limits(limits);
     }
 
+    /// The shared memory of the connection, once it has been agreed on.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.output.exchange.get()
+    }
+
     /// The next message, if it has been read already.
     ///
     /// # Errors
     /// When what was read is no message.
-    pub fn buffered<M: Message>(&mut self) -> Result<Option<M>, LinkError> {
-        let frame = self.frames.next_buffered()?;
-        frame
-            .map(|frame| codec::decode(frame, &self.limits).map_err(LinkError::Received))
-            .transpose()
+    pub fn buffered(&mut self) -> Result<Option<Incoming>, LinkError> {
+        while let Some(frame) = self.frames.next_buffered()? {
+            let (message, traffic) = match self.output.exchange.get() {
+                Some(exchange) => codec::decode_shared(frame, &self.limits, exchange)
+                    .map_err(LinkError::Received)?,
+                None => {
+                    let message = codec::decode(frame, &self.limits);
+                    (message.map_err(LinkError::Received)?, Traffic::default())
+                }
+            };
+            match message {
+                ToWorker::SharedMemory(terms) => {
+                    let exchange = Arc::new(Exchange::new(terms, false));
+                    self.idle.watch(&exchange);
+                    let _first_stays = self.output.exchange.set(exchange);
+                }
+                ToWorker::Share(share) => self.handle(share)?,
+                message => return Ok(Some(Incoming { message, traffic })),
+            }
+        }
+        Ok(None)
+    }
+
+    fn handle(&mut self, share: Share) -> Result<(), LinkError> {
+        let exchange = self.output.exchange.get().ok_or(LeaseError::NoSharedMemory)?;
+        let has_descriptor = matches!(&share, Share::Attach(attach) if attach.name.is_none());
+        let descriptor = if has_descriptor { self.descriptors.pop_front() } else { None };
+        if let Some(answer) = exchange.handle(share, descriptor)? {
+            self.output.send_share(answer, &self.limits)?;
+        }
+        Ok(())
     }
 
     /// Waits for the next message; `None` when the orchestrator closed the connection between two
@@ -81,16 +144,21 @@ impl LinkReader {
     ///
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
-    pub fn receive<M: Message>(&mut self) -> Result<Option<M>, LinkError> {
+    pub fn receive(&mut self) -> Result<Option<Incoming>, LinkError> {
         loop {
-            match self.frames.read_from(&mut &*self.stream) {
-                Ok(ReadOutcome::Frame(frame)) => {
-                    let message = codec::decode(frame, &self.limits);
-                    return message.map(Some).map_err(LinkError::Received);
-                }
-                Ok(ReadOutcome::Closed) => return Ok(None),
-                // Only a socket with a timeout answers so, and this one has none.
-                Ok(ReadOutcome::WouldBlock) => {}
+            if let Some(incoming) = self.buffered()? {
+                return Ok(Some(incoming));
+            }
+            if let Some(exchange) = self.output.exchange.get()
+                && self.idle.wait(self.output.stream.as_fd(), exchange)
+            {
+                self.output.send_news(exchange, &self.limits)?;
+            }
+            let socket = Socket(self.output.stream.as_fd());
+            match self.frames.read_some(&mut socket.reader(&mut self.descriptors)) {
+                Ok(ReadProgress::Closed) => return Ok(None),
+                // Only a socket with a timeout would block, and this one has none.
+                Ok(ReadProgress::Bytes | ReadProgress::WouldBlock) => {}
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return Ok(None);
                 }
@@ -109,8 +177,17 @@ pub struct LinkWriter {
 
 #[derive(Debug)]
 struct Output {
-    stream: Arc<Stream>,
+    stream: Stream,
     queue: Mutex<FrameWriter>,
+    exchange: OnceLock<Arc<Exchange>>,
+}
+
+/// A message that is ready to go, with whatever has to go before it.
+#[derive(Debug)]
+pub struct Prepared {
+    frames: Vec<Frame>,
+    /// What happened to the memory of its payloads.
+    pub traffic: Traffic,
 }
 
 impl LinkWriter {
@@ -125,26 +202,83 @@ impl LinkWriter {
     /// # Errors
     /// [`LinkError::Unsendable`] before anything is written, [`LinkError::Gone`] when writing fails.
     pub fn send<M: Message>(&self, message: M) -> Result<(), LinkError> {
-        self.send_all([message])
+        let prepared = self.prepare(message)?;
+        self.write([prepared])
     }
 
-    /// Sends messages one after another with nothing between them, in one system call if they are
-    /// small. All are encoded before the first is written.
+    /// Places the payloads of a message in shared memory, and encodes it.
     ///
     /// # Errors
-    /// As [`LinkWriter::send`].
-    pub fn send_all<M: Message>(
-        &self,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<(), LinkError> {
-        let frames = messages
-            .into_iter()
-            .map(|message| codec::encode_within(message, &self.limits))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(LinkError::Unsendable)?;
-        let mut queue = self.output.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    /// [`LinkError::Unsendable`]; nothing has happened then.
+    pub fn prepare<M: Message>(&self, mut message: M) -> Result<Prepared, LinkError> {
+        let Some(exchange) = self.output.exchange.get() else {
+            let frame = codec::encode_within(message, &self.limits);
+            let frames = vec![frame.map_err(LinkError::Unsendable)?];
+            return Ok(Prepared { frames, traffic: Traffic::default() });
+        };
+        let mut placement =
+            exchange.place(&mut message, None, &self.limits).map_err(LinkError::Unsendable)?;
+        let mut frames = Vec::with_capacity(1);
+        for announcement in placement.announcements.drain(..) {
+            let frame = codec::encode_within(FromWorker::Share(announcement.share), &self.limits);
+            let frame = frame.map_err(LinkError::Unsendable)?;
+            frames.push(match announcement.descriptor {
+                Some(descriptor) => frame.with_descriptor(descriptor),
+                None => frame,
+            });
+        }
+        match codec::encode_within(message, &self.limits) {
+            Ok(frame) => frames.push(frame),
+            Err(error) => {
+                exchange.undo(placement);
+                // The segments are announced all the same: the next message counts on it.
+                self.write([Prepared { frames, traffic: Traffic::default() }])?;
+                return Err(LinkError::Unsendable(error));
+            }
+        }
+        Ok(Prepared { frames, traffic: placement.traffic })
+    }
+
+    /// Sends what is ready, one after another with nothing between them, in one system call if it
+    /// is small.
+    ///
+    /// # Errors
+    /// [`LinkError::Gone`] when writing fails.
+    pub fn write(&self, ready: impl IntoIterator<Item = Prepared>) -> Result<(), LinkError> {
+        let mut frames = Vec::new();
+        if let Some(exchange) = self.output.exchange.get()
+            && exchange.has_news()
+        {
+            frames.extend(news(exchange, &self.limits)?);
+        }
+        frames.extend(ready.into_iter().flat_map(|prepared| prepared.frames));
+        self.output.write(frames)
+    }
+}
+
+/// What has to be told about shared memory.
+fn news(exchange: &Exchange, limits: &Limits) -> Result<Vec<Frame>, LinkError> {
+    let news = exchange.pending_news().into_iter();
+    news.map(|news| codec::encode_within(FromWorker::Share(news.share), limits))
+        .collect::<Result<_, _>>()
+        .map_err(LinkError::Unsendable)
+}
+
+impl Output {
+    fn write(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), LinkError> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         frames.into_iter().for_each(|frame| queue.push(frame));
-        while !queue.write_to(&mut &*self.output.stream).map_err(LinkError::Gone)? {}
+        let mut socket = Socket(self.stream.as_fd());
+        while !queue.write_to_socket(&mut socket).map_err(LinkError::Gone)? {}
         Ok(())
+    }
+
+    fn send_share(&self, share: Share, limits: &Limits) -> Result<(), LinkError> {
+        let frame = codec::encode_within(FromWorker::Share(share), limits);
+        self.write([frame.map_err(LinkError::Unsendable)?])
+    }
+
+    fn send_news(&self, exchange: &Exchange, limits: &Limits) -> Result<(), LinkError> {
+        self.write(news(exchange, limits)?)
     }
 }

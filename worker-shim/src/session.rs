@@ -6,11 +6,11 @@ mod calls;
 use ipc_protocol::from_worker::{Closed, Done, Failed, Output};
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
-use ipc_protocol::{Fault, FaultKind, FromWorker, ToWorker};
+use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
 use thiserror::Error;
 
 use crate::guest::{Begin, Guest, Step};
-use crate::link::{LinkError, LinkReader, LinkWriter};
+use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};
 use calls::Calls;
 
 /// Why a worker ends other than by its orchestrator's wish.
@@ -102,8 +102,8 @@ struct Server<'a, G> {
 impl<G: Guest> Server<'_, G> {
     fn run(&mut self) -> Result<(), SessionError> {
         self.introduce()?;
-        while let Some(message) = self.next_message()? {
-            match message {
+        while let Some(incoming) = self.next_message()? {
+            match incoming.message {
                 ToWorker::Open(session) => self.session(session)?,
                 other => return Err(out_of_order(&other, "outside a session")),
             }
@@ -121,7 +121,7 @@ impl<G: Guest> Server<'_, G> {
             package_version: interpreter.package_version,
             pid: std::process::id(),
         })?;
-        match self.next_message()? {
+        match self.next_message()?.map(|incoming| incoming.message) {
             Some(ToWorker::Welcome(welcome)) if welcome.protocol == PROTOCOL_VERSION => {
                 self.reader.set_limits(welcome.limits);
                 self.writer = self.writer.with_limits(welcome.limits);
@@ -138,6 +138,9 @@ impl<G: Guest> Server<'_, G> {
     /// One session, from `Open` to `Close` or the end of the connection.
     fn session(&mut self, session: OpenSession) -> Result<(), SessionError> {
         let stages: Vec<u32> = session.stages.iter().map(|stage| stage.stage).collect();
+        if let Some(exchange) = self.reader.exchange() {
+            self.guest.share(exchange);
+        }
         match self.guest.open(session) {
             Ok(ready) => {
                 self.calls = Calls::new(stages);
@@ -154,11 +157,11 @@ impl<G: Guest> Server<'_, G> {
                 continue;
             }
             match self.next_message()? {
-                Some(ToWorker::Close) => {
+                Some(Incoming { message: ToWorker::Close, .. }) => {
                     let closed = self.guest.close();
                     return self.send_closed(closed);
                 }
-                Some(message) => self.accept(message)?,
+                Some(incoming) => self.accept(incoming)?,
                 None => {
                     // Nobody is left who could be told of failures.
                     let _unheard = self.guest.close();
@@ -168,8 +171,8 @@ impl<G: Guest> Server<'_, G> {
         }
     }
 
-    fn accept(&mut self, message: ToWorker) -> Result<(), SessionError> {
-        let (step, begin) = match message {
+    fn accept(&mut self, incoming: Incoming) -> Result<(), SessionError> {
+        let (step, begin) = match incoming.message {
             ToWorker::Item(item) => (item.step, Begin::Item(item.value)),
             ToWorker::Start(step) => (step, Begin::Start),
             ToWorker::Flush(step) => (step, Begin::Flush),
@@ -181,7 +184,7 @@ impl<G: Guest> Server<'_, G> {
             }
             other => return Err(out_of_order(&other, "inside a session")),
         };
-        self.calls.begin(step).map_err(SessionError::OutOfOrder)?;
+        self.calls.begin(step, incoming.traffic).map_err(SessionError::OutOfOrder)?;
         match self.guest.begin(step.stage, begin) {
             Ok(()) => Ok(()),
             Err(fault) => {
@@ -196,28 +199,31 @@ impl<G: Guest> Server<'_, G> {
         match self.guest.step(stage) {
             Step::Output(value) => {
                 self.calls.spend_credit(stage);
-                let output = FromWorker::Output(Output { stage, call, value });
-                match self.send(output) {
-                    Err(SessionError::Link(LinkError::Unsendable(problem))) => {
+                match self.prepare(FromWorker::Output(Output { stage, call, value }))? {
+                    Ok(output) => {
+                        self.calls.count_outgoing(stage, output.traffic);
+                        self.write([output])
+                    }
+                    Err(problem) => {
                         let usage = self.guest.abort(stage);
                         self.fail(stage, call, marshal_fault(&problem), usage)
                     }
-                    sent => sent,
                 }
             }
             Step::Last(value, usage) => {
-                self.calls.end(stage);
-                let output = FromWorker::Output(Output { stage, call, value });
-                let done = FromWorker::Done(Done { stage, call, usage: usage.clone() });
-                match self.send_all([output, done]) {
-                    Err(SessionError::Link(LinkError::Unsendable(problem))) => {
-                        self.fail(stage, call, marshal_fault(&problem), usage)
+                match self.prepare(FromWorker::Output(Output { stage, call, value }))? {
+                    Ok(output) => {
+                        self.calls.count_outgoing(stage, output.traffic);
+                        let usage = self.calls.end(stage, usage);
+                        let done =
+                            self.writer.prepare(FromWorker::Done(Done { stage, call, usage }));
+                        self.write([output, done?])
                     }
-                    sent => sent,
+                    Err(problem) => self.fail(stage, call, marshal_fault(&problem), usage),
                 }
             }
             Step::Done(usage) => {
-                self.calls.end(stage);
+                let usage = self.calls.end(stage, usage);
                 self.send(FromWorker::Done(Done { stage, call, usage }))
             }
             Step::Failed(fault, usage) => self.fail(stage, call, fault, usage),
@@ -231,7 +237,7 @@ impl<G: Guest> Server<'_, G> {
         fault: Fault,
         usage: Vec<ipc_protocol::from_worker::NodeUsage>,
     ) -> Result<(), SessionError> {
-        self.calls.end(stage);
+        let usage = self.calls.end(stage, usage);
         self.send(FromWorker::Failed(Failed { stage: Some(stage), call, fault, usage }))
     }
 
@@ -248,17 +254,31 @@ impl<G: Guest> Server<'_, G> {
     }
 
     fn send(&mut self, message: FromWorker) -> Result<(), SessionError> {
-        self.send_all([message])
-    }
-
-    fn send_all<const N: usize>(&mut self, messages: [FromWorker; N]) -> Result<(), SessionError> {
         let writer = &self.writer;
-        Ok(self.guest.unlocked(move || writer.send_all(messages))?)
+        Ok(self.guest.unlocked(move || writer.send(message))?)
     }
 
-    fn next_message(&mut self) -> Result<Option<ToWorker>, SessionError> {
-        if let Some(message) = self.reader.buffered()? {
-            return Ok(Some(message));
+    /// A message that is ready to go, or why it cannot be sent.
+    fn prepare(
+        &mut self,
+        message: FromWorker,
+    ) -> Result<Result<Prepared, CodecError>, SessionError> {
+        let writer = &self.writer;
+        match self.guest.unlocked(move || writer.prepare(message)) {
+            Ok(prepared) => Ok(Ok(prepared)),
+            Err(LinkError::Unsendable(problem)) => Ok(Err(problem)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write<const N: usize>(&mut self, ready: [Prepared; N]) -> Result<(), SessionError> {
+        let writer = &self.writer;
+        Ok(self.guest.unlocked(move || writer.write(ready))?)
+    }
+
+    fn next_message(&mut self) -> Result<Option<Incoming>, SessionError> {
+        if let Some(incoming) = self.reader.buffered()? {
+            return Ok(Some(incoming));
         }
         self.guest.wait_readable(self.reader.socket());
         let reader = &mut *self.reader;
@@ -266,7 +286,7 @@ impl<G: Guest> Server<'_, G> {
     }
 }
 
-fn marshal_fault(problem: &ipc_protocol::CodecError) -> Fault {
+fn marshal_fault(problem: &CodecError) -> Fault {
     Fault {
         kind: FaultKind::Marshal,
         node_id: String::new(),
@@ -285,6 +305,8 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::Flush(_) => "Flush",
         ToWorker::Credit(_) => "Credit",
         ToWorker::Close => "Close",
+        ToWorker::SharedMemory(_) => "SharedMemory",
+        ToWorker::Share(_) => "Share",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

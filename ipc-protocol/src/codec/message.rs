@@ -31,7 +31,7 @@ pub trait Sealed: Sized {
 impl Message for ToWorker {
     const NAME: &'static str = "ToWorker";
     const VARIANTS: &'static [&'static str] =
-        &["Welcome", "Open", "Item", "Start", "Flush", "Credit", "Close"];
+        &["Welcome", "Open", "Item", "Start", "Flush", "Credit", "Close", "SharedMemory", "Share"];
 }
 
 impl Sealed for ToWorker {
@@ -44,9 +44,13 @@ impl Sealed for ToWorker {
                 open.instances.as_mut().map_or(Ok(()), |pickle| visitor.payload(pickle))
             }
             Self::Item(item) => visitor.value(&mut item.value),
-            Self::Welcome(_) | Self::Start(_) | Self::Flush(_) | Self::Credit(_) | Self::Close => {
-                Ok(())
-            }
+            Self::Welcome(_)
+            | Self::Start(_)
+            | Self::Flush(_)
+            | Self::Credit(_)
+            | Self::Close
+            | Self::SharedMemory(_)
+            | Self::Share(_) => Ok(()),
         }
     }
 }
@@ -54,7 +58,7 @@ impl Sealed for ToWorker {
 impl Message for FromWorker {
     const NAME: &'static str = "FromWorker";
     const VARIANTS: &'static [&'static str] =
-        &["Opened", "Output", "Done", "Failed", "Log", "Closed"];
+        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share"];
 }
 
 impl Sealed for FromWorker {
@@ -65,7 +69,9 @@ impl Sealed for FromWorker {
                 .states
                 .iter_mut()
                 .try_for_each(|state| visitor.payload(&mut state.attributes)),
-            Self::Opened(_) | Self::Done(_) | Self::Failed(_) | Self::Log(_) => Ok(()),
+            Self::Opened(_) | Self::Done(_) | Self::Failed(_) | Self::Log(_) | Self::Share(_) => {
+                Ok(())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::message::Message;
 use crate::array::{Array, Payload, Place};
-use crate::error::CodecError;
+use crate::error::{CodecError, LeaseError};
 use crate::limits::Limits;
 use crate::value::Value;
 
@@ -86,6 +86,35 @@ pub(super) fn attach<M: Message>(
     }
 }
 
+/// Refuses messages that refer to shared memory, on a connection that has none.
+pub(super) fn refuse_placed<M: Message>(
+    message: &mut M,
+    limits: &Limits,
+) -> Result<(), CodecError> {
+    message.visit(&mut Refuse { max_depth: limits.depth() })
+}
+
+struct Refuse {
+    max_depth: u32,
+}
+
+impl Visitor for Refuse {
+    fn max_depth(&self) -> u32 {
+        self.max_depth
+    }
+
+    fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
+        match payload.0 {
+            Place::Placed(_) => Err(LeaseError::NoSharedMemory.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn array(&mut self, array: &mut Array) -> Result<(), CodecError> {
+        self.payload(&mut array.data)
+    }
+}
+
 struct Detach {
     blobs: Vec<Bytes>,
     max_depth: u32,
@@ -102,6 +131,14 @@ impl Visitor for Detach {
         match std::mem::replace(&mut payload.0, Place::Blob(index)) {
             Place::Memory(bytes) => {
                 self.blobs.push(bytes);
+                Ok(())
+            }
+            Place::Shared(shared) => {
+                self.blobs.push(shared.to_bytes());
+                Ok(())
+            }
+            placed @ Place::Placed(_) => {
+                payload.0 = placed;
                 Ok(())
             }
             Place::Blob(index) => Err(CodecError::DetachedPayload { index }),

@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor}
 use serde::ser::{Serialize, SerializeSeq, SerializeTuple, Serializer};
 use serde_bytes::ByteBuf;
 
-use crate::array::{Array, Dtype, Order, Payload, Place};
+use crate::array::{Array, Dtype, Order};
 use crate::value::{Audio, Opaque, Value};
 
 /// Elements that memory is reserved for on the peer's word alone.
@@ -91,23 +91,6 @@ impl Serialize for Array {
     }
 }
 
-impl Serialize for Payload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Place::Blob(index) => serializer.serialize_u32(index),
-            Place::Memory(_) => {
-                Err(serde::ser::Error::custom("only the codec can serialize a payload"))
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        u32::deserialize(deserializer).map(|index| Self(Place::Blob(index)))
-    }
-}
-
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
@@ -184,7 +167,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// The next element of a value that cannot end here.
-fn next<'de, T, A>(seq: &mut A, expected: &'static str) -> Result<T, A::Error>
+pub(super) fn next<'de, T, A>(seq: &mut A, expected: &'static str) -> Result<T, A::Error>
 where
     T: Deserialize<'de>,
     A: SeqAccess<'de>,

@@ -30,6 +30,17 @@ pub enum ReadOutcome {
     Closed,
 }
 
+/// What one read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadProgress {
+    /// Bytes came, or a signal ended the wait for them.
+    Bytes,
+    /// A non-blocking stream has no more for now.
+    WouldBlock,
+    /// The stream ended between two frames.
+    Closed,
+}
+
 /// Reads frames from a blocking or non-blocking stream. It may read ahead, so one reader serves
 /// one stream for as long as that lives. After an error the stream cannot be used any more.
 #[derive(Debug)]
@@ -78,6 +89,24 @@ impl FrameReader {
                 },
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Reads once; frames that are whole after that are in [`FrameReader::next_buffered`].
+    ///
+    /// # Errors
+    ///
+    /// As [`FrameReader::read_from`].
+    pub fn read_some(&mut self, stream: &mut impl Read) -> Result<ReadProgress, FrameError> {
+        match self.fill(stream) {
+            Ok(0) => self.at_end().map(|_| ReadProgress::Closed),
+            Ok(_) => Ok(ReadProgress::Bytes),
+            Err(FrameError::Io(error)) => match error.kind() {
+                io::ErrorKind::Interrupted => Ok(ReadProgress::Bytes),
+                io::ErrorKind::WouldBlock => Ok(ReadProgress::WouldBlock),
+                _ => Err(error.into()),
+            },
+            Err(error) => Err(error),
         }
     }
 

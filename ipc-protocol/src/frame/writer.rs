@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::{HEADER_BYTES, Header, TABLE_ENTRY_BYTES, blob_range};
+use super::{HEADER_BYTES, Header, Socket, TABLE_ENTRY_BYTES, blob_range};
 use crate::error::{CodecError, FrameError};
 use crate::limits::Limits;
 
@@ -21,6 +23,8 @@ const PIECES_PER_WRITE: usize = 64;
 pub struct Frame {
     parts: Vec<Bytes>,
     len: usize,
+    /// Goes with the first byte.
+    descriptor: Option<Arc<OwnedFd>>,
 }
 
 impl Frame {
@@ -64,7 +68,13 @@ impl Frame {
             }
         }
         push_part(&mut parts, start.into());
-        Ok(Self { parts, len })
+        Ok(Self { parts, len, descriptor: None })
+    }
+
+    /// The frame with a descriptor that goes with its first byte, over a [`Socket`].
+    #[must_use]
+    pub fn with_descriptor(self, descriptor: OwnedFd) -> Self {
+        Self { descriptor: Some(Arc::new(descriptor)), ..self }
     }
 
     /// Length of the whole frame, in bytes.
@@ -93,8 +103,16 @@ impl Frame {
         if let [whole] = self.parts.as_slice() {
             return stream.write_all(whole);
         }
-        write_parts(&mut self.parts.iter().cloned().collect(), stream)
+        let parts = self.parts.iter().cloned().map(|bytes| Part { bytes, descriptor: None });
+        write_parts(&mut parts.collect(), stream, |_, _| Err(io::ErrorKind::Unsupported.into()))
     }
+}
+
+/// A piece of what waits, with the descriptor that goes with its first byte.
+#[derive(Debug)]
+struct Part {
+    bytes: Bytes,
+    descriptor: Option<Arc<OwnedFd>>,
 }
 
 fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {
@@ -106,7 +124,7 @@ fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {
 /// Frames that wait for a non-blocking stream to take them.
 #[derive(Debug, Default)]
 pub struct FrameWriter {
-    parts: VecDeque<Bytes>,
+    parts: VecDeque<Part>,
 }
 
 impl FrameWriter {
@@ -118,7 +136,9 @@ impl FrameWriter {
 
     /// Puts a frame behind those that wait.
     pub fn push(&mut self, frame: Frame) {
-        self.parts.extend(frame.parts);
+        let mut descriptor = frame.descriptor;
+        let part = |bytes| Part { bytes, descriptor: descriptor.take() };
+        self.parts.extend(frame.parts.into_iter().map(part));
     }
 
     /// True when nothing waits.
@@ -130,7 +150,7 @@ impl FrameWriter {
     /// Bytes that wait.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum()
+        self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 
     /// Writes as much as the stream takes; true when nothing is left. On false the stream would
@@ -138,25 +158,53 @@ impl FrameWriter {
     ///
     /// # Errors
     ///
-    /// Those of the stream, but for `WouldBlock` and `Interrupted`.
+    /// Those of the stream, but for `WouldBlock` and `Interrupted`; `Unsupported` for a frame with
+    /// a descriptor.
     pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<bool> {
-        match write_parts(&mut self.parts, stream) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_all(write_parts(&mut self.parts, stream, |_, _| Err(io::ErrorKind::Unsupported.into())))
+    }
+
+    /// As [`FrameWriter::write_to`], with the descriptors of frames that have one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, but for `WouldBlock` and `Interrupted`.
+    pub fn write_to_socket(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
+        let plain = *socket;
+        is_all(write_parts(&mut self.parts, socket, |bytes, descriptor| {
+            plain.send_with(bytes, descriptor)
+        }))
+    }
+}
+
+fn is_all(written: io::Result<()>) -> io::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 /// Writes and removes parts until none is left or the stream fails; what it took is removed.
-fn write_parts(parts: &mut VecDeque<Bytes>, stream: &mut impl Write) -> io::Result<()> {
-    while !parts.is_empty() {
-        let mut pieces = [IoSlice::new(&[]); PIECES_PER_WRITE];
-        let count = parts.len().min(PIECES_PER_WRITE);
-        for (piece, part) in pieces.iter_mut().zip(parts.iter()) {
-            *piece = IoSlice::new(part);
-        }
-        match stream.write_vectored(&pieces[..count]) {
+fn write_parts(
+    parts: &mut VecDeque<Part>,
+    stream: &mut impl Write,
+    mut send_with: impl FnMut(&[u8], BorrowedFd<'_>) -> io::Result<usize>,
+) -> io::Result<()> {
+    while let Some(first) = parts.front() {
+        let written = if let Some(descriptor) = &first.descriptor {
+            send_with(&first.bytes, descriptor.as_fd())
+        } else {
+            let mut pieces = [IoSlice::new(&[]); PIECES_PER_WRITE];
+            let plain = parts.iter().take_while(|part| part.descriptor.is_none());
+            let mut count = 0;
+            for (piece, part) in pieces.iter_mut().zip(plain) {
+                *piece = IoSlice::new(&part.bytes);
+                count += 1;
+            }
+            stream.write_vectored(&pieces[..count])
+        };
+        match written {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(taken) => drop_front(parts, taken),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -166,13 +214,17 @@ fn write_parts(parts: &mut VecDeque<Bytes>, stream: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-fn drop_front(parts: &mut VecDeque<Bytes>, mut count: usize) {
+/// Removes bytes that were taken; a descriptor went with the first of its part.
+fn drop_front(parts: &mut VecDeque<Part>, mut count: usize) {
     while let Some(front) = parts.front_mut() {
-        if front.len() > count {
-            front.advance(count);
+        if count > 0 {
+            front.descriptor = None;
+        }
+        if front.bytes.len() > count {
+            front.bytes.advance(count);
             return;
         }
-        count -= front.len();
+        count -= front.bytes.len();
         parts.pop_front();
     }
 }

@@ -1,8 +1,10 @@
 //! One sample for every message and every kind of value: what the golden vectors hold.
 
 use ipc_protocol::from_worker::{
-    Closed, Done, Failed, LogRecord, NodeReady, NodeState, NodeUsage, Output,
+    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Traffic,
 };
+use ipc_protocol::share::{Attach, LeaseTerms, MemoryTerms, Placed, Share};
+use ipc_protocol::shm::SegmentKind;
 use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Welcome,
 };
@@ -47,6 +49,7 @@ fn usage() -> Vec<NodeUsage> {
         marshal_ns: 900,
         peak_memory_bytes: 40 << 20,
         peak_delta_bytes: 4096,
+        moved: Moved::default(),
     }]
 }
 
@@ -122,6 +125,66 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
 }
 
 /// File name and value of every vector of a value; each travels in an `Item`.
+fn shared(placed: Placed) -> Value {
+    let dtype = Dtype { descr: "<f4".into(), item_bytes: 4 };
+    let (shape, order) = (vec![2, 4800], Order::C);
+    Value::Array(Array { dtype, shape, order, scalar: false, data: placed.into() })
+}
+
+fn lent(terms: LeaseTerms) -> Placed {
+    Placed::Lent { lease: 300, segment: 2, offset: 8192, length: 38_400, terms }
+}
+
+fn attach(name: Option<&str>, is_paired: bool) -> Share {
+    let name = name.map(str::to_owned);
+    Share::Attach(Attach { segment: 2, bytes: 4 << 20, name, is_paired })
+}
+
+/// File name and message of the vectors that version 2 brought, from the orchestrator.
+pub(crate) fn to_worker_2() -> Vec<(&'static str, ToWorker)> {
+    let terms = |kind| {
+        ToWorker::SharedMemory(MemoryTerms {
+            kind,
+            inline_max_bytes: 8192,
+            ring_bytes: 4 << 20,
+            ring_block_max_bytes: 256 << 10,
+            max_bytes: 1 << 30,
+            idle_max_bytes: 128 << 20,
+            pinned_max_bytes: 256 << 20,
+        })
+    };
+    let item = |terms| ToWorker::Item(Item { step: STEP, value: shared(lent(terms)) });
+    vec![
+        ("shared_memory_memfd", terms(SegmentKind::Memfd)),
+        ("shared_memory_named", terms(SegmentKind::Named)),
+        ("attach_paired", ToWorker::Share(attach(None, true))),
+        ("attach_other", ToWorker::Share(attach(None, false))),
+        ("attached", ToWorker::Share(Share::Attached(2))),
+        ("item_lent_writable", item(LeaseTerms::Writable)),
+        ("item_lent_read_only", item(LeaseTerms::ReadOnly)),
+        ("item_lent_copy_out", item(LeaseTerms::CopyOut)),
+    ]
+}
+
+/// File name and message of the vectors that version 2 brought, from a worker.
+pub(crate) fn from_worker_2() -> Vec<(&'static str, FromWorker)> {
+    let traffic =
+        Traffic { copies: 1, copied_bytes: 38_400, shared_bytes: 38_400, inline_bytes: 12 };
+    let mut usage = usage();
+    usage[0].moved = Moved { incoming: Traffic::default(), outgoing: traffic };
+    let returned = Placed::Returned { lease: 300, offset: 64, length: 38_400 };
+    vec![
+        ("attach_named", FromWorker::Share(attach(Some("remotemedia-4711-1-9f"), true))),
+        ("detach", FromWorker::Share(Share::Detach(2))),
+        ("release", FromWorker::Share(Share::Release(vec![300, 301]))),
+        (
+            "output_returned",
+            FromWorker::Output(Output { stage: 1, call: 300, value: shared(returned) }),
+        ),
+        ("done_moved", FromWorker::Done(Done { stage: 1, call: 300, usage })),
+    ]
+}
+
 pub(crate) fn values() -> Vec<(&'static str, Value)> {
     let ints = [0, 1, -1, 127, 128, -32, -33, 65_536, i64::MAX, i64::MIN];
     let floats = [0.0, -0.0, 0.1, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MIN_POSITIVE];

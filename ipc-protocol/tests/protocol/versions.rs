@@ -5,16 +5,28 @@ use ipc_protocol::version::{self, PROTOCOL_VERSION};
 
 use super::samples;
 
+fn hello() -> ipc_protocol::Hello {
+    ipc_protocol::Hello { protocol: PROTOCOL_VERSION, ..samples::hello() }
+}
+
 #[test]
 fn equal_versions_agree() {
-    let welcome = version::negotiate(&samples::hello()).unwrap();
+    let welcome = version::negotiate(&hello()).unwrap();
     assert_eq!(welcome.protocol, PROTOCOL_VERSION);
     version::accept(&welcome).unwrap();
 }
 
 #[test]
+fn every_version_since_the_oldest_is_spoken() {
+    for protocol in version::OLDEST_PROTOCOL_VERSION..=PROTOCOL_VERSION {
+        let hello = ipc_protocol::Hello { protocol, ..samples::hello() };
+        assert_eq!(version::negotiate(&hello).unwrap().protocol, protocol);
+    }
+}
+
+#[test]
 fn a_newer_worker_is_told_to_update_the_caller() {
-    let mut hello = samples::hello();
+    let mut hello = hello();
     (hello.protocol, hello.package_version) = (PROTOCOL_VERSION + 1, "9.9.9".into());
     let error = version::negotiate(&hello).unwrap_err();
     let VersionError::WorkerTooNew { worker, newest, .. } = &error else { panic!("{error:?}") };
@@ -25,7 +37,7 @@ fn a_newer_worker_is_told_to_update_the_caller() {
 
 #[test]
 fn an_older_worker_is_told_to_update_itself() {
-    let mut hello = samples::hello();
+    let mut hello = hello();
     (hello.protocol, hello.package_version) = (0, "0.4.0".into());
     let error = version::negotiate(&hello).unwrap_err();
     assert!(matches!(error, VersionError::WorkerTooOld { worker: 0, .. }), "{error:?}");
@@ -36,8 +48,11 @@ fn an_older_worker_is_told_to_update_itself() {
 
 #[test]
 fn a_worker_refuses_a_version_that_it_did_not_offer() {
-    let mut welcome = version::negotiate(&samples::hello()).unwrap();
+    let mut welcome = version::negotiate(&hello()).unwrap();
     welcome.protocol += 1;
     let refused = version::accept(&welcome).unwrap_err();
-    assert_eq!(refused, VersionError::NotOffered { chosen: 2, own: 1 });
+    assert_eq!(
+        refused,
+        VersionError::NotOffered { chosen: PROTOCOL_VERSION + 1, own: PROTOCOL_VERSION }
+    );
 }

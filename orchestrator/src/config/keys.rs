@@ -50,6 +50,12 @@ pub(super) enum Kind {
     Flag { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
     /// A text.
     Text { get: fn(&Config) -> String, set: fn(&mut Config, String) },
+    /// One of a few words.
+    Choice {
+        names: &'static [&'static str],
+        get: fn(&Config) -> &'static str,
+        set: fn(&mut Config, &str),
+    },
     /// A table of texts.
     Texts {
         get: fn(&Config) -> BTreeMap<String, String>,
@@ -58,10 +64,11 @@ pub(super) enum Kind {
 }
 
 /// The sections in the order of the documents, with what each is about.
-pub(super) const SECTIONS: [(&str, &str); 5] = [
+pub(super) const SECTIONS: [(&str, &str); 6] = [
     ("workers", "Life of the worker processes."),
     ("python", "The interpreter of the worker processes."),
     ("calls", "Calls of nodes."),
+    ("shared_memory", "Memory that arrays travel in between the orchestrator and its workers."),
     ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
     ("output", "What nodes print."),
 ];
@@ -75,6 +82,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(worker_times());
     keys.extend(python());
     keys.extend(calls());
+    keys.extend(super::shared_memory::keys());
     keys.extend(limits());
     keys
 }

@@ -107,6 +107,14 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
             let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
             set(config, text.to_owned());
         }
+        Kind::Choice { names, set, .. } => {
+            let expected = || quoted(names);
+            let text = value.as_str().ok_or_else(|| wrong_type(expected(), value))?;
+            if !names.contains(&text) {
+                return Err(out_of_range(format!("\"{text}\""), &expected()));
+            }
+            set(config, text);
+        }
         Kind::Texts { set, .. } => set(config, texts(value)?),
     }
     Ok(())
@@ -179,6 +187,11 @@ fn bounds(low: &str, high: &str, zero: Option<&str>) -> String {
         Some(meaning) => format!("{low} to {high}, or 0 ({meaning})"),
         None => format!("{low} to {high}"),
     }
+}
+
+/// The words of a choice, as they stand in the file.
+pub(super) fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn out_of_range(value: impl Display, allowed: &str) -> ConfigProblemKind {

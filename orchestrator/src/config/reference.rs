@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Config;
 use super::keys::{Key, Kind, SECTIONS, keys};
+use super::read::quoted;
 use super::units::{show_duration, show_size};
 
 const INTRODUCTION: &str = "\
@@ -76,6 +77,9 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
         }
         Kind::Flag { get, .. } => ("flag", get(defaults).to_string(), "true, false".to_owned()),
         Kind::Text { get, .. } => ("text", format!("\"{}\"", get(defaults)), String::new()),
+        Kind::Choice { names, get, .. } => {
+            ("choice", format!("\"{}\"", get(defaults)), quoted(names))
+        }
         Kind::Texts { .. } => ("table of texts", "{}".to_owned(), String::new()),
     }
 }
@@ -126,6 +130,7 @@ fn property(key: &Key) -> Value {
         }
         Kind::Flag { .. } => json!({"type": "boolean"}),
         Kind::Text { .. } => json!({"type": "string"}),
+        Kind::Choice { names, .. } => json!({"type": "string", "enum": names}),
         Kind::Texts { .. } => {
             json!({"type": "object", "additionalProperties": {"type": "string"}})
         }
@@ -151,6 +156,7 @@ fn default(kind: &Kind) -> Value {
         Kind::Size { get, .. } => json!(show_size(get(&config))),
         Kind::Flag { get, .. } => json!(get(&config)),
         Kind::Text { get, .. } => json!(get(&config)),
+        Kind::Choice { get, .. } => json!(get(&config)),
         Kind::Texts { get, .. } => json!(get(&config)),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ipc_protocol::from_worker::Traffic;
 use serde_json::{Value as Json, json};
 
 use super::{NodeMetrics, RunMetrics};
@@ -54,6 +55,18 @@ fn node(node: &NodeMetrics) -> Json {
         "peak_memory_bytes": node.peak_memory_bytes,
         "peak_delta_bytes": node.peak_delta_bytes,
         "memory_mb": mib(node.peak_memory_bytes),
+        "copies": node.moved.incoming.copies + node.moved.outgoing.copies,
+        "copied_bytes": node.moved.incoming.copied_bytes + node.moved.outgoing.copied_bytes,
+        "hops": {"in": hop(node.moved.incoming), "out": hop(node.moved.outgoing)},
+    })
+}
+
+fn hop(traffic: Traffic) -> Json {
+    json!({
+        "copies": traffic.copies,
+        "copied_bytes": traffic.copied_bytes,
+        "shared_bytes": traffic.shared_bytes,
+        "inline_bytes": traffic.inline_bytes,
     })
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use ipc_protocol::from_worker::NodeUsage;
+use ipc_protocol::from_worker::{Moved, NodeUsage};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// A call that is being measured.
@@ -46,6 +46,7 @@ impl NativeProbe {
             marshal_ns: 0,
             peak_memory_bytes: peak,
             peak_delta_bytes: peak.saturating_sub(self.memory.resident_bytes),
+            moved: Moved::default(),
         }
     }
 }

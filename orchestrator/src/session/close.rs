@@ -94,7 +94,7 @@ impl Session {
             let Some(worker) = &mut self.slots[slot].worker else { continue };
             if is_busy {
                 self.end_worker(slot);
-            } else if let Err(error) = worker.link.send(ToWorker::Close) {
+            } else if let Err(error) = worker.link.send(ToWorker::Close, None) {
                 let source = std::io::Error::other(error.to_string());
                 closed.failures.push(Error::Os { action: "closing a session", source });
                 self.end_worker(slot);

@@ -93,8 +93,11 @@ impl Session {
     fn send(&mut self, stage: StageId, message: ToWorker) -> Result<Vec<Event<Value>>, Error> {
         let Some(slot) = slot_of(&self.slots, stage) else { return Ok(Vec::new()) };
         let Some(worker) = &mut self.slots[slot].worker else { return Ok(Vec::new()) };
-        match worker.link.send(message) {
-            Ok(()) => Ok(Vec::new()),
+        match worker.link.send(message, self.holders.get(stage)) {
+            Ok(sent) => {
+                self.note_sent(stage, sent);
+                Ok(Vec::new())
+            }
             Err(LinkError::Codec(error)) => {
                 self.slots[slot].calls.remove(&stage);
                 self.note_failure(self.unsendable(stage, &error));
@@ -114,6 +117,7 @@ impl Session {
         is_done: impl Fn(&Self) -> bool,
     ) -> Result<(), Error> {
         while !is_done(self) {
+            self.show_notices(host);
             self.wait(self.core.next_deadline(), host)?;
             self.hear_all(host)?;
             if self.core.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
@@ -231,7 +235,8 @@ impl Session {
                 self.feed(Event::Failed(stage), host)?;
             }
             FromWorker::Log(record) => self.hear_log(slot, &record, host),
-            FromWorker::Opened(_) | FromWorker::Closed(_) => {
+            // The link keeps news about shared memory to itself.
+            FromWorker::Opened(_) | FromWorker::Closed(_) | FromWorker::Share(_) => {
                 self.lose_worker(slot, None);
                 self.feed(Event::SlotLost(slot), host)?;
             }

@@ -1,6 +1,7 @@
 //! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
 //! there. A slot whose worker died is opened again the same way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +40,7 @@ impl Session {
         let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
         let metrics = RunMetrics::new(manifest.name(), &plan);
         let first_node = RunMetrics::stage_offsets(&plan);
+        let holders = plan.stages.iter().map(holder).collect();
         let cancel = match &options.cancel {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
@@ -50,6 +52,9 @@ impl Session {
             core,
             slots,
             natives,
+            holders,
+            warned: BTreeSet::new(),
+            notices: Vec::new(),
             first_node,
             cancel,
             metrics,
@@ -103,9 +108,9 @@ impl Session {
         for node in self.node_numbers(slot) {
             self.metrics.set_worker(node, worker.process.pid);
         }
-        let sent = worker.link.send(ToWorker::Open(self.open_message(slot)));
+        let sent = worker.link.send(ToWorker::Open(self.open_message(slot)), None);
         self.slots[slot].worker = Some(worker);
-        sent.map_err(|error| {
+        sent.map(drop).map_err(|error| {
             let source = std::io::Error::other(error.to_string());
             Error::Os { action: "sending the nodes to a worker", source }
         })
@@ -256,6 +261,11 @@ fn shapes(plan: &Plan) -> Vec<StageShape> {
         timeout: stage_timeout(stage),
     };
     plan.stages.iter().enumerate().map(shape).collect()
+}
+
+/// The node that holds a stage's inputs.
+fn holder(stage: &Stage) -> Arc<str> {
+    Arc::from(stage.nodes.first().map_or("", |node| node.id.as_str()))
 }
 
 fn stages_in(plan: &Plan, slot: SlotId) -> Vec<usize> {

@@ -1,24 +1,37 @@
 //! The orchestrator's end of the connection to one worker: whole messages over a non-blocking
-//! local socket.
+//! local socket, and the shared memory that goes with it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec;
-use ipc_protocol::error::{CodecError, FrameError};
-use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
+use ipc_protocol::error::{CodecError, FrameError, LeaseError};
+use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, FrameWriter, ReadProgress, Socket};
+use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::share::{MemoryTerms, Share};
+use ipc_protocol::shm::{Announcement, Exchange, Placement};
 use ipc_protocol::version::Hello;
 use ipc_protocol::{FromWorker, Limits, ToWorker};
 
 /// One connection.
 #[derive(Debug)]
 pub struct Link {
-    stream: Stream,
+    output: Arc<Output>,
     reader: FrameReader,
-    writer: FrameWriter,
+    descriptors: DescriptorQueue,
     limits: Limits,
     has_unsent: bool,
+}
+
+/// The sending side and the shared memory, which others than the session may look after too.
+#[derive(Debug)]
+pub struct Output {
+    stream: Stream,
+    queue: Mutex<FrameWriter>,
+    exchange: Option<Arc<Exchange>>,
+    limits: Limits,
 }
 
 /// What reading gave.
@@ -32,6 +45,17 @@ pub enum Received<M> {
     Closed,
 }
 
+/// What sending did to the memory of a message's payloads.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// How it travelled.
+    pub traffic: Traffic,
+    /// The node that was given a copy because it keeps so many bytes of its inputs.
+    pub over_quota: Option<(Arc<str>, usize)>,
+    /// Why shared memory could not be had, told once.
+    pub failure: Option<std::io::Error>,
+}
+
 /// Why a link cannot be used any more.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -41,34 +65,100 @@ pub enum LinkError {
     /// A frame holds something that is not a message.
     #[error("the worker sent a malformed message: {0}")]
     Codec(#[from] CodecError),
+    /// The worker says something about shared memory that is not so.
+    #[error("the worker sent a malformed message: shared memory: {0}")]
+    Lease(#[from] LeaseError),
     /// The socket failed.
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
 }
 
 impl Link {
-    /// A link over one end of a socketpair.
+    /// A link over one end of a socketpair, without shared memory.
     ///
     /// # Errors
     /// When the socket cannot be made non-blocking.
     pub fn new(stream: UnixStream, limits: Limits) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self {
+        let output = Output {
             stream: Stream::from(stream),
+            queue: Mutex::default(),
+            exchange: None,
+            limits,
+        };
+        Ok(Self {
+            output: Arc::new(output),
             reader: FrameReader::new(limits),
-            writer: FrameWriter::new(),
+            descriptors: DescriptorQueue::new(),
             limits,
             has_unsent: false,
         })
     }
 
+    /// From now on payloads travel in shared memory on these terms. Only for a link that nobody
+    /// else knows yet.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    pub fn share_memory(&mut self, terms: MemoryTerms) -> Result<(), LinkError> {
+        self.send(ToWorker::SharedMemory(terms), None)?;
+        if let Some(output) = Arc::get_mut(&mut self.output) {
+            output.exchange = Some(Arc::new(Exchange::new(terms, true)));
+        }
+        Ok(())
+    }
+
+    /// The sending side, for those who look after it while the session does something else.
+    #[must_use]
+    pub fn output(&self) -> &Arc<Output> {
+        &self.output
+    }
+
     /// Encodes a message and sends what the socket takes now; the rest goes with [`Link::flush`].
+    /// `holder` is the node that gets the message's payloads.
     ///
     /// # Errors
     /// When the message cannot be encoded. A dead peer is noticed by reading.
-    pub fn send(&mut self, message: ToWorker) -> Result<(), LinkError> {
-        self.writer.push(codec::encode_within(message, &self.limits)?);
-        self.flush()
+    pub fn send(
+        &mut self,
+        mut message: ToWorker,
+        holder: Option<&Arc<str>>,
+    ) -> Result<Sent, LinkError> {
+        let output = Arc::clone(&self.output);
+        let placement = match &output.exchange {
+            Some(exchange) => exchange.place(&mut message, holder, &self.limits)?,
+            None => Placement::default(),
+        };
+        let Placement { traffic, .. } = placement;
+        let sent = self.send_placed(message, placement);
+        sent.map(|(over_quota, failure)| Sent { traffic, over_quota, failure })
+    }
+
+    #[expect(clippy::type_complexity, reason = "the two notices of a placement")]
+    fn send_placed(
+        &mut self,
+        message: ToWorker,
+        mut placement: Placement,
+    ) -> Result<(Option<(Arc<str>, usize)>, Option<std::io::Error>), LinkError> {
+        let output = Arc::clone(&self.output);
+        let mut frames = output.news()?;
+        for announcement in placement.announcements.drain(..) {
+            frames.push(output.encode_news(announcement)?);
+        }
+        let notices = (placement.over_quota.take(), placement.failure.take());
+        match codec::encode_within(message, &self.limits) {
+            Ok(frame) => frames.push(frame),
+            Err(error) => {
+                if let Some(exchange) = &output.exchange {
+                    exchange.undo(placement);
+                }
+                // The segments are announced all the same: the next message counts on it.
+                self.has_unsent = output.write(frames)?;
+                return Err(error.into());
+            }
+        }
+        self.has_unsent = output.write(frames)?;
+        Ok(notices)
     }
 
     /// Sends more of what is waiting.
@@ -76,11 +166,7 @@ impl Link {
     /// # Errors
     /// When the socket fails for another reason than the peer's end.
     pub fn flush(&mut self) -> Result<(), LinkError> {
-        match self.writer.write_to(&mut &self.stream) {
-            Ok(all) => self.has_unsent = !all,
-            Err(error) if is_peer_gone(&error) => self.has_unsent = false,
-            Err(error) => return Err(error.into()),
-        }
+        self.has_unsent = self.output.write([])?;
         Ok(())
     }
 
@@ -90,12 +176,38 @@ impl Link {
         self.has_unsent
     }
 
-    /// The next message, if one is there.
+    /// The next message, if one is there. What concerns shared memory alone is dealt with here.
     ///
     /// # Errors
     /// When the stream is broken or the message malformed.
     pub fn receive(&mut self) -> Result<Received<FromWorker>, LinkError> {
-        self.receive_as()
+        loop {
+            let frame = match self.next_frame()? {
+                Received::Message(frame) => frame,
+                Received::Nothing => return Ok(Received::Nothing),
+                Received::Closed => return Ok(Received::Closed),
+            };
+            let message = match &self.output.exchange {
+                Some(exchange) => codec::decode_shared(frame, &self.limits, exchange)?.0,
+                None => codec::decode(frame, &self.limits)?,
+            };
+            match message {
+                FromWorker::Share(share) => self.handle(share)?,
+                message => return Ok(Received::Message(message)),
+            }
+        }
+    }
+
+    fn handle(&mut self, share: Share) -> Result<(), LinkError> {
+        let output = Arc::clone(&self.output);
+        let exchange = output.exchange.as_ref().ok_or(LeaseError::NoSharedMemory)?;
+        let has_descriptor = matches!(&share, Share::Attach(attach) if attach.name.is_none());
+        let descriptor = if has_descriptor { self.descriptors.pop_front() } else { None };
+        if let Some(share) = exchange.handle(share, descriptor)? {
+            let answer = output.encode_news(Announcement { share, descriptor: None })?;
+            self.has_unsent = output.write([answer])?;
+        }
+        Ok(())
     }
 
     /// The worker's first message, if it is there.
@@ -103,17 +215,76 @@ impl Link {
     /// # Errors
     /// Like [`Link::receive`].
     pub fn receive_hello(&mut self) -> Result<Received<Hello>, LinkError> {
-        self.receive_as()
+        Ok(match self.next_frame()? {
+            Received::Message(frame) => Received::Message(codec::decode(frame, &self.limits)?),
+            Received::Nothing => Received::Nothing,
+            Received::Closed => Received::Closed,
+        })
     }
 
-    fn receive_as<M: codec::Message>(&mut self) -> Result<Received<M>, LinkError> {
-        match self.reader.read_from(&mut &self.stream) {
-            Ok(ReadOutcome::Frame(frame)) => {
-                Ok(Received::Message(codec::decode(frame, &self.limits)?))
+    fn next_frame(&mut self) -> Result<Received<bytes::Bytes>, LinkError> {
+        loop {
+            if let Some(frame) = self.reader.next_buffered()? {
+                return Ok(Received::Message(frame));
             }
-            Ok(ReadOutcome::WouldBlock) => Ok(Received::Nothing),
-            Ok(ReadOutcome::Closed) | Err(FrameError::Truncated { .. }) => Ok(Received::Closed),
-            Err(FrameError::Io(error)) if is_peer_gone(&error) => Ok(Received::Closed),
+            let socket = Socket(self.output.stream.as_fd());
+            match self.reader.read_some(&mut socket.reader(&mut self.descriptors)) {
+                Ok(ReadProgress::Bytes) => {}
+                Ok(ReadProgress::WouldBlock) => return Ok(Received::Nothing),
+                Ok(ReadProgress::Closed) | Err(FrameError::Truncated { .. }) => {
+                    return Ok(Received::Closed);
+                }
+                Err(FrameError::Io(error)) if is_peer_gone(&error) => return Ok(Received::Closed),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Output {
+    /// The connection's shared memory, when it has some.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.exchange.as_ref()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FrameWriter> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives leases back that no message has taken along, if the socket takes it now. What it does
+    /// not take goes with the session's next message.
+    pub fn give_back(&self) {
+        let Ok(news) = self.news() else { return };
+        if !news.is_empty() {
+            // A broken socket is noticed by whoever reads from it.
+            let _noticed_by_reading = self.write(news);
+        }
+    }
+
+    fn news(&self) -> Result<Vec<Frame>, LinkError> {
+        let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.has_news()) else {
+            return Ok(Vec::new());
+        };
+        exchange.pending_news().into_iter().map(|news| self.encode_news(news)).collect()
+    }
+
+    fn encode_news(&self, news: Announcement) -> Result<Frame, LinkError> {
+        let frame = codec::encode_within(ToWorker::Share(news.share), &self.limits)?;
+        Ok(match news.descriptor {
+            Some(descriptor) => frame.with_descriptor(descriptor),
+            None => frame,
+        })
+    }
+
+    /// Sends frames after those that wait; true when something is left.
+    fn write(&self, frames: impl IntoIterator<Item = Frame>) -> Result<bool, LinkError> {
+        let mut queue = self.lock();
+        frames.into_iter().for_each(|frame| queue.push(frame));
+        let mut socket = Socket(self.stream.as_fd());
+        match queue.write_to_socket(&mut socket) {
+            Ok(all) => Ok(!all),
+            Err(error) if is_peer_gone(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -125,12 +296,12 @@ fn is_peer_gone(error: &std::io::Error) -> bool {
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.output.stream.as_fd()
     }
 }
 
 impl AsRawFd for Link {
     fn as_raw_fd(&self) -> RawFd {
-        self.stream.as_fd().as_raw_fd()
+        self.output.stream.as_fd().as_raw_fd()
     }
 }

@@ -9,8 +9,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
+use ipc_protocol::share::MemoryTerms;
+use ipc_protocol::shm::Exchange;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::link::Output;
 use super::pool::{KeyId, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
 use super::state::LifeState;
@@ -21,6 +24,9 @@ use crate::error::{Error, StartError};
 /// How long a retired worker may take to end by itself.
 const RETIRE_GRACE: Duration = Duration::from_millis(500);
 
+/// Leases that are to be given back wait this long for a message to ride on.
+const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
+
 /// Settings of the supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
@@ -30,6 +36,8 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// Limits on frames.
     pub limits: Limits,
+    /// Terms of shared memory; `None` does without.
+    pub memory: Option<MemoryTerms>,
 }
 
 /// The pool as sessions see it. Dropping it ends the supervisor and every worker.
@@ -54,6 +62,8 @@ struct State {
     /// Links of the workers that no session owns.
     idle: HashMap<WorkerId, Worker>,
     processes: HashMap<WorkerId, Arc<Process>>,
+    /// The sending sides of the links of all workers that are up.
+    outputs: HashMap<WorkerId, Arc<Output>>,
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind did not come up.
     start_errors: HashMap<KeyId, StartError>,
@@ -71,6 +81,8 @@ struct Answer {
 enum Command {
     Spawn(WorkerId, KeyId),
     Retire(Arc<Process>),
+    /// Leases on this worker's memory wait to be given back.
+    GiveBack(WorkerId),
     /// The pool's deadlines may have changed.
     Recheck,
     Close,
@@ -87,6 +99,15 @@ pub struct WorkerPicture {
     pub sessions: u64,
 }
 
+/// The shared memory of one worker.
+#[derive(Debug, Clone)]
+pub struct WorkerMemory {
+    /// Its process id.
+    pub pid: u32,
+    /// The orchestrator's side.
+    pub exchange: Arc<Exchange>,
+}
+
 impl Pool {
     /// Starts the supervisor; no worker yet.
     ///
@@ -100,6 +121,7 @@ impl Pool {
             keys: Vec::new(),
             idle: HashMap::new(),
             processes: HashMap::new(),
+            outputs: HashMap::new(),
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             next_ticket: 1,
@@ -167,6 +189,17 @@ impl Pool {
         picture
             .map(|(id, state, sessions)| WorkerPicture { pid: pid(id), state, sessions })
             .collect()
+    }
+
+    /// The shared memory of every worker that is up.
+    #[must_use]
+    pub fn shared_memory(&self) -> Vec<WorkerMemory> {
+        let state = self.shared.lock();
+        let of = |(id, output): (&WorkerId, &Arc<Output>)| {
+            let pid = state.processes.get(id)?.pid;
+            Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
+        };
+        state.outputs.iter().filter_map(of).collect()
     }
 
     /// Ends every worker and the supervisor, and waits until they are gone.
@@ -273,6 +306,9 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::Retire(process)) => {
                     watches.spawn(retire(process));
                 }
+                Some(Command::GiveBack(worker)) => {
+                    watches.spawn(give_back(Arc::clone(&shared), worker));
+                }
                 Some(Command::Recheck) => {}
                 Some(Command::Close) | None => closing = true,
             },
@@ -289,6 +325,15 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Gives leases back that no message has taken along within a moment.
+async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
+    tokio::time::sleep(GIVE_BACK_GRACE).await;
+    let output = shared.lock().outputs.get(&worker).cloned();
+    if let Some(output) = output {
+        output.give_back();
     }
 }
 

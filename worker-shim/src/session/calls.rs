@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ipc_protocol::from_worker::{Moved, NodeUsage, Traffic};
 use ipc_protocol::to_worker::Step;
 
 use super::OutOfOrder;
@@ -18,6 +19,7 @@ pub(super) struct Calls {
 struct Call {
     call: u64,
     credit: u32,
+    moved: Moved,
 }
 
 impl Calls {
@@ -34,13 +36,14 @@ impl Calls {
         current.or_else(|| self.stages.iter().find_map(|(&stage, call)| ready(stage, call)))
     }
 
-    pub(super) fn begin(&mut self, step: Step) -> Result<(), OutOfOrder> {
+    pub(super) fn begin(&mut self, step: Step, incoming: Traffic) -> Result<(), OutOfOrder> {
         let Step { stage, call, window } = step;
         let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
         if let Some(Call { call: current, .. }) = *slot {
             return Err(OutOfOrder::Busy { stage, call, current });
         }
-        *slot = Some(Call { call, credit: window });
+        let moved = Moved { incoming, ..Moved::default() };
+        *slot = Some(Call { call, credit: window, moved });
         self.current = Some(stage);
         Ok(())
     }
@@ -60,9 +63,25 @@ impl Calls {
         }
     }
 
-    pub(super) fn end(&mut self, stage: u32) {
-        if let Some(slot) = self.stages.get_mut(&stage) {
-            *slot = None;
+    /// Counts how an output left.
+    pub(super) fn count_outgoing(&mut self, stage: u32, traffic: Traffic) {
+        if let Some(Some(call)) = self.stages.get_mut(&stage) {
+            call.moved.outgoing += traffic;
         }
+    }
+
+    /// The call is over. Gives what its nodes cost, with how its values travelled: the input to
+    /// the stage's first node, the outputs from its last.
+    pub(super) fn end(&mut self, stage: u32, mut usage: Vec<NodeUsage>) -> Vec<NodeUsage> {
+        let call = self.stages.get_mut(&stage).and_then(Option::take);
+        if let Some(Call { moved, .. }) = call {
+            if let Some(first) = usage.first_mut() {
+                first.moved.incoming += moved.incoming;
+            }
+            if let Some(last) = usage.last_mut() {
+                last.moved.outgoing += moved.outgoing;
+            }
+        }
+        usage
     }
 }

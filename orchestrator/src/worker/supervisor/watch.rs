@@ -4,13 +4,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_protocol::version;
-use ipc_protocol::{Limits, ToWorker};
+use ipc_protocol::ToWorker;
+use ipc_protocol::version::{self, SHARED_MEMORY_SINCE};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
 
-use super::Shared;
+use super::{Command, Shared};
 use crate::error::StartError;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
@@ -20,6 +20,9 @@ use crate::worker::{Worker, WorkerId, WorkerKey};
 
 /// How long output that is still in the pipes of a dead worker may take to arrive.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
+/// Leases on fewer bytes than this wait for the next message, however long it takes: waking the
+/// supervisor for each frame would cost more than the memory is worth.
+const UNHURRIED_BYTES: usize = 256 << 10;
 /// A line of output is cut into pieces of at most this many bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
@@ -35,6 +38,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     let mut state = shared.lock();
     state.idle.remove(&id);
     state.processes.remove(&id);
+    state.outputs.remove(&id);
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
@@ -52,13 +56,15 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
     let timeout = shared.options.start_timeout;
     let outcome = match link {
-        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared.options.limits)).await,
+        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared)).await,
         Err(reason) => Ok(Err(reason)),
     };
     let failure = match outcome {
         Ok(Ok(link)) => {
             let worker = Worker { id: process.id, process: Arc::clone(&process), link };
+            look_after_leases(shared, &worker);
             let mut state = shared.lock();
+            state.outputs.insert(process.id, Arc::clone(worker.link.output()));
             state.start_errors.remove(&key_id);
             state.idle.insert(process.id, worker);
             shared.apply(&mut state, PoolEvent::Started(process.id));
@@ -82,6 +88,18 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     }
 }
 
+/// Has many bytes that the session's caller gave up go back to the worker soon, also when no
+/// message follows.
+fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
+    let Some(exchange) = worker.link.output().exchange() else { return };
+    let (shared, id) = (Arc::downgrade(shared), worker.id);
+    exchange.releases().set_waker(UNHURRIED_BYTES, move || {
+        if let Some(shared) = shared.upgrade() {
+            shared.command(Command::GiveBack(id));
+        }
+    });
+}
+
 /// Makes the process known; it may have been retired while it was being spawned.
 fn register(shared: &Shared, process: &Arc<Process>) {
     let mut state = shared.lock();
@@ -93,7 +111,7 @@ fn register(shared: &Shared, process: &Arc<Process>) {
     }
 }
 
-async fn handshake(link: Link, limits: Limits) -> Result<Link, String> {
+async fn handshake(link: Link, shared: &Shared) -> Result<Link, String> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
@@ -105,9 +123,13 @@ async fn handshake(link: Link, limits: Limits) -> Result<Link, String> {
         }
     };
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
-    welcome.limits = limits;
+    welcome.limits = shared.options.limits;
     let mut link = link.into_inner();
-    link.send(ToWorker::Welcome(welcome)).map_err(|error| error.to_string())?;
+    let knows_shared_memory = welcome.protocol >= SHARED_MEMORY_SINCE;
+    link.send(ToWorker::Welcome(welcome), None).map_err(|error| error.to_string())?;
+    if let Some(terms) = shared.options.memory.filter(|_| knows_shared_memory) {
+        link.share_memory(terms).map_err(|error| error.to_string())?;
+    }
     Ok(link)
 }
 

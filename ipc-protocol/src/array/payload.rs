@@ -1,0 +1,146 @@
+//! The memory behind arrays, bytes and pickles: where it is, and how it is looked at.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::share::Placed;
+use crate::shm::SharedBytes;
+
+/// Immutable memory that a value refers to: bytes that this process can see, whoever owns them.
+///
+/// Inside an encoded message a payload is the number of a blob that follows the message's body, or
+/// a place in shared memory; the codec and the connection's exchange make and resolve those,
+/// nobody else sees them.
+#[derive(Clone)]
+pub struct Payload(pub(crate) Place);
+
+/// Bytes that a payload's `Debug` shows: enough to tell payloads apart, not enough to fill a log.
+const DEBUG_BYTES: usize = 24;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// Index into the blobs of the frame that carries the message.
+    Blob(u32),
+    /// Bytes in this process.
+    Memory(Bytes),
+    /// Bytes in shared memory that this process has mapped.
+    Shared(SharedBytes),
+    /// Bytes in shared memory, as the message says it.
+    Placed(Placed),
+}
+
+impl Payload {
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Place::Memory(bytes) => bytes,
+            Place::Shared(shared) => shared.as_slice(),
+            Place::Blob(_) | Place::Placed(_) => &[],
+        }
+    }
+
+    /// The bytes as a shared handle that keeps their owner alive.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match &self.0 {
+            Place::Memory(bytes) => bytes.clone(),
+            Place::Shared(shared) => shared.to_bytes(),
+            Place::Blob(_) | Place::Placed(_) => Bytes::new(),
+        }
+    }
+
+    /// The bytes with whatever says where they are; gives the payload's own handle away, so that
+    /// its holder can see whether there is another.
+    #[must_use]
+    pub fn into_memory(self) -> PayloadMemory {
+        match self.0 {
+            Place::Memory(bytes) => PayloadMemory::Private(bytes),
+            Place::Shared(shared) => PayloadMemory::Shared(shared),
+            Place::Blob(_) | Place::Placed(_) => PayloadMemory::Private(Bytes::new()),
+        }
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Place::Memory(bytes) => bytes.len(),
+            Place::Shared(shared) => shared.len(),
+            Place::Placed(placed) => usize::try_from(placed.length()).unwrap_or(usize::MAX),
+            Place::Blob(_) => 0,
+        }
+    }
+
+    /// True when there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The memory of a payload.
+#[derive(Debug)]
+pub enum PayloadMemory {
+    /// Memory of this process.
+    Private(Bytes),
+    /// Shared memory.
+    Shared(SharedBytes),
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Place::Blob(a), Place::Blob(b)) => a == b,
+            (Place::Placed(a), Place::Placed(b)) => a == b,
+            (Place::Blob(_) | Place::Placed(_), _) | (_, Place::Blob(_) | Place::Placed(_)) => {
+                false
+            }
+            _ => self.as_slice() == other.as_slice(),
+        }
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.as_slice();
+        write!(formatter, "{} bytes", self.len())?;
+        let shown = &bytes[..bytes.len().min(DEBUG_BYTES)];
+        shown.iter().try_for_each(|byte| write!(formatter, " {byte:02x}"))?;
+        if shown.len() < self.len() { formatter.write_str(" ...") } else { Ok(()) }
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self(Place::Memory(bytes))
+    }
+}
+
+impl From<SharedBytes> for Payload {
+    fn from(shared: SharedBytes) -> Self {
+        Self(Place::Shared(shared))
+    }
+}
+
+impl From<Placed> for Payload {
+    /// A payload as a message says it, for peers that keep account of leases by themselves.
+    fn from(placed: Placed) -> Self {
+        Self(Place::Placed(placed))
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Place::Memory(bytes.into()))
+    }
+}
+
+impl From<&'static [u8]> for Payload {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Place::Memory(Bytes::from_static(bytes)))
+    }
+}

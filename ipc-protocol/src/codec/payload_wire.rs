@@ -1,0 +1,94 @@
+//! How a payload looks inside a message's body: the number of a blob, or a place in shared memory.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::wire::next;
+use crate::array::{Payload, Place};
+use crate::share::{LeaseTerms, Placed};
+
+/// First element of bytes that the sender lends.
+const LENT: u8 = 1;
+/// First element of bytes that the sender gives back.
+const RETURNED: u8 = 2;
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Place::Blob(index) => serializer.serialize_u32(index),
+            Place::Placed(Placed::Lent { lease, segment, offset, length, terms }) => {
+                (LENT, lease, segment, offset, length, terms.number()).serialize(serializer)
+            }
+            Place::Placed(Placed::Returned { lease, offset, length }) => {
+                (RETURNED, lease, offset, length).serialize(serializer)
+            }
+            Place::Memory(_) | Place::Shared(_) => {
+                Err(serde::ser::Error::custom("only the codec can serialize a payload"))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PayloadVisitor).map(Self)
+    }
+}
+
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Place;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the number of a blob, or a place in shared memory")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Place, E> {
+        let too_large = |_| E::invalid_value(Unexpected::Unsigned(number), &self);
+        u32::try_from(number).map(Place::Blob).map_err(too_large)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Place, A::Error> {
+        match next(&mut seq, "the kind of place")? {
+            LENT => Ok(Place::Placed(Placed::Lent {
+                lease: next(&mut seq, "the lease")?,
+                segment: next(&mut seq, "the segment")?,
+                offset: next(&mut seq, "the offset")?,
+                length: next(&mut seq, "the length")?,
+                terms: LeaseTerms::from_number(next(&mut seq, "the terms")?)
+                    .ok_or_else(|| de::Error::custom("the terms of a lease are 0, 1 or 2"))?,
+            })),
+            RETURNED => Ok(Place::Placed(Placed::Returned {
+                lease: next(&mut seq, "the lease")?,
+                offset: next(&mut seq, "the offset")?,
+                length: next(&mut seq, "the length")?,
+            })),
+            unknown => Err(de::Error::invalid_value(
+                Unexpected::Unsigned(u64::from(unknown)),
+                &"a kind of place, 1 or 2",
+            )),
+        }
+    }
+}
+
+impl LeaseTerms {
+    fn number(self) -> u8 {
+        match self {
+            Self::Writable => 0,
+            Self::ReadOnly => 1,
+            Self::CopyOut => 2,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Writable),
+            1 => Some(Self::ReadOnly),
+            2 => Some(Self::CopyOut),
+            _ => None,
+        }
+    }
+}

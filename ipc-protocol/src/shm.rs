@@ -1,0 +1,33 @@
+//! Shared memory: segments, the allocator over them, and the leases that say who may still look at
+//! a block. Which messages carry leases is `exchange`'s business; sockets are the links'.
+//!
+//! # Rules
+//! 1. Shared memory holds payload only. Whoever made a segment keeps its allocator in its own heap:
+//!    no lock, counter or list is shared, so a dying peer can neither corrupt nor block anybody.
+//! 2. A block is written by the side that allocated it, before it is lent. From then on one holder
+//!    may write it: the receiver, and only if the lender kept nothing. Everybody else looks at it
+//!    read-only or through a copy-on-write mapping.
+//! 3. A block is used again only when its last claim and its last lease are gone. Nothing is ever
+//!    reclaimed by a timer.
+//! 4. What a peer says about memory (segment, offset, length) is checked against the mapped size.
+//! 5. A mapping lives as long as anything refers to it: bytes hold their segment.
+//!
+//! `unsafe` is in the files of the segment kinds and in `segment` and `shared`, nowhere else in
+//! this crate.
+
+mod arena;
+mod exchange;
+mod heap;
+mod lease;
+#[cfg(target_os = "linux")]
+mod memfd;
+mod ring;
+mod segment;
+mod shared;
+
+pub use arena::{Arena, ArenaOptions, ArenaStats, Claim, forked_child};
+pub use exchange::{Announcement, Exchange, LeaseReport, Loan, Placement};
+pub use lease::Releases;
+pub use ring::Ring;
+pub use segment::{Access, Segment, SegmentKind, Ticket};
+pub use shared::SharedBytes;
