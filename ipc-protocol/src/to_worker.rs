@@ -28,6 +28,9 @@ pub enum ToWorker {
     SharedMemory(MemoryTerms),
     /// News about segments and leases. Since 2.
     Share(Share),
+    /// How long the worker may wait awake for its next message before it sleeps, in microseconds.
+    /// Since 2.
+    Spin(u32),
 }
 
 /// Terms of the connection.

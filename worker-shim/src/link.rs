@@ -1,12 +1,15 @@
 //! The worker's end of its connection: whole messages over a blocking local socket, and the shared
 //! memory that goes with it. One reader, any number of writers whose frames never mix.
 
+pub mod batch;
 mod idle;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec::{self, Message};
@@ -18,6 +21,7 @@ use ipc_protocol::shm::Exchange;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use thiserror::Error;
 
+use batch::Batch;
 use idle::Idle;
 
 /// Why a message could not be sent or received.
@@ -48,17 +52,16 @@ pub enum LinkError {
 pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     socket.set_nonblocking(false)?;
     let limits = Limits::default();
-    let output = Arc::new(Output {
-        stream: Stream::from(socket),
-        queue: Mutex::default(),
-        exchange: OnceLock::new(),
-    });
+    let batch = Batch::new(Stream::from(socket));
+    let output = Arc::new(Output { batch, exchange: OnceLock::new() });
     let reader = LinkReader {
         output: Arc::clone(&output),
         frames: FrameReader::new(limits),
         descriptors: DescriptorQueue::new(),
         limits,
         idle: Idle::new()?,
+        spin: Duration::ZERO,
+        last_wait: Duration::MAX,
     };
     Ok((reader, LinkWriter { output, limits }))
 }
@@ -71,6 +74,9 @@ pub struct LinkReader {
     descriptors: DescriptorQueue,
     limits: Limits,
     idle: Idle,
+    /// How long it may wait awake.
+    spin: Duration,
+    last_wait: Duration,
 }
 
 /// A message that came.
@@ -87,7 +93,7 @@ impl LinkReader {
     /// ahead does not show here, see [`LinkReader::buffered`].
     #[must_use]
     pub fn socket(&self) -> BorrowedFd<'_> {
-        self.output.stream.as_fd()
+        self.output.batch.stream().as_fd()
     }
 
     /// Replaces the limits, for the frames from the next one on.
@@ -123,6 +129,7 @@ impl LinkReader {
                     let _first_stays = self.output.exchange.set(exchange);
                 }
                 ToWorker::Share(share) => self.handle(share)?,
+                ToWorker::Spin(micros) => self.spin = Duration::from_micros(micros.into()),
                 message => return Ok(Some(Incoming { message, traffic })),
             }
         }
@@ -140,31 +147,47 @@ impl LinkReader {
     }
 
     /// Waits for the next message; `None` when the orchestrator closed the connection between two
-    /// messages.
+    /// messages. When the last wait was short it stays awake through this one, as long as that may
+    /// be cheaper than to sleep and be woken.
     ///
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
     pub fn receive(&mut self) -> Result<Option<Incoming>, LinkError> {
+        let began = Instant::now();
+        let mut is_awake = !self.spin.is_zero() && self.last_wait <= self.spin;
         loop {
             if let Some(incoming) = self.buffered()? {
+                self.last_wait = began.elapsed();
                 return Ok(Some(incoming));
             }
-            if let Some(exchange) = self.output.exchange.get()
-                && self.idle.wait(self.output.stream.as_fd(), exchange)
-            {
-                self.output.send_news(exchange, &self.limits)?;
-            }
-            let socket = Socket(self.output.stream.as_fd());
-            match self.frames.read_some(&mut socket.reader(&mut self.descriptors)) {
+            match self.read(is_awake) {
                 Ok(ReadProgress::Closed) => return Ok(None),
-                // Only a socket with a timeout would block, and this one has none.
-                Ok(ReadProgress::Bytes | ReadProgress::WouldBlock) => {}
-                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                Ok(ReadProgress::Bytes) => {}
+                Ok(ReadProgress::WouldBlock) => {
+                    thread::yield_now();
+                    is_awake = began.elapsed() <= self.spin;
+                }
+                Err(LinkError::Frame(FrameError::Io(error)))
+                    if error.kind() == io::ErrorKind::ConnectionReset =>
+                {
                     return Ok(None);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    fn read(&mut self, is_awake: bool) -> Result<ReadProgress, LinkError> {
+        let socket = Socket(self.output.batch.stream().as_fd());
+        if is_awake {
+            return Ok(self.frames.read_some(&mut socket.eager_reader(&mut self.descriptors))?);
+        }
+        if let Some(exchange) = self.output.exchange.get()
+            && self.idle.wait(socket.0, exchange)
+        {
+            self.output.send_news(exchange, &self.limits)?;
+        }
+        Ok(self.frames.read_some(&mut socket.reader(&mut self.descriptors))?)
     }
 }
 
@@ -177,8 +200,7 @@ pub struct LinkWriter {
 
 #[derive(Debug)]
 struct Output {
-    stream: Stream,
-    queue: Mutex<FrameWriter>,
+    batch: Batch,
     exchange: OnceLock<Arc<Exchange>>,
 }
 
@@ -245,6 +267,31 @@ impl LinkWriter {
     /// # Errors
     /// [`LinkError::Gone`] when writing fails.
     pub fn write(&self, ready: impl IntoIterator<Item = Prepared>) -> Result<(), LinkError> {
+        let frames = self.with_news(ready)?;
+        self.output.batch.write(frames).map_err(LinkError::Gone)
+    }
+
+    /// Sends one of perhaps many outputs, together with those that follow at once; see [`batch`].
+    ///
+    /// # Errors
+    /// [`LinkError::Gone`] when writing fails.
+    pub fn write_soon(&self, ready: Prepared) -> Result<(), LinkError> {
+        let frames = self.with_news([ready])?;
+        self.output.batch.write_soon(frames).map_err(LinkError::Gone)
+    }
+
+    /// Sends what waits for others to go with.
+    ///
+    /// # Errors
+    /// [`LinkError::Gone`] when writing fails.
+    pub fn flush(&self) -> Result<(), LinkError> {
+        self.output.batch.flush().map_err(LinkError::Gone)
+    }
+
+    fn with_news(
+        &self,
+        ready: impl IntoIterator<Item = Prepared>,
+    ) -> Result<Vec<Frame>, LinkError> {
         let mut frames = Vec::new();
         if let Some(exchange) = self.output.exchange.get()
             && exchange.has_news()
@@ -252,7 +299,7 @@ impl LinkWriter {
             frames.extend(news(exchange, &self.limits)?);
         }
         frames.extend(ready.into_iter().flat_map(|prepared| prepared.frames));
-        self.output.write(frames)
+        Ok(frames)
     }
 }
 
@@ -265,20 +312,13 @@ fn news(exchange: &Exchange, limits: &Limits) -> Result<Vec<Frame>, LinkError> {
 }
 
 impl Output {
-    fn write(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), LinkError> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.into_iter().for_each(|frame| queue.push(frame));
-        let mut socket = Socket(self.stream.as_fd());
-        while !queue.write_to_socket(&mut socket).map_err(LinkError::Gone)? {}
-        Ok(())
-    }
-
     fn send_share(&self, share: Share, limits: &Limits) -> Result<(), LinkError> {
         let frame = codec::encode_within(FromWorker::Share(share), limits);
-        self.write([frame.map_err(LinkError::Unsendable)?])
+        let frame = frame.map_err(LinkError::Unsendable)?;
+        self.batch.write([frame]).map_err(LinkError::Gone)
     }
 
     fn send_news(&self, exchange: &Exchange, limits: &Limits) -> Result<(), LinkError> {
-        self.write(news(exchange, limits)?)
+        self.batch.write(news(exchange, limits)?).map_err(LinkError::Gone)
     }
 }

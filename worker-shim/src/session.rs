@@ -202,7 +202,8 @@ impl<G: Guest> Server<'_, G> {
                 match self.prepare(FromWorker::Output(Output { stage, call, value }))? {
                     Ok(output) => {
                         self.calls.count_outgoing(stage, output.traffic);
-                        self.write([output])
+                        let writer = &self.writer;
+                        Ok(self.guest.unlocked(move || writer.write_soon(output))?)
                     }
                     Err(problem) => {
                         let usage = self.guest.abort(stage);
@@ -280,6 +281,7 @@ impl<G: Guest> Server<'_, G> {
         if let Some(incoming) = self.reader.buffered()? {
             return Ok(Some(incoming));
         }
+        self.writer.flush()?;
         self.guest.wait_readable(self.reader.socket());
         let reader = &mut *self.reader;
         Ok(self.guest.unlocked(move || reader.receive())?)
@@ -307,6 +309,7 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::Close => "Close",
         ToWorker::SharedMemory(_) => "SharedMemory",
         ToWorker::Share(_) => "Share",
+        ToWorker::Spin(_) => "Spin",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

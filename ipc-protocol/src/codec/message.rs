@@ -50,7 +50,8 @@ impl Sealed for ToWorker {
             | Self::Credit(_)
             | Self::Close
             | Self::SharedMemory(_)
-            | Self::Share(_) => Ok(()),
+            | Self::Share(_)
+            | Self::Spin(_) => Ok(()),
         }
     }
 }

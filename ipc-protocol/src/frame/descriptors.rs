@@ -25,7 +25,13 @@ pub struct Socket<'a>(pub BorrowedFd<'a>);
 impl<'a> Socket<'a> {
     /// A reader of this socket that puts the descriptors that come into `queue`.
     pub fn reader(self, queue: &'a mut DescriptorQueue) -> SocketReader<'a> {
-        SocketReader { socket: self.0, queue }
+        SocketReader { socket: self.0, queue, flags: RecvFlags::CMSG_CLOEXEC }
+    }
+
+    /// As [`Socket::reader`], but it never blocks, whatever the socket's mode.
+    pub fn eager_reader(self, queue: &'a mut DescriptorQueue) -> SocketReader<'a> {
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        SocketReader { socket: self.0, queue, flags }
     }
 
     /// Sends bytes, at least one of them, with a descriptor.
@@ -63,6 +69,7 @@ impl Write for Socket<'_> {
 pub struct SocketReader<'a> {
     socket: BorrowedFd<'a>,
     queue: &'a mut DescriptorQueue,
+    flags: RecvFlags,
 }
 
 impl Read for SocketReader<'_> {
@@ -70,7 +77,7 @@ impl Read for SocketReader<'_> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PER_READ))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let pieces = &mut [IoSliceMut::new(buffer)];
-        let received = recvmsg(self.socket, pieces, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let received = recvmsg(self.socket, pieces, &mut ancillary, self.flags)?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.queue.extend(descriptors);

@@ -129,6 +129,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::Close => "Close",
         ToWorker::SharedMemory(_) => "SharedMemory",
         ToWorker::Share(_) => "Share",
+        ToWorker::Spin(_) => "Spin",
     }
 }
 
@@ -162,7 +163,7 @@ fn every_message_is_specified_and_has_a_vector() {
     assert_eq!(to_worker, ToWorker::VARIANTS.iter().copied().collect());
     assert_eq!(from_worker, FromWorker::VARIANTS.iter().copied().collect());
     for name in to_worker.iter().chain(&from_worker).chain(&["Hello"]) {
-        let since = if ["SharedMemory", "Share"].contains(name) { 2 } else { 1 };
+        let since = if ["SharedMemory", "Share", "Spin"].contains(name) { 2 } else { 1 };
         let heading = format!("### {name} (since {since})");
         assert!(PROTOCOL.contains(&heading), "PROTOCOL.md lacks the heading {heading:?}");
     }

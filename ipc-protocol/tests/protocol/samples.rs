@@ -159,6 +159,7 @@ pub(crate) fn to_worker_2() -> Vec<(&'static str, ToWorker)> {
         ("shared_memory_named", terms(SegmentKind::Named)),
         ("attach_paired", ToWorker::Share(attach(None, true))),
         ("attach_other", ToWorker::Share(attach(None, false))),
+        ("spin", ToWorker::Spin(50)),
         ("attached", ToWorker::Share(Share::Attached(2))),
         ("item_lent_writable", item(LeaseTerms::Writable)),
         ("item_lent_read_only", item(LeaseTerms::ReadOnly)),

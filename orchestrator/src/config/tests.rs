@@ -101,6 +101,14 @@ fn every_key_has_an_effect_on_the_struct() {
         timeout = "500 us"
         window = 1
         queue = 2
+        [shared_memory]
+        segment = "named"
+        inline_max = "2 KiB"
+        ring = "1 MiB"
+        ring_block_max = "64 KiB"
+        max = "16 MiB"
+        idle_max = "0 B"
+        pinned_max = "1 MiB"
         [limits]
         max_frame = "64 MiB"
         max_depth = 9
@@ -129,6 +137,11 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.python.write_back_max_bytes, 0);
     assert_eq!(config.calls.timeout, Some(Duration::from_millis(500)));
     assert_eq!((config.calls.window, config.calls.queue), (1, 2));
+    let memory = &config.shared_memory;
+    assert_eq!(memory.segment, SegmentChoice::Named);
+    assert_eq!((memory.inline_max_bytes, memory.ring_bytes), (2 << 10, 1 << 20));
+    assert_eq!((memory.ring_block_max_bytes, memory.max_bytes), (64 << 10, 16 << 20));
+    assert_eq!((memory.idle_max_bytes, memory.pinned_max_bytes), (0, 1 << 20));
     let limits = config.limits.to_protocol();
     assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
     assert!(!config.output.forward_output && default.output.forward_output);

@@ -1,0 +1,131 @@
+//! What waits to be written: small outputs that follow each other quickly leave together.
+//!
+//! An output that comes when nothing was written for [`HOLD`] goes at once, so a slow generator
+//! has no added latency. One that comes sooner waits for others, at most until [`HOLD`] after the
+//! last write or until [`BATCH_BYTES`] wait. Any other message takes along what waits.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use interprocess::os::unix::uds_local_socket::Stream;
+use ipc_protocol::frame::{Frame, FrameWriter, Socket};
+
+/// Longest time that an output waits for others.
+pub const HOLD: Duration = Duration::from_micros(200);
+/// Bytes that go at once.
+pub const BATCH_BYTES: usize = 64 << 10;
+
+/// The sending side of the socket.
+#[derive(Debug)]
+pub(super) struct Batch {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stream: Stream,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: FrameWriter,
+    last_write: Option<Instant>,
+    /// A flusher has been started.
+    has_flusher: bool,
+    /// Something waits that nobody else will write.
+    is_held: bool,
+    is_closed: bool,
+}
+
+impl Batch {
+    pub(super) fn new(stream: Stream) -> Self {
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { shared: Arc::new(Shared { stream, state, changed }) }
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.shared.stream
+    }
+
+    /// Writes frames after those that wait, and returns when the kernel has taken all of it.
+    pub(super) fn write(&self, frames: impl IntoIterator<Item = Frame>) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        frames.into_iter().for_each(|frame| state.queue.push(frame));
+        self.shared.write_all(&mut state)
+    }
+
+    /// Writes frames now or soon, whatever is better.
+    pub(super) fn write_soon(&self, frames: Vec<Frame>) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        frames.into_iter().for_each(|frame| state.queue.push(frame));
+        let is_burst = state.last_write.is_some_and(|last| last.elapsed() < HOLD);
+        if !is_burst || state.queue.queued_bytes() >= BATCH_BYTES || !self.has_flusher(&mut state) {
+            return self.shared.write_all(&mut state);
+        }
+        if !std::mem::replace(&mut state.is_held, true) {
+            self.shared.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.is_held { self.shared.write_all(&mut state) } else { Ok(()) }
+    }
+
+    /// Makes sure that there is a thread which writes what nobody else does. It sleeps while
+    /// nothing waits.
+    fn has_flusher(&self, state: &mut State) -> bool {
+        if !state.has_flusher {
+            let shared = Arc::clone(&self.shared);
+            let builder = thread::Builder::new().name("remotemedia-flush".to_owned());
+            state.has_flusher = builder.spawn(move || shared.flush_in_time()).is_ok();
+        }
+        state.has_flusher
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, state: &mut State) -> io::Result<()> {
+        state.is_held = false;
+        let mut socket = Socket(self.stream.as_fd());
+        while !state.queue.write_to_socket(&mut socket)? {}
+        state.last_write = Some(Instant::now());
+        Ok(())
+    }
+
+    fn flush_in_time(&self) {
+        let mut state = self.lock();
+        while !state.is_closed {
+            if !state.is_held {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let left = state.last_write.map_or(HOLD, |last| HOLD.saturating_sub(last.elapsed()));
+            if left.is_zero() {
+                // Whoever writes next is told that the orchestrator is gone.
+                let _gone = self.write_all(&mut state);
+                continue;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
