@@ -7,10 +7,12 @@ mod failure;
 mod native;
 mod open;
 mod slot;
+mod spin;
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
@@ -25,6 +27,7 @@ use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
 use native::NativeStage;
 use slot::Slot;
+use spin::Spin;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
@@ -119,6 +122,9 @@ pub struct Session {
     /// Where the session's workers come from and go back to.
     pool: Option<Arc<Pool>>,
     finished_rounds: Round,
+    spin: Spin,
+    /// When signals and wake-ups were last looked for.
+    looked_up: Instant,
     is_open: bool,
     /// The process that opened the session; a forked child must leave its workers alone.
     owner: u32,
@@ -153,7 +159,7 @@ impl Session {
         inputs: Option<&mut dyn Inputs>,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let result = self.run_to_end(inputs, host);
         self.metrics.finish(started.elapsed());
         let outputs = std::mem::take(&mut self.outputs);
@@ -213,7 +219,7 @@ impl Session {
         event: Event<Value>,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let result = self
             .check_usable()
             .and_then(|()| self.feed(event, host))

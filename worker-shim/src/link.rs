@@ -1,16 +1,22 @@
 //! The worker's end of its connection: whole messages over a blocking local socket. One reader,
 //! any number of writers whose frames never mix.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec::{self, Message};
 use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
 use ipc_protocol::{CodecError, FrameError, Limits};
+use nix::sys::socket::{MsgFlags, recv};
 use thiserror::Error;
+
+/// How long a worker looks for its next message before it blocks, if the last one came that soon.
+const SPIN: Duration = Duration::from_micros(50);
 
 /// Why a message could not be sent or received.
 #[derive(Debug, Error)]
@@ -39,7 +45,8 @@ pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     let stream = Arc::new(Stream::from(socket));
     let limits = Limits::default();
     let output = Arc::new(Output { stream: Arc::clone(&stream), queue: Mutex::default() });
-    let reader = LinkReader { stream, frames: FrameReader::new(limits), limits };
+    let frames = FrameReader::new(limits);
+    let reader = LinkReader { stream, frames, limits, last_wait: Duration::MAX };
     Ok((reader, LinkWriter { output, limits }))
 }
 
@@ -49,6 +56,16 @@ pub struct LinkReader {
     stream: Arc<Stream>,
     frames: FrameReader,
     limits: Limits,
+    last_wait: Duration,
+}
+
+/// The same socket, which does not block this time.
+struct Unblocked<'a>(&'a Stream);
+
+impl Read for Unblocked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.0.as_fd().as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
+    }
 }
 
 impl LinkReader {
@@ -77,20 +94,31 @@ impl LinkReader {
     }
 
     /// Waits for the next message; `None` when the orchestrator closed the connection between two
-    /// messages.
+    /// messages. When the last wait was short it spins through this one, as long as that may be
+    /// cheaper than to sleep and be woken.
     ///
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
     pub fn receive<M: Message>(&mut self) -> Result<Option<M>, LinkError> {
+        let began = Instant::now();
+        let mut spins = self.last_wait <= SPIN;
         loop {
-            match self.frames.read_from(&mut &*self.stream) {
+            let outcome = if spins {
+                self.frames.read_from(&mut Unblocked(&self.stream))
+            } else {
+                self.frames.read_from(&mut &*self.stream)
+            };
+            match outcome {
                 Ok(ReadOutcome::Frame(frame)) => {
+                    self.last_wait = began.elapsed();
                     let message = codec::decode(frame, &self.limits);
                     return message.map(Some).map_err(LinkError::Received);
                 }
                 Ok(ReadOutcome::Closed) => return Ok(None),
-                // Only a socket with a timeout answers so, and this one has none.
-                Ok(ReadOutcome::WouldBlock) => {}
+                Ok(ReadOutcome::WouldBlock) => {
+                    thread::yield_now();
+                    spins = began.elapsed() <= SPIN;
+                }
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return Ok(None);
                 }

@@ -14,6 +14,7 @@ use super::drive::stage_number;
 use super::failure::stage_timeout;
 use super::native::NativeStage;
 use super::slot::{News, Slot};
+use super::spin::Spin;
 use super::{CancelHandle, Host, Session};
 use crate::error::{Error, StartError};
 use crate::manifest::Manifest;
@@ -43,6 +44,7 @@ impl Session {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
+        let spin = Spin::new(calls.spin);
         let mut session = Self {
             runtime,
             plan,
@@ -59,6 +61,8 @@ impl Session {
             next_call: 1,
             pool: None,
             finished_rounds: 0,
+            spin,
+            looked_up: Instant::now(),
             is_open: true,
             owner: std::process::id(),
         };

@@ -7,7 +7,7 @@ use ipc_protocol::from_worker::FromWorker;
 
 use crate::schedule::{SlotId, StageId};
 use crate::worker::Worker;
-use crate::worker::link::{LinkError, Received};
+use crate::worker::link::{Link, LinkError, Received};
 use crate::worker::process::Process;
 
 /// One slot.
@@ -38,8 +38,20 @@ impl Slot {
     }
 
     pub(super) fn receive(&mut self) -> News {
+        self.news(Link::receive)
+    }
+
+    /// What was read together with an earlier message.
+    pub(super) fn receive_buffered(&mut self) -> News {
+        self.news(Link::receive_buffered)
+    }
+
+    fn news(
+        &mut self,
+        receive: impl FnOnce(&mut Link) -> Result<Received<FromWorker>, LinkError>,
+    ) -> News {
         let Some(worker) = &mut self.worker else { return News::Nothing };
-        match worker.link.receive() {
+        match receive(&mut worker.link) {
             Ok(Received::Message(message)) => News::Message(message),
             Ok(Received::Nothing) => News::Nothing,
             Ok(Received::Closed) => News::Gone(None),

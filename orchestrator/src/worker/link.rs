@@ -98,6 +98,17 @@ impl Link {
         self.receive_as()
     }
 
+    /// The next message, if it was read together with an earlier one. Does not touch the socket.
+    ///
+    /// # Errors
+    /// Like [`Link::receive`].
+    pub fn receive_buffered(&mut self) -> Result<Received<FromWorker>, LinkError> {
+        match self.reader.next_buffered()? {
+            Some(frame) => Ok(Received::Message(codec::decode(frame, &self.limits)?)),
+            None => Ok(Received::Nothing),
+        }
+    }
+
     /// The worker's first message, if it is there.
     ///
     /// # Errors
