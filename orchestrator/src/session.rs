@@ -31,6 +31,14 @@ use spin::Spin;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
+    /// Called before every wait that blocks; what comes from then on interrupts it.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] to stop, for what has come already.
+    fn before_blocking(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A descriptor that becomes readable when a signal has come, for hosts that have one.
     fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -185,6 +185,7 @@ impl Session {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
+        host.before_blocking()?;
         let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
         for worker in self.slots.iter().filter_map(|slot| slot.worker.as_ref()) {
             let mut events = PollFlags::POLLIN;

@@ -104,6 +104,8 @@ class Printed(io.TextIOBase):
 
     def flush(self) -> None:
         """Send a line that is not finished."""
+        if not self._pending:
+            return
         with self._lock:
             pending, self._pending = self._pending, ""
             if pending:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from remotemedia import _pickle
 from remotemedia._guest import loading, output
-from remotemedia._guest.calling import Caller, Meter, is_plain
+from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
@@ -189,7 +189,7 @@ class Guest:
             # A single node, the commonest case, needs no generator around it.
             (caller,) = self._stages[stage]
             result = caller.first_result(self._waiting.pop(stage))
-            if is_plain(result):
+            if caller.is_plain(result):
                 return (DONE, None) if result is None else (LAST, result)
             call = self._calls[stage] = caller.expand("process", result)
         value = next(call, END)
