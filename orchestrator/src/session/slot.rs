@@ -1,6 +1,6 @@
 //! The worker slots of a session: which worker sits in which, and what was lost with one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipc_protocol::from_worker::FromWorker;
@@ -18,7 +18,7 @@ pub(super) struct Slot {
     /// The worker; absent between a death and the next use.
     pub(super) worker: Option<Worker>,
     /// The call that each stage is busy with.
-    pub(super) calls: HashMap<StageId, u64>,
+    pub(super) calls: BTreeMap<StageId, u64>,
     /// Set when we ended the worker ourselves, with the stage whose time was over.
     pub(super) expired: Option<StageId>,
 }
@@ -34,7 +34,7 @@ pub(super) enum News {
 
 impl Slot {
     pub(super) fn new(stages: Vec<StageId>) -> Self {
-        Self { stages, worker: None, calls: HashMap::new(), expired: None }
+        Self { stages, worker: None, calls: BTreeMap::new(), expired: None }
     }
 
     pub(super) fn receive(&mut self) -> News {
