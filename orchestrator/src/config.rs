@@ -131,11 +131,13 @@ pub struct CallsConfig {
     pub window: u32,
     /// Items that may wait on one edge of the graph.
     pub queue: usize,
+    /// How long a call waits awake before it sleeps; zero lets it sleep at once.
+    pub spin: Duration,
 }
 
 impl Default for CallsConfig {
     fn default() -> Self {
-        Self { timeout: None, window: 64, queue: 64 }
+        Self { timeout: None, window: 64, queue: 64, spin: Duration::from_micros(50) }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -22,6 +24,9 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPic
 pub struct Runtime {
     config: Config,
     pool: Mutex<Option<OwnedPool>>,
+    /// Sessions that wait for a worker's answer at this moment.
+    waiting: AtomicUsize,
+    processors: usize,
 }
 
 /// A pool and the process that its workers are children of.
@@ -59,13 +64,26 @@ impl Runtime {
     /// A runtime with these settings.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, pool: Mutex::new(None) }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { config, pool: Mutex::new(None), waiting: AtomicUsize::new(0), processors }
     }
 
     /// Its settings.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// A session begins to wait. Gives how much of the time that it would like to stay awake it may:
+    /// nothing when there are others enough to keep the processors busy.
+    pub(crate) fn begin_wait(&self, awake: Duration) -> Duration {
+        let others = self.waiting.fetch_add(1, Ordering::Relaxed);
+        if others + 1 < self.processors { awake } else { Duration::ZERO }
+    }
+
+    /// A session has ended its wait.
+    pub(crate) fn end_wait(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Lays a manifest out with the runtime's settings.
@@ -132,6 +150,7 @@ impl Runtime {
             },
             start_timeout: workers.start_timeout,
             limits: self.config.limits.to_protocol(),
+            spin: self.config.calls.spin,
             memory: self.config.shared_memory.terms(),
         };
         let started = Arc::new(Pool::start(options)?);

@@ -228,15 +228,20 @@ impl<T: Clone> Core<T> {
             Counted::Taken => {}
             Counted::Suspended => self.free_slot_of(stage),
         }
-        let outputs = self.stages[stage].shape.outputs.clone();
-        let Some((last, others)) = outputs.split_last() else {
+        let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
             actions.push(Action::Deliver { stage, round, value });
             return;
         };
-        for target in others {
-            self.stages[target.stage].inputs[target.input].push(Entry::Item(value.clone()));
+        for index in 0..others {
+            self.push_below(stage, index, Entry::Item(value.clone()));
         }
-        self.stages[last.stage].inputs[last.input].push(Entry::Item(value));
+        self.push_below(stage, others, Entry::Item(value));
+    }
+
+    /// Puts an entry on one of the edges behind a stage.
+    fn push_below(&mut self, stage: StageId, output: usize, entry: Entry<T>) {
+        let target = self.stages[stage].shape.outputs[output];
+        self.stages[target.stage].inputs[target.input].push(entry);
     }
 
     fn finish_call(&mut self, stage: StageId) {
@@ -323,8 +328,8 @@ impl<T: Clone> Core<T> {
         let mut moved = false;
         while let Some(flush) = self.stages[id].take_mark() {
             moved = true;
-            for target in self.stages[id].shape.outputs.clone() {
-                self.stages[target.stage].inputs[target.input].push(Entry::Mark { flush });
+            for output in 0..self.stages[id].shape.outputs.len() {
+                self.push_below(id, output, Entry::Mark { flush });
             }
         }
         if moved {

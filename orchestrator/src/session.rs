@@ -8,11 +8,13 @@ mod memory;
 mod native;
 mod open;
 mod slot;
+mod spin;
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::{LogRecord, Moved, Traffic};
@@ -27,9 +29,18 @@ use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
 use native::NativeStage;
 use slot::Slot;
+use spin::Spin;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
+    /// Called before every wait that blocks; what comes from then on interrupts it.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] to stop, for what has come already.
+    fn before_blocking(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A descriptor that becomes readable when a signal has come, for hosts that have one.
     fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -127,6 +138,9 @@ pub struct Session {
     /// Where the session's workers come from and go back to.
     pool: Option<Arc<Pool>>,
     finished_rounds: Round,
+    spin: Spin,
+    /// When signals and wake-ups were last looked for.
+    looked_up: Instant,
     is_open: bool,
     /// The process that opened the session; a forked child must leave its workers alone.
     owner: u32,
@@ -167,7 +181,7 @@ impl Session {
         inputs: Option<&mut dyn Inputs>,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let result = self.run_to_end(inputs, host);
         self.metrics.finish(started.elapsed());
         let outputs = std::mem::take(&mut self.outputs);
@@ -227,7 +241,7 @@ impl Session {
         event: Event<Value>,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let result = self
             .check_usable()
             .and_then(|()| self.feed(event, host))

@@ -56,6 +56,11 @@ fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
 #[derive(Debug)]
 struct CPython {
     guest: Py<PyAny>,
+    /// The methods that every item needs, looked up once.
+    begin_item: Py<PyAny>,
+    step: Py<PyAny>,
+    /// Where the guest keeps the event loop of the session, if it has one.
+    event_loop: Py<PyAny>,
     fault: Py<PyAny>,
     meter: SharedMeter,
     converter: Converter,
@@ -69,10 +74,22 @@ impl CPython {
         let module = py.import("remotemedia._guest")?;
         let probe = Py::new(py, Probe::new(Arc::clone(&meter)))?;
         let log = Py::new(py, Log::new(writer.clone()))?;
-        let guest = module.getattr("Guest")?.call1((probe, log))?.unbind();
+        let guest = module.getattr("Guest")?.call1((probe, log))?;
+        let method = |name: &str| guest.getattr(name).map(Bound::unbind);
+        let (begin_item, step) = (method("begin_item")?, method("step")?);
+        let event_loop = method("loop")?;
         let fault = module.getattr("Fault")?.unbind();
         let converter = Converter::new("output", Memory::Borrow, Pickling::Default);
-        Ok(Self { guest, fault, meter, converter, stages: Vec::new() })
+        Ok(Self {
+            guest: guest.unbind(),
+            begin_item,
+            step,
+            event_loop,
+            fault,
+            meter,
+            converter,
+            stages: Vec::new(),
+        })
     }
 
     fn nodes_of(&self, stage: u32) -> std::ops::Range<usize> {
@@ -155,7 +172,7 @@ impl CPython {
                 let started = Instant::now();
                 let object = self.converter.to_object(py, value)?;
                 self.count_marshal(self.nodes_of(stage).start, started.elapsed());
-                guest.call_method1(intern!(py, "begin_item"), (stage, object))?;
+                self.begin_item.bind(py).call1((stage, object))?;
             }
             Begin::Start => {
                 guest.call_method1(intern!(py, "begin_start"), (stage,))?;
@@ -168,7 +185,7 @@ impl CPython {
     }
 
     fn step_call(&self, py: Python<'_>, stage: u32) -> Result<Step, Fault> {
-        let stepped = self.guest.bind(py).call_method1(intern!(py, "step"), (stage,));
+        let stepped = self.step.bind(py).call1((stage,));
         let extracted = stepped.and_then(|pair| pair.extract::<(u8, Bound<'_, PyAny>)>());
         let (kind, object) = extracted.map_err(|error| self.fault(py, &error))?;
         if kind == DONE {
@@ -310,6 +327,9 @@ impl Guest for CPython {
     fn wait_readable(&mut self, connection: BorrowedFd<'_>) {
         let descriptor = connection.as_raw_fd();
         let waited = Python::attach(|py| {
+            if self.event_loop.bind(py).getattr(intern!(py, "made"))?.is_none() {
+                return Ok(());
+            }
             self.guest
                 .bind(py)
                 .call_method1(intern!(py, "wait_readable"), (descriptor,))

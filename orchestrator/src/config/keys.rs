@@ -252,7 +252,7 @@ fn python() -> [Key; 5] {
     ]
 }
 
-fn calls() -> [Key; 3] {
+fn calls() -> [Key; 4] {
     [
         Key {
             section: "calls",
@@ -286,6 +286,20 @@ fn calls() -> [Key; 3] {
                 set: |c, n| c.calls.queue = as_usize(n),
             },
             doc: "Items that may wait on one edge of the graph before its producer is held back.",
+        },
+        Key {
+            section: "calls",
+            name: "spin",
+            kind: Kind::Duration {
+                range: Duration::from_micros(1)..=MILLISECOND,
+                zero: Some("off"),
+                get: |c| c.calls.spin,
+                set: |c, t| c.calls.spin = t,
+            },
+            doc: "A call that waits for a worker looks for the answer this long before it sleeps: \
+                  small items come back sooner. It yields the processor to whoever wants it, and \
+                  sleeps at once where answers take longer or more calls wait than there are \
+                  processors. 0 is off.",
         },
     ]
 }

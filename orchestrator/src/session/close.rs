@@ -107,6 +107,7 @@ impl Session {
 
     /// Like the session's wait, but not stopped by the cancellation that may have led here.
     fn wait_closing(&self, until: Instant, host: &mut dyn Host) -> Result<(), Error> {
+        host.before_blocking()?;
         let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
         let mut fds: Vec<PollFd<'_>> =
             workers.map(|worker| PollFd::new(worker.link.as_fd(), PollFlags::POLLIN)).collect();

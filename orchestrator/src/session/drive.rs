@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{FromWorker, LogRecord};
@@ -17,6 +18,10 @@ use super::{GraphOutput, Host, Session};
 use crate::error::Error;
 use crate::schedule::{Action, Event, SlotId, StageId, Work};
 use crate::worker::link::LinkError;
+
+/// Signals, cancellation and what workers write to their pipes are looked for this often while
+/// answers come so fast that no wait blocks.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 
 impl Session {
     /// Feeds the core an event and carries out what follows from it.
@@ -118,21 +123,62 @@ impl Session {
     ) -> Result<(), Error> {
         while !is_done(self) {
             self.show_notices(host);
-            self.wait(self.core.next_deadline(), host)?;
-            self.hear_all(host)?;
+            self.hear_more(host)?;
             if self.core.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
                 self.feed(Event::Tick, host)?;
             }
         }
+        self.show_notices(host);
         Ok(())
     }
 
-    /// Handles what has come from the workers, without waiting for more.
-    pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
-        for slot in 0..self.slots.len() {
-            self.take_news(slot, host)?;
+    /// Waits for news, awake as long as that pays, and handles what has come.
+    fn hear_more(&mut self, host: &mut dyn Host) -> Result<(), Error> {
+        let began = Instant::now();
+        if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
+            self.wait(Some(began), host)?;
         }
-        Ok(())
+        let awake = self.runtime.begin_wait(self.spin.bound());
+        let heard = self.hear_awake(began, awake, host).and_then(|heard| {
+            if heard {
+                return Ok(());
+            }
+            self.wait(self.core.next_deadline(), host)?;
+            self.spin.learn(began.elapsed());
+            self.hear_all(host).map(|_| ())
+        });
+        self.runtime.end_wait();
+        heard
+    }
+
+    /// Looks for news again and again for so long, and handles it; whether there was any. Whoever
+    /// else wants the processor gets it in between.
+    fn hear_awake(
+        &mut self,
+        began: Instant,
+        awake: Duration,
+        host: &mut dyn Host,
+    ) -> Result<bool, Error> {
+        loop {
+            let waited = began.elapsed();
+            if waited >= awake || self.cancel.is_cancelled() {
+                return Ok(false);
+            }
+            if self.hear_all(host)? {
+                self.spin.learn(waited);
+                return Ok(true);
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Handles what has come from the workers, without waiting for more; whether anything had.
+    pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> Result<bool, Error> {
+        let mut heard = false;
+        for slot in 0..self.slots.len() {
+            heard |= self.take_news(slot, host)?;
+        }
+        Ok(heard)
     }
 
     /// Blocks until a link has news, a wake-up comes or the deadline passes.
@@ -144,6 +190,7 @@ impl Session {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
+        host.before_blocking()?;
         let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
         for worker in self.slots.iter().filter_map(|slot| slot.worker.as_ref()) {
             let mut events = PollFlags::POLLIN;
@@ -158,7 +205,9 @@ impl Session {
         let left = deadline.map(|deadline| {
             TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
         });
-        match ppoll(&mut fds, left, None) {
+        let polled = ppoll(&mut fds, left, None);
+        self.looked_up = Instant::now();
+        match polled {
             Ok(_) => {}
             Err(Errno::EINTR) => return host.check_interrupt(),
             Err(errno) => {
@@ -180,25 +229,32 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what waits for a slot's worker and handles what came from it.
-    fn take_news(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
+    /// Sends what waits for a slot's worker and handles what came from it; whether anything had.
+    fn take_news(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<bool, Error> {
         if let Some(worker) = &mut self.slots[slot].worker
             && worker.link.has_unsent()
             && let Err(broken) = worker.link.flush()
         {
             self.lose_worker(slot, Some(&broken));
-            return self.feed(Event::SlotLost(slot), host);
+            self.feed(Event::SlotLost(slot), host)?;
+            return Ok(true);
         }
+        let mut heard = false;
+        let mut news = self.slots[slot].receive();
         loop {
-            match self.slots[slot].receive() {
+            match news {
                 News::Message(message) => self.hear(slot, message, host)?,
-                News::Nothing => return Ok(()),
+                News::Nothing => return Ok(heard),
                 News::Gone(reason) => {
                     self.forward_raw_output(host);
                     self.lose_worker(slot, reason.as_ref());
-                    return self.feed(Event::SlotLost(slot), host);
+                    self.feed(Event::SlotLost(slot), host)?;
+                    return Ok(true);
                 }
             }
+            heard = true;
+            // The socket is asked again when nothing else is left to do.
+            news = self.slots[slot].receive_buffered();
         }
     }
 

@@ -15,6 +15,7 @@ use super::drive::stage_number;
 use super::failure::stage_timeout;
 use super::native::NativeStage;
 use super::slot::{News, Slot};
+use super::spin::Spin;
 use super::{CancelHandle, Host, Session};
 use crate::error::{Error, StartError};
 use crate::manifest::Manifest;
@@ -45,6 +46,7 @@ impl Session {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
+        let spin = Spin::new(calls.spin);
         let mut session = Self {
             runtime,
             plan,
@@ -64,6 +66,8 @@ impl Session {
             next_call: 1,
             pool: None,
             finished_rounds: 0,
+            spin,
+            looked_up: Instant::now(),
             is_open: true,
             owner: std::process::id(),
         };

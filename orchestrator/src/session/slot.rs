@@ -1,13 +1,13 @@
 //! The worker slots of a session: which worker sits in which, and what was lost with one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipc_protocol::from_worker::FromWorker;
 
 use crate::schedule::{SlotId, StageId};
 use crate::worker::Worker;
-use crate::worker::link::{LinkError, Received};
+use crate::worker::link::{Link, LinkError, Received};
 use crate::worker::process::Process;
 
 /// One slot.
@@ -18,7 +18,7 @@ pub(super) struct Slot {
     /// The worker; absent between a death and the next use.
     pub(super) worker: Option<Worker>,
     /// The call that each stage is busy with.
-    pub(super) calls: HashMap<StageId, u64>,
+    pub(super) calls: BTreeMap<StageId, u64>,
     /// Set when we ended the worker ourselves, with the stage whose time was over.
     pub(super) expired: Option<StageId>,
 }
@@ -34,12 +34,24 @@ pub(super) enum News {
 
 impl Slot {
     pub(super) fn new(stages: Vec<StageId>) -> Self {
-        Self { stages, worker: None, calls: HashMap::new(), expired: None }
+        Self { stages, worker: None, calls: BTreeMap::new(), expired: None }
     }
 
     pub(super) fn receive(&mut self) -> News {
+        self.news(Link::receive)
+    }
+
+    /// What was read together with an earlier message.
+    pub(super) fn receive_buffered(&mut self) -> News {
+        self.news(Link::receive_buffered)
+    }
+
+    fn news(
+        &mut self,
+        receive: impl FnOnce(&mut Link) -> Result<Received<FromWorker>, LinkError>,
+    ) -> News {
         let Some(worker) = &mut self.worker else { return News::Nothing };
-        match worker.link.receive() {
+        match receive(&mut worker.link) {
             Ok(Received::Message(message)) => News::Message(message),
             Ok(Received::Nothing) => News::Nothing,
             Ok(Received::Closed) => News::Gone(None),

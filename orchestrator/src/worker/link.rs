@@ -182,11 +182,22 @@ impl Link {
     /// When the stream is broken or the message malformed.
     pub fn receive(&mut self) -> Result<Received<FromWorker>, LinkError> {
         loop {
-            let frame = match self.next_frame()? {
-                Received::Message(frame) => frame,
-                Received::Nothing => return Ok(Received::Nothing),
-                Received::Closed => return Ok(Received::Closed),
-            };
+            match self.receive_buffered()? {
+                Received::Nothing => {}
+                message => return Ok(message),
+            }
+            if let Some(end) = self.read()? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// The next message, if it was read together with an earlier one. Does not touch the socket.
+    ///
+    /// # Errors
+    /// Like [`Link::receive`].
+    pub fn receive_buffered(&mut self) -> Result<Received<FromWorker>, LinkError> {
+        while let Some(frame) = self.reader.next_buffered()? {
             let message = match &self.output.exchange {
                 Some(exchange) => codec::decode_shared(frame, &self.limits, exchange)?.0,
                 None => codec::decode(frame, &self.limits)?,
@@ -196,6 +207,7 @@ impl Link {
                 message => return Ok(Received::Message(message)),
             }
         }
+        Ok(Received::Nothing)
     }
 
     fn handle(&mut self, share: Share) -> Result<(), LinkError> {
@@ -215,28 +227,27 @@ impl Link {
     /// # Errors
     /// Like [`Link::receive`].
     pub fn receive_hello(&mut self) -> Result<Received<Hello>, LinkError> {
-        Ok(match self.next_frame()? {
-            Received::Message(frame) => Received::Message(codec::decode(frame, &self.limits)?),
-            Received::Nothing => Received::Nothing,
-            Received::Closed => Received::Closed,
-        })
-    }
-
-    fn next_frame(&mut self) -> Result<Received<bytes::Bytes>, LinkError> {
         loop {
             if let Some(frame) = self.reader.next_buffered()? {
-                return Ok(Received::Message(frame));
+                return Ok(Received::Message(codec::decode(frame, &self.limits)?));
             }
-            let socket = Socket(self.output.stream.as_fd());
-            match self.reader.read_some(&mut socket.reader(&mut self.descriptors)) {
-                Ok(ReadProgress::Bytes) => {}
-                Ok(ReadProgress::WouldBlock) => return Ok(Received::Nothing),
-                Ok(ReadProgress::Closed) | Err(FrameError::Truncated { .. }) => {
-                    return Ok(Received::Closed);
-                }
-                Err(FrameError::Io(error)) if is_peer_gone(&error) => return Ok(Received::Closed),
-                Err(error) => return Err(error.into()),
+            if let Some(end) = self.read()? {
+                return Ok(end);
             }
+        }
+    }
+
+    /// Reads once; gives why nothing came, if nothing did.
+    fn read<M>(&mut self) -> Result<Option<Received<M>>, LinkError> {
+        let socket = Socket(self.output.stream.as_fd());
+        match self.reader.read_some(&mut socket.reader(&mut self.descriptors)) {
+            Ok(ReadProgress::Bytes) => Ok(None),
+            Ok(ReadProgress::WouldBlock) => Ok(Some(Received::Nothing)),
+            Ok(ReadProgress::Closed) | Err(FrameError::Truncated { .. }) => {
+                Ok(Some(Received::Closed))
+            }
+            Err(FrameError::Io(error)) if is_peer_gone(&error) => Ok(Some(Received::Closed)),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// Limits on frames.
     pub limits: Limits,
+    /// How long workers may wait awake for their next message.
+    pub spin: Duration,
     /// Terms of shared memory; `None` does without.
     pub memory: Option<MemoryTerms>,
 }

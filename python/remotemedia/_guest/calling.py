@@ -71,6 +71,7 @@ class Caller:
         self.is_async = self._generates_async or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
         self._has_streamed = False
+        self._plain_type: type | None = None
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
         """The result of node code.
@@ -92,6 +93,16 @@ class Caller:
         """What `process` returns for an item, before it is looked at."""
         self._meter.count_call(self._number)
         return self.guarded("process", self.node.process, value)
+
+    def is_plain(self, result: Any) -> bool:
+        """A value as it is, nothing to be followed."""
+        kind = type(result)
+        if kind is self._plain_type:  # looking at every result costs as much as a small node
+            return True
+        if is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result):
+            return False
+        self._plain_type = kind
+        return True
 
     def outputs(self, value: Any) -> Iterator[Any]:
         """The outputs for one item."""
@@ -200,11 +211,6 @@ class Caller:
 def is_lazy(result: Any) -> bool:
     """A generator, or another iterator that is no file."""
     return isinstance(result, Iterator) and not isinstance(result, io.IOBase)
-
-
-def is_plain(result: Any) -> bool:
-    """A value as it is, nothing to be followed."""
-    return not (is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result))
 
 
 async def _next(items: AsyncIterator[Any]) -> Any:

@@ -47,7 +47,11 @@ class Running:
 
 
 class Printed(io.TextIOBase):
-    """A text stream whose lines go to the orchestrator. Unfinished lines wait for `flush`."""
+    """A text stream whose lines go to the orchestrator. Unfinished lines wait for `flush`.
+
+    Attributes:
+        pending: the beginning of a line that is not finished.
+    """
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -60,7 +64,7 @@ class Printed(io.TextIOBase):
         self._running = running
         self._send = send
         self._lock = threading.RLock()
-        self._pending = ""
+        self.pending = ""
         self._pending_node = ""
 
     def __repr__(self) -> str:
@@ -93,19 +97,19 @@ class Printed(io.TextIOBase):
             if node_id != self._pending_node:
                 self.flush()
                 self._pending_node = node_id
-            self._pending += text
-            if "\n" in text or len(self._pending) > _MAX_LINE:
-                lines, _, self._pending = self._pending.rpartition("\n")
+            self.pending += text
+            if "\n" in text or len(self.pending) > _MAX_LINE:
+                lines, _, self.pending = self.pending.rpartition("\n")
                 if lines or "\n" in text:
                     self._emit(lines)
-                if len(self._pending) > _MAX_LINE:
+                if len(self.pending) > _MAX_LINE:
                     self.flush()
         return len(text)
 
     def flush(self) -> None:
         """Send a line that is not finished."""
         with self._lock:
-            pending, self._pending = self._pending, ""
+            pending, self.pending = self.pending, ""
             if pending:
                 self._emit(pending)
 
@@ -118,7 +122,7 @@ class Printed(io.TextIOBase):
     def start_afresh(self) -> None:
         """Forget an unfinished line, and the lock: a forked child may have inherited it locked."""
         self._lock = threading.RLock()
-        self._pending = ""
+        self.pending = ""
 
 
 class Logged(logging.Handler):
@@ -183,7 +187,8 @@ class Output:
     def flush(self) -> None:
         """Send lines that are not finished."""
         for stream in self._streams:
-            stream.flush()
+            if stream.pending:
+                stream.flush()
 
     def _pass_on(self, node_id: str, logger: str, is_stream: bool, level: int, text: str) -> None:
         self._send(node_id, logger, is_stream, level, text)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from remotemedia import _pickle
 from remotemedia._guest import loading, output
-from remotemedia._guest.calling import Caller, Meter, is_plain
+from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
@@ -47,14 +47,18 @@ class SessionSpec(NamedTuple):
 
 
 class Guest:
-    """Hosts one session at a time. All methods are called from one thread."""
+    """Hosts one session at a time. All methods are called from one thread.
+
+    Attributes:
+        loop: the event loop of the session, if its nodes need one.
+    """
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
         self._meter = meter
         self._running = output.Running()
         self._output = output.Output(self._running, send)
         self._own_path = list(sys.path)
-        self._loop = LazyLoop()
+        self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         self._calls: dict[int, Iterator[Any]] = {}
         self._waiting: dict[int, Any] = {}
@@ -131,7 +135,7 @@ class Guest:
                 spec.is_streaming,
                 self._meter,
                 self._running,
-                self._loop,
+                self.loop,
             )
         except Fault:
             raise
@@ -174,32 +178,25 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            kind, value = self._step(stage)
+            call = self._calls.get(stage)
+            if call is None:
+                # A single node, the commonest case, needs no generator around it.
+                (caller,) = self._stages[stage]
+                result = caller.first_result(self._waiting.pop(stage))
+                if caller.is_plain(result):
+                    self._output.flush()
+                    return (DONE, None) if result is None else (LAST, result)
+                call = self._calls[stage] = caller.expand("process", result)
+            value = next(call, END)
         except BaseException:
             self._calls.pop(stage, None)
-            self._end_of_call()
+            self._output.flush()
             raise
-        if kind != OUTPUT:
-            self._end_of_call()
-        return kind, value
-
-    def _step(self, stage: int) -> tuple[int, Any]:
-        call = self._calls.get(stage)
-        if call is None:
-            # A single node, the commonest case, needs no generator around it.
-            (caller,) = self._stages[stage]
-            result = caller.first_result(self._waiting.pop(stage))
-            if is_plain(result):
-                return (DONE, None) if result is None else (LAST, result)
-            call = self._calls[stage] = caller.expand("process", result)
-        value = next(call, END)
-        if value is END:
-            del self._calls[stage]
-            return DONE, None
-        return OUTPUT, value
-
-    def _end_of_call(self) -> None:
+        if value is not END:
+            return OUTPUT, value
+        del self._calls[stage]
         self._output.flush()
+        return DONE, None
 
     def _pass_on(self, callers: list[Caller], value: Any) -> Iterator[Any]:
         """The outputs of a chain for one item, depth first: a node goes on only when its output
@@ -242,12 +239,12 @@ class Guest:
         if call is not None:
             with contextlib.suppress(Fault):  # the call is over, its last words too
                 call.close()  # type: ignore[attr-defined]  # calls are generators
-        self._end_of_call()
+        self._output.flush()
 
     def wait_readable(self, descriptor: int) -> None:
         """Let background tasks run until the descriptor is readable."""
-        self._loop.wait_readable(descriptor)
-        self._end_of_call()
+        self.loop.wait_readable(descriptor)
+        self._output.flush()
 
     def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[Fault]]:
         """Clean up every node, and forget the session.
@@ -281,8 +278,8 @@ class Guest:
     def _forget(self) -> None:
         self._stages, self._calls, self._waiting, self._snapshots = {}, {}, {}, {}
         with contextlib.suppress(BaseException):  # tasks of nodes that are gone
-            self._loop.close()
-        self._end_of_call()
+            self.loop.close()
+        self._output.flush()
         self._output.restore_levels()
         self._running.leave()
         if self._has_shipment:

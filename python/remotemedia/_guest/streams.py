@@ -39,40 +39,44 @@ class Stream(Protocol):
 
 
 class LazyLoop:
-    """The session's event loop, made when the first node needs one."""
+    """The session's event loop, made when the first node needs one.
+
+    Attributes:
+        made: the loop, if there is one.
+    """
 
     def __init__(self) -> None:
-        self._loop: Loop | None = None
+        self.made: Loop | None = None
 
-    def _made(self) -> Loop:
-        if self._loop is None:
+    def _needed(self) -> Loop:
+        if self.made is None:
             from remotemedia._guest.asynchronous import Loop
 
-            self._loop = Loop()
-        return self._loop
+            self.made = Loop()
+        return self.made
 
     def run(self, awaitable: Any) -> Any:
         """The result of an awaitable."""
-        return self._made().run(awaitable)
+        return self._needed().run(awaitable)
 
     def call(self, function: Callable[[], Any]) -> Any:
         """The result of a function that finds the loop running, awaited if it is awaitable."""
-        return self._made().call(function)
+        return self._needed().call(function)
 
     def stream(self, process: Callable[[Any], Any]) -> Stream:
         """A stream through an async generator function."""
         from remotemedia._guest.asynchronous import AsyncStream
 
-        return AsyncStream(self._made(), process)
+        return AsyncStream(self._needed(), process)
 
     def wait_readable(self, descriptor: int) -> None:
         """Let tasks run until the descriptor is readable. Returns at once without a loop."""
-        if self._loop is not None:
-            self._loop.wait_readable(descriptor)
+        if self.made is not None:
+            self.made.wait_readable(descriptor)
 
     def close(self) -> None:
         """Cancel what still runs, and forget the loop."""
-        loop, self._loop = self._loop, None
+        loop, self.made = self.made, None
         if loop is not None:
             loop.close()
 

@@ -13,7 +13,7 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MemberDescriptorType
@@ -173,20 +173,29 @@ class Execution:
         """Feed everything, flush, and give all outputs. On an error the outputs so far are on the
         exception.
         """
-        with self._partial_results_as_outputs():
+        try:
             if not self._caller_sinks or items is None:
                 return self._deliver(self._native.run(items))
             return self._run_one_by_one(items)
+        except BaseException as error:
+            self._give_partial_results(error)
+            raise
 
     def process(self, item: Any) -> Pairs:
         """Feed one item and give its outputs."""
-        with self._partial_results_as_outputs():
+        try:
             return self._deliver(self._native.process(item))
+        except BaseException as error:
+            self._give_partial_results(error)
+            raise
 
     def flush(self) -> Pairs:
         """End the input and give what the nodes had kept."""
-        with self._partial_results_as_outputs():
+        try:
             return self._deliver(self._native.flush())
+        except BaseException as error:
+            self._give_partial_results(error)
+            raise
 
     def cancel(self) -> None:
         """Stop what is under way, from any thread."""
@@ -241,21 +250,17 @@ class Execution:
             raise
         return pairs
 
-    @contextlib.contextmanager
-    def _partial_results_as_outputs(self) -> Iterator[None]:
+    def _give_partial_results(self, error: BaseException) -> None:
         """Turn the native `(sink, output)` pairs on an error into what the caller knows."""
-        try:
-            yield
-        except BaseException as error:
-            partial = getattr(error, "partial_results", None)
-            if isinstance(partial, list):
-                _set_partial(error, session_result(partial, self.plan.sinks))
-            raise
+        partial = getattr(error, "partial_results", None)
+        if isinstance(partial, list):
+            _set_partial(error, session_result(partial, self.plan.sinks))
 
     def _deliver(self, pairs: Pairs) -> Pairs:
-        for node_id, value in pairs:
-            if node_id in self._caller_sinks:
-                self._caller_sinks[node_id].deliver(value)
+        if self._caller_sinks:
+            for node_id, value in pairs:
+                if node_id in self._caller_sinks:
+                    self._caller_sinks[node_id].deliver(value)
         return pairs
 
 

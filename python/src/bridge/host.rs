@@ -16,6 +16,8 @@ use crate::convert::{Converter, to_value};
 /// A Python thread that waits. It holds no lock of the interpreter while it does.
 #[derive(Debug)]
 pub(super) struct PyHost {
+    /// Signals are watched from the first wait that blocks on, for the price of system calls.
+    is_watching: bool,
     signals: Option<SignalWatch>,
     /// What a signal handler raised (KeyboardInterrupt, as a rule).
     pub(super) raised: Option<PyErr>,
@@ -27,13 +29,31 @@ impl PyHost {
     /// # Errors
     /// What the handler of a signal that has come already raises.
     pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
-        let signals = SignalWatch::start(py);
         py.check_signals()?;
-        Ok(Self { signals, raised: None })
+        Ok(Self { is_watching: false, signals: None, raised: None })
+    }
+
+    fn or_interrupted(&mut self, handled: PyResult<()>) -> Result<(), Error> {
+        handled.map_err(|raised| {
+            self.raised = Some(raised);
+            Error::Interrupted
+        })
     }
 }
 
 impl Host for PyHost {
+    fn before_blocking(&mut self) -> Result<(), Error> {
+        if self.is_watching {
+            return Ok(());
+        }
+        self.is_watching = true;
+        let handled = Python::attach(|py| {
+            self.signals = SignalWatch::start(py);
+            py.check_signals()
+        });
+        self.or_interrupted(handled)
+    }
+
     fn check_interrupt(&mut self) -> Result<(), Error> {
         let handled = Python::attach(|py| {
             if let Some(signals) = &self.signals {
@@ -41,10 +61,7 @@ impl Host for PyHost {
             }
             py.check_signals()
         });
-        handled.map_err(|raised| {
-            self.raised = Some(raised);
-            Error::Interrupted
-        })
+        self.or_interrupted(handled)
     }
 
     fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {

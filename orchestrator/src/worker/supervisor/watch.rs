@@ -125,9 +125,13 @@ async fn handshake(link: Link, shared: &Shared) -> Result<Link, String> {
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
     welcome.limits = shared.options.limits;
     let mut link = link.into_inner();
-    let knows_shared_memory = welcome.protocol >= SHARED_MEMORY_SINCE;
+    let speaks_2 = welcome.protocol >= SHARED_MEMORY_SINCE;
     link.send(ToWorker::Welcome(welcome), None).map_err(|error| error.to_string())?;
-    if let Some(terms) = shared.options.memory.filter(|_| knows_shared_memory) {
+    let spin = u32::try_from(shared.options.spin.as_micros()).unwrap_or(u32::MAX);
+    if speaks_2 && spin > 0 {
+        link.send(ToWorker::Spin(spin), None).map_err(|error| error.to_string())?;
+    }
+    if let Some(terms) = shared.options.memory.filter(|_| speaks_2) {
         link.share_memory(terms).map_err(|error| error.to_string())?;
     }
     Ok(link)
