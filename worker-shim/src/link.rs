@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec::{self, Message};
 use ipc_protocol::error::LeaseError;
-use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, FrameWriter, ReadProgress, Socket};
+use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, ReadProgress, Socket};
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::Share;
 use ipc_protocol::shm::Exchange;

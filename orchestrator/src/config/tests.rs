@@ -101,6 +101,7 @@ fn every_key_has_an_effect_on_the_struct() {
         timeout = "500 us"
         window = 1
         queue = 2
+        spin = "1 ms"
         [shared_memory]
         segment = "named"
         inline_max = "2 KiB"
@@ -137,8 +138,9 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.python.write_back_max_bytes, 0);
     assert_eq!(config.calls.timeout, Some(Duration::from_millis(500)));
     assert_eq!((config.calls.window, config.calls.queue), (1, 2));
+    assert_eq!(config.calls.spin, Duration::from_millis(1));
     let memory = &config.shared_memory;
-    assert_eq!(memory.segment, SegmentChoice::Named);
+    assert_eq!(memory.segment, super::SegmentChoice::Named);
     assert_eq!((memory.inline_max_bytes, memory.ring_bytes), (2 << 10, 1 << 20));
     assert_eq!((memory.ring_block_max_bytes, memory.max_bytes), (64 << 10, 16 << 20));
     assert_eq!((memory.idle_max_bytes, memory.pinned_max_bytes), (0, 1 << 20));
