@@ -2,6 +2,7 @@
 #
 #   make demo [AUDIO=file]   set up, build, run the main job (WAV, FLAC, OGG, MP3)
 #   make test                set up, build, run every check and test
+#   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
 #   make conformance         write docs/conformance.md anew from the tests' citations
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
@@ -11,7 +12,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance bench fmt clean
+.PHONY: help demo test check-unsafe conformance bench fmt clean
 
 export PYTHON WHEEL_PROFILE
 AUDIO ?=
@@ -24,6 +25,9 @@ demo:
 
 test:
 	@scripts/test.sh
+
+check-unsafe:
+	@scripts/check-unsafe.sh
 
 conformance:
 	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current

@@ -199,6 +199,12 @@ pub enum LeaseError {
         /// What was agreed on.
         limit: u64,
     },
+    /// The peer makes more pieces of shared memory than one connection may have.
+    #[error("more than {limit} segments are announced")]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
     /// A segment that should have come with a descriptor came without.
     #[error("segment {segment} came without its descriptor")]
     NoDescriptor {

@@ -17,17 +17,23 @@
 
 mod arena;
 mod exchange;
+mod fork;
 mod heap;
 mod lease;
 #[cfg(target_os = "linux")]
 mod memfd;
+mod named;
+mod pages;
 mod ring;
 mod segment;
 mod shared;
+mod sync;
 
-pub use arena::{Arena, ArenaOptions, ArenaStats, Claim, forked_child};
+pub use arena::{Arena, ArenaOptions, ArenaStats, Claim};
 pub use exchange::{Announcement, Exchange, LeaseReport, Loan, Placement};
+pub use fork::forked_child;
 pub use lease::Releases;
+pub use named::remove_stale_names;
 pub use ring::Ring;
 pub use segment::{Access, Segment, SegmentKind, Ticket};
 pub use shared::SharedBytes;

@@ -159,6 +159,15 @@ impl Session {
         &self.metrics
     }
 
+    /// Counts how an input came from the caller's own objects.
+    pub fn count_taken(&mut self, traffic: Traffic) {
+        let moved = Moved { incoming: traffic, ..Moved::default() };
+        let roots = self.plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
+        for (stage, _) in roots {
+            self.metrics.count_moved(self.first_node[stage], moved);
+        }
+    }
+
     /// Counts how an output of a sink reached the caller's own objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };

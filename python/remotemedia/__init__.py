@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         try_load_rust_runtime,
     )
     from remotemedia.runtime.executor import RustExecutor
+    from remotemedia.shared_memory import asarray_shared, empty, shared_memory_stats
 
 __version__ = "1.0.0"
 
@@ -147,6 +148,11 @@ __getattr__, __dir__ = lazy_attributes(
             "try_load_rust_runtime",
         ),
         "remotemedia.runtime.executor": ("RustExecutor",),
+        "remotemedia.shared_memory": (
+            "asarray_shared",
+            "empty",
+            "shared_memory_stats",
+        ),
     },
 )
 
@@ -196,6 +202,8 @@ __all__ = [
     "WorkerCrashed",
     "WorkerStartError",
     "__version__",
+    "asarray_shared",
+    "empty",
     "execute_pipeline",
     "execute_pipeline_with_input",
     "get_available_nodes",
@@ -203,6 +211,7 @@ __all__ = [
     "get_rust_runtime",
     "is_rust_runtime_available",
     "read_audio",
+    "shared_memory_stats",
     "try_load_rust_runtime",
     "validate_manifest",
 ]

@@ -6,6 +6,7 @@ mod host;
 mod native_node;
 mod runtime;
 mod session;
+mod shared;
 mod signals;
 
 use pyo3::prelude::*;
@@ -23,6 +24,10 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::get_available_nodes, module)?)?;
     module.add_function(wrap_pyfunction!(functions::get_node_metadata, module)?)?;
     module.add_function(wrap_pyfunction!(functions::read_audio, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::empty_shared, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::asarray_shared, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::own_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(runtime::all_runtimes, module)?)?;
     module.add_function(wrap_pyfunction!(functions::cli, module)?)?;
     runtime::shut_down_at_exit(module.py())
 }

@@ -9,19 +9,32 @@
 //! that is nested deeper than the wire allows, travels pickled as a whole.
 //!
 //! Which memory may be borrowed for how long is decided by the caller, see [`Memory`]; the rules
-//! of the memory itself are in `memory`, the only place with `unsafe`. What a conversion costs is
-//! measured by the callers.
+//! of the memory itself are in `memory`. Arrays that are in shared memory already stay where they
+//! are; whether they may be lent as they are, because nobody else refers to them, is decided when
+//! they are sent. What a conversion costs is measured by the callers, but for the copies.
 
 mod array;
+mod block;
 mod error;
 mod memory;
 mod read;
+mod shared;
 mod write;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ipc_protocol::Value;
+use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::shm::{Arena, Claim, SharedBytes};
 use pyo3::prelude::*;
 
+use crate::numpy_memory::{self, Outbound};
 pub(crate) use error::MarshalError;
+pub(crate) use shared::{asarray_shared, empty};
+
+/// Arrays up to this size are not worth the bookkeeping of shared memory, unless a configuration
+/// says otherwise.
+const INLINE_MAX_BYTES: usize = 8 << 10;
 
 /// What becomes of the memory of arrays and `bytes` objects on their way into a [`Value`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +58,80 @@ pub(crate) enum Pickling {
     With(Py<PyAny>),
 }
 
+/// Where values are converted.
+#[derive(Debug)]
+enum Surroundings {
+    /// In the process of the user: what he gets nobody else may see.
+    Caller,
+    /// In a worker, which writes to this memory.
+    Worker(Arena),
+}
+
 /// How values are converted: the choices of a session.
 #[derive(Debug)]
 pub(crate) struct Converter {
     memory: Memory,
     pickling: Pickling,
     root: &'static str,
+    surroundings: Surroundings,
+    inline_max_bytes: usize,
+    /// Copies that were made of arrays above that size, and their bytes.
+    copies: AtomicU64,
+    copied_bytes: AtomicU64,
 }
 
 impl Converter {
     /// A converter whose error paths begin with `root`, for instance `input` or `output`.
     pub(crate) fn new(root: &'static str, memory: Memory, pickling: Pickling) -> Self {
-        Self { memory, pickling, root }
+        Self {
+            memory,
+            pickling,
+            root,
+            surroundings: Surroundings::Caller,
+            inline_max_bytes: INLINE_MAX_BYTES,
+            copies: 0.into(),
+            copied_bytes: 0.into(),
+        }
     }
 
-    /// Makes the Python object that `value` stands for. Arrays are writable and nobody else sees
-    /// what is written: memory that is shared is copied.
+    /// The same for a worker with this memory.
+    pub(crate) fn in_worker(self, outbound: &Outbound) -> Self {
+        let surroundings = Surroundings::Worker(outbound.arena().clone());
+        Self { surroundings, inline_max_bytes: outbound.inline_max_bytes, ..self }
+    }
+
+    /// The same, where shared memory is of use for arrays above another size, or for none.
+    pub(crate) fn with_inline_max(self, bytes: Option<u64>) -> Self {
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        Self { inline_max_bytes: bytes.unwrap_or(usize::MAX), ..self }
+    }
+
+    /// The copies that were made of whole arrays since this was asked last, those not counted that
+    /// are small enough for a message.
+    pub(crate) fn take_traffic(&self) -> Traffic {
+        Traffic {
+            copies: self.copies.swap(0, Ordering::Relaxed),
+            copied_bytes: self.copied_bytes.swap(0, Ordering::Relaxed),
+            ..Traffic::default()
+        }
+    }
+
+    fn count_copy(&self, bytes: usize) {
+        self.copies.fetch_add(1, Ordering::Relaxed);
+        self.copied_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Shared memory for an array, if there is some.
+    fn claim(&self, bytes: usize) -> Option<Claim> {
+        match &self.surroundings {
+            Surroundings::Worker(arena) => arena.allocate(bytes),
+            Surroundings::Caller => numpy_memory::own_arena().allocate(bytes),
+        }
+        .ok()
+    }
+
+    /// Makes the Python object that `value` stands for. Nobody else sees what is written to its
+    /// arrays; read-only are only those that the caller of a pipeline shares knowingly.
     ///
     /// # Errors
     /// `TypeError` for an opaque object where pickles are forbidden or come from another kind of
@@ -92,4 +163,17 @@ pub(crate) fn to_value(
 /// As [`Converter::to_object`].
 pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     Converter::new("value", Memory::Copy, Pickling::Default).to_object(py, value)
+}
+
+/// Whether numpy is there to be used, by whoever imported it.
+pub(crate) fn numpy_is_loaded(py: Python<'_>) -> bool {
+    matches!(array::Types::if_loaded(py), Ok(Some(_)))
+}
+
+/// The first bytes of a claimed block.
+fn whole(bytes: usize) -> impl FnOnce(Claim) -> Option<SharedBytes> {
+    move |claim| {
+        let offset = claim.offset();
+        SharedBytes::claimed(claim, offset, bytes)
+    }
 }

@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Closed, NodeReady, NodeState, NodeUsage};
+use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeState, NodeUsage};
+use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
 use ipc_protocol::{Fault, FaultKind};
 use pyo3::intern;
@@ -19,6 +20,7 @@ use worker_shim::process::{take_link, watch_hangup};
 use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Step};
 
 use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::numpy_memory::{self, Outbound};
 use probe::{Log, Probe, SharedMeter};
 
 /// Serves the orchestrator until it closes the connection. `recorder` is the number of the flight
@@ -64,6 +66,8 @@ struct CPython {
     fault: Py<PyAny>,
     meter: SharedMeter,
     converter: Converter,
+    /// The shared memory of the connection, if it has some.
+    outbound: Option<&'static Outbound>,
     /// Per stage its number and how many nodes the stages before it have.
     stages: Vec<(u32, std::ops::Range<usize>)>,
 }
@@ -88,6 +92,7 @@ impl CPython {
             fault,
             meter,
             converter,
+            outbound: None,
             stages: Vec::new(),
         })
     }
@@ -101,13 +106,19 @@ impl CPython {
         probe::lock(&self.meter).take(self.nodes_of(stage))
     }
 
-    fn count_marshal(&self, node: usize, time: Duration) {
-        probe::lock(&self.meter).count_marshal(node, time);
+    fn count_marshal(&self, node: usize, time: Duration, moved: Moved) {
+        let mut meter = probe::lock(&self.meter);
+        meter.count_marshal(node, time);
+        meter.count_moved(node, moved);
     }
 
     fn open_session(&mut self, py: Python<'_>, session: OpenSession) -> PyResult<Vec<NodeReady>> {
         let pickling = if session.allow_pickle { Pickling::Default } else { Pickling::Forbidden };
-        self.converter = Converter::new("output", Memory::Borrow, pickling);
+        let converter = Converter::new("output", Memory::Borrow, pickling);
+        self.converter = match self.outbound {
+            Some(outbound) => converter.in_worker(outbound),
+            None => converter.with_inline_max(None),
+        };
         let spec = self.session_spec(py, session)?;
         let ready = self.guest.bind(py).call_method1(intern!(py, "open"), (spec,))?;
         let ready: Vec<(String, bool, bool, bool)> = ready.extract()?;
@@ -171,7 +182,9 @@ impl CPython {
             Begin::Item(value) => {
                 let started = Instant::now();
                 let object = self.converter.to_object(py, value)?;
-                self.count_marshal(self.nodes_of(stage).start, started.elapsed());
+                let incoming = self.converter.take_traffic();
+                let moved = Moved { incoming, ..Moved::default() };
+                self.count_marshal(self.nodes_of(stage).start, started.elapsed(), moved);
                 self.begin_item.bind(py).call1((stage, object))?;
             }
             Begin::Start => {
@@ -194,7 +207,8 @@ impl CPython {
         let last = self.nodes_of(stage).end.saturating_sub(1);
         let started = Instant::now();
         let value = to_value(&object, &self.converter);
-        self.count_marshal(last, started.elapsed());
+        let outgoing = self.converter.take_traffic();
+        self.count_marshal(last, started.elapsed(), Moved { outgoing, ..Moved::default() });
         let value = value.map_err(|error| {
             let mut fault = self.marshal_fault(py, &error.into());
             let abort = self.guest.bind(py).call_method1(intern!(py, "output_failed"), (stage,));
@@ -280,6 +294,10 @@ impl Guest for CPython {
         }
     }
 
+    fn share(&mut self, exchange: &Arc<Exchange>) {
+        self.outbound = Some(numpy_memory::serve(exchange));
+    }
+
     fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault> {
         let opened = Python::attach(|py| {
             self.open_session(py, session).map_err(|error| self.fault(py, &error))
@@ -287,6 +305,9 @@ impl Guest for CPython {
         // What opening cost is not what calls cost.
         let nodes = self.stages.last().map_or(0, |(_, nodes)| nodes.end);
         probe::lock(&self.meter).reset(nodes);
+        if opened.is_err() {
+            numpy_memory::end_of_session();
+        }
         opened
     }
 
@@ -316,12 +337,14 @@ impl Guest for CPython {
     }
 
     fn close(&mut self) -> Closed {
-        Python::attach(|py| {
+        let closed = Python::attach(|py| {
             self.close_session(py).unwrap_or_else(|error| Closed {
                 states: Vec::new(),
                 faults: vec![self.fault(py, &error)],
             })
-        })
+        });
+        numpy_memory::end_of_session();
+        closed
     }
 
     fn wait_readable(&mut self, connection: BorrowedFd<'_>) {

@@ -5,6 +5,7 @@ mod bridge;
 mod convert;
 mod error;
 mod guest;
+mod numpy_memory;
 
 use pyo3::prelude::*;
 
@@ -13,5 +14,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(guest::worker_main, module)?)?;
+    numpy_memory::watch_forks(module)?;
     bridge::register(module)
 }

@@ -14,7 +14,7 @@ mod memory;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::NodeUsage;
+use ipc_protocol::from_worker::{Moved, NodeUsage};
 
 use crate::blackbox::Blackbox;
 use memory::ProcessMemory;
@@ -126,6 +126,13 @@ impl Meter {
     pub fn count_marshal(&mut self, node: usize, time: Duration) {
         if let Some(account) = self.nodes.get_mut(node) {
             add_ns(&mut account.usage.marshal_ns, time);
+        }
+    }
+
+    /// Counts how a node's values travelled.
+    pub fn count_moved(&mut self, node: usize, moved: Moved) {
+        if let Some(account) = self.nodes.get_mut(node) {
+            account.usage.moved += moved;
         }
     }
 

@@ -62,6 +62,12 @@ impl Payload {
         }
     }
 
+    /// Whether the bytes are in shared memory.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, Place::Shared(_))
+    }
+
     /// Number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -30,8 +30,18 @@ pub trait Sealed: Sized {
 
 impl Message for ToWorker {
     const NAME: &'static str = "ToWorker";
-    const VARIANTS: &'static [&'static str] =
-        &["Welcome", "Open", "Item", "Start", "Flush", "Credit", "Close", "SharedMemory", "Share"];
+    const VARIANTS: &'static [&'static str] = &[
+        "Welcome",
+        "Open",
+        "Item",
+        "Start",
+        "Flush",
+        "Credit",
+        "Close",
+        "SharedMemory",
+        "Share",
+        "Spin",
+    ];
 }
 
 impl Sealed for ToWorker {

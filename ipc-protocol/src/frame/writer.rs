@@ -84,6 +84,12 @@ impl Frame {
         self.len
     }
 
+    /// Whether the frame holds all of its bytes itself; else it refers to memory of whoever sends it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.parts.len() <= 1
+    }
+
     /// The frame in one piece, as a [`FrameReader`](super::FrameReader) at the other end yields it.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

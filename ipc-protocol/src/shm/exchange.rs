@@ -2,27 +2,26 @@
 //! which segments each knows of. Payloads of messages are placed in shared memory before they are
 //! encoded (`place`) and looked up after they are decoded (`resolve`).
 
+mod peer;
 mod place;
 mod resolve;
+mod state;
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::arena::{Arena, ArenaOptions, ArenaStats};
 use super::lease::Releases;
-use super::segment::{Access, Segment, SegmentKind, Ticket};
-use super::shared::SharedBytes;
+use super::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::error::LeaseError;
 use crate::from_worker::Traffic;
-use crate::share::{Attach, MemoryTerms, Share};
+use crate::share::{MemoryTerms, Share};
+use state::State;
 
-/// The peer may have mapped this many times the agreed memory: a segment that it gave up is
-/// unmapped here only with its next message.
-const MAPPED_OVER_AGREED: u64 = 2;
+pub use state::Loan;
 
 /// One side of a connection's shared memory.
 #[derive(Debug)]
@@ -31,44 +30,10 @@ pub struct Exchange {
     arena: Arena,
     releases: Arc<Releases>,
     state: Mutex<State>,
-    /// This side made the memory of the connection's other peers too, and checks what comes.
+    /// This side outlives the other, and holds it to what was agreed on.
     is_orchestrator: bool,
     /// The caller has been told that shared memory cannot be had.
     has_told_of_failure: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Segments that the peer knows, by their number in this process.
-    announced: HashMap<u64, Announced>,
-    next_segment: u32,
-    loans: HashMap<u64, Loan>,
-    /// Bytes lent to each node.
-    pinned: HashMap<Arc<str>, usize>,
-    next_lease: u64,
-    /// The peer's segments, by its numbers.
-    mapped: HashMap<u32, Mapped>,
-    mapped_bytes: u64,
-}
-
-#[derive(Debug)]
-struct Announced {
-    number: u32,
-    segment: Weak<Segment>,
-}
-
-#[derive(Debug)]
-struct Mapped {
-    segment: Arc<Segment>,
-    is_private: bool,
-}
-
-/// Bytes that the peer may look at.
-#[derive(Debug)]
-pub struct Loan {
-    bytes: SharedBytes,
-    holder: Option<Arc<str>>,
-    since: Instant,
 }
 
 /// A loan in a report.
@@ -91,7 +56,8 @@ pub struct Announcement {
     pub descriptor: Option<OwnedFd>,
 }
 
-/// What placing a message's payloads came to.
+/// What placing a message's payloads came to. Placements of a connection are sent, or undone, one
+/// after the other: each counts on what the ones before it announced.
 #[derive(Debug, Default)]
 pub struct Placement {
     /// What has to be sent first, in order.
@@ -162,7 +128,7 @@ impl Exchange {
         news
     }
 
-    /// Whether [`Exchange::pending_news`] would give something; quick.
+    /// Whether there are leases to give back; quick. Segments that are gone can wait for those.
     #[must_use]
     pub fn has_news(&self) -> bool {
         !self.releases.is_empty()
@@ -181,70 +147,40 @@ impl Exchange {
         match share {
             Share::Attach(attach) => self.attach(attach, descriptor),
             Share::Attached(number) => {
-                let state = self.lock();
-                let known = state.announced.values().find(|known| known.number == number);
-                if let Some(segment) = known.and_then(|known| known.segment.upgrade()) {
+                let segment = self.lock().known_segment(number);
+                if let Some(segment) = segment {
                     // A name that stays until the segment goes is a blemish, not a fault.
                     let _stays = segment.seal();
                 }
                 Ok(None)
             }
             Share::Detach(number) => {
-                let gone = self.lock().unmap(number);
+                let gone = self.lock().peer.detach(number);
                 gone.map(|_| None).ok_or(LeaseError::UnknownSegment { segment: number })
             }
             Share::Release(leases) => {
-                let mut ended = Vec::with_capacity(leases.len());
                 let mut state = self.lock();
-                for lease in leases {
-                    let loan = state.end_loan(lease);
-                    ended.push(loan.ok_or(LeaseError::UnknownLease { lease })?);
-                }
+                let ended: Vec<_> =
+                    leases.into_iter().map(|lease| (lease, state.end_loan(lease))).collect();
                 drop(state);
-                Ok(None)
+                let unknown = ended.iter().find(|(_, loan)| loan.is_none());
+                unknown
+                    .map_or(Ok(None), |(lease, _)| Err(LeaseError::UnknownLease { lease: *lease }))
             }
         }
     }
 
-    fn attach(
-        &self,
-        attach: Attach,
-        descriptor: Option<OwnedFd>,
-    ) -> Result<Option<Share>, LeaseError> {
-        let Attach { segment: number, bytes, name, is_paired } = attach;
-        let mut state = self.lock();
-        if state.mapped.contains_key(&number) {
-            return Err(LeaseError::SegmentTwice { segment: number });
-        }
-        let limit = self.terms.max_bytes.saturating_mul(MAPPED_OVER_AGREED);
-        let mapped = state.mapped_bytes.saturating_add(bytes);
-        if self.is_orchestrator && mapped > limit {
-            return Err(LeaseError::TooMuch { bytes: mapped, limit });
-        }
-        let has_name = name.is_some();
-        let ticket = match (name, descriptor) {
-            (Some(name), _) => Ticket::Name(name),
-            (None, Some(descriptor)) => Ticket::Descriptor(descriptor),
-            (None, None) => return Err(LeaseError::NoDescriptor { segment: number }),
-        };
-        let access = if is_paired { Access::Shared } else { Access::Private };
-        let unmappable = |source| LeaseError::Unmappable { segment: number, bytes, source };
-        let length =
-            usize::try_from(bytes).map_err(|_| unmappable(io::ErrorKind::InvalidInput.into()))?;
-        let segment = Segment::open(ticket, length, access).map_err(unmappable)?;
-        if self.is_orchestrator && !has_name {
-            segment.seal().map_err(unmappable)?;
-        }
-        state.mapped.insert(number, Mapped { segment, is_private: !is_paired });
-        state.mapped_bytes = mapped;
-        Ok(has_name.then_some(Share::Attached(number)))
-    }
-
-    /// Takes back what a placement did, when its message could not be sent.
+    /// Takes back what a placement did, when its message could not be sent. Announcements that are
+    /// still in it count as not sent.
     pub fn undo(&self, placement: Placement) {
         let mut state = self.lock();
         let loans: Vec<_> =
             placement.loans.iter().filter_map(|lease| state.end_loan(*lease)).collect();
+        for announcement in &placement.announcements {
+            if let Share::Attach(attach) = &announcement.share {
+                state.forget_announcement(attach.segment);
+            }
+        }
         drop(state);
         drop(loans);
         self.releases.give_back(placement.ended);
@@ -270,19 +206,14 @@ impl Exchange {
     /// Length of the peer's segments that are mapped here, in bytes.
     #[must_use]
     pub fn mapped_bytes(&self) -> u64 {
-        self.lock().mapped_bytes
+        self.lock().peer.mapped_bytes()
     }
 
     /// What the peer looks at, oldest first.
     #[must_use]
     pub fn loans(&self) -> Vec<LeaseReport> {
         let now = Instant::now();
-        let report = |loan: &Loan| LeaseReport {
-            holder: loan.holder.clone(),
-            bytes: loan.bytes.len(),
-            age: now.duration_since(loan.since),
-        };
-        let mut reports: Vec<_> = self.lock().loans.values().map(report).collect();
+        let mut reports: Vec<_> = self.lock().loans().map(|loan| loan.report(now)).collect();
         reports.sort_by_key(|report| std::cmp::Reverse(report.age));
         reports
     }
@@ -290,82 +221,4 @@ impl Exchange {
     fn tells_of_failure(&self) -> bool {
         !self.has_told_of_failure.swap(true, Ordering::Relaxed)
     }
-}
-
-impl State {
-    /// Bytes that a node keeps.
-    fn pinned(&self, holder: &str) -> usize {
-        self.pinned.get(holder).copied().unwrap_or(0)
-    }
-
-    /// The loan ends; its bytes may be used again when it is dropped.
-    fn end_loan(&mut self, lease: u64) -> Option<Loan> {
-        let loan = self.loans.remove(&lease)?;
-        if let Some(pinned) = loan.holder.as_ref().and_then(|holder| self.pinned.get_mut(holder)) {
-            *pinned = pinned.saturating_sub(loan.bytes.len());
-        }
-        Some(loan)
-    }
-
-    /// Notes that the peer may look at these bytes: the number of the lease.
-    fn lend(&mut self, bytes: SharedBytes, holder: Option<Arc<str>>) -> u64 {
-        self.next_lease += 1;
-        if let Some(holder) = &holder {
-            match self.pinned.get_mut(holder) {
-                Some(pinned) => *pinned += bytes.len(),
-                None => {
-                    self.pinned.insert(Arc::clone(holder), bytes.len());
-                }
-            }
-        }
-        self.loans.insert(self.next_lease, Loan { bytes, holder, since: Instant::now() });
-        self.next_lease
-    }
-
-    /// The number of a segment for the peer, with the announcement if it does not know it yet.
-    fn announce(
-        &mut self,
-        segment: &Arc<Segment>,
-        is_paired: bool,
-    ) -> io::Result<(u32, Option<Announcement>)> {
-        if let Some(known) = self.announced.get(&segment.id()) {
-            return Ok((known.number, None));
-        }
-        if !is_paired {
-            segment.seal()?;
-        }
-        let (name, descriptor) = match segment.ticket()? {
-            Ticket::Descriptor(descriptor) => (None, Some(descriptor)),
-            Ticket::Name(name) => (Some(name), None),
-            Ticket::Heap(_) => return Err(io::ErrorKind::Unsupported.into()),
-        };
-        self.next_segment += 1;
-        let number = self.next_segment;
-        let attach = Attach { segment: number, bytes: segment.bytes() as u64, name, is_paired };
-        let known = Announced { number, segment: Arc::downgrade(segment) };
-        self.announced.insert(segment.id(), known);
-        Ok((number, Some(Announcement { share: Share::Attach(attach), descriptor })))
-    }
-
-    /// Segments that the peer knows and that are gone here.
-    fn take_detached(&mut self) -> Vec<Announcement> {
-        let is_gone = |known: &Announced| known.segment.strong_count() == 0;
-        let gone = self.announced.extract_if(|_, known| is_gone(known));
-        let detach = |known: Announced| Announcement {
-            share: Share::Detach(known.number),
-            descriptor: None,
-        };
-        gone.map(|(_, known)| detach(known)).collect()
-    }
-
-    fn unmap(&mut self, number: u32) -> Option<Mapped> {
-        let gone = self.mapped.remove(&number)?;
-        self.mapped_bytes = self.mapped_bytes.saturating_sub(gone.segment.bytes() as u64);
-        Some(gone)
-    }
-}
-
-/// Whether segments of this kind can go to a third process.
-fn forwards(kind: SegmentKind) -> bool {
-    kind == SegmentKind::Memfd
 }

@@ -1,30 +1,50 @@
 //! Leases on a peer's blocks, and how they go back: dropping one only puts its number into a
 //! queue, which the connection empties when it sends something or has idled for a while.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::fork::Generation;
 use super::segment::Segment;
+use super::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// Leases that are to be given back over one connection.
 #[derive(Default)]
 pub struct Releases {
-    queue: Mutex<VecDeque<Released>>,
+    queue: Mutex<Queue>,
+    /// Whether the queue gives something now, to be read without the lock. Sequentially consistent:
+    /// either who says that it will wait and then looks here sees what was pushed, or the waker,
+    /// which is called after it was set, sees that somebody waits.
+    gives: AtomicBool,
+    /// Whether leases are alive, to be read without the lock.
+    has_alive: AtomicBool,
+    waker: OnceLock<Waker>,
+    generation: Generation,
+}
+
+struct Waker {
+    bytes: usize,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Leases that are alive, with the bytes that each pins and since when.
+    alive: BTreeMap<u64, (usize, Instant)>,
+    released: Vec<Released>,
     /// Bytes of the blocks in the queue.
-    bytes: AtomicUsize,
-    /// Leases that are alive.
-    outstanding: AtomicUsize,
+    bytes: usize,
     /// While set, nothing is given back: the process has forked and its child may still look.
-    is_held: AtomicBool,
-    waker: OnceLock<(usize, Box<dyn Fn() + Send + Sync>)>,
+    is_held: bool,
 }
 
 impl fmt::Debug for Releases {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Releases").field("waiting", &self.lock().len()).finish()
+        formatter.debug_struct("Releases").field("is_empty", &self.is_empty()).finish()
     }
 }
 
@@ -37,26 +57,58 @@ struct Released {
 }
 
 impl Releases {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Released>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the queue. Has the connection woken when it passes the limit of the waker by that.
+    fn change<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.is_above_limit(&queue);
+        let result = change(&mut queue);
+        self.has_alive.store(!queue.alive.is_empty(), Ordering::Release);
+        self.gives.store(!queue.is_held && !queue.released.is_empty(), Ordering::SeqCst);
+        let wakes = !before && self.is_above_limit(&queue);
+        drop(queue);
+        if wakes && let Some(waker) = self.waker.get() {
+            (waker.wake)();
+        }
+        result
+    }
+
+    fn is_above_limit(&self, queue: &MutexGuard<'_, Queue>) -> bool {
+        !queue.is_held && self.waker.get().is_some_and(|waker| queue.bytes > waker.bytes)
     }
 
     /// Has `wake` called whenever more than `bytes` wait to be given back and nothing is on its
     /// way. Only the first call has effect.
     pub fn set_waker(&self, bytes: usize, wake: impl Fn() + Send + Sync + 'static) {
-        let _first_stays = self.waker.set((bytes, Box::new(wake)));
+        let _first_stays = self.waker.set(Waker { bytes, wake: Box::new(wake) });
     }
 
     fn push(&self, released: Released) {
-        let bytes = released.bytes;
-        self.lock().push_back(released);
-        let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if let Some((limit, wake)) = self.waker.get()
-            && before <= *limit
-            && before + bytes > *limit
-        {
-            wake();
+        // In a forked child the lock may be held for ever, and the lease is the parent's.
+        if !self.generation.is_past() {
+            self.change(|queue| {
+                queue.alive.remove(&released.lease);
+                queue.bytes += released.bytes;
+                queue.released.push(released);
+            });
         }
+    }
+
+    /// Whether leases are alive that will be given back over this connection; quick.
+    #[must_use]
+    pub fn is_outstanding(&self) -> bool {
+        self.has_alive.load(Ordering::Acquire)
+    }
+
+    /// The leases that are alive: the bytes that each pins, and for how long. Oldest first.
+    #[must_use]
+    pub fn alive(&self) -> Vec<(usize, Duration)> {
+        if self.generation.is_past() {
+            return Vec::new();
+        }
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let age = |(bytes, since): &(usize, Instant)| (*bytes, now.duration_since(*since));
+        queue.alive.values().map(age).collect()
     }
 
     /// Puts leases back into the queue whose end was not told after all.
@@ -66,21 +118,17 @@ impl Releases {
         }
     }
 
-    /// Whether something waits.
+    /// Whether nothing is to be given back now; quick.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) == 0 || self.is_held.load(Ordering::Acquire)
-    }
-
-    /// Whether a lease is alive that will be given back over this connection.
-    #[must_use]
-    pub fn is_outstanding(&self) -> bool {
-        self.outstanding.load(Ordering::Acquire) > 0
+        !self.gives.load(Ordering::SeqCst) || self.generation.is_past()
     }
 
     /// Nothing is given back from now on, or it is again.
     pub fn hold(&self, is_held: bool) {
-        self.is_held.store(is_held, Ordering::Release);
+        if !self.generation.is_past() {
+            self.change(|queue| queue.is_held = is_held);
+        }
     }
 
     /// The numbers of the leases that are given back now, with the bytes that the kernel had
@@ -89,17 +137,22 @@ impl Releases {
         if self.is_empty() {
             return (Vec::new(), 0);
         }
-        let taken = std::mem::take(&mut *self.lock());
-        let bytes = taken.iter().map(|released| released.bytes).sum();
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let taken = self.change(|queue| {
+            if queue.is_held {
+                return Vec::new();
+            }
+            queue.bytes = 0;
+            std::mem::take(&mut queue.released)
+        });
         let mut copied = 0;
         let number = |released: Released| {
             if let Some((segment, part)) = released.private {
-                copied += segment.forget_writes(part);
+                // A block whose old writes cannot be forgotten is never used again.
+                copied += segment.forget_writes(part).ok()?;
             }
-            released.lease
+            Some(released.lease)
         };
-        let numbers = taken.into_iter().map(number).collect();
+        let numbers = taken.into_iter().filter_map(number).collect();
         (numbers, copied)
     }
 }
@@ -124,7 +177,8 @@ impl Lease {
         is_private: bool,
         releases: Arc<Releases>,
     ) -> Self {
-        releases.outstanding.fetch_add(1, Ordering::AcqRel);
+        let bytes = part.len();
+        releases.change(|queue| queue.alive.insert(number, (bytes, Instant::now())));
         Self { number, part, segment, is_private, releases, is_ended: AtomicBool::new(false) }
     }
 
@@ -133,9 +187,13 @@ impl Lease {
         Arc::ptr_eq(&self.releases, releases).then_some(self.number)
     }
 
-    /// Where the leased part begins in its segment.
-    pub(super) fn start(&self) -> usize {
-        self.part.start
+    /// Where the leased part lies in its segment.
+    pub(super) fn part(&self) -> &Range<usize> {
+        &self.part
+    }
+
+    pub(super) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
     }
 
     /// Whether its holder wrote to pages of its own, which the lender cannot see.
@@ -151,8 +209,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.releases.outstanding.fetch_sub(1, Ordering::AcqRel);
         if self.is_ended.load(Ordering::Acquire) {
+            if !self.releases.generation.is_past() {
+                self.releases.change(|queue| queue.alive.remove(&self.number));
+            }
             return;
         }
         let private = self.is_private.then(|| (Arc::clone(&self.segment), self.part.clone()));

@@ -114,9 +114,8 @@ impl Memory for Memfd {
     }
 
     fn reserve(&self, end: usize) -> io::Result<()> {
-        self.reserved.up_to(end, self.bytes, |from, length| {
-            Ok(pages::allocate(&self.fd, from, length)?)
-        })
+        self.reserved
+            .up_to(end, self.bytes, |from, length| Ok(pages::allocate(&self.fd, from, length)?))
     }
 
     fn ticket(&self) -> io::Result<Ticket> {

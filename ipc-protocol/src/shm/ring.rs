@@ -32,6 +32,9 @@ impl Ring {
     /// A block of at least `bytes`, with one claim on it: its offset. `None` when there is no room.
     pub fn allocate(&mut self, bytes: usize) -> Option<usize> {
         let bytes = bytes.max(1).checked_next_multiple_of(self.alignment)?;
+        if bytes > self.capacity - self.used {
+            return None;
+        }
         if self.blocks.is_empty() {
             self.head = 0;
         }

@@ -1,13 +1,14 @@
 //! Bytes in shared memory, as values hold them: who keeps them alive, and who else may look.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::arena::{Arena, Claim};
 use super::lease::Lease;
 use super::segment::Segment;
+use super::sync::{Arc, fence};
 
 /// Part of a block, shared by cloning. The block is not used again before the last clone is gone.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ pub(super) enum Hold {
     /// A block of our own.
     Claim(Claim),
     /// A block of a peer.
-    Lease(Lease, Arc<Segment>),
+    Lease(Lease),
 }
 
 impl fmt::Debug for SharedBytes {
@@ -37,22 +38,21 @@ impl fmt::Debug for SharedBytes {
 
 impl SharedBytes {
     /// `length` bytes of a claimed block, from `offset` in its segment on; `None` when they do not
-    /// lie in the segment.
+    /// lie in the block.
     #[must_use]
     pub fn claimed(claim: Claim, offset: usize, length: usize) -> Option<Self> {
-        let fits = offset.checked_add(length)? <= claim.segment().bytes();
-        let hold = Arc::new(Hold::Claim(claim));
-        fits.then_some(Self { hold, offset, length, is_writable: true, is_aliased: false })
+        let fits = offset >= claim.offset()
+            && offset.checked_add(length)? <= claim.offset() + claim.bytes();
+        fits.then(|| {
+            let hold = Arc::new(Hold::Claim(claim));
+            Self { hold, offset, length, is_writable: true, is_aliased: false }
+        })
     }
 
-    pub(super) fn leased(
-        lease: Lease,
-        segment: Arc<Segment>,
-        length: usize,
-        is_writable: bool,
-    ) -> Self {
-        let offset = lease.start();
-        let hold = Arc::new(Hold::Lease(lease, segment));
+    /// The leased bytes, whose place was checked against their segment.
+    pub(super) fn leased(lease: Lease, is_writable: bool) -> Self {
+        let (offset, length) = (lease.part().start, lease.part().len());
+        let hold = Arc::new(Hold::Lease(lease));
         Self { hold, offset, length, is_writable, is_aliased: false }
     }
 
@@ -78,11 +78,15 @@ impl SharedBytes {
     /// Whether nobody else in this process refers to the block, not even outside of values.
     #[must_use]
     pub fn is_sole(&self) -> bool {
-        Arc::strong_count(&self.hold) == 1
-            && match &*self.hold {
-                Hold::Claim(claim) => claim.is_sole(),
-                Hold::Lease(..) => true,
-            }
+        if Arc::strong_count(&self.hold) != 1 {
+            return false;
+        }
+        // What others did with the bytes before they let go of them comes before what is done now.
+        fence(Ordering::Acquire);
+        match &*self.hold {
+            Hold::Claim(claim) => claim.is_sole(),
+            Hold::Lease(_) => true,
+        }
     }
 
     /// `length` of these bytes from `start` on; `None` when there are not as many.
@@ -118,10 +122,10 @@ impl SharedBytes {
 
     /// The segment that they are in.
     #[must_use]
-    pub fn segment(&self) -> &Arc<Segment> {
+    pub fn segment(&self) -> &std::sync::Arc<Segment> {
         match &*self.hold {
             Hold::Claim(claim) => claim.segment(),
-            Hold::Lease(_, segment) => segment,
+            Hold::Lease(lease) => lease.segment(),
         }
     }
 
@@ -140,7 +144,7 @@ impl SharedBytes {
     pub(super) fn lease(&self) -> Option<&Lease> {
         match &*self.hold {
             Hold::Claim(_) => None,
-            Hold::Lease(lease, _) => Some(lease),
+            Hold::Lease(lease) => Some(lease),
         }
     }
 

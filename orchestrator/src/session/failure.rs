@@ -94,7 +94,9 @@ impl Session {
             self.await_exit(slot, EXIT_GRACE);
         }
         let error = match broken {
-            Some(LinkError::Codec(_) | LinkError::Frame(_)) => self.broken_protocol(slot, broken),
+            Some(LinkError::Codec(_) | LinkError::Frame(_) | LinkError::Lease(_)) => {
+                self.broken_protocol(slot, broken)
+            }
             _ => self.death(slot),
         };
         if let Some(error) = error {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
 use ipc_protocol::share::MemoryTerms;
-use ipc_protocol::shm::Exchange;
+use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::link::Output;
@@ -40,6 +40,13 @@ pub struct SupervisorOptions {
     pub spin: Duration,
     /// Terms of shared memory; `None` does without.
     pub memory: Option<MemoryTerms>,
+}
+
+impl SupervisorOptions {
+    /// Whether shared memory has names that a killed process leaves behind.
+    fn uses_names(&self) -> bool {
+        self.memory.is_some_and(|terms| terms.kind == SegmentKind::Named)
+    }
 }
 
 /// The pool as sessions see it. Dropping it ends the supervisor and every worker.
@@ -116,6 +123,10 @@ impl Pool {
     /// # Errors
     /// When its thread cannot be started.
     pub fn start(options: SupervisorOptions) -> Result<Self, Error> {
+        if options.uses_names() {
+            // What runtimes left whose processes were killed; the next one looks again.
+            let _removed = remove_stale_names(None);
+        }
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
         let (commands, inbox) = unbounded_channel();
         let state = State {

@@ -121,6 +121,7 @@ class AsyncStream:
         async with contextlib.aclosing(process(self._iterate())) as outputs:
             async for output in outputs:
                 self._output = output
+                del output  # it is not kept while this task waits
                 self._taken.clear()
                 self._changed.set()
                 await self._taken.wait()

@@ -2,6 +2,10 @@
 
 Every stretch of the node's code is entered in the meter, which also notes the running node for the
 case that it is the last thing this process does.
+
+An output that nothing refers to any more leaves the worker without a copy. So nothing here keeps
+one: a generator that is suspended with an output in hand gives it away from a list, because its
+variables live on.
 """
 
 from __future__ import annotations
@@ -15,12 +19,15 @@ from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 
+_WORK = ("process", "flush")
+"""Kinds of calls that give outputs."""
+
 
 class Meter(Protocol):
     """Accounts for nodes by their number in the worker's session."""
 
-    def enter(self, node: int) -> None:
-        """Node code begins to run."""
+    def enter(self, node: int, makes_outputs: bool) -> None:
+        """Node code begins to run; what it makes may be an output, and is allocated as such."""
 
     def leave(self) -> None:
         """Node code has handed over."""
@@ -80,7 +87,7 @@ class Caller:
             Fault: it raised, whatever it was.
         """
         self._running.enter(self.node_id)
-        self._meter.enter(self._number)
+        self._meter.enter(self._number, kind in _WORK)
         try:
             return call(*arguments)
         except BaseException as error:  # SystemExit and the like end the call, not the worker
@@ -160,26 +167,30 @@ class Caller:
         if isinstance(result, AsyncIterator):
             yield from self._from_async(kind, result)
         elif inspect.isawaitable(result):
-            yield from self.expand(kind, self.guarded(kind, self._loop.run, result))
+            in_hand = [self.guarded(kind, self._loop.run, result)]
+            del result  # a task or a future keeps its result
+            yield from self.expand(kind, in_hand.pop())
         elif is_lazy(result):
             yield from self._from_iterator(kind, result)
         elif result is not None:
-            yield result
+            in_hand = [result]
+            del result
+            yield in_hand.pop()
 
     def _from_iterator(self, kind: str, items: Any) -> Iterator[Any]:
         try:
-            while (output := self.guarded(kind, next, items, END)) is not END:
-                if output is not None:
-                    yield output
+            while (in_hand := [self.guarded(kind, next, items, END)])[0] is not END:
+                if in_hand[0] is not None:
+                    yield in_hand.pop()
         finally:
             if isinstance(items, Generator):  # other iterators may be the node's own, to go on
                 self.guarded(kind, items.close)
 
     def _from_async(self, kind: str, items: AsyncIterator[Any]) -> Iterator[Any]:
         try:
-            while (output := self.guarded(kind, self._loop.run, _next(items))) is not END:
-                if output is not None:
-                    yield output
+            while (in_hand := [self.guarded(kind, self._loop.run, _next(items))])[0] is not END:
+                if in_hand[0] is not None:
+                    yield in_hand.pop()
         finally:
             if isinstance(items, AsyncGenerator):
                 self.guarded(kind, lambda: self._loop.run(items.aclose()))
@@ -197,15 +208,15 @@ class Caller:
         stream = self._stream
         while stream is not None:
             try:
-                output = self.guarded(kind, stream.next)
+                in_hand = [self.guarded(kind, stream.next)]
             except Fault:
                 self._stream = None
                 stream.abandon()  # it was perhaps not the stream itself that failed
                 raise
-            if output is END:
+            if in_hand[0] is END:
                 return
-            if output is not None:
-                yield output
+            if in_hand[0] is not None:
+                yield in_hand.pop()
 
 
 def is_lazy(result: Any) -> bool:

@@ -121,7 +121,7 @@ class Guest:
 
     def _make(self, spec: NodeSpec, number: int, instances: list[Any]) -> Caller:
         self._running.enter(spec.node_id)
-        self._meter.enter(number)
+        self._meter.enter(number, False)
         try:
             if spec.instance is None:
                 node = loading.by_import(spec.node_id, spec.module, spec.name, spec.params)
@@ -202,16 +202,20 @@ class Guest:
         """The outputs of a chain for one item, depth first: a node goes on only when its output
         has passed the rest of the chain.
         """
+        in_hand = [value]
+        del value
         if not callers:
-            yield value
+            yield in_hand.pop()
             return
-        yield from self._chain(lambda: callers[0].outputs(value), callers[1:])
+        yield from self._chain(lambda: callers[0].outputs(in_hand.pop()), callers[1:])
 
     def _chain(self, first: Any, rest: list[Caller]) -> Iterator[Any]:
         outputs = first()
         try:
             for value in outputs:
-                yield from self._pass_on(rest, value)
+                passed_on = self._pass_on(rest, value)
+                del value
+                yield from passed_on
         except Fault:
             with contextlib.suppress(Fault):  # the first failure is the one to tell
                 outputs.close()

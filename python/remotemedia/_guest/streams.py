@@ -111,6 +111,7 @@ class ThreadStream:
                 for output in outputs:
                     with self._turn:
                         self._output = output
+                        del output  # it is not kept while this thread waits
                         self._is_allowed = False
                         self._turn.notify_all()
                     self._pass_turn(lambda: self._is_allowed)

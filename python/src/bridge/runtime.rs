@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use orchestrator::manifest::Author;
 use orchestrator::runtime::OpenOptions;
+use orchestrator::worker::supervisor::WorkerMemory;
 use orchestrator::{Config, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -84,9 +85,53 @@ impl Runtime {
         Ok(list)
     }
 
+    fn shared_memory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for worker in py.detach(|| self.0.shared_memory()) {
+            list.append(worker_memory(py, &worker)?)?;
+        }
+        Ok(list)
+    }
+
     fn shutdown(&self, py: Python<'_>) {
         py.detach(|| self.0.shutdown());
     }
+}
+
+/// The shared memory of one worker, in the words of `remotemedia.shared_memory_stats`.
+fn worker_memory<'py>(py: Python<'py>, worker: &WorkerMemory) -> PyResult<Bound<'py, PyDict>> {
+    let (pid, exchange) = (worker.pid, &worker.exchange);
+    let made = exchange.stats();
+    let entry = PyDict::new(py);
+    entry.set_item("pid", pid)?;
+    entry.set_item("made_bytes", made.mapped_bytes)?;
+    entry.set_item("used_bytes", made.used_bytes)?;
+    entry.set_item("idle_bytes", made.idle_bytes)?;
+    entry.set_item("mapped_bytes", exchange.mapped_bytes())?;
+    let lent = PyList::empty(py);
+    for loan in exchange.loans() {
+        let pin = PyDict::new(py);
+        pin.set_item("node_id", loan.holder.as_deref())?;
+        pin.set_item("bytes", loan.bytes)?;
+        pin.set_item("seconds", loan.age.as_secs_f64())?;
+        lent.append(pin)?;
+    }
+    entry.set_item("pinned_by_worker", lent)?;
+    let kept = PyList::empty(py);
+    for (bytes, age) in exchange.releases().alive() {
+        let pin = PyDict::new(py);
+        pin.set_item("bytes", bytes)?;
+        pin.set_item("seconds", age.as_secs_f64())?;
+        kept.append(pin)?;
+    }
+    entry.set_item("pinned_by_caller", kept)?;
+    Ok(entry)
+}
+
+/// Every runtime of this process that is alive.
+#[pyfunction]
+pub(super) fn all_runtimes() -> Vec<Runtime> {
+    lock(&RUNTIMES).iter().filter_map(Weak::upgrade).map(Runtime).collect()
 }
 
 /// Opens a session; the interpreter runs on while it waits.
@@ -97,6 +142,8 @@ pub(super) fn open(
     options: OpenOptions,
     converter: Converter,
 ) -> PyResult<Session> {
+    let terms = runtime.config().shared_memory.terms();
+    let converter = converter.with_inline_max(terms.map(|terms| terms.inline_max_bytes));
     let mut host = PyHost::new(py)?;
     let opened = py.detach(|| runtime.open(manifest, options, &mut host));
     match opened {

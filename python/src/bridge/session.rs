@@ -101,6 +101,10 @@ impl Session {
         let list = PyList::empty(py);
         for output in outputs {
             let value = self.converter.to_object(py, output.value)?;
+            let traffic = self.converter.take_traffic();
+            if traffic.copies > 0 {
+                self.lock().count_delivered(&output.node_id, traffic);
+            }
             list.append((output.node_id, value))?;
         }
         Ok(list)
@@ -136,7 +140,12 @@ impl Session {
         };
         let mut inputs = PyInputs::new(&items, &self.converter)?;
         let mut host = PyHost::new(py)?;
-        let result = py.detach(|| self.lock().run(Some(&mut inputs), &mut host));
+        let result = py.detach(|| {
+            let mut session = self.lock();
+            let result = session.run(Some(&mut inputs), &mut host);
+            session.count_taken(self.converter.take_traffic());
+            result
+        });
         self.finish(py, result, inputs.raised.or(host.raised))
     }
 
@@ -147,7 +156,13 @@ impl Session {
     ) -> PyResult<Bound<'py, PyList>> {
         let value: Value =
             to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
-        self.one_round(py, |session, host| session.process(value, host))
+        let traffic = self.converter.take_traffic();
+        self.one_round(py, |session, host| {
+            if traffic.copies > 0 {
+                session.count_taken(traffic);
+            }
+            session.process(value, host)
+        })
     }
 
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use ipc_protocol::{Array, Dtype, Order};
+use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::{Array, Dtype, Order, Payload, PayloadMemory};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -14,7 +15,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-use super::{Converter, Memory, memory};
+use super::block::Block;
+use super::{Converter, Memory, Surroundings, memory, whole};
 
 /// Numbers of numpy's own dtypes are below this; extension packages get higher ones.
 const FIRST_FOREIGN_DTYPE: i32 = 24;
@@ -26,7 +28,7 @@ const KNOWN_DTYPES_MAX: usize = 256;
 pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Option<Array>> {
     let Some(types) = Types::if_loaded(object.py())? else { return Ok(None) };
     if object.is_exact_instance(types.ndarray.bind(object.py())) {
-        return read_array(object.cast::<PyUntypedArray>()?, converter.memory);
+        return read_array(object.cast::<PyUntypedArray>()?, converter);
     }
     if !object.is_instance(types.generic.bind(object.py()))? {
         return Ok(None);
@@ -34,24 +36,84 @@ pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult
     read_scalar(object)
 }
 
-fn read_array(array: &Bound<'_, PyUntypedArray>, memory: Memory) -> PyResult<Option<Array>> {
+fn read_array(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Option<Array>> {
     let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
-    let order = if array.is_c_contiguous() {
-        Order::C
-    } else if array.is_fortran_contiguous() {
-        Order::Fortran
-    } else {
-        let copy = array.call_method0(intern!(array.py(), "copy"))?;
-        let copy = copy.cast_into::<PyUntypedArray>()?;
-        // Nobody else knows this copy, so it may be lent even where copies are asked for.
-        return read_array(&copy, Memory::Borrow);
-    };
-    let data = match memory {
-        Memory::Borrow => memory::borrow_array(array),
-        Memory::Copy => memory::copy_array(array),
+    let (order, data) = match order_of(array) {
+        Some(order) => (order, contiguous(array, converter)),
+        None => (Order::C, gathered(array, converter)?),
     };
     let shape = array.shape().iter().map(|&length| length as u64).collect();
-    Ok(Some(Array { dtype, shape, order, scalar: false, data: data.into() }))
+    Ok(Some(Array { dtype, shape, order, scalar: false, data }))
+}
+
+/// The order in which an array has its memory without gaps, if it has.
+pub(super) fn order_of(array: &Bound<'_, PyUntypedArray>) -> Option<Order> {
+    if array.is_c_contiguous() {
+        Some(Order::C)
+    } else {
+        array.is_fortran_contiguous().then_some(Order::Fortran)
+    }
+}
+
+pub(super) fn bytes_of(array: &Bound<'_, PyUntypedArray>) -> usize {
+    array.len() * array.dtype().itemsize()
+}
+
+/// The memory of a contiguous array: as it is where that may be, else a copy.
+fn contiguous(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> Payload {
+    let bytes = bytes_of(array);
+    let is_large = bytes > converter.inline_max_bytes;
+    if is_large && let Some(shared) = shared_already(array, bytes, converter) {
+        return shared.into();
+    }
+    match converter.memory {
+        Memory::Borrow => memory::borrow_array(array).into(),
+        Memory::Copy if is_large => {
+            converter.count_copy(bytes);
+            let shared =
+                converter.claim(bytes).and_then(|claim| memory::copy_array_to(array, claim));
+            shared.map_or_else(|| memory::copy_array(array).into(), Payload::from)
+        }
+        Memory::Copy => memory::copy_array(array).into(),
+    }
+}
+
+/// The memory of an array that lies in shared memory, if it may be handed on as it is. Whether
+/// somebody else still refers to it is seen when it is sent.
+fn shared_already(
+    array: &Bound<'_, PyUntypedArray>,
+    bytes: usize,
+    converter: &Converter,
+) -> Option<SharedBytes> {
+    let address = memory::address_of(array);
+    match &converter.surroundings {
+        Surroundings::Worker(arena) => match arena.claim_at(address, bytes) {
+            Some((claim, offset)) => SharedBytes::claimed(claim, offset, bytes),
+            None => Block::of(array)?.get().shared()?.part_at(address, bytes),
+        },
+        Surroundings::Caller => {
+            let block = Block::of(array)?;
+            let block = block.get();
+            // Other results are the caller's alone, and may change while a node looks at them.
+            block.is_aliased().then_some(())?;
+            block.shared()?.part_at(address, bytes).map(SharedBytes::aliased)
+        }
+    }
+}
+
+/// A copy of an array with gaps, made where it can be sent from without another.
+fn gathered(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Payload> {
+    let bytes = bytes_of(array);
+    if bytes > converter.inline_max_bytes {
+        converter.count_copy(bytes);
+        if let Some(shared) = converter.claim(bytes).and_then(whole(bytes)) {
+            memory::gather_into(array, Order::C, &shared)?;
+            return Ok(shared.into());
+        }
+    }
+    let copy = array.call_method0(intern!(array.py(), "copy"))?;
+    // Nobody else knows this copy, so it may be lent even where copies are asked for.
+    Ok(memory::borrow_array(copy.cast::<PyUntypedArray>()?).into())
 }
 
 fn read_scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Array>> {
@@ -62,23 +124,49 @@ fn read_scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Array>> {
     }
     static AS_ARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let array = AS_ARRAY.import(py, "numpy", "asarray")?.call1((object,))?;
-    let array = read_array(array.cast::<PyUntypedArray>()?, Memory::Copy)?;
-    Ok(array.map(|array| Array { scalar: true, ..array }))
+    let array = array.cast::<PyUntypedArray>()?;
+    let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
+    let data = memory::copy_array(array).into();
+    Ok(Some(Array { dtype, shape: Vec::new(), order: Order::C, scalar: true, data }))
 }
 
-/// Makes a writable numpy array (or a numpy scalar). Its memory is the value's own where nobody
-/// else holds that, else a copy.
-pub(super) fn write(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
+/// Makes a numpy array (or a numpy scalar) over the value's own memory where that may be, else
+/// over a copy. In a worker it is read-only if its memory is shared knowingly, else writable.
+pub(super) fn write<'py>(
+    py: Python<'py>,
+    array: Array,
+    converter: &Converter,
+) -> PyResult<Bound<'py, PyAny>> {
     let descr = dtype_from(py, &array.dtype)?;
     let shape = checked_shape(&array)?;
     let scalar = array.scalar;
     let order = array.order;
-    let data = array.data.to_bytes();
-    // The value's own handle would look like another holder of the memory.
-    drop(array.data);
-    let made = match memory::writable_block(data, descr.alignment()) {
-        Ok(block) => memory::array_over(descr, &shape, order, block)?,
-        Err(shared) => memory::array_with_copy(descr, &shape, order, &shared)?,
+    let copied = |descr, data: &[u8]| {
+        if data.len() > converter.inline_max_bytes {
+            converter.count_copy(data.len());
+        }
+        memory::array_with_copy(descr, &shape, order, data)
+    };
+    // The value's own handle is gone then, and does not look like another holder of the memory.
+    let made = match array.data.into_memory() {
+        PayloadMemory::Private(data) => match memory::writable_block(data, descr.alignment()) {
+            Ok(block) => memory::array_over(descr, &shape, order, block)?,
+            Err(shared) => copied(descr, &shared)?,
+        },
+        PayloadMemory::Shared(shared) => {
+            let is_aligned = shared.address().is_multiple_of(descr.alignment().max(1));
+            // A worker's view of memory that others hold too is its own as soon as it writes.
+            let is_free = match converter.surroundings {
+                Surroundings::Worker(_) => true,
+                Surroundings::Caller => shared.is_writable() && shared.is_sole(),
+            };
+            if is_aligned && is_free {
+                let is_writable = shared.is_writable();
+                memory::array_over_shared(descr, &shape, order, shared, is_writable)?
+            } else {
+                copied(descr, shared.as_slice())?
+            }
+        }
     };
     if scalar { made.get_item(pyo3::types::PyTuple::empty(py)) } else { Ok(made) }
 }
@@ -106,7 +194,7 @@ fn checked_shape(array: &Array) -> PyResult<Vec<isize>> {
 }
 
 /// The wire form of a dtype; `None` when it has none.
-fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype>> {
+pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype>> {
     if descr.num() >= FIRST_FOREIGN_DTYPE || descr.has_object() {
         return Ok(None);
     }
@@ -185,14 +273,14 @@ fn parse_dtype<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyArrayD
 }
 
 /// Numpy's types that a value is compared with.
-struct Types {
+pub(super) struct Types {
     ndarray: Py<PyType>,
     generic: Py<PyType>,
 }
 
 impl Types {
     /// The types, when numpy is loaded; where it is not, no object can be an array.
-    fn if_loaded(py: Python<'_>) -> PyResult<Option<&'static Self>> {
+    pub(super) fn if_loaded(py: Python<'_>) -> PyResult<Option<&'static Self>> {
         static TYPES: PyOnceLock<Types> = PyOnceLock::new();
         if let Some(types) = TYPES.get(py) {
             return Ok(Some(types));

@@ -1,4 +1,5 @@
-//! Memory that Python and Rust look at together: the only place of this crate with `unsafe`.
+//! Memory that Python and Rust look at together. One of the two places of this crate with
+//! `unsafe`.
 //!
 //! # Rules
 //! 1. Memory lent by a Python object ([`borrow_array`], [`borrow_bytes`]) stays valid as long as
@@ -10,12 +11,15 @@
 //!    Python caller is blocked until nobody reads the `Bytes` any more (`Memory::Borrow`), and copy
 //!    everywhere else. A program that writes to an array from another thread during a call gets
 //!    either the old or the new numbers, as with any numpy function that releases the lock.
-//! 3. Memory handed to Python ([`array_over`]) has one owner, the [`Block`] that is the array's
-//!    base. Rust does not touch it again; the block frees it when the last array over it is gone.
+//! 3. Memory handed to Python ([`array_over`], [`array_over_shared`]) has one owner, the [`Block`]
+//!    that is the array's base. Private memory Rust does not touch again; the block frees it when
+//!    the last array over it is gone. Shared memory is handed over as writable only to its sole
+//!    holder, or where writes stay in this process (`ipc_protocol::shm`, rule 2).
 //! 4. Shapes are checked against the length of the memory before they get here.
 
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::Order;
+use ipc_protocol::shm::{Claim, SharedBytes};
 use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::{
@@ -23,6 +27,8 @@ use numpy::{
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+use super::block::Block;
 
 /// Up to this size a copy is cheaper than keeping a frame alive.
 pub(super) const SMALL_BYTES: usize = 4096;
@@ -66,6 +72,49 @@ pub(super) fn copy_array(array: &Bound<'_, PyUntypedArray>) -> Bytes {
     unsafe { std::slice::from_raw_parts(start, length) }.to_vec().into()
 }
 
+/// As [`copy_array`], into a block of shared memory; `None` when it does not fit.
+pub(super) fn copy_array_to(
+    array: &Bound<'_, PyUntypedArray>,
+    mut claim: Claim,
+) -> Option<SharedBytes> {
+    let (start, length) = memory_of(array);
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: `memory_of` gives the array's own memory, and the array is alive for this call.
+    let is_written = claim.write(unsafe { std::slice::from_raw_parts(start, length) });
+    let offset = claim.offset();
+    if is_written { SharedBytes::claimed(claim, offset, length) } else { None }
+}
+
+/// Copies an array of any layout into shared memory that nobody else refers to, in the order of
+/// `order`; it must hold exactly the array's elements.
+pub(super) fn gather_into(
+    array: &Bound<'_, PyUntypedArray>,
+    order: Order,
+    target: &SharedBytes,
+) -> PyResult<()> {
+    let py = array.py();
+    let shape: Vec<isize> = array.shape().iter().map(|&length| length.cast_signed()).collect();
+    let made = array_over_shared(array.dtype(), &shape, order, target.clone(), true)?;
+    // SAFETY: both are arrays of the same shape, and `made` is new.
+    let status =
+        unsafe { PY_ARRAY_API.PyArray_CopyInto(py, made.as_ptr().cast(), array.as_array_ptr()) };
+    if status < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
+}
+
+/// Where the memory of an array begins.
+pub(super) fn address_of(array: &Bound<'_, PyUntypedArray>) -> usize {
+    // SAFETY: `as_array_ptr` gives the array object that `array` keeps alive.
+    unsafe { (*array.as_array_ptr()).fields.data }.addr()
+}
+
+/// How many references an object has.
+pub(super) fn references_to(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: the object is alive, and this thread is attached to the interpreter.
+    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
+}
+
 /// Start and length of a contiguous array's memory.
 fn memory_of(array: &Bound<'_, PyUntypedArray>) -> (*const u8, usize) {
     if !array.is_contiguous() {
@@ -81,12 +130,6 @@ pub(super) fn borrow_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
     let data = bytes.as_bytes();
     let (start, length) = (data.as_ptr(), data.len());
     Bytes::from_owner(Lent { _object: bytes.as_any().clone().unbind(), start, length })
-}
-
-/// Owner of memory that numpy arrays refer to; the `base` of those arrays.
-#[pyclass(frozen, module = "remotemedia._native")]
-struct Block {
-    _memory: BytesMut,
 }
 
 /// Takes memory over for writing.
@@ -109,11 +152,27 @@ pub(super) fn array_over<'py>(
     order: Order,
     mut block: BytesMut,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = descr.py();
     let start = block.as_mut_ptr();
     // Moving the handle does not move the memory that it owns.
-    let base = Bound::new(py, Block { _memory: block })?.into_any();
-    let array = new_array(descr, shape, order, start)?;
+    with_base(new_array(descr, shape, order, start, true)?, Block::private(block))
+}
+
+/// An array over shared memory, which must hold exactly the elements of that shape. See rule 3.
+pub(super) fn array_over_shared<'py>(
+    descr: Bound<'py, PyArrayDescr>,
+    shape: &[isize],
+    order: Order,
+    shared: SharedBytes,
+    is_writable: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let start = shared.as_slice().as_ptr().cast_mut();
+    with_base(new_array(descr, shape, order, start, is_writable)?, Block::new(shared))
+}
+
+/// The array with the owner of its memory.
+fn with_base(array: Bound<'_, PyAny>, block: Block) -> PyResult<Bound<'_, PyAny>> {
+    let py = array.py();
+    let base = Bound::new(py, block)?.into_any();
     // SAFETY: `array` is a fresh array; the call takes over the reference to `base` in any case.
     let status =
         unsafe { PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr()) };
@@ -127,7 +186,7 @@ pub(super) fn array_with_copy<'py>(
     order: Order,
     data: &[u8],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let array = new_array(descr, shape, order, std::ptr::null_mut())?;
+    let array = new_array(descr, shape, order, std::ptr::null_mut(), true)?;
     let untyped = array.cast::<PyUntypedArray>()?;
     if untyped.len() * untyped.dtype().itemsize() == data.len() && !data.is_empty() {
         // SAFETY: numpy has just allocated this many bytes for the array, and nobody else has
@@ -146,11 +205,14 @@ fn new_array<'py>(
     shape: &[isize],
     order: Order,
     start: *mut u8,
+    is_writable: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = descr.py();
     let mut shape = shape.to_vec();
     let order_flag = if order == Order::Fortran { NPY_ARRAY_F_CONTIGUOUS } else { 0 };
-    let flags = order_flag | if start.is_null() { 0 } else { NPY_ARRAY_WRITEABLE };
+    // Numpy makes its own memory writable by itself.
+    let takes_over = !start.is_null() && is_writable;
+    let flags = order_flag | if takes_over { NPY_ARRAY_WRITEABLE } else { 0 };
     let axes = i32::try_from(shape.len()).unwrap_or(i32::MAX);
     // SAFETY: the type object and the dtype are numpy's own; `shape` has `axes` entries; the call
     // takes over the reference to the dtype; null strides mean contiguous in the flagged order.

@@ -48,9 +48,9 @@ impl<'a, 'py> Writer<'a, 'py> {
             }
             Value::Set(values) => PySet::new(py, self.write_all(values)?)?.into_any(),
             Value::FrozenSet(values) => PyFrozenSet::new(py, self.write_all(values)?)?.into_any(),
-            Value::Array(array) => array::write(py, array)?,
+            Value::Array(array) => array::write(py, array, self.converter)?,
             Value::Audio(audio) => {
-                let samples = array::write(py, audio.samples)?;
+                let samples = array::write(py, audio.samples, self.converter)?;
                 (samples, audio.sample_rate_hz).into_pyobject(py)?.into_any()
             }
             Value::Opaque(opaque) => self.open(&opaque)?,
@@ -61,9 +61,9 @@ impl<'a, 'py> Writer<'a, 'py> {
         values.into_iter().map(|value| self.write(value)).collect()
     }
 
-    /// The payloads of a received item are slices of one frame, and only the sole holder of a
-    /// frame may write to it. Where that is the cheaper way, all but the largest array get memory
-    /// of their own first, so that the largest needs no copy and keeps no neighbours alive.
+    /// The payloads inside a received frame are slices of it, and only the sole holder of a frame
+    /// may write to it. Where that is the cheaper way, all but the largest array get memory of
+    /// their own first, so that the largest needs no copy and keeps no neighbours alive.
     fn leave_one_array_shared(&self, value: &mut Value) {
         let (mut payloads, mut total_bytes, mut largest_bytes) = (0_usize, 0_usize, 0_usize);
         for_each_payload(value, &mut |payload, is_array| {
@@ -108,8 +108,14 @@ impl<'a, 'py> Writer<'a, 'py> {
     }
 }
 
-/// Shows every payload of a value to `visit`, with whether it belongs to an array.
+/// Shows every payload of a value that is not in shared memory to `visit`, with whether it belongs
+/// to an array.
 fn for_each_payload(value: &mut Value, visit: &mut dyn FnMut(&mut Payload, bool)) {
+    let visit = &mut |payload: &mut Payload, is_array| {
+        if !payload.is_shared() {
+            visit(payload, is_array);
+        }
+    };
     match value {
         Value::Array(array) => visit(&mut array.data, true),
         Value::Audio(audio) => visit(&mut audio.samples.data, true),

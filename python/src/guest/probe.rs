@@ -1,11 +1,14 @@
 //! What the Python side of the guest calls back: the meter and the log.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::FromWorker;
 use ipc_protocol::from_worker::LogRecord;
 use pyo3::prelude::*;
 use worker_shim::{LinkWriter, Meter};
+
+use crate::numpy_memory;
 
 /// The meter, shared by the session loop and node code.
 pub(super) type SharedMeter = Arc<Mutex<Meter>>;
@@ -14,33 +17,43 @@ pub(super) fn lock(meter: &SharedMeter) -> MutexGuard<'_, Meter> {
     meter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`.
+/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`. While a node works on
+/// its outputs numpy takes large arrays from the outbound memory.
 #[pyclass(frozen)]
 #[derive(Debug)]
-pub(super) struct Probe(SharedMeter);
+pub(super) struct Probe {
+    meter: SharedMeter,
+    serves_numpy: AtomicBool,
+}
 
 impl Probe {
     pub(super) fn new(meter: SharedMeter) -> Self {
-        Self(meter)
+        Self { meter, serves_numpy: false.into() }
     }
 }
 
 #[pymethods]
 impl Probe {
-    fn enter(&self, node: usize) {
-        lock(&self.0).enter(node);
+    fn enter(&self, py: Python<'_>, node: usize, makes_outputs: bool) {
+        if makes_outputs {
+            self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
+        }
+        lock(&self.meter).enter(node);
     }
 
-    fn leave(&self) {
-        lock(&self.0).leave();
+    fn leave(&self, py: Python<'_>) {
+        lock(&self.meter).leave();
+        if self.serves_numpy.swap(false, Ordering::Relaxed) {
+            numpy_memory::deactivate(py);
+        }
     }
 
     fn count_call(&self, node: usize) {
-        lock(&self.0).count_call(node);
+        lock(&self.meter).count_call(node);
     }
 
     fn count_error(&self, node: usize) {
-        lock(&self.0).count_error(node);
+        lock(&self.meter).count_error(node);
     }
 }
 

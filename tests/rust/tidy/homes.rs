@@ -17,6 +17,11 @@ const UNSAFE: Rule = Rule {
     what: "unsafe",
     phrases: &["unsafe"],
     homes: &[
+        ("ipc-protocol/src/shm/segment.rs", "pointers into mapped memory"),
+        ("ipc-protocol/src/shm/shared.rs", "shows blocks as slices"),
+        ("ipc-protocol/src/shm/heap.rs", "allocates the twin that Miri and loom can look at"),
+        ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
+        ("ipc-protocol/src/shm/named.rs", "maps named segments"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
     ],

@@ -27,6 +27,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Shared {
     stream: Stream,
+    hold: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -44,8 +45,12 @@ struct State {
 
 impl Batch {
     pub(super) fn new(stream: Stream) -> Self {
+        Self::holding(stream, HOLD)
+    }
+
+    fn holding(stream: Stream, hold: Duration) -> Self {
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { stream, state, changed }) }
+        Self { shared: Arc::new(Shared { stream, hold, state, changed }) }
     }
 
     pub(super) fn stream(&self) -> &Stream {
@@ -62,9 +67,12 @@ impl Batch {
     /// Writes frames now or soon, whatever is better.
     pub(super) fn write_soon(&self, frames: Vec<Frame>) -> io::Result<()> {
         let mut state = self.shared.lock();
+        // A node may write to memory that it lent as soon as it runs again.
+        let can_wait = frames.iter().all(Frame::is_whole);
         frames.into_iter().for_each(|frame| state.queue.push(frame));
-        let is_burst = state.last_write.is_some_and(|last| last.elapsed() < HOLD);
-        if !is_burst || state.queue.queued_bytes() >= BATCH_BYTES || !self.has_flusher(&mut state) {
+        let is_burst = state.last_write.is_some_and(|last| last.elapsed() < self.shared.hold);
+        let is_enough = !can_wait || state.queue.queued_bytes() >= BATCH_BYTES;
+        if !is_burst || is_enough || !self.has_flusher(&mut state) {
             return self.shared.write_all(&mut state);
         }
         if !std::mem::replace(&mut state.is_held, true) {
@@ -118,7 +126,8 @@ impl Shared {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let left = state.last_write.map_or(HOLD, |last| HOLD.saturating_sub(last.elapsed()));
+            let hold = self.hold;
+            let left = state.last_write.map_or(hold, |last| hold.saturating_sub(last.elapsed()));
             if left.is_zero() {
                 // Whoever writes next is told that the orchestrator is gone.
                 let _gone = self.write_all(&mut state);
@@ -129,3 +138,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

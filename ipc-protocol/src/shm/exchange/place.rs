@@ -1,16 +1,17 @@
 //! The way out: payloads move into shared memory, or are described where they are there already.
 
 use std::io;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
-use super::{Exchange, Placement, State, forwards};
+use super::state::State;
+use super::{Exchange, Placement};
 use crate::array::{Array, Payload, Place};
 use crate::codec::Message;
 use crate::codec::payloads::Visitor;
 use crate::error::CodecError;
 use crate::limits::Limits;
 use crate::share::{LeaseTerms, Placed};
-use crate::shm::SharedBytes;
+use crate::shm::{SegmentKind, SharedBytes};
 
 impl Exchange {
     /// Places the payloads of a message. `holder` is the node that they are for.
@@ -38,6 +39,11 @@ impl Exchange {
                 Err(error)
             }
         }
+    }
+
+    /// Whether the peer can map segments that were made for others.
+    fn can_forward(&self) -> bool {
+        self.terms.kind == SegmentKind::Memfd
     }
 
     fn inline_max_bytes(&self) -> usize {
@@ -97,7 +103,7 @@ impl Placer<'_> {
             if shared.is_sole() && !lease.has_private_writes() {
                 lease.end();
                 self.placement.ended.push(number);
-                let offset = (shared.offset() - lease.start()) as u64;
+                let offset = (shared.offset() - lease.part().start) as u64;
                 let length = shared.len() as u64;
                 self.placement.traffic.shared_bytes += length;
                 return Place::Placed(Placed::Returned { lease: number, offset, length });
@@ -105,7 +111,7 @@ impl Placer<'_> {
             None
         } else if shared.is_of(&exchange.arena) {
             shared.is_sole().then_some((LeaseTerms::Writable, true))
-        } else if forwards(exchange.terms.kind) && shared.segment().can_be_forwarded() {
+        } else if exchange.can_forward() && shared.segment().can_be_forwarded() {
             let is_aliased = shared.is_aliased();
             Some((if is_aliased { LeaseTerms::ReadOnly } else { LeaseTerms::Writable }, false))
         } else {
@@ -113,7 +119,8 @@ impl Placer<'_> {
         };
         if let Some((terms, is_paired)) = described {
             match self.lend(shared.clone(), terms, is_paired) {
-                Ok(placed) => return Place::Placed(placed),
+                Ok(Some(placed)) => return Place::Placed(placed),
+                Ok(None) => {}
                 Err(error) => self.note_failure(error),
             }
         }
@@ -125,7 +132,7 @@ impl Placer<'_> {
 
     /// Copies bytes into this side's memory; `None` when there is none to be had.
     fn copy_in(&mut self, bytes: &[u8]) -> Option<Placed> {
-        let claim = match self.exchange.arena.allocate(bytes.len()) {
+        let mut claim = match self.exchange.arena.allocate(bytes.len()) {
             Ok(claim) => claim,
             Err(error) => {
                 self.note_failure(error);
@@ -140,29 +147,36 @@ impl Placer<'_> {
         let traffic = &mut self.placement.traffic;
         traffic.copies += 1;
         traffic.copied_bytes += bytes.len() as u64;
-        self.lend(shared, LeaseTerms::Writable, true).map_err(|error| self.note_failure(error)).ok()
+        self.lend(shared, LeaseTerms::Writable, true).unwrap_or_else(|error| {
+            self.note_failure(error);
+            None
+        })
     }
 
+    /// Lends bytes as they are; `None` when the peer would not see them undisturbed.
     fn lend(
         &mut self,
         shared: SharedBytes,
         terms: LeaseTerms,
         is_paired: bool,
-    ) -> io::Result<Placed> {
+    ) -> io::Result<Option<Placed>> {
         let mut state = self.exchange.lock();
-        let (segment, announcement) = state.announce(shared.segment(), is_paired)?;
         let terms = self.within_quota(&state, terms);
+        if !is_paired && state.is_disturbed(&shared, terms) {
+            return Ok(None);
+        }
+        let (segment, announcement) = state.announce(shared.segment(), is_paired)?;
         let (offset, length) = (shared.offset() as u64, shared.len() as u64);
-        let lease = state.lend(shared, self.holder.cloned());
+        let lease = state.lend(shared, self.holder.cloned(), terms, is_paired);
         drop(state);
         self.placement.announcements.extend(announcement);
         self.placement.loans.push(lease);
         self.placement.traffic.shared_bytes += length;
-        Ok(Placed::Lent { lease, segment, offset, length, terms })
+        Ok(Some(Placed::Lent { lease, segment, offset, length, terms }))
     }
 
     /// A node that keeps too many inputs gets copies of further ones, which it may keep for ever.
-    fn within_quota(&mut self, state: &MutexGuard<'_, State>, terms: LeaseTerms) -> LeaseTerms {
+    fn within_quota(&mut self, state: &State, terms: LeaseTerms) -> LeaseTerms {
         let Some(holder) = self.holder else { return terms };
         let pinned = state.pinned(holder);
         if pinned as u64 <= self.exchange.terms.pinned_max_bytes {

@@ -1,9 +1,10 @@
 //! The way in: places in shared memory become bytes that this process can see, after a check of
 //! everything that the peer says about them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Exchange, State};
+use super::Exchange;
 use crate::array::{Array, Payload, Place};
 use crate::codec::Message;
 use crate::codec::payloads::Visitor;
@@ -44,17 +45,12 @@ impl Visitor for Resolver<'_> {
 
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
         let Place::Placed(placed) = payload.0 else { return Ok(()) };
-        let exchange = self.exchange;
-        let mut state = exchange.lock();
         let (shared, terms) = match placed {
-            Placed::Lent { lease, segment, offset, length, terms } => {
-                (lent(exchange, &state, lease, segment, offset, length, terms)?, terms)
-            }
+            Placed::Lent { terms, .. } => (self.exchange.lent(placed)?, terms),
             Placed::Returned { lease, offset, length } => {
-                (returned(&mut state, lease, offset, length)?, LeaseTerms::Writable)
+                (self.exchange.returned(lease, offset, length)?, LeaseTerms::Writable)
             }
         };
-        drop(state);
         payload.0 = if terms == LeaseTerms::CopyOut {
             self.traffic.copies += 1;
             self.traffic.copied_bytes += shared.len() as u64;
@@ -70,42 +66,38 @@ impl Visitor for Resolver<'_> {
     }
 }
 
-fn lent(
-    exchange: &Exchange,
-    state: &State,
-    lease: u64,
-    segment: u32,
-    offset: u64,
-    length: u64,
-    terms: LeaseTerms,
-) -> Result<SharedBytes, LeaseError> {
-    let mapped = state.mapped.get(&segment).ok_or(LeaseError::UnknownSegment { segment })?;
-    let available = mapped.segment.bytes() as u64;
-    let outside = LeaseError::OutOfBounds { offset, length, available };
-    let end = offset.checked_add(length).filter(|end| *end <= available);
-    let (Some(end), Ok(start)) = (end, usize::try_from(offset)) else { return Err(outside) };
-    let Ok(end) = usize::try_from(end) else { return Err(outside) };
-    let part = start..end;
-    let length = part.len();
-    let is_writable = terms == LeaseTerms::Writable;
-    let is_private = mapped.is_private && is_writable;
-    let segment = Arc::clone(&mapped.segment);
-    let releases = Arc::clone(&exchange.releases);
-    let lease = Lease::new(lease, Arc::clone(&segment), part, is_private, releases);
-    Ok(SharedBytes::leased(lease, segment, length, is_writable))
+impl Exchange {
+    fn lent(&self, placed: Placed) -> Result<SharedBytes, LeaseError> {
+        let Placed::Lent { lease, segment, offset, length, terms } = placed else {
+            return Err(LeaseError::NoSharedMemory);
+        };
+        let state = self.lock();
+        let mapped = state.peer.get(segment).ok_or(LeaseError::UnknownSegment { segment })?;
+        let available = mapped.segment.bytes();
+        let part = part(offset, length, available)?;
+        let is_writable = terms == LeaseTerms::Writable;
+        let is_private = mapped.is_private && is_writable;
+        let segment = Arc::clone(&mapped.segment);
+        drop(state);
+        let lease = Lease::new(lease, segment, part, is_private, Arc::clone(&self.releases));
+        Ok(SharedBytes::leased(lease, is_writable))
+    }
+
+    fn returned(&self, lease: u64, offset: u64, length: u64) -> Result<SharedBytes, LeaseError> {
+        let loan = self.lock().end_loan(lease).ok_or(LeaseError::UnknownLease { lease })?;
+        let available = loan.bytes.len();
+        let part = part(offset, length, available)?;
+        loan.bytes.part(part.start, part.len()).ok_or(LeaseError::UnknownLease { lease })
+    }
 }
 
-fn returned(
-    state: &mut State,
-    lease: u64,
-    offset: u64,
-    length: u64,
-) -> Result<SharedBytes, LeaseError> {
-    let loan = state.end_loan(lease).ok_or(LeaseError::UnknownLease { lease })?;
-    let available = loan.bytes.len() as u64;
-    let outside = || LeaseError::OutOfBounds { offset, length, available };
-    let (Ok(start), Ok(length)) = (usize::try_from(offset), usize::try_from(length)) else {
-        return Err(outside());
+/// What a peer says is a part of `available` bytes, if it is.
+fn part(offset: u64, length: u64, available: usize) -> Result<Range<usize>, LeaseError> {
+    let range = || {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        (end <= available).then_some(start..end)
     };
-    loan.bytes.part(start, length).ok_or_else(outside)
+    let available = available as u64;
+    range().ok_or(LeaseError::OutOfBounds { offset, length, available })
 }

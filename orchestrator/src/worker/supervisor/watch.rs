@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_protocol::ToWorker;
+use ipc_protocol::shm::remove_stale_names;
 use ipc_protocol::version::{self, SHARED_MEMORY_SINCE};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
@@ -82,6 +83,9 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     let all_output = async { while pipes.join_next().await.is_some() {} };
     let _in_time = tokio::time::timeout(DRAIN_GRACE, all_output).await;
     process.reap();
+    if shared.options.uses_names() {
+        let _removed = remove_stale_names(Some(process.pid));
+    }
     if let Some(reason) = failure {
         let error = start_error(key, &process, reason, timeout);
         shared.lock().start_errors.insert(key_id, error);

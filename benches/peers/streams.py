@@ -1,0 +1,176 @@
+"""Many live sessions at once: each gets a frame of 20 ms every 20 ms, from a thread of its own.
+
+    python streams.py [--sessions 50] [--minutes 10] [--processes 1]
+
+Every frame carries its number and its session's. Asserted: each frame comes back once, in order,
+with the right samples, and the node has seen it in order. The times are only reported.
+
+The sessions' frames are spread evenly over the 20 ms. One process calls for all of them; with more
+the threads wait less for each other's interpreter, which pays where processors are free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+
+import numpy as np
+from common import FRAME, cpu_ns, family, machine, markdown, microseconds, percentile, show
+from nodes import Ordered
+from numpy.typing import NDArray
+
+from remotemedia import Pipeline, Runtime
+
+PERIOD_NS = 20_000_000
+CONFIG = "[workers]\nmax = 64\n"
+Times = NDArray[np.int64]
+
+
+class Stream(threading.Thread):
+    """One session and the thread that feeds it."""
+
+    def __init__(self, number: int, runtime: Runtime, alive: ExitStack, frames: int) -> None:
+        super().__init__(daemon=True)
+        self.number = number
+        self.frames = frames
+        pipeline = Pipeline(f"stream {number}", runtime=runtime)
+        pipeline.add_node(Ordered())
+        self.session = alive.enter_context(pipeline.session())
+        self.first_due = 0
+        self.calls = np.zeros(frames, np.int64)
+        self.lateness = np.zeros(frames, np.int64)
+        self.problem: str | None = None
+
+    def run(self) -> None:
+        """Feed in real time."""
+        try:
+            self._feed()
+        except BaseException as error:
+            self.problem = f"session {self.number}: {type(error).__name__}: {error}"
+
+    def _feed(self) -> None:
+        voice = np.random.default_rng(self.number).random(FRAME, dtype=np.float32)
+        for number in range(self.frames):
+            # The number first, the session second; both are exact in float32.
+            frame = voice + np.float32(number % 7)
+            frame[0], frame[1] = number, self.number
+            due = self.first_due + number * PERIOD_NS
+            wait = due - time.monotonic_ns()
+            if wait > 0:
+                time.sleep(wait / 1e9)
+            start = time.monotonic_ns()
+            outputs = self.session.process(frame)
+            end = time.monotonic_ns()
+            self.calls[number] = end - start
+            self.lateness[number] = end - due
+            if len(outputs) != 1 or not np.array_equal(outputs[0], frame + 1):
+                raise AssertionError(f"frame {number}: {[y[:2] for y in outputs]} came back")
+
+
+def caller(orders: Connection, numbers: list[int], sessions: int, frames: int) -> None:
+    """One process of callers: report ready, get the time to start, report the times."""
+    # A thread that wakes up waits less for the one that has the interpreter.
+    sys.setswitchinterval(0.0005)
+    with Runtime(CONFIG) as runtime, ExitStack() as alive:
+        streams = [Stream(number, runtime, alive, frames) for number in numbers]
+        warm_workers = len(runtime.workers())
+        if warm_workers != len(streams):
+            raise AssertionError(f"{warm_workers} workers for {len(streams)} sessions")
+        orders.send(family())
+        start = orders.recv()
+        cpu = -cpu_ns(family())
+        for stream in streams:
+            stream.first_due = start + PERIOD_NS * stream.number // sessions
+            stream.start()
+        for stream in streams:
+            stream.join()
+        cpu += cpu_ns(family())
+        problems = [stream.problem for stream in streams if stream.problem is not None]
+        for stream in streams:
+            stream.session.close()
+            if stream.session.tail:
+                problems.append(f"session {stream.number}: more came at the end")
+        orders.send(
+            (
+                problems,
+                cpu,
+                np.concatenate([stream.calls for stream in streams]),
+                np.concatenate([stream.lateness for stream in streams]),
+            )
+        )
+
+
+def run(sessions: int, frames: int, processes: int) -> tuple[Times, Times, float, float]:
+    """All streams: times of calls, times since each frame was due, CPU seconds, seconds."""
+    spawn = multiprocessing.get_context("spawn")
+    pairs, children = [], []
+    try:
+        for which in range(processes):
+            numbers = list(range(which, sessions, processes))
+            ours, theirs = spawn.Pipe()
+            child = spawn.Process(target=caller, args=(theirs, numbers, sessions, frames))
+            child.start()
+            theirs.close()
+            pairs.append(ours)
+            children.append(child)
+        workers = sum(len(pair.recv()) - 1 for pair in pairs)
+        show(f"{sessions} sessions are open; {workers} processes besides the callers'")
+        start = time.monotonic_ns() + 200_000_000
+        for pair in pairs:
+            pair.send(start)
+        reports = [pair.recv() for pair in pairs]
+        seconds = (time.monotonic_ns() - start) / 1e9
+        if problems := [problem for report in reports for problem in report[0]]:
+            raise AssertionError("\n".join(problems))
+        calls, lateness = (np.concatenate([report[i] for report in reports]) for i in (2, 3))
+        return calls, lateness, sum(report[1] for report in reports) / 1e9, seconds
+    finally:
+        for pair in pairs:
+            pair.close()
+        for child in children:
+            child.join(30)
+            child.terminate()
+            child.join()
+
+
+def main() -> None:
+    """Read the options, stream, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--sessions", type=int, default=50, help="at once, a worker each")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
+    parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
+    options = parser.parse_args()
+    if not 1 <= options.processes <= options.sessions <= 64 * options.processes:
+        parser.error("a process of callers takes 1 to 64 sessions")
+    frames = max(1, round(options.minutes * 60 * 1e9 / PERIOD_NS))
+    show(machine())
+    calls, lateness, cpu, seconds = run(options.sessions, frames, options.processes)
+    if len(calls) != options.sessions * frames:
+        raise AssertionError(f"{len(calls)} of {options.sessions * frames} frames")
+    show(f"{len(calls):,} frames in {seconds:.1f} s: none lost, repeated or out of order\n")
+    rows = []
+    for title, times in (("of the call", calls), ("since the frame was due", lateness)):
+        ordered = np.sort(times).tolist()
+        rows.append(
+            [
+                title,
+                *(microseconds(percentile(ordered, percent)) for percent in (50, 95, 99, 99.9)),
+                microseconds(ordered[-1] / 1000),
+                f"{int((times > PERIOD_NS).sum()):,}",
+            ]
+        )
+    header = ("time", "p50 µs", "p95 µs", "p99 µs", "p99.9 µs", "max µs", "over 20 ms")
+    show(markdown(header, rows))
+    show(
+        f"\nCPU: {100 * cpu / seconds:.0f} % of one processor for callers and workers together, "
+        f"{cpu / len(calls) * 1e6:.0f} µs for each frame"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+//! Models of every handover between threads, in which loom tries every order: queues of leases, the
+//! hold of a fork, claims that come and go, and segments that are announced while others vanish.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+use crate::limits::Limits;
+use crate::share::{MemoryTerms, Share};
+use crate::shm::lease::Lease;
+use crate::shm::{
+    Announcement, Arena, ArenaOptions, Exchange, Releases, Segment, SegmentKind, SharedBytes,
+};
+use crate::to_worker::{Item, Step};
+use crate::{ToWorker, Value};
+
+const PAGE: usize = 4096;
+/// Too large for the ring, so that it has a segment of its own.
+const LARGE: usize = 3 * PAGE;
+
+fn options() -> ArenaOptions {
+    ArenaOptions {
+        kind: SegmentKind::Heap,
+        ring_bytes: 2 * PAGE,
+        ring_block_max_bytes: PAGE,
+        max_bytes: 1 << 20,
+        idle_max_bytes: 0,
+    }
+}
+
+fn lease(number: u64, bytes: usize, segment: &Arc<Segment>, releases: &Arc<Releases>) -> Lease {
+    Lease::new(number, Arc::clone(segment), 0..bytes, false, Arc::clone(releases))
+}
+
+/// Leases that are dropped while others are taken are given back once each, and whoever has to be
+/// woken for those that are left is.
+#[test]
+fn every_lease_is_given_back_once() {
+    loom::model(|| {
+        let segment = Segment::create(SegmentKind::Heap, PAGE).unwrap();
+        let releases = Arc::new(Releases::default());
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        releases.set_waker(15, move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let droppers = [(1, 10), (2, 20)].map(|(number, bytes)| {
+            let lease = lease(number, bytes, &segment, &releases);
+            thread::spawn(move || drop(lease))
+        });
+        drop(lease(3, 5, &segment, &releases));
+        let (mut numbers, _) = releases.take();
+        droppers.into_iter().for_each(|dropper| dropper.join().unwrap());
+        let wakes = wakes.load(Ordering::Relaxed);
+        let is_left = |number| !numbers.contains(&number);
+        assert!(!is_left(2) || wakes > 0, "20 bytes wait, and nobody was woken");
+        assert_eq!(releases.is_empty(), ![1, 2, 3].into_iter().any(is_left));
+        numbers.extend(releases.take().0);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3]);
+        assert!(releases.is_empty());
+    });
+}
+
+/// What is dropped after the process has forked waits for the end of the hold, and is woken for.
+#[test]
+fn nothing_passes_the_hold_of_a_fork() {
+    loom::model(|| {
+        let segment = Segment::create(SegmentKind::Heap, PAGE).unwrap();
+        let releases = Arc::new(Releases::default());
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        releases.set_waker(15, move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let [before, after] = [1, 2].map(|number| lease(number, 10, &segment, &releases));
+        let connection = {
+            let releases = Arc::clone(&releases);
+            thread::spawn(move || releases.take().0)
+        };
+        drop(before);
+        releases.hold(true);
+        drop(after);
+        let early = connection.join().unwrap();
+        assert!(!early.contains(&2), "the child may still look at it");
+        assert!(releases.is_empty() && releases.take().0.is_empty());
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
+        releases.hold(false);
+        let late = releases.take().0;
+        assert_eq!(wakes.load(Ordering::Relaxed), usize::from(late.len() == 2));
+        assert_eq!([early, late].concat(), [1, 2]);
+    });
+}
+
+/// A claim that is given up while another is taken: either the second holds the block, or it has
+/// come too late and the block is free.
+#[test]
+fn a_block_is_held_or_free() {
+    for bytes in [PAGE, LARGE] {
+        loom::model(move || {
+            let arena = Arena::new(options());
+            let claim = arena.allocate(bytes).unwrap();
+            let address = claim.address();
+            let dropper = thread::spawn(move || drop(claim));
+            let again = arena.claim_at(address, bytes);
+            let other = arena.allocate(bytes).unwrap();
+            if let Some((again, _)) = &again {
+                assert_eq!(again.address(), address);
+                assert_ne!(other.address(), address, "somebody still looks at it");
+            }
+            dropper.join().unwrap();
+            assert!(again.is_none_or(|(again, _)| again.is_sole()));
+            drop(other);
+            assert_eq!(arena.stats().used_bytes, 0);
+        });
+    }
+}
+
+/// Two threads never get the same block, and a bare address is given up once.
+#[test]
+fn blocks_are_handed_out_once() {
+    loom::model(|| {
+        let arena = Arena::new(options());
+        let first = arena.allocate_address(PAGE).unwrap();
+        let (releaser, other) = {
+            let arena = arena.clone();
+            let releaser = thread::spawn(move || assert!(arena.release_at(first)));
+            (releaser, Arena::clone)
+        };
+        let arena_of_other = other(&arena);
+        let taker = thread::spawn(move || arena_of_other.allocate(PAGE).unwrap());
+        let own = arena.allocate(LARGE).unwrap();
+        let taken = taker.join().unwrap();
+        releaser.join().unwrap();
+        assert_ne!(own.segment().id(), taken.segment().id());
+        assert_eq!(arena.stats().used_bytes, taken.bytes() + own.bytes());
+        drop((own, taken));
+        assert_eq!(arena.stats().used_bytes, 0);
+    });
+}
+
+/// Whoever finds that it is the only holder may write: everybody else's looking has happened before.
+#[test]
+fn the_sole_holder_comes_after_all_others() {
+    loom::model(|| {
+        let arena = Arena::new(options());
+        let claim = arena.allocate(PAGE).unwrap();
+        let further = arena.claim_at(claim.address(), PAGE).unwrap();
+        let bytes = SharedBytes::claimed(claim, further.1, PAGE).unwrap();
+        let memory = Arc::new(UnsafeCell::new(()));
+        let readers = [Some(bytes.clone()), None].map(|bytes| (bytes, Arc::clone(&memory)));
+        let mut further = Some(further);
+        let readers = readers.map(|(bytes, memory)| {
+            let claim = if bytes.is_none() { further.take() } else { None };
+            thread::spawn(move || {
+                memory.with(|_| ());
+                drop((bytes, claim));
+            })
+        });
+        if bytes.is_sole() {
+            memory.with_mut(|_| ());
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert!(bytes.is_sole());
+    });
+}
+
+fn exchange(is_orchestrator: bool) -> Arc<Exchange> {
+    let terms = MemoryTerms {
+        kind: SegmentKind::Heap,
+        inline_max_bytes: 0,
+        ring_bytes: 2 * PAGE as u64,
+        ring_block_max_bytes: PAGE as u64,
+        max_bytes: 1 << 20,
+        idle_max_bytes: 0,
+        pinned_max_bytes: 1 << 20,
+    };
+    Arc::new(Exchange::new(terms, is_orchestrator))
+}
+
+/// Places a large array: what has to be announced, and the message.
+fn place(exchange: &Exchange) -> (Vec<Announcement>, ToWorker) {
+    let step = Step { stage: 0, call: 0, window: 1 };
+    let mut message = ToWorker::Item(Item { step, value: Value::Bytes(vec![7; LARGE].into()) });
+    let mut placement = exchange.place(&mut message, None, &Limits::default()).unwrap();
+    assert!(placement.failure.is_none());
+    (std::mem::take(&mut placement.announcements), message)
+}
+
+fn tell(to: &Exchange, news: Vec<Announcement>) {
+    for Announcement { share, .. } in news {
+        to.handle(share, None).unwrap();
+    }
+}
+
+fn detached(news: &[Announcement]) -> usize {
+    news.iter().filter(|news| matches!(news.share, Share::Detach(_))).count()
+}
+
+/// A segment goes while another is announced: the peer hears of each once, and of nothing that it
+/// has not been told of.
+#[test]
+fn segments_are_announced_and_detached_once() {
+    loom::model(|| {
+        let (near, far) = (exchange(true), exchange(false));
+        let (announcements, mut message) = place(&near);
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        drop(message);
+        let news = far.pending_news();
+        let receiver = {
+            let near = Arc::clone(&near);
+            thread::spawn(move || tell(&near, news))
+        };
+        // In between: another message is placed, and news are collected for it.
+        let (announcements, mut message) = place(&near);
+        let mut news = near.pending_news();
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        receiver.join().unwrap();
+        news.extend(near.pending_news());
+        assert_eq!(detached(&news), 1, "only the first is gone");
+        tell(&far, news);
+        assert_eq!(near.loans().len(), 1);
+        drop(message);
+        tell(&near, far.pending_news());
+        let news = near.pending_news();
+        assert_eq!(detached(&news), 1);
+        tell(&far, news);
+        assert_eq!((far.mapped_bytes(), near.stats().segments), (0, 0));
+    });
+}
+
+/// A holder drops what it has while its side of the connection gives leases back.
+#[test]
+fn the_end_of_a_lease_frees_its_block() {
+    loom::model(|| {
+        let (near, far) = (exchange(true), exchange(false));
+        let (announcements, mut message) = place(&near);
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        let holder = thread::spawn(move || drop(message));
+        tell(&near, far.pending_news());
+        let is_free = near.stats().used_bytes == 0;
+        holder.join().unwrap();
+        assert_eq!(far.has_news(), !is_free, "it is told once");
+        tell(&near, far.pending_news());
+        assert_eq!((near.stats().used_bytes, near.loans().len()), (0, 0));
+    });
+}

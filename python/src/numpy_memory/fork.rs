@@ -1,0 +1,54 @@
+//! Forks by Python code: the child shares memory with its parent and must not manage it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::arena::{forget_own_arena, outbound};
+use super::handler;
+
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+static HOLDS: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is a forked child of the one that loaded the module.
+pub(super) fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
+}
+
+/// Has Python tell of forks from now on.
+pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(before_fork, module)?)?;
+    hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, module)?)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&hooks))?;
+    Ok(())
+}
+
+/// The child may look at what is alive now for as long as it lives.
+#[pyfunction]
+fn before_fork() {
+    if let Some(outbound) = outbound() {
+        outbound.exchange.hold_for_fork(true);
+        HOLDS.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes no lock that another thread of the parent may have held.
+#[pyfunction]
+fn after_fork_in_child(py: Python<'_>) {
+    ipc_protocol::shm::forked_child();
+    HAS_FORKED.store(true, Ordering::Relaxed);
+    forget_own_arena();
+    handler::deactivate(py);
+}
+
+/// The nodes of a worker are gone, and with them whoever could wait for their children.
+pub(crate) fn end_of_session() {
+    if HOLDS.swap(false, Ordering::Relaxed)
+        && let Some(outbound) = outbound()
+    {
+        outbound.exchange.hold_for_fork(false);
+    }
+}
