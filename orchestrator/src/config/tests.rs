@@ -101,6 +101,7 @@ fn every_key_has_an_effect_on_the_struct() {
         timeout = "500 us"
         window = 1
         queue = 2
+        spin = "0"
         [limits]
         max_frame = "64 MiB"
         max_depth = 9
@@ -129,6 +130,7 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.python.write_back_max_bytes, 0);
     assert_eq!(config.calls.timeout, Some(Duration::from_millis(500)));
     assert_eq!((config.calls.window, config.calls.queue), (1, 2));
+    assert!(config.calls.spin.is_zero() && !default.calls.spin.is_zero());
     let limits = config.limits.to_protocol();
     assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
     assert!(!config.output.forward_output && default.output.forward_output);
