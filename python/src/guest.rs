@@ -58,9 +58,10 @@ fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
 #[derive(Debug)]
 struct CPython {
     guest: Py<PyAny>,
-    /// The methods that every item needs, looked up once.
-    begin_item: Py<PyAny>,
-    step: Py<PyAny>,
+    /// The method that every item needs, looked up once.
+    first_step: Py<PyAny>,
+    /// The input of a call that has begun and not been stepped, with the call's stage.
+    input: Option<(u32, Py<PyAny>)>,
     /// Where the guest keeps the event loop of the session, if it has one.
     event_loop: Py<PyAny>,
     fault: Py<PyAny>,
@@ -79,15 +80,14 @@ impl CPython {
         let probe = Py::new(py, Probe::new(Arc::clone(&meter)))?;
         let log = Py::new(py, Log::new(writer.clone()))?;
         let guest = module.getattr("Guest")?.call1((probe, log))?;
-        let method = |name: &str| guest.getattr(name).map(Bound::unbind);
-        let (begin_item, step) = (method("begin_item")?, method("step")?);
-        let event_loop = method("loop")?;
+        let first_step = guest.getattr("first_step")?.unbind();
+        let event_loop = guest.getattr("loop")?.unbind();
         let fault = module.getattr("Fault")?.unbind();
         let converter = Converter::new("output", Memory::Borrow, Pickling::Default);
         Ok(Self {
             guest: guest.unbind(),
-            begin_item,
-            step,
+            first_step,
+            input: None,
             event_loop,
             fault,
             meter,
@@ -176,8 +176,7 @@ impl CPython {
         class.call1((node.node_id, module, name, instance, params, node.is_streaming))
     }
 
-    fn begin_call(&self, py: Python<'_>, stage: u32, begin: Begin) -> PyResult<()> {
-        let guest = self.guest.bind(py);
+    fn begin_call(&mut self, py: Python<'_>, stage: u32, begin: Begin) -> PyResult<()> {
         match begin {
             Begin::Item(value) => {
                 let started = Instant::now();
@@ -185,20 +184,23 @@ impl CPython {
                 let incoming = self.converter.take_traffic();
                 let moved = Moved { incoming, ..Moved::default() };
                 self.count_marshal(self.nodes_of(stage).start, started.elapsed(), moved);
-                self.begin_item.bind(py).call1((stage, object))?;
+                self.input = Some((stage, object.unbind()));
             }
             Begin::Start => {
-                guest.call_method1(intern!(py, "begin_start"), (stage,))?;
+                self.guest.bind(py).call_method1(intern!(py, "begin_start"), (stage,))?;
             }
             Begin::Flush => {
-                guest.call_method1(intern!(py, "begin_flush"), (stage,))?;
+                self.guest.bind(py).call_method1(intern!(py, "begin_flush"), (stage,))?;
             }
         }
         Ok(())
     }
 
-    fn step_call(&self, py: Python<'_>, stage: u32) -> Result<Step, Fault> {
-        let stepped = self.step.bind(py).call1((stage,));
+    fn step_call(&mut self, py: Python<'_>, stage: u32) -> Result<Step, Fault> {
+        let stepped = match self.input.take_if(|(waiting, _)| *waiting == stage) {
+            Some(input) => self.first_step.bind(py).call1(input),
+            None => self.guest.bind(py).call_method1(intern!(py, "step"), (stage,)),
+        };
         let extracted = stepped.and_then(|pair| pair.extract::<(u8, Bound<'_, PyAny>)>());
         let (kind, object) = extracted.map_err(|error| self.fault(py, &error))?;
         if kind == DONE {
@@ -328,6 +330,7 @@ impl Guest for CPython {
     }
 
     fn abort(&mut self, stage: u32) -> Vec<NodeUsage> {
+        self.input = None;
         let aborted = Python::attach(|py| {
             self.guest.bind(py).call_method1(intern!(py, "abort"), (stage,)).map(|_| ())
         });
@@ -337,6 +340,7 @@ impl Guest for CPython {
     }
 
     fn close(&mut self) -> Closed {
+        self.input = None;
         let closed = Python::attach(|py| {
             self.close_session(py).unwrap_or_else(|error| Closed {
                 states: Vec::new(),

@@ -70,17 +70,21 @@ class Worker:
 
     def rest(self, stage: int = 0) -> list[Any]:
         """Steps a call to its end."""
+        return self.outputs(stage, self.guest.step(stage))
+
+    def outputs(self, stage: int, step: tuple[int, Any]) -> list[Any]:
+        """What this step and those after it give."""
         outputs = []
         while True:
-            kind, value = self.guest.step(stage)
+            kind, value = step
             if kind != DONE:
                 outputs.append(value)
             if kind != OUTPUT:
                 return outputs
+            step = self.guest.step(stage)
 
     def item(self, value: Any, stage: int = 0) -> list[Any]:
-        self.guest.begin_item(stage, value)
-        return self.rest(stage)
+        return self.outputs(stage, self.guest.first_step(stage, value))
 
     def flush(self, stage: int = 0) -> list[Any]:
         self.guest.begin_flush(stage)
@@ -146,17 +150,14 @@ class PlainStream:
 
 def test_a_single_plain_node_answers_in_one_step(worker: Worker) -> None:
     worker.open([Echo])
-    worker.guest.begin_item(0, 5)
-    assert worker.guest.step(0) == (LAST, 5)
-    worker.guest.begin_item(0, None)
-    assert worker.guest.step(0) == (DONE, None)
+    assert worker.guest.first_step(0, 5) == (LAST, 5)
+    assert worker.guest.first_step(0, None) == (DONE, None)
 
 
 def test_a_chain_runs_depth_first_and_only_as_far_as_it_is_asked(worker: Worker) -> None:
     # spec: IOP-22
     worker.open([Twice, TwiceAsync, Echo])
-    worker.guest.begin_item(0, "")
-    assert worker.guest.step(0) == (OUTPUT, "ax")
+    assert worker.guest.first_step(0, "") == (OUTPUT, "ax")
     assert EVENTS == [("twice", "", "a"), ("async", "a", "x"), ("echo", "ax")]
     assert worker.rest() == ["ay", "bx", "by"]
     assert worker.meter.calls == [0, 1, 2, 2, 1, 2, 2]
@@ -166,8 +167,7 @@ def test_a_chain_runs_depth_first_and_only_as_far_as_it_is_asked(worker: Worker)
 def test_a_stream_goes_on_only_when_its_output_has_passed(worker: Worker, kind: type) -> None:
     # spec: IOP-22
     worker.open([kind, Echo])
-    worker.guest.begin_item(0, "a")
-    assert worker.guest.step(0) == (OUTPUT, "a1")
+    assert worker.guest.first_step(0, "a") == (OUTPUT, "a1")
     assert [event[0] for event in EVENTS] == [EVENTS[0][0], "echo"]
     assert worker.rest() == ["a2"]
     assert worker.item("b") == ["b1", "b2"]
@@ -271,7 +271,7 @@ def test_the_first_failure_is_the_one_that_is_told(worker: Worker) -> None:
     with pytest.raises(Fault) as caught:
         worker.item(1)
     assert (caught.value.node_id, caught.value.remote_type) == ("Fails", "KeyError")
-    worker.guest.begin_item(0, 2)
+    worker.guest.begin_flush(0)
     worker.guest.abort(0)
 
 

@@ -321,3 +321,26 @@ def test_an_interrupt_at_any_moment_ends_the_run() -> None:
     process = script(INTERRUPTED)
     printed, errors = process.communicate()
     assert (printed.strip(), errors) == ("60", "")
+
+
+QUICK = """
+    import os, signal, threading
+    from itertools import repeat
+    from crash_nodes import PassOn
+    from remotemedia import Pipeline
+
+    pipeline = Pipeline(PassOn())
+    pipeline.run(1)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        pipeline.run(repeat(1))
+    except KeyboardInterrupt:
+        print("ended")
+"""
+
+
+def test_an_interrupt_ends_a_run_that_never_sleeps() -> None:
+    """Every answer comes so soon that it is waited for awake, and no Python code runs between."""
+    process = script(QUICK)
+    printed, errors = process.communicate()
+    assert (printed.strip(), errors) == ("ended", "")

@@ -61,7 +61,6 @@ class Guest:
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         self._calls: dict[int, Iterator[Any]] = {}
-        self._waiting: dict[int, Any] = {}
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
         self._modules = LoadedModules()
@@ -154,14 +153,6 @@ class Guest:
             with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
                 os.chdir(spec.working_directory)
 
-    def begin_item(self, stage: int, value: Any) -> None:
-        """Begin a call with one input."""
-        callers = self._stages[stage]
-        if len(callers) == 1 and not callers[0].is_streaming:
-            self._waiting[stage] = value
-        else:
-            self._calls[stage] = self._pass_on(callers, value)
-
     def begin_start(self, stage: int) -> None:
         """Begin a call that lets the first node produce."""
         callers = self._stages[stage]
@@ -171,6 +162,26 @@ class Guest:
         """Begin the call that ends the input."""
         self._calls[stage] = self._flush(self._stages[stage])
 
+    def first_step(self, stage: int, value: Any) -> tuple[int, Any]:
+        """Begin a call with one input, and run it as `step` does."""
+        callers = self._stages[stage]
+        if len(callers) > 1 or callers[0].is_streaming:
+            self._calls[stage] = self._pass_on(callers, value)
+            return self.step(stage)
+        # A single node, the commonest case, needs no generator around it.
+        caller = callers[0]
+        try:
+            result = caller.first_result(value)
+            is_plain = caller.is_plain(result)
+        except BaseException:
+            self._output.flush()
+            raise
+        if is_plain:
+            self._output.flush()
+            return (DONE, None) if result is None else (LAST, result)
+        self._calls[stage] = caller.expand("process", result)
+        return self.step(stage)
+
     def step(self, stage: int) -> tuple[int, Any]:
         """Run a call up to its next output: (OUTPUT or LAST, value), or (DONE, None).
 
@@ -178,16 +189,7 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            call = self._calls.get(stage)
-            if call is None:
-                # A single node, the commonest case, needs no generator around it.
-                (caller,) = self._stages[stage]
-                result = caller.first_result(self._waiting.pop(stage))
-                if caller.is_plain(result):
-                    self._output.flush()
-                    return (DONE, None) if result is None else (LAST, result)
-                call = self._calls[stage] = caller.expand("process", result)
-            value = next(call, END)
+            value = next(self._calls[stage], END)
         except BaseException:
             self._calls.pop(stage, None)
             self._output.flush()
@@ -238,7 +240,6 @@ class Guest:
 
     def abort(self, stage: int) -> None:
         """Give a call up; generators of the nodes are closed."""
-        self._waiting.pop(stage, None)
         call = self._calls.pop(stage, None)
         if call is not None:
             with contextlib.suppress(Fault):  # the call is over, its last words too
@@ -280,7 +281,7 @@ class Guest:
         return states
 
     def _forget(self) -> None:
-        self._stages, self._calls, self._waiting, self._snapshots = {}, {}, {}, {}
+        self._stages, self._calls, self._snapshots = {}, {}, {}
         with contextlib.suppress(BaseException):  # tasks of nodes that are gone
             self.loop.close()
         self._output.flush()
