@@ -191,6 +191,12 @@ pub enum LeaseError {
         /// Its number.
         lease: u64,
     },
+    /// A number of a lease that has not ended.
+    #[error("lease {lease} is granted a second time")]
+    LeaseTwice {
+        /// Its number.
+        lease: u64,
+    },
     /// The peer makes more shared memory than was agreed on.
     #[error("segments of {bytes} bytes together are more than the agreed {limit}")]
     TooMuch {

@@ -49,6 +49,8 @@ pub enum Event<T> {
     SlotLost(SlotId),
     /// A slot has a worker again.
     SlotReady(SlotId),
+    /// A slot could not be given a worker again; what waits for it is skipped.
+    ReopenFailed(SlotId),
     /// Time passed.
     Tick,
 }
@@ -195,6 +197,7 @@ impl<T: Clone> Core<T> {
             }
             Event::SlotLost(slot) => self.lose(slot),
             Event::SlotReady(slot) => self.slots[slot] = Slot::Free,
+            Event::ReopenFailed(slot) => self.give_up(slot),
             Event::Tick => self.expire(now, &mut actions),
         }
         if !self.is_stopped {
@@ -267,6 +270,16 @@ impl<T: Clone> Core<T> {
             self.stages[stage].end_call();
         }
         self.slots[slot] = Slot::Lost;
+    }
+
+    /// The next round may try to open the slot again.
+    fn give_up(&mut self, slot: SlotId) {
+        self.slots[slot] = Slot::Lost;
+        for stage in self.stages.iter_mut().filter(|stage| stage.shape.slot == Some(slot)) {
+            if stage.has_work() {
+                stage.skip_round();
+            }
+        }
     }
 
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {

@@ -123,6 +123,8 @@ pub struct Session {
     holders: Vec<Arc<str>>,
     /// Nodes whose appetite for shared memory the host has been told of.
     warned: BTreeSet<String>,
+    /// What happened when an interrupt left no time to tell the core.
+    missed: Option<Event<Value>>,
     /// What the host is to be told when it listens next.
     notices: Vec<LogRecord>,
     /// Number of each stage's first node in the metrics.

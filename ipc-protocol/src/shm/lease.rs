@@ -2,6 +2,7 @@
 //! queue, which the connection empties when it sends something or has idled for a while.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -170,16 +171,24 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// The lease with this number; `None` when there is one already.
     pub(super) fn new(
         number: u64,
         segment: Arc<Segment>,
         part: Range<usize>,
         is_private: bool,
         releases: Arc<Releases>,
-    ) -> Self {
+    ) -> Option<Self> {
         let bytes = part.len();
-        releases.change(|queue| queue.alive.insert(number, (bytes, Instant::now())));
-        Self { number, part, segment, is_private, releases, is_ended: AtomicBool::new(false) }
+        let is_new = releases.change(|queue| match queue.alive.entry(number) {
+            Entry::Vacant(entry) => {
+                entry.insert((bytes, Instant::now()));
+                true
+            }
+            Entry::Occupied(_) => false,
+        });
+        let is_ended = AtomicBool::new(false);
+        is_new.then(|| Self { number, part, segment, is_private, releases, is_ended })
     }
 
     /// The number, if the lease came over the connection with this queue.

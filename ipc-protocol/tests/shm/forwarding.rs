@@ -3,7 +3,7 @@
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::MemoryTerms;
-use ipc_protocol::shm::{SegmentKind, SharedBytes};
+use ipc_protocol::shm::{Access, Segment, SegmentKind, SharedBytes, Ticket};
 
 use super::support::*;
 
@@ -137,6 +137,39 @@ fn leases_that_share_a_page_do_not_disturb_each_other() {
     let (value, sent, _) = hop(&next.near, &next.far, lend(parts[2]));
     assert_eq!(sent.copies, 0, "nobody is in the way any more");
     assert_eq!(bytes_of(&value), pattern(1, 100_000));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no shared memory")]
+fn the_end_of_one_lease_leaves_the_others_in_the_way() {
+    let (maker, next) = (memfd_pair(), memfd_pair());
+    let result = result_of(&maker, &pattern(1, 100_000));
+    let part = |start| lent(result.part(start, 1000).unwrap());
+    let (first, ..) = hop(&next.near, &next.far, part(0));
+    let (second, ..) = hop(&next.near, &next.far, part(50_000));
+    drop(first);
+    settle(&next.far, &next.near);
+    let (third, sent, _) = hop(&next.near, &next.far, part(50_500));
+    assert_eq!(sent.copies, 1);
+    poke(&shared_of(second).unwrap(), 600, 99);
+    assert_eq!(bytes_of(&third), pattern(1, 100_000)[50_500..51_500]);
+}
+
+/// Once both owners have mapped a segment nobody maps it for writing any more, whichever made it.
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no shared memory")]
+fn what_both_owners_have_mapped_is_sealed() {
+    let Pair { near, far } = memfd_pair();
+    for (from, to) in [(&near, &far), (&far, &near)] {
+        let mut sent = place(from, private(pattern(1, 5000)), None);
+        let announcement = sent.placement.announcements.pop().unwrap();
+        let copies: [_; 2] =
+            [(); 2].map(|()| announcement.descriptor.as_ref().unwrap().try_clone().unwrap());
+        let [early, late] = copies.map(Ticket::Descriptor);
+        assert!(Segment::open(early, RING, Access::Shared).is_ok());
+        tell([announcement], from, to).unwrap();
+        assert!(Segment::open(late, RING, Access::Shared).is_err());
+    }
 }
 
 /// Arrays that a program shares knowingly are seen read-only, and later writes of the owner show.

@@ -141,6 +141,25 @@ fn a_lease_ends_once() {
 }
 
 #[test]
+fn a_lease_is_granted_once() {
+    for kind in kinds() {
+        let pair = acquainted(*kind);
+        let result = result_in(&pair.far, &pattern(1, 5000));
+        let (value, ..) = hop(&pair.far, &pair.near, lent(result));
+        let lent = |lease| {
+            let terms = LeaseTerms::Writable;
+            receive(&pair.near, Placed::Lent { lease, segment: 1, offset: 0, length: 10, terms })
+        };
+        let again = lent(2);
+        assert!(matches!(again, Err(LeaseError::LeaseTwice { lease: 2 })), "{kind:?}: {again:?}");
+        assert_eq!(pair.near.releases().alive().len(), 1, "the first is as it was");
+        drop(value);
+        assert!(lent(3).is_ok());
+        assert_eq!(released(&pair.near.pending_news()), 2);
+    }
+}
+
+#[test]
 fn terms_that_do_not_exist_are_refused() {
     let pair = acquainted(kinds()[0]);
     let placed =
@@ -213,15 +232,19 @@ fn what_is_still_mapped_counts_against_the_limit() {
         let refusal = loop {
             // Each worker's exchange numbers from 1 on; the lie is that all are one.
             let far = Exchange::new(terms(*kind), false);
-            let mut sent = place(&far, private(pattern(1, 100_000)), None);
-            match deliver(&mut sent, &far, &near) {
-                Ok((value, _)) => held.push(value),
-                Err(error) => break error,
+            let sent = place(&far, private(pattern(1, 100_000)), None);
+            if let Err(error) = tell(sent.placement.announcements, &far, &near) {
+                break error;
             }
+            let (lease, terms) = (1 + held.len() as u64, LeaseTerms::ReadOnly);
+            let lent = Placed::Lent { lease, segment: 1, offset: 0, length: 100, terms };
+            let frame = frame_with(lent).into();
+            let (message, _) = codec::decode_shared(frame, &Limits::default(), &near).unwrap();
+            held.push(value_of(message));
             near.handle(Share::Detach(1), None).unwrap();
             assert!(held.len() < 10, "{kind:?}: no end");
         };
-        assert!(matches!(refusal, CodecError::Lease(LeaseError::TooMuch { .. })), "{refusal}");
+        assert!(matches!(refusal, LeaseError::TooMuch { .. }), "{refusal}");
         assert_eq!((held.len(), near.mapped_bytes()), (4, 4 * (112 << 10)), "{kind:?}");
         held.clear();
         drop(near.pending_news());

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipc_protocol::codec;
 use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadOutcome, Socket};
@@ -293,10 +295,21 @@ fn be_a_child() {
     };
     let arena = Arena::new(options);
     let address = arena.allocate_address(PAGE).unwrap();
-    let claim = arena.allocate(100_000).unwrap();
-    let low = claim.address().min(address);
-    let gap = (low..claim.address().max(address)).step_by(PAGE).find(|at| !arena.holds(*at));
+    // Memory of others lies between the arena's segments, as malloc's does.
+    let (claims, others): (Vec<_>, Vec<_>) = (0..8)
+        .map(|_| {
+            let other = Segment::create(SegmentKind::Memfd, PAGE).unwrap();
+            (arena.allocate(100_000).unwrap(), other)
+        })
+        .unzip();
+    let is_between = |other: &&Arc<Segment>| arena.may_hold(other.address());
+    let between = others.iter().find(is_between).unwrap().address();
     let pair = Pair::new(SegmentKind::Memfd);
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&wakes);
+    pair.far.releases().set_waker(0, move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let (value, ..) = hop(&pair.near, &pair.far, private(pattern(1, 5000)));
     let named = Segment::create(SegmentKind::Named, PAGE).unwrap();
     let Ok(Ticket::Name(name)) = named.ticket() else { panic!("no name") };
@@ -307,19 +320,16 @@ fn be_a_child() {
     assert!(arena.allocate(1).is_err() && arena.allocate_address(1).is_err());
     assert!(arena.claim_at(address, 1).is_none());
     assert_eq!((arena.holds(address), arena.block_bytes(address)), (true, Some(PAGE)));
-    assert!(!claim.is_sole());
+    assert!(!claims[0].is_sole());
     assert!(arena.release_at(address), "taken, so that nobody else frees it");
-    if let Some(gap) = gap {
-        let is_between = !arena.holds(gap) && arena.may_hold(gap);
-        let is_mapped = arena.release_at(gap);
-        assert!(is_between && (!is_mapped || gap < address + RING), "memory of its own is freed");
-    }
-    drop(claim);
+    assert!(!arena.holds(between) && !arena.release_at(between), "somebody else's to free");
+    drop(claims);
     arena.hold_for_fork();
     arena.end_fork_hold();
     assert_eq!(arena.stats().used_bytes, used, "nothing is given back");
     drop(value);
     assert!(!pair.far.has_news() && pair.far.pending_news().is_empty());
+    assert_eq!(wakes.load(Ordering::Relaxed), 0, "it would wake its parent's connection");
     drop(named);
     let still = Segment::open(Ticket::Name(name), PAGE, Access::Shared);
     assert!(still.is_ok(), "the parent's name stays");

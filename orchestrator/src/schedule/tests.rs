@@ -177,6 +177,17 @@ fn a_lost_slot_is_opened_again_when_it_is_needed() {
 }
 
 #[test]
+fn what_waits_for_a_slot_that_cannot_be_opened_again_is_skipped() {
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::SlotLost(0));
+    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Reopen(0)]);
+    assert_eq!(core.handle(now, Event::ReopenFailed(0)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Reopen(0)], "it is tried again");
+    assert_eq!(core.handle(now, Event::SlotReady(0)), [item(0, 2)]);
+}
+
+#[test]
 fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
     let now = Instant::now();
     let second = Duration::from_secs(1);
@@ -303,7 +314,9 @@ impl Simulation {
     /// Lets one thing happen; false when nothing can.
     fn step(&mut self, die: u8) -> bool {
         if let Some(slot) = self.reopening.pop() {
-            self.feed(Event::SlotReady(slot));
+            let event =
+                if die % 5 == 0 { Event::ReopenFailed(slot) } else { Event::SlotReady(slot) };
+            self.feed(event);
             return true;
         }
         let able: Vec<usize> = (0..self.busy.len())

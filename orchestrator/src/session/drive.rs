@@ -26,7 +26,10 @@ const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 impl Session {
     /// Feeds the core an event and carries out what follows from it.
     pub(super) fn feed(&mut self, event: Event<Value>, host: &mut dyn Host) -> Result<(), Error> {
-        let mut actions = VecDeque::from(self.core.handle(Instant::now(), event));
+        let mut actions = VecDeque::new();
+        for event in self.missed.take().into_iter().chain([event]) {
+            actions.extend(self.core.handle(Instant::now(), event));
+        }
         while let Some(action) = actions.pop_front() {
             for event in self.carry_out(action, host)? {
                 actions.extend(self.core.handle(Instant::now(), event));
@@ -53,16 +56,28 @@ impl Session {
                 self.outputs.push(GraphOutput { node_id, value });
             }
             Action::RoundDone(round) => self.finished_rounds = round + 1,
-            Action::Reopen(slot) => {
-                self.reopen(slot, host)?;
-                return Ok(vec![Event::SlotReady(slot)]);
-            }
+            Action::Reopen(slot) => return self.reopened(slot, host),
             Action::Expire(stage) => self.expire(stage),
             Action::Uneven(stage) => {
                 self.note_failure(Self::uneven(&self.plan.stages[stage]));
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Opens a slot again. What waits for it fails when that fails; an interrupt ends the call at
+    /// once, and the core is told with the next.
+    fn reopened(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<Vec<Event<Value>>, Error> {
+        let Err(error) = self.reopen(slot, host) else {
+            return Ok(vec![Event::SlotReady(slot)]);
+        };
+        self.end_worker(slot);
+        if matches!(error, Error::Interrupted | Error::Cancelled) {
+            self.missed = Some(Event::ReopenFailed(slot));
+            return Err(error);
+        }
+        self.note_failure(error);
+        Ok(vec![Event::ReopenFailed(slot)])
     }
 
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Result<Vec<Event<Value>>, Error> {
@@ -97,7 +112,9 @@ impl Session {
 
     fn send(&mut self, stage: StageId, message: ToWorker) -> Result<Vec<Event<Value>>, Error> {
         let Some(slot) = slot_of(&self.slots, stage) else { return Ok(Vec::new()) };
-        let Some(worker) = &mut self.slots[slot].worker else { return Ok(Vec::new()) };
+        let Some(worker) = &mut self.slots[slot].worker else {
+            return Ok(vec![Event::SlotLost(slot)]);
+        };
         match worker.link.send(message, self.holders.get(stage)) {
             Ok(sent) => {
                 self.note_sent(stage, sent);

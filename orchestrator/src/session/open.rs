@@ -55,6 +55,7 @@ impl Session {
             slots,
             natives,
             holders,
+            missed: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
             first_node,

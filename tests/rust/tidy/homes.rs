@@ -23,6 +23,7 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
         ("ipc-protocol/src/shm/named.rs", "maps named segments"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
+        ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
     ],
 };

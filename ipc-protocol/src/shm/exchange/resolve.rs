@@ -79,7 +79,8 @@ impl Exchange {
         let is_private = mapped.is_private && is_writable;
         let segment = Arc::clone(&mapped.segment);
         drop(state);
-        let lease = Lease::new(lease, segment, part, is_private, Arc::clone(&self.releases));
+        let lease = Lease::new(lease, segment, part, is_private, Arc::clone(&self.releases))
+            .ok_or(LeaseError::LeaseTwice { lease })?;
         Ok(SharedBytes::leased(lease, is_writable))
     }
 

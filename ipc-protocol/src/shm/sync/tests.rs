@@ -31,7 +31,7 @@ fn options() -> ArenaOptions {
 }
 
 fn lease(number: u64, bytes: usize, segment: &Arc<Segment>, releases: &Arc<Releases>) -> Lease {
-    Lease::new(number, Arc::clone(segment), 0..bytes, false, Arc::clone(releases))
+    Lease::new(number, Arc::clone(segment), 0..bytes, false, Arc::clone(releases)).unwrap()
 }
 
 /// Leases that are dropped while others are taken are given back once each, and whoever has to be
