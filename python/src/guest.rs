@@ -65,6 +65,7 @@ struct CPython {
     /// Where the guest keeps the event loop of the session, if it has one.
     event_loop: Py<PyAny>,
     fault: Py<PyAny>,
+    probe: Py<Probe>,
     meter: SharedMeter,
     converter: Converter,
     /// The shared memory of the connection, if it has some.
@@ -79,7 +80,7 @@ impl CPython {
         let module = py.import("remotemedia._guest")?;
         let probe = Py::new(py, Probe::new(Arc::clone(&meter)))?;
         let log = Py::new(py, Log::new(writer.clone()))?;
-        let guest = module.getattr("Guest")?.call1((probe, log))?;
+        let guest = module.getattr("Guest")?.call1((&probe, log))?;
         let first_step = guest.getattr("first_step")?.unbind();
         let event_loop = guest.getattr("loop")?.unbind();
         let fault = module.getattr("Fault")?.unbind();
@@ -90,6 +91,7 @@ impl CPython {
             input: None,
             event_loop,
             fault,
+            probe,
             meter,
             converter,
             outbound: None,
@@ -342,10 +344,12 @@ impl Guest for CPython {
     fn close(&mut self) -> Closed {
         self.input = None;
         let closed = Python::attach(|py| {
-            self.close_session(py).unwrap_or_else(|error| Closed {
+            let closed = self.close_session(py).unwrap_or_else(|error| Closed {
                 states: Vec::new(),
                 faults: vec![self.fault(py, &error)],
-            })
+            });
+            self.probe.get().rest(py);
+            closed
         });
         numpy_memory::end_of_session();
         closed

@@ -59,7 +59,7 @@ def run_host(script: str, worker: str, tmp_path: Path) -> str:
 
 
 def test_shipped_classes_are_the_same_on_both_sides_and_travel_once(tmp_path: Path) -> None:
-    # spec: IOP-06, IOP-19
+    # spec: IOP-06, IOP-19, IOP-32
     run_host(
         """
         import dataclasses, enum

@@ -335,7 +335,33 @@ def test_asynchronous_calls_copy_once_and_shared_arrays_never() -> None:
                 assert await session.process(item) == [float(item.sum())]
 
     asyncio.run(run())
-    assert hops(pipeline)[0]["copies"] <= 2
+    incoming, _ = hops(pipeline)
+    assert (incoming["copies"], incoming["copied_bytes"]) == (2, RING_BYTES * 3 // 2)
+    assert incoming["shared_bytes"] == RING_BYTES * 5 // 2
+
+
+def test_memory_is_given_back_as_soon_as_nobody_needs_it() -> None:
+    # spec: CARD-05
+    before = remotemedia.shared_memory_stats()["arrays"]["used_bytes"]
+    with Runtime() as runtime, Pipeline([Scale(2)], runtime=runtime).session() as session:
+        peaks = []
+        for number in range(200):
+            size = LARGE[number % 2]
+            shared = remotemedia.asarray_shared(floats(size, number))
+            assert (one(session, shared[::-1]) == shared[::-1] * 2).all()
+            assert (one(session, shared) == shared * 2).all()
+            (worker,) = remotemedia.shared_memory_stats(runtime)["workers"]
+            peaks.append(worker["made_bytes"] + worker["mapped_bytes"])
+        assert max(peaks) < 8 * SEGMENT_BYTES  # so it is the same memory again and again
+        kept = one(session, floats(RING_BYTES))
+        del shared
+        session.process(1)  # takes along what was given up
+        stats = remotemedia.shared_memory_stats(runtime)
+        (worker,) = stats["workers"]
+        assert [held["bytes"] for held in worker["pinned_by_caller"]] == [RING_BYTES]
+        assert worker["pinned_by_worker"] == []
+        assert (worker["used_bytes"], stats["arrays"]["used_bytes"]) == (0, before)
+        assert (kept == floats(RING_BYTES) * 2).all()
 
 
 def test_a_child_of_the_caller_shares_nothing_new_with_it() -> None:

@@ -104,8 +104,12 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Those of the stream; part of the frame may then have been written.
+    /// Those of the stream; part of the frame may then have been written. `Unsupported` for a frame
+    /// with a descriptor.
     pub fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
+        if self.descriptor.is_some() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         if let [whole] = self.parts.as_slice() {
             return stream.write_all(whole);
         }

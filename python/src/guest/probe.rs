@@ -17,8 +17,11 @@ pub(super) fn lock(meter: &SharedMeter) -> MutexGuard<'_, Meter> {
     meter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`. While a node works on
-/// its outputs numpy takes large arrays from the outbound memory.
+/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`.
+///
+/// From a node's first call to the next code that makes no outputs numpy takes large arrays from
+/// the outbound memory. What is made between the calls may lie there too; switching back and forth
+/// would cost every small item a microsecond.
 #[pyclass(frozen)]
 #[derive(Debug)]
 pub(super) struct Probe {
@@ -30,22 +33,28 @@ impl Probe {
     pub(super) fn new(meter: SharedMeter) -> Self {
         Self { meter, serves_numpy: false.into() }
     }
+
+    /// Has numpy use its own memory again.
+    pub(super) fn rest(&self, py: Python<'_>) {
+        if self.serves_numpy.swap(false, Ordering::Relaxed) {
+            numpy_memory::deactivate(py);
+        }
+    }
 }
 
 #[pymethods]
 impl Probe {
     fn enter(&self, py: Python<'_>, node: usize, makes_outputs: bool) {
-        if makes_outputs {
+        if !makes_outputs {
+            self.rest(py);
+        } else if !self.serves_numpy.load(Ordering::Relaxed) {
             self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
         }
         lock(&self.meter).enter(node);
     }
 
-    fn leave(&self, py: Python<'_>) {
+    fn leave(&self) {
         lock(&self.meter).leave();
-        if self.serves_numpy.swap(false, Ordering::Relaxed) {
-            numpy_memory::deactivate(py);
-        }
     }
 
     fn count_call(&self, node: usize) {
