@@ -34,7 +34,8 @@ def transfer_for_ever(segment: str) -> None:
     arrays = [np.zeros(length, np.float32) for length in (100, 20_000, 600_000)]
     with pipeline.session() as session:
         session.process(arrays[0])
-        print("running", flush=True)
+        sys.stdout.write("running\n")
+        sys.stdout.flush()
         while True:
             for array in arrays:
                 session.process(array)

@@ -314,8 +314,11 @@ impl Simulation {
     /// Lets one thing happen; false when nothing can.
     fn step(&mut self, die: u8) -> bool {
         if let Some(slot) = self.reopening.pop() {
-            let event =
-                if die % 5 == 0 { Event::ReopenFailed(slot) } else { Event::SlotReady(slot) };
+            let event = if die.is_multiple_of(5) {
+                Event::ReopenFailed(slot)
+            } else {
+                Event::SlotReady(slot)
+            };
             self.feed(event);
             return true;
         }

@@ -1,6 +1,5 @@
 //! What goes at once, what waits for others, and for how long.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
