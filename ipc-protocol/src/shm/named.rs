@@ -229,12 +229,18 @@ pub fn remove_stale_names(creator: Option<u32>) -> io::Result<usize> {
     }
 }
 
-/// Whether there is no process with this id.
+/// Whether there is no process with this id, or one that has ended and that nobody asked about yet.
 #[cfg(target_os = "linux")]
 fn has_ended(pid: u32) -> bool {
     use rustix::process::{Pid, test_kill_process};
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    let known = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if known.is_none_or(|known| test_kill_process(known) == Err(rustix::io::Errno::SRCH)) {
+        return true;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which stands in parentheses and may hold any character.
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    matches!(state, Some("Z" | "X"))
 }
 
 #[cfg(test)]
