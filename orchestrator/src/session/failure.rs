@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipc_protocol::error::CodecError;
+use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::{Fault, FaultKind};
 
 use super::Session;
@@ -83,6 +83,7 @@ impl Session {
 
     /// Takes a dead or broken worker out of its slot and notes why its calls failed.
     pub(super) fn lose_worker(&mut self, slot: SlotId, broken: Option<&LinkError>) {
+        let died_before = self.slots[slot].process().is_some_and(|p| p.exit().is_some());
         if let (Some(_), Some(process)) = (broken, self.slots[slot].process()) {
             process.kill();
         }
@@ -94,6 +95,10 @@ impl Session {
             self.await_exit(slot, EXIT_GRACE);
         }
         let error = match broken {
+            // The names of a dead worker's segments are removed, also those not yet mapped.
+            Some(LinkError::Lease(LeaseError::Unmappable { .. })) if died_before => {
+                self.death(slot)
+            }
             Some(LinkError::Codec(_) | LinkError::Frame(_) | LinkError::Lease(_)) => {
                 self.broken_protocol(slot, broken)
             }
