@@ -7,21 +7,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipc_protocol::from_worker::LogRecord;
 use ipc_protocol::{Array, Dtype, FaultKind, Order, Value};
 use orchestrator::runtime::OpenOptions;
-use orchestrator::session::{Host, Session};
+use orchestrator::session::Session;
 use orchestrator::{Config, Error, Manifest, Runtime};
 
-struct Quiet;
-
-impl Host for Quiet {
-    fn check_interrupt(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn log(&mut self, _: &LogRecord) {}
-}
+use super::quiet::Quiet;
 
 const MANIFEST: &str =
     r#"{"version": "v1", "nodes": [{"id": "liar", "node_type": "some.module:Node"}]}"#;

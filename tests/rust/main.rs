@@ -3,5 +3,6 @@
 mod conformance;
 mod lying_worker;
 mod promises;
+mod quiet;
 mod startup;
 mod tidy;

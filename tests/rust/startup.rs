@@ -7,22 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ipc_protocol::from_worker::LogRecord;
 use orchestrator::error::StartError;
 use orchestrator::runtime::OpenOptions;
-use orchestrator::session::Host;
 use orchestrator::{Config, Error, Manifest, Runtime};
 
-/// A caller that is never interrupted and does not listen.
-struct Quiet;
-
-impl Host for Quiet {
-    fn check_interrupt(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn log(&mut self, _: &LogRecord) {}
-}
+use super::quiet::Quiet;
 
 const MANIFEST: &str =
     r#"{"version": "v1", "nodes": [{"id": "a", "node_type": "some.module:Node"}]}"#;
