@@ -12,10 +12,11 @@
 //! 4. What a peer says about memory (segment, offset, length) is checked against the mapped size.
 //! 5. A mapping lives as long as anything refers to it: bytes hold their segment.
 //!
-//! `unsafe` is in the files of the segment kinds and in `segment` and `shared`, nowhere else in
+//! `unsafe` is in the files of the segment kinds and in `pages`, `segment` and `shared`, nowhere else in
 //! this crate.
 
 mod arena;
+mod copy;
 mod exchange;
 mod fork;
 mod heap;
@@ -31,7 +32,7 @@ mod sync;
 
 pub use arena::{Arena, ArenaOptions, ArenaStats, Claim};
 pub use exchange::{Announcement, Exchange, LeaseReport, Loan, Placement};
-pub use fork::forked_child;
+pub use fork::{before_fork, forked_child, forked_parent};
 pub use lease::Releases;
 pub use named::remove_stale_names;
 pub use ring::Ring;

@@ -303,11 +303,12 @@ class Forks(Node):
                 os.close(goes)
                 os.read(waits, 1)  # until the parent has gone on for long
                 found = (float(data.sum()), float(mine.sum()))
+                data[:], mine[:8] = -1, -2  # as with ordinary memory, nobody else sees it
                 work = [np.full(RING_BYTES, n, dtype=np.uint8) for n in range(100)]
                 right = all((array == n).all() for n, array in enumerate(work))
                 right = right and handler_name(work[0]) != "remotemedia"
                 mine.resize(mine.size * 2, refcheck=False)
-                right = right and float(mine.sum()) == expected[1]
+                right = right and mine[0] == -2
                 del work, mine, data
                 gc.collect()
                 code = 0 if right and found == expected else 2

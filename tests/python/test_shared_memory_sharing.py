@@ -374,6 +374,7 @@ def test_a_child_of_the_caller_shares_nothing_new_with_it() -> None:
         code = 1
         try:
             found = array.tobytes() == floats(RING_BYTES).tobytes()
+            array[:] = -1  # the parent does not see it
             made = [remotemedia.empty(RING_BYTES // 4) for _ in range(100)]
             for number, own in enumerate(made):
                 own[:] = number

@@ -69,11 +69,30 @@ impl Meter {
 
     /// Node code begins to run. Ignored for an index outside the session.
     pub fn enter(&mut self, node: usize) {
+        self.enter_at(node, Instant::now());
+    }
+
+    /// Node code has handed over. Does nothing when none was running.
+    pub fn leave(&mut self) {
+        if self.running.is_some() {
+            self.leave_at(Instant::now());
+        }
+    }
+
+    /// One node of a chain has handed over, if one was running, and the next is called: with one
+    /// look at the clock, which costs as much as the rest.
+    pub fn call_next(&mut self, node: usize) {
+        let now = Instant::now();
+        let now = if self.leave_at(now) { Instant::now() } else { now };
+        self.enter_at(node, now);
+        self.count_call(node);
+    }
+
+    fn enter_at(&mut self, node: usize, mut started: Instant) {
         let Some(account) = self.nodes.get_mut(node) else { return };
         if let Some(blackbox) = &mut self.blackbox {
             blackbox.note_running(Some(node));
         }
-        let mut started = Instant::now();
         let is_measured = account.stretches < FIRST_STRETCHES
             || account.measured_at.is_none_or(|last| started.duration_since(last) >= INTERVAL);
         account.stretches = account.stretches.saturating_add(1);
@@ -86,17 +105,16 @@ impl Meter {
         self.running = Some(Stretch { node, started, is_measured });
     }
 
-    /// Node code has handed over. Does nothing when none was running.
-    pub fn leave(&mut self) {
-        let Some(stretch) = self.running.take() else { return };
-        let Some(account) = self.nodes.get_mut(stretch.node) else { return };
-        let now = Instant::now();
+    /// Gives whether memory was measured, which takes its time.
+    fn leave_at(&mut self, now: Instant) -> bool {
+        let Some(stretch) = self.running.take() else { return false };
+        let Some(account) = self.nodes.get_mut(stretch.node) else { return false };
         let busy = now.duration_since(stretch.started);
         add_ns(&mut account.usage.busy_ns, busy);
         let is_long = busy > LONG_STRETCH;
-        let Some(memory) = &mut self.memory else { return };
+        let Some(memory) = &mut self.memory else { return false };
         if !(stretch.is_measured || is_long) {
-            return;
+            return false;
         }
         let (mark, delta) = memory.mark();
         account.usage.peak_memory_bytes = account.usage.peak_memory_bytes.max(mark);
@@ -106,6 +124,7 @@ impl Meter {
             // The next long stretch that is not measured from its start must not see this peak.
             memory.reset_mark();
         }
+        true
     }
 
     /// Counts a call of a node's `process` or `flush`.

@@ -1,14 +1,67 @@
 //! Forks: what a process shares with its parent is the parent's to manage, so whatever was made
-//! before a fork does nothing in the child.
+//! before a fork does nothing in the child; and what the child writes is its own, as with ordinary
+//! memory.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::segment::Segment;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
+/// Every segment that is mapped: a fork copies them all, so the list is the process's.
+static MAPPED: Mutex<Mapped> = Mutex::new(Mapped { segments: Vec::new(), tidy_at: 64 });
+
+struct Mapped {
+    segments: Vec<Weak<Segment>>,
+    /// Length at which segments that are gone leave the list.
+    tidy_at: usize,
+}
+
+thread_local! {
+    /// Holds the list still while this thread forks: the child has no thread that could let it go.
+    static HELD: RefCell<Option<MutexGuard<'static, Mapped>>> = const { RefCell::new(None) };
+}
+
+fn mapped() -> MutexGuard<'static, Mapped> {
+    MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has a segment become the child's own in a child.
+pub(super) fn watch(segment: &Arc<Segment>) {
+    let mut mapped = mapped();
+    if mapped.segments.len() >= mapped.tidy_at {
+        mapped.segments.retain(|segment| segment.strong_count() > 0);
+        mapped.tidy_at = 64.max(2 * mapped.segments.len());
+    }
+    mapped.segments.push(Arc::downgrade(segment));
+}
+
+/// To be called before a fork, by the thread that forks. [`forked_parent`] or [`forked_child`] has
+/// to follow on that thread.
+pub fn before_fork() {
+    HELD.with_borrow_mut(|held| {
+        if held.is_none() {
+            *held = Some(mapped());
+        }
+    });
+}
+
+/// To be called in the parent after a fork.
+pub fn forked_parent() {
+    drop(HELD.take());
+}
 
 /// To be called in the child after a fork: arenas, leases and names that it inherited give nothing
-/// and take nothing back from now on.
+/// and take nothing back from now on, and what it writes to their memory nobody else sees.
 pub fn forked_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    if let Some(mut mapped) = HELD.take() {
+        for segment in std::mem::take(&mut mapped.segments) {
+            // Without it the memory stays shared; the child is told nothing it could act on.
+            let _stays_shared = segment.upgrade().map(|segment| segment.become_private());
+        }
+    }
 }
 
 /// When something was made, counted in forks.

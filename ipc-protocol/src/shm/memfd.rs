@@ -166,6 +166,14 @@ impl Memory for Memfd {
         Ok(written.unwrap_or(0) * page_bytes())
     }
 
+    fn become_private(&self) -> io::Result<()> {
+        if !self.is_private {
+            // SAFETY: the mapping is this one's own.
+            unsafe { pages::map_privately(&self.fd, self.start, self.bytes)? };
+        }
+        Ok(())
+    }
+
     fn has_writes(&self, part: Range<usize>) -> bool {
         self.is_private && self.written_pages(&self.pages(&part)) != Some(0)
     }

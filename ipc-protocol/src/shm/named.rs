@@ -189,6 +189,11 @@ impl Memory for Named {
         drop(Name(name));
         Ok(())
     }
+
+    fn become_private(&self) -> io::Result<()> {
+        // SAFETY: the mapping is this one's own.
+        Ok(unsafe { super::pages::map_privately(&self.fd, self.start, self.bytes())? })
+    }
 }
 
 impl Drop for Named {

@@ -53,3 +53,21 @@ pub(super) fn allocate(
         fallocate(&fd, FallocateFlags::empty(), from as u64, length as u64)
     })
 }
+
+/// Puts a private mapping of a file in the place of a shared one of `bytes` from its beginning.
+///
+/// # Safety
+/// There must be such a mapping at `start`, of this process alone; what refers to it goes on seeing
+/// the same bytes.
+pub(super) unsafe fn map_privately(
+    fd: impl std::os::fd::AsFd,
+    start: std::ptr::NonNull<u8>,
+    bytes: usize,
+) -> rustix::io::Result<()> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    unsafe { mmap(start.as_ptr().cast(), bytes, protection, flags, fd, 0)? };
+    Ok(())
+}

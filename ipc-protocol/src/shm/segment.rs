@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::copy::copy;
+use super::fork;
 use super::heap::{self, HeapMemory};
 
 /// How a segment is made and passed on.
@@ -92,6 +94,14 @@ pub(super) trait Memory: fmt::Debug + Send + Sync {
     fn has_writes(&self, _part: Range<usize>) -> bool {
         false
     }
+
+    /// Has what this process writes from now on be its own.
+    ///
+    /// # Errors
+    /// When the system refuses; the memory is shared as before then.
+    fn become_private(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// One mapped segment. It is unmapped when the last reference is gone.
@@ -106,7 +116,9 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Segment {
     fn new(memory: Box<dyn Memory>) -> Arc<Self> {
-        Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), memory })
+        let segment = Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), memory });
+        fork::watch(&segment);
+        segment
     }
 
     /// Makes a segment of `bytes` (a multiple of the page size) and maps it for writing.
@@ -198,6 +210,11 @@ impl Segment {
         self.memory.has_writes(part)
     }
 
+    /// Has what this process writes from now on be its own; for the child of a fork.
+    pub(super) fn become_private(&self) -> io::Result<()> {
+        self.memory.become_private()
+    }
+
     /// Pointer to the byte at `offset`, which lies within the segment.
     pub(super) fn pointer(&self, offset: usize) -> Option<NonNull<u8>> {
         if offset > self.bytes() {
@@ -214,7 +231,8 @@ impl Segment {
         let Some(start) = self.pointer(offset).filter(|_| fits) else { return false };
         // SAFETY: the target lies in the mapping (checked above), is writable because this side
         // allocated it, and nobody refers to it yet (rule 2), so it cannot overlap `data`.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), start.as_ptr(), data.len()) };
+        let target = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), data.len()) };
+        copy(data, target);
         true
     }
 }

@@ -1,6 +1,6 @@
 //! The flight recorder of a worker: a nameless file that the kernel keeps when the worker dies.
 //! The worker notes the node that runs in its first bytes, and faulthandler writes the Python
-//! stack behind them. Written with `pwrite` and `write`, never mapped.
+//! stack behind them. This side reads it as a file, and never maps it.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};

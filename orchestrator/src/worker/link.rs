@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::os::unix::uds_local_socket::Stream;
@@ -32,6 +33,8 @@ pub struct Output {
     queue: Mutex<FrameWriter>,
     exchange: Option<Arc<Exchange>>,
     limits: Limits,
+    /// Whether [`Output::give_back`] was asked for and has not come yet.
+    awaits_giving_back: AtomicBool,
 }
 
 /// What reading gave.
@@ -85,6 +88,7 @@ impl Link {
             queue: Mutex::default(),
             exchange: None,
             limits,
+            awaits_giving_back: AtomicBool::new(false),
         };
         Ok(Self {
             output: Arc::new(output),
@@ -263,9 +267,18 @@ impl Output {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody has to be asked for [`Output::give_back`]: nobody was since the last time.
+    /// Waking a thread for every large result would cost each call as much as a small message.
+    #[must_use]
+    pub fn wants_giving_back(&self) -> bool {
+        !self.awaits_giving_back.swap(true, Ordering::AcqRel)
+    }
+
     /// Gives leases back that no message has taken along, if the socket takes it now. What it does
     /// not take goes with the session's next message.
     pub fn give_back(&self) {
+        // First, so that what is released from here on is asked for again.
+        self.awaits_giving_back.store(false, Ordering::Release);
         let Ok(news) = self.news() else { return };
         if !news.is_empty() {
             // A broken socket is noticed by whoever reads from it.

@@ -32,6 +32,9 @@ class Meter(Protocol):
     def leave(self) -> None:
         """Node code has handed over."""
 
+    def call_next(self, node: int) -> None:
+        """`leave`, `enter` and `count_call` in one step, from node to node of a chain."""
+
     def count_call(self, node: int) -> None:
         """One more call of `process`."""
 
@@ -43,11 +46,14 @@ class Caller:
     """One node of the session.
 
     Attributes:
+        number: its number in the session.
         node_id: its id.
         node: the object.
         is_source: it produces without input.
         is_streaming: it takes one stream of inputs.
         is_async: it uses asyncio.
+        plain_type: the type of its last plain result. Looking closer at every result would cost as
+            much as a small node.
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class Caller:
     ) -> None:
         self.node_id = node_id
         self.node = node
-        self._number = number
+        self.number = number
         self._meter = meter
         self._running = running
         self._loop = loop
@@ -78,7 +84,7 @@ class Caller:
         self.is_async = self._generates_async or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
         self._has_streamed = False
-        self._plain_type: type | None = None
+        self.plain_type: type | None = None
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
         """The result of node code.
@@ -87,41 +93,34 @@ class Caller:
             Fault: it raised, whatever it was.
         """
         self._running.enter(self.node_id)
-        self._meter.enter(self._number, kind in _WORK)
+        self._meter.enter(self.number, kind in _WORK)
         try:
             return call(*arguments)
         except BaseException as error:  # SystemExit and the like end the call, not the worker
-            self._meter.count_error(self._number)
+            self._meter.count_error(self.number)
             raise Fault(kind, self.node_id, error) from None
         finally:
             self._meter.leave()
 
-    def first_result(self, value: Any) -> Any:
-        """What `process` returns for an item, before it is looked at."""
-        self._meter.count_call(self._number)
-        return self.guarded("process", self.node.process, value)
-
     def is_plain(self, result: Any) -> bool:
         """A value as it is, nothing to be followed."""
-        kind = type(result)
-        if kind is self._plain_type:  # looking at every result costs as much as a small node
-            return True
         if is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result):
             return False
-        self._plain_type = kind
+        self.plain_type = type(result)
         return True
 
     def outputs(self, value: Any) -> Iterator[Any]:
         """The outputs for one item."""
         if self.is_streaming:
-            self._meter.count_call(self._number)
+            self._meter.count_call(self.number)
             self._open_stream().feed(value)
             return self._stream_outputs("process")
-        return self.expand("process", self.first_result(value))
+        self._meter.count_call(self.number)
+        return self.expand("process", self.guarded("process", self.node.process, value))
 
     def produced(self) -> Iterator[Any]:
         """The outputs of a source."""
-        self._meter.count_call(self._number)
+        self._meter.count_call(self.number)
         return self.expand("process", self.guarded("process", self.node.process))
 
     def flushed(self) -> Iterator[Any]:

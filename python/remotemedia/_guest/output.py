@@ -25,16 +25,20 @@ _MAX_LEVEL = (1 << 31) - 1
 class Running:
     """Which node's code runs: by context, so that its tasks keep its name, and for threads that a
     node started, the node that ran last.
+
+    Attributes:
+        in_context: Id of the node by context.
+        last: Id of the node that ran last.
     """
 
     def __init__(self) -> None:
-        self._in_context: contextvars.ContextVar[str] = contextvars.ContextVar("remotemedia_node")
-        self._last = ""
+        self.in_context: contextvars.ContextVar[str] = contextvars.ContextVar("remotemedia_node")
+        self.last = ""
 
     def enter(self, node_id: str) -> None:
         """`node_id`'s code begins to run in this context."""
-        self._in_context.set(node_id)
-        self._last = node_id
+        self.in_context.set(node_id)
+        self.last = node_id
 
     def leave(self) -> None:
         """No node runs until the next one is entered."""
@@ -43,7 +47,7 @@ class Running:
     @property
     def node_id(self) -> str:
         """The node that runs here."""
-        return self._in_context.get(self._last)
+        return self.in_context.get(self.last)
 
 
 class Printed(io.TextIOBase):

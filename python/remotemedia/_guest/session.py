@@ -164,23 +164,48 @@ class Guest:
 
     def first_step(self, stage: int, value: Any) -> tuple[int, Any]:
         """Begin a call with one input, and run it as `step` does."""
-        callers = self._stages[stage]
-        if len(callers) > 1 or callers[0].is_streaming:
-            self._calls[stage] = self._pass_on(callers, value)
-            return self.step(stage)
-        # A single node, the commonest case, needs no generator around it.
-        caller = callers[0]
         try:
-            result = caller.first_result(value)
-            is_plain = caller.is_plain(result)
+            passed, value = self._pass_plain(stage, value)
         except BaseException:
             self._output.flush()
             raise
-        if is_plain:
+        if passed is None:
             self._output.flush()
-            return (DONE, None) if result is None else (LAST, result)
-        self._calls[stage] = caller.expand("process", result)
+            return (DONE, None) if value is None else (LAST, value)
+        self._calls[stage] = passed
         return self.step(stage)
+
+    def _pass_plain(self, stage: int, value: Any) -> tuple[Iterator[Any] | None, Any]:
+        """Pass a value from node to node in a plain loop, as most calls need no more.
+
+        Returns:
+            The result of the last node; or, from the first node on that gives more than a plain
+            result, the iterator over what the rest of the chain gives.
+        """
+        callers = self._stages[stage]
+        set_running, call_next = self._running.in_context.set, self._meter.call_next
+        # Without a call of its own for each node: what this does is what a small node costs.
+        for position, caller in enumerate(callers):
+            if caller.is_streaming:
+                self._meter.leave()
+                return self._pass_on(callers[position:], value), None
+            set_running(caller.node_id)
+            self._running.last = caller.node_id
+            call_next(caller.number)
+            try:
+                value = caller.node.process(value)
+            except BaseException as error:  # as in `Caller.guarded`
+                self._meter.leave()
+                self._meter.count_error(caller.number)
+                raise Fault("process", caller.node_id, error) from None
+            if value is None:
+                break
+            if type(value) is not caller.plain_type and not caller.is_plain(value):
+                self._meter.leave()
+                outputs = caller.expand("process", value)
+                return self._chain(lambda: outputs, callers[position + 1 :]), None
+        self._meter.leave()
+        return None, value
 
     def step(self, stage: int) -> tuple[int, Any]:
         """Run a call up to its next output: (OUTPUT or LAST, value), or (DONE, None).

@@ -34,6 +34,13 @@ impl Probe {
         Self { meter, serves_numpy: false.into() }
     }
 
+    /// Has numpy use the outbound memory.
+    fn begin_outputs(&self, py: Python<'_>) {
+        if !self.serves_numpy.load(Ordering::Relaxed) {
+            self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
+        }
+    }
+
     /// Has numpy use its own memory again.
     pub(super) fn rest(&self, py: Python<'_>) {
         if self.serves_numpy.swap(false, Ordering::Relaxed) {
@@ -47,10 +54,15 @@ impl Probe {
     fn enter(&self, py: Python<'_>, node: usize, makes_outputs: bool) {
         if !makes_outputs {
             self.rest(py);
-        } else if !self.serves_numpy.load(Ordering::Relaxed) {
-            self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
+        } else {
+            self.begin_outputs(py);
         }
         lock(&self.meter).enter(node);
+    }
+
+    fn call_next(&self, py: Python<'_>, node: usize) {
+        self.begin_outputs(py);
+        lock(&self.meter).call_next(node);
     }
 
     fn leave(&self) {

@@ -21,6 +21,7 @@ pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(before_fork, module)?)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, module)?)?;
     hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, module)?)?;
     py.import("os")?.call_method("register_at_fork", (), Some(&hooks))?;
     Ok(())
@@ -33,6 +34,12 @@ fn before_fork() {
         outbound.exchange.hold_for_fork(true);
         HOLDS.store(true, Ordering::Relaxed);
     }
+    ipc_protocol::shm::before_fork();
+}
+
+#[pyfunction]
+fn after_fork_in_parent() {
+    ipc_protocol::shm::forked_parent();
 }
 
 /// Takes no lock that another thread of the parent may have held.

@@ -22,8 +22,10 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/shm/heap.rs", "allocates the twin that Miri and loom can look at"),
         ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
         ("ipc-protocol/src/shm/named.rs", "maps named segments"),
+        ("ipc-protocol/src/shm/pages.rs", "maps them anew in the child of a fork"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
+        ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
         ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
     ],
 };

@@ -97,8 +97,10 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
 fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
     let Some(exchange) = worker.link.output().exchange() else { return };
     let (shared, id) = (Arc::downgrade(shared), worker.id);
+    let output = Arc::downgrade(worker.link.output());
     exchange.releases().set_waker(UNHURRIED_BYTES, move || {
-        if let Some(shared) = shared.upgrade() {
+        let is_wanted = output.upgrade().is_some_and(|output| output.wants_giving_back());
+        if is_wanted && let Some(shared) = shared.upgrade() {
             shared.command(Command::GiveBack(id));
         }
     });
