@@ -39,6 +39,10 @@ class CountingMeter:
         assert self.inside is not None
         self.inside = None
 
+    def call_next(self, node: int) -> None:
+        self.inside = node
+        self.calls.append(node)
+
     def count_call(self, node: int) -> None:
         self.calls.append(node)
 

@@ -187,7 +187,8 @@ class Guest:
         # Without a call of its own for each node: what this does is what a small node costs.
         for position, caller in enumerate(callers):
             if caller.is_streaming:
-                self._meter.leave()
+                if position:
+                    self._meter.leave()
                 return self._pass_on(callers[position:], value), None
             set_running(caller.node_id)
             self._running.last = caller.node_id
@@ -203,7 +204,7 @@ class Guest:
             if type(value) is not caller.plain_type and not caller.is_plain(value):
                 self._meter.leave()
                 outputs = caller.expand("process", value)
-                return self._chain(lambda: outputs, callers[position + 1 :]), None
+                return self._chain(outputs.__iter__, callers[position + 1 :]), None
         self._meter.leave()
         return None, value
 

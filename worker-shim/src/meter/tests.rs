@@ -43,6 +43,27 @@ fn a_spike_that_is_gone_at_the_end_of_the_call_counts() {
 
 // spec: NRA-12
 #[test]
+fn nodes_of_a_chain_are_told_apart() {
+    let _alone = alone();
+    let mut meter = Meter::new(None);
+    meter.reset(3);
+    for _ in 0..2 {
+        meter.call_next(0);
+        meter.call_next(1);
+        spike();
+        meter.call_next(2);
+        meter.leave();
+    }
+    let usage = meter.take(0..3);
+    assert!(usage.iter().all(|usage| usage.calls == 2), "{usage:?}");
+    let spike_bytes = SPIKE_BYTES as u64;
+    let is_spike = |at: usize| usage[at].peak_delta_bytes >= spike_bytes - (4 << 20);
+    assert_eq!([0, 1, 2].map(is_spike), [false, true, false], "{usage:?}");
+    assert!(usage[1].busy_ns > usage[0].busy_ns.max(usage[2].busy_ns), "{usage:?}");
+}
+
+// spec: NRA-12
+#[test]
 fn a_long_stretch_is_measured_even_when_its_turn_has_not_come() {
     let _alone = alone();
     let mut meter = Meter::new(None);
