@@ -472,7 +472,7 @@ class TakesGain:
             "X",
             {},
             "not found",
-            ["No module named 'remotemedia.nodez'", "'nodes'"],
+            ["No module named 'remotemedia.nodez'", "did you mean 'remotemedia.nodes'"],
         ),
         (__name__, "TakesGian", {}, "not found", ["no class 'TakesGian'", "'TakesGain'"]),
         (__name__, "TakesGain", {"gian": 1}, "construct", ["'gian'", "'gain'", "gain, offset"]),

@@ -267,14 +267,13 @@ def test_definitions_that_refer_to_each_other(tmp_path: Path, interpreter: str) 
     )
 
 
-def test_imports_that_fail_raise_only_where_they_are_used(
-    tmp_path: Path, interpreter: str
-) -> None:
+def test_imports_that_fail_raise_only_where_they_are_used(tmp_path: Path, interpreter: str) -> None:
     # spec: IOP-14, IOP-39
     (tmp_path / "only_here.py").write_text("def work(): return 1\n")
     run_host(
         """
-        import sys
+        import fractions, sys
+        from decimal import Decimal as half
         import only_here
         from only_here import work as job
         import numpy as np
@@ -285,8 +284,6 @@ def test_imports_that_fail_raise_only_where_they_are_used(
                 return job() if x else 7
             def annotated(self, x: fractions.Fraction): return 3
             def counted(self): return fractions.Fraction(1, 2) + half(1)
-        import fractions
-        from decimal import Decimal as half
         answers, _ = talk(WORKER, [Node()])
         assert answers == [2, 7, 3, "TypeError", "only_here"], answers
         """,

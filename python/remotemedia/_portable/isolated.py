@@ -42,8 +42,10 @@ def isolate_function(function: types.FunctionType) -> Isolated | str:
         if isinstance(found, str):
             return found
         segment = _blanked(text, found, found.lineno, found.col_offset)
-        made = f"{MAKE} = lambda {', '.join(variables)}: ({segment})\n" if variables else (
-            f"{MAKE} = ({segment})\n"
+        made = (
+            f"{MAKE} = lambda {', '.join(variables)}: ({segment})\n"
+            if variables
+            else (f"{MAKE} = ({segment})\n")
         )
         name = MAKE
         return Isolated(text.name, found.lineno, made, text.future(), name, found)

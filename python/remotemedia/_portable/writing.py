@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from remotemedia._deferred import imported_or_deferred
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening
 from remotemedia._portable.plan import Plan, UnportableError
@@ -85,7 +86,7 @@ class Pickler(pickle.Pickler):
 
     def _module(self, module: types.ModuleType) -> Any:
         if module.__name__ != "__main__" and is_importable(module.__name__, module):
-            return opening.imported_or_deferred, (module.__name__,)
+            return imported_or_deferred, (module.__name__,)
         return self._needed_plan().reduce_module(module)
 
     def _data(self, obj: Any) -> Any:
