@@ -188,7 +188,8 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
     if isinstance(error, Blocked):
         return _about(module, root, "blocked", "", _POLICY[module])
     compiled = _compiled_file(module)
-    if not _IS_CPYTHON and (compiled or root in _NATIVE_PACKAGES):
+    is_native = root in _NATIVE_PACKAGES or module == "remotemedia._native"
+    if not _IS_CPYTHON and (compiled or is_native):
         return _about(
             module,
             root,

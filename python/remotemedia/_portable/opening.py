@@ -5,6 +5,7 @@ The functions here are called by pickles, in the order in which the writer put t
 
 from __future__ import annotations
 
+import importlib
 import io
 import linecache
 import pickle
@@ -291,9 +292,7 @@ def open_array(dtype: str, shape: tuple[int, ...], data: bytes) -> Any:
     try:
         import numpy as np
     except ImportError:
-        from remotemedia._audio import AudioView
-
-        return AudioView.from_buffer(bytearray(data), dtype, shape)
+        return importlib.import_module("remotemedia._audio").restore(data, dtype, shape, None)
     return np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
 
 
