@@ -7,6 +7,7 @@ happened. So they are blanked out of the text, line for line, and values go alon
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from typing import Any, NamedTuple
 
@@ -61,9 +62,11 @@ def isolate_class(shared: type, variables: list[str]) -> Isolated | str:
 
     code = next(code_of(shared), None)
     line = getattr(shared, "__firstlineno__", code.co_firstlineno if code else None)
-    module_file = vars(__import__("sys").modules.get(shared.__module__) or object).get("__file__")
+    module_file = getattr(sys.modules.get(shared.__module__), "__file__", None)
     text = text_named(code.co_filename if code else module_file)
     node = text.find(shared.__qualname__, line) if text else None
+    if text is not None and node is None:
+        node = text.find_class(shared.__name__)
     if text is None or not isinstance(node, ast.ClassDef):
         return "its source is not to be found"
     return _wrapped(text, node, variables)
