@@ -117,16 +117,19 @@ class Space:
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
         return Step(opening.open_space, (self.label, known))
 
+    def _is_home_of(self, value: Any) -> bool:
+        if isinstance(value, types.FunctionType):
+            return value.__globals__ is self.namespace
+        return isinstance(value, type) and value.__module__ == self.namespace.get("__name__")
+
     def binding(self, name: str) -> Binding | None:
         """The statement that bound a name, as far as the source can be had."""
         files = {self.namespace.get("__file__"): 0}
         own = self.namespace.get(name)
-        if isinstance(own, (type, types.FunctionType)) and not travels_by_name(own):
+        if self._is_home_of(own):
             files = {code.co_filename: 0 for code in code_of(own)} | files
         for value in list(self.namespace.values()):
-            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
-                files[value.__code__.co_filename] = 0
-            elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
+            if self._is_home_of(value):
                 files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
         for filename in files:
             text = text_named(filename, self.namespace)
@@ -216,6 +219,8 @@ def _imported_from(
 
 def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
     found: Any = sys.modules.get(module)
+    if found is None or module == "__main__" or not is_importable(module, found):
+        return False
     if attribute is None:
         return found is value
     inner = getattr(found, attribute, None)
@@ -343,7 +348,8 @@ def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Bindi
         own = plan.spaces.of(value)
         if value.__qualname__ in (key.name, "<lambda>") or not own.leads_to(value):
             return _statement(plan, space, binding.text, binding.node, value)
-    if plan.spaces.of(value).leads_to(value) and value.__qualname__ == key.name:
+    is_home = plan.spaces.of(value) is space and space.leads_to(value)
+    if is_home and value.__qualname__ == key.name:
         fields: Sequence[str] | None = getattr(value, "_fields", None)
         if isinstance(fields, tuple) and tuple in getattr(value, "__bases__", ()):
             arguments = (key.label, key.name, value.__name__, fields, value._field_defaults)
