@@ -22,11 +22,13 @@ from remotemedia._portable import PortableShipment
 from remotemedia._unpicklable import UnpicklableError
 import interpreters
 
+HERE = Path(__file__).parent
+
 def talk(worker, nodes, items=()):
     shipment = PortableShipment(nodes)
     assert not shipment.refused, shipment.refused
     sent = [shipment.dumps(item) for item in items]
-    path = Path(__file__).with_name("worker.py")
+    path = HERE / "worker.py"
     path.write_text(worker)
     out = interpreters.run(sys.argv[1], path, pickle.dumps((shipment.instances, sent)))
     return [_pickle.loads(answer) for answer in pickle.loads(out)], sent
@@ -360,6 +362,32 @@ def test_modules_that_a_worker_cannot_import(tmp_path: Path, interpreter: str) -
         assert answers[2:] == [5, 8, 10], answers
         """,
         "answers += [*nodes[:2], nodes[0].limit(), nodes[1].value(), nodes[2].run()]",
+        tmp_path,
+        interpreter,
+    )
+
+
+def test_cells_of_a_notebook(tmp_path: Path, interpreter: str) -> None:
+    # spec: IOP-19, IOP-24
+    run_host(
+        """
+        import linecache
+        del __file__
+        def cell(number, source):
+            name = f"/tmp/ipykernel_1/{number}.py"
+            linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+            exec(compile(source, name, "exec"), globals())
+        cell(1, "import math\\nfrom collections import namedtuple, OrderedDict as OD\\nLIMIT = 1\\n")
+        cell(2, "class Settings:\\n    level = 2\\n")
+        cell(3, "Pair = namedtuple('Pair', 'a b')\\nLIMIT = 3\\n")
+        cell(4, "class Node:\\n    def process(self, data): return old()\\n")
+        cell(5, "def old(): return 'first'\\n")
+        cell(6, "def old():\\n    return math.floor(1.5), Settings.level, Pair(1, 2), LIMIT, OD(a=1)\\n")
+        answers, _ = talk(WORKER, [Node(), Settings()])
+        assert answers[0] == (1, 2, (1, 2), 3, {"a": 1}), answers
+        assert type(answers[0][2]) is Pair and type(answers[1]) is Settings, answers
+        """,
+        "answers += [nodes[0].process(1), nodes[1]]",
         tmp_path,
         interpreter,
     )

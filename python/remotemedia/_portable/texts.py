@@ -201,7 +201,10 @@ def code_of(shared: Any) -> Iterator[types.CodeType]:
         inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
         inner = getattr(inner, "func", inner)  # cached_property
         inner = getattr(inner, "__wrapped__", inner)
-        if isinstance(inner, types.FunctionType) and inner.__qualname__.startswith(
-            f"{shared.__qualname__}."
+        # Those that a library made for it, such as a named tuple's, stand in the library.
+        if (
+            isinstance(inner, types.FunctionType)
+            and inner.__module__ == shared.__module__
+            and inner.__qualname__.startswith(f"{shared.__qualname__}.")
         ):
             yield inner.__code__

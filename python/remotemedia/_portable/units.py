@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from remotemedia._importable import is_importable
 from remotemedia._portable import opening
 from remotemedia._portable.names import names_of
 from remotemedia._portable.texts import Binding, Text, code_of, text_named
-from remotemedia._tokens import travels_by_name
+from remotemedia._tokens import MAIN, travels_by_name
 from remotemedia._unpicklable import UnpicklableError
 
 if TYPE_CHECKING:
@@ -117,6 +118,13 @@ class Space:
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
         return Step(opening.open_space, (self.label, known))
 
+    def _cells(self) -> list[str]:
+        """The cells of a notebook or console, the latest first, when this is where they run."""
+        if self.label not in MAIN or isinstance(self.namespace.get("__file__"), str):
+            return []
+        named = [n for n in linecache.cache if n.startswith("<") or "ipykernel" in n]
+        return list(reversed(named))
+
     def _is_home_of(self, value: Any) -> bool:
         if isinstance(value, types.FunctionType):
             return value.__globals__ is self.namespace
@@ -131,7 +139,7 @@ class Space:
         for value in list(self.namespace.values()):
             if self._is_home_of(value):
                 files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
-        for filename in files:
+        for filename in (*files, *self._cells()):
             text = text_named(filename, self.namespace)
             if text is not None and name in text.bindings:
                 return text.bindings[name]
