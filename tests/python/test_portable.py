@@ -1,5 +1,6 @@
 """Nodes as source: from a script on CPython to workers of any interpreter, and back."""
 
+# ruff: noqa: E501  (programs stand here as text)
 from __future__ import annotations
 
 import os
@@ -8,8 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-import interpreters
 import pytest
+
+import interpreters
 
 EVERYWHERE = [sys.executable, *interpreters.other_pythons(), interpreters.RUSTPYTHON]
 
@@ -551,7 +553,9 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
     )
 
 
-@pytest.mark.parametrize("interpreter", [sys.executable, interpreters.RUSTPYTHON], ids=["cpython", "rustpython"])
+@pytest.mark.parametrize(
+    "interpreter", [sys.executable, interpreters.RUSTPYTHON], ids=["cpython", "rustpython"]
+)
 def test_arrays_inside_objects(tmp_path: Path, interpreter: str) -> None:
     # spec: IOP-19
     run_host(
