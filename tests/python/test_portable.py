@@ -369,6 +369,47 @@ def test_modules_that_a_worker_cannot_import(tmp_path: Path, interpreter: str) -
     )
 
 
+def test_what_stands_under_its_name_in_the_script(tmp_path: Path, interpreter: str) -> None:
+    # spec: IOP-19
+    run_host(
+        """
+        import functools
+        from typing import Generic, NewType, TypeVar
+        T = TypeVar("T")
+        Level = NewType("Level", int)
+        CALLS = []
+        @functools.lru_cache
+        def cached(x):
+            CALLS.append(x)
+            return x * 2
+        @functools.singledispatch
+        def shown(x): return "any"
+        @shown.register
+        def _(x: int): return "int"
+        class Meta(type):
+            def __new__(meta, name, bases, space, **options):
+                made = super().__new__(meta, name, bases, space)
+                made.options = options
+                return made
+        class Box(Generic[T]):
+            def __init__(self, *inside): self.inside = inside
+        class Tagged(Box[int], metaclass=type(Box)): pass
+        class Plain(metaclass=Meta, level=Level(3)): pass
+        answers, _ = talk(WORKER, [Box(T, cached, shown, Level), Tagged(), Plain(), Box[int]])
+        assert answers == [4, 4, [2], "T", "int", 5, {"level": 3}, True], answers
+        """,
+        """
+        box, tagged, plain, alias = nodes
+        T, cached, shown, level = box.inside
+        import __main__
+        answers += [cached(2), cached(2), __main__.CALLS, T.__name__, shown(1), level(5)]
+        answers += [type(plain).options, alias.__origin__ is type(box)]
+        """,
+        tmp_path,
+        interpreter,
+    )
+
+
 def test_cells_of_a_notebook(tmp_path: Path, interpreter: str) -> None:
     # spec: IOP-19, IOP-24
     run_host(

@@ -82,6 +82,11 @@ def stand_in(label: str) -> types.ModuleType:
     return module
 
 
+def named(label: str, name: str) -> Any:
+    """What stands under a name in a module."""
+    return vars(stand_in(label))[name]
+
+
 def open_space(label: str, attributes: dict[str, Any]) -> None:
     """Gives a stand-in the attributes that its code may ask for, such as `__file__`."""
     namespace = vars(stand_in(label))
@@ -139,6 +144,8 @@ def define(
     source = remember(filename, first, text)
     flags = compile_flags(features)
     exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
+    for name in names:
+        namespace.setdefault(name, None)  # a statement without a name has run, too
     for name, values in patches.items():
         for attribute, value in values.items():
             setattr(_at(namespace, name), attribute, value)
@@ -287,12 +294,16 @@ def define_local(
     claim(token, made)
 
 
-def open_array(dtype: str, shape: tuple[int, ...], data: bytes) -> Any:
+def open_array(
+    dtype: str, shape: tuple[int, ...], data: bytes, sample_rate: int | None = None
+) -> Any:
     """An array as this interpreter has them: of numpy, else a view."""
     try:
         import numpy as np
     except ImportError:
-        return importlib.import_module("remotemedia._audio").restore(data, dtype, shape, None)
+        return importlib.import_module("remotemedia._audio").restore(
+            data, dtype, shape, sample_rate
+        )
     return np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
 
 

@@ -57,6 +57,10 @@ class Plan:
             found = self._found.pop()
         return found
 
+    def add_unit(self, key: Key, unit: Unit) -> None:
+        """Note a statement that binds no name that anybody looks up."""
+        self._units[key] = unit
+
     def tokens(self) -> Iterator[str]:
         """Tokens of everything that goes along."""
         for key in self._reachable():
@@ -66,7 +70,7 @@ class Plan:
 
     def reduce(self, shared: Any) -> Any:
         """How a class or function is written that the other side does not have."""
-        space = self.spaces.of(shared)
+        space = self.spaces.home_of(shared)
         root = shared.__qualname__.partition(".")[0]
         if space.leads_to(shared):
             return self._token(Key(space.label, root), shared)
@@ -87,6 +91,12 @@ class Plan:
             if not name.startswith("__"):
                 self._find(Key(space.label, name))
         return opening.stand_in, (space.label,)
+
+    def reduce_named(self, module: types.ModuleType, name: str) -> Any:
+        """How something is written that stands under its name in a module of the shipment."""
+        space = self.spaces.of_module(module)
+        self._find(Key(space.label, name))
+        return opening.named, (space.label, name)
 
     def _find(self, key: Key) -> None:
         if self._found:

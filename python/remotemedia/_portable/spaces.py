@@ -123,6 +123,15 @@ class Spaces:
         """The one of this label."""
         return self._by_label[label]
 
+    def home_of(self, shared: Any) -> Space:
+        """The namespace in which it stands under its name, else where it looks names up: what
+        decorators make of a function looks them up elsewhere.
+        """
+        module = sys.modules.get(shared.__module__)
+        if module is not None and (home := self.of_module(module)).leads_to(shared):
+            return home
+        return self.of(shared)
+
     def of(self, shared: Any) -> Space:
         """The namespace in which a class or function looks names up."""
         if isinstance(shared, types.FunctionType):

@@ -70,6 +70,28 @@ class Text:
             return first, f"{text or ''}\n"
         return first, "".join(self.lines[first - 1 : found.end_lineno])
 
+    def decorated_with(self, name: str | None) -> list[ast.stmt]:
+        """The functions whose decorator is something of `name`, such as `@name.register`: they
+        belong to it, whatever their own name is.
+        """
+
+        def root(node: ast.expr) -> ast.expr:
+            while isinstance(node, (ast.Attribute, ast.Call)):
+                node = node.value if isinstance(node, ast.Attribute) else node.func
+            return node
+
+        return [
+            node
+            for node in self.tree.body
+            if name is not None and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for decorator in node.decorator_list
+            if isinstance(decorator, (ast.Attribute, ast.Call))
+            and isinstance(found := root(decorator), ast.Name)
+            and found.id == name
+            and node.name != name
+            and "." in ast.unparse(decorator)
+        ]
+
     def find(self, qualname: str, line: int | None) -> _Definition | None:
         """The definition with this qualified name, the one around or at `line` if there are
         several.

@@ -146,6 +146,10 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
         for name, function in functions.items():
             late += plan.needs_of(function)
             later.append(Step(opening.patch, (value, name, function)))
+    for follower in text.decorated_with(getattr(node, "name", None)):
+        key = Key(space.label, f"{text.name}:{follower.lineno}")
+        plan.add_unit(key, _statement(plan, space, text, follower))
+        late.append(key)
     place = (space.label, text.name, first, cut, text.future())
 
     def step(claims: list[tuple[str, str]], bound: list[str]) -> Step:
@@ -174,10 +178,14 @@ def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Bindi
     return _value(plan, space, key, value, None)
 
 
+# By name: Python 3.11 has no statement `type X = ...`.
+_ASSIGNMENTS = ("Assign", "AnnAssign", "TypeAlias")
+
+
 def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Unit:
     """A value as it is now; one that cannot be pickled is made anew by its assignment."""
     assignment = None
-    if binding is not None and isinstance(binding.node, (ast.Assign, ast.AnnAssign)):
+    if binding is not None and type(binding.node).__name__ in _ASSIGNMENTS:
         assignment = binding.node
     try:
         if assignment is not None and _is_global_reference(value):

@@ -14,7 +14,7 @@ from remotemedia._deferred import imported_or_deferred
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening
 from remotemedia._portable.plan import Plan, UnportableError
-from remotemedia._tokens import registry, resolve, travels_by_name
+from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
 if TYPE_CHECKING:
@@ -71,7 +71,21 @@ class Pickler(pickle.Pickler):
             return opening.empty_cell, ()
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
-        return self._data(obj)
+        named = self._named(obj)
+        return self._data(obj) if named is None else named
+
+    def _named(self, obj: Any) -> Any:
+        """For what pickle finds by its name in a module, such as a TypeVar or a cached function."""
+        module = getattr(obj, "__module__", None)
+        name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+        if not (isinstance(module, str) and isinstance(name, str)):
+            return None
+        home = sys.modules.get(module)
+        if home is None or getattr(home, name, None) is not obj:
+            return None
+        if module not in MAIN and is_importable(module, home):
+            return None
+        return self._needed_plan().reduce_named(home, name)
 
     def _needed_plan(self) -> Plan:
         if self._plan is None:
@@ -99,6 +113,9 @@ class Pickler(pickle.Pickler):
                 return opening.open_array, (obj.dtype.str, obj.shape, data)
             if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
                 return opening.open_scalar, (obj.dtype.str, obj.item())
+        if home == "remotemedia" and kind.__name__ == "AudioView":
+            data = b"" if self._is_trial else obj.tobytes()
+            return opening.open_array, (obj.dtype, tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
             return opening.open_path, (kind.__name__, str(obj))
         return NotImplemented
