@@ -17,10 +17,17 @@ class Deferred:
 
     Args:
         error: why it cannot be had.
+        module: what was to be imported.
+        attribute: the name that was to be taken from it; None for the module itself.
     """
 
-    def __init__(self, error: ImportError) -> None:
+    def __init__(self, error: ImportError, module: str, attribute: str | None = None) -> None:
         self.__dict__["_error"] = error
+        self.__dict__["_wanted"] = module, attribute
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process: the import is tried again."""
+        return imported_or_deferred, self.__dict__["_wanted"]
 
     def __getattr__(self, name: str) -> NoReturn:
         """Raises."""
@@ -103,11 +110,12 @@ def imported_or_deferred(module: str, attribute: str | None = None) -> Any:
     try:
         return imported(module, attribute)
     except ImportError as error:
-        return Deferred(error)
+        return Deferred(error, module, attribute)
 
 
 def _raise_again(error: ImportError) -> NoReturn:
-    again = type(error)(*error.args)
+    kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
+    again = kind(*error.args)
     again.name, again.path = error.name, error.path
     raise again from error
 

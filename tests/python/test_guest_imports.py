@@ -164,6 +164,19 @@ def test_modules_that_would_endanger_a_worker_are_refused(tmp_path: Path) -> Non
     allowed = run(interpreters.RUSTPYTHON, tmp_path, script, REMOTEMEDIA_ALLOW_MODULES="ctypes")
     assert allowed["foreign"] is None
     assert allowed["process"]["reason"] == "blocked"
+    with_processes = """
+        import multiprocessing
+        queue = multiprocessing.get_context("fork").SimpleQueue()
+        child = multiprocessing.get_context("fork").Process(target=queue.put, args=(5,))
+        child.start()
+        answers["from the child"] = queue.get()
+        child.join()
+        answers["spawned"] = fault(multiprocessing.get_context("spawn").Process(target=print).start)
+        """
+    env = {"REMOTEMEDIA_ALLOW_MODULES": "ctypes, multiprocessing"}
+    forked = run(interpreters.RUSTPYTHON, tmp_path, with_processes, **env)
+    assert forked["from the child"] == 5
+    assert 'get_context("fork")' in forked["spawned"]["message"]
     on_cpython = run(sys.executable, tmp_path, script)
     assert on_cpython["foreign"] is None
 

@@ -410,6 +410,34 @@ def test_what_stands_under_its_name_in_the_script(tmp_path: Path, interpreter: s
     )
 
 
+def test_what_a_worker_lacks_is_no_loss_to_the_caller(tmp_path: Path) -> None:
+    # spec: IOP-14, IOP-39
+    run_host(
+        """
+        import numpy as np
+        class Node:
+            def make(self):
+                class Made:
+                    def zeros(self): return np.zeros(2)
+                return Made()
+        answers, _ = talk(WORKER, [Node()])
+        made, told = answers
+        assert told == "ModuleNotFoundError", told
+        assert made.zeros().tolist() == [0, 0]
+        """,
+        """
+        made = nodes[0].make()
+        try:
+            made.zeros()
+        except ImportError as error:
+            told = type(error).__name__
+        answers += [made, told]
+        """,
+        tmp_path,
+        interpreters.RUSTPYTHON,
+    )
+
+
 def test_cells_of_a_notebook(tmp_path: Path, interpreter: str) -> None:
     # spec: IOP-19, IOP-24
     run_host(

@@ -46,7 +46,15 @@ _IS_CPYTHON = sys.implementation.name == "cpython"
 
 
 class Blocked(ImportError):
-    """The worker's policy refuses a module."""
+    """The worker's policy refuses a module.
+
+    Attributes:
+        instead: why, and what to do instead.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        super().__init__(f"{name} is not allowed in this worker: {instead}", name=name)
+        self.instead = instead
 
 
 # Qualified as the type that user code would expect.
@@ -85,7 +93,7 @@ class Refusal:
             sys.modules["multiprocessing"].set_start_method("fork", force=True)
         instead = self._refused.get(name)
         if instead is not None:
-            raise Blocked(f"{name} is not allowed in this worker: {instead}", name=name)
+            raise Blocked(name, instead)
 
 
 _LOCK_MODULES = frozenset(
@@ -110,6 +118,11 @@ _STARTS_PROCESSES = (
     "shared_memory",
     "managers",
 )
+_STARTS_INTERPRETER = ("multiprocessing.popen_forkserver", "multiprocessing.popen_spawn_posix")
+_ONLY_FORK = (
+    "it would start sys.executable, which is the worker itself; "
+    'use multiprocessing.get_context("fork")'
+)
 _POLICY = {
     "ctypes": _FOREIGN,
     "_ctypes": _FOREIGN,
@@ -126,11 +139,14 @@ def refused_here(allowed: str) -> dict[str, str]:
     if _IS_CPYTHON:
         return {}
     names = {name.strip() for name in allowed.split(",")}
-    return {
+    refused = {
         module: instead
         for module, instead in _POLICY.items()
         if module.partition(".")[0].lstrip("_") not in names
     }
+    if "multiprocessing" in names:
+        refused.update(dict.fromkeys(_STARTS_INTERPRETER, _ONLY_FORK))
+    return refused
 
 
 def install(allowed: str = "") -> None:
@@ -186,7 +202,7 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
             return None
     root = module.partition(".")[0]
     if isinstance(error, Blocked):
-        return _about(module, root, "blocked", "", _POLICY[module])
+        return _about(module, root, "blocked", "", error.instead)
     compiled = _compiled_file(module) or _compiled_part(module)
     is_native = root in _NATIVE_PACKAGES or module == "remotemedia._native"
     if not _IS_CPYTHON and (compiled or is_native):

@@ -83,11 +83,14 @@ def _guarded(statement: Any, alias: Any) -> Any:
     import ast
 
     name = alias.asname or alias.name.partition(".")[0]
+    is_from = isinstance(statement, ast.ImportFrom)
+    source = [statement.module, alias.name] if is_from else [alias.name if alias.asname else name]
+    wanted = ", ".join(map(repr, source))
     attempt: Any = ast.parse(
         "try:\n    pass\n"
         "except ImportError as _remotemedia_error:\n"
         f"    {name} = __import__('remotemedia._deferred', fromlist=['Deferred'])"
-        ".Deferred(_remotemedia_error)\n"
+        f".Deferred(_remotemedia_error, {wanted})\n"
     ).body[0]
     if isinstance(statement, ast.Import):
         single: Any = ast.Import([alias])

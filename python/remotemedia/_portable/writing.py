@@ -76,8 +76,11 @@ class Pickler(pickle.Pickler):
 
     def _named(self, obj: Any) -> Any:
         """For what pickle finds by its name in a module, such as a TypeVar or a cached function."""
-        module = getattr(obj, "__module__", None)
-        name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+        try:
+            module = getattr(obj, "__module__", None)
+            name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+        except Exception:  # whatever stands for something else may raise
+            return None
         if not (isinstance(module, str) and isinstance(name, str)):
             return None
         home = sys.modules.get(module)
