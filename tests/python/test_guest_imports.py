@@ -173,8 +173,8 @@ def test_modules_that_would_endanger_a_worker_are_refused(tmp_path: Path) -> Non
         child.join()
         answers["spawned"] = fault(multiprocessing.get_context("spawn").Process(target=print).start)
         """
-    env = {"REMOTEMEDIA_ALLOW_MODULES": "ctypes, multiprocessing"}
-    forked = run(interpreters.RUSTPYTHON, tmp_path, with_processes, **env)
+    allow = "ctypes, multiprocessing"
+    forked = run(interpreters.RUSTPYTHON, tmp_path, with_processes, REMOTEMEDIA_ALLOW_MODULES=allow)
     assert forked["from the child"] == 5
     assert 'get_context("fork")' in forked["spawned"]["message"]
     on_cpython = run(sys.executable, tmp_path, script)

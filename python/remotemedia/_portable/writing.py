@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from remotemedia._deferred import imported_or_deferred
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening
-from remotemedia._portable.plan import Plan, UnportableError
 from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
 if TYPE_CHECKING:
     from remotemedia._pickle import Shipment
+    from remotemedia._portable.plan import Plan
 
 _lock = threading.RLock()
 
@@ -66,7 +66,7 @@ class Pickler(pickle.Pickler):
         if isinstance(obj, types.ModuleType):
             return self._module(obj)
         if isinstance(obj, types.CodeType):
-            raise UnportableError("", "code", "bytecode is not open to another interpreter")
+            raise UnpicklableError("", "code", "bytecode is not open to another interpreter")
         if isinstance(obj, types.CellType):
             return opening.empty_cell, ()
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
@@ -129,9 +129,15 @@ class _Nowhere:
         return len(data)
 
 
-def _try(plan: Plan, shipped: frozenset[str], value: object) -> None:
-    """Pickles a value nowhere, so that the plan learns what it needs."""
-    Pickler(_Nowhere(), shipped, plan, is_trial=True).dump(value)
+def _new_plan(shipped: frozenset[str]) -> Plan:
+    # Most of what a worker sends needs none, and reading source takes imports.
+    from remotemedia._portable.plan import Plan
+
+    def try_value(value: object) -> None:
+        Pickler(_Nowhere(), shipped, plan, is_trial=True).dump(value)
+
+    plan = Plan(try_value, shipped)
+    return plan
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
@@ -164,7 +170,7 @@ def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> 
 def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
     try:
         with _lock:
-            plan = Plan(lambda part: _try(plan, shipped, part), shipped)
+            plan = _new_plan(shipped)
             plan.add_root(value)
             return _write(opening.UNITS, plan, shipped, value)
     except Exception as error:
@@ -181,7 +187,7 @@ def _write(kind: bytes, plan: Plan, shipped: frozenset[str], value: object) -> b
 def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
     try:
         with _lock:
-            plan = Plan(lambda inner: _try(plan, shipped, inner), shipped)
+            plan = _new_plan(shipped)
             plan.add_root(part)
     except Exception as error:
         return error
@@ -215,7 +221,7 @@ class PortableShipment:
         self.refused: dict[int, UnpicklableError] = {}
         nothing: frozenset[str] = frozenset()
         with _lock:
-            plan = Plan(lambda part: _try(plan, nothing, part), nothing)
+            plan = _new_plan(nothing)
             going: list[object] = []
             for index, node in enumerate(nodes):
                 try:
