@@ -35,6 +35,7 @@ pub(crate) fn fault(message: &str) -> Fault {
         remote_type: "ValueError".to_owned(),
         message: message.to_owned(),
         traceback: String::new(),
+        import: None,
     }
 }
 
@@ -210,6 +211,7 @@ pub(crate) fn open() -> ToWorker {
         working_directory: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
+        is_portable: false,
     })
 }
 
