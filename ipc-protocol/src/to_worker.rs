@@ -57,15 +57,6 @@ pub struct OpenSession {
     pub write_back_max_bytes: u64,
     /// Whether values without a wire form of their own may travel as pickles.
     pub allow_pickle: bool,
-    /// `instances` is a portable shipment: it was made for another interpreter than its maker's.
-    /// Since 3; absent when it is not.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub is_portable: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// A chain of nodes that runs as one unit.

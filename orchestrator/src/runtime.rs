@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::choice::{self, Choice, Said};
 use crate::config::{Config, ConfigError, Origin, env};
-use crate::error::{Error, StartError};
+use crate::error::{Error, ShipError, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{CodeKey, Memory, Reason, Verdict};
 use crate::graph::Graph;
@@ -76,8 +76,9 @@ pub struct OpenOptions {
 
 /// The caller's node objects, in the order of the manifest's instance numbers.
 pub trait NodeObjects: std::fmt::Debug + Send + Sync {
-    /// The objects of these numbers for workers of an interpreter. Where that is the caller's own,
-    /// others may come along.
+    /// The objects of these numbers as bytes for workers of an interpreter, each at its place; where
+    /// the interpreter is the caller's own, others may come along. What the bytes are is between
+    /// the caller and the guest.
     ///
     /// # Errors
     /// When one of them cannot be sent there.
@@ -85,29 +86,10 @@ pub trait NodeObjects: std::fmt::Debug + Send + Sync {
         &self,
         interpreter: &Interpreter,
         instances: &[u32],
-    ) -> Result<Shipment, ShipmentProblem>;
+    ) -> Result<Bytes, ShipError>;
 
     /// A digest of the code of one, where it can be had.
     fn digest(&self, instance: u32) -> Option<String>;
-}
-
-/// Node objects, ready to be sent to a worker. What the bytes are is between the caller and the
-/// guest.
-#[derive(Debug, Clone)]
-pub struct Shipment {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// They were made for another interpreter than the caller's.
-    pub is_portable: bool,
-}
-
-/// A node object that cannot be sent to an interpreter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShipmentProblem {
-    /// Its number, where it is known.
-    pub instance: Option<u32>,
-    /// What stands in the way.
-    pub message: String,
 }
 
 impl Runtime {
@@ -233,10 +215,25 @@ impl Runtime {
         Ok(Explanation::of(manifest.name(), &plan, program))
     }
 
-    /// Forgets what RustPython made of the code of nodes, so that all is tried anew; with a node
-    /// object's digest, what concerns that code alone.
-    pub fn forget_fallbacks(&self, digest: Option<&str>) {
-        self.memory().forget(digest);
+    /// Forgets what RustPython made of the code of nodes, so that all is tried anew.
+    pub fn forget_fallbacks(&self) {
+        self.memory().forget(None);
+    }
+
+    /// The same for the nodes of one manifest.
+    ///
+    /// # Errors
+    /// As [`Runtime::plan`].
+    pub fn forget_fallbacks_of(
+        &self,
+        manifest: &Manifest,
+        options: &OpenOptions,
+    ) -> Result<(), Error> {
+        let plan = self.plan(manifest, options, &HashMap::new())?;
+        for code in plan.nodes().filter_map(|(_, node)| node.code.as_deref()) {
+            self.memory().forget(Some(code));
+        }
+        Ok(())
     }
 
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -98,15 +98,14 @@ fn open() -> impl Strategy<Value = ToWorker> {
         (any::<u32>(), vec(node, 0..4)).prop_map(|(stage, nodes)| StageSpec { stage, nodes });
     let instances = proptest::option::of(vec(any::<u8>(), 0..100));
     let directory = proptest::option::of(".{0,9}");
-    let flags = (any::<bool>(), any::<bool>());
-    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), flags).prop_map(
+    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>()).prop_map(
         |(
             stages,
             instances,
             sys_path,
             working_directory,
             write_back_max_bytes,
-            (allow_pickle, is_portable),
+            allow_pickle,
         )| {
             ToWorker::Open(OpenSession {
                 stages,

@@ -68,7 +68,14 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         node("gain", import, params),
         node("mine", NodeClass::Instance(0), Value::Dict(vec![])),
     ];
-    let open = OpenSession { stages: vec![StageSpec { stage: 1, nodes }], ..open() };
+    let open = OpenSession {
+        stages: vec![StageSpec { stage: 1, nodes }],
+        instances: Some(bytes(b"\x80\x05]\x94.")),
+        sys_path: vec!["/srv/app".into()],
+        working_directory: None,
+        write_back_max_bytes: 1 << 20,
+        allow_pickle: true,
+    };
     let limits = Limits { max_frame_bytes: 1 << 32, max_blobs: 1 << 20, max_depth: 200 };
     let mut samples = vec![
         ("welcome", ToWorker::Welcome(Welcome { protocol: 1, limits })),
@@ -81,18 +88,6 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
     ];
     samples.extend(values().into_iter().map(|(name, value)| (name, super::support::item(value))));
     samples
-}
-
-fn open() -> OpenSession {
-    OpenSession {
-        stages: vec![],
-        instances: Some(bytes(b"\x80\x05]\x94.")),
-        sys_path: vec!["/srv/app".into()],
-        working_directory: None,
-        write_back_max_bytes: 1 << 20,
-        allow_pickle: true,
-        is_portable: false,
-    }
 }
 
 /// File name and message of every vector from the worker.
@@ -277,7 +272,12 @@ fn arrays() -> Vec<(&'static str, Value)> {
 
 /// What version 3 brought to the worker.
 pub(crate) fn to_worker_3() -> Vec<(&'static str, ToWorker)> {
-    vec![("open_portable", ToWorker::Open(OpenSession { is_portable: true, ..open() }))]
+    let opaque = Opaque {
+        type_name: "acme.Thing".into(),
+        interpreter: "portable".into(),
+        pickle: bytes(b"RMP1v\x80\x05N."),
+    };
+    vec![("item_portable", super::support::item(Value::Opaque(opaque)))]
 }
 
 /// What version 3 brought from the worker.

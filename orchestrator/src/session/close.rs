@@ -16,7 +16,7 @@ use super::{Host, Session};
 use crate::error::{Error, NodeFailure};
 use crate::plan::Runtime;
 use crate::schedule::SlotId;
-use crate::worker::{Interpreter, memory};
+use crate::worker::memory;
 
 /// Time that calls under way have to end before the session's end ends them.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
@@ -30,8 +30,6 @@ pub struct WrittenBack {
     pub node_id: String,
     /// A pickle of the dict of its changed attributes and the list of the deleted ones.
     pub attributes: Bytes,
-    /// Who made the pickle.
-    pub interpreter: Option<Interpreter>,
 }
 
 /// What is left of a session.
@@ -175,9 +173,7 @@ impl Session {
                 host.log(&kept_record(&state.node_id, name, reason));
             }
             let attributes = state.attributes.to_bytes();
-            let interpreter =
-                self.slots[slot].worker.as_ref().map(|worker| worker.interpreter.clone());
-            closed.states.push(WrittenBack { node_id: state.node_id, attributes, interpreter });
+            closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };

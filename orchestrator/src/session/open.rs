@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::{FaultKind, ToWorker, Value};
@@ -19,11 +20,11 @@ use super::native::NativeStage;
 use super::slot::{News, Slot};
 use super::spin::Spin;
 use super::{CancelHandle, Host, Session};
-use crate::error::{Error, ShipError};
+use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
 use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
-use crate::runtime::{OpenOptions, Runtime, Shipment};
+use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Bounds, Core, SlotId, StageShape, Target};
 use crate::value_json;
 use crate::worker::supervisor::Pool;
@@ -34,7 +35,7 @@ use crate::worker::{Interpreter, Worker, WorkerKey};
 pub(super) struct Shipped {
     interpreter: Interpreter,
     instances: Vec<u32>,
-    shipment: Shipment,
+    bytes: Bytes,
 }
 
 impl Session {
@@ -317,8 +318,7 @@ impl Session {
         }
         Ok(OpenSession {
             stages,
-            is_portable: shipment.as_ref().is_some_and(|shipment| shipment.is_portable),
-            instances: shipment.map(|shipment| shipment.bytes.into()),
+            instances: shipment.map(Into::into),
             sys_path: self.options.sys_path.clone(),
             working_directory: self.options.working_directory.clone(),
             write_back_max_bytes: python.write_back_max_bytes,
@@ -332,7 +332,7 @@ impl Session {
         &mut self,
         slot: SlotId,
         interpreter: &Interpreter,
-    ) -> Result<Option<Shipment>, Error> {
+    ) -> Result<Option<Bytes>, Error> {
         let Some(objects) = self.options.nodes.clone() else { return Ok(None) };
         let runtime = self.slots[slot].runtime;
         let nodes = || self.plan.nodes().map(|(_, node)| node);
@@ -342,23 +342,18 @@ impl Session {
         };
         let wanted = nodes().filter(|node| node.runtime == runtime);
         let instances: Vec<u32> = wanted.filter_map(instance).collect();
+        if instances.is_empty() {
+            return Ok(None);
+        }
         let is_it =
             |known: &&Shipped| known.interpreter == *interpreter && known.instances == instances;
         if let Some(known) = self.shipments.iter().find(is_it) {
-            return Ok(Some(known.shipment.clone()));
+            return Ok(Some(known.bytes.clone()));
         }
-        let shipment = objects.ship(interpreter, &instances).map_err(|problem| {
-            let culprit = nodes()
-                .find(|node| problem.instance.is_some_and(|wanted| instance(node) == Some(wanted)));
-            ShipError {
-                node_id: culprit.map(|node| node.id.clone()),
-                message: problem.message,
-                advice: None,
-            }
-        })?;
+        let bytes = objects.ship(interpreter, &instances)?;
         let interpreter = interpreter.clone();
-        self.shipments.push(Shipped { interpreter, instances, shipment: shipment.clone() });
-        Ok(Some(shipment))
+        self.shipments.push(Shipped { interpreter, instances, bytes: bytes.clone() });
+        Ok(Some(bytes))
     }
 
     /// Numbers of a slot's nodes in the metrics.

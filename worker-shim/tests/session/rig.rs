@@ -211,7 +211,6 @@ pub(crate) fn open() -> ToWorker {
         working_directory: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
-        is_portable: false,
     })
 }
 
