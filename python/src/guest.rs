@@ -264,7 +264,7 @@ impl CPython {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
-            import: value.getattr("import_fault").ok().and_then(|found| import_fault(&found)),
+            import: value.getattr("import_info").ok().and_then(|info| import_fault(&info)),
         }
     }
 
@@ -290,8 +290,8 @@ impl CPython {
 }
 
 /// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks nothing.
-fn import_fault(found: &Bound<'_, PyAny>) -> Option<ImportFault> {
-    let text = |name: &str| -> Option<String> { found.getattr(name).ok()?.extract().ok()? };
+fn import_fault(info: &Bound<'_, PyAny>) -> Option<ImportFault> {
+    let text = |name: &str| -> Option<String> { info.get_item(name).ok()?.extract().ok()? };
     let reason = match text("reason")?.as_str() {
         "c_extension" => ImportReason::CExtension,
         "stdlib_missing" => ImportReason::StdlibMissing,
