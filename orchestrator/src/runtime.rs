@@ -82,11 +82,7 @@ pub trait NodeObjects: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When one of them cannot be sent there.
-    fn ship(
-        &self,
-        interpreter: &Interpreter,
-        instances: &[u32],
-    ) -> Result<Bytes, ShipError>;
+    fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
 
     /// A digest of the code of one, where it can be had.
     fn digest(&self, instance: u32) -> Option<String>;

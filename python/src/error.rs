@@ -210,7 +210,8 @@ pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) 
     let advised = to_pyerr(py, error);
     for name in ["path", "type_name"] {
         // Whatever was raised, the error is complete without them.
-        let _copied = raised.value(py).getattr(name).and_then(|v| advised.value(py).setattr(name, v));
+        let _copied =
+            raised.value(py).getattr(name).and_then(|v| advised.value(py).setattr(name, v));
     }
     advised.set_cause(py, Some(raised));
     advised

@@ -42,10 +42,7 @@ fn hex(bytes: &[u8]) -> String {
 /// How a message is shown that lacks what a later version brought: as in the version before.
 fn shown(message: &impl Debug) -> String {
     let nothing = format!(", moved: {:?}", Moved::default());
-    format!("{message:?}")
-        .replace(&nothing, "")
-        .replace(", import: None", "")
-        .replace('|', "\\|")
+    format!("{message:?}").replace(&nothing, "").replace(", import: None", "").replace('|', "\\|")
 }
 
 fn check<M: Message + Clone + Debug>(

@@ -98,26 +98,27 @@ fn open() -> impl Strategy<Value = ToWorker> {
         (any::<u32>(), vec(node, 0..4)).prop_map(|(stage, nodes)| StageSpec { stage, nodes });
     let instances = proptest::option::of(vec(any::<u8>(), 0..100));
     let directory = proptest::option::of(".{0,9}");
-    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>()).prop_map(
-        |(
-            stages,
-            instances,
-            sys_path,
-            working_directory,
-            write_back_max_bytes,
-            allow_pickle,
-        )| {
-            ToWorker::Open(OpenSession {
+    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>())
+        .prop_map(
+            |(
                 stages,
-                instances: instances.map(Into::into),
+                instances,
                 sys_path,
                 working_directory,
                 write_back_max_bytes,
                 allow_pickle,
-                is_portable,
-            })
-        },
-    )
+            )| {
+                ToWorker::Open(OpenSession {
+                    stages,
+                    instances: instances.map(Into::into),
+                    sys_path,
+                    working_directory,
+                    write_back_max_bytes,
+                    allow_pickle,
+                    is_portable,
+                })
+            },
+        )
 }
 
 fn failed() -> impl Strategy<Value = FromWorker> {
