@@ -11,10 +11,10 @@ use std::time::Duration;
 
 pub mod env;
 mod error;
+mod interpreters;
 mod keys;
 mod read;
 pub mod reference;
-mod rustpython;
 mod shared_memory;
 mod units;
 
@@ -22,7 +22,7 @@ mod units;
 mod tests;
 
 pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
-pub use rustpython::{FallbackConfig, RustPythonConfig};
+pub use interpreters::{FallbackConfig, RustPythonConfig};
 pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
 
 /// The documented template: every key with its unit, its effect and its default.

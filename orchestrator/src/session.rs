@@ -10,6 +10,7 @@ mod native;
 mod open;
 mod slot;
 mod spin;
+mod supply;
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -30,9 +31,9 @@ use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
 use fallback::Watched;
 use native::NativeStage;
-use open::Shipped;
 use slot::Slot;
 use spin::Spin;
+use supply::Shipped;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {

@@ -7,6 +7,7 @@
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
 use ipc_protocol::to_worker::{NodeClass, OpenSession};
 use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason, Value};
+use worker_shim::blackbox::Blackbox;
 use worker_shim::{Begin, Guest, Interpreter, Step};
 
 #[derive(Default)]
@@ -16,12 +17,17 @@ struct Fickle {
     stages: Vec<(u32, Vec<(String, String)>)>,
     inputs: Vec<(u32, Begin)>,
     calls: u64,
+    recorder: Option<Blackbox>,
 }
 
 fn main() {
     let program = std::env::args().next().unwrap_or_default();
-    let mut guest =
-        Fickle { is_rustpython: program.ends_with("remotemedia-rustpython"), ..Fickle::default() };
+    let recorder = std::env::var("REMOTEMEDIA_BLACKBOX_FD").unwrap();
+    let mut guest = Fickle {
+        is_rustpython: program.ends_with("remotemedia-rustpython"),
+        recorder: Some(Blackbox::open(recorder.parse().unwrap()).unwrap()),
+        ..Fickle::default()
+    };
     let socket = worker_shim::process::take_link().unwrap();
     let (mut reader, writer) = worker_shim::link::link(socket).unwrap();
     worker_shim::serve(&mut reader, &writer, &mut guest).unwrap();
@@ -30,6 +36,13 @@ fn main() {
 impl Fickle {
     fn name(&self) -> &'static str {
         if self.is_rustpython { "rustpython" } else { "cpython" }
+    }
+
+    /// Notes in the flight recorder which node runs.
+    fn note(&mut self, node: usize) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note_running(Some(node));
+        }
     }
 
     /// What a node's class makes of RustPython, at this moment of its life.
@@ -86,6 +99,7 @@ impl Guest for Fickle {
         for stage in session.stages {
             let mut nodes = Vec::new();
             for node in stage.nodes {
+                self.note(ready.len());
                 let NodeClass::Import { name, .. } = node.class else { continue };
                 if let Some(fault) = self.trouble(FaultKind::Load, &node.node_id, &name) {
                     return Err(fault);
@@ -116,7 +130,10 @@ impl Guest for Fickle {
             return Step::Done(Self::usage(nodes.len(), 0));
         };
         self.calls += 1;
-        for (id, class) in &nodes {
+        let before = self.stages.iter().take_while(|(number, _)| *number != stage);
+        let first: usize = before.map(|(_, nodes)| nodes.len()).sum();
+        for (offset, (id, class)) in nodes.iter().enumerate() {
+            self.note(first + offset);
             if let Some(fault) = self.trouble(FaultKind::Process, id, class) {
                 return Step::Failed(fault, Self::usage(nodes.len(), 1));
             }

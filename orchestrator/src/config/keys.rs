@@ -85,7 +85,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::from(worker_counts());
     keys.extend(worker_times());
     keys.extend(python());
-    keys.extend(super::rustpython::keys());
+    keys.extend(super::interpreters::keys());
     keys.extend(calls());
     keys.extend(super::shared_memory::keys());
     keys.extend(limits());

@@ -66,21 +66,6 @@ impl Session {
         Ok(Vec::new())
     }
 
-    /// Opens a slot again. What waits for it fails when that fails; an interrupt ends the call at
-    /// once, and the core is told with the next.
-    fn reopened(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<Vec<Event<Value>>, Error> {
-        let Err(error) = self.reopen(slot, host) else {
-            return Ok(vec![Event::SlotReady(slot)]);
-        };
-        self.end_worker(slot);
-        if matches!(error, Error::Interrupted | Error::Cancelled) {
-            self.pending.push(Event::ReopenFailed(slot));
-            return Err(error);
-        }
-        self.note_failure(error);
-        Ok(vec![Event::ReopenFailed(slot)])
-    }
-
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Result<Vec<Event<Value>>, Error> {
         if let Some(native) = &mut self.natives[stage] {
             let mut events = Vec::new();
