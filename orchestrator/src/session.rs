@@ -4,11 +4,13 @@
 mod close;
 mod drive;
 mod failure;
+mod fallback;
 mod memory;
 mod native;
 mod open;
 mod slot;
 mod spin;
+mod supply;
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -23,13 +25,15 @@ use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::plan::Plan;
 use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Core, Event, Round};
+use crate::schedule::{Core, Event, Round, SlotId};
 use crate::worker::supervisor::Pool;
 use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
+use fallback::Watched;
 use native::NativeStage;
 use slot::Slot;
 use spin::Spin;
+use supply::Shipped;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
@@ -123,8 +127,17 @@ pub struct Session {
     holders: Vec<Arc<str>>,
     /// Nodes whose appetite for shared memory the host has been told of.
     warned: BTreeSet<String>,
-    /// What happened when an interrupt left no time to tell the core.
-    missed: Option<Event<Value>>,
+    /// What the core is told with the next event: what happened when an interrupt left no time, and
+    /// stages that move.
+    pending: Vec<Event<Value>>,
+    /// What is known of stages on RustPython.
+    watched: Vec<Option<Watched>>,
+    /// Nodes may move from RustPython to CPython.
+    fallback: bool,
+    /// What was sent of the caller's node objects, to which interpreter.
+    shipments: Vec<Shipped>,
+    /// The slot that could not be opened.
+    failed_slot: Option<SlotId>,
     /// What the host is to be told when it listens next.
     notices: Vec<LogRecord>,
     /// Number of each stage's first node in the metrics.

@@ -115,6 +115,7 @@ fn open() -> impl Strategy<Value = ToWorker> {
                     working_directory,
                     write_back_max_bytes,
                     allow_pickle,
+                    is_portable,
                 })
             },
         )
@@ -134,6 +135,7 @@ fn failed() -> impl Strategy<Value = FromWorker> {
             remote_type: text.clone(),
             message: text.clone(),
             traceback: text,
+            import: None,
         };
         FromWorker::Failed(Failed { stage, call, fault, usage })
     })

@@ -1,53 +1,89 @@
 //! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
 //! there. A slot whose worker died is opened again the same way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
-use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::{FaultKind, ToWorker, Value};
 use nodes::node::Node;
 use nodes::params::{ParamProblem, check_params};
 
-use super::drive::stage_number;
 use super::failure::stage_timeout;
+use super::fallback::{Watched, move_notice, remembered_notice, runtime_of};
+use super::memory::{WARNING, notice};
 use super::native::NativeStage;
 use super::slot::{News, Slot};
 use super::spin::Spin;
 use super::{CancelHandle, Host, Session};
-use crate::error::{Error, StartError};
+use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
-use crate::plan::{NodeSource, Place, Plan, PlannedNode, Stage};
+use crate::plan::{Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
 use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Bounds, Core, SlotId, StageShape, Target};
-use crate::value_json;
-use crate::worker::Worker;
+use crate::schedule::{Bounds, Core, Event, SlotId, StageShape, Target};
 
 impl Session {
+    /// Opens a session. Nodes that RustPython turns out not to load move to CPython before anything
+    /// else begins, and the session is laid out anew.
     pub(crate) fn open(
+        runtime: &Arc<Runtime>,
+        manifest: &Manifest,
+        mut options: OpenOptions,
+        host: &mut dyn Host,
+    ) -> Result<Self, Error> {
+        let mut moved = HashMap::new();
+        loop {
+            let plan = runtime.plan(manifest, &options, &moved)?;
+            let mut session = Self::new(Arc::clone(runtime), manifest, plan, options)?;
+            let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
+            let Err(error) = session.open_slots(&wanted, host) else {
+                let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
+                let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
+                session.notices = notices.collect();
+                return Ok(session);
+            };
+            let further = session.moved_by(&error);
+            if further.is_empty() {
+                session.abandon_workers();
+                return Err(session.with_advice(error));
+            }
+            session.return_unopened();
+            for failure in session.close(host).failures {
+                let message = format!("while nodes were moved to CPython: {failure}");
+                host.log(&notice("", WARNING, message));
+            }
+            for (node_id, reason) in further {
+                host.log(&move_notice(&node_id, &reason, false));
+                moved.insert(node_id, reason);
+            }
+            options = std::mem::take(&mut session.options);
+        }
+    }
+
+    fn new(
         runtime: Arc<Runtime>,
         manifest: &Manifest,
         plan: Plan,
         options: OpenOptions,
-        host: &mut dyn Host,
     ) -> Result<Self, Error> {
         let calls = &runtime.config().calls;
         let bounds = Bounds { window: calls.window, queue: calls.queue };
         let core = Core::new(shapes(&plan), plan.worker_slots, bounds);
-        let slots = (0..plan.worker_slots).map(|slot| Slot::new(stages_in(&plan, slot))).collect();
+        let slots = (0..plan.worker_slots).map(|slot| slot_in(&plan, slot)).collect();
         let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
         let metrics = RunMetrics::new(manifest.name(), &plan);
         let first_node = RunMetrics::stage_offsets(&plan);
         let holders = plan.stages.iter().map(holder).collect();
+        let watched = Watched::of(&plan);
+        let fallback = runtime.fallback(&options)?;
         let cancel = match &options.cancel {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
         let spin = Spin::new(calls.spin);
-        let mut session = Self {
+        Ok(Self {
             runtime,
             plan,
             options,
@@ -55,7 +91,11 @@ impl Session {
             slots,
             natives,
             holders,
-            missed: None,
+            pending: Vec::new(),
+            watched,
+            fallback,
+            shipments: Vec::new(),
+            failed_slot: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
             first_node,
@@ -71,50 +111,92 @@ impl Session {
             looked_up: Instant::now(),
             is_open: true,
             owner: std::process::id(),
+        })
+    }
+
+    /// Opens a slot again. What waits for it fails when that fails; an interrupt ends the call at
+    /// once, and the core is told with the next.
+    pub(super) fn reopened(
+        &mut self,
+        slot: SlotId,
+        host: &mut dyn Host,
+    ) -> Result<Vec<Event<Value>>, Error> {
+        let Err(error) = self.reopen(slot, host) else {
+            return Ok(vec![Event::SlotReady(slot)]);
         };
-        let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
-        if let Err(error) = session.open_slots(&wanted, host) {
-            session.abandon_workers();
+        self.end_worker(slot);
+        if matches!(error, Error::Interrupted | Error::Cancelled) {
+            self.pending.push(Event::ReopenFailed(slot));
             return Err(error);
         }
-        Ok(session)
+        self.note_failure(error);
+        Ok(vec![Event::ReopenFailed(slot)])
     }
 
     /// Gives a slot whose worker died a fresh one with fresh nodes.
-    pub(super) fn reopen(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
+    fn reopen(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
         self.open_slots(&[slot], host)
     }
 
+    /// Opens slots. Those on RustPython come first: what fails there changes what the others get.
     fn open_slots(&mut self, wanted: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let workers = self.acquire(wanted.len(), host)?;
-        for (slot, worker) in wanted.iter().zip(workers) {
-            self.put(*slot, worker)?;
-        }
-        let mut pending = wanted.to_vec();
-        while !pending.is_empty() {
-            self.wait(None, host)?;
-            let mut still = Vec::new();
-            for slot in pending {
-                if !self.hear_opening(slot, host)? {
-                    still.push(slot);
-                }
-            }
-            pending = still;
+        for group in self.acquire(wanted, host)? {
+            self.open_group(&group, host)?;
         }
         Ok(())
     }
 
-    /// Puts a worker into a slot and has it make the slot's nodes.
-    fn put(&mut self, slot: SlotId, mut worker: Worker) -> Result<(), Error> {
-        worker.process.set_listener(Some(self.cancel.waker.clone()));
-        for node in self.node_numbers(slot) {
-            self.metrics.set_worker(node, worker.process.pid);
+    fn open_group(&mut self, group: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
+        let mut pending = Vec::new();
+        let mut failed = None;
+        for slot in group {
+            match self.give_nodes(*slot) {
+                Ok(()) => pending.push(*slot),
+                Err(error) => {
+                    failed.get_or_insert((*slot, error));
+                }
+            }
         }
-        let sent = worker.link.send(ToWorker::Open(self.open_message(slot)), None);
-        self.slots[slot].worker = Some(worker);
+        // Nodes that may be laid out anew are to be cleaned up, so they have to stand first.
+        let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Interpreted::RustPython;
+        let waits = self.fallback && group.iter().all(is_rustpython);
+        while !pending.is_empty() && (waits || failed.is_none()) {
+            self.wait(None, host)?;
+            let mut still = Vec::new();
+            for slot in pending {
+                match self.hear_opening(slot, host) {
+                    Ok(true) => {}
+                    Ok(false) => still.push(slot),
+                    Err(error @ (Error::Interrupted | Error::Cancelled)) => return Err(error),
+                    Err(error) => {
+                        failed.get_or_insert((slot, error));
+                    }
+                }
+            }
+            pending = still;
+        }
+        let Some((slot, error)) = failed else { return Ok(()) };
+        self.failed_slot = Some(slot);
+        Err(error)
+    }
+
+    /// Has the worker in a slot make the slot's nodes.
+    fn give_nodes(&mut self, slot: SlotId) -> Result<(), Error> {
+        self.slots[slot].is_open = false;
+        self.slots[slot].opened = self.slots[slot].stages.clone();
+        let Some(interpreter) = self.slots[slot].worker.as_ref().map(|w| w.interpreter.clone())
+        else {
+            return Ok(());
+        };
+        let message = ToWorker::Open(self.open_message(slot, &interpreter)?);
+        let Some(worker) = &mut self.slots[slot].worker else { return Ok(()) };
+        let (sent, pid) = (worker.link.send(message, None), worker.process.pid);
+        for node in self.node_numbers(slot) {
+            self.metrics.set_worker(node, pid);
+        }
         sent.map(drop).map_err(|error| {
             let source = std::io::Error::other(error.to_string());
             Error::Os { action: "sending the nodes to a worker", source }
@@ -131,6 +213,7 @@ impl Session {
                 News::Nothing => return Ok(false),
                 News::Message(FromWorker::Opened(nodes)) => {
                     self.note_sources(slot, &nodes);
+                    self.slots[slot].is_open = true;
                     return Ok(true);
                 }
                 News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
@@ -138,10 +221,8 @@ impl Session {
                     if failed.fault.kind == FaultKind::Stale =>
                 {
                     self.end_worker(slot);
-                    let fresh = self.acquire(1, host)?;
-                    for worker in fresh {
-                        self.put(slot, worker)?;
-                    }
+                    self.acquire(&[slot], host)?;
+                    self.give_nodes(slot)?;
                     return Ok(false);
                 }
                 News::Message(FromWorker::Failed(failed)) => {
@@ -169,51 +250,6 @@ impl Session {
         }
     }
 
-    fn acquire(&mut self, count: usize, host: &mut dyn Host) -> Result<Vec<Worker>, Error> {
-        let pool = match &self.pool {
-            Some(pool) => Arc::clone(pool),
-            None => Arc::clone(self.pool.insert(self.runtime.pool()?)),
-        };
-        let key = self.runtime.worker_key(&self.options)?;
-        let waited = self.runtime.config().workers.acquire_timeout;
-        let until = Instant::now() + waited;
-        let ticket = pool.want(&key, count, &self.cancel.waker);
-        loop {
-            match pool.answer(ticket) {
-                Some(Ok(workers)) => return Ok(workers),
-                Some(Err(StartError::ShutDown)) => return Err(StartError::ShutDown.into()),
-                Some(Err(error)) => return Err(error.into()),
-                None if until <= Instant::now() => {
-                    pool.withdraw(ticket);
-                    let max = self.runtime.config().workers.max_workers();
-                    return Err(Error::Busy { waited, max });
-                }
-                None => {}
-            }
-            if let Err(error) = self.wait(Some(until), host) {
-                pool.withdraw(ticket);
-                return Err(error);
-            }
-        }
-    }
-
-    fn open_message(&self, slot: SlotId) -> OpenSession {
-        let python = &self.runtime.config().python;
-        let mut stages = Vec::new();
-        for stage in &self.slots[slot].stages {
-            let nodes = self.plan.stages[*stage].nodes.iter().map(node_spec).collect();
-            stages.push(StageSpec { stage: stage_number(*stage), nodes });
-        }
-        OpenSession {
-            stages,
-            instances: self.options.instances.clone().map(Into::into),
-            sys_path: self.options.sys_path.clone(),
-            working_directory: self.options.working_directory.clone(),
-            write_back_max_bytes: python.write_back_max_bytes,
-            allow_pickle: python.allow_pickle,
-        }
-    }
-
     /// Numbers of a slot's nodes in the metrics.
     fn node_numbers(&self, slot: SlotId) -> Vec<usize> {
         let stages = self.slots[slot].stages.iter();
@@ -223,29 +259,6 @@ impl Session {
                 first..first + self.plan.stages[*stage].nodes.len()
             })
             .collect()
-    }
-}
-
-fn node_spec(node: &PlannedNode) -> NodeSpec {
-    let class = match &node.source {
-        NodeSource::Import { module, name } => {
-            NodeClass::Import { module: module.clone(), name: name.clone() }
-        }
-        NodeSource::Instance(index) => NodeClass::Instance(*index),
-        // Native nodes never reach a worker; the registry's name is at least a true answer.
-        NodeSource::Native => {
-            NodeClass::Import { module: String::new(), name: node.node_type.clone() }
-        }
-    };
-    let params = node
-        .params
-        .iter()
-        .map(|(name, json)| (Value::from(name.as_str()), value_json::from_json(json)));
-    NodeSpec {
-        node_id: node.id.clone(),
-        class,
-        params: Value::Dict(params.collect()),
-        is_streaming: node.is_streaming,
     }
 }
 
@@ -273,9 +286,13 @@ fn holder(stage: &Stage) -> Arc<str> {
     Arc::from(stage.nodes.first().map_or("", |node| node.id.as_str()))
 }
 
-fn stages_in(plan: &Plan, slot: SlotId) -> Vec<usize> {
+fn slot_in(plan: &Plan, slot: SlotId) -> Slot {
     let is_here = |stage: &Stage| stage.place == Place::Worker { slot };
-    plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect()
+    let here: Vec<usize> =
+        plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect();
+    let runtime =
+        here.first().map_or(Interpreted::CPython, |stage| runtime_of(&plan.stages[*stage]));
+    Slot::new(runtime, here)
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {
