@@ -99,10 +99,14 @@ impl View {
         &self,
         gather: impl FnOnce(usize) -> Result<Block, ViewError>,
     ) -> Result<Array, ViewError> {
-        let Some(order) = self.order() else {
-            let view = self.copied_to(gather(self.len_bytes())?)?;
-            return view.to_array(|_| Err(ViewError::Memory("no gaps are left".to_owned())));
-        };
+        match self.order() {
+            Some(order) => Ok(self.lent(order)),
+            None => Ok(self.copied_to(gather(self.len_bytes())?)?.lent(Order::C)),
+        }
+    }
+
+    /// The array of a view without gaps.
+    fn lent(&self, order: Order) -> Array {
         let data: Payload = match self.block.shared_bytes() {
             Some(shared) => match shared.part(self.offset, self.len_bytes()) {
                 Some(part) => part.into(),
@@ -111,7 +115,7 @@ impl View {
             None => Bytes::from_owner(Borrowed(self.clone())).into(),
         };
         let shape = self.shape.iter().map(|&length| length as u64).collect();
-        Ok(Array { dtype: self.dtype.clone(), shape, order, scalar: self.is_scalar, data })
+        Array { dtype: self.dtype.clone(), shape, order, scalar: self.is_scalar, data }
     }
 
     /// The same numbers with a sample rate.
