@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from remotemedia._guest import imports, injected, search
+
 
 def prepare(recorder: int | None) -> int:
     """Leave Ctrl-C to the orchestrator, and have crashes write the Python stack.
@@ -28,4 +30,7 @@ def prepare(recorder: int | None) -> int:
     faulthandler.enable(file=own)
     # `python -m` put the module's own search path first; a caller's module may have any name.
     sys.argv = [""]
+    search.install()
+    imports.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
+    injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     return own
