@@ -131,6 +131,7 @@ fn empty(shape: &[usize], kind: Kind) -> Result<View, ViewError> {
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
     use rustpython_vm::builtins::{PyBytes, PySequenceIterator, PyTupleRef, PyType};
+    use rustpython_vm::function::ArgIntoFloat;
     use rustpython_vm::protocol::{BufferMethods, PyBuffer, PyMappingMethods, PySequenceMethods};
     use rustpython_vm::types::{AsBuffer, AsMapping, AsSequence, Constructor, Iterable, Representable};
     use rustpython_vm::{
@@ -217,7 +218,7 @@ mod native {
     #[derive(FromArgs)]
     struct Scaled {
         #[pyarg(any)]
-        factor: f64,
+        factor: ArgIntoFloat,
         #[pyarg(any, optional)]
         out: Option<PyRef<AudioView>>,
     }
@@ -226,8 +227,8 @@ mod native {
     struct Mixed {
         #[pyarg(any)]
         other: PyRef<AudioView>,
-        #[pyarg(any, default = 1.0)]
-        gain: f64,
+        #[pyarg(any, optional)]
+        gain: Option<ArgIntoFloat>,
         #[pyarg(any, optional)]
         out: Option<PyRef<AudioView>>,
     }
@@ -341,14 +342,15 @@ mod native {
         #[pymethod]
         fn scale(zelf: &Py<Self>, args: Scaled, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let target = target(&zelf.view, args.out, vm)?;
-            let scaled = zelf.view.scale_into(args.factor, &target.view);
+            let scaled = zelf.view.scale_into(args.factor.into_float(), &target.view);
             scaled.map(|()| target).map_err(|error| raise(error, vm))
         }
 
         #[pymethod]
         fn mix(zelf: &Py<Self>, args: Mixed, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let target = target(&zelf.view, args.out, vm)?;
-            let mixed = zelf.view.mix_into(&args.other.view, args.gain, &target.view);
+            let gain = args.gain.map_or(1.0, ArgIntoFloat::into_float);
+            let mixed = zelf.view.mix_into(&args.other.view, gain, &target.view);
             mixed.map(|()| target).map_err(|error| raise(error, vm))
         }
 
