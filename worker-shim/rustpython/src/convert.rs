@@ -66,6 +66,11 @@ impl Converter {
     }
 }
 
+/// How a pickle begins that any interpreter may open, see `remotemedia._pickle`.
+const PORTABLE_PREFIX: &[u8] = b"RMP1";
+/// What stands for the interpreter of such a pickle.
+const PORTABLE: &str = "portable";
+
 /// The kind of interpreter that may open the pickles of this process.
 fn interpreter_name() -> String {
     use rustpython_vm::version::{MAJOR, MINOR};

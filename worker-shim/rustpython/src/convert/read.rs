@@ -10,7 +10,7 @@ use rustpython_vm::builtins::{
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
 
 use super::problem::{Failure, Reason, Step, Stop, type_name};
-use super::{Converter, arrays, interpreter_name};
+use super::{Converter, PORTABLE, PORTABLE_PREFIX, arrays, interpreter_name};
 
 /// Containers within containers that a value may have; as in the CPython guest.
 const MAX_DEPTH: usize = 128;
@@ -204,9 +204,10 @@ impl<'a> Reader<'a> {
             .and_then(|module| module.get_attr("dumps", vm)?.call((object.to_owned(),), vm))
             .and_then(|bytes| bytes.try_into_value::<PyBytesRef>(vm))
             .map_err(|raised| Stop::raised(object, raised, vm))?;
+        let is_portable = pickle.as_bytes().starts_with(PORTABLE_PREFIX);
         Ok(Value::Opaque(Opaque {
             type_name: type_name(object, vm),
-            interpreter: interpreter_name(),
+            interpreter: if is_portable { PORTABLE.to_owned() } else { interpreter_name() },
             pickle: payload_of(pickle),
         }))
     }

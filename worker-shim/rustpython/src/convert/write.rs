@@ -5,7 +5,7 @@ use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyFrozenSet, PySet};
 use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
 
-use super::{Converter, arrays, interpreter_name};
+use super::{Converter, PORTABLE, arrays, interpreter_name};
 
 pub(super) fn write(converter: &Converter, vm: &VirtualMachine, value: Value) -> PyResult {
     let ctx = &vm.ctx;
@@ -68,7 +68,7 @@ fn open(converter: &Converter, vm: &VirtualMachine, opaque: &Opaque) -> PyResult
         )));
     }
     let (theirs, ours) = (&opaque.interpreter, interpreter_name());
-    if *theirs != ours {
+    if *theirs != ours && theirs != PORTABLE {
         return Err(vm.new_type_error(format!(
             "an object of type {kind} was pickled by {theirs}, and this interpreter is {ours}"
         )));
