@@ -8,6 +8,8 @@ mod block;
 mod bulk;
 mod element;
 mod index;
+mod lanes;
+mod layout;
 mod supply;
 mod view;
 

@@ -87,4 +87,3 @@ pub(crate) fn python_version() -> String {
     use rustpython_vm::version::{MAJOR, MICRO, MINOR};
     format!("{MAJOR}.{MINOR}.{MICRO}")
 }
-

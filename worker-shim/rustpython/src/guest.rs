@@ -204,7 +204,9 @@ impl<'vm> RustPython<'vm> {
         let state = |entry: &PyObjectRef| {
             let entry: PyTupleRef = entry.clone().try_into_value(vm)?;
             let (node_id, attributes, kept) =
-                entry.extract_tuple::<(String, rustpython_vm::builtins::PyBytesRef, PyListRef)>(vm)?;
+                entry.extract_tuple::<(String, rustpython_vm::builtins::PyBytesRef, PyListRef)>(
+                    vm,
+                )?;
             let reason = |entry: &PyObjectRef| {
                 entry.clone().try_into_value::<PyTupleRef>(vm)?.extract_tuple(vm)
             };

@@ -51,7 +51,8 @@ pub(crate) fn prepare(vm: &VirtualMachine, options: &Options) -> PyResult<()> {
     vm.import("_remotemedia_native", 0)?;
     vm.new_scope_with_main()?;
     let start = vm.import("_remotemedia_start", 0)?;
-    let path: Vec<_> = options.path.iter().map(|entry| vm.ctx.new_str(entry.as_str()).into()).collect();
+    let path: Vec<_> =
+        options.path.iter().map(|entry| vm.ctx.new_str(entry.as_str()).into()).collect();
     let path: PyListRef = vm.ctx.new_list(path);
     start.get_attr("install", vm)?.call((path,), vm)?;
     Ok(())

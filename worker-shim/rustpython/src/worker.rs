@@ -54,10 +54,14 @@ fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
     if served == 0 { u8::try_from(ended & 0xff).unwrap_or(u8::MAX) } else { served }
 }
 
-fn start<'vm>(vm: &'vm VirtualMachine, options: &Options) -> rustpython_vm::PyResult<RustPython<'vm>> {
+fn start<'vm>(
+    vm: &'vm VirtualMachine,
+    options: &Options,
+) -> rustpython_vm::PyResult<RustPython<'vm>> {
     interpreter::prepare(vm, options)?;
     let start = vm.import("_remotemedia_start", 0)?;
-    let recorder = options.recorder.map_or_else(|| vm.ctx.none(), |number| vm.ctx.new_int(number).into());
+    let recorder =
+        options.recorder.map_or_else(|| vm.ctx.none(), |number| vm.ctx.new_int(number).into());
     start.get_attr("prepare_worker", vm)?.call((recorder,), vm)?;
     RustPython::new(vm)
 }

@@ -2,7 +2,7 @@
 //!
 //! Sums are made in double precision, of integers exactly.
 
-use super::element::narrow;
+use super::lanes::{Sample, larger, peak_of, slices, sum_of, whole_sum_of, with_slice};
 use super::{Block, Kind, Number, View, ViewError};
 
 /// What a pass over all numbers adds up.
@@ -13,114 +13,6 @@ struct Totals {
     imaginary: f64,
     squares: f64,
     peak: f64,
-}
-
-/// Partial sums per lane: additions that do not wait for each other, and smaller errors.
-const LANES: usize = 16;
-
-macro_rules! slices {
-    ($kind:expr, $bytes:expr, $numbers:ident => $body:expr, $otherwise:expr) => {
-        match $kind {
-            Kind::I8 => with_slice::<i8, _>($bytes, |$numbers| $body),
-            Kind::I16 => with_slice::<i16, _>($bytes, |$numbers| $body),
-            Kind::I32 => with_slice::<i32, _>($bytes, |$numbers| $body),
-            Kind::U8 => with_slice::<u8, _>($bytes, |$numbers| $body),
-            Kind::U16 => with_slice::<u16, _>($bytes, |$numbers| $body),
-            Kind::U32 => with_slice::<u32, _>($bytes, |$numbers| $body),
-            Kind::F32 => with_slice::<f32, _>($bytes, |$numbers| $body),
-            Kind::F64 => with_slice::<f64, _>($bytes, |$numbers| $body),
-            _ => $otherwise,
-        }
-    };
-}
-
-/// A number that the fast passes know.
-trait Sample: bytemuck::Pod {
-    fn double(self) -> f64;
-    fn from_double(number: f64) -> Self;
-    /// The number, if it is a whole one.
-    fn whole(self) -> i64;
-}
-
-macro_rules! samples {
-    ($($type:ty),+) => {$(
-        impl Sample for $type {
-            fn double(self) -> f64 {
-                self.into()
-            }
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            fn from_double(number: f64) -> Self {
-                number as Self
-            }
-            fn whole(self) -> i64 {
-                self.into()
-            }
-        }
-    )+};
-}
-
-samples!(i8, i16, i32, u8, u16, u32);
-
-impl Sample for f32 {
-    fn double(self) -> f64 {
-        self.into()
-    }
-    fn from_double(number: f64) -> Self {
-        narrow(number)
-    }
-    fn whole(self) -> i64 {
-        0
-    }
-}
-
-impl Sample for f64 {
-    fn double(self) -> f64 {
-        self
-    }
-    fn from_double(number: f64) -> Self {
-        number
-    }
-    fn whole(self) -> i64 {
-        0
-    }
-}
-
-fn with_slice<T: Sample, R>(bytes: &[u8], work: impl FnOnce(&[T]) -> R) -> Option<R> {
-    bytemuck::try_cast_slice(bytes).ok().map(work)
-}
-
-fn sum_of<T: Sample>(numbers: &[T], term: impl Fn(f64) -> f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let chunks = numbers.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|number| term(number.double())).sum();
-    for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane += term(number.double());
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
-}
-
-/// Of numbers of at most 32 bits, whose sums stay far below 64.
-fn whole_sum_of<T: Sample>(numbers: &[T]) -> i64 {
-    numbers.iter().map(|number| number.whole()).sum()
-}
-
-fn peak_of<T: Sample>(numbers: &[T]) -> f64 {
-    let mut lanes = [0.0_f64; LANES];
-    let chunks = numbers.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().map(|number| number.double().abs()).fold(0.0, larger);
-    for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane = larger(*lane, number.double().abs());
-        }
-    }
-    lanes.into_iter().fold(rest, larger)
-}
-
-/// NaN wins, as in numpy.
-fn larger(a: f64, b: f64) -> f64 {
-    if a > b || a.is_nan() { a } else { b }
 }
 
 impl View {
@@ -166,7 +58,9 @@ impl View {
     /// As [`View::sum`].
     pub fn rms(&self) -> Result<f64, ViewError> {
         let squares = match self.contiguous_bytes() {
-            Some(bytes) => slices!(self.kind()?, bytes, numbers => sum_of(numbers, |n| n * n), None),
+            Some(bytes) => {
+                slices!(self.kind()?, bytes, numbers => sum_of(numbers, |n| n * n), None)
+            }
             None => None,
         };
         let squares = squares.map_or_else(|| self.totals().map(|totals| totals.squares), Ok)?;
@@ -236,10 +130,15 @@ impl View {
     /// `ValueError` for a target of another shape or a read-only one, `TypeError` when there are no
     /// numbers.
     pub fn scale_into(&self, factor: f64, target: &Self) -> Result<(), ViewError> {
-        self.combine(None, target, |number, _| number * factor, |number, _| {
-            let (real, imaginary) = number.as_complex();
-            Number::Complex(real * factor, imaginary * factor)
-        })
+        self.combine(
+            None,
+            target,
+            |number, _| number * factor,
+            |number, _| {
+                let (real, imaginary) = number.as_complex();
+                Number::Complex(real * factor, imaginary * factor)
+            },
+        )
     }
 
     /// Writes each number plus `gain` times the number of `other` to `target`, which may be either
@@ -248,10 +147,15 @@ impl View {
     /// # Errors
     /// As [`View::scale_into`].
     pub fn mix_into(&self, other: &Self, gain: f64, target: &Self) -> Result<(), ViewError> {
-        self.combine(Some(other), target, |a, b| a + gain * b, |a, b| {
-            let ((ar, ai), (br, bi)) = (a.as_complex(), b.as_complex());
-            Number::Complex(ar + gain * br, ai + gain * bi)
-        })
+        self.combine(
+            Some(other),
+            target,
+            |a, b| a + gain * b,
+            |a, b| {
+                let ((ar, ai), (br, bi)) = (a.as_complex(), b.as_complex());
+                Number::Complex(ar + gain * br, ai + gain * bi)
+            },
+        )
     }
 
     fn combine(
@@ -326,9 +230,7 @@ impl View {
         else {
             return false;
         };
-        let apart = |a: &Self| {
-            !std::ptr::eq(&raw const *a.block, &raw const *target.block)
-        };
+        let apart = |a: &Self| !std::ptr::eq(&raw const *a.block, &raw const *target.block);
         let is_in_place = !apart(self) && self.offset == target.offset;
         // Reading what was written a moment ago would be wrong where they overlap.
         if !(is_in_place || apart(self)) || other.is_some_and(|other| !apart(other)) {

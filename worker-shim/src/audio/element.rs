@@ -119,7 +119,8 @@ impl Kind {
     pub fn named(name: &str) -> Result<Self, ViewError> {
         let native = if cfg!(target_endian = "little") { ['<', '|', '='] } else { ['>', '|', '='] };
         let bare = name.strip_prefix(native).unwrap_or(name);
-        let is_meant = |row: &&(Self, &str, &str, &str, usize)| [row.1, row.2, row.3].contains(&bare);
+        let is_meant =
+            |row: &&(Self, &str, &str, &str, usize)| [row.1, row.2, row.3].contains(&bare);
         let long = match bare {
             "l" => Some(Self::I64),
             "L" => Some(Self::U64),
@@ -130,7 +131,10 @@ impl Kind {
         };
         long.or_else(|| TABLE.iter().find(is_meant).map(|row| row.0)).ok_or_else(|| {
             let known: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
-            ViewError::Type(format!("no plain number is called {name:?}; known: {}", known.join(", ")))
+            ViewError::Type(format!(
+                "no plain number is called {name:?}; known: {}",
+                known.join(", ")
+            ))
         })
     }
 
@@ -333,7 +337,11 @@ fn f64_to_half(number: f64) -> u16 {
     let exponent = if size < 2.0_f64.powi(-14) { -14 } else { exponent_of(size) };
     let steps = (size / 2.0_f64.powi(exponent - 10)).round_ties_even();
     // `steps` is at most 2048; a carry into the exponent is right as it is.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small and positive"
+    )]
     let (steps, biased) = (steps as u16, (exponent + 14) as u16);
     sign | ((biased << 10) + steps)
 }

@@ -32,10 +32,15 @@ pub(super) struct Range {
 /// # Errors
 /// `IndexError` beyond its ends.
 pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, ViewError> {
-    let from_start =
-        if index < 0 { length.checked_sub(index.unsigned_abs()) } else { Some(index.unsigned_abs()) };
+    let from_start = if index < 0 {
+        length.checked_sub(index.unsigned_abs())
+    } else {
+        Some(index.unsigned_abs())
+    };
     from_start.filter(|&place| place < length).ok_or_else(|| {
-        ViewError::Index(format!("index {index} is out of bounds for axis {axis} with size {length}"))
+        ViewError::Index(format!(
+            "index {index} is out of bounds for axis {axis} with size {length}"
+        ))
     })
 }
 

@@ -3,7 +3,9 @@
 use ipc_protocol::Array;
 use rustpython_vm::builtins::{PyMemoryView, PyStr};
 use rustpython_vm::protocol::PyBuffer;
-use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, TryFromBorrowedObject, VirtualMachine};
+use rustpython_vm::{
+    AsObject, PyObject, PyPayload, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
 use worker_shim::audio::View;
 
 use super::Converter;
@@ -35,7 +37,9 @@ fn is_array(object: &PyObject, vm: &VirtualMachine) -> bool {
         return false;
     }
     let module = kind.as_object().get_attr("__module__", vm);
-    module.is_ok_and(|module| module.downcast_ref::<PyStr>().is_some_and(|name| name.as_bytes() == b"array"))
+    module.is_ok_and(|module| {
+        module.downcast_ref::<PyStr>().is_some_and(|name| name.as_bytes() == b"array")
+    })
 }
 
 fn to_array(view: &View, converter: &Converter, vm: &VirtualMachine) -> PyResult<Array> {

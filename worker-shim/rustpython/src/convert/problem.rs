@@ -56,7 +56,11 @@ impl Stop {
     }
 
     /// Turns an exception that was raised while `object` was looked at into a stop.
-    pub(super) fn raised(object: &PyObject, raised: PyBaseExceptionRef, vm: &VirtualMachine) -> Self {
+    pub(super) fn raised(
+        object: &PyObject,
+        raised: PyBaseExceptionRef,
+        vm: &VirtualMachine,
+    ) -> Self {
         if !raised.fast_isinstance(vm.ctx.exceptions.exception_type) {
             return Self::here(object, Reason::Python(raised), vm);
         }
@@ -86,7 +90,8 @@ impl Failure {
                  dict, set, frozenset and arrays are allowed here (allow_pickle is off)"
                 .to_owned(),
             Reason::ContainsItself => {
-                "it contains itself, and pickles are not allowed here (allow_pickle is off)".to_owned()
+                "it contains itself, and pickles are not allowed here (allow_pickle is off)"
+                    .to_owned()
             }
             Reason::TooDeep(limit) => format!(
                 "it is nested more than {limit} levels deep, and pickles are not allowed here"

@@ -83,9 +83,8 @@ impl<'a> Reader<'a> {
         if kind.is(types.tuple_type)
             && let Some(tuple) = object.downcast_ref::<PyTuple>()
         {
-            return self.nested(object, |reader| {
-                reader.sequence(tuple.as_slice()).map(Value::Tuple)
-            });
+            return self
+                .nested(object, |reader| reader.sequence(tuple.as_slice()).map(Value::Tuple));
         }
         if kind.is(types.list_type)
             && let Some(list) = object.downcast_ref::<PyList>()
@@ -200,7 +199,9 @@ impl<'a> Reader<'a> {
         }
         let pickle = vm
             .import("remotemedia._pickle", 0)
-            .and_then(|_| vm.sys_module.get_attr("modules", vm)?.get_item("remotemedia._pickle", vm))
+            .and_then(|_| {
+                vm.sys_module.get_attr("modules", vm)?.get_item("remotemedia._pickle", vm)
+            })
             .and_then(|module| module.get_attr("dumps", vm)?.call((object.to_owned(),), vm))
             .and_then(|bytes| bytes.try_into_value::<PyBytesRef>(vm))
             .map_err(|raised| Stop::raised(object, raised, vm))?;

@@ -1,18 +1,20 @@
 //! `AudioView` for RustPython: the class around [`View`], which does the work.
 
 mod buffers;
+mod numbers;
 mod subscript;
 
 use std::sync::{Arc, OnceLock};
 
 use ipc_protocol::shm::Exchange;
-use malachite_bigint::BigInt;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyComplex, PyFloat, PyInt};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::audio::{Kind, Number, Supply, View, ViewError};
+use rustpython_vm::VirtualMachine;
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use worker_shim::audio::{Kind, Supply, View, ViewError};
 
 pub(crate) use buffers::view_of_buffer;
 pub(crate) use native::{AudioView, module_def};
+pub(crate) use numbers::number_object;
+use numbers::{number_of, view_of_sequences};
 
 static SUPPLY: OnceLock<Supply> = OnceLock::new();
 
@@ -41,85 +43,6 @@ pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef
     }
 }
 
-/// A number as Python object.
-pub(crate) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef {
-    match number {
-        Number::Bool(truth) => vm.ctx.new_bool(truth).into(),
-        Number::Int(number) => match i64::try_from(number) {
-            Ok(number) => vm.ctx.new_int(number).into(),
-            Err(_) => vm.ctx.new_bigint(&BigInt::from(number)).into(),
-        },
-        Number::Float(number) => vm.ctx.new_float(number).into(),
-        Number::Complex(real, imaginary) => {
-            vm.ctx.new_complex(num_complex::Complex64::new(real, imaginary)).into()
-        }
-    }
-}
-
-/// A Python object as number.
-///
-/// # Errors
-/// `TypeError` when it is none.
-fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Number> {
-    if let Some(number) = object.downcast_ref::<PyFloat>() {
-        return Ok(Number::Float(number.to_f64()));
-    }
-    if object.class().is(vm.ctx.types.bool_type) {
-        return Ok(Number::Bool(object.is(&vm.ctx.true_value)));
-    }
-    if let Some(number) = object.downcast_ref::<PyInt>() {
-        let too_large = || vm.new_overflow_error("the number fits no dtype");
-        return i128::try_from(number.as_bigint()).map(Number::Int).map_err(|_| too_large());
-    }
-    if let Some(number) = object.downcast_ref::<PyComplex>() {
-        let number = number.to_complex();
-        return Ok(Number::Complex(number.re, number.im));
-    }
-    if let Some(index) = object.try_index_opt(vm) {
-        return number_of(index?.as_object(), vm);
-    }
-    Ok(Number::Float(object.try_float(vm)?.to_f64()))
-}
-
-/// The numbers of nested sequences with their shape, in C order.
-fn collect(
-    object: &PyObject,
-    depth: usize,
-    shape: &mut Vec<usize>,
-    numbers: &mut Vec<Number>,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    let types = &vm.ctx.types;
-    let is_sequence = [types.list_type, types.tuple_type, types.range_type]
-        .iter()
-        .any(|kind| object.class().fast_issubclass(*kind));
-    if !is_sequence {
-        if depth < shape.len() {
-            return Err(vm.new_value_error("the sequences are not nested evenly"));
-        }
-        numbers.push(number_of(object, vm)?);
-        return Ok(());
-    }
-    let elements: Vec<PyObjectRef> = object.to_owned().try_into_value(vm)?;
-    if numbers.is_empty() && depth == shape.len() {
-        shape.push(elements.len());
-    } else if shape.get(depth) != Some(&elements.len()) {
-        return Err(vm.new_value_error("the sequences are not nested evenly"));
-    }
-    elements.iter().try_for_each(|element| collect(element, depth + 1, shape, numbers, vm))
-}
-
-/// A new view of nested sequences of numbers.
-fn view_of_sequences(object: &PyObject, kind: Kind, vm: &VirtualMachine) -> PyResult<View> {
-    let (mut shape, mut numbers) = (Vec::new(), Vec::new());
-    collect(object, 0, &mut shape, &mut numbers, vm)?;
-    let raised = |error| raise(error, vm);
-    let view = View::over(supply().zeroed(numbers.len() * kind.bytes()), kind, &shape);
-    let view = view.map_err(raised)?;
-    view.fill_from(numbers.into_iter().map(Ok)).map_err(raised)?;
-    Ok(view)
-}
-
 /// A new view without contents that anybody asked for.
 fn empty(shape: &[usize], kind: Kind) -> Result<View, ViewError> {
     let bytes = shape.iter().try_fold(kind.bytes(), |bytes, &length| bytes.checked_mul(length));
@@ -133,7 +56,9 @@ mod native {
     use rustpython_vm::builtins::{PyBytes, PySequenceIterator, PyTupleRef, PyType};
     use rustpython_vm::function::ArgIntoFloat;
     use rustpython_vm::protocol::{BufferMethods, PyBuffer, PyMappingMethods, PySequenceMethods};
-    use rustpython_vm::types::{AsBuffer, AsMapping, AsSequence, Constructor, Iterable, Representable};
+    use rustpython_vm::types::{
+        AsBuffer, AsMapping, AsSequence, Constructor, Iterable, Representable,
+    };
     use rustpython_vm::{
         FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, atomic_func, pyclass,
     };
@@ -205,7 +130,11 @@ mod native {
     }
 
     /// The view that results go to: the one that was given, or a new one.
-    fn target(view: &View, out: Option<PyRef<AudioView>>, vm: &VirtualMachine) -> PyResult<PyRef<AudioView>> {
+    fn target(
+        view: &View,
+        out: Option<PyRef<AudioView>>,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyRef<AudioView>> {
         if let Some(out) = out {
             return Ok(out);
         }
@@ -380,10 +309,16 @@ mod native {
             vm: &VirtualMachine,
         ) -> PyResult {
             let shape = match shape.into_vec() {
-                given if given.len() == 1 && given[0].downcast_ref::<rustpython_vm::builtins::PyInt>().is_none() => {
+                given
+                    if given.len() == 1
+                        && given[0].downcast_ref::<rustpython_vm::builtins::PyInt>().is_none() =>
+                {
                     given[0].clone().try_into_value::<Vec<isize>>(vm)?
                 }
-                given => given.into_iter().map(|axis| axis.try_into_value(vm)).collect::<PyResult<_>>()?,
+                given => given
+                    .into_iter()
+                    .map(|axis| axis.try_into_value(vm))
+                    .collect::<PyResult<_>>()?,
             };
             let view = zelf.view.reshape(&shape);
             view.map(|view| object(view, vm)).map_err(|error| raise(error, vm))
@@ -396,7 +331,9 @@ mod native {
 
         #[pymethod]
         fn tobytes(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyRef<PyBytes>> {
-            buffers::bytes_of(&zelf.view).map(|bytes| vm.ctx.new_bytes(bytes)).map_err(|error| raise(error, vm))
+            buffers::bytes_of(&zelf.view)
+                .map(|bytes| vm.ctx.new_bytes(bytes))
+                .map_err(|error| raise(error, vm))
         }
 
         /// An `array.array` with the numbers.
@@ -451,7 +388,8 @@ mod native {
                 }),
                 ass_subscript: atomic_func!(|mapping, subscript, value, vm| {
                     let view = &AudioView::mapping_downcast(mapping).view;
-                    let value = value.ok_or_else(|| vm.new_type_error("elements cannot be deleted"))?;
+                    let value =
+                        value.ok_or_else(|| vm.new_type_error("elements cannot be deleted"))?;
                     subscript::set(view, subscript, &value, vm)
                 }),
             };

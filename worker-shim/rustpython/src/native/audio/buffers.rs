@@ -61,7 +61,8 @@ pub(super) fn view_of_buffer_as(
     let mut shape: Vec<usize> = description.dim_desc.iter().map(|&(length, ..)| length).collect();
     if let Some(kind) = kind {
         if !description.len.is_multiple_of(kind.bytes()) {
-            let message = format!("{} bytes are no whole number of {}", description.len, kind.name());
+            let message =
+                format!("{} bytes are no whole number of {}", description.len, kind.name());
             return Err(vm.new_value_error(message));
         }
         shape = vec![description.len / kind.bytes()];
