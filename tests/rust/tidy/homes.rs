@@ -23,6 +23,7 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
         ("ipc-protocol/src/shm/named.rs", "maps named segments"),
         ("ipc-protocol/src/shm/pages.rs", "maps them anew in the child of a fork"),
+        ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
@@ -40,10 +41,7 @@ const RUST: &[Rule] = &[
     Rule {
         what: "RustPython",
         phrases: &["rustpython::", "rustpython_vm", "rustpython_stdlib", "rustpython_pylib"],
-        homes: &[
-            ("worker-shim/src/guest/rustpython.rs", "the guest that speaks to that interpreter"),
-            ("worker-shim/src/guest/rustpython/", "the guest that speaks to that interpreter"),
-        ],
+        homes: &[("worker-shim/rustpython/", "the program that hosts that interpreter")],
     },
     Rule {
         what: "MessagePack",
@@ -60,7 +58,11 @@ const RUST: &[Rule] = &[
             "env::set_var",
             "env::{",
         ],
-        homes: &[("orchestrator/src/config/env.rs", "where the environment becomes configuration")],
+        homes: &[
+            ("orchestrator/src/config/env.rs", "where the environment becomes configuration"),
+            ("worker-shim/rustpython/src/arguments.rs", "the entry point of a worker"),
+            ("worker-shim/rustpython/build.rs", "what cargo tells a build script"),
+        ],
     },
     Rule {
         what: "starting processes",

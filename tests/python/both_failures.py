@@ -1,0 +1,79 @@
+"""A node that fails in every way in which code can, on every interpreter of workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+
+class Break:
+    """Fails as it is told."""
+
+    def process(self, data: str) -> Any:
+        """Do what the text names."""
+        return getattr(self, data)()
+
+    def deep_recursion(self) -> Any:
+        """Recursion without end."""
+        return self.deep_recursion()
+
+    def deep_keywords(self, **given: Any) -> Any:
+        """Recursion through keyword arguments, which takes more of the native stack."""
+        return self.deep_keywords(**given)
+
+    def long_expression(self) -> Any:
+        """What overflows the parser's stack."""
+        return eval("1+" * 50_000 + "1")
+
+    def nested_expression(self) -> Any:
+        """The same with unary operators."""
+        return eval("-" * 50_000 + "1")
+
+    def endless_loop(self) -> Any:
+        """Python code that never ends."""
+        while True:
+            pass
+
+    def endless_native(self) -> Any:
+        """One native call that takes hours."""
+        return sum(range(10**12))
+
+    def stubborn(self) -> Any:
+        """Catches whatever should end it."""
+        while True:
+            try:
+                self.endless_loop()
+            except BaseException:
+                continue
+
+    def out_of_memory(self) -> Any:
+        """More memory than there may be."""
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+        hoard = []
+        while True:
+            hoard.append(bytearray(1 << 20))
+
+    def exit_at_once(self) -> Any:
+        """Leave without a word."""
+        os._exit(7)
+
+    def abort(self) -> Any:
+        """The way that a panic and an assertion of native code end."""
+        os.abort()
+
+    def segfault(self) -> Any:
+        """What broken native code does."""
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def exit_politely(self) -> Any:
+        """An exception, as any other."""
+        raise SystemExit(3)
+
+    def flood(self) -> Any:
+        """Print without measure, then fail."""
+        for _ in range(20_000):
+            print("x" * 100)  # noqa: T201
+        raise ValueError("flooded")

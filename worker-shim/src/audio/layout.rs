@@ -1,0 +1,166 @@
+//! How the elements of a view lie in its block: parts, other shapes, the way through all of them.
+
+use ipc_protocol::Order;
+
+use super::{Index, Kind, View, ViewError, index};
+
+impl View {
+    /// What `view[...]` means: a view with the axes that are left.
+    ///
+    /// # Errors
+    /// `IndexError` beyond an axis, `ValueError` for a step of zero.
+    pub fn select(&self, subscript: &[Index]) -> Result<Self, ViewError> {
+        let given = subscript.iter().filter(|part| **part != Index::Ellipsis).count();
+        let ellipses = subscript.len() - given;
+        if given > self.shape.len() || ellipses > 1 {
+            let axes = self.shape.len();
+            return Err(ViewError::Index(format!("{given} indices for {axes} axes")));
+        }
+        let mut view = Self { shape: Vec::new(), strides: Vec::new(), ..self.clone() };
+        let mut offset = self.offset.cast_signed();
+        let mut axis = 0;
+        for part in subscript {
+            match *part {
+                Index::Ellipsis => {
+                    let missing = self.shape.len() - given;
+                    view.shape.extend(&self.shape[axis..axis + missing]);
+                    view.strides.extend(&self.strides[axis..axis + missing]);
+                    axis += missing;
+                    continue;
+                }
+                Index::At(place) => {
+                    let place = index::at(place, self.shape[axis], axis)?;
+                    offset += place.cast_signed() * self.strides[axis];
+                }
+                Index::Slice { start, stop, step } => {
+                    let range = index::range(start, stop, step, self.shape[axis])?;
+                    if range.count > 0 {
+                        offset += range.start.cast_signed() * self.strides[axis];
+                    }
+                    view.shape.push(range.count);
+                    view.strides.push(self.strides[axis].saturating_mul(range.step));
+                }
+            }
+            axis += 1;
+        }
+        view.shape.extend(&self.shape[axis..]);
+        view.strides.extend(&self.strides[axis..]);
+        view.offset = usize::try_from(offset).unwrap_or(0);
+        view.is_scalar = false;
+        Ok(view)
+    }
+
+    /// The same elements in another shape; one axis may be -1.
+    ///
+    /// # Errors
+    /// `ValueError` when the number of elements differs, or when they do not lie without gaps.
+    pub fn reshape(&self, shape: &[isize]) -> Result<Self, ViewError> {
+        let wrong = || ViewError::Value(format!("cannot reshape {:?} into {shape:?}", self.shape));
+        let known: usize =
+            shape.iter().filter(|axis| **axis >= 0).map(|axis| axis.unsigned_abs()).product();
+        let unknown = shape.iter().filter(|axis| **axis < 0).count();
+        let rest = self.len().checked_div(known).unwrap_or(0);
+        if unknown > 1 || shape.iter().any(|axis| *axis < -1) {
+            return Err(wrong());
+        }
+        let axis = |&axis: &isize| usize::try_from(axis).unwrap_or(rest);
+        let shape: Vec<usize> = shape.iter().map(axis).collect();
+        if shape.iter().product::<usize>() != self.len() || self.order() != Some(Order::C) {
+            return Err(wrong());
+        }
+        let strides = strides_of(self.dtype.item_bytes as usize, &shape, Order::C);
+        Ok(Self { shape, strides, ..self.clone() })
+    }
+
+    /// The view with its axes in reverse order.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let mut view = self.clone();
+        view.shape.reverse();
+        view.strides.reverse();
+        view
+    }
+
+    /// Another view of the same block, as somebody describes it: per axis its length and the bytes
+    /// between two elements, and where the first element begins.
+    ///
+    /// # Errors
+    /// `ValueError` when an element would lie outside of the block.
+    pub fn relaid(
+        &self,
+        kind: Kind,
+        axes: &[(usize, isize)],
+        offset: isize,
+    ) -> Result<Self, ViewError> {
+        let (shape, strides): (Vec<usize>, Vec<isize>) = axes.iter().copied().unzip();
+        let is_empty = shape.contains(&0);
+        let (mut lowest, mut highest) = (offset, offset.saturating_add_unsigned(kind.bytes()));
+        for &(length, stride) in axes {
+            let reach = stride.saturating_mul(length.saturating_sub(1).cast_signed());
+            lowest = lowest.saturating_add(reach.min(0));
+            highest = highest.saturating_add(reach.max(0));
+        }
+        if !is_empty && (lowest < 0 || highest > self.block.len().cast_signed()) {
+            return Err(ViewError::Value("the view does not lie in its memory".to_owned()));
+        }
+        Ok(Self {
+            dtype: kind.dtype(),
+            kind: Some(kind),
+            shape,
+            strides,
+            offset: if is_empty { 0 } else { offset.unsigned_abs() },
+            is_scalar: false,
+            ..self.clone()
+        })
+    }
+
+    /// Calls `visit` with where each element begins in the block, in C order.
+    pub(super) fn each_offset(&self, mut visit: impl FnMut(usize)) {
+        if self.is_empty() {
+            return;
+        }
+        let mut place = vec![0_usize; self.shape.len()];
+        let mut offset = self.offset.cast_signed();
+        loop {
+            visit(offset.unsigned_abs());
+            let mut axis = self.shape.len();
+            loop {
+                if axis == 0 {
+                    return;
+                }
+                axis -= 1;
+                place[axis] += 1;
+                offset += self.strides[axis];
+                if place[axis] < self.shape[axis] {
+                    break;
+                }
+                offset -= self.strides[axis] * self.shape[axis].cast_signed();
+                place[axis] = 0;
+            }
+        }
+    }
+}
+
+/// Bytes of so many elements.
+///
+/// # Errors
+/// `ValueError` when they do not fit the address space.
+pub(super) fn bytes_needed(item: usize, shape: &[usize]) -> Result<usize, ViewError> {
+    let bytes = shape.iter().try_fold(item, |bytes, &length| bytes.checked_mul(length));
+    let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok());
+    bytes.ok_or_else(|| ViewError::Value(format!("an array of shape {shape:?} is too large")))
+}
+
+pub(super) fn strides_of(item: usize, shape: &[usize], order: Order) -> Vec<isize> {
+    let mut strides = vec![0; shape.len()];
+    let mut step = item.cast_signed();
+    let mut set = |axis: usize| {
+        strides[axis] = step;
+        step = step.saturating_mul(shape[axis].max(1).cast_signed());
+    };
+    match order {
+        Order::C => (0..shape.len()).rev().for_each(&mut set),
+        Order::Fortran => (0..shape.len()).for_each(&mut set),
+    }
+    strides
+}

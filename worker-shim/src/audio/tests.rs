@@ -1,0 +1,113 @@
+//! Views are what numpy says they are; what would leave the memory is an error.
+
+use ipc_protocol::{Array, Dtype, Order};
+
+use super::{Block, Index, Kind, Number, View, ViewError};
+
+fn numbers(shape: &[usize], kind: Kind) -> View {
+    let count: usize = shape.iter().product();
+    let view = View::over(Block::zeroed(count * kind.bytes()), kind, shape).unwrap();
+    view.fill_from((0..count).map(|n| Ok(kind.nearest(Number::Int(n as i128))))).unwrap();
+    view
+}
+
+fn floats(view: &View) -> Vec<f64> {
+    let mut found = Vec::new();
+    view.each_number(|number| {
+        found.push(number.real());
+        Ok(())
+    })
+    .unwrap();
+    found
+}
+
+const ALL: Index = Index::Slice { start: None, stop: None, step: 1 };
+
+#[test]
+fn parts_are_views_of_the_same_memory() {
+    let whole = numbers(&[3, 4], Kind::I16);
+    let column = whole.select(&[ALL, Index::At(-1)]).unwrap();
+    assert_eq!(floats(&column), [3.0, 7.0, 11.0]);
+    column.set_number(&[0], Number::Int(-5)).unwrap();
+    assert_eq!(whole.number(&[0, 3]).unwrap(), Number::Int(-5));
+    let backwards = Index::Slice { start: None, stop: None, step: -2 };
+    assert_eq!(floats(&whole.select(&[Index::At(1), backwards]).unwrap()), [7.0, 5.0]);
+    assert_eq!(whole.select(&[Index::Ellipsis, Index::At(0)]).unwrap().shape(), [3]);
+    assert_eq!(floats(&whole.transposed().select(&[Index::At(0)]).unwrap()), [0.0, 4.0, 8.0]);
+}
+
+#[test]
+fn nothing_outside_of_the_memory_is_reached() {
+    let whole = numbers(&[3, 4], Kind::F32);
+    assert!(matches!(whole.select(&[Index::At(3)]), Err(ViewError::Index(_))));
+    assert!(matches!(whole.select(&[ALL, ALL, ALL]), Err(ViewError::Index(_))));
+    assert!(matches!(whole.number(&[0, -5]), Err(ViewError::Index(_))));
+    assert!(View::over(Block::zeroed(8), Kind::F64, &[2]).is_err());
+    assert!(View::over(Block::zeroed(8), Kind::F64, &[usize::MAX, 2]).is_err());
+    assert!(whole.relaid(Kind::F32, &[(13, 4)], 0).is_err());
+    assert!(whole.relaid(Kind::F32, &[(2, -4)], 0).is_err());
+    assert!(whole.relaid(Kind::F32, &[(12, -4)], 44).is_ok());
+    let lie = Array {
+        dtype: Dtype::f32(),
+        shape: vec![3],
+        order: Order::C,
+        scalar: false,
+        data: vec![0; 8].into(),
+    };
+    assert!(matches!(View::of_array(lie), Err(ViewError::Value(_))));
+}
+
+#[test]
+fn sums_of_every_kind() {
+    for kind in [Kind::I8, Kind::U16, Kind::I32, Kind::U64, Kind::F16, Kind::F32, Kind::F64] {
+        let view = numbers(&[5, 20], kind);
+        assert_eq!(view.sum().unwrap().real(), 4950.0, "{kind:?}");
+        assert_eq!(view.mean().unwrap().real(), 49.5, "{kind:?}");
+        assert_eq!(view.peak().unwrap(), 99.0, "{kind:?}");
+        assert!((view.rms().unwrap() - 3283.5_f64.sqrt()).abs() < 1e-9, "{kind:?}");
+        let gaps = view.select(&[ALL, Index::Slice { start: None, stop: None, step: 2 }]).unwrap();
+        assert_eq!(gaps.sum().unwrap().real(), 2450.0, "{kind:?}");
+    }
+}
+
+#[test]
+fn mixing_keeps_within_the_range() {
+    let view = numbers(&[4], Kind::I16);
+    view.scale_into(20_000.0, &view).unwrap();
+    assert_eq!(floats(&view), [0.0, 20_000.0, 32_767.0, 32_767.0]);
+    let other = numbers(&[4], Kind::I16);
+    view.mix_into(&other, -2.0, &other).unwrap();
+    assert_eq!(floats(&other), [0.0, 19_998.0, 32_763.0, 32_761.0]);
+    assert!(view.mix_into(&numbers(&[5], Kind::I16), 1.0, &view).is_err());
+}
+
+#[test]
+fn overlapping_parts_are_read_before_they_are_written() {
+    let whole = numbers(&[6], Kind::F32);
+    let from = |start| Index::Slice { start: Some(start), stop: Some(start + 4), step: 1 };
+    let (first, second) = (whole.select(&[from(0)]).unwrap(), whole.select(&[from(2)]).unwrap());
+    second.copy_from(&first).unwrap();
+    assert_eq!(floats(&whole), [0.0, 1.0, 0.0, 1.0, 2.0, 3.0]);
+    first.scale_into(10.0, &second).unwrap();
+    assert_eq!(floats(&whole), [0.0, 1.0, 0.0, 10.0, 0.0, 10.0]);
+}
+
+#[test]
+fn halves_are_rounded_as_ieee_says() {
+    let view = View::over(Block::zeroed(2), Kind::F16, &[1]).unwrap();
+    for (number, bits) in [
+        (0.0, 0x0000_u16),
+        (-0.0, 0x8000),
+        (1.0, 0x3c00),
+        (65504.0, 0x7bff),
+        (65520.0, 0x7c00),
+        (2.0_f64.powi(-24), 0x0001),
+        (2.0_f64.powi(-25), 0x0000),
+        (0.1, 0x2e66),
+        (2049.0, 0x6800),
+        (2051.0, 0x6802),
+    ] {
+        view.set_number(&[0], Number::Float(number)).unwrap();
+        assert_eq!(view.contiguous_bytes().unwrap(), bits.to_ne_bytes(), "{number}");
+    }
+}
