@@ -124,7 +124,8 @@ def _ending(code: int) -> str:
 def _outcome(line: dict[str, Any]) -> Outcome:
     if "gives" in line:
         return Outcome(line["gives"])
-    return Outcome(f"raises {line['raises']}", line["missing"], line["message"])
+    said = line["message"].strip().splitlines()
+    return Outcome(f"raises {line['raises']}", line["missing"], said[0] if said else "")
 
 
 __all__ = ["Measured", "Outcome", "Unusable", "measure"]
