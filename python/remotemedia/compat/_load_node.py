@@ -1,6 +1,6 @@
-"""Loads a node class in the interpreter that is measured, as a worker would: what the module imports
-and the node does not use may be missing. Becomes the code of a case, so it imports nothing of the
-package.
+"""Loads a node class in the interpreter that is measured, as a worker would: what the module
+imports and the node does not use may be missing. Becomes the code of a case, so it imports nothing
+of the package.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class _Without(ast.NodeTransformer):
         """As it is."""
         return node
 
-    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+    visit_ClassDef = visit_Lambda = visit_FunctionDef  # noqa: N815
 
     def visit_Import(self, node: Any) -> Any:
         """The aliases that are used, and for each of the others an import that may fail."""
@@ -64,25 +65,44 @@ class _Without(ast.NodeTransformer):
                 bound = bound.partition(".")[0]
             if (node.lineno, bound) in self._unused:
                 one = type(node)(**{**dict(ast.iter_fields(node)), "names": [alias]})
-                tried += ast.parse(_TRIED.format(one=ast.unparse(one), bound=bound, module=module)).body
+                tried += ast.parse(
+                    _TRIED.format(one=ast.unparse(one), bound=bound, module=module)
+                ).body
             else:
                 kept.append(alias)
         node.names = kept
         return [*([node] if kept else []), *tried]
 
-    visit_ImportFrom = visit_Import
+    visit_ImportFrom = visit_Import  # noqa: N815
+
+
+def _needed(body: list[Any], needs: Collection[int]) -> list[Any]:
+    """The imports, and the statements that begin in one of these lines."""
+    kept = []
+    for statement in body:
+        if isinstance(statement, ast.If | ast.Try):
+            inner = [s for part in ("body", "orelse") for s in getattr(statement, part)]
+            if _needed(inner, needs):
+                kept.append(statement)
+        elif isinstance(statement, ast.Import | ast.ImportFrom) or statement.lineno in needs:
+            kept.append(statement)
+    return kept
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
     """Loads a source file; what it imports and does not use may be missing."""
 
     unused: Collection[tuple[int, str]] = ()
+    needs: Collection[int] | None = None
 
     def get_code(self, fullname: str) -> Any:
         """The code, never from a cache."""
         path = self.get_filename(fullname)
-        tree = _Without(self.unused).visit(ast.parse(self.get_data(path), path))
-        return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+        tree = ast.parse(self.get_data(path), path)
+        if self.needs is not None:
+            tree.body = _needed(tree.body, self.needs)
+        tree = ast.fix_missing_locations(_Without(self.unused).visit(tree))
+        return compile(tree, path, "exec", dont_inherit=True)
 
     def exec_module(self, module: Any) -> None:
         """Run it, with the placeholders' class at hand."""
@@ -93,9 +113,8 @@ class _Loader(importlib.machinery.SourceFileLoader):
 class _Finder(importlib.abc.MetaPathFinder):
     """Has one module loaded by `_Loader`."""
 
-    def __init__(self, module: str, file: str, unused: Collection[tuple[int, str]]) -> None:
-        self._module, self._loader = module, _Loader(module, file)
-        self._loader.unused = unused
+    def __init__(self, module: str, loader: _Loader) -> None:
+        self._module, self._loader = module, loader
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         """The spec of that module; None for all others."""
@@ -105,14 +124,15 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(name, file, loader=self._loader)
 
 
-def load(
-    path: Sequence[str], module: str, file: str, name: str, unused: Collection[tuple[int, str]]
-) -> str:
+def load(path: Sequence[str], module: str, file: str, name: str, **slices: Any) -> str:
     """Import `module` from `file` with `path` in front of sys.path, and take the class `name`.
 
-    `unused` names the imports that may fail by their line and the name that they bind.
+    `unused` names the imports that may fail by their line and the name that they bind, `needs` the
+    lines of the statements to run; None for all.
     """
-    before, finder = list(sys.path), _Finder(module, file, unused)
+    loader = _Loader(module, file)
+    loader.unused, loader.needs = slices["unused"], slices["needs"]
+    before, finder = list(sys.path), _Finder(module, loader)
     sys.path[:0] = path
     sys.meta_path.insert(0, finder)
     try:

@@ -1,9 +1,9 @@
 """Runs cases inside the interpreter that is measured: `PROGRAM _runner.py CASES RESULTS`.
 
-A script of its own that imports nothing of the package: it has to run wherever Python does. Each case
-is a module of its own; what its name `result` holds at the end is what the case gives. The line that
-says that a case begins is written before it runs, so that whoever reads RESULTS knows which case
-ended the process.
+A script of its own that imports nothing of the package: it has to run wherever Python does. Each
+case is a module of its own; what its name `result` holds at the end is what it gives. The line
+that says that a case begins is written before it runs, so that whoever reads RESULTS knows
+which case ended the process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The cases that show what runs on which interpreter: small programs with the value they must give.
+"""The cases that show what runs where: small programs with the value that they must give.
 
-They stand in `data/language/*.toml` (features of the language) and `data/modules/*.toml` (modules of
-the standard library). A file begins with its `area` and holds blocks
+They stand in `data/language/*.toml` (features of the language) and `data/modules/*.toml` (modules
+of the standard library). A file begins with its `area` and holds blocks
 
     [[case]]
     name = "what it shows"       # for modules: `module = "json"`, and a `name` where it has several

@@ -40,7 +40,7 @@ class Lack:
 
 
 def lack(module: str, path: Sequence[str], message: str = "") -> Lack:
-    """Why `module`, looked for on `path`, does not import there; `message` is what the error said."""
+    """Why `module`, looked for on `path`, does not import there; `message` is what was said."""
     root = module.partition(".")[0]
     if root in REFUSED:
         return Lack(module, BLOCKED, "", *REFUSED[root])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from remotemedia.compat import _load_node
 from remotemedia.compat.cases import MODULES, Case, cases
-from remotemedia.compat.classify import BLOCKED, RUSTPYTHON, UNSUPPORTED, Lack, lack
-from remotemedia.compat.measure import Measured, Outcome, measure
+from remotemedia.compat.classify import RUSTPYTHON, UNSUPPORTED, Lack, lack
+from remotemedia.compat.measure import GONE, Measured, Outcome, measure
 from remotemedia.compat.refused import REFUSED
 from remotemedia.compat.scan import Import, NodeSource, nodes_in
 
@@ -24,9 +24,9 @@ _LOADED = "'loaded'"
 class Verdict:
     """One node: whether each interpreter runs it.
 
-    `lacks` says why RustPython does not, `cpython_error` why CPython does not; `guarded` are modules
-    that RustPython lacks and the node can do without; `notes` are parts of modules that the file
-    names and RustPython does not have; `beside` are imports of the module that the node does not use.
+    `lacks` says why RustPython does not, `cpython_error` why CPython does not; `guarded` are
+    modules that RustPython lacks and the node can do without; `notes` are parts of modules that
+    the file names and RustPython does not have; `beside` are imports that the node does not use.
     """
 
     node: NodeSource
@@ -87,7 +87,8 @@ def _load_case(node: NodeSource, path: Path, search: Sequence[str]) -> Case:
         module = ".".join(dotted[:-1] if dotted[-1] == "__init__" else dotted)
     unused = [(found.line, found.binds) for found in node.beside if not found.guarded]
     file = str(node.file.resolve())
-    call = f"load({list(search)!r}, {module!r}, {file!r}, {node.name!r}, {unused!r})"
+    where = f"{list(search)!r}, {module!r}, {file!r}, {node.name!r}"
+    call = f"load({where}, unused={unused!r}, needs={node.needs!r})"
     code = f"{inspect.getsource(_load_node)}\n\nresult = {call}\n"
     return Case(_load_id(node), "nodes", node.name, code, _LOADED)
 
@@ -96,9 +97,7 @@ def _load_id(node: NodeSource) -> str:
     return f"{node.file}:{node.line}"
 
 
-def _verdict(
-    node: NodeSource, search: Sequence[str], there: Measured, here: Measured
-) -> Verdict:
+def _verdict(node: NodeSource, search: Sequence[str], there: Measured, here: Measured) -> Verdict:
     lacks: dict[str, Lack] = {}
     guarded: dict[str, Lack] = {}
     for used in node.uses:
@@ -106,17 +105,17 @@ def _verdict(
         if found:
             (guarded if used.guarded else lacks).setdefault(found.module, found)
     loading = there.outcomes[_load_id(node)]
-    if loading.shows != _LOADED:
+    # What is missing and used is also what loading fails for.
+    if loading.shows != _LOADED and not (lacks and loading.shows in GONE):
         found = _load_lack(node, search, loading)
-        if found.module not in {l.module.partition(".")[0] for l in lacks.values()}:
-            lacks[found.module] = found
+        lacks[found.module] = found
     return Verdict(
         node,
         tuple(lacks.values()),
         _cpython_error(node, here),
         tuple(guarded.values()),
         tuple(_notes(node)),
-        tuple(sorted({b.module for b in node.beside})),
+        tuple(sorted({b.module for b in node.beside} - {u.module for u in node.uses})),
     )
 
 
@@ -161,4 +160,4 @@ def _notes(node: NodeSource) -> Iterable[str]:
             yield f"{case.name}: {difference.reason}"
 
 
-__all__ = ["BLOCKED", "Verdict", "judge"]
+__all__ = ["Verdict", "judge"]

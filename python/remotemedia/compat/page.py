@@ -1,4 +1,4 @@
-"""`docs/compatibility.md`, and its tables for the command: made from what is recorded with the cases."""
+"""`docs/compatibility.md` and the command's tables, made of what is recorded with the cases."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from remotemedia.compat.cases import LANGUAGE, MODULES, Case, Target, cases
 from remotemedia.compat.classify import RUSTPYTHON
+from remotemedia.compat.measure import GONE
 from remotemedia.compat.refused import REFUSED
 
 CPYTHONS = tuple(Target("cpython", (3, minor)) for minor in (11, 12, 13))
-_GONE = ("raises ModuleNotFoundError", "raises ImportError")
 
 _HEAD = """\
 # Compatibility
@@ -89,8 +89,10 @@ def _status(of_it: Sequence[Case], target: Target) -> str:
     differs = [case.difference(target) for case in of_it]
     if not any(differs):
         return "works"
-    whole = next((d for case, d in zip(of_it, differs, strict=True) if case.name == case.module), None)
-    return "missing" if whole and whole.shows in _GONE else "partly"
+    whole = next(
+        (d for case, d in zip(of_it, differs, strict=True) if case.name == case.module), None
+    )
+    return "missing" if whole and whole.shows in GONE else "partly"
 
 
 def _on_cpython(works: Sequence[Target]) -> str:

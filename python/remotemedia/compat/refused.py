@@ -7,7 +7,7 @@ from __future__ import annotations
 REFUSED: dict[str, tuple[str, str]] = {
     "ctypes": (
         "a wrong address ends the worker, and callbacks do not work",
-        "runtime_hint=\"cpython\"; array, memoryview, struct and AudioView for binary data",
+        'runtime_hint="cpython"; array, memoryview, struct and AudioView for binary data',
     ),
     "multiprocessing": (
         "a forked worker shares the orchestrator's connection, a spawned one is a second worker",

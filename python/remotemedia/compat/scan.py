@@ -29,13 +29,18 @@ class Import:
 
 @dataclass(frozen=True)
 class NodeSource:
-    """A node class in a file, with the imports that it uses and those beside it in its module."""
+    """A node class in a file, with the imports that it uses and those beside it in its module.
+
+    `needs`: lines of the statements that it needs, when its file is a script: one that does
+    something when it is loaded. None for a module.
+    """
 
     file: Path
     name: str
     line: int
     uses: tuple[Import, ...]
     beside: tuple[Import, ...]
+    needs: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -48,6 +53,8 @@ class _Module:
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)
     # The statements that make a name of the module, other than imports.
     makers: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    # Whether it does something when it is loaded.
+    is_script: bool = False
 
 
 def nodes_in(path: Path) -> list[NodeSource]:
@@ -84,15 +91,26 @@ def _top_level(tree: ast.Module, package: str) -> _Module:
                 module.imports.setdefault(name, []).append(imported)
                 module.origins[name] = origin
         else:
+            module.is_script |= _acts(statement)
             for name in _made_by(statement):
                 module.makers.setdefault(name, []).append(statement)
     return module
 
 
+def _acts(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):
+        return not isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.For | ast.While | ast.Assert | ast.Raise)
+
+
 def _flat(body: Iterable[ast.stmt], guarded: bool = False) -> Iterator[tuple[ast.stmt, bool]]:
-    """The statements that run at import, out of `if` and `try`; TYPE_CHECKING is false then."""
+    """The statements that run at import, out of `if` and `try`; TYPE_CHECKING is false then, and
+    nothing is the main program.
+    """
     for statement in body:
         if isinstance(statement, ast.If):
+            if "__name__" in ast.unparse(statement.test):
+                continue
             if "TYPE_CHECKING" not in ast.unparse(statement.test):
                 yield from _flat(statement.body, guarded)
             yield from _flat(statement.orelse, guarded)
@@ -136,9 +154,7 @@ def _imports(
 def _made_by(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return [statement.name]
-    return sorted(
-        {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and _is_stored(n)}
-    )
+    return sorted({n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and _is_stored(n)})
 
 
 def _is_stored(name: ast.Name) -> bool:
@@ -180,17 +196,17 @@ def _is_node(statement: ast.ClassDef, module: _Module, nodes: set[str]) -> bool:
 
 
 def _node(file: Path, module: _Module, statement: ast.ClassDef) -> NodeSource:
-    uses = _used(module, statement)
+    uses, reached = _used(module, statement)
+    needs = tuple(sorted(part.lineno for part in reached)) if module.is_script else None
     top = {found for several in module.imports.values() for found in several}
     beside = {found for found in top - uses if found.module != "__future__"}
-    return NodeSource(
-        file, statement.name, statement.lineno, tuple(sorted(uses)), tuple(sorted(beside))
-    )
+    sides = tuple(sorted(uses)), tuple(sorted(beside))
+    return NodeSource(file, statement.name, statement.lineno, *sides, needs)
 
 
-def _used(module: _Module, start: ast.stmt) -> set[Import]:
+def _used(module: _Module, start: ast.stmt) -> tuple[set[Import], set[ast.stmt]]:
     """Imports inside `start` and inside what it refers to at module level, and the module-level
-    imports whose names these use.
+    imports whose names these use; and those statements.
     """
     # Nobody knows which names a star brings.
     uses: set[Import] = set(module.imports.get("*", ()))
@@ -204,7 +220,7 @@ def _used(module: _Module, start: ast.stmt) -> set[Import]:
                 if maker not in seen:
                     seen.add(maker)
                     todo.append(maker)
-    return uses
+    return uses, seen
 
 
 def _inner_imports(statement: ast.stmt) -> set[Import]:
@@ -229,23 +245,29 @@ def _deep(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _deep(case.body)
 
 
-def _loaded(statement: ast.stmt) -> set[str]:
-    """Names that it reads, annotations left out: nobody evaluates those to run a node."""
-    annotations = {
-        id(part)
-        for inner in ast.walk(statement)
-        for annotation in (getattr(inner, "annotation", None), getattr(inner, "returns", None))
-        if isinstance(annotation, ast.AST)
-        for part in ast.walk(annotation)
-    }
-    return {
-        inner.id
-        for inner in ast.walk(statement)
-        if isinstance(inner, ast.Name)
-        and isinstance(inner.ctx, ast.Load)
-        and id(inner) not in annotations
-        and not hasattr(builtins, inner.id)
-    }
+def _loaded(statement: ast.AST) -> set[str]:
+    """Names that it reads from around it, annotations left out: nobody evaluates those to run a
+    node.
+    """
+    if isinstance(statement, ast.Name):
+        is_read = isinstance(statement.ctx, ast.Load) and not hasattr(builtins, statement.id)
+        return {statement.id} if is_read else set()
+    read: set[str] = set()
+    for name, value in ast.iter_fields(statement):
+        if name not in ("annotation", "returns"):
+            parts = value if isinstance(value, list) else [value]
+            read.update(*(_loaded(part) for part in parts if isinstance(part, ast.AST)))
+    return read - _local(statement)
+
+
+def _local(statement: ast.AST) -> set[str]:
+    """Names that a function binds for itself."""
+    if not isinstance(statement, (*_FUNCTIONS, ast.Lambda)):
+        return set()
+    inner = list(ast.walk(statement))
+    bound = {part.arg for part in inner if isinstance(part, ast.arg)}
+    bound |= {part.id for part in inner if isinstance(part, ast.Name) and _is_stored(part)}
+    return bound - {name for part in inner if isinstance(part, ast.Global) for name in part.names}
 
 
 __all__ = ["Import", "NodeSource", "nodes_in"]

@@ -91,7 +91,10 @@ const PYTHON: &[Rule] = &[
     Rule {
         what: "environment variables",
         phrases: &["os.environ", "os.getenv", "import environ", "import getenv"],
-        homes: &[("python/remotemedia/_worker.py", "the entry point of a worker")],
+        homes: &[
+            ("python/remotemedia/_worker.py", "the entry point of a worker"),
+            ("python/remotemedia/compat/interpreters.py", "looks for one without any configuration"),
+        ],
     },
     Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },
 ];
