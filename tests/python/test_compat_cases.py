@@ -8,7 +8,6 @@ from functools import cache
 
 import pytest
 from interpreters import other_pythons
-
 from remotemedia.compat.cases import LANGUAGE, MODULES, Case, Difference, cases
 from remotemedia.compat.classify import RUSTPYTHON
 from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
