@@ -1,13 +1,17 @@
 """What nodes print and log in their workers, shown where the caller's own output goes.
 
 Prints keep their stream and get the node's name in front; log records go to the logger of the same
-name here, with the node's id as the attribute `node_id`.
+name here, with the fields of `extra` and the node's id (`node_id`) as attributes.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
+
+from remotemedia._guest.output import FIELDS
 
 
 def emit(node_id: str, logger: str, is_stream: bool, level: int, message: str) -> None:
@@ -30,4 +34,17 @@ def emit(node_id: str, logger: str, is_stream: bool, level: int, message: str) -
         return
     target = logging.getLogger(logger)
     if target.isEnabledFor(level):
-        target.log(level, "%s", message, extra={"node_id": node_id})
+        message, fields = _split(message)
+        target.log(level, "%s", message, extra={**fields, "node_id": node_id})
+
+
+def _split(message: str) -> tuple[str, dict[str, Any]]:
+    """A record's text, and the fields that its logger was given as `extra`."""
+    text, found, fields = message.rpartition(FIELDS)
+    if not found:
+        return message, {}
+    try:
+        given = json.loads(fields)
+    except ValueError:
+        return message, {}
+    return text, given if isinstance(given, dict) else {}

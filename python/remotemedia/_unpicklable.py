@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
+
+_SEARCH_DEPTH = 40
 
 
 class UnpicklableError(TypeError):
@@ -22,6 +25,10 @@ class UnpicklableError(TypeError):
         self.path = path
         self.type_name = type_name
         self.reason = reason
+
+    def below(self, path: str) -> UnpicklableError:
+        """The same error, seen from an object that holds this one at ``path``."""
+        return type(self)(path + self.path, self.type_name, self.reason)
 
 
 def parts(value: Any) -> list[tuple[str, Any]]:
@@ -44,3 +51,29 @@ def parts(value: Any) -> list[tuple[str, Any]]:
     if not isinstance(state, dict):
         return []
     return [(f".{name}", part) for name, part in state.items()]
+
+
+def culprit(
+    value: Any, error: Exception, problem_of: Callable[[Any], Exception | None]
+) -> UnpicklableError:
+    """The error about the innermost part of ``value`` that cannot be pickled.
+
+    Args:
+        value: What was to be pickled.
+        error: What came of it.
+        problem_of: What comes of pickling a part; None when that works.
+    """
+    path = ""
+    for _ in range(_SEARCH_DEPTH):
+        for step, part in parts(value):
+            problem = problem_of(part)
+            if problem is not None:
+                path, value, error = path + step, part, problem
+                break
+        else:
+            break
+    if isinstance(error, UnpicklableError):  # it says itself what is wrong
+        return error.below(path)
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return UnpicklableError(path, module + kind.__qualname__, f"{type(error).__name__}: {error}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from remotemedia import _pickle
+from remotemedia import _pickle, _tokens
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
 from remotemedia._guest.session import NodeSpec, SessionSpec
 
@@ -472,7 +472,7 @@ class TakesGain:
             "X",
             {},
             "not found",
-            ["No module named 'remotemedia.nodez'", "'nodes'"],
+            ["No module named 'remotemedia.nodez'", "did you mean 'remotemedia.nodes'"],
         ),
         (__name__, "TakesGian", {}, "not found", ["no class 'TakesGian'", "'TakesGain'"]),
         (__name__, "TakesGain", {"gian": 1}, "construct", ["'gian'", "'gain'", "gain, offset"]),
@@ -503,8 +503,8 @@ def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None
 def as_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives this process back what a worker's session takes."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    for name in ("is_worker", "kept"):
-        monkeypatch.setattr(_pickle._registry, name, getattr(_pickle._registry, name))
+    for name in ("is_worker", "kept", "stand_ins", "writes_portable"):
+        monkeypatch.setattr(_tokens.registry, name, getattr(_tokens.registry, name))
 
 
 @pytest.mark.usefixtures("as_worker")
@@ -805,7 +805,7 @@ def test_slots_are_state_too_and_what_cannot_travel_is_told(worker: Worker) -> N
     worker.item(5)
     states, faults = worker.guest.close()
     assert faults == []
-    (slotted, _), (refuses, kept) = ((pickle.loads(data), kept) for _, data, kept in states)
+    (slotted, _), (refuses, kept) = ((_pickle.loads(data), kept) for _, data, kept in states)
     assert slotted == ({"seen": 5, "_Slotted__private": 1}, [])
     assert refuses == ({"fine": 1}, [])
     assert [(name, reason) for name, reason in kept] == [("bad", "SystemExit: not here")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
+from remotemedia._guest import imports
 from remotemedia._guest.text import sendable
 
 _GUEST = __file__.rpartition("/")[0]
@@ -20,6 +21,7 @@ class Fault(Exception):
         remote_type: qualified name of the exception's type, bare for builtins.
         message: what the exception says.
         traceback: formatted, with source lines, without the frames that only call the node.
+        import_info: what is known of an import that failed (see `imports.explain`), else None.
     """
 
     def __init__(self, kind: str, node_id: str, error: BaseException) -> None:
@@ -28,6 +30,9 @@ class Fault(Exception):
         self.node_id = node_id
         self.remote_type = type_name(type(error))
         self.message = _message(error)
+        self.import_info = _explained(error)
+        if self.import_info is not None and self.import_info["suggestion"] not in self.message:
+            self.message += f"; {self.import_info['suggestion']}"
         self.traceback = formatted(error)
 
 
@@ -53,6 +58,14 @@ def _message(error: BaseException) -> str:
         return sendable(str(error))
     except BaseException as broken:  # a node's own __str__ may raise, even SystemExit
         return f"(no message: {type_name(type(broken))} in __str__)"
+
+
+def _explained(error: BaseException) -> dict[str, str] | None:
+    try:
+        info = imports.explain(error)
+    except Exception:  # the search for a reason must not hide the failure
+        return None
+    return info and {name: sendable(text) for name, text in info.items()}
 
 
 def _from_node(frames: TracebackType | None) -> TracebackType | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from typing import Any
 
 from remotemedia._guest.faults import Fault
@@ -41,8 +40,7 @@ def _find(node_id: str, module: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            missing = ModuleNotFoundError(_no_module(error.name), name=error.name)
-            raise Fault("not found", node_id, missing) from None
+            raise Fault("not found", node_id, error) from None
         raise Fault("load", node_id, error) from None
     except BaseException as error:  # whatever the module's own code raises
         raise Fault("load", node_id, error) from None
@@ -53,20 +51,6 @@ def _find(node_id: str, module: str, name: str) -> Any:
             raise Fault("not found", node_id, AttributeError(message))
         found = getattr(found, part)
     return found
-
-
-def _no_module(name: str) -> str:
-    import pkgutil  # for failures only, not at the start of every worker
-
-    parent, _, last = name.rpartition(".")
-    try:
-        path = importlib.import_module(parent).__path__ if parent else None
-        siblings = [info.name for info in pkgutil.iter_modules(path)]
-    except Exception:  # only a suggestion is lost
-        siblings = []
-    siblings += [] if parent else list(sys.stdlib_module_names)
-    advice = "; it is looked for on the caller's sys.path"
-    return f"No module named {name!r}{_nearest(last, siblings)}{advice}"
 
 
 def _check_arguments(kind: type, params: dict[str, Any]) -> None:

@@ -125,8 +125,28 @@ class Printed(io.TextIOBase):
         self.pending = ""
 
 
+FIELDS = "\u2063"
+"""Between a record's text and its fields: nothing to see, and in nobody's messages."""
+
+_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
+    "asctime",
+    "message",
+    "taskName",
+}
+
+
+def _fields(record: logging.LogRecord) -> str:
+    """What the caller of a logger gave as `extra`, as JSON; empty when that is nothing."""
+    extra = {name: value for name, value in vars(record).items() if name not in _OWN}
+    if not extra:
+        return ""
+    import json  # not at the start of every worker
+
+    return f"{FIELDS} {json.dumps(extra, default=repr)}"
+
+
 class Logged(logging.Handler):
-    """Sends log records."""
+    """Sends log records, with the fields of `extra` behind the text."""
 
     def __init__(self, running: Running, send: Send) -> None:
         super().__init__()
@@ -137,7 +157,8 @@ class Logged(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, with its traceback if it has one."""
         try:
-            message, name = sendable(self.format(record)), sendable(record.name)
+            message = sendable(self.format(record) + _fields(record))
+            name = sendable(record.name)
             level = min(max(record.levelno, 0), _MAX_LEVEL)
         except Exception:  # logging reports a bad record on stderr, as everywhere
             self.handleError(record)

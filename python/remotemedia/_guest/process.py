@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from remotemedia._guest import imports, injected, search
+
 
 def prepare(recorder: int | None) -> None:
     """Leave Ctrl-C to the orchestrator, and have crashes write the Python stack.
@@ -26,3 +28,6 @@ def prepare(recorder: int | None) -> None:
         faulthandler.enable(file=own)
     # `python -m` put the module's own search path first; a caller's module may have any name.
     sys.argv = [""]
+    search.install()
+    imports.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
+    injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._guest import loading, output
+from remotemedia._guest import loading, output, search
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
@@ -146,7 +146,7 @@ class Guest:
     def _enter_environment(self, spec: SessionSpec) -> None:
         # The caller's order, so that a name means the same module here; what nodes of an earlier
         # session put there is gone.
-        theirs = dict.fromkeys(spec.sys_path)
+        theirs = dict.fromkeys(search.usable(spec.sys_path))
         sys.path[:] = [entry for entry in self._own_path if entry not in theirs] + list(theirs)
         importlib.invalidate_caches()  # a warm worker may have looked before a module was written
         if spec.working_directory is not None:

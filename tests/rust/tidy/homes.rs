@@ -78,10 +78,11 @@ const PYTHON: &[Rule] = &[
     Rule {
         what: "pickle",
         phrases: &["import pickle", "import cloudpickle", "from pickle", "from cloudpickle"],
-        homes: &[(
-            "python/remotemedia/_pickle.py",
-            "decides what is pickled, and whose pickles load",
-        )],
+        homes: &[
+            ("python/remotemedia/_by_value.py", "pickles for interpreters of one kind"),
+            ("python/remotemedia/_portable/", "pickles for all others, and what refuses code"),
+            ("python/remotemedia/_tokens.py", "says which reference is lost"),
+        ],
     },
     Rule {
         what: "wire formats",
@@ -93,6 +94,7 @@ const PYTHON: &[Rule] = &[
         phrases: &["os.environ", "os.getenv", "import environ", "import getenv"],
         homes: &[
             ("python/remotemedia/_worker.py", "the entry point of a worker"),
+            ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
             ("python/remotemedia/compat/interpreters.py", "looks for one without any configuration"),
         ],
     },

@@ -1,15 +1,30 @@
-"""Taking audio items apart: `(array, sample_rate[, metadata...])`, array (channels, samples)."""
+"""Taking audio items apart: `(array, sample_rate[, metadata...])`, array (channels, samples).
+
+Arrays are numpy's, or `AudioView`s where there is no numpy. The same results come of both, within
+the rounding of float32 sums.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Samples: TypeAlias = Any
+"""An array of numpy or an `AudioView`: for mypy there is only one of them."""
+
+_FULL_SCALE = {"int8": 1 << 7, "int16": 1 << 15, "int32": 1 << 31, "int64": 1 << 63}
 
 
-def split(item: Any, taker: str) -> tuple[NDArray[np.float32], int, tuple[Any, ...]]:
+def is_array(value: Any) -> bool:
+    """An array of numpy, or a view of audio."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return True
+    return type(value).__name__ == "AudioView" and type(value).__module__.startswith("remotemedia")
+
+
+def split(item: Any, taker: str) -> tuple[Samples, int, tuple[Any, ...]]:
     """`(samples, sample_rate, rest)`: float32 of shape (channels, samples), Hz, further elements.
 
     Integer samples are scaled to [-1, 1). A one-dimensional array becomes one channel.
@@ -17,23 +32,102 @@ def split(item: Any, taker: str) -> tuple[NDArray[np.float32], int, tuple[Any, .
     Raises:
         TypeError: `item` is no such tuple; the message names `taker`.
     """
-    import numpy as np
-
     if not (
         isinstance(item, tuple)
         and len(item) >= 2
-        and isinstance(item[0], np.ndarray)
+        and is_array(item[0])
         and item[0].ndim in (1, 2)
-        and isinstance(item[1], int | np.integer)
+        and _is_whole(item[1])
     ):
         raise TypeError(
             f"{taker} takes (array, sample_rate) with an array of shape (channels, samples), "
             f"not {type(item).__name__}"
         )
-    samples = np.atleast_2d(item[0])
+    samples = item[0] if item[0].ndim == 2 else item[0].reshape(1, -1)
+    return _as_float(samples), int(item[1]), item[2:]
+
+
+def _is_whole(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return isinstance(value, int) or (numpy is not None and isinstance(value, numpy.integer))
+
+
+def _as_float(samples: Samples) -> Samples:
+    if isinstance(samples.dtype, str):  # a view
+        if samples.dtype == "float32":
+            return samples
+        scale = _FULL_SCALE.get(samples.dtype, 1)
+        return samples.astype("float32").scale(1 / scale)
+    import numpy as np
+
     if np.issubdtype(samples.dtype, np.integer):
         samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min or -1)
-    return samples.astype(np.float32, copy=False), int(item[1]), item[2:]
+    return samples.astype(np.float32, copy=False)
 
 
-__all__ = ["split"]
+def joined(pieces: Sequence[Samples]) -> Samples:
+    """The pieces one after another, as one array."""
+    if not isinstance(pieces[0].dtype, str):
+        import numpy as np
+
+        return np.concatenate(pieces, axis=1)
+    if len(pieces) == 1:
+        return pieces[0]
+    length = sum(piece.shape[1] for piece in pieces)
+    whole = type(pieces[0]).empty((pieces[0].shape[0], length), "float32")
+    start = 0
+    for piece in pieces:
+        whole[:, start : start + piece.shape[1]] = piece
+        start += piece.shape[1]
+    return whole
+
+
+def mono(samples: Samples) -> Samples:
+    """The mean of all channels, shape (1, samples)."""
+    if not isinstance(samples.dtype, str):
+        import numpy as np
+
+        return samples.mean(axis=0, keepdims=True, dtype=np.float32)
+    channels = samples.shape[0]
+    if channels == 1:
+        return samples
+    total = samples[0].copy()
+    for channel in range(1, channels):
+        total.mix(samples[channel], out=total)
+    return total.scale(1 / channels, out=total).reshape(1, -1)
+
+
+def with_channels(samples: Samples, channels: int) -> Samples:
+    """So many channels: the mean for one, else the first ones, the last repeated."""
+    have = samples.shape[0]
+    if have == channels:
+        return samples
+    if channels == 1:
+        return mono(samples)
+    chosen = [min(channel, have - 1) for channel in range(channels)]
+    if not isinstance(samples.dtype, str):
+        return samples[chosen]
+    made = type(samples).empty((channels, samples.shape[1]), "float32")
+    for channel, source in enumerate(chosen):
+        made[channel] = samples[source]
+    return made
+
+
+def frame_rms(samples: Samples, length: int) -> list[float]:
+    """RMS of each frame of the mean of all channels; the last frame may be shorter."""
+    if not isinstance(samples.dtype, str):
+        import numpy as np
+
+        means = samples.mean(axis=0, dtype=np.float64)
+        if means.size == 0:
+            return []
+        starts = np.arange(0, means.size, length)
+        counts = np.diff(np.append(starts, means.size))
+        energies: list[float] = np.sqrt(np.add.reduceat(means**2, starts) / counts).tolist()
+        return energies
+    row = mono(samples)[0]
+    size = samples.shape[1]
+    return [row[at : min(at + length, size)].rms() for at in range(0, size, length)]
+
+
+__all__ = ["Samples", "frame_rms", "is_array", "joined", "mono", "split", "with_channels"]

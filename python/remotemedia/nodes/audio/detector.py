@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
-from remotemedia.nodes.audio._item import split
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from remotemedia.nodes.audio._item import frame_rms, split
 
 # Frame energies that the running estimate of the noise looks back on.
 _HISTORY_FRAMES = 200
@@ -61,8 +58,8 @@ class VoiceActivityDetector(Node):
         history: list[float] = []
         async for item in data:
             samples, rate, _ = split(item, type(self).__name__)
-            energies = self._frame_energies(samples, rate)
-            history = [*history, *energies.tolist()][-_HISTORY_FRAMES:]
+            energies = frame_rms(samples, max(1, rate * self.frame_duration_ms // 1000))
+            history = [*history, *energies][-_HISTORY_FRAMES:]
             info = self._judge(energies, history)
             audio = (item[0], item[1])
             if self.filter_mode:
@@ -71,34 +68,28 @@ class VoiceActivityDetector(Node):
             else:
                 yield (audio, info) if self.include_metadata else audio
 
-    def _frame_energies(self, samples: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
-        """RMS of each frame of the mean of all channels; the last frame may be shorter."""
-        import numpy as np
-
-        mono = samples.mean(axis=0, dtype=np.float64)
-        if mono.size == 0:
-            return np.zeros(0)
-        length = max(1, rate * self.frame_duration_ms // 1000)
-        starts = np.arange(0, mono.size, length)
-        counts = np.diff(np.append(starts, mono.size))
-        energies: NDArray[np.float64] = np.sqrt(np.add.reduceat(mono**2, starts) / counts)
-        return energies
-
-    def _judge(self, energies: NDArray[np.float64], history: list[float]) -> dict[str, Any]:
-        import numpy as np
-
+    def _judge(self, energies: list[float], history: list[float]) -> dict[str, Any]:
         threshold = self.energy_threshold
         if history:
-            noise = float(np.percentile(history, _NOISE_PERCENTILE))
-            adaptive = _ABOVE_NOISE * noise
+            adaptive = _ABOVE_NOISE * _percentile(history, _NOISE_PERCENTILE)
             threshold = _ADAPTIVE_SHARE * adaptive + (1 - _ADAPTIVE_SHARE) * threshold
-        ratio = float((energies > threshold).mean()) if energies.size else 0.0
+        count = len(energies)
+        ratio = sum(energy > threshold for energy in energies) / count if count else 0.0
         return {
-            "is_speech": ratio >= self.speech_threshold and energies.size > 0,
+            "is_speech": ratio >= self.speech_threshold and count > 0,
             "speech_ratio": ratio,
-            "avg_energy": float(energies.mean()) if energies.size else 0.0,
+            "avg_energy": math.fsum(energies) / count if count else 0.0,
             "frame_duration_ms": self.frame_duration_ms,
         }
+
+
+def _percentile(values: list[float], percent: float) -> float:
+    """The value below which so many percent lie, between two neighbours in proportion."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * percent / 100
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 __all__ = ["VoiceActivityDetector"]

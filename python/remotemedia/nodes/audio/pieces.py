@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
-from remotemedia.nodes.audio._item import split
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from remotemedia.nodes.audio._item import Samples, is_array, joined, split
 
 
 class ExtractAudioDataNode(Node):
     """`(array, sample_rate)` to the samples alone, as one dimension, channel after channel."""
 
-    def process(self, data: Any, /) -> NDArray[Any]:
+    def process(self, data: Any, /) -> Samples:
         """The samples.
 
         Raises:
             TypeError: `data` does not begin with an array.
         """
-        import numpy as np
-
         array = data[0] if isinstance(data, tuple) and data else data
-        if not isinstance(array, np.ndarray):
+        if not is_array(array):
             raise TypeError(f"ExtractAudioDataNode takes (array, sample_rate), not {data!r:.80}")
         return array.reshape(-1)
 
@@ -49,22 +43,20 @@ class AudioBuffer(Node):
 
     async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[Any]:
         """Chunks `(array (channels, buffer_size_samples), sample_rate)`."""
-        import numpy as np
-
-        held: list[NDArray[np.float32]] = []
+        held: list[Samples] = []
         length, rate = 0, 0
         async for item in data:
             samples, rate, _ = split(item, type(self).__name__)
             held.append(samples)
             length += samples.shape[1]
             if length >= self.buffer_size_samples:
-                joined = np.concatenate(held, axis=1)
-                whole = length - length % self.buffer_size_samples
-                for start in range(0, whole, self.buffer_size_samples):
-                    yield joined[:, start : start + self.buffer_size_samples], rate
-                held, length = [joined[:, whole:]], length - whole
+                whole = joined(held)
+                full = length - length % self.buffer_size_samples
+                for start in range(0, full, self.buffer_size_samples):
+                    yield whole[:, start : start + self.buffer_size_samples], rate
+                held, length = [whole[:, full:]], length - full
         if length:
-            yield np.concatenate(held, axis=1), rate
+            yield joined(held), rate
 
 
 __all__ = ["AudioBuffer", "ExtractAudioDataNode"]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
-from remotemedia.nodes.audio._item import split
+from remotemedia.nodes.audio._item import split, with_channels
 from remotemedia.nodes.audio.native import AudioResampleNode
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class AudioTransform(Node):
@@ -39,23 +35,10 @@ class AudioTransform(Node):
     def process(self, data: Any, /) -> tuple[Any, ...]:
         """`(samples, sample_rate, ...)`: float32 (channels, samples); further elements stay."""
         samples, rate, rest = split(data, type(self).__name__)
-        samples = _with_channels(samples, self.output_channels)
+        samples = with_channels(samples, self.output_channels)
         if rate != self.output_sample_rate:
             samples, rate = self._resampler.process((samples, rate))
         return (samples, rate, *rest)
-
-
-def _with_channels(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    import numpy as np
-
-    have = samples.shape[0]
-    if have == channels:
-        return samples
-    if channels == 1:
-        mono: NDArray[np.float32] = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-        return mono
-    chosen: NDArray[np.float32] = samples[np.minimum(np.arange(channels), have - 1)]
-    return chosen
 
 
 __all__ = ["AudioTransform"]

@@ -1,0 +1,270 @@
+"""Why a module could not be imported, and which modules a worker refuses.
+
+A finder at the end of `sys.meta_path` notes the names that nobody found; it never raises, so
+`try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
+node is it looked at: over all its causes, because packages wrap the error of their own C part.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_EXTENSIONS = (".so", ".pyd")
+
+# Packages that are nothing without their compiled part. Some hide that behind an error of their
+# own, or behind a Python file that stands for it.
+_NATIVE_NAMES = (
+    "numpy scipy pandas torch torchaudio tensorflow jax jaxlib sklearn numba llvmlite cupy cv2 av "
+    "pyarrow polars ray zmq grpc soxr samplerate soundfile sounddevice pyaudio webrtcvad "
+    "pydantic_core rpds cryptography lxml PIL matplotlib h5py onnxruntime ctranslate2 cffi "
+    "_cffi_backend uvloop orjson greenlet gevent psycopg2 regex tokenizers safetensors"
+)
+_NATIVE_PACKAGES = frozenset(_NATIVE_NAMES.split())
+
+# What this interpreter's own standard library lacks, and what to use instead.
+_MISSING_STDLIB = {
+    "ssl": "it has no TLS",
+    "_ssl": "it has no TLS",
+    "sqlite3": "it has no SQLite",
+    "_sqlite3": "it has no SQLite",
+    "audioop": "removed in Python 3.13; use array, or AudioView's own operations",
+    "tracemalloc": "use gc or resource",
+    "cProfile": "use profile",
+    "_lsprof": "use profile",
+    "curses": "workers have no terminal",
+    "_curses": "workers have no terminal",
+    "tkinter": "workers have no display",
+    "_tkinter": "workers have no display",
+    "readline": "workers have no terminal",
+}
+
+_WAY_OUT = 'runtime_hint="cpython" on the node runs it on CPython'
+_IS_CPYTHON = sys.implementation.name == "cpython"
+
+
+class Blocked(ImportError):
+    """The worker's policy refuses a module."""
+
+
+# Qualified as the type that user code would expect.
+Blocked.__module__, Blocked.__qualname__ = "builtins", "ImportError"
+
+
+class Guard:
+    """Stands behind all finders.
+
+    Attributes:
+        missing: the names that nobody found, with the path that was searched (None: `sys.path`).
+    """
+
+    def __init__(self) -> None:
+        self.missing: dict[str, list[str] | None] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
+        """Notes the name; finds nothing."""
+        self.missing[name] = list(path) if path is not None else None
+
+
+class Refusal:
+    """Stands before the finders, for the modules of the policy only."""
+
+    def __init__(self, refused: dict[str, str]) -> None:
+        self._refused = refused
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Raises for a module that the policy refuses.
+
+        Raises:
+            ImportError: what to use instead.
+        """
+        if name in _LOCK_MODULES and "multiprocessing.popen_fork" in self._refused:
+            # Thread pools take locks from here; those of other contexts start a process at once.
+            sys.modules["multiprocessing"].set_start_method("fork", force=True)
+        instead = self._refused.get(name)
+        if instead is not None:
+            raise Blocked(f"{name} is not allowed in this worker: {instead}", name=name)
+
+
+_LOCK_MODULES = frozenset(
+    {"multiprocessing.pool", "multiprocessing.queues", "multiprocessing.synchronize"}
+)
+
+_guard = Guard()
+
+_ALLOW = "REMOTEMEDIA_ALLOW_MODULES in the environment of the worker allows it"
+_FOREIGN = f"foreign functions can end the process; {_WAY_OUT}, {_ALLOW}"
+_PROCESSES = (
+    "a second process would share the worker's connection and memory; use threading, "
+    "concurrent.futures.ThreadPoolExecutor or multiprocessing.pool.ThreadPool; "
+    f"{_WAY_OUT}, {_ALLOW}"
+)
+_STARTS_PROCESSES = (
+    "popen_fork",
+    "popen_forkserver",
+    "popen_spawn_posix",
+    "forkserver",
+    "spawn",
+    "shared_memory",
+    "managers",
+)
+_POLICY = {
+    "ctypes": _FOREIGN,
+    "_ctypes": _FOREIGN,
+    **{f"multiprocessing.{name}": _PROCESSES for name in _STARTS_PROCESSES},
+}
+
+
+def refused_here(allowed: str) -> dict[str, str]:
+    """The modules that a worker of this interpreter refuses.
+
+    Args:
+        allowed: names of modules that are allowed nevertheless, with commas in between.
+    """
+    if _IS_CPYTHON:
+        return {}
+    names = {name.strip() for name in allowed.split(",")}
+    return {
+        module: instead
+        for module, instead in _POLICY.items()
+        if module.partition(".")[0].lstrip("_") not in names
+    }
+
+
+def install(allowed: str = "") -> None:
+    """Puts the guard in place; again is the same as once."""
+    global _guard
+    sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, (Guard, Refusal))]
+    refused = refused_here(allowed)
+    _guard = Guard()
+    sys.meta_path.append(_guard)
+    if refused:
+        sys.meta_path.insert(0, Refusal(refused))
+
+
+def explain(error: BaseException) -> dict[str, str] | None:
+    """What is known of the import that failed.
+
+    Returns:
+        `module`, `root_package`, `reason` ("c_extension", "stdlib_missing", "not_installed" or
+        "blocked"), `path` (of a compiled file that cannot be used, or "") and `suggestion`; None
+        when the error comes from no import.
+    """
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, ImportError):
+        first = first.__cause__
+    if first is None:
+        return None
+    failed = [e for e in _causes(first) if isinstance(e, ImportError)]
+    found = [about for e in failed if (about := _explain_one(e)) is not None]
+    for reason in ("blocked", "c_extension", "stdlib_missing", "not_installed"):
+        for about in found:
+            if about["reason"] == reason:
+                return about
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that it came of."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop(0)
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__]
+
+
+def _explain_one(error: ImportError) -> dict[str, str] | None:
+    module = error.name
+    if not module:
+        module = _native_in(str(error))
+        if module is None:
+            return None
+    root = module.partition(".")[0]
+    if isinstance(error, Blocked):
+        return _about(module, root, "blocked", "", _POLICY[module])
+    compiled = _compiled_file(module)
+    is_native = root in _NATIVE_PACKAGES or module == "remotemedia._native"
+    if not _IS_CPYTHON and (compiled or is_native):
+        return _about(
+            module,
+            root,
+            "c_extension",
+            compiled,
+            f"{root} needs a C extension, which this interpreter cannot load; {_WAY_OUT}",
+        )
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    if root in _MISSING_STDLIB or root in sys.stdlib_module_names:
+        instead = _MISSING_STDLIB.get(root, "it is not part of this interpreter")
+        way = "" if _IS_CPYTHON else f"; {_WAY_OUT}"
+        return _about(module, root, "stdlib_missing", "", f"{instead}{way}")
+    return _about(module, root, "not_installed", "", _advice(module))
+
+
+def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> dict[str, str]:
+    return {
+        "module": module,
+        "root_package": root,
+        "reason": reason,
+        "path": path,
+        "suggestion": suggestion,
+    }
+
+
+def _native_in(message: str) -> str | None:
+    """A known native package that an error without a name speaks of."""
+    words = message.replace("'", " ").replace('"', " ").replace(".", " ").split()
+    return next((word for word in words if word in _NATIVE_PACKAGES), None)
+
+
+def _compiled_file(module: str) -> str:
+    """A compiled file of this module that lies where it was looked for."""
+    tail = module.rpartition(".")[2]
+    searched = _guard.missing.get(module)
+    folders: list[str] = list(searched if searched is not None else sys.path)
+    if searched is None and "." in module:
+        parent = sys.modules.get(module.rpartition(".")[0])
+        folders = list(getattr(parent, "__path__", ()))
+    for folder in folders:
+        try:
+            names = os.listdir(folder or ".")  # noqa: PTH208  (workers start without pathlib)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(f"{tail}.") and name.endswith(_EXTENSIONS):
+                return f"{folder}/{name}"
+    return ""
+
+
+def _advice(module: str) -> str:
+    near = nearest_module(module)
+    meant = f"did you mean {near!r}? " if near and near != module else ""
+    root = module.partition(".")[0]
+    if root != module and root in sys.modules:
+        return f"{meant}{root} has no such module"
+    return f"{meant}it is looked for on the caller's sys.path: pip install {root} there"
+
+
+def nearest_module(name: str) -> str | None:
+    """The installed module whose name is nearest, or None when none is near."""
+    import difflib  # for failures only, not at the start of every worker
+    import pkgutil
+
+    parent, _, last = name.rpartition(".")
+    package = sys.modules.get(parent)
+    path = getattr(package, "__path__", None) if parent else None
+    if parent and path is None:
+        return None
+    try:
+        siblings = {info.name for info in pkgutil.iter_modules(path)}
+    except Exception:  # only a suggestion is lost
+        siblings = set()
+    if not parent:
+        siblings |= {*sys.stdlib_module_names, *_NATIVE_PACKAGES}
+    near = difflib.get_close_matches(last, sorted(siblings), n=1, cutoff=0.6)
+    return (f"{parent}.{near[0]}" if parent else near[0]) if near else None

@@ -1,0 +1,30 @@
+"""Pickles that any interpreter may open: no code inside, but source where it is needed.
+
+What the other side can import travels by reference. Classes and functions that it cannot travel as
+the lines that define them, with what these refer to in their module, and no more: the caller's
+script never runs again. Values of a module travel as they are now. What cannot be expressed so is
+an error that names it and the way out.
+
+`texts` finds source, `names` reads what it refers to, `plan` decides what goes along and in which
+order, `isolated` takes functions out of functions, `writing` pickles, `opening` is the other side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remotemedia._lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from remotemedia._portable.plan import UnportableError
+    from remotemedia._portable.writing import PortableShipment, dump_into, dumps
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "remotemedia._portable.plan": ("UnportableError",),
+        "remotemedia._portable.writing": ("PortableShipment", "dump_into", "dumps"),
+    },
+)
+
+__all__ = ["PortableShipment", "UnportableError", "dump_into", "dumps"]

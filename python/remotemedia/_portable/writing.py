@@ -1,0 +1,223 @@
+"""Writes portable pickles: references, tokens, and what `plan` says of everything else."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from remotemedia._deferred import imported_or_deferred
+from remotemedia._importable import is_importable
+from remotemedia._portable import opening
+from remotemedia._portable.plan import Plan, UnportableError
+from remotemedia._tokens import registry, resolve, travels_by_name
+from remotemedia._unpicklable import UnpicklableError, culprit
+
+if TYPE_CHECKING:
+    from remotemedia._pickle import Shipment
+
+_lock = threading.RLock()
+
+
+class Writable(Protocol):
+    """Where a pickler writes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes the next bytes."""
+
+
+class _NeedsPlan(Exception):
+    """The object refers to what the peer does not know."""
+
+
+class Pickler(pickle.Pickler):
+    """Decides, object by object, how it travels.
+
+    Args:
+        file: where to write.
+        shipped: tokens that the peer knows.
+        plan: what else goes along; None to raise `_NeedsPlan` where something must.
+        foresee: told the size in bytes of arrays, before they are pickled.
+        is_trial: find out what goes along, without copying arrays.
+    """
+
+    def __init__(
+        self,
+        file: Writable,
+        shipped: frozenset[str] = frozenset(),
+        plan: Plan | None = None,
+        foresee: Callable[[int], None] | None = None,
+        is_trial: bool = False,
+    ) -> None:
+        super().__init__(file, protocol=opening.PROTOCOL)
+        self._shipped = shipped
+        self._plan = plan
+        self._foresee = foresee
+        self._is_trial = is_trial
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How pickle asks."""
+        if isinstance(obj, (type, types.FunctionType)):
+            return NotImplemented if travels_by_name(obj) else self._shared(obj)
+        if isinstance(obj, types.ModuleType):
+            return self._module(obj)
+        if isinstance(obj, types.CodeType):
+            raise UnportableError("", "code", "bytecode is not open to another interpreter")
+        if isinstance(obj, types.CellType):
+            return opening.empty_cell, ()
+        if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
+            self._foresee(size)
+        return self._data(obj)
+
+    def _needed_plan(self) -> Plan:
+        if self._plan is None:
+            raise _NeedsPlan
+        return self._plan
+
+    def _shared(self, shared: Any) -> Any:
+        token = registry.token_of(shared)
+        if token is not None and (token in self._shipped or registry.is_known_to_peer(token)):
+            return resolve, (token,)
+        return self._needed_plan().reduce(shared)
+
+    def _module(self, module: types.ModuleType) -> Any:
+        if module.__name__ != "__main__" and is_importable(module.__name__, module):
+            return imported_or_deferred, (module.__name__,)
+        return self._needed_plan().reduce_module(module)
+
+    def _data(self, obj: Any) -> Any:
+        """Data whose own pickle only some interpreters can open."""
+        kind = type(obj)
+        home = kind.__module__
+        if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
+            if kind is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.names is None:
+                data = b"" if self._is_trial else obj.tobytes()
+                return opening.open_array, (obj.dtype.str, obj.shape, data)
+            if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
+                return opening.open_scalar, (obj.dtype.str, obj.item())
+        if home.startswith("pathlib") and kind.__name__.endswith("Path"):
+            return opening.open_path, (kind.__name__, str(obj))
+        return NotImplemented
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> int:
+        return len(data)
+
+
+def _try(plan: Plan, shipped: frozenset[str], value: object) -> None:
+    """Pickles a value nowhere, so that the plan learns what it needs."""
+    Pickler(_Nowhere(), shipped, plan, is_trial=True).dump(value)
+
+
+def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
+    """Pickles an item for peers that know the tokens ``shipped``.
+
+    Raises:
+        UnpicklableError: The object cannot be pickled; the error names the culprit.
+    """
+    file = io.BytesIO()
+    file.write(opening.PREFIX + opening.VALUE)
+    try:
+        with _lock:
+            Pickler(file, shipped).dump(value)
+    except _NeedsPlan:
+        return _dump_units(value, shipped)
+    except Exception as error:
+        raise culprit(value, error, lambda part: _problem(part, shipped)) from error
+    return file.getvalue()
+
+
+def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
+    """As ``_pickle.dump_into``."""
+    with _lock:
+        try:
+            Pickler(file, foresee=foresee).dump(value)
+        except _NeedsPlan:
+            file.write(_dump_units(value, frozenset()))
+
+
+def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
+    try:
+        with _lock:
+            plan = Plan(lambda part: _try(plan, shipped, part), shipped)
+            plan.add_root(value)
+            return _write(opening.UNITS, plan, shipped, value)
+    except Exception as error:
+        raise culprit(value, error, lambda part: _problem(part, shipped)) from error
+
+
+def _write(kind: bytes, plan: Plan, shipped: frozenset[str], value: object) -> bytes:
+    file = io.BytesIO()
+    file.write(opening.PREFIX + kind)
+    Pickler(file, shipped, plan).dump((plan.steps(), value))
+    return file.getvalue()
+
+
+def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
+    try:
+        with _lock:
+            plan = Plan(lambda inner: _try(plan, shipped, inner), shipped)
+            plan.add_root(part)
+    except Exception as error:
+        return error
+    return None
+
+
+class PortableShipment:
+    """The node objects of a session, pickled once for workers of any interpreter.
+
+    Attributes:
+        instances: One pickle with all node objects and the definitions that they need, and the
+            levels of the caller's loggers.
+        shipped: Tokens that every worker of the session knows from the start.
+        refused: Why a node cannot go, by its index; ``None`` is in its place in `instances`.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[object],
+        log_levels: Mapping[str, int] = {},
+        beside: Shipment | None = None,
+    ) -> None:
+        """Pickles ``nodes`` as they are now.
+
+        Args:
+            nodes: The node objects.
+            log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
+                wants records.
+            beside: What other workers of the same session get.
+        """
+        self.refused: dict[int, UnpicklableError] = {}
+        nothing: frozenset[str] = frozenset()
+        with _lock:
+            plan = Plan(lambda part: _try(plan, nothing, part), nothing)
+            going: list[object] = []
+            for index, node in enumerate(nodes):
+                try:
+                    plan.add_root(node)
+                    going.append(node)
+                except Exception as error:
+                    why = culprit(node, error, lambda part: _problem(part, nothing))
+                    self.refused[index] = why
+                    going.append(None)
+            content = (going, dict(log_levels), True)
+            self.instances = _write(opening.SHIPMENT, plan, nothing, content)
+        self.shipped = frozenset(plan.tokens())
+        if beside is not None:
+            self.shipped &= beside.shipped
+
+    def dumps(self, value: object) -> bytes:
+        """Pickles an item for any worker of this session.
+
+        Raises:
+            UnpicklableError: The object cannot be pickled; the error names the culprit.
+        """
+        return dumps(value, self.shipped)
+
+
+__all__ = ["PortableShipment", "dump_into", "dumps"]

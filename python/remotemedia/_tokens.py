@@ -1,0 +1,132 @@
+"""Tokens for classes and functions that another process cannot import.
+
+Both kinds of shipments (by value and portable) hand them out here, so an instance that comes back
+is an instance of the caller's own class, whichever way its class went out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import weakref
+from typing import Any, TypeAlias
+
+Shared: TypeAlias = "type[Any] | types.FunctionType"
+
+
+class Registry:
+    """The objects that have a token, in this process.
+
+    Attributes:
+        is_worker: this process is a worker: what it received is known to its peer by token.
+        writes_portable: what leaves this process may be opened by any interpreter.
+        kept: what must live as long as the session: shipped objects, the stand-in main module.
+        stand_ins: modules made for the session, by the names that their code knows.
+    """
+
+    def __init__(self) -> None:
+        self._by_token: weakref.WeakValueDictionary[str, Shared] = weakref.WeakValueDictionary()
+        self._tokens: dict[int, str] = {}
+        self._bundles: dict[str, bytes] = {}
+        self._shipped: set[str] = set()
+        self.is_worker = False
+        self.writes_portable = False
+        self.kept: list[object] = []
+        self.stand_ins: dict[str, types.ModuleType] = {}
+
+    def token_of(self, shared: Shared) -> str | None:
+        """The token of an object that has one."""
+        token = self._tokens.get(id(shared))
+        return token if token is not None and self._by_token.get(token) is shared else None
+
+    def issue(self, shared: Shared) -> str:
+        """The token of an object, a new one if it has none."""
+        token = self.token_of(shared)
+        if token is None:
+            token = f"{shared.__module__}:{shared.__qualname__}:{os.urandom(16).hex()}"
+            self.enter(token, shared)
+        return token
+
+    def receive(self, token: str, shared: Shared) -> None:
+        """Note an object that came under a token that its sender will understand."""
+        self._shipped.add(token)
+        self.enter(token, shared)
+
+    def enter(self, token: str, shared: Shared) -> None:
+        """Note an object under a token."""
+        self._by_token[token] = shared
+        self._tokens[id(shared)] = token
+        weakref.finalize(shared, self._forget, id(shared), token).atexit = False
+
+    def _forget(self, address: int, token: str) -> None:
+        if self._tokens.get(address) == token:
+            del self._tokens[address]
+        self._shipped.discard(token)
+        self._bundles.pop(token, None)
+
+    def is_known_to_peer(self, token: str) -> bool:
+        """Whether the process that answers are for understands the token."""
+        return self.is_worker and token in self._shipped
+
+    def find(self, token: str) -> Shared | None:
+        """The object under a token."""
+        return self._by_token.get(token)
+
+    def bundle(self, token: str) -> bytes | None:
+        """The pickle of a class with all that it needs, if one was kept."""
+        return self._bundles.get(token)
+
+    def keep_bundle(self, token: str, bundle: bytes) -> None:
+        """Keep it as long as the class lives."""
+        self._bundles[token] = bundle
+
+    def start_afresh(self) -> None:
+        """Forget what was shipped for a session, and take a new stand-in for ``__main__``."""
+        self.is_worker = True
+        self.writes_portable = False
+        for name, module in self.stand_ins.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+        main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
+        self.kept = [main]
+        self.stand_ins = {"__main__": main}
+        sys.modules["__main__"] = main
+
+
+registry = Registry()
+
+
+def resolve(token: str) -> Shared:
+    """Opens a reference by token; called by pickles."""
+    shared = registry.find(token)
+    if shared is not None:
+        return shared
+    from pickle import UnpicklingError
+
+    module, name, _ = token.split(":")
+    raise UnpicklingError(
+        f"{name} of {module} is not known here any more (it was redefined or deleted meanwhile)"
+    )
+
+
+def travels_by_name(shared: Shared) -> bool:
+    """Whether a process with the same search path finds this very object by its name."""
+    from remotemedia._importable import is_importable
+
+    if isinstance(shared, type) and not shared.__flags__ & _HEAP_TYPE:
+        return True
+    name = getattr(shared, "__module__", None)
+    if not isinstance(name, str) or name in MAIN:
+        return False
+    found: object = sys.modules.get(name)
+    module = found
+    if not isinstance(module, types.ModuleType):
+        return False
+    for part in shared.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is shared and is_importable(name, module)
+
+
+MAIN = ("__main__", "__mp_main__")
+_HEAP_TYPE = 1 << 9
