@@ -7,9 +7,9 @@ import sys
 from functools import cache
 
 import pytest
+
 from interpreters import other_pythons
-from remotemedia.compat.cases import LANGUAGE, MODULES, Case, Difference, cases
-from remotemedia.compat.classify import RUSTPYTHON
+from remotemedia.compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Difference, cases
 from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
 from remotemedia.compat.measure import Measured, Unusable, measure
 from remotemedia.compat.page import modules_table

@@ -1,6 +1,6 @@
 """Runs cases inside the interpreter that is measured: `PROGRAM _runner.py CASES RESULTS`.
 
-A script of its own that imports nothing of the package: it has to run wherever Python does. Each
+A script of its own that needs nothing of the package: it has to run wherever CPython does. Each
 case is a module of its own; what its name `result` holds at the end is what it gives. The line
 that says that a case begins is written before it runs, so that whoever reads RESULTS knows
 which case ended the process.
@@ -14,7 +14,10 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
+
+Explain = Callable[[BaseException], "dict[str, str] | None"]
 
 
 def _module_of(case: dict[str, Any]) -> types.ModuleType:
@@ -27,7 +30,23 @@ def _module_of(case: dict[str, Any]) -> types.ModuleType:
     return module
 
 
-def run(case: dict[str, Any]) -> dict[str, Any]:
+def _as_in_a_worker() -> Explain:
+    """What a worker does with imports: RustPython's refuses some, and both explain those that fail.
+
+    Gives the function that explains.
+    """
+    try:
+        from remotemedia._guest import imports, search
+    except ModuleNotFoundError:
+        if sys.implementation.name == "cpython":
+            return lambda error: None
+        raise
+    search.install()
+    imports.install()
+    return imports.explain
+
+
+def run(case: dict[str, Any], explain: Explain) -> dict[str, Any]:
     """What the case gives, or what it raises."""
     module = _module_of(case)
     try:
@@ -36,9 +55,10 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         return {"gives": repr(module.__dict__["result"])}
     except BaseException as error:
         return {
-            "raises": type(error).__name__,
+            "raises": type(error).__qualname__,
             "message": str(error)[:300],
             "missing": error.name if isinstance(error, ImportError) else None,
+            "about": explain(error),
         }
     finally:
         sys.modules.pop(module.__name__, None)
@@ -51,6 +71,7 @@ def main(cases: str, results: str) -> None:
     sys.path[:] = [entry for entry in sys.path if entry != here]
     with open(cases, encoding="utf-8") as file:  # noqa: PTH123  (no pathlib before it is measured)
         todo = json.load(file)
+    explain = _as_in_a_worker()
     out = os.open(results, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def tell(line: dict[str, Any]) -> None:
@@ -62,7 +83,7 @@ def main(cases: str, results: str) -> None:
     for case in todo:
         tell({"begin": case["id"]})
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        outcome = run(case)
+        outcome = run(case, explain)
         sys.stdout, sys.stderr = streams
         tell({"id": case["id"], **outcome})
     tell({"end": True})

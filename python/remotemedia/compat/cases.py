@@ -13,6 +13,7 @@ of the standard library). A file begins with its `area` and holds blocks
     shows = "..."                # what happens there instead, as `measure.Outcome.shows` words it
     reason = "..."
     workaround = "..."           # may be left out
+    refused = true               # a worker refuses it, although it would work in part
 
 A difference is exact: an interpreter that shows something else than recorded, the right value
 included, is not what the record says.
@@ -51,6 +52,10 @@ class Target:
         return f"CPython {self.version[0]}.{self.version[1]}"
 
 
+# As differences name it; its version decides nothing there.
+RUSTPYTHON = Target("rustpython", (3, 14))
+
+
 def _from_version(name: str) -> tuple[int, int]:
     major, _, minor = name.removesuffix("+").partition(".")
     return int(major), int(minor)
@@ -64,6 +69,7 @@ class Difference:
     shows: str
     reason: str
     workaround: str = ""
+    refused: bool = False
 
     def applies(self, target: Target) -> bool:
         """Whether it is one on `target`."""
@@ -118,4 +124,4 @@ def _case(area: str, entry: dict[str, Any]) -> Case:
     )
 
 
-__all__ = ["LANGUAGE", "MODULES", "Case", "Difference", "Target", "cases"]
+__all__ = ["LANGUAGE", "MODULES", "RUSTPYTHON", "Case", "Difference", "Target", "cases"]

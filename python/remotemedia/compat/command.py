@@ -112,7 +112,7 @@ def _nodes(given: argparse.Namespace) -> int:
         if not found:
             return _fail(f"{path}: holds no class that derives from Node", BAD_INPUT)
         verdicts += found
-    _show(given, _text(verdicts), [_as_json(verdict) for verdict in verdicts])
+    _show(given, _text(verdicts), [verdict.as_json() for verdict in verdicts])
     return ALL_RUN if all(v.on_rustpython for v in verdicts) else SOME_DO_NOT
 
 
@@ -124,31 +124,14 @@ def _text(verdicts: Sequence[Verdict]) -> str:
         if not verdict.on_rustpython:
             where = "CPython" if verdict.on_cpython else "nowhere"
         lines.append(f"{node.file}:{node.line}: {node.name}: {where}")
-        lines += [f"    {x.module}: {x.told}; {x.suggestion}" for x in verdict.lacks]
+        lines += [f"    {x.module} ({x.reason}): {x.suggestion}" for x in verdict.lacks]
         lines += [f"    on CPython: {verdict.cpython_error}"] if verdict.cpython_error else []
-        lines += [f"    can do without {x.module}: {x.told}" for x in verdict.guarded]
+        lines += [f"    can do without {x.module} ({x.reason})" for x in verdict.guarded]
         lines += [f"    note: {note}" for note in verdict.notes]
         if verdict.beside:
             lines.append(f"    does not use: {', '.join(verdict.beside)}")
     able = sum(verdict.on_rustpython for verdict in verdicts)
     return "\n".join([*lines, f"{able} of {len(verdicts)} nodes would run on RustPython"])
-
-
-def _as_json(verdict: Verdict) -> dict[str, Any]:
-    node = verdict.node
-    return {
-        "node": node.name,
-        "file": str(node.file),
-        "line": node.line,
-        "rustpython": verdict.on_rustpython,
-        "cpython": verdict.on_cpython,
-        "cpython_error": verdict.cpython_error,
-        "lacks": [vars(lack) for lack in verdict.lacks],
-        "can_do_without": [vars(lack) for lack in verdict.guarded],
-        "notes": list(verdict.notes),
-        "uses": sorted({used.module for used in node.uses}),
-        "does_not_use": list(verdict.beside),
-    }
 
 
 __all__ = ["main"]

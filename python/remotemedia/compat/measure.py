@@ -29,12 +29,14 @@ class Outcome:
     """What one case showed on one interpreter.
 
     `shows` is the repr of its result, `raises TypeError`, `killed by SIGSEGV`, `exit status 101` or
-    `does not end`. `missing` is the module that was not found, `message` what the error said.
+    `does not end`. `missing` is the module that was not found, `message` what the error said,
+    `about` what a worker would tell of an import that failed (see `_guest.imports.explain`).
     """
 
     shows: str
     missing: str | None = None
     message: str = ""
+    about: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def _outcome(line: dict[str, Any]) -> Outcome:
     if "gives" in line:
         return Outcome(line["gives"])
     said = line["message"].strip().splitlines()
-    return Outcome(f"raises {line['raises']}", line["missing"], said[0] if said else "")
+    told = said[0] if said else ""
+    return Outcome(f"raises {line['raises']}", line["missing"], told, line["about"])
 
 
 __all__ = ["GONE", "Measured", "Outcome", "Unusable", "measure"]

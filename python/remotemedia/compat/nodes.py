@@ -9,15 +9,28 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from remotemedia.compat import _load_node
-from remotemedia.compat.cases import MODULES, Case, cases
-from remotemedia.compat.classify import RUSTPYTHON, UNSUPPORTED, Lack, lack
+from remotemedia.compat.cases import MODULES, RUSTPYTHON, Case, cases
 from remotemedia.compat.measure import GONE, Measured, Outcome, measure
-from remotemedia.compat.refused import REFUSED
-from remotemedia.compat.scan import Import, NodeSource, nodes_in
+from remotemedia.compat.scan import NodeSource, nodes_in
 
 _LOADED = "'loaded'"
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why RustPython cannot import a module, or load a node.
+
+    `reason` is `c_extension`, `stdlib_missing`, `not_installed`, `blocked` or `unsupported`, `path`
+    a compiled file that cannot be used (or empty).
+    """
+
+    module: str
+    reason: str
+    path: str
+    suggestion: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,22 @@ class Verdict:
         """Whether this CPython would."""
         return not self.cpython_error
 
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as data."""
+        return {
+            "node": self.node.name,
+            "file": str(self.node.file),
+            "line": self.node.line,
+            "rustpython": self.on_rustpython,
+            "cpython": self.on_cpython,
+            "cpython_error": self.cpython_error,
+            "lacks": [vars(lack) for lack in self.lacks],
+            "can_do_without": [vars(lack) for lack in self.guarded],
+            "notes": list(self.notes),
+            "uses": sorted({used.module for used in self.node.uses}),
+            "does_not_use": list(self.beside),
+        }
+
 
 def judge(path: Path, rustpython: str, cpython: str = sys.executable) -> list[Verdict]:
     """The verdicts on the nodes of a file or folder, in the order of their files and lines.
@@ -56,18 +85,13 @@ def judge(path: Path, rustpython: str, cpython: str = sys.executable) -> list[Ve
         Unusable: an interpreter does not run scripts.
     """
     nodes = nodes_in(path)
-    search = [str(_root(path)), *_installed()]
-    todo = [_import_case(m, search) for m in sorted({u.module for n in nodes for u in n.uses})]
-    todo += [_load_case(node, path, search) for node in nodes]
     if not nodes:
         return []
+    search = [str(path.resolve().parent), *_installed()]
+    todo = [_import_case(m, search) for m in sorted({u.module for n in nodes for u in n.uses})]
+    todo += [_load_case(node, path, search) for node in nodes]
     there, here = measure([rustpython], todo), measure([cpython], todo)
-    return [_verdict(node, search, there, here) for node in nodes]
-
-
-def _root(path: Path) -> Path:
-    """The folder that has to be on sys.path."""
-    return path.resolve().parent
+    return [_verdict(node, there, here) for node in nodes]
 
 
 def _installed() -> list[str]:
@@ -85,11 +109,8 @@ def _load_case(node: NodeSource, path: Path, search: Sequence[str]) -> Case:
     if path.is_dir():
         dotted = [path.resolve().name, *node.file.relative_to(path).with_suffix("").parts]
         module = ".".join(dotted[:-1] if dotted[-1] == "__init__" else dotted)
-    unused = [(found.line, found.binds) for found in node.beside if not found.guarded]
-    file = str(node.file.resolve())
-    where = f"{list(search)!r}, {module!r}, {file!r}, {node.name!r}"
-    call = f"load({where}, unused={unused!r}, needs={node.needs!r})"
-    code = f"{inspect.getsource(_load_node)}\n\nresult = {call}\n"
+    where = f"{list(search)!r}, {module!r}, {str(node.file.resolve())!r}, {node.name!r}"
+    code = f"{inspect.getsource(_load_node)}\n\nresult = load({where}, {node.needs!r})\n"
     return Case(_load_id(node), "nodes", node.name, code, _LOADED)
 
 
@@ -97,18 +118,19 @@ def _load_id(node: NodeSource) -> str:
     return f"{node.file}:{node.line}"
 
 
-def _verdict(node: NodeSource, search: Sequence[str], there: Measured, here: Measured) -> Verdict:
+def _verdict(node: NodeSource, there: Measured, here: Measured) -> Verdict:
     lacks: dict[str, Lack] = {}
     guarded: dict[str, Lack] = {}
     for used in node.uses:
-        found = _import_lack(used, search, there.outcomes[f"import {used.module}"])
-        if found:
-            (guarded if used.guarded else lacks).setdefault(found.module, found)
+        outcome = there.outcomes[f"import {used.module}"]
+        if outcome.shows != _LOADED:
+            (guarded if used.guarded else lacks).setdefault(
+                used.module, _lack(used.module, outcome)
+            )
     loading = there.outcomes[_load_id(node)]
     # What is missing and used is also what loading fails for.
     if loading.shows != _LOADED and not (lacks and loading.shows in GONE):
-        found = _load_lack(node, search, loading)
-        lacks[found.module] = found
+        lacks[node.name] = _lack(node.name, loading)
     return Verdict(
         node,
         tuple(lacks.values()),
@@ -119,27 +141,14 @@ def _verdict(node: NodeSource, search: Sequence[str], there: Measured, here: Mea
     )
 
 
-def _import_lack(used: Import, search: Sequence[str], outcome: Outcome) -> Lack | None:
-    # What the policy refuses would import in a script, and does not in a worker.
-    if _is_refused(used.module):
-        return lack(used.module, search)
-    if outcome.shows == _LOADED:
-        return None
-    culprit = lack(outcome.missing or used.module, search, outcome.message)
-    # A package that wraps a missing part of its own is itself what is missing.
-    own = lack(used.module, search, outcome.message)
-    return culprit if own.reason == UNSUPPORTED else own
-
-
-def _is_refused(module: str) -> bool:
-    return module.partition(".")[0] in REFUSED and module != "multiprocessing.dummy"
-
-
-def _load_lack(node: NodeSource, search: Sequence[str], outcome: Outcome) -> Lack:
-    if outcome.missing:
-        return lack(outcome.missing.partition(".")[0], search, outcome.message)
-    told = f"loading it {outcome.shows}" + (f": {outcome.message}" if outcome.message else "")
-    return Lack(node.name, UNSUPPORTED, str(node.file), told, 'runtime_hint="cpython"')
+def _lack(name: str, outcome: Outcome) -> Lack:
+    if outcome.about:
+        about = outcome.about
+        # Of `ssl` it is `_ssl` that is missing; nobody imports that.
+        module = about["root_package"].lstrip("_")
+        return Lack(module, about["reason"], about["path"], about["suggestion"])
+    told = f"{name} {outcome.shows}" + (f": {outcome.message}" if outcome.message else "")
+    return Lack(name, "unsupported", "", f'{told}; runtime_hint="cpython" runs the node on CPython')
 
 
 def _cpython_error(node: NodeSource, here: Measured) -> str:
@@ -150,14 +159,17 @@ def _cpython_error(node: NodeSource, here: Measured) -> str:
 
 
 def _notes(node: NodeSource) -> Iterable[str]:
+    """Parts of the modules that it uses which are known to differ, where the file names them."""
     text = node.file.read_text(encoding="utf-8")
     used = {u.module.partition(".")[0] for u in node.uses}
     for case in cases(MODULES):
         difference = case.difference(RUSTPYTHON)
-        if difference is None or case.module not in used or case.name == case.module:
+        if difference is None or case.module not in used:
             continue
-        if case.name.rpartition(".")[2] in text:
-            yield f"{case.name}: {difference.reason}"
+        part = case.name.rpartition(".")[2]
+        named = case.name != case.module and part in text
+        if named or (difference.refused and case.name == case.module):
+            yield f"{case.name}: {difference.reason}; {difference.workaround}"
 
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Lack", "Verdict", "judge"]

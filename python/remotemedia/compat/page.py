@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from remotemedia.compat.cases import LANGUAGE, MODULES, Case, Target, cases
-from remotemedia.compat.classify import RUSTPYTHON
+from remotemedia.compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Target, cases
 from remotemedia.compat.measure import GONE
-from remotemedia.compat.refused import REFUSED
 
 CPYTHONS = tuple(Target("cpython", (3, minor)) for minor in (11, 12, 13))
 
@@ -60,9 +58,6 @@ def modules_table() -> list[Row]:
 
 def _module_row(name: str, of_it: Sequence[Case]) -> Row:
     cpython = _on_cpython([target for target in CPYTHONS if _status(of_it, target) == "works"])
-    if name in REFUSED:
-        reason, workaround = REFUSED[name]
-        return Row(name, cpython, "refused", reason, workaround)
     status = _status(of_it, RUSTPYTHON)
     told = [case for case in of_it if case.difference(RUSTPYTHON)]
     return Row(
@@ -85,14 +80,17 @@ def _joined(of_it: Iterable[Case], text: Any) -> str:
 
 
 def _status(of_it: Sequence[Case], target: Target) -> str:
-    """works, partly or missing."""
+    """works, partly, refused or missing."""
     differs = [case.difference(target) for case in of_it]
     if not any(differs):
         return "works"
-    whole = next(
-        (d for case, d in zip(of_it, differs, strict=True) if case.name == case.module), None
-    )
-    return "missing" if whole and whole.shows in GONE else "partly"
+    for case, difference in zip(of_it, differs, strict=True):
+        if case.name == case.module and difference:
+            if difference.refused:
+                return "refused"
+            if difference.shows in GONE:
+                return "missing"
+    return "partly"
 
 
 def _on_cpython(works: Sequence[Target]) -> str:
