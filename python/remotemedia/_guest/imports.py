@@ -187,7 +187,7 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
     root = module.partition(".")[0]
     if isinstance(error, Blocked):
         return _about(module, root, "blocked", "", _POLICY[module])
-    compiled = _compiled_file(module)
+    compiled = _compiled_file(module) or _compiled_part(module)
     is_native = root in _NATIVE_PACKAGES or module == "remotemedia._native"
     if not _IS_CPYTHON and (compiled or is_native):
         return _about(
@@ -199,7 +199,8 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
         )
     if not isinstance(error, ModuleNotFoundError):
         return None
-    if root in _MISSING_STDLIB or root in sys.stdlib_module_names:
+    is_ours = root == module or not nearest_module(module)
+    if root in _MISSING_STDLIB or (root in sys.stdlib_module_names and is_ours):
         instead = _MISSING_STDLIB.get(root, "it is not part of this interpreter")
         way = "" if _IS_CPYTHON else f"; {_WAY_OUT}"
         return _about(module, root, "stdlib_missing", "", f"{instead}{way}")
@@ -239,6 +240,12 @@ def _compiled_file(module: str) -> str:
             if name.startswith(f"{tail}.") and name.endswith(_EXTENSIONS):
                 return f"{folder}/{name}"
     return ""
+
+
+def _compiled_part(module: str) -> str:
+    """A compiled file of something in this package that was asked for in vain."""
+    parts = (name for name in list(_guard.missing) if name.startswith(f"{module}."))
+    return next((file for name in parts if (file := _compiled_file(name))), "")
 
 
 def _advice(module: str) -> str:
