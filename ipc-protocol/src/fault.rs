@@ -15,6 +15,39 @@ pub struct Fault {
     pub message: String,
     /// Formatted traceback with source lines, ending with the exception line.
     pub traceback: String,
+    /// What the interpreter lacks, when that is why. Since 3; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportFault>,
+}
+
+/// A module, or a feature of one, that a worker's interpreter does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportFault {
+    /// Full name of the module, such as `scipy.signal`.
+    pub module: String,
+    /// The package that a user would install or replace, such as `scipy`.
+    pub root_package: String,
+    /// Why it is not to be had.
+    pub reason: ImportReason,
+    /// The file that was found and cannot be used; empty when none was.
+    pub path: String,
+    /// What to do about it, in words for people; empty when nothing is known.
+    pub suggestion: String,
+}
+
+/// Why a module is not to be had in an interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ImportReason {
+    /// It is, or needs, compiled code for another interpreter.
+    CExtension,
+    /// CPython's standard library has it, this interpreter's does not.
+    StdlibMissing,
+    /// Nothing of that name is on the search path.
+    NotInstalled,
+    /// The policy of the worker refuses it.
+    Blocked,
+    /// It is there, and something in it that CPython has is not.
+    Unsupported,
 }
 
 /// The moment of a failure.

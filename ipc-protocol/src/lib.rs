@@ -18,7 +18,7 @@ pub mod version;
 
 pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, ImportFault, ImportReason};
 pub use from_worker::FromWorker;
 pub use limits::Limits;
 pub use to_worker::ToWorker;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, env};
 use crate::error::Error;
 use crate::manifest::{Manifest, ManifestError};
+use crate::runtime::{OpenOptions, Runtime};
 
 mod base64;
 mod execute;
@@ -69,6 +70,17 @@ enum Verb {
         /// File with a manifest, or - for standard input
         manifest: PathBuf,
     },
+    /// Tell which node of a pipeline would run where, and why
+    #[command(after_help = EXIT_CODES)]
+    Explain {
+        /// File with a manifest, or - for standard input
+        manifest: PathBuf,
+        #[command(flatten)]
+        setting: Setting,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the node types, or describe one
     #[command(after_help = EXIT_CODES)]
     Nodes {
@@ -89,12 +101,50 @@ struct RunArguments {
     /// Write the metrics of the run as JSON to FILE, or - for standard error
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+    #[command(flatten)]
+    setting: Setting,
+}
+
+/// What decides where nodes run.
+#[derive(Debug, clap::Args)]
+struct Setting {
     /// Configuration in TOML; without it the file named by REMOTEMEDIA_CONFIG, or the defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Python interpreter of the workers
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Interpreter of Python nodes that name none: cpython, rustpython or auto; stronger than
+    /// REMOTEMEDIA_PYTHON_RUNTIME and the configuration
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
+    /// Fail where RustPython cannot run a node, instead of moving it to CPython
+    #[arg(long)]
+    no_fallback: bool,
+}
+
+impl Setting {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(python) = &self.python {
+            config.python.executable = Some(python.clone());
+        }
+        Ok(config)
+    }
+
+    /// What a session of the command line takes over from its surroundings.
+    fn options(&self, default_python: Option<PathBuf>) -> OpenOptions {
+        let working_directory = env::working_directory();
+        OpenOptions {
+            runtime: self.runtime.clone(),
+            fallback: self.no_fallback.then_some(false),
+            interpreter: default_python,
+            environment: env::inherited(),
+            sys_path: working_directory.iter().cloned().collect(),
+            working_directory,
+            ..OpenOptions::default()
+        }
+    }
 }
 
 /// What ends the command line with an error.
@@ -169,6 +219,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
     let done = match arguments.verb {
         Verb::Run(arguments) => run_pipeline(&arguments, default_python),
         Verb::Validate { manifest } => validate(&manifest),
+        Verb::Explain { manifest, setting, json } => {
+            explain(&manifest, &setting, default_python, json)
+        }
         Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),
     };
     match done {
@@ -182,17 +235,34 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
 }
 
 fn run_pipeline(arguments: &RunArguments, default_python: Option<PathBuf>) -> Result<(), CliError> {
-    let mut config = Config::load(arguments.config.as_deref())?;
-    if let Some(python) = &arguments.python {
-        config.python.executable = Some(python.clone());
-    }
+    let config = arguments.setting.config()?;
     if is_stdin(&arguments.manifest) && arguments.input.is_stdin() {
         return Err(InputError::StdinTwice.into());
     }
     let manifest = read_manifest(&arguments.manifest)?;
     let input = Input::open(&arguments.input)?;
-    let job = execute::Job { manifest, config, default_python, input };
+    let options = arguments.setting.options(default_python);
+    let job = execute::Job { manifest, config, options, input };
     execute::execute(job, arguments.metrics.as_deref())
+}
+
+fn explain(
+    path: &Path,
+    setting: &Setting,
+    default_python: Option<PathBuf>,
+    json: bool,
+) -> Result<(), CliError> {
+    let config = setting.config()?;
+    let manifest = read_manifest(path)?;
+    let runtime = Runtime::new(config);
+    let told = runtime.explain(&manifest, &setting.options(default_python))?;
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{:#}", told.to_json())?;
+    } else {
+        write!(out, "{told}")?;
+    }
+    Ok(())
 }
 
 fn validate(path: &Path) -> Result<(), CliError> {

@@ -14,6 +14,7 @@ mod error;
 mod keys;
 mod read;
 pub mod reference;
+mod rustpython;
 mod shared_memory;
 mod units;
 
@@ -21,6 +22,7 @@ mod units;
 mod tests;
 
 pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
+pub use rustpython::{FallbackConfig, RustPythonConfig};
 pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
 
 /// The documented template: every key with its unit, its effect and its default.
@@ -37,6 +39,10 @@ pub struct Config {
     pub workers: WorkersConfig,
     /// The interpreter of the worker processes.
     pub python: PythonConfig,
+    /// The workers that run RustPython.
+    pub rustpython: RustPythonConfig,
+    /// Moving nodes that RustPython cannot run to CPython.
+    pub fallback: FallbackConfig,
     /// Calls of nodes.
     pub calls: CallsConfig,
     /// Memory that arrays travel in.
@@ -89,15 +95,19 @@ impl WorkersConfig {
     /// may use, but at least four.
     #[must_use]
     pub fn max_workers(&self) -> usize {
-        self.max.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
-        })
+        self.max.unwrap_or_else(automatic_max)
     }
+}
+
+fn automatic_max() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
 }
 
 /// The interpreter of the worker processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonConfig {
+    /// The interpreter of Python nodes that name none; `None` says nothing, which is CPython.
+    pub runtime: Option<crate::plan::Runtime>,
     /// The interpreter; `None` is the caller's own (see [`env::find_python`] for the command line).
     pub executable: Option<PathBuf>,
     /// Environment variables added to those that workers inherit.
@@ -113,6 +123,7 @@ pub struct PythonConfig {
 impl Default for PythonConfig {
     fn default() -> Self {
         Self {
+            runtime: None,
             executable: None,
             environment: BTreeMap::new(),
             threads: 1,

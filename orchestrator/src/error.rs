@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipc_protocol::FaultKind;
+use ipc_protocol::{FaultKind, ImportFault};
 
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
@@ -39,6 +39,9 @@ pub enum Error {
     /// A node did not answer in time and was stopped.
     #[error(transparent)]
     TimedOut(Box<TimedOut>),
+    /// A node object cannot be sent to the interpreter that is to run it.
+    #[error(transparent)]
+    Ship(#[from] ShipError),
     /// A worker could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -92,7 +95,11 @@ pub enum Error {
 
 /// A node raised an exception, or a native node returned an error.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("node '{node_id}' failed in {}: {remote_type}: {message}", operation_name(*.operation))]
+#[error(
+    "node '{node_id}' failed in {}: {remote_type}: {message}{}",
+    operation_name(*.operation),
+    .advice.as_ref().map_or_else(String::new, |advice| format!(". {advice}"))
+)]
 pub struct NodeFailure {
     /// Id of the node in the manifest.
     pub node_id: String,
@@ -104,6 +111,25 @@ pub struct NodeFailure {
     pub message: String,
     /// Its traceback with source lines; empty for native nodes.
     pub traceback: String,
+    /// What the interpreter lacks, when that is why.
+    pub import: Option<ImportFault>,
+    /// What the caller can change, when the node's interpreter is why.
+    pub advice: Option<String>,
+}
+
+/// A node object that cannot be described for another interpreter, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}{}",
+    .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' cannot be sent to a worker: ")),
+    .advice.as_ref().map_or_else(String::new, |advice| format!(". {advice}"))
+)]
+pub struct ShipError {
+    /// Id of the node, where it is known.
+    pub node_id: Option<String>,
+    /// What stands in the way, in the caller's words.
+    pub message: String,
+    /// What the caller can change, when the node's interpreter is why.
+    pub advice: Option<String>,
 }
 
 /// The name of an operation as users know it.
@@ -232,17 +258,23 @@ impl std::fmt::Display for TimedOut {
     }
 }
 
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// Why a worker did not come up.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StartError {
     /// The interpreter could not be executed.
     #[error(
-        "cannot start a Python worker: {} could not be executed ({reason}); check [python] \
-         executable in the configuration", interpreter.display()
+        "cannot start a Python worker: {} could not be executed ({reason}); check {setting} in the \
+         configuration", interpreter.display()
     )]
     Spawn {
         /// The interpreter.
         interpreter: PathBuf,
+        /// The setting that names it.
+        setting: &'static str,
         /// The operating system's reason.
         reason: String,
     },
@@ -252,6 +284,17 @@ pub enum StartError {
          in the configuration, pass --python, or activate a virtual environment"
     )]
     NoInterpreter,
+    /// There is no RustPython.
+    #[error(
+        "cannot start a RustPython worker: remotemedia-rustpython is not installed; install it with \
+         'pip install remotemedia-rustpython' (from the sources: 'pip install ./worker-shim'), name \
+         it in [rustpython] executable or REMOTEMEDIA_RUSTPYTHON, or choose cpython as the runtime. \
+         Looked for: {}", shown(.tried)
+    )]
+    NoRustPython {
+        /// Where it was looked for.
+        tried: Vec<PathBuf>,
+    },
     /// The interpreter runs but lacks the package.
     #[error(
         "cannot start a Python worker: {} has no usable 'remotemedia' package; install it there \

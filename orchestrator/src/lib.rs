@@ -2,9 +2,12 @@
 //! worker processes. It links no interpreter; runtimes are ids to it.
 
 pub mod catalog;
+pub mod choice;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod explain;
+pub mod fallback;
 pub mod graph;
 pub mod manifest;
 pub mod metrics;

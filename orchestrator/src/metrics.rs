@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{Moved, NodeUsage};
 
-use crate::plan::{Plan, Runtime};
+use crate::fallback::Reason;
+use crate::plan::{Plan, PlannedNode, Runtime};
 
 mod json;
 pub mod probe;
@@ -36,6 +37,8 @@ pub struct NodeMetrics {
     pub node_type: String,
     /// What runs it.
     pub runtime: Runtime,
+    /// Why RustPython, which was chosen, does not run it.
+    pub fallback: Option<Reason>,
     /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
     pub worker_pid: Option<u32>,
     /// Calls of `process`.
@@ -92,11 +95,12 @@ impl NodeStatus {
 }
 
 impl NodeMetrics {
-    fn new(node_id: String, node_type: String, runtime: Runtime) -> Self {
+    fn new(node: &PlannedNode) -> Self {
         Self {
-            node_id,
-            node_type,
-            runtime,
+            node_id: node.id.clone(),
+            node_type: node.node_type.clone(),
+            runtime: node.runtime,
+            fallback: node.moved.clone(),
             worker_pid: None,
             calls: 0,
             errors: 0,
@@ -148,12 +152,7 @@ impl RunMetrics {
     /// An empty record of a plan.
     #[must_use]
     pub fn new(pipeline_id: &str, plan: &Plan) -> Self {
-        let nodes = plan
-            .nodes()
-            .map(|(_, node)| {
-                NodeMetrics::new(node.id.clone(), node.node_type.clone(), node.runtime)
-            })
-            .collect();
+        let nodes = plan.nodes().map(|(_, node)| NodeMetrics::new(node)).collect();
         Self {
             pipeline_id: pipeline_id.to_owned(),
             executions: 0,
@@ -192,6 +191,14 @@ impl RunMetrics {
             let nodes = metrics.nodes.iter_mut().skip(first);
             nodes.zip(usage).for_each(|(node, usage)| node.add(usage));
         });
+    }
+
+    /// Notes that a node left RustPython for CPython.
+    pub fn set_moved(&mut self, node: usize, reason: Reason) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.runtime = Runtime::CPython;
+            node.fallback = Some(reason);
+        }
     }
 
     /// Notes which worker hosts a node.

@@ -5,12 +5,15 @@
 //! that follow one another share a worker, parallel branches run side by side on different ones,
 //! and an isolated node has a worker to itself.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Catalog, ResolveError};
+use crate::choice::{Choice, Origin};
+use crate::fallback::{Reason, Verdict};
 use crate::graph::Graph;
 pub use crate::manifest::Join;
 
@@ -72,6 +75,15 @@ pub struct PlannedNode {
     pub timeout: Option<Duration>,
     /// What runs it.
     pub runtime: Runtime,
+    /// Who chose that.
+    pub origin: Origin,
+    /// Why RustPython, which was chosen, does not run it.
+    pub moved: Option<Reason>,
+    /// RustPython has not run its code yet: it stands alone, so that its input is at hand when it
+    /// has to move.
+    pub is_on_trial: bool,
+    /// Digest of its code, where RustPython was chosen for it and the code was found.
+    pub code: Option<String>,
     /// It takes one stream of inputs instead of single ones.
     pub is_streaming: bool,
     /// It produces without input.
@@ -126,17 +138,30 @@ impl fmt::Display for Runtime {
 /// What a plan depends on beside the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOptions {
-    /// Most workers that one session may hold; at least 1.
+    /// Most CPython workers that one session may hold; at least 1.
     pub max_workers: usize,
+    /// Most RustPython workers that one session may hold; at least 1.
+    pub max_rustpython: usize,
     /// Interpreter of Python nodes whose hint names none.
-    pub python: Runtime,
+    pub python: Choice,
+    /// Whether nodes that RustPython cannot run move to CPython.
+    pub fallback: bool,
+    /// What is known of nodes on RustPython, by their ids.
+    pub verdicts: HashMap<String, Verdict>,
     /// Time limit of nodes that have none of their own.
     pub default_timeout: Option<Duration>,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { max_workers: 4, python: Runtime::CPython, default_timeout: None }
+        Self {
+            max_workers: 4,
+            max_rustpython: 4,
+            python: Choice::default(),
+            fallback: true,
+            verdicts: HashMap::new(),
+            default_timeout: None,
+        }
     }
 }
 
@@ -151,26 +176,17 @@ pub enum PlanError {
         /// Why.
         problem: ResolveError,
     },
-    /// A node asks for RustPython workers.
-    #[error(
-        "node '{node_id}' asks for a RustPython worker, which this build does not have; use \
-         runtime_hint \"cpython\" or \"auto\"{}",
-        if *.by_default { ", or unset REMOTEMEDIA_PYTHON_RUNTIME" } else { "" }
-    )]
-    NoRustPython {
-        /// Id of the node.
-        node_id: String,
-        /// True when the process-wide choice asked for it and not the node itself.
-        by_default: bool,
-    },
     /// Isolated nodes need more workers than there may be.
     #[error(
-        "{} isolated node(s) ({}) {}need a worker each, and [workers] max allows {max_workers}; \
+        "{} isolated node(s) ({}) {}need a worker each, and {} max allows {max_workers}; \
          raise it or isolate fewer nodes",
         .isolated.len(), .isolated.join(", "),
-        if *.shared { "and the other Python nodes " } else { "" }
+        if *.shared { "and the other Python nodes " } else { "" },
+        if *.runtime == Runtime::RustPython { "[rustpython]" } else { "[workers]" }
     )]
     TooFewWorkers {
+        /// What the workers run.
+        runtime: Runtime,
         /// Ids of the isolated nodes.
         isolated: Vec<String>,
         /// Whether Python nodes that are not isolated need a worker beside them.
@@ -192,7 +208,7 @@ impl Plan {
             nodes.push(stages::planned(node, options, catalog)?);
         }
         let mut chains = stages::chains(graph, nodes);
-        let worker_slots = slots::assign(&mut chains, options.max_workers)?;
+        let worker_slots = slots::assign(&mut chains, options)?;
         let stages = chains.into_iter().map(|chain| chain.stage).collect();
         Ok(Self { stages, worker_slots })
     }

@@ -1,5 +1,6 @@
 //! One configured orchestrator: its settings and its pool of workers. Sessions are opened on it.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,15 +9,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::config::{Config, env};
-use crate::error::{Error, StartError};
+use crate::choice::{self, Choice, Said};
+use crate::config::{Config, ConfigError, Origin, env};
+use crate::error::{Error, ShipError, StartError};
+use crate::explain::Explanation;
+use crate::fallback::{CodeKey, Memory, Reason, Verdict};
 use crate::graph::Graph;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, RuntimeHint};
 use crate::plan::{self, Plan, PlanOptions};
 use crate::session::{CancelHandle, Host, Session};
-use crate::worker::WorkerKey;
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
+use crate::worker::{Interpreter, WorkerKey};
+
+mod code;
 
 /// A configured orchestrator. It starts nothing before the first session that needs a worker, and
 /// ends its workers when it is dropped.
@@ -24,6 +30,10 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPic
 pub struct Runtime {
     config: Config,
     pool: Mutex<Option<OwnedPool>>,
+    /// What RustPython made of the code of nodes.
+    memory: Mutex<Memory>,
+    /// Version of the RustPython that reported for duty last.
+    rustpython: Mutex<Option<String>>,
     /// Sessions that wait for a worker's answer at this moment.
     waiting: AtomicUsize,
     processors: usize,
@@ -46,8 +56,12 @@ impl OwnedPool {
 /// What a session takes over from its caller.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// Pickle of the list of the caller's node objects.
-    pub instances: Option<Bytes>,
+    /// The caller's node objects.
+    pub nodes: Option<Arc<dyn NodeObjects>>,
+    /// The interpreter of Python nodes, as the caller wrote it; `None` leaves it to others.
+    pub runtime: Option<String>,
+    /// Whether nodes that RustPython cannot run may move to CPython; `None` leaves it to others.
+    pub fallback: Option<bool>,
     /// The caller's interpreter; the configuration may name another.
     pub interpreter: Option<PathBuf>,
     /// The caller's environment.
@@ -60,12 +74,37 @@ pub struct OpenOptions {
     pub cancel: Option<CancelHandle>,
 }
 
+/// The caller's node objects, in the order of the manifest's instance numbers.
+pub trait NodeObjects: std::fmt::Debug + Send + Sync {
+    /// The objects of these numbers as bytes for workers of an interpreter, each at its place; where
+    /// the interpreter is the caller's own, others may come along. What the bytes are is between
+    /// the caller and the guest.
+    ///
+    /// # Errors
+    /// When one of them cannot be sent there.
+    fn ship(
+        &self,
+        interpreter: &Interpreter,
+        instances: &[u32],
+    ) -> Result<Bytes, ShipError>;
+
+    /// A digest of the code of one, where it can be had.
+    fn digest(&self, instance: u32) -> Option<String>;
+}
+
 impl Runtime {
     /// A runtime with these settings.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { config, pool: Mutex::new(None), waiting: AtomicUsize::new(0), processors }
+        Self {
+            config,
+            pool: Mutex::new(None),
+            memory: Mutex::default(),
+            rustpython: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            processors,
+        }
     }
 
     /// Its settings.
@@ -86,20 +125,129 @@ impl Runtime {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Lays a manifest out with the runtime's settings.
+    /// Lays a manifest out with the runtime's settings and what it remembers. `moved` are nodes that
+    /// RustPython cannot run, by their ids, whatever is remembered.
     ///
     /// # Errors
-    /// When the graph cannot be laid out, or the environment names an unknown interpreter.
-    pub fn plan(&self, manifest: &Manifest) -> Result<Plan, Error> {
+    /// When the graph cannot be laid out, or an unknown interpreter is asked for.
+    pub fn plan(
+        &self,
+        manifest: &Manifest,
+        options: &OpenOptions,
+        moved: &HashMap<String, Reason>,
+    ) -> Result<Plan, Error> {
         let graph = Graph::new(manifest).map_err(crate::manifest::ManifestError::from)?;
-        let options = PlanOptions {
+        let mut plan_options = PlanOptions {
             max_workers: self.config.workers.max_workers(),
-            python: env::python_runtime()
-                .map_err(crate::config::ConfigError::from)?
-                .unwrap_or(plan::Runtime::CPython),
+            max_rustpython: self.config.rustpython.max_workers(),
+            python: self.choice(options)?,
+            fallback: self.fallback(options)?,
+            verdicts: HashMap::new(),
             default_timeout: self.config.calls.timeout,
         };
-        Ok(Plan::new(&graph, &options)?)
+        let hinted =
+            |node: &crate::manifest::ManifestNode| node.runtime_hint == RuntimeHint::RustPython;
+        if plan_options.python.runtime != plan::Runtime::RustPython
+            && !manifest.nodes.iter().any(hinted)
+        {
+            return Ok(Plan::new(&graph, &plan_options)?);
+        }
+        // Laid out a first time to learn which code is RustPython's.
+        let fallback = std::mem::take(&mut plan_options.fallback);
+        let untried = Plan::new(&graph, &plan_options)?;
+        let wanted = untried.nodes().filter(|(_, n)| n.runtime == plan::Runtime::RustPython);
+        let codes: HashMap<String, Option<String>> = wanted
+            .map(|(_, node)| (node.id.clone(), code::digest(&node.source, options)))
+            .collect();
+        plan_options.fallback = fallback;
+        plan_options.verdicts = codes
+            .iter()
+            .map(|(id, code)| (id.clone(), self.verdict(moved.get(id), code.as_ref())))
+            .collect();
+        let mut plan = Plan::new(&graph, &plan_options)?;
+        for node in plan.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
+            node.code = codes.get(&node.id).cloned().flatten();
+        }
+        Ok(plan)
+    }
+
+    fn verdict(&self, moved: Option<&Reason>, code: Option<&String>) -> Verdict {
+        if let Some(reason) = moved {
+            return Verdict::Moved(reason.clone());
+        }
+        let (Some(digest), Some(interpreter)) = (code.cloned(), self.rustpython_version()) else {
+            return Verdict::Untried;
+        };
+        self.memory().verdict(&CodeKey { digest, interpreter })
+    }
+
+    /// The interpreter of Python nodes whose hint names none.
+    fn choice(&self, options: &OpenOptions) -> Result<Choice, Error> {
+        let argument = options.runtime.as_deref().map(choice::parse_runtime).transpose();
+        let argument = argument
+            .map_err(|word| ConfigError::unknown_word(Origin::Arguments, "runtime", word))?;
+        let environment = env::python_runtime()?;
+        let configuration = self.config.python.runtime.map(Some);
+        Ok(Said { argument, environment, configuration }.choice())
+    }
+
+    /// Whether nodes that RustPython cannot run move to CPython.
+    pub(crate) fn fallback(&self, options: &OpenOptions) -> Result<bool, Error> {
+        let said = Said {
+            argument: options.fallback,
+            environment: env::fallback()?,
+            configuration: Some(self.config.fallback.enabled),
+        };
+        Ok(said.strongest().is_none_or(|(enabled, _)| enabled))
+    }
+
+    /// Which node of a manifest would run where now, and why.
+    ///
+    /// # Errors
+    /// As [`Runtime::plan`].
+    pub fn explain(
+        &self,
+        manifest: &Manifest,
+        options: &OpenOptions,
+    ) -> Result<Explanation, Error> {
+        let plan = self.plan(manifest, options, &HashMap::new())?;
+        let program = |runtime| self.interpreter(runtime, options).ok();
+        Ok(Explanation::of(manifest.name(), &plan, program))
+    }
+
+    /// Forgets what RustPython made of the code of nodes, so that all is tried anew.
+    pub fn forget_fallbacks(&self) {
+        self.memory().forget(None);
+    }
+
+    /// The same for the nodes of one manifest.
+    ///
+    /// # Errors
+    /// As [`Runtime::plan`].
+    pub fn forget_fallbacks_of(
+        &self,
+        manifest: &Manifest,
+        options: &OpenOptions,
+    ) -> Result<(), Error> {
+        let plan = self.plan(manifest, options, &HashMap::new())?;
+        for code in plan.nodes().filter_map(|(_, node)| node.code.as_deref()) {
+            self.memory().forget(Some(code));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version of RustPython, once a worker has reported for duty.
+    pub(crate) fn rustpython_version(&self) -> Option<String> {
+        self.rustpython.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_rustpython(&self, interpreter: &Interpreter) {
+        let mut known = self.rustpython.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(interpreter.version.clone());
     }
 
     /// Opens a session: makes all nodes of the manifest, in this process and in workers.
@@ -112,8 +260,7 @@ impl Runtime {
         options: OpenOptions,
         host: &mut dyn Host,
     ) -> Result<Session, Error> {
-        let plan = self.plan(manifest)?;
-        Session::open(Arc::clone(self), manifest, plan, options, host)
+        Session::open(self, manifest, options, host)
     }
 
     /// The workers that run now.
@@ -140,14 +287,22 @@ impl Runtime {
             Some(_) => std::mem::forget(pool.take()),
             None => {}
         }
-        let workers = &self.config.workers;
+        let (workers, rustpython) = (&self.config.workers, &self.config.rustpython);
         let options = SupervisorOptions {
-            pool: PoolLimits {
-                min: workers.min,
-                max: workers.max_workers(),
-                idle_timeout: workers.idle_timeout,
-                max_sessions: workers.max_sessions,
-            },
+            pools: [
+                PoolLimits {
+                    min: workers.min,
+                    max: workers.max_workers(),
+                    idle_timeout: workers.idle_timeout,
+                    max_sessions: workers.max_sessions,
+                },
+                PoolLimits {
+                    min: rustpython.min,
+                    max: rustpython.max_workers(),
+                    idle_timeout: rustpython.idle_timeout,
+                    max_sessions: rustpython.max_sessions,
+                },
+            ],
             start_timeout: workers.start_timeout,
             limits: self.config.limits.to_protocol(),
             spin: self.config.calls.spin,
@@ -163,14 +318,13 @@ impl Runtime {
     }
 
     /// What kind of worker a session with these options needs.
-    pub(crate) fn worker_key(&self, options: &OpenOptions) -> Result<WorkerKey, Error> {
+    pub(crate) fn worker_key(
+        &self,
+        runtime: plan::Runtime,
+        options: &OpenOptions,
+    ) -> Result<WorkerKey, Error> {
         let python = &self.config.python;
-        let interpreter = python
-            .executable
-            .clone()
-            .or_else(|| options.interpreter.clone())
-            .or_else(env::find_python)
-            .ok_or(StartError::NoInterpreter)?;
+        let interpreter = self.interpreter(runtime, options)?;
         let mut environment = options.environment.clone();
         let threads = python.threads.to_string();
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
@@ -183,11 +337,33 @@ impl Runtime {
             environment.push((name.into(), value.into()));
         }
         Ok(WorkerKey {
+            runtime,
             interpreter,
             environment,
             sys_path: options.sys_path.clone(),
             working_directory: options.working_directory.clone(),
         })
+    }
+
+    /// The program of the workers of a runtime.
+    fn interpreter(
+        &self,
+        runtime: plan::Runtime,
+        options: &OpenOptions,
+    ) -> Result<PathBuf, StartError> {
+        let callers = options.interpreter.as_deref();
+        if runtime == plan::Runtime::RustPython {
+            if let Some(named) = &self.config.rustpython.executable {
+                return Ok(named.clone());
+            }
+            return env::find_rustpython(callers)
+                .map_err(|tried| StartError::NoRustPython { tried });
+        }
+        let named = self.config.python.executable.clone();
+        named
+            .or_else(|| callers.map(std::path::Path::to_owned))
+            .or_else(env::find_python)
+            .ok_or(StartError::NoInterpreter)
     }
 
     /// Ends all workers; sessions that are still open fail. The runtime may be used again.

@@ -51,6 +51,15 @@ pub enum Event<T> {
     SlotReady(SlotId),
     /// A slot could not be given a worker again; what waits for it is skipped.
     ReopenFailed(SlotId),
+    /// A stage lives on a new slot from now on, which has no worker yet.
+    Moved {
+        /// The stage.
+        stage: StageId,
+        /// The slot.
+        slot: SlotId,
+        /// What the call that was under way was to do, to be done there; `None` gives the call up.
+        work: Option<Work<T>>,
+    },
     /// Time passed.
     Tick,
 }
@@ -87,7 +96,7 @@ pub enum Action<T> {
 }
 
 /// The kinds of calls.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Work<T> {
     /// Process an item.
     Item(T),
@@ -198,6 +207,7 @@ impl<T: Clone> Core<T> {
             Event::SlotLost(slot) => self.lose(slot),
             Event::SlotReady(slot) => self.slots[slot] = Slot::Free,
             Event::ReopenFailed(slot) => self.give_up(slot),
+            Event::Moved { stage, slot, work } => self.settle(stage, slot, work),
             Event::Tick => self.expire(now, &mut actions),
         }
         if !self.is_stopped {
@@ -280,6 +290,16 @@ impl<T: Clone> Core<T> {
                 stage.skip_round();
             }
         }
+    }
+
+    /// The slot has no worker yet: whoever needs it first has it opened.
+    fn settle(&mut self, stage: StageId, slot: SlotId, work: Option<Work<T>>) {
+        self.free_slot_of(stage);
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, Slot::Lost);
+        }
+        self.slots[slot] = Slot::Lost;
+        self.stages[stage].move_to(slot, work);
     }
 
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {

@@ -4,6 +4,7 @@
 mod close;
 mod drive;
 mod failure;
+mod fallback;
 mod memory;
 mod native;
 mod open;
@@ -23,11 +24,13 @@ use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::plan::Plan;
 use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Core, Event, Round};
+use crate::schedule::{Core, Event, Round, SlotId};
 use crate::worker::supervisor::Pool;
 use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
+use fallback::Watched;
 use native::NativeStage;
+use open::Shipped;
 use slot::Slot;
 use spin::Spin;
 
@@ -123,8 +126,17 @@ pub struct Session {
     holders: Vec<Arc<str>>,
     /// Nodes whose appetite for shared memory the host has been told of.
     warned: BTreeSet<String>,
-    /// What happened when an interrupt left no time to tell the core.
-    missed: Option<Event<Value>>,
+    /// What the core is told with the next event: what happened when an interrupt left no time, and
+    /// stages that move.
+    pending: Vec<Event<Value>>,
+    /// What is known of stages on RustPython.
+    watched: Vec<Option<Watched>>,
+    /// Nodes may move from RustPython to CPython.
+    fallback: bool,
+    /// What was sent of the caller's node objects, to which interpreter.
+    shipments: Vec<Shipped>,
+    /// The slot that could not be opened.
+    failed_slot: Option<SlotId>,
     /// What the host is to be told when it listens next.
     notices: Vec<LogRecord>,
     /// Number of each stage's first node in the metrics.

@@ -1,6 +1,6 @@
 """The native module: the bridge from the SDK to the orchestrator, and the worker's side of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, final
 
 import numpy as np
@@ -36,14 +36,32 @@ class Runtime:
         self,
         manifest_json: str,
         *,
-        instances: bytes | None = None,
-        dumps: Callable[[object], bytes] | None = None,
+        objects: object | None = None,
+        runtime: str | None = None,
+        fallback: bool | None = None,
         python: str,
         sys_path: list[str],
         working_directory: str | None,
         cancel: CancelToken | None = None,
         copy: bool = False,
     ) -> Session: ...
+    def explain(
+        self,
+        manifest_json: str,
+        *,
+        objects: object | None = None,
+        runtime: str | None = None,
+        fallback: bool | None = None,
+        python: str,
+        sys_path: list[str],
+    ) -> tuple[str, str]: ...
+    def forget_fallbacks(
+        self,
+        manifest_json: str | None = None,
+        *,
+        objects: object | None = None,
+        sys_path: list[str] = [],
+    ) -> None: ...
     def workers(self) -> list[dict[str, object]]: ...
     def shared_memory(self) -> list[dict[str, Any]]: ...
     def shutdown(self) -> None: ...

@@ -4,6 +4,7 @@
 mod functions;
 mod host;
 mod native_node;
+mod objects;
 mod runtime;
 mod session;
 mod shared;

@@ -1,7 +1,7 @@
 //! Errors of the orchestrator as the exceptions of `remotemedia.core.exceptions`; the only place
 //! where one becomes the other.
 
-use ipc_protocol::FaultKind;
+use ipc_protocol::{FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
@@ -42,6 +42,11 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
             ("NodeTimeout", over.headline())
+        }
+        Error::Ship(problem) => {
+            fields.set_item("node_id", &problem.node_id)?;
+            fields.set_item("operation", "pickle")?;
+            ("NodeMarshalingError", error.to_string())
         }
         Error::Plan(_) => ("GraphError", error.to_string()),
         Error::Params { node_id, .. } => {
@@ -108,7 +113,7 @@ fn interpreter_of(error: &StartError) -> Option<String> {
         | StartError::NoPackage { interpreter, .. }
         | StartError::Handshake { interpreter, .. }
         | StartError::TooSlow { interpreter, .. } => Some(interpreter.display().to_string()),
-        StartError::NoInterpreter | StartError::ShutDown => None,
+        StartError::NoInterpreter | StartError::NoRustPython { .. } | StartError::ShutDown => None,
     }
 }
 
@@ -161,6 +166,13 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("operation", operation_name(failure.operation))?;
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
+    if let Some(import) = &failure.import {
+        fields.set_item("module", &import.module)?;
+        fields.set_item("root_package", &import.root_package)?;
+        fields.set_item("import_reason", import_reason(import.reason))?;
+        fields.set_item("module_path", some_text(&import.path))?;
+        fields.set_item("suggestion", some_text(&import.suggestion))?;
+    }
     let class = match failure.operation {
         FaultKind::NotFound => {
             fields.set_item("nearest", quoted_after(&failure.message, "did you mean '"))?;
@@ -176,6 +188,32 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
         _ => "NodeError",
     };
     exception(py, class, &failure.to_string(), &fields)
+}
+
+fn import_reason(reason: ImportReason) -> &'static str {
+    match reason {
+        ImportReason::CExtension => "c_extension",
+        ImportReason::StdlibMissing => "stdlib_missing",
+        ImportReason::NotInstalled => "not_installed",
+        ImportReason::Blocked => "blocked",
+        ImportReason::Unsupported => "unsupported",
+    }
+}
+
+/// The exception for a session that did not open. What the caller's own pickling raised stays what
+/// it was, unless there is advice to add.
+pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) -> PyErr {
+    let (Error::Ship(problem), Some(raised)) = (&error, raised) else { return to_pyerr(py, error) };
+    if problem.advice.is_none() {
+        return raised;
+    }
+    let advised = to_pyerr(py, error);
+    for name in ["path", "type_name"] {
+        // Whatever was raised, the error is complete without them.
+        let _copied = raised.value(py).getattr(name).and_then(|v| advised.value(py).setattr(name, v));
+    }
+    advised.set_cause(py, Some(raised));
+    advised
 }
 
 /// The text between an opening phrase and the next single quote.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeState, NodeUsage};
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
-use ipc_protocol::{Fault, FaultKind};
+use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -264,6 +264,7 @@ impl CPython {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
+            import: value.getattr("import_fault").ok().and_then(|found| import_fault(&found)),
         }
     }
 
@@ -277,8 +278,35 @@ impl CPython {
         };
         let (remote_type, traceback) = describe().unwrap_or_default();
         let message = error.value(py).to_string();
-        Fault { kind: FaultKind::Marshal, node_id: String::new(), remote_type, message, traceback }
+        Fault {
+            kind: FaultKind::Marshal,
+            node_id: String::new(),
+            remote_type,
+            message,
+            traceback,
+            import: None,
+        }
     }
+}
+
+/// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks nothing.
+fn import_fault(found: &Bound<'_, PyAny>) -> Option<ImportFault> {
+    let text = |name: &str| -> Option<String> { found.getattr(name).ok()?.extract().ok()? };
+    let reason = match text("reason")?.as_str() {
+        "c_extension" => ImportReason::CExtension,
+        "stdlib_missing" => ImportReason::StdlibMissing,
+        "not_installed" => ImportReason::NotInstalled,
+        "blocked" => ImportReason::Blocked,
+        "unsupported" => ImportReason::Unsupported,
+        _ => return None,
+    };
+    Some(ImportFault {
+        module: text("module")?,
+        root_package: text("root_package")?,
+        reason,
+        path: text("path").unwrap_or_default(),
+        suggestion: text("suggestion").unwrap_or_default(),
+    })
 }
 
 /// Kinds of steps, as in `remotemedia._guest.session`.

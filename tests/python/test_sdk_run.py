@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import ModuleType, SimpleNamespace
@@ -103,8 +104,9 @@ class FakeRuntime:
         self,
         manifest_json: str,
         *,
-        instances: bytes | None = None,
-        dumps: Callable[[object], bytes] | None = None,
+        objects: Any = None,
+        runtime: str | None = None,
+        fallback: bool | None = None,
         python: str,
         sys_path: list[str],
         working_directory: str | None,
@@ -115,8 +117,9 @@ class FakeRuntime:
         if cancel.cancelled.is_set():
             raise RunCancelled("cancelled while opening")
         options = {
-            "instances": instances,
-            "dumps": dumps,
+            "objects": objects,
+            "runtime": runtime,
+            "fallback": fallback,
             "python": python,
             "sys_path": sys_path,
             "working_directory": working_directory,
@@ -494,8 +497,11 @@ def test_the_worker_gets_the_callers_environment() -> None:
     opened = pipeline.runtime.sessions[0].opened
     assert opened["python"]
     assert all(isinstance(entry, str) and entry for entry in opened["sys_path"])
-    assert isinstance(opened["instances"], bytes)
-    assert callable(opened["dumps"])
+    shipper = opened["objects"]
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert isinstance(shipper.ship(sys.implementation.name, own, [0]), bytes)
+    assert callable(shipper.dumps)
+    assert shipper.digest(0).startswith(f"{__name__}:Count:")
 
 
 def test_each_thread_has_a_session_of_its_own() -> None:

@@ -88,6 +88,7 @@ fn protocol_failure(error: &SessionError) -> Failed {
         remote_type: "ProtocolError".to_owned(),
         message: error.to_string(),
         traceback: String::new(),
+        import: None,
     };
     Failed { stage: None, call: 0, fault, usage: Vec::new() }
 }
@@ -295,6 +296,7 @@ fn marshal_fault(problem: &CodecError) -> Fault {
         remote_type: "ValueError".to_owned(),
         message: problem.to_string(),
         traceback: String::new(),
+        import: None,
     }
 }
 

@@ -98,26 +98,26 @@ fn open() -> impl Strategy<Value = ToWorker> {
         (any::<u32>(), vec(node, 0..4)).prop_map(|(stage, nodes)| StageSpec { stage, nodes });
     let instances = proptest::option::of(vec(any::<u8>(), 0..100));
     let directory = proptest::option::of(".{0,9}");
-    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>())
-        .prop_map(
-            |(
+    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>()).prop_map(
+        |(
+            stages,
+            instances,
+            sys_path,
+            working_directory,
+            write_back_max_bytes,
+            allow_pickle,
+        )| {
+            ToWorker::Open(OpenSession {
                 stages,
-                instances,
+                instances: instances.map(Into::into),
                 sys_path,
                 working_directory,
                 write_back_max_bytes,
                 allow_pickle,
-            )| {
-                ToWorker::Open(OpenSession {
-                    stages,
-                    instances: instances.map(Into::into),
-                    sys_path,
-                    working_directory,
-                    write_back_max_bytes,
-                    allow_pickle,
-                })
-            },
-        )
+                is_portable,
+            })
+        },
+    )
 }
 
 fn failed() -> impl Strategy<Value = FromWorker> {
@@ -134,6 +134,7 @@ fn failed() -> impl Strategy<Value = FromWorker> {
             remote_type: text.clone(),
             message: text.clone(),
             traceback: text,
+            import: None,
         };
         FromWorker::Failed(Failed { stage, call, fault, usage })
     })

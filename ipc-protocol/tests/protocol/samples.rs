@@ -9,8 +9,8 @@ use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Welcome,
 };
 use ipc_protocol::{
-    Array, Audio, Dtype, Fault, FaultKind, FromWorker, Hello, Limits, Opaque, Order, Payload,
-    ToWorker, Value,
+    Array, Audio, Dtype, Fault, FaultKind, FromWorker, Hello, ImportFault, ImportReason, Limits,
+    Opaque, Order, Payload, ToWorker, Value,
 };
 use num_bigint::BigInt;
 
@@ -37,6 +37,7 @@ fn fault() -> Fault {
         node_id: "gain".into(),
         remote_type: "ValueError".into(),
         message: "negative gain".into(),
+        import: None,
         traceback: "Traceback (most recent call last):\nValueError: negative gain".into(),
     }
 }
@@ -267,4 +268,42 @@ fn arrays() -> Vec<(&'static str, Value)> {
     ]
     .map(|(name, array)| (name, Value::Array(array)))
     .into()
+}
+
+/// What version 3 brought to the worker.
+pub(crate) fn to_worker_3() -> Vec<(&'static str, ToWorker)> {
+    let opaque = Opaque {
+        type_name: "acme.Thing".into(),
+        interpreter: "portable".into(),
+        pickle: bytes(b"RMP1v\x80\x05N."),
+    };
+    vec![("item_portable", super::support::item(Value::Opaque(opaque)))]
+}
+
+/// What version 3 brought from the worker.
+pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
+    let lacking = |reason, module: &str, path: &str| {
+        let import = ImportFault {
+            module: module.into(),
+            root_package: module.split('.').next().unwrap_or_default().into(),
+            reason,
+            path: path.into(),
+            suggestion: "run the node on CPython".into(),
+        };
+        let fault = Fault {
+            kind: FaultKind::Load,
+            remote_type: "ImportError".into(),
+            import: Some(import),
+            ..fault()
+        };
+        FromWorker::Failed(Failed { stage: None, call: 0, fault, usage: vec![] })
+    };
+    let so = "/srv/site-packages/numpy/_core/_multiarray_umath.so";
+    vec![
+        ("failed_c_extension", lacking(ImportReason::CExtension, "numpy.linalg", so)),
+        ("failed_stdlib_missing", lacking(ImportReason::StdlibMissing, "sqlite3", "")),
+        ("failed_not_installed", lacking(ImportReason::NotInstalled, "numpi", "")),
+        ("failed_blocked", lacking(ImportReason::Blocked, "ctypes", "")),
+        ("failed_unsupported", lacking(ImportReason::Unsupported, "sys", "")),
+    ]
 }

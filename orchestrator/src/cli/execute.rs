@@ -1,14 +1,14 @@
 //! Runs one pipeline for the command line: the one place where it touches runtime and session.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ipc_protocol::from_worker::LogRecord;
 
 use super::input::Input;
 use super::{CliError, output};
-use crate::config::{Config, env};
+use crate::config::Config;
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::runtime::{OpenOptions, Runtime};
@@ -19,7 +19,7 @@ use crate::session::{GraphOutput, Host, RunError, Session};
 pub(super) struct Job {
     pub(super) manifest: Manifest,
     pub(super) config: Config,
-    pub(super) default_python: Option<PathBuf>,
+    pub(super) options: OpenOptions,
     pub(super) input: Input,
 }
 
@@ -28,15 +28,7 @@ pub(super) struct Job {
 pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
     let mut host = Terminal;
     let runtime = Arc::new(Runtime::new(job.config));
-    let working_directory = env::working_directory();
-    let options = OpenOptions {
-        interpreter: job.default_python,
-        environment: env::inherited(),
-        sys_path: working_directory.iter().cloned().collect(),
-        working_directory,
-        ..OpenOptions::default()
-    };
-    let mut session = runtime.open(&job.manifest, options, &mut host)?;
+    let mut session = runtime.open(&job.manifest, job.options, &mut host)?;
     let done = feed(&mut session, job.input, &mut host);
     let closed = session.close(&mut host);
     let told = metrics.map_or(Ok(()), |path| write_metrics(&session, path));

@@ -5,35 +5,20 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::{ConfigError, Origin};
+use crate::choice::{self, UnknownWord};
 use crate::plan::Runtime;
 
 /// Names the configuration file when none is named explicitly.
 pub const CONFIG_VARIABLE: &str = "REMOTEMEDIA_CONFIG";
 /// Chooses the interpreter of Python nodes without a runtime hint of their own.
 pub const PYTHON_RUNTIME_VARIABLE: &str = "REMOTEMEDIA_PYTHON_RUNTIME";
-
-/// Spellings of [`PYTHON_RUNTIME_VARIABLE`], in any case. Unlike in a manifest, `rust` means
-/// RustPython here: the variable only ever spoke of Python interpreters.
-const RUNTIME_SPELLINGS: [(&str, Option<Runtime>); 6] = [
-    ("cpython", Some(Runtime::CPython)),
-    ("python", Some(Runtime::CPython)),
-    ("rustpython", Some(Runtime::RustPython)),
-    ("rust_python", Some(Runtime::RustPython)),
-    ("rust", Some(Runtime::RustPython)),
-    ("auto", None),
-];
-
-/// An environment variable with a value that means nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown value `{value}`; known are {}", .known.join(", "))]
-pub struct UnknownEnvironmentValue {
-    /// The variable.
-    pub variable: &'static str,
-    /// Its value, lossily decoded.
-    pub value: String,
-    /// Values that it may have.
-    pub known: Vec<&'static str>,
-}
+/// Says whether nodes that RustPython cannot run move to CPython.
+pub const FALLBACK_VARIABLE: &str = "REMOTEMEDIA_ENABLE_FALLBACK";
+/// Names the program of RustPython workers.
+pub const RUSTPYTHON_VARIABLE: &str = "REMOTEMEDIA_RUSTPYTHON";
+/// File name of the program of RustPython workers.
+pub const RUSTPYTHON_PROGRAM: &str = "remotemedia-rustpython";
 
 /// The file that `REMOTEMEDIA_CONFIG` names; an empty value is as good as none.
 #[must_use]
@@ -41,31 +26,32 @@ pub fn config_file() -> Option<PathBuf> {
     env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The interpreter that `REMOTEMEDIA_PYTHON_RUNTIME` asks for; `None` when it is unset, empty or
-/// `auto`.
+/// The interpreter that `REMOTEMEDIA_PYTHON_RUNTIME` asks for, `Some(None)` for `auto`; `None` when
+/// it is unset or empty.
 ///
 /// # Errors
-/// [`UnknownEnvironmentValue`] for any other value.
-pub fn python_runtime() -> Result<Option<Runtime>, UnknownEnvironmentValue> {
-    match env::var_os(PYTHON_RUNTIME_VARIABLE) {
-        Some(value) if !value.is_empty() => parse_python_runtime(&value),
-        _ => Ok(None),
-    }
+/// [`ConfigError`] with the known values for any other.
+pub fn python_runtime() -> Result<Option<Option<Runtime>>, ConfigError> {
+    word(PYTHON_RUNTIME_VARIABLE, choice::parse_runtime)
 }
 
-pub(super) fn parse_python_runtime(
-    value: &OsStr,
-) -> Result<Option<Runtime>, UnknownEnvironmentValue> {
-    let text = value.to_string_lossy();
-    let wanted = text.trim();
-    match RUNTIME_SPELLINGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
-        Some((_, runtime)) => Ok(*runtime),
-        None => Err(UnknownEnvironmentValue {
-            variable: PYTHON_RUNTIME_VARIABLE,
-            value: wanted.to_owned(),
-            known: RUNTIME_SPELLINGS.map(|(name, _)| name).to_vec(),
-        }),
-    }
+/// Whether `REMOTEMEDIA_ENABLE_FALLBACK` lets nodes move to CPython; `None` when it is unset or empty.
+///
+/// # Errors
+/// [`ConfigError`] with the known values for a value that is none of them.
+pub fn fallback() -> Result<Option<bool>, ConfigError> {
+    word(FALLBACK_VARIABLE, choice::parse_flag)
+}
+
+fn word<T>(
+    variable: &'static str,
+    parse: fn(&str) -> Result<T, UnknownWord>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let parsed = parse(&value.to_string_lossy());
+    parsed.map(Some).map_err(|word| ConfigError::unknown_word(Origin::Environment, variable, word))
 }
 
 /// The whole environment of this process, for workers to inherit.
@@ -98,6 +84,51 @@ pub(super) fn find_python_in(virtual_env: Option<&OsStr>, path: Option<&OsStr>) 
             .map(|folder| folder.join("python3"))
             .find(|python| is_executable(python))
     })
+}
+
+/// The program of RustPython workers: the one that `REMOTEMEDIA_RUSTPYTHON` names, else the first of
+/// that name beside the caller's interpreter (whose link is not resolved: it lies in its virtual
+/// environment), beside the running program, on PATH.
+///
+/// # Errors
+/// The places that were looked at, when it is at none of them.
+pub fn find_rustpython(interpreter: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
+    let own = env::current_exe().ok();
+    find_rustpython_in(&RustPythonPlaces {
+        named: env::var_os(RUSTPYTHON_VARIABLE)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from),
+        beside: [interpreter, own.as_deref()],
+        virtual_env: env::var_os("VIRTUAL_ENV").filter(|value| !value.is_empty()),
+        path: env::var_os("PATH"),
+    })
+}
+
+/// Where RustPython may lie.
+#[derive(Debug)]
+pub(super) struct RustPythonPlaces<'a> {
+    pub(super) named: Option<PathBuf>,
+    pub(super) beside: [Option<&'a Path>; 2],
+    pub(super) virtual_env: Option<OsString>,
+    pub(super) path: Option<OsString>,
+}
+
+pub(super) fn find_rustpython_in(places: &RustPythonPlaces<'_>) -> Result<PathBuf, Vec<PathBuf>> {
+    if let Some(named) = &places.named {
+        // Whoever names a program means that one.
+        return if is_executable(named) { Ok(named.clone()) } else { Err(vec![named.clone()]) };
+    }
+    let beside = places.beside.iter().flatten().filter_map(|program| program.parent());
+    let mut folders: Vec<PathBuf> = beside.map(Path::to_owned).collect();
+    folders.extend(places.virtual_env.as_ref().map(|folder| Path::new(folder).join("bin")));
+    folders.extend(places.path.iter().flat_map(env::split_paths));
+    folders.retain(|folder| folder.is_absolute());
+    let tried: Vec<PathBuf> =
+        folders.into_iter().map(|folder| folder.join(RUSTPYTHON_PROGRAM)).collect();
+    match tried.iter().find(|program| is_executable(program)) {
+        Some(found) => Ok(found.clone()),
+        None => Err(tried),
+    }
 }
 
 fn is_executable(path: &Path) -> bool {

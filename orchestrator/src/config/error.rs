@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::env::UnknownEnvironmentValue;
+use crate::choice::UnknownWord;
 
 /// Where a configuration came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +16,15 @@ pub enum Origin {
     EnvironmentFile(PathBuf),
     /// Environment variables themselves.
     Environment,
+    /// Arguments of the caller.
+    Arguments,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => out.write_str("environment"),
+            Self::Arguments => out.write_str("arguments"),
             Self::Text => out.write_str("configuration"),
             Self::File(path) => write!(out, "configuration file {}", path.display()),
             Self::EnvironmentFile(path) => write!(
@@ -48,13 +51,12 @@ impl ConfigError {
         let kind = ConfigProblemKind::Unreadable { cause: cause.to_string() };
         Self { origin, problems: vec![ConfigProblem { at: String::new(), kind }] }
     }
-}
 
-impl From<UnknownEnvironmentValue> for ConfigError {
-    fn from(problem: UnknownEnvironmentValue) -> Self {
-        let at = problem.variable.to_owned();
-        let kind = ConfigProblemKind::Environment(problem);
-        Self { origin: Origin::Environment, problems: vec![ConfigProblem { at, kind }] }
+    /// A variable or argument of that name has a value that means nothing.
+    #[must_use]
+    pub fn unknown_word(origin: Origin, name: &str, word: UnknownWord) -> Self {
+        let kind = ConfigProblemKind::UnknownWord(word);
+        Self { origin, problems: vec![ConfigProblem { at: name.to_owned(), kind }] }
     }
 }
 
@@ -155,9 +157,9 @@ pub enum ConfigProblemKind {
         /// The range in words.
         allowed: String,
     },
-    /// An environment variable has a value that means nothing.
+    /// An environment variable or an argument has a value that means nothing.
     #[error(transparent)]
-    Environment(UnknownEnvironmentValue),
+    UnknownWord(UnknownWord),
     /// More workers are to be kept than may exist.
     #[error("min = {min} is more than max = {max}; lower min or raise max")]
     MinAboveMax {

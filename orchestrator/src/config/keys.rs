@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Config;
+use crate::choice;
+use crate::plan::Runtime;
 
 /// One setting.
 pub(super) struct Key {
@@ -64,23 +66,26 @@ pub(super) enum Kind {
 }
 
 /// The sections in the order of the documents, with what each is about.
-pub(super) const SECTIONS: [(&str, &str); 6] = [
+pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("workers", "Life of the worker processes."),
     ("python", "The interpreter of the worker processes."),
+    ("rustpython", "Workers that run RustPython, a pool of their own beside that of CPython."),
+    ("fallback", "What becomes of a node that RustPython cannot run."),
     ("calls", "Calls of nodes."),
     ("shared_memory", "Memory that arrays travel in between the orchestrator and its workers."),
     ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
     ("output", "What nodes print."),
 ];
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// All settings, section by section.
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::from(worker_counts());
     keys.extend(worker_times());
     keys.extend(python());
+    keys.extend(super::rustpython::keys());
     keys.extend(calls());
     keys.extend(super::shared_memory::keys());
     keys.extend(limits());
@@ -188,8 +193,23 @@ fn worker_times() -> [Key; 4] {
     ]
 }
 
-fn python() -> [Key; 5] {
+fn python() -> [Key; 6] {
     [
+        Key {
+            section: "python",
+            name: "runtime",
+            kind: Kind::Choice {
+                names: &["auto", "cpython", "rustpython"],
+                get: |c| match c.python.runtime {
+                    Some(Runtime::RustPython) => "rustpython",
+                    Some(_) => "cpython",
+                    None => "auto",
+                },
+                set: |c, word| c.python.runtime = choice::parse_runtime(word).ok().flatten(),
+            },
+            doc: "The interpreter of Python nodes whose runtime_hint names none, unless an \
+                  argument or REMOTEMEDIA_PYTHON_RUNTIME does. \"auto\" is cpython.",
+        },
         Key {
             section: "python",
             name: "executable",
@@ -341,15 +361,15 @@ fn limits() -> [Key; 3] {
     ]
 }
 
-fn as_u64(count: usize) -> u64 {
+pub(super) fn as_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 // The ranges in the table keep counts far below these bounds.
-fn as_usize(count: u64) -> usize {
+pub(super) fn as_usize(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-fn as_u32(count: u64) -> u32 {
+pub(super) fn as_u32(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -27,10 +27,13 @@ pub(super) fn config(text: &str, origin: Origin) -> Result<Config, ConfigError> 
     for (name, value) in &table {
         section(name, value, &keys, &mut Target { config: &mut config, problems: &mut problems });
     }
-    let max = config.workers.max_workers();
-    if config.workers.min > max {
-        let kind = ConfigProblemKind::MinAboveMax { min: config.workers.min, max };
-        problems.push(ConfigProblem { at: "[workers]".to_owned(), kind });
+    let pools = [
+        ("[workers]", config.workers.min, config.workers.max_workers()),
+        ("[rustpython]", config.rustpython.min, config.rustpython.max_workers()),
+    ];
+    for (at, min, max) in pools.into_iter().filter(|(_, min, max)| min > max) {
+        let kind = ConfigProblemKind::MinAboveMax { min, max };
+        problems.push(ConfigProblem { at: at.to_owned(), kind });
     }
     if problems.is_empty() { Ok(config) } else { Err(ConfigError { origin, problems }) }
 }

@@ -28,9 +28,27 @@ durations too
 (`us`, `ms`, `s`, `min`, `h`). The template with every key is `config/default.toml`, examples are in
 `config/examples`, and `config/config.schema.json` is a JSON Schema for editors.
 
-Environment variables: `REMOTEMEDIA_CONFIG` (above) and `REMOTEMEDIA_PYTHON_RUNTIME`, which chooses
-the interpreter of Python nodes that have no `runtime_hint`: `cpython` (or `python`), `rustpython`
-(or `rust_python`, `rust`), `auto`.
+## The interpreter of Python nodes
+
+A Python node runs on CPython or on RustPython. Who chooses, strongest first:
+
+1. the node: `runtime_hint` in the manifest or of the node object (`cpython`, `rustpython`, `native`, `auto`);
+2. the argument: `Pipeline(runtime=...)`, `run(runtime=...)`, `--runtime` on the command line;
+3. the environment: `REMOTEMEDIA_PYTHON_RUNTIME`;
+4. the configuration: `[python] runtime`;
+5. nobody: `auto`, which is native where a node has a native form, else CPython.
+
+Known to 2 to 4 are `cpython` (or `python`), `rustpython` (or `rust_python`, `rust`) and `auto`; a hint
+also knows `native` (or `rust_native`, `rust`). Anything else is an error. `auto` at one place overrules
+the places below it.
+
+A node that RustPython cannot run moves to CPython, unless that is forbidden: by the argument
+`fallback=False` (`--no-fallback`), else `REMOTEMEDIA_ENABLE_FALLBACK=false`, else `[fallback] enabled`.
+`pipeline.explain()` and `remotemedia explain` tell which node runs where, and why.
+
+RustPython workers are the program `remotemedia-rustpython`, a package of its own. It is looked for at
+`[rustpython] executable`, where `REMOTEMEDIA_RUSTPYTHON` says, beside the interpreter of the calling
+program, beside the running program, in the active virtual environment, on PATH.
 ";
 
 /// The reference in Markdown.

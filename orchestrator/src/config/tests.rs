@@ -1,10 +1,9 @@
 //! The four faces of the configuration agree: struct, template, reference, schema.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::env::{find_python_in, parse_python_runtime};
+use super::env::{RustPythonPlaces, find_python_in, find_rustpython_in};
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
@@ -91,7 +90,18 @@ fn every_key_has_an_effect_on_the_struct() {
         start_timeout = "2 min"
         close_timeout = "250 ms"
         acquire_timeout = "1 s"
+        [rustpython]
+        executable = "/opt/remotemedia-rustpython"
+        min = 2
+        max = 5
+        idle_timeout = "2 h"
+        max_sessions = 11
+        recycle_above_memory = "64 MiB"
+        [fallback]
+        enabled = false
+        failures = 0
         [python]
+        runtime = "rustpython"
         executable = "/opt/python/bin/python3"
         environment = { A = "1" }
         threads = 2
@@ -131,6 +141,16 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
+    let rustpython = &config.rustpython;
+    assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
+    assert_eq!((rustpython.min, rustpython.max_workers()), (2, 5));
+    assert_eq!(rustpython.idle_timeout, Some(Duration::from_secs(7200)));
+    assert_eq!(rustpython.max_sessions, Some(11));
+    assert_eq!(rustpython.recycle_above_memory_bytes, Some(64 << 20));
+    assert!(!config.fallback.enabled && default.fallback.enabled);
+    assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
+    assert_eq!(config.python.runtime, Some(Runtime::RustPython));
+    assert_eq!(default.python.runtime, None);
     assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
     assert_eq!(config.python.environment["A"], "1");
     assert_eq!(config.python.threads, 2);
@@ -251,23 +271,6 @@ fn sizes_and_durations() {
 }
 
 #[test]
-fn runtime_variable_knows_every_historic_spelling() {
-    let parse = |text: &str| parse_python_runtime(OsStr::new(text));
-    for (text, wanted) in [
-        ("cpython", Some(Runtime::CPython)),
-        ("Python", Some(Runtime::CPython)),
-        ("RUSTPYTHON", Some(Runtime::RustPython)),
-        ("rust_python", Some(Runtime::RustPython)),
-        ("rust", Some(Runtime::RustPython)),
-        (" auto ", None),
-    ] {
-        assert_eq!(parse(text).unwrap(), wanted, "{text}");
-    }
-    let text = super::ConfigError::from(parse("jython").unwrap_err()).to_string();
-    assert!(text.contains("REMOTEMEDIA_PYTHON_RUNTIME") && text.contains("rustpython"), "{text}");
-}
-
-#[test]
 fn python_is_found_in_the_virtual_environment_first_and_links_are_kept() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = tempfile::tempdir().unwrap();
@@ -288,4 +291,43 @@ fn python_is_found_in_the_virtual_environment_first_and_links_are_kept() {
     assert_eq!(search(Some(venv)), Some(real.clone()), "no python3 in it yet");
     symlink(&real, environment.join("python3")).unwrap();
     assert_eq!(search(Some(venv)), Some(environment.join("python3")));
+}
+
+#[test]
+fn rustpython_is_found_in_the_documented_order_or_every_place_is_named() {
+    // spec: CARD-07
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let program = |name: &str| {
+        let bin = folder.path().join(name).join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        let path = bin.join("remotemedia-rustpython");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        path
+    };
+    let paths = ["named", "caller", "own", "venv", "path"].map(program);
+    let [named, caller, own, venv, path] = &paths;
+    let beside = |program: &Path| program.with_file_name("python3");
+    let (callers, owns) = (beside(caller), beside(own));
+    let places = || RustPythonPlaces {
+        named: Some(named.clone()),
+        beside: [Some(&callers), Some(&owns)],
+        virtual_env: Some(venv.parent().unwrap().parent().unwrap().into()),
+        path: Some(path.parent().unwrap().into()),
+    };
+    assert_eq!(find_rustpython_in(&places()), Ok(named.clone()));
+    let unnamed = || RustPythonPlaces { named: None, ..places() };
+    for found in [caller, own, venv, path] {
+        assert_eq!(find_rustpython_in(&unnamed()), Ok(found.clone()));
+        std::fs::remove_file(found).unwrap();
+    }
+    let tried = [caller, own, venv, path].map(Clone::clone).to_vec();
+    assert_eq!(find_rustpython_in(&unnamed()), Err(tried));
+    std::fs::remove_file(named).unwrap();
+    assert_eq!(
+        find_rustpython_in(&places()),
+        Err(vec![named.clone()]),
+        "no other is taken instead"
+    );
 }

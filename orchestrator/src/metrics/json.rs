@@ -7,6 +7,8 @@ use ipc_protocol::from_worker::Traffic;
 use serde_json::{Value as Json, json};
 
 use super::{NodeMetrics, RunMetrics};
+use crate::fallback::Reason;
+use crate::plan::Runtime;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -23,6 +25,7 @@ pub(super) fn run(metrics: &RunMetrics) -> Json {
         "peak_memory_mb": mib(peak),
         "total_memory_mb": mib(peak),
         "metrics_overhead_us": metrics.overhead.as_secs_f64() * 1e6,
+        "fallback_count": metrics.nodes.iter().filter(|node| node.fallback.is_some()).count(),
         "node_count": metrics.nodes.len(),
         "node_metrics": nodes,
         "nodes": nodes,
@@ -37,6 +40,7 @@ fn node(node: &NodeMetrics) -> Json {
         "node_id": node.node_id,
         "node_type": node.node_type,
         "runtime": node.runtime.name(),
+        "fallback": node.fallback.as_ref().map(fallback),
         "worker_pid": node.worker_pid,
         "status": node.status.name(),
         "error": node.error,
@@ -58,6 +62,15 @@ fn node(node: &NodeMetrics) -> Json {
         "copies": node.moved.incoming.copies + node.moved.outgoing.copies,
         "copied_bytes": node.moved.incoming.copied_bytes + node.moved.outgoing.copied_bytes,
         "hops": {"in": hop(node.moved.incoming), "out": hop(node.moved.outgoing)},
+    })
+}
+
+fn fallback(reason: &Reason) -> Json {
+    json!({
+        "from": Runtime::RustPython.name(),
+        "kind": reason.kind(),
+        "module": reason.module(),
+        "reason": reason.to_string(),
     })
 }
 

@@ -4,7 +4,7 @@
 //! run side by side do. Where that needs more workers than there may be, slots are folded.
 
 use super::stages::Chain;
-use super::{Place, PlanError, Runtime};
+use super::{Place, PlanError, PlanOptions, Runtime};
 
 struct Slot {
     runtime: Runtime,
@@ -13,7 +13,7 @@ struct Slot {
 }
 
 /// Gives every Python stage its place and returns the number of slots.
-pub(super) fn assign(chains: &mut [Chain], max_workers: usize) -> Result<usize, PlanError> {
+pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usize, PlanError> {
     let ancestors = Ancestors::new(chains);
     let mut slots: Vec<Slot> = Vec::new();
     let mut slot_of: Vec<Option<usize>> = vec![None; chains.len()];
@@ -38,11 +38,21 @@ pub(super) fn assign(chains: &mut [Chain], max_workers: usize) -> Result<usize, 
         }
         slot_of[stage] = Some(number);
     }
-    let (folded, count) = fold(&slots, max_workers).ok_or_else(|| PlanError::TooFewWorkers {
-        isolated: isolated_ids(chains),
-        shared: slots.iter().any(|slot| !slot.isolated),
-        max_workers,
-    })?;
+    let bounds =
+        [(Runtime::CPython, options.max_workers), (Runtime::RustPython, options.max_rustpython)];
+    let mut numbers = Numbers { next: 0, of: vec![0; slots.len()] };
+    for (runtime, max_workers) in bounds {
+        if !fold(&slots, runtime, max_workers, &mut numbers) {
+            return Err(PlanError::TooFewWorkers {
+                runtime,
+                isolated: isolated_ids(chains, runtime),
+                shared: slots.iter().any(|slot| slot.runtime == runtime && !slot.isolated),
+                max_workers,
+            });
+        }
+    }
+    let count = numbers.next;
+    let folded = numbers.in_order();
     for (chain, slot) in chains.iter_mut().zip(slot_of) {
         if let Some(slot) = slot {
             chain.stage.place = Place::Worker { slot: folded[slot] };
@@ -51,55 +61,36 @@ pub(super) fn assign(chains: &mut [Chain], max_workers: usize) -> Result<usize, 
     Ok(count)
 }
 
-/// New numbers for the slots so that there are at most `max_workers`, and how many there are.
-/// Slots of one runtime are folded onto each other in turn; isolated ones stay alone. `None` when
-/// even that is too many.
-fn fold(slots: &[Slot], max_workers: usize) -> Option<(Vec<usize>, usize)> {
-    if slots.len() <= max_workers {
-        return Some(((0..slots.len()).collect(), slots.len()));
+/// Gives the slots of a runtime numbers so that there are at most `max_workers`: they are folded
+/// onto each other in turn; isolated ones stay alone. False when even that is too many.
+fn fold(slots: &[Slot], runtime: Runtime, max_workers: usize, numbers: &mut Numbers) -> bool {
+    let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.runtime == runtime);
+    let isolated = ours().filter(|(_, slot)| slot.isolated).count();
+    let shared = ours().count() - isolated;
+    let Some(left) = max_workers.checked_sub(isolated) else { return false };
+    if shared > 0 && left == 0 {
+        return false;
     }
-    let isolated = slots.iter().filter(|slot| slot.isolated).count();
-    let mut runtimes: Vec<(Runtime, usize)> = Vec::new();
-    for slot in slots.iter().filter(|slot| !slot.isolated) {
-        match runtimes.iter_mut().find(|(runtime, _)| *runtime == slot.runtime) {
-            Some((_, count)) => *count += 1,
-            None => runtimes.push((slot.runtime, 1)),
+    let mut firsts: Vec<usize> = Vec::new();
+    let mut turn = 0;
+    for (at, slot) in ours() {
+        if slot.isolated || firsts.len() < left {
+            numbers.of[at] = numbers.fresh();
+            if !slot.isolated {
+                firsts.push(numbers.of[at]);
+            }
+        } else {
+            numbers.of[at] = firsts[turn % firsts.len()];
+            turn += 1;
         }
     }
-    let mut left = max_workers.checked_sub(isolated)?.checked_sub(runtimes.len())?;
-    // One worker for each runtime, the others to the runtime that wants most.
-    let mut shares: Vec<usize> = vec![1; runtimes.len()];
-    while left > 0 {
-        let neediest = (0..shares.len())
-            .filter(|&at| shares[at] < runtimes[at].1)
-            .max_by_key(|&at| runtimes[at].1 - shares[at]);
-        let Some(at) = neediest else { break };
-        shares[at] += 1;
-        left -= 1;
-    }
-    let mut numbers = Numbers { next: 0, shared: vec![Vec::new(); runtimes.len()] };
-    let mut turns = vec![0; runtimes.len()];
-    let folded = slots
-        .iter()
-        .map(|slot| {
-            let at = runtimes.iter().position(|(runtime, _)| *runtime == slot.runtime);
-            match at.filter(|_| !slot.isolated) {
-                None => numbers.fresh(),
-                Some(at) => {
-                    let turn = turns[at] % shares[at];
-                    turns[at] += 1;
-                    numbers.shared(at, turn)
-                }
-            }
-        })
-        .collect();
-    Some((folded, numbers.next))
+    true
 }
 
-/// Hands out consecutive slot numbers.
+/// Numbers for slots, as they are handed out.
 struct Numbers {
     next: usize,
-    shared: Vec<Vec<usize>>,
+    of: Vec<usize>,
 }
 
 impl Numbers {
@@ -108,18 +99,21 @@ impl Numbers {
         self.next - 1
     }
 
-    /// The number of the `turn`-th worker of a runtime, a fresh one the first time.
-    fn shared(&mut self, runtime: usize, turn: usize) -> usize {
-        if self.shared[runtime].len() == turn {
-            let number = self.fresh();
-            self.shared[runtime].push(number);
-        }
-        self.shared[runtime][turn]
+    /// The same numbering, counted in the order of the slots.
+    fn in_order(self) -> Vec<usize> {
+        let mut order: Vec<usize> = Vec::new();
+        let mut place = |number: usize| {
+            order.iter().position(|known| *known == number).unwrap_or_else(|| {
+                order.push(number);
+                order.len() - 1
+            })
+        };
+        self.of.iter().map(|number| place(*number)).collect()
     }
 }
 
-fn isolated_ids(chains: &[Chain]) -> Vec<String> {
-    let isolated = chains.iter().filter(|chain| chain.isolated);
+fn isolated_ids(chains: &[Chain], runtime: Runtime) -> Vec<String> {
+    let isolated = chains.iter().filter(|chain| chain.isolated && chain.runtime == runtime);
     isolated.flat_map(|chain| chain.stage.nodes.iter().map(|node| node.id.clone())).collect()
 }
 

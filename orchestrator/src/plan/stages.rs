@@ -1,6 +1,8 @@
 //! Joins neighbouring nodes to stages.
 
 use crate::catalog::Catalog;
+use crate::choice::Origin;
+use crate::fallback::Verdict;
 use crate::graph::Graph;
 use crate::manifest::{ManifestNode, RuntimeHint};
 
@@ -24,13 +26,19 @@ pub(super) fn planned(
     catalog: &Catalog,
 ) -> Result<PlannedNode, PlanError> {
     let resolved = catalog
-        .resolve(node, options.python)
+        .resolve(node, options.python.runtime)
         .map_err(|problem| PlanError::Unresolved { node_id: node.id.clone(), problem })?;
-    if resolved.runtime == Runtime::RustPython {
-        return Err(PlanError::NoRustPython {
-            node_id: node.id.clone(),
-            by_default: node.runtime_hint != RuntimeHint::RustPython,
-        });
+    let mut runtime = resolved.runtime;
+    let (mut moved, mut is_on_trial) = (None, false);
+    if runtime == Runtime::RustPython && options.fallback {
+        match options.verdicts.get(&node.id) {
+            Some(Verdict::Moved(reason)) => {
+                runtime = Runtime::CPython;
+                moved = Some(reason.clone());
+            }
+            Some(Verdict::Runs) => {}
+            Some(Verdict::Untried) | None => is_on_trial = true,
+        }
     }
     Ok(PlannedNode {
         id: node.id.clone(),
@@ -38,7 +46,15 @@ pub(super) fn planned(
         source: resolved.source,
         params: node.params.clone(),
         timeout: node.timeout.or(options.default_timeout),
-        runtime: resolved.runtime,
+        runtime,
+        origin: if node.runtime_hint == RuntimeHint::Auto {
+            options.python.origin
+        } else {
+            Origin::Hint
+        },
+        moved,
+        is_on_trial,
+        code: None,
         is_streaming: node.is_streaming,
         is_source: node.is_source,
     })
@@ -60,11 +76,12 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .zip(&nodes)
         .map(|(node, planned)| node.timeout.is_some() && planned.runtime != Runtime::Native)
         .collect();
+    let on_trial: Vec<bool> = nodes.iter().map(|node| node.is_on_trial).collect();
     let runtimes: Vec<Runtime> = nodes.iter().map(|node| node.runtime).collect();
     let follows = |node: usize| -> Option<usize> {
         let &[before] = graph.inputs(node) else { return None };
         let alone = graph.outputs(before).len() == 1;
-        let parted = |node: usize| isolated[node] || timed[node];
+        let parted = |node: usize| isolated[node] || timed[node] || on_trial[node];
         let together = runtimes[before] == runtimes[node] && !parted(before) && !parted(node);
         (alone && together).then_some(before)
     };

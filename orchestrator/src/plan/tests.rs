@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions, Runtime};
+use crate::choice::{Choice, Origin};
+use crate::fallback::{Reason, Verdict};
 use crate::graph::Graph;
 use crate::manifest::{Author, Manifest};
 
@@ -148,6 +150,7 @@ fn too_many_isolated_nodes_are_an_error_that_names_them() {
     assert_eq!(
         error,
         PlanError::TooFewWorkers {
+            runtime: Runtime::CPython,
             isolated: vec!["a".to_owned(), "b".to_owned()],
             shared: true,
             max_workers: 2
@@ -198,17 +201,98 @@ fn auto_takes_the_native_node_where_there_is_one_and_cpython_elsewhere() {
     assert!(all[5].is_source);
 }
 
-#[test]
-fn rustpython_is_refused_with_a_way_out() {
-    let asked = short(&["aP"], &[], &[("a", json!({"runtime_hint": "RustPython"}))]);
-    let error = plan_of(&asked, 4).unwrap_err();
-    assert_eq!(error, PlanError::NoRustPython { node_id: "a".to_owned(), by_default: false });
-    assert!(error.to_string().contains("runtime_hint \"cpython\""), "{error}");
+fn rustpython(verdicts: &[(&str, Verdict)]) -> PlanOptions {
+    let verdicts = verdicts.iter().map(|(id, verdict)| ((*id).to_owned(), verdict.clone()));
+    PlanOptions {
+        python: Choice { runtime: Runtime::RustPython, origin: Origin::Environment },
+        verdicts: verdicts.collect(),
+        ..PlanOptions::default()
+    }
+}
 
-    let graph = Graph::new(&short(&["aP"], &[], &[])).unwrap();
-    let options = PlanOptions { python: Runtime::RustPython, ..PlanOptions::default() };
-    let error = Plan::new(&graph, &options).unwrap_err();
-    assert!(error.to_string().contains("REMOTEMEDIA_PYTHON_RUNTIME"), "{error}");
+fn c_extension() -> Reason {
+    Reason::Load { error: "ImportError: numpy".to_owned() }
+}
+
+/// Per stage the ids of its nodes, what runs them, and its place.
+fn mixed(plan: &Plan) -> Vec<(String, Runtime, Place)> {
+    let runtime = |number: usize| plan.stages[number].nodes[0].runtime;
+    let all = stages(plan).into_iter().enumerate();
+    all.map(|(number, (ids, place))| (ids, runtime(number), place)).collect()
+}
+
+#[test]
+fn the_switch_moves_every_python_node_that_names_no_interpreter() {
+    // spec: CARD-07, NRA-17, IOP-40
+    let nodes = ["aN", "bP", "cP", "dP"];
+    let hints = [("c", json!({"runtime_hint": "cpython"}))];
+    let graph = Graph::new(&short(&nodes, &["ab", "bc", "cd"], &hints)).unwrap();
+    let all: Vec<_> = [Runtime::CPython, Runtime::RustPython]
+        .into_iter()
+        .map(|runtime| {
+            let python = Choice { runtime, origin: Origin::Argument };
+            let options = PlanOptions { python, ..PlanOptions::default() };
+            let plan = Plan::new(&graph, &options).unwrap();
+            plan.nodes().map(|(_, node)| (node.runtime, node.origin)).collect::<Vec<_>>()
+        })
+        .collect();
+    let native = (Runtime::Native, Origin::Argument);
+    let hinted = (Runtime::CPython, Origin::Hint);
+    let chosen = |runtime| (runtime, Origin::Argument);
+    assert_eq!(all[0], [native, chosen(Runtime::CPython), hinted, chosen(Runtime::CPython)]);
+    assert_eq!(all[1], [native, chosen(Runtime::RustPython), hinted, chosen(Runtime::RustPython)]);
+}
+
+#[test]
+fn nodes_that_rustpython_has_not_run_yet_stand_alone_and_others_are_joined() {
+    // spec: IOP-39, IOP-41
+    let (nodes, edges) = (["aP", "bP", "cP", "dP"], ["ab", "bc", "cd"]);
+    let graph = Graph::new(&short(&nodes, &edges, &[])).unwrap();
+    let plan = |options: &PlanOptions| Plan::new(&graph, options).unwrap();
+    let (r, c) = (Runtime::RustPython, Runtime::CPython);
+    let one = |ids: &str, runtime, slot| (ids.to_owned(), runtime, worker(slot));
+
+    let untried = plan(&rustpython(&[]));
+    let alone = ["a", "b", "c", "d"].map(|id| one(id, r, 0));
+    assert_eq!(mixed(&untried), alone);
+    assert_eq!(untried.worker_slots, 1, "they share a worker all the same");
+
+    let runs = |id| (id, Verdict::Runs);
+    let tried = plan(&rustpython(&[runs("a"), runs("b"), runs("c"), runs("d")]));
+    assert_eq!(mixed(&tried), [one("abcd", r, 0)]);
+
+    // One that cannot run splits its stage, and the rest stays where it can.
+    let moved = ("c", Verdict::Moved(c_extension()));
+    let split = rustpython(&[runs("a"), runs("b"), moved, runs("d")]);
+    assert_eq!(mixed(&plan(&split)), [one("ab", r, 0), one("c", c, 1), one("d", r, 0)]);
+    assert_eq!(plan(&split).nodes().nth(2).unwrap().1.moved, Some(c_extension()));
+
+    // Without fallback nothing moves, and nothing needs to stand alone.
+    let fixed = plan(&PlanOptions { fallback: false, ..split });
+    assert_eq!(mixed(&fixed), [one("abcd", r, 0)]);
+}
+
+#[test]
+fn each_interpreter_has_its_own_bound_on_workers() {
+    // spec: CARD-03
+    let hint = || json!({"runtime_hint": "rustpython"});
+    let hints = [("b", hint()), ("c", hint()), ("d", hint())];
+    let graph = Graph::new(&short(&["aP", "bP", "cP", "dP"], &[], &hints)).unwrap();
+    let options = PlanOptions { max_workers: 1, max_rustpython: 2, ..PlanOptions::default() };
+    let plan = Plan::new(&graph, &options).unwrap();
+    assert_eq!(plan.worker_slots, 3);
+    let place = |at: usize| plan.stages[at].place;
+    assert_eq!(place(1), place(3));
+    assert!(place(0) != place(1) && place(0) != place(2) && place(1) != place(2));
+
+    let alone = json!({"isolated": true, "runtime_hint": "rustpython"});
+    let graph = Graph::new(&short(&["aP", "bP"], &[], &[("a", alone.clone()), ("b", alone)]));
+    let options = PlanOptions { max_rustpython: 1, ..PlanOptions::default() };
+    let error = Plan::new(&graph.unwrap(), &options).unwrap_err().to_string();
+    assert!(
+        error.contains("2 isolated node(s) (a, b)") && error.contains("[rustpython]"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub(super) struct Stage<T> {
     skipping: bool,
     /// The flush call of this round has been made.
     flushed: bool,
+    /// Work that is to be done again, before anything else.
+    again: Option<Work<T>>,
 }
 
 impl<T: Clone> Stage<T> {
@@ -81,7 +83,18 @@ impl<T: Clone> Stage<T> {
             current: 0,
             skipping: false,
             flushed: false,
+            again: None,
         }
+    }
+
+    /// Moves to another slot. The call under way begins anew with its `work`, or is given up.
+    pub(super) fn move_to(&mut self, slot: SlotId, work: Option<Work<T>>) {
+        if work.is_none() && self.state != State::Idle {
+            self.skip_round();
+        }
+        self.shape.slot = Some(slot);
+        self.again = work;
+        self.end_call();
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -101,6 +114,7 @@ impl<T: Clone> Stage<T> {
     /// Moves on to the next input that still has something in this round.
     fn settle(&mut self) {
         if self.skipping {
+            self.again = None;
             self.inputs.iter_mut().for_each(Edge::discard_round);
         }
         while self.current + 1 < self.inputs.len()
@@ -114,6 +128,9 @@ impl<T: Clone> Stage<T> {
     /// Whether a call could be made now.
     pub(super) fn has_work(&mut self) -> bool {
         self.settle();
+        if self.again.is_some() {
+            return true;
+        }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
                 Some(Entry::Mark { flush }) => *flush && !self.flushed && !self.skipping,
@@ -142,7 +159,9 @@ impl<T: Clone> Stage<T> {
     /// Begins the next call. `None` when the inputs of a zip do not pair up; what is left of the
     /// longer ones is then dropped with the round.
     pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
-        let work = if self.needs_flush() {
+        let work = if let Some(work) = self.again.take() {
+            work
+        } else if self.needs_flush() {
             self.flushed = true;
             Work::Flush
         } else {
@@ -201,6 +220,9 @@ impl<T: Clone> Stage<T> {
     /// whether the round asks for a flush.
     pub(super) fn take_mark(&mut self) -> Option<bool> {
         self.settle();
+        if self.again.is_some() {
+            return None;
+        }
         let flush = self.round_is_complete()?;
         if flush && !self.flushed && !self.skipping {
             return None;

@@ -48,6 +48,59 @@ fn deliver(stage: usize, round: u64, value: u32) -> Action<u32> {
 }
 
 #[test]
+fn a_stage_that_moves_does_its_work_again_on_the_new_slot() {
+    // spec: IOP-39
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(7)));
+    let moved = |work| Event::Moved { stage: 0, slot: 2, work };
+    assert_eq!(core.handle(now, moved(Some(Work::Item(7)))), [Action::Reopen(2)]);
+    // The death of the worker that it left is nothing to it.
+    assert_eq!(core.handle(now, Event::SlotLost(0)), []);
+    assert_eq!(core.handle(now, Event::SlotReady(2)), [item(0, 7)]);
+    assert_eq!(core.handle(now, Event::Output(0, 8)), [item(1, 8)]);
+    core.handle(now, Event::Done(0));
+    core.handle(now, Event::Output(1, 9));
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+    // The next input finds it where it is.
+    assert_eq!(core.handle(now, Event::Input(Some(1))), [item(0, 1)]);
+}
+
+#[test]
+fn a_flush_is_done_again_too_and_its_round_ends_once() {
+    // spec: IOP-39
+    let now = Instant::now();
+    let mut core = line();
+    assert_eq!(core.handle(now, Event::Flush), [Action::Call { stage: 0, work: Work::Flush }]);
+    let moved = Event::Moved { stage: 0, slot: 2, work: Some(Work::Flush) };
+    assert_eq!(core.handle(now, moved), [Action::Reopen(2)]);
+    let again = [Action::Call { stage: 0, work: Work::Flush }];
+    assert_eq!(core.handle(now, Event::SlotReady(2)), again);
+    let below = [Action::Call { stage: 1, work: Work::Flush }];
+    assert_eq!(core.handle(now, Event::Done(0)), below);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+}
+
+#[test]
+fn a_stage_that_moves_without_its_work_gives_its_round_up() {
+    // spec: IOP-39
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(7)));
+    let moved = Event::Moved { stage: 0, slot: 2, work: None };
+    assert_eq!(core.handle(now, moved), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Reopen(2)]);
+    // Without a worker there, what waits is skipped, work to be done again included.
+    let refused = core.handle(now, Event::ReopenFailed(2));
+    assert_eq!(refused, [Action::RoundDone(1)]);
+    core.handle(now, Event::Input(Some(2)));
+    assert_eq!(core.handle(now, Event::SlotReady(2)), [item(0, 2)]);
+    let moved = Event::Moved { stage: 0, slot: 3, work: Some(Work::Item(2)) };
+    assert_eq!(core.handle(now, moved), [Action::Reopen(3)]);
+    assert_eq!(core.handle(now, Event::ReopenFailed(3)), [Action::RoundDone(2)]);
+}
+
+#[test]
 fn an_item_passes_the_stages_in_order() {
     // spec: NRA-03
     let now = Instant::now();
@@ -266,6 +319,9 @@ struct Simulation {
     reopening: Vec<usize>,
     rounds_done: Vec<u64>,
     delivered: Vec<(usize, u64)>,
+    /// What each stage was last called with.
+    work: Vec<Option<Work<u32>>>,
+    next_slot: usize,
 }
 
 impl Simulation {
@@ -280,13 +336,16 @@ impl Simulation {
             reopening: Vec::new(),
             rounds_done: Vec::new(),
             delivered: Vec::new(),
+            work: vec![None; stages],
+            next_slot: slots,
         }
     }
 
     fn feed(&mut self, event: Event<u32>) {
         for action in self.core.handle(self.now, event) {
             match action {
-                Action::Call { stage, .. } => {
+                Action::Call { stage, work } => {
+                    self.work[stage] = Some(work);
                     assert!(self.busy[stage].is_none(), "one call at a time per stage");
                     if let Some(slot) = self.slots[stage] {
                         let running = (0..self.busy.len()).filter(|other| {
@@ -336,6 +395,13 @@ impl Simulation {
                     }
                 }
                 self.feed(Event::SlotLost(slot));
+            }
+            (1, Some(_)) if die % 2 == 0 && sent == 0 => {
+                self.busy[stage] = None;
+                self.slots[stage] = Some(self.next_slot);
+                self.next_slot += 1;
+                let work = (die % 4 == 0).then(|| self.work[stage].clone()).flatten();
+                self.feed(Event::Moved { stage, slot: self.next_slot - 1, work });
             }
             (1, _) => {
                 self.busy[stage] = None;

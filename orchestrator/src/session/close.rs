@@ -14,6 +14,7 @@ use nix::sys::time::TimeSpec;
 use super::slot::News;
 use super::{Host, Session};
 use crate::error::{Error, NodeFailure};
+use crate::plan::Runtime;
 use crate::schedule::SlotId;
 use crate::worker::memory;
 
@@ -161,7 +162,13 @@ impl Session {
         closed: &mut ClosedSession,
         host: &mut dyn Host,
     ) {
-        for state in farewell.states {
+        let farewell_of = std::mem::take(&mut self.slots[slot].opened);
+        let lives_here = |id: &str| {
+            let stages = farewell_of.iter().filter(|stage| self.slots[slot].stages.contains(stage));
+            stages.flat_map(|stage| &self.plan.stages[*stage].nodes).any(|node| node.id == id)
+        };
+        // What a node left behind when it moved is not its state.
+        for state in farewell.states.into_iter().filter(|state| lives_here(&state.node_id)) {
             for (name, reason) in &state.kept {
                 host.log(&kept_record(&state.node_id, name, reason));
             }
@@ -170,7 +177,10 @@ impl Session {
         }
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };
-        let limit = self.runtime.config().workers.recycle_above_memory_bytes;
+        let limit = match self.slots[slot].runtime {
+            Runtime::RustPython => self.runtime.config().rustpython.recycle_above_memory_bytes,
+            _ => self.runtime.config().workers.recycle_above_memory_bytes,
+        };
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
         let reusable = !limit.is_some_and(too_big);
         if let Some(pool) = &self.pool {
@@ -190,6 +200,8 @@ impl Session {
                 grace.as_millis()
             ),
             traceback: String::new(),
+            import: None,
+            advice: None,
         };
         Error::Node(Box::new(failure))
     }
@@ -198,10 +210,20 @@ impl Session {
     pub(super) fn end_worker(&mut self, slot: SlotId) {
         let ended = &mut self.slots[slot];
         ended.calls.clear();
+        ended.is_open = false;
         if let Some(worker) = ended.worker.take() {
             worker.process.kill();
             if let Some(pool) = &self.pool {
                 pool.give_back(worker, false);
+            }
+        }
+    }
+
+    /// Gives workers back that were never given nodes, or could not make them.
+    pub(super) fn return_unopened(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| !slot.is_open) {
+            if let (Some(worker), Some(pool)) = (slot.worker.take(), &self.pool) {
+                pool.give_back(worker, true);
             }
         }
     }

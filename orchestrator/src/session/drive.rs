@@ -27,11 +27,12 @@ impl Session {
     /// Feeds the core an event and carries out what follows from it.
     pub(super) fn feed(&mut self, event: Event<Value>, host: &mut dyn Host) -> Result<(), Error> {
         let mut actions = VecDeque::new();
-        for event in self.missed.take().into_iter().chain([event]) {
+        for event in std::mem::take(&mut self.pending).into_iter().chain([event]) {
             actions.extend(self.core.handle(Instant::now(), event));
         }
         while let Some(action) = actions.pop_front() {
-            for event in self.carry_out(action, host)? {
+            let follows = self.carry_out(action, host)?;
+            for event in std::mem::take(&mut self.pending).into_iter().chain(follows) {
                 actions.extend(self.core.handle(Instant::now(), event));
             }
         }
@@ -73,7 +74,7 @@ impl Session {
         };
         self.end_worker(slot);
         if matches!(error, Error::Interrupted | Error::Cancelled) {
-            self.missed = Some(Event::ReopenFailed(slot));
+            self.pending.push(Event::ReopenFailed(slot));
             return Err(error);
         }
         self.note_failure(error);
@@ -94,6 +95,7 @@ impl Session {
             }
             return Ok(events);
         }
+        self.keep(stage, &work);
         let call = self.next_call;
         self.next_call += 1;
         let window = self.runtime.config().calls.window;
@@ -284,6 +286,7 @@ impl Session {
         match message {
             FromWorker::Output(output) => {
                 if let Some(stage) = self.current(slot, output.stage, output.call) {
+                    self.note_output(stage);
                     self.feed(Event::Output(stage, output.value), host)?;
                 }
             }
@@ -291,6 +294,7 @@ impl Session {
                 if let Some(stage) = self.current(slot, done.stage, done.call) {
                     self.record(stage, &done.usage);
                     self.slots[slot].calls.remove(&stage);
+                    self.note_success(stage);
                     self.feed(Event::Done(stage), host)?;
                 }
             }
@@ -303,9 +307,12 @@ impl Session {
                     return self.feed(Event::SlotLost(slot), host);
                 };
                 self.record(stage, &failed.usage);
-                self.note_failure(Self::from_fault(failed.fault));
                 self.slots[slot].calls.remove(&stage);
-                self.feed(Event::Failed(stage), host)?;
+                let (event, error) = self.weigh(stage, Self::failure_of(failed.fault));
+                if let Some(error) = error {
+                    self.note_failure(error);
+                }
+                self.feed(event, host)?;
             }
             FromWorker::Log(record) => self.hear_log(slot, &record, host),
             // The link keeps news about shared memory to itself.

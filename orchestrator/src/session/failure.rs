@@ -32,13 +32,19 @@ impl Session {
     }
 
     pub(super) fn from_fault(fault: Fault) -> Error {
-        Error::Node(Box::new(NodeFailure {
+        Error::Node(Box::new(Self::failure_of(fault)))
+    }
+
+    pub(super) fn failure_of(fault: Fault) -> NodeFailure {
+        NodeFailure {
             node_id: fault.node_id,
             operation: fault.kind,
             remote_type: fault.remote_type,
             message: fault.message,
             traceback: fault.traceback,
-        }))
+            import: fault.import,
+            advice: None,
+        }
     }
 
     pub(super) fn unsendable(&self, stage: StageId, error: &CodecError) -> Error {
@@ -50,6 +56,8 @@ impl Session {
             remote_type: "ValueError".to_owned(),
             message: format!("the input cannot be sent to a worker: {error}"),
             traceback: String::new(),
+            import: None,
+            advice: None,
         }))
     }
 
@@ -64,6 +72,8 @@ impl Session {
                       output an item"
                 .to_owned(),
             traceback: String::new(),
+            import: None,
+            advice: None,
         }))
     }
 
@@ -104,11 +114,14 @@ impl Session {
             }
             _ => self.death(slot),
         };
-        if let Some(error) = error {
+        if let Some(error) = error
+            && !self.weigh_death(slot, &error)
+        {
             self.note_failure(error);
         }
         let lost = &mut self.slots[slot];
         lost.calls.clear();
+        lost.is_open = false;
         lost.expired = None;
         if let (Some(worker), Some(pool)) = (lost.worker.take(), &self.pool) {
             pool.give_back(worker, false);
@@ -124,6 +137,8 @@ impl Session {
             remote_type: "ProtocolError".to_owned(),
             message: format!("{reason}; the worker (pid {}) was ended", process.pid),
             traceback: String::new(),
+            import: None,
+            advice: None,
         })))
     }
 
@@ -159,7 +174,7 @@ impl Session {
 
     /// Nodes that live in a slot, in the order that the worker knows them by.
     pub(super) fn slot_nodes(&self, slot: SlotId) -> impl Iterator<Item = &PlannedNode> {
-        self.slots[slot].stages.iter().flat_map(|stage| &self.plan.stages[*stage].nodes)
+        self.slots[slot].opened.iter().flat_map(|stage| &self.plan.stages[*stage].nodes)
     }
 
     /// The node that runs in a slot, as the worker's flight recorder says; else the first node of

@@ -7,7 +7,9 @@ use crate::schedule::StageId;
 use crate::worker::link::Sent;
 
 /// Level of a warning in Python's `logging`.
-const WARNING: u32 = 30;
+pub(super) const WARNING: u32 = 30;
+/// Level of information in Python's `logging`.
+pub(super) const INFORMATION: u32 = 20;
 
 impl Session {
     /// Counts how a stage's input travelled, and notes what is worth a warning, once each.
@@ -42,11 +44,16 @@ impl Session {
 }
 
 fn warning(node_id: &str, message: String) -> LogRecord {
+    notice(node_id, WARNING, message)
+}
+
+/// A record of the orchestrator's own.
+pub(super) fn notice(node_id: &str, level: u32, message: String) -> LogRecord {
     LogRecord {
         node_id: node_id.to_owned(),
         logger: "remotemedia".to_owned(),
         is_stream: false,
-        level: WARNING,
+        level,
         message,
     }
 }

@@ -112,6 +112,8 @@ fn step(
             remote_type: error.type_name().to_owned(),
             message: error.to_string(),
             traceback: String::new(),
+            import: None,
+            advice: None,
         });
     }
     below

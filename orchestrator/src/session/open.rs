@@ -1,10 +1,11 @@
 //! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
 //! there. A slot whose worker died is opened again the same way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::{FaultKind, ToWorker, Value};
@@ -13,41 +14,90 @@ use nodes::params::{ParamProblem, check_params};
 
 use super::drive::stage_number;
 use super::failure::stage_timeout;
+use super::fallback::{Watched, move_notice, remembered_notice, runtime_of};
+use super::memory::{WARNING, notice};
 use super::native::NativeStage;
 use super::slot::{News, Slot};
 use super::spin::Spin;
 use super::{CancelHandle, Host, Session};
-use crate::error::{Error, StartError};
+use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
-use crate::plan::{NodeSource, Place, Plan, PlannedNode, Stage};
+use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
 use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Bounds, Core, SlotId, StageShape, Target};
 use crate::value_json;
-use crate::worker::Worker;
+use crate::worker::supervisor::Pool;
+use crate::worker::{Interpreter, Worker, WorkerKey};
+
+/// Node objects as they were sent to the workers of an interpreter.
+#[derive(Debug)]
+pub(super) struct Shipped {
+    interpreter: Interpreter,
+    instances: Vec<u32>,
+    bytes: Bytes,
+}
 
 impl Session {
+    /// Opens a session. Nodes that RustPython turns out not to load move to CPython before anything
+    /// else begins, and the session is laid out anew.
     pub(crate) fn open(
+        runtime: &Arc<Runtime>,
+        manifest: &Manifest,
+        mut options: OpenOptions,
+        host: &mut dyn Host,
+    ) -> Result<Self, Error> {
+        let mut moved = HashMap::new();
+        loop {
+            let plan = runtime.plan(manifest, &options, &moved)?;
+            let mut session = Self::new(Arc::clone(runtime), manifest, plan, options)?;
+            let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
+            let Err(error) = session.open_slots(&wanted, host) else {
+                let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
+                let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
+                session.notices = notices.collect();
+                return Ok(session);
+            };
+            let further = session.moved_by(&error);
+            if further.is_empty() {
+                session.abandon_workers();
+                return Err(session.with_advice(error));
+            }
+            session.return_unopened();
+            for failure in session.close(host).failures {
+                let message = format!("while nodes were moved to CPython: {failure}");
+                host.log(&notice("", WARNING, message));
+            }
+            for (node_id, reason) in further {
+                host.log(&move_notice(&node_id, &reason, false));
+                moved.insert(node_id, reason);
+            }
+            options = std::mem::take(&mut session.options);
+        }
+    }
+
+    fn new(
         runtime: Arc<Runtime>,
         manifest: &Manifest,
         plan: Plan,
         options: OpenOptions,
-        host: &mut dyn Host,
     ) -> Result<Self, Error> {
         let calls = &runtime.config().calls;
         let bounds = Bounds { window: calls.window, queue: calls.queue };
         let core = Core::new(shapes(&plan), plan.worker_slots, bounds);
-        let slots = (0..plan.worker_slots).map(|slot| Slot::new(stages_in(&plan, slot))).collect();
+        let slots = (0..plan.worker_slots).map(|slot| slot_in(&plan, slot)).collect();
         let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
         let metrics = RunMetrics::new(manifest.name(), &plan);
         let first_node = RunMetrics::stage_offsets(&plan);
         let holders = plan.stages.iter().map(holder).collect();
+        let watched = Watched::of(&plan);
+        let fallback = runtime.fallback(&options)?;
         let cancel = match &options.cancel {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
         let spin = Spin::new(calls.spin);
-        let mut session = Self {
+        Ok(Self {
             runtime,
             plan,
             options,
@@ -55,7 +105,11 @@ impl Session {
             slots,
             natives,
             holders,
-            missed: None,
+            pending: Vec::new(),
+            watched,
+            fallback,
+            shipments: Vec::new(),
+            failed_slot: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
             first_node,
@@ -71,13 +125,7 @@ impl Session {
             looked_up: Instant::now(),
             is_open: true,
             owner: std::process::id(),
-        };
-        let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
-        if let Err(error) = session.open_slots(&wanted, host) {
-            session.abandon_workers();
-            return Err(error);
-        }
-        Ok(session)
+        })
     }
 
     /// Gives a slot whose worker died a fresh one with fresh nodes.
@@ -85,36 +133,65 @@ impl Session {
         self.open_slots(&[slot], host)
     }
 
+    /// Opens slots. Those on RustPython come first: what fails there changes what the others get.
     fn open_slots(&mut self, wanted: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let workers = self.acquire(wanted.len(), host)?;
-        for (slot, worker) in wanted.iter().zip(workers) {
-            self.put(*slot, worker)?;
-        }
-        let mut pending = wanted.to_vec();
-        while !pending.is_empty() {
-            self.wait(None, host)?;
-            let mut still = Vec::new();
-            for slot in pending {
-                if !self.hear_opening(slot, host)? {
-                    still.push(slot);
-                }
-            }
-            pending = still;
+        for group in self.acquire(wanted, host)? {
+            self.open_group(&group, host)?;
         }
         Ok(())
     }
 
-    /// Puts a worker into a slot and has it make the slot's nodes.
-    fn put(&mut self, slot: SlotId, mut worker: Worker) -> Result<(), Error> {
-        worker.process.set_listener(Some(self.cancel.waker.clone()));
-        for node in self.node_numbers(slot) {
-            self.metrics.set_worker(node, worker.process.pid);
+    fn open_group(&mut self, group: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
+        let mut pending = Vec::new();
+        let mut failed = None;
+        for slot in group {
+            match self.give_nodes(*slot) {
+                Ok(()) => pending.push(*slot),
+                Err(error) => {
+                    failed.get_or_insert((*slot, error));
+                }
+            }
         }
-        let sent = worker.link.send(ToWorker::Open(self.open_message(slot)), None);
-        self.slots[slot].worker = Some(worker);
+        // Nodes that may be laid out anew are to be cleaned up, so they have to stand first.
+        let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Interpreted::RustPython;
+        let waits = self.fallback && group.iter().all(is_rustpython);
+        while !pending.is_empty() && (waits || failed.is_none()) {
+            self.wait(None, host)?;
+            let mut still = Vec::new();
+            for slot in pending {
+                match self.hear_opening(slot, host) {
+                    Ok(true) => {}
+                    Ok(false) => still.push(slot),
+                    Err(error @ (Error::Interrupted | Error::Cancelled)) => return Err(error),
+                    Err(error) => {
+                        failed.get_or_insert((slot, error));
+                    }
+                }
+            }
+            pending = still;
+        }
+        let Some((slot, error)) = failed else { return Ok(()) };
+        self.failed_slot = Some(slot);
+        Err(error)
+    }
+
+    /// Has the worker in a slot make the slot's nodes.
+    fn give_nodes(&mut self, slot: SlotId) -> Result<(), Error> {
+        self.slots[slot].is_open = false;
+        self.slots[slot].opened = self.slots[slot].stages.clone();
+        let Some(interpreter) = self.slots[slot].worker.as_ref().map(|w| w.interpreter.clone())
+        else {
+            return Ok(());
+        };
+        let message = ToWorker::Open(self.open_message(slot, &interpreter)?);
+        let Some(worker) = &mut self.slots[slot].worker else { return Ok(()) };
+        let (sent, pid) = (worker.link.send(message, None), worker.process.pid);
+        for node in self.node_numbers(slot) {
+            self.metrics.set_worker(node, pid);
+        }
         sent.map(drop).map_err(|error| {
             let source = std::io::Error::other(error.to_string());
             Error::Os { action: "sending the nodes to a worker", source }
@@ -131,6 +208,7 @@ impl Session {
                 News::Nothing => return Ok(false),
                 News::Message(FromWorker::Opened(nodes)) => {
                     self.note_sources(slot, &nodes);
+                    self.slots[slot].is_open = true;
                     return Ok(true);
                 }
                 News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
@@ -138,10 +216,8 @@ impl Session {
                     if failed.fault.kind == FaultKind::Stale =>
                 {
                     self.end_worker(slot);
-                    let fresh = self.acquire(1, host)?;
-                    for worker in fresh {
-                        self.put(slot, worker)?;
-                    }
+                    self.acquire(&[slot], host)?;
+                    self.give_nodes(slot)?;
                     return Ok(false);
                 }
                 News::Message(FromWorker::Failed(failed)) => {
@@ -169,19 +245,50 @@ impl Session {
         }
     }
 
-    fn acquire(&mut self, count: usize, host: &mut dyn Host) -> Result<Vec<Worker>, Error> {
+    /// Takes workers for slots from the pool, all in one step, and puts them there. Gives the slots,
+    /// interpreter by interpreter.
+    fn acquire(
+        &mut self,
+        wanted: &[SlotId],
+        host: &mut dyn Host,
+    ) -> Result<Vec<Vec<SlotId>>, Error> {
         let pool = match &self.pool {
             Some(pool) => Arc::clone(pool),
             None => Arc::clone(self.pool.insert(self.runtime.pool()?)),
         };
-        let key = self.runtime.worker_key(&self.options)?;
+        let mut groups = Vec::new();
+        let mut needs = Vec::new();
+        for runtime in [Interpreted::RustPython, Interpreted::CPython] {
+            let slots = wanted.iter().filter(|slot| self.slots[**slot].runtime == runtime);
+            let group: Vec<SlotId> = slots.copied().collect();
+            if !group.is_empty() {
+                needs.push((self.runtime.worker_key(runtime, &self.options)?, group.len()));
+                groups.push(group);
+            }
+        }
+        let workers = self.await_workers(&pool, &needs, host)?;
+        for (slot, worker) in groups.iter().flatten().zip(workers) {
+            worker.process.set_listener(Some(self.cancel.waker.clone()));
+            if self.slots[*slot].runtime == Interpreted::RustPython {
+                self.runtime.note_rustpython(&worker.interpreter);
+            }
+            self.slots[*slot].worker = Some(worker);
+        }
+        Ok(groups)
+    }
+
+    fn await_workers(
+        &mut self,
+        pool: &Pool,
+        needs: &[(WorkerKey, usize)],
+        host: &mut dyn Host,
+    ) -> Result<Vec<Worker>, Error> {
         let waited = self.runtime.config().workers.acquire_timeout;
         let until = Instant::now() + waited;
-        let ticket = pool.want(&key, count, &self.cancel.waker);
+        let ticket = pool.want(needs, &self.cancel.waker);
         loop {
             match pool.answer(ticket) {
                 Some(Ok(workers)) => return Ok(workers),
-                Some(Err(StartError::ShutDown)) => return Err(StartError::ShutDown.into()),
                 Some(Err(error)) => return Err(error.into()),
                 None if until <= Instant::now() => {
                     pool.withdraw(ticket);
@@ -197,21 +304,56 @@ impl Session {
         }
     }
 
-    fn open_message(&self, slot: SlotId) -> OpenSession {
+    fn open_message(
+        &mut self,
+        slot: SlotId,
+        interpreter: &Interpreter,
+    ) -> Result<OpenSession, Error> {
+        let shipment = self.shipment(slot, interpreter)?;
         let python = &self.runtime.config().python;
         let mut stages = Vec::new();
         for stage in &self.slots[slot].stages {
             let nodes = self.plan.stages[*stage].nodes.iter().map(node_spec).collect();
             stages.push(StageSpec { stage: stage_number(*stage), nodes });
         }
-        OpenSession {
+        Ok(OpenSession {
             stages,
-            instances: self.options.instances.clone().map(Into::into),
+            instances: shipment.map(Into::into),
             sys_path: self.options.sys_path.clone(),
             working_directory: self.options.working_directory.clone(),
             write_back_max_bytes: python.write_back_max_bytes,
             allow_pickle: python.allow_pickle,
+        })
+    }
+
+    /// The caller's node objects for a slot, if the plan has any. Slots on the same interpreter get
+    /// the same, so that what nodes share is made once.
+    fn shipment(
+        &mut self,
+        slot: SlotId,
+        interpreter: &Interpreter,
+    ) -> Result<Option<Bytes>, Error> {
+        let Some(objects) = self.options.nodes.clone() else { return Ok(None) };
+        let runtime = self.slots[slot].runtime;
+        let nodes = || self.plan.nodes().map(|(_, node)| node);
+        let instance = |node: &PlannedNode| match node.source {
+            NodeSource::Instance(index) => Some(index),
+            _ => None,
+        };
+        let wanted = nodes().filter(|node| node.runtime == runtime);
+        let instances: Vec<u32> = wanted.filter_map(instance).collect();
+        if instances.is_empty() {
+            return Ok(None);
         }
+        let is_it =
+            |known: &&Shipped| known.interpreter == *interpreter && known.instances == instances;
+        if let Some(known) = self.shipments.iter().find(is_it) {
+            return Ok(Some(known.bytes.clone()));
+        }
+        let bytes = objects.ship(interpreter, &instances)?;
+        let interpreter = interpreter.clone();
+        self.shipments.push(Shipped { interpreter, instances, bytes: bytes.clone() });
+        Ok(Some(bytes))
     }
 
     /// Numbers of a slot's nodes in the metrics.
@@ -273,9 +415,13 @@ fn holder(stage: &Stage) -> Arc<str> {
     Arc::from(stage.nodes.first().map_or("", |node| node.id.as_str()))
 }
 
-fn stages_in(plan: &Plan, slot: SlotId) -> Vec<usize> {
+fn slot_in(plan: &Plan, slot: SlotId) -> Slot {
     let is_here = |stage: &Stage| stage.place == Place::Worker { slot };
-    plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect()
+    let here: Vec<usize> =
+        plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect();
+    let runtime =
+        here.first().map_or(Interpreted::CPython, |stage| runtime_of(&plan.stages[*stage]));
+    Slot::new(runtime, here)
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {

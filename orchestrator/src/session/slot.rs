@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipc_protocol::from_worker::FromWorker;
 
+use crate::plan::Runtime;
 use crate::schedule::{SlotId, StageId};
 use crate::worker::Worker;
 use crate::worker::link::{Link, LinkError, Received};
@@ -13,8 +14,14 @@ use crate::worker::process::Process;
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// What its workers run.
+    pub(super) runtime: Runtime,
     /// Stages that live here, in order.
     pub(super) stages: Vec<StageId>,
+    /// Stages that the worker was given, in the order that it counts their nodes in.
+    pub(super) opened: Vec<StageId>,
+    /// The worker has made the nodes.
+    pub(super) is_open: bool,
     /// The worker; absent between a death and the next use.
     pub(super) worker: Option<Worker>,
     /// The call that each stage is busy with.
@@ -33,8 +40,16 @@ pub(super) enum News {
 }
 
 impl Slot {
-    pub(super) fn new(stages: Vec<StageId>) -> Self {
-        Self { stages, worker: None, calls: BTreeMap::new(), expired: None }
+    pub(super) fn new(runtime: Runtime, stages: Vec<StageId>) -> Self {
+        Self {
+            runtime,
+            stages,
+            opened: Vec::new(),
+            is_open: false,
+            worker: None,
+            calls: BTreeMap::new(),
+            expired: None,
+        }
     }
 
     pub(super) fn receive(&mut self) -> News {

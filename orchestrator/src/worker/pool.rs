@@ -10,17 +10,36 @@ use std::time::{Duration, Instant};
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
 
-/// Number of a distinct [`super::WorkerKey`].
-pub type KeyId = usize;
+/// Number of a pool: of the bounds that its workers share.
+pub type PoolId = usize;
+
+/// A distinct [`super::WorkerKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId {
+    /// The pool that its workers belong to.
+    pub pool: PoolId,
+    /// Its number among all keys.
+    pub number: usize,
+}
+
+/// How many workers of one kind a session asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// The kind.
+    pub key: KeyId,
+    /// How many.
+    pub count: usize,
+}
+
 /// Number of a request for workers.
 pub type Ticket = u64;
 
-/// Bounds of the pool.
+/// Bounds of one pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
     /// Workers that stay ready for the kind used last, also when nothing runs.
     pub min: usize,
-    /// Processes at most, all kinds together.
+    /// Processes at most, all kinds of the pool together.
     pub max: usize,
     /// How long a worker may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
@@ -29,16 +48,14 @@ pub struct PoolLimits {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolEvent {
     /// A session asks for workers, all at once.
     Want {
         /// The request.
         ticket: Ticket,
-        /// The kind of worker.
-        key: KeyId,
-        /// How many.
-        count: usize,
+        /// What it needs, kind by kind.
+        needs: Vec<Need>,
     },
     /// A session no longer waits.
     Withdraw(Ticket),
@@ -73,13 +90,26 @@ pub enum PoolAction {
     Grant {
         /// The request.
         ticket: Ticket,
-        /// The workers.
+        /// The workers, in the order of its needs.
         workers: Vec<WorkerId>,
     },
     /// The request cannot be met: a worker of its kind did not come up, or the pool is closed.
     Refuse(Ticket),
     /// End this process.
     Retire(WorkerId),
+}
+
+/// A worker as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pictured {
+    /// Its number.
+    pub id: WorkerId,
+    /// Its kind.
+    pub key: KeyId,
+    /// Where it stands.
+    pub state: LifeState,
+    /// Sessions that it has served.
+    pub sessions: u64,
 }
 
 #[derive(Debug)]
@@ -93,47 +123,69 @@ struct Entry {
 #[derive(Debug)]
 struct Want {
     ticket: Ticket,
-    key: KeyId,
-    count: usize,
+    needs: Vec<Need>,
 }
 
-/// State of the pool.
+impl Want {
+    fn asks_for(&self, key: KeyId) -> bool {
+        self.needs.iter().any(|need| need.key == key)
+    }
+}
+
+/// One pool: its bounds, and the kind that was used last.
+#[derive(Debug)]
+struct Shelf {
+    limits: PoolLimits,
+    last_key: Option<KeyId>,
+}
+
+/// State of all pools.
 #[derive(Debug)]
 pub struct PoolCore {
-    limits: PoolLimits,
+    shelves: Vec<Shelf>,
     workers: BTreeMap<WorkerId, Entry>,
     waiting: VecDeque<Want>,
     next_worker: WorkerId,
-    last_key: Option<KeyId>,
     closed: bool,
 }
 
 impl PoolCore {
-    /// An empty pool.
+    /// Empty pools with these bounds.
     #[must_use]
-    pub fn new(limits: PoolLimits) -> Self {
+    pub fn new(pools: &[PoolLimits]) -> Self {
+        let shelf = |limits: &PoolLimits| Shelf { limits: *limits, last_key: None };
         Self {
-            limits,
+            shelves: pools.iter().map(shelf).collect(),
             workers: BTreeMap::new(),
             waiting: VecDeque::new(),
             next_worker: 1,
-            last_key: None,
             closed: false,
         }
     }
 
-    /// State and number of sessions of every worker that is not dead.
-    pub fn picture(&self) -> impl Iterator<Item = (WorkerId, LifeState, u64)> + '_ {
-        self.workers.iter().map(|(id, entry)| (*id, entry.state, entry.sessions))
+    /// Every worker that is not dead.
+    pub fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
+        self.workers.iter().map(|(id, entry)| Pictured {
+            id: *id,
+            key: entry.key,
+            state: entry.state,
+            sessions: entry.sessions,
+        })
     }
 
     /// The next moment at which [`PoolEvent::Tick`] would do something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timeout = self.limits.idle_timeout?;
-        let expiring = self.workers.values().filter(|e| e.state == LifeState::Ready);
+        (0..self.shelves.len()).filter_map(|pool| self.next_expiry(pool)).min()
+    }
+
+    fn next_expiry(&self, pool: PoolId) -> Option<Instant> {
+        let limits = &self.shelves[pool].limits;
+        let timeout = limits.idle_timeout?;
+        let expiring =
+            self.workers.values().filter(|e| e.key.pool == pool && e.state == LifeState::Ready);
         let idle = expiring.clone().count();
-        if idle <= self.limits.min {
+        if idle <= limits.min {
             return None;
         }
         expiring.filter_map(|e| e.idle_since.checked_add(timeout)).min()
@@ -143,9 +195,11 @@ impl PoolCore {
     pub fn handle(&mut self, now: Instant, event: PoolEvent) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         match event {
-            PoolEvent::Want { ticket, key, count } => {
-                self.last_key = Some(key);
-                self.waiting.push_back(Want { ticket, key, count });
+            PoolEvent::Want { ticket, needs } => {
+                for need in &needs {
+                    self.shelves[need.key.pool].last_key = Some(need.key);
+                }
+                self.waiting.push_back(Want { ticket, needs });
             }
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),
@@ -153,7 +207,9 @@ impl PoolCore {
                 self.take_back(now, worker, reusable, &mut actions);
             }
             PoolEvent::Exited(worker) => self.bury(worker, &mut actions),
-            PoolEvent::Tick => self.retire_idle(now, &mut actions),
+            PoolEvent::Tick => {
+                (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
+            }
             PoolEvent::Close => self.close(now, &mut actions),
         }
         self.serve(now, &mut actions);
@@ -174,9 +230,9 @@ impl PoolCore {
         reusable: bool,
         actions: &mut Vec<PoolAction>,
     ) {
-        let limit = self.limits.max_sessions;
-        let used_up = |entry: &Entry| limit.is_some_and(|limit| entry.sessions >= limit);
         let Some(entry) = self.workers.get(&worker) else { return };
+        let limit = self.shelves[entry.key.pool].limits.max_sessions;
+        let used_up = |entry: &Entry| limit.is_some_and(|limit| entry.sessions >= limit);
         if reusable && !used_up(entry) && !self.closed {
             self.step(now, worker, LifeEvent::Returned);
         } else {
@@ -196,11 +252,12 @@ impl PoolCore {
         if entry.state != LifeState::Starting {
             return;
         }
-        if self.last_key == Some(entry.key) {
-            self.last_key = None;
+        let shelf = &mut self.shelves[entry.key.pool];
+        if shelf.last_key == Some(entry.key) {
+            shelf.last_key = None;
         }
         self.waiting.retain(|want| {
-            let refused = want.key == entry.key;
+            let refused = want.asks_for(entry.key);
             if refused {
                 actions.push(PoolAction::Refuse(want.ticket));
             }
@@ -208,16 +265,17 @@ impl PoolCore {
         });
     }
 
-    fn retire_idle(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
-        let Some(timeout) = self.limits.idle_timeout else { return };
+    fn retire_idle(&mut self, now: Instant, pool: PoolId, actions: &mut Vec<PoolAction>) {
+        let PoolLimits { min, idle_timeout, .. } = self.shelves[pool].limits;
+        let Some(timeout) = idle_timeout else { return };
         let mut idle: Vec<_> = self
             .workers
             .iter()
-            .filter(|(_, e)| e.state == LifeState::Ready)
+            .filter(|(_, e)| e.key.pool == pool && e.state == LifeState::Ready)
             .map(|(id, e)| (e.idle_since, *id))
             .collect();
         idle.sort_unstable();
-        let surplus = idle.len().saturating_sub(self.limits.min);
+        let surplus = idle.len().saturating_sub(min);
         for (since, worker) in idle.into_iter().take(surplus) {
             if now.duration_since(since) >= timeout {
                 self.retire(now, worker, actions);
@@ -242,30 +300,56 @@ impl PoolCore {
         self.workers.values().filter(|e| e.key == key && e.state == state).count()
     }
 
-    /// Meets requests in the order they came; one that must wait holds no worker meanwhile.
+    /// Meets requests in the order they came; one that must wait holds no worker meanwhile. Who needs
+    /// other pools than those that wait in front does not wait behind them.
     fn serve(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         if self.closed {
             actions.extend(self.waiting.drain(..).map(|want| PoolAction::Refuse(want.ticket)));
             return;
         }
-        while let Some(want) = self.waiting.front() {
-            let (ticket, key, count) = (want.ticket, want.key, want.count);
-            if self.count(key, LifeState::Ready) < count {
+        let mut awaited = vec![false; self.shelves.len()];
+        let mut at = 0;
+        while let Some(want) = self.waiting.get(at) {
+            if want.needs.iter().any(|need| awaited[need.key.pool]) {
+                want.needs.iter().for_each(|need| awaited[need.key.pool] = true);
+                at += 1;
+                continue;
+            }
+            let needs = want.needs.clone();
+            if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
+                let ticket = want.ticket;
+                self.waiting.remove(at);
+                let workers =
+                    needs.iter().flat_map(|need| self.grant(now, need.key, need.count)).collect();
+                actions.push(PoolAction::Grant { ticket, workers });
+                continue;
+            }
+            for Need { key, count } in needs {
+                awaited[key.pool] = true;
                 let coming =
                     self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
                 self.start(now, key, count.saturating_sub(coming), actions);
-                return;
             }
-            self.waiting.pop_front();
-            let workers = self.grant(now, key, count);
-            actions.push(PoolAction::Grant { ticket, workers });
+            at += 1;
         }
-        if let Some(key) = self.last_key {
-            let spare = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-            let room = self.limits.max.saturating_sub(self.workers.len());
-            let missing = self.limits.min.saturating_sub(spare).min(room);
-            self.start(now, key, missing, actions);
+        for (pool, awaited) in awaited.into_iter().enumerate() {
+            if !awaited {
+                self.keep_spares(now, pool, actions);
+            }
         }
+    }
+
+    fn keep_spares(&mut self, now: Instant, pool: PoolId, actions: &mut Vec<PoolAction>) {
+        let Shelf { limits, last_key } = &self.shelves[pool];
+        let Some(key) = *last_key else { return };
+        let spare = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
+        let room = limits.max.saturating_sub(self.size(pool));
+        let missing = limits.min.saturating_sub(spare).min(room);
+        self.start(now, key, missing, actions);
+    }
+
+    fn size(&self, pool: PoolId) -> usize {
+        self.workers.values().filter(|entry| entry.key.pool == pool).count()
     }
 
     /// The worker used last is the warmest, so it goes first.
@@ -287,14 +371,16 @@ impl PoolCore {
         workers
     }
 
-    /// Starts workers; idle ones of other kinds make room where the bound is reached.
+    /// Starts workers; idle ones of the pool's other kinds make room where the bound is reached.
     fn start(&mut self, now: Instant, key: KeyId, count: usize, actions: &mut Vec<PoolAction>) {
         for _ in 0..count {
-            if self.workers.len() >= self.limits.max {
+            if self.size(key.pool) >= self.shelves[key.pool].limits.max {
                 let other = self
                     .workers
                     .iter()
-                    .filter(|(_, e)| e.key != key && e.state == LifeState::Ready)
+                    .filter(|(_, e)| {
+                        e.key.pool == key.pool && e.key != key && e.state == LifeState::Ready
+                    })
                     .min_by_key(|(_, e)| e.idle_since)
                     .map(|(id, _)| *id);
                 if let Some(worker) = other {

@@ -80,6 +80,7 @@ pub struct Spawned {
 pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
     let failed = |source: std::io::Error| StartError::Spawn {
         interpreter: key.interpreter.clone(),
+        setting: key.executable_setting(),
         reason: source.to_string(),
     };
     let blackbox = Blackbox::new().map_err(failed)?;

@@ -14,12 +14,13 @@ use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::link::Output;
-use super::pool::{KeyId, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
+use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
 use super::state::LifeState;
 use super::waker::Waker;
 use super::{Worker, WorkerId, WorkerKey};
 use crate::error::{Error, StartError};
+use crate::plan::Runtime;
 
 /// How long a retired worker may take to end by itself.
 const RETIRE_GRACE: Duration = Duration::from_millis(500);
@@ -30,8 +31,8 @@ const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
 /// Settings of the supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
-    /// Bounds of the pool.
-    pub pool: PoolLimits,
+    /// Bounds of the pools, in the order of [`WorkerKey::pool`].
+    pub pools: [PoolLimits; 2],
     /// Time from spawn to the end of the handshake.
     pub start_timeout: Duration,
     /// Limits on frames.
@@ -82,7 +83,7 @@ struct State {
 #[derive(Debug)]
 struct Answer {
     waker: Waker,
-    key: KeyId,
+    keys: Vec<KeyId>,
     outcome: Option<Result<Vec<Worker>, StartError>>,
 }
 
@@ -102,6 +103,8 @@ enum Command {
 pub struct WorkerPicture {
     /// Process id; 0 before the process runs.
     pub pid: u32,
+    /// What it runs.
+    pub runtime: Runtime,
     /// Where it stands.
     pub state: LifeState,
     /// Sessions that it has served.
@@ -130,7 +133,7 @@ impl Pool {
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
         let (commands, inbox) = unbounded_channel();
         let state = State {
-            core: PoolCore::new(options.pool),
+            core: PoolCore::new(&options.pools),
             keys: Vec::new(),
             idle: HashMap::new(),
             processes: HashMap::new(),
@@ -154,16 +157,20 @@ impl Pool {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Asks for workers, all at once; `waker` is woken when the answer is there.
+    /// Asks for workers, kind by kind, all at once; `waker` is woken when the answer is there. The
+    /// answer has them in the same order.
     #[must_use]
-    pub fn want(&self, key: &WorkerKey, count: usize, waker: &Waker) -> Ticket {
+    pub fn want(&self, wanted: &[(WorkerKey, usize)], waker: &Waker) -> Ticket {
         let mut state = self.shared.lock();
-        let key = state.intern(key);
+        let need =
+            |(key, count): &(WorkerKey, usize)| Need { key: state.intern(key), count: *count };
+        let needs: Vec<Need> = wanted.iter().map(need).collect();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        let answer = Answer { waker: waker.clone(), key, outcome: None };
+        let keys = needs.iter().map(|need| need.key).collect();
+        let answer = Answer { waker: waker.clone(), keys, outcome: None };
         state.answers.insert(ticket, answer);
-        self.shared.apply(&mut state, PoolEvent::Want { ticket, key, count });
+        self.shared.apply(&mut state, PoolEvent::Want { ticket, needs });
         ticket
     }
 
@@ -198,10 +205,14 @@ impl Pool {
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();
         let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let picture = state.core.picture();
-        picture
-            .map(|(id, state, sessions)| WorkerPicture { pid: pid(id), state, sessions })
-            .collect()
+        let runtime = |key: KeyId| state.keys[key.number].runtime;
+        let picture = state.core.picture().map(|worker| WorkerPicture {
+            pid: pid(worker.id),
+            runtime: runtime(worker.key),
+            state: worker.state,
+            sessions: worker.sessions,
+        });
+        picture.collect()
     }
 
     /// The shared memory of every worker that is up.
@@ -240,10 +251,11 @@ impl Drop for Pool {
 
 impl State {
     fn intern(&mut self, key: &WorkerKey) -> KeyId {
-        self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
+        let number = self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
             self.keys.push(key.clone());
             self.keys.len() - 1
-        })
+        });
+        KeyId { pool: key.pool(), number }
     }
 }
 
@@ -262,8 +274,9 @@ impl Shared {
                     state.resolve(ticket, Ok(workers));
                 }
                 PoolAction::Refuse(ticket) => {
-                    let key = state.answers.get(&ticket).map(|answer| answer.key);
-                    let error = key.and_then(|key| state.start_errors.get(&key).cloned());
+                    let keys = state.answers.get(&ticket).map(|answer| answer.keys.as_slice());
+                    let known = |key: &KeyId| state.start_errors.get(key).cloned();
+                    let error = keys.into_iter().flatten().find_map(known);
                     state.resolve(ticket, Err(error.unwrap_or(StartError::ShutDown)));
                 }
                 PoolAction::Retire(worker) => {

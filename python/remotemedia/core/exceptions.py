@@ -19,6 +19,11 @@ class _Remote(_Where, total=False):
     remote_type: str | None
     remote_traceback: str | None
     partial_results: list[Any] | None
+    module: str | None
+    root_package: str | None
+    import_reason: str | None
+    module_path: str | None
+    suggestion: str | None
 
 
 class RemoteMediaError(Exception):
@@ -161,6 +166,12 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_type: type of the exception the node raised, qualified, bare for builtins; or None.
         remote_traceback: the traceback in the worker, as text with source lines; or None.
         partial_results: the outputs that the run had given before the error.
+        module: full name of the module that the node's interpreter lacks, when that is why; else
+            None, as all that follows.
+        root_package: the package that it belongs to.
+        import_reason: "c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported".
+        module_path: the file that was found and cannot be used.
+        suggestion: what to do about it.
     """
 
     def __init__(
@@ -172,8 +183,18 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_type: str | None = None,
         remote_traceback: str | None = None,
         partial_results: list[Any] | None = None,
+        module: str | None = None,
+        root_package: str | None = None,
+        import_reason: str | None = None,
+        module_path: str | None = None,
+        suggestion: str | None = None,
     ) -> None:
         super().__init__(message, node_id=node_id, operation=operation)
+        self.module = module
+        self.root_package = root_package
+        self.import_reason = import_reason
+        self.module_path = module_path
+        self.suggestion = suggestion
         self.remote_type = remote_type
         self.remote_traceback = remote_traceback
         self.partial_results: Any = list(partial_results or ())

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -26,11 +24,12 @@ from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import (
     ConfigurationError,
     ManifestError,
-    MarshalingError,
     RemoteMediaError,
 )
+from remotemedia.core.explanation import Explanation
 from remotemedia.core.manifest import VERSION, is_source, name_of, run_entry, runs_natively
 from remotemedia.core.outputs import Pairs, session_result
+from remotemedia.core.shipping import Shipper
 
 if TYPE_CHECKING:
     from remotemedia._native import Session as NativeSession
@@ -112,6 +111,8 @@ class Execution:
         *,
         python_only: bool = False,
         copy: bool = False,
+        runtime: str | None = None,
+        fallback: bool | None = None,
     ) -> None:
         """Open the session.
 
@@ -121,17 +122,19 @@ class Execution:
             python_only: run the Python class also of nodes that have a native twin.
             copy: copy inputs instead of borrowing their memory, because the caller goes on while
                 they are worked on.
+            runtime: the interpreter of Python nodes; None is the pipeline's.
+            fallback: whether nodes may move from RustPython to CPython; None is the pipeline's.
         """
         self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
         self._pipeline = pipeline
         self._closed = False
-        shipment = _shipment(self.plan.instances)
         self._cancel_token = native().CancelToken()
         point.attach(self._cancel_token)
         self._native: NativeSession = pipeline.native_runtime().open(
             json.dumps(self.plan.manifest),
-            instances=shipment.instances if shipment else None,
-            dumps=shipment.dumps if shipment else _pickle.dumps,
+            objects=Shipper(self.plan.instances) if self.plan.instances else None,
+            runtime=pipeline.interpreter if runtime is None else runtime,
+            fallback=pipeline.fallback if fallback is None else fallback,
             python=_interpreter(),
             sys_path=_module_path(),
             working_directory=_working_directory(),
@@ -264,35 +267,6 @@ class Execution:
         return pairs
 
 
-def _shipment(instances: dict[str, Any]) -> _pickle.Shipment | None:
-    """The node objects as one pickle; None when none goes along."""
-    if not instances:
-        return None
-    try:
-        return _pickle.Shipment(list(instances.values()), _log_levels())
-    except _pickle.UnpicklableError as problem:
-        # Its path begins with the place in the list: `[1].model.lock`.
-        place = re.match(r"\[(\d+)\](.*)", problem.path, re.DOTALL)
-        node_id = list(instances)[int(place[1])] if place else None
-        path = f"self{place[2] if place else problem.path}"
-        raise MarshalingError(
-            f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
-            "Make it in initialize(), which runs in the worker, or leave it out in __getstate__().",
-            path=path,
-            type_name=problem.type_name,
-            node_id=node_id,
-            operation="pickle",
-        ) from problem
-
-
-def _log_levels() -> dict[str, int]:
-    """The levels of the loggers that have one of their own, by name; "" is the root."""
-    root = logging.getLogger()
-    loggers = list(root.manager.loggerDict.items())
-    levels = {name: log.level for name, log in loggers if isinstance(log, logging.Logger)}
-    return {name: level for name, level in {**levels, "": root.level}.items() if level}
-
-
 def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
         changes: Any = _pickle.loads(state)
@@ -312,6 +286,30 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
     for name in deleted:
         with contextlib.suppress(AttributeError):
             object.__delattr__(node, name)
+
+
+def explain(pipeline: Pipeline, runtime: str | None, fallback: bool | None) -> Explanation:
+    """Where the nodes of a pipeline would run now, and why; arguments as for `Execution`."""
+    plan = plan_run(pipeline.graph, pipeline.name)
+    told = pipeline.native_runtime().explain(
+        json.dumps(plan.manifest),
+        objects=Shipper(plan.instances) if plan.instances else None,
+        runtime=pipeline.interpreter if runtime is None else runtime,
+        fallback=pipeline.fallback if fallback is None else fallback,
+        python=_interpreter(),
+        sys_path=_module_path(),
+    )
+    return Explanation.read(told)
+
+
+def forget_fallbacks(pipeline: Pipeline) -> None:
+    """Have RustPython tried anew for the nodes of a pipeline."""
+    plan = plan_run(pipeline.graph, pipeline.name)
+    pipeline.native_runtime().forget_fallbacks(
+        json.dumps(plan.manifest),
+        objects=Shipper(plan.instances) if plan.instances else None,
+        sys_path=_module_path(),
+    )
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:
@@ -341,4 +339,4 @@ def _working_directory() -> str | None:
         return None
 
 
-__all__ = ["Execution", "RunPlan", "plan_run"]
+__all__ = ["Execution", "RunPlan", "explain", "forget_fallbacks", "plan_run"]

@@ -59,7 +59,7 @@ class Node(ABC):
         isolated: True gives the node a worker process of its own.
         join: with several predecessors, "interleave" calls the node once per item that arrives,
             "zip" once per tuple of one item from each.
-        runtime_hint: "auto", "cpython", or another name of a runtime.
+        runtime_hint: "auto", "cpython", "rustpython" or "native", or an older name of one of them.
         is_streaming: with an async generator as `process`: it is called once, with an async
             iterator over all items.
         is_source: `process` is called without an item and gives the pipeline's items.

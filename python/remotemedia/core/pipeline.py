@@ -17,12 +17,13 @@ from remotemedia._load import native
 from remotemedia.core._async import CancelPoint, PendingRun, run_in_thread
 from remotemedia.core.blueprint import Blueprint
 from remotemedia.core.exceptions import PipelineError
-from remotemedia.core.execution import Execution
+from remotemedia.core.execution import Execution, explain, forget_fallbacks
 from remotemedia.core.outputs import asynchronous, flat, items_of, run_result
 from remotemedia.core.session import AsyncSession, Session
 
 if TYPE_CHECKING:
     from remotemedia._native import Runtime as NativeRuntime
+    from remotemedia.core.explanation import Explanation
     from remotemedia.runtime import Runtime
 
 
@@ -35,7 +36,10 @@ class Pipeline(Blueprint):
         nodes: the nodes, each following the one before it.
         name: the pipeline's name.
         enable_metrics: accepted for compatibility; metrics are always kept.
-        runtime: where it runs; by default the process's own runtime.
+        runtime: where it runs, a `Runtime`, by default the process's own; or the interpreter of
+            its Python nodes that name none: "cpython", "rustpython" or "auto".
+        fallback: whether a node that RustPython cannot run moves to CPython; by default what the
+            environment (REMOTEMEDIA_ENABLE_FALLBACK) or the configuration says.
 
     A node is a `Node`, any object with a `process` method, or a manifest entry as a dict.
     """
@@ -46,9 +50,12 @@ class Pipeline(Blueprint):
         nodes: Iterable[Any] | None = None,
         name: str | None = None,
         enable_metrics: bool = False,
-        runtime: Runtime | None = None,
+        runtime: Runtime | str | None = None,
+        fallback: bool | None = None,
     ) -> None:
-        self.runtime = runtime
+        self.runtime = None if isinstance(runtime, str) else runtime
+        self.interpreter = runtime if isinstance(runtime, str) else None
+        self.fallback = fallback
         self.write_back_lock = threading.Lock()
         self._metrics: str | None = None
         self._active: AsyncSession | None = None
@@ -59,7 +66,14 @@ class Pipeline(Blueprint):
         """Whether `initialize` has run and `cleanup` has not."""
         return self._active is not None
 
-    def run(self, input_data: Any = None, use_rust: bool = True) -> Any:
+    def run(
+        self,
+        input_data: Any = None,
+        use_rust: bool = True,
+        *,
+        runtime: str | None = None,
+        fallback: bool | None = None,
+    ) -> Any:
         """Run once and give the outputs.
 
         Blocks, except where an event loop runs: there it gives an awaitable (`await
@@ -71,6 +85,8 @@ class Pipeline(Blueprint):
                 None needs a source as the first node.
             use_rust: False runs the Python class also of nodes that have a native twin, in a
                 worker like every Python node.
+            runtime: the interpreter of Python nodes that name none, for this run.
+            fallback: whether nodes may move from RustPython to CPython in this run.
 
         Returns:
             The only output, a list of several, None for none; with several sinks a dict of these
@@ -81,27 +97,34 @@ class Pipeline(Blueprint):
                 before that, all of them when only cleaning up failed.
             ValueError: the graph or a parameter is wrong, or there is neither input nor source.
         """
+        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self.run_sync(input_data, use_rust)
-        return PendingRun(self._run_async(input_data, use_rust))
+            return self._run_blocking(input_data, CancelPoint(), how)
+        return PendingRun(self._run_async(input_data, how))
 
-    def run_sync(self, input_data: Any = None, use_rust: bool = True) -> Any:
+    def run_sync(
+        self,
+        input_data: Any = None,
+        use_rust: bool = True,
+        *,
+        runtime: str | None = None,
+        fallback: bool | None = None,
+    ) -> Any:
         """As `run`, but always blocks, even where an event loop runs."""
-        return self._run_blocking(input_data, use_rust, CancelPoint())
+        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
+        return self._run_blocking(input_data, CancelPoint(), how)
 
-    async def _run_async(self, input_data: Any, use_rust: bool) -> Any:
+    async def _run_async(self, input_data: Any, how: dict[str, Any]) -> Any:
         point = CancelPoint()
         return await run_in_thread(
-            lambda: self._run_blocking(input_data, use_rust, point, copy=True), point.cancel
+            lambda: self._run_blocking(input_data, point, {**how, "copy": True}), point.cancel
         )
 
-    def _run_blocking(
-        self, input_data: Any, use_rust: bool, point: CancelPoint, copy: bool = False
-    ) -> Any:
+    def _run_blocking(self, input_data: Any, point: CancelPoint, how: dict[str, Any]) -> Any:
         items = None if input_data is None else items_of(input_data)
-        execution = Execution(self, point, python_only=not use_rust, copy=copy)
+        execution = Execution(self, point, **how)
         try:
             pairs = execution.run(execution.source_items() if items is None else items)
         except BaseException as error:
@@ -110,11 +133,30 @@ class Pipeline(Blueprint):
         execution.close(pairs)
         return run_result(pairs, execution.plan.sinks)
 
-    def session(self) -> Session:
+    def session(self, *, runtime: str | None = None, fallback: bool | None = None) -> Session:
         """The pipeline held open, to feed items one by one: `with pipeline.session() as s: ...`
-        or `async with pipeline.session() as s: ...`.
+        or `async with pipeline.session() as s: ...`. The arguments are those of `run`.
         """
-        return Session(lambda point, copy: Execution(self, point, copy=copy))
+        return Session(
+            lambda point, copy: Execution(
+                self, point, copy=copy, runtime=runtime, fallback=fallback
+            )
+        )
+
+    def explain(self, *, runtime: str | None = None, fallback: bool | None = None) -> Explanation:
+        """Which node would run where now, and why; after a run also what that has shown.
+
+        Nothing is started for it. The arguments are those of `run`. Print what it gives, or look
+        at it: `pipeline.explain()["node id"].runtime`.
+        """
+        return explain(self, runtime, fallback)
+
+    def forget_fallbacks(self) -> None:
+        """Have the next run try RustPython anew for the nodes that it could not run.
+
+        `Runtime.forget_fallbacks` does so for the nodes of all pipelines.
+        """
+        forget_fallbacks(self)
 
     async def initialize(self) -> None:
         """Load the nodes for `process`. Does nothing when they are loaded."""

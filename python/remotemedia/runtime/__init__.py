@@ -38,8 +38,12 @@ class Runtime:
         return self._native
 
     def workers(self) -> list[dict[str, Any]]:
-        """The worker processes: `pid`, `state` and `sessions` of each."""
+        """The worker processes: `pid`, `runtime`, `state` and `sessions` of each."""
         return self._native.workers()
+
+    def forget_fallbacks(self) -> None:
+        """Have RustPython tried anew for every node that it could not run."""
+        self._native.forget_fallbacks()
 
     def shutdown(self) -> None:
         """End all workers. Sessions that are still open fail."""

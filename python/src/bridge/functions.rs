@@ -45,7 +45,7 @@ fn execute<'py>(
     let items = input.map(|input| shapes.call_method1(intern!(py, "items_of"), (input,)));
     let runtime = default(py)?;
     let converter = Converter::new("input", Memory::Borrow, Pickling::Default);
-    let session = open(py, &runtime, &manifest, callers_options(py)?, converter)?;
+    let session = open(py, &runtime, &manifest, callers_options(py)?, converter, None)?;
     let outcome = items.transpose().and_then(|items| session.run(py, items));
     let (_, failure) = session.close(py)?;
     let pairs = outcome?;
@@ -74,12 +74,11 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
     let execution = py.import(intern!(py, "remotemedia.core.execution"))?;
     let interpreter: PathBuf = execution.call_method0("_interpreter")?.extract()?;
     Ok(OpenOptions {
-        instances: None,
         interpreter: Some(interpreter),
         environment: env::inherited(),
         sys_path: execution.call_method0("_module_path")?.extract()?,
         working_directory: execution.call_method0("_working_directory")?.extract()?,
-        cancel: None,
+        ..OpenOptions::default()
     })
 }
 

@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
 use orchestrator::manifest::Author;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::runtime::{NodeObjects, OpenOptions};
 use orchestrator::worker::supervisor::WorkerMemory;
 use orchestrator::{Config, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::host::PyHost;
+use super::objects::PyObjects;
 use super::session::{CancelToken, Session};
 use crate::convert::{Converter, Memory, Pickling};
-use crate::error::to_pyerr;
+use crate::error::{from_opening, to_pyerr};
 
 /// Every runtime of this process, so that none outlives the interpreter.
 static RUNTIMES: Mutex<Vec<Weak<orchestrator::Runtime>>> = Mutex::new(Vec::new());
@@ -39,24 +39,28 @@ impl Runtime {
         Ok(Self(register(config)))
     }
 
-    #[pyo3(signature = (manifest_json, *, instances=None, dumps=None, python, sys_path, working_directory, cancel=None, copy=false))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, python, sys_path, working_directory, cancel=None, copy=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
         py: Python<'_>,
         manifest_json: &str,
-        instances: Option<Vec<u8>>,
-        dumps: Option<Py<PyAny>>,
+        objects: Option<Bound<'_, PyAny>>,
+        runtime: Option<String>,
+        fallback: Option<bool>,
         python: PathBuf,
         sys_path: Vec<String>,
         working_directory: Option<String>,
         cancel: Option<Bound<'_, CancelToken>>,
         copy: bool,
     ) -> PyResult<Session> {
-        let manifest = Manifest::parse_from(manifest_json, Author::Sdk)
-            .map_err(|error| to_pyerr(py, error.into()))?;
+        let manifest = sdk_manifest(py, manifest_json)?;
+        let dumps = objects.as_ref().map(|shipper| shipper.getattr("dumps")).transpose()?;
+        let objects = objects.map(|shipper| PyObjects::new(shipper.unbind()));
         let options = OpenOptions {
-            instances: instances.map(Bytes::from),
+            nodes: objects.clone().map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
+            runtime,
+            fallback,
             interpreter: Some(python),
             environment: orchestrator::config::env::inherited(),
             sys_path,
@@ -65,12 +69,63 @@ impl Runtime {
         };
         let pickling = match (self.0.config().python.allow_pickle, dumps) {
             (false, _) => Pickling::Forbidden,
-            (true, Some(dumps)) => Pickling::With(dumps),
+            (true, Some(dumps)) => Pickling::With(dumps.unbind()),
             (true, None) => Pickling::Default,
         };
         let memory = if copy { Memory::Copy } else { Memory::Borrow };
         let converter = Converter::new("input", memory, pickling);
-        open(py, &self.0, &manifest, options, converter)
+        open(py, &self.0, &manifest, options, converter, objects.as_ref())
+    }
+
+    /// Which node would run where, and why: as JSON and as text.
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, python, sys_path))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        manifest_json: &str,
+        objects: Option<Py<PyAny>>,
+        runtime: Option<String>,
+        fallback: Option<bool>,
+        python: PathBuf,
+        sys_path: Vec<String>,
+    ) -> PyResult<(String, String)> {
+        let manifest = sdk_manifest(py, manifest_json)?;
+        let options = OpenOptions {
+            nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
+            runtime,
+            fallback,
+            interpreter: Some(python),
+            sys_path,
+            ..OpenOptions::default()
+        };
+        let told = py.detach(|| self.0.explain(&manifest, &options));
+        let told = told.map_err(|error| to_pyerr(py, error))?;
+        Ok((told.to_json().to_string(), told.to_string()))
+    }
+
+    /// Forgets what RustPython could not run: everything, or what a manifest's nodes are.
+    #[pyo3(signature = (manifest_json=None, *, objects=None, sys_path=Vec::new()))]
+    fn forget_fallbacks(
+        &self,
+        py: Python<'_>,
+        manifest_json: Option<&str>,
+        objects: Option<Py<PyAny>>,
+        sys_path: Vec<String>,
+    ) -> PyResult<()> {
+        let Some(manifest_json) = manifest_json else {
+            self.0.forget_fallbacks();
+            return Ok(());
+        };
+        let manifest = sdk_manifest(py, manifest_json)?;
+        let options = OpenOptions {
+            nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
+            runtime: Some("rustpython".to_owned()),
+            sys_path,
+            ..OpenOptions::default()
+        };
+        let done = py.detach(|| self.0.forget_fallbacks_of(&manifest, &options));
+        done.map_err(|error| to_pyerr(py, error))
     }
 
     fn workers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -78,6 +133,7 @@ impl Runtime {
         for worker in py.detach(|| self.0.workers()) {
             let entry = PyDict::new(py);
             entry.set_item("pid", worker.pid)?;
+            entry.set_item("runtime", worker.runtime.name())?;
             entry.set_item("state", format!("{:?}", worker.state).to_lowercase())?;
             entry.set_item("sessions", worker.sessions)?;
             list.append(entry)?;
@@ -141,6 +197,7 @@ pub(super) fn open(
     manifest: &Manifest,
     options: OpenOptions,
     converter: Converter,
+    objects: Option<&PyObjects>,
 ) -> PyResult<Session> {
     let terms = runtime.config().shared_memory.terms();
     let converter = converter.with_inline_max(terms.map(|terms| terms.inline_max_bytes));
@@ -148,8 +205,16 @@ pub(super) fn open(
     let opened = py.detach(|| runtime.open(manifest, options, &mut host));
     match opened {
         Ok(session) => Ok(Session::new(session, converter)),
-        Err(error) => Err(host.raised.unwrap_or_else(|| to_pyerr(py, error))),
+        Err(error) => Err(host.raised.unwrap_or_else(|| {
+            let raised = objects.and_then(PyObjects::take_raised);
+            from_opening(py, error, raised)
+        })),
     }
+}
+
+/// The manifest of the SDK, which may refer to node objects.
+fn sdk_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<Manifest> {
+    Manifest::parse_from(manifest_json, Author::Sdk).map_err(|error| to_pyerr(py, error.into()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -188,8 +188,11 @@ impl<'a, 'py> Reader<'a, 'py> {
         let pickle = pickled
             .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
             .map_err(|raised| Stop::raised(object, raised))?;
-        let interpreter =
-            interpreter_name(self.py).map_err(|raised| Stop::raised(object, raised))?;
+        let interpreter = if pickle.as_bytes().starts_with(PORTABLE_PREFIX) {
+            PORTABLE
+        } else {
+            interpreter_name(self.py).map_err(|raised| Stop::raised(object, raised))?
+        };
         Ok(Value::Opaque(Opaque {
             type_name: type_name(object),
             interpreter: interpreter.to_owned(),
@@ -197,6 +200,11 @@ impl<'a, 'py> Reader<'a, 'py> {
         }))
     }
 }
+
+/// The first bytes of pickles that any interpreter may open, as in `remotemedia._pickle`.
+const PORTABLE_PREFIX: &[u8] = b"RMP1";
+/// Who may open such a pickle, in the place of an interpreter's name.
+pub(super) const PORTABLE: &str = "portable";
 
 fn default_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

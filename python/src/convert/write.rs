@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple};
 
-use super::read::interpreter_name;
+use super::read::{PORTABLE, interpreter_name};
 use super::{Converter, Pickling, array};
 
 /// Writes one item.
@@ -96,7 +96,7 @@ impl<'a, 'py> Writer<'a, 'py> {
             )));
         }
         let ours = interpreter_name(py)?;
-        if opaque.interpreter != ours {
+        if opaque.interpreter != ours && opaque.interpreter != PORTABLE {
             return Err(PyTypeError::new_err(format!(
                 "an object of type {} was pickled by {}, and this interpreter is {ours}",
                 opaque.type_name, opaque.interpreter

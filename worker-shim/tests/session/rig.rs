@@ -35,6 +35,7 @@ pub(crate) fn fault(message: &str) -> Fault {
         remote_type: "ValueError".to_owned(),
         message: message.to_owned(),
         traceback: String::new(),
+        import: None,
     }
 }
 

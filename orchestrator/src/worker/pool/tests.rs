@@ -6,14 +6,33 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{PoolAction, PoolCore, PoolEvent, PoolLimits};
+use super::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits};
 use crate::worker::state::{LifeEvent, LifeState, TRANSITIONS};
 
 const LIMITS: PoolLimits =
     PoolLimits { min: 0, max: 3, idle_timeout: Some(Duration::from_secs(60)), max_sessions: None };
 
+/// A kind of worker of the first pool.
+fn kind(number: usize) -> KeyId {
+    KeyId { pool: 0, number }
+}
+
+/// A kind of worker of the second pool.
+fn other(number: usize) -> KeyId {
+    KeyId { pool: 1, number }
+}
+
 fn want(ticket: u64, key: usize, count: usize) -> PoolEvent {
-    PoolEvent::Want { ticket, key, count }
+    want_all(ticket, &[(kind(key), count)])
+}
+
+fn want_all(ticket: u64, needs: &[(KeyId, usize)]) -> PoolEvent {
+    let needs = needs.iter().map(|(key, count)| Need { key: *key, count: *count }).collect();
+    PoolEvent::Want { ticket, needs }
+}
+
+fn spawn(worker: u64, key: KeyId) -> PoolAction {
+    PoolAction::Spawn { worker, key }
 }
 
 fn back(worker: u64) -> PoolEvent {
@@ -28,8 +47,8 @@ fn grant(ticket: u64, workers: &[u64]) -> PoolAction {
 fn a_worker_is_started_granted_and_used_again() {
     // spec: CARD-02
     let now = Instant::now();
-    let mut pool = PoolCore::new(LIMITS);
-    assert_eq!(pool.handle(now, want(1, 0, 1)), [PoolAction::Spawn { worker: 1, key: 0 }]);
+    let mut pool = PoolCore::new(&[LIMITS]);
+    assert_eq!(pool.handle(now, want(1, 0, 1)), [spawn(1, kind(0))]);
     assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
     assert_eq!(pool.handle(now, back(1)), []);
     assert_eq!(pool.handle(now, want(2, 0, 1)), [grant(2, &[1])]);
@@ -38,12 +57,12 @@ fn a_worker_is_started_granted_and_used_again() {
 #[test]
 fn requests_are_met_whole_and_in_order() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(LIMITS);
+    let mut pool = PoolCore::new(&[LIMITS]);
     pool.handle(now, want(1, 0, 2));
     assert_eq!(pool.handle(now, PoolEvent::Started(1)), []);
     assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(1, &[1, 2])]);
     // Two more do not fit beside the two in use; the smaller request behind must wait its turn.
-    assert_eq!(pool.handle(now, want(2, 0, 2)), [PoolAction::Spawn { worker: 3, key: 0 }]);
+    assert_eq!(pool.handle(now, want(2, 0, 2)), [spawn(3, kind(0))]);
     assert_eq!(pool.handle(now, PoolEvent::Started(3)), []);
     assert_eq!(pool.handle(now, want(3, 0, 1)), []);
     assert_eq!(pool.handle(now, back(1)), [grant(2, &[1, 3])]);
@@ -53,29 +72,80 @@ fn requests_are_met_whole_and_in_order() {
 #[test]
 fn idle_workers_of_another_kind_make_room() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(PoolLimits { max: 1, ..LIMITS });
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, PoolEvent::Started(1));
     pool.handle(now, back(1));
     assert_eq!(pool.handle(now, want(2, 1, 1)), [PoolAction::Retire(1)]);
     let actions = pool.handle(now, PoolEvent::Exited(1));
-    assert_eq!(actions, [PoolAction::Spawn { worker: 2, key: 1 }]);
+    assert_eq!(actions, [spawn(2, kind(1))]);
+}
+
+#[test]
+fn pools_have_bounds_of_their_own_and_do_not_wait_for_each_other() {
+    // spec: CARD-03
+    let now = Instant::now();
+    let one = PoolLimits { max: 1, ..LIMITS };
+    let mut pool = PoolCore::new(&[one, one]);
+    assert_eq!(pool.handle(now, want(1, 0, 1)), [spawn(1, kind(0))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
+    // The first pool is used up; who needs the second goes on at once.
+    assert_eq!(pool.handle(now, want(2, 0, 1)), []);
+    assert_eq!(pool.handle(now, want_all(3, &[(other(1), 1)])), [spawn(2, other(1))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(3, &[2])]);
+    assert_eq!(pool.handle(now, back(1)), [grant(2, &[1])]);
+}
+
+#[test]
+fn workers_of_both_pools_are_granted_in_one_step_or_not_at_all() {
+    // spec: CARD-03, IOP-41
+    let now = Instant::now();
+    let one = PoolLimits { max: 1, ..LIMITS };
+    let mut pool = PoolCore::new(&[one, one]);
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    let both = want_all(2, &[(other(1), 1), (kind(0), 1)]);
+    assert_eq!(pool.handle(now, both), [spawn(2, other(1))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), []);
+    // It holds nothing while it waits, and nobody who needs one of its pools overtakes it.
+    assert_eq!(pool.handle(now, want_all(3, &[(other(1), 1)])), []);
+    assert_eq!(pool.handle(now, back(1)), [grant(2, &[2, 1])]);
+    assert_eq!(pool.handle(now, back(2)), [grant(3, &[2])]);
+}
+
+#[test]
+fn each_pool_keeps_its_own_spares_and_lets_its_own_idle_workers_go() {
+    // spec: CARD-03
+    let now = Instant::now();
+    let keeps = PoolLimits { min: 1, max: 2, ..LIMITS };
+    let mut pool = PoolCore::new(&[LIMITS, keeps]);
+    pool.handle(now, want_all(1, &[(kind(0), 1), (other(1), 1)]));
+    pool.handle(now, PoolEvent::Started(1));
+    let actions = pool.handle(now, PoolEvent::Started(2));
+    assert_eq!(actions, [grant(1, &[1, 2]), spawn(3, other(1))]);
+    pool.handle(now, PoolEvent::Started(3));
+    pool.handle(now, back(1));
+    pool.handle(now, back(2));
+    let later = now + Duration::from_secs(60);
+    assert_eq!(pool.next_deadline(), Some(later));
+    let actions = pool.handle(later, PoolEvent::Tick);
+    assert_eq!(actions, [PoolAction::Retire(1), PoolAction::Retire(2)]);
 }
 
 #[test]
 fn a_worker_that_does_not_come_up_refuses_the_requests_for_its_kind() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(LIMITS);
+    let mut pool = PoolCore::new(&[LIMITS]);
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, want(2, 1, 1));
     let actions = pool.handle(now, PoolEvent::Exited(1));
-    assert_eq!(actions, [PoolAction::Refuse(1), PoolAction::Spawn { worker: 2, key: 1 }]);
+    assert_eq!(actions, [PoolAction::Refuse(1), spawn(2, kind(1))]);
 }
 
 #[test]
 fn idle_workers_go_after_a_while_but_for_the_minimum() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(PoolLimits { min: 1, ..LIMITS });
+    let mut pool = PoolCore::new(&[PoolLimits { min: 1, ..LIMITS }]);
     pool.handle(now, want(1, 0, 2));
     pool.handle(now, PoolEvent::Started(1));
     pool.handle(now, PoolEvent::Started(2));
@@ -91,20 +161,20 @@ fn idle_workers_go_after_a_while_but_for_the_minimum() {
 #[test]
 fn the_minimum_is_kept_ready_also_after_a_death() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(PoolLimits { min: 1, ..LIMITS });
+    let mut pool = PoolCore::new(&[PoolLimits { min: 1, ..LIMITS }]);
     pool.handle(now, want(1, 0, 1));
     // The spare is started when the first worker is taken.
     let actions = pool.handle(now, PoolEvent::Started(1));
-    assert_eq!(actions, [grant(1, &[1]), PoolAction::Spawn { worker: 2, key: 0 }]);
+    assert_eq!(actions, [grant(1, &[1]), spawn(2, kind(0))]);
     pool.handle(now, PoolEvent::Started(2));
     let actions = pool.handle(now, PoolEvent::Exited(2));
-    assert_eq!(actions, [PoolAction::Spawn { worker: 3, key: 0 }]);
+    assert_eq!(actions, [spawn(3, kind(0))]);
 }
 
 #[test]
 fn a_used_up_or_unusable_worker_is_replaced() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(PoolLimits { max_sessions: Some(1), ..LIMITS });
+    let mut pool = PoolCore::new(&[PoolLimits { max_sessions: Some(1), ..LIMITS }]);
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, PoolEvent::Started(1));
     assert_eq!(pool.handle(now, back(1)), [PoolAction::Retire(1)]);
@@ -117,7 +187,7 @@ fn a_used_up_or_unusable_worker_is_replaced() {
 #[test]
 fn closing_ends_everything_and_refuses_who_waits() {
     let now = Instant::now();
-    let mut pool = PoolCore::new(PoolLimits { max: 1, ..LIMITS });
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, PoolEvent::Started(1));
     pool.handle(now, want(2, 0, 1));
@@ -130,14 +200,13 @@ fn closing_ends_everything_and_refuses_who_waits() {
 fn live(dice: &[u8]) -> HashSet<(LifeState, LifeEvent)> {
     let mut now = Instant::now();
     let limits = PoolLimits { min: 1, max: 3, max_sessions: Some(3), ..LIMITS };
-    let mut pool = PoolCore::new(limits);
+    let mut pool = PoolCore::new(&[limits]);
     let mut granted: HashMap<u64, u64> = HashMap::new();
     let mut walked = HashSet::new();
     let mut tickets = 0;
     for die in dice {
         now += Duration::from_secs(u64::from(die % 40));
-        let workers: Vec<(u64, LifeState)> =
-            pool.picture().map(|(id, state, _)| (id, state)).collect();
+        let workers: Vec<(u64, LifeState)> = pool.picture().map(|w| (w.id, w.state)).collect();
         let before: HashMap<u64, LifeState> = workers.iter().copied().collect();
         let chosen = workers.get(usize::from(die / 8) % workers.len().max(1)).copied();
         let event = match (die % 8, chosen) {
@@ -159,15 +228,14 @@ fn live(dice: &[u8]) -> HashSet<(LifeState, LifeEvent)> {
         if let PoolEvent::Exited(worker) = event {
             walked.insert((before[&worker], LifeEvent::Exited));
         }
-        for action in pool.handle(now, event) {
+        for action in pool.handle(now, event.clone()) {
             if let PoolAction::Grant { ticket, workers } = action {
                 for worker in workers {
                     assert_eq!(granted.insert(worker, ticket), None, "a worker has one session");
                 }
             }
         }
-        let after: HashMap<u64, LifeState> =
-            pool.picture().map(|(id, state, _)| (id, state)).collect();
+        let after: HashMap<u64, LifeState> = pool.picture().map(|w| (w.id, w.state)).collect();
         assert!(after.len() <= limits.max, "the bound holds");
         for (worker, state) in &after {
             let Some(from) = before.get(worker) else { continue };
@@ -193,10 +261,10 @@ fn every_arrow_of_the_life_cycle_is_walked() {
     }
     // Closing retires workers that are still starting.
     let now = Instant::now();
-    let mut pool = PoolCore::new(LIMITS);
+    let mut pool = PoolCore::new(&[LIMITS]);
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, PoolEvent::Close);
-    assert!(pool.picture().any(|(id, state, _)| id == 1 && state == LifeState::Draining));
+    assert!(pool.picture().any(|w| w.id == 1 && w.state == LifeState::Draining));
     walked.insert((LifeState::Starting, LifeEvent::Retired));
     let missing: Vec<_> =
         TRANSITIONS.iter().filter(|(from, on, _)| !walked.contains(&(*from, *on))).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipc_protocol::ToWorker;
 use ipc_protocol::shm::remove_stale_names;
-use ipc_protocol::version::{self, SHARED_MEMORY_SINCE};
+use ipc_protocol::version::{self, Hello, SHARED_MEMORY_SINCE};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
-use crate::worker::{Worker, WorkerId, WorkerKey};
+use crate::worker::{Interpreter, Worker, WorkerId, WorkerKey};
 
 /// How long output that is still in the pipes of a dead worker may take to arrive.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
@@ -29,7 +29,7 @@ const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Runs one worker from its spawn to its burial.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
-    let key = shared.lock().keys[key_id].clone();
+    let key = shared.lock().keys[key_id.number].clone();
     match spawn(id, &key) {
         Ok(spawned) => accompany(&shared, spawned, &key, key_id).await,
         Err(error) => {
@@ -57,12 +57,13 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
     let timeout = shared.options.start_timeout;
     let outcome = match link {
-        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared)).await,
+        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared, key)).await,
         Err(reason) => Ok(Err(reason)),
     };
     let failure = match outcome {
-        Ok(Ok(link)) => {
-            let worker = Worker { id: process.id, process: Arc::clone(&process), link };
+        Ok(Ok((link, interpreter))) => {
+            let worker =
+                Worker { id: process.id, process: Arc::clone(&process), interpreter, link };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(process.id, Arc::clone(worker.link.output()));
@@ -108,14 +109,17 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
 fn register(shared: &Shared, process: &Arc<Process>) {
     let mut state = shared.lock();
     state.processes.insert(process.id, Arc::clone(process));
-    let wanted =
-        state.core.picture().any(|(id, life, _)| id == process.id && life == LifeState::Starting);
+    let wanted = state.core.picture().any(|w| w.id == process.id && w.state == LifeState::Starting);
     if !wanted {
         process.kill();
     }
 }
 
-async fn handshake(link: Link, shared: &Shared) -> Result<Link, String> {
+async fn handshake(
+    link: Link,
+    shared: &Shared,
+    key: &WorkerKey,
+) -> Result<(Link, Interpreter), String> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
@@ -126,6 +130,7 @@ async fn handshake(link: Link, shared: &Shared) -> Result<Link, String> {
             Err(error) => return Err(error.to_string()),
         }
     };
+    check_identity(&hello, key)?;
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
     welcome.limits = shared.options.limits;
     let mut link = link.into_inner();
@@ -138,7 +143,30 @@ async fn handshake(link: Link, shared: &Shared) -> Result<Link, String> {
     if let Some(terms) = shared.options.memory.filter(|_| speaks_2) {
         link.share_memory(terms).map_err(|error| error.to_string())?;
     }
-    Ok(link)
+    let Hello { interpreter: implementation, interpreter_version: version, .. } = hello;
+    Ok((link, Interpreter { implementation, version }))
+}
+
+/// Whether the worker is what its pool is for, and of this build.
+fn check_identity(hello: &Hello, key: &WorkerKey) -> Result<(), String> {
+    let wanted = key.runtime.name();
+    if hello.interpreter != wanted {
+        return Err(format!(
+            "it runs {} {}, and {wanted} was wanted: check {} in the configuration",
+            hello.interpreter,
+            hello.interpreter_version,
+            key.executable_setting()
+        ));
+    }
+    let own = env!("CARGO_PKG_VERSION");
+    if hello.package_version != own && hello.protocol == version::PROTOCOL_VERSION {
+        return Err(format!(
+            "its remotemedia is {}, and that of the caller is {own}: install the same version on \
+             both sides",
+            hello.package_version
+        ));
+    }
+    Ok(())
 }
 
 fn start_error(

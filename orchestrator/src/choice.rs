@@ -1,0 +1,147 @@
+//! Which interpreter Python nodes get, and whether they may move to CPython: what is said in several
+//! places, and which of them counts. Pure; who reads arguments, environment and configuration hands
+//! them in.
+//!
+//! Strongest first: the node's own hint (see [`crate::catalog`]), the argument of the pipeline or the
+//! run, the environment, the configuration, the default.
+
+use std::fmt;
+
+use crate::plan::Runtime;
+
+#[cfg(test)]
+mod tests;
+
+/// Names of the interpreter of Python nodes, in any case, with what they mean; `None` leaves the
+/// choice to whoever is asked next. Unlike in a hint, `rust` means RustPython here: the variable only
+/// ever spoke of Python interpreters.
+const SPELLINGS: [(&str, Option<Runtime>); 6] = [
+    ("cpython", Some(Runtime::CPython)),
+    ("python", Some(Runtime::CPython)),
+    ("rustpython", Some(Runtime::RustPython)),
+    ("rust_python", Some(Runtime::RustPython)),
+    ("rust", Some(Runtime::RustPython)),
+    ("auto", None),
+];
+
+const FLAG_SPELLINGS: [(&str, bool); 8] = [
+    ("true", true),
+    ("false", false),
+    ("1", true),
+    ("0", false),
+    ("yes", true),
+    ("no", false),
+    ("on", true),
+    ("off", false),
+];
+
+/// A word that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown value `{value}`; known are {}", .known.join(", "))]
+pub struct UnknownWord {
+    /// The word.
+    pub value: String,
+    /// Words that are known.
+    pub known: Vec<&'static str>,
+}
+
+/// The interpreter of that name; `None` for `auto`.
+///
+/// # Errors
+/// [`UnknownWord`] for any other.
+pub fn parse_runtime(text: &str) -> Result<Option<Runtime>, UnknownWord> {
+    parse(text, &SPELLINGS)
+}
+
+/// The truth value of that name.
+///
+/// # Errors
+/// [`UnknownWord`] for any other.
+pub fn parse_flag(text: &str) -> Result<bool, UnknownWord> {
+    parse(text, &FLAG_SPELLINGS)
+}
+
+fn parse<T: Copy>(text: &str, spellings: &[(&'static str, T)]) -> Result<T, UnknownWord> {
+    let wanted = text.trim();
+    let found = spellings.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| UnknownWord {
+        value: wanted.to_owned(),
+        known: spellings.iter().map(|(name, _)| *name).collect(),
+    })
+}
+
+/// Who said what counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The hint of the node itself.
+    Hint,
+    /// The argument of the pipeline or the run.
+    Argument,
+    /// The environment variable.
+    Environment,
+    /// The configuration.
+    Configuration,
+    /// Nobody.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Hint => "its runtime_hint",
+            Self::Argument => "the argument runtime",
+            Self::Environment => "REMOTEMEDIA_PYTHON_RUNTIME",
+            Self::Configuration => "[python] runtime in the configuration",
+            Self::Default => "the default",
+        })
+    }
+}
+
+/// The interpreter of Python nodes whose hint names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The interpreter.
+    pub runtime: Runtime,
+    /// Who chose it.
+    pub origin: Origin,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { runtime: Runtime::CPython, origin: Origin::Default }
+    }
+}
+
+/// What is said about a run, in the order in which it counts; `None` says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<T> {
+    /// By the argument of the pipeline or the run.
+    pub argument: Option<T>,
+    /// By the environment.
+    pub environment: Option<T>,
+    /// By the configuration.
+    pub configuration: Option<T>,
+}
+
+impl<T> Said<T> {
+    /// What counts, and who said it.
+    pub fn strongest(self) -> Option<(T, Origin)> {
+        let Self { argument, environment, configuration } = self;
+        let argument = argument.map(|value| (value, Origin::Argument));
+        argument
+            .or_else(|| environment.map(|value| (value, Origin::Environment)))
+            .or_else(|| configuration.map(|value| (value, Origin::Configuration)))
+    }
+}
+
+impl Said<Option<Runtime>> {
+    /// The interpreter of Python nodes. `auto` at one place overrules the places behind it.
+    #[must_use]
+    pub fn choice(self) -> Choice {
+        match self.strongest() {
+            Some((Some(runtime), origin)) => Choice { runtime, origin },
+            Some((None, origin)) => Choice { origin, ..Choice::default() },
+            None => Choice::default(),
+        }
+    }
+}

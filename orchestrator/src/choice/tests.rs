@@ -1,0 +1,45 @@
+//! Who chooses the interpreter, as tables.
+
+use super::{Choice, Origin, Said, parse_flag, parse_runtime};
+use crate::plan::Runtime;
+
+const C: Option<Runtime> = Some(Runtime::CPython);
+const R: Option<Runtime> = Some(Runtime::RustPython);
+const AUTO: Option<Runtime> = None;
+
+#[test]
+fn the_strongest_word_counts() {
+    // spec: CARD-07, IOP-40
+    let table = [
+        (None, None, None, Runtime::CPython, Origin::Default),
+        (None, None, Some(R), Runtime::RustPython, Origin::Configuration),
+        (None, Some(C), Some(R), Runtime::CPython, Origin::Environment),
+        (None, Some(AUTO), Some(R), Runtime::CPython, Origin::Environment),
+        (Some(R), Some(C), Some(C), Runtime::RustPython, Origin::Argument),
+        (Some(C), Some(R), None, Runtime::CPython, Origin::Argument),
+        (Some(AUTO), Some(R), Some(R), Runtime::CPython, Origin::Argument),
+    ];
+    for (argument, environment, configuration, runtime, origin) in table {
+        let said = Said { argument, environment, configuration };
+        assert_eq!(said.choice(), Choice { runtime, origin }, "{said:?}");
+    }
+}
+
+#[test]
+fn names_are_known_in_any_case_and_others_are_one_error_that_lists_them() {
+    // spec: CARD-07
+    for (text, meaning) in
+        [("cpython", C), (" RustPython ", R), ("rust_python", R), ("RUST", R), ("Auto", AUTO)]
+    {
+        assert_eq!(parse_runtime(text), Ok(meaning), "{text}");
+    }
+    let error = parse_runtime("pypy").unwrap_err().to_string();
+    assert!(error.contains("`pypy`"), "{error}");
+    for known in ["cpython", "rustpython", "auto", "rust_python", "rust", "python"] {
+        assert!(error.contains(known), "{error}");
+    }
+    assert_eq!(parse_flag("FALSE"), Ok(false));
+    assert_eq!(parse_flag("on"), Ok(true));
+    let error = parse_flag("perhaps").unwrap_err().to_string();
+    assert!(error.contains("`perhaps`") && error.contains("true, false"), "{error}");
+}

@@ -1,0 +1,135 @@
+//! A plan for people: which node runs where, and why.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use crate::choice::Origin;
+use crate::fallback::Reason;
+use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime};
+
+#[cfg(test)]
+mod tests;
+
+/// A plan with the reasons for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Number of workers that a run holds.
+    pub workers: usize,
+    /// All nodes, stage by stage.
+    pub nodes: Vec<NodeExplanation>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeExplanation {
+    /// Id in the manifest.
+    pub node_id: String,
+    /// Type in the manifest.
+    pub node_type: String,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// Number of its stage: nodes of one stage are called in one step.
+    pub stage: usize,
+    /// Number of its worker; `None` for native nodes.
+    pub worker: Option<usize>,
+    /// The worker's program, where one is found.
+    pub program: Option<PathBuf>,
+    /// Why it runs there, in a clause.
+    pub why: String,
+    /// Why RustPython, which was chosen, does not run it.
+    pub moved: Option<Reason>,
+}
+
+impl Explanation {
+    /// The reasons for a plan. `program` finds the workers' program of a runtime.
+    pub(crate) fn of(
+        pipeline: &str,
+        plan: &Plan,
+        program: impl Fn(Runtime) -> Option<PathBuf>,
+    ) -> Self {
+        let node = |(stage, node): (usize, &PlannedNode)| {
+            let worker = match plan.stages[stage].place {
+                Place::Native => None,
+                Place::Worker { slot } => Some(slot),
+            };
+            NodeExplanation {
+                node_id: node.id.clone(),
+                node_type: node.node_type.clone(),
+                runtime: node.runtime,
+                stage,
+                worker,
+                program: worker.and_then(|_| program(node.runtime)),
+                why: why(node),
+                moved: node.moved.clone(),
+            }
+        };
+        Self {
+            pipeline: pipeline.to_owned(),
+            workers: plan.worker_slots,
+            nodes: plan.nodes().map(node).collect(),
+        }
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let node = |node: &NodeExplanation| {
+            json!({
+                "node_id": node.node_id,
+                "node_type": node.node_type,
+                "runtime": node.runtime.name(),
+                "stage": node.stage,
+                "worker": node.worker,
+                "program": node.program.as_ref().map(|path| path.display().to_string()),
+                "why": node.why,
+                "fallback": node.moved.as_ref().map(|reason| json!({
+                    "from": Runtime::RustPython.name(),
+                    "kind": reason.kind(),
+                    "module": reason.module(),
+                    "reason": reason.to_string(),
+                })),
+            })
+        };
+        json!({
+            "pipeline": self.pipeline,
+            "workers": self.workers,
+            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn why(node: &PlannedNode) -> String {
+    if let Some(reason) = &node.moved {
+        return format!("moved from RustPython, which {} chose: {reason}", node.origin);
+    }
+    match (&node.source, node.origin) {
+        (NodeSource::Native, Origin::Hint) => "its runtime_hint".to_owned(),
+        (NodeSource::Native, _) => "it has a native form".to_owned(),
+        (_, Origin::Default) => "the default for Python nodes".to_owned(),
+        (_, origin) => origin.to_string(),
+    }
+}
+
+impl fmt::Display for Explanation {
+    /// A line a node, in columns.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |node: &NodeExplanation| match node.worker {
+            None => "native".to_owned(),
+            Some(worker) => format!("{} worker {worker}", node.runtime),
+        };
+        let width = |text: &dyn Fn(&NodeExplanation) -> usize| self.nodes.iter().map(text).max();
+        let ids = width(&|node| node.node_id.len()).unwrap_or(0);
+        let places = width(&|node| place(node).len()).unwrap_or(0);
+        let (stages, workers) = (self.nodes.last().map_or(0, |last| last.stage + 1), self.workers);
+        writeln!(out, "{}: {stages} stages, {workers} workers", self.pipeline)?;
+        for node in &self.nodes {
+            let (id, place, why) = (&node.node_id, place(node), &node.why);
+            writeln!(out, "  stage {}  {id:ids$}  {place:places$}  {why}", node.stage)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! When a node leaves RustPython for CPython: which failures are known to be the interpreter's, how
+//! many of the others are too many, and what is remembered of it. Pure; sessions ask, and carry out
+//! what is said.
+//!
+//! What is remembered belongs to the code of a node and the version of the interpreter: other code,
+//! or another version, is tried anew.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use ipc_protocol::{FaultKind, ImportFault, ImportReason};
+
+use crate::error::NodeFailure;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a node is not run by RustPython.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The interpreter lacks a module, or a feature of one.
+    Import(ImportFault),
+    /// The node's module cannot be loaded.
+    Load {
+        /// The exception in one line.
+        error: String,
+    },
+    /// A value cannot pass to or from the interpreter.
+    Value {
+        /// The exception in one line.
+        error: String,
+    },
+    /// The node object cannot be described without code of the caller's interpreter.
+    Shipment {
+        /// What stands in the way.
+        error: String,
+    },
+    /// The worker died while the node was made.
+    Died {
+        /// How it ended.
+        error: String,
+    },
+    /// It failed again and again.
+    Failures {
+        /// How often in a row.
+        count: u32,
+        /// The last exception in one line.
+        error: String,
+    },
+}
+
+impl Reason {
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Import(fault) => match fault.reason {
+                ImportReason::CExtension => "c_extension",
+                ImportReason::StdlibMissing => "stdlib_missing",
+                ImportReason::NotInstalled => "not_installed",
+                ImportReason::Blocked => "blocked",
+                ImportReason::Unsupported => "unsupported",
+            },
+            Self::Load { .. } => "load",
+            Self::Value { .. } => "value",
+            Self::Shipment { .. } => "shipment",
+            Self::Died { .. } => "died",
+            Self::Failures { .. } => "failures",
+        }
+    }
+
+    /// The module that the interpreter lacks.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        match self {
+            Self::Import(fault) => Some(&fault.module),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Import(fault) => lacking(fault, out),
+            Self::Load { error } => write!(out, "its module cannot be loaded: {error}"),
+            Self::Value { error } => write!(out, "a value cannot pass: {error}"),
+            Self::Shipment { error } => write!(out, "the node cannot be shipped: {error}"),
+            Self::Died { error } => write!(out, "the worker died while the node was made: {error}"),
+            Self::Failures { count, error } => {
+                write!(out, "it failed {count} times in a row, at last with {error}")
+            }
+        }
+    }
+}
+
+fn lacking(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let ImportFault { module, root_package, .. } = fault;
+    match fault.reason {
+        ImportReason::CExtension if module == root_package => {
+            write!(out, "'{module}' is a C extension")
+        }
+        ImportReason::CExtension => {
+            write!(out, "'{module}' of '{root_package}' is a C extension")
+        }
+        ImportReason::StdlibMissing => write!(out, "its standard library has no '{module}'"),
+        ImportReason::NotInstalled => write!(out, "there is no module '{module}'"),
+        ImportReason::Blocked => write!(out, "'{module}' is refused in RustPython workers"),
+        ImportReason::Unsupported => write!(out, "its '{module}' lacks what the node uses"),
+    }
+}
+
+/// What a failure on RustPython says about the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// The interpreter cannot run it.
+    Move(Reason),
+    /// It may be the node's own; the number decides.
+    Count,
+    /// It says nothing.
+    Nothing,
+}
+
+/// Judges a failure on RustPython. Only what happened counts: a module that is imported and not
+/// needed has made nothing fail.
+#[must_use]
+pub fn judge(failure: &NodeFailure) -> Judgement {
+    if let Some(import) = &failure.import {
+        return Judgement::Move(Reason::Import(import.clone()));
+    }
+    let error = one_line(failure);
+    match failure.operation {
+        FaultKind::Load => Judgement::Move(Reason::Load { error }),
+        FaultKind::Marshal => Judgement::Move(Reason::Value { error }),
+        FaultKind::Construct | FaultKind::Initialize | FaultKind::Process | FaultKind::Flush => {
+            Judgement::Count
+        }
+        // A wrong name is wrong in every interpreter.
+        FaultKind::NotFound | FaultKind::Stale | FaultKind::Cleanup | FaultKind::Protocol => {
+            Judgement::Nothing
+        }
+    }
+}
+
+/// An exception in one line.
+#[must_use]
+pub fn one_line(failure: &NodeFailure) -> String {
+    let first = failure.message.lines().next().unwrap_or_default();
+    format!("{}: {first}", failure.remote_type)
+}
+
+/// What a caller can do about a node that RustPython cannot run, when it may not move.
+#[must_use]
+pub fn advice(reason: &Reason) -> String {
+    let suggestion = match reason {
+        Reason::Import(fault) if !fault.suggestion.is_empty() => {
+            format!(" ({})", fault.suggestion)
+        }
+        _ => String::new(),
+    };
+    format!(
+        "RustPython cannot run this node: {reason}{suggestion}. Set runtime_hint \"cpython\" for the \
+         node, or let it move by itself: REMOTEMEDIA_ENABLE_FALLBACK=true, [fallback] enabled = \
+         true, or fallback=True"
+    )
+}
+
+/// The code of a node, in an interpreter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CodeKey {
+    /// Digest of the node's code.
+    pub digest: String,
+    /// Version of the interpreter.
+    pub interpreter: String,
+}
+
+/// What is known of a node's code in an interpreter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// Nothing.
+    #[default]
+    Untried,
+    /// It has given something.
+    Runs,
+    /// The interpreter cannot run it.
+    Moved(Reason),
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    verdict: Verdict,
+    failures: u32,
+}
+
+/// What an orchestrator has learned, until it ends or is told to forget.
+#[derive(Debug, Default)]
+pub struct Memory {
+    records: HashMap<CodeKey, Record>,
+}
+
+impl Memory {
+    /// What is known of a code.
+    #[must_use]
+    pub fn verdict(&self, key: &CodeKey) -> Verdict {
+        self.records.get(key).map_or_else(Verdict::default, |record| record.verdict.clone())
+    }
+
+    /// It gave something: failures before that no longer count.
+    pub fn succeeded(&mut self, key: &CodeKey) {
+        let record = self.records.entry(key.clone()).or_default();
+        record.failures = 0;
+        if record.verdict == Verdict::Untried {
+            record.verdict = Verdict::Runs;
+        }
+    }
+
+    /// It failed, in a way that is not known to be the interpreter's. Gives the reason to move it,
+    /// when it has failed `limit` times in a row; 0 is no limit.
+    pub fn failed(&mut self, key: &CodeKey, error: String, limit: u32) -> Option<Reason> {
+        let record = self.records.entry(key.clone()).or_default();
+        record.failures = record.failures.saturating_add(1);
+        if limit == 0 || record.failures < limit {
+            return None;
+        }
+        let reason = Reason::Failures { count: record.failures, error };
+        record.verdict = Verdict::Moved(reason.clone());
+        Some(reason)
+    }
+
+    /// The interpreter cannot run it.
+    pub fn moved(&mut self, key: &CodeKey, reason: Reason) {
+        self.records.entry(key.clone()).or_default().verdict = Verdict::Moved(reason);
+    }
+
+    /// Forgets everything, or what concerns one code.
+    pub fn forget(&mut self, digest: Option<&str>) {
+        match digest {
+            Some(digest) => self.records.retain(|key, _| key.digest != digest),
+            None => self.records.clear(),
+        }
+    }
+}

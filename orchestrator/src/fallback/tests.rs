@@ -1,0 +1,122 @@
+//! Failures and what follows from them, as tables.
+
+use ipc_protocol::{FaultKind, ImportFault, ImportReason};
+
+use super::{CodeKey, Judgement, Memory, Reason, Verdict, advice, judge};
+use crate::error::NodeFailure;
+
+fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
+    NodeFailure {
+        node_id: "a".to_owned(),
+        operation,
+        remote_type: "ValueError".to_owned(),
+        message: "first line\nsecond line".to_owned(),
+        traceback: String::new(),
+        import,
+        advice: None,
+    }
+}
+
+fn lacks(reason: ImportReason) -> ImportFault {
+    ImportFault {
+        module: "numpy.linalg".to_owned(),
+        root_package: "numpy".to_owned(),
+        reason,
+        path: "/site-packages/numpy/x.so".to_owned(),
+        suggestion: "use remotemedia.AudioView".to_owned(),
+    }
+}
+
+#[test]
+fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
+    // spec: IOP-39
+    let error = || "ValueError: first line".to_owned();
+    let table = [
+        (FaultKind::Load, Judgement::Move(Reason::Load { error: error() })),
+        (FaultKind::Marshal, Judgement::Move(Reason::Value { error: error() })),
+        (FaultKind::Construct, Judgement::Count),
+        (FaultKind::Initialize, Judgement::Count),
+        (FaultKind::Process, Judgement::Count),
+        (FaultKind::Flush, Judgement::Count),
+        (FaultKind::NotFound, Judgement::Nothing),
+        (FaultKind::Stale, Judgement::Nothing),
+        (FaultKind::Cleanup, Judgement::Nothing),
+        (FaultKind::Protocol, Judgement::Nothing),
+    ];
+    for (operation, wanted) in table {
+        assert_eq!(judge(&failure(operation, None)), wanted, "{operation:?}");
+    }
+    let reasons = [
+        (ImportReason::CExtension, "c_extension", "'numpy.linalg' of 'numpy' is a C extension"),
+        (ImportReason::StdlibMissing, "stdlib_missing", "standard library has no 'numpy.linalg'"),
+        (ImportReason::NotInstalled, "not_installed", "no module 'numpy.linalg'"),
+        (ImportReason::Blocked, "blocked", "'numpy.linalg' is refused"),
+        (ImportReason::Unsupported, "unsupported", "'numpy.linalg' lacks"),
+    ];
+    for operation in [FaultKind::NotFound, FaultKind::Process, FaultKind::Initialize] {
+        for (why, kind, text) in reasons {
+            let Judgement::Move(reason) = judge(&failure(operation, Some(lacks(why)))) else {
+                panic!("{why:?} in {operation:?} is the interpreter's")
+            };
+            assert_eq!(reason.kind(), kind);
+            assert_eq!(reason.module(), Some("numpy.linalg"));
+            assert!(reason.to_string().contains(text), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn without_fallback_the_advice_names_module_and_ways_out() {
+    // spec: IOP-39, IOP-40
+    let text = advice(&Reason::Import(lacks(ImportReason::CExtension)));
+    for part in [
+        "numpy.linalg",
+        "use remotemedia.AudioView",
+        "runtime_hint \"cpython\"",
+        "REMOTEMEDIA_ENABLE_FALLBACK=true",
+        "[fallback] enabled",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+fn key(digest: &str, interpreter: &str) -> CodeKey {
+    CodeKey { digest: digest.to_owned(), interpreter: interpreter.to_owned() }
+}
+
+#[test]
+fn three_failures_in_a_row_move_a_node_and_a_success_between_starts_anew() {
+    // spec: IOP-39
+    let mut memory = Memory::default();
+    let a = key("a", "3.14.0");
+    let fail = |memory: &mut Memory, limit| memory.failed(&a, "E: x".to_owned(), limit);
+    assert_eq!(memory.verdict(&a), Verdict::Untried);
+    assert_eq!((fail(&mut memory, 3), fail(&mut memory, 3)), (None, None));
+    memory.succeeded(&a);
+    assert_eq!(memory.verdict(&a), Verdict::Runs);
+    assert_eq!((fail(&mut memory, 3), fail(&mut memory, 3)), (None, None));
+    let reason = Reason::Failures { count: 3, error: "E: x".to_owned() };
+    assert_eq!(fail(&mut memory, 3), Some(reason.clone()));
+    assert_eq!(memory.verdict(&a), Verdict::Moved(reason));
+    let mut never = Memory::default();
+    assert!((0..100).all(|_| never.failed(&a, "E: x".to_owned(), 0).is_none()));
+}
+
+#[test]
+fn decisions_belong_to_code_and_interpreter_and_can_be_forgotten() {
+    // spec: IOP-39
+    let mut memory = Memory::default();
+    let reason = Reason::Load { error: "SyntaxError: x".to_owned() };
+    let keys = [key("a", "3.14.0"), key("a", "3.14.1"), key("b", "3.14.0")];
+    for at in [0, 2] {
+        memory.moved(&keys[at], reason.clone());
+    }
+    assert_eq!(memory.verdict(&keys[1]), Verdict::Untried, "another version is tried anew");
+    memory.succeeded(&keys[0]);
+    assert_eq!(memory.verdict(&keys[0]), Verdict::Moved(reason.clone()), "a late success");
+    memory.forget(Some("a"));
+    assert_eq!(memory.verdict(&keys[0]), Verdict::Untried);
+    assert_eq!(memory.verdict(&keys[2]), Verdict::Moved(reason));
+    memory.forget(None);
+    assert_eq!(memory.verdict(&keys[2]), Verdict::Untried);
+}

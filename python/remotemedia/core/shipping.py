@@ -1,0 +1,156 @@
+"""The node objects of a run on their way to workers, and the digests of their code.
+
+The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own kind,
+else as what any interpreter may open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import re
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from remotemedia import _pickle
+from remotemedia.core.exceptions import MarshalingError
+
+
+class Shipper:
+    """The node objects of one run, by their ids, in the order of their instance numbers."""
+
+    def __init__(self, instances: dict[str, Any]) -> None:
+        self._ids = list(instances)
+        self._nodes = list(instances.values())
+        self._portable: Any = None
+        self._own: _pickle.Shipment | None = None
+
+    def ship(self, implementation: str, version: str, wanted: Sequence[int]) -> bytes:
+        """The objects for workers of an interpreter, pickled as they are now.
+
+        Args:
+            implementation: name of the interpreter ("cpython", "rustpython").
+            version: its minor version ("3.12").
+            wanted: numbers of the objects that run there.
+
+        Raises:
+            MarshalingError: one of them cannot go there.
+        """
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        try:
+            if (implementation, version) == (sys.implementation.name, own):
+                return self._by_value()
+            return self._portably(wanted)
+        except _pickle.UnpicklableError as problem:
+            raise self._refusal(problem) from problem
+
+    def dumps(self, value: object) -> bytes:
+        """An item for the workers of the run, pickled.
+
+        Raises:
+            UnpicklableError: it cannot be pickled.
+        """
+        shipment = self._portable or self._own
+        data: bytes = _pickle.dumps(value) if shipment is None else shipment.dumps(value)
+        return data
+
+    def digest(self, instance: int) -> str:
+        """A text that changes when the code of an object's class changes."""
+        return code_digest(self._nodes[instance])
+
+    def _by_value(self) -> bytes:
+        if self._own is None:
+            # Items of a mixed run have to be open to everybody.
+            further = (True,) if self._portable is not None else ()
+            self._own = _pickle.Shipment(self._nodes, log_levels(), *further)
+        return self._own.instances
+
+    def _portably(self, wanted: Sequence[int]) -> bytes:
+        from remotemedia._portable import PortableShipment
+
+        nodes = [node if number in wanted else None for number, node in enumerate(self._nodes)]
+        shipment = PortableShipment(nodes, log_levels())
+        for number, refused in shipment.refused.items():
+            raise self._refusal(refused, number) from refused
+        self._portable = shipment
+        data: bytes = shipment.instances
+        return data
+
+    def _refusal(
+        self, problem: _pickle.UnpicklableError, number: int | None = None
+    ) -> MarshalingError:
+        path = problem.path
+        if number is None:
+            # Its path begins with the place in the list: `[1].model.lock`.
+            place = re.match(r"\[(\d+)\](.*)", path, re.DOTALL)
+            number, path = (int(place[1]), place[2]) if place else (None, path)
+        path = f"self{path}"
+        return MarshalingError(
+            f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
+            "Make it in initialize(), which runs in the worker, or leave it out in __getstate__().",
+            path=path,
+            type_name=problem.type_name,
+            node_id=None if number is None else self._ids[number],
+            operation="pickle",
+        )
+
+
+def log_levels() -> dict[str, int]:
+    """The levels of the loggers that have one of their own, by name; "" is the root."""
+    root = logging.getLogger()
+    loggers = list(root.manager.loggerDict.items())
+    levels = {name: log.level for name, log in loggers if isinstance(log, logging.Logger)}
+    return {name: level for name, level in {**levels, "": root.level}.items() if level}
+
+
+def code_digest(node: Any) -> str:
+    """A digest of the code that a node runs: its class's module or source, and the functions that
+    it was given.
+    """
+    kind = type(node)
+    state = hashlib.sha256(_source(kind))
+    for name, value in sorted(getattr(node, "__dict__", {}).items()):
+        if isinstance(value, types.FunctionType):
+            state.update(name.encode())
+            _add_code(state, value.__code__)
+    return f"{kind.__module__}:{kind.__qualname__}:{state.hexdigest()}"
+
+
+def _source(kind: type) -> bytes:
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if kind.__module__ != "__main__" and isinstance(file, str):
+        try:
+            return Path(file).read_bytes()
+        except OSError:  # an archive, or gone by now
+            pass
+    try:
+        return inspect.getsource(kind).encode("utf-8", "surrogatepass")
+    except (OSError, TypeError):  # made by exec: the compiled methods are all there is
+        return _compiled(kind)
+
+
+def _compiled(kind: type) -> bytes:
+    state = hashlib.sha256()
+    for name, value in sorted(vars(kind).items()):
+        if isinstance(value, types.FunctionType):
+            state.update(name.encode())
+            _add_code(state, value.__code__)
+    return state.digest()
+
+
+def _add_code(state: Any, code: types.CodeType) -> None:
+    state.update(code.co_code)
+    state.update(repr(code.co_names).encode("utf-8", "surrogatepass"))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _add_code(state, constant)
+        else:
+            state.update(repr(constant).encode("utf-8", "surrogatepass"))
+
+
+__all__ = ["Shipper", "code_digest", "log_levels"]
