@@ -72,20 +72,20 @@ def _differences(a: Any, b: Any, place: str = "result") -> list[str]:
     return [] if a == b else [f"{place}: {a!r} and {b!r}"]
 
 
-def _run(entry: dict[str, Any], runtime: str) -> tuple[Any, str]:
-    """What the node gives on an interpreter, and where it ended."""
+def _run(entry: dict[str, Any], runtime: str, *, as_python: bool) -> tuple[Any, str]:
+    """What the node gives on an interpreter, and where it ran."""
     names = {**{name: getattr(remotemedia, name) for name in sdk_nodes}, "np": np}
     names |= {"tone": tone, "speech": speech, "source": source}
     node = eval(entry["make"], names)
     node.name = "node"
     items = eval(entry["items"], names) if "items" in entry else None
     pipeline = Pipeline([node], runtime=runtime)
-    # Nodes with a native twin run as the Python classes that they are, too.
-    result = pipeline.run_sync(items, use_rust=False)
+    # As Python: nodes with a native twin run as the Python classes that they are, too.
+    result = pipeline.run_sync(items, use_rust=not as_python)
     metrics = pipeline.get_metrics()
     assert metrics is not None
-    ran = {entry["runtime"] for entry in metrics["nodes"]}
-    return result, " and ".join(sorted(ran)) or "the caller"
+    (ran,) = metrics["nodes"]
+    return result, ran["runtime"]
 
 
 def test_every_node_of_the_sdk_is_compared() -> None:
@@ -96,13 +96,24 @@ def test_every_node_of_the_sdk_is_compared() -> None:
 @pytest.mark.parametrize("entry", NODES, ids=lambda entry: str(entry["name"]))
 def test_a_node_gives_the_same_on_both(entry: dict[str, Any]) -> None:
     # spec: IOP-12, IOP-36
-    on_cpython, there = _run(entry, "cpython")
-    on_rustpython, here = _run(entry, "rustpython")
-    assert _differences(on_cpython, on_rustpython) == []
-    assert there in ("cpython", "the caller")
-    expected = {"works": "rustpython", "on CPython": "cpython", "in the caller": "the caller"}
-    assert here == expected[entry["rustpython"]]
+    of_the_class, there = _run(entry, "cpython", as_python=True)
+    chosen, here = _run(entry, "rustpython", as_python=False)
+    assert _differences(of_the_class, chosen) == []
+    kept = entry["rustpython"] == "in the caller"
+    assert there == ("rust_native" if kept else "cpython")
+    assert here == ("rustpython" if entry["rustpython"] == "works" else "rust_native")
     assert entry["rustpython"] == "works" or entry["reason"]
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in NODES if e["rustpython"] == "native"], ids=lambda e: str(e["name"])
+)
+def test_the_class_of_a_native_node_gives_the_same(entry: dict[str, Any]) -> None:
+    # spec: IOP-36, IOP-39
+    native, _ = _run(entry, "rustpython", as_python=False)
+    moved, here = _run(entry, "rustpython", as_python=True)
+    assert here == entry.get("as_class", "cpython")
+    assert _differences(native, moved) == []
 
 
 def test_every_example_is_compared() -> None:
