@@ -2,6 +2,7 @@
 #
 #   make demo [AUDIO=file]   set up, build, run the main job (WAV, FLAC, OGG, MP3)
 #   make test                set up, build, run every check and test
+#   make rustpython          build the worker whose interpreter is RustPython
 #   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
 #   make conformance         write docs/conformance.md anew from the tests' citations
 #   make compatibility      write docs/compatibility.md anew from the recorded cases
@@ -13,7 +14,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-unsafe conformance compatibility bench fmt clean
+.PHONY: help demo test rustpython check-unsafe conformance compatibility bench fmt clean
 
 export PYTHON WHEEL_PROFILE
 AUDIO ?=
@@ -26,6 +27,9 @@ demo:
 
 test:
 	@scripts/test.sh
+
+rustpython:
+	@scripts/rustpython.sh
 
 check-unsafe:
 	@scripts/check-unsafe.sh

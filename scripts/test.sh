@@ -44,10 +44,12 @@ stubs() {
 
 step 'cargo fmt' cargo fmt --all --check || true
 step 'cargo clippy' cargo clippy --locked --workspace --all-targets -- -D warnings || true
+step 'RustPython worker' scripts/rustpython.sh || true
 step 'Rust tests' rust_tests || true
 step 'memory checks' scripts/check-unsafe.sh --ci || true
 step 'Rust doc tests' cargo test --locked --workspace --doc --quiet || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
+    step 'RustPython wheel' scripts/rustpython.sh test || true
     step 'ruff format' in_python "$bin/ruff" format --check --config pyproject.toml . ../tests/python ../examples || true
     step 'ruff check' in_python "$bin/ruff" check --config pyproject.toml . ../tests/python ../examples || true
     step 'mypy --strict' types || true

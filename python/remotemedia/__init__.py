@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         get_node_metadata,
         validate_manifest,
     )
+    from remotemedia._audio import AudioView
     from remotemedia.audio import read_audio
     from remotemedia.core.exceptions import (
         ConfigurationError,
@@ -90,6 +91,7 @@ __getattr__, __dir__ = lazy_attributes(
             "get_node_metadata",
             "validate_manifest",
         ),
+        "remotemedia._audio": ("AudioView",),
         "remotemedia.audio": ("read_audio",),
         "remotemedia.core.exceptions": (
             "ConfigurationError",
@@ -162,6 +164,7 @@ __all__ = [
     "AudioBuffer",
     "AudioResampleNode",
     "AudioTransform",
+    "AudioView",
     "BufferNode",
     "CalculatorNode",
     "ConfigurationError",

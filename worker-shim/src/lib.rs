@@ -2,6 +2,7 @@
 //! hosts ([`Guest`]), the blocking link, what nodes cost, and the watch that lets no worker outlive
 //! its orchestrator. It knows neither the orchestrator nor any interpreter.
 
+pub mod audio;
 pub mod blackbox;
 pub mod guest;
 pub mod link;

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import sys
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
@@ -18,20 +20,68 @@ _SETTLING_TURNS = 8
 """Turns of the loop that a stream without input gets before it counts as quiet."""
 
 
+_IS_RUSTPYTHON = sys.implementation.name == "rustpython"
+_TURNS_BETWEEN_SWEEPS = 4096
+
+
+class _SweptLoop(asyncio.SelectorEventLoop):
+    """RustPython's dicts grow when the same key comes and goes, as it does with every step of a
+    task in the table of current tasks (32 bytes each, for ever). Between two turns of the loop no
+    task is current, and the table can be emptied.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns_left = _TURNS_BETWEEN_SWEEPS
+
+    def _run_once(self) -> None:
+        super()._run_once()  # type: ignore[misc]
+        self.count_turn()
+
+    def count_turn(self) -> None:
+        """Sweep now and then."""
+        self._turns_left -= 1
+        if not self._turns_left:
+            self._turns_left = _TURNS_BETWEEN_SWEEPS
+            asyncio.tasks._current_tasks.clear()  # type: ignore[attr-defined]
+
+    def started_task(self, awaitable: Any) -> asyncio.Future[Any]:
+        """A task that has run up to where it first waits. Most nodes never do, and a run of the
+        loop for each call would cost them more than everything else.
+        """
+        if not inspect.iscoroutine(awaitable):
+            return asyncio.ensure_future(awaitable, loop=self)
+        # A task starts at once only in a loop that runs.
+        self._thread_id = threading.get_ident()
+        asyncio._set_running_loop(self)
+        try:
+            return asyncio.Task(awaitable, loop=self, eager_start=True)  # type: ignore[call-arg]
+        finally:
+            asyncio._set_running_loop(None)
+            self._thread_id = None
+            self.count_turn()
+
+
 class Loop:
     """The event loop of a session, run while a node is called and while the worker waits for
     messages, so that background tasks live on.
     """
 
     def __init__(self) -> None:
-        self.asyncio_loop = asyncio.new_event_loop()
+        self.asyncio_loop = _SweptLoop() if _IS_RUSTPYTHON else asyncio.new_event_loop()
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
         """The result of an awaitable. When another task ends the loop before it is there, that is
         raised, and the awaitable cancelled.
         """
-        future = asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
+        loop = self.asyncio_loop
+        if isinstance(loop, _SweptLoop):
+            future = loop.started_task(awaitable)
+            if future.done():
+                return future.result()
+        else:
+            future = asyncio.ensure_future(awaitable, loop=loop)
         try:
             return self.asyncio_loop.run_until_complete(future)
         except (SystemExit, KeyboardInterrupt) as error:

@@ -60,7 +60,8 @@ class Guest:
         self._own_path = list(sys.path)
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
-        self._calls: dict[int, Iterator[Any]] = {}
+        # A call that is over leaves None: a key that comes and goes makes RustPython's dicts grow.
+        self._calls: dict[int, Iterator[Any] | None] = {}
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
         self._modules = LoadedModules()
@@ -189,14 +190,14 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            value = next(self._calls[stage], END)
+            value = next(self._calls[stage], END)  # type: ignore[call-overload]  # it has begun
         except BaseException:
-            self._calls.pop(stage, None)
+            self._calls[stage] = None
             self._output.flush()
             raise
         if value is not END:
             return OUTPUT, value
-        del self._calls[stage]
+        self._calls[stage] = None
         self._output.flush()
         return DONE, None
 
@@ -240,7 +241,7 @@ class Guest:
 
     def abort(self, stage: int) -> None:
         """Give a call up; generators of the nodes are closed."""
-        call = self._calls.pop(stage, None)
+        call, self._calls[stage] = self._calls.get(stage), None
         if call is not None:
             with contextlib.suppress(Fault):  # the call is over, its last words too
                 call.close()  # type: ignore[attr-defined]  # calls are generators

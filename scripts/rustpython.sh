@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# rustpython.sh [VENV]: builds the worker whose interpreter is RustPython, and installs it into the
+# virtual environment .venvs/VENV if one is named. The first build takes some ten minutes.
+source "$(dirname "$0")/common.sh"
+check_tools
+
+manifest=worker-shim/rustpython/Cargo.toml
+target=target/rustpython
+tools=.venvs/build
+
+# Two versions of this crate are two kinds of integer, and the build fails far away from the reason.
+count=$(grep --count '^name = "malachite-bigint"$' "${manifest%.toml}.lock")
+[[ $count == 1 ]] || fail "${manifest%.toml}.lock has $count versions of malachite-bigint, not one: see $manifest"
+
+# cargo knows what is current; --ignore-rust-version is explained in the manifest.
+cargo build --locked --release --ignore-rust-version --manifest-path "$manifest" --target-dir "$target"
+(($#)) || exit 0
+
+venv=.venvs/$1
+program=$target/release/remotemedia-rustpython
+stamp=$(sha256sum <"$program")
+[[ $(cat "$venv/.rustpython" 2>/dev/null) == "$stamp" && -x $venv/bin/remotemedia-rustpython ]] && exit 0
+[[ -x $tools/bin/maturin ]] || fail "$tools is missing: scripts/install.sh makes it"
+rm -rf target/wheels/rustpython
+"$tools/bin/maturin" build --locked --ignore-rust-version --profile release --manifest-path "$manifest" \
+    --target-dir "$target" --auditwheel skip --compression-method stored --out target/wheels/rustpython
+"$venv/bin/python" -m pip --quiet --disable-pip-version-check install --force-reinstall --no-deps \
+    target/wheels/rustpython/*.whl
+printf '%s\n' "$stamp" >"$venv/.rustpython"

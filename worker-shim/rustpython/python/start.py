@@ -1,0 +1,77 @@
+"""The first code in the interpreter: makes the embedded package importable, and readies a worker."""
+
+import _imp
+import sys
+from importlib._bootstrap_external import _LoaderBasics
+from importlib.machinery import ModuleSpec
+
+import _remotemedia_embedded as embedded
+
+_ROOT = "<remotemedia-rustpython>/"
+
+
+class EmbeddedPackage(_LoaderBasics):
+    """Finds and loads the modules of `remotemedia` that the program carries. They come before
+    whatever copy lies on `sys.path`: it may be of another version.
+    """
+
+    def __init__(self):
+        self._modules = {name: (path, is_package) for name, path, is_package in embedded.modules()}
+
+    def find_spec(self, name, path=None, target=None):
+        """The spec of a module of ours."""
+        if name not in self._modules:
+            return None
+        path, is_package = self._modules[name]
+        spec = ModuleSpec(name, self, origin=_ROOT + path, is_package=is_package)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations.append(spec.origin.rpartition("/")[0])
+        return spec
+
+    def get_code(self, name):
+        """The module's code, under the name that its source has in tracebacks."""
+        code = embedded.code(name)
+        _imp._fix_co_filename(code, _ROOT + self._modules[name][0])
+        return code
+
+    def get_source(self, name):
+        """The module's source, for tracebacks and `inspect`."""
+        return embedded.source(name)
+
+    def is_package(self, name):
+        """Whether it has submodules."""
+        return self._modules[name][1]
+
+
+def install(path):
+    """Set the interpreter's search path, and put the embedded package before it."""
+    sys.path[:] = path
+    sys.meta_path.insert(0, EmbeddedPackage())
+
+
+class Overdue(BaseException):
+    """A call took longer than it may. Ends the call, and the worker with it."""
+
+
+def prepare_worker(recorder):
+    """Leave Ctrl-C to the orchestrator, have crashes and deadlines note the Python stack, and load
+    what every session needs.
+
+    Args:
+        recorder: descriptor of the flight recorder, or None.
+    """
+    import faulthandler
+    import os
+    import signal
+
+    from remotemedia._guest import process
+
+    os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
+    noted = process.prepare(recorder)
+    faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
+    signal.signal(signal.SIGURG, _interrupt)
+
+
+def _interrupt(_signal, _frame):
+    raise Overdue("the time for this call is over")

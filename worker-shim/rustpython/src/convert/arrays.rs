@@ -1,0 +1,62 @@
+//! Arrays to audio views and back. `array.array` and `memoryview` results travel as arrays too.
+
+use ipc_protocol::Array;
+use rustpython_vm::builtins::{PyMemoryView, PyStr};
+use rustpython_vm::protocol::PyBuffer;
+use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, TryFromBorrowedObject, VirtualMachine};
+use worker_shim::audio::View;
+
+use super::Converter;
+use crate::native::audio::{AudioView, number_object, raise, supply, view_of_buffer};
+
+/// Reads an array; `None` for everything else.
+pub(super) fn read(
+    object: &PyObject,
+    converter: &Converter,
+    vm: &VirtualMachine,
+) -> PyResult<Option<Array>> {
+    if let Some(view) = object.downcast_ref_if_exact::<AudioView>(vm) {
+        return to_array(view.view(), converter, vm).map(Some);
+    }
+    let is_memory = object.class().is(PyMemoryView::class(&vm.ctx)) || is_array(object, vm);
+    if !is_memory {
+        return Ok(None);
+    }
+    let buffer = PyBuffer::try_from_borrowed_object(vm, object)?;
+    let view = view_of_buffer(&buffer, vm)?;
+    converter.count_copy(view.len_bytes());
+    to_array(&view, converter, vm).map(Some)
+}
+
+/// Whether it is an `array.array`: its type is no part of the interpreter's public interface.
+fn is_array(object: &PyObject, vm: &VirtualMachine) -> bool {
+    let kind = object.class();
+    if &*kind.name() != "array" {
+        return false;
+    }
+    let module = kind.as_object().get_attr("__module__", vm);
+    module.is_ok_and(|module| module.downcast_ref::<PyStr>().is_some_and(|name| name.as_bytes() == b"array"))
+}
+
+fn to_array(view: &View, converter: &Converter, vm: &VirtualMachine) -> PyResult<Array> {
+    let gather = |bytes| {
+        converter.count_copy(bytes);
+        Ok(supply().block(bytes))
+    };
+    view.to_array(gather).map_err(|error| raise(error, vm))
+}
+
+/// The view of an array that arrived, or the number that it is.
+pub(super) fn write(
+    array: Array,
+    sample_rate_hz: Option<u32>,
+    _converter: &Converter,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let mut view = View::of_array(array).map_err(|error| raise(error, vm))?;
+    if let Some(number) = view.scalar() {
+        return Ok(number_object(number, vm));
+    }
+    view.sample_rate_hz = sample_rate_hz;
+    Ok(AudioView::new(view).into_pyobject(vm))
+}

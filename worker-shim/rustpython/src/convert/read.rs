@@ -1,0 +1,228 @@
+//! Python objects to values.
+
+use bytes::Bytes;
+use ipc_protocol::{Opaque, Payload, Value};
+use num_bigint::BigInt;
+use rustpython_vm::builtins::{
+    PyBaseExceptionRef, PyBytes, PyBytesRef, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet,
+    PyStr, PyTuple,
+};
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
+
+use super::problem::{Failure, Reason, Step, Stop, type_name};
+use super::{Converter, arrays, interpreter_name};
+
+/// Containers within containers that a value may have; as in the CPython guest.
+const MAX_DEPTH: usize = 128;
+/// From this size on, keeping a `bytes` object alive costs less than copying it.
+const BORROWED_BYTES_MIN: usize = 4096;
+
+/// Reads one item.
+pub(super) struct Reader<'a> {
+    converter: &'a Converter,
+    vm: &'a VirtualMachine,
+    /// Identities of the containers that are being read, outermost first.
+    ancestors: Vec<usize>,
+}
+
+/// Keeps a `bytes` object alive whose contents are lent.
+struct Lent(PyBytesRef);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(converter: &'a Converter, vm: &'a VirtualMachine) -> Self {
+        Self { converter, vm, ancestors: Vec::new() }
+    }
+
+    pub(super) fn read_root(&mut self, object: &PyObject) -> Result<Value, PyBaseExceptionRef> {
+        self.read(object).map_err(|stop| {
+            let failure = match stop {
+                Stop::Failed(failure) => *failure,
+                // A container answers both of these itself, so they cannot reach the top.
+                Stop::Cycle(_) | Stop::Depth => Failure {
+                    steps: Vec::new(),
+                    type_name: type_name(object, self.vm),
+                    reason: Reason::ContainsItself,
+                },
+            };
+            failure.into_exception("output", self.vm)
+        })
+    }
+
+    fn read(&mut self, object: &PyObject) -> Result<Value, Stop> {
+        let (vm, types) = (self.vm, &self.vm.ctx.types);
+        let kind = object.class();
+        if kind.is(types.str_type) {
+            let text = object.downcast_ref::<PyStr>().and_then(|text| text.to_str());
+            return match text {
+                Some(text) => Ok(Value::Str(text.to_owned())),
+                None => self.opaque(object),
+            };
+        }
+        if kind.is(types.float_type)
+            && let Some(number) = object.downcast_ref::<PyFloat>()
+        {
+            return Ok(Value::Float(number.to_f64()));
+        }
+        if kind.is(types.int_type)
+            && let Some(number) = object.downcast_ref::<PyInt>()
+        {
+            return Ok(int(number));
+        }
+        if vm.is_none(object) {
+            return Ok(Value::None);
+        }
+        if kind.is(types.bool_type) {
+            return Ok(Value::Bool(object.is(&vm.ctx.true_value)));
+        }
+        if kind.is(types.tuple_type)
+            && let Some(tuple) = object.downcast_ref::<PyTuple>()
+        {
+            return self.nested(object, |reader| {
+                reader.sequence(tuple.as_slice()).map(Value::Tuple)
+            });
+        }
+        if kind.is(types.list_type)
+            && let Some(list) = object.downcast_ref::<PyList>()
+        {
+            // Listed first: pickling an element may run Python code that changes the list.
+            let elements = list.borrow_vec().to_vec();
+            return self.nested(object, |reader| reader.sequence(&elements).map(Value::List));
+        }
+        if kind.is(types.dict_type)
+            && let Some(dict) = object.downcast_ref::<PyDict>()
+        {
+            let entries = dict.items_vec();
+            return self.nested(object, |reader| reader.dict(&entries));
+        }
+        self.read_rarer(object)
+    }
+
+    fn read_rarer(&mut self, object: &PyObject) -> Result<Value, Stop> {
+        let (vm, types) = (self.vm, &self.vm.ctx.types);
+        let kind = object.class();
+        let array = arrays::read(object, self.converter, vm);
+        if let Some(array) = array.map_err(|raised| Stop::raised(object, raised, vm))? {
+            return Ok(Value::Array(array));
+        }
+        if kind.is(types.bytes_type)
+            && let Ok(bytes) = object.to_owned().downcast::<PyBytes>()
+        {
+            return Ok(Value::Bytes(payload_of(bytes)));
+        }
+        if kind.is(types.set_type)
+            && let Some(set) = object.downcast_ref::<PySet>()
+        {
+            return self.members(&set.elements()).map(Value::Set);
+        }
+        if kind.is(types.frozenset_type)
+            && let Some(set) = object.downcast_ref::<PyFrozenSet>()
+        {
+            return self.members(&set.elements()).map(Value::FrozenSet);
+        }
+        self.opaque(object)
+    }
+
+    /// Reads a container, and sends it pickled as a whole when it contains itself.
+    fn nested(
+        &mut self,
+        object: &PyObject,
+        read: impl FnOnce(&mut Self) -> Result<Value, Stop>,
+    ) -> Result<Value, Stop> {
+        let identity = object.get_id();
+        if self.ancestors.contains(&identity) {
+            return Err(Stop::Cycle(identity));
+        }
+        if self.ancestors.len() == MAX_DEPTH {
+            return Err(Stop::Depth);
+        }
+        self.ancestors.push(identity);
+        let outcome = read(self);
+        self.ancestors.pop();
+        match outcome {
+            Err(Stop::Cycle(target)) if target == identity => {
+                self.whole(object, Reason::ContainsItself)
+            }
+            Err(Stop::Depth) if self.ancestors.is_empty() => {
+                self.whole(object, Reason::TooDeep(MAX_DEPTH))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn whole(&self, object: &PyObject, reason: Reason) -> Result<Value, Stop> {
+        if !self.converter.allows_pickles {
+            return Err(Stop::here(object, reason, self.vm));
+        }
+        self.opaque(object)
+    }
+
+    fn sequence(&mut self, elements: &[PyObjectRef]) -> Result<Vec<Value>, Stop> {
+        let mut values = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            values.push(self.read(element).map_err(|stop| stop.below(|| Step::Index(index)))?);
+        }
+        Ok(values)
+    }
+
+    fn members(&mut self, elements: &[PyObjectRef]) -> Result<Vec<Value>, Stop> {
+        elements
+            .iter()
+            .map(|element| self.read(element).map_err(|stop| stop.below(|| Step::Member)))
+            .collect()
+    }
+
+    fn dict(&mut self, entries: &[(PyObjectRef, PyObjectRef)]) -> Result<Value, Stop> {
+        let vm = self.vm;
+        let mut values = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let name = || {
+                let text = key.repr(vm).map(|text| text.to_string_lossy().into_owned());
+                text.unwrap_or_else(|_| "?".to_owned())
+            };
+            let key_value =
+                self.read(key).map_err(|stop| stop.below(|| Step::KeyItself(name())))?;
+            let value = self.read(value).map_err(|stop| stop.below(|| Step::Key(name())))?;
+            values.push((key_value, value));
+        }
+        Ok(Value::Dict(values))
+    }
+
+    fn opaque(&self, object: &PyObject) -> Result<Value, Stop> {
+        let vm = self.vm;
+        if !self.converter.allows_pickles {
+            return Err(Stop::here(object, Reason::PicklesForbidden, vm));
+        }
+        let pickle = vm
+            .import("remotemedia._pickle", 0)
+            .and_then(|_| vm.sys_module.get_attr("modules", vm)?.get_item("remotemedia._pickle", vm))
+            .and_then(|module| module.get_attr("dumps", vm)?.call((object.to_owned(),), vm))
+            .and_then(|bytes| bytes.try_into_value::<PyBytesRef>(vm))
+            .map_err(|raised| Stop::raised(object, raised, vm))?;
+        Ok(Value::Opaque(Opaque {
+            type_name: type_name(object, vm),
+            interpreter: interpreter_name(),
+            pickle: payload_of(pickle),
+        }))
+    }
+}
+
+fn int(number: &Py<PyInt>) -> Value {
+    let number = number.as_bigint();
+    match i64::try_from(number) {
+        Ok(number) => Value::Int(number),
+        Err(_) => Value::BigInt(BigInt::from_signed_bytes_le(&number.to_signed_bytes_le())),
+    }
+}
+
+fn payload_of(bytes: PyBytesRef) -> Payload {
+    if bytes.as_bytes().len() < BORROWED_BYTES_MIN {
+        return bytes.as_bytes().to_vec().into();
+    }
+    Bytes::from_owner(Lent(bytes)).into()
+}

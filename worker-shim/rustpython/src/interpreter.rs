@@ -1,0 +1,58 @@
+//! Makes the one interpreter of the process, the same for workers and for scripts. It looks at
+//! nothing of the machine but what it is told: neither `site` nor a Python that is installed here.
+
+use rustpython::InterpreterBuilderExt as _;
+use rustpython_vm::builtins::PyListRef;
+use rustpython_vm::{Interpreter, InterpreterBuilder, PyResult, Settings, VirtualMachine};
+
+use crate::{embedded, native};
+
+/// What a process is told about its interpreter.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// `sys.argv`.
+    pub(crate) arguments: Vec<String>,
+    /// `sys.path`, all of it: the standard library is inside the program.
+    pub(crate) path: Vec<String>,
+    /// Seed of the hashes of strings; by chance without.
+    pub(crate) hash_seed: Option<u32>,
+    /// Descriptor of a worker's flight recorder.
+    pub(crate) recorder: Option<i32>,
+}
+
+/// Makes the interpreter.
+pub(crate) fn build(options: &Options) -> Interpreter {
+    let mut settings = Settings::default();
+    settings.argv.clone_from(&options.arguments);
+    settings.hash_seed = options.hash_seed;
+    settings.install_signal_handlers = true;
+    settings.import_site = false;
+    settings.safe_path = true;
+    settings.write_bytecode = false;
+    settings.buffered_stdio = false;
+    // Else it would follow the locale.
+    settings.stdio_encoding = Some("utf-8".to_owned());
+    settings.utf8_mode = 1;
+    let builder = InterpreterBuilder::new().settings(settings);
+    let modules = [
+        embedded::module_def(&builder.ctx),
+        native::audio::module_def(&builder.ctx),
+        native::worker::module_def(&builder.ctx),
+    ];
+    builder.init_stdlib().add_native_modules(&modules).add_frozen_modules(embedded::START).build()
+}
+
+/// Readies an interpreter for the first Python code.
+///
+/// # Errors
+/// What the code that is carried raises; that is a fault of the program.
+pub(crate) fn prepare(vm: &VirtualMachine, options: &Options) -> PyResult<()> {
+    // Objects of native classes may be made only after their module was imported.
+    vm.import("_remotemedia_native", 0)?;
+    vm.new_scope_with_main()?;
+    let start = vm.import("_remotemedia_start", 0)?;
+    let path: Vec<_> = options.path.iter().map(|entry| vm.ctx.new_str(entry.as_str()).into()).collect();
+    let path: PyListRef = vm.ctx.new_list(path);
+    start.get_attr("install", vm)?.call((path,), vm)?;
+    Ok(())
+}

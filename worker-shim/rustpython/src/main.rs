@@ -1,0 +1,63 @@
+//! `remotemedia-rustpython`: a worker whose interpreter is RustPython, and the same interpreter for
+//! scripts.
+//!
+//!     remotemedia-rustpython                      a worker; started by the orchestrator only
+//!     remotemedia-rustpython script.py [args]     runs a script
+//!     remotemedia-rustpython -c code [args]       runs code
+//!     remotemedia-rustpython --version            prints its versions
+//!
+//! A worker also takes the arguments of a CPython worker.
+
+mod arguments;
+mod convert;
+mod deadline;
+mod embedded;
+mod guest;
+mod interpreter;
+mod native;
+mod script;
+mod worker;
+
+use std::process::ExitCode;
+use std::thread;
+
+use arguments::Task;
+
+/// Deep recursion and long expressions need it: with 64 MiB Python's own limits are met first.
+const STACK_BYTES: usize = 64 << 20;
+
+fn main() -> ExitCode {
+    let task = match arguments::read() {
+        Ok(task) => task,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    if matches!(task, Task::Version) {
+        println!("{}", arguments::version());
+        return ExitCode::SUCCESS;
+    }
+    // A panic ends the process as a fatal error of the interpreter does, so that faulthandler notes
+    // the Python stack: whatever state it left behind is not to be used.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    let run = move || match task {
+        Task::Worker(options) => worker::run(&options),
+        Task::Script(options, script) => script::run(&options, &script),
+        Task::Version => 0,
+    };
+    deadline::leave_to_interpreter();
+    let interpreter = thread::Builder::new().name("python".to_owned()).stack_size(STACK_BYTES);
+    match interpreter.spawn(run).map(thread::JoinHandle::join) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(_panicked)) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("no thread for the interpreter: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

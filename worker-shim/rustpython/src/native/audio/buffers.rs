@@ -1,0 +1,70 @@
+//! Views and the buffer protocol.
+
+use std::borrow::Cow;
+
+use rustpython_vm::builtins::PyMemoryView;
+use rustpython_vm::protocol::{BufferDescriptor, PyBuffer};
+use rustpython_vm::{PyResult, VirtualMachine};
+use worker_shim::audio::{Kind, View, ViewError};
+
+use super::{AudioView, raise, supply};
+
+/// How a view looks to `memoryview` and others.
+pub(super) fn description(view: &View, vm: &VirtualMachine) -> PyResult<BufferDescriptor> {
+    let kind = view.kind().map_err(|error| vm.new_buffer_error(error.to_string()))?;
+    let axes = view.shape().iter().zip(view.strides());
+    Ok(BufferDescriptor {
+        len: view.len_bytes(),
+        offset: view.offset().cast_signed(),
+        readonly: !view.is_writable(),
+        itemsize: kind.bytes(),
+        format: Cow::Borrowed(kind.format()),
+        dim_desc: axes.map(|(&length, &stride)| (length, stride, 0)).collect(),
+    })
+}
+
+/// The bytes of a view in C order.
+pub(super) fn bytes_of(view: &View) -> Result<Vec<u8>, ViewError> {
+    let copy = view.copied_to(worker_shim::audio::Block::zeroed(view.len_bytes()))?;
+    Ok(copy.contiguous_bytes().unwrap_or(&[]).to_vec())
+}
+
+/// A view with the contents of a buffer: over the same memory where the buffer is that of a view,
+/// else over a copy.
+///
+/// # Errors
+/// `TypeError` when its elements are no plain numbers.
+pub(crate) fn view_of_buffer(buffer: &PyBuffer, vm: &VirtualMachine) -> PyResult<View> {
+    view_of_buffer_as(buffer, None, vm)
+}
+
+/// As [`view_of_buffer`], but bytes are read as numbers of another kind.
+pub(super) fn view_of_buffer_as(
+    buffer: &PyBuffer,
+    kind: Option<Kind>,
+    vm: &VirtualMachine,
+) -> PyResult<View> {
+    let raised = |error| raise(error, vm);
+    let description = &buffer.desc;
+    let format = description.format.trim_start_matches('@');
+    // Bytes of `bytes` objects and the like are called so too.
+    let own = Kind::named(if format == "c" { "B" } else { format }).map_err(raised)?;
+    let memory = buffer.obj.downcast_ref::<PyMemoryView>();
+    let viewed = memory.map_or(&*buffer.obj, |memory| memory.viewed_object());
+    if let (Some(view), None) = (viewed.downcast_ref::<AudioView>(), kind) {
+        let axes: Vec<(usize, isize)> =
+            description.dim_desc.iter().map(|&(length, stride, _)| (length, stride)).collect();
+        return view.view().relaid(own, &axes, description.offset).map_err(raised);
+    }
+    let block = supply().block(description.len);
+    buffer.contiguous_or_collect(|bytes| block.write(0, bytes));
+    let mut shape: Vec<usize> = description.dim_desc.iter().map(|&(length, ..)| length).collect();
+    if let Some(kind) = kind {
+        if !description.len.is_multiple_of(kind.bytes()) {
+            let message = format!("{} bytes are no whole number of {}", description.len, kind.name());
+            return Err(vm.new_value_error(message));
+        }
+        shape = vec![description.len / kind.bytes()];
+    }
+    View::over(block, kind.unwrap_or(own), &shape).map_err(raised)
+}

@@ -1,0 +1,72 @@
+//! What the Python side of the guest calls back: the meter and the log. There is one interpreter
+//! per process, so both are the process's.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use worker_shim::{LinkWriter, Meter};
+
+static METER: Mutex<Option<Meter>> = Mutex::new(None);
+static LOG: OnceLock<LinkWriter> = OnceLock::new();
+
+/// From now on this process is a worker with this meter and this link.
+pub(crate) fn serve(meter: Meter, writer: &LinkWriter) {
+    *lock() = Some(meter);
+    let _first_stays = LOG.set(writer.clone());
+}
+
+/// Does something with the meter.
+pub(crate) fn metered<R: Default>(work: impl FnOnce(&mut Meter) -> R) -> R {
+    lock().as_mut().map(work).unwrap_or_default()
+}
+
+fn lock() -> MutexGuard<'static, Option<Meter>> {
+    METER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) use native::module_def;
+
+#[rustpython_vm::pymodule(name = "_remotemedia_worker")]
+mod native {
+    use ipc_protocol::FromWorker;
+    use ipc_protocol::from_worker::LogRecord;
+    use rustpython_vm::VirtualMachine;
+
+    use super::metered;
+
+    /// See `Meter` in `remotemedia._guest.calling`.
+    #[pyfunction]
+    fn enter(node: usize, _makes_outputs: bool) {
+        metered(|meter| meter.enter(node));
+    }
+
+    #[pyfunction]
+    fn leave() {
+        metered(worker_shim::Meter::leave);
+    }
+
+    #[pyfunction]
+    fn count_call(node: usize) {
+        metered(|meter| meter.count_call(node));
+    }
+
+    #[pyfunction]
+    fn count_error(node: usize) {
+        metered(|meter| meter.count_error(node));
+    }
+
+    /// See `Send` in `remotemedia._guest.output`.
+    #[pyfunction]
+    fn send(
+        node_id: String,
+        logger: String,
+        is_stream: bool,
+        level: u32,
+        message: String,
+        vm: &VirtualMachine,
+    ) {
+        let Some(writer) = super::LOG.get() else { return };
+        let record = LogRecord { node_id, logger, is_stream, level, message };
+        // Without an orchestrator there is nobody to tell, and the process is about to end.
+        let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
+    }
+}

@@ -1,0 +1,63 @@
+//! A worker process from its start to its end.
+
+use rustpython_vm::VirtualMachine;
+use worker_shim::blackbox::Blackbox;
+use worker_shim::link::link;
+use worker_shim::process::{take_link, watch_hangup};
+use worker_shim::{LinkReader, LinkWriter, Meter};
+
+use crate::guest::RustPython;
+use crate::interpreter::{self, Options};
+use crate::{deadline, native};
+
+/// Serves the orchestrator until it closes the connection; gives the exit code.
+pub(crate) fn run(options: &Options) -> u8 {
+    match connect(options) {
+        Ok((reader, writer)) => serve(options, reader, &writer),
+        Err(problem) => {
+            eprintln!("remotemedia-rustpython is a worker, started by RemoteMedia only: {problem}");
+            2
+        }
+    }
+}
+
+fn connect(options: &Options) -> std::io::Result<(LinkReader, LinkWriter)> {
+    let socket = take_link()?;
+    watch_hangup(&socket)?;
+    deadline::watch()?;
+    let blackbox = options.recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
+    let (reader, writer) = link(socket)?;
+    native::worker::serve(Meter::new(blackbox), &writer);
+    Ok((reader, writer))
+}
+
+fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
+    let interpreter = interpreter::build(options);
+    let served = interpreter.enter(|vm| {
+        let mut guest = match start(vm, options) {
+            Ok(guest) => guest,
+            Err(raised) => {
+                vm.print_exception(&raised);
+                return 1;
+            }
+        };
+        match worker_shim::serve(&mut reader, writer, &mut guest) {
+            Ok(()) => 0,
+            Err(error) => {
+                eprintln!("{error}");
+                1
+            }
+        }
+    });
+    // Threads of nodes may still run; what a CPython worker does at its end is done here too.
+    let ended = interpreter.finalize(None);
+    if served == 0 { u8::try_from(ended & 0xff).unwrap_or(u8::MAX) } else { served }
+}
+
+fn start<'vm>(vm: &'vm VirtualMachine, options: &Options) -> rustpython_vm::PyResult<RustPython<'vm>> {
+    interpreter::prepare(vm, options)?;
+    let start = vm.import("_remotemedia_start", 0)?;
+    let recorder = options.recorder.map_or_else(|| vm.ctx.none(), |number| vm.ctx.new_int(number).into());
+    start.get_attr("prepare_worker", vm)?.call((recorder,), vm)?;
+    RustPython::new(vm)
+}

@@ -1,0 +1,43 @@
+//! Arrays of plain numbers for interpreters without numpy: what stands behind `AudioView`, whatever
+//! interpreter shows it. A view is a shape over a block of memory, which may be shared with other
+//! processes; slicing gives further views, and only what makes new numbers copies.
+//!
+//! Errors are data; an interpreter makes its own exceptions of them.
+
+mod block;
+mod bulk;
+mod element;
+mod index;
+mod supply;
+mod view;
+
+pub use block::Block;
+pub use element::{Kind, Number};
+pub use index::Index;
+pub use supply::Supply;
+pub use view::View;
+
+use thiserror::Error;
+
+/// Why an operation on a view is not possible.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ViewError {
+    /// Python's `IndexError`.
+    #[error("{0}")]
+    Index(String),
+    /// Python's `TypeError`.
+    #[error("{0}")]
+    Type(String),
+    /// Python's `ValueError`.
+    #[error("{0}")]
+    Value(String),
+    /// Python's `OverflowError`.
+    #[error("{0}")]
+    Overflow(String),
+    /// Python's `MemoryError`.
+    #[error("{0}")]
+    Memory(String),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Memory that Python code looks at and writes to. The only file of this crate with `unsafe`.
+//!
+//! # Rules
+//! 1. The memory stays where it is as long as the block lives: its owner is a field that is never
+//!    replaced.
+//! 2. Bytes are handed out as slices only for the length of a call, and what runs meanwhile does not
+//!    write to the block: it reads or writes elements, or copies, and calls no Python code.
+//! 3. Threads of an interpreter without a global lock may write to one block at the same time, as
+//!    with any array of numpy: each number read is then an old or a new one. All numbers are plain
+//!    bytes, so that no value is invalid.
+//! 4. Shared memory is writable only where `ipc_protocol::shm` says so (its rule 2).
+
+use bytes::{Bytes, BytesMut};
+use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::{Payload, PayloadMemory};
+
+/// Alignment that every element's type is content with, in bytes.
+const ALIGNMENT: usize = 8;
+
+/// Memory with its owner.
+#[derive(Debug)]
+pub struct Block {
+    owner: Owner,
+    start: *mut u8,
+    bytes: usize,
+    is_writable: bool,
+}
+
+#[derive(Debug)]
+enum Owner {
+    Shared(SharedBytes),
+    Private { _memory: Vec<u64> },
+    Frame { _memory: BytesMut },
+}
+
+// SAFETY: the pointer is to memory that the block owns; see rule 3 for several threads.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// Memory of this process's own, all zero.
+    #[must_use]
+    pub fn zeroed(bytes: usize) -> Self {
+        let mut memory = vec![0_u64; bytes.div_ceil(ALIGNMENT)];
+        let start = memory.as_mut_ptr().cast();
+        Self { owner: Owner::Private { _memory: memory }, start, bytes, is_writable: true }
+    }
+
+    /// A copy of `data`.
+    #[must_use]
+    pub fn copy_of(data: &[u8]) -> Self {
+        let block = Self::zeroed(data.len());
+        block.write(0, data);
+        block
+    }
+
+    /// Memory that other processes can be lent.
+    #[must_use]
+    pub fn shared(shared: SharedBytes) -> Self {
+        let start = shared.as_slice().as_ptr().cast_mut();
+        let (bytes, is_writable) = (shared.len(), shared.is_writable());
+        Self { owner: Owner::Shared(shared), start, bytes, is_writable }
+    }
+
+    /// The memory of a payload that arrived: as it is where that is possible, else a copy.
+    #[must_use]
+    pub fn of_payload(payload: Payload) -> Self {
+        match payload.into_memory() {
+            PayloadMemory::Shared(shared) if shared.address().is_multiple_of(ALIGNMENT) => {
+                Self::shared(shared)
+            }
+            PayloadMemory::Shared(shared) => Self::copy_of(shared.as_slice()),
+            PayloadMemory::Private(data) => Self::of_frame(data),
+        }
+    }
+
+    fn of_frame(data: Bytes) -> Self {
+        if data.as_ptr().align_offset(ALIGNMENT) != 0 {
+            return Self::copy_of(&data);
+        }
+        match data.try_into_mut() {
+            Ok(mut memory) => {
+                let (start, bytes) = (memory.as_mut_ptr(), memory.len());
+                Self { owner: Owner::Frame { _memory: memory }, start, bytes, is_writable: true }
+            }
+            Err(data) => Self::copy_of(&data),
+        }
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether it may be written to.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// The shared memory that it is, if it is.
+    #[must_use]
+    pub fn shared_bytes(&self) -> Option<&SharedBytes> {
+        match &self.owner {
+            Owner::Shared(shared) => Some(shared),
+            Owner::Private { .. } | Owner::Frame { .. } => None,
+        }
+    }
+
+    /// The bytes, for the length of a call (rule 2).
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        if self.bytes == 0 {
+            return &[];
+        }
+        // SAFETY: `start` and `bytes` describe the memory of the owner (rule 1); rule 2.
+        unsafe { std::slice::from_raw_parts(self.start, self.bytes) }
+    }
+
+    /// The bytes for writing, for the length of a call (rule 2); none when they are read-only.
+    #[expect(clippy::mut_from_ref, reason = "Python objects share the memory that they write to")]
+    #[must_use]
+    pub fn as_mut_slice(&self) -> &mut [u8] {
+        if self.bytes == 0 || !self.is_writable {
+            return &mut [];
+        }
+        // SAFETY: as for `as_slice`, and the owner lets its holder write.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.bytes) }
+    }
+
+    /// Copies `data` to the bytes from `offset` on; false when it does not fit or they are
+    /// read-only. `data` may be part of the same block.
+    pub fn write(&self, offset: usize, data: &[u8]) -> bool {
+        let fits = offset.checked_add(data.len()).is_some_and(|end| end <= self.bytes);
+        if !fits || !self.is_writable {
+            return false;
+        }
+        // SAFETY: the target lies within the block; `copy` allows overlapping memory.
+        unsafe { std::ptr::copy(data.as_ptr(), self.start.add(offset), data.len()) };
+        true
+    }
+}

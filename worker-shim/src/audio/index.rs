@@ -1,0 +1,67 @@
+//! What stands between the brackets of `view[...]`.
+
+use super::ViewError;
+
+/// One part of a subscript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    /// One element of an axis; negative from its end.
+    At(isize),
+    /// `start:stop:step`, as Python's `slice` has them.
+    Slice {
+        /// Where it begins; `None` at the end that the step comes from.
+        start: Option<isize>,
+        /// Where it ends.
+        stop: Option<isize>,
+        /// Its step; not zero.
+        step: isize,
+    },
+    /// `...`: as many whole axes as are missing.
+    Ellipsis,
+}
+
+/// A slice of an axis: its first element, how many, and how far apart.
+pub(super) struct Range {
+    pub(super) start: usize,
+    pub(super) count: usize,
+    pub(super) step: isize,
+}
+
+/// The place of an element on an axis.
+///
+/// # Errors
+/// `IndexError` beyond its ends.
+pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, ViewError> {
+    let from_start =
+        if index < 0 { length.checked_sub(index.unsigned_abs()) } else { Some(index.unsigned_abs()) };
+    from_start.filter(|&place| place < length).ok_or_else(|| {
+        ViewError::Index(format!("index {index} is out of bounds for axis {axis} with size {length}"))
+    })
+}
+
+/// The elements that a slice means on an axis, by the rules of Python.
+///
+/// # Errors
+/// `ValueError` for a step of zero.
+pub(super) fn range(
+    start: Option<isize>,
+    stop: Option<isize>,
+    step: isize,
+    length: usize,
+) -> Result<Range, ViewError> {
+    if step == 0 {
+        return Err(ViewError::Value("slice step cannot be zero".to_owned()));
+    }
+    let length = length.cast_signed();
+    let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let place = |given: Option<isize>, default: isize| match given {
+        None => default,
+        Some(place) if place < 0 => place.saturating_add(length).max(lowest),
+        Some(place) => place.min(highest),
+    };
+    let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+    let (start, stop) = (place(start, first), place(stop, last));
+    let span = if step > 0 { stop - start } else { start - stop };
+    let count = if span <= 0 { 0 } else { (span.unsigned_abs() - 1) / step.unsigned_abs() + 1 };
+    Ok(Range { start: start.max(0).unsigned_abs(), count, step })
+}

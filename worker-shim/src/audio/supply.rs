@@ -1,0 +1,56 @@
+//! Where new arrays get their memory.
+
+use ipc_protocol::shm::{Arena, SharedBytes};
+
+use super::Block;
+
+/// Of the shared memory of a connection new arrays get all but one part in this many: a node that
+/// hoards arrays leaves room for the copies that its outputs then need.
+const RESERVED_PART: usize = 4;
+
+/// Memory for new arrays: shared memory for large ones, where there is some.
+#[derive(Debug, Clone, Default)]
+pub struct Supply {
+    shared: Option<(Arena, usize, usize)>,
+}
+
+impl Supply {
+    /// Shared memory from this arena, for arrays above `inline_max_bytes`, of which `max_bytes` can
+    /// be had.
+    #[must_use]
+    pub fn new(arena: Arena, inline_max_bytes: usize, max_bytes: usize) -> Self {
+        let limit_bytes = max_bytes - max_bytes / RESERVED_PART;
+        Self { shared: Some((arena, inline_max_bytes, limit_bytes)) }
+    }
+
+    /// A block for an array. Its contents are unknown, but never those of another program.
+    #[must_use]
+    pub fn block(&self, bytes: usize) -> Block {
+        self.shared_block(bytes).unwrap_or_else(|| Block::zeroed(bytes))
+    }
+
+    /// A block of zeros.
+    #[must_use]
+    pub fn zeroed(&self, bytes: usize) -> Block {
+        let block = self.block(bytes);
+        block.as_mut_slice().fill(0);
+        block
+    }
+
+    /// Whether an array of this size belongs into shared memory, where there is some.
+    #[must_use]
+    pub fn is_worth(&self, bytes: usize) -> bool {
+        self.shared.as_ref().is_some_and(|(_, inline_max_bytes, _)| bytes > *inline_max_bytes)
+    }
+
+    fn shared_block(&self, bytes: usize) -> Option<Block> {
+        let (arena, inline_max_bytes, limit_bytes) = self.shared.as_ref()?;
+        let used_bytes = arena.stats().used_bytes;
+        if bytes <= *inline_max_bytes || used_bytes.saturating_add(bytes) > *limit_bytes {
+            return None;
+        }
+        let claim = arena.allocate(bytes).ok()?;
+        let offset = claim.offset();
+        Some(Block::shared(SharedBytes::claimed(claim, offset, bytes)?))
+    }
+}
