@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import pickle
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator

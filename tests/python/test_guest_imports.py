@@ -1,5 +1,6 @@
 """What a worker says of imports that fail, what it refuses, and what the configuration gives it."""
 
+# ruff: noqa: E501  (programs stand here as text)
 from __future__ import annotations
 
 import json
@@ -10,8 +11,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import interpreters
 import pytest
+
+import interpreters
 
 BOTH = [sys.executable, interpreters.RUSTPYTHON]
 

@@ -1,5 +1,6 @@
 """Nodes as source: from a script on CPython to workers of any interpreter, and back."""
 
+# ruff: noqa: E501  (programs stand here as text)
 from __future__ import annotations
 
 import os
@@ -8,8 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-import interpreters
 import pytest
+
+import interpreters
 
 EVERYWHERE = [sys.executable, *interpreters.other_pythons(), interpreters.RUSTPYTHON]
 
@@ -22,11 +24,13 @@ from remotemedia._portable import PortableShipment
 from remotemedia._unpicklable import UnpicklableError
 import interpreters
 
+HERE = Path(__file__).parent
+
 def talk(worker, nodes, items=()):
     shipment = PortableShipment(nodes)
     assert not shipment.refused, shipment.refused
     sent = [shipment.dumps(item) for item in items]
-    path = Path(__file__).with_name("worker.py")
+    path = HERE / "worker.py"
     path.write_text(worker)
     out = interpreters.run(sys.argv[1], path, pickle.dumps((shipment.instances, sent)))
     return [_pickle.loads(answer) for answer in pickle.loads(out)], sent
@@ -352,13 +356,40 @@ def test_modules_that_a_worker_cannot_import(tmp_path: Path, interpreter: str) -
         linecache.cache["<cell 1>"] = (len(source), None, source.splitlines(True), "<cell 1>")
         space = {"__name__": "cells"}
         exec(compile(source, "<cell 1>", "exec"), space)
-        class Uses:
-            def run(self): return hidden.LIMIT + hidden.Hidden().limit()
+        from hidden import Hidden as Found, LIMIT
+        class Uses(Found):
+            def run(self): return hidden.LIMIT + hidden.Hidden().limit() + Found().limit() - LIMIT
         answers, _ = talk(WORKER, [hidden.Hidden(), space["Cell"](), Uses()])
         assert type(answers[0]) is hidden.Hidden and type(answers[1]) is space["Cell"]
-        assert answers[2:] == [5, 8, 9], answers
+        assert answers[2:] == [5, 8, 10], answers
         """,
         "answers += [*nodes[:2], nodes[0].limit(), nodes[1].value(), nodes[2].run()]",
+        tmp_path,
+        interpreter,
+    )
+
+
+def test_cells_of_a_notebook(tmp_path: Path, interpreter: str) -> None:
+    # spec: IOP-19, IOP-24
+    run_host(
+        """
+        import linecache
+        del __file__
+        def cell(number, source):
+            name = f"/tmp/ipykernel_1/{number}.py"
+            linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+            exec(compile(source, name, "exec"), globals())
+        cell(1, "import math\\nfrom collections import namedtuple, OrderedDict as OD\\nLIMIT = 1\\n")
+        cell(2, "class Settings:\\n    level = 2\\n")
+        cell(3, "Pair = namedtuple('Pair', 'a b')\\nLIMIT = 3\\n")
+        cell(4, "class Node:\\n    def process(self, data): return old()\\n")
+        cell(5, "def old(): return 'first'\\n")
+        cell(6, "def old():\\n    return math.floor(1.5), Settings.level, Pair(1, 2), LIMIT, OD(a=1)\\n")
+        answers, _ = talk(WORKER, [Node(), Settings()])
+        assert answers[0] == (1, 2, (1, 2), 3, {"a": 1}), answers
+        assert type(answers[0][2]) is Pair and type(answers[1]) is Settings, answers
+        """,
+        "answers += [nodes[0].process(1), nodes[1]]",
         tmp_path,
         interpreter,
     )
@@ -442,6 +473,177 @@ def test_a_worker_refuses_code_of_another_interpreter(tmp_path: Path, interprete
         except Exception as error:
             answers += [type(error).__name__, "holds code" in str(error)]
         """,
+        tmp_path,
+        interpreter,
+    )
+
+
+def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter: str) -> None:
+    # spec: IOP-12, IOP-20, IOP-24
+    run_host(
+        """
+        import asyncio, dataclasses
+        from remotemedia import Node
+        from remotemedia.nodes import BufferNode, TextTransformNode
+
+        @dataclasses.dataclass
+        class Note:
+            text: str
+
+        class Counts(Node):
+            def __init__(self):
+                super().__init__(name="counts")
+                self.seen, self.last, self.deleted = 0, None, 1
+            async def initialize(self):
+                await super().initialize()
+            async def process(self, data):
+                await asyncio.sleep(0)
+                self.seen += 1
+                self.last = Note(data)
+                vars(self).pop("deleted", None)
+                for part in data:
+                    yield part
+                if data == "!":
+                    raise KeyError(self.last)
+
+        nodes = [TextTransformNode(lambda text: text.upper()), Counts(), BufferNode(2)]
+        shipment = PortableShipment(nodes)
+        assert not shipment.refused, shipment.refused
+        path = Path(__file__).with_name("worker.py")
+        path.write_text(WORKER)
+        sent = (shipment.instances, [])
+        answers = pickle.loads(interpreters.run(sys.argv[1], path, pickle.dumps(sent)))
+        outputs, fault, states = map(_pickle.loads, answers)
+        assert outputs == [["A", "B"], ["C", "!"]], outputs
+        assert fault[:3] == ("process", "counts", "KeyError"), fault
+        assert "raise KeyError(self.last)" in fault[3] and __file__ in fault[3], fault
+        (changes, deleted), = [_pickle.loads(data) for name, data, _ in states if name == "counts"]
+        assert changes["seen"] == 3 and deleted == ["deleted"], changes
+        assert changes["last"] == Note("!") and type(changes["last"]) is Note
+        """,
+        """
+        from remotemedia._guest import DONE, Fault, Guest
+        from remotemedia._guest.session import NodeSpec, SessionSpec
+        class Meter:
+            def enter(self, node, makes_outputs): pass
+            def leave(self): pass
+            def count_call(self, node): pass
+            def count_error(self, node): pass
+        out = sys.stdout
+        guest = Guest(Meter(), lambda *record: None)
+        names = ["upper", "counts", "pairs"]
+        specs = [NodeSpec(name, "", "", k, {}, False) for k, name in enumerate(names)]
+        guest.open(SessionSpec([(0, specs)], instances, [], None, 1 << 20))
+        outputs, fault = [], None
+        for item in ("ab", "c", "!"):
+            try:
+                kind, value = guest.first_step(0, item)
+                while kind != DONE:
+                    outputs.append(value)
+                    kind, value = guest.step(0)
+            except Fault as error:
+                fault = (error.kind, error.node_id, error.remote_type, error.traceback)
+        states, faults = guest.close()
+        assert not faults
+        sys.stdout = out
+        answers += [outputs, fault, states]
+        """,
+        tmp_path,
+        interpreter,
+    )
+
+
+@pytest.mark.parametrize(
+    "interpreter", [sys.executable, interpreters.RUSTPYTHON], ids=["cpython", "rustpython"]
+)
+def test_arrays_inside_objects(tmp_path: Path, interpreter: str) -> None:
+    # spec: IOP-19
+    run_host(
+        """
+        import numpy as np
+        class Frame:
+            def __init__(self, samples, rate): self.samples, self.rate = samples, rate
+        whole = np.arange(6, dtype=np.int16).reshape(2, 3)
+        answers, _ = talk(WORKER, [object()], [Frame(whole, np.int64(8000))])
+        shape, total, rate, back = answers
+        assert (shape, total, rate) == ([2, 3], 15, 8000), answers
+        assert type(back) is Frame and type(back.samples) is np.ndarray, back.samples
+        assert back.samples.dtype == np.int16 and (back.samples == whole).all()
+        """,
+        """
+        frame = items[0]
+        answers += [list(frame.samples.shape), int(frame.samples.sum()), int(frame.rate), frame]
+        """,
+        tmp_path,
+        interpreter,
+    )
+
+
+def test_a_session_of_both_kinds_of_workers(tmp_path: Path) -> None:
+    # spec: IOP-19, IOP-41
+    run_host(
+        """
+        class Known: pass
+        class Node:
+            known = Known
+        def made_later():
+            class Later:
+                kept = 5
+            return Later()
+        import subprocess
+        by_value = _pickle.Shipment([Node(), lambda: 1], portable_items=True)
+        portable = PortableShipment([Node()], beside=by_value)
+        assert portable.shipped <= by_value.shipped
+        path = Path(__file__).with_name("worker.py")
+        path.write_text(WORKER)
+        items = [portable.dumps(Known()), portable.dumps(made_later())]
+        sent = (by_value.instances, items)
+        first = pickle.loads(interpreters.run(sys.executable, path, pickle.dumps(sent)))
+        assert all(data.startswith(b"RMP1") for data in first), first
+        # What one worker sends goes to the next as it is.
+        sent = (portable.instances, first)
+        for other in {*interpreters.other_pythons(), interpreters.RUSTPYTHON}:
+            second = pickle.loads(interpreters.run(other, path, pickle.dumps(sent)))
+            known, later = map(_pickle.loads, second)
+            assert type(known) is Known and type(later).kept == 5, second
+        """,
+        """
+        answers += items
+        """,
+        tmp_path,
+        sys.executable,
+    )
+
+
+def test_data_of_the_standard_library_is_the_same_everywhere(
+    tmp_path: Path, interpreter: str
+) -> None:
+    # spec: IOP-19
+    run_host(
+        """
+        import array, collections, datetime, decimal, fractions, functools, ipaddress, operator
+        import pathlib, random, re, types, uuid, zoneinfo
+        values = [
+            datetime.datetime(2024, 1, 2, 3, tzinfo=datetime.timezone.utc), datetime.timedelta(1, 2),
+            decimal.Decimal("1.50"), fractions.Fraction(1, 3), uuid.UUID(int=5), 2**100, -0.0, 1j,
+            collections.deque([1, 2], 3), collections.OrderedDict(a=1), collections.Counter("aab"),
+            collections.defaultdict(list, {1: [2]}), array.array("f", [1.5, 2]), pathlib.Path("/a/b"),
+            pathlib.PurePosixPath("x"), pathlib.PureWindowsPath("c:/y"), re.compile("a+", re.I),
+            range(3), slice(1, 2), frozenset({1}), bytearray(b"x"), ValueError("v", 1), Ellipsis,
+            types.SimpleNamespace(a=1), ipaddress.ip_address("10.0.0.1"),
+            functools.partial(operator.add, 1), KeyError("k"), memoryview(b"ab").tobytes(),
+        ]
+        answers, _ = talk(WORKER, [object()], values)
+        for value, answer in zip(values, answers, strict=True):
+            assert type(answer) is type(value), (value, answer)
+            if isinstance(value, BaseException):
+                assert answer.args == value.args
+            elif isinstance(value, functools.partial):
+                assert answer(2) == 3
+            else:
+                assert answer == value, (value, answer)
+        """,
+        "answers += items",
         tmp_path,
         interpreter,
     )

@@ -15,7 +15,7 @@ import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {blocked!r} or name == "remotemedia._native":
-            raise ImportError(f"blocked: {{name}}")
+            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
 sys.meta_path.insert(0, Block())
 """
 
@@ -59,6 +59,25 @@ class Mine(Node):
 print(Mine(name="n").to_manifest()["id"])
 """
     assert _run(code, "numpy", "cloudpickle", "yaml", "asyncio") == "n"
+
+
+def test_what_calls_nodes_needs_only_the_standard_library() -> None:
+    # spec: IOP-12
+    code = """
+from remotemedia._guest import DONE, Fault, Guest
+from remotemedia import _pickle
+from remotemedia.nodes import AudioBuffer, AudioTransform, BufferNode, VoiceActivityDetector
+from remotemedia._portable import PortableShipment
+shipment = PortableShipment([BufferNode(2), VoiceActivityDetector()])
+nodes, levels = _pickle.open_shipment(shipment.instances)
+assert nodes[0].process(1) is None
+print(nodes[0].process(2), _pickle.loads(_pickle.dumps({"a": 1})))
+try:
+    _pickle.Shipment([BufferNode(2)])
+except _pickle.UnpicklableError as problem:
+    print("by value" in str(problem) or "code" in str(problem))
+"""
+    assert _run(code, "numpy", "cloudpickle", "yaml") == "[1, 2] {'a': 1}\nTrue"
 
 
 def test_a_missing_native_module_is_explained() -> None:

@@ -3,6 +3,7 @@
 Found as users find them: in the caller's site-packages, which also hold what only CPython can load.
 """
 
+# ruff: noqa: E501  (programs stand here as text)
 from __future__ import annotations
 
 import json
@@ -13,8 +14,9 @@ import sysconfig
 import textwrap
 from pathlib import Path
 
-import interpreters
 import pytest
+
+import interpreters
 
 SITE = sysconfig.get_paths()["purelib"]
 

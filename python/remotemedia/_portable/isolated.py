@@ -7,6 +7,7 @@ happened. So they are blanked out of the text, line for line, and values go alon
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from typing import Any, NamedTuple
 
@@ -59,14 +60,17 @@ def isolate_class(shared: type, variables: list[str]) -> Isolated | str:
     """The text of a class, or why it cannot be had."""
     from remotemedia._portable.texts import code_of
 
-    code = next(code_of(shared), None)
-    line = getattr(shared, "__firstlineno__", code.co_firstlineno if code else None)
-    module_file = vars(__import__("sys").modules.get(shared.__module__) or object).get("__file__")
-    text = text_named(code.co_filename if code else module_file)
-    node = text.find(shared.__qualname__, line) if text else None
-    if text is None or not isinstance(node, ast.ClassDef):
-        return "its source is not to be found"
-    return _wrapped(text, node, variables)
+    module_file = getattr(sys.modules.get(shared.__module__), "__file__", None)
+    places = [(code.co_filename, code.co_firstlineno) for code in code_of(shared)]
+    for filename, code_line in [*places, (module_file, None)]:
+        text = text_named(filename)
+        if text is None:
+            continue
+        line = getattr(shared, "__firstlineno__", code_line)
+        node = text.find(shared.__qualname__, line) or text.find_class(shared.__name__)
+        if isinstance(node, ast.ClassDef):
+            return _wrapped(text, node, variables)
+    return "its source is not to be found"
 
 
 def _code_path(function: types.FunctionType) -> str:

@@ -14,17 +14,9 @@ from typing import Any
 from remotemedia._portable import opening
 from remotemedia._portable.isolated import Isolated, isolate_class, isolate_function
 from remotemedia._portable.names import names_of
+from remotemedia._portable.spaces import Key, Space, Spaces, Step, UnportableError, about
 from remotemedia._portable.texts import code_of
-from remotemedia._portable.units import (
-    Key,
-    Space,
-    Spaces,
-    Step,
-    Unit,
-    UnportableError,
-    about,
-    unit_of,
-)
+from remotemedia._portable.units import Unit, unit_of
 from remotemedia._tokens import registry, resolve, travels_by_name
 
 

@@ -80,6 +80,13 @@ class Text:
             found = within or ([] if len(found) > 1 else found)
         return found[-1] if found else None
 
+    def find_class(self, name: str) -> ast.ClassDef | None:
+        """The only class of this name, wherever it stands: a text that has travelled has lost what
+        was around it.
+        """
+        found = [n for n in ast.walk(self.tree) if isinstance(n, ast.ClassDef) and n.name == name]
+        return found[0] if len(found) == 1 else None
+
     def lambdas_at(self, line: int) -> list[ast.Lambda]:
         """The lambdas that begin at a line."""
         nodes = ast.walk(self.tree)
@@ -194,7 +201,10 @@ def code_of(shared: Any) -> Iterator[types.CodeType]:
         inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
         inner = getattr(inner, "func", inner)  # cached_property
         inner = getattr(inner, "__wrapped__", inner)
-        if isinstance(inner, types.FunctionType) and inner.__qualname__.startswith(
-            f"{shared.__qualname__}."
+        # Those that a library made for it, such as a named tuple's, stand in the library.
+        if (
+            isinstance(inner, types.FunctionType)
+            and inner.__module__ == shared.__module__
+            and inner.__qualname__.startswith(f"{shared.__qualname__}.")
         ):
             yield inner.__code__

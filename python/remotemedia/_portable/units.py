@@ -7,56 +7,18 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening
+from remotemedia._portable.changes import changes_of
 from remotemedia._portable.names import names_of
-from remotemedia._portable.texts import Binding, Text, code_of, text_named
+from remotemedia._portable.spaces import Key, Space, Step, UnportableError, about
+from remotemedia._portable.texts import Binding, Text, code_of
 from remotemedia._tokens import travels_by_name
-from remotemedia._unpicklable import UnpicklableError
 
 if TYPE_CHECKING:
     from remotemedia._portable.plan import Plan
-
-WAY_OUT = (
-    'define it at the top level of a module that a worker can import, or set runtime_hint="cpython"'
-)
-
-
-class UnportableError(UnpicklableError):
-    """Something cannot be expressed for another interpreter.
-
-    Attributes:
-        way_out: what to do about it.
-    """
-
-    way_out = WAY_OUT
-
-
-def about(shared: Any, reason: str) -> UnportableError:
-    """The error about a class, function or value."""
-    name = getattr(shared, "__qualname__", type(shared).__qualname__)
-    module = getattr(shared, "__module__", None) or "?"
-    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {WAY_OUT}"
-    return UnportableError("", type(shared).__qualname__, told)
-
-
-class Key(NamedTuple):
-    """A name in a module, by the module's label."""
-
-    label: str
-    name: str
-
-
-class Step:
-    """A call that opening the pickle makes."""
-
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self._call = function, arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._call
 
 
 @dataclass(eq=False)
@@ -87,92 +49,6 @@ class Unit:
     def needs(self) -> list[Key]:
         """Everything but annotations."""
         return [*self.early, *self.late]
-
-
-@dataclass(eq=False)
-class Space:
-    """The names of one module, or of one namespace that code was executed in."""
-
-    label: str
-    namespace: dict[str, Any]
-    statements: dict[int, Unit] = field(default_factory=dict)
-
-    def has(self, name: str) -> bool:
-        """Whether code here finds the name."""
-        builtins = self.namespace.get("__builtins__", {})
-        known = builtins if isinstance(builtins, dict) else vars(builtins)
-        return name in self.namespace or name in known or name in ("__name__", "__qualname__")
-
-    def leads_to(self, shared: Any) -> bool:
-        """Whether the object stands under its own name here."""
-        first, *rest = shared.__qualname__.split(".")
-        found = self.namespace.get(first)
-        for part in rest:
-            found = getattr(found, part, None)
-        return found is shared
-
-    def opening(self) -> Step:
-        """The step that readies the other side's stand-in."""
-        names = ("__package__", "__file__", "__doc__")
-        known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
-        return Step(opening.open_space, (self.label, known))
-
-    def binding(self, name: str) -> Binding | None:
-        """The statement that bound a name, as far as the source can be had."""
-        files = {self.namespace.get("__file__"): 0}
-        own = self.namespace.get(name)
-        if isinstance(own, (type, types.FunctionType)) and not travels_by_name(own):
-            files = {code.co_filename: 0 for code in code_of(own)} | files
-        for value in list(self.namespace.values()):
-            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
-                files[value.__code__.co_filename] = 0
-            elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
-                files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
-        for filename in files:
-            text = text_named(filename, self.namespace)
-            if text is not None and name in text.bindings:
-                return text.bindings[name]
-        return None
-
-
-class Spaces:
-    """The namespaces that shipped code comes from."""
-
-    def __init__(self) -> None:
-        self._by_label: dict[str, Space] = {}
-
-    def labelled(self, label: str) -> Space:
-        """The one of this label."""
-        return self._by_label[label]
-
-    def of(self, shared: Any) -> Space:
-        """The namespace in which a class or function looks names up."""
-        if isinstance(shared, types.FunctionType):
-            return self._of(shared.__globals__)
-        for value in vars(shared).values():
-            inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
-            if isinstance(inner, types.FunctionType) and inner.__module__ == shared.__module__:
-                return self._of(inner.__globals__)
-        module = sys.modules.get(shared.__module__)
-        if module is None:
-            raise about(shared, f"its module {shared.__module__} is gone")
-        return self.of_module(module)
-
-    def of_module(self, module: types.ModuleType) -> Space:
-        """The namespace of a module."""
-        return self._of(vars(module))
-
-    def _of(self, namespace: dict[str, Any]) -> Space:
-        for space in self._by_label.values():
-            if space.namespace is namespace:
-                return space
-        name = namespace.get("__name__")
-        name = name if isinstance(name, str) else "__main__"
-        module = sys.modules.get(name)
-        is_module = module is not None and vars(module) is namespace
-        label = name if is_module else f"{name}#{len(self._by_label)}"
-        space = self._by_label[label] = Space(label, namespace)
-        return space
 
 
 def unit_of(plan: Plan, key: Key, is_soft: bool = False) -> Unit:
@@ -216,6 +92,8 @@ def _imported_from(
 
 def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
     found: Any = sys.modules.get(module)
+    if found is None or module == "__main__" or not is_importable(module, found):
+        return False
     if attribute is None:
         return found is value
     inner = getattr(found, attribute, None)
@@ -262,7 +140,7 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
     later: list[Step] = []
     early, late = keys(names.early), keys(names.late)
     if isinstance(value, type) and isinstance(node, ast.ClassDef):
-        data, functions = _changes(value, node)
+        data, functions = changes_of(value, node)
         if data:
             patches[value.__qualname__] = data
         for name, function in functions.items():
@@ -279,71 +157,14 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
     return unit
 
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
-
-
-def _changes(shared: type, node: ast.ClassDef) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Data and functions of a class that its statement alone may not give."""
-    import enum
-
-    if issubclass(shared, enum.Enum):
-        return {}, {}
-    written: dict[str, Any] = {}
-    for statement in node.body:
-        targets: list[Any] = list(getattr(statement, "targets", None) or ())
-        targets += [t] if (t := getattr(statement, "target", None)) is not None else []
-        names: list[str] = [t.id for t in targets if isinstance(t, ast.Name)]
-        names += [n] if (n := getattr(statement, "name", None)) else []
-        for name in names:
-            try:
-                written[name] = ast.literal_eval(getattr(statement, "value", statement))
-            except (ValueError, TypeError, SyntaxError, RecursionError):
-                written[name] = ...
-    data, functions = {}, {}
-    for name, value in vars(shared).items():
-        if name.startswith("__") and name.endswith("__"):
-            continue
-        if _is_plain(value) and (name not in written or not _is_same(value, written[name])):
-            data[name] = value
-        elif isinstance(value, types.FunctionType) and (
-            value.__qualname__ != f"{shared.__qualname__}.{name}"
-            and name not in _assigned(node)
-            and not hasattr(value, "__wrapped__")
-            and value.__module__ == shared.__module__
-        ):
-            functions[name] = value
-    return data, functions
-
-
-def _assigned(node: ast.ClassDef) -> set[str]:
-    names: set[str] = set()
-    for statement in node.body:
-        if isinstance(statement, ast.Assign):
-            names |= {t.id for t in statement.targets if isinstance(t, ast.Name)}
-        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names |= {statement.name} if statement.decorator_list else set()
-    return names
-
-
-def _is_plain(value: Any) -> bool:
-    if type(value) in (list, tuple, set, frozenset):
-        return all(map(_is_plain, value))
-    if type(value) is dict:
-        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
-    return type(value) in _PLAIN
-
-
-def _is_same(value: Any, written: Any) -> bool:
-    return type(value) is type(written) and bool(value == written)
-
-
 def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Unit:
     """A class or function that no `class` or `def` of this name defines."""
     if binding is not None and isinstance(binding.node, (ast.Assign, ast.AnnAssign)):
         own = plan.spaces.of(value)
         if value.__qualname__ in (key.name, "<lambda>") or not own.leads_to(value):
             return _statement(plan, space, binding.text, binding.node, value)
-    if plan.spaces.of(value).leads_to(value) and value.__qualname__ == key.name:
+    is_home = plan.spaces.of(value) is space and space.leads_to(value)
+    if is_home and value.__qualname__ == key.name:
         fields: Sequence[str] | None = getattr(value, "_fields", None)
         if isinstance(fields, tuple) and tuple in getattr(value, "__bases__", ()):
             arguments = (key.label, key.name, value.__name__, fields, value._field_defaults)

@@ -1,0 +1,153 @@
+"""The namespaces that shipped code comes from, and the words for what is done with them."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from remotemedia._portable import opening
+from remotemedia._portable.texts import Binding, code_of, text_named
+from remotemedia._tokens import MAIN
+from remotemedia._unpicklable import UnpicklableError
+
+if TYPE_CHECKING:
+    from remotemedia._portable.units import Unit
+
+WAY_OUT = (
+    'define it at the top level of a module that a worker can import, or set runtime_hint="cpython"'
+)
+
+
+class UnportableError(UnpicklableError):
+    """Something cannot be expressed for another interpreter.
+
+    Attributes:
+        way_out: what to do about it.
+    """
+
+    way_out = WAY_OUT
+
+
+def about(shared: Any, reason: str) -> UnportableError:
+    """The error about a class, function or value."""
+    name = getattr(shared, "__qualname__", type(shared).__qualname__)
+    module = getattr(shared, "__module__", None) or "?"
+    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {WAY_OUT}"
+    return UnportableError("", type(shared).__qualname__, told)
+
+
+class Key(NamedTuple):
+    """A name in a module, by the module's label."""
+
+    label: str
+    name: str
+
+
+class Step:
+    """A call that opening the pickle makes."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._call
+
+
+@dataclass(eq=False)
+class Space:
+    """The names of one module, or of one namespace that code was executed in."""
+
+    label: str
+    namespace: dict[str, Any]
+    statements: dict[int, Unit] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether code here finds the name."""
+        builtins = self.namespace.get("__builtins__", {})
+        known = builtins if isinstance(builtins, dict) else vars(builtins)
+        return name in self.namespace or name in known or name in ("__name__", "__qualname__")
+
+    def leads_to(self, shared: Any) -> bool:
+        """Whether the object stands under its own name here."""
+        first, *rest = shared.__qualname__.split(".")
+        found = self.namespace.get(first)
+        for part in rest:
+            found = getattr(found, part, None)
+        return found is shared
+
+    def opening(self) -> Step:
+        """The step that readies the other side's stand-in."""
+        names = ("__package__", "__file__", "__doc__")
+        known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
+        return Step(opening.open_space, (self.label, known))
+
+    def _cells(self) -> list[str]:
+        """The cells of a notebook or console, the latest first, when this is where they run."""
+        if self.label not in MAIN or isinstance(self.namespace.get("__file__"), str):
+            return []
+        named = [n for n in linecache.cache if n.startswith("<") or "ipykernel" in n]
+        return list(reversed(named))
+
+    def _is_home_of(self, value: Any) -> bool:
+        if isinstance(value, types.FunctionType):
+            return value.__globals__ is self.namespace
+        return isinstance(value, type) and value.__module__ == self.namespace.get("__name__")
+
+    def binding(self, name: str) -> Binding | None:
+        """The statement that bound a name, as far as the source can be had."""
+        files = {self.namespace.get("__file__"): 0}
+        own = self.namespace.get(name)
+        if self._is_home_of(own):
+            files = {code.co_filename: 0 for code in code_of(own)} | files
+        for value in list(self.namespace.values()):
+            if self._is_home_of(value):
+                files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
+        for filename in (*files, *self._cells()):
+            text = text_named(filename, self.namespace)
+            if text is not None and name in text.bindings:
+                return text.bindings[name]
+        return None
+
+
+class Spaces:
+    """The namespaces that shipped code comes from."""
+
+    def __init__(self) -> None:
+        self._by_label: dict[str, Space] = {}
+
+    def labelled(self, label: str) -> Space:
+        """The one of this label."""
+        return self._by_label[label]
+
+    def of(self, shared: Any) -> Space:
+        """The namespace in which a class or function looks names up."""
+        if isinstance(shared, types.FunctionType):
+            return self._of(shared.__globals__)
+        for value in vars(shared).values():
+            inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
+            if isinstance(inner, types.FunctionType) and inner.__module__ == shared.__module__:
+                return self._of(inner.__globals__)
+        module = sys.modules.get(shared.__module__)
+        if module is None:
+            raise about(shared, f"its module {shared.__module__} is gone")
+        return self.of_module(module)
+
+    def of_module(self, module: types.ModuleType) -> Space:
+        """The namespace of a module."""
+        return self._of(vars(module))
+
+    def _of(self, namespace: dict[str, Any]) -> Space:
+        for space in self._by_label.values():
+            if space.namespace is namespace:
+                return space
+        name = namespace.get("__name__")
+        name = name if isinstance(name, str) else "__main__"
+        module = sys.modules.get(name)
+        is_module = module is not None and vars(module) is namespace
+        label = name if is_module else f"{name}#{len(self._by_label)}"
+        space = self._by_label[label] = Space(label, namespace)
+        return space
