@@ -240,6 +240,10 @@ def test_the_tables_are_shown() -> None:
     text = _compat().stdout
     assert len(text.splitlines()) == len(rows) + 1
     assert "compat" in _compat("--help").stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "remotemedia", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "\n  compat " in listed.stdout
 
 
 def test_the_page_is_current() -> None:
