@@ -52,7 +52,9 @@ audio = (0.5 * np.sin(2 * np.pi * 440 * seconds) * (seconds < 0.5)).astype(np.fl
 print("where each node would run:")
 print(pipeline.explain())
 result = pipeline.run((audio, 48000))
-print(f"{result['kept']} of {result['frames']} frames kept, {result['strongest_hz']:.0f} Hz in them")
+print(
+    f"{result['kept']} of {result['frames']} frames kept, {result['strongest_hz']:.0f} Hz in them"
+)
 
 print("and where each ran:")
 metrics = pipeline.get_metrics() or {"nodes": []}

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from interpreters import other_pythons
-from version_nodes import Doubled, Version
 
 import remotemedia
+from interpreters import other_pythons
 from remotemedia import Node, NodeError, Pipeline, Runtime
+from version_nodes import Doubled, Version
 
 OTHERS = other_pythons()
 PACKAGE = Path(remotemedia.__file__).parent
 
-SCRIPT = '''
+SCRIPT = """
 import sys
 from remotemedia import Node, Pipeline, Runtime
 
@@ -34,7 +34,7 @@ class Mine(Node):
 
 with Runtime(f'[python]\\nexecutable = "{sys.argv[1]}"\\n') as runtime:
     print(Pipeline([Mine()], runtime=runtime).run(7))
-'''
+"""
 
 
 def _version(program: str) -> str:

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from interpreters import other_pythons
 
 import remotemedia
+from interpreters import other_pythons
 from remotemedia._guest.signatures import signature
 from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
 
