@@ -122,7 +122,7 @@ def test_every_example_is_compared() -> None:
     assert sorted(entry["name"] for entry in SCRIPTS) == there
 
 
-# What an example prints of its processes and their times, and nothing else, differs from run to run.
+# What an example prints of its processes and their times differs from run to run.
 _OF_THE_RUN = re.compile(r"pid \d+|^\w+_\d+ +(cpython|rustpython|rust_native) +.*$", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+\.\d+")
 
