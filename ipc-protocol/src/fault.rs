@@ -50,6 +50,20 @@ pub enum ImportReason {
     Unsupported,
 }
 
+impl ImportReason {
+    /// The reason that Python code names so (`remotemedia._guest.imports`).
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "c_extension" => Some(Self::CExtension),
+            "stdlib_missing" => Some(Self::StdlibMissing),
+            "not_installed" => Some(Self::NotInstalled),
+            "blocked" => Some(Self::Blocked),
+            "unsupported" => Some(Self::Unsupported),
+            _ => None,
+        }
+    }
+}
+
 /// The moment of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {

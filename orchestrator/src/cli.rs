@@ -81,6 +81,13 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tell which Python nodes run on which interpreter, and why; part of the Python package
+    #[command(disable_help_flag = true)]
+    Compat {
+        /// What the Python package takes: see `remotemedia compat --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// List the node types, or describe one
     #[command(after_help = EXIT_CODES)]
     Nodes {
@@ -170,6 +177,11 @@ enum CliError {
         )
     )]
     UnknownNode { name: String, nearest: Option<&'static str> },
+    #[error(
+        "`compat` runs Python code: install the Python package (`pip install ./python`) and use \
+         its command `remotemedia`, or `python3 -m remotemedia compat`"
+    )]
+    NeedsPython,
     #[error("cannot write the metrics to {}: {source}", path.display())]
     WriteMetrics { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
@@ -193,6 +205,7 @@ impl CliError {
             ) => EXIT_BAD_INPUT,
             Self::Run(Error::Start(_) | Error::Busy { .. } | Error::Os { .. })
             | Self::WriteMetrics { .. }
+            | Self::NeedsPython
             | Self::Output(_) => EXIT_ENVIRONMENT,
             Self::Run(_) | Self::Cleanup(_) => EXIT_RUN_FAILED,
         }
@@ -222,6 +235,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
         Verb::Explain { manifest, setting, json } => {
             explain(&manifest, &setting, default_python, json)
         }
+        Verb::Compat { .. } => Err(CliError::NeedsPython),
         Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),
     };
     match done {

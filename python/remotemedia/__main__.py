@@ -12,6 +12,10 @@ def main() -> int:
     """Run the command line and give its exit code."""
     # Ctrl-C ends the process, and its workers with it, as it would without Python around.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.argv[1:2] == ["compat"]:
+        from remotemedia.compat.command import main as compat
+
+        return compat(sys.argv[2:])
     code: int = native().cli(["remotemedia", *sys.argv[1:]])
     return code
 

@@ -264,7 +264,7 @@ impl CPython {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
-            import: value.getattr("import_info").ok().and_then(|info| import_fault(&info)),
+            import: value.getattr("import_info").ok().and_then(|found| import_fault(&found)),
         }
     }
 
@@ -290,16 +290,9 @@ impl CPython {
 }
 
 /// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks nothing.
-fn import_fault(info: &Bound<'_, PyAny>) -> Option<ImportFault> {
-    let text = |name: &str| -> Option<String> { info.get_item(name).ok()?.extract().ok()? };
-    let reason = match text("reason")?.as_str() {
-        "c_extension" => ImportReason::CExtension,
-        "stdlib_missing" => ImportReason::StdlibMissing,
-        "not_installed" => ImportReason::NotInstalled,
-        "blocked" => ImportReason::Blocked,
-        "unsupported" => ImportReason::Unsupported,
-        _ => return None,
-    };
+fn import_fault(found: &Bound<'_, PyAny>) -> Option<ImportFault> {
+    let text = |name: &str| -> Option<String> { found.get_item(name).ok()?.extract().ok() };
+    let reason = ImportReason::from_name(&text("reason")?)?;
     Some(ImportFault {
         module: text("module")?,
         root_package: text("root_package")?,

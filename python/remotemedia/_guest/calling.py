@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
+from remotemedia._guest.signatures import signature
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 
 _WORK = ("process", "flush")
@@ -239,7 +240,7 @@ def _is_function(is_kind: Callable[[Any], bool], process: Any) -> bool:
 
 def _takes_nothing(process: Any) -> bool:
     try:
-        parameters = inspect.signature(process).parameters.values()
+        parameters = signature(process).parameters.values()
     except (TypeError, ValueError):
         return False
     return not any(p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from typing import Any
 
 from remotemedia._guest.faults import Fault
+from remotemedia._guest.signatures import signature as signature_of
 
 
 def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> Any:
@@ -56,7 +56,7 @@ def _find(node_id: str, module: str, name: str) -> Any:
 def _check_arguments(kind: type, params: dict[str, Any]) -> None:
     """Names a parameter that the constructor does not take, with the nearest that it does."""
     try:
-        signature = inspect.signature(kind)
+        signature = signature_of(kind)
     except (TypeError, ValueError):
         return
     known = signature.parameters

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeState, NodeUsage};
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
-use ipc_protocol::{Fault, FaultKind};
+use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyTupleRef};
-use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use worker_shim::{Begin, Guest, Interpreter, Step};
 
 use crate::arguments::python_version;
@@ -247,7 +247,24 @@ impl<'vm> RustPython<'vm> {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
+            import: self.import_fault(raised.as_object()),
         }
+    }
+
+    /// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks
+    /// nothing.
+    fn import_fault(&self, fault: &PyObject) -> Option<ImportFault> {
+        let found = fault.get_attr("import_info", self.vm).ok()?;
+        let text = |name: &str| -> Option<String> {
+            found.get_item(name, self.vm).ok()?.try_into_value(self.vm).ok()
+        };
+        Some(ImportFault {
+            reason: ImportReason::from_name(&text("reason")?)?,
+            module: text("module")?,
+            root_package: text("root_package")?,
+            path: text("path").unwrap_or_default(),
+            suggestion: text("suggestion").unwrap_or_default(),
+        })
     }
 
     /// A value that could not be turned into or out of its wire form.
@@ -263,7 +280,14 @@ impl<'vm> RustPython<'vm> {
         let (remote_type, traceback) = describe().unwrap_or_default();
         let message = raised.as_object().str(vm);
         let message = message.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-        Fault { kind: FaultKind::Marshal, node_id: String::new(), remote_type, message, traceback }
+        Fault {
+            kind: FaultKind::Marshal,
+            node_id: String::new(),
+            remote_type,
+            message,
+            traceback,
+            import: None,
+        }
     }
 }
 

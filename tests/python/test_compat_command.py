@@ -1,0 +1,253 @@
+"""`remotemedia compat`: the tables, and the verdicts on one's own nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remotemedia.compat.interpreters import rustpython
+from remotemedia.compat.page import page
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NODES = """
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+
+import numpy as np
+import yaml
+from remotemedia import Node
+from remotemedia.core import Node as Base
+
+try:
+    import orjson
+except ImportError:
+    orjson = None
+
+TABLE = {"a": json.dumps(1)}
+
+
+def helper(x):
+    return np.abs(x)
+
+
+class Pure(Node):
+    def process(self, x: np.ndarray):
+        return x, TABLE
+
+
+class Loud(Pure):
+    def process(self, x):
+        return helper(x)
+
+
+class Stored(Base):
+    def process(self, x):
+        import sqlite3
+
+        return sqlite3.connect(":memory:")
+
+
+class Guarded(Node):
+    def process(self, x):
+        return orjson.dumps(x) if orjson else yaml.safe_dump(x)
+
+
+class Unsafe(Node):
+    def process(self, x):
+        return ctypes.c_int(x)
+
+
+class Pinned(Node):
+    def process(self, x):
+        return os.sched_getaffinity(0)
+
+
+class Misspelt(Node):
+    def process(self, x):
+        import numpi
+
+        return numpi
+
+
+class NoNode:
+    pass
+"""
+
+
+def _compat(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "remotemedia", "compat", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def _verdicts(*arguments: str | Path) -> dict[str, Any]:
+    done = _compat(*arguments, "--json")
+    assert done.returncode in (0, 1), done.stderr
+    return {entry["node"]: entry for entry in json.loads(done.stdout)}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    file = tmp_path_factory.mktemp("compat") / "my_nodes.py"
+    file.write_text(NODES, encoding="utf-8")
+    return _verdicts(file)
+
+
+def _lack(verdict: dict[str, Any]) -> tuple[str, str]:
+    (lack,) = verdict["lacks"]
+    return lack["module"], lack["reason"]
+
+
+def test_the_nodes_of_a_file_are_found(verdicts: dict[str, Any]) -> None:
+    names = ["Pure", "Loud", "Stored", "Guarded", "Unsafe", "Pinned", "Misspelt"]
+    assert list(verdicts) == names
+
+
+def test_an_import_that_a_node_does_not_use_does_not_count(verdicts: dict[str, Any]) -> None:
+    # spec: IOP-38, IOP-39
+    assert verdicts["Pure"]["rustpython"]
+    assert verdicts["Pure"]["cpython"]
+    assert "numpy" in verdicts["Pure"]["does_not_use"]
+    assert "json" in verdicts["Pure"]["uses"]
+
+
+def test_what_a_helper_uses_counts_for_the_node(verdicts: dict[str, Any]) -> None:
+    # spec: IOP-38, IOP-39
+    assert not verdicts["Loud"]["rustpython"]
+    assert _lack(verdicts["Loud"]) == ("numpy", "c_extension")
+    assert "cpython" in verdicts["Loud"]["lacks"][0]["suggestion"]
+
+
+def test_every_reason_is_told(verdicts: dict[str, Any]) -> None:
+    # spec: IOP-28, IOP-38
+    assert _lack(verdicts["Stored"]) == ("sqlite3", "stdlib_missing")
+    assert _lack(verdicts["Unsafe"]) == ("ctypes", "blocked")
+    assert _lack(verdicts["Misspelt"]) == ("numpi", "not_installed")
+    assert "numpy" in verdicts["Misspelt"]["lacks"][0]["suggestion"]
+    assert "numpi" in verdicts["Misspelt"]["cpython_error"]
+    assert verdicts["Pinned"]["rustpython"]
+    assert "os.sched_getaffinity" in verdicts["Pinned"]["notes"][0]
+
+
+def test_a_guarded_import_is_no_reason(verdicts: dict[str, Any]) -> None:
+    assert verdicts["Guarded"]["rustpython"]
+    assert [lack["module"] for lack in verdicts["Guarded"]["can_do_without"]] == ["orjson"]
+
+
+def test_the_exit_code_says_whether_all_would_run(tmp_path: Path) -> None:
+    good = tmp_path / "good.py"
+    good.write_text(
+        "from remotemedia import Node\nclass A(Node):\n    def process(self, x): return x\n"
+    )
+    done = _compat(good)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "A: RustPython or CPython" in done.stdout
+    assert "1 of 1 nodes would run on RustPython" in done.stdout
+    bad = tmp_path / "bad.py"
+    bad.write_text(f"{good.read_text()}    import sqlite3 as s\n    s\n")
+    done = _compat(good, bad)
+    assert done.returncode == 1
+    assert "A: CPython\n    sqlite3 (stdlib_missing): " in done.stdout
+
+
+def test_a_package_is_looked_through(tmp_path: Path) -> None:
+    package = tmp_path / "mine"
+    (package / "sub").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "sub" / "__init__.py").write_text("FACTOR = 2\n")
+    (package / "base.py").write_text(
+        "from remotemedia import Node\nclass Own(Node):\n    def process(self, x): return x\n"
+    )
+    (package / "deep.py").write_text(
+        "from .base import Own\nfrom .sub import FACTOR\nimport numpy\n"
+        "class A(Own):\n    def process(self, x): return x * FACTOR\n"
+        "class B(Own):\n    def process(self, x): return numpy.abs(x)\n"
+    )
+    found = _verdicts(package)
+    assert {name: v["rustpython"] for name, v in found.items()} == {
+        "Own": True,
+        "A": True,
+        "B": False,
+    }
+
+
+def test_a_script_is_not_run(tmp_path: Path) -> None:
+    """Its nodes are loaded with what they need; the rest of it would open windows and send mail."""
+    marker = tmp_path / "marker"
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pathlib\nfrom remotemedia import Node\nSCALE = 2\n"
+        f"pathlib.Path({str(marker)!r}).write_text('run')\n"
+        "class A(Node):\n    def process(self, x): return x * SCALE\n"
+        "if __name__ == '__main__':\n    raise SystemExit(5)\n"
+    )
+    assert _verdicts(script)["A"]["rustpython"]
+    assert not marker.exists()
+
+
+def test_what_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    empty, broken = tmp_path / "empty.py", tmp_path / "broken.py"
+    empty.write_text("x = 1\n")
+    broken.write_text("x = = 1\n")
+    for path, told in ((empty, "no class"), (broken, "syntax"), (tmp_path / "gone.py", "No such")):
+        done = _compat(path)
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+    done = _compat(broken, REMOTEMEDIA_RUSTPYTHON=str(tmp_path / "not_there"))
+    assert done.returncode == 3
+    assert "pip install" in done.stderr
+
+
+def test_rustpython_is_found_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "remotemedia-rustpython"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("REMOTEMEDIA_RUSTPYTHON", str(program))
+    assert rustpython() == str(program)
+    monkeypatch.delenv("REMOTEMEDIA_RUSTPYTHON")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert rustpython() == str(program)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert rustpython() == str(program)
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    assert rustpython() is None
+
+
+def test_the_tables_are_shown() -> None:
+    # spec: IOP-29, IOP-38
+    done = _compat("--json")
+    assert done.returncode == 0
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["sqlite3"]["rustpython"] == "missing"
+    text = _compat().stdout
+    assert len(text.splitlines()) == len(rows) + 1
+    assert "compat" in _compat("--help").stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "remotemedia", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "\n  compat " in listed.stdout
+
+
+def test_the_page_is_current() -> None:
+    # spec: IOP-29, IOP-38
+    written = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    assert written == page(), "docs/compatibility.md is out of date: run `make compatibility`"
+    assert "| `sqlite3` | works | missing | built without SQLite |" in written

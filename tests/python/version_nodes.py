@@ -1,0 +1,28 @@
+"""Nodes for workers of another version of Python: the standard library alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from remotemedia.core import Node
+
+
+class Version(Node):
+    """Says which Python runs it, and counts."""
+
+    def __init__(self, start: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.count = start
+
+    def process(self, data: Any, /) -> tuple[str, int, Any]:
+        self.count += 1
+        return ".".join(map(str, sys.version_info[:2])), self.count, data
+
+
+class Doubled(Node):
+    """An async generator, for the other half of the guest."""
+
+    async def process(self, data: Any, /) -> Any:
+        yield data
+        yield data * 2
