@@ -264,7 +264,11 @@ impl CPython {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
-            import: value.getattr("import_info").ok().and_then(|info| import_fault(&info)),
+            import: value
+                .getattr("import_info")
+                .ok()
+                .and_then(|info| import_fault(&info))
+                .map(Box::new),
         }
     }
 
