@@ -522,7 +522,9 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
     )
 
 
-@pytest.mark.parametrize("interpreter", [sys.executable, interpreters.RUSTPYTHON], ids=["cpython", "rustpython"])
+@pytest.mark.parametrize(
+    "interpreter", [sys.executable, interpreters.RUSTPYTHON], ids=["cpython", "rustpython"]
+)
 def test_arrays_inside_objects(tmp_path: Path, interpreter: str) -> None:
     # spec: IOP-19
     run_host(
