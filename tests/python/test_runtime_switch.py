@@ -1,4 +1,4 @@
-"""The interpreter of Python nodes: who chooses it, where nodes go that it cannot run, what is told."""
+"""The interpreter of Python nodes: who chooses it, and where nodes go that it cannot run."""
 
 from __future__ import annotations
 
@@ -92,15 +92,17 @@ def test_an_unknown_interpreter_is_one_error_that_lists_the_known(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # spec: CARD-07
-    with pytest.raises((ConfigurationError, ValueError)) as caught:
+    def choose() -> None:
         if place == "environment":
             monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "pypy")
         if place == "configuration":
             Runtime('[python]\nruntime = "pypy"')
-        options = {"runtime": "pypy"} if place == "argument" else {}
-        Pipeline(Where(), **({"runtime": "pypy"} if place == "pipeline" else {})).run(
-            [[]], **options
-        )
+        named = {"runtime": "pypy"} if place == "pipeline" else {}
+        argument = {"runtime": "pypy"} if place == "argument" else {}
+        Pipeline(Where(), **named).run([[]], **argument)
+
+    with pytest.raises((ConfigurationError, ValueError)) as caught:
+        choose()
     for known in ("pypy", "cpython", "rustpython", "auto"):
         assert known in str(caught.value)
 
