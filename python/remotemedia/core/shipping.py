@@ -1,6 +1,6 @@
 """The node objects of a run on their way to workers, and the digests of their code.
 
-The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own kind,
+The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own,
 else as what any interpreter may open.
 """
 
