@@ -17,7 +17,7 @@ pub struct Fault {
     pub traceback: String,
     /// What the interpreter lacks, when that is why. Since 3; absent when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub import: Option<ImportFault>,
+    pub import: Option<Box<ImportFault>>,
 }
 
 /// A module, or a feature of one, that a worker's interpreter does not have.

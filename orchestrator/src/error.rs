@@ -112,7 +112,7 @@ pub struct NodeFailure {
     /// Its traceback with source lines; empty for native nodes.
     pub traceback: String,
     /// What the interpreter lacks, when that is why.
-    pub import: Option<ImportFault>,
+    pub import: Option<Box<ImportFault>>,
     /// What the caller can change, when the node's interpreter is why.
     pub advice: Option<String>,
 }

@@ -126,7 +126,7 @@ pub enum Judgement {
 #[must_use]
 pub fn judge(failure: &NodeFailure) -> Judgement {
     if let Some(import) = &failure.import {
-        return Judgement::Move(Reason::Import(import.clone()));
+        return Judgement::Move(Reason::Import((**import).clone()));
     }
     let error = one_line(failure);
     match failure.operation {

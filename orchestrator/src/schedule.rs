@@ -10,11 +10,11 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use edge::Entry;
 use stage::{Counted, Stage, State};
-pub use stage::{StageShape, Target};
+pub use stage::{StageShape, Target, Work};
 
 /// Number of a stage in its plan.
 pub type StageId = usize;
@@ -93,19 +93,6 @@ pub enum Action<T> {
     Expire(StageId),
     /// The inputs of a zip join did not pair up in this round.
     Uneven(StageId),
-}
-
-/// The kinds of calls.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Work<T> {
-    /// Process an item.
-    Item(T),
-    /// Process one item of each input together.
-    Zip(Vec<T>),
-    /// Produce, for stages that begin with a source.
-    Start,
-    /// Give what was held back.
-    Flush,
 }
 
 /// A worker slot as the core sees it.
@@ -402,9 +389,4 @@ impl<T: Clone> Core<T> {
             Slot::Busy(_) | Slot::Reopening => false,
         }
     }
-}
-
-/// The deadline of a step that begins now.
-fn deadline(now: Instant, timeout: Option<Duration>) -> Option<Instant> {
-    timeout.and_then(|timeout| now.checked_add(timeout))
 }

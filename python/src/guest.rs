@@ -1,6 +1,7 @@
 //! The CPython guest: moves values in and out of `remotemedia._guest`, which calls the nodes, and
 //! the entry point of the worker process around it.
 
+mod fault;
 mod probe;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeState, NodeUsage};
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
-use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
+use ipc_protocol::{Fault, FaultKind};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -21,6 +22,7 @@ use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Step};
 
 use crate::convert::{Converter, Memory, Pickling, to_value};
 use crate::numpy_memory::{self, Outbound};
+use fault::import_fault;
 use probe::{Log, Probe, SharedMeter};
 
 /// Serves the orchestrator until it closes the connection. `recorder` is the number of the flight
@@ -264,7 +266,11 @@ impl CPython {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
-            import: value.getattr("import_info").ok().and_then(|found| import_fault(&found)),
+            import: value
+                .getattr("import_info")
+                .ok()
+                .and_then(|info| import_fault(&info))
+                .map(Box::new),
         }
     }
 
@@ -287,19 +293,6 @@ impl CPython {
             import: None,
         }
     }
-}
-
-/// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks nothing.
-fn import_fault(found: &Bound<'_, PyAny>) -> Option<ImportFault> {
-    let text = |name: &str| -> Option<String> { found.get_item(name).ok()?.extract().ok() };
-    let reason = ImportReason::from_name(&text("reason")?)?;
-    Some(ImportFault {
-        module: text("module")?,
-        root_package: text("root_package")?,
-        reason,
-        path: text("path").unwrap_or_default(),
-        suggestion: text("suggestion").unwrap_or_default(),
-    })
 }
 
 /// Kinds of steps, as in `remotemedia._guest.session`.

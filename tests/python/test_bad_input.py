@@ -99,7 +99,7 @@ MANIFESTS: list[tuple[str, type[Exception], list[str]]] = [
     (manifest(node("AddNode", isolatd=True)), ManifestError, ["isolatd", "isolated"]),
     (manifest(node("AddNode", instance=0)), ManifestError, ["instance"]),
     (manifest(node("__main__:Mine")), RemoteMediaError, ["main script", "module"]),
-    (manifest(node("AddNode", runtime_hint="pypy")), ManifestError, ["pypy", "cpython", "rustpython"]),
+    (manifest(node("AddNode", runtime_hint="pypy")), ManifestError, ["pypy", "cpython"]),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The interpreter of Python nodes: who chooses it, where nodes go that it cannot run, what is told."""
+"""The interpreter of Python nodes: who chooses it, and where nodes go that it cannot run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from e2e_nodes import run_script
+from numpy_at_the_top import DoesNot
 from remotemedia import (
     AddNode,
     ConfigurationError,
@@ -25,7 +26,6 @@ from remotemedia import (
     Runtime,
     WorkerStartError,
 )
-from numpy_at_the_top import DoesNot
 from switch_nodes import (
     FailsOnRustPython,
     NumpyIfThereIs,
@@ -40,9 +40,7 @@ PROGRAM = "remotemedia-rustpython"
 def rustpython(*nodes: Any, **options: Any) -> Pipeline:
     """A pipeline on RustPython, with a memory of its own."""
     config = options.pop("config", "[workers]\nmax = 4\n")
-    return Pipeline(
-        *nodes, runtime=options.pop("where", None) or Runtime(config), **options
-    )
+    return Pipeline(*nodes, runtime=options.pop("where", None) or Runtime(config), **options)
 
 
 def run(pipeline: Pipeline, **options: Any) -> Any:
@@ -60,7 +58,11 @@ def test_the_environment_switches_every_python_node(tmp_path: Path) -> None:
         pipeline = Pipeline(AddNode(addend=1), Where())
         print(*pipeline.run(1), *(node.runtime for node in pipeline.explain()))
         """
-    for word, wanted in [("cpython", "cpython"), ("rustpython", "rustpython"), ("RUST", "rustpython")]:
+    for word, wanted in [
+        ("cpython", "cpython"),
+        ("rustpython", "rustpython"),
+        ("RUST", "rustpython"),
+    ]:
         printed = run_script(tmp_path, script, REMOTEMEDIA_PYTHON_RUNTIME=word)
         assert printed.split() == ["2", wanted, "rust_native", wanted], word
 
@@ -90,13 +92,17 @@ def test_an_unknown_interpreter_is_one_error_that_lists_the_known(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # spec: CARD-07
-    with pytest.raises((ConfigurationError, ValueError)) as caught:
+    def choose() -> None:
         if place == "environment":
             monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "pypy")
         if place == "configuration":
             Runtime('[python]\nruntime = "pypy"')
-        options = {"runtime": "pypy"} if place == "argument" else {}
-        Pipeline(Where(), **({"runtime": "pypy"} if place == "pipeline" else {})).run([[]], **options)
+        named = {"runtime": "pypy"} if place == "pipeline" else {}
+        argument = {"runtime": "pypy"} if place == "argument" else {}
+        Pipeline(Where(), **named).run([[]], **argument)
+
+    with pytest.raises((ConfigurationError, ValueError)) as caught:
+        choose()
     for known in ("pypy", "cpython", "rustpython", "auto"):
         assert known in str(caught.value)
 
@@ -119,10 +125,13 @@ def test_a_mixed_pipeline_runs_each_node_where_it_can() -> None:
         "rust_native", "rustpython", "cpython", "rustpython", "cpython",
     ]  # fmt: skip
     moved = told["NumpyInCall_2"].fallback
-    assert moved is not None and moved["kind"] == "c_extension" and "numpy" in moved["module"]
+    assert moved is not None
+    assert moved["kind"] == "c_extension"
+    assert "numpy" in moved["module"]
     assert "numpy" in str(told)
     metrics = pipeline.get_metrics()
-    assert metrics is not None and metrics["fallback_count"] == 1
+    assert metrics is not None
+    assert metrics["fallback_count"] == 1
     assert metrics["nodes"][2]["fallback"]["kind"] == "c_extension"
     # The second run knows.
     assert run(pipeline) == wanted
@@ -145,8 +154,10 @@ def test_every_move_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) 
         assert run(pipeline) == ["cpython"]
         first = [r for r in caplog.records if "moves from RustPython" in r.getMessage()]
         assert run(pipeline) == ["cpython"]
-    assert len(first) == 1 and first[0].levelno == logging.WARNING
-    assert "numpy" in first[0].getMessage() and "early" in first[0].getMessage()
+    assert len(first) == 1
+    assert first[0].levelno == logging.WARNING
+    assert "numpy" in first[0].getMessage()
+    assert "early" in first[0].getMessage()
     assert any("runs on CPython, not on RustPython" in r.getMessage() for r in caplog.records)
 
 
@@ -163,9 +174,16 @@ def test_without_fallback_the_error_names_node_module_and_way_out(
     # spec: IOP-39, IOP-40
     def check(error: NodeError) -> None:
         assert error.node_id == "needs_numpy_0"
-        assert error.root_package == "numpy" and error.import_reason == "c_extension"
-        assert error.remote_type is not None and "ImportError" in error.remote_type
-        for part in ("needs_numpy_0", "numpy", 'runtime_hint "cpython"', "REMOTEMEDIA_ENABLE_FALLBACK"):
+        assert error.root_package == "numpy"
+        assert error.import_reason == "c_extension"
+        assert error.remote_type is not None
+        assert "ImportError" in error.remote_type
+        for part in (
+            "needs_numpy_0",
+            "numpy",
+            'runtime_hint "cpython"',
+            "REMOTEMEDIA_ENABLE_FALLBACK",
+        ):
             assert part in str(error)
 
     node = NumpyInCall()
@@ -191,7 +209,8 @@ def test_a_node_that_fails_three_times_in_a_row_moves() -> None:
             run(pipeline)
     assert run(pipeline) == ["cpython"]
     (placement,) = pipeline.explain(runtime="rustpython")
-    assert placement.fallback is not None and placement.fallback["kind"] == "failures"
+    assert placement.fallback is not None
+    assert placement.fallback["kind"] == "failures"
     pipeline.forget_fallbacks()
     (placement,) = pipeline.explain(runtime="rustpython")
     assert placement.runtime == "rustpython"
@@ -259,7 +278,8 @@ def test_arrays_pass_between_the_interpreters() -> None:
     samples = np.arange(20_000, dtype=np.float32)
     nodes = [Passes(runtime_hint=hint) for hint in ("cpython", "rustpython", "cpython")]
     out = rustpython(*nodes).run_sync([samples])
-    assert isinstance(out, np.ndarray) and out.dtype == np.float32
+    assert isinstance(out, np.ndarray)
+    assert out.dtype == np.float32
     np.testing.assert_array_equal(out, samples)
 
 
@@ -290,9 +310,11 @@ def test_the_command_line_explains(tmp_path: Path) -> None:
     )  # fmt: skip
     add, own = json.loads(told.stdout)["nodes"]
     assert (add["runtime"], own["runtime"]) == ("rust_native", "rustpython")
-    assert own["why"] == "the argument runtime" and own["program"].endswith(PROGRAM)
+    assert own["why"] == "the argument runtime"
+    assert own["program"].endswith(PROGRAM)
     wrong = subprocess.run(
         [program, "explain", manifest, "--runtime", "pypy"], capture_output=True, text=True
     )
-    assert wrong.returncode == 2 and "cpython, python, rustpython" in wrong.stderr
+    assert wrong.returncode == 2
+    assert "cpython, python, rustpython" in wrong.stderr
     assert AddNode.__name__ in told.stdout

@@ -114,6 +114,9 @@ class FakeRuntime:
         copy: bool = False,
     ) -> FakeSession:
         self.opening(cancel)
+        if objects is not None:
+            own = f"{sys.version_info.major}.{sys.version_info.minor}"
+            objects.ship(sys.implementation.name, own, [])
         if cancel.cancelled.is_set():
             raise RunCancelled("cancelled while opening")
         options = {

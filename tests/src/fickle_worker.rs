@@ -47,13 +47,13 @@ impl Fickle {
 
     /// What a node's class makes of RustPython, at this moment of its life.
     fn trouble(&self, moment: FaultKind, id: &str, class: &str) -> Option<Fault> {
-        let fault = |import| Fault {
+        let fault = |import: Option<ImportFault>| Fault {
             kind: moment,
             node_id: id.to_owned(),
             remote_type: "ValueError".to_owned(),
             message: format!("{class} fails"),
             traceback: String::new(),
-            import,
+            import: import.map(Box::new),
         };
         let lacks = ImportFault {
             module: "numpy".to_owned(),

@@ -192,7 +192,8 @@ impl Memory for Named {
 
     fn become_private(&self) -> io::Result<()> {
         // SAFETY: the mapping is this one's own.
-        Ok(unsafe { super::pages::map_privately(&self.fd, self.start, self.bytes())? })
+        unsafe { super::pages::map_privately(&self.fd, self.start, self.bytes())? };
+        Ok(())
     }
 }
 

@@ -115,7 +115,6 @@ fn open() -> impl Strategy<Value = ToWorker> {
                     working_directory,
                     write_back_max_bytes,
                     allow_pickle,
-                    is_portable,
                 })
             },
         )

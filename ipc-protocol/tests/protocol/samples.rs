@@ -293,7 +293,7 @@ pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
         let fault = Fault {
             kind: FaultKind::Load,
             remote_type: "ImportError".into(),
-            import: Some(import),
+            import: Some(Box::new(import)),
             ..fault()
         };
         FromWorker::Failed(Failed { stage: None, call: 0, fault, usage: vec![] })

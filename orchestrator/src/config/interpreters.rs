@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::automatic_max;
 use super::keys::{DAY, Key, Kind, MILLISECOND, as_u32, as_u64, as_usize};
+use crate::choice;
+use crate::plan::Runtime;
 
 /// The workers that run RustPython. They are a pool of their own, beside that of CPython.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,24 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(recycling_keys());
     keys.extend(fallback_keys());
     keys
+}
+
+pub(super) fn runtime_key() -> Key {
+    Key {
+        section: "python",
+        name: "runtime",
+        kind: Kind::Choice {
+            names: &["auto", "cpython", "rustpython"],
+            get: |c| match c.python.runtime {
+                Some(Runtime::RustPython) => "rustpython",
+                Some(_) => "cpython",
+                None => "auto",
+            },
+            set: |c, word| c.python.runtime = choice::parse_runtime(word).ok().flatten(),
+        },
+        doc: "The interpreter of Python nodes whose runtime_hint names none, unless an \
+              argument or REMOTEMEDIA_PYTHON_RUNTIME does. \"auto\" is cpython.",
+    }
 }
 
 fn worker_keys() -> [Key; 3] {

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Config;
-use crate::choice;
-use crate::plan::Runtime;
 
 /// One setting.
 pub(super) struct Key {
@@ -84,6 +82,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::from(worker_counts());
     keys.extend(worker_times());
+    keys.push(super::interpreters::runtime_key());
     keys.extend(python());
     keys.extend(super::interpreters::keys());
     keys.extend(calls());
@@ -193,23 +192,8 @@ fn worker_times() -> [Key; 4] {
     ]
 }
 
-fn python() -> [Key; 6] {
+fn python() -> [Key; 5] {
     [
-        Key {
-            section: "python",
-            name: "runtime",
-            kind: Kind::Choice {
-                names: &["auto", "cpython", "rustpython"],
-                get: |c| match c.python.runtime {
-                    Some(Runtime::RustPython) => "rustpython",
-                    Some(_) => "cpython",
-                    None => "auto",
-                },
-                set: |c, word| c.python.runtime = choice::parse_runtime(word).ok().flatten(),
-            },
-            doc: "The interpreter of Python nodes whose runtime_hint names none, unless an \
-                  argument or REMOTEMEDIA_PYTHON_RUNTIME does. \"auto\" is cpython.",
-        },
         Key {
             section: "python",
             name: "executable",

@@ -77,10 +77,8 @@ fn examples_and_template_are_valid_by_parser_and_schema() {
     assert!(!validator.is_valid(&wrong));
 }
 
-#[test]
-fn every_key_has_an_effect_on_the_struct() {
-    // A value for each key that differs from its default.
-    let text = r#"
+/// Values that differ from the defaults.
+const A_VALUE_FOR_EACH_KEY: &str = r#"
         [workers]
         min = 1
         max = 3
@@ -126,6 +124,24 @@ fn every_key_has_an_effect_on_the_struct() {
         [output]
         forward_output = false
     "#;
+
+fn check_interpreters(config: &Config) {
+    let default = Config::default();
+    let rustpython = &config.rustpython;
+    assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
+    assert_eq!((rustpython.min, rustpython.max_workers()), (2, 5));
+    assert_eq!(rustpython.idle_timeout, Some(Duration::from_secs(7200)));
+    assert_eq!(rustpython.max_sessions, Some(11));
+    assert_eq!(rustpython.recycle_above_memory_bytes, Some(64 << 20));
+    assert!(!config.fallback.enabled && default.fallback.enabled);
+    assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
+    assert_eq!(config.python.runtime, Some(Runtime::RustPython));
+    assert_eq!(default.python.runtime, None);
+}
+
+#[test]
+fn every_key_has_an_effect_on_the_struct() {
+    let text = A_VALUE_FOR_EACH_KEY;
     // 500 us is below the range of `timeout`; everything else is fine.
     assert_eq!(
         problems(text),
@@ -141,16 +157,7 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
-    let rustpython = &config.rustpython;
-    assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
-    assert_eq!((rustpython.min, rustpython.max_workers()), (2, 5));
-    assert_eq!(rustpython.idle_timeout, Some(Duration::from_secs(7200)));
-    assert_eq!(rustpython.max_sessions, Some(11));
-    assert_eq!(rustpython.recycle_above_memory_bytes, Some(64 << 20));
-    assert!(!config.fallback.enabled && default.fallback.enabled);
-    assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
-    assert_eq!(config.python.runtime, Some(Runtime::RustPython));
-    assert_eq!(default.python.runtime, None);
+    check_interpreters(&config);
     assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
     assert_eq!(config.python.environment["A"], "1");
     assert_eq!(config.python.threads, 2);

@@ -12,7 +12,7 @@ fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
         remote_type: "ValueError".to_owned(),
         message: "first line\nsecond line".to_owned(),
         traceback: String::new(),
-        import,
+        import: import.map(Box::new),
         advice: None,
     }
 }

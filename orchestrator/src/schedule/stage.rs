@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::edge::{Edge, Entry};
-use super::{Round, SlotId, StageId, Work, deadline};
+use super::{Round, SlotId, StageId};
 use crate::plan::Join;
 
 /// An edge as its producer sees it.
@@ -30,6 +30,19 @@ pub struct StageShape {
     pub is_source: bool,
     /// Longest step between two outputs.
     pub timeout: Option<Duration>,
+}
+
+/// The kinds of calls.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work<T> {
+    /// Process an item.
+    Item(T),
+    /// Process one item of each input together.
+    Zip(Vec<T>),
+    /// Produce, for stages that begin with a source.
+    Start,
+    /// Give what was held back.
+    Flush,
 }
 
 /// Where the call of a stage stands.
@@ -247,4 +260,9 @@ pub(super) enum Counted {
     Suspended,
     /// No call is under way: it came after the call was given up.
     Stray,
+}
+
+/// The deadline of a step that begins now.
+fn deadline(now: Instant, timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| now.checked_add(timeout))
 }

@@ -396,11 +396,11 @@ impl Simulation {
                 }
                 self.feed(Event::SlotLost(slot));
             }
-            (1, Some(_)) if die % 2 == 0 && sent == 0 => {
+            (1, Some(_)) if die.is_multiple_of(2) && sent == 0 => {
                 self.busy[stage] = None;
                 self.slots[stage] = Some(self.next_slot);
                 self.next_slot += 1;
-                let work = (die % 4 == 0).then(|| self.work[stage].clone()).flatten();
+                let work = die.is_multiple_of(4).then(|| self.work[stage].clone()).flatten();
                 self.feed(Event::Moved { stage, slot: self.next_slot - 1, work });
             }
             (1, _) => {

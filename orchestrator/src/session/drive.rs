@@ -74,7 +74,7 @@ impl Session {
             match outcome.failure {
                 None => events.push(Event::Done(stage)),
                 Some(failure) => {
-                    self.note_failure(Error::Node(Box::new(failure)));
+                    self.note_failure(Error::Node(failure));
                     events.push(Event::Failed(stage));
                 }
             }

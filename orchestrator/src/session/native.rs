@@ -24,7 +24,7 @@ struct NativeNode {
 /// What a call of a native stage came to.
 pub(super) struct NativeOutcome {
     pub(super) usage: Vec<NodeUsage>,
-    pub(super) failure: Option<NodeFailure>,
+    pub(super) failure: Option<Box<NodeFailure>>,
 }
 
 impl std::fmt::Debug for NativeStage {
@@ -56,7 +56,7 @@ impl NativeStage {
     }
 
     /// Flushes node by node: what the first gives passes the others before they are flushed.
-    fn flush(&mut self, emit: &mut dyn FnMut(Value)) -> Result<(), NodeFailure> {
+    fn flush(&mut self, emit: &mut dyn FnMut(Value)) -> Result<(), Box<NodeFailure>> {
         for first in 0..self.nodes.len() {
             step(&mut self.nodes[first..], FaultKind::Flush, None, emit)?;
         }
@@ -68,7 +68,7 @@ fn process(
     chain: &mut [NativeNode],
     value: Value,
     emit: &mut dyn FnMut(Value),
-) -> Result<(), NodeFailure> {
+) -> Result<(), Box<NodeFailure>> {
     if chain.is_empty() {
         emit(value);
         return Ok(());
@@ -82,7 +82,7 @@ fn step(
     operation: FaultKind,
     value: Option<Value>,
     emit: &mut dyn FnMut(Value),
-) -> Result<(), NodeFailure> {
+) -> Result<(), Box<NodeFailure>> {
     let Some((first, rest)) = chain.split_first_mut() else { return Ok(()) };
     let mut below = Ok(());
     let mut below_ns = 0;
@@ -106,7 +106,7 @@ fn step(
     }
     add(&mut first.usage, &cost);
     if let Err(error) = result {
-        return Err(NodeFailure {
+        return Err(Box::new(NodeFailure {
             node_id: first.id.clone(),
             operation,
             remote_type: error.type_name().to_owned(),
@@ -114,7 +114,7 @@ fn step(
             traceback: String::new(),
             import: None,
             advice: None,
-        });
+        }));
     }
     below
 }

@@ -1,6 +1,6 @@
 """The node objects of a run on their way to workers, and the digests of their code.
 
-The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own kind,
+The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own,
 else as what any interpreter may open.
 """
 
@@ -67,7 +67,8 @@ class Shipper:
             # Items of a mixed run have to be open to everybody.
             further = (True,) if self._portable is not None else ()
             self._own = _pickle.Shipment(self._nodes, log_levels(), *further)
-        return self._own.instances
+        instances: bytes = self._own.instances
+        return instances
 
     def _portably(self, wanted: Sequence[int]) -> bytes:
         from remotemedia._portable import PortableShipment

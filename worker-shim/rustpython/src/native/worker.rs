@@ -45,6 +45,11 @@ mod native {
     }
 
     #[pyfunction]
+    fn call_next(node: usize) {
+        metered(|meter| meter.call_next(node));
+    }
+
+    #[pyfunction]
     fn count_call(node: usize) {
         metered(|meter| meter.count_call(node));
     }
