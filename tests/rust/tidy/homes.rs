@@ -23,6 +23,8 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
         ("ipc-protocol/src/shm/named.rs", "maps named segments"),
         ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
+        ("python/src/audio_view.rs", "is asked for buffers by Python"),
+        ("python/src/audio_view/buffer.rs", "gives buffers of views to Python"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
