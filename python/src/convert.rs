@@ -34,7 +34,7 @@ pub(crate) use shared::{asarray_shared, empty};
 
 /// Arrays up to this size are not worth the bookkeeping of shared memory, unless a configuration
 /// says otherwise.
-const INLINE_MAX_BYTES: usize = 8 << 10;
+pub(crate) const INLINE_MAX_BYTES: usize = 8 << 10;
 
 /// What becomes of the memory of arrays and `bytes` objects on their way into a [`Value`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

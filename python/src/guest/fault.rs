@@ -6,14 +6,7 @@ use pyo3::prelude::*;
 /// What the interpreter lacks, as `remotemedia._guest.faults` tells it; `None` when it lacks nothing.
 pub(super) fn import_fault(info: &Bound<'_, PyAny>) -> Option<ImportFault> {
     let text = |name: &str| -> Option<String> { info.get_item(name).ok()?.extract().ok()? };
-    let reason = match text("reason")?.as_str() {
-        "c_extension" => ImportReason::CExtension,
-        "stdlib_missing" => ImportReason::StdlibMissing,
-        "not_installed" => ImportReason::NotInstalled,
-        "blocked" => ImportReason::Blocked,
-        "unsupported" => ImportReason::Unsupported,
-        _ => return None,
-    };
+    let reason = ImportReason::from_name(&text("reason")?)?;
     Some(ImportFault {
         module: text("module")?,
         root_package: text("root_package")?,

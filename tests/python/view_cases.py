@@ -1,0 +1,63 @@
+"""What `AudioView` does, as text: the same on every interpreter. Run as a script."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from typing import Any
+
+from remotemedia import AudioView
+
+view = AudioView([[1, 2, 3], [4, 5, 6]], sample_rate=16_000)
+whole = AudioView(array.array("h", [1, -2, 3]))
+
+
+def refused(call: Callable[[], Any]) -> str:
+    """The error of a call."""
+    try:
+        return f"no error: {call()!r}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def changed() -> list[Any]:
+    """Elements, rows and columns written to, seen through a `memoryview`."""
+    mine = view.copy()
+    seen = memoryview(mine)
+    mine[0, 0] = 9
+    mine[:, 1] = 0
+    mine[1] = [7, 8, 9]
+    mine[0, ::2] = AudioView([5, 6])
+    return [seen.format, seen.shape, seen.tolist()]
+
+
+CASES: dict[str, Callable[[], Any]] = {
+    "shape": lambda: (view, view.shape, view.ndim, view.size, view.nbytes, len(view)),
+    "kind": lambda: (view.dtype, view.sample_rate, view.readonly, view.T.shape),
+    "parts": lambda: [view[1, 2], view[-1].tolist(), view[:, ::-2].tolist(), view[..., 0].tolist()],
+    "iteration": lambda: [list(row) for row in view],
+    "totals": lambda: (view.sum(), view.mean(), view.rms(), view.peak(), whole.sum(), whole.mean()),
+    "scaled": lambda: (view.scale(2).tolist(), whole.scale(0.6).tolist()),
+    "mixed": lambda: (view.mix(view, gain=-1).tolist(), whole.mix(whole, 20_000).tolist()),
+    "in place": lambda: (lambda mine: mine.scale(0.5, out=mine) is mine)(view.copy()),
+    "changed": changed,
+    "converted": lambda: (whole.astype("float64").tolist(), view.astype("int8").tobytes()),
+    "reshaped": lambda: (view.reshape(-1).shape, view.reshape((3, 2)).tolist()),
+    "arrays": lambda: (whole.toarray(), memoryview(whole).tolist(), bytes(whole)),
+    "made": lambda: (AudioView.zeros((2, 0)).tolist(), AudioView.empty(3, dtype="i8").dtype),
+    "bytes": lambda: AudioView(b"\1\0\2\0", dtype="int16").tolist(),
+    "halves": lambda: AudioView([0.1, 65504, -1], dtype="float16").tobytes(),
+    "complex": lambda: AudioView([1 + 2j, 3], dtype="complex64").tolist(),
+    "beyond": lambda: refused(lambda: view[5]),
+    "too many axes": lambda: refused(lambda: view[0, 0, 0]),
+    "no number": lambda: refused(lambda: AudioView([1], dtype="texts")),
+    "out of range": lambda: refused(lambda: whole.__setitem__(0, 1 << 40)),
+    "not whole": lambda: refused(lambda: whole.__setitem__(0, 1.5)),
+    "other shape": lambda: refused(lambda: view.mix(whole)),
+    "uneven": lambda: refused(lambda: AudioView([[1], [2, 3]])),
+    "no step": lambda: refused(lambda: view[::0]),
+}
+
+if __name__ == "__main__":
+    for name, case in CASES.items():
+        print(f"{name}: {case()}")  # noqa: T201
