@@ -191,6 +191,7 @@ pub(super) fn all_runtimes() -> Vec<Runtime> {
 }
 
 /// Opens a session; the interpreter runs on while it waits.
+#[expect(clippy::too_many_arguments, reason = "what a session is made of, and whom to ask")]
 pub(super) fn open(
     py: Python<'_>,
     runtime: &Arc<orchestrator::Runtime>,

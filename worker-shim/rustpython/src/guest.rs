@@ -247,7 +247,7 @@ impl<'vm> RustPython<'vm> {
             remote_type: text("remote_type"),
             message: text("message"),
             traceback: text("traceback"),
-            import: self.import_fault(raised.as_object()),
+            import: self.import_fault(raised.as_object()).map(Box::new),
         }
     }
 
