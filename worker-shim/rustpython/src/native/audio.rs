@@ -5,27 +5,12 @@ mod memory;
 mod numbers;
 mod subscript;
 
-use rustpython_vm::VirtualMachine;
-use rustpython_vm::builtins::PyBaseExceptionRef;
-use worker_shim::audio::ViewError;
-
 pub(crate) use buffers::view_of_buffer;
 use memory::empty;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
-pub(crate) use numbers::number_object;
+pub(crate) use numbers::{number_object, raise};
 use numbers::{number_of, view_of_sequences};
-
-/// The exception that an error is in Python.
-pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef {
-    match error {
-        ViewError::Index(message) => vm.new_index_error(message),
-        ViewError::Type(message) => vm.new_type_error(message),
-        ViewError::Value(message) => vm.new_value_error(message),
-        ViewError::Overflow(message) => vm.new_overflow_error(message),
-        ViewError::Memory(message) => vm.new_memory_error(message),
-    }
-}
 
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {

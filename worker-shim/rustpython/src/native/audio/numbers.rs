@@ -1,11 +1,22 @@
 //! Numbers between Python and views.
 
 use malachite_bigint::BigInt;
-use rustpython_vm::builtins::{PyComplex, PyFloat, PyInt};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyComplex, PyFloat, PyInt};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::audio::{Kind, Number, View};
+use worker_shim::audio::{Kind, Number, View, ViewError};
 
-use super::{raise, supply};
+use super::supply;
+
+/// The exception that an error is in Python.
+pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    match error {
+        ViewError::Index(message) => vm.new_index_error(message),
+        ViewError::Type(message) => vm.new_type_error(message),
+        ViewError::Value(message) => vm.new_value_error(message),
+        ViewError::Overflow(message) => vm.new_overflow_error(message),
+        ViewError::Memory(message) => vm.new_memory_error(message),
+    }
+}
 
 /// A number as Python object.
 pub(crate) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef {
