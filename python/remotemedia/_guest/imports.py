@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from remotemedia._deferred import Deferred
+
 _EXTENSIONS = (".so", ".pyd")
 
 # Packages that are nothing without their compiled part. Some hide that behind an error of their
@@ -172,13 +174,29 @@ def explain(error: BaseException) -> dict[str, str] | None:
     while first is not None and not isinstance(first, ImportError):
         first = first.__cause__
     if first is None:
-        return None
+        return _of_unfinished_code(error)
     failed = [e for e in _causes(first) if isinstance(e, ImportError)]
     found = [about for e in failed if (about := _explain_one(e)) is not None]
     for reason in ("blocked", "c_extension", "stdlib_missing", "not_installed"):
         for about in found:
             if about["reason"] == reason:
                 return about
+    return None
+
+
+def _of_unfinished_code(error: BaseException) -> dict[str, str] | None:
+    """What is known of an import that a function needs which failed for want of it: it was written
+    for numpy's arrays, and was given a view that has a part of what these have.
+    """
+    if not isinstance(error, (AttributeError, TypeError)):
+        return None
+    frames = error.__traceback__
+    while frames is not None:
+        code, names = frames.tb_frame.f_code, frames.tb_frame.f_globals
+        for value in map(names.get, code.co_names):
+            if type(value) is Deferred:
+                return explain(value.__dict__["_error"])
+        frames = frames.tb_next
     return None
 
 

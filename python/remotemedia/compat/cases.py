@@ -8,6 +8,7 @@ of the standard library). A file begins with its `area` and holds blocks
     code = '''...'''             # ends with an assignment to `result`
     gives = "..."                # repr of `result`
     needs = "_tkinter"           # an extension module that not every build of CPython has
+    note = "..."                 # what is true and cannot be shown in one run
     [[case.differs]]             # a known difference
     on = ["rustpython", "3.12+"] # where: RustPython, or CPython from a version on
     shows = "..."                # what happens there instead, as `measure.Outcome.shows` words it
@@ -87,6 +88,7 @@ class Case:
     gives: str
     module: str | None = None
     needs: str | None = None
+    note: str = ""
     differs: tuple[Difference, ...] = ()
 
     def difference(self, target: Target) -> Difference | None:

@@ -64,7 +64,7 @@ def _module_row(name: str, of_it: Sequence[Case]) -> Row:
         name,
         cpython,
         status,
-        _joined(told, lambda d: d.reason),
+        _joined(told, lambda d: d.reason) or "; ".join(case.note for case in of_it if case.note),
         _joined(told, lambda d: d.workaround),
     )
 

@@ -34,12 +34,20 @@ pub(crate) fn leave_to_interpreter() {
     let _at_once = SigSet::all().thread_block();
 }
 
-/// Takes the calling thread, which is the interpreter's, out of that, and waits for the signal.
+/// Takes the calling thread, which is the interpreter's, out of that.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(crate) fn take_signals() -> std::io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
+/// Takes the calling thread out of that as well, and waits for the signal.
 ///
 /// # Errors
 /// When no thread can be had.
 pub(crate) fn watch() -> std::io::Result<()> {
-    SigSet::empty().thread_set_mask()?;
+    take_signals()?;
     told().thread_block()?;
     let interpreter = pthread_self();
     let wait = move || {
