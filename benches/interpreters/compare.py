@@ -1,4 +1,4 @@
-"""CPython and RustPython workers side by side, in one run: `python benches/interpreters/compare.py`.
+"""CPython and RustPython workers side by side: `python benches/interpreters/compare.py`.
 
 Prints a table in Markdown: medians, and the ratio of RustPython to CPython. The program
 `remotemedia-rustpython` must lie beside the interpreter that runs this.

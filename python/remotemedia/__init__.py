@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from remotemedia._lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from remotemedia._audio import AudioView
     from remotemedia._native import (
         execute_pipeline,
         execute_pipeline_with_input,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         get_node_metadata,
         validate_manifest,
     )
-    from remotemedia._audio import AudioView
     from remotemedia.audio import read_audio
     from remotemedia.core.exceptions import (
         ConfigurationError,

@@ -277,6 +277,12 @@ impl AudioView {
         first.ok_or_else(|| PyTypeError::new_err("a view without axes has no length"))
     }
 
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let builtins = slf.py().import("builtins")?;
+        let positions = builtins.call_method1("range", (slf.len()?,))?;
+        builtins.call_method1("map", (slf.getattr("__getitem__")?, positions))
+    }
+
     fn __getitem__(&self, py: Python<'_>, subscript: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         subscript::get(py, &self.view, subscript)
     }

@@ -83,7 +83,7 @@ class Later:
         self.task: asyncio.Task[None] | None = None
 
     async def process(self, data: Any) -> Any:
-        """The input, after a turn of the loop, and whether the loop and the task are as they are."""
+        """The input, after a turn of the loop, and whether loop and task are as before."""
         if self.task is None:
             self.task = asyncio.ensure_future(self.tick())
         await asyncio.sleep(0)

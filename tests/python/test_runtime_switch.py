@@ -97,8 +97,8 @@ def test_an_unknown_interpreter_is_one_error_that_lists_the_known(
             monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "pypy")
         if place == "configuration":
             Runtime('[python]\nruntime = "pypy"')
-        named = {"runtime": "pypy"} if place == "pipeline" else {}
-        argument = {"runtime": "pypy"} if place == "argument" else {}
+        named: dict[str, Any] = {"runtime": "pypy"} if place == "pipeline" else {}
+        argument: dict[str, Any] = {"runtime": "pypy"} if place == "argument" else {}
         Pipeline(Where(), **named).run([[]], **argument)
 
     with pytest.raises((ConfigurationError, ValueError)) as caught:
@@ -234,7 +234,8 @@ def test_a_node_object_that_cannot_go_there_stays_on_cpython() -> None:
         compiled = compile("def process(self, data): return [*data, 'made']", "<nowhere>", "exec")
         namespace: dict[str, Any] = {}
         exec(compiled, namespace)
-        return type("Made", (Node,), dict(namespace, __module__="__main__"))()
+        made: Node = type("Made", (Node,), dict(namespace, __module__="__main__"))()
+        return made
 
     assert run(rustpython(Where(), make())) == ["rustpython", "made"]
     with pytest.raises(NodeError, match="Made") as caught:

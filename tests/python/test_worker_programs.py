@@ -1,4 +1,4 @@
-"""One suite over both interpreters of workers: the same nodes, the same protocol, the same results."""
+"""One suite over both interpreters of workers: same nodes, same protocol, same results."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_failures_are_data(workers: Runtime) -> None:
         opened.process("thing")
     assert caught.value.remote_type == "ValueError"
     assert caught.value.node_id == "node0"
-    traceback = caught.value.remote_traceback
+    traceback = caught.value.remote_traceback or ""
     assert "KeyError: 'thing'" in traceback
     assert "The above exception was the direct cause" in traceback
     assert "{}[data]" in traceback

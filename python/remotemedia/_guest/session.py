@@ -216,7 +216,7 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            value = next(self._calls[stage], END)  # type: ignore[call-overload]  # it has begun
+            value = next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
         except BaseException:
             self._calls[stage] = None
             self._output.flush()
