@@ -17,10 +17,7 @@ import numpy as np
 
 from remotemedia import Runtime
 
-PROGRAMS = {
-    "CPython": Path(sys.executable),
-    "RustPython": Path(sys.executable).with_name("remotemedia-rustpython"),
-}
+INTERPRETERS = {"CPython": "cpython", "RustPython": "rustpython"}
 STARTS = 7
 
 
@@ -35,16 +32,16 @@ def opened(runtime: Runtime, node: str) -> Any:
     )
 
 
-def runtime_of(program: Path) -> Runtime:
-    """A runtime whose workers run this program."""
-    return Runtime(f"[python]\nexecutable = {json.dumps(str(program))}\n")
+def runtime_of(interpreter: str) -> Runtime:
+    """A runtime whose workers run this interpreter, and no other."""
+    return Runtime(f'[python]\nruntime = "{interpreter}"\n[fallback]\nenabled = false\n')
 
 
-def first_answer_ms(program: Path) -> float:
+def first_answer_ms(interpreter: str) -> float:
     """From nothing to the first answer, in milliseconds."""
     times = []
     for _ in range(STARTS):
-        with runtime_of(program) as runtime:
+        with runtime_of(interpreter) as runtime:
             started = time.perf_counter()
             session = opened(runtime, "Echo")
             session.process(1)
@@ -53,9 +50,9 @@ def first_answer_ms(program: Path) -> float:
     return statistics.median(times)
 
 
-def proportional_mib(program: Path) -> float:
+def proportional_mib(interpreter: str) -> float:
     """Memory of a worker that has answered once, shared pages counted in part, in MiB."""
-    with runtime_of(program) as runtime:
+    with runtime_of(interpreter) as runtime:
         session = opened(runtime, "Echo")
         session.process(1)
         (worker,) = runtime.workers()
@@ -64,9 +61,9 @@ def proportional_mib(program: Path) -> float:
     return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) / 1024
 
 
-def call_us(program: Path, node: str, item: Any, rounds: int) -> float:
+def call_us(interpreter: str, node: str, item: Any, rounds: int) -> float:
     """One item there and back, in microseconds."""
-    with runtime_of(program) as runtime:
+    with runtime_of(interpreter) as runtime:
         session = opened(runtime, node)
         times = []
         for number in range(rounds + rounds // 10):
@@ -93,9 +90,9 @@ def main() -> None:
         "48 000 samples in one call, µs": lambda p: call_us(p, "Bulk", second, 2_000),
     }
     print("| | CPython | RustPython | ratio |\n|---|---:|---:|---:|")  # noqa: T201
-    for name, measure in rows.items():
-        cpython, rustpython = (measure(program) for program in PROGRAMS.values())
-        print(f"| {name} | {cpython:.1f} | {rustpython:.1f} | {rustpython / cpython:.2f} |")  # noqa: T201
+    for row, measure in rows.items():
+        cpython, rustpython = (measure(name) for name in INTERPRETERS.values())
+        print(f"| {row} | {cpython:.1f} | {rustpython:.1f} | {rustpython / cpython:.2f} |")  # noqa: T201
 
 
 if __name__ == "__main__":

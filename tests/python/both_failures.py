@@ -77,3 +77,16 @@ class Break:
         for _ in range(20_000):
             print("x" * 100)  # noqa: T201
         raise ValueError("flooded")
+
+
+class Tidy:
+    """Loops without end, and leaves a word when it is ended."""
+
+    def process(self, data: str) -> None:
+        """Write to the file of this name on the way out."""
+        with open(data, "w") as left:  # noqa: PTH123
+            try:
+                while True:
+                    pass
+            finally:
+                left.write("cleaned up")

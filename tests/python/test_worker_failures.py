@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,12 +59,23 @@ def test_the_others_are_untouched(workers: Runtime) -> None:
             assert [value for _, value in beside.process(3)] == [0, 1, 2], way
 
 
-def test_a_deadline_lets_python_code_clean_up(
-    workers: Runtime, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_deadline_names_the_code_that_ran(workers: Runtime) -> None:
     """spec: CARD-03: the stack of the node is in the error, whoever ran it."""
     error = fail(workers, "endless_loop")
     assert "endless_loop" in f"{error}{getattr(error, 'remote_traceback', '')}"
+
+
+def test_a_deadline_lets_python_code_clean_up(tmp_path: Path) -> None:
+    """spec: CARD-03: RustPython runs a node's `finally` first. CPython ends at once, in the handler
+    of the signal; see `worker-shim/rustpython/src/deadline.rs`."""
+    left = tmp_path / "left"
+    with (
+        runtime("rustpython") as workers,
+        session(workers, "both_failures:Tidy", timeout_ms=200) as opened,
+        pytest.raises(NodeTimeout),
+    ):
+        opened.process(str(left))
+    assert left.read_text() == "cleaned up"
 
 
 def test_failures_in_turn_leave_nothing_behind() -> None:

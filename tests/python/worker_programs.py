@@ -16,9 +16,9 @@ PROGRAMS = {"cpython": Path(sys.executable), "rustpython": RUSTPYTHON}
 
 
 def runtime(program: str, more: str = "") -> Runtime:
-    """A runtime whose workers run this program."""
-    executable = json.dumps(str(PROGRAMS[program]))
-    return Runtime(f"[python]\nexecutable = {executable}\n{more}")
+    """A runtime whose workers run this program, and no other."""
+    chosen = f'[python]\nruntime = "{program}"\n[fallback]\nenabled = false\n'
+    return Runtime(f"{chosen}{more}")
 
 
 @contextmanager
