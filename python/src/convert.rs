@@ -29,7 +29,7 @@ use ipc_protocol::shm::{Arena, Claim, SharedBytes};
 use pyo3::prelude::*;
 
 use crate::numpy_memory::{self, Outbound};
-pub(crate) use error::MarshalError;
+pub(crate) use error::{MarshalError, into_pyerr};
 pub(crate) use shared::{asarray_shared, empty};
 
 /// Arrays up to this size are not worth the bookkeeping of shared memory, unless a configuration

@@ -11,7 +11,7 @@ use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::convert::MarshalError;
+use crate::convert::{MarshalError, into_pyerr};
 
 /// The exception for an error.
 pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
@@ -247,9 +247,9 @@ pub(crate) fn node_not_found(py: Python<'_>, name: &str, nearest: Option<&str>) 
 
 /// A value that cannot travel.
 pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
-    let message = error.to_string();
+    let message = error.message();
     let (path, type_name) = (error.path.clone(), error.type_name.clone());
-    let plain = PyErr::from(error);
+    let plain = into_pyerr(error);
     if !plain.is_instance_of::<pyo3::exceptions::PyTypeError>(py) {
         return plain;
     }

@@ -20,7 +20,7 @@ use worker_shim::link::link;
 use worker_shim::process::{take_link, watch_hangup};
 use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Step};
 
-use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::convert::{Converter, Memory, Pickling, into_pyerr, to_value};
 use crate::numpy_memory::{self, Outbound};
 use fault::import_fault;
 use probe::{Log, Probe, SharedMeter};
@@ -216,7 +216,7 @@ impl CPython {
         let outgoing = self.converter.take_traffic();
         self.count_marshal(last, started.elapsed(), Moved { outgoing, ..Moved::default() });
         let value = value.map_err(|error| {
-            let mut fault = self.marshal_fault(py, &error.into());
+            let mut fault = self.marshal_fault(py, &into_pyerr(error));
             let abort = self.guest.bind(py).call_method1(intern!(py, "output_failed"), (stage,));
             fault.node_id = abort.and_then(|node| node.extract()).unwrap_or_default();
             fault

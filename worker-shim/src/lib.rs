@@ -9,6 +9,7 @@ pub mod link;
 pub mod meter;
 pub mod process;
 pub mod session;
+pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};
 pub use link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};

@@ -8,8 +8,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
+use worker_shim::unsendable::Down;
 
-use super::error::{Failure, Reason, Step, Stop, type_name};
+use super::error::{Reason, Stop, here, raised, type_name};
 use super::{Converter, MarshalError, Memory, Pickling, array, memory};
 
 /// Containers within containers that a value may have; safely below what the codec accepts.
@@ -31,18 +32,8 @@ impl<'a, 'py> Reader<'a, 'py> {
     }
 
     pub(super) fn read_root(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, MarshalError> {
-        self.read(object).map_err(|stop| {
-            let failure = match stop {
-                Stop::Failed(failure) => *failure,
-                // A container answers both of these itself, so they cannot reach the top.
-                Stop::Cycle(_) | Stop::Depth => Failure {
-                    steps: Vec::new(),
-                    type_name: type_name(object),
-                    reason: Reason::ContainsItself,
-                },
-            };
-            failure.into_error(self.converter.root)
-        })
+        let root = self.converter.root;
+        self.read(object).map_err(|stop| stop.at_root(root, || type_name(object)))
     }
 
     fn read(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
@@ -82,7 +73,7 @@ impl<'a, 'py> Reader<'a, 'py> {
 
     fn read_rarer(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
         if let Some(array) =
-            array::read(object, self.converter).map_err(|raised| Stop::raised(object, raised))?
+            array::read(object, self.converter).map_err(|error| raised(object, error))?
         {
             return Ok(Value::Array(array));
         }
@@ -109,7 +100,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         if let Ok(number) = object.extract::<i64>() {
             return Ok(Value::Int(number));
         }
-        object.extract::<BigInt>().map(Value::BigInt).map_err(|raised| Stop::raised(object, raised))
+        object.extract::<BigInt>().map(Value::BigInt).map_err(|error| raised(object, error))
     }
 
     /// Reads a container, and sends it pickled as a whole when it contains itself.
@@ -141,7 +132,7 @@ impl<'a, 'py> Reader<'a, 'py> {
 
     fn whole(&self, object: &Bound<'py, PyAny>, reason: Reason) -> Result<Value, Stop> {
         if matches!(self.converter.pickling, Pickling::Forbidden) {
-            return Err(Stop::here(object, reason));
+            return Err(here(object, reason));
         }
         self.opaque(object)
     }
@@ -153,7 +144,7 @@ impl<'a, 'py> Reader<'a, 'py> {
     ) -> Result<Vec<Value>, Stop> {
         let mut values = Vec::with_capacity(length);
         for (index, element) in elements.enumerate() {
-            values.push(self.read(&element).map_err(|stop| stop.below(|| Step::Index(index)))?);
+            values.push(self.read(&element).map_err(|stop| stop.below(|| Down::Index(index)))?);
         }
         Ok(values)
     }
@@ -161,7 +152,7 @@ impl<'a, 'py> Reader<'a, 'py> {
     fn members(&mut self, elements: Vec<Bound<'py, PyAny>>) -> Result<Vec<Value>, Stop> {
         elements
             .iter()
-            .map(|element| self.read(element).map_err(|stop| stop.below(|| Step::Member)))
+            .map(|element| self.read(element).map_err(|stop| stop.below(|| Down::Member)))
             .collect()
     }
 
@@ -172,8 +163,8 @@ impl<'a, 'py> Reader<'a, 'py> {
         for (key, value) in &entries {
             let name = || key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
             let key_value =
-                self.read(key).map_err(|stop| stop.below(|| Step::KeyItself(name())))?;
-            let value = self.read(value).map_err(|stop| stop.below(|| Step::Key(name())))?;
+                self.read(key).map_err(|stop| stop.below(|| Down::KeyItself(name())))?;
+            let value = self.read(value).map_err(|stop| stop.below(|| Down::Key(name())))?;
             values.push((key_value, value));
         }
         Ok(Value::Dict(values))
@@ -181,17 +172,17 @@ impl<'a, 'py> Reader<'a, 'py> {
 
     fn opaque(&self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
         let pickled = match &self.converter.pickling {
-            Pickling::Forbidden => return Err(Stop::here(object, Reason::PicklesForbidden)),
+            Pickling::Forbidden => return Err(here(object, Reason::PicklesForbidden)),
             Pickling::Default => default_dumps(self.py).and_then(|dumps| dumps.call1((object,))),
             Pickling::With(dumps) => dumps.bind(self.py).call1((object,)),
         };
         let pickle = pickled
             .and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?))
-            .map_err(|raised| Stop::raised(object, raised))?;
+            .map_err(|error| raised(object, error))?;
         let interpreter = if pickle.as_bytes().starts_with(PORTABLE_PREFIX) {
             PORTABLE
         } else {
-            interpreter_name(self.py).map_err(|raised| Stop::raised(object, raised))?
+            interpreter_name(self.py).map_err(|error| raised(object, error))?
         };
         Ok(Value::Opaque(Opaque {
             type_name: type_name(object),

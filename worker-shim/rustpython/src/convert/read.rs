@@ -8,8 +8,9 @@ use rustpython_vm::builtins::{
     PyStr, PyTuple,
 };
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
+use worker_shim::unsendable::Down;
 
-use super::problem::{Failure, Reason, Step, Stop, type_name};
+use super::problem::{Reason, Stop, here, raised, type_name};
 use super::{Converter, PORTABLE, PORTABLE_PREFIX, arrays, interpreter_name};
 
 /// Containers within containers that a value may have; as in the CPython guest.
@@ -40,17 +41,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn read_root(&mut self, object: &PyObject) -> Result<Value, PyBaseExceptionRef> {
+        let vm = self.vm;
         self.read(object).map_err(|stop| {
-            let failure = match stop {
-                Stop::Failed(failure) => *failure,
-                // A container answers both of these itself, so they cannot reach the top.
-                Stop::Cycle(_) | Stop::Depth => Failure {
-                    steps: Vec::new(),
-                    type_name: type_name(object, self.vm),
-                    reason: Reason::ContainsItself,
-                },
-            };
-            failure.into_exception("output", self.vm)
+            let unsendable = stop.at_root("output", || type_name(object, vm));
+            unsendable.into_exception(|message| vm.new_type_error(message))
         })
     }
 
@@ -106,7 +100,7 @@ impl<'a> Reader<'a> {
         let (vm, types) = (self.vm, &self.vm.ctx.types);
         let kind = object.class();
         let array = arrays::read(object, self.converter, vm);
-        if let Some(array) = array.map_err(|raised| Stop::raised(object, raised, vm))? {
+        if let Some(array) = array.map_err(|error| raised(object, error, vm))? {
             return Ok(Value::Array(array));
         }
         if kind.is(types.bytes_type)
@@ -148,7 +142,7 @@ impl<'a> Reader<'a> {
                 self.whole(object, Reason::ContainsItself)
             }
             Err(Stop::Depth) if self.ancestors.is_empty() => {
-                self.whole(object, Reason::TooDeep(MAX_DEPTH))
+                self.whole(object, Reason::TooDeep { limit: MAX_DEPTH })
             }
             outcome => outcome,
         }
@@ -156,7 +150,7 @@ impl<'a> Reader<'a> {
 
     fn whole(&self, object: &PyObject, reason: Reason) -> Result<Value, Stop> {
         if !self.converter.allows_pickles {
-            return Err(Stop::here(object, reason, self.vm));
+            return Err(here(object, reason, self.vm));
         }
         self.opaque(object)
     }
@@ -164,7 +158,7 @@ impl<'a> Reader<'a> {
     fn sequence(&mut self, elements: &[PyObjectRef]) -> Result<Vec<Value>, Stop> {
         let mut values = Vec::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
-            values.push(self.read(element).map_err(|stop| stop.below(|| Step::Index(index)))?);
+            values.push(self.read(element).map_err(|stop| stop.below(|| Down::Index(index)))?);
         }
         Ok(values)
     }
@@ -172,7 +166,7 @@ impl<'a> Reader<'a> {
     fn members(&mut self, elements: &[PyObjectRef]) -> Result<Vec<Value>, Stop> {
         elements
             .iter()
-            .map(|element| self.read(element).map_err(|stop| stop.below(|| Step::Member)))
+            .map(|element| self.read(element).map_err(|stop| stop.below(|| Down::Member)))
             .collect()
     }
 
@@ -185,8 +179,8 @@ impl<'a> Reader<'a> {
                 text.unwrap_or_else(|_| "?".to_owned())
             };
             let key_value =
-                self.read(key).map_err(|stop| stop.below(|| Step::KeyItself(name())))?;
-            let value = self.read(value).map_err(|stop| stop.below(|| Step::Key(name())))?;
+                self.read(key).map_err(|stop| stop.below(|| Down::KeyItself(name())))?;
+            let value = self.read(value).map_err(|stop| stop.below(|| Down::Key(name())))?;
             values.push((key_value, value));
         }
         Ok(Value::Dict(values))
@@ -195,7 +189,7 @@ impl<'a> Reader<'a> {
     fn opaque(&self, object: &PyObject) -> Result<Value, Stop> {
         let vm = self.vm;
         if !self.converter.allows_pickles {
-            return Err(Stop::here(object, Reason::PicklesForbidden, vm));
+            return Err(here(object, Reason::PicklesForbidden, vm));
         }
         let pickle = vm
             .import("remotemedia._pickle", 0)
@@ -204,7 +198,7 @@ impl<'a> Reader<'a> {
             })
             .and_then(|module| module.get_attr("dumps", vm)?.call((object.to_owned(),), vm))
             .and_then(|bytes| bytes.try_into_value::<PyBytesRef>(vm))
-            .map_err(|raised| Stop::raised(object, raised, vm))?;
+            .map_err(|error| raised(object, error, vm))?;
         let is_portable = pickle.as_bytes().starts_with(PORTABLE_PREFIX);
         Ok(Value::Opaque(Opaque {
             type_name: type_name(object, vm),
