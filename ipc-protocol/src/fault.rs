@@ -88,3 +88,20 @@ pub enum FaultKind {
     /// The peer broke the protocol.
     Protocol,
 }
+
+impl FaultKind {
+    /// The moment that Python code names so (`remotemedia._guest.faults`); any other name is that
+    /// of `process`.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "not found" => Self::NotFound,
+            "stale" => Self::Stale,
+            "load" => Self::Load,
+            "construct" => Self::Construct,
+            "initialize" => Self::Initialize,
+            "flush" => Self::Flush,
+            "cleanup" => Self::Cleanup,
+            _ => Self::Process,
+        }
+    }
+}

@@ -18,7 +18,7 @@ use pyo3::types::{PyBytes, PyList};
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
 use worker_shim::process::{take_link, watch_hangup};
-use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Step};
+use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Stages, Step};
 
 use crate::convert::{Converter, Memory, Pickling, into_pyerr, to_value};
 use crate::numpy_memory::{self, Outbound};
@@ -72,8 +72,7 @@ struct CPython {
     converter: Converter,
     /// The shared memory of the connection, if it has some.
     outbound: Option<&'static Outbound>,
-    /// Per stage its number and how many nodes the stages before it have.
-    stages: Vec<(u32, std::ops::Range<usize>)>,
+    stages: Stages,
 }
 
 impl CPython {
@@ -97,17 +96,12 @@ impl CPython {
             meter,
             converter,
             outbound: None,
-            stages: Vec::new(),
+            stages: Stages::default(),
         })
     }
 
-    fn nodes_of(&self, stage: u32) -> std::ops::Range<usize> {
-        let found = self.stages.iter().find(|(number, _)| *number == stage);
-        found.map_or(0..0, |(_, nodes)| nodes.clone())
-    }
-
     fn take_usage(&self, stage: u32) -> Vec<NodeUsage> {
-        probe::lock(&self.meter).take(self.nodes_of(stage))
+        probe::lock(&self.meter).take(self.stages.nodes_of(stage))
     }
 
     fn count_marshal(&self, node: usize, time: Duration, moved: Moved) {
@@ -144,19 +138,15 @@ impl CPython {
         let module = py.import(intern!(py, "remotemedia._guest.session"))?;
         let node_class = module.getattr("NodeSpec")?;
         let stages = PyList::empty(py);
-        let mut first = 0;
-        self.stages.clear();
+        self.stages = Stages::of(&session);
         for stage in session.stages {
-            let next = first + stage.nodes.len();
-            self.stages.push((stage.stage, first..next));
-            first = next;
             let nodes = PyList::empty(py);
             for node in stage.nodes {
                 nodes.append(self.node_spec(&node_class, node)?)?;
             }
             stages.append((stage.stage, nodes))?;
         }
-        probe::lock(&self.meter).reset(first);
+        probe::lock(&self.meter).reset(self.stages.node_count());
         let instances = session.instances.map(|pickle| PyBytes::new(py, pickle.as_slice()));
         module.getattr("SessionSpec")?.call1((
             stages,
@@ -187,7 +177,7 @@ impl CPython {
                 let object = self.converter.to_object(py, value)?;
                 let incoming = self.converter.take_traffic();
                 let moved = Moved { incoming, ..Moved::default() };
-                self.count_marshal(self.nodes_of(stage).start, started.elapsed(), moved);
+                self.count_marshal(self.stages.nodes_of(stage).start, started.elapsed(), moved);
                 self.input = Some((stage, object.unbind()));
             }
             Begin::Start => {
@@ -210,7 +200,7 @@ impl CPython {
         if kind == DONE {
             return Ok(Step::Done(self.take_usage(stage)));
         }
-        let last = self.nodes_of(stage).end.saturating_sub(1);
+        let last = self.stages.nodes_of(stage).end.saturating_sub(1);
         let started = Instant::now();
         let value = to_value(&object, &self.converter);
         let outgoing = self.converter.take_traffic();
@@ -250,18 +240,8 @@ impl CPython {
         let text = |name: &str| -> String {
             value.getattr(name).and_then(|text| text.extract()).unwrap_or_default()
         };
-        let kind = match text("kind").as_str() {
-            "not found" => FaultKind::NotFound,
-            "stale" => FaultKind::Stale,
-            "load" => FaultKind::Load,
-            "construct" => FaultKind::Construct,
-            "initialize" => FaultKind::Initialize,
-            "flush" => FaultKind::Flush,
-            "cleanup" => FaultKind::Cleanup,
-            _ => FaultKind::Process,
-        };
         Fault {
-            kind,
+            kind: FaultKind::from_name(&text("kind")),
             node_id: text("node_id"),
             remote_type: text("remote_type"),
             message: text("message"),
@@ -321,8 +301,7 @@ impl Guest for CPython {
             self.open_session(py, session).map_err(|error| self.fault(py, &error))
         });
         // What opening cost is not what calls cost.
-        let nodes = self.stages.last().map_or(0, |(_, nodes)| nodes.end);
-        probe::lock(&self.meter).reset(nodes);
+        probe::lock(&self.meter).reset(self.stages.node_count());
         if opened.is_err() {
             numpy_memory::end_of_session();
         }

@@ -9,9 +9,11 @@ pub mod link;
 pub mod meter;
 pub mod process;
 pub mod session;
+pub mod stages;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};
 pub use link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};
 pub use meter::Meter;
 pub use session::{SessionError, serve};
+pub use stages::Stages;

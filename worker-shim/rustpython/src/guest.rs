@@ -1,7 +1,6 @@
 //! The RustPython guest: moves values in and out of `remotemedia._guest`, which calls the nodes, as
 //! the CPython guest does.
 
-use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
 use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyTupleRef};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::{Begin, Guest, Interpreter, Step};
+use worker_shim::{Begin, Guest, Interpreter, Stages, Step};
 
 use crate::arguments::python_version;
 use crate::convert::Converter;
@@ -37,8 +36,7 @@ pub(crate) struct RustPython<'vm> {
     event_loop: PyObjectRef,
     fault: PyObjectRef,
     converter: Converter,
-    /// Per stage its number and how many nodes the stages before it have.
-    stages: Vec<(u32, Range<usize>)>,
+    stages: Stages,
 }
 
 /// An imported module by its full name: what importing gives is the outermost package.
@@ -66,17 +64,12 @@ impl<'vm> RustPython<'vm> {
             fault: guest_module.get_attr("Fault", vm)?,
             guest,
             converter: Converter::new(true),
-            stages: Vec::new(),
+            stages: Stages::default(),
         })
     }
 
-    fn nodes_of(&self, stage: u32) -> Range<usize> {
-        let found = self.stages.iter().find(|(number, _)| *number == stage);
-        found.map_or(0..0, |(_, nodes)| nodes.clone())
-    }
-
     fn take_usage(&self, stage: u32) -> Vec<NodeUsage> {
-        metered(|meter| meter.take(self.nodes_of(stage)))
+        metered(|meter| meter.take(self.stages.nodes_of(stage)))
     }
 
     fn call(&self, method: &'static str, stage: u32) -> PyResult {
@@ -108,18 +101,14 @@ impl<'vm> RustPython<'vm> {
         let module = module(vm, "remotemedia._guest.session")?;
         let node_class = module.get_attr("NodeSpec", vm)?;
         let mut stages = Vec::new();
-        let mut first = 0;
-        self.stages.clear();
+        self.stages = Stages::of(&session);
         for stage in session.stages {
-            let next = first + stage.nodes.len();
-            self.stages.push((stage.stage, first..next));
-            first = next;
             let nodes: PyResult<Vec<_>> =
                 stage.nodes.into_iter().map(|node| self.node_spec(&node_class, node)).collect();
             let nodes = vm.ctx.new_list(nodes?);
             stages.push(vm.new_tuple((stage.stage, nodes)).into());
         }
-        metered(|meter| meter.reset(first));
+        metered(|meter| meter.reset(self.stages.node_count()));
         let instances: PyObjectRef = match session.instances {
             Some(pickle) => vm.ctx.new_bytes(pickle.as_slice().to_vec()).into(),
             None => vm.ctx.none(),
@@ -152,7 +141,7 @@ impl<'vm> RustPython<'vm> {
                 let object = self.converter.to_object(self.vm, value)?;
                 let incoming = self.converter.take_traffic();
                 let moved = Moved { incoming, ..Moved::default() };
-                count_marshal(self.nodes_of(stage).start, started.elapsed(), moved);
+                count_marshal(self.stages.nodes_of(stage).start, started.elapsed(), moved);
                 self.input = Some((stage, object));
             }
             Begin::Start => {
@@ -178,7 +167,7 @@ impl<'vm> RustPython<'vm> {
         if kind == DONE {
             return Ok(Step::Done(self.take_usage(stage)));
         }
-        let last = self.nodes_of(stage).end.saturating_sub(1);
+        let last = self.stages.nodes_of(stage).end.saturating_sub(1);
         let started = Instant::now();
         let value = self.converter.to_value(vm, &object);
         // An output that nobody else holds may leave as it is.
@@ -231,18 +220,8 @@ impl<'vm> RustPython<'vm> {
             let found = raised.as_object().get_attr(name, vm);
             found.and_then(|text| text.try_into_value(vm)).unwrap_or_default()
         };
-        let kind = match text("kind").as_str() {
-            "not found" => FaultKind::NotFound,
-            "stale" => FaultKind::Stale,
-            "load" => FaultKind::Load,
-            "construct" => FaultKind::Construct,
-            "initialize" => FaultKind::Initialize,
-            "flush" => FaultKind::Flush,
-            "cleanup" => FaultKind::Cleanup,
-            _ => FaultKind::Process,
-        };
         Fault {
-            kind,
+            kind: FaultKind::from_name(&text("kind")),
             node_id: text("node_id"),
             remote_type: text("remote_type"),
             message: text("message"),
@@ -315,8 +294,7 @@ impl Guest for RustPython<'_> {
         let opened = self.open_session(session).map_err(|raised| self.fault(&raised));
         deadline::end_if_overdue();
         // What opening cost is not what calls cost.
-        let nodes = self.stages.last().map_or(0, |(_, nodes)| nodes.end);
-        metered(|meter| meter.reset(nodes));
+        metered(|meter| meter.reset(self.stages.node_count()));
         opened
     }
 

@@ -18,6 +18,8 @@ mod native;
 mod script;
 mod worker;
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::thread;
 
@@ -26,17 +28,22 @@ use arguments::Task;
 /// Deep recursion and long expressions need it: with 64 MiB Python's own limits are met first.
 const STACK_BYTES: usize = 64 << 20;
 
+/// Says it on stderr. A caller that has closed it does not want to know, and is no reason to abort.
+fn complain(problem: impl Display) {
+    let _unheard = writeln!(std::io::stderr(), "{problem}");
+}
+
 fn main() -> ExitCode {
     let task = match arguments::read() {
         Ok(task) => task,
         Err(problem) => {
-            eprintln!("{problem}");
+            complain(problem);
             return ExitCode::from(2);
         }
     };
     if matches!(task, Task::Version) {
-        println!("{}", arguments::version());
-        return ExitCode::SUCCESS;
+        let written = writeln!(std::io::stdout(), "{}", arguments::version());
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     // A panic ends the process as a fatal error of the interpreter does, so that faulthandler notes
     // the Python stack: whatever state it left behind is not to be used.
@@ -56,7 +63,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(_panicked)) => ExitCode::FAILURE,
         Err(problem) => {
-            eprintln!("no thread for the interpreter: {problem}");
+            complain(format_args!("no thread for the interpreter: {problem}"));
             ExitCode::FAILURE
         }
     }

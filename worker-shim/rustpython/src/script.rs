@@ -3,13 +3,14 @@
 use rustpython_vm::{PyResult, VirtualMachine};
 
 use crate::arguments::Script;
+use crate::complain;
 use crate::deadline;
 use crate::interpreter::{self, Options};
 
 /// Runs it to its end; gives the exit code.
 pub(crate) fn run(options: &Options, script: &Script) -> u8 {
     if let Err(problem) = deadline::take_signals() {
-        eprintln!("signals do not reach the script: {problem}");
+        complain(format_args!("signals do not reach the script: {problem}"));
     }
     let interpreter = interpreter::build(options);
     let code = interpreter.run(|vm| {

@@ -8,14 +8,15 @@ use worker_shim::{LinkReader, LinkWriter, Meter};
 
 use crate::guest::RustPython;
 use crate::interpreter::{self, Options};
-use crate::{deadline, native};
+use crate::{complain, deadline, native};
 
 /// Serves the orchestrator until it closes the connection; gives the exit code.
 pub(crate) fn run(options: &Options) -> u8 {
     match connect(options) {
         Ok((reader, writer)) => serve(options, reader, &writer),
         Err(problem) => {
-            eprintln!("remotemedia-rustpython is a worker, started by RemoteMedia only: {problem}");
+            let what = "remotemedia-rustpython is a worker, started by RemoteMedia only";
+            complain(format_args!("{what}: {problem}"));
             2
         }
     }
@@ -44,7 +45,7 @@ fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
         match worker_shim::serve(&mut reader, writer, &mut guest) {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("{error}");
+                complain(error);
                 1
             }
         }

@@ -29,7 +29,7 @@ pub(crate) use native::module_def;
 mod native {
     use ipc_protocol::FromWorker;
     use ipc_protocol::from_worker::LogRecord;
-    use rustpython_vm::VirtualMachine;
+    use rustpython_vm::{FromArgs, VirtualMachine};
 
     use super::metered;
 
@@ -61,17 +61,26 @@ mod native {
 
     /// See `Send` in `remotemedia._guest.output`.
     #[pyfunction]
-    fn send(
-        node_id: String,
-        logger: String,
-        is_stream: bool,
-        level: u32,
-        message: String,
-        vm: &VirtualMachine,
-    ) {
+    fn send(said: Said, vm: &VirtualMachine) {
         let Some(writer) = super::LOG.get() else { return };
+        let Said { node_id, logger, is_stream, level, message } = said;
         let record = LogRecord { node_id, logger, is_stream, level, message };
         // Without an orchestrator there is nobody to tell, and the process is about to end.
         let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
+    }
+
+    /// What a node printed or logged.
+    #[derive(FromArgs)]
+    struct Said {
+        #[pyarg(positional)]
+        node_id: String,
+        #[pyarg(positional)]
+        logger: String,
+        #[pyarg(positional)]
+        is_stream: bool,
+        #[pyarg(positional)]
+        level: u32,
+        #[pyarg(positional)]
+        message: String,
     }
 }
