@@ -66,7 +66,7 @@ def outputs(workers: Runtime, node: str, *items: Any, **options: Any) -> list[An
 
 
 def test_the_interpreter_is_the_one_that_was_asked_for(program: str, workers: Runtime) -> None:
-    """spec: CARD-03: workers of both interpreters come from the pool, and speak one protocol."""
+    """spec: CARD-03, IOP-08, IOP-09: workers of both interpreters, warm from one pool."""
     ((name, pid, is_stdin_empty),) = outputs(workers, "Who", None)
     ((_, second, _),) = outputs(workers, "Who", None)
     assert name == program
