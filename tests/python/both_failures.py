@@ -84,7 +84,7 @@ class Tidy:
 
     def process(self, data: str) -> None:
         """Write to the file of this name on the way out."""
-        with open(data, "w") as left:  # noqa: PTH123
+        with open(data, "w") as left:
             try:
                 while True:
                     pass
