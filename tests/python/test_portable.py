@@ -596,6 +596,7 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
         class Meter:
             def enter(self, node, makes_outputs): pass
             def leave(self): pass
+            def call_next(self, node): pass
             def count_call(self, node): pass
             def count_error(self, node): pass
         out = sys.stdout

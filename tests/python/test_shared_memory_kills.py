@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -10,12 +11,13 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from processes import children, shared_memory_names, wait_until_gone
-from remotemedia import Pipeline, Runtime, WorkerCrashed, shared_memory_stats
+from remotemedia import Pipeline, Runtime, Session, WorkerCrashed, shared_memory_stats
 from transfer_nodes import Blocks, PlusOne
 
 HERE = Path(__file__).parent
@@ -29,12 +31,14 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def busy_workers(runtime: Runtime) -> list[int]:
-    """The workers of the open session; there is always one, or one comes up soon."""
+def busy_workers(runtime: Runtime, session: Session, item: Any) -> list[int]:
+    """The workers of the open session. When all have died, the next call brings them back."""
     while True:
         busy = [worker["pid"] for worker in runtime.workers() if worker["state"] == "busy"]
         if busy:
             return sorted(busy)
+        with contextlib.suppress(WorkerCrashed):
+            session.process(item)
 
 
 @pytest.mark.timeout(300)
@@ -55,7 +59,7 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(segment: 
         descriptors_before = open_descriptors()
         for round_number in range(WORKER_KILLS):
             array = arrays[round_number % len(arrays)]
-            victim = rng.choice(busy_workers(runtime))
+            victim = rng.choice(busy_workers(runtime, session, array))
             killer = threading.Timer(rng.uniform(0, 0.004), os.kill, (victim, signal.SIGKILL))
             killer.start()
             is_over = False

@@ -66,9 +66,18 @@ impl Session {
     ) -> Result<Vec<Worker>, Error> {
         let waited = self.runtime.config().workers.acquire_timeout;
         let until = Instant::now() + waited;
-        let ticket = pool.want(needs, &self.cancel.waker);
+        let mut ticket = pool.want(needs, &self.cancel.waker);
         loop {
             match pool.answer(ticket) {
+                Some(Ok(workers)) if workers.iter().any(|worker| worker.link.is_closed()) => {
+                    // One died while it was idle, and the pool has not heard of it yet.
+                    for worker in workers {
+                        let is_alive = !worker.link.is_closed();
+                        pool.give_back(worker, is_alive);
+                    }
+                    ticket = pool.want(needs, &self.cancel.waker);
+                    continue;
+                }
                 Some(Ok(workers)) => return Ok(workers),
                 Some(Err(error)) => return Err(error.into()),
                 None if until <= Instant::now() => {

@@ -15,6 +15,7 @@ use ipc_protocol::share::{MemoryTerms, Share};
 use ipc_protocol::shm::{Announcement, Exchange, Placement};
 use ipc_protocol::version::Hello;
 use ipc_protocol::{FromWorker, Limits, ToWorker};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// One connection.
 #[derive(Debug)]
@@ -110,6 +111,14 @@ impl Link {
             output.exchange = Some(Arc::new(Exchange::new(terms, true)));
         }
         Ok(())
+    }
+
+    /// Whether the worker has closed its end, as it does when it dies. Reads nothing.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        // Whatever cannot be told now is noticed by reading.
+        poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// The sending side, for those who look after it while the session does something else.
