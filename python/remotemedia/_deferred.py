@@ -11,6 +11,10 @@ from __future__ import annotations
 import importlib
 from typing import Any, NoReturn
 
+touched: list[ImportError] = []
+"""What a node has asked of a `Deferred` in vain since this was cleared: a node that swallows the
+ImportError goes on without what it has elsewhere, and nobody would know."""
+
 
 class Deferred:
     """Stands for a module, or a name of one, that could not be imported.
@@ -114,10 +118,11 @@ def imported_or_deferred(module: str, attribute: str | None = None) -> Any:
 
 
 def _raise_again(error: ImportError) -> NoReturn:
+    touched.append(error)
     kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
     again = kind(*error.args)
     again.name, again.path = error.name, error.path
     raise again from error
 
 
-__all__ = ["Deferred", "Unread", "imported", "imported_or_deferred"]
+__all__ = ["Deferred", "Unread", "imported", "imported_or_deferred", "touched"]

@@ -16,6 +16,7 @@ import pytest
 
 from e2e_nodes import run_script
 from numpy_at_the_top import DoesNot
+from numpy_imported_nodes import Halves, Swallows
 from remotemedia import (
     AddNode,
     ConfigurationError,
@@ -319,3 +320,21 @@ def test_the_command_line_explains(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "cpython, python, rustpython" in wrong.stderr
     assert AddNode.__name__ in told.stdout
+
+
+def test_a_node_that_takes_a_view_for_a_numpy_array_moves_at_once() -> None:
+    # spec: IOP-39
+    pipeline = rustpython(Halves())
+    result = pipeline.run_sync([np.ones(960, np.float32)], runtime="rustpython")
+    assert (result == np.full(960, 0.5, np.float32)).all()
+    (placement,) = pipeline.explain(runtime="rustpython")
+    assert placement.runtime == "cpython"
+    assert "numpy" in placement.why
+
+
+def test_a_node_that_swallows_a_missing_import_gives_no_wrong_result() -> None:
+    # spec: IOP-39
+    pipeline = rustpython(Swallows())
+    assert pipeline.run_sync([np.ones(960, np.float32)], runtime="rustpython") == 960.0
+    (placement,) = pipeline.explain(runtime="rustpython")
+    assert placement.runtime == "cpython"

@@ -38,8 +38,8 @@ A Python node runs on CPython or on RustPython. Who chooses, strongest first:
 4. the configuration: `[python] runtime`;
 5. nobody: `auto`, which is native where a node has a native form, else CPython.
 
-Known to 2 to 4 are `cpython` (or `python`), `rustpython` (or `rust_python`, `rust`) and `auto`; a hint
-also knows `native` (or `rust_native`, `rust`). Anything else is an error. `auto` at one place overrules
+Known to 2 to 4 are `cpython`, `rustpython` and `auto`; 2 and 3 also know the older `python`, and
+`rust_python` or `rust` for RustPython. A hint also knows `native` (or `rust_native`, `rust`). Anything else is an error. `auto` at one place overrules
 the places below it.
 
 A node that RustPython cannot run moves to CPython, unless that is forbidden: by the argument

@@ -44,6 +44,9 @@ _MISSING_STDLIB = {
 }
 
 _WAY_OUT = 'runtime_hint="cpython" on the node runs it on CPython'
+_PART_OF_NUMPY = (
+    f"arrays are AudioViews here, which have a part of what numpy's arrays have; {_WAY_OUT}"
+)
 _IS_CPYTHON = sys.implementation.name == "cpython"
 
 
@@ -166,9 +169,9 @@ def explain(error: BaseException) -> dict[str, str] | None:
     """What is known of the import that failed.
 
     Returns:
-        `module`, `root_package`, `reason` ("c_extension", "stdlib_missing", "not_installed" or
-        "blocked"), `path` (of a compiled file that cannot be used, or "") and `suggestion`; None
-        when the error comes from no import.
+        `module`, `root_package`, `reason` ("c_extension", "stdlib_missing", "not_installed",
+        "blocked" or "unsupported"), `path` (of a compiled file that cannot be used, or "") and
+        `suggestion`; None when the error comes from no import.
     """
     first: BaseException | None = error
     while first is not None and not isinstance(first, ImportError):
@@ -190,6 +193,8 @@ def _of_unfinished_code(error: BaseException) -> dict[str, str] | None:
     """
     if not isinstance(error, (AttributeError, TypeError)):
         return None
+    if not _IS_CPYTHON and "AudioView'" in str(error):
+        return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
     frames = error.__traceback__
     while frames is not None:
         code, names = frames.tb_frame.f_code, frames.tb_frame.f_globals

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
+from remotemedia._deferred import touched
 from remotemedia._guest import loading, output, search
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
@@ -165,8 +166,11 @@ class Guest:
 
     def first_step(self, stage: int, value: Any) -> tuple[int, Any]:
         """Begin a call with one input, and run it as `step` does."""
+        touched.clear()
         try:
             passed, value = self._pass_plain(stage, value)
+            if touched:
+                raise Fault("process", self._stages[stage][-1].node_id, touched[0])
         except BaseException:
             self._output.flush()
             raise

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use ipc_protocol::shm::SharedBytes;
 use ipc_protocol::{Array, Dtype, Order, Payload, PayloadMemory};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyModuleNotFoundError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -86,12 +86,12 @@ fn write_view<'py>(
     }
 }
 
-/// Whether numpy can be imported.
+/// Whether numpy can be imported: a numpy for another Python, found on the caller's path, cannot.
 fn has_numpy(py: Python<'_>) -> PyResult<bool> {
     static HAS: PyOnceLock<bool> = PyOnceLock::new();
     HAS.get_or_try_init(py, || match py.import("numpy") {
         Ok(_) => Ok(true),
-        Err(error) if error.is_instance_of::<PyModuleNotFoundError>(py) => Ok(false),
+        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(false),
         Err(error) => Err(error),
     })
     .copied()
