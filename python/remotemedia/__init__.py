@@ -12,6 +12,7 @@ Names are loaded when first used; importing the package needs neither numpy nor 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from remotemedia._lazy import lazy_attributes
@@ -218,3 +219,12 @@ __all__ = [
     "try_load_rust_runtime",
     "validate_manifest",
 ]
+
+if sys.implementation.name != "cpython":
+    # So that `from remotemedia import *` works: what needs numpy or the native module is not here.
+    __all__ = sorted(
+        set(__all__)
+        - {"asarray_shared", "empty", "shared_memory_stats"}
+        - {"execute_pipeline", "execute_pipeline_with_input", "validate_manifest"}
+        - {"get_available_nodes", "get_node_metadata"}
+    )

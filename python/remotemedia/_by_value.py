@@ -9,6 +9,7 @@ Whoever calls :func:`loads` has checked that the writer was such an interpreter.
 
 from __future__ import annotations
 
+import functools
 import io
 import linecache
 import pickle
@@ -134,6 +135,10 @@ class Pickler(cloudpickle.Pickler):
                     return reference
         elif self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
+        elif isinstance(obj, _Cached):
+            function: Any = obj.__wrapped__
+            if _travels_by_value(function):
+                return _cached, (function, obj.cache_parameters())
         elif isinstance(obj, types.ModuleType):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
@@ -164,6 +169,14 @@ class Pickler(cloudpickle.Pickler):
         lines = linecache.getlines(name)
         if lines:
             self.sources[name] = "".join(lines)
+
+
+_Cached = type(functools.lru_cache(len))
+
+
+def _cached(function: Any, parameters: dict[str, Any]) -> Any:
+    """A function with an empty cache, as cloudpickle knows only its name."""
+    return functools.lru_cache(**parameters)(function)
 
 
 def _dump_bundle(objects: Any) -> tuple[bytes, dict[str, Shared]]:

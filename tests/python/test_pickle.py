@@ -217,6 +217,28 @@ def test_functions_share_their_variables(tmp_path: Path) -> None:
     )
 
 
+def test_a_cached_function_travels_with_its_bounds(tmp_path: Path) -> None:
+    # spec: IOP-21
+    printed = run_host(
+        """
+        import functools
+
+        @functools.lru_cache(maxsize=7)
+        def double(value):
+            return 2 * value
+
+        class Doubles:
+            def process(self, data):
+                return double(data), double(data), double.cache_info()
+
+        print(talk(WORKER, [Doubles()])[0])
+        """,
+        "answers.append(tuple(nodes[0].process(4)[:2]) + tuple(nodes[0].process(4)[2]))",
+        tmp_path,
+    )
+    assert printed == "[(8, 8, 3, 1, 7, 1)]\n"
+
+
 def test_the_next_session_replaces_the_last(tmp_path: Path) -> None:
     run_host(
         """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 import remotemedia
+from interpreters import RUSTPYTHON
 
 BLOCKED = """
 import sys
@@ -123,3 +125,12 @@ def test_importing_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert _run("import remotemedia; print(remotemedia.__version__)") == "1.0.0"
+
+
+def test_everything_that_is_there_can_be_imported_at_once(tmp_path: Path) -> None:
+    # spec: IOP-12
+    script = tmp_path / "star.py"
+    script.write_text("from remotemedia import *\nprint(Node.__name__, Pipeline.__name__)\n")
+    for interpreter in (sys.executable, RUSTPYTHON):
+        printed = subprocess.check_output([interpreter, str(script)], text=True)
+        assert printed == "Node Pipeline\n", interpreter
