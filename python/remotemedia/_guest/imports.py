@@ -29,19 +29,27 @@ _NATIVE_PACKAGES = frozenset(_NATIVE_NAMES.split())
 # What this interpreter's own standard library lacks, and what to use instead.
 _MISSING_STDLIB = {
     "ssl": "it has no TLS",
-    "_ssl": "it has no TLS",
     "sqlite3": "it has no SQLite",
-    "_sqlite3": "it has no SQLite",
     "audioop": "removed in Python 3.13; use array, or AudioView's own operations",
     "tracemalloc": "use gc or resource",
     "cProfile": "use profile",
-    "_lsprof": "use profile",
     "curses": "workers have no terminal",
-    "_curses": "workers have no terminal",
     "tkinter": "workers have no display",
-    "_tkinter": "workers have no display",
     "readline": "workers have no terminal",
+    "imp": "removed in Python 3.12; use importlib",
+    "distutils": "removed in Python 3.12; setuptools has it",
+    "asynchat": "removed in Python 3.12; use asyncio",
+    "asyncore": "removed in Python 3.12; use asyncio",
+    "smtpd": "removed in Python 3.12",
+    "cgi": "removed in Python 3.13",
+    "pipes": "removed in Python 3.13; use subprocess",
+    "sndhdr": "removed in Python 3.13",
+    "telnetlib": "removed in Python 3.13",
 }
+
+# The compiled parts whose absence is noticed, by the module that is meant.
+_PART_OF = {"_ssl": "ssl", "_sqlite3": "sqlite3", "_lsprof": "cProfile", "_curses": "curses"}
+_PART_OF["_tkinter"] = "tkinter"
 
 _WAY_OUT = 'runtime_hint="cpython" on the node runs it on CPython'
 _PART_OF_NUMPY = (
@@ -223,6 +231,7 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
         module = _native_in(str(error))
         if module is None:
             return None
+    module = _PART_OF.get(module, module)
     root = module.partition(".")[0]
     if isinstance(error, Blocked):
         return _about(module, root, "blocked", "", error.instead)
@@ -311,6 +320,12 @@ def nearest_module(name: str) -> str | None:
     except Exception:  # only a suggestion is lost
         siblings = set()
     if not parent:
-        siblings |= {*sys.stdlib_module_names, *_NATIVE_PACKAGES}
-    near = difflib.get_close_matches(last, sorted(siblings), n=1, cutoff=0.6)
-    return (f"{parent}.{near[0]}" if parent else near[0]) if near else None
+        siblings |= {"numpy", "scipy", "pandas", "torch"}  # where they are not on this path, too
+    others = set() if parent else sys.stdlib_module_names - siblings
+    near: list[str] = []
+    for names in (siblings, others):  # what was installed on purpose comes first
+        near += difflib.get_close_matches(last, sorted(names), n=1, cutoff=0.6)
+    if not near:
+        return None
+    best = max(near, key=lambda name: difflib.SequenceMatcher(None, last, name).ratio())
+    return f"{parent}.{best}" if parent else best
