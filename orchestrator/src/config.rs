@@ -112,6 +112,8 @@ pub struct PythonConfig {
     pub executable: Option<PathBuf>,
     /// Environment variables added to those that workers inherit.
     pub environment: BTreeMap<String, String>,
+    /// Modules that nodes can import under these names, with the files that they are in.
+    pub modules: BTreeMap<String, String>,
     /// Threads of BLAS and OpenMP in a worker, unless the environment sets them.
     pub threads: u32,
     /// Whether values without a wire form of their own may travel as pickles.
@@ -126,6 +128,7 @@ impl Default for PythonConfig {
             runtime: None,
             executable: None,
             environment: BTreeMap::new(),
+            modules: BTreeMap::new(),
             threads: 1,
             allow_pickle: true,
             write_back_max_bytes: 1 << 20,

@@ -332,6 +332,7 @@ impl Runtime {
             environment.retain(|(known, _)| known != name.as_str());
             environment.push((name.into(), value.into()));
         }
+        environment.extend(self.config.module_settings());
         Ok(WorkerKey {
             runtime,
             interpreter,

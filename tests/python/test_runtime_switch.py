@@ -338,3 +338,43 @@ def test_a_node_that_swallows_a_missing_import_gives_no_wrong_result() -> None:
     assert pipeline.run_sync([np.ones(960, np.float32)], runtime="rustpython") == 960.0
     (placement,) = pipeline.explain(runtime="rustpython")
     assert placement.runtime == "cpython"
+
+
+class Greets(Node):
+    """Imports a module that only the configuration names."""
+
+    def process(self, data: Any, /) -> Any:
+        import greetings  # type: ignore[import-not-found]
+
+        return [*data, sys.implementation.name, greetings.TEXT]
+
+
+class CallsC(Node):
+    """Uses what RustPython workers refuse."""
+
+    def process(self, data: Any, /) -> Any:
+        import ctypes
+
+        return [*data, ctypes.sizeof(ctypes.c_int)]
+
+
+def test_the_configuration_names_modules_for_both_interpreters(tmp_path: Path) -> None:
+    # spec: IOP-15
+    file = tmp_path / "some_file.py"
+    file.write_text("TEXT = 'hello'\n")
+    config = f'[python]\nmodules = {{ greetings = "{file}" }}\n'
+    for interpreter in ("cpython", "rustpython"):
+        with Runtime(config) as where:
+            pipeline = Pipeline(Greets(), runtime=where)
+            result = pipeline.run_sync([[]], runtime=interpreter, fallback=False)
+        assert result == [interpreter, "hello"]
+
+
+def test_the_configuration_allows_what_is_refused() -> None:
+    # spec: IOP-28
+    with pytest.raises(NodeError) as caught:
+        run(rustpython(CallsC()), fallback=False)
+    assert caught.value.import_reason == "blocked"
+    assert "allow_modules" in str(caught.value)
+    allowed = rustpython(CallsC(), config='[rustpython]\nallow_modules = "ctypes"\n')
+    assert run(allowed, fallback=False) == [4]

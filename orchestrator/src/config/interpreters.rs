@@ -1,10 +1,11 @@
 //! The settings of the second interpreter: its workers, and when a node moves from it to CPython.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::automatic_max;
 use super::keys::{DAY, Key, Kind, MILLISECOND, as_u32, as_u64, as_usize};
+use super::{Config, automatic_max};
 use crate::choice;
 use crate::plan::Runtime;
 
@@ -13,6 +14,9 @@ use crate::plan::Runtime;
 pub struct RustPythonConfig {
     /// The worker's program; `None` looks for it (see [`super::env::find_rustpython`]).
     pub executable: Option<PathBuf>,
+    /// Names of modules, with commas in between, that nodes may import although they can endanger
+    /// the worker.
+    pub allow_modules: String,
     /// Workers that are kept even when idle.
     pub min: usize,
     /// Most workers at one time; `None` is automatic, see [`RustPythonConfig::max_workers`].
@@ -30,6 +34,7 @@ impl Default for RustPythonConfig {
     fn default() -> Self {
         Self {
             executable: None,
+            allow_modules: String::new(),
             min: 0,
             max: None,
             idle_timeout: Some(Duration::from_secs(300)),
@@ -45,6 +50,26 @@ impl RustPythonConfig {
     #[must_use]
     pub fn max_workers(&self) -> usize {
         self.max.unwrap_or_else(automatic_max)
+    }
+}
+
+impl Config {
+    /// What tells workers of modules, as environment variables; see `_guest/process.py`.
+    pub(crate) fn module_settings(&self) -> Vec<(OsString, OsString)> {
+        let mut settings = Vec::new();
+        if !self.rustpython.allow_modules.is_empty() {
+            let allowed = self.rustpython.allow_modules.clone();
+            settings.push(("REMOTEMEDIA_ALLOW_MODULES".into(), allowed.into()));
+        }
+        if !self.python.modules.is_empty() {
+            let files = self.python.modules.iter();
+            let files: serde_json::Map<String, serde_json::Value> = files
+                .map(|(name, file)| (name.clone(), serde_json::json!({ "file": file })))
+                .collect();
+            let injected = serde_json::Value::Object(files).to_string();
+            settings.push(("REMOTEMEDIA_INJECT_MODULES".into(), injected.into()));
+        }
+        settings
     }
 }
 
@@ -67,6 +92,7 @@ const SECTION: &str = "rustpython";
 
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::from(worker_keys());
+    keys.push(allow_key());
     keys.extend(recycling_keys());
     keys.extend(fallback_keys());
     keys
@@ -87,6 +113,30 @@ pub(super) fn runtime_key() -> Key {
         },
         doc: "The interpreter of Python nodes whose runtime_hint names none, unless an \
               argument or REMOTEMEDIA_PYTHON_RUNTIME does. \"auto\" is cpython.",
+    }
+}
+
+pub(super) fn modules_key() -> Key {
+    Key {
+        section: "python",
+        name: "modules",
+        kind: Kind::Texts { get: |c| c.python.modules.clone(), set: |c, t| c.python.modules = t },
+        doc: "Modules that every node can import, by name, with the Python file of each: \
+              { settings = \"/etc/remotemedia/settings.py\" }. They come before installed ones.",
+    }
+}
+
+fn allow_key() -> Key {
+    Key {
+        section: SECTION,
+        name: "allow_modules",
+        kind: Kind::Text {
+            get: |c| c.rustpython.allow_modules.clone(),
+            set: |c, s| c.rustpython.allow_modules = s,
+        },
+        doc: "Modules that RustPython workers refuse because they can endanger the worker, and \
+              that nodes may import nevertheless: \"ctypes\", \"multiprocessing\", or both with a \
+              comma.",
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::from(worker_counts());
     keys.extend(worker_times());
     keys.push(super::interpreters::runtime_key());
+    keys.push(super::interpreters::modules_key());
     keys.extend(python());
     keys.extend(super::interpreters::keys());
     keys.extend(calls());

@@ -90,6 +90,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         acquire_timeout = "1 s"
         [rustpython]
         executable = "/opt/remotemedia-rustpython"
+        allow_modules = "ctypes"
         min = 2
         max = 5
         idle_timeout = "2 h"
@@ -102,6 +103,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         runtime = "rustpython"
         executable = "/opt/python/bin/python3"
         environment = { A = "1" }
+        modules = { settings = "/etc/settings.py" }
         threads = 2
         allow_pickle = false
         write_back_max = "0"
@@ -130,6 +132,9 @@ fn check_interpreters(config: &Config) {
     let rustpython = &config.rustpython;
     assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
     assert_eq!((rustpython.min, rustpython.max_workers()), (2, 5));
+    let settings: Vec<_> = config.module_settings().into_iter().map(|(_, value)| value).collect();
+    assert_eq!(settings, ["ctypes", r#"{"settings":{"file":"/etc/settings.py"}}"#]);
+    assert_eq!(default.module_settings(), []);
     assert_eq!(rustpython.idle_timeout, Some(Duration::from_secs(7200)));
     assert_eq!(rustpython.max_sessions, Some(11));
     assert_eq!(rustpython.recycle_above_memory_bytes, Some(64 << 20));
@@ -174,7 +179,7 @@ fn every_key_has_an_effect_on_the_struct() {
     let limits = config.limits.to_protocol();
     assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
     assert!(!config.output.forward_output && default.output.forward_output);
-    assert_eq!(text.matches(" = ").count() - 1, keys().len(), "a key is missing in this test");
+    assert_eq!(text.matches(" = ").count() - 2, keys().len(), "a key is missing in this test");
 }
 
 #[test]

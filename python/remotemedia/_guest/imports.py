@@ -115,7 +115,7 @@ _LOCK_MODULES = frozenset(
 
 _guard = Guard()
 
-_ALLOW = "REMOTEMEDIA_ALLOW_MODULES in the environment of the worker allows it"
+_ALLOW = "[rustpython] allow_modules in the configuration allows it"
 _FOREIGN = f"foreign functions can end the process; {_WAY_OUT}, {_ALLOW}"
 _PROCESSES = (
     "a second process would share the worker's connection and memory; use threading, "
