@@ -12,6 +12,10 @@ tools=.venvs/build
 count=$(grep --count '^name = "malachite-bigint"$' "${manifest%.toml}.lock")
 [[ $count == 1 ]] || fail "${manifest%.toml}.lock has $count versions of malachite-bigint, not one: see $manifest"
 
+if command -v pkg-config >/dev/null && ! pkg-config --exists libffi; then
+    fail "libffi is needed to build RustPython (Debian: libffi-dev)"
+fi
+
 # cargo knows what is current; --ignore-rust-version is explained in the manifest.
 cargo build --locked --release --ignore-rust-version --manifest-path "$manifest" --target-dir "$target"
 (($#)) || exit 0
