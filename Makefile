@@ -5,7 +5,7 @@
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
 #   make conformance         write docs/conformance.md anew from the tests' citations
-#   make compatibility      write docs/compatibility.md anew from the recorded cases
+#   make compatibility       write docs/compatibility.md anew from the recorded cases
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
 #   make clean               remove everything that was built
