@@ -14,6 +14,7 @@ pub(super) const INFORMATION: u32 = 20;
 impl Session {
     /// Counts how a stage's input travelled, and notes what is worth a warning, once each.
     pub(super) fn note_sent(&mut self, stage: StageId, sent: Sent) {
+        self.spin.sent(sent.traffic.shared_bytes);
         let moved = Moved { incoming: sent.traffic, ..Moved::default() };
         self.metrics.count_moved(self.first_node[stage], moved);
         if let Some((node_id, bytes)) = sent.over_quota
