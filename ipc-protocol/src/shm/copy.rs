@@ -2,41 +2,150 @@
 //! to, so what takes longer than waking another core is shared with it.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, SyncSender};
+use std::{hint, mem, process, ptr, thread};
 
-/// What is worth a thread of its own: copying it takes ten times as long as starting one.
+use super::sync::{Arc, AtomicUsize};
+
+/// What is worth a thread of its own: copying it takes a hundred times as long as waking one.
 const BYTES_PER_THREAD: usize = 4 << 20;
 /// More cores than these do not make memory faster.
 const MAX_THREADS: usize = 4;
 /// What a thread takes at a time, so that one that starts late holds nobody up.
 const PIECE_BYTES: usize = 256 << 10;
+/// Looks for the last piece, some microseconds long, before the processor is offered to others.
+const LOOKS: usize = 200;
 
 /// Copies `source` to `target`, which is as long.
 ///
-/// The threads end with the call: a process may fork, and none waits in it between copies.
+/// A helper that the system wakes late, or that a fork has lost, finds nothing left or is not there:
+/// none is waited for before it has begun.
 pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     let threads = (source.len() / BYTES_PER_THREAD).min(cores()).min(MAX_THREADS);
     if threads < 2 {
         target.copy_from_slice(source);
         return;
     }
-    // From the end, so that the start, which is read first, is the part that caches still have.
-    let pieces = source.chunks(PIECE_BYTES).zip(target.chunks_mut(PIECE_BYTES)).rev();
-    let pieces = Mutex::new(pieces);
-    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        while let Some((from, to)) = next() {
-            to.copy_from_slice(from);
+    let job = Arc::new(Job::new(source, target));
+    Helpers::call(&job, threads - 1);
+    job.work();
+    job.wait();
+}
+
+/// A copy that several threads take part in.
+struct Job {
+    source: *const u8,
+    target: *mut u8,
+    bytes: usize,
+    pieces: Pieces,
+}
+
+// SAFETY: the pointers are used for claimed pieces only: each is claimed once, and `copy` returns to
+// whoever lent both ends only when all that were claimed are done.
+unsafe impl Send for Job {}
+// SAFETY: as above; what is shared beside the pointers is atomic.
+unsafe impl Sync for Job {}
+
+impl Job {
+    fn new(source: &[u8], target: &mut [u8]) -> Self {
+        let bytes = source.len().min(target.len());
+        Self {
+            source: source.as_ptr(),
+            target: target.as_mut_ptr(),
+            bytes,
+            pieces: Pieces::new(bytes.div_ceil(PIECE_BYTES)),
         }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            // One that cannot be had leaves its part to the others.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
+    }
+
+    /// Copies what nobody else has taken.
+    fn work(&self) {
+        while let Some(piece) = self.pieces.claim() {
+            let start = piece * PIECE_BYTES;
+            let bytes = PIECE_BYTES.min(self.bytes - start);
+            // SAFETY: the piece lies in both ends, which are borrowed until it is done and cannot
+            // overlap (one of them is borrowed mutably); nobody else has claimed it.
+            unsafe {
+                ptr::copy_nonoverlapping(self.source.add(start), self.target.add(start), bytes);
+            }
+            self.pieces.finish();
         }
-        work();
-    });
+    }
+
+    /// Waits until what others have taken is copied.
+    fn wait(&self) {
+        let mut looks = 0;
+        while !self.pieces.are_done() {
+            looks += 1;
+            if looks < LOOKS { hint::spin_loop() } else { thread::yield_now() }
+        }
+    }
+}
+
+/// Who may touch which piece, and whether all have been.
+pub(super) struct Pieces {
+    count: usize,
+    claimed: AtomicUsize,
+    finished: AtomicUsize,
+}
+
+impl Pieces {
+    pub(super) fn new(count: usize) -> Self {
+        Self { count, claimed: AtomicUsize::new(0), finished: AtomicUsize::new(0) }
+    }
+
+    /// The next piece that nobody has. From the end, so that the start, which is read first, is the
+    /// part that caches still have.
+    pub(super) fn claim(&self) -> Option<usize> {
+        let claimed = self.claimed.fetch_add(1, Ordering::Relaxed);
+        self.count.checked_sub(claimed + 1)
+    }
+
+    /// A claimed piece has been copied.
+    pub(super) fn finish(&self) {
+        self.finished.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn are_done(&self) -> bool {
+        self.finished.load(Ordering::Acquire) == self.count
+    }
+}
+
+/// Threads that sleep until there is a copy to take part in.
+struct Helpers {
+    /// The process that they are in: the child of a fork has none of them.
+    process: u32,
+    jobs: Vec<SyncSender<Arc<Job>>>,
+}
+
+impl Helpers {
+    /// Hands a copy to so many of them, started with the first that needs them.
+    fn call(job: &Arc<Job>, count: usize) {
+        static HELPERS: std::sync::Mutex<Option<Helpers>> = std::sync::Mutex::new(None);
+        // Taken for a moment only, so whoever finds it taken does the work alone; so does the child
+        // of a process that forked meanwhile.
+        let Ok(mut helpers) = HELPERS.try_lock() else { return };
+        let is_ours = |helpers: &Helpers| helpers.process == process::id();
+        if !helpers.as_ref().is_some_and(is_ours) {
+            // Those of another process are left as they are: somebody may have held them.
+            mem::forget(helpers.replace(Self::start()));
+        }
+        for jobs in helpers.iter().flat_map(|helpers| &helpers.jobs).take(count) {
+            // One that still has a job to look at leaves this one to the others.
+            let _ = jobs.try_send(Arc::clone(job));
+        }
+    }
+
+    fn start() -> Self {
+        let jobs = (1..cores().min(MAX_THREADS)).filter_map(|_| {
+            let (sender, jobs) = mpsc::sync_channel::<Arc<Job>>(1);
+            let work = move || jobs.iter().for_each(|job| job.work());
+            let thread = thread::Builder::new().name("remotemedia-cpy".to_owned()).spawn(work);
+            thread.is_ok().then_some(sender)
+        });
+        Self { process: process::id(), jobs: jobs.collect() }
+    }
 }
 
 fn cores() -> usize {
@@ -48,14 +157,58 @@ fn cores() -> usize {
 mod tests {
     use super::*;
 
+    fn sample(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| at.to_le_bytes()[at % 3]).collect()
+    }
+
+    /// Without Miri, which minds threads that outlive the tests.
     #[test]
+    #[cfg(not(miri))]
     fn every_byte_arrives_whatever_the_length() {
         for bytes in [0, 1, PIECE_BYTES + 1, 2 * BYTES_PER_THREAD, 5 * BYTES_PER_THREAD + 77] {
-            let bytes = if cfg!(miri) { bytes / 64 } else { bytes };
-            let source: Vec<u8> = (0..bytes).map(|at| at.to_le_bytes()[at % 3]).collect();
+            let source = sample(bytes);
             let mut target = vec![0; bytes];
             copy(&source, &mut target);
             assert!(source == target, "{bytes} bytes");
         }
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn copies_at_the_same_time_share_the_helpers() {
+        thread::scope(|scope| {
+            for seed in 0..4 {
+                scope.spawn(move || {
+                    let source = vec![seed; 3 * BYTES_PER_THREAD];
+                    let mut target = vec![9; source.len()];
+                    copy(&source, &mut target);
+                    assert!(source == target);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn several_threads_copy_every_byte_between_them() {
+        let source = sample(3 * PIECE_BYTES + 5);
+        let mut target = vec![0; source.len()];
+        let job = Job::new(&source, &mut target);
+        thread::scope(|scope| {
+            scope.spawn(|| job.work());
+            job.work();
+            job.wait();
+        });
+        assert!(source == target);
+    }
+
+    #[test]
+    fn a_piece_is_claimed_once_and_nothing_is_left_for_those_that_come_late() {
+        let pieces = Pieces::new(2);
+        assert_eq!([pieces.claim(), pieces.claim(), pieces.claim()], [Some(1), Some(0), None]);
+        pieces.finish();
+        assert!(!pieces.are_done(), "one is still being copied");
+        pieces.finish();
+        assert!(pieces.are_done());
+        assert_eq!(pieces.claim(), None);
     }
 }

@@ -302,7 +302,8 @@ fn calls() -> [Key; 4] {
                 set: |c, t| c.calls.spin = t,
             },
             doc: "A call that waits for a worker looks for the answer this long before it sleeps: \
-                  small items come back sooner. It yields the processor to whoever wants it, and \
+                  small items come back sooner. Arrays in shared memory add the time it takes to read \
+                  them, at most 2 ms. It yields the processor to whoever wants it, and \
                   sleeps at once where answers take longer or more calls wait than there are \
                   processors. 0 is off.",
         },

@@ -19,8 +19,6 @@ use crate::error::Error;
 use crate::schedule::{Action, Event, SlotId, StageId, Work};
 use crate::worker::link::LinkError;
 
-/// A look for news that takes longer than this had to share the processor with somebody.
-const PROCESSOR_IS_WANTED: Duration = Duration::from_micros(100);
 /// Signals, cancellation and what workers write to their pipes are looked for this often while
 /// answers come so fast that no wait blocks.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
@@ -165,15 +163,11 @@ impl Session {
         awake: Duration,
         host: &mut dyn Host,
     ) -> Result<bool, Error> {
-        let mut before = Duration::ZERO;
         loop {
             let waited = began.elapsed();
-            // A look takes a microsecond; when it took longer, somebody else had the processor.
-            let is_wanted = waited - before > PROCESSOR_IS_WANTED;
-            if waited >= awake || is_wanted || self.cancel.is_cancelled() {
+            if waited >= awake || self.cancel.is_cancelled() {
                 return Ok(false);
             }
-            before = waited;
             if self.hear_all(host)? {
                 self.spin.learn(waited);
                 return Ok(true);

@@ -14,8 +14,8 @@ pub(super) struct Spin {
     reading: Duration,
 }
 
-/// Time that reading and writing an array takes: some 10 GB a second.
-const NS_PER_KIB: u64 = 100;
+/// Twice the time that a processor takes to read an array and write another: some 10 GB a second.
+const NS_PER_KIB: u64 = 200;
 /// Most that is granted for the size of arrays.
 const READING_MAX: Duration = Duration::from_millis(2);
 
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn arrays_are_waited_for_as_long_as_they_take_to_read() {
         let mut spin = Spin::new(BOUND);
-        spin.sent(10 << 20);
+        spin.sent(5 << 20);
         assert_eq!(spin.bound(), BOUND + Duration::from_micros(1024));
         spin.learn(Duration::from_micros(900));
         assert_eq!(spin.bound(), BOUND + Duration::from_micros(1024));

@@ -18,6 +18,7 @@ const UNSAFE: Rule = Rule {
     phrases: &["unsafe"],
     homes: &[
         ("ipc-protocol/src/shm/segment.rs", "pointers into mapped memory"),
+        ("ipc-protocol/src/shm/copy.rs", "lends both ends of a copy to other threads"),
         ("ipc-protocol/src/shm/shared.rs", "shows blocks as slices"),
         ("ipc-protocol/src/shm/heap.rs", "allocates the twin that Miri and loom can look at"),
         ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),

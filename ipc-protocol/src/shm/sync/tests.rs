@@ -9,6 +9,7 @@ use loom::thread;
 
 use crate::limits::Limits;
 use crate::share::{MemoryTerms, Share};
+use crate::shm::copy::Pieces;
 use crate::shm::lease::Lease;
 use crate::shm::{
     Announcement, Arena, ArenaOptions, Exchange, Releases, Segment, SegmentKind, SharedBytes,
@@ -230,6 +231,42 @@ fn segments_are_announced_and_detached_once() {
         assert_eq!(detached(&news), 1);
         tell(&far, news);
         assert_eq!((far.mapped_bytes(), near.stats().segments), (0, 0));
+    });
+}
+
+/// Whoever waits for a copy sees all that others copied, and nothing is touched after that by those
+/// that start late: loom finds an access to a piece that is not ordered with another.
+#[test]
+fn a_copy_is_done_when_every_piece_is() {
+    struct Copy {
+        pieces: Pieces,
+        target: [UnsafeCell<usize>; 2],
+    }
+    impl Copy {
+        fn work(&self) {
+            while let Some(piece) = self.pieces.claim() {
+                // SAFETY: the piece is claimed by this thread alone.
+                self.target[piece].with_mut(|target| unsafe { *target += 1 });
+                self.pieces.finish();
+            }
+        }
+    }
+    loom::model(|| {
+        let target = std::array::from_fn(|_| UnsafeCell::new(0));
+        let copy = loom::sync::Arc::new(Copy { pieces: Pieces::new(2), target });
+        let helpers = [(); 2].map(|()| {
+            let copy = loom::sync::Arc::clone(&copy);
+            thread::spawn(move || copy.work())
+        });
+        copy.work();
+        while !copy.pieces.are_done() {
+            thread::yield_now();
+        }
+        for target in &copy.target {
+            // SAFETY: nobody writes once all pieces are done.
+            assert_eq!(target.with(|target| unsafe { *target }), 1);
+        }
+        helpers.into_iter().for_each(|helper| helper.join().unwrap());
     });
 }
 
