@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 
@@ -60,8 +61,12 @@ class Break:
         """Leave without a word."""
         os._exit(7)
 
+    def panic(self) -> Any:
+        """Code whose names are missing: RustPython panics, CPython reads past their end."""
+        eval(compile("missing", "names", "eval").replace(co_names=()))
+
     def abort(self) -> Any:
-        """The way that a panic and an assertion of native code end."""
+        """The way that an assertion of native code ends."""
         os.abort()
 
     def segfault(self) -> Any:
@@ -74,9 +79,25 @@ class Break:
 
     def flood(self) -> Any:
         """Print without measure, then fail."""
-        for _ in range(20_000):
-            print("x" * 100)  # noqa: T201
+        print_without_measure()
         raise ValueError("flooded")
+
+    def flood_and_exit(self) -> Any:
+        """Print without measure, then leave without a word."""
+        print_without_measure()
+        os._exit(7)
+
+
+def print_without_measure() -> None:
+    """More than anybody keeps, in each way: lines, a line without end, and past Python."""
+    for stream in (sys.stdout, sys.stderr):
+        for _ in range(2_000):
+            print("x" * 100, file=stream)
+        stream.write("y" * (3 << 19))
+    for descriptor in (1, 2):
+        for _ in range(40):
+            os.write(descriptor, b"raw line\n" * 200)
+        os.write(descriptor, b"z" * (3 << 19))
 
 
 class Tidy:

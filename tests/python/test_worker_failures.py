@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +22,19 @@ FAILURES: dict[str, tuple[type[Exception], ...]] = {
     "stubborn": (NodeTimeout,),
     "out_of_memory": (NodeError, WorkerCrashed),
     "exit_at_once": (WorkerCrashed,),
+    "panic": (WorkerCrashed,),
     "abort": (WorkerCrashed,),
     "segfault": (WorkerCrashed,),
     "exit_politely": (NodeError,),
     "flood": (NodeError,),
+    "flood_and_exit": (WorkerCrashed,),
 }
 """What each way to fail may come to. Where interpreters differ, a caught error and a death are both
 right; a hang or a wrong result is not."""
 
 ROUNDS = 500
+MAX_TOLD_BYTES = 100_000
+"""More than what an error tells of a worker's output: 40 lines, 2 000 bytes of each."""
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)
@@ -48,7 +53,13 @@ def fail(workers: Runtime, way: str) -> Exception:
     ):
         opened.process(way)
     assert "node0" in str(caught.value)
+    assert len(told(caught.value)) < MAX_TOLD_BYTES
     return caught.value
+
+
+def told(error: Exception) -> str:
+    """All that a traceback shows of an error."""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def test_the_others_are_untouched(workers: Runtime) -> None:
@@ -63,6 +74,28 @@ def test_a_deadline_names_the_code_that_ran(workers: Runtime) -> None:
     """spec: CARD-03: the stack of the node is in the error, whoever ran it."""
     error = fail(workers, "endless_loop")
     assert "endless_loop" in f"{error}{getattr(error, 'remote_traceback', '')}"
+
+
+def test_a_panic_is_told_in_its_own_words() -> None:
+    """spec: CARD-03: where in the interpreter it was, and in which code of the node."""
+    with runtime("rustpython") as workers:
+        error = fail(workers, "panic")
+    for text in ("panicked at", "both_failures.py", "in panic"):
+        assert text in told(error)
+
+
+def test_what_a_flood_leaves_of_the_output_is_bounded(
+    workers: Runtime, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """spec: CARD-03: all that nodes print is there; of lines past Python, the dropped are told."""
+    error = fail(workers, "flood_and_exit")
+    assert isinstance(error, WorkerCrashed)
+    assert len(error.stderr_tail.splitlines()) <= 40
+    shown = capfd.readouterr()
+    for text in (shown.out, shown.err):
+        assert text.count("[node0] " + "x" * 100 + "\n") == 2_000
+    dropped = sum(map(int, re.findall(r"(\d+) lines of output were dropped", shown.err)))
+    assert (shown.out + shown.err).count("raw line\n") + dropped >= 2 * 8_000
 
 
 def test_a_deadline_lets_python_code_clean_up(tmp_path: Path) -> None:
@@ -81,8 +114,8 @@ def test_a_deadline_lets_python_code_clean_up(tmp_path: Path) -> None:
 def test_failures_in_turn_leave_nothing_behind() -> None:
     """spec: CARD-03: 500 failures of RustPython workers, in turn."""
     before = children()
-    ways = [way for way in FAILURES if way != "flood"]
-    with runtime("rustpython") as workers:
+    ways = list(FAILURES)
+    with runtime("rustpython", "[output]\nforward_output = false\n") as workers:
         for number in range(ROUNDS):
             fail(workers, ways[number % len(ways)])
         with session(workers, "both_nodes:Count") as opened:
