@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import sys
@@ -97,6 +98,42 @@ class Later:
         while True:
             self.ticks += 1
             await asyncio.sleep(0.001)
+
+
+MARK: contextvars.ContextVar[Any] = contextvars.ContextVar("mark", default="nothing")
+
+
+class Marks:
+    """Sets a context variable in a coroutine."""
+
+    def __init__(self) -> None:
+        self.last: asyncio.Task[Any] | None = None
+
+    async def process(self, data: Any) -> Any:
+        """What it held before; after a wait, in a task of this call and in one of the last call."""
+        former = MARK.get()
+        MARK.set(data)
+        await asyncio.sleep(0)
+        task = asyncio.create_task(self.late())
+        last, self.last = self.last, asyncio.create_task(self.late())
+        return [former, MARK.get(), await task, await last if last else None]
+
+    async def late(self) -> Any:
+        """What a task finds, turns of the loop later."""
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return MARK.get()
+
+
+class MarksInSteps:
+    """Sets a context variable in an asynchronous generator."""
+
+    async def process(self, data: Any) -> AsyncIterator[Any]:
+        """What it held before, and what it holds after the step has set it."""
+        yield MARK.get()
+        MARK.set(data)
+        await asyncio.sleep(0)
+        yield MARK.get()
 
 
 class Source:

@@ -163,6 +163,17 @@ def test_generators_and_coroutines(workers: Runtime) -> None:
         assert answer[1:] == (True, True)
 
 
+def test_a_call_of_a_coroutine_has_a_context_of_its_own(workers: Runtime) -> None:
+    """spec: IOP-27: what it sets is there for all that the call does, and for no other call."""
+    with session(workers, "both_nodes:Marks") as opened:
+        for mark in range(3):
+            last = mark - 1 if mark else None
+            assert [v for _, v in opened.process(mark)] == [["nothing", mark, mark, last]]
+    with session(workers, "both_nodes:MarksInSteps") as opened:
+        for mark in range(2):
+            assert [v for _, v in opened.process(mark)] == ["nothing", mark]
+
+
 def test_sources_and_streams(workers: Runtime) -> None:
     """spec: CARD-03"""
     with session(workers, "both_nodes:Source") as opened:

@@ -11,8 +11,16 @@ import contextlib
 import contextvars
 import inspect
 import sys
+import types
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
 from typing import Any
 
 from remotemedia._guest.streams import END
@@ -46,22 +54,24 @@ class _SweptLoop(asyncio.SelectorEventLoop):
 
 
 class _Pump:
-    """One task that awaits one call after another. A task for each call, as other interpreters
-    have it, costs RustPython twice the time and leaves 50 bytes behind.
+    """One task that awaits one call after another, each in a context of its own. A task for each
+    call, as other interpreters have it, costs RustPython twice the time and leaves 50 bytes behind.
     """
 
     def __init__(self, loop: _SweptLoop) -> None:
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[None] = loop.create_future()
-        self._call: tuple[Any, contextvars.Context] | None = None
+        self._call: Any = None
         self._outcome: tuple[Any, BaseException | None] | None = None
 
     def run(self, awaitable: Any, report: Callable[[BaseException], None]) -> Any:
         """The result of an awaitable; what another task ends the loop with is reported, or raised
         when the result is not there yet.
         """
-        self._call = awaitable, contextvars.copy_context()
+        if not inspect.iscoroutine(awaitable):
+            awaitable = _awaited(awaitable)
+        self._call = _in_context(awaitable, contextvars.copy_context())
         if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._serve(), name="remotemedia")
         else:
@@ -83,14 +93,12 @@ class _Pump:
     async def _serve(self) -> None:
         task = asyncio.current_task()
         while self._call is not None and task is not None:
-            (awaitable, context), self._call = self._call, None
-            for variable, value in context.items():
-                variable.set(value)
+            call, self._call = self._call, None
             try:
-                self._outcome = await awaitable, None
+                self._outcome = await call, None
             except BaseException as error:  # told to whoever called
                 self._outcome = None, error
-            del awaitable, context  # nothing is kept while this task waits
+            del call  # nothing is kept while this task waits
             while task.cancelling():
                 task.uncancel()
             self._wake = self._loop.create_future()
@@ -109,6 +117,27 @@ class _Pump:
                 task.cancel()
 
 
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+@types.coroutine
+def _in_context(
+    call: Coroutine[Any, Any, Any], context: contextvars.Context
+) -> Generator[Any, Any, Any]:
+    """A coroutine every step of which runs in the same context, as the steps of a task do."""
+    step, given = call.send, None
+    while True:
+        try:
+            waited = context.run(step, given)
+        except StopIteration as end:
+            return end.value
+        try:
+            given, step = (yield waited), call.send
+        except BaseException as error:  # GeneratorExit, too, is the call's to see
+            given, step = error, call.throw
+
+
 class Loop:
     """The event loop of a session, run while a node is called and while the worker waits for
     messages, so that background tasks live on.
@@ -122,6 +151,8 @@ class Loop:
             self.asyncio_loop: asyncio.AbstractEventLoop = swept
         else:
             self.asyncio_loop = asyncio.new_event_loop()
+        self._watched: int | None = None
+        self._is_waiting = self._is_readable = False
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
@@ -150,23 +181,26 @@ class Loop:
 
     def wait_readable(self, descriptor: int) -> None:
         """Run until the descriptor is readable."""
-        loop = self.asyncio_loop
-        is_readable = False
-
-        def stop() -> None:
-            nonlocal is_readable
-            is_readable = True
-            loop.stop()
-
-        loop.add_reader(descriptor, stop)
+        if self._watched != descriptor:  # it stays: to come and go costs as much as a small call
+            self.asyncio_loop.add_reader(descriptor, self._note_readable, descriptor)
+            self._watched = descriptor
+        self._is_waiting, self._is_readable = True, False
         try:
-            while not is_readable:
+            while not self._is_readable:
                 try:
-                    loop.run_forever()
+                    self.asyncio_loop.run_forever()
                 except BaseException as error:  # SystemExit ends the task, not the waiting
                     self._report(error)
         finally:
-            loop.remove_reader(descriptor)
+            self._is_waiting = False
+
+    def _note_readable(self, descriptor: int) -> None:
+        if self._is_waiting:
+            self._is_readable = True
+            self.asyncio_loop.stop()
+        else:  # the next message, while a node runs: it would keep the loop awake until it is read
+            self.asyncio_loop.remove_reader(descriptor)
+            self._watched = None
 
     def close(self) -> None:
         """Cancel what still runs, and close the loop."""
