@@ -154,6 +154,20 @@ pub struct LogRecord {
     pub level: u32,
     /// The text, without a final newline.
     pub message: String,
+    /// Where a record was logged. Since 4; absent for streams and where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A line of code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file, as the worker knows it.
+    pub path: String,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The function that it is in.
+    pub function: String,
 }
 
 /// The end of a session.

@@ -1,7 +1,7 @@
 """What nodes print and log in their workers, shown where the caller's own output goes.
 
 Prints keep their stream and get the node's name in front; log records go to the logger of the same
-name here, with the fields of `extra` and the node's id (`node_id`) as attributes.
+name here, with the place in the node's code, the fields of `extra` and the node's id (`node_id`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 import sys
 from typing import Any
 
-from remotemedia._guest.output import FIELDS
+from remotemedia._guest.output import FIELDS, Place
 
 
-def emit(node_id: str, logger: str, is_stream: bool, level: int, message: str) -> None:
+def emit(
+    node_id: str, logger: str, is_stream: bool, level: int, message: str, place: Place | None
+) -> None:
     """Show one piece of output.
 
     Args:
@@ -23,6 +25,7 @@ def emit(node_id: str, logger: str, is_stream: bool, level: int, message: str) -
         is_stream: whether it was printed rather than logged.
         level: level of the log record.
         message: the text, without a final newline.
+        place: where it was logged; None for what was printed, and for what RemoteMedia says.
     """
     if is_stream:
         stream = sys.stderr if logger == "stderr" else sys.stdout
@@ -35,7 +38,12 @@ def emit(node_id: str, logger: str, is_stream: bool, level: int, message: str) -
     target = logging.getLogger(logger)
     if target.isEnabledFor(level):
         message, fields = _split(message)
-        target.log(level, "%s", message, extra={**fields, "node_id": node_id})
+        extra = {**fields, "node_id": node_id}
+        path, line, function = place or (__file__, 0, None)
+        record = target.makeRecord(
+            target.name, level, path, line, "%s", (message,), None, function, extra
+        )
+        target.handle(record)
 
 
 def _split(message: str) -> tuple[str, dict[str, Any]]:

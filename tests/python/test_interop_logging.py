@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import both_nodes
+from both_nodes import Talk
 from e2e_nodes import Identity
 from remotemedia import Node, Pipeline, Runtime
 
@@ -108,6 +111,43 @@ def test_log_records_reach_the_callers_loggers(caplog: pytest.LogCaptureFixture)
     assert (clipping.levelno, clipping.name) == (logging.ERROR, "studio.mixer")
     assert "quiet detail" not in records
     assert "ValueError: invalid literal" in records["not a number"].getMessage()
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "rustpython"])
+def test_a_record_names_the_line_that_logged_it(
+    interpreter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a class that is imported there, and of one whose source goes there."""
+
+    class Local:
+        def process(self, data: Any, /) -> Any:
+            logging.getLogger("studio.local").warning("from here")
+            return self.complain(data)
+
+        def complain(self, data: Any) -> Any:
+            try:
+                int("x")
+            except ValueError:
+                logging.getLogger("studio.local").exception("not a number")
+            return data
+
+    with (
+        Runtime("[fallback]\nenabled = false\n") as runtime,
+        caplog.at_level(logging.WARNING),
+    ):
+        pipeline = Pipeline([Talk(), Local()], runtime=runtime)
+        pipeline.run("take 1", runtime=interpreter)
+    records = {record.getMessage().splitlines()[0]: record for record in caplog.records}
+    for message, file, code, function in (
+        ("logged take 1", both_nodes.__file__, '.warning("logged %s", data)', "process"),
+        ("from here", __file__, '.warning("from here")', "process"),
+        ("not a number", __file__, '.exception("not a number")', "complain"),
+    ):
+        record, lines = records[message], Path(file).read_text().splitlines()
+        assert record.pathname == file
+        assert lines[record.lineno - 1].endswith(code)
+        assert record.funcName == function
+        assert (record.filename, record.module) == (Path(file).name, Path(file).stem)
 
 
 def test_debug_records_come_when_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
 //! One sample for every message and every kind of value: what the golden vectors hold.
 
 use ipc_protocol::from_worker::{
-    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Traffic,
+    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Place, Traffic,
 };
 use ipc_protocol::share::{Attach, LeaseTerms, MemoryTerms, Placed, Share};
 use ipc_protocol::shm::SegmentKind;
@@ -108,6 +108,7 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         is_stream: true,
         level: 0,
         message: "hé".into(),
+        place: None,
     };
     let state = NodeState {
         node_id: "gain".into(),
@@ -305,5 +306,29 @@ pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
         ("failed_not_installed", lacking(ImportReason::NotInstalled, "numpi", "")),
         ("failed_blocked", lacking(ImportReason::Blocked, "ctypes", "")),
         ("failed_unsupported", lacking(ImportReason::Unsupported, "sys", "")),
+    ]
+}
+
+/// What version 4 brought from the worker: where a record was logged.
+pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
+    let log = |level, line, path: &str| {
+        let place = Place { path: path.into(), line, function: "process".into() };
+        FromWorker::Log(LogRecord {
+            node_id: "gain".into(),
+            logger: "studio.mixer".into(),
+            is_stream: false,
+            level,
+            message: "clipping".into(),
+            place: Some(place),
+        })
+    };
+    vec![
+        ("log_debug", log(10, 1, "/srv/nodes/gain.py")),
+        ("log_info", log(20, 127, "/srv/nodes/gain.py")),
+        ("log_warning", log(30, 128, "/srv/nodes/gain.py")),
+        ("log_error", log(40, 70_000, "/srv/nodes/gain.py")),
+        ("log_critical", log(50, u32::MAX, "/srv/nodes/gain.py")),
+        ("log_no_file", log(20, 0, "")),
+        ("log_text_file", log(20, 3, "<örtlich>")),
     ]
 }

@@ -245,6 +245,7 @@ fn kept_record(node_id: &str, name: &str, reason: &str) -> LogRecord {
         is_stream: false,
         level: 20,
         message: format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}"),
+        place: None,
     }
 }
 

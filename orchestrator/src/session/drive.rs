@@ -378,6 +378,7 @@ fn stream_record(node_id: &str, is_stderr: bool, message: String) -> LogRecord {
         is_stream: true,
         level: 0,
         message,
+        place: None,
     }
 }
 

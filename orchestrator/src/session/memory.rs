@@ -56,5 +56,6 @@ pub(super) fn notice(node_id: &str, level: u32, message: String) -> LogRecord {
         is_stream: false,
         level,
         message,
+        place: None,
     }
 }

@@ -13,13 +13,17 @@ from typing import Any, TextIO
 
 from remotemedia._guest.text import sendable
 
-Send = Callable[[str, str, bool, int, str], None]
-"""`send(node_id, logger, is_stream, level, message)`."""
+Place = tuple[str, int, str]
+"""File, line and function of a log record."""
+
+Send = Callable[[str, str, bool, int, str, Place | None], None]
+"""`send(node_id, logger, is_stream, level, message, place)`."""
 
 _MAX_LINE = 1 << 20
 """Characters of an unfinished line that may wait for its end."""
 
-_MAX_LEVEL = (1 << 31) - 1
+_MAX_NUMBER = (1 << 31) - 1
+"""Highest level and line that travel."""
 
 
 class Running:
@@ -118,7 +122,7 @@ class Printed(io.TextIOBase):
                 self._emit(pending)
 
     def _emit(self, text: str) -> None:
-        self._send(self._pending_node, self._name, True, 0, sendable(text))
+        self._send(self._pending_node, self._name, True, 0, sendable(text), None)
 
     def reconfigure(self, **_settings: Any) -> None:
         """Nothing: the text travels as text, line by line."""
@@ -150,7 +154,7 @@ def _fields(record: logging.LogRecord) -> str:
 
 
 class Logged(logging.Handler):
-    """Sends log records, with the fields of `extra` behind the text."""
+    """Sends log records with their places, and with the fields of `extra` behind the text."""
 
     def __init__(self, running: Running, send: Send) -> None:
         super().__init__()
@@ -163,11 +167,13 @@ class Logged(logging.Handler):
         try:
             message = sendable(self.format(record) + _fields(record))
             name = sendable(record.name)
-            level = min(max(record.levelno, 0), _MAX_LEVEL)
+            level = min(max(record.levelno, 0), _MAX_NUMBER)
+            line = min(max(record.lineno, 0), _MAX_NUMBER)
+            place = sendable(record.pathname), line, sendable(record.funcName or "")
         except Exception:  # logging reports a bad record on stderr, as everywhere
             self.handleError(record)
             return
-        self._send_record(self._running.node_id, name, False, level, message)
+        self._send_record(self._running.node_id, name, False, level, message, place)
 
 
 class Output:
@@ -215,8 +221,16 @@ class Output:
             if stream.pending:
                 stream.flush()
 
-    def _pass_on(self, node_id: str, logger: str, is_stream: bool, level: int, text: str) -> None:
-        self._send(node_id, logger, is_stream, level, text)
+    def _pass_on(
+        self,
+        node_id: str,
+        logger: str,
+        is_stream: bool,
+        level: int,
+        text: str,
+        place: Place | None,
+    ) -> None:
+        self._send(node_id, logger, is_stream, level, text, place)
 
     def _leave_to_parent(self) -> None:
         """In a forked child: write to the worker's pipes, as any child process does."""
@@ -225,7 +239,9 @@ class Output:
         self._send = _write_to_pipe
 
 
-def _write_to_pipe(_node_id: str, logger: str, is_stream: bool, _level: int, text: str) -> None:
+def _write_to_pipe(
+    _node_id: str, logger: str, is_stream: bool, _level: int, text: str, _place: Place | None
+) -> None:
     stream = sys.__stdout__ if is_stream and logger == "stdout" else sys.__stderr__
     if stream is not None:
         stream.write(f"{text}\n")

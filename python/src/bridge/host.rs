@@ -71,8 +71,10 @@ impl Host for PyHost {
     fn log(&mut self, record: &LogRecord) {
         let forwarded = Python::attach(|py| -> PyResult<()> {
             let forward = py.import(intern!(py, "remotemedia._forward"))?;
-            let arguments =
-                (&record.node_id, &record.logger, record.is_stream, record.level, &record.message);
+            let place =
+                record.place.as_ref().map(|place| (&place.path, place.line, &place.function));
+            let LogRecord { node_id, logger, is_stream, level, message, .. } = record;
+            let arguments = (node_id, logger, is_stream, level, message, place);
             forward.call_method1(intern!(py, "emit"), arguments)?;
             Ok(())
         });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::FromWorker;
-use ipc_protocol::from_worker::LogRecord;
+use ipc_protocol::from_worker::{LogRecord, Place};
 use pyo3::prelude::*;
 use worker_shim::{LinkWriter, Meter};
 
@@ -100,8 +100,10 @@ impl Log {
         is_stream: bool,
         level: u32,
         message: String,
+        place: Option<(String, u32, String)>,
     ) {
-        let record = LogRecord { node_id, logger, is_stream, level, message };
+        let place = place.map(|(path, line, function)| Place { path, line, function });
+        let record = LogRecord { node_id, logger, is_stream, level, message, place };
         // Without an orchestrator there is nobody to tell, and the process is about to end.
         let _unheard = py.detach(|| self.0.send(FromWorker::Log(record)));
     }

@@ -295,6 +295,7 @@ fn frames_of_several_threads_do_not_mix() {
                 is_stream: false,
                 level: 20,
                 message: format!("{number} {}", "m".repeat(number * 10)),
+                place: None,
             };
             writer.send(FromWorker::Log(record)).unwrap();
         }

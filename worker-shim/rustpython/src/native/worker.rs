@@ -28,8 +28,9 @@ pub(crate) use native::module_def;
 #[rustpython_vm::pymodule(name = "_remotemedia_worker")]
 mod native {
     use ipc_protocol::FromWorker;
-    use ipc_protocol::from_worker::LogRecord;
-    use rustpython_vm::{FromArgs, VirtualMachine};
+    use ipc_protocol::from_worker::{LogRecord, Place};
+    use rustpython_vm::builtins::PyTupleRef;
+    use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
 
     use super::metered;
 
@@ -61,12 +62,15 @@ mod native {
 
     /// See `Send` in `remotemedia._guest.output`.
     #[pyfunction]
-    fn send(said: Said, vm: &VirtualMachine) {
-        let Some(writer) = super::LOG.get() else { return };
-        let Said { node_id, logger, is_stream, level, message } = said;
-        let record = LogRecord { node_id, logger, is_stream, level, message };
+    fn send(said: Said, vm: &VirtualMachine) -> PyResult<()> {
+        let Some(writer) = super::LOG.get() else { return Ok(()) };
+        let Said { node_id, logger, is_stream, level, message, place } = said;
+        let place = place.map(|place| place.extract_tuple(vm)).transpose()?;
+        let place = place.map(|(path, line, function)| Place { path, line, function });
+        let record = LogRecord { node_id, logger, is_stream, level, message, place };
         // Without an orchestrator there is nobody to tell, and the process is about to end.
         let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
+        Ok(())
     }
 
     /// What a node printed or logged.
@@ -82,5 +86,7 @@ mod native {
         level: u32,
         #[pyarg(positional)]
         message: String,
+        #[pyarg(positional)]
+        place: Option<PyTupleRef>,
     }
 }
