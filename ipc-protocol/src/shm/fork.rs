@@ -37,8 +37,8 @@ pub(super) fn watch(segment: &Arc<Segment>) {
     mapped.segments.push(Arc::downgrade(segment));
 }
 
-/// To be called before a fork, by the thread that forks. [`forked_parent`] or [`forked_child`] has
-/// to follow on that thread.
+/// To be called before a fork, by the thread that forks, where other threads run meanwhile.
+/// [`forked_parent`] or [`forked_child`] has to follow on that thread.
 pub fn before_fork() {
     HELD.with_borrow_mut(|held| {
         if held.is_none() {
@@ -56,7 +56,8 @@ pub fn forked_parent() {
 /// and take nothing back from now on, and what it writes to their memory nobody else sees.
 pub fn forked_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    if let Some(mut mapped) = HELD.take() {
+    // Where all threads stood still at the fork, none of them holds the list.
+    if let Some(mut mapped) = HELD.take().or_else(|| MAPPED.try_lock().ok()) {
         for segment in std::mem::take(&mut mapped.segments) {
             // Without it the memory stays shared; the child is told nothing it could act on.
             let _stays_shared = segment.upgrade().map(|segment| segment.become_private());

@@ -134,9 +134,9 @@ fn allow_key() -> Key {
             get: |c| c.rustpython.allow_modules.clone(),
             set: |c, s| c.rustpython.allow_modules = s,
         },
-        doc: "Modules that RustPython workers refuse because they can endanger the worker, and \
-              that nodes may import nevertheless: \"ctypes\", \"multiprocessing\", or both with a \
-              comma.",
+        doc: "What RustPython workers refuse because it can endanger the worker, and nodes may \
+              use nevertheless: \"ctypes\", \"os.fork\", \"multiprocessing\" (which allows \
+              os.fork too), or several with commas.",
     }
 }
 

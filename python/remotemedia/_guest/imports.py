@@ -1,4 +1,4 @@
-"""Why a module could not be imported, and which modules a worker refuses.
+"""Why a module could not be imported.
 
 A finder at the end of `sys.meta_path` notes the names that nobody found; it never raises, so
 `try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from remotemedia._deferred import Deferred
+from remotemedia._guest.policy import WAY_OUT, Blocked
 
 _EXTENSIONS = (".so", ".pyd")
 
@@ -51,27 +52,15 @@ _MISSING_STDLIB = {
 _PART_OF = {"_ssl": "ssl", "_sqlite3": "sqlite3", "_lsprof": "cProfile", "_curses": "curses"}
 _PART_OF["_tkinter"] = "tkinter"
 
-_WAY_OUT = 'runtime_hint="cpython" on the node runs it on CPython'
 _PART_OF_NUMPY = (
-    f"arrays are AudioViews here, which have a part of what numpy's arrays have; {_WAY_OUT}"
+    f"arrays are AudioViews here, which have a part of what numpy's arrays have; {WAY_OUT}"
+)
+_OWN_RUST_PART = "remotemedia._native"
+_NATIVE_NODES_ELSEWHERE = (
+    "RustPython workers carry no native nodes; the orchestrator runs the node natively unless it "
+    f"is subclassed, hinted or run with use_rust=False; {WAY_OUT}"
 )
 _IS_CPYTHON = sys.implementation.name == "cpython"
-
-
-class Blocked(ImportError):
-    """The worker's policy refuses a module.
-
-    Attributes:
-        instead: why, and what to do instead.
-    """
-
-    def __init__(self, name: str, instead: str) -> None:
-        super().__init__(f"{name} is not allowed in this worker: {instead}", name=name)
-        self.instead = instead
-
-
-# Qualified as the type that user code would expect.
-Blocked.__module__, Blocked.__qualname__ = "builtins", "ImportError"
 
 
 class Guard:
@@ -89,88 +78,15 @@ class Guard:
         self.missing[name] = list(path) if path is not None else None
 
 
-class Refusal:
-    """Stands before the finders, for the modules of the policy only."""
-
-    def __init__(self, refused: dict[str, str]) -> None:
-        self._refused = refused
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Raises for a module that the policy refuses.
-
-        Raises:
-            ImportError: what to use instead.
-        """
-        if name in _LOCK_MODULES and "multiprocessing.popen_fork" in self._refused:
-            # Thread pools take locks from here; those of other contexts start a process at once.
-            sys.modules["multiprocessing"].set_start_method("fork", force=True)
-        instead = self._refused.get(name)
-        if instead is not None:
-            raise Blocked(name, instead)
-
-
-_LOCK_MODULES = frozenset(
-    {"multiprocessing.pool", "multiprocessing.queues", "multiprocessing.synchronize"}
-)
-
 _guard = Guard()
 
-_ALLOW = "[rustpython] allow_modules in the configuration allows it"
-_FOREIGN = f"foreign functions can end the process; {_WAY_OUT}, {_ALLOW}"
-_PROCESSES = (
-    "a second process would share the worker's connection and memory; use threading, "
-    "concurrent.futures.ThreadPoolExecutor or multiprocessing.pool.ThreadPool; "
-    f"{_WAY_OUT}, {_ALLOW}"
-)
-_STARTS_PROCESSES = (
-    "popen_fork",
-    "popen_forkserver",
-    "popen_spawn_posix",
-    "forkserver",
-    "spawn",
-    "shared_memory",
-    "managers",
-)
-_STARTS_INTERPRETER = ("multiprocessing.popen_forkserver", "multiprocessing.popen_spawn_posix")
-_ONLY_FORK = (
-    "it would start sys.executable, which is the worker itself; "
-    'use multiprocessing.get_context("fork")'
-)
-_POLICY = {
-    "ctypes": _FOREIGN,
-    "_ctypes": _FOREIGN,
-    **{f"multiprocessing.{name}": _PROCESSES for name in _STARTS_PROCESSES},
-}
 
-
-def refused_here(allowed: str) -> dict[str, str]:
-    """The modules that a worker of this interpreter refuses.
-
-    Args:
-        allowed: names of modules that are allowed nevertheless, with commas in between.
-    """
-    if _IS_CPYTHON:
-        return {}
-    names = {name.strip() for name in allowed.split(",")}
-    refused = {
-        module: instead
-        for module, instead in _POLICY.items()
-        if module.partition(".")[0].lstrip("_") not in names
-    }
-    if "multiprocessing" in names:
-        refused.update(dict.fromkeys(_STARTS_INTERPRETER, _ONLY_FORK))
-    return refused
-
-
-def install(allowed: str = "") -> None:
+def install() -> None:
     """Puts the guard in place; again is the same as once."""
     global _guard
-    sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, (Guard, Refusal))]
-    refused = refused_here(allowed)
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Guard)]
     _guard = Guard()
     sys.meta_path.append(_guard)
-    if refused:
-        sys.meta_path.insert(0, Refusal(refused))
 
 
 def explain(error: BaseException) -> dict[str, str] | None:
@@ -236,21 +152,23 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
     if isinstance(error, Blocked):
         return _about(module, root, "blocked", "", error.instead)
     compiled = _compiled_file(module) or _compiled_part(module)
-    is_native = root in _NATIVE_PACKAGES or module == "remotemedia._native"
+    if not _IS_CPYTHON and module == _OWN_RUST_PART:
+        return _about(module, root, "c_extension", compiled, _NATIVE_NODES_ELSEWHERE)
+    is_native = root in _NATIVE_PACKAGES
     if not _IS_CPYTHON and (compiled or is_native):
         return _about(
             module,
             root,
             "c_extension",
             compiled,
-            f"{root} needs a C extension, which this interpreter cannot load; {_WAY_OUT}",
+            f"{root} needs a C extension, which this interpreter cannot load; {WAY_OUT}",
         )
     if not isinstance(error, ModuleNotFoundError):
         return None
     is_ours = root == module or not nearest_module(module)
     if root in _MISSING_STDLIB or (root in sys.stdlib_module_names and is_ours):
         instead = _MISSING_STDLIB.get(root, "it is not part of this interpreter")
-        way = "" if _IS_CPYTHON else f"; {_WAY_OUT}"
+        way = "" if _IS_CPYTHON else f"; {WAY_OUT}"
         return _about(module, root, "stdlib_missing", "", f"{instead}{way}")
     return _about(module, root, "not_installed", "", _advice(module))
 

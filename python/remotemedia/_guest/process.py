@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from remotemedia._guest import imports, injected, search
+from remotemedia._guest import imports, injected, policy, search
 
 
 def prepare(recorder: int | None) -> int:
@@ -31,6 +31,7 @@ def prepare(recorder: int | None) -> int:
     # `python -m` put the module's own search path first; a caller's module may have any name.
     sys.argv = [""]
     search.install()
-    imports.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
+    imports.install()
+    policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     return own

@@ -36,13 +36,14 @@ def _as_in_a_worker() -> Explain:
     Gives the function that explains.
     """
     try:
-        from remotemedia._guest import imports, search
+        from remotemedia._guest import imports, policy, search
     except ModuleNotFoundError:
         if sys.implementation.name == "cpython":
             return lambda error: None
         raise
     search.install()
     imports.install()
+    policy.install()
     return imports.explain
 
 

@@ -14,7 +14,7 @@ of the standard library). A file begins with its `area` and holds blocks
     shows = "..."                # what happens there instead, as `measure.Outcome.shows` words it
     reason = "..."
     workaround = "..."           # may be left out
-    refused = true               # a worker refuses it, although it would work in part
+    refused = true               # a worker refuses it unless the configuration allows it
 
 A difference is exact: an interpreter that shows something else than recorded, the right value
 included, is not what the record says.

@@ -87,7 +87,7 @@ def _status(of_it: Sequence[Case], target: Target) -> str:
     for case, difference in zip(of_it, differs, strict=True):
         if case.name == case.module and difference:
             if difference.refused:
-                return "refused"
+                return "refused" if all(d and d.refused for d in differs) else "partly"
             if difference.shows in GONE:
                 return "missing"
     return "partly"

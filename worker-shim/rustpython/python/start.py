@@ -65,12 +65,15 @@ def prepare_worker(recorder):
     import os
     import signal
 
+    import _remotemedia_worker as worker
     from remotemedia._guest import process
 
     os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
     noted = process.prepare(recorder)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
     signal.signal(signal.SIGURG, _interrupt)
+    # Also where node code may not fork: the policy is the configuration's.
+    os.register_at_fork(before=worker.before_fork, after_in_child=worker.after_fork_in_child)
 
 
 def _interrupt(_signal, _frame):

@@ -10,6 +10,10 @@ const USAGE: &str = "usage: remotemedia-rustpython [script.py | -c code] [argume
 /// Holds the number of the flight recorder's descriptor; taken away before node code runs.
 const RECORDER: &str = "REMOTEMEDIA_BLACKBOX_FD";
 
+/// Flags of Python that say how this program runs anyway. Python gives them to the programs that it
+/// starts of itself, as `multiprocessing` does.
+const AS_EVER: [&str; 3] = ["-B", "-P", "-S"];
+
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Task {
@@ -35,14 +39,13 @@ pub(crate) enum Script {
 /// # Errors
 /// A text for the user when they are none that are known.
 pub(crate) fn read() -> Result<Task, String> {
+    let arguments = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let arguments: Vec<String> =
-        env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+        arguments.skip_while(|word| AS_EVER.contains(&word.as_str())).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         // What a CPython worker is started with.
-        [] | ["-P", "-m", "remotemedia._worker"] | ["-m", "remotemedia._worker"] => {
-            Ok(Task::Worker(options(vec![String::new()])))
-        }
+        [] | ["-m", "remotemedia._worker"] => Ok(Task::Worker(options(vec![String::new()]))),
         ["--version" | "-V"] => Ok(Task::Version),
         ["-c", code, ..] => {
             let mut options = options(arguments[1..].to_vec());

@@ -16,8 +16,8 @@ use worker_shim::{Begin, Guest, Interpreter, Stages, Step};
 use crate::arguments::python_version;
 use crate::convert::Converter;
 use crate::deadline;
-use crate::native::audio;
 use crate::native::worker::metered;
+use crate::native::{audio, fork};
 
 /// Kinds of steps, as in `remotemedia._guest.session`.
 const LAST: u8 = 2;
@@ -288,6 +288,7 @@ impl Guest for RustPython<'_> {
 
     fn share(&mut self, exchange: &Arc<Exchange>) {
         audio::serve(exchange);
+        fork::serve(exchange);
     }
 
     fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault> {
@@ -295,6 +296,9 @@ impl Guest for RustPython<'_> {
         deadline::end_if_overdue();
         // What opening cost is not what calls cost.
         metered(|meter| meter.reset(self.stages.node_count()));
+        if opened.is_err() {
+            fork::end_of_session();
+        }
         opened
     }
 
@@ -322,6 +326,7 @@ impl Guest for RustPython<'_> {
     fn close(&mut self) -> Closed {
         self.input = None;
         let closed = self.close_session();
+        fork::end_of_session();
         deadline::end_if_overdue();
         closed.unwrap_or_else(|raised| Closed {
             states: Vec::new(),

@@ -33,6 +33,19 @@ mod native {
     use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
 
     use super::metered;
+    use crate::native::fork;
+
+    /// For `os.register_at_fork`.
+    #[pyfunction]
+    fn before_fork() {
+        fork::hold();
+    }
+
+    /// For `os.register_at_fork`.
+    #[pyfunction]
+    fn after_fork_in_child() {
+        ipc_protocol::shm::forked_child();
+    }
 
     /// See `Meter` in `remotemedia._guest.calling`.
     #[pyfunction]
