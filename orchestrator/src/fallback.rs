@@ -94,9 +94,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What the SDK's classes of native nodes call when they run in a worker.
+const OWN_RUST_PART: &str = "remotemedia._native";
+
 fn lacking(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let ImportFault { module, root_package, .. } = fault;
     match fault.reason {
+        ImportReason::CExtension if module == OWN_RUST_PART => {
+            write!(out, "'{module}', which runs native nodes, is not in RustPython workers")
+        }
         ImportReason::CExtension if module == root_package => {
             write!(out, "'{module}' is a C extension")
         }

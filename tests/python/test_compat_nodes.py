@@ -105,6 +105,24 @@ def test_a_node_gives_the_same_on_both(entry: dict[str, Any]) -> None:
     assert entry["rustpython"] == "works" or entry["reason"]
 
 
+def test_the_class_of_a_native_node_says_why_it_leaves_rustpython() -> None:
+    # spec: IOP-39, IOP-40
+    pipeline = Pipeline([remotemedia.AddNode(addend=2)], runtime="rustpython")
+    assert pipeline.run_sync([1], use_rust=False) == 3
+    (placement,) = pipeline.explain(runtime="rustpython", use_rust=False)
+    assert placement.runtime == "cpython"
+    assert "native nodes" in placement.why
+    (placement,) = pipeline.explain(runtime="rustpython")
+    assert placement.runtime == "rust_native"
+
+
+def test_no_page_advises_against_the_native_form() -> None:
+    # spec: IOP-29
+    native = [entry for entry in NODES if entry["rustpython"] == "native"]
+    assert len(native) > 5
+    assert [e["name"] for e in native if "use_rust=False" in e.get("workaround", "")] == []
+
+
 @pytest.mark.parametrize(
     "entry", [e for e in NODES if e["rustpython"] == "native"], ids=lambda e: str(e["name"])
 )

@@ -288,9 +288,11 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
             object.__delattr__(node, name)
 
 
-def explain(pipeline: Pipeline, runtime: str | None, fallback: bool | None) -> Explanation:
+def explain(
+    pipeline: Pipeline, *, python_only: bool, runtime: str | None, fallback: bool | None
+) -> Explanation:
     """Where the nodes of a pipeline would run now, and why; arguments as for `Execution`."""
-    plan = plan_run(pipeline.graph, pipeline.name)
+    plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
     told = pipeline.native_runtime().explain(
         json.dumps(plan.manifest),
         objects=Shipper(plan.instances) if plan.instances else None,

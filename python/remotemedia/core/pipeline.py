@@ -143,13 +143,15 @@ class Pipeline(Blueprint):
             )
         )
 
-    def explain(self, *, runtime: str | None = None, fallback: bool | None = None) -> Explanation:
+    def explain(
+        self, *, use_rust: bool = True, runtime: str | None = None, fallback: bool | None = None
+    ) -> Explanation:
         """Which node would run where now, and why; after a run also what that has shown.
 
         Nothing is started for it. The arguments are those of `run`. Print what it gives, or look
         at it: `pipeline.explain()["node id"].runtime`.
         """
-        return explain(self, runtime, fallback)
+        return explain(self, python_only=not use_rust, runtime=runtime, fallback=fallback)
 
     def forget_fallbacks(self) -> None:
         """Have the next run try RustPython anew for the nodes that it could not run.
