@@ -13,6 +13,7 @@ pub mod env;
 mod error;
 mod interpreters;
 mod keys;
+mod pools;
 mod read;
 pub mod reference;
 mod shared_memory;
@@ -53,12 +54,12 @@ pub struct Config {
     pub output: OutputConfig,
 }
 
-/// Life of the worker processes of one pool.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkersConfig {
+/// How many workers of one interpreter there are, and how long they live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolBounds {
     /// Workers that are kept even when idle.
     pub min: usize,
-    /// Most workers at one time; `None` is automatic, see [`WorkersConfig::max_workers`].
+    /// Most workers at one time; `None` is automatic, see [`PoolBounds::max_workers`].
     pub max: Option<usize>,
     /// How long an idle worker above `min` is kept; `None` keeps it for ever.
     pub idle_timeout: Option<Duration>,
@@ -67,6 +68,36 @@ pub struct WorkersConfig {
     /// Resident memory in bytes, after a session, above which a worker is replaced; `None` never
     /// replaces it for that.
     pub recycle_above_memory_bytes: Option<u64>,
+}
+
+impl Default for PoolBounds {
+    fn default() -> Self {
+        Self {
+            min: 0,
+            max: None,
+            idle_timeout: Some(Duration::from_secs(300)),
+            max_sessions: None,
+            recycle_above_memory_bytes: None,
+        }
+    }
+}
+
+impl PoolBounds {
+    /// Most workers at one time: the configured number, or the number of processors this process
+    /// may use, but at least four.
+    #[must_use]
+    pub fn max_workers(&self) -> usize {
+        self.max.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
+        })
+    }
+}
+
+/// Life of the worker processes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkersConfig {
+    /// How many there are, and how long they live.
+    pub pool: PoolBounds,
     /// How long a worker may take from its start to its first message.
     pub start_timeout: Duration,
     /// How long the `cleanup` of all nodes in a worker may take when a session closes.
@@ -78,29 +109,12 @@ pub struct WorkersConfig {
 impl Default for WorkersConfig {
     fn default() -> Self {
         Self {
-            min: 0,
-            max: None,
-            idle_timeout: Some(Duration::from_secs(300)),
-            max_sessions: None,
-            recycle_above_memory_bytes: None,
+            pool: PoolBounds::default(),
             start_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(60),
         }
     }
-}
-
-impl WorkersConfig {
-    /// Most workers at one time: the configured number, or the number of processors this process
-    /// may use, but at least four.
-    #[must_use]
-    pub fn max_workers(&self) -> usize {
-        self.max.unwrap_or_else(automatic_max)
-    }
-}
-
-fn automatic_max() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
 }
 
 /// The interpreter of the worker processes.

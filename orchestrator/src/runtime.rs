@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::choice::{self, Choice, Said};
-use crate::config::{Config, ConfigError, Origin, env};
+use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
 use crate::error::{Error, ShipError, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{CodeKey, Memory, Reason, Verdict};
@@ -134,8 +134,8 @@ impl Runtime {
     ) -> Result<Plan, Error> {
         let graph = Graph::new(manifest).map_err(crate::manifest::ManifestError::from)?;
         let mut plan_options = PlanOptions {
-            max_workers: self.config.workers.max_workers(),
-            max_rustpython: self.config.rustpython.max_workers(),
+            max_workers: self.config.workers.pool.max_workers(),
+            max_rustpython: self.config.rustpython.pool.max_workers(),
             python: self.choice(options)?,
             fallback: self.fallback(options)?,
             verdicts: HashMap::new(),
@@ -285,20 +285,7 @@ impl Runtime {
         }
         let (workers, rustpython) = (&self.config.workers, &self.config.rustpython);
         let options = SupervisorOptions {
-            pools: [
-                PoolLimits {
-                    min: workers.min,
-                    max: workers.max_workers(),
-                    idle_timeout: workers.idle_timeout,
-                    max_sessions: workers.max_sessions,
-                },
-                PoolLimits {
-                    min: rustpython.min,
-                    max: rustpython.max_workers(),
-                    idle_timeout: rustpython.idle_timeout,
-                    max_sessions: rustpython.max_sessions,
-                },
-            ],
+            pools: [limits(&workers.pool), limits(&rustpython.pool)],
             start_timeout: workers.start_timeout,
             limits: self.config.limits.to_protocol(),
             spin: self.config.calls.spin,
@@ -377,5 +364,14 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shutdown();
+    }
+}
+
+fn limits(bounds: &PoolBounds) -> PoolLimits {
+    PoolLimits {
+        min: bounds.min,
+        max: bounds.max_workers(),
+        idle_timeout: bounds.idle_timeout,
+        max_sessions: bounds.max_sessions,
     }
 }

@@ -2,55 +2,23 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::keys::{DAY, Key, Kind, MILLISECOND, as_u32, as_u64, as_usize};
-use super::{Config, automatic_max};
+use super::keys::{Key, Kind, as_u32};
+use super::pools::{Pooled, pool_keys};
+use super::{Config, PoolBounds};
 use crate::choice;
 use crate::plan::Runtime;
 
 /// The workers that run RustPython. They are a pool of their own, beside that of CPython.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RustPythonConfig {
     /// The worker's program; `None` looks for it (see [`super::env::find_rustpython`]).
     pub executable: Option<PathBuf>,
     /// Names of modules, with commas in between, that nodes may import although they can endanger
     /// the worker.
     pub allow_modules: String,
-    /// Workers that are kept even when idle.
-    pub min: usize,
-    /// Most workers at one time; `None` is automatic, see [`RustPythonConfig::max_workers`].
-    pub max: Option<usize>,
-    /// How long an idle worker above `min` is kept; `None` keeps it for ever.
-    pub idle_timeout: Option<Duration>,
-    /// Sessions after which a worker is replaced; `None` never replaces it for that.
-    pub max_sessions: Option<u64>,
-    /// Resident memory in bytes, after a session, above which a worker is replaced; `None` never
-    /// replaces it for that.
-    pub recycle_above_memory_bytes: Option<u64>,
-}
-
-impl Default for RustPythonConfig {
-    fn default() -> Self {
-        Self {
-            executable: None,
-            allow_modules: String::new(),
-            min: 0,
-            max: None,
-            idle_timeout: Some(Duration::from_secs(300)),
-            max_sessions: None,
-            recycle_above_memory_bytes: None,
-        }
-    }
-}
-
-impl RustPythonConfig {
-    /// Most workers at one time: the configured number, or the number of processors this process
-    /// may use, but at least four.
-    #[must_use]
-    pub fn max_workers(&self) -> usize {
-        self.max.unwrap_or_else(automatic_max)
-    }
+    /// How many there are, and how long they live.
+    pub pool: PoolBounds,
 }
 
 impl Config {
@@ -91,9 +59,9 @@ impl Default for FallbackConfig {
 const SECTION: &str = "rustpython";
 
 pub(super) fn keys() -> Vec<Key> {
-    let mut keys = Vec::from(worker_keys());
-    keys.push(allow_key());
-    keys.extend(recycling_keys());
+    let pool = pool_keys::<RustPythonPool>();
+    let mut keys = vec![executable_key(), pool.min, pool.max, allow_key()];
+    keys.extend([pool.idle_timeout, pool.max_sessions, pool.recycle_above_memory]);
     keys.extend(fallback_keys());
     keys
 }
@@ -140,81 +108,39 @@ fn allow_key() -> Key {
     }
 }
 
-fn worker_keys() -> [Key; 3] {
-    [
-        Key {
-            section: SECTION,
-            name: "executable",
-            kind: Kind::Text {
-                get: |c| {
-                    let path = c.rustpython.executable.as_ref();
-                    path.map_or_else(String::new, |path| path.display().to_string())
-                },
-                set: |c, s| c.rustpython.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
-            },
-            doc: "Path of remotemedia-rustpython. Empty looks for it: REMOTEMEDIA_RUSTPYTHON in the \
-                  environment, beside the interpreter of the calling program, beside the running \
-                  program, on PATH.",
-        },
-        Key {
-            section: SECTION,
-            name: "min",
-            kind: Kind::Count {
-                range: 0..=1024,
-                get: |c| as_u64(c.rustpython.min),
-                set: |c, n| c.rustpython.min = as_usize(n),
-            },
-            doc: "Workers that are kept even when idle, once RustPython has been used.",
-        },
-        Key {
-            section: SECTION,
-            name: "max",
-            kind: Kind::AutoCount {
-                range: 1..=1024,
-                get: |c| c.rustpython.max.map(as_u64),
-                set: |c, n| c.rustpython.max = n.map(as_usize),
-            },
-            doc: "Most workers at one time, beside those of CPython. \"auto\" is as in [workers].",
-        },
-    ]
+struct RustPythonPool;
+
+impl Pooled for RustPythonPool {
+    const SECTION: &'static str = SECTION;
+    const MIN: &'static str =
+        "Workers that are kept even when idle, once RustPython has been used.";
+    const MAX: &'static str =
+        "Most workers at one time, beside those of CPython. \"auto\" is as in [workers].";
+
+    fn of(config: &Config) -> &PoolBounds {
+        &config.rustpython.pool
+    }
+
+    fn of_mut(config: &mut Config) -> &mut PoolBounds {
+        &mut config.rustpython.pool
+    }
 }
 
-fn recycling_keys() -> [Key; 3] {
-    [
-        Key {
-            section: SECTION,
-            name: "idle_timeout",
-            kind: Kind::Duration {
-                range: MILLISECOND..=365 * DAY,
-                zero: Some("never"),
-                get: |c| c.rustpython.idle_timeout.unwrap_or_default(),
-                set: |c, t| c.rustpython.idle_timeout = (!t.is_zero()).then_some(t),
+fn executable_key() -> Key {
+    Key {
+        section: SECTION,
+        name: "executable",
+        kind: Kind::Text {
+            get: |c| {
+                let path = c.rustpython.executable.as_ref();
+                path.map_or_else(String::new, |path| path.display().to_string())
             },
-            doc: "An idle worker above `min` ends after this time. 0 keeps it for ever.",
+            set: |c, s| c.rustpython.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
         },
-        Key {
-            section: SECTION,
-            name: "max_sessions",
-            kind: Kind::Count {
-                range: 0..=u64::from(u32::MAX),
-                get: |c| c.rustpython.max_sessions.unwrap_or(0),
-                set: |c, n| c.rustpython.max_sessions = (n > 0).then_some(n),
-            },
-            doc: "A worker is replaced after this many sessions. 0 never replaces it for that.",
-        },
-        Key {
-            section: SECTION,
-            name: "recycle_above_memory",
-            kind: Kind::Size {
-                range: 1 << 20..=1 << 50,
-                zero: Some("off"),
-                get: |c| c.rustpython.recycle_above_memory_bytes.unwrap_or(0),
-                set: |c, n| c.rustpython.recycle_above_memory_bytes = (n > 0).then_some(n),
-            },
-            doc: "A worker whose resident memory is above this after a session is replaced. 0 is \
-                  off.",
-        },
-    ]
+        doc: "Path of remotemedia-rustpython. Empty looks for it: REMOTEMEDIA_RUSTPYTHON in the \
+              environment, beside the interpreter of the calling program, beside the running \
+              program, on PATH.",
+    }
 }
 
 fn fallback_keys() -> [Key; 2] {

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Config;
+use super::pools::{Pooled, pool_keys};
+use super::{Config, PoolBounds};
 
 /// One setting.
 pub(super) struct Key {
@@ -80,7 +81,9 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// All settings, section by section.
 pub(super) fn keys() -> Vec<Key> {
-    let mut keys = Vec::from(worker_counts());
+    let pool = pool_keys::<CPythonPool>();
+    let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_above_memory];
+    keys.push(pool.idle_timeout);
     keys.extend(worker_times());
     keys.push(super::interpreters::runtime_key());
     keys.push(super::interpreters::modules_key());
@@ -92,69 +95,27 @@ pub(super) fn keys() -> Vec<Key> {
     keys
 }
 
-fn worker_counts() -> [Key; 4] {
-    [
-        Key {
-            section: "workers",
-            name: "min",
-            kind: Kind::Count {
-                range: 0..=1024,
-                get: |c| as_u64(c.workers.min),
-                set: |c, n| c.workers.min = as_usize(n),
-            },
-            doc: "Workers that are kept even when idle.",
-        },
-        Key {
-            section: "workers",
-            name: "max",
-            kind: Kind::AutoCount {
-                range: 1..=1024,
-                get: |c| c.workers.max.map(as_u64),
-                set: |c, n| c.workers.max = n.map(as_usize),
-            },
-            doc: "Most workers at one time. A session that needs more than are free waits; a graph \
-                  wider than this shares workers between branches. \"auto\" is the number of \
-                  processors, but at least 4, so that small machines can still run branches side \
-                  by side.",
-        },
-        Key {
-            section: "workers",
-            name: "max_sessions",
-            kind: Kind::Count {
-                range: 0..=u64::from(u32::MAX),
-                get: |c| c.workers.max_sessions.unwrap_or(0),
-                set: |c, n| c.workers.max_sessions = (n > 0).then_some(n),
-            },
-            doc: "A worker is replaced after this many sessions. 0 never replaces it for that.",
-        },
-        Key {
-            section: "workers",
-            name: "recycle_above_memory",
-            kind: Kind::Size {
-                range: 1 << 20..=1 << 50,
-                zero: Some("off"),
-                get: |c| c.workers.recycle_above_memory_bytes.unwrap_or(0),
-                set: |c, n| c.workers.recycle_above_memory_bytes = (n > 0).then_some(n),
-            },
-            doc: "A worker whose resident memory is above this after a session is replaced. 0 is \
-                  off.",
-        },
-    ]
+struct CPythonPool;
+
+impl Pooled for CPythonPool {
+    const SECTION: &'static str = "workers";
+    const MIN: &'static str = "Workers that are kept even when idle.";
+    const MAX: &'static str = "Most workers at one time. A session that needs more than are free waits; a graph \
+         wider than this shares workers between branches. \"auto\" is the number of \
+         processors, but at least 4, so that small machines can still run branches side \
+         by side.";
+
+    fn of(config: &Config) -> &PoolBounds {
+        &config.workers.pool
+    }
+
+    fn of_mut(config: &mut Config) -> &mut PoolBounds {
+        &mut config.workers.pool
+    }
 }
 
-fn worker_times() -> [Key; 4] {
+fn worker_times() -> [Key; 3] {
     [
-        Key {
-            section: "workers",
-            name: "idle_timeout",
-            kind: Kind::Duration {
-                range: MILLISECOND..=365 * DAY,
-                zero: Some("never"),
-                get: |c| c.workers.idle_timeout.unwrap_or_default(),
-                set: |c, t| c.workers.idle_timeout = (!t.is_zero()).then_some(t),
-            },
-            doc: "An idle worker above `min` ends after this time. 0 keeps it for ever.",
-        },
         Key {
             section: "workers",
             name: "start_timeout",

@@ -28,8 +28,8 @@ pub(super) fn config(text: &str, origin: Origin) -> Result<Config, ConfigError> 
         section(name, value, &keys, &mut Target { config: &mut config, problems: &mut problems });
     }
     let pools = [
-        ("[workers]", config.workers.min, config.workers.max_workers()),
-        ("[rustpython]", config.rustpython.min, config.rustpython.max_workers()),
+        ("[workers]", config.workers.pool.min, config.workers.pool.max_workers()),
+        ("[rustpython]", config.rustpython.pool.min, config.rustpython.pool.max_workers()),
     ];
     for (at, min, max) in pools.into_iter().filter(|(_, min, max)| min > max) {
         let kind = ConfigProblemKind::MinAboveMax { min, max };

@@ -131,13 +131,13 @@ fn check_interpreters(config: &Config) {
     let default = Config::default();
     let rustpython = &config.rustpython;
     assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
-    assert_eq!((rustpython.min, rustpython.max_workers()), (2, 5));
+    assert_eq!((rustpython.pool.min, rustpython.pool.max_workers()), (2, 5));
     let settings: Vec<_> = config.module_settings().into_iter().map(|(_, value)| value).collect();
     assert_eq!(settings, ["ctypes", r#"{"settings":{"file":"/etc/settings.py"}}"#]);
     assert_eq!(default.module_settings(), []);
-    assert_eq!(rustpython.idle_timeout, Some(Duration::from_secs(7200)));
-    assert_eq!(rustpython.max_sessions, Some(11));
-    assert_eq!(rustpython.recycle_above_memory_bytes, Some(64 << 20));
+    assert_eq!(rustpython.pool.idle_timeout, Some(Duration::from_secs(7200)));
+    assert_eq!(rustpython.pool.max_sessions, Some(11));
+    assert_eq!(rustpython.pool.recycle_above_memory_bytes, Some(64 << 20));
     assert!(!config.fallback.enabled && default.fallback.enabled);
     assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
     assert_eq!(config.python.runtime, Some(Runtime::RustPython));
@@ -154,11 +154,11 @@ fn every_key_has_an_effect_on_the_struct() {
     );
     let config = Config::from_toml(&text.replace("500 us", "500 ms")).unwrap();
     let default = Config::default();
-    assert_eq!(config.workers.min, 1);
-    assert_eq!(config.workers.max_workers(), 3);
-    assert_eq!(config.workers.idle_timeout, Some(Duration::from_secs(3600)));
-    assert_eq!(config.workers.max_sessions, Some(10));
-    assert_eq!(config.workers.recycle_above_memory_bytes, Some(1_500_000_000));
+    assert_eq!(config.workers.pool.min, 1);
+    assert_eq!(config.workers.pool.max_workers(), 3);
+    assert_eq!(config.workers.pool.idle_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(config.workers.pool.max_sessions, Some(10));
+    assert_eq!(config.workers.pool.recycle_above_memory_bytes, Some(1_500_000_000));
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
@@ -184,7 +184,7 @@ fn every_key_has_an_effect_on_the_struct() {
 
 #[test]
 fn automatic_worker_count_is_at_least_four() {
-    assert!(Config::default().workers.max_workers() >= 4);
+    assert!(Config::default().workers.pool.max_workers() >= 4);
 }
 
 #[test]

@@ -178,8 +178,8 @@ impl Session {
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };
         let limit = match self.slots[slot].runtime {
-            Runtime::RustPython => self.runtime.config().rustpython.recycle_above_memory_bytes,
-            _ => self.runtime.config().workers.recycle_above_memory_bytes,
+            Runtime::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
+            _ => self.runtime.config().workers.pool.recycle_above_memory_bytes,
         };
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
         let reusable = !limit.is_some_and(too_big);

@@ -82,7 +82,7 @@ impl Session {
                 Some(Err(error)) => return Err(error.into()),
                 None if until <= Instant::now() => {
                     pool.withdraw(ticket);
-                    let max = self.runtime.config().workers.max_workers();
+                    let max = self.runtime.config().workers.pool.max_workers();
                     return Err(Error::Busy { waited, max });
                 }
                 None => {}
