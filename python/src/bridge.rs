@@ -30,5 +30,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(shared::own_memory, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::all_runtimes, module)?)?;
     module.add_function(wrap_pyfunction!(functions::cli, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::check_runtime, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::find_rustpython, module)?)?;
     runtime::shut_down_at_exit(module.py())
 }

@@ -8,9 +8,9 @@ from functools import cache
 
 import pytest
 
+from interpreters import RUSTPYTHON as PROGRAM
 from interpreters import other_pythons
 from remotemedia.compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Difference, cases
-from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
 from remotemedia.compat.measure import Measured, Unusable, measure
 from remotemedia.compat.page import modules_table
 
@@ -24,12 +24,6 @@ NOT_PROBED = {"antigravity", "idlelib", "turtledemo"}
 def _measured(program: str) -> Measured:
     """All cases on one interpreter; once for all tests."""
     return measure([program], ALL)
-
-
-def _rustpython() -> str:
-    program = rustpython()
-    assert program is not None, HOW_TO_INSTALL
-    return program
 
 
 def _case(code: str, gives: str, differs: tuple[Difference, ...] = (), name: str = "made") -> Case:
@@ -70,7 +64,7 @@ def test_rustpython_shows_what_is_recorded() -> None:
 
     spec: IOP-26, IOP-28
     """
-    measured = _measured(_rustpython())
+    measured = _measured(PROGRAM)
     assert measured.target.implementation == "rustpython"
     assert measured.surprises(ALL) == []
 
@@ -79,7 +73,7 @@ def test_asyncio_is_the_same_on_both() -> None:
     # spec: IOP-27
     asynchronous = [case for case in ALL if case.area == "async" or case.module == "asyncio"]
     assert len(asynchronous) > 20
-    there, here = _measured(_rustpython()), _measured(sys.executable)
+    there, here = _measured(PROGRAM), _measured(sys.executable)
     shown = [(there.outcomes[c.id].shows, here.outcomes[c.id].shows, c.gives) for c in asynchronous]
     assert [told for told in shown if len(set(told)) > 1] == []
 
@@ -107,7 +101,7 @@ def test_a_wrong_record_is_noticed() -> None:
     gone = _case("result = 1 + 1", "3", (over,), name="a difference that is none any more")
     known = _case("result = 1 / 0", "0", (over,), name="a difference that is one")
     todo = [same, wrong, raises, gone, known]
-    for program in (sys.executable, _rustpython()):
+    for program in (sys.executable, PROGRAM):
         told = measure([program], todo).surprises(todo)
         assert [line.partition("\n")[0] for line in told] == ["wrong", "raises", gone.id]
         assert "ZeroDivisionError (division by zero)" in told[1]
@@ -123,7 +117,7 @@ def test_a_case_that_ends_its_process_is_blamed_alone() -> None:
         _case("while True: pass", "", name="endless"),
         _case("result = 'after'", "'after'", name="after"),
     ]
-    for program in (sys.executable, _rustpython()):
+    for program in (sys.executable, PROGRAM):
         outcomes = measure([program], todo, deadline_s=2).outcomes
         assert {name: outcome.shows for name, outcome in outcomes.items()} == {
             "before": "'before'",
@@ -140,7 +134,7 @@ def test_what_a_build_left_out_is_no_pass_and_no_failure() -> None:
     code = "import surely_not_built\nresult = 1"
     case = Case("made", "made", "made", code, "1", "surely_not_built", "surely_not_built")
     assert measure([sys.executable], [case]).surprises([case]) == []
-    assert len(measure([_rustpython()], [case]).surprises([case])) == 1
+    assert len(measure([PROGRAM], [case]).surprises([case])) == 1
     other = Case("made", "made", "made", "import something_else", "1", "made", "made_c")
     assert len(measure([sys.executable], [other]).surprises([other])) == 1
 

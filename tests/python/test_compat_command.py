@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from remotemedia.compat.interpreters import rustpython
+from remotemedia import WorkerStartError
+from remotemedia._load import native
 from remotemedia.compat.page import page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,16 +220,17 @@ def test_rustpython_is_found_where_it_is_named(
     program = tmp_path / "remotemedia-rustpython"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
+    find, elsewhere = native().find_rustpython, tmp_path / "elsewhere"
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setenv("REMOTEMEDIA_RUSTPYTHON", str(program))
-    assert rustpython() == str(program)
+    assert find(str(elsewhere / "python")) == str(program)
     monkeypatch.delenv("REMOTEMEDIA_RUSTPYTHON")
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert rustpython() == str(program)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
+    assert find(str(tmp_path / "python")) == str(program)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert rustpython() == str(program)
-    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
-    assert rustpython() is None
+    assert find(str(elsewhere / "python")) == str(program)
+    monkeypatch.setenv("PATH", str(elsewhere))
+    with pytest.raises(WorkerStartError, match=r"pip install remotemedia-rustpython.*elsewhere"):
+        find(str(elsewhere / "python"))
 
 
 def test_the_tables_are_shown() -> None:

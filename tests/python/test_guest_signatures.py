@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 import remotemedia
-from interpreters import other_pythons
+from interpreters import RUSTPYTHON, other_pythons
 from remotemedia._guest.signatures import signature
-from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
 
 SCRIPT = """
 import inspect
@@ -38,9 +37,7 @@ def _printed(program: str, annotation: str, folder: Path) -> str:
 
 def test_an_annotation_is_not_evaluated_where_nobody_asked(tmp_path: Path) -> None:
     # spec: IOP-14, IOP-39
-    program = rustpython()
-    assert program is not None, HOW_TO_INSTALL
-    assert _printed(program, "not_there.ndarray", tmp_path) == KINDS
+    assert _printed(RUSTPYTHON, "not_there.ndarray", tmp_path) == KINDS
     for other in other_pythons():
         assert _printed(other, "int", tmp_path) == KINDS
 

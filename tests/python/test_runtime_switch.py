@@ -88,19 +88,25 @@ def test_hint_argument_environment_and_configuration_in_this_order(
     assert where("", "cpython", "auto", "rustpython") == "rustpython: its runtime_hint"
 
 
-@pytest.mark.parametrize("place", ["argument", "pipeline", "environment", "configuration"])
+@pytest.mark.parametrize(
+    "place", ["argument", "session", "pipeline", "environment", "configuration"]
+)
 def test_an_unknown_interpreter_is_one_error_that_lists_the_known(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # spec: CARD-07
     def choose() -> None:
-        if place == "environment":
-            monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "pypy")
         if place == "configuration":
             Runtime('[python]\nruntime = "pypy"')
-        named: dict[str, Any] = {"runtime": "pypy"} if place == "pipeline" else {}
-        argument: dict[str, Any] = {"runtime": "pypy"} if place == "argument" else {}
-        Pipeline(Where(), **named).run([[]], **argument)
+        if place == "pipeline":
+            Pipeline(runtime="pypy")
+        if place == "session":
+            Pipeline(Where()).session(runtime="pypy")
+        if place == "environment":
+            monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "pypy")
+            Pipeline(Where()).run([[]])
+        if place == "argument":
+            Pipeline(Where()).run([[]], runtime="pypy")
 
     with pytest.raises((ConfigurationError, ValueError)) as caught:
         choose()

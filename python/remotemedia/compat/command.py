@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from remotemedia._load import native
 from remotemedia.compat.cases import LANGUAGE, MODULES, cases
-from remotemedia.compat.interpreters import HOW_TO_INSTALL, rustpython
 from remotemedia.compat.measure import Unusable, measure
 from remotemedia.compat.nodes import Verdict, judge
 from remotemedia.compat.page import modules_table, page
+from remotemedia.core.exceptions import WorkerStartError
 
 ALL_RUN, SOME_DO_NOT, BAD_INPUT, ENVIRONMENT = 0, 1, 2, 3
 
@@ -83,9 +84,10 @@ def _modules(given: argparse.Namespace) -> int:
 
 
 def _measure(given: argparse.Namespace) -> int:
-    program = given.rustpython or rustpython()
-    if program is None:
-        return _fail(HOW_TO_INSTALL, ENVIRONMENT)
+    try:
+        program = given.rustpython or native().find_rustpython(sys.executable)
+    except WorkerStartError as missing:
+        return _fail(str(missing), ENVIRONMENT)
     todo = [*cases(LANGUAGE), *cases(MODULES)]
     told: list[str] = []
     data = []
@@ -100,9 +102,10 @@ def _measure(given: argparse.Namespace) -> int:
 
 
 def _nodes(given: argparse.Namespace) -> int:
-    program = given.rustpython or rustpython()
-    if program is None:
-        return _fail(HOW_TO_INSTALL, ENVIRONMENT)
+    try:
+        program = given.rustpython or native().find_rustpython(sys.executable)
+    except WorkerStartError as missing:
+        return _fail(str(missing), ENVIRONMENT)
     verdicts: list[Verdict] = []
     for path in given.paths:
         try:

@@ -54,7 +54,7 @@ class Pipeline(Blueprint):
         fallback: bool | None = None,
     ) -> None:
         self.runtime = None if isinstance(runtime, str) else runtime
-        self.interpreter = runtime if isinstance(runtime, str) else None
+        self.interpreter = _known(runtime) if isinstance(runtime, str) else None
         self.fallback = fallback
         self.write_back_lock = threading.Lock()
         self._metrics: str | None = None
@@ -97,6 +97,8 @@ class Pipeline(Blueprint):
                 before that, all of them when only cleaning up failed.
             ValueError: the graph or a parameter is wrong, or there is neither input nor source.
         """
+        if runtime is not None:
+            _known(runtime)
         how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
         try:
             asyncio.get_running_loop()
@@ -137,6 +139,8 @@ class Pipeline(Blueprint):
         """The pipeline held open, to feed items one by one: `with pipeline.session() as s: ...`
         or `async with pipeline.session() as s: ...`. The arguments are those of `run`.
         """
+        if runtime is not None:
+            _known(runtime)
         return Session(
             lambda point, copy: Execution(
                 self, point, copy=copy, runtime=runtime, fallback=fallback
@@ -224,6 +228,16 @@ class Pipeline(Blueprint):
     def keep_metrics(self, metrics: str) -> None:
         """Make `metrics` (JSON) what `get_metrics` gives."""
         self._metrics = metrics
+
+
+def _known(interpreter: str) -> str:
+    """The name of an interpreter, as long as it is one.
+
+    Raises:
+        ConfigurationError: it is none; the message lists those that are known.
+    """
+    native().check_runtime(interpreter)
+    return interpreter
 
 
 __all__ = ["Pipeline"]

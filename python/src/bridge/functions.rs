@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use ipc_protocol::Value;
 use orchestrator::catalog::Catalog;
-use orchestrator::config::env;
+use orchestrator::choice;
+use orchestrator::config::{ConfigError, Origin, env};
+use orchestrator::error::{Error, StartError};
 use orchestrator::runtime::OpenOptions;
 use orchestrator::{Manifest, value_json};
 use pyo3::intern;
@@ -86,6 +88,23 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
 #[pyfunction]
 pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<bool> {
     parse(py, manifest_json).map(|_| true)
+}
+
+/// Refuses a word that names no interpreter of Python nodes.
+#[pyfunction]
+pub(super) fn check_runtime(py: Python<'_>, word: &str) -> PyResult<()> {
+    let unknown = |word| ConfigError::unknown_word(Origin::Arguments, "runtime", word);
+    let parsed = choice::parse_runtime(word).map_err(unknown);
+    parsed.map(drop).map_err(|error| to_pyerr(py, error.into()))
+}
+
+/// The program of RustPython workers, as a run of this interpreter would find it without any
+/// configuration.
+#[pyfunction]
+pub(super) fn find_rustpython(py: Python<'_>, interpreter: PathBuf) -> PyResult<String> {
+    let found = env::find_rustpython(Some(&interpreter));
+    let found = found.map_err(|tried| Error::Start(StartError::NoRustPython { tried }));
+    found.map(|path| path.display().to_string()).map_err(|error| to_pyerr(py, error))
 }
 
 /// Names of all node types, in alphabetical order.

@@ -102,10 +102,6 @@ const PYTHON: &[Rule] = &[
         homes: &[
             ("python/remotemedia/_worker.py", "the entry point of a worker"),
             ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
-            (
-                "python/remotemedia/compat/interpreters.py",
-                "looks for one without any configuration",
-            ),
         ],
     },
     Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },
