@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::choice::Origin;
 use crate::fallback::Reason;
+use crate::fallback::store::age;
 use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime};
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub struct NodeExplanation {
     pub why: String,
     /// Why RustPython, which was chosen, does not run it.
     pub moved: Option<Reason>,
+    /// When an earlier run found that, in seconds since 1970; `None` when this process did.
+    pub decided_at: Option<u64>,
 }
 
 impl Explanation {
@@ -65,6 +68,7 @@ impl Explanation {
                 program: worker.and_then(|_| program(node.runtime)),
                 why: why(node),
                 moved: node.moved.clone(),
+                decided_at: node.decided_at,
             }
         };
         Self {
@@ -91,6 +95,7 @@ impl Explanation {
                     "kind": reason.kind(),
                     "module": reason.module(),
                     "reason": reason.to_string(),
+                    "decided_at": node.decided_at,
                 })),
             })
         };
@@ -104,7 +109,13 @@ impl Explanation {
 
 fn why(node: &PlannedNode) -> String {
     if let Some(reason) = &node.moved {
-        return format!("moved from RustPython, which {} chose: {reason}", node.origin);
+        let when = node.decided_at.map_or_else(String::new, |at| {
+            format!(
+                " (an earlier run found that, {}; `remotemedia forget` has it tried again)",
+                age(at)
+            )
+        });
+        return format!("moved from RustPython, which {} chose: {reason}{when}", node.origin);
     }
     match (&node.source, node.origin) {
         (NodeSource::Native, Origin::Hint) => "its runtime_hint".to_owned(),

@@ -2,16 +2,18 @@
 //! many of the others are too many, and what is remembered of it. Pure; sessions ask, and carry out
 //! what is said.
 //!
-//! What is remembered belongs to the code of a node and the version of the interpreter: other code,
-//! or another version, is tried anew.
+//! What is remembered belongs to the code of a node and the program of the interpreter: other code,
+//! or another program, is tried anew. [`store`] keeps for later runs what cannot change by itself.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use ipc_protocol::{FaultKind, ImportFault, ImportReason};
 
 use crate::error::NodeFailure;
 
+pub mod store;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +77,21 @@ impl Reason {
         match self {
             Self::Import(fault) => Some(&fault.module),
             _ => None,
+        }
+    }
+
+    /// Whether it holds for every later run of the same code in the same surroundings. What depends
+    /// on inputs, on the node object, on files or on memory does not: a package may be installed,
+    /// and a module that did not load may have missed a file. Syntax is refused for ever.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Import(fault) => fault.reason != ImportReason::NotInstalled,
+            Self::Load { error } => error.starts_with("SyntaxError: "),
+            Self::Value { .. }
+            | Self::Shipment { .. }
+            | Self::Died { .. }
+            | Self::Failures { .. } => false,
         }
     }
 }
@@ -176,8 +193,20 @@ pub fn advice(reason: &Reason) -> String {
 pub struct CodeKey {
     /// Digest of the node's code.
     pub digest: String,
-    /// Version of the interpreter.
+    /// The interpreter's program: its path, and what changes when it is replaced.
     pub interpreter: String,
+}
+
+/// The code of a node, as far as it can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Code {
+    /// What is remembered in this process belongs to it.
+    pub key: CodeKey,
+    /// The interpreter's program, for people.
+    pub program: PathBuf,
+    /// Digest of everything else that a decision depends on; `None` when nothing of earlier or
+    /// later runs is known by it.
+    pub surroundings: Option<String>,
 }
 
 /// What is known of a node's code in an interpreter.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Catalog, ResolveError};
 use crate::choice::{Choice, Origin};
-use crate::fallback::{Reason, Verdict};
+use crate::fallback::{Code, Reason, Verdict};
 use crate::graph::Graph;
 pub use crate::manifest::Join;
 
@@ -79,11 +79,13 @@ pub struct PlannedNode {
     pub origin: Origin,
     /// Why RustPython, which was chosen, does not run it.
     pub moved: Option<Reason>,
+    /// When an earlier run found that, in seconds since 1970; `None` when this process did.
+    pub decided_at: Option<u64>,
     /// RustPython has not run its code yet: it stands alone, so that its input is at hand when it
     /// has to move.
     pub is_on_trial: bool,
-    /// Digest of its code, where RustPython was chosen for it and the code was found.
-    pub code: Option<String>,
+    /// Its code, where RustPython was chosen for it and the code was found.
+    pub code: Option<Code>,
     /// It takes one stream of inputs instead of single ones.
     pub is_streaming: bool,
     /// It produces without input.

@@ -13,7 +13,8 @@ use crate::choice::{self, Choice, Said};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
 use crate::error::{Error, ShipError, StartError};
 use crate::explain::Explanation;
-use crate::fallback::{CodeKey, Memory, Reason, Verdict};
+use crate::fallback::store::Store;
+use crate::fallback::{Memory, Reason, Verdict};
 use crate::graph::Graph;
 use crate::manifest::{Manifest, RuntimeHint};
 use crate::plan::{self, Plan, PlanOptions};
@@ -23,6 +24,11 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPic
 use crate::worker::{Interpreter, WorkerKey};
 
 mod code;
+mod remembered;
+mod surroundings;
+
+use code::Codes;
+use surroundings::Program;
 
 /// A configured orchestrator. It starts nothing before the first session that needs a worker, and
 /// ends its workers when it is dropped.
@@ -32,8 +38,11 @@ pub struct Runtime {
     pool: Mutex<Option<OwnedPool>>,
     /// What RustPython made of the code of nodes.
     memory: Mutex<Memory>,
-    /// Version of the RustPython that reported for duty last.
-    rustpython: Mutex<Option<String>>,
+    /// What earlier runs found.
+    store: Mutex<Store>,
+    /// Programs of RustPython as they were when they were first looked at: workers of a program
+    /// that was replaced live on, and what they find must not be laid to the new one.
+    programs: Mutex<HashMap<PathBuf, Option<Program>>>,
     /// Sessions that wait for a worker's answer at this moment.
     waiting: AtomicUsize,
     processors: usize,
@@ -84,8 +93,19 @@ pub trait NodeObjects: std::fmt::Debug + Send + Sync {
     /// When one of them cannot be sent there.
     fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
 
-    /// A digest of the code of one, where it can be had.
-    fn digest(&self, instance: u32) -> Option<String>;
+    /// The code of one, where it can be had.
+    fn code(&self, instance: u32) -> Option<NodeCode>;
+}
+
+/// The code of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCode {
+    /// `module:Class:` and a digest that changes with the code.
+    pub digest: String,
+    /// Files that it begins in; empty when it lies in none.
+    pub files: Vec<PathBuf>,
+    /// What the node object is made of, in words that change with it.
+    pub state: String,
 }
 
 impl Runtime {
@@ -93,11 +113,13 @@ impl Runtime {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let store = config.fallback.folder();
         Self {
             config,
             pool: Mutex::new(None),
             memory: Mutex::default(),
-            rustpython: Mutex::default(),
+            store: Mutex::new(Store::new(store)),
+            programs: Mutex::default(),
             waiting: AtomicUsize::new(0),
             processors,
         }
@@ -152,29 +174,23 @@ impl Runtime {
         let fallback = std::mem::take(&mut plan_options.fallback);
         let untried = Plan::new(&graph, &plan_options)?;
         let wanted = untried.nodes().filter(|(_, n)| n.runtime == plan::Runtime::RustPython);
-        let codes: HashMap<String, Option<String>> = wanted
-            .map(|(_, node)| (node.id.clone(), code::digest(&node.source, options)))
-            .collect();
+        let mut codes = Codes::new(self, options);
+        let mut found = HashMap::new();
+        for (_, node) in wanted {
+            let is_new = fallback && !moved.contains_key(&node.id);
+            let code = codes.of(node, |key| {
+                is_new && self.store().is_on() && self.memory().verdict(key) == Verdict::Untried
+            });
+            let (verdict, decided_at) = self.verdict(moved.get(&node.id), code.as_ref());
+            plan_options.verdicts.insert(node.id.clone(), verdict);
+            found.insert(node.id.clone(), (code, decided_at));
+        }
         plan_options.fallback = fallback;
-        plan_options.verdicts = codes
-            .iter()
-            .map(|(id, code)| (id.clone(), self.verdict(moved.get(id), code.as_ref())))
-            .collect();
         let mut plan = Plan::new(&graph, &plan_options)?;
         for node in plan.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
-            node.code = codes.get(&node.id).cloned().flatten();
+            (node.code, node.decided_at) = found.remove(&node.id).unwrap_or_default();
         }
         Ok(plan)
-    }
-
-    fn verdict(&self, moved: Option<&Reason>, code: Option<&String>) -> Verdict {
-        if let Some(reason) = moved {
-            return Verdict::Moved(reason.clone());
-        }
-        let (Some(digest), Some(interpreter)) = (code.cloned(), self.rustpython_version()) else {
-            return Verdict::Untried;
-        };
-        self.memory().verdict(&CodeKey { digest, interpreter })
     }
 
     /// The interpreter of Python nodes whose hint names none.
@@ -209,41 +225,6 @@ impl Runtime {
         let plan = self.plan(manifest, options, &HashMap::new())?;
         let program = |runtime| self.interpreter(runtime, options).ok();
         Ok(Explanation::of(manifest.name(), &plan, program))
-    }
-
-    /// Forgets what RustPython made of the code of nodes, so that all is tried anew.
-    pub fn forget_fallbacks(&self) {
-        self.memory().forget(None);
-    }
-
-    /// The same for the nodes of one manifest.
-    ///
-    /// # Errors
-    /// As [`Runtime::plan`].
-    pub fn forget_fallbacks_of(
-        &self,
-        manifest: &Manifest,
-        options: &OpenOptions,
-    ) -> Result<(), Error> {
-        let plan = self.plan(manifest, options, &HashMap::new())?;
-        for code in plan.nodes().filter_map(|(_, node)| node.code.as_deref()) {
-            self.memory().forget(Some(code));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The version of RustPython, once a worker has reported for duty.
-    pub(crate) fn rustpython_version(&self) -> Option<String> {
-        self.rustpython.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn note_rustpython(&self, interpreter: &Interpreter) {
-        let mut known = self.rustpython.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(interpreter.version.clone());
     }
 
     /// Opens a session: makes all nodes of the manifest, in this process and in workers.

@@ -27,7 +27,9 @@ impl Rig {
         for name in ["python3", "remotemedia-rustpython"] {
             symlink(env!("CARGO_BIN_EXE_fickle-worker"), folder.path().join(name)).unwrap();
         }
-        let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
+        let mut config = Config::from_toml(config).unwrap();
+        config.fallback.cache_folder = Some(folder.path().join("cache"));
+        let runtime = Arc::new(Runtime::new(config));
         Self { runtime, folder }
     }
 

@@ -48,11 +48,24 @@ pub struct FallbackConfig {
     pub enabled: bool,
     /// Failures in a row after which a node moves that fails in no known way; 0 is never.
     pub failures: u32,
+    /// Whether what RustPython cannot run is remembered for later runs.
+    pub remember: bool,
+    /// The folder with what is remembered; `None` looks for it (see [`super::env::cache_folder`]).
+    pub cache_folder: Option<PathBuf>,
+}
+
+impl FallbackConfig {
+    /// The folder with what is remembered; `None` when nothing is.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        let named = self.cache_folder.clone();
+        self.remember.then(|| named.or_else(super::env::cache_folder)).flatten()
+    }
 }
 
 impl Default for FallbackConfig {
     fn default() -> Self {
-        Self { enabled: true, failures: 3 }
+        Self { enabled: true, failures: 3, remember: true, cache_folder: None }
     }
 }
 
@@ -63,6 +76,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = vec![executable_key(), pool.min, pool.max, allow_key()];
     keys.extend([pool.idle_timeout, pool.max_sessions, pool.recycle_above_memory]);
     keys.extend(fallback_keys());
+    keys.extend(memory_keys());
     keys
 }
 
@@ -163,6 +177,33 @@ fn fallback_keys() -> [Key; 2] {
             },
             doc: "Failures in a row, over all runs, after which a node moves that fails in no way \
                   that is known to be RustPython's. 0 moves it never for that.",
+        },
+    ]
+}
+
+fn memory_keys() -> [Key; 2] {
+    [
+        Key {
+            section: "fallback",
+            name: "remember",
+            kind: Kind::Flag { get: |c| c.fallback.remember, set: |c, f| c.fallback.remember = f },
+            doc: "Whether a later run knows what RustPython cannot run, instead of trying again: as \
+                  long as the code, the modules that it names, the installed packages, RustPython and \
+                  the settings of workers are the same, and for 30 days at most. `remotemedia \
+                  decisions` lists what is remembered, `remotemedia forget` forgets it.",
+        },
+        Key {
+            section: "fallback",
+            name: "cache_folder",
+            kind: Kind::Text {
+                get: |c| {
+                    let path = c.fallback.cache_folder.as_ref();
+                    path.map_or_else(String::new, |path| path.display().to_string())
+                },
+                set: |c, s| c.fallback.cache_folder = (!s.is_empty()).then(|| PathBuf::from(s)),
+            },
+            doc: "The folder of the file with what is remembered. Empty is REMOTEMEDIA_CACHE in the \
+                  environment, else remotemedia in XDG_CACHE_HOME, else ~/.cache/remotemedia.",
         },
     ]
 }

@@ -53,6 +53,7 @@ pub(super) fn planned(
             Origin::Hint
         },
         moved,
+        decided_at: None,
         is_on_trial,
         code: None,
         is_streaming: node.is_streaming,

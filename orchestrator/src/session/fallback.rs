@@ -8,7 +8,8 @@ use super::Session;
 use super::memory::{INFORMATION, WARNING, notice};
 use super::slot::{Slot, slot_of};
 use crate::error::{Error, NodeFailure};
-use crate::fallback::{CodeKey, Judgement, Reason, advice, judge, one_line};
+use crate::fallback::store::age;
+use crate::fallback::{Code, Judgement, Reason, advice, judge, one_line};
 use crate::plan::{Place, Plan, PlannedNode, Runtime, Stage};
 use crate::schedule::{Event, SlotId, StageId, Work};
 
@@ -66,8 +67,8 @@ impl Session {
             return;
         }
         for node in 0..self.plan.stages[stage].nodes.len() {
-            if let Some(key) = self.code_key(stage, node) {
-                self.runtime.memory().succeeded(&key);
+            if let Some(code) = self.code(stage, node) {
+                self.runtime.memory().succeeded(&code.key);
             }
         }
     }
@@ -197,25 +198,23 @@ impl Session {
         judgement: Judgement,
         line: &str,
     ) -> Option<Reason> {
-        let key = self.code_key(stage, node);
-        match (judgement, key) {
+        match (judgement, self.code(stage, node)) {
             (Judgement::Nothing, _) | (Judgement::Count, None) => None,
-            (Judgement::Move(reason), key) => {
-                if let Some(key) = key {
-                    self.runtime.memory().moved(&key, reason.clone());
+            (Judgement::Move(reason), code) => {
+                if let Some(code) = code {
+                    self.runtime.remember(code, &reason);
                 }
                 Some(reason)
             }
-            (Judgement::Count, Some(key)) => {
+            (Judgement::Count, Some(code)) => {
                 let limit = self.runtime.config().fallback.failures;
-                self.runtime.memory().failed(&key, line.to_owned(), limit)
+                self.runtime.memory().failed(&code.key, line.to_owned(), limit)
             }
         }
     }
 
-    fn code_key(&self, stage: StageId, node: usize) -> Option<CodeKey> {
-        let digest = self.plan.stages[stage].nodes[node].code.clone()?;
-        Some(CodeKey { digest, interpreter: self.runtime.rustpython_version()? })
+    fn code(&self, stage: StageId, node: usize) -> Option<&Code> {
+        self.plan.stages[stage].nodes[node].code.as_ref()
     }
 
     /// The place of a node in its stage, when the stage runs on RustPython. A failure that names no
@@ -282,6 +281,9 @@ pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> 
 /// Tells of nodes that run on CPython because of what is remembered.
 pub(super) fn remembered_notice(node: &PlannedNode) -> Option<LogRecord> {
     let reason = node.moved.as_ref()?;
-    let message = format!("node '{}' runs on CPython, not on RustPython: {reason}", node.id);
+    let when = node.decided_at.map_or_else(String::new, |at| {
+        format!(" (found {}; `remotemedia forget` has it tried again)", age(at))
+    });
+    let message = format!("node '{}' runs on CPython, not on RustPython: {reason}{when}", node.id);
     Some(notice(&node.id, INFORMATION, message))
 }

@@ -42,6 +42,8 @@ impl Session {
                 let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
                 let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
                 session.notices = notices.collect();
+                let trouble = session.runtime.store_trouble();
+                session.notices.extend(trouble.map(|text| notice("", WARNING, text)));
                 return Ok(session);
             };
             let further = session.moved_by(&error);

@@ -50,9 +50,6 @@ impl Session {
         let workers = self.await_workers(&pool, &needs, host)?;
         for (slot, worker) in groups.iter().flatten().zip(workers) {
             worker.process.set_listener(Some(self.cancel.waker.clone()));
-            if self.slots[*slot].runtime == Runtime::RustPython {
-                self.runtime.note_rustpython(&worker.interpreter);
-            }
             self.slots[*slot].worker = Some(worker);
         }
         Ok(groups)

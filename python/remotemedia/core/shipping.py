@@ -19,6 +19,9 @@ from typing import Any
 from remotemedia import _pickle
 from remotemedia.core.exceptions import MarshalingError
 
+# Of longer texts and containers the beginning tells them apart.
+_LONGEST = 1000
+
 
 class Shipper:
     """The node objects of one run, by their ids, in the order of their instance numbers."""
@@ -58,9 +61,12 @@ class Shipper:
         data: bytes = _pickle.dumps(value) if shipment is None else shipment.dumps(value)
         return data
 
-    def digest(self, instance: int) -> str:
-        """A text that changes when the code of an object's class changes."""
-        return code_digest(self._nodes[instance])
+    def code(self, instance: int) -> tuple[str, list[str], str]:
+        """A text that changes when the code of an object's class changes; the files that the code
+        begins in, none if it lies in no file; and what the object is made of, in words.
+        """
+        node = self._nodes[instance]
+        return code_digest(node), code_files(node), _state(getattr(node, "__dict__", {}))
 
     def _by_value(self) -> bytes:
         if self._own is None:
@@ -121,6 +127,38 @@ def code_digest(node: Any) -> str:
     return f"{kind.__module__}:{kind.__qualname__}:{state.hexdigest()}"
 
 
+def code_files(node: Any) -> list[str]:
+    """The files of a node's class, of the objects in its attributes, and of the program that made
+    it; none if the class, or the program, is in no file.
+    """
+    needed = {_file(type(node).__module__), _file("__main__")}
+    if None in needed:
+        return []
+    values = getattr(node, "__dict__", {}).values()
+    owners = {getattr(value, "__module__", None) for value in values}
+    owners.update(type(value).__module__ for value in values)
+    return sorted(file for file in needed.union(map(_file, owners)) if file is not None)
+
+
+def _file(module: object) -> str | None:
+    file = getattr(sys.modules.get(module), "__file__", None) if isinstance(module, str) else None
+    return str(Path(file).absolute()) if isinstance(file, str) and Path(file).is_file() else None
+
+
+def _state(value: Any, depth: int = 3) -> str:
+    """A value in words: a plain one as it is, the first parts of containers, else the type."""
+    kind = type(value)
+    if kind in (str, bytes, int, float, complex, bool, type(None)):
+        return repr(value[:_LONGEST] if isinstance(value, str | bytes) else value)
+    parts: list[str] = []
+    if depth and kind in (list, tuple, dict):
+        within = list(value.items() if kind is dict else value)[:_LONGEST]
+        parts = [_state(part, depth - 1) for part in within]
+    elif depth and kind in (set, frozenset):
+        parts = sorted(_state(part, depth - 1) for part in value)
+    return f"{kind.__module__}.{kind.__qualname__}{parts}"
+
+
 def _source(kind: type) -> bytes:
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
@@ -154,4 +192,4 @@ def _add_code(state: Any, code: types.CodeType) -> None:
             state.update(repr(constant).encode("utf-8", "surrogatepass"))
 
 
-__all__ = ["Shipper", "code_digest", "log_levels"]
+__all__ = ["Shipper", "code_digest", "code_files", "log_levels"]

@@ -42,7 +42,7 @@ class Runtime:
         return self._native.workers()
 
     def forget_fallbacks(self) -> None:
-        """Have RustPython tried anew for every node that it could not run."""
+        """Have RustPython tried anew for every node that it could not run, also in earlier runs."""
         self._native.forget_fallbacks()
 
     def shutdown(self) -> None:

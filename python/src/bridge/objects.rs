@@ -1,11 +1,11 @@
 //! The caller's node objects: how the orchestrator has them pickled for an interpreter, and asks for
-//! the digest of their code. `remotemedia.core.shipping` does both.
+//! their code. `remotemedia.core.shipping` does both.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use orchestrator::error::ShipError;
-use orchestrator::runtime::NodeObjects;
+use orchestrator::runtime::{NodeCode, NodeObjects};
 use orchestrator::worker::Interpreter;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -55,11 +55,12 @@ impl NodeObjects for PyObjects {
         })
     }
 
-    fn digest(&self, instance: u32) -> Option<String> {
+    fn code(&self, instance: u32) -> Option<NodeCode> {
         Python::attach(|py| {
-            let digest = self.shipper.bind(py).call_method1(intern!(py, "digest"), (instance,));
-            // Without one nothing is remembered of the node; nothing else is lost.
-            digest.and_then(|digest| digest.extract()).unwrap_or_default()
+            let code = self.shipper.bind(py).call_method1(intern!(py, "code"), (instance,));
+            // Without it nothing is remembered of the node; nothing else is lost.
+            let (digest, files, state) = code.and_then(|code| code.extract()).ok()?;
+            Some(NodeCode { digest, files, state })
         })
     }
 }

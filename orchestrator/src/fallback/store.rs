@@ -1,0 +1,268 @@
+//! Decisions of earlier runs, in a file of the user's cache. Several processes may read and write it
+//! at once: a writer holds a lock, adds what others wrote meanwhile, and replaces the file whole.
+//!
+//! The file only saves time. When it cannot be read or written, that is said once and work goes on.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use ipc_protocol::ImportFault;
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+
+#[cfg(test)]
+mod tests;
+
+/// The version of the form is part of the name, so that two versions of the product do not replace
+/// each other's decisions.
+const FILE: &str = "decisions-v1.json";
+/// Held while the file is replaced; it stays, empty.
+const LOCK: &str = "decisions-v1.lock";
+/// Most decisions that are kept; the oldest go.
+const MOST: usize = 1000;
+/// No file of ours is longer.
+const LONGEST: u64 = 4 << 20;
+/// A decision is taken anew after this time.
+const LIFE: Duration = Duration::from_secs(30 * 86_400);
+
+/// One decision: this code, in these surroundings, does not run on RustPython.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The digest of the node's code; it begins with the module and the class.
+    pub code: String,
+    /// The digest of everything else that it depends on.
+    pub surroundings: String,
+    /// The program of the interpreter, for people.
+    pub program: PathBuf,
+    /// Why.
+    pub reason: Lasting,
+    /// When it was found, in seconds since 1970.
+    pub decided_at: u64,
+}
+
+impl Decision {
+    /// Module and class of the node: `module:Class`.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        self.code.rsplit_once(':').map_or(self.code.as_str(), |(class, _digest)| class)
+    }
+
+    /// Whether a name means it: the whole code, or module and class.
+    fn is_of(&self, name: &str) -> bool {
+        self.code == name || self.class() == name
+    }
+}
+
+/// Reasons that stay true as long as code, interpreter and surroundings are the same. What depends on
+/// inputs, on memory or on luck is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lasting {
+    /// See [`Reason::Import`].
+    Import(ImportFault),
+    /// See [`Reason::Load`].
+    Load {
+        /// The exception in one line.
+        error: String,
+    },
+}
+
+impl Lasting {
+    /// The reason, if it lasts.
+    #[must_use]
+    pub fn of(reason: &Reason) -> Option<Self> {
+        match reason {
+            Reason::Import(fault) if reason.lasts() => Some(Self::Import(fault.clone())),
+            Reason::Load { error } if reason.lasts() => Some(Self::Load { error: error.clone() }),
+            _ => None,
+        }
+    }
+}
+
+impl From<Lasting> for Reason {
+    fn from(lasting: Lasting) -> Self {
+        match lasting {
+            Lasting::Import(fault) => Self::Import(fault),
+            Lasting::Load { error } => Self::Load { error },
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Document {
+    decisions: Vec<Decision>,
+}
+
+/// What identifies a version of the file.
+type Seen = (u64, u64, i64, i64);
+
+/// The file, as this process knows it. It is read when something is first asked of it.
+#[derive(Debug)]
+pub struct Store {
+    folder: Option<PathBuf>,
+    decisions: Vec<Decision>,
+    seen: Option<Seen>,
+    trouble: Option<String>,
+    has_complained: bool,
+}
+
+impl Store {
+    /// The decisions in a folder, which need not exist; without one, nothing is kept.
+    #[must_use]
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        let has_complained = false;
+        Self { folder, decisions: Vec::new(), seen: None, trouble: None, has_complained }
+    }
+
+    /// Whether anything is kept.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// What an earlier run found of a code in these surroundings.
+    pub fn find(&mut self, code: &str, surroundings: &str) -> Option<Decision> {
+        let known = self.all();
+        known.iter().find(|d| d.code == code && d.surroundings == surroundings).cloned()
+    }
+
+    /// All decisions, the newest first.
+    pub fn all(&mut self) -> &[Decision] {
+        if let Some(path) = self.folder.as_ref().map(|folder| folder.join(FILE)) {
+            self.refresh(&path, SystemTime::now());
+        }
+        &self.decisions
+    }
+
+    /// Keeps a decision for later runs.
+    pub fn keep(&mut self, decision: Decision) {
+        self.change(|decisions| {
+            decisions.retain(|other| {
+                (&other.code, &other.surroundings) != (&decision.code, &decision.surroundings)
+            });
+            decisions.push(decision);
+        });
+    }
+
+    /// Forgets all decisions, or those on a class (`module:Class`) or a code. Gives how many.
+    pub fn forget(&mut self, name: Option<&str>) -> usize {
+        let mut count = 0;
+        self.change(|decisions| {
+            let before = decisions.len();
+            decisions.retain(|decision| name.is_some_and(|name| !decision.is_of(name)));
+            count = before - decisions.len();
+        });
+        count
+    }
+
+    /// What went wrong with the file, once.
+    pub fn take_trouble(&mut self) -> Option<String> {
+        self.trouble.take()
+    }
+
+    /// Reads the file again if it is another than the one that was read last.
+    fn refresh(&mut self, path: &Path, now: SystemTime) {
+        let seen = match fs::metadata(path) {
+            Ok(meta) => Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec())),
+            Err(_absent) => None,
+        };
+        if seen.is_some() && seen == self.seen {
+            return;
+        }
+        self.seen = seen;
+        self.decisions = match read(path) {
+            Ok(decisions) => pruned(decisions, now),
+            Err(error) => {
+                self.complain("read", path, &error);
+                Vec::new()
+            }
+        };
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Decision>)) {
+        let Some(folder) = self.folder.clone() else { return };
+        let path = folder.join(FILE);
+        let now = SystemTime::now();
+        if let Err(error) = self.write(&folder, &path, now, change) {
+            self.complain("written", &path, &error);
+        }
+    }
+
+    fn write(
+        &mut self,
+        folder: &Path,
+        path: &Path,
+        now: SystemTime,
+        change: impl FnOnce(&mut Vec<Decision>),
+    ) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let lock = File::options().create(true).append(true).open(folder.join(LOCK))?;
+        // Whoever holds it only reads and writes this file; the kernel takes it from the dead.
+        lock.lock()?;
+        self.refresh(path, now);
+        let mut decisions = self.decisions.clone();
+        change(&mut decisions);
+        let document = Document { decisions: pruned(decisions, now) };
+        let fresh = folder.join(format!("{FILE}.new"));
+        fs::write(&fresh, serde_json::to_vec_pretty(&document)?)?;
+        fs::rename(&fresh, path)?;
+        // A coarse clock may give two versions the same time: what was written is read anew.
+        self.seen = None;
+        self.decisions = document.decisions;
+        Ok(())
+    }
+
+    fn complain(&mut self, deed: &str, path: &Path, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            self.trouble = Some(format!(
+                "what RustPython could not run in earlier runs cannot be {deed}: {}: {error}. \
+                 RustPython is tried again; delete the file, or set [fallback] remember = false",
+                path.display()
+            ));
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<Decision>> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(meta) if meta.len() > LONGEST => {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long to be ours"));
+        }
+        _ => {}
+    }
+    let document: Document = serde_json::from_slice(&fs::read(path)?)?;
+    Ok(document.decisions)
+}
+
+/// The newest decisions that are not too old, the newest first. One of the future is not believed.
+fn pruned(mut decisions: Vec<Decision>, now: SystemTime) -> Vec<Decision> {
+    let now = seconds(now);
+    let life = LIFE.as_secs();
+    decisions.retain(|d| d.decided_at <= now + 60 && d.decided_at + life > now);
+    decisions.sort_by_key(|decision| std::cmp::Reverse(decision.decided_at));
+    decisions.truncate(MOST);
+    decisions
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// How long ago a decision was taken, in words.
+#[must_use]
+pub fn age(decided_at: u64) -> String {
+    let (count, unit) = match seconds(SystemTime::now()).saturating_sub(decided_at) {
+        past @ 0..60 => (past, "second"),
+        past @ 60..3600 => (past / 60, "minute"),
+        past @ 3600..86_400 => (past / 3600, "hour"),
+        past => (past / 86_400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
