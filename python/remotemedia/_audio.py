@@ -2,11 +2,12 @@
 
 A view shows a block of memory, which other processes may see too. It has a shape, a dtype and
 perhaps a sample rate; it can be indexed, sliced, iterated over and given to whatever takes buffers;
-slices are views of the same memory. Sums and the like run at the speed of the machine::
+slices are views of the same memory. Operators, sums and the like run at the speed of the machine,
+with numpy's dtypes and results::
 
     def process(self, data):
         samples, rate = data
-        return samples.scale(0.5 / samples.peak()), rate
+        return samples * (0.5 / samples.peak()), rate
 """
 
 from __future__ import annotations

@@ -1,56 +1,29 @@
 //! `AudioView` for CPython without numpy: the class around [`View`], which does the work.
 
 mod buffer;
+mod number;
+mod operators;
 mod subscript;
 
-use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
 use std::ffi::c_int;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
-use worker_shim::audio::{Block, Kind, Number, Supply, View, ViewError};
+use worker_shim::audio::{Block, Kind, View};
 
-use crate::numpy_memory::{outbound, own_arena};
+use number::number_of;
+pub(crate) use number::{number_object, raise, supply};
 
 /// An array of numbers over a block of memory, which may be shared with other processes.
+///
+/// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, a buffer or a view. It
+/// is indexed, sliced and computed with like an array of numpy, with the same dtypes and results.
 #[pyclass(frozen, module = "remotemedia", weakref)]
 #[derive(Debug)]
 pub(crate) struct AudioView {
     view: View,
-}
-
-/// The exception that an error is in Python.
-pub(crate) fn raise(error: ViewError) -> PyErr {
-    match error {
-        ViewError::Index(message) => PyIndexError::new_err(message),
-        ViewError::Type(message) => PyTypeError::new_err(message),
-        ViewError::Value(message) => PyValueError::new_err(message),
-        ViewError::Overflow(message) => PyOverflowError::new_err(message),
-        ViewError::Memory(message) => PyMemoryError::new_err(message),
-    }
-}
-
-/// Where new views get their memory.
-pub(crate) fn supply() -> Supply {
-    match outbound() {
-        Some(outbound) => outbound.supply(),
-        None => Supply::new(own_arena(), super::convert::INLINE_MAX_BYTES, usize::MAX),
-    }
-}
-
-/// A new view without contents that anybody asked for.
-fn empty(shape: &[usize], kind: Kind) -> Result<View, ViewError> {
-    let bytes = shape.iter().try_fold(kind.bytes(), |bytes, &length| bytes.checked_mul(length));
-    let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok());
-    let bytes = bytes.ok_or_else(|| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
-    View::over(supply().block(bytes), kind, shape)
-}
-
-fn converted(view: &View, kind: Kind) -> Result<View, ViewError> {
-    let made = empty(view.shape(), kind)?;
-    made.copy_from(view)?;
-    Ok(made.at_rate(view.sample_rate_hz))
 }
 
 impl AudioView {
@@ -71,7 +44,8 @@ impl AudioView {
         if let Some(out) = out {
             return Ok(out);
         }
-        let made = empty(self.view.shape(), self.view.kind().map_err(raise)?).map_err(raise)?;
+        let made =
+            supply().view(self.view.shape(), self.view.kind().map_err(raise)?).map_err(raise)?;
         Bound::new(py, Self::new(made.at_rate(self.view.sample_rate_hz)))
     }
 
@@ -83,12 +57,17 @@ impl AudioView {
     ) -> PyResult<Self> {
         let shape =
             shape.extract::<usize>().map(|length| vec![length]).or_else(|_| shape.extract())?;
-        let view = empty(&shape, Kind::named(dtype).map_err(raise)?).map_err(raise)?;
+        let view = supply().view(&shape, Kind::named(dtype).map_err(raise)?).map_err(raise)?;
         if is_zero {
             view.block().as_mut_slice().fill(0);
         }
         Ok(Self::new(view.at_rate(rate)))
     }
+}
+
+/// Integers that are given as arguments or as one sequence.
+fn lengths(given: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
+    given.extract().or_else(|_| given.get_item(0)?.extract())
 }
 
 #[pymethods]
@@ -110,12 +89,13 @@ impl AudioView {
             subscript::view_of_sequences(source, kind.unwrap_or(Kind::F32))?
         };
         if let Some(kind) = kind.filter(|kind| view.kind() != Ok(*kind)) {
-            view = converted(&view, kind).map_err(raise)?;
+            view = view.cast(kind, &supply()).map_err(raise)?;
         }
         let rate = sample_rate.or(view.sample_rate_hz);
         Ok(Self::new(view.at_rate(rate)))
     }
 
+    /// A new view of a shape, with any contents.
     #[classmethod]
     #[pyo3(signature = (shape, dtype="float32", sample_rate=None))]
     fn empty(
@@ -127,6 +107,7 @@ impl AudioView {
         Self::made(shape, dtype, sample_rate, false)
     }
 
+    /// A new view of a shape, full of zeros.
     #[classmethod]
     #[pyo3(signature = (shape, dtype="float32", sample_rate=None))]
     fn zeros(
@@ -138,67 +119,72 @@ impl AudioView {
         Self::made(shape, dtype, sample_rate, true)
     }
 
+    /// Length of each axis.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.view.shape())
     }
 
+    /// Name of the kind of its numbers, as numpy has it.
     #[getter]
     fn dtype(&self) -> &str {
         self.view.dtype_name()
     }
 
+    /// Samples per second, or None where that is not known.
     #[getter]
     fn sample_rate(&self) -> Option<u32> {
         self.view.sample_rate_hz
     }
 
+    /// Number of axes.
     #[getter]
     fn ndim(&self) -> usize {
         self.view.shape().len()
     }
 
+    /// Number of elements.
     #[getter]
     fn size(&self) -> usize {
         self.view.len()
     }
 
+    /// Bytes of all elements.
     #[getter]
     fn nbytes(&self) -> usize {
         self.view.len_bytes()
     }
 
+    /// Whether writing is refused, because others see the memory too.
     #[getter]
     fn readonly(&self) -> bool {
         !self.view.is_writable()
     }
 
+    /// Whether the memory can be lent to other processes without a copy.
     #[getter]
     fn is_shared(&self) -> bool {
         self.view.block().shared_bytes().is_some()
     }
 
+    /// The view with its axes in reverse order: a view of the same memory.
     #[getter(T)]
     fn transposed(&self) -> Self {
         Self::new(self.view.transposed())
     }
 
-    fn sum(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        number_object(py, self.view.sum().map_err(raise)?)
-    }
-
-    fn mean(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        number_object(py, self.view.mean().map_err(raise)?)
-    }
-
+    /// The root of the mean square.
     fn rms(&self) -> PyResult<f64> {
         self.view.rms().map_err(raise)
     }
 
+    /// The largest magnitude.
     fn peak(&self) -> PyResult<f64> {
         self.view.peak().map_err(raise)
     }
 
+    /// Each number times `factor`, in a new view or in `out`, which may be the view itself. Whole
+    /// numbers are cut off and kept within their range.
     #[pyo3(signature = (factor, out=None))]
     fn scale<'py>(
         &self,
@@ -211,6 +197,8 @@ impl AudioView {
         Ok(target)
     }
 
+    /// Each number plus `gain` times the one of `other`, in a new view or in `out`, which may be
+    /// either of both. Whole numbers are cut off and kept within their range.
     #[pyo3(signature = (other, gain=1.0, out=None))]
     fn mix<'py>(
         &self,
@@ -224,41 +212,45 @@ impl AudioView {
         Ok(target)
     }
 
+    /// Sets every element.
     fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let numbers = std::iter::repeat_n(Ok(number_of(value)?), self.view.len());
         self.view.fill_from(numbers).map_err(raise)
     }
 
+    /// A view of memory of its own with the same numbers.
     fn copy(&self) -> PyResult<Self> {
         let copy = self.view.copied_to(supply().block(self.view.len_bytes()));
         copy.map(Self::new).map_err(raise)
     }
 
+    /// A new view with the numbers in another dtype: fractions are cut off, integers wrap around.
     fn astype(&self, dtype: &str) -> PyResult<Self> {
         let kind = Kind::named(dtype).map_err(raise)?;
-        converted(&self.view, kind).map(Self::new).map_err(raise)
+        self.view.cast(kind, &supply()).map(Self::new).map_err(raise)
     }
 
+    /// The same elements in another shape, where one axis may be -1: a view of the same memory
+    /// where the elements lie in order, else a copy.
     #[pyo3(signature = (*shape))]
     fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let shape: Vec<isize> = match shape.extract::<Vec<isize>>() {
-            Ok(shape) => shape,
-            Err(_) => shape.get_item(0)?.extract()?,
-        };
-        self.view.reshape(&shape).map(Self::new).map_err(raise)
+        let shape = lengths(shape)?;
+        self.view.reshape(&shape, &supply()).map(Self::new).map_err(raise)
     }
 
+    /// The numbers as nested lists.
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         subscript::nested_lists(py, &self.view)
     }
 
+    /// The numbers as bytes, in C order.
     fn tobytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let copy = self.view.copied_to(Block::zeroed(self.view.len_bytes())).map_err(raise)?;
         Ok(PyBytes::new(py, copy.contiguous_bytes().unwrap_or(&[])))
     }
 
-    /// An `array.array` with the numbers.
-    fn toarray<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// An `array.array` with the numbers, in C order.
+    fn to_array<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let format = self.view.kind().map_err(raise)?.format();
         py.import("array")?.getattr("array")?.call1((format, self.tobytes(py)?))
     }
@@ -308,31 +300,4 @@ impl AudioView {
     fn __repr__(&self) -> String {
         self.view.to_string()
     }
-}
-
-/// A number as Python object.
-pub(crate) fn number_object(py: Python<'_>, number: Number) -> PyResult<Py<PyAny>> {
-    Ok(match number {
-        Number::Bool(truth) => truth.into_pyobject(py)?.to_owned().into_any().unbind(),
-        Number::Int(number) => number.into_pyobject(py)?.into_any().unbind(),
-        Number::Float(number) => number.into_pyobject(py)?.into_any().unbind(),
-        Number::Complex(real, imaginary) => {
-            pyo3::types::PyComplex::from_doubles(py, real, imaginary).into_any().unbind()
-        }
-    })
-}
-
-/// A Python object as number.
-fn number_of(object: &Bound<'_, PyAny>) -> PyResult<Number> {
-    if let Ok(truth) = object.cast_exact::<pyo3::types::PyBool>() {
-        return Ok(Number::Bool(truth.is_true()));
-    }
-    if let Ok(number) = object.cast::<pyo3::types::PyFloat>() {
-        return Ok(Number::Float(number.value()));
-    }
-    if let Ok(number) = object.cast::<pyo3::types::PyComplex>() {
-        use pyo3::types::PyComplexMethods as _;
-        return Ok(Number::Complex(number.real(), number.imag()));
-    }
-    object.extract::<i128>().map(Number::Int).or_else(|_| object.extract().map(Number::Float))
 }

@@ -10,10 +10,24 @@ from remotemedia import Node
 
 
 class Halves(Node):
-    """Uses what numpy's arrays have and views of audio have not."""
+    """Uses what numpy's arrays and views of audio have."""
 
     def process(self, data: Any, /) -> Any:
         return data * 0.5
+
+
+class Spread(Node):
+    """Uses what numpy's arrays have and views of audio have not."""
+
+    def process(self, data: Any, /) -> Any:
+        return data.std()
+
+
+class Louder(Node):
+    """Uses a mask, which views of audio do not take."""
+
+    def process(self, data: Any, /) -> Any:
+        return data[data > 0.5]
 
 
 class Swallows(Node):

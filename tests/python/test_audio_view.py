@@ -36,6 +36,16 @@ def test_what_they_show_is_right() -> None:
     assert cases["arrays"].startswith("(array('h', [1, -2, 3]), [1, -2, 3]")
     assert cases["beyond"].startswith("IndexError: index 5 is out of bounds for axis 0")
     assert cases["out of range"].startswith("OverflowError: 1099511627776")
+    assert cases["names"].startswith(
+        "[<AudioView of shape () and dtype float32>, <AudioView of shape (1,)"
+    )
+    assert cases["names"].endswith("(1, 1) and dtype float32>]")
+    assert (
+        cases["in its memory"]
+        == "[[[4.0, 1.0, 1.0], [24.0, 36.0, 49.0]], [4.0, 1.0, 1.0], [4.0, 24.0]]"
+    )
+    assert cases["documented"] == "[]"
+    assert cases["no list"].endswith("for +: 'remotemedia.AudioView' and 'list'")
     assert "no error" not in "".join(cases.values())
 
 

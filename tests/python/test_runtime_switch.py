@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import remotemedia
 from e2e_nodes import run_script
 from numpy_at_the_top import DoesNot
-from numpy_imported_nodes import Halves, Swallows
+from numpy_imported_nodes import Halves, Louder, Spread, Swallows
 from remotemedia import (
     AddNode,
     ConfigurationError,
@@ -328,11 +329,45 @@ def test_the_command_line_explains(tmp_path: Path) -> None:
     assert AddNode.__name__ in told.stdout
 
 
-def test_a_node_that_takes_a_view_for_a_numpy_array_moves_at_once() -> None:
-    # spec: IOP-39
+def test_a_node_that_computes_with_a_view_stays() -> None:
+    # spec: CARD-05, IOP-39
     pipeline = rustpython(Halves())
     result = pipeline.run_sync([np.ones(960, np.float32)], runtime="rustpython")
-    assert (result == np.full(960, 0.5, np.float32)).all()
+    assert isinstance(result, np.ndarray)
+    assert result.dtype == np.float32
+    assert (result == 0.5).all()
+    (placement,) = pipeline.explain(runtime="rustpython")
+    assert (placement.runtime, placement.fallback) == ("rustpython", None)
+
+
+class InPlace(Node):
+    def process(self, data: Any, /) -> Any:
+        data *= 0.5
+        return data
+
+
+def test_operators_in_place_change_the_nodes_own_memory_only() -> None:
+    # spec: CARD-05
+    pipeline = rustpython(InPlace(), where=Runtime("[fallback]\nenabled = false\n"))
+    mine, shared = np.ones(100_000, np.float32), remotemedia.asarray_shared(np.ones(100_000))
+    with pipeline.session(runtime="rustpython") as session:
+        (result,) = session.process(mine)
+        assert (result == 0.5).all()
+        # As numpy says it of an array that is read-only.
+        with pytest.raises(NodeError, match="read-only") as caught:
+            session.process(shared)
+    assert caught.value.remote_type == "ValueError"
+    assert (mine == 1).all()
+    assert (shared == 1).all()
+
+
+@pytest.mark.parametrize("node", [Spread, Louder])
+def test_a_node_that_takes_a_view_for_a_numpy_array_moves_at_once(node: type[Node]) -> None:
+    # spec: IOP-39
+    pipeline = rustpython(node())
+    array = np.linspace(0, 1, 960, dtype=np.float32)
+    result = pipeline.run_sync([array], runtime="rustpython")
+    assert (result == node().process(array)).all()
     (placement,) = pipeline.explain(runtime="rustpython")
     assert placement.runtime == "cpython"
     assert "numpy" in placement.why

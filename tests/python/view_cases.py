@@ -31,6 +31,31 @@ def changed() -> list[Any]:
     return [seen.format, seen.shape, seen.tolist()]
 
 
+def in_its_memory() -> list[Any]:
+    """Operators in place change the view, and so what others see."""
+    mine = view.copy()
+    seen, column = mine[0], mine[:, 0]
+    mine += 1
+    mine *= mine
+    column -= 1
+    seen /= 2
+    seen //= 0.5
+    seen **= 2
+    seen %= 5
+    return [mine.tolist(), seen.tolist(), column.tolist()]
+
+
+def add(mine: Any, other: Any) -> Any:
+    """What Python says of operands whose types do not fit."""
+    return mine + other
+
+
+def add_in_place(mine: Any, other: Any) -> Any:
+    """The same of the operator in place."""
+    mine += other
+    return mine
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "shape": lambda: (view, view.shape, view.ndim, view.size, view.nbytes, len(view)),
     "kind": lambda: (view.dtype, view.sample_rate, view.readonly, view.T.shape),
@@ -43,11 +68,45 @@ CASES: dict[str, Callable[[], Any]] = {
     "changed": changed,
     "converted": lambda: (whole.astype("float64").tolist(), view.astype("int8").tobytes()),
     "reshaped": lambda: (view.reshape(-1).shape, view.reshape((3, 2)).tolist()),
-    "arrays": lambda: (whole.toarray(), memoryview(whole).tolist(), bytes(whole)),
+    "arrays": lambda: (whole.to_array(), memoryview(whole).tolist(), bytes(whole)),
     "made": lambda: (AudioView.zeros((2, 0)).tolist(), AudioView.empty(3, dtype="i8").dtype),
     "bytes": lambda: AudioView(b"\1\0\2\0", dtype="int16").tolist(),
     "halves": lambda: AudioView([0.1, 65504, -1], dtype="float16").tobytes(),
     "complex": lambda: AudioView([1 + 2j, 3], dtype="complex64").tolist(),
+    "names": lambda: [AudioView(1.5), AudioView([1]), AudioView([[1]])],
+    "arithmetic": lambda: [
+        (made.dtype, made.tolist())
+        for made in (view * 0.5, 2 + whole, whole / 2, whole // 2, 7 % whole, view**2, -whole)
+    ],
+    "both": lambda: [(view - view[0]).tolist(), (view * view[:, :1]).tolist()],
+    "at its rate": lambda: (2 * view).sample_rate,
+    "compared": lambda: [(view > 2).tolist(), (whole == 1).dtype, (whole <= 1).tolist()],
+    "in its memory": in_its_memory,
+    "of all": lambda: (view.min(), view.max(), view.any(), whole.all(), (view > 9).any()),
+    "along": lambda: [
+        (made.dtype, made.tolist())
+        for made in (view.sum(axis=0), view.mean(-1, True), view.max(axis=1), whole.min(0))
+    ],
+    "cut": lambda: (view.clip(2, 4.5).tolist(), view.clip(max=view[1, :1]).tolist()),
+    "turned": lambda: (view.transpose().shape, view.reshape(1, 2, 3).transpose(1, 0, 2).shape),
+    "one": lambda: (float(view[:1, :1]), int(whole[-1:]), bool(view[:1, 0]), abs(whole).tolist()),
+    "documented": lambda: [
+        name
+        for name in dir(AudioView)
+        if not name.startswith("_") and not getattr(AudioView, name).__doc__
+    ],
+    "no truth": lambda: refused(lambda: bool(view)),
+    "no hash": lambda: refused(lambda: hash(view)),
+    "many": lambda: refused(lambda: float(view)),
+    "other sort": lambda: refused(lambda: whole.__imul__(0.5)),
+    "too large": lambda: refused(lambda: whole + 70_000),
+    "apart": lambda: refused(lambda: view + view[:, :2]),
+    "no list": lambda: refused(lambda: add(view, [1])),
+    "no list in place": lambda: refused(lambda: add_in_place(whole.copy(), [1])),
+    "no mask": lambda: refused(lambda: view[view > 1])[:9],
+    "no axis": lambda: refused(lambda: view.sum(axis=2)),
+    "negative power": lambda: refused(lambda: whole**-1),
+    "nothing to choose": lambda: refused(lambda: AudioView([]).max()),
     "beyond": lambda: refused(lambda: view[5]),
     "too many axes": lambda: refused(lambda: view[0, 0, 0]),
     "no number": lambda: refused(lambda: AudioView([1], dtype="texts")),

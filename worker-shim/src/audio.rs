@@ -7,16 +7,26 @@
 mod block;
 mod bulk;
 mod element;
+mod in_place;
 mod index;
 mod lanes;
 mod layout;
+mod operate;
+mod promote;
+mod reduce;
+mod rows;
 mod supply;
+mod typed;
+mod unary;
 mod view;
 
 pub use block::Block;
 pub use element::{Kind, Number};
 pub use index::Index;
+pub use operate::{Operand, Operator};
+pub use reduce::Reduction;
 pub use supply::Supply;
+pub use unary::Unary;
 pub use view::View;
 
 use thiserror::Error;

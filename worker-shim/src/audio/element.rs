@@ -311,7 +311,7 @@ pub(super) fn narrow(number: f64) -> f32 {
     number as f32
 }
 
-fn half_to_f64(bits: u16) -> f64 {
+pub(super) fn half_to_f64(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = ((bits >> 10) & 0x1f, f64::from(bits & 0x3ff));
     let size = match exponent {
@@ -324,7 +324,7 @@ fn half_to_f64(bits: u16) -> f64 {
 }
 
 /// Rounds to the nearest half, ties to even, as IEEE 754 has it.
-fn f64_to_half(number: f64) -> u16 {
+pub(super) fn f64_to_half(number: f64) -> u16 {
     let sign = if number.is_sign_negative() { 0x8000 } else { 0 };
     let size = number.abs();
     if size.is_nan() {

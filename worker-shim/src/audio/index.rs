@@ -44,6 +44,18 @@ pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, View
     })
 }
 
+/// The axis that a number means; negative from the last one.
+///
+/// # Errors
+/// `ValueError` when there are not as many.
+pub(super) fn axis(axis: isize, axes: usize) -> Result<usize, ViewError> {
+    let from_start = if axis < 0 { axis.checked_add_unsigned(axes) } else { Some(axis) };
+    let found = from_start.and_then(|axis| usize::try_from(axis).ok());
+    found.filter(|axis| *axis < axes).ok_or_else(|| {
+        ViewError::Value(format!("axis {axis} is out of bounds for array of dimension {axes}"))
+    })
+}
+
 /// The elements that a slice means on an axis, by the rules of Python.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use ipc_protocol::Order;
 
-use super::{Index, Kind, View, ViewError, index};
+use super::{Index, Kind, Supply, View, ViewError, index};
 
 impl View {
     /// What `view[...]` means: a view with the axes that are left.
@@ -50,11 +50,12 @@ impl View {
         Ok(view)
     }
 
-    /// The same elements in another shape; one axis may be -1.
+    /// The same elements in another shape; one axis may be -1. Those that do not lie in C order
+    /// without gaps are copied.
     ///
     /// # Errors
-    /// `ValueError` when the number of elements differs, or when they do not lie without gaps.
-    pub fn reshape(&self, shape: &[isize]) -> Result<Self, ViewError> {
+    /// `ValueError` when the number of elements differs.
+    pub fn reshape(&self, shape: &[isize], supply: &Supply) -> Result<Self, ViewError> {
         let wrong = || ViewError::Value(format!("cannot reshape {:?} into {shape:?}", self.shape));
         let known: usize =
             shape.iter().filter(|axis| **axis >= 0).map(|axis| axis.unsigned_abs()).product();
@@ -65,11 +66,15 @@ impl View {
         }
         let axis = |&axis: &isize| usize::try_from(axis).unwrap_or(rest);
         let shape: Vec<usize> = shape.iter().map(axis).collect();
-        if shape.iter().product::<usize>() != self.len() || self.order() != Some(Order::C) {
+        if shape.iter().product::<usize>() != self.len() {
             return Err(wrong());
         }
         let strides = strides_of(self.dtype.item_bytes as usize, &shape, Order::C);
-        Ok(Self { shape, strides, ..self.clone() })
+        let dense = match self.order() {
+            Some(Order::C) => self.clone(),
+            _ => self.copied_to(supply.block(self.len_bytes()))?,
+        };
+        Ok(Self { shape, strides, ..dense })
     }
 
     /// The view with its axes in reverse order.
@@ -79,6 +84,29 @@ impl View {
         view.shape.reverse();
         view.strides.reverse();
         view
+    }
+
+    /// The view with its axes in another order; without one in reverse order.
+    ///
+    /// # Errors
+    /// `ValueError` when the order does not name each axis once.
+    pub fn transpose(&self, order: &[isize]) -> Result<Self, ViewError> {
+        if order.is_empty() {
+            return Ok(self.transposed());
+        }
+        let axis = |&given: &isize| index::axis(given, self.shape.len());
+        let axes: Vec<usize> = order.iter().map(axis).collect::<Result<_, _>>()?;
+        if (0..self.shape.len()).any(|axis| !axes.contains(&axis)) || axes.len() != self.shape.len()
+        {
+            return Err(ViewError::Value("axes don't match array".to_owned()));
+        }
+        Ok(self.permuted(&axes))
+    }
+
+    pub(super) fn permuted(&self, axes: &[usize]) -> Self {
+        let shape = axes.iter().map(|&axis| self.shape[axis]).collect();
+        let strides = axes.iter().map(|&axis| self.strides[axis]).collect();
+        Self { shape, strides, ..self.clone() }
     }
 
     /// Another view of the same block, as somebody describes it: per axis its length and the bytes

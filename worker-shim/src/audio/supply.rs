@@ -2,7 +2,8 @@
 
 use ipc_protocol::shm::{Arena, SharedBytes};
 
-use super::Block;
+use super::layout::bytes_needed;
+use super::{Block, Kind, View, ViewError};
 
 /// Of the shared memory of a connection new arrays get all but one part in this many: a node that
 /// hoards arrays leaves room for the copies that its outputs then need.
@@ -35,6 +36,16 @@ impl Supply {
         let block = self.block(bytes);
         block.as_mut_slice().fill(0);
         block
+    }
+
+    /// A view over a block for it.
+    ///
+    /// # Errors
+    /// `MemoryError` when no memory has room for the shape.
+    pub fn view(&self, shape: &[usize], kind: Kind) -> Result<View, ViewError> {
+        let bytes = bytes_needed(kind.bytes(), shape)
+            .map_err(|_| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
+        View::over(self.block(bytes), kind, shape)
     }
 
     /// Whether an array of this size belongs into shared memory, where there is some.

@@ -2,7 +2,9 @@
 
 use ipc_protocol::{Array, Dtype, Order};
 
-use super::{Block, Index, Kind, Number, View, ViewError};
+use super::{
+    Block, Index, Kind, Number, Operand, Operator, Reduction, Supply, Unary, View, ViewError,
+};
 
 fn numbers(shape: &[usize], kind: Kind) -> View {
     let count: usize = shape.iter().product();
@@ -110,4 +112,39 @@ fn halves_are_rounded_as_ieee_says() {
         view.set_number(&[0], Number::Float(number)).unwrap();
         assert_eq!(view.contiguous_bytes().unwrap(), bits.to_ne_bytes(), "{number}");
     }
+}
+
+fn operated(operator: Operator, left: &View, right: f64) -> Result<View, ViewError> {
+    let operands = (Operand::View(left.clone()), Operand::Number(Number::Float(right)));
+    operator.apply(&operands.0, &operands.1, &Supply::default())
+}
+
+#[test]
+fn operators_give_kinds_of_numpy() {
+    let whole = numbers(&[2, 3], Kind::I16).at_rate(Some(8000));
+    let half = operated(Operator::Multiply, &whole, 0.5).unwrap();
+    assert_eq!((half.kind().unwrap(), half.sample_rate_hz), (Kind::F64, Some(8000)));
+    assert_eq!(floats(&half), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
+    let above = operated(Operator::Greater, &numbers(&[2], Kind::F32), 0.0).unwrap();
+    assert_eq!(above.kind().unwrap(), Kind::Bool);
+    assert_eq!(above.reduced(Reduction::Sum).unwrap(), Number::Int(1));
+    let truths = numbers(&[2], Kind::Bool);
+    assert!(matches!(
+        operated(Operator::Subtract, &truths, 1.0).map(|made| made.kind),
+        Ok(Some(Kind::F64))
+    ));
+    assert!(matches!(Unary::Negative.apply(&truths, &Supply::default()), Err(ViewError::Type(_))));
+}
+
+#[test]
+fn an_operator_in_place_changes_all_or_nothing() {
+    let whole = numbers(&[10_000], Kind::I16);
+    let half = Operand::Number(Number::Float(0.5));
+    let refused = Operator::Multiply.apply_in_place(&whole, &half);
+    assert!(matches!(refused, Err(ViewError::Type(_))));
+    let exponents = View::over(Block::zeroed(20_000), Kind::I16, &[10_000]).unwrap();
+    exponents.set_number(&[9_999], Number::Int(-1)).unwrap();
+    let powers = Operand::View(exponents);
+    assert!(matches!(Operator::Power.apply_in_place(&whole, &powers), Err(ViewError::Value(_))));
+    assert_eq!(whole.number(&[9_000]).unwrap(), Number::Int(9_000));
 }

@@ -167,6 +167,17 @@ impl View {
         &self.shape
     }
 
+    /// The shape as Python prints it.
+    pub(super) fn shape_text(&self) -> String {
+        match self.shape.as_slice() {
+            [length] => format!("({length},)"),
+            shape => {
+                let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
+                format!("({})", lengths.join(", "))
+            }
+        }
+    }
+
     /// Bytes between two elements of each axis.
     #[must_use]
     pub fn strides(&self) -> &[isize] {
@@ -294,12 +305,8 @@ impl View {
 
 impl fmt::Display for View {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "<AudioView of shape (")?;
-        for (axis, length) in self.shape.iter().enumerate() {
-            let comma = if axis == 0 { "" } else { " " };
-            write!(formatter, "{comma}{length},")?;
-        }
-        write!(formatter, ") and dtype {}", self.dtype_name())?;
+        let (shape, dtype) = (self.shape_text(), self.dtype_name());
+        write!(formatter, "<AudioView of shape {shape} and dtype {dtype}")?;
         match self.sample_rate_hz {
             Some(rate) => write!(formatter, " at {rate} Hz>"),
             None => write!(formatter, ">"),

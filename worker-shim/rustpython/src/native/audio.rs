@@ -1,12 +1,13 @@
 //! `AudioView` for RustPython: the class around [`View`], which does the work.
 
+mod arguments;
 mod buffers;
 mod memory;
 mod numbers;
+mod operators;
 mod subscript;
 
 pub(crate) use buffers::view_of_buffer;
-use memory::empty;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
 pub(crate) use numbers::{number_object, raise};
@@ -15,19 +16,27 @@ use numbers::{number_of, view_of_sequences};
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
     use rustpython_vm::builtins::{PyBytes, PySequenceIterator, PyTupleRef, PyType};
-    use rustpython_vm::function::ArgIntoFloat;
+    use rustpython_vm::common::hash::PyHash;
+    use rustpython_vm::function::{ArgIntoFloat, Either, PosArgs, PyComparisonValue};
     use rustpython_vm::protocol::{BufferMethods, PyBuffer, PyMappingMethods, PySequenceMethods};
     use rustpython_vm::types::{
-        AsBuffer, AsMapping, AsSequence, Constructor, Iterable, Representable,
+        AsBuffer, AsMapping, AsNumber, AsSequence, Constructor, Hashable, Iterable, PyComparisonOp,
+        Representable,
     };
     use rustpython_vm::{
-        FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, atomic_func, pyclass,
+        Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, atomic_func, pyclass,
     };
     use worker_shim::audio::{Kind, View};
 
-    use super::{buffers, number_object, number_of, raise, subscript, supply};
+    use super::arguments::{Made, Mixed, New, Scaled, lengths};
+    use super::operators::{Passes, compared};
+    use super::{buffers, number_of, raise, subscript, supply};
 
     /// An array of numbers over a block of memory, which may be shared with other processes.
+    ///
+    /// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, a buffer or a view.
+    /// It is indexed, sliced and computed with like an array of numpy, with the same dtypes and
+    /// results.
     #[pyattr]
     #[pyclass(name = "AudioView", module = "remotemedia")]
     #[derive(Debug, PyPayload)]
@@ -49,16 +58,6 @@ mod native {
         AudioView::new(view).into_pyobject(vm)
     }
 
-    #[derive(FromArgs)]
-    pub(crate) struct Made {
-        #[pyarg(any)]
-        source: PyObjectRef,
-        #[pyarg(any, optional)]
-        dtype: Option<String>,
-        #[pyarg(any, optional)]
-        sample_rate: Option<u32>,
-    }
-
     impl Constructor for AudioView {
         type Args = Made;
 
@@ -75,19 +74,11 @@ mod native {
                 super::view_of_sequences(&made.source, kind.unwrap_or(Kind::F32), vm)?
             };
             if let Some(kind) = kind.filter(|kind| view.kind() != Ok(*kind)) {
-                view = converted(&view, kind, vm)?;
+                view = view.cast(kind, supply()).map_err(raised)?;
             }
             view.sample_rate_hz = made.sample_rate.or(view.sample_rate_hz);
             Ok(Self { view })
         }
-    }
-
-    fn converted(view: &View, kind: Kind, vm: &VirtualMachine) -> PyResult<View> {
-        let made = super::empty(view.shape(), kind).and_then(|made| {
-            made.copy_from(view)?;
-            Ok(made.at_rate(view.sample_rate_hz))
-        });
-        made.map_err(|error| raise(error, vm))
     }
 
     /// The view that results go to: the one that was given, or a new one.
@@ -100,37 +91,9 @@ mod native {
             return Ok(out);
         }
         let kind = view.kind().map_err(|error| raise(error, vm))?;
-        let made = super::empty(view.shape(), kind).map_err(|error| raise(error, vm))?;
+        let made = supply().view(view.shape(), kind).map_err(|error| raise(error, vm))?;
         let made = made.at_rate(view.sample_rate_hz);
         Ok(AudioView::new(made).into_ref(&vm.ctx))
-    }
-
-    #[derive(FromArgs)]
-    struct Scaled {
-        #[pyarg(any)]
-        factor: ArgIntoFloat,
-        #[pyarg(any, optional)]
-        out: Option<PyRef<AudioView>>,
-    }
-
-    #[derive(FromArgs)]
-    struct Mixed {
-        #[pyarg(any)]
-        other: PyRef<AudioView>,
-        #[pyarg(any, optional)]
-        gain: Option<ArgIntoFloat>,
-        #[pyarg(any, optional)]
-        out: Option<PyRef<AudioView>>,
-    }
-
-    #[derive(FromArgs)]
-    struct New {
-        #[pyarg(any)]
-        shape: PyObjectRef,
-        #[pyarg(any, optional)]
-        dtype: Option<String>,
-        #[pyarg(any, optional)]
-        sample_rate: Option<u32>,
     }
 
     fn new_view(new: New, is_zero: bool, vm: &VirtualMachine) -> PyResult {
@@ -140,7 +103,7 @@ mod native {
             Ok(length) => vec![length],
             Err(_) => new.shape.try_into_value::<Vec<usize>>(vm)?,
         };
-        let mut view = super::empty(&shape, kind).map_err(raised)?;
+        let mut view = supply().view(&shape, kind).map_err(raised)?;
         if is_zero {
             view.block().as_mut_slice().fill(0);
         }
@@ -149,86 +112,111 @@ mod native {
     }
 
     #[pyclass(
-        with(Constructor, AsBuffer, AsMapping, AsSequence, Iterable, Representable),
+        with(
+            Constructor,
+            AsBuffer,
+            AsMapping,
+            AsNumber,
+            AsSequence,
+            Hashable,
+            Iterable,
+            Passes,
+            Representable
+        ),
         flags(HAS_WEAKREF)
     )]
     impl AudioView {
+        #[pyslot]
+        fn slot_richcompare(
+            zelf: &PyObject,
+            other: &PyObject,
+            comparison: PyComparisonOp,
+            vm: &VirtualMachine,
+        ) -> PyResult<Either<PyObjectRef, PyComparisonValue>> {
+            compared(zelf, other, comparison, vm)
+        }
+
+        /// A new view of a shape, with any contents.
         #[pyclassmethod]
         fn empty(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
             new_view(new, false, vm)
         }
 
+        /// A new view of a shape, full of zeros.
         #[pyclassmethod]
         fn zeros(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
             new_view(new, true, vm)
         }
 
+        /// Length of each axis.
         #[pygetset]
         fn shape(zelf: &Py<Self>, vm: &VirtualMachine) -> PyTupleRef {
             let lengths = zelf.view.shape().iter().map(|&length| vm.ctx.new_int(length).into());
             vm.ctx.new_tuple(lengths.collect())
         }
 
+        /// Name of the kind of its numbers, as numpy has it.
         #[pygetset]
         fn dtype(zelf: &Py<Self>) -> String {
             zelf.view.dtype_name().to_owned()
         }
 
+        /// Samples per second, or None where that is not known.
         #[pygetset]
         fn sample_rate(zelf: &Py<Self>) -> Option<u32> {
             zelf.view.sample_rate_hz
         }
 
+        /// Number of axes.
         #[pygetset]
         fn ndim(zelf: &Py<Self>) -> usize {
             zelf.view.shape().len()
         }
 
+        /// Number of elements.
         #[pygetset]
         fn size(zelf: &Py<Self>) -> usize {
             zelf.view.len()
         }
 
+        /// Bytes of all elements.
         #[pygetset]
         fn nbytes(zelf: &Py<Self>) -> usize {
             zelf.view.len_bytes()
         }
 
+        /// Whether writing is refused, because others see the memory too.
         #[pygetset]
         fn readonly(zelf: &Py<Self>) -> bool {
             !zelf.view.is_writable()
         }
 
+        /// Whether the memory can be lent to other processes without a copy.
         #[pygetset]
         fn is_shared(zelf: &Py<Self>) -> bool {
             zelf.view.block().shared_bytes().is_some()
         }
 
+        /// The view with its axes in reverse order: a view of the same memory.
         #[pygetset(name = "T")]
         fn transposed(zelf: &Py<Self>, vm: &VirtualMachine) -> PyObjectRef {
             object(zelf.view.transposed(), vm)
         }
 
-        #[pymethod]
-        fn sum(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-            zelf.view.sum().map(|sum| number_object(sum, vm)).map_err(|error| raise(error, vm))
-        }
-
-        #[pymethod]
-        fn mean(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-            zelf.view.mean().map(|mean| number_object(mean, vm)).map_err(|error| raise(error, vm))
-        }
-
+        /// The root of the mean square.
         #[pymethod]
         fn rms(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
             zelf.view.rms().map_err(|error| raise(error, vm))
         }
 
+        /// The largest magnitude.
         #[pymethod]
         fn peak(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
             zelf.view.peak().map_err(|error| raise(error, vm))
         }
 
+        /// Each number times `factor`, in a new view or in `out`, which may be the view itself.
+        /// Whole numbers are cut off and kept within their range.
         #[pymethod]
         fn scale(zelf: &Py<Self>, args: Scaled, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let target = target(&zelf.view, args.out, vm)?;
@@ -236,6 +224,8 @@ mod native {
             scaled.map(|()| target).map_err(|error| raise(error, vm))
         }
 
+        /// Each number plus `gain` times the one of `other`, in a new view or in `out`, which may
+        /// be either of both. Whole numbers are cut off and kept within their range.
         #[pymethod]
         fn mix(zelf: &Py<Self>, args: Mixed, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let target = target(&zelf.view, args.out, vm)?;
@@ -244,6 +234,7 @@ mod native {
             mixed.map(|()| target).map_err(|error| raise(error, vm))
         }
 
+        /// Sets every element.
         #[pymethod]
         fn fill(zelf: &Py<Self>, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             let number = number_of(&value, vm)?;
@@ -251,45 +242,37 @@ mod native {
             zelf.view.fill_from(numbers).map_err(|error| raise(error, vm))
         }
 
+        /// A view of memory of its own with the same numbers.
         #[pymethod]
         fn copy(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
             let copy = zelf.view.copied_to(supply().block(zelf.view.len_bytes()));
             copy.map(|copy| object(copy, vm)).map_err(|error| raise(error, vm))
         }
 
+        /// A new view with the numbers in another dtype: fractions are cut off, integers wrap
+        /// around.
         #[pymethod]
         fn astype(zelf: &Py<Self>, dtype: String, vm: &VirtualMachine) -> PyResult {
             let kind = Kind::named(&dtype).map_err(|error| raise(error, vm))?;
-            converted(&zelf.view, kind, vm).map(|view| object(view, vm))
-        }
-
-        #[pymethod]
-        fn reshape(
-            zelf: &Py<Self>,
-            shape: rustpython_vm::function::PosArgs,
-            vm: &VirtualMachine,
-        ) -> PyResult {
-            let shape = match shape.into_vec() {
-                given
-                    if given.len() == 1
-                        && given[0].downcast_ref::<rustpython_vm::builtins::PyInt>().is_none() =>
-                {
-                    given[0].clone().try_into_value::<Vec<isize>>(vm)?
-                }
-                given => given
-                    .into_iter()
-                    .map(|axis| axis.try_into_value(vm))
-                    .collect::<PyResult<_>>()?,
-            };
-            let view = zelf.view.reshape(&shape);
+            let view = zelf.view.cast(kind, supply());
             view.map(|view| object(view, vm)).map_err(|error| raise(error, vm))
         }
 
+        /// The same elements in another shape, where one axis may be -1: a view of the same memory
+        /// where the elements lie in order, else a copy.
+        #[pymethod]
+        fn reshape(zelf: &Py<Self>, shape: PosArgs, vm: &VirtualMachine) -> PyResult {
+            let view = zelf.view.reshape(&lengths(shape, vm)?, supply());
+            view.map(|view| object(view, vm)).map_err(|error| raise(error, vm))
+        }
+
+        /// The numbers as nested lists.
         #[pymethod]
         fn tolist(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
             subscript::nested_lists(&zelf.view, vm)
         }
 
+        /// The numbers as bytes, in C order.
         #[pymethod]
         fn tobytes(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyRef<PyBytes>> {
             buffers::bytes_of(&zelf.view)
@@ -297,9 +280,9 @@ mod native {
                 .map_err(|error| raise(error, vm))
         }
 
-        /// An `array.array` with the numbers.
+        /// An `array.array` with the numbers, in C order.
         #[pymethod]
-        fn toarray(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        fn to_array(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
             let kind = zelf.view.kind().map_err(|error| raise(error, vm))?;
             let bytes = Self::tobytes(zelf, vm)?;
             let class = vm.import("array", 0)?.get_attr("array", vm)?;
@@ -370,6 +353,12 @@ mod native {
                 ..PySequenceMethods::NOT_IMPLEMENTED
             };
             &METHODS
+        }
+    }
+
+    impl Hashable for AudioView {
+        fn hash(_zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyHash> {
+            Err(vm.new_type_error("unhashable type: 'remotemedia.AudioView'"))
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ipc_protocol::shm::Exchange;
-use worker_shim::audio::{Kind, Supply, View, ViewError};
+use worker_shim::audio::Supply;
 
 static SUPPLY: OnceLock<Supply> = OnceLock::new();
 
@@ -19,12 +19,4 @@ pub(crate) fn serve(exchange: &Arc<Exchange>) {
 pub(crate) fn supply() -> &'static Supply {
     static PRIVATE: OnceLock<Supply> = OnceLock::new();
     SUPPLY.get().unwrap_or_else(|| PRIVATE.get_or_init(Supply::default))
-}
-
-/// A new view without contents that anybody asked for.
-pub(super) fn empty(shape: &[usize], kind: Kind) -> Result<View, ViewError> {
-    let bytes = shape.iter().try_fold(kind.bytes(), |bytes, &length| bytes.checked_mul(length));
-    let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok());
-    let bytes = bytes.ok_or_else(|| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
-    View::over(supply().block(bytes), kind, shape)
 }

@@ -80,7 +80,7 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
     let Some(slice) = part.downcast_ref::<PySlice>() else {
         let place = part.try_index_opt(vm).ok_or_else(|| {
             let kind = part.class().name().to_string();
-            vm.new_type_error(format!("a view takes integers, slices and ..., not {kind}"))
+            vm.new_type_error(format!("an 'AudioView' takes integers, slices and ..., not {kind}"))
         })??;
         return Ok(Index::At(place.try_to_primitive(vm)?));
     };
