@@ -56,9 +56,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
 
 
-def _run(command: list[str], folder: Path) -> str:
+def _run(command: list[str], folder: Path, **more: str) -> str:
+    environment = {**_environment(), **more}
     done = subprocess.run(
-        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -85,6 +86,16 @@ def test_python_code_prints_what_it_says(block: Block, tmp_path: Path) -> None:
         # Only the ellipsis is a wildcard: brackets, stars and question marks stand for themselves.
         pattern = re.sub(r"([\[*?])", r"[\1]", block.output).replace("…", "*")
         assert fnmatch.fnmatchcase(printed, pattern), printed
+
+
+def test_arrays_without_copies_are_so_on_rustpython(tmp_path: Path) -> None:
+    """spec: CARD-05"""
+    (block,) = [block for block in PYTHON if "remotemedia.empty(" in block.code]
+    script = tmp_path / "script.py"
+    where = "print(*((node.runtime, node.fallback) for node in pipeline.explain()))"
+    script.write_text(f"{block.code}{where}\n", encoding="utf-8")
+    printed = _run([sys.executable, str(script)], tmp_path, REMOTEMEDIA_PYTHON_RUNTIME="rustpython")
+    assert printed == f"{block.output}('rustpython', None)\n"
 
 
 @pytest.mark.parametrize("block", SHELL, ids=_name)
