@@ -20,6 +20,13 @@ class Version(Node):
         return ".".join(map(str, sys.version_info[:2])), self.count, data
 
 
+class Halved(Node):
+    """Computes with an array, whatever stands for it where it runs."""
+
+    def process(self, data: Any, /) -> tuple[str, Any]:
+        return type(data).__name__, data * 0.5
+
+
 class Doubled(Node):
     """An async generator, for the other half of the guest."""
 
