@@ -11,9 +11,8 @@ import pytest
 
 import remotemedia
 from interpreters import other_pythons
-from remotemedia import Node, NodeError, Pipeline, Runtime
-from shared_memory_nodes import hops
-from version_nodes import Doubled, Halved, Version
+from remotemedia import NodeError, Pipeline, Runtime
+from version_nodes import Doubled, Failing, Halved, Version
 
 OTHERS = other_pythons()
 PACKAGE = Path(remotemedia.__file__).parent
@@ -89,11 +88,6 @@ def test_nodes_of_a_script_run_on_another_python(environment: str, tmp_path: Pat
     assert done.stdout.strip() == f"(21, [{major}, {minor}])"
 
 
-class Failing(Node):
-    def process(self, data: int) -> float:
-        return 1 / data
-
-
 def test_errors_come_back_with_their_traceback(environment: str) -> None:
     with (
         Runtime(_config(environment)) as runtime,
@@ -118,4 +112,7 @@ def test_arrays_are_views_where_numpy_is_not(environment: str) -> None:
         assert half.dtype == np.float32
         assert np.array_equal(half, array * 0.5)
     # Only the ordinary array was copied, and no result.
-    assert [hop["copies"] for hop in hops(pipeline)] == [1, 0]
+    metrics = pipeline.get_metrics()
+    assert metrics is not None
+    (node,) = metrics["nodes"]
+    assert [hop["copies"] for hop in node["hops"].values()] == [1, 0]

@@ -27,6 +27,13 @@ class Halved(Node):
         return type(data).__name__, data * 0.5
 
 
+class Failing(Node):
+    """Fails for 0."""
+
+    def process(self, data: int, /) -> float:
+        return 1 / data
+
+
 class Doubled(Node):
     """An async generator, for the other half of the guest."""
 
