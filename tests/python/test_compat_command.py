@@ -214,6 +214,64 @@ def test_what_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
     assert "pip install" in done.stderr
 
 
+def test_every_file_is_looked_at_whatever_the_others_are(tmp_path: Path) -> None:
+    # spec: IOP-38
+    text = "from remotemedia import *\nclass A(Node):\n    def process(self, x): return x\n"
+    files = {"first": text, "empty": "x = 1\n", "broken": "x = = 1\n", "last": text}
+    paths = [tmp_path / f"{name}.py" for name in files]
+    for path in paths:
+        path.write_text(files[path.stem])
+    done = _compat(*paths)
+    assert done.returncode == 2
+    for part in ("empty.py: holds no class", "broken.py: invalid syntax"):
+        assert part in done.stderr
+    for name in ("first", "last"):
+        assert f"{name}.py:2: A: RustPython or CPython" in done.stdout
+    found = json.loads(_compat(*paths, "--json").stdout)
+    assert [(Path(v["file"]).stem, v["node"]) for v in found] == [("first", "A"), ("last", "A")]
+    assert _compat(paths[0], paths[1]).returncode == 0
+    done = _compat(tmp_path)
+    assert (done.returncode, done.stdout.count(": A: RustPython")) == (2, 2)
+
+
+def test_names_of_modules_that_are_there_in_part_are_followed(tmp_path: Path) -> None:
+    # spec: IOP-28, IOP-38
+    file = tmp_path / "parts.py"
+    file.write_text(
+        "import concurrent.futures\nimport multiprocessing as mp\n"
+        "from multiprocessing import Pool, cpu_count\nfrom os import sched_getaffinity\n"
+        "from surely_not_here import *\nfrom remotemedia import Node\n"
+        "class Pools(Node):\n    def process(self, x): return Pool(2).map(abs, x)\n"
+        "class Starts(Node):\n    def process(self, x): return mp.Process(target=x)\n"
+        "class Submits(Node):\n"
+        "    def process(self, x): return concurrent.futures.ProcessPoolExecutor()\n"
+        "class Pinned(Node):\n    def process(self, x): return sched_getaffinity(x)\n"
+        "class Counts(Node):\n    def process(self, x): return cpu_count()\n"
+    )
+    found = _verdicts(file)
+    lacks = {n: {x["module"]: x["reason"] for x in v["lacks"]} for n, v in found.items()}
+    for several in lacks.values():
+        # Nobody knows what a star was to bring, so every node may need it.
+        assert several.pop("surely_not_here") == "not_installed"
+    assert lacks == {
+        "Pools": {"multiprocessing.Pool": "blocked"},
+        "Starts": {"multiprocessing.Process": "blocked"},
+        "Submits": {"concurrent.futures.ProcessPoolExecutor": "blocked"},
+        "Pinned": {"os": "unsupported"},
+        "Counts": {},
+    }
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    # spec: IOP-38
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as nobody:
+        command = [sys.executable, "-m", "remotemedia", "compat", "--json"]
+        done = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (128 + 13, b"")
+
+
 def test_rustpython_is_found_where_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ of the standard library). A file begins with its `area` and holds blocks
     reason = "..."
     workaround = "..."           # may be left out
     refused = true               # a worker refuses it unless the configuration allows it
+    names = ["module.Name", ...] # what a program that comes upon it names; may be left out
 
 A difference is exact: an interpreter that shows something else than recorded, the right value
 included, is not what the record says.
@@ -71,6 +72,7 @@ class Difference:
     reason: str
     workaround: str = ""
     refused: bool = False
+    names: tuple[str, ...] = ()
 
     def applies(self, target: Target) -> bool:
         """Whether it is one on `target`."""
@@ -113,8 +115,12 @@ def cases(kind: str) -> tuple[Case, ...]:
     return tuple(found)
 
 
+def _tuples(entry: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(entry.get(name, ())) for name in ("on", "names")}
+
+
 def _case(area: str, entry: dict[str, Any]) -> Case:
-    differs = [Difference(**{**d, "on": tuple(d["on"])}) for d in entry.pop("differs", ())]
+    differs = [Difference(**{**d, **_tuples(d)}) for d in entry.pop("differs", ())]
     module = entry.get("module")
     name = entry.pop("name", module)
     return Case(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +21,15 @@ from remotemedia.compat.page import modules_table, page
 from remotemedia.core.exceptions import WorkerStartError
 
 ALL_RUN, SOME_DO_NOT, BAD_INPUT, ENVIRONMENT = 0, 1, 2, 3
+READER_GONE = 128 + signal.SIGPIPE
+"""As of a program that the signal ended."""
 
 _EPILOG = """\
 Without PATH it lists the modules of the standard library, as measured for this version.
 exit codes:
   0  every node would run on RustPython; every case shows what is recorded
   1  some would not
-  2  a path cannot be read, is not Python, or holds no node
+  2  a path cannot be read or is not Python, or no path holds a node
   3  an interpreter is missing or does not run
 """
 
@@ -34,16 +38,25 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command and give its exit code."""
     given = _parser().parse_args(arguments)
     try:
-        if given.page:
-            print(page(), end="")  # noqa: T201
-            return ALL_RUN
-        if given.measure:
-            return _measure(given)
-        if given.paths:
-            return _nodes(given)
-        return _modules(given)
+        code = _run(given)
+        sys.stdout.flush()
     except Unusable as error:
         return _fail(str(error), ENVIRONMENT)
+    except BrokenPipeError:  # whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return code
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.page:
+        print(page(), end="")  # noqa: T201
+        return ALL_RUN
+    if given.measure:
+        return _measure(given)
+    if given.paths:
+        return _nodes(given)
+    return _modules(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,15 +120,19 @@ def _nodes(given: argparse.Namespace) -> int:
     except WorkerStartError as missing:
         return _fail(str(missing), ENVIRONMENT)
     verdicts: list[Verdict] = []
+    has_problems = False
     for path in given.paths:
-        try:
-            found = judge(path, program, given.python)
-        except (OSError, SyntaxError, UnicodeDecodeError) as error:
-            return _fail(f"{path}: {error}", BAD_INPUT)
-        if not found:
-            return _fail(f"{path}: holds no class that derives from Node", BAD_INPUT)
+        found, problems = judge(path, program, given.python)
+        for problem in problems:
+            _fail(problem, BAD_INPUT)
+        if not found and not problems:
+            _fail(f"{path}: holds no class that derives from Node", BAD_INPUT)
+        has_problems |= bool(problems)
         verdicts += found
-    _show(given, _text(verdicts), [verdict.as_json() for verdict in verdicts])
+    if verdicts:
+        _show(given, _text(verdicts), [verdict.as_json() for verdict in verdicts])
+    if has_problems or not verdicts:
+        return BAD_INPUT
     return ALL_RUN if all(v.on_rustpython for v in verdicts) else SOME_DO_NOT
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from remotemedia.compat import _load_node
 from remotemedia.compat.cases import MODULES, RUSTPYTHON, Case, cases
 from remotemedia.compat.measure import GONE, Measured, Outcome, measure
-from remotemedia.compat.scan import NodeSource, nodes_in
+from remotemedia.compat.scan import Import, NodeSource, nodes_in
 
 _LOADED = "'loaded'"
 
@@ -76,22 +76,23 @@ class Verdict:
         }
 
 
-def judge(path: Path, rustpython: str, cpython: str = sys.executable) -> list[Verdict]:
-    """The verdicts on the nodes of a file or folder, in the order of their files and lines.
+def judge(
+    path: Path, rustpython: str, cpython: str = sys.executable
+) -> tuple[list[Verdict], list[str]]:
+    """The verdicts on the nodes of a file or folder, in the order of their files and lines; and
+    what is wrong with files that could not be looked at.
 
     Raises:
-        OSError: a file cannot be read.
-        SyntaxError: one is not Python.
         Unusable: an interpreter does not run scripts.
     """
-    nodes = nodes_in(path)
+    nodes, problems = nodes_in(path)
     if not nodes:
-        return []
+        return [], problems
     search = [str(path.resolve().parent), *_installed()]
-    todo = [_import_case(m, search) for m in sorted({u.module for n in nodes for u in n.uses})]
+    todo = [_import_case(u, search) for u in sorted({_what(u) for n in nodes for u in n.uses})]
     todo += [_load_case(node, path, search) for node in nodes]
     there, here = measure([rustpython], todo), measure([cpython], todo)
-    return [_verdict(node, there, here) for node in nodes]
+    return [_verdict(node, there, here) for node in nodes], problems
 
 
 def _installed() -> list[str]:
@@ -99,9 +100,19 @@ def _installed() -> list[str]:
     return [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
 
 
-def _import_case(module: str, search: Sequence[str]) -> Case:
-    code = f"import sys\nsys.path[:0] = {list(search)!r}\nimport {module}\nresult = 'loaded'\n"
-    return Case(f"import {module}", "imports", module, code, _LOADED)
+def _what(used: Import) -> str:
+    """The statement that imports it alone. What a file of one's own holds is found by loading it,
+    and a star may stand in modules only.
+    """
+    is_of_library = used.module.partition(".")[0] in sys.stdlib_module_names
+    if is_of_library and used.name not in ("", "*"):
+        return f"from {used.module} import {used.name}"
+    return f"import {used.module}"
+
+
+def _import_case(statement: str, search: Sequence[str]) -> Case:
+    code = f"import sys\nsys.path[:0] = {list(search)!r}\n{statement}\nresult = 'loaded'\n"
+    return Case(statement, "imports", statement, code, _LOADED)
 
 
 def _load_case(node: NodeSource, path: Path, search: Sequence[str]) -> Case:
@@ -122,11 +133,13 @@ def _verdict(node: NodeSource, there: Measured, here: Measured) -> Verdict:
     lacks: dict[str, Lack] = {}
     guarded: dict[str, Lack] = {}
     for used in node.uses:
-        outcome = there.outcomes[f"import {used.module}"]
+        outcome = there.outcomes[_what(used)]
         if outcome.shows != _LOADED:
             (guarded if used.guarded else lacks).setdefault(
                 used.module, _lack(used.module, outcome)
             )
+    for lack in _refused(node):
+        lacks.setdefault(lack.module, lack)
     loading = there.outcomes[_load_id(node)]
     # What is missing and used is also what loading fails for.
     if loading.shows != _LOADED and not (lacks and loading.shows in GONE):
@@ -153,9 +166,18 @@ def _lack(name: str, outcome: Outcome) -> Lack:
 
 def _cpython_error(node: NodeSource, here: Measured) -> str:
     """What loading it or importing what it needs raised."""
-    todo = [f"import {u.module}" for u in node.uses if not u.guarded] + [_load_id(node)]
+    todo = [_what(u) for u in node.uses if not u.guarded] + [_load_id(node)]
     outcomes = (here.outcomes[case] for case in todo)
     return next((o.message or o.shows for o in outcomes if o.shows != _LOADED), "")
+
+
+def _refused(node: NodeSource) -> Iterable[Lack]:
+    """Parts of modules that it uses and a worker refuses, although their modules are there."""
+    for case in cases(MODULES):
+        difference = case.difference(RUSTPYTHON)
+        if difference is not None and difference.refused:
+            for name in sorted(node.parts.intersection(difference.names)):
+                yield Lack(name, "blocked", "", f"{difference.reason}; {difference.workaround}")
 
 
 def _notes(node: NodeSource) -> Iterable[str]:
@@ -168,6 +190,8 @@ def _notes(node: NodeSource) -> Iterable[str]:
             continue
         part = case.name.rpartition(".")[2]
         named = case.name != case.module and part in text
+        if node.parts.intersection(difference.names):
+            continue  # it stands among what the node lacks
         if named or (difference.refused and case.name == case.module):
             yield f"{case.name}: {difference.reason}; {difference.workaround}"
 

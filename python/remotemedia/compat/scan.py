@@ -18,13 +18,15 @@ _PACKAGE = "remotemedia"
 class Import:
     """An import in the source: the module's name, the line, and the name that it binds there.
 
-    `guarded`: inside a `try` that catches ImportError, so there is a way without it.
+    `guarded`: inside a `try` that catches ImportError, so there is a way without it. `name`: what
+    is taken from the module; "" for the module itself, "*" for nobody knows what.
     """
 
     module: str
     line: int
     binds: str
     guarded: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class NodeSource:
     """A node class in a file, with the imports that it uses and those beside it in its module.
 
     `needs`: lines of the statements that it needs, when its file is a script: one that does
-    something when it is loaded. None for a module.
+    something when it is loaded. None for a module. `parts`: what it uses of imported modules, with
+    their full names.
     """
 
     file: Path
@@ -41,6 +44,7 @@ class NodeSource:
     uses: tuple[Import, ...]
     beside: tuple[Import, ...]
     needs: tuple[int, ...] | None = None
+    parts: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -57,23 +61,27 @@ class _Module:
     is_script: bool = False
 
 
-def nodes_in(path: Path) -> list[NodeSource]:
-    """The node classes in a file, or in all files below a folder.
-
-    Raises:
-        OSError: a file cannot be read.
-        SyntaxError: one is not Python.
+def nodes_in(path: Path) -> tuple[list[NodeSource], list[str]]:
+    """The node classes in a file, or in all files below a folder; and what is wrong with files that
+    cannot be read or are not Python.
     """
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    trees = {file: ast.parse(file.read_text(encoding="utf-8"), str(file)) for file in files}
+    trees: dict[Path, ast.Module] = {}
+    problems = []
+    for file in files:
+        try:
+            trees[file] = ast.parse(file.read_text(encoding="utf-8"), str(file))
+        except (OSError, SyntaxError, ValueError) as error:  # ValueError: no UTF-8, null bytes
+            problems.append(f"{file}: {error}")
     modules = {file: _top_level(tree, _package_of(file, path)) for file, tree in trees.items()}
     known = _node_classes(modules)
-    return [
+    found = [
         _node(file, modules[file], statement)
         for file, name in known
         for statement in modules[file].makers[name]
         if isinstance(statement, ast.ClassDef)
     ]
+    return found, problems
 
 
 def _package_of(file: Path, root: Path) -> str:
@@ -148,7 +156,8 @@ def _imports(
         module = ".".join([*base, *([module] if module else [])])
     for alias in statement.names:
         bound = alias.asname or alias.name
-        yield bound, (module, alias.name), Import(module, statement.lineno, bound, guarded)
+        found = Import(module, statement.lineno, bound, guarded, alias.name)
+        yield bound, (module, alias.name), found
 
 
 def _made_by(statement: ast.stmt) -> list[str]:
@@ -187,6 +196,8 @@ def _is_node(statement: ast.ClassDef, module: _Module, nodes: set[str]) -> bool:
     for base in statement.bases:
         root, _, last = ast.unparse(base).partition("[")[0].partition(".")
         origin, name = module.origins.get(root, ("", ""))
+        if not origin and root not in module.makers and "*" in module.origins:
+            origin, name = module.origins["*"][0], root
         of_sdk = origin.partition(".")[0] == _PACKAGE
         if of_sdk and (last or name).rpartition(".")[2].endswith(("Node", "Buffer", "Transform")):
             return True
@@ -201,7 +212,25 @@ def _node(file: Path, module: _Module, statement: ast.ClassDef) -> NodeSource:
     top = {found for several in module.imports.values() for found in several}
     beside = {found for found in top - uses if found.module != "__future__"}
     sides = tuple(sorted(uses)), tuple(sorted(beside))
-    return NodeSource(file, statement.name, statement.lineno, *sides, needs)
+    parts = frozenset(_parts(uses, reached))
+    return NodeSource(file, statement.name, statement.lineno, *sides, needs, parts)
+
+
+def _parts(uses: Iterable[Import], reached: Iterable[ast.stmt]) -> Iterator[str]:
+    """The full names of what the statements take from modules: by import, or as `module.name`."""
+    bound: dict[str, str] = {}
+    for used in uses:
+        if used.name:
+            yield f"{used.module}.{used.name}"
+        whole = f"{used.module}.{used.name}" if used.name else used.module
+        is_first = not used.name and used.binds == used.module.partition(".")[0]
+        bound[used.binds] = used.binds if is_first else whole
+    for statement in reached:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute):
+                root, _, rest = ast.unparse(node).partition(".")
+                if root in bound:
+                    yield f"{bound[root]}.{rest}"
 
 
 def _used(module: _Module, start: ast.stmt) -> tuple[set[Import], set[ast.stmt]]:
