@@ -11,7 +11,8 @@ import sys
 import types
 from typing import Any, NamedTuple
 
-from remotemedia._portable.texts import Text, first_line, text_named
+from remotemedia._portable.spaces import without_source
+from remotemedia._portable.texts import Text, code_of, first_line, text_of
 
 
 class Isolated(NamedTuple):
@@ -32,11 +33,15 @@ MAKE = "_remotemedia_make"
 
 
 def isolate_function(function: types.FunctionType) -> Isolated | str:
-    """The text of a function, or why it cannot be had."""
+    """The text of a function, or why it cannot be used.
+
+    Raises:
+        UnportableError: there is none.
+    """
     code = function.__code__
-    text = text_named(code.co_filename, function.__globals__)
+    text = text_of(function, code.co_filename, function.__globals__)
     if text is None:
-        return f"its source is not to be found ({code.co_filename})"
+        raise without_source(function, code.co_filename)
     variables = list(code.co_freevars)
     if code.co_name == "<lambda>":
         found = _lambda(text, code)
@@ -57,20 +62,22 @@ def isolate_function(function: types.FunctionType) -> Isolated | str:
 
 
 def isolate_class(shared: type, variables: list[str]) -> Isolated | str:
-    """The text of a class, or why it cannot be had."""
-    from remotemedia._portable.texts import code_of
+    """The text of a class, or why it cannot be used.
 
+    Raises:
+        UnportableError: there is none.
+    """
     module_file = getattr(sys.modules.get(shared.__module__), "__file__", None)
     places = [(code.co_filename, code.co_firstlineno) for code in code_of(shared)]
     for filename, code_line in [*places, (module_file, None)]:
-        text = text_named(filename)
+        text = text_of(shared, filename)
         if text is None:
             continue
         line = getattr(shared, "__firstlineno__", code_line)
         node = text.find(shared.__qualname__, line) or text.find_class(shared.__name__)
         if isinstance(node, ast.ClassDef):
             return _wrapped(text, node, variables)
-    return "its source is not to be found"
+    raise without_source(shared, places[0][0] if places else None)
 
 
 def _code_path(function: types.FunctionType) -> str:

@@ -10,26 +10,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remotemedia._portable import opening
-from remotemedia._portable.texts import Binding, code_of, text_named
+from remotemedia._portable.given import GIVEN
+from remotemedia._portable.texts import Binding, code_of, text_of
 from remotemedia._tokens import MAIN
 from remotemedia._unpicklable import UnpicklableError
 
 if TYPE_CHECKING:
     from remotemedia._portable.units import Unit
 
-WAY_OUT = (
-    'define it at the top level of a module that a worker can import, or set runtime_hint="cpython"'
-)
+_BY_HAND = 'or set runtime_hint="cpython"'
+WAY_OUT = f"define it at the top level of a module that a worker can import, {_BY_HAND}"
+INITIALIZE = f"make it in initialize(), which runs in the worker, {_BY_HAND}"
+_NO_FILE = f"put it in a file, {_BY_HAND}"
 
 
 class UnportableError(UnpicklableError):
-    """Something cannot be expressed for another interpreter.
-
-    Attributes:
-        way_out: what to do about it.
+    """Something cannot be expressed for another interpreter. `reason` says what and why, and what
+    to do about it.
     """
-
-    way_out = WAY_OUT
 
 
 def about(shared: Any, reason: str) -> UnportableError:
@@ -37,6 +35,17 @@ def about(shared: Any, reason: str) -> UnportableError:
     name = getattr(shared, "__qualname__", type(shared).__qualname__)
     module = getattr(shared, "__module__", None) or "?"
     told = f"{module}.{name} cannot travel to another interpreter: {reason}; {WAY_OUT}"
+    return UnportableError("", type(shared).__qualname__, told)
+
+
+def without_source(shared: Any, filename: str | None) -> UnportableError:
+    """The error about a class or function whose source nobody has."""
+    if filename is None or not filename.startswith("<"):
+        return about(shared, f"its source is not to be found ({filename or 'its module'})")
+    told = (
+        f"the source of {shared.__module__}.{shared.__qualname__} is not to be found, because code "
+        f"that is given to exec() or piped in leaves none; {_NO_FILE}"
+    )
     return UnportableError("", type(shared).__qualname__, told)
 
 
@@ -86,11 +95,13 @@ class Space:
         return Step(opening.open_space, (self.label, known))
 
     def _cells(self) -> list[str]:
-        """The cells of a notebook or console, the latest first, when this is where they run."""
+        """The cells of a notebook or console, the latest first, or the program without a file, when
+        this is where they run.
+        """
         if self.label not in MAIN or isinstance(self.namespace.get("__file__"), str):
             return []
         named = [n for n in linecache.cache if n.startswith("<") or "ipykernel" in n]
-        return list(reversed(named))
+        return [*reversed(named), *GIVEN]
 
     def _is_home_of(self, value: Any) -> bool:
         if isinstance(value, types.FunctionType):
@@ -107,7 +118,7 @@ class Space:
             if self._is_home_of(value):
                 files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
         for filename in (*files, *self._cells()):
-            text = text_named(filename, self.namespace)
+            text = text_of(own, filename, self.namespace)
             if text is not None and name in text.bindings:
                 return text.bindings[name]
         return None

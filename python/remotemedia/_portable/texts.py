@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import linecache
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from remotemedia._portable.given import GIVEN, given_lines
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -34,6 +36,7 @@ class Text:
         self.name = name
         self.lines = lines
         self.tree = ast.parse("".join(lines))
+        self._codes: set[types.CodeType] | None = None
         self.bindings: dict[str, Binding] = {}
         for statement in self.tree.body:
             self._note(statement, None)
@@ -48,6 +51,17 @@ class Text:
                 self.bindings[name] = Binding(self, statement, choice)
         for inner in _inner_statements(statement):
             self._note(inner, choice)
+
+    def made(self, codes: Iterable[types.CodeType]) -> bool:
+        """Whether compiling the text gives all of these: others may have its name."""
+        if self._codes is None:
+            waiting = [compile("".join(self.lines), self.name, "exec", dont_inherit=True)]
+            self._codes = set()
+            while waiting:
+                code = waiting.pop()
+                self._codes.add(code)
+                waiting += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        return self._codes.issuperset(codes)
 
     def future(self) -> list[str]:
         """The features that the file asks for by `from __future__ import`."""
@@ -198,11 +212,22 @@ def _all_inner(statement: ast.stmt) -> Iterator[ast.stmt]:
 _texts: dict[str, Text | None] = {}
 
 
+def text_of(shared: Any, name: str | None, namespace: dict[str, Any] | None = None) -> Text | None:
+    """The text of this name that defines a class or function, None when there is none."""
+    text = text_named(name, namespace)
+    if text is None or name not in GIVEN or name in linecache.cache:
+        return text
+    own = list(code_of(shared)) if isinstance(shared, (type, types.FunctionType)) else []
+    return text if text.made(own) else None
+
+
 def text_named(name: str | None, namespace: dict[str, Any] | None = None) -> Text | None:
     """The text of this name, None when there is none that can be parsed."""
     if not name:
         return None
     lines = linecache.getlines(name, namespace)
+    if not lines and name in GIVEN:
+        lines = given_lines(name)
     known = _texts.get(name)
     if known is not None and known.lines == lines:
         return known

@@ -13,7 +13,15 @@ from remotemedia._importable import is_importable
 from remotemedia._portable import opening
 from remotemedia._portable.changes import changes_of
 from remotemedia._portable.names import names_of
-from remotemedia._portable.spaces import Key, Space, Step, UnportableError, about
+from remotemedia._portable.spaces import (
+    INITIALIZE,
+    Key,
+    Space,
+    Step,
+    UnportableError,
+    about,
+    without_source,
+)
 from remotemedia._portable.texts import Binding, Text, code_of
 from remotemedia._tokens import travels_by_name
 
@@ -173,8 +181,7 @@ def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Bindi
         if isinstance(fields, tuple) and tuple in getattr(value, "__bases__", ()):
             arguments = (key.label, key.name, value.__name__, fields, value._field_defaults)
             return Unit(lambda claims, _: Step(opening.define_tuple, (*arguments, claims)), [], [])
-        where = next((c.co_filename for c in code_of(value)), "its module")
-        raise about(value, f"its source is not to be found ({where})")
+        raise without_source(value, next((c.co_filename for c in code_of(value)), None))
     return _value(plan, space, key, value, None)
 
 
@@ -194,8 +201,12 @@ def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | No
     except Exception as problem:
         if binding is not None and assignment is not None:
             return _statement(plan, space, binding.text, assignment)
-        reason = getattr(problem, "reason", f"{type(problem).__name__}: {problem}")
-        told = f"{key.name} of {key.label.partition('#')[0]} cannot travel: {reason}"
+        name = f"{key.name} of {key.label.partition('#')[0]}"
+        if isinstance(problem, UnportableError):  # it says what cannot, and what to do
+            told = f"{problem.reason} ({name} needs it)"
+        else:
+            reason = getattr(problem, "reason", f"{type(problem).__name__}: {problem}")
+            told = f"{name} cannot travel to another interpreter: {reason}; {INITIALIZE}"
         raise UnportableError("", type(value).__qualname__, told) from problem
     line = binding.node.lineno if binding is not None else 0
     position = (1, binding.text.name, line) if binding is not None else (0, "", 0)

@@ -95,15 +95,28 @@ class Shipper:
             # Its path begins with the place in the list: `[1].model.lock`.
             place = re.match(r"\[(\d+)\](.*)", path, re.DOTALL)
             number, path = (int(place[1]), place[2]) if place else (None, path)
+        told = f"self{path}: {problem.reason}" if path else problem.reason
         path = f"self{path}"
+        if not _says_all(problem):
+            told = (
+                f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
+                "Make it in initialize(), which runs in the worker, or leave it out in "
+                "__getstate__()."
+            )
         return MarshalingError(
-            f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
-            "Make it in initialize(), which runs in the worker, or leave it out in __getstate__().",
+            told,
             path=path,
             type_name=problem.type_name,
             node_id=None if number is None else self._ids[number],
             operation="pickle",
         )
+
+
+def _says_all(problem: _pickle.UnpicklableError) -> bool:
+    """Whether its reason is a sentence with a way out."""
+    from remotemedia._portable import UnportableError
+
+    return isinstance(problem, UnportableError)
 
 
 def log_levels() -> dict[str, int]:
