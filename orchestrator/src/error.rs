@@ -96,9 +96,9 @@ pub enum Error {
 /// A node raised an exception, or a native node returned an error.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "node '{node_id}' failed in {}: {remote_type}: {message}{}",
+    "node '{node_id}' failed in {}: {remote_type}: {}",
     operation_name(*.operation),
-    .advice.as_ref().map_or_else(String::new, |advice| format!(". {advice}"))
+    advised(.message, .advice.as_deref())
 )]
 pub struct NodeFailure {
     /// Id of the node in the manifest.
@@ -119,9 +119,9 @@ pub struct NodeFailure {
 
 /// A node object that cannot be described for another interpreter, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}{}",
+#[error("{}{}",
     .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' cannot be sent to a worker: ")),
-    .advice.as_ref().map_or_else(String::new, |advice| format!(". {advice}"))
+    advised(.message, .advice.as_deref())
 )]
 pub struct ShipError {
     /// Id of the node, where it is known.
@@ -130,6 +130,14 @@ pub struct ShipError {
     pub message: String,
     /// What the caller can change, when the node's interpreter is why.
     pub advice: Option<String>,
+}
+
+/// A message with the sentence behind it that says what to do.
+fn advised(message: &str, advice: Option<&str>) -> String {
+    match advice {
+        Some(advice) => format!("{}. {advice}", message.trim_end_matches('.')),
+        None => message.to_owned(),
+    }
 }
 
 /// The name of an operation as users know it.

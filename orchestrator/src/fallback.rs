@@ -71,6 +71,31 @@ impl Reason {
         }
     }
 
+    /// Whether CPython may lack it as well: nothing of the module was seen.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Import(fault) => match fault.reason {
+                ImportReason::NotInstalled => true,
+                ImportReason::CExtension => fault.path.is_empty(),
+                ImportReason::StdlibMissing | ImportReason::Blocked | ImportReason::Unsupported => {
+                    false
+                }
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether a failure on CPython shows that this was no reason to go there: the module that
+    /// RustPython lacks is nowhere.
+    #[must_use]
+    pub fn is_disproved_by(&self, failure: &NodeFailure) -> bool {
+        let (Self::Import(here), Some(there)) = (self, &failure.import) else { return false };
+        self.is_doubtful()
+            && here.root_package == there.root_package
+            && matches!(there.reason, ImportReason::NotInstalled | ImportReason::StdlibMissing)
+    }
+
     /// The module that the interpreter lacks.
     #[must_use]
     pub fn module(&self) -> Option<&str> {
@@ -102,7 +127,7 @@ impl fmt::Display for Reason {
             Self::Import(fault) => lacking(fault, out),
             Self::Load { error } => write!(out, "its module cannot be loaded: {error}"),
             Self::Value { error } => write!(out, "a value cannot pass: {error}"),
-            Self::Shipment { error } => write!(out, "the node cannot be shipped: {error}"),
+            Self::Shipment { error } => out.write_str(error),
             Self::Died { error } => write!(out, "the worker died while the node was made: {error}"),
             Self::Failures { count, error } => {
                 write!(out, "it failed {count} times in a row, at last with {error}")
@@ -148,7 +173,11 @@ pub enum Judgement {
 /// needed has made nothing fail.
 #[must_use]
 pub fn judge(failure: &NodeFailure) -> Judgement {
-    if let Some(import) = &failure.import {
+    // What cannot pass is told by the message; its import is not the node's own.
+    let names_value = failure.operation == FaultKind::Marshal && !failure.message.starts_with('\n');
+    if let Some(import) = &failure.import
+        && !names_value
+    {
         return Judgement::Move(Reason::Import((**import).clone()));
     }
     let error = one_line(failure);
@@ -165,27 +194,40 @@ pub fn judge(failure: &NodeFailure) -> Judgement {
     }
 }
 
-/// An exception in one line.
+/// An exception in one line, without a full stop at its end.
 #[must_use]
 pub fn one_line(failure: &NodeFailure) -> String {
     let first = failure.message.lines().next().unwrap_or_default();
-    format!("{}: {first}", failure.remote_type)
+    clause(&format!("{}: {first}", failure.remote_type))
 }
 
-/// What a caller can do about a node that RustPython cannot run, when it may not move.
+/// A text as a part of a sentence.
 #[must_use]
-pub fn advice(reason: &Reason) -> String {
-    let suggestion = match reason {
-        Reason::Import(fault) if !fault.suggestion.is_empty() => {
-            format!(" ({})", fault.suggestion)
+pub fn clause(text: &str) -> String {
+    text.trim_end().trim_end_matches('.').to_owned()
+}
+
+/// What a caller can do about a node that RustPython cannot run, when it may not move. `told` is
+/// what the error says already; for a module that perhaps no interpreter has, that is all.
+#[must_use]
+pub fn advice(reason: &Reason, told: &str) -> Option<String> {
+    let by_itself = "let it move to CPython by itself: REMOTEMEDIA_ENABLE_FALLBACK=true, \
+                     [fallback] enabled = true, or fallback=True";
+    if told.contains("runtime_hint") {
+        return Some(format!("Or {by_itself}"));
+    }
+    let why = match reason {
+        Reason::Import(fault) if fault.reason == ImportReason::NotInstalled => return None,
+        Reason::Import(fault) if !told.contains(fault.suggestion.as_str()) => {
+            format!(": {reason} ({})", fault.suggestion)
         }
+        Reason::Import(_) => format!(": {reason}"),
         _ => String::new(),
     };
-    format!(
-        "RustPython cannot run this node: {reason}{suggestion}. Set runtime_hint \"cpython\" for the \
-         node, or let it move by itself: REMOTEMEDIA_ENABLE_FALLBACK=true, [fallback] enabled = \
-         true, or fallback=True"
-    )
+    Some(format!(
+        "RustPython cannot run this node{why}. Set runtime_hint \"cpython\" for the node, or \
+         {by_itself}"
+    ))
 }
 
 /// The code of a node, in an interpreter.
@@ -265,6 +307,11 @@ impl Memory {
     /// The interpreter cannot run it.
     pub fn moved(&mut self, key: &CodeKey, reason: Reason) {
         self.records.entry(key.clone()).or_default().verdict = Verdict::Moved(reason);
+    }
+
+    /// It was not the interpreter that could not run it.
+    pub fn unlearn(&mut self, key: &CodeKey) {
+        self.records.remove(key);
     }
 
     /// Forgets everything, or what concerns one code.

@@ -204,6 +204,21 @@ impl RunMetrics {
         }
     }
 
+    /// Notes that a node will leave RustPython for CPython; false when that was noted before.
+    pub fn set_decided(&mut self, node: usize, reason: &Reason) -> bool {
+        let Some(node) = self.nodes.get_mut(node) else { return false };
+        let is_news = node.fallback.is_none();
+        node.fallback.get_or_insert_with(|| reason.clone());
+        is_news
+    }
+
+    /// Notes that a node had no reason to leave RustPython.
+    pub fn set_stayed(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.fallback = None;
+        }
+    }
+
     /// Notes which worker hosts a node.
     pub fn set_worker(&mut self, node: usize, pid: u32) {
         if let Some(node) = self.nodes.get_mut(node) {

@@ -12,7 +12,7 @@ mod slot;
 mod spin;
 mod supply;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::plan::Plan;
 use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Core, Event, Round, SlotId};
+use crate::schedule::{Core, Event, Round, SlotId, StageId};
 use crate::worker::supervisor::Pool;
 use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
@@ -140,6 +140,8 @@ pub struct Session {
     failed_slot: Option<SlotId>,
     /// What the host is to be told when it listens next.
     notices: Vec<LogRecord>,
+    /// What there is to tell of stages that moved, as long as CPython may lack the same.
+    held_back: BTreeMap<StageId, LogRecord>,
     /// Number of each stage's first node in the metrics.
     first_node: Vec<usize>,
     cancel: CancelHandle,

@@ -69,11 +69,24 @@ def dumps(value: object) -> bytes:
         UnpicklableError: The object cannot be pickled; the error names the culprit.
     """
     if _is_portable():
-        data: bytes = _portable_writer().dumps(value)
-        return data
+        return _dumps_portably(value)
     plain = by_value.dumps(value)
     # Without anything by value it is as good as a portable one.
     return plain if by_value.holds_code(plain) else PORTABLE + b"v" + plain
+
+
+def _dumps_portably(value: object) -> bytes:
+    try:
+        data: bytes = _portable_writer().dumps(value)
+    except UnpicklableError as problem:
+        if by_value is None or not registry.has_callers_kind:
+            raise
+        try:
+            # Others than the caller's kind refuse it, and their nodes can move there.
+            data = by_value.dumps(value)
+        except UnpicklableError:
+            raise problem from None
+    return data
 
 
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
@@ -162,8 +175,10 @@ def open_shipment(data: bytes) -> tuple[list[object], dict[str, int]]:
         The node objects, and the levels of the caller's loggers.
     """
     forget_shipment()
-    opened: Any = loads(data) if data.startswith(PORTABLE) else _by_value_only().open_nodes(data)
+    is_portable = data.startswith(PORTABLE)
+    opened: Any = loads(data) if is_portable else _by_value_only().open_nodes(data)
     nodes, log_levels, registry.writes_portable = opened
+    registry.has_callers_kind = not is_portable
     return nodes, log_levels
 
 

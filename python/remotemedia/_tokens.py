@@ -21,6 +21,7 @@ class Registry:
     Attributes:
         is_worker: this process is a worker: what it received is known to its peer by token.
         writes_portable: what leaves this process may be opened by any interpreter.
+        has_callers_kind: this process is a worker of the caller's own implementation and version.
         kept: what must live as long as the session: shipped objects, the stand-in main module.
         stand_ins: modules made for the session, by the names that their code knows.
     """
@@ -32,6 +33,7 @@ class Registry:
         self._shipped: set[str] = set()
         self.is_worker = False
         self.writes_portable = False
+        self.has_callers_kind = False
         self.kept: list[object] = []
         self.stand_ins: dict[str, types.ModuleType] = {}
 
@@ -84,7 +86,7 @@ class Registry:
     def start_afresh(self) -> None:
         """Forget what was shipped for a session, and take a new stand-in for ``__main__``."""
         self.is_worker = True
-        self.writes_portable = False
+        self.writes_portable = self.has_callers_kind = False
         for name, module in self.stand_ins.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]

@@ -68,7 +68,8 @@ fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
 #[test]
 fn without_fallback_the_advice_names_module_and_ways_out() {
     // spec: IOP-39, IOP-40
-    let text = advice(&Reason::Import(lacks(ImportReason::CExtension)));
+    let reason = Reason::Import(lacks(ImportReason::CExtension));
+    let text = advice(&reason, "No module named 'numpy.linalg'").unwrap();
     for part in [
         "numpy.linalg",
         "use remotemedia.AudioView",
@@ -78,6 +79,56 @@ fn without_fallback_the_advice_names_module_and_ways_out() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+    let told = advice(&reason, "use remotemedia.AudioView").unwrap();
+    assert!(!told.contains("AudioView") && told.contains("runtime_hint"), "{told}");
+    let told = advice(&reason, "runtime_hint=\"cpython\" runs it on CPython").unwrap();
+    assert!(!told.contains("runtime_hint") && told.contains("fallback=True"), "{told}");
+    assert_eq!(advice(&Reason::Import(lacks(ImportReason::NotInstalled)), "x"), None);
+}
+
+#[test]
+fn a_module_that_is_nowhere_is_no_reason_to_move() {
+    // spec: IOP-39
+    let unseen = |reason| ImportFault { path: String::new(), ..lacks(reason) };
+    let on_cpython = failure(FaultKind::Process, Some(unseen(ImportReason::NotInstalled)));
+    for (fault, doubtful) in [
+        (unseen(ImportReason::NotInstalled), true),
+        (unseen(ImportReason::CExtension), true),
+        (lacks(ImportReason::CExtension), false),
+        (unseen(ImportReason::StdlibMissing), false),
+        (unseen(ImportReason::Blocked), false),
+        (unseen(ImportReason::Unsupported), false),
+    ] {
+        let reason = Reason::Import(fault);
+        assert_eq!(reason.is_doubtful(), doubtful, "{reason}");
+        assert_eq!(reason.is_disproved_by(&on_cpython), doubtful, "{reason}");
+        assert!(!reason.is_disproved_by(&failure(FaultKind::Process, None)), "{reason}");
+    }
+    let other =
+        ImportFault { root_package: "scipy".to_owned(), ..lacks(ImportReason::NotInstalled) };
+    let reason = Reason::Import(lacks(ImportReason::NotInstalled));
+    assert!(!reason.is_disproved_by(&failure(FaultKind::Process, Some(other))));
+}
+
+#[test]
+fn a_value_that_cannot_pass_is_told_whatever_its_class_imports() {
+    // spec: IOP-39
+    let import = lacks(ImportReason::CExtension);
+    let mut failed = failure(FaultKind::Marshal, Some(import.clone()));
+    let error = "ValueError: first line".to_owned();
+    assert_eq!(judge(&failed), Judgement::Move(Reason::Value { error }));
+    failed.message = "\n\nIMPORTANT".to_owned();
+    assert_eq!(judge(&failed), Judgement::Move(Reason::Import(import)), "numpy names no value");
+}
+
+#[test]
+fn a_line_of_an_exception_ends_without_a_full_stop() {
+    // spec: IOP-25
+    let ends =
+        NodeFailure { message: "first line.\nx".to_owned(), ..failure(FaultKind::Load, None) };
+    assert_eq!(super::one_line(&ends), "ValueError: first line");
+    let told = NodeFailure { advice: Some("Do it".to_owned()), message: "x.".to_owned(), ..ends };
+    assert!(told.to_string().ends_with("ValueError: x. Do it"), "{told}");
 }
 
 fn key(digest: &str, interpreter: &str) -> CodeKey {

@@ -47,6 +47,12 @@ impl Runtime {
         }
     }
 
+    /// It was not RustPython that could not run a code.
+    pub(crate) fn unlearn(&self, code: &Code) {
+        self.memory().unlearn(&code.key);
+        self.store().forget(Some(&code.key.digest));
+    }
+
     /// What went wrong with the decisions of earlier runs, once.
     pub(crate) fn store_trouble(&self) -> Option<String> {
         self.store().take_trouble()

@@ -9,7 +9,7 @@ use super::memory::{INFORMATION, WARNING, notice};
 use super::slot::{Slot, slot_of};
 use crate::error::{Error, NodeFailure};
 use crate::fallback::store::age;
-use crate::fallback::{Code, Judgement, Reason, advice, judge, one_line};
+use crate::fallback::{Code, Judgement, Reason, advice, clause, judge, one_line};
 use crate::plan::{Place, Plan, PlannedNode, Runtime, Stage};
 use crate::schedule::{Event, SlotId, StageId, Work};
 
@@ -58,6 +58,9 @@ impl Session {
 
     /// A call ended well.
     pub(super) fn note_success(&mut self, stage: StageId) {
+        if let Some(record) = self.held_back.remove(&stage) {
+            self.notices.push(record);
+        }
         let Some(watched) = &mut self.watched[stage] else { return };
         watched.kept = None;
         let is_news = !watched.has_given || watched.has_failed;
@@ -81,11 +84,17 @@ impl Session {
         mut failure: NodeFailure,
     ) -> (Event<Value>, Option<Error>) {
         let failed = |failure| (Event::Failed(stage), Some(Error::Node(Box::new(failure))));
-        let Some(node) = self.watched_node(stage, &failure.node_id) else { return failed(failure) };
+        let Some(node) = self.watched_node(stage, &failure.node_id) else {
+            let held = self.held_back.remove(&stage);
+            if !self.reconsider(&failure) {
+                self.notices.extend(held);
+            }
+            return failed(failure);
+        };
         let judgement = judge(&failure);
         if !self.fallback {
             if let Judgement::Move(reason) = judgement {
-                failure.advice = Some(advice(&reason));
+                failure.advice = advice(&reason, &failure.message);
             }
             return failed(failure);
         }
@@ -97,6 +106,7 @@ impl Session {
         let Some(reason) = reason else { return failed(failure) };
         let loses_state = watched.has_given;
         if self.plan.stages[stage].nodes.len() > 1 || (is_known && loses_state) {
+            self.decided(stage, node, &reason);
             failure.advice = Some(format!("The next session runs it on CPython: {reason}"));
             return failed(failure);
         }
@@ -108,6 +118,9 @@ impl Session {
     /// the caller need not be told.
     pub(super) fn weigh_death(&mut self, slot: SlotId, error: &Error) -> bool {
         let (Error::Crashed(_) | Error::TimedOut(_)) = error else { return false };
+        for stage in &self.slots[slot].stages {
+            self.notices.extend(self.held_back.remove(stage));
+        }
         if !self.fallback || !self.is_open || !self.slots[slot].is_open {
             return false;
         }
@@ -117,8 +130,11 @@ impl Session {
         let Some(node) = self.watched_node(stage, node_of(error).unwrap_or_default()) else {
             return false;
         };
-        let line = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let line = clause(error.to_string().lines().next().unwrap_or_default());
         let reason = self.learn(stage, node, Judgement::Count, &line);
+        if let (Some(reason), true) = (&reason, self.plan.stages[stage].nodes.len() > 1) {
+            self.decided(stage, node, reason);
+        }
         let Some(watched) = &mut self.watched[stage] else { return false };
         watched.has_failed = true;
         // Whoever lost something beside it has to be told.
@@ -141,10 +157,10 @@ impl Session {
         let judgement = match error {
             Error::Node(failure) => judge(failure),
             Error::Crashed(crash) => {
-                Judgement::Move(Reason::Died { error: crash.headline().trim_end().to_owned() })
+                Judgement::Move(Reason::Died { error: clause(&crash.headline()) })
             }
             Error::Ship(problem) => {
-                Judgement::Move(Reason::Shipment { error: problem.message.clone() })
+                Judgement::Move(Reason::Shipment { error: clause(&problem.message) })
             }
             _ => return Vec::new(),
         };
@@ -177,13 +193,13 @@ impl Session {
         match error {
             Error::Node(mut failure) => {
                 if let Judgement::Move(reason) = judge(&failure) {
-                    failure.advice = Some(advice(&reason));
+                    failure.advice = advice(&reason, &failure.message);
                 }
                 Error::Node(failure)
             }
             Error::Ship(mut problem) => {
-                let reason = Reason::Shipment { error: problem.message.clone() };
-                problem.advice = Some(advice(&reason));
+                let reason = Reason::Shipment { error: clause(&problem.message) };
+                problem.advice = advice(&reason, &problem.message);
                 Error::Ship(problem)
             }
             other => other,
@@ -211,6 +227,35 @@ impl Session {
                 self.runtime.memory().failed(&code.key, line.to_owned(), limit)
             }
         }
+    }
+
+    /// A node is to move that cannot move in this session: says so, once.
+    fn decided(&mut self, stage: StageId, node: usize, reason: &Reason) {
+        if self.metrics.set_decided(self.first_node[stage] + node, reason) {
+            let id = &self.plan.stages[stage].nodes[node].id;
+            let message = format!("node '{id}' runs on CPython from the next session on: {reason}");
+            self.notices.push(notice(id, WARNING, message));
+        }
+    }
+
+    /// A node failed on CPython. When it had moved there for want of a module that is nowhere, it
+    /// had no reason to, and that is forgotten.
+    pub(super) fn reconsider(&mut self, failure: &NodeFailure) -> bool {
+        for stage in 0..self.plan.stages.len() {
+            for node in 0..self.plan.stages[stage].nodes.len() {
+                let planned = &self.plan.stages[stage].nodes[node];
+                let is_it = planned.id == failure.node_id
+                    && planned.moved.as_ref().is_some_and(|why| why.is_disproved_by(failure));
+                if is_it {
+                    if let Some(code) = self.code(stage, node) {
+                        self.runtime.unlearn(code);
+                    }
+                    self.metrics.set_stayed(self.first_node[stage] + node);
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn code(&self, stage: StageId, node: usize) -> Option<&Code> {
@@ -250,7 +295,12 @@ impl Session {
         if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
             node.runtime = Runtime::CPython;
             node.moved = Some(reason.clone());
-            self.notices.push(move_notice(&node.id, &reason, loses_state));
+            let record = move_notice(&node.id, &reason, loses_state);
+            // A move that was for nothing is nothing to tell.
+            match reason.is_doubtful() {
+                true => drop(self.held_back.insert(stage, record)),
+                false => self.notices.push(record),
+            }
         }
         self.metrics.set_moved(self.first_node[stage], reason);
         Event::Moved { stage, slot, work }
@@ -271,10 +321,14 @@ fn node_of(error: &Error) -> Option<&str> {
 /// Tells of a node that moves.
 pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> LogRecord {
     let state = if loses_state { " Its state begins anew there." } else { "" };
-    let message = format!(
-        "node '{node_id}' moves from RustPython to CPython: {reason}.{state} \
-         runtime_hint=\"cpython\" puts it there from the start"
-    );
+    let why = reason.to_string();
+    let hint = match why.contains("runtime_hint") {
+        true => "",
+        false => " runtime_hint=\"cpython\" puts it there from the start",
+    };
+    let end = if state.is_empty() && hint.is_empty() { "" } else { "." };
+    let message =
+        format!("node '{node_id}' moves from RustPython to CPython: {why}{end}{state}{hint}");
     notice(node_id, WARNING, message)
 }
 

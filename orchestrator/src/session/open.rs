@@ -1,7 +1,7 @@
 //! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
 //! there. A slot whose worker died is opened again the same way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,6 +34,7 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Self, Error> {
         let mut moved = HashMap::new();
+        let mut held_back = Vec::new();
         loop {
             let plan = runtime.plan(manifest, &options, &moved)?;
             let mut session = Self::new(Arc::clone(runtime), manifest, plan, options)?;
@@ -41,13 +42,16 @@ impl Session {
             let Err(error) = session.open_slots(&wanted, host) else {
                 let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
                 let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
-                session.notices = notices.collect();
+                session.notices = held_back.into_iter().chain(notices).collect();
                 let trouble = session.runtime.store_trouble();
                 session.notices.extend(trouble.map(|text| notice("", WARNING, text)));
                 return Ok(session);
             };
             let further = session.moved_by(&error);
             if further.is_empty() {
+                if !matches!(&error, Error::Node(failure) if session.reconsider(failure)) {
+                    held_back.iter().for_each(|record| host.log(record));
+                }
                 session.abandon_workers();
                 return Err(session.with_advice(error));
             }
@@ -57,7 +61,11 @@ impl Session {
                 host.log(&notice("", WARNING, message));
             }
             for (node_id, reason) in further {
-                host.log(&move_notice(&node_id, &reason, false));
+                let record = move_notice(&node_id, &reason, false);
+                match reason.is_doubtful() {
+                    true => held_back.push(record),
+                    false => host.log(&record),
+                }
                 moved.insert(node_id, reason);
             }
             options = std::mem::take(&mut session.options);
@@ -100,6 +108,7 @@ impl Session {
             failed_slot: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
+            held_back: BTreeMap::new(),
             first_node,
             cancel,
             metrics,
