@@ -2,13 +2,15 @@
 
 A module of the caller may import at its top what this interpreter does not have, while the node
 that runs here never uses it. So what is missing is stood for by a `Deferred`, and the ImportError
-comes when something is asked of it. Imports inside `try` are left alone: whoever wrote that has a
-way out.
+comes when something is asked of it; what the module would make of it at its top likewise. Imports
+inside `try` are left alone: whoever wrote that has a way out.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 touched: list[ImportError] = []
@@ -23,11 +25,18 @@ class Deferred:
         error: why it cannot be had.
         module: what was to be imported.
         attribute: the name that was to be taken from it; None for the module itself.
+        package: what a module that begins with dots is relative to.
     """
 
-    def __init__(self, error: ImportError, module: str, attribute: str | None = None) -> None:
+    def __init__(
+        self,
+        error: ImportError,
+        module: str,
+        attribute: str | None = None,
+        package: str | None = None,
+    ) -> None:
         self.__dict__["_error"] = error
-        self.__dict__["_wanted"] = module, attribute
+        self.__dict__["_wanted"] = module, attribute, package
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process: the import is tried again."""
@@ -35,23 +44,27 @@ class Deferred:
 
     def __getattr__(self, name: str) -> NoReturn:
         """Raises."""
-        _raise_again(self.__dict__["_error"])
+        _raise_again(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises."""
-        _raise_again(self.__dict__["_error"])
+        _raise_again(self)
 
     def __getitem__(self, key: Any) -> NoReturn:
         """Raises."""
-        _raise_again(self.__dict__["_error"])
+        _raise_again(self)
 
     def __iter__(self) -> NoReturn:
         """Raises."""
-        _raise_again(self.__dict__["_error"])
+        _raise_again(self)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        """Raises."""
+        _raise_again(self)
 
     def __mro_entries__(self, _bases: Any) -> NoReturn:
         """Raises: it was to be a base class."""
-        _raise_again(self.__dict__["_error"])
+        _raise_again(self)
 
     def __instancecheck__(self, instance: Any) -> bool:
         """False: nothing here is of a class that is missing."""
@@ -60,6 +73,18 @@ class Deferred:
     def __repr__(self) -> str:
         """Why it is not there."""
         return f"<not imported: {self.__dict__['_error']}>"
+
+
+def _refuse(self: Deferred, *_others: Any) -> NoReturn:
+    _raise_again(self)
+
+
+_ARITHMETIC = "add sub mul matmul truediv floordiv mod pow and or xor lshift rshift"
+_OTHERS = "len neg pos abs invert lt le gt ge float int index contains enter setitem delitem"
+for _name in (*_ARITHMETIC.split(), *(f"r{name}" for name in _ARITHMETIC.split())):
+    setattr(Deferred, f"__{_name}__", _refuse)
+for _name in _OTHERS.split():
+    setattr(Deferred, f"__{_name}__", _refuse)
 
 
 class Unread:
@@ -86,13 +111,14 @@ class Unread:
         return self
 
 
-def imported(module: str, attribute: str | None = None) -> Any:
+def imported(module: str, attribute: str | None = None, package: str | None = None) -> Any:
     """A module, or a name of one.
 
     Raises:
         ImportError: it is not there.
     """
-    found = importlib.import_module(module)
+    found = importlib.import_module(module, package)
+    module = found.__name__
     if attribute is None:
         return found
     try:
@@ -109,20 +135,90 @@ def imported(module: str, attribute: str | None = None) -> Any:
         raise ImportError(message, name=module, path=path) from None
 
 
-def imported_or_deferred(module: str, attribute: str | None = None) -> Any:
+def imported_or_deferred(
+    module: str, attribute: str | None = None, package: str | None = None
+) -> Any:
     """As `imported`; what is not there raises when it is used."""
     try:
-        return imported(module, attribute)
+        return imported(module, attribute, package)
     except ImportError as error:
-        return Deferred(error, module, attribute)
+        return Deferred(error, module, attribute, package)
 
 
-def _raise_again(error: ImportError) -> NoReturn:
+def leave_out(
+    namespace: dict[str, Any],
+    error: ImportError,
+    bound: Sequence[str],
+    changed: Sequence[str],
+) -> bool:
+    """Lets a module be loaded without what one of its statements was to make.
+
+    Args:
+        namespace: the module's names.
+        error: what the statement failed with.
+        bound: names that it was to bind.
+        changed: names whose objects it was to change: these are not complete now.
+
+    Returns:
+        False when the error speaks of no missing module; whoever raised that means it.
+    """
+    is_deferred = error.__cause__ is not None and any(e is error.__cause__ for e in touched)
+    if not is_deferred and error.name is None:
+        return False
+    if is_deferred:
+        touched.pop()  # nothing has gone on without it
+    incomplete = [n for n in changed if n in namespace and not isinstance(namespace[n], ModuleType)]
+    for name in (*bound, *incomplete):
+        namespace[name] = Deferred(error, namespace["__name__"], name)
+    return True
+
+
+def demand(value: Any, name: str) -> None:
+    """Does nothing, unless the value of this name is a `Deferred`.
+
+    Raises:
+        ImportError: it is; this is why.
+    """
+    if type(value) is Deferred:
+        error: ImportError = value.__dict__["_error"]
+        missing = error.name or "what its module imports"
+        raise ImportError(f"{name} needs {missing} to be defined", name=error.name) from error
+
+
+def check_untouched() -> None:
+    """Does nothing, unless something was asked of a `Deferred` since `touched` was cleared.
+
+    Raises:
+        ImportError: what it was asked in vain for.
+    """
+    if touched:
+        error = touched[0]
+        touched.clear()
+        raise _like(error) from error
+
+
+def _raise_again(deferred: Deferred) -> NoReturn:
+    error: ImportError = deferred.__dict__["_error"]
     touched.append(error)
-    kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
-    again = kind(*error.args)
-    again.name, again.path = error.name, error.path
+    again = _like(error)
+    again.name = error.name or deferred.__dict__["_wanted"][0]
     raise again from error
 
 
-__all__ = ["Deferred", "Unread", "imported", "imported_or_deferred", "touched"]
+def _like(error: ImportError) -> ImportError:
+    kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
+    again = kind(*error.args)
+    again.name, again.path = error.name, error.path
+    return again
+
+
+__all__ = [
+    "Deferred",
+    "Unread",
+    "check_untouched",
+    "demand",
+    "imported",
+    "imported_or_deferred",
+    "leave_out",
+    "touched",
+]

@@ -65,6 +65,38 @@ class FailsOnRustPython(Node):
         return [*data, here()]
 
 
+class Recounts(Node):
+    """Looks into objects, and counts them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.count = 0
+
+    def process(self, data: Any, /) -> Any:
+        self.count += 1
+        return [here(), data.level, self.count]
+
+
+class MissesAModule(Node):
+    """Imports what is nowhere."""
+
+    def process(self, data: Any, /) -> Any:
+        import numpi  # type: ignore[import-not-found]
+
+        return [*data, numpi.zeros(1)]
+
+
+class GivesThenNeedsNumpy(Node):
+    """Needs a C extension for the second item only."""
+
+    def process(self, data: Any, /) -> Any:
+        if data == 2:
+            import numpy as np
+
+            return [here(), int(np.arange(4).sum())]
+        return [here(), data]
+
+
 class Keeps(Node):
     """Holds something that cannot travel."""
 

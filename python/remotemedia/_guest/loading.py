@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from remotemedia import _deferred
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.signatures import signature as signature_of
 
@@ -20,7 +21,9 @@ def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> A
         if not isinstance(found, type):
             raise TypeError(f"{module}:{name} is no class but {type(found).__name__}")
         _check_arguments(found, params)
+        _deferred.touched.clear()
         node = found(**params)
+        _deferred.check_untouched()
     except BaseException as error:  # SystemExit and the like are the constructor's failure too
         raise Fault("construct", node_id, error) from None
     return checked(node_id, node)
@@ -50,6 +53,10 @@ def _find(node_id: str, module: str, name: str) -> Any:
             message = f"module {module!r} has no class {name!r}{near}"
             raise Fault("not found", node_id, AttributeError(message))
         found = getattr(found, part)
+        try:
+            _deferred.demand(found, f"{module}.{name}")
+        except ImportError as error:  # what its definition needs is missing
+            raise Fault("load", node_id, error) from None
     return found
 
 

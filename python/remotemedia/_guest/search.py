@@ -1,8 +1,8 @@
 """Where an interpreter other than the caller's finds the caller's modules, and how it reads them.
 
 Its own standard library it has itself; the caller's would be of another version. Modules of the
-caller's own are read so that an import at their top that fails here fails where it is used: the
-node that runs here may not use it at all.
+caller's own are read so that what fails at their top for want of a module fails where it is used:
+the node that runs here may not use it at all.
 """
 
 from __future__ import annotations
@@ -49,58 +49,19 @@ class OwnModules:
 
 
 class LenientLoader(SourceFileLoader):
-    """Reads a module so that its imports fail where they are used."""
+    """Reads a module so that what is missing fails where it is used."""
 
     def source_to_code(  # type: ignore[override]  # typeshed has more forms of source
         self, data: bytes, path: str, *, _optimize: int = -1
     ) -> Any:
         """The module's code."""
-        import ast
+        import ast  # not at the start of every worker
+
+        from remotemedia._guest.lenient import lenient
 
         tree = ast.parse(data, path)
-        tree.body = [part for statement in tree.body for part in _lenient(statement)]
+        tree.body = [part for statement in tree.body for part in lenient(statement)]
         return compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
-
-
-def _lenient(statement: Any) -> list[Any]:
-    """A statement at the top of a module, its imports one by one and each with a way out."""
-    import ast
-
-    if isinstance(statement, ast.If):
-        statement.body = [part for inner in statement.body for part in _lenient(inner)]
-        statement.orelse = [part for inner in statement.orelse for part in _lenient(inner)]
-        return [statement]
-    is_import = isinstance(statement, ast.Import) or (
-        isinstance(statement, ast.ImportFrom)
-        and not statement.level
-        and statement.module != "__future__"
-        and statement.names[0].name != "*"
-    )
-    return [_guarded(statement, alias) for alias in statement.names] if is_import else [statement]
-
-
-def _guarded(statement: Any, alias: Any) -> Any:
-    import ast
-
-    name = alias.asname or alias.name.partition(".")[0]
-    is_from = isinstance(statement, ast.ImportFrom)
-    source = [statement.module, alias.name] if is_from else [alias.name if alias.asname else name]
-    wanted = ", ".join(map(repr, source))
-    attempt: Any = ast.parse(
-        "try:\n    pass\n"
-        "except ImportError as _remotemedia_error:\n"
-        f"    {name} = __import__('remotemedia._deferred', fromlist=['Deferred'])"
-        f".Deferred(_remotemedia_error, {wanted})\n"
-    ).body[0]
-    if isinstance(statement, ast.Import):
-        single: Any = ast.Import([alias])
-    else:
-        single = ast.ImportFrom(statement.module, [alias], 0)
-    attempt.body = [single]
-    for node in ast.walk(attempt):
-        if hasattr(node, "lineno") or node is single:
-            ast.copy_location(node, statement)
-    return ast.fix_missing_locations(attempt)
 
 
 def install() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._deferred import touched
+from remotemedia._deferred import check_untouched, touched
 from remotemedia._guest import loading, output, search
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
@@ -169,8 +169,6 @@ class Guest:
         touched.clear()
         try:
             passed, value = self._pass_plain(stage, value)
-            if touched:
-                raise Fault("process", self._stages[stage][-1].node_id, touched[0])
         except BaseException:
             self._output.flush()
             raise
@@ -200,6 +198,8 @@ class Guest:
             call_next(caller.number)
             try:
                 value = caller.node.process(value)
+                if touched:
+                    check_untouched()
             except BaseException as error:  # as in `Caller.guarded`
                 self._meter.leave()
                 self._meter.count_error(caller.number)

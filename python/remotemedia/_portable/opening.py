@@ -14,7 +14,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from remotemedia._deferred import Unread, imported_or_deferred
+from remotemedia._deferred import Unread, demand, imported_or_deferred
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -35,6 +35,7 @@ class Unpickler(pickle.Unpickler):
 
         Raises:
             pickle.UnpicklingError: it makes functions of bytecode.
+            ImportError: its module is here, but what its definition needs is not.
         """
         is_code = module.startswith(_REFUSED_MODULES) and module.split(".")[0] in {
             refused.split(".")[0] for refused in _REFUSED_MODULES
@@ -44,7 +45,9 @@ class Unpickler(pickle.Unpickler):
                 f"refused: the pickle holds code ({module}.{name}), which only the interpreter "
                 "that wrote it can run"
             )
-        return super().find_class(module, name)
+        found = super().find_class(module, name)
+        demand(found, f"{module}.{name}")
+        return found
 
 
 class _Opening:
