@@ -189,10 +189,11 @@ def test_without_fallback_the_error_names_node_module_and_way_out(
         for part in (
             "needs_numpy_0",
             "numpy",
-            'runtime_hint "cpython"',
+            'runtime_hint="cpython"',
             "REMOTEMEDIA_ENABLE_FALLBACK",
         ):
             assert part in str(error)
+        assert str(error).count("runtime_hint") == 1
 
     node = NumpyInCall()
     node.name = "needs_numpy"
