@@ -25,6 +25,15 @@ rust_tests() {
     fi
 }
 
+# The worker of RustPython is a workspace of its own. With the profile and the folder of its build,
+# clippy compiles no macros or build scripts again.
+rustpython=worker-shim/rustpython/Cargo.toml
+
+rustpython_clippy() {
+    cargo clippy --locked --release --ignore-rust-version --manifest-path "$rustpython" \
+        --target-dir target/rustpython --all-targets -- -D warnings
+}
+
 # The settings of the Python tools are in python/pyproject.toml, with paths from there.
 in_python() {
     (cd python && "$@")
@@ -45,6 +54,8 @@ stubs() {
 step 'cargo fmt' cargo fmt --all --check || true
 step 'cargo clippy' cargo clippy --locked --workspace --all-targets -- -D warnings || true
 step 'RustPython worker' scripts/rustpython.sh || true
+step 'RustPython cargo fmt' cargo fmt --check --manifest-path "$rustpython" || true
+step 'RustPython clippy' rustpython_clippy || true
 step 'Rust tests' rust_tests || true
 step 'memory checks' scripts/check-unsafe.sh --ci || true
 step 'Rust doc tests' cargo test --locked --workspace --doc --quiet || true
