@@ -151,11 +151,15 @@ impl Store {
     /// Forgets all decisions, or those on a class (`module:Class`) or a code. Gives how many.
     pub fn forget(&mut self, name: Option<&str>) -> usize {
         let mut count = 0;
-        self.change(|decisions| {
+        let is_done = self.change(|decisions| {
             let before = decisions.len();
             decisions.retain(|decision| name.is_some_and(|name| !decision.is_of(name)));
             count = before - decisions.len();
         });
+        if is_done && name.is_none() {
+            // What could not be read is gone too.
+            self.trouble = None;
+        }
         count
     }
 
@@ -183,13 +187,13 @@ impl Store {
         };
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Vec<Decision>)) {
-        let Some(folder) = self.folder.clone() else { return };
+    /// Whether it was written.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Decision>)) -> bool {
+        let Some(folder) = self.folder.clone() else { return false };
         let path = folder.join(FILE);
         let now = SystemTime::now();
-        if let Err(error) = self.write(&folder, &path, now, change) {
-            self.complain("written", &path, &error);
-        }
+        let written = self.write(&folder, &path, now, change);
+        written.map_err(|error| self.complain("written", &path, &error)).is_ok()
     }
 
     fn write(

@@ -132,6 +132,12 @@ fn a_file_that_is_not_ours_is_told_once_and_replaced() {
         store.keep(decision("m:A:1", now()));
         assert_eq!(store.take_trouble(), None, "once is enough");
         assert_eq!(codes(&mut super::tests::store(folder.path())), ["m:A:1"]);
+
+        fs::write(&path, text).unwrap();
+        let mut forgetful = super::tests::store(folder.path());
+        assert_eq!(forgetful.forget(None), 0);
+        assert_eq!(forgetful.take_trouble(), None, "it is gone");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"decisions\": []\n}");
     }
 }
 
