@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 mod tests;
 
 /// More files and folders than this are not looked through; what depends on them is not remembered.
-const MOST_FILES: usize = 5_000;
+const MOST_FILES: usize = 2_000;
+/// The same of the text of modules, in bytes: it is read at every opening until RustPython ran them.
+const MOST_TEXT: u64 = 8 << 20;
 /// Environment variables that decide what a worker's code can import.
 const VARIABLES: [&str; 3] =
     ["REMOTEMEDIA_ALLOW_MODULES", "REMOTEMEDIA_INJECT_MODULES", "PYTHONPATH"];
@@ -48,6 +50,8 @@ pub(super) struct Surroundings {
     modules: HashMap<Vec<u8>, Vec<PathBuf>>,
     /// Files that may still be looked at.
     budget: usize,
+    /// Text that may still be read.
+    text_budget: u64,
 }
 
 impl Surroundings {
@@ -71,7 +75,8 @@ impl Surroundings {
         for (name, file) in injected {
             (name, file, fs::read(file).ok()).hash(&mut state);
         }
-        let mut known = Self { common: 0, modules: HashMap::new(), budget: MOST_FILES };
+        let mut known =
+            Self { common: 0, modules: HashMap::new(), budget: MOST_FILES, text_budget: MOST_TEXT };
         for entry in sys_path {
             entry.hash(&mut state);
             let folder = Path::new(entry);
@@ -108,6 +113,14 @@ impl Surroundings {
                 }
                 continue;
             }
+            let meta = fs::metadata(&path).ok()?;
+            if path.extension().is_some_and(|extension| extension == "so") {
+                let mut content = DefaultHasher::new();
+                stamp(&meta).hash(&mut content);
+                contents.insert(path, content.finish());
+                continue;
+            }
+            self.text_budget = self.text_budget.checked_sub(meta.len())?;
             let text = fs::read(&path).ok()?;
             let mut content = DefaultHasher::new();
             text.hash(&mut content);

@@ -125,6 +125,10 @@ fn what_cannot_be_looked_through_has_no_digest() {
     place.file = "own/gone.py";
     assert_eq!(place.digest(), None);
     place.file = "own/nodes.py";
+    place.write("own/helper.py", &"#".repeat(usize::try_from(super::MOST_TEXT).unwrap()));
+    assert_eq!(place.digest(), None);
+    place.write("own/helper.py", "");
+    assert!(place.digest().is_some());
     for number in 0..=super::MOST_FILES {
         fs::write(place.path("own").join(number.to_string()), "").unwrap();
     }
