@@ -4,7 +4,6 @@
 mod fault;
 mod probe;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use pyo3::types::{PyBytes, PyList};
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
 use worker_shim::process::{take_link, watch_hangup};
-use worker_shim::{Begin, Guest, Interpreter, LinkWriter, Meter, Stages, Step};
+use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, Meter, Stages, Step};
 
 use crate::convert::{Converter, Memory, Pickling, into_pyerr, to_value};
 use crate::numpy_memory::{self, Outbound};
@@ -348,18 +347,16 @@ impl Guest for CPython {
         closed
     }
 
-    fn wait_readable(&mut self, connection: BorrowedFd<'_>) {
-        let descriptor = connection.as_raw_fd();
-        let waited = Python::attach(|py| {
-            if self.event_loop.bind(py).getattr(intern!(py, "made"))?.is_none() {
-                return Ok(());
+    fn attend(&mut self, has_rung: bool) -> Option<Alarm> {
+        Python::attach(|py| {
+            if self.event_loop.bind(py).getattr(intern!(py, "made")).ok()?.is_none() {
+                return None;
             }
-            self.guest
-                .bind(py)
-                .call_method1(intern!(py, "wait_readable"), (descriptor,))
-                .map(|_| ())
-        });
-        // A loop that cannot watch the link leaves the waiting to the read that follows.
-        drop(waited);
+            let called = self.guest.bind(py).call_method1(intern!(py, "attend"), (has_rung,));
+            // A loop that the node has closed has nothing to do.
+            let (descriptor, after, is_quiet): (_, Option<f64>, _) = called.ok()?.extract().ok()?;
+            let after = after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            Some(Alarm { descriptor, after, is_quiet })
+        })
     }
 }

@@ -1,13 +1,14 @@
 //! What the session loop asks of an interpreter. How nodes are found and called is the guest's
 //! business; messages, credit and order are the loop's.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::{Fault, Value};
+
+use crate::link::Alarm;
 
 /// Who the interpreter is, for the first message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +75,11 @@ pub trait Guest {
     /// Ends calls that are under way, cleans up every node and forgets the session.
     fn close(&mut self) -> Closed;
 
-    /// Called before the loop blocks for the next message, and returns when the connection is
-    /// readable. A guest with an event loop runs it meanwhile; the default lets the read block.
-    fn wait_readable(&mut self, _connection: BorrowedFd<'_>) {}
+    /// Called before the wait for the next message, and when the alarm has rung. A guest with an event
+    /// loop lets it do what is due, and says what wakes it next; the default has none.
+    fn attend(&mut self, _has_rung: bool) -> Option<Alarm> {
+        None
+    }
 
     /// Runs `blocking`, which does not touch the interpreter, in a way that lets the interpreter's
     /// other threads go on.

@@ -13,7 +13,7 @@ pub mod stages;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};
-pub use link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};
+pub use link::{Alarm, Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
 pub use meter::Meter;
 pub use session::{SessionError, serve};
 pub use stages::Stages;

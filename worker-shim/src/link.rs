@@ -5,7 +5,7 @@ pub mod batch;
 mod idle;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -22,7 +22,8 @@ use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use thiserror::Error;
 
 use batch::Batch;
-use idle::Idle;
+pub use idle::Alarm;
+use idle::{Idle, Woken};
 
 /// Why a message could not be sent or received.
 #[derive(Debug, Error)]
@@ -88,14 +89,18 @@ pub struct Incoming {
     pub traffic: Traffic,
 }
 
-impl LinkReader {
-    /// The socket, to wait on. Readable means that a read will not block; a frame that was read
-    /// ahead does not show here, see [`LinkReader::buffered`].
-    #[must_use]
-    pub fn socket(&self) -> BorrowedFd<'_> {
-        self.output.batch.stream().as_fd()
-    }
+/// What a wait brought.
+#[derive(Debug)]
+pub enum Received {
+    /// The next message.
+    Message(Incoming),
+    /// The guest's alarm.
+    Alarm,
+    /// The orchestrator closed the connection between two messages.
+    End,
+}
 
+impl LinkReader {
     /// Replaces the limits, for the frames from the next one on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
@@ -146,48 +151,58 @@ impl LinkReader {
         Ok(())
     }
 
-    /// Waits for the next message; `None` when the orchestrator closed the connection between two
-    /// messages. When the last wait was short it stays awake through this one, as long as that may
-    /// be cheaper than to sleep and be woken.
+    /// Waits for the next message, or the alarm. When the last wait was short it stays awake through
+    /// this one, as long as that may be cheaper than to sleep and be woken.
     ///
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
-    pub fn receive(&mut self) -> Result<Option<Incoming>, LinkError> {
+    pub fn receive(&mut self, alarm: Option<Alarm>) -> Result<Received, LinkError> {
         let began = Instant::now();
-        let mut is_awake = !self.spin.is_zero() && self.last_wait <= self.spin;
+        let may_wait_awake = alarm.is_none_or(|alarm| alarm.is_quiet);
+        let mut is_awake = may_wait_awake && !self.spin.is_zero() && self.last_wait <= self.spin;
         loop {
             if let Some(incoming) = self.buffered()? {
                 self.last_wait = began.elapsed();
-                return Ok(Some(incoming));
+                return Ok(Received::Message(incoming));
+            }
+            if !is_awake && self.is_rung(alarm)? {
+                self.last_wait = Duration::MAX;
+                return Ok(Received::Alarm);
             }
             match self.read(is_awake) {
-                Ok(ReadProgress::Closed) => return Ok(None),
+                Ok(ReadProgress::Closed) => return Ok(Received::End),
                 Ok(ReadProgress::Bytes) => {}
                 Ok(ReadProgress::WouldBlock) => {
                     thread::yield_now();
                     is_awake = began.elapsed() <= self.spin;
                 }
-                Err(LinkError::Frame(FrameError::Io(error)))
-                    if error.kind() == io::ErrorKind::ConnectionReset =>
-                {
-                    return Ok(None);
+                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Ok(Received::End);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn read(&mut self, is_awake: bool) -> Result<ReadProgress, LinkError> {
+    /// Waits until a read will not block or the alarm rings, and gives leases back meanwhile.
+    fn is_rung(&self, alarm: Option<Alarm>) -> Result<bool, LinkError> {
+        let exchange = self.output.exchange.get().map(AsRef::as_ref);
+        let socket = self.output.batch.stream().as_fd();
+        loop {
+            match (self.idle.wait(socket, exchange, alarm.as_ref()), exchange) {
+                (Woken::Leases, Some(exchange)) => self.output.send_news(exchange, &self.limits)?,
+                (woken, _) => return Ok(woken == Woken::Alarm),
+            }
+        }
+    }
+
+    fn read(&mut self, is_awake: bool) -> Result<ReadProgress, FrameError> {
         let socket = Socket(self.output.batch.stream().as_fd());
         if is_awake {
-            return Ok(self.frames.read_some(&mut socket.eager_reader(&mut self.descriptors))?);
+            self.frames.read_some(&mut socket.eager_reader(&mut self.descriptors))
+        } else {
+            self.frames.read_some(&mut socket.reader(&mut self.descriptors))
         }
-        if let Some(exchange) = self.output.exchange.get()
-            && self.idle.wait(socket.0, exchange)
-        {
-            self.output.send_news(exchange, &self.limits)?;
-        }
-        Ok(self.frames.read_some(&mut socket.reader(&mut self.descriptors))?)
     }
 }
 

@@ -10,7 +10,7 @@ use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
 use thiserror::Error;
 
 use crate::guest::{Begin, Guest, Step};
-use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared};
+use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
 use calls::Calls;
 
 /// Why a worker ends other than by its orchestrator's wish.
@@ -279,13 +279,20 @@ impl<G: Guest> Server<'_, G> {
     }
 
     fn next_message(&mut self) -> Result<Option<Incoming>, SessionError> {
-        if let Some(incoming) = self.reader.buffered()? {
-            return Ok(Some(incoming));
+        let mut has_rung = false;
+        loop {
+            if let Some(incoming) = self.reader.buffered()? {
+                return Ok(Some(incoming));
+            }
+            self.writer.flush()?;
+            let alarm = self.guest.attend(has_rung);
+            let reader = &mut *self.reader;
+            match self.guest.unlocked(move || reader.receive(alarm))? {
+                Received::Message(incoming) => return Ok(Some(incoming)),
+                Received::Alarm => has_rung = true,
+                Received::End => return Ok(None),
+            }
         }
-        self.writer.flush()?;
-        self.guest.wait_readable(self.reader.socket());
-        let reader = &mut *self.reader;
-        Ok(self.guest.unlocked(move || reader.receive())?)
     }
 }
 

@@ -5,154 +5,41 @@ Imported when the first node needs it: asyncio costs a third of a worker's start
 
 from __future__ import annotations
 
-import _asyncio
 import asyncio
 import contextlib
-import contextvars
 import inspect
+import selectors
 import sys
-import types
 from collections import deque
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Generator,
-    Sequence,
-)
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
 
 from remotemedia._guest.streams import END
+
+if TYPE_CHECKING:
+    from remotemedia._guest.lean_loop import Pump
 
 _SETTLING_TURNS = 8
 """Turns of the loop that a stream without input gets before it counts as quiet."""
 
 
-_IS_RUSTPYTHON = sys.implementation.name == "rustpython"
-_TURNS_BETWEEN_SWEEPS = 4096
-
-
-class _SweptLoop(asyncio.SelectorEventLoop):
-    """RustPython's dicts grow when the same key comes and goes, by 32 bytes each time and for ever:
-    with every step of a task in the table of current tasks, with every wait for a message in the
-    selector's. Between two turns of the loop nothing uses them, and they can be made anew.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._turns_left = _TURNS_BETWEEN_SWEEPS
-
-    def _run_once(self) -> None:
-        super()._run_once()  # type: ignore[misc]
-        self._turns_left -= 1
-        if not self._turns_left:
-            self._turns_left = _TURNS_BETWEEN_SWEEPS
-            _asyncio._current_tasks.clear()  # type: ignore[attr-defined]
-            selector: Any = self._selector  # type: ignore[attr-defined]
-            selector._fd_to_key = dict(selector._fd_to_key)
-
-
-class _Pump:
-    """One task that awaits one call after another, each in a context of its own. A task for each
-    call, as other interpreters have it, costs RustPython twice the time and leaves 50 bytes behind.
-    """
-
-    def __init__(self, loop: _SweptLoop) -> None:
-        self._loop = loop
-        self._task: asyncio.Task[None] | None = None
-        self._wake: asyncio.Future[None] = loop.create_future()
-        self._call: Any = None
-        self._outcome: tuple[Any, BaseException | None] | None = None
-
-    def run(self, awaitable: Any, report: Callable[[BaseException], None]) -> Any:
-        """The result of an awaitable; what another task ends the loop with is reported, or raised
-        when the result is not there yet.
-        """
-        if not inspect.iscoroutine(awaitable):
-            awaitable = _awaited(awaitable)
-        self._call = _in_context(awaitable, contextvars.copy_context())
-        if self._task is None or self._task.done():
-            self._task = self._loop.create_task(self._serve(), name="remotemedia")
-        else:
-            self._wake.set_result(None)
-        try:
-            self._loop.run_forever()
-            if self._outcome is None:
-                raise RuntimeError("Event loop stopped before Future completed.")
-        except BaseException as error:
-            if self._outcome is None:
-                self._abandon()
-                raise
-            report(error)
-        (result, raised), self._outcome = self._outcome, None
-        if raised is not None:
-            raise raised
-        return result
-
-    async def _serve(self) -> None:
-        task = asyncio.current_task()
-        while self._call is not None and task is not None:
-            call, self._call = self._call, None
-            try:
-                self._outcome = await call, None
-            except BaseException as error:  # told to whoever called
-                self._outcome = None, error
-            del call  # nothing is kept while this task waits
-            while task.cancelling():
-                task.uncancel()
-            self._wake = self._loop.create_future()
-            self._loop.stop()
-            await self._wake
-
-    def _abandon(self) -> None:
-        """Cancel the call under way."""
-        task, self._task, self._call = self._task, None, None
-        while task is not None and not task.done():
-            task.cancel()
-            with contextlib.suppress(BaseException):
-                self._loop.run_until_complete(asyncio.wait([task]))
-            if self._outcome is not None:  # it waits for the next call
-                self._outcome = None
-                task.cancel()
-
-
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
-
-
-@types.coroutine
-def _in_context(
-    call: Coroutine[Any, Any, Any], context: contextvars.Context
-) -> Generator[Any, Any, Any]:
-    """A coroutine every step of which runs in the same context, as the steps of a task do."""
-    step, given = call.send, None
-    while True:
-        try:
-            waited = context.run(step, given)
-        except StopIteration as end:
-            return end.value
-        try:
-            given, step = (yield waited), call.send
-        except BaseException as error:  # GeneratorExit, too, is the call's to see
-            given, step = error, call.throw
-
-
 class Loop:
-    """The event loop of a session, run while a node is called and while the worker waits for
-    messages, so that background tasks live on.
+    """The event loop of a session. It runs while a node is called and, so that background tasks
+    live on, whenever it has something to do while the worker waits for messages.
     """
 
     def __init__(self) -> None:
-        self._pump: _Pump | None = None
-        if _IS_RUSTPYTHON:
-            swept = _SweptLoop()
-            self._pump = _Pump(swept)
-            self.asyncio_loop: asyncio.AbstractEventLoop = swept
+        self._pump: Pump | None = None
+        self._selector: Any = selectors.DefaultSelector()
+        if sys.implementation.name == "rustpython":
+            from remotemedia._guest.lean_loop import LeanLoop, Pump
+
+            lean = LeanLoop(self._selector)
+            self._pump = Pump(lean, self._report)
+            self.asyncio_loop: asyncio.AbstractEventLoop = lean
         else:
-            self.asyncio_loop = asyncio.new_event_loop()
-        self._watched: int | None = None
-        self._is_waiting = self._is_readable = False
+            self.asyncio_loop = asyncio.SelectorEventLoop(self._selector)
+        self._descriptor = int(self._selector.fileno())
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
@@ -160,7 +47,7 @@ class Loop:
         raised, and the awaitable cancelled.
         """
         if self._pump is not None:
-            return self._pump.run(awaitable, self._report)
+            return self._pump.run(awaitable)
         future = asyncio.ensure_future(awaitable, loop=self.asyncio_loop)
         try:
             return self.asyncio_loop.run_until_complete(future)
@@ -179,32 +66,41 @@ class Loop:
         """The result of a function that finds the loop running, awaited if it is awaitable."""
         return self.run(_called(function))
 
-    def wait_readable(self, descriptor: int) -> None:
-        """Run until the descriptor is readable."""
-        if self._watched != descriptor:  # it stays: to come and go costs as much as a small call
-            self.asyncio_loop.add_reader(descriptor, self._note_readable, descriptor)
-            self._watched = descriptor
-        self._is_waiting, self._is_readable = True, False
-        try:
-            while not self._is_readable:
-                try:
-                    self.asyncio_loop.run_forever()
-                except BaseException as error:  # SystemExit ends the task, not the waiting
-                    self._report(error)
-        finally:
-            self._is_waiting = False
+    def attend(self, has_rung: bool) -> tuple[int, float | None, bool]:
+        """Run what is due, before the worker waits for its next message.
 
-    def _note_readable(self, descriptor: int) -> None:
-        if self._is_waiting:
-            self._is_readable = True
-            self.asyncio_loop.stop()
-        else:  # the next message, while a node runs: it would keep the loop awake until it is read
-            self.asyncio_loop.remove_reader(descriptor)
-            self._watched = None
+        Args:
+            has_rung: the descriptor is readable.
+
+        Returns:
+            What wakes the loop next: a descriptor that becomes readable, the time until its first
+            timer in seconds, if there is one, and whether nothing but another thread can make the
+            descriptor readable.
+        """
+        loop: Any = self.asyncio_loop
+        is_quiet = len(self._selector.get_map()) <= 1  # its own, which wakes it from other threads
+        if has_rung or loop._ready or not is_quiet or self._timer_seconds() == 0:
+            loop.stop()  # after one turn
+            try:
+                loop.run_forever()
+            except BaseException as error:  # SystemExit ends the task, not the waiting
+                self._report(error)
+            is_quiet = len(self._selector.get_map()) <= 1
+        after = 0.0 if loop._ready else self._timer_seconds()
+        return self._descriptor, after, is_quiet and after is None
+
+    def _timer_seconds(self) -> float | None:
+        """Until the loop's first timer is due."""
+        loop: Any = self.asyncio_loop
+        if not loop._scheduled:
+            return None
+        return max(0.0, float(loop._scheduled[0].when() - loop.time()))
 
     def close(self) -> None:
         """Cancel what still runs, and close the loop."""
         loop = self.asyncio_loop
+        if self._pump is not None:
+            self._pump.close()
         try:
             tasks = list(asyncio.all_tasks(loop))
             for task in tasks:

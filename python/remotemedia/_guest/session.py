@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
@@ -179,7 +180,8 @@ class Guest:
         return self.step(stage)
 
     def _pass_plain(self, stage: int, value: Any) -> tuple[Iterator[Any] | None, Any]:
-        """Pass a value from node to node in a plain loop, as most calls need no more.
+        """Pass a value from node to node in a plain loop, as most calls need no more. Coroutines
+        are run where they come up.
 
         Returns:
             The result of the last node; or, from the first node on that gives more than a plain
@@ -198,6 +200,8 @@ class Guest:
             call_next(caller.number)
             try:
                 value = caller.node.process(value)
+                if type(value) is CoroutineType:
+                    value = self.loop.run(value)
                 if touched:
                     check_untouched()
             except BaseException as error:  # as in `Caller.guarded`
@@ -277,10 +281,14 @@ class Guest:
                 call.close()  # type: ignore[attr-defined]  # calls are generators
         self._output.flush()
 
-    def wait_readable(self, descriptor: int) -> None:
-        """Let background tasks run until the descriptor is readable."""
-        self.loop.wait_readable(descriptor)
-        self._output.flush()
+    def attend(self, has_rung: bool) -> tuple[int, float | None, bool]:
+        """Let background tasks do what is due; see `asynchronous.Loop.attend`."""
+        if self.loop.made is None:
+            raise RuntimeError("no node of this session has needed an event loop")
+        try:
+            return self.loop.made.attend(has_rung)
+        finally:
+            self._output.flush()
 
     def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[Fault]]:
         """Clean up every node, and forget the session.

@@ -69,11 +69,6 @@ class LazyLoop:
 
         return AsyncStream(self._needed(), process)
 
-    def wait_readable(self, descriptor: int) -> None:
-        """Let tasks run until the descriptor is readable. Returns at once without a loop."""
-        if self.made is not None:
-            self.made.wait_readable(descriptor)
-
     def close(self) -> None:
         """Cancel what still runs, and forget the loop."""
         loop, self.made = self.made, None

@@ -30,6 +30,7 @@ const UNSAFE: Rule = Rule {
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
+        ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
         ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
     ],
 };

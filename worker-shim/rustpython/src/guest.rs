@@ -1,7 +1,6 @@
 //! The RustPython guest: moves values in and out of `remotemedia._guest`, which calls the nodes, as
 //! the CPython guest does.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
 use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyTupleRef};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::{Begin, Guest, Interpreter, Stages, Step};
+use worker_shim::{Alarm, Begin, Guest, Interpreter, Stages, Step};
 
 use crate::arguments::python_version;
 use crate::convert::Converter;
@@ -334,16 +333,19 @@ impl Guest for RustPython<'_> {
         })
     }
 
-    fn wait_readable(&mut self, connection: BorrowedFd<'_>) {
+    fn attend(&mut self, has_rung: bool) -> Option<Alarm> {
         let vm = self.vm;
-        let waited = self.event_loop.get_attr("made", vm).and_then(|made| {
-            if vm.is_none(&made) {
-                return Ok(made);
-            }
-            vm.call_method(&self.guest, "wait_readable", (connection.as_raw_fd(),))
-        });
-        // A loop that cannot watch the link leaves the waiting to the read that follows.
-        drop(waited);
+        let made = self.event_loop.get_attr("made", vm).ok()?;
+        if vm.is_none(&made) {
+            return None;
+        }
+        // A loop that the node has closed has nothing to do.
+        let called = vm.call_method(&self.guest, "attend", (has_rung,)).ok()?;
+        let called: PyTupleRef = called.try_into_value(vm).ok()?;
+        let (descriptor, after, is_quiet) =
+            called.extract_tuple::<(i32, Option<f64>, bool)>(vm).ok()?;
+        let after = after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Some(Alarm { descriptor, after, is_quiet })
     }
 
     fn unlocked<T: Send>(&mut self, blocking: impl FnOnce() -> T + Send) -> T {

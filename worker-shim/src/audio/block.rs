@@ -1,4 +1,4 @@
-//! Memory that Python code looks at and writes to. The only file of this crate with `unsafe`.
+//! Memory that Python code looks at and writes to.
 //!
 //! # Rules
 //! 1. The memory stays where it is as long as the block lives: its owner is a field that is never

@@ -1,19 +1,52 @@
-//! Waiting for the next message while leases may have to be given back: they ride on the next
-//! frame, or go by themselves when the worker has idled for a moment.
+//! Waiting for the next message while leases may have to be given back (they ride on the next
+//! frame, or go by themselves when the worker has idled for a moment) and while an event loop of the
+//! guest may get something to do.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_protocol::shm::Exchange;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
 
 /// Leases that are to be given back wait this long for a frame to ride on.
 const GRACE: Duration = Duration::from_millis(10);
+
+/// What calls the guest while the worker waits for a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Alarm {
+    /// Readable when an event loop of the guest has something to do. The guest keeps it open while
+    /// the worker waits.
+    pub descriptor: RawFd,
+    /// When a timer of the loop is due.
+    pub after: Option<Duration>,
+    /// Only another thread can ring; it may be heard a little later.
+    pub is_quiet: bool,
+}
+
+impl Alarm {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: no memory depends on it, and it is only waited for. A guest that closes it
+        // nevertheless, or lets another file have its number, is called for nothing.
+        unsafe { BorrowedFd::borrow_raw(self.descriptor) }
+    }
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// The socket is readable, or says what is wrong with it.
+    Socket,
+    /// Leases are to be given back.
+    Leases,
+    /// The guest is wanted.
+    Alarm,
+}
 
 /// The wait of the link's reader.
 #[derive(Debug)]
@@ -43,41 +76,58 @@ impl Idle {
         });
     }
 
-    /// Waits until the socket is readable, or leases are to be given back: true. Returns at once
-    /// when nothing is leased: the read may block then.
-    pub(super) fn wait(&self, socket: BorrowedFd<'_>, exchange: &Exchange) -> bool {
-        let releases = exchange.releases();
-        if !releases.is_outstanding() && releases.is_empty() {
-            return false;
+    /// Waits for the socket, for leases that are to be given back, or for the guest's alarm.
+    /// Returns at once when only the socket can end the wait: the read may block then.
+    pub(super) fn wait(
+        &self,
+        socket: BorrowedFd<'_>,
+        exchange: Option<&Exchange>,
+        alarm: Option<&Alarm>,
+    ) -> Woken {
+        let leased = exchange.filter(|exchange| {
+            let releases = exchange.releases();
+            releases.is_outstanding() || !releases.is_empty()
+        });
+        if leased.is_none() && alarm.is_none() {
+            return Woken::Socket;
         }
         self.0.is_waiting.store(true, Ordering::SeqCst);
-        let is_due = self.wait_watched(socket, exchange);
+        let woken = self.wait_watched(socket, leased, alarm);
         self.0.is_waiting.store(false, Ordering::SeqCst);
         let _none_came = self.0.event.read();
-        is_due
+        woken
     }
 
-    fn wait_watched(&self, socket: BorrowedFd<'_>, exchange: &Exchange) -> bool {
+    fn wait_watched(
+        &self,
+        socket: BorrowedFd<'_>,
+        leased: Option<&Exchange>,
+        alarm: Option<&Alarm>,
+    ) -> Woken {
+        let due = alarm.and_then(|alarm| alarm.after).map(|after| Instant::now() + after);
+        let descriptor = alarm.map_or(self.0.event.as_fd(), Alarm::descriptor);
         loop {
-            let has_news = exchange.has_news();
-            let timeout = if has_news {
-                PollTimeout::try_from(GRACE).unwrap_or(PollTimeout::ZERO)
-            } else {
-                PollTimeout::NONE
-            };
+            let has_news = leased.is_some_and(Exchange::has_news);
+            let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = if has_news { Some(left.unwrap_or(GRACE).min(GRACE)) } else { left };
             let mut fds = [
                 PollFd::new(socket, PollFlags::POLLIN),
                 PollFd::new(self.0.event.as_fd(), PollFlags::POLLIN),
+                PollFd::new(descriptor, PollFlags::POLLIN),
             ];
-            match poll(&mut fds, timeout) {
-                Ok(0) => return has_news,
-                Ok(_) if fds[0].any().unwrap_or(true) => return false,
-                Ok(_) => {
+            let ready = ppoll(&mut fds, timeout.map(TimeSpec::from_duration), None);
+            let [on_socket, released, rung] = fds.map(|fd| fd.any().unwrap_or(true));
+            match ready {
+                Ok(0) if has_news => return Woken::Leases,
+                Ok(0) => return Woken::Alarm,
+                Ok(_) if on_socket => return Woken::Socket,
+                Ok(_) if rung && alarm.is_some() => return Woken::Alarm,
+                Ok(_) if released => {
                     let _taken = self.0.event.read();
                 }
-                Err(Errno::EINTR) => {}
+                Ok(_) | Err(Errno::EINTR) => {}
                 // The read that follows says what is wrong.
-                Err(_) => return false,
+                Err(_) => return Woken::Socket,
             }
         }
     }

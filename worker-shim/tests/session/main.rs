@@ -2,15 +2,21 @@
 
 mod rig;
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
 use ipc_protocol::codec;
 use ipc_protocol::from_worker::{Failed, LogRecord};
+use ipc_protocol::share::{MemoryTerms, Share};
+use ipc_protocol::shm::{Exchange, SegmentKind};
 use ipc_protocol::to_worker::Welcome;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{FaultKind, FromWorker, Limits, ToWorker, Value};
 use worker_shim::session::OutOfOrder;
 use worker_shim::{LinkError, SessionError};
 
-use rig::{Orchestrator, address, credit, ints, item, open};
+use rig::{Bell, Orchestrator, address, credit, ints, item, open};
 
 const WIDE: u32 = 100;
 
@@ -319,4 +325,65 @@ fn frames_of_several_threads_do_not_mix() {
     }
     assert_eq!(outputs, 50);
     logger.join().unwrap();
+}
+
+/// A worker that has been welcomed, and the other end of its bell.
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+fn with_bell(after: Option<Duration>) -> (Orchestrator, UnixStream) {
+    let (here, wire) = UnixStream::pair().unwrap();
+    let bell = Some(Bell { wire, after });
+    let mut orchestrator = Orchestrator::start_with(bell).welcome(Limits::default());
+    orchestrator.send(open());
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+    (orchestrator, here)
+}
+
+#[test]
+fn a_guest_is_called_while_the_worker_waits_and_messages_come_all_the_same() {
+    for after in [None, Some(Duration::from_millis(1))] {
+        let (mut orchestrator, mut here) = with_bell(after);
+        for call in 1..4 {
+            // The first may ring by itself.
+            if call > 1 || after.is_none() {
+                here.write_all(b"?").unwrap();
+            }
+            here.read_exact(&mut [0]).unwrap();
+            orchestrator.send(item(3, call, WIDE, Value::List(vec![Value::from("a")])));
+            assert_eq!(orchestrator.output(3, call), Value::from("a"));
+            orchestrator.done(3, call);
+        }
+    }
+}
+
+/// spec: CARD-05: memory comes back by itself when the guest lets go of it between two calls.
+#[test]
+fn what_a_guest_lets_go_of_while_the_worker_waits_comes_back() {
+    let (mut orchestrator, mut here) = with_bell(None);
+    let terms = MemoryTerms {
+        kind: SegmentKind::Named,
+        inline_max_bytes: 64,
+        ring_bytes: 1 << 16,
+        ring_block_max_bytes: 1 << 14,
+        max_bytes: 1 << 20,
+        idle_max_bytes: 1 << 20,
+        pinned_max_bytes: 1 << 20,
+    };
+    orchestrator.send(ToWorker::SharedMemory(terms));
+    let exchange = Exchange::new(terms, true);
+    let mut message = item(3, 1, WIDE, Value::Bytes(vec![7; 5000].into()));
+    let placement = exchange.place(&mut message, None, &Limits::default()).unwrap();
+    for announcement in placement.announcements {
+        orchestrator.send(ToWorker::Share(announcement.share));
+    }
+    orchestrator.send(message);
+    assert!(matches!(orchestrator.receive(), FromWorker::Share(Share::Attached(_))));
+    orchestrator.done(3, 1);
+    assert_eq!(exchange.loans().len(), 1);
+    here.write_all(b"?").unwrap();
+    here.read_exact(&mut [0]).unwrap();
+    match orchestrator.receive() {
+        FromWorker::Share(share) => assert!(exchange.handle(share, None).unwrap().is_none()),
+        other => panic!("{other:?}"),
+    }
+    assert!(exchange.loans().is_empty());
 }

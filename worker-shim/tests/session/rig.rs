@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ipc_protocol::codec::{self, Message};
 use ipc_protocol::frame::{FrameReader, ReadOutcome};
@@ -14,18 +16,41 @@ use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step as Address, Welcome,
 };
 use ipc_protocol::version::{Hello, PROTOCOL_VERSION};
-use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, ToWorker, Value};
+use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, Payload, ToWorker, Value};
 use worker_shim::link::link;
-use worker_shim::{Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};
+use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};
 
 /// Plays what its inputs say: a list gives its elements one by one and then ends, `"fail"` fails
-/// when it is stepped to, `"refuse"` when the call begins, `"grow"` gives much, any other value is
-/// the last output.
+/// when it is stepped to, `"refuse"` when the call begins, `"grow"` gives much, bytes are kept, any
+/// other value is the last output.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     calls: HashMap<u32, Vec<Value>>,
     /// What was asked of the guest, in order.
     pub(crate) events: Vec<String>,
+    pub(crate) bell: Option<Bell>,
+    /// Bytes that came, until the bell rings.
+    kept: Vec<Payload>,
+}
+
+/// What calls the guest. It answers with a byte.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    pub(crate) wire: UnixStream,
+    /// Until it rings by itself, once.
+    pub(crate) after: Option<Duration>,
+}
+
+impl Bell {
+    fn alarm(&mut self, has_rung: bool) -> Alarm {
+        if has_rung {
+            if self.after.take().is_none() {
+                self.wire.read_exact(&mut [0]).unwrap();
+            }
+            self.wire.write_all(b"!").unwrap();
+        }
+        Alarm { descriptor: self.wire.as_raw_fd(), after: self.after, is_quiet: true }
+    }
 }
 
 pub(crate) fn fault(message: &str) -> Fault {
@@ -73,6 +98,10 @@ impl Guest for Script {
         let mut outputs = match begin {
             Begin::Item(Value::Str(text)) if text == "refuse" => return Err(fault("refused")),
             Begin::Item(Value::List(values)) => values,
+            Begin::Item(Value::Bytes(bytes)) => {
+                self.kept.push(bytes);
+                Vec::new()
+            }
             Begin::Item(value) => vec![Value::Tuple(vec![value])],
             Begin::Start => vec![Value::from("started")],
             Begin::Flush => vec![Value::from("flushed")],
@@ -98,6 +127,13 @@ impl Guest for Script {
         usage(7)
     }
 
+    fn attend(&mut self, has_rung: bool) -> Option<Alarm> {
+        if has_rung {
+            self.kept.clear();
+        }
+        self.bell.as_mut().map(|bell| bell.alarm(has_rung))
+    }
+
     fn close(&mut self) -> Closed {
         self.events.push("close".to_owned());
         Closed { states: Vec::new(), faults: vec![fault("of cleanup")] }
@@ -115,11 +151,16 @@ pub(crate) struct Orchestrator {
 impl Orchestrator {
     /// A worker that has not been spoken to.
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// A worker that has not been spoken to, whose guest has this bell.
+    pub(crate) fn start_with(bell: Option<Bell>) -> Self {
+        let mut script = Script { bell, ..Script::default() };
         let (socket, theirs) = UnixStream::pair().unwrap();
         let (mut reader, writer) = link(theirs).unwrap();
         let other_writer = writer.clone();
         let worker = std::thread::spawn(move || {
-            let mut script = Script::default();
             let outcome = serve(&mut reader, &other_writer, &mut script);
             (script, outcome)
         });
@@ -136,10 +177,14 @@ impl Orchestrator {
 
     /// A worker that has been welcomed with these limits.
     pub(crate) fn welcomed(limits: Limits) -> Self {
-        let mut orchestrator = Self::start();
-        let _: Hello = orchestrator.receive();
-        orchestrator.send(ToWorker::Welcome(Welcome { protocol: PROTOCOL_VERSION, limits }));
-        orchestrator
+        Self::start().welcome(limits)
+    }
+
+    /// The same worker, welcomed with these limits.
+    pub(crate) fn welcome(mut self, limits: Limits) -> Self {
+        let _: Hello = self.receive();
+        self.send(ToWorker::Welcome(Welcome { protocol: PROTOCOL_VERSION, limits }));
+        self
     }
 
     pub(crate) fn send(&self, message: ToWorker) {
