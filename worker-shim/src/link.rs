@@ -190,7 +190,7 @@ impl LinkReader {
         let socket = self.output.batch.stream().as_fd();
         loop {
             match (self.idle.wait(socket, exchange, alarm.as_ref()), exchange) {
-                (Woken::Leases, Some(exchange)) => self.output.send_news(exchange, &self.limits)?,
+                (Woken::News, Some(exchange)) => self.output.send_news(exchange, &self.limits)?,
                 (woken, _) => return Ok(woken == Woken::Alarm),
             }
         }

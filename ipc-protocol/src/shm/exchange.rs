@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::arena::{Arena, ArenaOptions, ArenaStats};
 use super::lease::Releases;
-use super::sync::{AtomicBool, Mutex, MutexGuard};
+use super::segment::Segment;
+use super::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
 use crate::error::LeaseError;
 use crate::from_worker::Traffic;
 use crate::share::{MemoryTerms, Share};
@@ -34,6 +35,8 @@ pub struct Exchange {
     is_orchestrator: bool,
     /// The caller has been told that shared memory cannot be had.
     has_told_of_failure: AtomicBool,
+    /// [`Segment::gone`] when it was last made sure that the peer maps none of them.
+    told_gone: AtomicUsize,
 }
 
 /// A loan in a report.
@@ -91,6 +94,7 @@ impl Exchange {
             state: Mutex::default(),
             is_orchestrator,
             has_told_of_failure: AtomicBool::new(false),
+            told_gone: AtomicUsize::new(0),
         }
     }
 
@@ -124,14 +128,30 @@ impl Exchange {
         if !leases.is_empty() {
             news.push(Announcement { share: Share::Release(leases), descriptor: None });
         }
+        // One that goes from here on is told of the next time.
+        self.told_gone.store(Segment::gone(), Ordering::Relaxed);
         news.extend(self.lock().take_detached());
         news
     }
 
-    /// Whether there are leases to give back; quick. Segments that are gone can wait for those.
+    /// Whether there are leases to give back, or segments gone, which stay in memory until the peer
+    /// is told; quick.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.releases.is_empty()
+        !self.releases.is_empty() || self.has_gone()
+    }
+
+    /// Whether a segment is gone that the peer still maps.
+    fn has_gone(&self) -> bool {
+        let gone = Segment::gone();
+        if self.told_gone.load(Ordering::Relaxed) == gone {
+            return false;
+        }
+        let has_gone = self.lock().has_detached();
+        if !has_gone {
+            self.told_gone.store(gone, Ordering::Relaxed);
+        }
+        has_gone
     }
 
     /// Takes in news from the peer, with the descriptor that came with them. Gives the answer that

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -113,12 +113,21 @@ pub struct Segment {
 
 /// Segments of this process that differ have different numbers.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// How many segments of this process are gone again.
+static GONE: AtomicUsize = AtomicUsize::new(0);
 
 impl Segment {
     fn new(memory: Box<dyn Memory>) -> Arc<Self> {
         let segment = Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), memory });
         fork::watch(&segment);
         segment
+    }
+
+    /// How many segments of this process are gone again: whoever told a peer of segments looks
+    /// which are no longer there when this has changed.
+    pub(super) fn gone() -> usize {
+        // Whoever sees the count sees that there are no references any more, which comes before it.
+        GONE.load(Ordering::Acquire)
     }
 
     /// Makes a segment of `bytes` (a multiple of the page size) and maps it for writing.
@@ -234,5 +243,11 @@ impl Segment {
         let target = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), data.len()) };
         copy(data, target);
         true
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        GONE.fetch_add(1, Ordering::Release);
     }
 }

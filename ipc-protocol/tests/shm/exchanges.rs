@@ -289,9 +289,33 @@ fn a_segment_that_is_gone_is_unmapped_by_the_peer() {
         settle(&pair.far, &pair.near);
         assert_eq!(pair.near.stats().segments, 0, "{kind:?}: nothing may idle");
         assert_eq!(pair.far.mapped_bytes(), 112 << 10, "nobody told the peer yet");
+        assert!(pair.near.has_news(), "though nothing is given back");
         settle(&pair.near, &pair.far);
         assert_eq!(pair.far.mapped_bytes(), 0);
-        assert_eq!(pair.near.pending_news().len(), 0, "it is told once");
+        assert!(!pair.near.has_news(), "it is told once");
+        assert_eq!(pair.near.pending_news().len(), 0);
+    }
+}
+
+/// spec: CARD-05: sizes for which no segment can be used again cost neither memory nor the connection.
+#[test]
+fn segments_of_many_sizes_are_not_more_together_than_was_agreed() {
+    for kind in kinds() {
+        let pair = Pair::new(*kind);
+        let agreed = pair.near.terms().max_bytes;
+        for number in 0..60 {
+            let length = (120_000 + number * 41_000) % 900_000;
+            for (from, to) in [(&pair.near, &pair.far), (&pair.far, &pair.near)] {
+                let (value, ..) = hop(from, to, lent(result_in(from, &pattern(1, length))));
+                assert_eq!(bytes_of(&value), pattern(1, length));
+                drop(value);
+                settle(to, from);
+                // What is gone is told with the next message.
+                settle(from, to);
+                assert!(to.mapped_bytes() <= agreed, "{kind:?}: {}", to.mapped_bytes());
+            }
+        }
+        pair.assert_quiet();
     }
 }
 

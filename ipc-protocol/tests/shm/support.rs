@@ -168,9 +168,11 @@ pub(crate) fn hop_for(
     (value, sent.placement.traffic, incoming)
 }
 
-/// Carries the news that wait from one side to the other.
+/// Carries the news that wait from one side to the other, if links would send any.
 pub(crate) fn settle(from: &Exchange, to: &Exchange) {
-    tell(from.pending_news(), from, to).unwrap();
+    if from.has_news() {
+        tell(from.pending_news(), from, to).unwrap();
+    }
 }
 
 /// The leases in what waits to be told.

@@ -42,8 +42,8 @@ impl Alarm {
 pub(super) enum Woken {
     /// The socket is readable, or says what is wrong with it.
     Socket,
-    /// Leases are to be given back.
-    Leases,
+    /// There are news of leases and segments to be sent.
+    News,
     /// The guest is wanted.
     Alarm,
 }
@@ -76,7 +76,7 @@ impl Idle {
         });
     }
 
-    /// Waits for the socket, for leases that are to be given back, or for the guest's alarm.
+    /// Waits for the socket, for news of leases and segments to be sent, or for the guest's alarm.
     /// Returns at once when only the socket can end the wait: the read may block then.
     pub(super) fn wait(
         &self,
@@ -84,10 +84,8 @@ impl Idle {
         exchange: Option<&Exchange>,
         alarm: Option<&Alarm>,
     ) -> Woken {
-        let leased = exchange.filter(|exchange| {
-            let releases = exchange.releases();
-            releases.is_outstanding() || !releases.is_empty()
-        });
+        let leased =
+            exchange.filter(|exchange| exchange.releases().is_outstanding() || exchange.has_news());
         if leased.is_none() && alarm.is_none() {
             return Woken::Socket;
         }
@@ -118,7 +116,7 @@ impl Idle {
             let ready = ppoll(&mut fds, timeout.map(TimeSpec::from_duration), None);
             let [on_socket, released, rung] = fds.map(|fd| fd.any().unwrap_or(true));
             match ready {
-                Ok(0) if has_news => return Woken::Leases,
+                Ok(0) if has_news => return Woken::News,
                 Ok(0) => return Woken::Alarm,
                 Ok(_) if on_socket => return Woken::Socket,
                 Ok(_) if rung && alarm.is_some() => return Woken::Alarm,

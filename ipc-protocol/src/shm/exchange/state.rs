@@ -34,6 +34,12 @@ struct Announced {
     segment: Weak<Segment>,
 }
 
+impl Announced {
+    fn is_gone(&self) -> bool {
+        self.segment.strong_count() == 0
+    }
+}
+
 #[derive(Debug)]
 struct Forwarded {
     lease: u64,
@@ -172,10 +178,14 @@ impl State {
         self.announced.values().find(|known| known.number == number)?.segment.upgrade()
     }
 
+    /// Whether the peer knows a segment that is gone here.
+    pub(super) fn has_detached(&self) -> bool {
+        self.announced.values().any(Announced::is_gone)
+    }
+
     /// Segments that the peer knows and that are gone here.
     pub(super) fn take_detached(&mut self) -> Vec<Announcement> {
-        let is_gone = |known: &Announced| known.segment.strong_count() == 0;
-        let gone = self.announced.extract_if(|_, known| is_gone(known));
+        let gone = self.announced.extract_if(|_, known| known.is_gone());
         let detach = |known: Announced| Announcement {
             share: Share::Detach(known.number),
             descriptor: None,
