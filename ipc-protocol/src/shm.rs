@@ -17,6 +17,7 @@
 
 mod arena;
 mod copy;
+mod descriptors;
 mod exchange;
 mod fork;
 mod heap;

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -78,12 +79,17 @@ impl Read for SocketReader<'_> {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let pieces = &mut [IoSliceMut::new(buffer)];
         let received = recvmsg(self.socket, pieces, &mut ancillary, self.flags)?;
+        let waiting = self.queue.len();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.queue.extend(descriptors);
             }
         }
         let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
+        if is_cut && self.queue.len() < waiting + PER_READ {
+            // There was room for more: the kernel found no number for the next one.
+            return Err(Errno::MFILE.into());
+        }
         if is_cut || self.queue.len() > MAX_WAITING {
             let reason = "more descriptors came than messages name";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));

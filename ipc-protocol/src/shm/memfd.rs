@@ -8,11 +8,13 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::{NonNull, null_mut};
+use std::sync::OnceLock;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
+use super::descriptors;
 use super::pages::{self, Reserved, page_bytes};
 use super::segment::{Access, Memory, Ticket};
 
@@ -26,12 +28,11 @@ const PAGE_OF_FILE: u64 = 1 << 61;
 /// A mapped memfd.
 #[derive(Debug)]
 pub(super) struct Memfd {
-    fd: OwnedFd,
+    /// Given up where descriptors are scarce and the mapping does without.
+    fd: Option<OwnedFd>,
     start: NonNull<u8>,
     bytes: usize,
     reserved: Reserved,
-    /// Set for a private mapping: tells which of its pages are this process's own.
-    pagemap: Option<File>,
     is_private: bool,
 }
 
@@ -49,11 +50,14 @@ impl Memfd {
             Err(Errno::INVAL) => named(flags)?,
             made => made?,
         };
+        if descriptors::are_scarce(&fd) {
+            return Err(descriptors::scarcity());
+        }
         rustix::fs::ftruncate(&fd, bytes as u64)?;
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
         let start = map(&fd, bytes, MapFlags::SHARED)?;
         let reserved = Reserved::default();
-        Ok(Self { fd, start, bytes, reserved, pagemap: None, is_private: false })
+        Ok(Self { fd: Some(fd), start, bytes, reserved, is_private: false })
     }
 
     pub(super) fn open(fd: OwnedFd, bytes: usize, access: Access) -> io::Result<Self> {
@@ -71,8 +75,16 @@ impl Memfd {
         let is_private = access == Access::Private;
         let flags = if is_private { MapFlags::PRIVATE } else { MapFlags::SHARED };
         let start = map(&fd, bytes, flags)?;
-        let pagemap = is_private.then(|| File::open("/proc/self/pagemap").ok()).flatten();
-        Ok(Self { fd, start, bytes, reserved: Reserved::all(bytes), pagemap, is_private })
+        let mut opened =
+            Self { fd: Some(fd), start, bytes, reserved: Reserved::all(bytes), is_private };
+        if opened.fd.as_ref().is_some_and(descriptors::are_scarce) {
+            // It cannot be sealed later; its maker has mapped it already.
+            if !is_private {
+                opened.seal()?;
+            }
+            opened.fd = None;
+        }
+        Ok(opened)
     }
 
     /// The whole pages around a part.
@@ -88,13 +100,24 @@ impl Memfd {
         let base = self.start.addr().get() / page_bytes() + pages.start;
         let mut entries = vec![0; pages.len() * size_of::<u64>()];
         let offset = (base * size_of::<u64>()) as u64;
-        self.pagemap.as_ref()?.read_exact_at(&mut entries, offset).ok()?;
+        pagemap()?.read_exact_at(&mut entries, offset).ok()?;
         let is_written = |entry: &[u8]| {
             let bits = u64::from_ne_bytes(entry.try_into().unwrap_or_default());
             bits & (PAGE_PRESENT | PAGE_SWAPPED) != 0 && bits & PAGE_OF_FILE == 0
         };
         Some(entries.chunks_exact(size_of::<u64>()).filter(|entry| is_written(entry)).count())
     }
+}
+
+/// Tells which pages of private mappings are this process's own. A forked child, for which it is the
+/// wrong one, does not ask.
+fn pagemap() -> Option<&'static File> {
+    static PAGEMAP: OnceLock<File> = OnceLock::new();
+    if let Some(pagemap) = PAGEMAP.get() {
+        return Some(pagemap);
+    }
+    let opened = File::open("/proc/self/pagemap").ok()?;
+    Some(PAGEMAP.get_or_init(|| opened))
 }
 
 fn map(fd: &OwnedFd, bytes: usize, flags: MapFlags) -> io::Result<NonNull<u8>> {
@@ -114,22 +137,24 @@ impl Memory for Memfd {
     }
 
     fn reserve(&self, end: usize) -> io::Result<()> {
-        self.reserved
-            .up_to(end, self.bytes, |from, length| Ok(pages::allocate(&self.fd, from, length)?))
+        let Some(fd) = &self.fd else { return Ok(()) };
+        self.reserved.up_to(end, self.bytes, |from, length| Ok(pages::allocate(fd, from, length)?))
     }
 
     fn ticket(&self) -> io::Result<Ticket> {
-        Ok(Ticket::Descriptor(self.fd.as_fd().try_clone_to_owned()?))
+        let fd = self.fd.as_ref().ok_or_else(descriptors::scarcity)?;
+        Ok(Ticket::Descriptor(fd.as_fd().try_clone_to_owned()?))
     }
 
     fn seal(&self) -> io::Result<()> {
+        // One whose descriptor was given up was sealed before.
+        let Some(fd) = &self.fd else { return Ok(()) };
         // Mappings that exist keep their right to write.
-        match fcntl_add_seals(&self.fd, SealFlags::FUTURE_WRITE | SealFlags::SEAL) {
+        match fcntl_add_seals(fd, SealFlags::FUTURE_WRITE | SealFlags::SEAL) {
             Ok(()) => Ok(()),
             // It was sealed before, by whomever: with the seal that matters?
             Err(Errno::PERM)
-                if fcntl_get_seals(&self.fd)?
-                    .intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) =>
+                if fcntl_get_seals(fd)?.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) =>
             {
                 Ok(())
             }
@@ -138,7 +163,7 @@ impl Memory for Memfd {
     }
 
     fn can_be_forwarded(&self) -> bool {
-        true
+        self.fd.is_some()
     }
 
     fn forget_writes(&self, part: Range<usize>) -> io::Result<usize> {
@@ -156,12 +181,13 @@ impl Memory for Memfd {
         // SAFETY: the range lies in this mapping. Its private pages go; the next access sees the
         // segment's own. No view of them is left, and no two leases share a page.
         let dropped = unsafe { madvise(start, length, Advice::LinuxDontNeed) };
-        if dropped.is_err() {
+        if let Err(error) = dropped {
             // As in a process that locks its memory.
+            let fd = self.fd.as_ref().ok_or(error)?;
             let (protection, flags) =
                 (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
             // SAFETY: as above; the same part of the file takes the place of the old pages.
-            unsafe { mmap(start, length, protection, flags, &self.fd, offset as u64)? };
+            unsafe { mmap(start, length, protection, flags, fd, offset as u64)? };
         }
         Ok(written.unwrap_or(0) * page_bytes())
     }
@@ -169,7 +195,7 @@ impl Memory for Memfd {
     fn become_private(&self) -> io::Result<()> {
         if !self.is_private {
             // SAFETY: the mapping is this one's own.
-            unsafe { pages::map_privately(&self.fd, self.start, self.bytes)? };
+            unsafe { pages::map_privately(self.fd.as_ref(), self.start, self.bytes)? };
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use rustix::fs::Mode;
 use rustix::shm::OFlags;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
+use super::descriptors;
 use super::fork::Generation;
 use super::pages::Reserved;
 use super::segment::{Memory, Ticket};
@@ -32,7 +33,8 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 /// A mapped segment that has, or had, a name.
 pub(super) struct Named {
     mapping: Shmem,
-    fd: OwnedFd,
+    /// Given up where descriptors are scarce and the mapping does without.
+    fd: Option<OwnedFd>,
     start: NonNull<u8>,
     reserved: Reserved,
     /// The creator's, until it is removed.
@@ -80,7 +82,10 @@ impl Named {
             mapping.set_owner(false);
             let mut guard = Name(Some(name));
             let fd = open_descriptor(guard.0.as_deref().unwrap_or_default())?;
-            let named = Self::new(mapping, fd, Reserved::default())?;
+            if descriptors::are_scarce(&fd) {
+                return Err(descriptors::scarcity());
+            }
+            let named = Self::new(mapping, Some(fd), Reserved::default())?;
             *named.name.lock().unwrap_or_else(PoisonError::into_inner) = guard.0.take();
             return Ok(named);
         }
@@ -101,10 +106,11 @@ impl Named {
         if mapping.len() != bytes {
             return Err(refused("the segment is not as long as announced"));
         }
+        let fd = Some(fd).filter(|fd| !descriptors::are_scarce(fd));
         Self::new(mapping, fd, Reserved::all(bytes))
     }
 
-    fn new(mapping: Shmem, fd: OwnedFd, reserved: Reserved) -> io::Result<Self> {
+    fn new(mapping: Shmem, fd: Option<OwnedFd>, reserved: Reserved) -> io::Result<Self> {
         let start = NonNull::new(mapping.as_ptr()).ok_or(io::ErrorKind::OutOfMemory)?;
         let generation = Generation::default();
         Ok(Self { mapping, fd, start, reserved, name: Mutex::default(), generation })
@@ -112,7 +118,8 @@ impl Named {
 
     #[cfg(target_os = "linux")]
     fn reserve_part(&self, from: usize, length: usize) -> io::Result<()> {
-        Ok(super::pages::allocate(&self.fd, from, length)?)
+        let Some(fd) = &self.fd else { return Ok(()) };
+        Ok(super::pages::allocate(fd, from, length)?)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -192,7 +199,7 @@ impl Memory for Named {
 
     fn become_private(&self) -> io::Result<()> {
         // SAFETY: the mapping is this one's own.
-        unsafe { super::pages::map_privately(&self.fd, self.start, self.bytes())? };
+        unsafe { super::pages::map_privately(self.fd.as_ref(), self.start, self.bytes())? };
         Ok(())
     }
 }

@@ -54,20 +54,53 @@ pub(super) fn allocate(
     })
 }
 
-/// Puts a private mapping of a file in the place of a shared one of `bytes` from its beginning.
+/// Puts a private mapping in the place of a shared one of `bytes` from its beginning: of the same
+/// file, or of a copy where its descriptor was given up.
 ///
 /// # Safety
 /// There must be such a mapping at `start`, of this process alone; what refers to it goes on seeing
 /// the same bytes.
 pub(super) unsafe fn map_privately(
-    fd: impl std::os::fd::AsFd,
+    fd: Option<&std::os::fd::OwnedFd>,
     start: std::ptr::NonNull<u8>,
     bytes: usize,
 ) -> rustix::io::Result<()> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
+    let Some(fd) = fd else {
+        // SAFETY: as above.
+        return unsafe { copy_privately(start, bytes) };
+    };
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
     // SAFETY: what is replaced is the caller's own mapping of the same bytes.
     unsafe { mmap(start.as_ptr().cast(), bytes, protection, flags, fd, 0)? };
     Ok(())
+}
+
+/// Puts a copy of a shared mapping in its place.
+///
+/// # Safety
+/// As for [`map_privately`].
+#[cfg(target_os = "linux")]
+unsafe fn copy_privately(start: std::ptr::NonNull<u8>, bytes: usize) -> rustix::io::Result<()> {
+    use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap_fixed};
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
+    let copy =
+        unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, protection, MapFlags::PRIVATE)? };
+    // SAFETY: both mappings are as long, and the new one is not part of the old.
+    unsafe { start.as_ptr().copy_to_nonoverlapping(copy.cast(), bytes) };
+    let flags = MremapFlags::MAYMOVE;
+    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    unsafe { mremap_fixed(copy, bytes, bytes, flags, start.as_ptr().cast())? };
+    Ok(())
+}
+
+/// Mappings cannot be moved here, so the memory stays shared.
+///
+/// # Safety
+/// As for [`map_privately`].
+#[cfg(not(target_os = "linux"))]
+unsafe fn copy_privately(_start: std::ptr::NonNull<u8>, _bytes: usize) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOTSUP)
 }

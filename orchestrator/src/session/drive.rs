@@ -287,7 +287,11 @@ impl Session {
                 let stage = failed.stage.and_then(|stage| self.current(slot, stage, failed.call));
                 let Some(stage) = stage else {
                     // The worker could not make sense of us, or we of it.
-                    self.note_failure(Self::from_fault(failed.fault));
+                    let mut fault = failed.fault;
+                    if fault.node_id.is_empty() {
+                        fault.node_id = self.running_node(slot).unwrap_or_default();
+                    }
+                    self.note_failure(Self::from_fault(fault));
                     self.lose_worker(slot, None);
                     return self.feed(Event::SlotLost(slot), host);
                 };
