@@ -35,7 +35,8 @@ def empty(
     """A new array in shared memory, its elements in an unknown state.
 
     Raises:
-        TypeError: elements of this dtype are objects.
+        TypeError: elements of this dtype are objects, or it says more than where its fields lie
+            (metadata, alignment, numpy.record).
         MemoryError: no shared memory is left.
     """
     axes = shape if isinstance(shape, Sequence) else (shape,)
@@ -50,7 +51,7 @@ def asarray_shared(x: ArrayLike) -> NDArray[Any]:
     worker that made it it goes as a copy.
 
     Raises:
-        TypeError: elements of its dtype are objects.
+        TypeError: as for `empty`.
         MemoryError: no shared memory is left.
     """
     shared: NDArray[Any] = native().asarray_shared(np.asarray(x))

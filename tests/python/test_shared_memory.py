@@ -182,6 +182,40 @@ def test_objects_and_subclasses_keep_their_type(identity: Session, size: int) ->
     assert (back.mask == masked.mask).all()
 
 
+LABELLED = np.dtype("f4", metadata={"unit": "V"})
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        LABELLED,
+        np.dtype([("a", "i4"), ("b", LABELLED, (2,))]),
+        np.dtype((np.record, [("a", "i4"), ("b", "f8")])),
+        np.dtype([("outer", np.dtype((np.record, [("a", "i4")])))]),
+        np.dtype([("a", "i1"), ("b", "f8")], align=True),
+        np.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2]}),
+        np.dtype([]),
+    ],
+    ids=str,
+)
+def test_a_dtype_that_says_more_than_its_description_keeps_it(
+    identity: Session, dtype: np.dtype[Any]
+) -> None:
+    # spec: IOP-05, IOP-06
+    array = np.zeros(RING_BYTES // 8, dtype=dtype)
+    back = one(identity, array)
+    assert same(back, array)
+    assert told(back.dtype) == told(dtype)
+    assert type(back[0]) is type(array[0])
+
+
+def told(dtype: np.dtype[Any]) -> Any:
+    """All that a dtype says."""
+    fields = [told(dtype[name]) for name in dtype.names or ()]
+    base = told(dtype.base) if dtype.subdtype else None
+    return str(dtype), dtype.type, dict(dtype.metadata or {}), dtype.isalignedstruct, fields, base
+
+
 @pytest.mark.parametrize("size", [RING_BYTES, SEGMENT_BYTES])
 def test_an_input_is_a_view_of_shared_memory(size: int) -> None:
     """spec: CARD-05, NRA-14"""

@@ -259,10 +259,12 @@ fn checked_shape(array: &Array) -> PyResult<Vec<isize>> {
 
 /// The wire form of a dtype; `None` when it has none.
 pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype>> {
-    if descr.num() >= FIRST_FOREIGN_DTYPE || descr.has_object() {
+    if descr.num() >= FIRST_FOREIGN_DTYPE || descr.has_object() || says_more(descr)? {
         return Ok(None);
     }
-    let Ok(item_bytes) = u32::try_from(descr.itemsize()) else { return Ok(None) };
+    let Some(item_bytes) = u32::try_from(descr.itemsize()).ok().filter(|&bytes| bytes > 0) else {
+        return Ok(None);
+    };
     let kind = descr.kind();
     let text = if descr.has_fields() {
         let Some(text) = structured_text(descr)? else { return Ok(None) };
@@ -280,8 +282,32 @@ pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype
     Ok(Some(Dtype { descr: text, item_bytes }))
 }
 
+/// Whether a dtype says what its description does not: metadata, or a type of its own for the
+/// elements (`numpy.record`), anywhere in it.
+fn says_more(descr: &Bound<'_, PyArrayDescr>) -> PyResult<bool> {
+    let py = descr.py();
+    if !descr.getattr(intern!(py, "metadata"))?.is_none() {
+        return Ok(true);
+    }
+    if descr.has_subarray() {
+        return says_more(&descr.base());
+    }
+    let Some(names) = descr.names() else { return Ok(false) };
+    static VOID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let void = VOID.import(py, "numpy", "void")?;
+    if !descr.getattr(intern!(py, "type"))?.is(void) {
+        return Ok(true);
+    }
+    for name in names {
+        if says_more(&descr.get_field(&name)?.0)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The Python literal for a structured dtype; `None` where it would not give the same dtype again
-/// (overlapping fields, alignment, metadata).
+/// (overlapping fields, alignment).
 fn structured_text(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<String>> {
     if descr.is_aligned_struct() {
         return Ok(None);
