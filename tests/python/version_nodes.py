@@ -27,6 +27,18 @@ class Halved(Node):
         return type(data).__name__, data * 0.5
 
 
+class Views(Node):
+    """Computes with numpy, and says what its input is and where its output lies."""
+
+    def process(self, data: Any, /) -> tuple[str, str, str, Any]:
+        multiarray = sys.modules.get("numpy._core.multiarray")
+        multiarray = multiarray or sys.modules["numpy.core.multiarray"]
+        made = data * 0.5
+        handler: Any = multiarray.get_handler_name(made)  # type: ignore[attr-defined, unused-ignore]
+        numpy = sys.modules["numpy"].__version__
+        return numpy, type(data.base).__name__, handler, made
+
+
 class Failing(Node):
     """Fails for 0."""
 
