@@ -122,6 +122,44 @@ def test_memory_that_cannot_be_mapped_is_one_error_that_names_the_node() -> None
     assert pipeline.run(small) == small.size
 
 
+LITTLE_MEMORY = """
+import resource
+from pathlib import Path
+import numpy as np
+from remotemedia import Node, NodeError, Pipeline
+
+
+class Makes(Node):
+    def process(self, data):
+        return np.ones(data, dtype=np.uint8)
+
+
+pipeline = Pipeline([Makes()])
+with pipeline.session() as session:
+    session.process(100_000)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (20 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        session.process(100 << 20)
+    except NodeError as error:
+        print(error)
+print(pipeline.run(100_000).sum())
+"""
+
+
+def test_an_output_that_cannot_be_mapped_is_not_the_workers_fault() -> None:
+    # spec: CARD-05
+    arguments = [sys.executable, "-c", LITTLE_MEMORY]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told, total = done.stdout.splitlines()
+    assert "'Makes_0'" in told
+    assert "cannot be mapped: Cannot allocate memory" in told
+    assert "malformed" not in told
+    assert total == "100000"
+
+
 FEW_FILES = """
 import gc, os, resource
 import numpy as np

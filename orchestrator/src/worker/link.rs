@@ -69,12 +69,20 @@ pub enum LinkError {
     /// A frame holds something that is not a message.
     #[error("the worker sent a malformed message: {0}")]
     Codec(#[from] CodecError),
-    /// The worker says something about shared memory that is not so.
-    #[error("the worker sent a malformed message: shared memory: {0}")]
+    /// The worker says something about shared memory that is not so, or this process cannot map it.
+    #[error("{}shared memory: {0}", blame(.0))]
     Lease(#[from] LeaseError),
     /// The socket failed.
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// Whose fault it is: memory that cannot be mapped may be nobody's.
+fn blame(error: &LeaseError) -> &'static str {
+    match error {
+        LeaseError::Unmappable { .. } => "",
+        _ => "the worker sent a malformed message: ",
+    }
 }
 
 impl Link {
