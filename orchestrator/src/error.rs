@@ -1,7 +1,6 @@
 //! What can go wrong while a pipeline is opened or run, as data. Problems of manifests, plans and
 //! configuration have types of their own in their modules.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipc_protocol::{FaultKind, ImportFault};
@@ -9,6 +8,11 @@ use ipc_protocol::{FaultKind, ImportFault};
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
+
+mod start;
+
+pub use start::StartError;
+use start::remedy;
 
 /// Any failure of the orchestrator's public functions.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +88,7 @@ pub enum Error {
         max: usize,
     },
     /// The operating system refused something that every run needs.
-    #[error("{action} failed: {source}")]
+    #[error("{action} failed: {source}{}", remedy(.source))]
     Os {
         /// What was being done.
         action: &'static str,
@@ -264,80 +268,4 @@ impl std::fmt::Display for TimedOut {
         }
         Ok(())
     }
-}
-
-fn shown(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Why a worker did not come up.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StartError {
-    /// The interpreter could not be executed.
-    #[error(
-        "cannot start a Python worker: {} could not be executed ({reason}); check {setting} in the \
-         configuration", interpreter.display()
-    )]
-    Spawn {
-        /// The interpreter.
-        interpreter: PathBuf,
-        /// The setting that names it.
-        setting: &'static str,
-        /// The operating system's reason.
-        reason: String,
-    },
-    /// There is no interpreter.
-    #[error(
-        "cannot start a Python worker: no Python interpreter is known; set [python] executable \
-         in the configuration, pass --python, or activate a virtual environment"
-    )]
-    NoInterpreter,
-    /// There is no RustPython.
-    #[error(
-        "cannot start a RustPython worker: remotemedia-rustpython is not installed; install it with \
-         'pip install remotemedia-rustpython' (from the sources: 'pip install ./worker-shim'), name \
-         it in [rustpython] executable or REMOTEMEDIA_RUSTPYTHON, or choose cpython as the runtime. \
-         Looked for: {}", shown(.tried)
-    )]
-    NoRustPython {
-        /// Where it was looked for.
-        tried: Vec<PathBuf>,
-    },
-    /// The interpreter runs but lacks the package.
-    #[error(
-        "cannot start a Python worker: {} has no usable 'remotemedia' package; install it there \
-         with '{} -m pip install remotemedia'\n{stderr}", interpreter.display(), interpreter.display()
-    )]
-    NoPackage {
-        /// The interpreter.
-        interpreter: PathBuf,
-        /// What it wrote.
-        stderr: String,
-    },
-    /// The worker ended, or said something unexpected, before it was ready.
-    #[error("the Python worker {} did not come up: {reason}\n{stderr}", interpreter.display())]
-    Handshake {
-        /// The interpreter.
-        interpreter: PathBuf,
-        /// What happened.
-        reason: String,
-        /// What it wrote.
-        stderr: String,
-    },
-    /// The worker was not ready in time.
-    #[error(
-        "the Python worker {} was not ready within {timeout:?}; raise [workers] start_timeout if \
-         its imports take that long\n{stderr}", interpreter.display()
-    )]
-    TooSlow {
-        /// The interpreter.
-        interpreter: PathBuf,
-        /// The time it had.
-        timeout: Duration,
-        /// What it wrote.
-        stderr: String,
-    },
-    /// The runtime is shut down.
-    #[error("the runtime is shut down; make a new one")]
-    ShutDown,
 }

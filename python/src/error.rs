@@ -113,7 +113,10 @@ fn interpreter_of(error: &StartError) -> Option<String> {
         | StartError::NoPackage { interpreter, .. }
         | StartError::Handshake { interpreter, .. }
         | StartError::TooSlow { interpreter, .. } => Some(interpreter.display().to_string()),
-        StartError::NoInterpreter | StartError::NoRustPython { .. } | StartError::ShutDown => None,
+        StartError::System { .. }
+        | StartError::NoInterpreter
+        | StartError::NoRustPython { .. }
+        | StartError::ShutDown => None,
     }
 }
 

@@ -287,7 +287,7 @@ def test_rustpython_is_found_where_it_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find(str(elsewhere / "python")) == str(program)
     monkeypatch.setenv("PATH", str(elsewhere))
-    with pytest.raises(WorkerStartError, match=r"pip install remotemedia-rustpython.*elsewhere"):
+    with pytest.raises(WorkerStartError, match=r"pip install ./worker-shim.*elsewhere"):
         find(str(elsewhere / "python"))
 
 

@@ -61,14 +61,31 @@ fn an_interpreter_without_the_package_gets_the_command_that_installs_it() {
     let body = "echo \"ModuleNotFoundError: No module named 'remotemedia'\" >&2; exit 1";
     let (error, _) = open_with(&program(&folder, body), "");
     assert!(matches!(error, Error::Start(StartError::NoPackage { .. })), "{error}");
-    assert!(error.to_string().contains("-m pip install remotemedia"), "{error}");
+    assert!(error.to_string().contains("-m pip install ./python"), "{error}");
 }
 
 #[test]
 fn a_worker_that_ends_at_once_is_quoted() {
     let (reason, stderr) = handshake_error("echo 'no licence found' >&2; exit 3");
-    assert!(reason.contains("ended before it said hello"), "{reason}");
+    assert_eq!(reason, "it ended with exit code 3 before it said hello");
     assert_eq!(stderr, "no licence found");
+    let (reason, stderr) = handshake_error("kill -SEGV $$");
+    assert_eq!(reason, "it ended by SIGSEGV before it said hello");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn an_error_without_output_ends_with_its_own_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (error, _) = open_with(&program(&folder, "exit 3"), "");
+    assert!(error.to_string().ends_with("before it said hello"), "{error}");
+}
+
+#[test]
+fn a_python_that_is_too_old_is_told() {
+    // What Python 3.10 and older say to an option that came with 3.11.
+    let (reason, _) = handshake_error("echo 'Unknown option: -P' >&2; exit 2");
+    assert_eq!(reason, "it is older than Python 3.11");
 }
 
 #[test]

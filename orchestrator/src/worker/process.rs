@@ -78,13 +78,9 @@ pub struct Spawned {
 /// # Errors
 /// When the interpreter cannot be executed or a descriptor cannot be had.
 pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
-    let failed = |source: std::io::Error| StartError::Spawn {
-        interpreter: key.interpreter.clone(),
-        setting: key.executable_setting(),
-        reason: source.to_string(),
-    };
-    let blackbox = Blackbox::new().map_err(failed)?;
-    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
+    let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
+    let (ours, theirs) = UnixStream::pair().map_err(refused("making its connection"))?;
     let mut command = Command::new(&key.interpreter);
     command
         .args(["-P", "-m", "remotemedia._worker"])
@@ -99,11 +95,17 @@ pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
         command.current_dir(directory);
     }
     prepare_child(&mut command, blackbox.descriptor());
-    let mut child = command.spawn().map_err(failed)?;
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(failed(std::io::Error::other("its output pipes are missing")));
-    };
-    let pidfd = open_pidfd(&child).map_err(failed)?;
+    let mut child = command.spawn().map_err(|source| not_started(key, &source))?;
+    let (pidfd, stdout, stderr) =
+        match (open_pidfd(&child), child.stdout.take(), child.stderr.take()) {
+            (Ok(pidfd), Some(stdout), Some(stderr)) => (pidfd, stdout, stderr),
+            (pidfd, ..) => {
+                // Nobody would learn of its end.
+                let _gone = child.kill().and_then(|()| child.wait());
+                let missing = || std::io::Error::other("its output pipes are missing");
+                return Err(refused("watching it")(pidfd.err().unwrap_or_else(missing)));
+            }
+        };
     let process = Process {
         id,
         pid: child.id(),
@@ -114,9 +116,23 @@ pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
     Ok(Spawned { process: std::sync::Arc::new(process), link: ours, pidfd, stdout, stderr })
 }
 
-/// A directory that has vanished would make every spawn fail; the worker then keeps ours.
+/// A program that cannot be executed is the interpreter's fault, unless the system is out of
+/// something that any other would need too.
+fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
+    match StartError::system("starting its process", source) {
+        StartError::System { remedy: "", reason, .. } => StartError::Spawn {
+            interpreter: key.interpreter.clone(),
+            setting: key.executable_setting(),
+            reason,
+        },
+        shortage => shortage,
+    }
+}
+
+/// A directory that has vanished, or that we may not enter, would make every spawn fail; the worker
+/// then keeps ours. Looking at what is in it needs the same right as entering it.
 fn usable_directory(directory: Option<&str>) -> Option<&Path> {
-    directory.map(Path::new).filter(|path| path.is_dir())
+    directory.map(Path::new).filter(|path| path.join(".").is_dir())
 }
 
 fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Command, Shared};
 use crate::error::StartError;
+use crate::worker::exit::Exit;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
@@ -26,6 +27,22 @@ const DRAIN_GRACE: Duration = Duration::from_millis(200);
 const UNHURRIED_BYTES: usize = 256 << 10;
 /// A line of output is cut into pieces of at most this many bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// Why a worker was not ready.
+enum Failure {
+    /// It had this time.
+    TooSlow(Duration),
+    /// It closed its connection before its first message.
+    Ended,
+    /// It cannot be used.
+    Refused(String),
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Refused(reason)
+    }
+}
 
 /// Runs one worker from its spawn to its burial.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
@@ -49,16 +66,21 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     let mut pipes = JoinSet::new();
     pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stdout)), Arc::clone(&process), false));
     pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stderr)), Arc::clone(&process), true));
-    let Ok(pidfd) = await_readable(pidfd) else {
-        process.kill();
-        process.reap();
-        return;
+    let pidfd = match await_readable(pidfd) {
+        Ok(pidfd) => pidfd,
+        Err(source) => {
+            process.kill();
+            process.reap();
+            let error = StartError::system("watching it", &source);
+            shared.lock().start_errors.insert(key_id, error);
+            return;
+        }
     };
     let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
     let timeout = shared.options.start_timeout;
     let outcome = match link {
         Ok(link) => tokio::time::timeout(timeout, handshake(link, shared, key)).await,
-        Err(reason) => Ok(Err(reason)),
+        Err(reason) => Ok(Err(Failure::Refused(reason))),
     };
     let failure = match outcome {
         Ok(Ok((link, interpreter))) => {
@@ -72,8 +94,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
             shared.apply(&mut state, PoolEvent::Started(process.id));
             None
         }
-        Ok(Err(reason)) => Some(Some(reason)),
-        Err(_elapsed) => Some(None),
+        Ok(Err(failure)) => Some(failure),
+        Err(_elapsed) => Some(Failure::TooSlow(timeout)),
     };
     if failure.is_some() {
         process.kill();
@@ -87,8 +109,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
     if shared.options.uses_names() {
         let _removed = remove_stale_names(Some(process.pid));
     }
-    if let Some(reason) = failure {
-        let error = start_error(key, &process, reason, timeout);
+    if let Some(failure) = failure {
+        let error = start_error(key, &process, failure);
         shared.lock().start_errors.insert(key_id, error);
     }
 }
@@ -121,15 +143,15 @@ async fn handshake(
     link: Link,
     shared: &Shared,
     key: &WorkerKey,
-) -> Result<(Link, Interpreter), String> {
+) -> Result<(Link, Interpreter), Failure> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
         match ready.get_inner_mut().receive_hello() {
             Ok(Received::Message(hello)) => break hello,
             Ok(Received::Nothing) => ready.clear_ready(),
-            Ok(Received::Closed) => return Err("it ended before it said hello".to_owned()),
-            Err(error) => return Err(error.to_string()),
+            Ok(Received::Closed) => return Err(Failure::Ended),
+            Err(error) => return Err(Failure::Refused(error.to_string())),
         }
     };
     check_identity(&hello, key)?;
@@ -171,22 +193,39 @@ fn check_identity(hello: &Hello, key: &WorkerKey) -> Result<(), String> {
     Ok(())
 }
 
-fn start_error(
-    key: &WorkerKey,
-    process: &Process,
-    reason: Option<String>,
-    timeout: Duration,
-) -> StartError {
+fn start_error(key: &WorkerKey, process: &Process, failure: Failure) -> StartError {
     let interpreter = key.interpreter.clone();
     let stderr = process.stderr_tail();
-    let Some(reason) = reason else {
-        return StartError::TooSlow { interpreter, timeout, stderr };
+    let reason = match failure {
+        Failure::TooSlow(timeout) => return StartError::TooSlow { interpreter, timeout, stderr },
+        Failure::Refused(reason) => reason,
+        Failure::Ended => {
+            let lacks_package = ["No module named 'remotemedia", "No module named remotemedia"];
+            if lacks_package.iter().any(|text| stderr.contains(text)) {
+                return StartError::NoPackage { interpreter, stderr };
+            }
+            if stderr.contains("Unknown option: -P") {
+                "it is older than Python 3.11".to_owned()
+            } else {
+                ending(process.exit().as_ref())
+            }
+        }
     };
-    let lacks_package = ["No module named 'remotemedia", "No module named remotemedia"];
-    if lacks_package.iter().any(|text| stderr.contains(text)) {
-        return StartError::NoPackage { interpreter, stderr };
-    }
     StartError::Handshake { interpreter, reason, stderr }
+}
+
+/// How a process ended that was never ready. One that only closed its connection was killed for that,
+/// which says nothing.
+fn ending(exit: Option<&Exit>) -> String {
+    let how = match exit {
+        Some(Exit::Code(code)) => format!(" with exit code {code}"),
+        Some(exit @ Exit::Signal(_)) => match exit.signal_name() {
+            Some(signal) if signal != "SIGKILL" => format!(" by {signal}"),
+            _ => String::new(),
+        },
+        None => String::new(),
+    };
+    format!("it ended{how} before it said hello")
 }
 
 async fn drain(pipe: std::io::Result<Receiver>, process: Arc<Process>, is_stderr: bool) {
