@@ -19,6 +19,7 @@ mod input;
 mod list;
 mod marker;
 mod output;
+mod signals;
 #[cfg(test)]
 mod tests;
 

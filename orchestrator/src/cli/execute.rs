@@ -1,13 +1,14 @@
 //! Runs one pipeline for the command line: the one place where it touches runtime and session.
 
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipc_protocol::from_worker::LogRecord;
 
 use super::input::Input;
-use super::{CliError, output};
+use super::{CliError, output, signals};
 use crate::config::Config;
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -24,14 +25,17 @@ pub(super) struct Job {
 }
 
 /// Runs a job, writes outputs to standard output as they come, and the metrics of the run, even of
-/// a failed one, to `metrics`.
+/// a failed one, to `metrics`, which is opened first: a run may take hours.
 pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
     let mut host = Terminal;
+    let mut metrics = metrics.map(Metrics::open).transpose()?;
     let runtime = Arc::new(Runtime::new(job.config));
+    let refused = |source| Error::Os { action: "waiting for signals", source };
+    let _watch = signals::Watch::start(&runtime).map_err(refused)?;
     let mut session = runtime.open(&job.manifest, job.options, &mut host)?;
     let done = feed(&mut session, job.input, &mut host);
     let closed = session.close(&mut host);
-    let told = metrics.map_or(Ok(()), |path| write_metrics(&session, path));
+    let told = metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&session));
     runtime.shutdown();
     done?;
     told?;
@@ -63,14 +67,28 @@ fn write_all(result: Result<Vec<GraphOutput>, RunError>) -> Result<(), CliError>
     error.map_or(Ok(()), |error| Err(CliError::Run(error)))
 }
 
-fn write_metrics(session: &Session, path: &Path) -> Result<(), CliError> {
-    let text = format!("{:#}\n", session.metrics().to_json());
-    let written = if super::is_stdin(path) {
-        io::stderr().lock().write_all(text.as_bytes())
-    } else {
-        std::fs::write(path, text)
-    };
-    written.map_err(|source| CliError::WriteMetrics { path: path.to_owned(), source })
+/// Where the metrics go.
+struct Metrics {
+    path: PathBuf,
+    out: Box<dyn Write>,
+}
+
+impl Metrics {
+    fn open(path: &Path) -> Result<Self, CliError> {
+        let path = path.to_owned();
+        if super::is_stdin(&path) {
+            return Ok(Self { path, out: Box::new(io::stderr()) });
+        }
+        match File::create(&path) {
+            Ok(file) => Ok(Self { path, out: Box::new(file) }),
+            Err(source) => Err(CliError::WriteMetrics { path, source }),
+        }
+    }
+
+    fn write(&mut self, session: &Session) -> Result<(), CliError> {
+        let written = writeln!(self.out, "{:#}", session.metrics().to_json());
+        written.map_err(|source| CliError::WriteMetrics { path: self.path.clone(), source })
+    }
 }
 
 /// Shows on standard error what nodes print and log.
@@ -79,7 +97,7 @@ struct Terminal;
 
 impl Host for Terminal {
     fn check_interrupt(&mut self) -> Result<(), Error> {
-        // Ctrl-C ends the process; its workers end with it.
+        // `signals` looks after Ctrl-C.
         Ok(())
     }
 

@@ -1,0 +1,77 @@
+//! Signals that end the command line. Workers die with it by themselves; programs that their nodes
+//! have started do not, so workers are ended first, with all of their process groups.
+
+use std::io::{self, PipeWriter};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::runtime::Runtime;
+
+/// What a terminal, a service manager or a person ends a program with.
+const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// Looks after these signals until it is dropped. One that is ignored stays so.
+pub(super) struct Watch {
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+    before: SigSet,
+}
+
+impl Watch {
+    /// Begins. Threads that are started before would still be ended at once.
+    ///
+    /// # Errors
+    /// When no descriptor or thread can be had.
+    pub(super) fn start(runtime: &Arc<Runtime>) -> io::Result<Self> {
+        let signals = SigSet::from_iter(ENDING);
+        let told = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let (stopped, stop) = io::pipe()?;
+        let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let runtime = Arc::clone(runtime);
+        let watch = move || {
+            if let Some(signal) = wait(&told, &stopped) {
+                runtime.shutdown();
+                // Now it ends us, as if nobody had waited for it.
+                let _unblocked = SigSet::from(signal).thread_unblock();
+                let _ended = raise(signal);
+            }
+        };
+        // From here on dropping it undoes everything.
+        let mut started = Self { stop: Some(stop), thread: None, before };
+        let builder = std::thread::Builder::new().name("remotemedia-signals".to_owned());
+        started.thread = Some(builder.spawn(watch)?);
+        Ok(started)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // If a signal came, this waits for our end.
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+        let _unchanged = self.before.thread_set_mask();
+    }
+}
+
+/// The signal that came, or none when the other end of the pipe is closed.
+fn wait(signals: &SignalFd, stopped: &impl AsFd) -> Option<Signal> {
+    let mut sources = [
+        PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
+    ];
+    while let Err(error) = poll(&mut sources, PollTimeout::NONE) {
+        if error != Errno::EINTR {
+            return None;
+        }
+    }
+    let came = signals.read_signal().ok().flatten()?;
+    i32::try_from(came.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())
+}
