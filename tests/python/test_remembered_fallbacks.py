@@ -129,7 +129,7 @@ def test_a_package_that_is_not_installed_is_looked_for_again(folder: Path) -> No
     assert _run(folder, "Missing")["out"] == ["rustpython"]
 
 
-@pytest.mark.parametrize("off", ["configuration", "no place"])
+@pytest.mark.parametrize("off", ["configuration", "no place", "no right"])
 def test_nothing_is_remembered_where_nothing_may_be(
     folder: Path, off: str, own_cache: Path
 ) -> None:
@@ -139,13 +139,19 @@ def test_nothing_is_remembered_where_nothing_may_be(
         config = folder / "runtime.toml"
         config.write_text("[fallback]\nremember = false\n")
         environment["REMOTEMEDIA_CONFIG"] = str(config)
-    else:
+    elif off == "no place":
         (folder / "file").write_text("")
         environment["REMOTEMEDIA_CACHE"] = str(folder / "file")
+    else:
+        environment["REMOTEMEDIA_CACHE"] = (
+            "/proc/remotemedia"  # not even root may make a folder there
+        )
     for _ in range(2):
         done = _run(folder, "Sums", **environment)
         assert done["out"] == ["cpython", 6]
         assert "rustpython" in done["tried"]
+        # The run that could not keep it says so itself: there may be no other.
+        assert done["said"].count("cannot be written") == (off == "no right")
     assert list(own_cache.iterdir()) == []
 
 

@@ -181,7 +181,7 @@ impl Store {
         self.decisions = match read(path) {
             Ok(decisions) => pruned(decisions, now),
             Err(error) => {
-                self.complain("read", path, &error);
+                self.complain("read", path, &error, "RustPython is tried again; delete the file");
                 Vec::new()
             }
         };
@@ -193,7 +193,8 @@ impl Store {
         let path = folder.join(FILE);
         let now = SystemTime::now();
         let written = self.write(&folder, &path, now, change);
-        written.map_err(|error| self.complain("written", &path, &error)).is_ok()
+        let way_out = "Name a folder that can be written in [fallback] cache_folder";
+        written.map_err(|error| self.complain("written", &path, &error, way_out)).is_ok()
     }
 
     fn write(
@@ -212,19 +213,23 @@ impl Store {
         change(&mut decisions);
         let document = Document { decisions: pruned(decisions, now) };
         let fresh = folder.join(format!("{FILE}.new"));
-        fs::write(&fresh, serde_json::to_vec_pretty(&document)?)?;
-        fs::rename(&fresh, path)?;
+        let replaced = fs::write(&fresh, serde_json::to_vec_pretty(&document)?)
+            .and_then(|()| fs::rename(&fresh, path));
+        if let Err(error) = replaced {
+            let _never_made = fs::remove_file(&fresh);
+            return Err(error);
+        }
         // A coarse clock may give two versions the same time: what was written is read anew.
         self.seen = None;
         self.decisions = document.decisions;
         Ok(())
     }
 
-    fn complain(&mut self, deed: &str, path: &Path, error: &io::Error) {
+    fn complain(&mut self, deed: &str, path: &Path, error: &io::Error, way_out: &str) {
         if !std::mem::replace(&mut self.has_complained, true) {
             self.trouble = Some(format!(
                 "what RustPython could not run in earlier runs cannot be {deed}: {}: {error}. \
-                 RustPython is tried again; delete the file, or set [fallback] remember = false",
+                 {way_out}, or set [fallback] remember = false",
                 path.display()
             ));
         }

@@ -236,6 +236,13 @@ impl Session {
             let message = format!("node '{id}' runs on CPython from the next session on: {reason}");
             self.notices.push(notice(id, WARNING, message));
         }
+        self.tell_store_trouble();
+    }
+
+    /// Says, once, when decisions of earlier runs cannot be read, or this one not kept.
+    pub(super) fn tell_store_trouble(&mut self) {
+        let trouble = self.runtime.store_trouble();
+        self.notices.extend(trouble.map(|text| notice("", WARNING, text)));
     }
 
     /// A node failed on CPython. When it had moved there for want of a module that is nowhere, it
@@ -302,6 +309,7 @@ impl Session {
                 false => self.notices.push(record),
             }
         }
+        self.tell_store_trouble();
         self.metrics.set_moved(self.first_node[stage], reason);
         Event::Moved { stage, slot, work }
     }

@@ -43,8 +43,7 @@ impl Session {
                 let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
                 let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
                 session.notices = held_back.into_iter().chain(notices).collect();
-                let trouble = session.runtime.store_trouble();
-                session.notices.extend(trouble.map(|text| notice("", WARNING, text)));
+                session.tell_store_trouble();
                 return Ok(session);
             };
             let further = session.moved_by(&error);

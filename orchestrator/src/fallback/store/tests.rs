@@ -149,7 +149,8 @@ fn a_place_that_cannot_be_written_is_told_once() {
     fs::write(folder.path().join("cache"), "").unwrap();
     let mut blocked = store(folder.path());
     blocked.keep(decision("m:A:1", now()));
-    assert!(blocked.take_trouble().unwrap().contains("cannot be written"));
+    let said = blocked.take_trouble().unwrap();
+    assert!(said.contains("cannot be written") && said.contains("cache_folder"), "{said}");
     blocked.keep(decision("m:A:1", now()));
     assert_eq!(blocked.take_trouble(), None);
     assert_eq!(blocked.forget(None), 0);
@@ -157,6 +158,21 @@ fn a_place_that_cannot_be_written_is_told_once() {
     let mut off = Store::new(None);
     off.keep(decision("m:A:1", now()));
     assert!(off.all().is_empty() && off.take_trouble().is_none() && !off.is_on());
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+    // spec: IOP-39
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    // Nobody can put a file where a folder is.
+    fs::create_dir_all(cache.join(FILE).join("inside")).unwrap();
+    let mut blocked = store(folder.path());
+    blocked.keep(decision("m:A:1", now()));
+    assert!(blocked.take_trouble().is_some());
+    let mut left: Vec<_> = fs::read_dir(&cache).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [FILE, super::LOCK]);
 }
 
 #[test]
