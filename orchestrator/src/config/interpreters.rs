@@ -112,7 +112,8 @@ fn allow_key() -> Key {
     Key {
         section: SECTION,
         name: "allow_modules",
-        kind: Kind::Text {
+        kind: Kind::Names {
+            known: &["ctypes", "os.fork", "multiprocessing"],
             get: |c| c.rustpython.allow_modules.clone(),
             set: |c, s| c.rustpython.allow_modules = s,
         },

@@ -51,6 +51,12 @@ pub(super) enum Kind {
     Flag { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
     /// A text.
     Text { get: fn(&Config) -> String, set: fn(&mut Config, String) },
+    /// Some of a few words, with commas in between.
+    Names {
+        known: &'static [&'static str],
+        get: fn(&Config) -> String,
+        set: fn(&mut Config, String),
+    },
     /// One of a few words.
     Choice {
         names: &'static [&'static str],

@@ -110,6 +110,14 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
             let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
             set(config, text.to_owned());
         }
+        Kind::Names { known, set, .. } => {
+            let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
+            let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+            if let Some(unknown) = names.into_iter().find(|name| !known.contains(name)) {
+                return Err(out_of_range(format!("`{unknown}`"), &quoted(known)));
+            }
+            set(config, text.to_owned());
+        }
         Kind::Choice { names, set, .. } => {
             let expected = || quoted(names);
             let text = value.as_str().ok_or_else(|| wrong_type(expected(), value))?;

@@ -97,6 +97,9 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
         }
         Kind::Flag { get, .. } => ("flag", get(defaults).to_string(), "true, false".to_owned()),
         Kind::Text { get, .. } => ("text", format!("\"{}\"", get(defaults)), String::new()),
+        Kind::Names { known, get, .. } => {
+            ("names", format!("\"{}\"", get(defaults)), quoted(known))
+        }
         Kind::Choice { names, get, .. } => {
             ("choice", format!("\"{}\"", get(defaults)), quoted(names))
         }
@@ -149,7 +152,7 @@ fn property(key: &Key) -> Value {
             quantity(r"^\s*[0-9][0-9_]*(\.[0-9_]+)?\s*([KMGTkmgt]?[iI]?[bB])\s*$", zero.is_some())
         }
         Kind::Flag { .. } => json!({"type": "boolean"}),
-        Kind::Text { .. } => json!({"type": "string"}),
+        Kind::Text { .. } | Kind::Names { .. } => json!({"type": "string"}),
         Kind::Choice { names, .. } => json!({"type": "string", "enum": names}),
         Kind::Texts { .. } => {
             json!({"type": "object", "additionalProperties": {"type": "string"}})
@@ -175,7 +178,7 @@ fn default(kind: &Kind) -> Value {
         Kind::Duration { get, .. } => json!(show_duration(get(&config))),
         Kind::Size { get, .. } => json!(show_size(get(&config))),
         Kind::Flag { get, .. } => json!(get(&config)),
-        Kind::Text { get, .. } => json!(get(&config)),
+        Kind::Text { get, .. } | Kind::Names { get, .. } => json!(get(&config)),
         Kind::Choice { get, .. } => json!(get(&config)),
         Kind::Texts { get, .. } => json!(get(&config)),
     }

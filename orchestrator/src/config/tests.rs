@@ -206,6 +206,8 @@ fn all_problems_are_reported_at_once_with_place_and_advice() {
         [python]
         threads = 0
         environment = { A = 1 }
+        [rustpython]
+        allow_modules = "ctypes, os.frok"
         [limits]
         max_frame = "1 KiB"
         [calls]
@@ -224,6 +226,8 @@ fn all_problems_are_reported_at_once_with_place_and_advice() {
         "[workers] close_timeout: 0 is out of range: allowed is 1 ms to 24 h",
         "[python] threads: 0 is out of range: allowed is 1 to 1024",
         "[python] environment: expected a text for A, got the number 1",
+        "[rustpython] allow_modules: `os.frok` is out of range: allowed is \"ctypes\", \"os.fork\", \
+         \"multiprocessing\"",
         "[limits] max_frame: 1 KiB is out of range: allowed is 64 KiB to 1 TiB",
         "[calls] window: expected a whole number, got the number 1.5",
     ];
