@@ -1,6 +1,7 @@
 """The native module: the bridge from the SDK to the orchestrator, and the worker's side of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -137,7 +138,9 @@ class AudioView:
 
 @final
 class Runtime:
-    def __new__(cls, config: str | None = None) -> Runtime: ...
+    def __new__(
+        cls, config: str | None = None, path: str | PathLike[str] | None = None
+    ) -> Runtime: ...
     def open(
         self,
         manifest_json: str,

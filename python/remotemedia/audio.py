@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
-    """A WAV, FLAC, OGG or MP3 file as `(samples, sample_rate)`.
+    """A WAV, AIFF, FLAC, OGG or MP3 file as `(samples, sample_rate)`.
 
     Returns:
         float32 samples of shape (channels, samples) in [-1, 1], and the rate in Hz.

@@ -254,3 +254,16 @@ def test_a_bad_configuration(config: str, parts: list[str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Runtime(config)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"), [("[workers]\nmaxx = 1\n", "maxx"), (None, "No such file")]
+)
+def test_a_bad_configuration_file_is_named(tmp_path: Path, text: str | None, part: str) -> None:
+    file = tmp_path / "runtime.toml"
+    if text is not None:
+        file.write_text(text)
+    for path in (file, str(file)):
+        with pytest.raises(ConfigurationError, match=part) as caught:
+            Runtime(path)
+        assert str(file) in str(caught.value)

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or packages")
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.add_argument("--measure", action="store_true", help="run all cases on both interpreters")
-    parser.add_argument("--page", action="store_true", help="write docs/compatibility.md")
+    parser.add_argument("--page", action="store_true", help="print docs/compatibility.md")
     parser.add_argument("--python", default=sys.executable, help="CPython to compare with")
     parser.add_argument("--rustpython", default=None, help="program remotemedia-rustpython")
     return parser

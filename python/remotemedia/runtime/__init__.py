@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +25,12 @@ class Runtime:
             empty text: the defaults.
 
     Raises:
-        ConfigurationError: a key is unknown or a value is wrong.
+        ConfigurationError: a key is unknown, a value is wrong, or the file cannot be read.
     """
 
     def __init__(self, config: str | os.PathLike[str] | None = None) -> None:
-        self._native: NativeRuntime = native().Runtime(_toml(config))
+        key = "config" if config is None or _is_toml(config) else "path"
+        self._native: NativeRuntime = native().Runtime(**{key: config})
 
     @property
     def native(self) -> NativeRuntime:
@@ -63,12 +63,10 @@ class Runtime:
         self.shutdown()
 
 
-def _toml(config: str | os.PathLike[str] | None) -> str | None:
-    if config is None:
-        return None
-    if isinstance(config, str) and (not config.strip() or "\n" in config or "=" in config):
-        return config
-    return Path(config).read_text(encoding="utf-8")
+def _is_toml(config: str | os.PathLike[str]) -> bool:
+    if not isinstance(config, str):
+        return False
+    return not config.strip() or "\n" in config or "=" in config
 
 
 __all__ = ["Runtime"]

@@ -19,6 +19,9 @@ use crate::convert::{Converter, Memory, Pickling, from_value};
 use crate::error::{audio_file_error, node_not_found, to_pyerr};
 
 /// Runs a pipeline whose first nodes produce.
+///
+/// Gives `{"success": True, "result", "metrics", "error": None}`; `result` is what `Pipeline.run`
+/// gives. Raises what that raises; `ManifestError` for a manifest that cannot be used.
 #[pyfunction]
 pub(super) fn execute_pipeline<'py>(
     py: Python<'py>,
@@ -28,6 +31,8 @@ pub(super) fn execute_pipeline<'py>(
 }
 
 /// Runs a pipeline on an input: a list is one item an element, anything else is one item.
+///
+/// Gives and raises what `execute_pipeline` does.
 #[pyfunction]
 pub(super) fn execute_pipeline_with_input<'py>(
     py: Python<'py>,
@@ -85,6 +90,8 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
 }
 
 /// Checks a manifest without running it.
+///
+/// Gives True, or raises `ManifestError` with every problem.
 #[pyfunction]
 pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<bool> {
     parse(py, manifest_json).map(|_| true)
@@ -118,7 +125,10 @@ pub(super) fn get_available_nodes() -> &'static [&'static str] {
     })
 }
 
-/// What a node type says about itself.
+/// What a node type says about itself: a dict with its summary, capabilities, and parameters with
+/// type, default, range and unit.
+///
+/// Raises `NodeNotFoundError` with the nearest known name.
 #[pyfunction]
 pub(super) fn get_node_metadata<'py>(
     py: Python<'py>,

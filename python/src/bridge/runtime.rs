@@ -29,11 +29,11 @@ pub(crate) struct Runtime(Arc<orchestrator::Runtime>);
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (config=None))]
-    fn new(py: Python<'_>, config: Option<&str>) -> PyResult<Self> {
+    #[pyo3(signature = (config=None, path=None))]
+    fn new(py: Python<'_>, config: Option<&str>, path: Option<PathBuf>) -> PyResult<Self> {
         let config = match config {
             Some(text) => Config::from_toml(text),
-            None => Config::load(None),
+            None => Config::load(path.as_deref()),
         };
         let config = config.map_err(|error| to_pyerr(py, error.into()))?;
         Ok(Self(register(config)))
