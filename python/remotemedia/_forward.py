@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from types import FrameType
 from typing import Any
 
 from remotemedia._guest.output import FIELDS, Place
+
+# What `logging` itself says of a caller that it cannot find.
+_NOWHERE: Place = ("(unknown file)", 0, "(unknown function)")
 
 
 def emit(
@@ -39,11 +43,24 @@ def emit(
     if target.isEnabledFor(level):
         message, fields = _split(message)
         extra = {**fields, "node_id": node_id}
-        path, line, function = place or (__file__, 0, None)
+        path, line, function = place or _caller()
         record = target.makeRecord(
             target.name, level, path, line, "%s", (message,), None, function, extra
         )
         target.handle(record)
+
+
+def _caller() -> Place:
+    """The line outside of RemoteMedia that called it; a thread of RemoteMedia's own has none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module == "threading":
+            break
+        if module.partition(".")[0] not in ("remotemedia", "remotemedia_runtime"):
+            return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+        frame = frame.f_back
+    return _NOWHERE
 
 
 def _split(message: str) -> tuple[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -148,6 +149,36 @@ def test_a_record_names_the_line_that_logged_it(
         assert lines[record.lineno - 1].endswith(code)
         assert record.funcName == function
         assert (record.filename, record.module) == (Path(file).name, Path(file).stem)
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_what_remotemedia_says_names_the_line_that_called_it(
+    is_awaited: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that is awaited is called by a thread of RemoteMedia's own: nobody's line."""
+
+    class Sums:
+        def process(self, data: Any) -> int:
+            import numpy as np
+
+            return int(np.sum(data))
+
+    async def awaited() -> Any:
+        return await pipeline.run((1, 2), runtime="rustpython")
+
+    with Runtime() as runtime, caplog.at_level(logging.WARNING, logger="remotemedia"):
+        pipeline = Pipeline([Sums()], runtime=runtime)
+        if is_awaited:
+            assert asyncio.run(awaited()) == 3
+        else:
+            assert pipeline.run((1, 2), runtime="rustpython") == 3
+    (record,) = [one for one in caplog.records if "moves from RustPython" in one.getMessage()]
+    if is_awaited:
+        assert (record.pathname, record.lineno) == ("(unknown file)", 0)
+        return
+    assert record.pathname == __file__
+    assert "pipeline.run((1, 2)" in Path(__file__).read_text().splitlines()[record.lineno - 1]
+    assert record.funcName == "test_what_remotemedia_says_names_the_line_that_called_it"
 
 
 def test_debug_records_come_when_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
