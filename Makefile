@@ -45,7 +45,7 @@ bench:
 
 fmt:
 	cargo fmt --all
-	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples
+	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples ../benches
 
 clean:
 	rm -rf target .venvs

@@ -61,8 +61,8 @@ step 'memory checks' scripts/check-unsafe.sh --ci || true
 step 'Rust doc tests' cargo test --locked --workspace --doc --quiet || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
     step 'RustPython wheel' scripts/rustpython.sh test || true
-    step 'ruff format' in_python "$bin/ruff" format --check --config pyproject.toml . ../tests/python ../examples || true
-    step 'ruff check' in_python "$bin/ruff" check --config pyproject.toml . ../tests/python ../examples || true
+    step 'ruff format' in_python "$bin/ruff" format --check --config pyproject.toml . ../tests/python ../examples ../benches || true
+    step 'ruff check' in_python "$bin/ruff" check --config pyproject.toml . ../tests/python ../examples ../benches || true
     step 'mypy --strict' types || true
     step 'stubtest' stubs || true
     # README, examples and everything else in Python, against the installed wheel.
