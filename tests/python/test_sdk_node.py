@@ -1,4 +1,4 @@
-"""`Node` and the SDK's node classes, without the native module."""
+"""`Node` and the SDK's node classes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from remotemedia import (
     MultiplyNode,
     Node,
     PassThroughNode,
+    Pipeline,
     SerializationError,
     TextProcessorNode,
     TextTransformNode,
@@ -34,6 +35,18 @@ class Bare(Node):
 
     def process(self, data: Any, /) -> Any:
         return data * self.gain
+
+
+class Slotted(Node):
+    __slots__ = ("__seen", "absent", "limit")
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit, self.__seen = limit, 0
+
+    def process(self, data: Any, /) -> Any:
+        self.__seen += 1
+        return [data + self.limit, self.__seen]
 
 
 class Slow(Node):
@@ -229,3 +242,19 @@ def test_state_settings_reach_the_manager() -> None:
     assert node.state is not None
     assert node.state.default_ttl == timedelta(seconds=5)
     assert node.state.max_sessions == 3
+
+
+def test_slots_travel_as_other_attributes_do() -> None:
+    # spec: IOP-20
+    copied = pickle.loads(pickle.dumps(Slotted(3)))
+    assert (copied.name, copied.process(1)) == ("Slotted", [4, 1])
+    assert not hasattr(copied, "absent")
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "rustpython"])
+def test_slots_reach_the_worker_and_come_back(runtime: str) -> None:
+    # spec: IOP-20
+    node = Slotted(3)
+    pipeline = Pipeline(node)
+    assert pipeline.run_sync([1], runtime=runtime, fallback=False) == [4, 1]
+    assert pipeline.run_sync([1], runtime=runtime, fallback=False) == [4, 2]

@@ -12,6 +12,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from functools import cached_property
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -222,11 +223,18 @@ class Node(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """All attributes but the logger and the per-session state, which do not travel."""
-        return {k: v for k, v in vars(self).items() if k not in self._transient}
+        state: Any = super().__getstate__()
+        in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
+        attributes = {**(in_dict or {}), **(in_slots or {})}
+        return {k: v for k, v in attributes.items() if k not in self._transient}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the attributes; the node is not initialised."""
-        vars(self).update(state)
+        for name, value in state.items():
+            if isinstance(getattr(type(self), name, None), MemberDescriptorType):
+                object.__setattr__(self, name, value)
+            else:
+                vars(self)[name] = value
 
     def __repr__(self) -> str:
         """`ClassName(name='...')`."""
