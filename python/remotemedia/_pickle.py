@@ -79,13 +79,25 @@ def _dumps_portably(value: object) -> bytes:
     try:
         data: bytes = _portable_writer().dumps(value)
     except UnpicklableError as problem:
-        if by_value is None or not registry.has_callers_kind:
+        if not registry.has_callers_kind:
             raise
-        try:
-            # Others than the caller's kind refuse it, and their nodes can move there.
-            data = by_value.dumps(value)
-        except UnpicklableError:
-            raise problem from None
+        # Others than the caller's kind refuse it, and their nodes can move there.
+        return dumps_by_value_after(problem, value)
+    return data
+
+
+def dumps_by_value_after(problem: UnpicklableError, value: object) -> bytes:
+    """Pickles for the caller's kind alone an item that not every interpreter may open.
+
+    Raises:
+        UnpicklableError: that is not possible either; it is `problem`.
+    """
+    if by_value is None:
+        raise problem
+    try:
+        data: bytes = by_value.dumps(value)
+    except UnpicklableError:
+        raise problem from None
     return data
 
 
@@ -180,6 +192,15 @@ def open_shipment(data: bytes) -> tuple[list[object], dict[str, int]]:
     nodes, log_levels, registry.writes_portable = opened
     registry.has_callers_kind = not is_portable
     return nodes, log_levels
+
+
+def unopened() -> Sequence[int]:
+    """The places of the nodes for whose sake the last shipment could not be opened, as far as that
+    is known.
+    """
+    opening = sys.modules.get("remotemedia._portable.opening")
+    places: Sequence[int] = opening.worked_for() if opening is not None else ()
+    return places
 
 
 def forget_shipment() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lacking_nodes
 import passing_nodes
-from remotemedia import Node, NodeError, Pipeline, Runtime
+from remotemedia import MarshalingError, Node, NodeError, Pipeline, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 from switch_nodes import GivesThenNeedsNumpy, MissesAModule, Recounts
 
@@ -174,3 +177,91 @@ def test_a_class_that_cannot_be_defined_there_is_the_reason() -> None:
     pipeline = rustpython(NamesOther())
     assert run(pipeline) == ["cpython", 256]
     assert "'numpy' is a C extension" in placement(pipeline)[1]
+
+
+def local_level(total: int) -> Any:
+    """An object that no other interpreter can be told of: its class changes what is around it."""
+    seen = 0
+
+    class Level:
+        level = total
+
+        def look(self) -> int:
+            nonlocal seen
+            seen += 1
+            return seen
+
+    return Level()
+
+
+def test_a_node_moves_with_a_value_of_the_callers_that_cannot_pass(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # spec: IOP-39, IOP-41
+    pipeline = rustpython(Recounts())
+    assert pipeline.run_sync([local_level(7)], runtime="rustpython") == ["cpython", 7, 1]
+    (moved,) = pipeline.explain(runtime="rustpython")
+    assert moved.runtime == "cpython"
+    assert "local_level.<locals>.Level" in moved.why
+    assert any("local_level.<locals>.Level" in r.getMessage() for r in caplog.records)
+    with rustpython(Recounts()).session(runtime="rustpython") as session:
+        assert session.process(local_level(5)) == [["cpython", 5, 1]]
+
+
+def test_without_fallback_a_value_of_the_callers_that_cannot_pass_is_named() -> None:
+    # spec: IOP-07, IOP-39
+    with pytest.raises(NodeError) as caught:
+        rustpython(Recounts(name="takes")).run_sync(
+            [local_level(7)], runtime="rustpython", fallback=False
+        )
+    told = str(caught.value)
+    assert caught.value.node_id == "takes_0"
+    assert "local_level.<locals>.Level" in told
+    assert told.count("runtime_hint") == 1, told
+    assert told.count("fallback=True") == 1, told
+
+
+def test_what_no_interpreter_can_be_sent_is_the_callers_error_and_moves_nothing() -> None:
+    # spec: IOP-07, IOP-39
+    pipeline = rustpython(Recounts())
+    with pytest.raises(MarshalingError, match=r"_thread\.lock"):
+        pipeline.run_sync([threading.Lock()], runtime="rustpython")
+    assert placement(pipeline)[0] == "rustpython"
+
+
+INSTALLED = {
+    "__init__.py": "",
+    "fast.py": "import numpy as np\ntotal = np.sum\n",
+    "sums.py": "try:\n    from .fast import total\nexcept ImportError:\n    total = sum\n",
+    "nodes.py": """
+import sys
+import numpy as np
+from remotemedia import Node
+from .sums import total
+from .fast import total as fast_total
+
+class Plain(Node):
+    def process(self, data):
+        return [sys.implementation.name, int(total(data))]
+
+class Fast(Node):
+    def process(self, data):
+        return [sys.implementation.name, int(fast_total(data))]
+""",
+}
+
+
+def test_nodes_of_an_installed_package_are_read_as_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # spec: IOP-26, IOP-28, IOP-39
+    package = tmp_path / "site-packages" / "installed_nodes"
+    package.mkdir(parents=True)
+    for name, text in INSTALLED.items():
+        (package / name).write_text(text)
+    monkeypatch.syspath_prepend(str(package.parent))
+    nodes = importlib.import_module("installed_nodes.nodes")
+    for kind, wanted in [(nodes.Plain, "rustpython"), (nodes.Fast, "cpython")]:
+        pipeline = rustpython(kind())
+        assert pipeline.run_sync([[1, 2]], runtime="rustpython") == [wanted, 3]
+        assert placement(pipeline)[0] == wanted

@@ -114,8 +114,10 @@ class Guest:
         try:
             instances, log_levels = _pickle.open_shipment(spec.instances)
         except BaseException as error:  # whatever a module or a __setstate__ raises
-            wanted = [node.node_id for _, nodes in spec.stages for node in nodes]
-            raise Fault("load", wanted[0] if len(wanted) == 1 else "", error) from None
+            wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
+            blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
+            only = next(iter(wanted.values())) if len(wanted) == 1 else ""
+            raise Fault("load", blamed[0] if blamed else only, error) from None
         # Imported modules have set their levels by now.
         self._output.lower_levels(log_levels)
         self._has_shipment = True

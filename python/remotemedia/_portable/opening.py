@@ -51,9 +51,15 @@ class Unpickler(pickle.Unpickler):
 
 
 class _Opening:
-    """Whether a session's shipment is being opened: only its tokens are known to everybody."""
+    """What is being opened.
+
+    Attributes:
+        is_shipment: a session's shipment: only its tokens are known to everybody.
+        works_for: the places of the nodes that need what is being made, as far as that is known.
+    """
 
     is_shipment = False
+    works_for: Sequence[int] = ()
 
 
 def loads(data: bytes) -> Any:
@@ -67,11 +73,28 @@ def loads(data: bytes) -> Any:
     if kind == VALUE:
         return Unpickler(body).load()
     outer, _Opening.is_shipment = _Opening.is_shipment, kind == SHIPMENT
+    if kind == SHIPMENT:
+        _Opening.works_for = ()
     try:
         _, opened = Unpickler(body).load()
     finally:
         _Opening.is_shipment = outer
     return opened
+
+
+def work_for(nodes: Sequence[int]) -> None:
+    """What follows in the pickle is made for these nodes of the shipment."""
+    _Opening.works_for = nodes
+
+
+def worked_for() -> Sequence[int]:
+    """The nodes that the last step of a shipment was for: when it failed, they cannot be made."""
+    return _Opening.works_for
+
+
+def node_of(_work: None, node: Any) -> Any:
+    """A node of a shipment, behind the note that it is the one that follows."""
+    return node
 
 
 def stand_in(label: str) -> types.ModuleType:

@@ -35,7 +35,7 @@ class Plan:
         self._units: dict[Key, Unit] = {}
         self._found: list[dict[Key, None]] = []
         self._claims: dict[Key, dict[str, str]] = {}
-        self._roots: dict[Key, None] = {}
+        self._roots: list[dict[Key, None]] = []
         self._building: set[Key] = set()
 
     def add_root(self, value: object) -> None:
@@ -46,7 +46,7 @@ class Plan:
         """
         needed = self.needs_of(value)
         self._complete(needed)
-        self._roots.update(needed)
+        self._roots.append(needed)
 
     def needs_of(self, value: object) -> dict[Key, None]:
         """The units that pickling a value refers to."""
@@ -199,8 +199,8 @@ class Plan:
             return
         unit.early.append(key)
 
-    def _reachable(self) -> dict[Key, None]:
-        order = dict(self._roots)
+    def _reachable(self, roots: list[dict[Key, None]] | None = None) -> dict[Key, None]:
+        order = {key: None for needed in roots or self._roots for key in needed}
         waiting = list(order)
         while waiting:
             for needed in self._units[waiting.pop()].needs():
@@ -216,6 +216,7 @@ class Plan:
         for key in keys:
             order.place_ready(key)
         opened = [self.spaces.labelled(label).opening() for label in {k.label: 0 for k in keys}]
+        needed_by = [self._reachable([root]) if root else {} for root in self._roots]
         done: set[int] = set()
         steps: list[Step] = []
         later: list[Step] = []
@@ -225,6 +226,9 @@ class Plan:
                 done.add(id(unit))
                 names = [other for other in order.placed if self._units[other] is unit]
                 claims = [c for other in names for c in self._claims_of(other).items()]
+                if len(needed_by) > 1:
+                    roots = [number for number, needed in enumerate(needed_by) if key in needed]
+                    steps.append(Step(opening.work_for, (roots,)))
                 steps.append(unit.step(claims, [other.name for other in names]))
                 later += unit.patches
         return [*opened, *steps, *later]

@@ -194,6 +194,19 @@ def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
     return None
 
 
+class _Marked:
+    """A node behind a note of its place, so that the other side knows whose opening failed."""
+
+    def __init__(self, place: int, node: object) -> None:
+        self._parts = place, node
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from remotemedia._portable.spaces import Step
+
+        place, node = self._parts
+        return opening.node_of, (Step(opening.work_for, ([place],)), node)
+
+
 class PortableShipment:
     """The node objects of a session, pickled once for workers of any interpreter.
 
@@ -231,6 +244,9 @@ class PortableShipment:
                     why = culprit(node, error, lambda part: _problem(part, nothing))
                     self.refused[index] = why
                     going.append(None)
+                    plan.add_root(None)
+            if len(going) > 1:
+                going = [_Marked(place, node) for place, node in enumerate(going)]
             content = (going, dict(log_levels), True)
             self.instances = _write(opening.SHIPMENT, plan, nothing, content)
         self.shipped = frozenset(plan.tokens())

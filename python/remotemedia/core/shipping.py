@@ -58,7 +58,15 @@ class Shipper:
             UnpicklableError: it cannot be pickled.
         """
         shipment = self._portable or self._own
-        data: bytes = _pickle.dumps(value) if shipment is None else shipment.dumps(value)
+        if shipment is None:
+            return _pickle.dumps(value)
+        try:
+            data: bytes = shipment.dumps(value)
+        except _pickle.UnpicklableError as problem:
+            if shipment is not self._portable:
+                raise
+            # Workers of another kind refuse it, and their nodes can move.
+            return _pickle.dumps_by_value_after(problem, value)
         return data
 
     def code(self, instance: int) -> tuple[str, list[str], str]:
