@@ -8,7 +8,9 @@ inside `try` are left alone: whoever wrote that has a way out.
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
@@ -16,6 +18,9 @@ from typing import Any, NoReturn
 touched: list[ImportError] = []
 """What a node has asked of a `Deferred` in vain since this was cleared: a node that swallows the
 ImportError goes on without what it has elsewhere, and nobody would know."""
+
+STAR = "__remotemedia_star__"
+"""Where a module keeps the error of a star that failed: it may lack any name."""
 
 
 class Deferred:
@@ -173,6 +178,65 @@ def leave_out(
     return True
 
 
+def starred(
+    namespace: dict[str, Any],
+    module: str,
+    looked_up: Sequence[str],
+    error: ImportError | None = None,
+) -> None:
+    """Stands for what `from module import *` was to bring, so far as anybody asks for it.
+
+    Args:
+        namespace: the module's names.
+        module: whose names were asked for, with leading dots.
+        looked_up: names that the module looks up and does not bind itself.
+        error: what the import failed with; None when it came. Then only a star in `module` itself
+            may have failed.
+    """
+    from importlib.util import resolve_name
+
+    package = namespace.get("__package__")
+    given: set[str] = set()
+    if error is None:
+        found = sys.modules.get(resolve_name(module, package))
+        error = vars(found).get(STAR) if found is not None else None
+        if error is None:
+            return
+    else:
+        given = names_in_source(module)
+    failed = namespace[STAR] = error
+
+    def other(name: str) -> Any:
+        # For those who import from here.
+        if name.startswith("_"):
+            raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
+        return Deferred(failed, module, name, package)
+
+    namespace.setdefault("__getattr__", other)
+    for name in looked_up:
+        # numpy has a `sum` of its own, and not to use that would give another result.
+        if name in given or not (name in namespace or hasattr(builtins, name)):
+            namespace[name] = Deferred(error, module, name, package)
+
+
+def names_in_source(module: str) -> set[str]:
+    """The names that a module seems to offer, as far as there is a text that tells."""
+    import ast
+    from importlib.util import find_spec
+
+    from remotemedia._portable.names import offered_names
+
+    try:
+        spec = None if module.startswith(".") else find_spec(module)
+        origin = spec.origin if spec is not None else None
+        if origin is None or not origin.endswith(".py"):
+            return set()
+        with open(origin, "rb") as file:  # noqa: PTH123  (workers start without pathlib)
+            return offered_names(ast.parse(file.read()))
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return set()
+
+
 def demand(value: Any, name: str) -> None:
     """Does nothing, unless the value of this name is a `Deferred`.
 
@@ -213,6 +277,7 @@ def _like(error: ImportError) -> ImportError:
 
 
 __all__ = [
+    "STAR",
     "Deferred",
     "Unread",
     "check_untouched",
@@ -220,5 +285,7 @@ __all__ = [
     "imported",
     "imported_or_deferred",
     "leave_out",
+    "names_in_source",
+    "starred",
     "touched",
 ]

@@ -247,18 +247,42 @@ def test_names_of_modules_that_are_there_in_part_are_followed(tmp_path: Path) ->
         "    def process(self, x): return concurrent.futures.ProcessPoolExecutor()\n"
         "class Pinned(Node):\n    def process(self, x): return sched_getaffinity(x)\n"
         "class Counts(Node):\n    def process(self, x): return cpu_count()\n"
+        "class Stars(Node):\n    def process(self, x): return window(abs(x))\n"
     )
     found = _verdicts(file)
     lacks = {n: {x["module"]: x["reason"] for x in v["lacks"]} for n, v in found.items()}
-    for several in lacks.values():
-        # Nobody knows what a star was to bring, so every node may need it.
-        assert several.pop("surely_not_here") == "not_installed"
     assert lacks == {
         "Pools": {"multiprocessing.Pool": "blocked"},
         "Starts": {"multiprocessing.Process": "blocked"},
         "Submits": {"concurrent.futures.ProcessPoolExecutor": "blocked"},
         "Pinned": {"os": "unsupported"},
         "Counts": {},
+        "Stars": {"surely_not_here": "not_installed"},
+    }
+
+
+def test_a_star_counts_for_who_uses_what_it_brings(tmp_path: Path) -> None:
+    # spec: IOP-38, IOP-39
+    file = tmp_path / "stars.py"
+    file.write_text(
+        "from math import *\nfrom numpy import *\nfrom json import *\n"
+        "from remotemedia import Node\n"
+        "def own(x): return zeros(x)\n"
+        "class Plain(Node):\n    def process(self, x): return len(dumps(x))\n"
+        "class Comb(Node):\n    def process(self, x): return comb(x, 2)\n"
+        "class Sqrt(Node):\n    def process(self, x): return sqrt(x)\n"
+        "class Sum(Node):\n    def process(self, x): return sum(x)\n"
+        "class Own(Node):\n    def process(self, x): return own(x)\n"
+        "class Unknown(Node):\n    def process(self, x): return nowhere_to_be_seen(x)\n"
+    )
+    lacks = {n: [x["module"] for x in v["lacks"]] for n, v in _verdicts(file).items()}
+    assert lacks == {
+        "Plain": [],
+        "Comb": [],
+        "Sqrt": ["numpy"],
+        "Sum": ["numpy"],
+        "Own": ["numpy"],
+        "Unknown": ["numpy"],
     }
 
 
@@ -311,3 +335,47 @@ def test_the_page_is_current() -> None:
     written = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
     assert written == page(), "docs/compatibility.md is out of date: run `make compatibility`"
     assert "| `sqlite3` | works | missing | built without SQLite |" in written
+
+
+def test_what_helpers_in_other_files_use_counts(tmp_path: Path) -> None:
+    # spec: IOP-38, IOP-39
+    package = tmp_path / "own_package"
+    package.mkdir()
+    files = {
+        "__init__.py": "from .dsp import *\n",
+        "stars.py": "from numpy import *\nfrom .consts import *\n",
+        "consts.py": "RATE = 16000\n",
+        "dsp.py": (
+            "import numpy as np\nfrom .consts import RATE\n"
+            "def rms(x): return float(np.sqrt(np.mean(np.square(x))))\n"
+            "def same(x): return x, RATE\n"
+        ),
+        "base.py": (
+            "import numpy as np\nfrom remotemedia import Node\n"
+            "class BaseNode(Node):\n    def process(self, x): return np.abs(x)\n"
+        ),
+        "nodes.py": (
+            "import own_package.dsp\nfrom remotemedia import Node\nfrom . import dsp\n"
+            "from .base import BaseNode\nfrom .dsp import rms, same as alike\n"
+            "from .stars import *\n"
+            "class Named(Node):\n    def process(self, x): return rms(x)\n"
+            "class Alike(Node):\n    def process(self, x): return alike(x)\n"
+            "class Dotted(Node):\n    def process(self, x): return dsp.rms(x)\n"
+            "class Same(Node):\n    def process(self, x): return dsp.same(x)\n"
+            "class Whole(Node):\n    def process(self, x): return own_package.dsp.rms(x)\n"
+            "class Passed(Node):\n    def process(self, x): return own_package.rms(x)\n"
+            "class Within(Node):\n    def process(self, x):\n"
+            "        from .dsp import rms as root\n        return root(x)\n"
+            "class Within2(Node):\n    def process(self, x):\n"
+            "        from .dsp import same\n        return same(x)\n"
+            "class Star(Node):\n    def process(self, x): return sqrt(x)\n"
+            "class Rate(Node):\n    def process(self, x): return x * RATE\n"
+            "class Child(BaseNode):\n    pass\n"
+        ),
+    }
+    for name, text in files.items():
+        (package / name).write_text(text)
+    lacks = {n: [x["module"] for x in v["lacks"]] for n, v in _verdicts(package).items()}
+    on_rustpython = ["Alike", "Same", "Within2", "Rate"]
+    assert [name for name, several in lacks.items() if several == []] == on_rustpython
+    assert {m for several in lacks.values() for m in several} == {"numpy"}

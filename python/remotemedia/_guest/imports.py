@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from remotemedia._deferred import Deferred
+from remotemedia._deferred import STAR, Deferred
 from remotemedia._guest.policy import WAY_OUT, Blocked
 
 _EXTENSIONS = (".so", ".pyd")
@@ -113,18 +113,24 @@ def explain(error: BaseException) -> dict[str, str] | None:
 
 def _of_unfinished_code(error: BaseException) -> dict[str, str] | None:
     """What is known of an import that a function needs which failed for want of it: it was written
-    for numpy's arrays, and was given a view that has a part of what these have.
+    for numpy's arrays, and was given a view that has a part of what these have; or it looks up by
+    text what a star was to bring.
     """
-    if not isinstance(error, (AttributeError, TypeError)):
+    if not isinstance(error, (AttributeError, TypeError, NameError)):
         return None
     if not _IS_CPYTHON and "AudioView'" in str(error):
         return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
     frames = error.__traceback__
     while frames is not None:
         code, names = frames.tb_frame.f_code, frames.tb_frame.f_globals
-        for value in map(names.get, code.co_names):
-            if type(value) is Deferred:
-                return explain(value.__dict__["_error"])
+        if isinstance(error, NameError):
+            failed = [names.get(STAR)]
+        else:
+            values = map(names.get, code.co_names)
+            failed = [value.__dict__["_error"] for value in values if type(value) is Deferred]
+        for why in failed:
+            if why is not None:
+                return explain(why)
         frames = frames.tb_next
     return None
 

@@ -34,18 +34,30 @@ def _is_foreign_library(entry: str) -> bool:
 
 
 class OwnModules:
-    """Finds the caller's own modules; installed packages are left to the usual finder."""
+    """Finds the caller's own modules, and nodes in installed packages; other modules of these are
+    left to the usual finder, for packages rely on what fails inside them.
+    """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        """The spec of a module that lies on the path and not in an installed package."""
+        """The spec of a module that lies on the path."""
         spec = PathFinder.find_spec(name, path, target)
-        if spec is None or type(spec.loader) is not SourceFileLoader or spec.origin is None:
+        if spec is None or spec.origin is None:
             return None
-        if any(f"/{folder}/" in spec.origin for folder in _INSTALLED):
+        is_installed = any(f"/{folder}/" in spec.origin for folder in _INSTALLED)
+        if type(spec.loader) is SourceFileLoader:
+            kind = NodesLoader if is_installed else LenientLoader
+            spec.loader = kind(spec.loader.name, spec.loader.path)
+            return spec
+        if is_installed:
             return None
-        spec.loader = LenientLoader(spec.loader.name, spec.loader.path)
-        return spec
+        if type(spec.loader).__name__ == "zipimporter" and spec.origin.endswith(".py"):
+            from remotemedia._guest.archives import LenientArchive
+
+            loader: Any = LenientArchive(spec.loader)
+            spec.loader = loader
+            return spec
+        return None
 
 
 class LenientLoader(SourceFileLoader):
@@ -55,13 +67,21 @@ class LenientLoader(SourceFileLoader):
         self, data: bytes, path: str, *, _optimize: int = -1
     ) -> Any:
         """The module's code."""
-        import ast  # not at the start of every worker
+        from remotemedia._guest.lenient import compiled  # not at the start of every worker
 
-        from remotemedia._guest.lenient import lenient
+        return compiled(data, path, _optimize)
 
-        tree = ast.parse(data, path)
-        tree.body = [part for statement in tree.body for part in lenient(statement)]
-        return compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
+
+class NodesLoader(LenientLoader):
+    """Reads a module so if it may hold nodes, else as usual."""
+
+    def source_to_code(  # type: ignore[override]  # typeshed has more forms of source
+        self, data: bytes, path: str, *, _optimize: int = -1
+    ) -> Any:
+        """The module's code."""
+        if b"remotemedia" in data:
+            return super().source_to_code(data, path, _optimize=_optimize)
+        return compile(data, path, "exec", dont_inherit=True, optimize=_optimize)
 
 
 def install() -> None:

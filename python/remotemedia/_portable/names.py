@@ -34,6 +34,30 @@ def names_of(*nodes: ast.AST) -> Names:
     return names
 
 
+def unbound_names(tree: ast.Module) -> set[str]:
+    """The names that a module looks up and does not bind: builtins, and what a star brings."""
+    names = names_of(*tree.body)
+    bound = _bound_in(tree.body)
+    bound.update(n for node in ast.walk(tree) if isinstance(node, ast.Global) for n in node.names)
+    return (names.early | names.late | names.soft) - bound
+
+
+def offered_names(tree: ast.Module) -> set[str]:
+    """The names that a module seems to offer to others: what it defines at its top, and what it
+    takes from its parts.
+    """
+    found: set[str] = set()
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.ImportFrom, *_DEFINITIONS)):
+            found.update(bound_by(node))
+        if not isinstance(node, _DEFINITIONS):
+            waiting += ast.iter_child_nodes(node)
+    return {name for name in found if not name.startswith("_")}
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 

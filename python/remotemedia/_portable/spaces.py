@@ -5,13 +5,13 @@ from __future__ import annotations
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remotemedia._portable import opening
 from remotemedia._portable.given import GIVEN
-from remotemedia._portable.texts import Binding, code_of, text_of
+from remotemedia._portable.texts import Binding, Text, code_of, text_of
 from remotemedia._tokens import MAIN
 from remotemedia._unpicklable import UnpicklableError
 
@@ -110,8 +110,19 @@ class Space:
 
     def binding(self, name: str) -> Binding | None:
         """The statement that bound a name, as far as the source can be had."""
-        files = {self.namespace.get("__file__"): 0}
         own = self.namespace.get(name)
+        for text in self._texts(own):
+            if name in text.bindings:
+                return text.bindings[name]
+        return None
+
+    def stars(self) -> Iterator[Binding]:
+        """The imports of whatever a module has, the last first."""
+        for text in self._texts(None):
+            yield from reversed(text.stars)
+
+    def _texts(self, own: object) -> Iterator[Text]:
+        files = {self.namespace.get("__file__"): 0}
         if self._is_home_of(own):
             files = {code.co_filename: 0 for code in code_of(own)} | files
         for value in list(self.namespace.values()):
@@ -119,9 +130,8 @@ class Space:
                 files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
         for filename in (*files, *self._cells()):
             text = text_of(own, filename, self.namespace)
-            if text is not None and name in text.bindings:
-                return text.bindings[name]
-        return None
+            if text is not None:
+                yield text
 
 
 class Spaces:

@@ -38,6 +38,8 @@ class Text:
         self.tree = ast.parse("".join(lines))
         self._codes: set[types.CodeType] | None = None
         self.bindings: dict[str, Binding] = {}
+        self.stars: list[Binding] = []
+        """Imports of whatever a module has."""
         for statement in self.tree.body:
             self._note(statement, None)
 
@@ -46,6 +48,9 @@ class Text:
 
         if choice is None and _is_choice(statement):
             choice = statement
+        if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+            self.stars.append(Binding(self, statement, choice))
+            return
         for node in _shallow(statement):
             for name in bound_by(node):
                 self.bindings[name] = Binding(self, statement, choice)

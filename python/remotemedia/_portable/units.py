@@ -67,7 +67,7 @@ def unit_of(plan: Plan, key: Key, is_soft: bool = False) -> Unit:
     """
     space = plan.spaces.labelled(key.label)
     value = space.namespace[key.name]
-    binding = space.binding(key.name)
+    binding = space.binding(key.name) or _by_star(space, key.name, value)
     if binding is not None and isinstance(binding.node, (ast.Import, ast.ImportFrom)):
         source = _imported_from(binding.node, key.name, space.namespace)
         if source is not None and _is_what_it_gives(value, *source):
@@ -83,18 +83,29 @@ def unit_of(plan: Plan, key: Key, is_soft: bool = False) -> Unit:
     return _value(plan, space, key, value, binding)
 
 
+def _by_star(space: Space, name: str, value: Any) -> Binding | None:
+    """The import of all names that brought this one."""
+    for star in space.stars():
+        source = _imported_from(star.node, name, space.namespace)  # type: ignore[arg-type]
+        if source is not None and _is_what_it_gives(value, *source):
+            return star
+    return None
+
+
 def _imported_from(
     node: ast.Import | ast.ImportFrom, name: str, namespace: dict[str, Any]
 ) -> tuple[str, str | None] | None:
     """The module, and the name in it, that an import statement binds a name to."""
     for alias in node.names:
-        if (alias.asname or alias.name.partition(".")[0]) != name:
+        if (alias.asname or alias.name.partition(".")[0]) not in (name, "*"):
             continue
         if isinstance(node, ast.Import):
             return (alias.name if alias.asname else name), None
         package = namespace.get("__package__") or ""
         base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-        return ".".join(part for part in (base, node.module) if part), alias.name
+        return ".".join(part for part in (base, node.module) if part), (
+            name if alias.name == "*" else alias.name
+        )
     return None
 
 
