@@ -173,8 +173,9 @@ pub enum Judgement {
 /// needed has made nothing fail.
 #[must_use]
 pub fn judge(failure: &NodeFailure) -> Judgement {
-    // What cannot pass is told by the message; its import is not the node's own.
-    let names_value = failure.operation == FaultKind::Marshal && !failure.message.starts_with('\n');
+    // What cannot pass is told by the message; its import is not the node's own. What packages say
+    // of themselves has many lines.
+    let names_value = failure.operation == FaultKind::Marshal && !failure.message.contains('\n');
     if let Some(import) = &failure.import
         && !names_value
     {

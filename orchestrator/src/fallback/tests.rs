@@ -115,9 +115,10 @@ fn a_value_that_cannot_pass_is_told_whatever_its_class_imports() {
     // spec: IOP-39
     let import = lacks(ImportReason::CExtension);
     let mut failed = failure(FaultKind::Marshal, Some(import.clone()));
-    let error = "ValueError: first line".to_owned();
+    failed.message = "Frame needs numpy".to_owned();
+    let error = "ValueError: Frame needs numpy".to_owned();
     assert_eq!(judge(&failed), Judgement::Move(Reason::Value { error }));
-    failed.message = "\n\nIMPORTANT".to_owned();
+    failed.message = "numpy needs a C extension\n\nIMPORTANT".to_owned();
     assert_eq!(judge(&failed), Judgement::Move(Reason::Import(import)), "numpy names no value");
 }
 
@@ -170,4 +171,10 @@ fn decisions_belong_to_code_and_interpreter_and_can_be_forgotten() {
     assert_eq!(memory.verdict(&keys[2]), Verdict::Moved(reason));
     memory.forget(None);
     assert_eq!(memory.verdict(&keys[2]), Verdict::Untried);
+    let own = [key("m:A:1", "3.14.0"), key("m:AB:1", "3.14.0")];
+    own.iter()
+        .for_each(|key| memory.moved(key, Reason::Load { error: "SyntaxError: x".to_owned() }));
+    memory.forget(Some("m:A"));
+    assert_eq!(memory.verdict(&own[0]), Verdict::Untried, "by its class");
+    assert_ne!(memory.verdict(&own[1]), Verdict::Untried);
 }

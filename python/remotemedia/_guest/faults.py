@@ -33,7 +33,7 @@ class Fault(Exception):
         self.message = _message(error)
         self.import_info = _explained(error)
         if self.import_info is not None and self.import_info["suggestion"] not in self.message:
-            self.message += f"; {self.import_info['suggestion']}"
+            self.message = _advised(self.message, self.import_info["suggestion"])
         self.traceback = formatted(error)
 
 
@@ -52,6 +52,13 @@ def formatted(error: BaseException) -> str:
     except BaseException as broken:  # a node's own __str__ may raise, even SystemExit
         reason = type_name(type(broken))
         return f"{type_name(type(error))} (its traceback cannot be shown: {reason})"
+
+
+def _advised(message: str, suggestion: str) -> str:
+    # Some packages tell at length how to install them, which is not what is wrong here.
+    if "\n" in message.strip():
+        return f"{suggestion}\n\n{message.strip()}"
+    return f"{message}; {suggestion}"
 
 
 def _message(error: BaseException) -> str:
