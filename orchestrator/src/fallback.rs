@@ -315,10 +315,10 @@ impl Memory {
         self.records.remove(key);
     }
 
-    /// Forgets everything, or what concerns one code.
-    pub fn forget(&mut self, digest: Option<&str>) {
-        match digest {
-            Some(digest) => self.records.retain(|key, _| key.digest != digest),
+    /// Forgets everything, or what concerns one code or one class (`module:Class`).
+    pub fn forget(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => self.records.retain(|key, _| !store::is_of(&key.digest, name)),
             None => self.records.clear(),
         }
     }

@@ -170,6 +170,7 @@ impl Runtime {
         {
             return Ok(Plan::new(&graph, &plan_options)?);
         }
+        self.hear_of_forgotten();
         // Laid out a first time to learn which code is RustPython's.
         let fallback = std::mem::take(&mut plan_options.fallback);
         let untried = Plan::new(&graph, &plan_options)?;

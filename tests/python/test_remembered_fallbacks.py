@@ -52,6 +52,62 @@ with Runtime() as runtime:
     }))
 """
 
+SERVICE = """
+import sys
+from remotemedia import Node, Pipeline, Runtime
+
+class Sums(Node):
+    def process(self, data):
+        import numpy
+        return sys.implementation.name
+
+class Fails(Node):
+    def process(self, data):
+        if sys.implementation.name != "cpython":
+            raise ValueError("not here")
+        return sys.implementation.name
+
+with Runtime(sys.stdin.readline().encode().decode("unicode_escape")) as runtime:
+    for line in sys.stdin:
+        pipeline = Pipeline(globals()[line.strip()](), runtime=runtime)
+        (before,) = pipeline.explain(runtime="rustpython")
+        try:
+            out = pipeline.run_sync([0], runtime="rustpython")
+        except Exception as error:
+            out = type(error).__name__
+        print(before.runtime, out, flush=True)
+"""
+
+
+class Service:
+    """A process that runs pipelines as long as it is asked to."""
+
+    def __init__(self, folder: Path, configuration: str = "") -> None:
+        (folder / "service.py").write_text(SERVICE)
+        self._process = subprocess.Popen(
+            [sys.executable, "service.py"],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._say(configuration.replace("\n", "\\n"))
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def run(self, node: str) -> str:
+        """Where the node was to run, and where it did."""
+        assert self._process.stdout is not None
+        self._say(node)
+        return self._process.stdout.readline().strip()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+        assert self._process.returncode == 0
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -109,6 +165,35 @@ def test_the_second_process_does_not_try_again_until_it_is_told_to_forget(folder
     assert "rustpython" in _run(folder, "Sums")["tried"]
     assert _remotemedia("forget").stdout == "1 decision forgotten\n"
     assert "rustpython" in _run(folder, "Sums")["tried"]
+
+
+def test_what_is_forgotten_reaches_a_process_that_runs(folder: Path, own_cache: Path) -> None:
+    # spec: IOP-39
+    with Service(folder) as service:
+        assert service.run("Sums") == "rustpython cpython"
+        assert service.run("Sums") == "cpython cpython"
+        _remotemedia("forget", "__main__:Other")
+        assert service.run("Sums") == "cpython cpython"
+        assert _remotemedia("forget", "__main__:Sums").stdout == "1 decision forgotten\n"
+        assert service.run("Sums") == "rustpython cpython", "it is tried anew"
+        assert service.run("Sums") == "cpython cpython", "once"
+        _remotemedia("forget")
+        assert service.run("Sums") == "rustpython cpython"
+        (own_cache / "decisions-v1.json").unlink()
+        assert service.run("Sums") == "rustpython cpython"
+        # What is in no file: it may have been the inputs.
+        given = [service.run("Fails") for _ in range(4)]
+        assert given == [*["rustpython NodeError"] * 2, "rustpython cpython", "cpython cpython"]
+        _remotemedia("forget")
+        assert service.run("Fails") == "rustpython NodeError"
+
+
+def test_what_may_not_be_kept_holds_as_long_as_the_process(folder: Path) -> None:
+    # spec: IOP-39
+    with Service(folder, "[fallback]\nremember = false\n") as service:
+        assert service.run("Sums") == "rustpython cpython"
+        _remotemedia("forget")
+        assert service.run("Sums") == "cpython cpython"
 
 
 def test_code_that_was_mended_is_tried_again(folder: Path) -> None:

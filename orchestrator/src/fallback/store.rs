@@ -28,6 +28,8 @@ const MOST: usize = 1000;
 const LONGEST: u64 = 4 << 20;
 /// A decision is taken anew after this time.
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
+/// Most words on what was forgotten that are kept for processes that run.
+const MOST_FORGOTTEN: usize = 100;
 
 /// One decision: this code, in these surroundings, does not run on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +52,21 @@ impl Decision {
     pub fn class(&self) -> &str {
         self.code.rsplit_once(':').map_or(self.code.as_str(), |(class, _digest)| class)
     }
+}
 
-    /// Whether a name means it: the whole code, or module and class.
-    fn is_of(&self, name: &str) -> bool {
-        self.code == name || self.class() == name
-    }
+/// Whether a name means a code: the whole of it, or module and class.
+#[must_use]
+pub(super) fn is_of(code: &str, name: &str) -> bool {
+    code == name || code.rsplit_once(':').is_some_and(|(class, _digest)| class == name)
+}
+
+/// That decisions were forgotten: processes that run know them from themselves, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Forgotten {
+    /// Module and class, or a code; `None` for all.
+    name: Option<String>,
+    /// When, in nanoseconds since 1970; no two are the same.
+    at: u64,
 }
 
 /// Reasons that stay true as long as code, interpreter and surroundings are the same. What depends on
@@ -95,6 +107,8 @@ impl From<Lasting> for Reason {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Document {
     decisions: Vec<Decision>,
+    #[serde(default)]
+    forgotten: Vec<Forgotten>,
 }
 
 /// What identifies a version of the file.
@@ -105,6 +119,11 @@ type Seen = (u64, u64, i64, i64);
 pub struct Store {
     folder: Option<PathBuf>,
     decisions: Vec<Decision>,
+    forgotten: Vec<Forgotten>,
+    /// The last word on something forgotten that this process has heard.
+    heard: u64,
+    /// There was a file, and somebody has removed it: that forgets everything.
+    is_lost: bool,
     seen: Option<Seen>,
     trouble: Option<String>,
     has_complained: bool,
@@ -114,8 +133,16 @@ impl Store {
     /// The decisions in a folder, which need not exist; without one, nothing is kept.
     #[must_use]
     pub fn new(folder: Option<PathBuf>) -> Self {
-        let has_complained = false;
-        Self { folder, decisions: Vec::new(), seen: None, trouble: None, has_complained }
+        Self {
+            folder,
+            decisions: Vec::new(),
+            forgotten: Vec::new(),
+            heard: 0,
+            is_lost: false,
+            seen: None,
+            trouble: None,
+            has_complained: false,
+        }
     }
 
     /// Whether anything is kept.
@@ -132,29 +159,54 @@ impl Store {
 
     /// All decisions, the newest first.
     pub fn all(&mut self) -> &[Decision] {
+        self.look();
+        &self.decisions
+    }
+
+    /// What any process has had forgotten since this was last asked: names, or `None` for all.
+    pub fn news(&mut self) -> Vec<Option<String>> {
+        self.look();
+        if std::mem::take(&mut self.is_lost) {
+            return vec![None];
+        }
+        let news = self.forgotten.iter().filter(|word| word.at > self.heard);
+        let names = news.map(|word| word.name.clone()).collect();
+        self.heard = self.forgotten.iter().map(|word| word.at).fold(self.heard, u64::max);
+        names
+    }
+
+    fn look(&mut self) {
         if let Some(path) = self.folder.as_ref().map(|folder| folder.join(FILE)) {
             self.refresh(&path, SystemTime::now());
         }
-        &self.decisions
     }
 
     /// Keeps a decision for later runs.
     pub fn keep(&mut self, decision: Decision) {
-        self.change(|decisions| {
-            decisions.retain(|other| {
+        self.change(|document| {
+            document.decisions.retain(|other| {
                 (&other.code, &other.surroundings) != (&decision.code, &decision.surroundings)
             });
-            decisions.push(decision);
+            document.decisions.push(decision);
         });
     }
 
-    /// Forgets all decisions, or those on a class (`module:Class`) or a code. Gives how many.
+    /// Takes decisions on a code back, which were wrong.
+    pub fn withdraw(&mut self, code: &str) {
+        self.change(|document| document.decisions.retain(|decision| decision.code != code));
+    }
+
+    /// Forgets all decisions, or those on a class (`module:Class`) or a code, in this file and in
+    /// the processes that run. Gives how many were in the file.
     pub fn forget(&mut self, name: Option<&str>) -> usize {
         let mut count = 0;
-        let is_done = self.change(|decisions| {
-            let before = decisions.len();
-            decisions.retain(|decision| name.is_some_and(|name| !decision.is_of(name)));
-            count = before - decisions.len();
+        let is_done = self.change(|document| {
+            let before = document.decisions.len();
+            document.decisions.retain(|d| name.is_some_and(|name| !is_of(&d.code, name)));
+            count = before - document.decisions.len();
+            let last = document.forgotten.iter().map(|word| word.at).max().unwrap_or(0);
+            let at = nanoseconds(SystemTime::now()).max(last + 1);
+            document.forgotten.push(Forgotten { name: name.map(str::to_owned), at });
         });
         if is_done && name.is_none() {
             // What could not be read is gone too.
@@ -177,18 +229,20 @@ impl Store {
         if seen.is_some() && seen == self.seen {
             return;
         }
+        self.is_lost |= seen.is_none() && self.seen.is_some();
         self.seen = seen;
-        self.decisions = match read(path) {
-            Ok(decisions) => pruned(decisions, now),
+        let document = match read(path) {
+            Ok(document) => pruned(document, now),
             Err(error) => {
                 self.complain("read", path, &error, "RustPython is tried again; delete the file");
-                Vec::new()
+                Document::default()
             }
         };
+        (self.decisions, self.forgotten) = (document.decisions, document.forgotten);
     }
 
     /// Whether it was written.
-    fn change(&mut self, change: impl FnOnce(&mut Vec<Decision>)) -> bool {
+    fn change(&mut self, change: impl FnOnce(&mut Document)) -> bool {
         let Some(folder) = self.folder.clone() else { return false };
         let path = folder.join(FILE);
         let now = SystemTime::now();
@@ -202,16 +256,17 @@ impl Store {
         folder: &Path,
         path: &Path,
         now: SystemTime,
-        change: impl FnOnce(&mut Vec<Decision>),
+        change: impl FnOnce(&mut Document),
     ) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let lock = File::options().create(true).append(true).open(folder.join(LOCK))?;
         // Whoever holds it only reads and writes this file; the kernel takes it from the dead.
         lock.lock()?;
         self.refresh(path, now);
-        let mut decisions = self.decisions.clone();
-        change(&mut decisions);
-        let document = Document { decisions: pruned(decisions, now) };
+        let (decisions, forgotten) = (self.decisions.clone(), self.forgotten.clone());
+        let mut document = Document { decisions, forgotten };
+        change(&mut document);
+        let document = pruned(document, now);
         let fresh = folder.join(format!("{FILE}.new"));
         let replaced = fs::write(&fresh, serde_json::to_vec_pretty(&document)?)
             .and_then(|()| fs::rename(&fresh, path));
@@ -220,8 +275,8 @@ impl Store {
             return Err(error);
         }
         // A coarse clock may give two versions the same time: what was written is read anew.
-        self.seen = None;
-        self.decisions = document.decisions;
+        self.seen = Some(Seen::default());
+        (self.decisions, self.forgotten) = (document.decisions, document.forgotten);
         Ok(())
     }
 
@@ -236,32 +291,39 @@ impl Store {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<Decision>> {
+fn read(path: &Path) -> io::Result<Document> {
     match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Document::default()),
         Ok(meta) if meta.len() > LONGEST => {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long to be ours"));
         }
         _ => {}
     }
-    let document: Document = serde_json::from_slice(&fs::read(path)?)?;
-    Ok(document.decisions)
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
 /// The newest decisions that are not too old, the newest first. One of the future is not believed.
-fn pruned(mut decisions: Vec<Decision>, now: SystemTime) -> Vec<Decision> {
+fn pruned(mut document: Document, now: SystemTime) -> Document {
     let now = seconds(now);
     let life = LIFE.as_secs();
+    let Document { decisions, forgotten } = &mut document;
     decisions.retain(|d| d.decided_at <= now + 60 && d.decided_at + life > now);
     decisions.sort_by_key(|decision| std::cmp::Reverse(decision.decided_at));
     decisions.truncate(MOST);
-    decisions
+    let spare = forgotten.len().saturating_sub(MOST_FORGOTTEN);
+    forgotten.drain(..spare);
+    document
 }
 
 /// Seconds since 1970.
 #[must_use]
 pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX - 1)
 }
 
 /// How long ago a decision was taken, in words.

@@ -50,7 +50,14 @@ impl Runtime {
     /// It was not RustPython that could not run a code.
     pub(crate) fn unlearn(&self, code: &Code) {
         self.memory().unlearn(&code.key);
-        self.store().forget(Some(&code.key.digest));
+        self.store().withdraw(&code.key.digest);
+    }
+
+    /// Forgets here what another process has had forgotten.
+    pub(super) fn hear_of_forgotten(&self) {
+        for name in self.store().news() {
+            self.memory().forget(name.as_deref());
+        }
     }
 
     /// What went wrong with the decisions of earlier runs, once.

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use ipc_protocol::{ImportFault, ImportReason};
 
 use super::super::Reason;
-use super::{Decision, FILE, LIFE, Lasting, MOST, Store, age, pruned, seconds};
+use super::{Decision, Document, FILE, LIFE, Lasting, MOST, MOST_FORGOTTEN, Store};
+use super::{age, pruned, seconds};
 
 fn decision(code: &str, decided_at: u64) -> Decision {
     Decision {
@@ -67,6 +68,35 @@ fn what_one_process_decides_the_next_one_knows_until_it_is_forgotten() {
 }
 
 #[test]
+fn what_runs_hears_once_of_what_others_have_forgotten() {
+    // spec: IOP-39
+    let folder = tempfile::tempdir().unwrap();
+    let (mut running, mut other) = (store(folder.path()), store(folder.path()));
+    let named = |name: &str| Some(name.to_owned());
+    assert!(running.news().is_empty());
+    running.keep(decision("m:A:1", now()));
+    assert!(running.news().is_empty());
+    other.forget(Some("m:A"));
+    other.forget(Some("m:B"));
+    assert_eq!(running.news(), [named("m:A"), named("m:B")], "also of what was in no file");
+    assert!(running.news().is_empty());
+    other.forget(None);
+    running.keep(decision("m:A:1", now()));
+    assert_eq!(running.news(), [None], "whatever it wrote itself meanwhile");
+    other.withdraw("m:A:1");
+    assert!(other.all().is_empty() && running.news().is_empty(), "an error is nobody's wish");
+    for number in 0..MOST_FORGOTTEN + 5 {
+        other.forget(Some(&format!("m:C{number}")));
+    }
+    assert_eq!(running.news().len(), MOST_FORGOTTEN);
+    fs::write(folder.path().join("cache").join(FILE), "not ours").unwrap();
+    assert!(running.news().is_empty());
+    fs::remove_file(folder.path().join("cache").join(FILE)).unwrap();
+    assert_eq!(running.news(), [None], "who removes the file forgets everything");
+    assert!(running.news().is_empty() && Store::new(None).news().is_empty());
+}
+
+#[test]
 fn only_reasons_that_cannot_change_by_themselves_are_kept() {
     // spec: IOP-39
     let error = |text: &str| text.to_owned();
@@ -98,7 +128,7 @@ fn the_newest_thousand_of_thirty_days_are_kept() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000_000);
     let many: Vec<Decision> =
         (0..2000).map(|n| decision(&format!("m:A:{n}"), n + 9_990_000)).collect();
-    let left = pruned(many, at);
+    let left = pruned(Document { decisions: many, ..Document::default() }, at).decisions;
     assert_eq!(left.len(), MOST);
     assert_eq!(left[0].code, "m:A:1999", "the newest first");
     assert_eq!(left[MOST - 1].code, "m:A:1000");
@@ -108,7 +138,8 @@ fn the_newest_thousand_of_thirty_days_are_kept() {
         decision("young", now - LIFE.as_secs() + 1),
         decision("of the future", now + 3600),
     ];
-    let left: Vec<String> = pruned(old, at).into_iter().map(|d| d.code).collect();
+    let left = pruned(Document { decisions: old, ..Document::default() }, at).decisions;
+    let left: Vec<String> = left.into_iter().map(|d| d.code).collect();
     assert_eq!(left, ["young"]);
 }
 
@@ -137,7 +168,8 @@ fn a_file_that_is_not_ours_is_told_once_and_replaced() {
         let mut forgetful = super::tests::store(folder.path());
         assert_eq!(forgetful.forget(None), 0);
         assert_eq!(forgetful.take_trouble(), None, "it is gone");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"decisions\": []\n}");
+        let fresh: Document = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!((fresh.decisions, fresh.forgotten.len()), (Vec::new(), 1));
     }
 }
 
