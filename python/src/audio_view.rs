@@ -1,8 +1,12 @@
 //! `AudioView` for CPython without numpy: the class around [`View`], which does the work.
 
+mod arguments;
 mod buffer;
 mod number;
 mod operators;
+mod passes;
+mod sequences;
+mod shapes;
 mod subscript;
 
 use std::ffi::c_int;
@@ -10,16 +14,20 @@ use std::ffi::c_int;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi::Py_buffer;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
-use worker_shim::audio::{Block, Kind, View};
+use worker_shim::audio::{Block, Index, Kind, View};
 
+use arguments::Dtype;
 use number::number_of;
 pub(crate) use number::{number_object, raise, supply};
+use operators::operand_of;
 
 /// An array of numbers over a block of memory, which may be shared with other processes.
 ///
-/// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, a buffer or a view. It
-/// is indexed, sliced and computed with like an array of numpy, with the same dtypes and results.
+/// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, an iterator, a buffer or
+/// a view. It is indexed, sliced and computed with like an array of numpy, with the same dtypes and
+/// results.
 #[pyclass(frozen, module = "remotemedia", weakref)]
 #[derive(Debug)]
 pub(crate) struct AudioView {
@@ -51,23 +59,19 @@ impl AudioView {
 
     fn made(
         shape: &Bound<'_, PyAny>,
-        dtype: &str,
+        dtype: Option<Dtype>,
         rate: Option<u32>,
         is_zero: bool,
     ) -> PyResult<Self> {
         let shape =
             shape.extract::<usize>().map(|length| vec![length]).or_else(|_| shape.extract())?;
-        let view = supply().view(&shape, Kind::named(dtype).map_err(raise)?).map_err(raise)?;
+        let kind = dtype.map_or(Kind::F32, |dtype| dtype.0);
+        let view = supply().view(&shape, kind).map_err(raise)?;
         if is_zero {
             view.block().as_mut_slice().fill(0);
         }
         Ok(Self::new(view.at_rate(rate)))
     }
-}
-
-/// Integers that are given as arguments or as one sequence.
-fn lengths(given: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
-    given.extract().or_else(|_| given.get_item(0)?.extract())
 }
 
 #[pymethods]
@@ -76,17 +80,17 @@ impl AudioView {
     #[pyo3(signature = (source, dtype=None, sample_rate=None))]
     fn py_new(
         source: &Bound<'_, PyAny>,
-        dtype: Option<&str>,
+        dtype: Option<Dtype>,
         sample_rate: Option<u32>,
     ) -> PyResult<Self> {
-        let kind = dtype.map(Kind::named).transpose().map_err(raise)?;
+        let kind = dtype.map(|dtype| dtype.0);
         let mut view = if let Ok(other) = source.cast::<Self>() {
             let other = other.get().view();
             other.copied_to(supply().block(other.len_bytes())).map_err(raise)?
         } else if buffer::is_one(source) {
             buffer::view_of(source, kind)?
         } else {
-            subscript::view_of_sequences(source, kind.unwrap_or(Kind::F32))?
+            sequences::view_of_numbers(source, kind.unwrap_or(Kind::F32))?
         };
         if let Some(kind) = kind.filter(|kind| view.kind() != Ok(*kind)) {
             view = view.cast(kind, &supply()).map_err(raise)?;
@@ -97,11 +101,11 @@ impl AudioView {
 
     /// A new view of a shape, with any contents.
     #[classmethod]
-    #[pyo3(signature = (shape, dtype="float32", sample_rate=None))]
+    #[pyo3(signature = (shape, dtype=None, sample_rate=None))]
     fn empty(
         _kind: &Bound<'_, PyType>,
         shape: &Bound<'_, PyAny>,
-        dtype: &str,
+        dtype: Option<Dtype>,
         sample_rate: Option<u32>,
     ) -> PyResult<Self> {
         Self::made(shape, dtype, sample_rate, false)
@@ -109,11 +113,11 @@ impl AudioView {
 
     /// A new view of a shape, full of zeros.
     #[classmethod]
-    #[pyo3(signature = (shape, dtype="float32", sample_rate=None))]
+    #[pyo3(signature = (shape, dtype=None, sample_rate=None))]
     fn zeros(
         _kind: &Bound<'_, PyType>,
         shape: &Bound<'_, PyAny>,
-        dtype: &str,
+        dtype: Option<Dtype>,
         sample_rate: Option<u32>,
     ) -> PyResult<Self> {
         Self::made(shape, dtype, sample_rate, true)
@@ -125,10 +129,11 @@ impl AudioView {
         PyTuple::new(py, self.view.shape())
     }
 
-    /// Name of the kind of its numbers, as numpy has it.
+    /// The kind of its numbers: its name, as numpy has it, with `name`, `kind` and `itemsize`.
     #[getter]
-    fn dtype(&self) -> &str {
-        self.view.dtype_name()
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        CLASS.import(py, "remotemedia._audio", "Dtype")?.call1((self.view.dtype_name(),))
     }
 
     /// Samples per second, or None where that is not known.
@@ -167,22 +172,6 @@ impl AudioView {
         self.view.block().shared_bytes().is_some()
     }
 
-    /// The view with its axes in reverse order: a view of the same memory.
-    #[getter(T)]
-    fn transposed(&self) -> Self {
-        Self::new(self.view.transposed())
-    }
-
-    /// The root of the mean square.
-    fn rms(&self) -> PyResult<f64> {
-        self.view.rms().map_err(raise)
-    }
-
-    /// The largest magnitude.
-    fn peak(&self) -> PyResult<f64> {
-        self.view.peak().map_err(raise)
-    }
-
     /// Each number times `factor`, in a new view or in `out`, which may be the view itself. Whole
     /// numbers are cut off and kept within their range.
     #[pyo3(signature = (factor, out=None))]
@@ -214,28 +203,7 @@ impl AudioView {
 
     /// Sets every element.
     fn fill(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let numbers = std::iter::repeat_n(Ok(number_of(value)?), self.view.len());
-        self.view.fill_from(numbers).map_err(raise)
-    }
-
-    /// A view of memory of its own with the same numbers.
-    fn copy(&self) -> PyResult<Self> {
-        let copy = self.view.copied_to(supply().block(self.view.len_bytes()));
-        copy.map(Self::new).map_err(raise)
-    }
-
-    /// A new view with the numbers in another dtype: fractions are cut off, integers wrap around.
-    fn astype(&self, dtype: &str) -> PyResult<Self> {
-        let kind = Kind::named(dtype).map_err(raise)?;
-        self.view.cast(kind, &supply()).map(Self::new).map_err(raise)
-    }
-
-    /// The same elements in another shape, where one axis may be -1: a view of the same memory
-    /// where the elements lie in order, else a copy.
-    #[pyo3(signature = (*shape))]
-    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let shape = lengths(shape)?;
-        self.view.reshape(&shape, &supply()).map(Self::new).map_err(raise)
+        self.view.fill(number_of(value)?).map_err(raise)
     }
 
     /// The numbers as nested lists.
@@ -273,6 +241,19 @@ impl AudioView {
         let builtins = slf.py().import("builtins")?;
         let positions = builtins.call_method1("range", (slf.len()?,))?;
         builtins.call_method1("map", (slf.getattr("__getitem__")?, positions))
+    }
+
+    fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let backwards = Index::Slice { start: None, stop: None, step: -1 };
+        let turned = slf.get().view.select(&[backwards]).map_err(raise)?;
+        Self::__iter__(&Bound::new(slf.py(), Self::new(turned))?)
+    }
+
+    fn __contains__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match operand_of(value)? {
+            Some(value) => self.view.contains(&value).map_err(raise),
+            None => Ok(false),
+        }
     }
 
     fn __getitem__(&self, py: Python<'_>, subscript: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

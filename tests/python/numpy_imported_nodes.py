@@ -20,14 +20,14 @@ class Spread(Node):
     """Uses what numpy's arrays have and views of audio have not."""
 
     def process(self, data: Any, /) -> Any:
-        return data.std()
+        return data.repeat(2)
 
 
 class Louder(Node):
-    """Uses a mask, which views of audio do not take."""
+    """Uses two lists of places at once, which views of audio do not take."""
 
     def process(self, data: Any, /) -> Any:
-        return data[data > 0.5]
+        return data.reshape(2, -1)[[0, 1], [2, 3]]
 
 
 class Swallows(Node):

@@ -45,6 +45,13 @@ def test_what_they_show_is_right() -> None:
         == "[[[4.0, 1.0, 1.0], [24.0, 36.0, 49.0]], [4.0, 1.0, 1.0], [4.0, 24.0]]"
     )
     assert cases["documented"] == "[]"
+    assert (
+        cases["masked"] == "([2.0, 3.0, 4.0, 5.0, 6.0], [[4.0, 5.0, 6.0], [1.0, 2.0, 3.0]], (1, 2))"
+    )
+    assert cases["bits"].startswith("[[-2, 1, -4], [0, 2, 2], 'TypeError: numbers of dtype float32")
+    assert cases["no mask"].startswith(
+        "IndexError: boolean index did not match indexed array along"
+    )
     assert cases["no list"].endswith("for +: 'remotemedia.AudioView' and 'list'")
     assert "no error" not in "".join(cases.values())
 

@@ -9,6 +9,7 @@ from typing import Any
 from remotemedia import AudioView
 
 view = AudioView([[1, 2, 3], [4, 5, 6]], sample_rate=16_000)
+NO_DTYPE: Any = 1.5
 whole = AudioView(array.array("h", [1, -2, 3]))
 
 
@@ -85,8 +86,9 @@ CASES: dict[str, Callable[[], Any]] = {
     "of all": lambda: (view.min(), view.max(), view.any(), whole.all(), (view > 9).any()),
     "along": lambda: [
         (made.dtype, made.tolist())
-        for made in (view.sum(axis=0), view.mean(-1, True), view.max(axis=1), whole.min(0))
+        for made in (view.sum(axis=0), view.mean(-1, True), view.max(axis=1), view.min(0))
     ],
+    "along its only axis": lambda: (whole.min(0), whole.sum(-1), whole.mean(0, True).tolist()),
     "cut": lambda: (view.clip(2, 4.5).tolist(), view.clip(max=view[1, :1]).tolist()),
     "turned": lambda: (view.transpose().shape, view.reshape(1, 2, 3).transpose(1, 0, 2).shape),
     "one": lambda: (float(view[:1, :1]), int(whole[-1:]), bool(view[:1, 0]), abs(whole).tolist()),
@@ -103,7 +105,17 @@ CASES: dict[str, Callable[[], Any]] = {
     "apart": lambda: refused(lambda: view + view[:, :2]),
     "no list": lambda: refused(lambda: add(view, [1])),
     "no list in place": lambda: refused(lambda: add_in_place(whole.copy(), [1])),
-    "no mask": lambda: refused(lambda: view[view > 1])[:9],
+    "masked": lambda: (view[view > 1].tolist(), view[[1, 0]].tolist(), view[None, ..., 0].shape),
+    "two lists": lambda: refused(lambda: view[[0, 1], [1, 0]]),
+    "no mask": lambda: refused(lambda: view[view[0] > 1]),
+    "no place": lambda: refused(lambda: view[[0.5]]),
+    "no index": lambda: refused(lambda: view["left"]),
+    "no room": lambda: refused(lambda: whole.__setitem__([0, 1], [1, 2, 3])),
+    "bits": lambda: [(~whole).tolist(), (whole & 2).tolist(), refused(lambda: view & 1)],
+    "spread": lambda: (view.std(), view.var(0, ddof=1).tolist(), view.prod(), whole.argmax()),
+    "no matrix": lambda: refused(lambda: view @ view),
+    "no dtype": lambda: refused(lambda: AudioView([1], NO_DTYPE)),
+    "same axis": lambda: refused(lambda: view.sum((0, -2))),
     "no axis": lambda: refused(lambda: view.sum(axis=2)),
     "negative power": lambda: refused(lambda: whole**-1),
     "nothing to choose": lambda: refused(lambda: AudioView([]).max()),

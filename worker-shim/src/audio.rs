@@ -4,27 +4,36 @@
 //!
 //! Errors are data; an interpreter makes its own exceptions of them.
 
+mod assign;
+mod bits;
 mod block;
 mod bulk;
 mod element;
+mod growing;
 mod in_place;
 mod index;
 mod lanes;
 mod layout;
 mod operate;
+mod operator;
+mod parts;
 mod promote;
 mod reduce;
 mod rows;
+mod select;
 mod supply;
 mod typed;
 mod unary;
 mod view;
+mod widened;
 
 pub use block::Block;
 pub use element::{Kind, Number};
+pub use growing::Growing;
 pub use index::Index;
-pub use operate::{Operand, Operator};
-pub use reduce::Reduction;
+pub use operator::{Operand, Operator};
+pub use reduce::{Along, Reduction};
+pub use select::{Found, Part};
 pub use supply::Supply;
 pub use unary::Unary;
 pub use view::View;

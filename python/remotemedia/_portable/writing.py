@@ -118,7 +118,7 @@ class Pickler(pickle.Pickler):
                 return opening.open_scalar, (obj.dtype.str, obj.item())
         if home == "remotemedia" and kind.__name__ == "AudioView":
             data = b"" if self._is_trial else obj.tobytes()
-            return opening.open_array, (obj.dtype, tuple(obj.shape), data, obj.sample_rate)
+            return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
             return opening.open_path, (kind.__name__, str(obj))
         return NotImplemented

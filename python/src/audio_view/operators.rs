@@ -1,10 +1,10 @@
-//! The operators of views, and what makes few numbers of many.
+//! The operators of views.
 
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyFloat, PyInt, PyTuple};
-use worker_shim::audio::{Operand, Operator, Reduction, Unary};
+use pyo3::types::{PyComplex, PyFloat, PyInt};
+use worker_shim::audio::{Found, Operand, Operator, Unary, ViewError};
 
 use super::{AudioView, number_object, number_of, raise, supply};
 
@@ -12,7 +12,7 @@ use super::{AudioView, number_object, number_of, raise, supply};
 type Answer<'py> = PyResult<Bound<'py, PyAny>>;
 
 /// What an object is to an operator; nothing for objects that have operators of their own.
-fn operand_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
+pub(super) fn operand_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
     if let Ok(view) = object.cast::<AudioView>() {
         return Ok(Some(Operand::View(view.get().view.clone())));
     }
@@ -53,19 +53,13 @@ impl AudioView {
     fn alone(&self, operator: Unary) -> PyResult<Self> {
         operator.apply(&self.view, &supply()).map(Self::new).map_err(raise)
     }
+}
 
-    fn reduced(
-        &self,
-        py: Python<'_>,
-        reduction: Reduction,
-        axis: Option<isize>,
-        keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
-        if axis.is_none() && !keepdims {
-            return number_object(py, self.view.reduced(reduction).map_err(raise)?);
-        }
-        let made = self.view.reduced_along(axis, keepdims, reduction, &supply()).map_err(raise)?;
-        Ok(Py::new(py, Self::new(made))?.into_any())
+/// A view or a number as Python object.
+pub(super) fn found(py: Python<'_>, made: Result<Found, ViewError>) -> PyResult<Py<PyAny>> {
+    match made.map_err(raise)? {
+        Found::View(view) => Ok(Py::new(py, AudioView::new(view))?.into_any()),
+        Found::Number(number) => number_object(py, number),
     }
 }
 
@@ -180,6 +174,80 @@ impl AudioView {
         self.operated_in_place(Operator::Power, other)
     }
 
+    fn __and__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::And, other, false)
+    }
+
+    fn __rand__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::And, other, true)
+    }
+
+    fn __iand__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.operated_in_place(Operator::And, other)
+    }
+
+    fn __or__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::Or, other, false)
+    }
+
+    fn __ror__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::Or, other, true)
+    }
+
+    fn __ior__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.operated_in_place(Operator::Or, other)
+    }
+
+    fn __xor__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::Xor, other, false)
+    }
+
+    fn __rxor__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::Xor, other, true)
+    }
+
+    fn __ixor__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.operated_in_place(Operator::Xor, other)
+    }
+
+    fn __lshift__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::LeftShift, other, false)
+    }
+
+    fn __rlshift__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::LeftShift, other, true)
+    }
+
+    fn __ilshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.operated_in_place(Operator::LeftShift, other)
+    }
+
+    fn __rshift__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::RightShift, other, false)
+    }
+
+    fn __rrshift__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        self.operated(Operator::RightShift, other, true)
+    }
+
+    fn __irshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.operated_in_place(Operator::RightShift, other)
+    }
+
+    fn __matmul__<'py>(&self, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        let py = other.py();
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(py.NotImplemented().into_bound(py));
+        };
+        let other = &other.get().view;
+        let made = py.detach(|| self.view.times(other, &supply()));
+        Ok(found(py, made)?.into_bound(py))
+    }
+
+    fn __invert__(&self) -> PyResult<Self> {
+        self.alone(Unary::Invert)
+    }
+
     fn __neg__(&self) -> PyResult<Self> {
         self.alone(Unary::Negative)
     }
@@ -216,67 +284,5 @@ impl AudioView {
     fn __int__<'py>(&self, py: Python<'py>) -> Answer<'py> {
         let number = number_object(py, self.view.single().map_err(raise)?)?;
         py.get_type::<PyInt>().call1((number,))
-    }
-
-    /// The sum of all numbers, or a view with the sums along an axis. Floats are added up in double
-    /// precision.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn sum(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::Sum, axis, keepdims)
-    }
-
-    /// The mean of all numbers, or a view with the means along an axis.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn mean(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::Mean, axis, keepdims)
-    }
-
-    /// The smallest number, or a view with the smallest ones along an axis.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn min(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::Minimum, axis, keepdims)
-    }
-
-    /// The largest number, or a view with the largest ones along an axis.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn max(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::Maximum, axis, keepdims)
-    }
-
-    /// Whether a number is not zero, of all or along an axis.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn any(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::Any, axis, keepdims)
-    }
-
-    /// Whether no number is zero, of all or along an axis.
-    #[pyo3(signature = (axis=None, keepdims=false))]
-    fn all(&self, py: Python<'_>, axis: Option<isize>, keepdims: bool) -> PyResult<Py<PyAny>> {
-        self.reduced(py, Reduction::All, axis, keepdims)
-    }
-
-    /// A new view whose numbers are not below `min` and not above `max`: numbers or views, or None.
-    #[pyo3(signature = (min=None, max=None))]
-    fn clip(
-        &self,
-        min: Option<&Bound<'_, PyAny>>,
-        max: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let bound = |object: &Bound<'_, PyAny>| {
-            let refused =
-                || PyTypeError::new_err("a bound of clip() is a number or an 'AudioView'");
-            operand_of(object)?.ok_or_else(refused)
-        };
-        let low = min.map(bound).transpose()?;
-        let high = max.map(bound).transpose()?;
-        self.view.clip(low.as_ref(), high.as_ref(), &supply()).map(Self::new).map_err(raise)
-    }
-
-    /// The view with its axes in another order, in reverse order without arguments: a view of the
-    /// same memory.
-    #[pyo3(signature = (*axes))]
-    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let axes = super::lengths(axes)?;
-        self.view.transpose(&axes).map(Self::new).map_err(raise)
     }
 }

@@ -1,10 +1,12 @@
-//! `view[...]`, lists of its numbers, and views of lists.
+//! `view[...]`, and lists of its numbers.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyEllipsis, PyList, PyRange, PySlice, PyTuple};
-use worker_shim::audio::{Index, Kind, Number, View};
+use pyo3::types::{PyBool, PyBytes, PyEllipsis, PyList, PySlice, PyTuple};
+use worker_shim::audio::{Index, Operand, Part, View};
 
+use super::operators::found;
+use super::sequences::{is_sequence, view_of_sequences};
 use super::{AudioView, buffer, number_object, number_of, raise, supply};
 
 pub(super) fn get(
@@ -12,17 +14,10 @@ pub(super) fn get(
     view: &View,
     subscript: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    if view.shape().len() == 1
-        && let Ok(place) = subscript.extract::<isize>()
-    {
+    if let Some(place) = place_of(view, subscript) {
         return number_object(py, view.number(&[place]).map_err(raise)?);
     }
-    let parts = parts(subscript)?;
-    let part = view.select(&parts).map_err(raise)?;
-    if part.shape().is_empty() && !parts.contains(&Index::Ellipsis) {
-        return number_object(py, part.number(&[]).map_err(raise)?);
-    }
-    Ok(Py::new(py, AudioView::new(part))?.into_any())
+    found(py, view.get(&parts(subscript)?, &supply()))
 }
 
 pub(super) fn set(
@@ -30,39 +25,70 @@ pub(super) fn set(
     subscript: &Bound<'_, PyAny>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    if view.shape().len() == 1
-        && let Ok(place) = subscript.extract::<isize>()
-    {
+    if let Some(place) = place_of(view, subscript) {
         return view.set_number(&[place], number_of(value)?).map_err(raise);
     }
-    let part = view.select(&parts(subscript)?).map_err(raise)?;
-    if let Ok(other) = value.cast::<AudioView>() {
-        return part.copy_from(other.get().view()).map_err(raise);
-    }
-    if buffer::is_one(value) {
-        return part.copy_from(&buffer::view_of(value, None)?).map_err(raise);
-    }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let kind = part.kind().map_err(raise)?;
-        return part.copy_from(&view_of_sequences(value, kind)?).map_err(raise);
-    }
-    let numbers = std::iter::repeat_n(Ok(number_of(value)?), part.len());
-    part.fill_from(numbers).map_err(raise)
+    view.set(&parts(subscript)?, &assigned(view, value)?).map_err(raise)
 }
 
-fn parts(subscript: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
-    match subscript.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().map(|part| index(&part)).collect(),
-        Err(_) => Ok(vec![index(subscript)?]),
+/// What is written to elements of a view.
+fn assigned(view: &View, value: &Bound<'_, PyAny>) -> PyResult<Operand> {
+    if let Ok(other) = value.cast::<AudioView>() {
+        return Ok(Operand::View(other.get().view().clone()));
     }
+    if buffer::is_one(value) {
+        return buffer::view_of(value, None).map(Operand::View);
+    }
+    if is_sequence(value) {
+        let kind = view.kind().map_err(raise)?;
+        return view_of_sequences(value, Some(kind)).map(Operand::View);
+    }
+    number_of(value).map(Operand::Number)
+}
+
+/// The place of a single number in a view with one axis.
+fn place_of(view: &View, subscript: &Bound<'_, PyAny>) -> Option<isize> {
+    let is_truth = subscript.is_instance_of::<PyBool>();
+    let is_place = view.shape().len() == 1 && subscript.cast::<AudioView>().is_err() && !is_truth;
+    is_place.then(|| subscript.extract().ok()).flatten()
+}
+
+fn parts(subscript: &Bound<'_, PyAny>) -> PyResult<Vec<Part>> {
+    match subscript.cast::<PyTuple>() {
+        Ok(tuple) => tuple.iter().map(|part| one_part(&part)).collect(),
+        Err(_) => Ok(vec![one_part(subscript)?]),
+    }
+}
+
+fn one_part(part: &Bound<'_, PyAny>) -> PyResult<Part> {
+    if let Ok(view) = part.cast::<AudioView>() {
+        return Ok(Part::Chosen(view.get().view().clone()));
+    }
+    if part.is_instance_of::<PyBool>() || is_sequence(part) {
+        return view_of_sequences(part, None).map(Part::Chosen);
+    }
+    // Bytes are numbers to nobody here.
+    if buffer::is_one(part) && !part.is_instance_of::<PyBytes>() {
+        return buffer::view_of(part, None).map(Part::Chosen);
+    }
+    index(part).map(Part::Index)
 }
 
 fn index(part: &Bound<'_, PyAny>) -> PyResult<Index> {
     if part.is_instance_of::<PyEllipsis>() {
         return Ok(Index::Ellipsis);
     }
+    if part.is_none() {
+        return Ok(Index::NewAxis);
+    }
     let Ok(slice) = part.cast::<PySlice>() else {
-        return part.extract().map(Index::At);
+        if part.hasattr("__index__")? {
+            return part.extract().map(Index::At);
+        }
+        return Err(PyTypeError::new_err(format!(
+            "an 'AudioView' takes integers, slices, ..., None, masks and lists, not {}",
+            part.get_type().name()?
+        )));
     };
     let bound = |name: &str| slice.getattr(name)?.extract::<Option<isize>>();
     Ok(Index::Slice {
@@ -87,43 +113,4 @@ pub(super) fn nested_lists(py: Python<'_>, view: &View) -> PyResult<Py<PyAny>> {
         })
         .collect();
     Ok(PyList::new(py, parts?)?.into_any().unbind())
-}
-
-/// A new view of nested sequences of numbers.
-pub(super) fn view_of_sequences(object: &Bound<'_, PyAny>, kind: Kind) -> PyResult<View> {
-    let (mut shape, mut numbers) = (Vec::new(), Vec::new());
-    collect(object, 0, &mut shape, &mut numbers)?;
-    let block = supply().zeroed(numbers.len() * kind.bytes());
-    let view = View::over(block, kind, &shape).map_err(raise)?;
-    view.fill_from(numbers.into_iter().map(Ok)).map_err(raise)?;
-    Ok(view)
-}
-
-fn collect(
-    object: &Bound<'_, PyAny>,
-    depth: usize,
-    shape: &mut Vec<usize>,
-    numbers: &mut Vec<Number>,
-) -> PyResult<()> {
-    let uneven = || PyValueError::new_err("the sequences are not nested evenly");
-    let is_sequence = object.is_instance_of::<PyList>()
-        || object.is_instance_of::<PyTuple>()
-        || object.is_instance_of::<PyRange>();
-    if !is_sequence {
-        if depth < shape.len() {
-            return Err(uneven());
-        }
-        numbers.push(number_of(object)?);
-        return Ok(());
-    }
-    let length = object.len()?;
-    if numbers.is_empty() && depth == shape.len() {
-        shape.push(length);
-    } else if shape.get(depth) != Some(&length) {
-        return Err(uneven());
-    }
-    for element in object.try_iter()? {
-        collect(&element?, depth + 1, shape, numbers)?;
-    }
-    Ok(())
 }

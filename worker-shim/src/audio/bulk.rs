@@ -3,7 +3,7 @@
 //! Sums are made in double precision, of integers exactly.
 
 use super::lanes::{Sample, larger, peak_of, slices, sum_of, whole_sum_of, with_slice};
-use super::{Block, Kind, Number, Supply, View, ViewError};
+use super::{Kind, Number, View, ViewError};
 
 /// What a pass over all numbers adds up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -287,37 +287,5 @@ impl View {
             None => Ok(()),
             Some(_) => Err(ViewError::Value(format!("more numbers than {}", self.len()))),
         }
-    }
-
-    /// Copies the elements of a view whose shape is the same or can be laid over this one, and which
-    /// may overlap; numbers of another kind become those of this one as in [`View::cast`].
-    ///
-    /// # Errors
-    /// As [`View::scale_into`].
-    pub fn copy_from(&self, source: &Self) -> Result<(), ViewError> {
-        self.check_writable()?;
-        if source.common_shape(self).as_ref() != Ok(&self.shape) {
-            let (own, other) = (self.shape_text(), source.shape_text());
-            let message = format!("could not broadcast input from shape {other} into shape {own}");
-            return Err(ViewError::Value(message));
-        }
-        let source = source.stretched(&self.shape);
-        let copy = if self.dtype == source.dtype {
-            source.copied_to(Block::zeroed(source.len_bytes()))?
-        } else {
-            source.cast(self.kind()?, &Supply::default())?
-        };
-        let copied = copy.contiguous_bytes().unwrap_or(&[]);
-        if self.order() == Some(ipc_protocol::Order::C) {
-            self.block.write(self.offset, copied);
-            return Ok(());
-        }
-        let mut elements = copied.chunks_exact((self.dtype.item_bytes as usize).max(1));
-        self.each_offset(|at| {
-            if let Some(element) = elements.next() {
-                self.block.write(at, element);
-            }
-        });
-        Ok(())
     }
 }

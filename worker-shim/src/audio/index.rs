@@ -18,6 +18,18 @@ pub enum Index {
     },
     /// `...`: as many whole axes as are missing.
     Ellipsis,
+    /// `None`: a new axis of length 1.
+    NewAxis,
+}
+
+impl Index {
+    /// `:`
+    pub const ALL: Self = Self::Slice { start: None, stop: None, step: 1 };
+
+    /// Whether it stands for one axis of the view.
+    pub(super) fn takes_axis(self) -> bool {
+        matches!(self, Self::At(_) | Self::Slice { .. })
+    }
 }
 
 /// A slice of an axis: its first element, how many, and how far apart.
@@ -54,6 +66,22 @@ pub(super) fn axis(axis: isize, axes: usize) -> Result<usize, ViewError> {
     found.filter(|axis| *axis < axes).ok_or_else(|| {
         ViewError::Value(format!("axis {axis} is out of bounds for array of dimension {axes}"))
     })
+}
+
+/// The axes that numbers mean, in this order.
+///
+/// # Errors
+/// As [`axis`], and `ValueError` when one is named twice.
+pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError> {
+    let mut found = Vec::new();
+    for &one in given {
+        let one = axis(one, axes)?;
+        if found.contains(&one) {
+            return Err(ViewError::Value("duplicate value in 'axis'".to_owned()));
+        }
+        found.push(one);
+    }
+    Ok(found)
 }
 
 /// The elements that a slice means on an axis, by the rules of Python.

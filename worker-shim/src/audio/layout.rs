@@ -10,8 +10,8 @@ impl View {
     /// # Errors
     /// `IndexError` beyond an axis, `ValueError` for a step of zero.
     pub fn select(&self, subscript: &[Index]) -> Result<Self, ViewError> {
-        let given = subscript.iter().filter(|part| **part != Index::Ellipsis).count();
-        let ellipses = subscript.len() - given;
+        let given = subscript.iter().filter(|part| part.takes_axis()).count();
+        let ellipses = subscript.iter().filter(|part| **part == Index::Ellipsis).count();
         if given > self.shape.len() || ellipses > 1 {
             let axes = self.shape.len();
             return Err(ViewError::Index(format!("{given} indices for {axes} axes")));
@@ -26,6 +26,11 @@ impl View {
                     view.shape.extend(&self.shape[axis..axis + missing]);
                     view.strides.extend(&self.strides[axis..axis + missing]);
                     axis += missing;
+                    continue;
+                }
+                Index::NewAxis => {
+                    view.shape.push(1);
+                    view.strides.push(0);
                     continue;
                 }
                 Index::At(place) => {
@@ -75,6 +80,34 @@ impl View {
             _ => self.copied_to(supply.block(self.len_bytes()))?,
         };
         Ok(Self { shape, strides, ..dense })
+    }
+
+    /// The numbers on a single axis, in C order, as [`View::reshape`] has them.
+    ///
+    /// # Errors
+    /// `ValueError` when there is no memory for a copy.
+    pub fn raveled(&self, supply: &Supply) -> Result<Self, ViewError> {
+        let length = self.len().cast_signed();
+        self.reshape(&[length], supply)
+    }
+
+    /// The view without axes of length 1: all of them, or those that are named.
+    ///
+    /// # Errors
+    /// `ValueError` for an axis that there is not or that has another length.
+    pub fn squeezed(&self, given: Option<&[isize]>) -> Result<Self, ViewError> {
+        let axes = given.map(|given| index::axes(given, self.shape.len())).transpose()?;
+        if axes.iter().flatten().any(|&axis| self.shape[axis] != 1) {
+            return Err(ViewError::Value(
+                "cannot select an axis to squeeze out which has size not equal to one".to_owned(),
+            ));
+        }
+        let is_left = |axis: &usize| match &axes {
+            Some(axes) => !axes.contains(axis),
+            None => self.shape[*axis] != 1,
+        };
+        let left: Vec<usize> = (0..self.shape.len()).filter(is_left).collect();
+        Ok(self.permuted(&left))
     }
 
     /// The view with its axes in reverse order.
@@ -140,6 +173,21 @@ impl View {
             is_scalar: false,
             ..self.clone()
         })
+    }
+
+    /// How many bytes lie side by side at the innermost axes, and a view with a place for each such
+    /// run.
+    pub(super) fn runs(&self) -> (usize, Self) {
+        let (mut run, mut view) = (self.dtype.item_bytes as usize, self.clone());
+        while let (Some(&length), Some(&stride)) = (view.shape.last(), view.strides.last()) {
+            if length != 1 && stride != run.cast_signed() {
+                break;
+            }
+            run *= length;
+            view.shape.pop();
+            view.strides.pop();
+        }
+        (run, view)
     }
 
     /// Calls `visit` with where each element begins in the block, in C order.

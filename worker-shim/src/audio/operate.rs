@@ -5,101 +5,9 @@ use std::cmp::Ordering;
 use super::promote::checked;
 use super::rows::{combine, map};
 use super::typed::{Complex, Element, Field, Half, Real, Ring, Truth, Wide, typed};
-use super::{Block, Kind, Number, Supply, View, ViewError};
-
-/// An operator with two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `//`
-    FloorDivide,
-    /// `%`
-    Remainder,
-    /// `**`
-    Power,
-    /// The smaller one.
-    Minimum,
-    /// The larger one.
-    Maximum,
-    /// `<`
-    Less,
-    /// `<=`
-    LessEqual,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterEqual,
-}
-
-/// What stands beside an operator.
-#[derive(Debug, Clone)]
-pub enum Operand {
-    /// Numbers with a kind of their own.
-    View(View),
-    /// A number of Python, whose width is that of the other operand.
-    Number(Number),
-}
+use super::{Block, Kind, Number, Operand, Operator, Supply, View, ViewError};
 
 impl Operator {
-    /// As it is written in Python.
-    #[must_use]
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::FloorDivide => "//",
-            Self::Remainder => "%",
-            Self::Power => "**",
-            Self::Minimum => "min",
-            Self::Maximum => "max",
-            Self::Less => "<",
-            Self::LessEqual => "<=",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Greater => ">",
-            Self::GreaterEqual => ">=",
-        }
-    }
-
-    fn is_comparison(self) -> bool {
-        self.holds(Some(Ordering::Less)).is_some()
-    }
-
-    /// Whether a comparison holds for two numbers in this order; nothing for other operators.
-    fn holds(self, order: Option<Ordering>) -> Option<bool> {
-        Some(match self {
-            Self::Less => order == Some(Ordering::Less),
-            Self::LessEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-            Self::Equal => order == Some(Ordering::Equal),
-            Self::NotEqual => order != Some(Ordering::Equal),
-            Self::Greater => order == Some(Ordering::Greater),
-            Self::GreaterEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
-            _ => return None,
-        })
-    }
-
-    /// The kind that numbers of this common kind are computed in.
-    fn computed_in(self, common: Kind) -> Kind {
-        match self {
-            Self::Divide if common.is_whole() => Kind::F64,
-            Self::FloorDivide | Self::Remainder | Self::Power if common == Kind::Bool => Kind::I8,
-            _ => common,
-        }
-    }
-
     /// What the operator gives.
     ///
     /// # Errors
@@ -125,6 +33,9 @@ impl Operator {
             return made;
         }
         let kind = self.computed_in(common);
+        if self.is_of_bits() && !kind.is_whole() {
+            return Err(self.refused(kind));
+        }
         let (left, right) = match (left, right) {
             (Operand::View(one), Operand::View(two)) if self.needs_both_signs(one, two) => {
                 return self.compare_signs(one, two, supply);
@@ -146,25 +57,20 @@ impl Operator {
         two: &View,
         target: &mut [u8],
     ) -> Result<(), ViewError> {
-        let refused = || {
-            let (symbol, name) = (self.symbol(), kind.name());
-            Err(ViewError::Type(format!(
-                "numbers of dtype {name} do not have the operator {symbol}"
-            )))
-        };
         if self == Self::Power {
             check_exponents(kind, two)?;
         }
         let operator = match (self, kind) {
             // Of truths the larger one is either, the smaller one is both.
-            (Self::Add, Kind::Bool) => Self::Maximum,
-            (Self::Multiply, Kind::Bool) => Self::Minimum,
+            (Self::Add | Self::Or, Kind::Bool) => Self::Maximum,
+            (Self::Multiply | Self::And, Kind::Bool) => Self::Minimum,
+            (Self::Xor, Kind::Bool) => Self::NotEqual,
             (operator, _) => operator,
         };
         macro_rules! each {
             ($set:ident, $work:expr) => {
                 typed!($set kind, T => combine::<T, T, T>(one, two, target, $work), else {
-                    return refused();
+                    return Err(self.refused(kind));
                 })
             };
         }
@@ -195,8 +101,16 @@ impl Operator {
             Self::GreaterEqual => compared!(two one PartialOrd::le),
             Self::Equal => compared!(one two PartialEq::eq),
             Self::NotEqual => compared!(one two PartialEq::ne),
+            Self::And | Self::Or | Self::Xor | Self::LeftShift | Self::RightShift => {
+                operator.compute_bits(kind, one, two, target);
+            }
         }
         Ok(())
+    }
+
+    fn refused(self, kind: Kind) -> ViewError {
+        let (symbol, name) = (self.symbol(), kind.name());
+        ViewError::Type(format!("numbers of dtype {name} do not have the operator {symbol}"))
     }
 
     /// A comparison with an integer beyond the kind's range: the same for every element.

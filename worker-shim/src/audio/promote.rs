@@ -93,6 +93,25 @@ impl Kind {
         if self.is_whole() { Self::F64 } else { self }
     }
 
+    /// The widest kind of the same sort, so that few loops do for all kinds.
+    pub(super) fn widest(self) -> Self {
+        match self.family() {
+            Family::Bool | Family::Signed => Self::I64,
+            Family::Unsigned => Self::U64,
+            Family::Float => Self::F64,
+            Family::Complex => Self::C128,
+        }
+    }
+
+    /// The kind of the parts of such numbers.
+    pub(super) fn of_parts(self) -> Self {
+        match self {
+            Self::C64 => Self::F32,
+            Self::C128 => Self::F64,
+            real => real,
+        }
+    }
+
     /// Whether the integer is one of this kind of whole numbers.
     pub(super) fn has(self, number: i128) -> bool {
         self.nearest(Number::Int(number)) == Number::Int(number)

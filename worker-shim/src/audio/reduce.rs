@@ -3,7 +3,7 @@
 use super::operate::{greater, lesser};
 use super::rows::fold;
 use super::typed::{Complex, Element, Half, Truth, Wide, typed};
-use super::{Kind, Number, Supply, View, ViewError};
+use super::{Found, Kind, Number, Supply, View, ViewError, index};
 
 /// What becomes of the numbers of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub enum Reduction {
     Any,
     /// Whether none of them is zero.
     All,
+}
+
+/// The axes that a reduction goes along.
+#[derive(Debug, Clone, Default)]
+pub struct Along {
+    /// Their numbers; all axes without them.
+    pub axes: Option<Vec<isize>>,
+    /// Whether they stay, with length 1.
+    pub is_kept: bool,
 }
 
 /// Sums on their way: of whole numbers exactly, wrapping around at 64 bits as in numpy.
@@ -61,31 +70,39 @@ impl Total {
 }
 
 impl View {
-    /// The single number that the elements come to.
+    /// What the elements come to: a number where no axis is left, else a view.
     ///
     /// # Errors
-    /// As [`View::reduced_along`].
-    pub fn reduced(&self, reduction: Reduction) -> Result<Number, ViewError> {
-        match reduction {
-            Reduction::Sum => self.sum(),
-            Reduction::Mean => self.mean(),
-            _ => self.reduced_along(None, false, reduction, &Supply::default())?.number(&[]),
+    /// `ValueError` for an axis that there is not and for the smallest of no numbers, `TypeError`
+    /// when they are no numbers.
+    pub fn reduced(
+        &self,
+        reduction: Reduction,
+        along: &Along,
+        supply: &Supply,
+    ) -> Result<Found, ViewError> {
+        let axes = along.axes.as_deref();
+        let chosen = axes.map(|axes| index::axes(axes, self.shape.len())).transpose()?;
+        let is_all = chosen.is_none_or(|axes| axes.len() == self.shape.len());
+        if !is_all || along.is_kept {
+            return self.reduced_along(along, reduction, supply).map(Found::View);
         }
+        Ok(Found::Number(match reduction {
+            Reduction::Sum => self.sum()?,
+            Reduction::Mean => self.mean()?,
+            _ => {
+                self.reduced_along(&Along::default(), reduction, &Supply::default())?.number(&[])?
+            }
+        }))
     }
 
-    /// A view with a number for each place beside the axis, or one for all; the axis stays with
-    /// length 1 if it is to be kept.
-    ///
-    /// # Errors
-    /// `ValueError` for an axis that there is not and for the smallest of no numbers, `TypeError` when they are no numbers.
-    pub fn reduced_along(
+    pub(super) fn reduced_along(
         &self,
-        axis: Option<isize>,
-        is_kept: bool,
+        along: &Along,
         reduction: Reduction,
         supply: &Supply,
     ) -> Result<Self, ViewError> {
-        let (moved, count, shape) = self.before(axis, is_kept)?;
+        let (moved, count, shape) = self.before(along)?;
         let kind = self.kind()?;
         let made_kind = match reduction {
             Reduction::Sum => kind.of_sums(),
@@ -107,27 +124,23 @@ impl View {
         Ok(made.after(self, self))
     }
 
-    /// The view with the axis before all others, its length, and the shape of what is left.
-    fn before(
-        &self,
-        axis: Option<isize>,
-        is_kept: bool,
-    ) -> Result<(Self, usize, Vec<usize>), ViewError> {
-        let Some(axis) = axis else {
-            let shape = if is_kept { vec![1; self.shape.len()] } else { Vec::new() };
-            return Ok((self.clone(), self.len(), shape));
+    /// The view with the axes before all others, how many elements they have, and the shape of what
+    /// is left.
+    pub(super) fn before(&self, along: &Along) -> Result<(Self, usize, Vec<usize>), ViewError> {
+        let axes = self.shape.len();
+        let chosen = match &along.axes {
+            Some(given) => index::axes(given, axes)?,
+            None => (0..axes).collect(),
         };
-        let axis = super::index::axis(axis, self.shape.len())?;
-        let mut order: Vec<usize> = (0..self.shape.len()).collect();
-        order.remove(axis);
-        order.insert(0, axis);
-        let mut shape = self.shape.clone();
-        if is_kept {
-            shape[axis] = 1;
+        let others: Vec<usize> = (0..axes).filter(|axis| !chosen.contains(axis)).collect();
+        let count = chosen.iter().map(|&axis| self.shape[axis]).product();
+        let shape = if along.is_kept {
+            let length = |axis| if chosen.contains(&axis) { 1 } else { self.shape[axis] };
+            (0..axes).map(length).collect()
         } else {
-            shape.remove(axis);
-        }
-        Ok((self.permuted(&order), self.shape[axis], shape))
+            others.iter().map(|&axis| self.shape[axis]).collect()
+        };
+        Ok((self.permuted(&[chosen, others].concat()), count, shape))
     }
 
     fn total_to(
@@ -196,7 +209,7 @@ impl View {
     /// `ValueError` when there is not exactly one, as in numpy.
     pub fn truth(&self) -> Result<bool, ViewError> {
         match self.len() {
-            1 => Ok(self.reduced(Reduction::Any)?.is_true()),
+            1 => Ok(self.single()?.is_true()),
             0 => Err(ViewError::Value(
                 "The truth value of an empty array is ambiguous. Use `array.size > 0` to check \
                  that an array is not empty."
@@ -223,7 +236,7 @@ impl View {
     }
 }
 
-fn put<T: Element>(target: &mut [u8], numbers: impl Iterator<Item = T>) {
+pub(super) fn put<T: Element>(target: &mut [u8], numbers: impl Iterator<Item = T>) {
     for (place, number) in target.chunks_exact_mut(size_of::<T>()).zip(numbers) {
         place.copy_from_slice(bytemuck::bytes_of(&number));
     }

@@ -154,9 +154,14 @@ pub(super) fn fold<A: Element, S: Copy>(source: &View, states: &mut [S], add: im
             states[0] = lane.spread().fold(states[0], &add);
             return;
         }
-        for number in lane.spread() {
-            states[turn] = add(states[turn], number);
-            turn = if turn + 1 == count { 0 } else { turn + 1 };
+        let (mut numbers, mut left) = (lane.spread(), lane.length);
+        while left > 0 {
+            let end = count.min(turn + left);
+            for (state, number) in states[turn..end].iter_mut().zip(numbers.by_ref()) {
+                *state = add(*state, number);
+            }
+            left -= end - turn;
+            turn = if end == count { 0 } else { end };
         }
     });
 }

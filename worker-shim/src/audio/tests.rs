@@ -3,7 +3,8 @@
 use ipc_protocol::{Array, Dtype, Order};
 
 use super::{
-    Block, Index, Kind, Number, Operand, Operator, Reduction, Supply, Unary, View, ViewError,
+    Along, Block, Found, Index, Kind, Number, Operand, Operator, Part, Reduction, Supply, Unary,
+    View, ViewError,
 };
 
 fn numbers(shape: &[usize], kind: Kind) -> View {
@@ -23,7 +24,7 @@ fn floats(view: &View) -> Vec<f64> {
     found
 }
 
-const ALL: Index = Index::Slice { start: None, stop: None, step: 1 };
+const ALL: Index = Index::ALL;
 
 #[test]
 fn parts_are_views_of_the_same_memory() {
@@ -57,6 +58,43 @@ fn nothing_outside_of_the_memory_is_reached() {
         data: vec![0; 8].into(),
     };
     assert!(matches!(View::of_array(lie), Err(ViewError::Value(_))));
+}
+
+fn chosen(view: &View, by: &View) -> Result<View, ViewError> {
+    match view.get(&[Part::Chosen(by.clone())], &Supply::default())? {
+        Found::View(found) => Ok(found),
+        Found::Number(number) => panic!("{number:?} instead of a view"),
+    }
+}
+
+#[test]
+fn what_is_chosen_lies_in_the_view() {
+    let whole = numbers(&[3, 4], Kind::I16);
+    let places = numbers(&[2], Kind::I64);
+    for (place, found) in [(2, Some([0.0, 8.0])), (-3, Some([0.0, 0.0])), (3, None), (-4, None)] {
+        places.set_number(&[1], Number::Int(place)).unwrap();
+        let made = chosen(&whole.select(&[ALL, Index::At(0)]).unwrap(), &places);
+        assert_eq!(made.ok().map(|made| floats(&made)), found.map(Vec::from), "{place}");
+    }
+    places.set_number(&[1], Number::Int(i128::from(i64::MAX))).unwrap();
+    assert!(matches!(chosen(&whole, &places), Err(ViewError::Index(_))));
+    assert!(matches!(chosen(&whole, &numbers(&[2], Kind::U64)), Ok(made) if made.len() == 8));
+    assert!(matches!(chosen(&whole, &numbers(&[4], Kind::Bool)), Err(ViewError::Index(_))));
+    let mask = operated(Operator::Greater, &whole, 9.0).unwrap();
+    whole.set(&[Part::Chosen(mask.clone())], &Operand::Number(Number::Int(-1))).unwrap();
+    assert_eq!(floats(&chosen(&whole, &mask).unwrap()), [-1.0, -1.0]);
+    assert_eq!(floats(&whole)[9..], [9.0, -1.0, -1.0]);
+}
+
+#[test]
+fn views_are_joined_in_the_kind_of_all() {
+    let (shorts, floats_of) = (numbers(&[2, 1], Kind::I16), numbers(&[2, 2], Kind::F32));
+    let pieces = [shorts.clone(), floats_of.at_rate(Some(8000))];
+    let made = View::joined(&pieces, -1, &Supply::default()).unwrap();
+    assert_eq!((made.kind().unwrap(), made.sample_rate_hz), (Kind::F32, Some(8000)));
+    assert_eq!(floats(&made), [0.0, 0.0, 1.0, 1.0, 2.0, 3.0]);
+    assert!(matches!(View::joined(&pieces, 0, &Supply::default()), Err(ViewError::Value(_))));
+    assert!(matches!(View::joined(&[], 0, &Supply::default()), Err(ViewError::Value(_))));
 }
 
 #[test]
@@ -127,7 +165,8 @@ fn operators_give_kinds_of_numpy() {
     assert_eq!(floats(&half), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
     let above = operated(Operator::Greater, &numbers(&[2], Kind::F32), 0.0).unwrap();
     assert_eq!(above.kind().unwrap(), Kind::Bool);
-    assert_eq!(above.reduced(Reduction::Sum).unwrap(), Number::Int(1));
+    let total = above.reduced(Reduction::Sum, &Along::default(), &Supply::default()).unwrap();
+    assert!(matches!(total, Found::Number(Number::Int(1))));
     let truths = numbers(&[2], Kind::Bool);
     assert!(matches!(
         operated(Operator::Subtract, &truths, 1.0).map(|made| made.kind),

@@ -96,6 +96,14 @@ impl PartialOrd for Truth {
     }
 }
 
+impl std::ops::Not for Truth {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self(u8::from(self.0 == 0))
+    }
+}
+
 impl Element for Truth {
     fn wide(self) -> Wide {
         Wide::Unsigned(u64::from(self.0 != 0))
@@ -277,6 +285,16 @@ macro_rules! typed {
         typed!(@ $kind, $T => $body,
             [(I8 i8) (I16 i16) (I32 i32) (I64 i64) (U8 u8) (U16 u16) (U32 u32) (U64 u64)
              (F16 Half) (F32 f32) (F64 f64)],
+            _ => $otherwise)
+    };
+    (unsigned $kind:expr, $T:ident => $body:expr, else $otherwise:expr) => {
+        typed!(@ $kind, $T => $body, [(U8 u8) (U16 u16) (U32 u32) (U64 u64)], _ => $otherwise)
+    };
+    (signed $kind:expr, $T:ident => $body:expr, else $otherwise:expr) => {
+        typed!(@ $kind, $T => $body, [(I8 i8) (I16 i16) (I32 i32) (I64 i64)], _ => $otherwise)
+    };
+    (widest $kind:expr, $T:ident => $body:expr, else $otherwise:expr) => {
+        typed!(@ $kind, $T => $body, [(I64 i64) (U64 u64) (F64 f64) (C128 Complex<f64>)],
             _ => $otherwise)
     };
     (@ $kind:expr, $T:ident => $body:expr, [$(($variant:ident $type:ty))+],

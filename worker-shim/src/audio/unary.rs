@@ -1,5 +1,6 @@
 //! Operators with one operand.
 
+use super::bits::invert;
 use super::rows::map;
 use super::typed::{Complex, Half, Real, Ring, Truth, typed};
 use super::{Kind, Supply, View, ViewError};
@@ -13,6 +14,8 @@ pub enum Unary {
     Positive,
     /// `abs()`
     Absolute,
+    /// `~`
+    Invert,
 }
 
 impl Unary {
@@ -28,6 +31,7 @@ impl Unary {
             (Self::Absolute, Kind::C64) => ("abs", Kind::F32),
             (Self::Absolute, Kind::C128) => ("abs", Kind::F64),
             (Self::Absolute, _) => ("abs", kind),
+            (Self::Invert, _) => ("~", kind),
         };
         let made = supply.view(&view.shape, made_kind)?;
         let target = made.block.as_mut_slice();
@@ -47,7 +51,9 @@ impl Unary {
             (Self::Negative, _) => {
                 typed!(rings kind, T => map(view, target, T::negated), else return refused());
             }
-            (Self::Positive, Kind::Bool) => return refused(),
+            (Self::Invert, Kind::Bool) => map(view, target, |truth: Truth| !truth),
+            (Self::Invert, _) if kind.is_whole() => invert(kind, view, target),
+            (Self::Positive, Kind::Bool) | (Self::Invert, _) => return refused(),
             (Self::Positive, _) => return view.cast(kind, supply),
         }
         Ok(made.after(view, view))

@@ -44,7 +44,7 @@ impl View {
         Self::with_layout(block, kind.dtype(), shape, Order::C)
     }
 
-    fn with_layout(
+    pub(super) fn with_layout(
         block: Block,
         dtype: Dtype,
         shape: &[usize],
@@ -169,13 +169,7 @@ impl View {
 
     /// The shape as Python prints it.
     pub(super) fn shape_text(&self) -> String {
-        match self.shape.as_slice() {
-            [length] => format!("({length},)"),
-            shape => {
-                let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
-                format!("({})", lengths.join(", "))
-            }
-        }
+        shape_text(&self.shape)
     }
 
     /// Bytes between two elements of each axis.
@@ -194,6 +188,12 @@ impl View {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
+    }
+
+    /// Bytes of one element.
+    #[must_use]
+    pub fn item_bytes(&self) -> usize {
+        self.dtype.item_bytes as usize
     }
 
     /// Bytes of all its elements.
@@ -287,17 +287,13 @@ impl View {
     pub fn copied_to(&self, block: Block) -> Result<Self, ViewError> {
         let copy = Self::with_layout(block, self.dtype.clone(), &self.shape, Order::C)?;
         let copy = Self { sample_rate_hz: self.sample_rate_hz, ..copy };
-        let item = self.dtype.item_bytes as usize;
         let mut to = 0;
-        if self.order() == Some(Order::C) {
-            copy.block.write(0, self.contiguous_bytes().unwrap_or(&[]));
-            return Ok(copy);
-        }
-        self.each_offset(|from| {
-            if let Some(element) = self.block.as_slice().get(from..from + item) {
-                copy.block.write(to, element);
+        let (run, starts) = self.runs();
+        starts.each_offset(|from| {
+            if let Some(run) = self.block.as_slice().get(from..from + run) {
+                copy.block.write(to, run);
             }
-            to += item;
+            to += run;
         });
         Ok(copy)
     }
@@ -310,6 +306,17 @@ impl fmt::Display for View {
         match self.sample_rate_hz {
             Some(rate) => write!(formatter, " at {rate} Hz>"),
             None => write!(formatter, ">"),
+        }
+    }
+}
+
+/// A shape as Python prints it.
+pub(super) fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [length] => format!("({length},)"),
+        shape => {
+            let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
+            format!("({})", lengths.join(", "))
         }
     }
 }

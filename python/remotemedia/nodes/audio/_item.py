@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-Samples: TypeAlias = Any
-"""An array of numpy or an `AudioView`: for mypy there is only one of them."""
+from remotemedia.audio import Samples, concatenate, is_view
 
 _FULL_SCALE = {"int8": 1 << 7, "int16": 1 << 15, "int32": 1 << 31, "int64": 1 << 63}
 
@@ -21,7 +20,7 @@ def is_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return True
-    return type(value).__name__ == "AudioView" and type(value).__module__.startswith("remotemedia")
+    return is_view(value)
 
 
 def split(item: Any, taker: str) -> tuple[Samples, int, tuple[Any, ...]]:
@@ -67,19 +66,7 @@ def _as_float(samples: Samples) -> Samples:
 
 def joined(pieces: Sequence[Samples]) -> Samples:
     """The pieces one after another, as one array."""
-    if not isinstance(pieces[0].dtype, str):
-        import numpy as np
-
-        return np.concatenate(pieces, axis=1)
-    if len(pieces) == 1:
-        return pieces[0]
-    length = sum(piece.shape[1] for piece in pieces)
-    whole = type(pieces[0]).empty((pieces[0].shape[0], length), "float32")
-    start = 0
-    for piece in pieces:
-        whole[:, start : start + piece.shape[1]] = piece
-        start += piece.shape[1]
-    return whole
+    return concatenate(pieces, axis=1)
 
 
 def mono(samples: Samples) -> Samples:
@@ -105,12 +92,7 @@ def with_channels(samples: Samples, channels: int) -> Samples:
     if channels == 1:
         return mono(samples)
     chosen = [min(channel, have - 1) for channel in range(channels)]
-    if not isinstance(samples.dtype, str):
-        return samples[chosen]
-    made = type(samples).empty((channels, samples.shape[1]), "float32")
-    for channel, source in enumerate(chosen):
-        made[channel] = samples[source]
-    return made
+    return samples[chosen]
 
 
 def frame_rms(samples: Samples, length: int) -> list[float]:

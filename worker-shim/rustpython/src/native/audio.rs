@@ -5,19 +5,23 @@ mod buffers;
 mod memory;
 mod numbers;
 mod operators;
+mod passes;
+mod shapes;
 mod subscript;
 
 pub(crate) use buffers::view_of_buffer;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
 pub(crate) use numbers::{number_object, raise};
-use numbers::{number_of, view_of_sequences};
+use numbers::{number_of, view_of_numbers, view_of_sequences};
 
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
+    use std::sync::OnceLock;
+
     use rustpython_vm::builtins::{PyBytes, PySequenceIterator, PyTupleRef, PyType};
     use rustpython_vm::common::hash::PyHash;
-    use rustpython_vm::function::{ArgIntoFloat, Either, PosArgs, PyComparisonValue};
+    use rustpython_vm::function::{ArgIntoFloat, Either, PyComparisonValue};
     use rustpython_vm::protocol::{BufferMethods, PyBuffer, PyMappingMethods, PySequenceMethods};
     use rustpython_vm::types::{
         AsBuffer, AsMapping, AsNumber, AsSequence, Constructor, Hashable, Iterable, PyComparisonOp,
@@ -28,15 +32,17 @@ mod native {
     };
     use worker_shim::audio::{Kind, View};
 
-    use super::arguments::{Made, Mixed, New, Scaled, lengths};
-    use super::operators::{Passes, compared};
+    use super::arguments::{Made, Mixed, New, Scaled};
+    use super::operators::{compared, contains};
+    use super::passes::Passes;
+    use super::shapes::Shapes;
     use super::{buffers, number_of, raise, subscript, supply};
 
     /// An array of numbers over a block of memory, which may be shared with other processes.
     ///
-    /// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, a buffer or a view.
-    /// It is indexed, sliced and computed with like an array of numpy, with the same dtypes and
-    /// results.
+    /// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, an iterator, a
+    /// buffer or a view. It is indexed, sliced and computed with like an array of numpy, with the
+    /// same dtypes and results.
     #[pyattr]
     #[pyclass(name = "AudioView", module = "remotemedia")]
     #[derive(Debug, PyPayload)]
@@ -63,7 +69,7 @@ mod native {
 
         fn py_new(_cls: &Py<PyType>, made: Made, vm: &VirtualMachine) -> PyResult<Self> {
             let raised = |error| raise(error, vm);
-            let kind = made.dtype.as_deref().map(Kind::named).transpose().map_err(raised)?;
+            let kind = made.dtype.map(|dtype| dtype.0);
             let mut view = if let Some(other) = made.source.downcast_ref::<Self>() {
                 other.view.copied_to(supply().block(other.view.len_bytes())).map_err(raised)?
             } else if made.source.check_buffer() {
@@ -71,7 +77,7 @@ mod native {
                 let is_bytes = &*buffer.desc.format == "B" && buffer.desc.itemsize == 1;
                 buffers::view_of_buffer_as(&buffer, kind.filter(|_| is_bytes), vm)?
             } else {
-                super::view_of_sequences(&made.source, kind.unwrap_or(Kind::F32), vm)?
+                super::view_of_numbers(&made.source, kind.unwrap_or(Kind::F32), vm)?
             };
             if let Some(kind) = kind.filter(|kind| view.kind() != Ok(*kind)) {
                 view = view.cast(kind, supply()).map_err(raised)?;
@@ -96,9 +102,16 @@ mod native {
         Ok(AudioView::new(made).into_ref(&vm.ctx))
     }
 
+    /// What is written in Python, in `remotemedia._audio`.
+    fn helper(name: &'static str, vm: &VirtualMachine) -> PyResult {
+        vm.import("remotemedia._audio", 0)?;
+        let modules = vm.sys_module.get_attr("modules", vm)?;
+        modules.get_item("remotemedia._audio", vm)?.get_attr(name, vm)
+    }
+
     fn new_view(new: New, is_zero: bool, vm: &VirtualMachine) -> PyResult {
         let raised = |error| raise(error, vm);
-        let kind = Kind::named(new.dtype.as_deref().unwrap_or("float32")).map_err(raised)?;
+        let kind = new.dtype.map_or(Kind::F32, |dtype| dtype.0);
         let shape = match new.shape.clone().try_into_value::<usize>(vm) {
             Ok(length) => vec![length],
             Err(_) => new.shape.try_into_value::<Vec<usize>>(vm)?,
@@ -121,7 +134,8 @@ mod native {
             Hashable,
             Iterable,
             Passes,
-            Representable
+            Representable,
+            Shapes
         ),
         flags(HAS_WEAKREF)
     )]
@@ -155,10 +169,15 @@ mod native {
             vm.ctx.new_tuple(lengths.collect())
         }
 
-        /// Name of the kind of its numbers, as numpy has it.
+        /// The kind of its numbers: its name, as numpy has it, with `name`, `kind` and `itemsize`.
         #[pygetset]
-        fn dtype(zelf: &Py<Self>) -> String {
-            zelf.view.dtype_name().to_owned()
+        fn dtype(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+            static CLASS: OnceLock<PyObjectRef> = OnceLock::new();
+            if CLASS.get().is_none() {
+                let _first_stays = CLASS.set(helper("Dtype", vm)?);
+            }
+            let class = CLASS.get().ok_or_else(|| vm.new_runtime_error("no class of dtypes"))?;
+            class.call((zelf.view.dtype_name().to_owned(),), vm)
         }
 
         /// Samples per second, or None where that is not known.
@@ -197,24 +216,6 @@ mod native {
             zelf.view.block().shared_bytes().is_some()
         }
 
-        /// The view with its axes in reverse order: a view of the same memory.
-        #[pygetset(name = "T")]
-        fn transposed(zelf: &Py<Self>, vm: &VirtualMachine) -> PyObjectRef {
-            object(zelf.view.transposed(), vm)
-        }
-
-        /// The root of the mean square.
-        #[pymethod]
-        fn rms(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
-            zelf.view.rms().map_err(|error| raise(error, vm))
-        }
-
-        /// The largest magnitude.
-        #[pymethod]
-        fn peak(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
-            zelf.view.peak().map_err(|error| raise(error, vm))
-        }
-
         /// Each number times `factor`, in a new view or in `out`, which may be the view itself.
         /// Whole numbers are cut off and kept within their range.
         #[pymethod]
@@ -238,32 +239,7 @@ mod native {
         #[pymethod]
         fn fill(zelf: &Py<Self>, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             let number = number_of(&value, vm)?;
-            let numbers = std::iter::repeat_n(Ok(number), zelf.view.len());
-            zelf.view.fill_from(numbers).map_err(|error| raise(error, vm))
-        }
-
-        /// A view of memory of its own with the same numbers.
-        #[pymethod]
-        fn copy(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-            let copy = zelf.view.copied_to(supply().block(zelf.view.len_bytes()));
-            copy.map(|copy| object(copy, vm)).map_err(|error| raise(error, vm))
-        }
-
-        /// A new view with the numbers in another dtype: fractions are cut off, integers wrap
-        /// around.
-        #[pymethod]
-        fn astype(zelf: &Py<Self>, dtype: String, vm: &VirtualMachine) -> PyResult {
-            let kind = Kind::named(&dtype).map_err(|error| raise(error, vm))?;
-            let view = zelf.view.cast(kind, supply());
-            view.map(|view| object(view, vm)).map_err(|error| raise(error, vm))
-        }
-
-        /// The same elements in another shape, where one axis may be -1: a view of the same memory
-        /// where the elements lie in order, else a copy.
-        #[pymethod]
-        fn reshape(zelf: &Py<Self>, shape: PosArgs, vm: &VirtualMachine) -> PyResult {
-            let view = zelf.view.reshape(&lengths(shape, vm)?, supply());
-            view.map(|view| object(view, vm)).map_err(|error| raise(error, vm))
+            zelf.view.fill(number).map_err(|error| raise(error, vm))
         }
 
         /// The numbers as nested lists.
@@ -291,9 +267,7 @@ mod native {
 
         #[pymethod]
         fn __reduce_ex__(zelf: &Py<Self>, _protocol: usize, vm: &VirtualMachine) -> PyResult {
-            vm.import("remotemedia._audio", 0)?;
-            let modules = vm.sys_module.get_attr("modules", vm)?;
-            let restore = modules.get_item("remotemedia._audio", vm)?.get_attr("restore", vm)?;
+            let restore = helper("restore", vm)?;
             let view = &zelf.view;
             view.kind().map_err(|error| raise(error, vm))?;
             let arguments = vm.new_tuple((
@@ -349,6 +323,9 @@ mod native {
                 }),
                 item: atomic_func!(|sequence, place, vm| {
                     subscript::item(&AudioView::sequence_downcast(sequence).view, place, vm)
+                }),
+                contains: atomic_func!(|sequence, value, vm| {
+                    contains(&AudioView::sequence_downcast(sequence).view, value, vm)
                 }),
                 ..PySequenceMethods::NOT_IMPLEMENTED
             };

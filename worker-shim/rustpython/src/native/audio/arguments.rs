@@ -1,10 +1,43 @@
 //! What the methods of views take.
 
-use rustpython_vm::builtins::PyInt;
+use rustpython_vm::builtins::{PyInt, PyStr, PyTuple, PyType};
 use rustpython_vm::function::{ArgIntoFloat, PosArgs};
-use rustpython_vm::{FromArgs, PyObjectRef, PyRef, PyResult, VirtualMachine};
+use rustpython_vm::{FromArgs, PyObjectRef, PyRef, PyResult, TryFromObject, VirtualMachine};
+use worker_shim::audio::{Along, Kind};
 
-use super::AudioView;
+use super::{AudioView, raise};
+
+/// A dtype by its name, or a type or an object with such a name.
+#[derive(Clone, Copy)]
+pub(super) struct Dtype(pub(super) Kind);
+
+impl TryFromObject for Dtype {
+    fn try_from_object(vm: &VirtualMachine, object: PyObjectRef) -> PyResult<Self> {
+        let name: String = if let Some(kind) = object.downcast_ref::<PyType>() {
+            kind.name().to_string()
+        } else if object.downcast_ref::<PyStr>().is_some() {
+            object.try_into_value(vm)?
+        } else {
+            let named = object.get_attr("name", vm);
+            named
+                .map_err(|_| vm.new_type_error("a dtype is a name or a type"))?
+                .try_into_value(vm)?
+        };
+        Kind::named(&name).map(Self).map_err(|error| raise(error, vm))
+    }
+}
+
+/// An axis or several.
+pub(super) struct Axes(pub(super) Vec<isize>);
+
+impl TryFromObject for Axes {
+    fn try_from_object(vm: &VirtualMachine, object: PyObjectRef) -> PyResult<Self> {
+        if object.downcast_ref::<PyTuple>().is_some() {
+            return object.try_into_value(vm).map(Self);
+        }
+        Ok(Self(vec![object.try_index(vm)?.try_to_primitive(vm)?]))
+    }
+}
 
 /// `AudioView(...)`.
 #[derive(FromArgs)]
@@ -12,7 +45,7 @@ pub(crate) struct Made {
     #[pyarg(any)]
     pub(super) source: PyObjectRef,
     #[pyarg(any, optional)]
-    pub(super) dtype: Option<String>,
+    pub(super) dtype: Option<Dtype>,
     #[pyarg(any, optional)]
     pub(super) sample_rate: Option<u32>,
 }
@@ -23,9 +56,48 @@ pub(super) struct New {
     #[pyarg(any)]
     pub(super) shape: PyObjectRef,
     #[pyarg(any, optional)]
-    pub(super) dtype: Option<String>,
+    pub(super) dtype: Option<Dtype>,
     #[pyarg(any, optional)]
     pub(super) sample_rate: Option<u32>,
+}
+
+/// `concatenate`.
+#[derive(FromArgs)]
+pub(crate) struct Joined {
+    #[pyarg(any)]
+    pub(super) views: PyObjectRef,
+    #[pyarg(any, default = 0)]
+    pub(super) axis: isize,
+}
+
+/// `astype`.
+#[derive(FromArgs)]
+pub(crate) struct Casting {
+    #[pyarg(any)]
+    pub(super) dtype: Dtype,
+    #[pyarg(named, default = true)]
+    pub(super) copy: bool,
+}
+
+/// `squeeze`.
+#[derive(FromArgs)]
+pub(crate) struct Squeezed {
+    #[pyarg(any, optional)]
+    pub(super) axis: Option<Axes>,
+}
+
+/// `cumsum`.
+#[derive(FromArgs)]
+pub(crate) struct Running {
+    #[pyarg(any, optional)]
+    pub(super) axis: Option<isize>,
+}
+
+/// `round`.
+#[derive(FromArgs)]
+pub(crate) struct Decimals {
+    #[pyarg(any, default = 0)]
+    pub(super) decimals: i32,
 }
 
 /// `scale`.
@@ -50,11 +122,45 @@ pub(super) struct Mixed {
 
 /// `sum` and the like.
 #[derive(FromArgs)]
-pub(crate) struct Along {
+pub(crate) struct Dropping {
+    #[pyarg(any, optional)]
+    axis: Option<Axes>,
+    #[pyarg(any, default = false)]
+    keepdims: bool,
+}
+
+/// `var` and `std`.
+#[derive(FromArgs)]
+pub(crate) struct Spread {
+    #[pyarg(any, optional)]
+    axis: Option<Axes>,
+    #[pyarg(named, optional)]
+    ddof: Option<ArgIntoFloat>,
+    #[pyarg(named, default = false)]
+    keepdims: bool,
+}
+
+/// `argmax` and the like.
+#[derive(FromArgs)]
+pub(crate) struct Place {
     #[pyarg(any, optional)]
     pub(super) axis: Option<isize>,
-    #[pyarg(any, default = false)]
+    #[pyarg(named, default = false)]
     pub(super) keepdims: bool,
+}
+
+impl From<Dropping> for Along {
+    fn from(given: Dropping) -> Self {
+        Self { axes: given.axis.map(|Axes(axes)| axes), is_kept: given.keepdims }
+    }
+}
+
+impl Spread {
+    /// The axes, and `ddof`.
+    pub(super) fn taken_apart(self) -> (Along, f64) {
+        let along = Dropping { axis: self.axis, keepdims: self.keepdims }.into();
+        (along, self.ddof.map_or(0.0, ArgIntoFloat::into_float))
+    }
 }
 
 /// `clip`.

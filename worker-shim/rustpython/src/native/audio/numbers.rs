@@ -2,8 +2,9 @@
 
 use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyComplex, PyFloat, PyInt};
+use rustpython_vm::protocol::PyIter;
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::audio::{Kind, Number, View, ViewError};
+use worker_shim::audio::{Growing, Kind, Number, View, ViewError};
 
 use super::supply;
 
@@ -58,6 +59,13 @@ pub(super) fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Numb
     Ok(Number::Float(object.try_float(vm)?.to_f64()))
 }
 
+/// Whether it may stand for an axis.
+pub(super) fn is_sequence(object: &PyObject, vm: &VirtualMachine) -> bool {
+    let types = &vm.ctx.types;
+    let kinds = [types.list_type, types.tuple_type, types.range_type];
+    kinds.iter().any(|kind| object.class().fast_issubclass(*kind))
+}
+
 /// The numbers of nested sequences with their shape, in C order.
 fn collect(
     object: &PyObject,
@@ -66,11 +74,7 @@ fn collect(
     numbers: &mut Vec<Number>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let types = &vm.ctx.types;
-    let is_sequence = [types.list_type, types.tuple_type, types.range_type]
-        .iter()
-        .any(|kind| object.class().fast_issubclass(*kind));
-    if !is_sequence {
+    if !is_sequence(object, vm) {
         if depth < shape.len() {
             return Err(vm.new_value_error("the sequences are not nested evenly"));
         }
@@ -86,17 +90,33 @@ fn collect(
     elements.iter().try_for_each(|element| collect(element, depth + 1, shape, numbers, vm))
 }
 
-/// A new view of nested sequences of numbers.
+/// A new view of nested sequences of numbers, of the kind that they are if none is named.
 pub(super) fn view_of_sequences(
     object: &PyObject,
-    kind: Kind,
+    kind: Option<Kind>,
     vm: &VirtualMachine,
 ) -> PyResult<View> {
     let (mut shape, mut numbers) = (Vec::new(), Vec::new());
     collect(object, 0, &mut shape, &mut numbers, vm)?;
     let raised = |error| raise(error, vm);
-    let view = View::over(supply().zeroed(numbers.len() * kind.bytes()), kind, &shape);
-    let view = view.map_err(raised)?;
-    view.fill_from(numbers.into_iter().map(Ok)).map_err(raised)?;
-    Ok(view)
+    let mut made = Growing::new(kind.unwrap_or_else(|| Kind::of_numbers(&numbers)));
+    numbers.into_iter().try_for_each(|number| made.push(number)).map_err(raised)?;
+    made.view(&shape, supply()).map_err(raised)
+}
+
+/// The same, or a view of what an iterator gives.
+pub(super) fn view_of_numbers(
+    object: &PyObject,
+    kind: Kind,
+    vm: &VirtualMachine,
+) -> PyResult<View> {
+    if is_sequence(object, vm) || !PyIter::check(object) {
+        return view_of_sequences(object, Some(kind), vm);
+    }
+    let mut made = Growing::new(kind);
+    for number in object.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        made.push(number_of(&*number?, vm)?).map_err(|error| raise(error, vm))?;
+    }
+    let shape = [made.len()];
+    made.view(&shape, supply()).map_err(|error| raise(error, vm))
 }

@@ -1,10 +1,12 @@
 //! `view[...]`, `len(view)` and lists of its numbers.
 
-use rustpython_vm::builtins::{PyEllipsis, PyInt, PySlice, PyTuple};
+use rustpython_vm::builtins::{PyBytes, PyEllipsis, PyInt, PySlice, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, VirtualMachine};
-use worker_shim::audio::{Index, View};
+use worker_shim::audio::{Index, Operand, Part, View};
 
-use super::{AudioView, number_object, number_of, raise, view_of_sequences};
+use super::numbers::is_sequence;
+use super::operators::found;
+use super::{AudioView, number_object, number_of, raise, supply, view_of_sequences};
 
 pub(super) fn length(view: &View, vm: &VirtualMachine) -> PyResult<usize> {
     let first = view.shape().first().copied();
@@ -17,23 +19,14 @@ pub(super) fn item(view: &View, place: isize, vm: &VirtualMachine) -> PyResult {
         let number = view.number(&[place]);
         return number.map(|number| number_object(number, vm)).map_err(|error| raise(error, vm));
     }
-    selected(view, &[Index::At(place)], vm)
+    found(view.get(&[Part::Index(Index::At(place))], supply()), vm)
 }
 
 pub(super) fn get(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult {
-    if let Some(place) = subscript.downcast_ref::<PyInt>() {
-        return item(view, place.try_to_primitive(vm)?, vm);
+    if let Some(place) = place_of(view, subscript, vm)? {
+        return item(view, place, vm);
     }
-    selected(view, &parts(subscript, vm)?, vm)
-}
-
-fn selected(view: &View, parts: &[Index], vm: &VirtualMachine) -> PyResult {
-    let part = view.select(parts).map_err(|error| raise(error, vm))?;
-    if part.shape().is_empty() && !parts.contains(&Index::Ellipsis) {
-        let number = part.number(&[]);
-        return number.map(|number| number_object(number, vm)).map_err(|error| raise(error, vm));
-    }
-    Ok(AudioView::new(part).into_pyobject(vm))
+    found(view.get(&parts(subscript, vm)?, supply()), vm)
 }
 
 pub(super) fn set(
@@ -43,44 +36,77 @@ pub(super) fn set(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let raised = |error| raise(error, vm);
-    if let Some(place) = subscript.downcast_ref::<PyInt>()
-        && view.shape().len() == 1
-    {
-        let number = number_of(value, vm)?;
-        return view.set_number(&[place.try_to_primitive(vm)?], number).map_err(raised);
+    if let Some(place) = place_of(view, subscript, vm)? {
+        return view.set_number(&[place], number_of(value, vm)?).map_err(raised);
     }
-    let part = view.select(&parts(subscript, vm)?).map_err(raised)?;
+    view.set(&parts(subscript, vm)?, &assigned(view, value, vm)?).map_err(raised)
+}
+
+/// What is written to elements of a view.
+fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Operand> {
     if let Some(other) = value.downcast_ref::<AudioView>() {
-        return part.copy_from(other.view()).map_err(raised);
+        return Ok(Operand::View(other.view().clone()));
     }
     if value.check_buffer() {
         let buffer = value.to_owned().try_into_value(vm)?;
-        return part.copy_from(&super::view_of_buffer(&buffer, vm)?).map_err(raised);
+        return super::view_of_buffer(&buffer, vm).map(Operand::View);
     }
-    let types = &vm.ctx.types;
-    if value.class().is(types.list_type) || value.class().is(types.tuple_type) {
-        let kind = part.kind().map_err(raised)?;
-        return part.copy_from(&view_of_sequences(value, kind, vm)?).map_err(raised);
+    if is_sequence(value, vm) {
+        let kind = view.kind().map_err(|error| raise(error, vm))?;
+        return view_of_sequences(value, Some(kind), vm).map(Operand::View);
     }
-    let number = number_of(value, vm)?;
-    part.fill_from(std::iter::repeat_n(Ok(number), part.len())).map_err(raised)
+    number_of(value, vm).map(Operand::Number)
 }
 
-fn parts(subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<Index>> {
-    match subscript.downcast_ref::<PyTuple>() {
-        Some(tuple) => tuple.as_slice().iter().map(|part| index(part, vm)).collect(),
-        None => Ok(vec![index(subscript, vm)?]),
+/// The place of a single number in a view with one axis.
+fn place_of(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Option<isize>> {
+    match subscript.downcast_ref::<PyInt>() {
+        Some(place) if view.shape().len() == 1 && !is_truth(subscript, vm) => {
+            place.try_to_primitive(vm).map(Some)
+        }
+        _ => Ok(None),
     }
+}
+
+fn is_truth(object: &PyObject, vm: &VirtualMachine) -> bool {
+    object.class().is(vm.ctx.types.bool_type)
+}
+
+fn parts(subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<Part>> {
+    match subscript.downcast_ref::<PyTuple>() {
+        Some(tuple) => tuple.as_slice().iter().map(|part| one_part(part, vm)).collect(),
+        None => Ok(vec![one_part(subscript, vm)?]),
+    }
+}
+
+fn one_part(part: &PyObject, vm: &VirtualMachine) -> PyResult<Part> {
+    if let Some(view) = part.downcast_ref::<AudioView>() {
+        return Ok(Part::Chosen(view.view().clone()));
+    }
+    if is_truth(part, vm) || is_sequence(part, vm) {
+        return view_of_sequences(part, None, vm).map(Part::Chosen);
+    }
+    // Bytes are numbers to nobody here.
+    if part.check_buffer() && part.downcast_ref::<PyBytes>().is_none() {
+        let buffer = part.to_owned().try_into_value(vm)?;
+        return super::view_of_buffer(&buffer, vm).map(Part::Chosen);
+    }
+    index(part, vm).map(Part::Index)
 }
 
 fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
     if part.class().is(PyEllipsis::class(&vm.ctx)) {
         return Ok(Index::Ellipsis);
     }
+    if vm.is_none(part) {
+        return Ok(Index::NewAxis);
+    }
     let Some(slice) = part.downcast_ref::<PySlice>() else {
         let place = part.try_index_opt(vm).ok_or_else(|| {
             let kind = part.class().name().to_string();
-            vm.new_type_error(format!("an 'AudioView' takes integers, slices and ..., not {kind}"))
+            vm.new_type_error(format!(
+                "an 'AudioView' takes integers, slices, ..., None, masks and lists, not {kind}"
+            ))
         })??;
         return Ok(Index::At(place.try_to_primitive(vm)?));
     };

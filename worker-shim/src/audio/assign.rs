@@ -1,0 +1,121 @@
+//! Writing whole views: copies, single numbers all over, several views one after another.
+
+use ipc_protocol::{Dtype, Order};
+
+use super::{Block, Kind, Number, Supply, View, ViewError, index};
+
+/// Bytes of the largest element.
+const LARGEST: usize = 16;
+
+impl View {
+    /// Sets every element.
+    ///
+    /// # Errors
+    /// `ValueError` when the view is read-only, `OverflowError` or `TypeError` when the number does
+    /// not fit.
+    pub fn fill(&self, number: Number) -> Result<(), ViewError> {
+        let kind = self.kind()?;
+        self.check_writable()?;
+        let mut element = [0; LARGEST];
+        let element = &mut element[..kind.bytes()];
+        kind.write(element, number)?;
+        let (run, starts) = self.runs();
+        starts.each_offset(|at| {
+            if let Some(run) = self.block.as_mut_slice().get_mut(at..at + run) {
+                run.chunks_exact_mut(kind.bytes()).for_each(|place| place.copy_from_slice(element));
+            }
+        });
+        Ok(())
+    }
+
+    /// Copies the elements of a view whose shape is the same or can be laid over this one, and which
+    /// may overlap; numbers of another kind become those of this one as in [`View::cast`].
+    ///
+    /// # Errors
+    /// `ValueError` when the view is read-only or for a shape that does not fit, `TypeError` when
+    /// there are no numbers.
+    pub fn copy_from(&self, source: &Self) -> Result<(), ViewError> {
+        self.check_writable()?;
+        let is_apart = !std::ptr::eq(&raw const *self.block, &raw const *source.block);
+        let is_plain = source.order() == Some(Order::C) && source.dtype == self.dtype;
+        let copy = if is_apart && is_plain && source.shape == self.shape {
+            source.clone()
+        } else {
+            source.over_shape(&self.shape, self.dtype.clone())?
+        };
+        let copied = copy.contiguous_bytes().unwrap_or(&[]);
+        let (run, starts) = self.runs();
+        let mut from = 0;
+        starts.each_offset(|at| {
+            self.block.write(at, copied.get(from..from + run).unwrap_or(&[]));
+            from += run;
+        });
+        Ok(())
+    }
+
+    /// A copy in C order that is laid over a shape, with elements of this dtype.
+    ///
+    /// # Errors
+    /// As [`View::copy_from`].
+    pub(super) fn over_shape(&self, shape: &[usize], dtype: Dtype) -> Result<Self, ViewError> {
+        // More axes are no hindrance where they have length 1.
+        let more = self.shape.len().saturating_sub(shape.len());
+        let extra = self.shape.iter().take(more).take_while(|length| **length == 1).count();
+        let order: Vec<usize> = (extra..self.shape.len()).collect();
+        let source = self.permuted(&order);
+        let fits = source.shape.len() <= shape.len()
+            && source.shape.iter().rev().zip(shape.iter().rev()).all(|(a, b)| *a == 1 || a == b);
+        if !fits {
+            let (own, other) = (super::view::shape_text(shape), self.shape_text());
+            let message = format!("could not broadcast input from shape {other} into shape {own}");
+            return Err(ViewError::Value(message));
+        }
+        let source = source.stretched(shape);
+        if self.dtype == dtype {
+            return source.copied_to(Block::zeroed(source.len_bytes()));
+        }
+        let kind = Kind::of_dtype(&dtype);
+        let refused = || ViewError::Type(format!("no numbers become elements of {}", dtype.descr));
+        source.cast(kind.ok_or_else(refused)?, &Supply::default())
+    }
+
+    /// Views one after another along an axis, with the smallest kind that has the numbers of all.
+    ///
+    /// # Errors
+    /// `ValueError` for no views and for shapes that differ elsewhere, `TypeError` when they are no
+    /// numbers.
+    pub fn joined(views: &[Self], axis: isize, supply: &Supply) -> Result<Self, ViewError> {
+        let refused = |message: &str| Err(ViewError::Value(message.to_owned()));
+        let Some(first) = views.first() else {
+            return refused("need at least one array to concatenate");
+        };
+        if first.shape.is_empty() {
+            return refused("zero-dimensional arrays cannot be concatenated");
+        }
+        let axis = index::axis(axis, first.shape.len())?;
+        let (mut kind, mut shape) = (first.kind()?, first.shape.clone());
+        for view in &views[1..] {
+            kind = kind.common(view.kind()?);
+            let mut wanted = first.shape.clone();
+            if view.shape.len() == wanted.len() {
+                wanted[axis] = view.shape[axis];
+                shape[axis] += view.shape[axis];
+            }
+            if view.shape != wanted {
+                return Err(ViewError::Value(format!(
+                    "all the input array dimensions except for the concatenation axis must match \
+                     exactly, not {} and {}",
+                    first.shape_text(),
+                    view.shape_text()
+                )));
+            }
+        }
+        let made = supply.view(&shape, kind)?;
+        let mut offset = made.offset;
+        for view in views {
+            Self { shape: view.shape.clone(), offset, ..made.clone() }.copy_from(view)?;
+            offset += view.shape[axis] * made.strides[axis].unsigned_abs();
+        }
+        Ok(made.at_rate(views.iter().find_map(|view| view.sample_rate_hz)))
+    }
+}
