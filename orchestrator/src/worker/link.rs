@@ -70,7 +70,7 @@ pub enum LinkError {
     #[error("the worker sent a malformed message: {0}")]
     Codec(#[from] CodecError),
     /// The worker says something about shared memory that is not so, or this process cannot map it.
-    #[error("{}shared memory: {0}", blame(.0))]
+    #[error("{}shared memory: {}", blame(.0), .0)]
     Lease(#[from] LeaseError),
     /// The socket failed.
     #[error("the connection failed: {0}")]
