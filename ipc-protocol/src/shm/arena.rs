@@ -76,7 +76,9 @@ impl Arena {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.note_forks();
+        state
     }
 
     fn is_inherited(&self) -> bool {
@@ -142,7 +144,10 @@ impl Arena {
         if self.is_inherited() {
             return Err(io::Error::other("the arena belongs to the parent process"));
         }
-        let taken = self.change(|state| state.allocate(bytes))?;
+        let taken = self.change(|state| {
+            state.end_needless_hold();
+            state.allocate(bytes)
+        })?;
         let start = taken.segment.address();
         self.0.lowest.fetch_min(start, Ordering::Relaxed);
         self.0.highest.fetch_max(start + taken.segment.bytes(), Ordering::Relaxed);
@@ -196,7 +201,8 @@ impl Arena {
     }
 
     /// Keeps every block that is alive now from being used again, for a process that forks shares
-    /// them with its child, until [`Arena::end_fork_hold`].
+    /// them with its child, until [`Arena::end_fork_hold`]. A fork does so by itself, for as long as
+    /// there are children.
     pub fn hold_for_fork(&self) {
         if !self.is_inherited() {
             self.lock().hold_for_fork();

@@ -138,6 +138,7 @@ impl Exchange {
     /// is told; quick.
     #[must_use]
     pub fn has_news(&self) -> bool {
+        self.releases.end_needless_hold();
         !self.releases.is_empty() || self.has_gone()
     }
 
@@ -206,7 +207,7 @@ impl Exchange {
         self.releases.give_back(placement.ended);
     }
 
-    /// The process has forked, or its session is over: see [`Releases::hold`] and
+    /// The process forks, or its session is over: see [`Releases::hold`] and
     /// [`Arena::hold_for_fork`].
     pub fn hold_for_fork(&self, is_held: bool) {
         self.releases.hold(is_held);

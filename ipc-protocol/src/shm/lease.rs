@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fork::Generation;
+use super::fork::{self, Generation};
 use super::segment::Segment;
 use super::sync::{AtomicBool, Mutex, MutexGuard};
 
@@ -23,6 +23,8 @@ pub struct Releases {
     gives: AtomicBool,
     /// Whether leases are alive, to be read without the lock.
     has_alive: AtomicBool,
+    /// Whether leases are held for children, to be read without the lock.
+    has_held: AtomicBool,
     waker: OnceLock<Waker>,
     generation: Generation,
 }
@@ -39,8 +41,45 @@ struct Queue {
     released: Vec<Released>,
     /// Bytes of the blocks in the queue.
     bytes: usize,
-    /// While set, nothing is given back: the process has forked and its child may still look.
+    /// Leases that were alive when the process forked, with what is to be given back of them when
+    /// its children cannot look any more.
+    held: BTreeMap<u64, Option<Released>>,
+    /// They are held until it is said that they need not be, not only for children.
     is_held: bool,
+    /// [`fork::count`] when that was last looked for.
+    forks: u64,
+}
+
+impl Queue {
+    /// Holds what is alive if the process has forked: nothing has changed here since.
+    fn note_forks(&mut self) {
+        let forks = fork::count();
+        if self.forks != forks {
+            self.forks = forks;
+            self.hold();
+        }
+    }
+
+    fn hold(&mut self) {
+        for &lease in self.alive.keys() {
+            self.held.entry(lease).or_insert(None);
+        }
+    }
+
+    fn end_hold(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        held.into_values().flatten().for_each(|released| self.release(released));
+    }
+
+    fn release(&mut self, released: Released) {
+        match self.held.get_mut(&released.lease) {
+            Some(held) => *held = Some(released),
+            None => {
+                self.bytes += released.bytes;
+                self.released.push(released);
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Releases {
@@ -61,10 +100,12 @@ impl Releases {
     /// Changes the queue. Has the connection woken when it passes the limit of the waker by that.
     fn change<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.note_forks();
         let before = self.is_above_limit(&queue);
         let result = change(&mut queue);
         self.has_alive.store(!queue.alive.is_empty(), Ordering::Release);
-        self.gives.store(!queue.is_held && !queue.released.is_empty(), Ordering::SeqCst);
+        self.has_held.store(!queue.is_held && !queue.held.is_empty(), Ordering::Release);
+        self.gives.store(!queue.released.is_empty(), Ordering::SeqCst);
         let wakes = !before && self.is_above_limit(&queue);
         drop(queue);
         if wakes && let Some(waker) = self.waker.get() {
@@ -74,7 +115,7 @@ impl Releases {
     }
 
     fn is_above_limit(&self, queue: &MutexGuard<'_, Queue>) -> bool {
-        !queue.is_held && self.waker.get().is_some_and(|waker| queue.bytes > waker.bytes)
+        self.waker.get().is_some_and(|waker| queue.bytes > waker.bytes)
     }
 
     /// Has `wake` called whenever more than `bytes` wait to be given back and nothing is on its
@@ -88,8 +129,7 @@ impl Releases {
         if !self.generation.is_past() {
             self.change(|queue| {
                 queue.alive.remove(&released.lease);
-                queue.bytes += released.bytes;
-                queue.released.push(released);
+                queue.release(released);
             });
         }
     }
@@ -125,11 +165,30 @@ impl Releases {
         !self.gives.load(Ordering::SeqCst) || self.generation.is_past()
     }
 
-    /// Nothing is given back from now on, or it is again.
+    /// What is alive now is not given back, or it may be again. A fork holds it by itself, for as
+    /// long as there are children.
     pub fn hold(&self, is_held: bool) {
         if !self.generation.is_past() {
-            self.change(|queue| queue.is_held = is_held);
+            self.change(|queue| {
+                queue.is_held = is_held;
+                if is_held { queue.hold() } else { queue.end_hold() }
+            });
         }
+    }
+
+    /// Gives up what is held for children that have ended; quick where nothing is.
+    pub(super) fn end_needless_hold(&self) {
+        if self.has_held.load(Ordering::Acquire)
+            && !self.generation.is_past()
+            && !fork::has_children()
+        {
+            self.change(Queue::end_hold);
+        }
+    }
+
+    /// Whether children may look at what this lease is for.
+    fn holds(&self, lease: u64) -> bool {
+        self.change(|queue| queue.held.contains_key(&lease))
     }
 
     /// The numbers of the leases that are given back now, with the bytes that the kernel had
@@ -139,9 +198,6 @@ impl Releases {
             return (Vec::new(), 0);
         }
         let taken = self.change(|queue| {
-            if queue.is_held {
-                return Vec::new();
-            }
             queue.bytes = 0;
             std::mem::take(&mut queue.released)
         });
@@ -208,6 +264,11 @@ impl Lease {
     /// Whether its holder wrote to pages of its own, which the lender cannot see.
     pub(super) fn has_private_writes(&self) -> bool {
         self.is_private && self.segment.has_writes(self.part.clone())
+    }
+
+    /// Whether a forked child may look at it.
+    pub(super) fn is_held(&self) -> bool {
+        self.releases.holds(self.number)
     }
 
     /// It ends with a message that is being sent; dropping it then does nothing.

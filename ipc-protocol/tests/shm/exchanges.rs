@@ -375,15 +375,24 @@ fn nothing_is_given_back_while_a_forked_child_may_look() {
             count.fetch_add(1, Ordering::Relaxed);
         });
         let (value, ..) = hop(&pair.near, &pair.far, private(pattern(1, 5000)));
+        let (given_back, ..) = hop(&pair.near, &pair.far, private(pattern(3, 5000)));
         let result = result_in(&pair.far, &pattern(2, 5000));
         pair.far.hold_for_fork(true);
-        drop((value, result));
+        let (later, ..) = hop(&pair.near, &pair.far, private(pattern(4, 5000)));
+        drop((value, result, later));
+        assert!(pair.far.has_news(), "the child does not know of the later one");
+        let news = pair.far.pending_news();
+        assert_eq!(released(&news), 1);
+        tell(news, &pair.far, &pair.near).unwrap();
+        let (_, sent, _) = hop(&pair.far, &pair.near, given_back);
+        assert_eq!(sent.copies, 1, "the child may look at the block, so it stays here");
         assert!(!pair.far.has_news());
-        assert_eq!(released(&pair.far.pending_news()), 0, "{kind:?}");
-        assert_eq!(wakes.load(Ordering::Relaxed), 0);
+        assert_eq!(pair.far.pending_news().len(), 0, "{kind:?}");
+        let wakes_before = wakes.load(Ordering::Relaxed);
         assert_ne!(pair.far.stats().used_bytes, 0);
         pair.far.hold_for_fork(false);
-        assert_eq!(wakes.load(Ordering::Relaxed), 1, "what waited is not forgotten");
+        assert_eq!(wakes.load(Ordering::Relaxed), wakes_before + 1, "what waited is not forgotten");
+        pair.settle();
         assert_eq!(pair.far.stats().used_bytes, 0);
         pair.assert_quiet();
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{ArenaOptions, ArenaStats};
+use crate::shm::fork;
 use crate::shm::pages::page_bytes;
 use crate::shm::ring::Ring;
 use crate::shm::segment::Segment;
@@ -29,6 +30,10 @@ pub(super) struct State {
     used_bytes: usize,
     /// Claims that hold what was alive when the process forked: `(address, block)`.
     held_for_fork: Vec<(usize, usize)>,
+    /// They are held until it is said that they need not be, not only for children.
+    is_held: bool,
+    /// [`fork::count`] when that was last looked for.
+    forks: u64,
     /// To be dropped without the lock.
     unused: Vec<Arc<Segment>>,
 }
@@ -59,6 +64,8 @@ impl State {
             idle_bytes: 0,
             used_bytes: 0,
             held_for_fork: Vec::new(),
+            is_held: false,
+            forks: fork::count(),
             unused: Vec::new(),
         }
     }
@@ -189,7 +196,28 @@ impl State {
         }
     }
 
+    /// Holds what is alive if the process has forked: nothing has changed here since.
+    pub(super) fn note_forks(&mut self) {
+        let forks = fork::count();
+        if self.forks != forks {
+            self.forks = forks;
+            self.hold_all();
+        }
+    }
+
+    /// Gives up what is held for children that have ended.
+    pub(super) fn end_needless_hold(&mut self) {
+        if !self.held_for_fork.is_empty() && !self.is_held && !fork::has_children() {
+            self.end_fork_hold();
+        }
+    }
+
     pub(super) fn hold_for_fork(&mut self) {
+        self.is_held = true;
+        self.hold_all();
+    }
+
+    fn hold_all(&mut self) {
         for (&start, entry) in &mut self.segments {
             for block in entry.ring.blocks().collect::<Vec<_>>() {
                 if entry.ring.claim(block) {
@@ -200,6 +228,7 @@ impl State {
     }
 
     pub(super) fn end_fork_hold(&mut self) {
+        self.is_held = false;
         for (start, block) in std::mem::take(&mut self.held_for_fork) {
             self.release(start, block);
         }

@@ -100,7 +100,7 @@ impl Placer<'_> {
         let described = if let Some(lease) = shared.lease()
             && let Some(number) = lease.number_for(&exchange.releases)
         {
-            if shared.is_sole() && !lease.has_private_writes() {
+            if shared.is_sole() && !lease.has_private_writes() && !lease.is_held() {
                 lease.end();
                 self.placement.ended.push(number);
                 let offset = (shared.offset() - lease.part().start) as u64;
