@@ -2,9 +2,9 @@
 
 A view shows a block of memory, which other processes may see too. It has a shape, a dtype and
 perhaps a sample rate; it can be indexed, sliced, iterated over and given to whatever takes buffers;
-slices are views of the same memory, what masks and lists of places choose is copied. Operators, sums
-and the like run at the speed of the machine, with numpy's dtypes and results; floats are added up in
-double precision, so sums agree with numpy's within the rounding of the dtype::
+slices are views of the same memory, what masks and lists of places choose is copied. Operators,
+sums and the like run at the speed of the machine, with numpy's dtypes and results; floats are added
+up in double precision, so sums agree with numpy's within the rounding of the dtype::
 
     def process(self, data):
         samples, rate = data

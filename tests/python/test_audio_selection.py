@@ -158,7 +158,7 @@ def test_whatever_holds_numbers_chooses() -> None:
     assert view[plain_array("i", [5, 0])].tolist() == [5, 0]
     assert view[np.arange(6) > 3].tolist() == [4, 5]
     assert view[np.int8(-1)] == 5
-    view[memoryview(np.array([1, 2]))] = 9
+    view[memoryview(plain_array("b", [1, 2]))] = 9
     assert view[AudioView(1, "uint8")] == 9
     for subscript in (b"1", "1", 1.0, {0}):
         with pytest.raises(TypeError, match="'AudioView' takes integers, slices"):
