@@ -116,7 +116,9 @@ class FakeRuntime:
         self.opening(cancel)
         if objects is not None:
             own = f"{sys.version_info.major}.{sys.version_info.minor}"
-            objects.ship(sys.implementation.name, own, [])
+            nodes = json.loads(manifest_json)["nodes"]
+            wanted = [node["instance"] for node in nodes if "instance" in node]
+            objects.ship(sys.implementation.name, own, wanted)
         if cancel.cancelled.is_set():
             raise RunCancelled("cancelled while opening")
         options = {

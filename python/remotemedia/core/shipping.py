@@ -6,6 +6,7 @@ else as what any interpreter may open.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import logging
@@ -46,7 +47,7 @@ class Shipper:
         own = f"{sys.version_info.major}.{sys.version_info.minor}"
         try:
             if (implementation, version) == (sys.implementation.name, own):
-                return self._by_value()
+                return self._by_value_or_portably(wanted)
             return self._portably(wanted)
         except _pickle.UnpicklableError as problem:
             raise self._refusal(problem) from problem
@@ -83,6 +84,15 @@ class Shipper:
             self._own = _pickle.Shipment(self._nodes, log_levels(), *further)
         instances: bytes = self._own.instances
         return instances
+
+    def _by_value_or_portably(self, wanted: Sequence[int]) -> bytes:
+        try:
+            return self._by_value()
+        except _pickle.UnpicklableError:
+            # A lock of the script, or what a decorator holds: its source can go instead.
+            with contextlib.suppress(_pickle.UnpicklableError, MarshalingError):
+                return self._portably(wanted)
+            raise
 
     def _portably(self, wanted: Sequence[int]) -> bytes:
         from remotemedia._portable import PortableShipment
