@@ -7,13 +7,20 @@ import enum
 import types
 from typing import Any
 
+TABLES = (dict, list, set)
+_EMPTY: tuple[Any, ...] = (None, {}, [], set())
+"""What a table is in the statement, or nothing at all, before anything enters itself."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
-def changes_of(shared: type, node: ast.ClassDef) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Data and functions of a class that its statement alone may not give."""
+def changes_of(
+    shared: type, node: ast.ClassDef
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Plain data, functions, and tables of other things of a class that its statement alone may not
+    give.
+    """
     if issubclass(shared, enum.Enum):
-        return {}, {}
+        return {}, {}, {}
     written: dict[str, Any] = {}
     for statement in node.body:
         targets: list[Any] = list(getattr(statement, "targets", None) or ())
@@ -25,12 +32,14 @@ def changes_of(shared: type, node: ast.ClassDef) -> tuple[dict[str, Any], dict[s
                 written[name] = ast.literal_eval(getattr(statement, "value", statement))
             except (ValueError, TypeError, SyntaxError, RecursionError):
                 written[name] = ...
-    data, functions = {}, {}
+    data, functions, tables = {}, {}, {}
     for name, value in vars(shared).items():
         if name.startswith("__") and name.endswith("__"):
             continue
         if _is_plain(value) and (name not in written or not _is_same(value, written[name])):
             data[name] = value
+        elif type(value) in TABLES and written.get(name) in _EMPTY:
+            tables[name] = value
         elif isinstance(value, types.FunctionType) and (
             value.__qualname__ != f"{shared.__qualname__}.{name}"
             and name not in _assigned(node)
@@ -38,7 +47,7 @@ def changes_of(shared: type, node: ast.ClassDef) -> tuple[dict[str, Any], dict[s
             and value.__module__ == shared.__module__
         ):
             functions[name] = value
-    return data, functions
+    return data, functions, tables
 
 
 def _assigned(node: ast.ClassDef) -> set[str]:

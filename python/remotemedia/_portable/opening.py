@@ -12,9 +12,9 @@ import pickle
 import sys
 import types
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from remotemedia._deferred import Unread, demand, imported_or_deferred
+from remotemedia._deferred import Deferred, Unread, demand, imported_or_deferred
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -35,7 +35,8 @@ class Unpickler(pickle.Unpickler):
 
         Raises:
             pickle.UnpicklingError: it makes functions of bytecode.
-            ImportError: its module is here, but what its definition needs is not.
+            ImportError: its module, or what its definition needs, is not here; but among what is
+                defined for nodes it fails where it is used.
         """
         is_code = module.startswith(_REFUSED_MODULES) and module.split(".")[0] in {
             refused.split(".")[0] for refused in _REFUSED_MODULES
@@ -45,8 +46,13 @@ class Unpickler(pickle.Unpickler):
                 f"refused: the pickle holds code ({module}.{name}), which only the interpreter "
                 "that wrote it can run"
             )
-        found = super().find_class(module, name)
-        demand(found, f"{module}.{name}")
+        try:
+            found = super().find_class(module, name)
+            demand(found, f"{module}.{name}")
+        except ImportError as error:
+            if not _Opening.is_defining:
+                raise
+            return Deferred(error, module, name)
         return found
 
 
@@ -55,11 +61,15 @@ class _Opening:
 
     Attributes:
         is_shipment: a session's shipment: only its tokens are known to everybody.
+        is_defining: the names of modules are made, and no nodes yet.
         works_for: the places of the nodes that need what is being made, as far as that is known.
+        defined: what statements have just bound, by module and name.
     """
 
     is_shipment = False
+    is_defining = False
     works_for: Sequence[int] = ()
+    defined: ClassVar[set[tuple[str, str]]] = set()
 
 
 def loads(data: bytes) -> Any:
@@ -74,17 +84,23 @@ def loads(data: bytes) -> Any:
         return Unpickler(body).load()
     outer, _Opening.is_shipment = _Opening.is_shipment, kind == SHIPMENT
     if kind == SHIPMENT:
-        _Opening.works_for = ()
+        _Opening.works_for, _Opening.is_defining = (), True
     try:
         _, opened = Unpickler(body).load()
     finally:
-        _Opening.is_shipment = outer
+        _Opening.is_shipment, _Opening.is_defining = outer, False
+        _Opening.defined.clear()
     return opened
 
 
 def work_for(nodes: Sequence[int]) -> None:
     """What follows in the pickle is made for these nodes of the shipment."""
     _Opening.works_for = nodes
+
+
+def end_definitions() -> None:
+    """What follows in the pickle are the nodes."""
+    _Opening.is_defining = False
 
 
 def worked_for() -> Sequence[int]:
@@ -123,7 +139,10 @@ def open_space(label: str, attributes: dict[str, Any]) -> None:
 
 def bind(label: str, name: str, value: Any) -> None:
     """Sets a value of a module, unless it has one: it may have changed here."""
-    vars(stand_in(label)).setdefault(name, value)
+    namespace = vars(stand_in(label))
+    if name not in namespace:
+        namespace[name] = value
+        _Opening.defined.add((label, name))
 
 
 def bind_import(label: str, name: str, module: str, attribute: str | None, is_read: bool) -> None:
@@ -170,6 +189,7 @@ def define(
     source = remember(filename, first, text)
     flags = compile_flags(features)
     exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
+    _Opening.defined.update((label, name) for name in names)
     for name in names:
         namespace.setdefault(name, None)  # a statement without a name has run, too
     for name, values in patches.items():
@@ -212,6 +232,27 @@ def claim(token: str, shared: Any) -> None:
 def patch(shared: Any, attribute: str, value: Any) -> None:
     """Sets a function that was put on a class after its definition."""
     setattr(shared, attribute, value)
+
+
+def settle(label: str, name: str, value: Any, contents: Any = None) -> None:
+    """Gives a name that has just been bound its value at the sender's: what ran here meanwhile ran
+    there, too. `contents` are those of a table.
+    """
+    if (label, name) not in _Opening.defined:
+        return
+    namespace = vars(stand_in(label))
+    begun, namespace[name] = namespace[name], value
+    if contents is None:
+        return
+    for table in (value, begun) if type(begun) is type(value) else (value,):
+        table.clear()  # some definition may have taken hold of the one that was there
+        (table.extend if isinstance(table, list) else table.update)(contents)
+
+
+def settle_attribute(label: str, shared: Any, name: str, value: Any) -> None:
+    """The same for an attribute of a class."""
+    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
+        setattr(shared, name, value)
 
 
 def _known(claims: Sequence[tuple[str, str]], name: str) -> Any:

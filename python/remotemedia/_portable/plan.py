@@ -154,7 +154,9 @@ class Plan:
         early.update(dict.fromkeys(self._names(space, isolated.node)))
         place, token = _place(space, isolated), registry.issue(shared)
         arguments = (place, token, shared.__qualname__, variables)
-        return Unit(lambda *_: Step(opening.define_local, arguments), list(early), [])
+        unit = Unit(lambda *_: Step(opening.define_local, arguments), list(early), [])
+        unit.is_run = True
+        return unit
 
     # From units to steps.
 
@@ -231,7 +233,20 @@ class Plan:
                     steps.append(Step(opening.work_for, (roots,)))
                 steps.append(unit.step(claims, [other.name for other in names]))
                 later += unit.patches
-        return [*opened, *steps, *later]
+        for unit in order.values(self._called(keys)):
+            later += unit.settle
+        return [*opened, *steps, *later, Step(opening.end_definitions, ())]
+
+    def _called(self, keys: list[Key]) -> set[Key]:
+        """The names that may be looked up while definitions are made, by what these call."""
+        made = [unit for key in keys if (unit := self._units[key]).is_run]
+        waiting = [needed for unit in made for needed in unit.early]
+        called = set(waiting)
+        while waiting:
+            further = set(self._units[waiting.pop()].needs()) - called
+            called |= further
+            waiting += further
+        return called
 
 
 class _Order:
@@ -240,6 +255,8 @@ class _Order:
     def __init__(self, units: dict[Key, Unit]) -> None:
         self._units = units
         self.placed: dict[Key, None] = {}
+        self._anew: dict[Key, Unit] = {}
+        """Values in whose place their statement was taken."""
         self._under_way: set[Key] = set()
 
     def place_ready(self, key: Key, seen: set[Key] | None = None) -> None:
@@ -257,20 +274,46 @@ class _Order:
         """False when something that it needs is being placed right now: it comes later."""
         if key in self.placed:
             return True
-        early = self._in_order(self._units[key].early)
-        if any(needed in self._under_way for needed in early):
-            spare = self._units[key].anew
-            if spare is None or any(needed in self._under_way for needed in spare.early):
+        unit = self._units[key]
+        early = self._in_order(unit.early)
+        is_stuck = any(needed in self._under_way for needed in early)
+        spare = unit.anew
+        if is_stuck or (spare is not None and unit.is_table and self._enters_itself(key)):
+            if spare is not None and not any(n in self._under_way for n in spare.early):
+                # It begins as it began at the caller's.
+                self._units[key] = spare
+                self._anew[key] = unit
+                early = self._in_order(spare.early)
+            elif is_stuck:
                 return False
-            # A table in which definitions enter themselves: it begins as it began at the caller's.
-            self._units[key] = spare
-            early = self._in_order(spare.early)
         self._under_way.add(key)
         for needed in early:
             self.place_ready(needed)
         self._under_way.discard(key)
         self.placed[key] = None
         return True
+
+    def values(self, called: set[Key]) -> Iterator[Unit]:
+        """The values that definitions may have changed."""
+        yield from (unit for unit in self._anew.values() if unit.is_table)
+        yield from (self._units[key] for key in self.placed if key in called)
+
+    def _enters_itself(self, key: Key) -> bool:
+        """Whether a value is a table in which the definitions that it holds enter themselves: what
+        runs when they are made looks its name up.
+        """
+        waiting = [(needed, False) for needed in self._units[key].early]
+        seen = set(waiting)
+        while waiting:
+            name, is_called = waiting.pop()
+            if is_called and name == key:
+                return True
+            unit = self._units[name]
+            further = [(needed, is_called or unit.is_run) for needed in unit.early]
+            further += [(needed, True) for needed in unit.late if is_called]
+            waiting += (one for one in further if one not in seen)
+            seen.update(further)
+        return False
 
     def _in_order(self, keys: list[Key]) -> list[Key]:
         return sorted(keys, key=lambda key: self._units[key].position)

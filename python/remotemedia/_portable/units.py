@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import copy
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening
-from remotemedia._portable.changes import changes_of
+from remotemedia._portable.changes import TABLES, changes_of
 from remotemedia._portable.names import names_of
 from remotemedia._portable.spaces import (
     INITIALIZE,
@@ -42,6 +44,9 @@ class Unit:
         position: where it stands in the source.
         patches: what was put on it after its definition.
         anew: for a value, the statement that made it.
+        settle: what gives it its value again when definitions may have changed it.
+        is_table: a value that definitions may enter themselves in.
+        is_run: it is a statement, and what it looks up early may be called at once.
         is_import: it binds an imported name.
     """
 
@@ -52,6 +57,9 @@ class Unit:
     position: tuple[Any, ...] = (1, "", 0)
     patches: list[Step] = field(default_factory=list)
     anew: Unit | None = None
+    settle: list[Step] = field(default_factory=list)
+    is_table: bool = False
+    is_run: bool = False
     is_import: bool = False
 
     def needs(self) -> list[Key]:
@@ -159,12 +167,18 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
     later: list[Step] = []
     early, late = keys(names.early), keys(names.late)
     if isinstance(value, type) and isinstance(node, ast.ClassDef):
-        data, functions = changes_of(value, node)
+        data, functions, tables = changes_of(value, node)
         if data:
             patches[value.__qualname__] = data
         for name, function in functions.items():
             late += plan.needs_of(function)
             later.append(Step(opening.patch, (value, name, function)))
+        tables.update((name, v) for name, v in data.items() if isinstance(v, TABLES))
+        for name, table in tables.items():
+            with contextlib.suppress(Exception):  # it stays as the statement makes it
+                late += plan.needs_of(table)
+                arguments = (space.label, value, name, copy.copy(table))
+                later.append(Step(opening.settle_attribute, arguments))
     for follower in text.decorated_with(getattr(node, "name", None)):
         key = Key(space.label, f"{text.name}:{follower.lineno}")
         plan.add_unit(key, _statement(plan, space, text, follower))
@@ -175,7 +189,7 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
         return Step(opening.define, (*place, claims, bound, patches))
 
     position = (1, text.name, first)
-    unit = Unit(step, early, late, keys(names.soft), position, later)
+    unit = Unit(step, early, late, keys(names.soft), position, later, is_run=True)
     space.statements[id(node)] = unit
     return unit
 
@@ -225,6 +239,9 @@ def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | No
     unit = Unit(lambda *_: Step(opening.bind, arguments), list(early), [], position=position)
     if early and binding is not None and assignment is not None:
         unit.anew = _statement(plan, space, binding.text, assignment)
+    unit.is_table = isinstance(value, TABLES)
+    contents = (copy.copy(value),) if unit.is_table else ()
+    unit.settle = [Step(opening.settle, (*arguments, *contents))]
     return unit
 
 
