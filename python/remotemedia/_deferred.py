@@ -22,6 +22,9 @@ ImportError goes on without what it has elsewhere, and nobody would know."""
 STAR = "__remotemedia_star__"
 """Where a module keeps the error of a star that failed: it may lack any name."""
 
+_ASKED_BY_TYPING = ("__parameters__", "__origin__", "__args__", "__unpacked__", "__qualname__")
+"""What `list[x]` and its text ask of `x`: to annotate with it is not to use it."""
+
 
 class Deferred:
     """Stands for a module, or a name of one, that could not be imported.
@@ -49,6 +52,8 @@ class Deferred:
 
     def __getattr__(self, name: str) -> NoReturn:
         """Raises."""
+        if name in _ASKED_BY_TYPING or name.startswith("__typing_"):
+            raise AttributeError(name)
         _raise_again(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -16,7 +16,9 @@ from remotemedia import NodeError, Pipeline, Runtime
 
 NODES = """
 import sys
+from dataclasses import dataclass
 from math import *
+from typing import Optional
 from numpy import *
 from remotemedia import Node
 
@@ -30,6 +32,15 @@ class Plain(Node):
 class Annotated(Node):
     def process(self, data: ndarray | None) -> ndarray:
         return [sys.implementation.name, data]
+
+@dataclass
+class Chunk:
+    data: list[ndarray]
+    last: Optional[ndarray] = None
+
+class Chunks(Node):
+    def process(self, data):
+        return [sys.implementation.name, len(Chunk(data).data)]
 
 class Rooted(Node):
     def process(self, data):
@@ -51,6 +62,7 @@ class Looked(Node):
 WANTED: dict[str, list[Any]] = {
     "Plain": ["rustpython", 2, 6],
     "Annotated": ["rustpython", [4, 9]],
+    "Chunks": ["rustpython", 2],
     "Rooted": ["cpython", 2.0],
     "Helped": ["cpython", 6.5],
     "Summed": ["cpython", [8, 18]],
@@ -89,8 +101,15 @@ FURTHER: dict[str, list[Any]] = {
 }
 SCRIPT = """
 import numpy as np
+import numpy.typing as npt
 
 KIND = np.float32
+
+Floats = npt.NDArray[np.float32]
+
+class Aliased(Node):
+    def process(self, data: Floats) -> dict[str, Floats]:
+        return [sys.implementation.name, data]
 
 class Typed(Node):
     def process(self, data):
@@ -168,7 +187,7 @@ def test_of_a_script_each_node_runs_where_it_can(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(f"{NODES}{SCRIPT}")
     # Nobody can tell that `Looked` needs a name which is in no code but in a text.
     alone = [[name] for name in WANTED if name != "Looked"]
-    chains = [*alone, ["Rooted", "Plain"], ["Typed", "Plain"], ["Plain", "Holds"]]
+    chains = [*alone, ["Aliased"], ["Rooted", "Plain"], ["Typed", "Plain"], ["Plain", "Holds"]]
     done = subprocess.run(
         [sys.executable, "script.py", json.dumps(chains)],
         cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
@@ -177,6 +196,7 @@ def test_of_a_script_each_node_runs_where_it_can(tmp_path: Path) -> None:
     given = json.loads(done.stdout.splitlines()[-1])
     assert given[: len(alone)] == [[WANTED[name], [WANTED[name][0]]] for (name,) in alone]
     assert given[len(alone) :] == [
+        [["rustpython", [4, 9]], ["rustpython"]],
         [["rustpython", 2, 6], ["cpython", "rustpython"]],
         [["rustpython", 2, 6], ["cpython", "rustpython"]],
         [["cpython", "float32"], ["rustpython", "cpython"]],
