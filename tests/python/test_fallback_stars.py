@@ -102,13 +102,16 @@ FURTHER: dict[str, list[Any]] = {
 SCRIPT = """
 import numpy as np
 import numpy.typing as npt
+from typing import TypeVar
 
 KIND = np.float32
 
 Floats = npt.NDArray[np.float32]
 
+T = TypeVar("T", bound=np.ndarray)
+
 class Aliased(Node):
-    def process(self, data: Floats) -> dict[str, Floats]:
+    def process(self, data: Floats, *rest: T) -> dict[str, Floats]:
         return [sys.implementation.name, data]
 
 class Typed(Node):

@@ -105,6 +105,37 @@ class Dispatches(Node):
     }
 
 
+def test_modules_below_a_package_are_imported_too(tmp_path: Path) -> None:
+    # spec: IOP-26, IOP-37
+    script = """
+import logging, logging.handlers
+import packaging.version
+import xml.dom.minidom as dom, xml.etree.ElementTree
+import wsgiref.headers
+if sys:
+    import wsgiref.util
+import packaging
+class Newer(Node):
+    def process(self, data):
+        return packaging.version.parse("1.10") > packaging.version.parse("1.9")
+class Parses(Node):
+    def process(self, data):
+        return [xml.etree.ElementTree.fromstring("<a b='1'/>").get("b"), dom.Node.TEXT_NODE]
+class Logs(Node):
+    def process(self, data):
+        return logging.handlers.SYSLOG_UDP_PORT
+class Heads(Node):
+    def process(self, data):
+        return [str(wsgiref.headers.Headers([("a", "b")])), wsgiref.util.is_hop_by_hop("Upgrade")]
+"""
+    assert both(tmp_path, script) == {
+        "Newer": True,
+        "Parses": ["1", 3],
+        "Logs": 514,
+        "Heads": ["a: b\r\n\r\n", True],
+    }
+
+
 def test_what_no_pickle_takes_is_made_anew_by_its_statement(tmp_path: Path) -> None:
     # spec: IOP-12, IOP-19
     script = """

@@ -6,7 +6,8 @@ script never runs again. Values of a module travel as they are now. What cannot 
 an error that names it and the way out.
 
 `texts` finds source, `names` reads what it refers to, `plan` decides what goes along and in which
-order, `isolated` takes functions out of functions, `writing` pickles, `opening` is the other side.
+order, `isolated` takes functions out of functions, `writing` pickles, `opening` and `values` are
+the other side.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ The functions here are called by pickles, in the order in which the writer put t
 
 from __future__ import annotations
 
-import importlib
 import io
 import linecache
 import pickle
@@ -14,7 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from remotemedia._deferred import Deferred, Unread, demand, imported_or_deferred
+from remotemedia._deferred import Deferred, Unread, demand, imported_or_deferred, leave_out
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -145,14 +144,26 @@ def bind(label: str, name: str, value: Any) -> None:
         _Opening.defined.add((label, name))
 
 
-def bind_import(label: str, name: str, module: str, attribute: str | None, is_read: bool) -> None:
+def bind_import(
+    label: str,
+    name: str,
+    module: str,
+    attribute: str | None,
+    is_read: bool,
+    further: Sequence[tuple[str, bool]] = (),
+) -> None:
     """Sets an imported name of a module; what is missing raises where it is used.
 
-    With `is_read` False, only annotations use it.
+    With `is_read` False, only annotations use it. `further` are modules below it, and whether they
+    are meant to be there in any case.
     """
     namespace = vars(stand_in(label))
     if name not in namespace or (is_read and isinstance(namespace[name], Unread)):
         namespace[name] = imported_or_deferred(module, attribute) if is_read else Unread()
+    for below, is_certain in further if is_read else ():
+        found = imported_or_deferred(below)
+        if is_certain and type(found) is Deferred:
+            namespace[name] = found
 
 
 def define(
@@ -188,7 +199,13 @@ def define(
         return
     source = remember(filename, first, text)
     flags = compile_flags(features)
-    exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
+    try:
+        exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
+    except ImportError as error:
+        # Whoever uses a value that cannot be made here fails; a class is used by its objects.
+        if claims or not leave_out(namespace, error, names, ()):
+            raise
+        return
     _Opening.defined.update((label, name) for name in names)
     for name in names:
         namespace.setdefault(name, None)  # a statement without a name has run, too
@@ -359,32 +376,3 @@ def define_local(
         if isinstance(value, types.FunctionType):
             value.__qualname__ = f"{qualname}.{value.__name__}"
     claim(token, made)
-
-
-def open_array(
-    dtype: str, shape: tuple[int, ...], data: bytes, sample_rate: int | None = None
-) -> Any:
-    """An array as this interpreter has them: of numpy, else a view."""
-    try:
-        import numpy as np
-    except ImportError:
-        return importlib.import_module("remotemedia._audio").restore(
-            data, dtype, shape, sample_rate
-        )
-    return np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
-
-
-def open_scalar(kind: str, value: Any) -> Any:
-    """A number of numpy's, or the plain number where there is no numpy."""
-    try:
-        import numpy as np
-    except ImportError:
-        return value
-    return np.dtype(kind).type(value)
-
-
-def open_path(kind: str, text: str) -> Any:
-    """A path: its class has another home in some versions of Python."""
-    import pathlib
-
-    return getattr(pathlib, kind)(text)

@@ -38,6 +38,7 @@ class Text:
         self.tree = ast.parse("".join(lines))
         self._codes: set[types.CodeType] | None = None
         self.bindings: dict[str, Binding] = {}
+        self._below: dict[str, list[tuple[str, bool]]] = {}
         self.stars: list[Binding] = []
         """Imports of whatever a module has."""
         for statement in self.tree.body:
@@ -51,11 +52,20 @@ class Text:
         if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
             self.stars.append(Binding(self, statement, choice))
             return
+        if isinstance(statement, ast.Import):
+            for name in (a.name for a in statement.names if not a.asname and "." in a.name):
+                self._below.setdefault(name.partition(".")[0], []).append((name, choice is None))
         for node in _shallow(statement):
             for name in bound_by(node):
                 self.bindings[name] = Binding(self, statement, choice)
         for inner in _inner_statements(statement):
             self._note(inner, choice)
+
+    def below(self, package: str) -> list[tuple[str, bool]]:
+        """The modules that statements such as `import package.module` load below a package, and
+        whether they are meant to be there in any case.
+        """
+        return self._below.get(package, [])
 
     def made(self, codes: Iterable[types.CodeType]) -> bool:
         """Whether compiling the text gives all of these: others may have its name."""

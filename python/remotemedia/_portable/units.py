@@ -79,9 +79,14 @@ def unit_of(plan: Plan, key: Key, is_soft: bool = False) -> Unit:
     if binding is not None and isinstance(binding.node, (ast.Import, ast.ImportFrom)):
         source = _imported_from(binding.node, key.name, space.namespace)
         if source is not None and _is_what_it_gives(value, *source):
+            below = binding.text.below(key.name) if source == (key.name, None) else []
             if binding.choice is not None:
-                return _statement(plan, space, binding.text, binding.choice)
-            return _import(space, key.name, *source, is_soft)
+                chosen = _statement(plan, space, binding.text, binding.choice)
+                if below:
+                    arguments = (space.label, key.name, key.name, None, True, below)
+                    chosen.patches.append(Step(opening.bind_import, arguments))
+                return chosen
+            return _import(space, key.name, *source, is_soft, below)
     if isinstance(value, types.ModuleType) and is_importable(value.__name__, value):
         return _import(space, key.name, value.__name__, None, is_soft)
     if binding is not None and _is_defined_by(value, key.name, binding.node):
@@ -127,10 +132,17 @@ def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
     return inner is value or sys.modules.get(f"{module}.{attribute}") is value
 
 
-def _import(space: Space, name: str, module: str, attribute: str | None, is_soft: bool) -> Unit:
+def _import(
+    space: Space,
+    name: str,
+    module: str,
+    attribute: str | None,
+    is_soft: bool,
+    below: Sequence[tuple[str, bool]] = (),
+) -> Unit:
     # `isinstance(x, Union)`, and dataclasses looking for ClassVar, need the real thing.
     is_read = not is_soft or module.partition(".")[0] in sys.stdlib_module_names
-    arguments = (space.label, name, module, attribute, is_read)
+    arguments = (space.label, name, module, attribute, is_read, *((below,) if below else ()))
     unit = Unit(lambda *_: Step(opening.bind_import, arguments), [], [], position=(0, "", 0))
     unit.is_import = True
     return unit

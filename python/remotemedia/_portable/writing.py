@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from remotemedia._deferred import imported_or_deferred
 from remotemedia._importable import is_importable
-from remotemedia._portable import opening
+from remotemedia._portable import opening, values
 from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
@@ -113,14 +113,14 @@ class Pickler(pickle.Pickler):
         if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
             if kind is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.names is None:
                 data = b"" if self._is_trial else obj.tobytes()
-                return opening.open_array, (obj.dtype.str, obj.shape, data)
+                return values.open_array, (obj.dtype.str, obj.shape, data)
             if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
-                return opening.open_scalar, (obj.dtype.str, obj.item())
+                return values.open_scalar, (obj.dtype.str, obj.item())
         if home == "remotemedia" and kind.__name__ == "AudioView":
             data = b"" if self._is_trial else obj.tobytes()
-            return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
+            return values.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
-            return opening.open_path, (kind.__name__, str(obj))
+            return values.open_path, (kind.__name__, str(obj))
         return NotImplemented
 
 
