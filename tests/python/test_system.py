@@ -86,6 +86,49 @@ print(Pipeline([StatefulCounter()]).run("item"))
     assert done.stdout == "(1,)\n"
 
 
+def test_paths_of_the_configuration_may_begin_at_home(tmp_path: Path) -> None:
+    # spec: IOP-39
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nSTARTED_BY="$0" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "levels.py").write_text("LEVEL = 7\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "at_home.py").write_text(
+        """
+import os
+
+class Tells:
+    def process(self, data):
+        import levels
+        import numpy
+        return [os.environ["STARTED_BY"], levels.LEVEL + int(numpy.sum(data))]
+"""
+    )
+    config = """
+[python]
+executable = "~/bin/python"
+modules = { levels = "~/levels.py" }
+[fallback]
+cache_folder = "~/kept"
+"""
+    script = f"""
+import at_home
+from remotemedia import Pipeline, Runtime
+with Runtime({config!r}) as runtime:
+    print(*Pipeline([at_home.Tells()], runtime=runtime).run((1,), runtime="rustpython"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=work, env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{python} 8\n"
+    assert (tmp_path / "kept" / "decisions-v1.json").is_file()
+    assert not (work / "~").exists()
+
+
 def test_metrics_that_cannot_be_written_are_told_before_the_run(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
     node = {"id": "add", "node_type": "AddNode", "params": {"addend": 1}}

@@ -157,6 +157,20 @@ pub(super) fn cache_folder_in(
         .or_else(|| absolute(home).map(|home| home.join(".cache/remotemedia")))
 }
 
+/// A path of the configuration, where `~/` is the home folder as in a shell.
+#[must_use]
+pub fn at_home(text: &str) -> PathBuf {
+    at_home_in(text, env::var_os("HOME").as_deref())
+}
+
+pub(super) fn at_home_in(text: &str, home: Option<&OsStr>) -> PathBuf {
+    let home = home.map(Path::new).filter(|home| home.is_absolute());
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}
+
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::keys::{Key, Kind, as_u32};
 use super::pools::{Pooled, pool_keys};
-use super::{Config, PoolBounds};
+use super::{Config, PoolBounds, env};
 use crate::choice;
 use crate::plan::Runtime;
 
@@ -102,7 +102,13 @@ pub(super) fn modules_key() -> Key {
     Key {
         section: "python",
         name: "modules",
-        kind: Kind::Texts { get: |c| c.python.modules.clone(), set: |c, t| c.python.modules = t },
+        kind: Kind::Texts {
+            get: |c| c.python.modules.clone(),
+            set: |c, t| {
+                let path = |text: String| env::at_home(&text).display().to_string();
+                c.python.modules = t.into_iter().map(|(name, text)| (name, path(text))).collect();
+            },
+        },
         doc: "Modules that every node can import, by name, with the Python file of each: \
               { settings = \"/etc/remotemedia/settings.py\" }. They come before installed ones.",
     }
@@ -145,12 +151,9 @@ fn executable_key() -> Key {
     Key {
         section: SECTION,
         name: "executable",
-        kind: Kind::Text {
-            get: |c| {
-                let path = c.rustpython.executable.as_ref();
-                path.map_or_else(String::new, |path| path.display().to_string())
-            },
-            set: |c, s| c.rustpython.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
+        kind: Kind::Path {
+            get: |c| c.rustpython.executable.as_deref(),
+            set: |c, p| c.rustpython.executable = p,
         },
         doc: "Path of remotemedia-rustpython. Empty looks for it: REMOTEMEDIA_RUSTPYTHON in the \
               environment, beside the interpreter of the calling program, beside the running \
@@ -196,12 +199,9 @@ fn memory_keys() -> [Key; 2] {
         Key {
             section: "fallback",
             name: "cache_folder",
-            kind: Kind::Text {
-                get: |c| {
-                    let path = c.fallback.cache_folder.as_ref();
-                    path.map_or_else(String::new, |path| path.display().to_string())
-                },
-                set: |c, s| c.fallback.cache_folder = (!s.is_empty()).then(|| PathBuf::from(s)),
+            kind: Kind::Path {
+                get: |c| c.fallback.cache_folder.as_deref(),
+                set: |c, p| c.fallback.cache_folder = p,
             },
             doc: "The folder of the file with what is remembered. Empty is REMOTEMEDIA_CACHE in the \
                   environment, else remotemedia in XDG_CACHE_HOME, else ~/.cache/remotemedia.",

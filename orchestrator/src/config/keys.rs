@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::pools::{Pooled, pool_keys};
@@ -49,8 +49,8 @@ pub(super) enum Kind {
     },
     /// true or false.
     Flag { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
-    /// A text.
-    Text { get: fn(&Config) -> String, set: fn(&mut Config, String) },
+    /// A path; an empty text is none.
+    Path { get: fn(&Config) -> Option<&Path>, set: fn(&mut Config, Option<PathBuf>) },
     /// Some of a few words, with commas in between.
     Names {
         known: &'static [&'static str],
@@ -165,14 +165,9 @@ fn python() -> [Key; 5] {
         Key {
             section: "python",
             name: "executable",
-            kind: Kind::Text {
-                get: |c| {
-                    c.python
-                        .executable
-                        .as_ref()
-                        .map_or_else(String::new, |p| p.display().to_string())
-                },
-                set: |c, s| c.python.executable = (!s.is_empty()).then(|| PathBuf::from(s)),
+            kind: Kind::Path {
+                get: |c| c.python.executable.as_deref(),
+                set: |c, p| c.python.executable = p,
             },
             doc: "The interpreter of the workers. Empty is the interpreter of the calling program; \
                   for the command line, python3 of the active virtual environment, else on PATH.",
@@ -307,9 +302,9 @@ fn limits() -> [Key; 3] {
                 get: |c| c.output.forward_output,
                 set: |c, f| c.output.forward_output = f,
             },
-            doc: "Whether what nodes write to stdout and stderr is shown on the caller's stderr, \
-                  line by line with the node's name in front. It is read from the workers in any \
-                  case.",
+            doc: "Whether what nodes print is shown, line by line with the node's name in front: in \
+                  Python on the stream that they print to, by the command line on stderr. Log records \
+                  are shown in any case, as `logging` is set up.",
         },
     ]
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Value;
 
 use super::Config;
+use super::env;
 use super::error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
 use super::keys::{Key, Kind, SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
@@ -106,9 +107,9 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
         Kind::Flag { set, .. } => {
             set(config, value.as_bool().ok_or_else(|| wrong_type("true or false", value))?);
         }
-        Kind::Text { set, .. } => {
+        Kind::Path { set, .. } => {
             let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;
-            set(config, text.to_owned());
+            set(config, (!text.is_empty()).then(|| env::at_home(text)));
         }
         Kind::Names { known, set, .. } => {
             let text = value.as_str().ok_or_else(|| wrong_type("a text in quotes", value))?;

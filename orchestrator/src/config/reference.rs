@@ -2,6 +2,7 @@
 //! editors. Both are checked in; a test fails when they are not current.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +26,8 @@ Every setting has a default, so no file is needed. A TOML file is taken from, in
 Unknown sections and keys, wrong types and values out of range are errors; all of them are reported
 at once. Sizes are texts with a unit (`B`, `KB`, `MB`, `GB`, `TB`, `KiB`, `MiB`, `GiB`, `TiB`), \
 durations too
-(`us`, `ms`, `s`, `min`, `h`). The template with every key is `config/default.toml`, examples are in
+(`us`, `ms`, `s`, `min`, `h`). In paths `~/` is the home folder; a relative one is taken from the
+program's working directory. The template with every key is `config/default.toml`, examples are in
 `config/examples`, and `config/config.schema.json` is a JSON Schema for editors.
 
 ## The interpreter of Python nodes
@@ -39,8 +41,8 @@ A Python node runs on CPython or on RustPython. Who chooses, strongest first:
 5. nobody: `auto`, which is native where a node has a native form, else CPython.
 
 Known to 2 to 4 are `cpython`, `rustpython` and `auto`; 2 and 3 also know the older `python`, and
-`rust_python` or `rust` for RustPython. A hint also knows `native` (or `rust_native`, `rust`). Anything else is an error. `auto` at one place overrules
-the places below it.
+`rust_python` or `rust` for RustPython. A hint also knows `native` (or `rust_native`, `rust`). Anything
+else is an error. `auto` at one place overrules the places below it.
 
 A node that RustPython cannot run moves to CPython, unless that is forbidden: by the argument
 `fallback=False` (`--no-fallback`), else `REMOTEMEDIA_ENABLE_FALLBACK=false`, else `[fallback] enabled`.
@@ -96,7 +98,7 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
             ("size", format!("\"{}\"", show_size(get(defaults))), or_zero(span, zero))
         }
         Kind::Flag { get, .. } => ("flag", get(defaults).to_string(), "true, false".to_owned()),
-        Kind::Text { get, .. } => ("text", format!("\"{}\"", get(defaults)), String::new()),
+        Kind::Path { get, .. } => ("path", format!("\"{}\"", shown(get(defaults))), String::new()),
         Kind::Names { known, get, .. } => {
             ("names", format!("\"{}\"", get(defaults)), quoted(known))
         }
@@ -105,6 +107,10 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
         }
         Kind::Texts { .. } => ("table of texts", "{}".to_owned(), String::new()),
     }
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
 }
 
 /// The JSON Schema of the TOML file, as an editor's TOML support wants it.
@@ -152,7 +158,7 @@ fn property(key: &Key) -> Value {
             quantity(r"^\s*[0-9][0-9_]*(\.[0-9_]+)?\s*([KMGTkmgt]?[iI]?[bB])\s*$", zero.is_some())
         }
         Kind::Flag { .. } => json!({"type": "boolean"}),
-        Kind::Text { .. } | Kind::Names { .. } => json!({"type": "string"}),
+        Kind::Path { .. } | Kind::Names { .. } => json!({"type": "string"}),
         Kind::Choice { names, .. } => json!({"type": "string", "enum": names}),
         Kind::Texts { .. } => {
             json!({"type": "object", "additionalProperties": {"type": "string"}})
@@ -178,7 +184,8 @@ fn default(kind: &Kind) -> Value {
         Kind::Duration { get, .. } => json!(show_duration(get(&config))),
         Kind::Size { get, .. } => json!(show_size(get(&config))),
         Kind::Flag { get, .. } => json!(get(&config)),
-        Kind::Text { get, .. } | Kind::Names { get, .. } => json!(get(&config)),
+        Kind::Path { get, .. } => json!(shown(get(&config))),
+        Kind::Names { get, .. } => json!(get(&config)),
         Kind::Choice { get, .. } => json!(get(&config)),
         Kind::Texts { get, .. } => json!(get(&config)),
     }

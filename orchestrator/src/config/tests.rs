@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::env::{RustPythonPlaces, cache_folder_in, find_python_in, find_rustpython_in};
+use super::env::{
+    RustPythonPlaces, at_home_in, cache_folder_in, find_python_in, find_rustpython_in,
+};
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use super::{Config, ConfigProblemKind, DEFAULT_TOML, FallbackConfig, Origin, reference};
@@ -325,6 +327,17 @@ fn the_cache_is_where_the_user_says_else_where_caches_are() {
     assert_eq!(folder("", "xdg", "/h"), Some(PathBuf::from("/h/.cache/remotemedia")));
     assert_eq!(folder("", "", ""), None);
     assert_eq!(cache_folder_in(None, None, None), None);
+}
+
+#[test]
+fn a_tilde_is_the_home_folder() {
+    let path = |text, home: &str| at_home_in(text, Some(home.as_ref()));
+    assert_eq!(path("~/bin/python", "/home/ann"), Path::new("/home/ann/bin/python"));
+    for text in ["bin/~/python", "/~/python", "~ann/python", "python"] {
+        assert_eq!(path(text, "/home/ann"), Path::new(text), "{text}");
+    }
+    assert_eq!(path("~/python", "relative"), Path::new("~/python"));
+    assert_eq!(at_home_in("~/python", None), Path::new("~/python"));
 }
 
 #[test]
