@@ -119,8 +119,9 @@ from remotemedia import Pipeline, Runtime
 with Runtime({config!r}) as runtime:
     print(*Pipeline([at_home.Tells()], runtime=runtime).run((1,), runtime="rustpython"))
 """
+    (work / "script.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=work, env={**os.environ, "HOME": str(tmp_path)},
+        [sys.executable, "script.py"], cwd=work, env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
