@@ -332,9 +332,9 @@ fn the_cache_is_where_the_user_says_else_where_caches_are() {
 #[test]
 fn a_tilde_is_the_home_folder() {
     let path = |text, home: &str| at_home_in(text, Some(home.as_ref()));
-    assert_eq!(path("~/bin/python", "/home/ann"), Path::new("/home/ann/bin/python"));
+    assert_eq!(path("~/bin/python", "/users/ann"), Path::new("/users/ann/bin/python"));
     for text in ["bin/~/python", "/~/python", "~ann/python", "python"] {
-        assert_eq!(path(text, "/home/ann"), Path::new(text), "{text}");
+        assert_eq!(path(text, "/users/ann"), Path::new(text), "{text}");
     }
     assert_eq!(path("~/python", "relative"), Path::new("~/python"));
     assert_eq!(at_home_in("~/python", None), Path::new("~/python"));
