@@ -74,8 +74,8 @@ class Loop:
 
         Returns:
             What wakes the loop next: a descriptor that becomes readable, the time until its first
-            timer in seconds, if there is one, and whether nothing but another thread can make the
-            descriptor readable.
+            timer in seconds, if there is one, and whether nothing is ready and nothing but another
+            thread can make the descriptor readable.
         """
         loop: Any = self.asyncio_loop
         is_quiet = len(self._selector.get_map()) <= 1  # its own, which wakes it from other threads
@@ -87,7 +87,7 @@ class Loop:
                 self._report(error)
             is_quiet = len(self._selector.get_map()) <= 1
         after = 0.0 if loop._ready else self._timer_seconds()
-        return self._descriptor, after, is_quiet and after is None
+        return self._descriptor, after, is_quiet and not loop._ready
 
     def _timer_seconds(self) -> float | None:
         """Until the loop's first timer is due."""

@@ -25,7 +25,7 @@ pub struct Alarm {
     pub descriptor: RawFd,
     /// When a timer of the loop is due.
     pub after: Option<Duration>,
-    /// Only another thread can ring; it may be heard a little later.
+    /// Only another thread or the timer can ring; it may be heard a little later.
     pub is_quiet: bool,
 }
 
