@@ -5,10 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+# Workers search the same folders as the process that starts them.
+sys.path.insert(0, str(Path(__file__).with_name("fixtures")))
 
 # Before any test, for what is started outside of them.
 _CACHE = tempfile.mkdtemp(prefix="remotemedia-tests-")

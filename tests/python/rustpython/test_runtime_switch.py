@@ -16,8 +16,8 @@ import pytest
 
 import remotemedia
 from e2e_nodes import run_script
-from numpy_at_the_top import DoesNot
-from numpy_imported_nodes import Halves, Louder, Spread, Swallows
+from numpy_optional_nodes import DoesNot
+from numpy_required_nodes import Halves, Louder, Spread, Swallows
 from remotemedia import (
     AddNode,
     ConfigurationError,

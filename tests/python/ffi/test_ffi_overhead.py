@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from places import REPOSITORY
 from remotemedia._native import NativeNode
 from remotemedia_runtime import get_available_nodes, validate_manifest
 
-BENCHES = Path(__file__).parents[2] / "benches"
+BENCHES = REPOSITORY / "benches"
 MANIFEST = '{"version":"v1","nodes":[{"id":"a","node_type":"PassThroughNode"}]}'
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
+from places import REPOSITORY
 from remotemedia import WorkerStartError
 from remotemedia._load import native
 from remotemedia.compat.page import page
-
-ROOT = Path(__file__).resolve().parents[2]
 
 NODES = """
 from __future__ import annotations
@@ -332,7 +331,7 @@ def test_the_tables_are_shown() -> None:
 
 def test_the_page_is_current() -> None:
     # spec: IOP-29, IOP-38
-    written = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    written = (REPOSITORY / "docs" / "compatibility.md").read_text(encoding="utf-8")
     assert written == page(), "docs/compatibility.md is out of date: run `make compatibility`"
     assert "| `sqlite3` | works | missing | built without SQLite |" in written
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from places import FIXTURES, REPOSITORY
 from recording_nodes import SegmentPeaks
 from remotemedia import AudioResampleNode, Pipeline, VADNode, read_audio
 from remotemedia_runtime import execute_pipeline_with_input
-from speech_tables import CODEC2_FOLDER, REPOSITORY, codec2_files, mismatches
+from speech_tables import CODEC2_FOLDER, codec2_files, mismatches
 
 DEMO = REPOSITORY / "examples/recordings/speech_48k.flac"
 FILES = codec2_files()
@@ -82,7 +83,7 @@ def test_every_way_in_gives_the_same(entry: dict[str, Any], tmp_path: Path) -> N
         [sys.executable, "-m", "remotemedia", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(FIXTURES)},
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-import lacking_nodes
-import passing_nodes
+import numpy_in_body_nodes
+import numpy_object_nodes
 from remotemedia import MarshalingError, Node, NodeError, Pipeline, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 from switch_nodes import GivesThenNeedsNumpy, MissesAModule, Recounts
@@ -35,14 +35,14 @@ def placement(pipeline: Pipeline) -> tuple[str, str]:
 
 def test_what_others_in_its_module_lack_never_moves_a_node() -> None:
     # spec: IOP-39
-    pipeline = rustpython(lacking_nodes.Gain())
+    pipeline = rustpython(numpy_in_body_nodes.Gain())
     assert run(pipeline, fallback=False) == ["rustpython"]
     assert run(pipeline) == ["rustpython"]
     assert placement(pipeline)[0] == "rustpython"
     for node, wanted in [
-        (lacking_nodes.Other(), "cpython 256"),
-        (lacking_nodes.Settles(), "cpython 3"),
-        (lacking_nodes.Turns(), "cpython 6"),
+        (numpy_in_body_nodes.Other(), "cpython 256"),
+        (numpy_in_body_nodes.Settles(), "cpython 3"),
+        (numpy_in_body_nodes.Turns(), "cpython 6"),
     ]:
         pipeline = rustpython(node)
         assert run(pipeline) == [wanted]
@@ -55,7 +55,7 @@ def test_what_others_in_its_module_lack_never_moves_a_node_of_a_manifest(
     # spec: IOP-39
     monkeypatch.setenv("REMOTEMEDIA_PYTHON_RUNTIME", "rustpython")
     for name, wanted in [("Gain", "rustpython"), ("Other", "cpython 256")]:
-        node = {"id": "own", "node_type": f"lacking_nodes:{name}"}
+        node = {"id": "own", "node_type": f"numpy_in_body_nodes:{name}"}
         manifest = {"version": "v1", "nodes": [node], "connections": []}
         result = execute_pipeline_with_input(json.dumps(manifest), [[]])
         assert result["result"] == [wanted], result
@@ -64,12 +64,12 @@ def test_what_others_in_its_module_lack_never_moves_a_node_of_a_manifest(
 @pytest.mark.parametrize(
     "node",
     [
-        lacking_nodes.SwallowsInGenerator(),
-        lacking_nodes.SwallowsInAsyncGenerator(),
-        lacking_nodes.SwallowsInCoroutine(),
-        lacking_nodes.SwallowsInInitialize(),
-        lacking_nodes.SwallowsInStream(),
-        lacking_nodes.RaisesItsOwn(),
+        numpy_in_body_nodes.SwallowsInGenerator(),
+        numpy_in_body_nodes.SwallowsInAsyncGenerator(),
+        numpy_in_body_nodes.SwallowsInCoroutine(),
+        numpy_in_body_nodes.SwallowsInInitialize(),
+        numpy_in_body_nodes.SwallowsInStream(),
+        numpy_in_body_nodes.RaisesItsOwn(),
     ],
     ids=lambda node: type(node).__name__,
 )
@@ -82,7 +82,7 @@ def test_whoever_swallows_a_missing_import_moves_with_the_first_item(node: Node)
 
 def test_whoever_swallows_a_missing_import_at_the_end_moves_the_next_time() -> None:
     # spec: IOP-39
-    pipeline = rustpython(lacking_nodes.SwallowsInFlush())
+    pipeline = rustpython(numpy_in_body_nodes.SwallowsInFlush())
     with pytest.raises(NodeError, match="The next session runs it on CPython") as caught:
         run(pipeline)
     assert caught.value.import_reason == "c_extension"
@@ -92,8 +92,8 @@ def test_whoever_swallows_a_missing_import_at_the_end_moves_the_next_time() -> N
 @pytest.mark.parametrize(
     ("giver", "named"),
     [
-        (passing_nodes.GivesFrame, "passing_nodes.Frame needs numpy"),
-        (passing_nodes.GivesLocal, "GivesLocal.process.<locals>.Level"),
+        (numpy_object_nodes.GivesFrame, "numpy_object_nodes.Frame needs numpy"),
+        (numpy_object_nodes.GivesLocal, "GivesLocal.process.<locals>.Level"),
     ],
 )
 def test_a_node_moves_with_a_value_that_cannot_pass(
@@ -111,7 +111,7 @@ def test_a_node_moves_with_a_value_that_cannot_pass(
 
 @pytest.mark.parametrize(
     ("giver", "named"),
-    [(passing_nodes.GivesFrame, "Frame"), (passing_nodes.GivesLocal, "Level")],
+    [(numpy_object_nodes.GivesFrame, "Frame"), (numpy_object_nodes.GivesLocal, "Level")],
 )
 def test_without_fallback_a_value_that_cannot_pass_is_named(giver: type[Node], named: str) -> None:
     # spec: IOP-07, IOP-39
@@ -166,7 +166,7 @@ def test_a_decision_for_the_next_session_is_told_once(caplog: pytest.LogCaptureF
 class NamesOther(Node):
     """Speaks of a class that RustPython cannot define."""
 
-    other = lacking_nodes.Other
+    other = numpy_in_body_nodes.Other
 
     def process(self, data: Any, /) -> Any:
         return [*data, sys.implementation.name, self.other.window.size]

@@ -23,6 +23,7 @@ from crash_nodes import (
     Spinner,
     Vandal,
 )
+from places import FIXTURES
 from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 
@@ -32,7 +33,6 @@ DEATHS = [
     ("exit", None, 7),
     ("SIGABRT", "SIGABRT", None),
 ]
-HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize(("order", "signal_name", "exit_code"), DEATHS)
@@ -215,7 +215,7 @@ def script(body: str) -> subprocess.Popen[str]:
     """Run a script that can import the nodes of the tests."""
     # A shell that runs the tests in the background leaves SIGINT ignored, and so would the script.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    path = f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+    path = f"import sys; sys.path.insert(0, {str(FIXTURES)!r})\n"
     text = listen + path + textwrap.dedent(body)
     return subprocess.Popen(
         [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

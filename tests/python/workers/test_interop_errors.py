@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from e2e_nodes import Apply, Fails, Identity, Journal, Pid, node_metrics, run_script
+from places import FIXTURES
 from remotemedia import Node, NodeError, Pipeline, RemoteMediaError, Runtime
 
 
@@ -33,7 +34,7 @@ def test_an_exception_of_a_node_is_caught_and_told() -> None:
     text = error.remote_traceback
     assert text is not None
     assert text.startswith("Traceback (most recent call last):\n")
-    assert f'File "{Path(__file__).parent / "e2e_nodes.py"}", line ' in text
+    assert f'File "{FIXTURES / "e2e_nodes.py"}", line ' in text
     assert "    raise self.make()" in text
     assert text.rstrip().endswith("ValueError: bad pitch: 7")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import interpreters
+from places import FIXTURES
 
 EVERYWHERE = [sys.executable, *interpreters.other_pythons(), interpreters.RUSTPYTHON]
 
@@ -64,7 +65,7 @@ def run_host(script: str, worker: str, tmp_path: Path, interpreter: str) -> str:
     path.write_text(f"{future}{HOST}\nWORKER = {program!r}\n{script}")
     done = subprocess.run(
         [sys.executable, str(path), interpreter],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(FIXTURES)},
         capture_output=True,
         check=False,
         text=True,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from both_processes import Forks
 from processes import children, wait_until_gone
 from remotemedia import NodeError, Pipeline, Runtime
+from subprocess_nodes import Forks
 from worker_programs import PROGRAMS, RUSTPYTHON, runtime, session
 
 FORKS = ("os.fork", "os.forkpty", "pty.fork")
@@ -26,7 +26,7 @@ def allowed(names: str) -> Runtime:
 @pytest.mark.parametrize("way", FORKS)
 def test_a_fork_is_refused_with_what_to_use_instead(way: str) -> None:
     """spec: IOP-28: the child would share the worker's connection."""
-    with runtime("rustpython") as workers, session(workers, "both_processes:Forks") as opened:
+    with runtime("rustpython") as workers, session(workers, "subprocess_nodes:Forks") as opened:
         with pytest.raises(NodeError) as caught:
             opened.process(way)
         assert caught.value.import_reason == "blocked"
@@ -48,7 +48,7 @@ def test_a_node_that_forks_moves_to_cpython() -> None:
 @pytest.mark.parametrize("names", ["os.fork", "ctypes, multiprocessing"])
 def test_the_configuration_allows_forks(names: str) -> None:
     # spec: IOP-28
-    with allowed(names) as workers, session(workers, "both_processes:Forks") as opened:
+    with allowed(names) as workers, session(workers, "subprocess_nodes:Forks") as opened:
         for way in FORKS:
             ((_, result),) = opened.process(way)
             assert result == ("rustpython", 5)
@@ -58,7 +58,7 @@ def test_allowing_forks_allows_nothing_else() -> None:
     # spec: IOP-28
     with (
         allowed("os.fork") as workers,
-        session(workers, "both_processes:Multiprocesses") as opened,
+        session(workers, "subprocess_nodes:Multiprocesses") as opened,
         pytest.raises(NodeError, match=r"multiprocessing\.\w+ is not allowed"),
     ):
         opened.process("fork")
@@ -70,7 +70,10 @@ def test_what_a_forked_child_writes_is_its_own(program: str) -> None:
     """spec: CARD-05: what a node makes lies in memory that the caller maps too."""
     array = np.arange(SAMPLES, dtype=np.float32)
     more = '[rustpython]\nallow_modules = "os.fork"\n'
-    with runtime(program, more) as workers, session(workers, "both_processes:ForkWrites") as opened:
+    with (
+        runtime(program, more) as workers,
+        session(workers, "subprocess_nodes:ForkWrites") as opened,
+    ):
         for _ in range(3):
             ((_, (of_child, first, made)),) = opened.process(array)
             assert (of_child, first) == ("7 7", 0.0)
@@ -85,9 +88,9 @@ def test_multiprocessing_works_where_it_is_allowed(program: str, start: str) -> 
     before = children()
     more = '[rustpython]\nallow_modules = "multiprocessing"\n'
     with runtime(program, more) as workers:
-        with session(workers, "both_processes:Multiprocesses") as opened:
+        with session(workers, "subprocess_nodes:Multiprocesses") as opened:
             ((_, result),) = opened.process(start)
-        with session(workers, "both_processes:Shares") as opened:
+        with session(workers, "subprocess_nodes:Shares") as opened:
             ((_, found),) = opened.process(b"samples")
     assert result == [True, 0, [1, 4, 9], 16, [25, 36]]
     assert found == b"samples"

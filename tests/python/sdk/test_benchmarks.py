@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-PEERS = Path(__file__).parents[2] / "benches" / "peers"
+from places import REPOSITORY
+
+PEERS = REPOSITORY / "benches" / "peers"
 
 
 def test_the_throughput_benchmark_moves_what_it_counts() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import numpy as np
 
+from places import FIXTURES
 from remotemedia import AudioView
 from worker_programs import PROGRAMS
 
-SCRIPT = Path(__file__).with_name("view_cases.py")
+SCRIPT = FIXTURES / "view_cases.py"
 
 
 def told(program: str) -> list[str]:

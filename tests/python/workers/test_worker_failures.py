@@ -48,7 +48,7 @@ def fail(workers: Runtime, way: str) -> Exception:
     """The error of a node that fails in this way."""
     limit = 200 if FAILURES[way] == (NodeTimeout,) else 20_000
     with (
-        session(workers, "both_failures:Break", timeout_ms=limit) as opened,
+        session(workers, "failing_nodes:Break", timeout_ms=limit) as opened,
         pytest.raises(FAILURES[way]) as caught,
     ):
         opened.process(way)
@@ -64,7 +64,7 @@ def told(error: Exception) -> str:
 
 def test_the_others_are_untouched(workers: Runtime) -> None:
     """spec: CARD-03: a session goes on while nodes beside it fail in every way."""
-    with session(workers, "both_nodes:Count") as beside:
+    with session(workers, "stdlib_nodes:Count") as beside:
         for way in FAILURES:
             fail(workers, way)
             assert [value for _, value in beside.process(3)] == [0, 1, 2], way
@@ -80,7 +80,7 @@ def test_a_panic_is_told_in_its_own_words() -> None:
     """spec: CARD-03: where in the interpreter it was, and in which code of the node."""
     with runtime("rustpython") as workers:
         error = fail(workers, "panic")
-    for text in ("panicked at", "both_failures.py", "in panic"):
+    for text in ("panicked at", "failing_nodes.py", "in panic"):
         assert text in told(error)
 
 
@@ -104,7 +104,7 @@ def test_a_deadline_lets_python_code_clean_up(tmp_path: Path) -> None:
     left = tmp_path / "left"
     with (
         runtime("rustpython") as workers,
-        session(workers, "both_failures:Tidy", timeout_ms=200) as opened,
+        session(workers, "failing_nodes:Tidy", timeout_ms=200) as opened,
         pytest.raises(NodeTimeout),
     ):
         opened.process(str(left))
@@ -118,7 +118,7 @@ def test_failures_in_turn_leave_nothing_behind() -> None:
     with runtime("rustpython", "[output]\nforward_output = false\n") as workers:
         for number in range(ROUNDS):
             fail(workers, ways[number % len(ways)])
-        with session(workers, "both_nodes:Count") as opened:
+        with session(workers, "stdlib_nodes:Count") as opened:
             assert [value for _, value in opened.process(3)] == [0, 1, 2]
     left = children() - before
     wait_until_gone(left)

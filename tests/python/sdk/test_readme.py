@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDING = ROOT / "examples" / "recordings" / "speech_48k.flac"
+from places import REPOSITORY
+
+RECORDING = REPOSITORY / "examples" / "recordings" / "speech_48k.flac"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -33,7 +34,7 @@ class Block:
 
 
 def _blocks() -> list[Block]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     found = [(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in FENCE.finditer(text)]
     outputs = [code if language == "text" else None for language, code, _ in found[1:]] + [None]
     return [
@@ -106,7 +107,7 @@ def test_commands_run(block: Block, tmp_path: Path) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#:]+)\)", text)
     assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert [target for target in targets if not (REPOSITORY / target).exists()] == []

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-import both_nodes
-from both_nodes import Talk
+import stdlib_nodes
 from e2e_nodes import Identity
 from remotemedia import Node, Pipeline, Runtime
+from stdlib_nodes import Talk
 
 
 class Talks(Node):
@@ -140,7 +140,7 @@ def test_a_record_names_the_line_that_logged_it(
         pipeline.run("take 1", runtime=interpreter)
     records = {record.getMessage().splitlines()[0]: record for record in caplog.records}
     for message, file, code, function in (
-        ("logged take 1", both_nodes.__file__, '.warning("logged %s", data)', "process"),
+        ("logged take 1", stdlib_nodes.__file__, '.warning("logged %s", data)', "process"),
         ("from here", __file__, '.warning("from here")', "process"),
         ("not a number", __file__, '.exception("not a number")', "complain"),
     ):

@@ -60,7 +60,7 @@ def workers(program: str) -> Iterator[Runtime]:
 
 def outputs(workers: Runtime, node: str, *items: Any, **options: Any) -> list[Any]:
     """What a node gives for some inputs."""
-    with session(workers, f"both_nodes:{node}", **options) as opened:
+    with session(workers, f"stdlib_nodes:{node}", **options) as opened:
         results = [value for item in items for _, value in opened.process(item)]
         return results + [value for _, value in opened.flush()]
 
@@ -150,7 +150,7 @@ def test_what_a_node_writes_stays_its_own(workers: Runtime) -> None:
 
 def test_a_chain_of_arrays(workers: Runtime) -> None:
     """spec: CARD-05"""
-    with session(workers, *["both_nodes:Double"] * 3) as opened:
+    with session(workers, *["stdlib_nodes:Double"] * 3) as opened:
         ((_, made),) = opened.process(np.ones(5_000, np.float32))
     assert np.array_equal(made, np.full(5_000, 8))
 
@@ -165,18 +165,18 @@ def test_generators_and_coroutines(workers: Runtime) -> None:
 
 def test_a_call_of_a_coroutine_has_a_context_of_its_own(workers: Runtime) -> None:
     """spec: IOP-27: what it sets is there for all that the call does, and for no other call."""
-    with session(workers, "both_nodes:Marks") as opened:
+    with session(workers, "stdlib_nodes:Marks") as opened:
         for mark in range(3):
             last = mark - 1 if mark else None
             assert [v for _, v in opened.process(mark)] == [["nothing", mark, mark, last]]
-    with session(workers, "both_nodes:MarksInSteps") as opened:
+    with session(workers, "stdlib_nodes:MarksInSteps") as opened:
         for mark in range(2):
             assert [v for _, v in opened.process(mark)] == ["nothing", mark]
 
 
 def test_sources_and_streams(workers: Runtime) -> None:
     """spec: CARD-03"""
-    with session(workers, "both_nodes:Source") as opened:
+    with session(workers, "stdlib_nodes:Source") as opened:
         assert [value for _, value in opened.run(None)] == [1, 2, 3]
     assert outputs(workers, "Sum", 1, 2, 3) == [1, 3, 6, 3]
 
@@ -196,7 +196,7 @@ def test_what_nodes_print_and_log(
 def test_failures_are_data(workers: Runtime) -> None:
     """spec: IOP-25"""
     with (
-        session(workers, "both_nodes:Fail") as opened,
+        session(workers, "stdlib_nodes:Fail") as opened,
         pytest.raises(NodeError, match="no thing") as caught,
     ):
         opened.process("thing")
@@ -212,7 +212,7 @@ def test_failures_are_data(workers: Runtime) -> None:
 def test_what_cannot_travel_is_named(workers: Runtime) -> None:
     """spec: IOP-25"""
     with (
-        session(workers, "both_nodes:Unsendable") as opened,
+        session(workers, "stdlib_nodes:Unsendable") as opened,
         pytest.raises(NodeError, match=r"output\['where'\]\[1\]"),
     ):
         opened.process(1)
@@ -221,10 +221,10 @@ def test_what_cannot_travel_is_named(workers: Runtime) -> None:
 def test_arrays_of_the_standard_library(workers: Runtime, program: str) -> None:
     """spec: CARD-05"""
     if program == "rustpython":
-        with session(workers, "standard_arrays:Make") as opened:
+        with session(workers, "stdlib_array_nodes:Make") as opened:
             ((_, made),) = opened.process(4)
         assert isinstance(made, np.ndarray)
         assert made.tolist() == array.array("f", range(4)).tolist()
-    with session(workers, "standard_arrays:Show") as opened:
+    with session(workers, "stdlib_array_nodes:Show") as opened:
         ((_, shown),) = opened.process(np.arange(3, dtype=np.int16))
     assert shown == ("h", [0, 1, 2])

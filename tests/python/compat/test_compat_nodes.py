@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 
 import remotemedia
+from places import REPOSITORY
 from remotemedia import DataSourceNode, Pipeline
 from remotemedia.compat.page import recorded
 from remotemedia.nodes import __all__ as sdk_nodes
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = REPOSITORY / "examples"
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 NODES = recorded("node")
 SCRIPTS = recorded("example")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import remotemedia
 import remotemedia_runtime
+from places import REPOSITORY
 from remotemedia_runtime import get_available_nodes, get_node_metadata, validate_manifest
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_version_is_semantic_and_everywhere_the_same() -> None:
@@ -23,9 +21,9 @@ def test_the_version_is_semantic_and_everywhere_the_same() -> None:
     assert re.fullmatch(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", version)
     assert remotemedia_runtime.get_runtime_version() == version
     assert remotemedia.__version__ == version
-    assert tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"] == (
-        version
-    )
+    assert tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"][
+        "version"
+    ] == (version)
 
 
 def test_the_module_has_the_five_functions() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import remotemedia
 from interpreters import other_pythons
+from places import FIXTURES
 from remotemedia import NodeError, Pipeline, Runtime
 from version_nodes import Doubled, Failing, Halved, Version
 
@@ -172,7 +173,7 @@ def test_arrays_are_not_copied_whatever_python_and_numpy(numpy: str, tmp_path: P
     script.write_text(CALLER, encoding="utf-8")
 
     def copies(caller: str, worker: str) -> Any:
-        nodes = str(Path(__file__).parent)
+        nodes = str(FIXTURES)
         done = subprocess.run(
             [caller, str(script), worker],
             capture_output=True,

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from places import FIXTURES
 from processes import children, shared_memory_names, wait_until_gone
 from remotemedia import Pipeline, Runtime, Session, WorkerCrashed, shared_memory_stats
 from transfer_nodes import Blocks, PlusOne
 
-HERE = Path(__file__).parent
 KINDS = ["memfd", "named"]
 WORKER_KILLS = 130
 ORCHESTRATOR_KILLS = 25
@@ -93,7 +93,7 @@ def test_an_orchestrator_killed_at_any_moment_leaves_nothing(segment: str) -> No
     """spec: CARD-05, CARD-08, CARD-11"""
     rng = random.Random(4711)
     names_before = shared_memory_names()
-    command = [sys.executable, str(HERE / "transfer_nodes.py"), segment]
+    command = [sys.executable, str(FIXTURES / "transfer_nodes.py"), segment]
     for _ in range(ORCHESTRATOR_KILLS):
         caller = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert caller.stdout is not None
@@ -137,7 +137,7 @@ LIMITED = textwrap.dedent(
 def test_a_full_dev_shm_makes_it_slower_and_nothing_else(segment: str) -> None:
     """spec: CARD-05, CARD-11"""
     mount = 'mount -t tmpfs -o size=1M tmpfs /dev/shm && exec "$@"'
-    script = LIMITED.format(here=str(HERE), segment=segment)
+    script = LIMITED.format(here=str(FIXTURES), segment=segment)
     isolate = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     command = [*isolate, "sh", "-c", mount, "sh", sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
