@@ -154,9 +154,11 @@ def test_what_ends_the_command_line_ends_what_its_nodes_have_started(
     manifest = tmp_path / "manifest.json"
     node = {"id": "starts", "node_type": "starting_nodes:Starts"}
     manifest.write_text(json.dumps({"version": "v1", "nodes": [node], "connections": []}))
+    # nohup and shells in the background leave signals ignored, and so would the command line.
+    as_usual = ["env", "--default-signal"]
     command = [sys.executable, "-m", "remotemedia", "run", str(manifest), "--input", "-"]
     with subprocess.Popen(
-        [*command, "--runtime", program, "--no-fallback"],
+        [*as_usual, *command, "--runtime", program, "--no-fallback"],
         cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         assert running.stdin is not None

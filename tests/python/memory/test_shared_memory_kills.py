@@ -10,20 +10,20 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from loops import ORCHESTRATOR_KILLS, WORKER_KILLS, Loop
 from places import FIXTURES
 from processes import children, shared_memory_names, wait_until_gone
 from remotemedia import Pipeline, Runtime, Session, WorkerCrashed, shared_memory_stats
 from transfer_nodes import Blocks, PlusOne
 
 KINDS = ["memfd", "named"]
-WORKER_KILLS = 130
-ORCHESTRATOR_KILLS = 25
 
 
 def open_descriptors() -> int:
@@ -41,10 +41,13 @@ def busy_workers(runtime: Runtime, session: Session, item: Any) -> list[int]:
             session.process(item)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.alone
 @pytest.mark.parametrize("segment", KINDS)
-def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(segment: str) -> None:
+def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(
+    segment: str, rounds: Callable[[Loop], int]
+) -> None:
     """spec: CARD-05, CARD-08, CARD-11"""
+    kills = rounds(WORKER_KILLS)
     seed = 20_261_121
     rng = random.Random(seed)
     names_before = shared_memory_names()
@@ -57,7 +60,7 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(segment: 
         for array in arrays:
             session.process(array)
         descriptors_before = open_descriptors()
-        for round_number in range(WORKER_KILLS):
+        for round_number in range(kills):
             array = arrays[round_number % len(arrays)]
             victim = rng.choice(busy_workers(runtime, session, array))
             killer = threading.Timer(rng.uniform(0, 0.004), os.kill, (victim, signal.SIGKILL))
@@ -79,7 +82,7 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(segment: 
         for array, output in kept:
             np.testing.assert_array_equal(output, array + 3)
         assert set(signals) == {"SIGKILL"}
-        assert len(signals) > WORKER_KILLS // 3, "the kills must hit calls"
+        assert len(signals) > kills // 3, "the kills must hit calls"
         assert open_descriptors() <= descriptors_before + 40, "descriptors are given back"
         del kept, outputs, output
     runtime.shutdown()
@@ -87,14 +90,16 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(segment: 
     assert shared_memory_stats(runtime)["workers"] == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.alone
 @pytest.mark.parametrize("segment", KINDS)
-def test_an_orchestrator_killed_at_any_moment_leaves_nothing(segment: str) -> None:
+def test_an_orchestrator_killed_at_any_moment_leaves_nothing(
+    segment: str, rounds: Callable[[Loop], int]
+) -> None:
     """spec: CARD-05, CARD-08, CARD-11"""
     rng = random.Random(4711)
     names_before = shared_memory_names()
     command = [sys.executable, str(FIXTURES / "transfer_nodes.py"), segment]
-    for _ in range(ORCHESTRATOR_KILLS):
+    for _ in range(rounds(ORCHESTRATOR_KILLS)):
         caller = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert caller.stdout is not None
         assert caller.stdout.readline() == "running\n"

@@ -19,6 +19,7 @@ from places import FIXTURES
 from remotemedia import NodeError, Pipeline, Runtime
 from version_nodes import Doubled, Failing, Halved, Version
 
+pytestmark = pytest.mark.stress
 OTHERS = other_pythons()
 OWN = str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
 NUMPYS = {"1.26.4": 12, np.__version__: 99}

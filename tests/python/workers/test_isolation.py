@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from crash_nodes import (
     Spinner,
     Vandal,
 )
+from loops import CRASHES, INTERRUPTS, Loop
 from places import FIXTURES
 from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
@@ -109,9 +111,12 @@ def test_a_branch_beside_a_crash_loses_nothing() -> None:
     assert not any(name.startswith("steady") for name in caught.value.also_lost)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
-def test_a_thousand_crashes_leave_nothing_behind() -> None:
+def test_many_crashes_leave_nothing_behind(rounds: Callable[[Loop], int]) -> None:
     """spec: CARD-08, CARD-02"""
+    crashes = rounds(CRASHES)
+    caches_are_full = crashes // 5
     runtime = Runtime("[workers]\nmin = 1\nmax = 6\n")
     stop = threading.Event()
     wrong: list[object] = []
@@ -133,12 +138,12 @@ def test_a_thousand_crashes_leave_nothing_behind() -> None:
         thread.start()
     try:
         grown_from = 0
-        for crash in range(1000):
+        for crash in range(crashes):
             order, signal_name, exit_code = DEATHS[crash % len(DEATHS)]
             with pytest.raises(WorkerCrashed) as caught:
                 crasher.run(order)
             assert (caught.value.signal, caught.value.exit_code) == (signal_name, exit_code)
-            if crash == 200:
+            if crash == caches_are_full:
                 grown_from = resident_bytes()
         grown = resident_bytes() - grown_from
     finally:
@@ -147,7 +152,7 @@ def test_a_thousand_crashes_leave_nothing_behind() -> None:
             thread.join()
     assert wrong == []
     assert min(runs) > 0
-    assert grown < 20 << 20, f"800 crashes cost {grown} bytes"
+    assert grown < 20 << 20, f"{crashes - caches_are_full} crashes cost {grown} bytes"
     workers = {worker["pid"] for worker in runtime.workers()}
     assert workers <= children()
     assert len(workers) <= 6
@@ -303,7 +308,7 @@ INTERRUPTED = """
     from remotemedia import Pipeline
 
     ended = 0
-    for moment in range(60):
+    for moment in range(ROUNDS):
         pipeline = Pipeline(PassOn(), Sleeper())
         later = threading.Timer(random.random() * 0.01, os.kill, (os.getpid(), signal.SIGINT))
         try:
@@ -316,11 +321,12 @@ INTERRUPTED = """
 """
 
 
-def test_an_interrupt_at_any_moment_ends_the_run() -> None:
+def test_an_interrupt_at_any_moment_ends_the_run(rounds: Callable[[Loop], int]) -> None:
     """Also one that comes just before the wait for a worker begins."""
-    process = script(INTERRUPTED)
+    interrupts = rounds(INTERRUPTS)
+    process = script(INTERRUPTED.replace("ROUNDS", str(interrupts)))
     printed, errors = process.communicate()
-    assert (printed.strip(), errors) == ("60", "")
+    assert (printed.strip(), errors) == (str(interrupts), "")
 
 
 QUICK = """
