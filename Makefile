@@ -1,11 +1,12 @@
 # Two commands do everything: `make demo` and `make test`. The steps are in scripts/.
 #
 #   make demo [AUDIO=file]   set up, build, run the main job (WAV, FLAC, OGG, MP3)
+#   make check               format, lints, types and unit tests: minutes
 #   make test                set up, build, run every check and test
+#   make stress              long loops, Miri and loom, other versions of numpy and Python: for nights
 #   make rustpython          build the worker whose interpreter is RustPython
-#   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
-#   make conformance         write docs/conformance.md anew from the tests' citations
-#   make compatibility       write docs/compatibility.md anew from the recorded cases
+#   make conformance         write docs/conformance.md from the tests' citations
+#   make compatibility       write docs/compatibility.md from the recorded cases
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
 #   make clean               remove everything that was built
@@ -14,7 +15,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test rustpython check-unsafe conformance compatibility bench fmt clean
+.PHONY: help demo check test stress rustpython conformance compatibility bench fmt clean
 
 export PYTHON WHEEL_PROFILE
 AUDIO ?=
@@ -25,14 +26,17 @@ help:
 demo:
 	@scripts/demo.sh $(if $(AUDIO),"$(AUDIO)")
 
+check:
+	@scripts/check.sh
+
 test:
 	@scripts/test.sh
 
+stress:
+	@scripts/stress.sh
+
 rustpython:
 	@scripts/rustpython.sh
-
-check-unsafe:
-	@scripts/check-unsafe.sh
 
 conformance:
 	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
@@ -45,7 +49,7 @@ bench:
 
 fmt:
 	cargo fmt --all
-	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples ../benches
+	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples ../benches ../scripts
 
 clean:
 	rm -rf target .venvs

@@ -1,4 +1,5 @@
-# Sourced by the other scripts: the repository's root, the tools that must be there, the interpreter.
+# Sourced by the other scripts: the repository's root, the tools that must be there, the interpreter,
+# digests of sources.
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -38,4 +39,15 @@ check_tools() {
     PYTHON=$(find_python)
     # One interpreter for every build, so that pyo3 is built once; the same mark that maturin sets.
     export PYTHON PYO3_PYTHON=$PYTHON PYO3_BUILD_EXTENSION_MODULE=1
+}
+
+# digest PATH...: changes with the content of any file below, with the compiler and the interpreter.
+digest() {
+    {
+        "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
+        rustc --version
+        find "$@" \
+            \( -name target -o -name __pycache__ -o -name '.*_cache' -o -name '*.so' -o -name fuzz \) -prune \
+            -o -type f -print0 | LC_ALL=C sort --zero-terminated | xargs --null sha256sum
+    } | sha256sum | cut -d ' ' -f 1
 }

@@ -10,16 +10,6 @@ profile=${WHEEL_PROFILE:-dev}
 wheels=target/wheels/$profile
 tools=.venvs/build
 
-digest() {
-    {
-        "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
-        rustc --version
-        find Cargo.toml Cargo.lock ipc-protocol nodes orchestrator worker-shim python config \
-            \( -name target -o -name __pycache__ -o -name '.*_cache' -o -name '*.so' -o -name fuzz \) -prune \
-            -o -type f -print0 | LC_ALL=C sort --zero-terminated | xargs --null sha256sum
-    } | sha256sum | cut -d ' ' -f 1
-}
-
 new_venv() {
     [[ -x $1/bin/python ]] && "$1/bin/python" -c '' 2>/dev/null && return
     rm -rf "$1"
@@ -30,7 +20,7 @@ pip() {
     "$1/bin/python" -m pip --quiet --disable-pip-version-check install "${@:2}"
 }
 
-current=$(digest)
+current=$(digest Cargo.toml Cargo.lock ipc-protocol nodes orchestrator worker-shim python config)
 if [[ $(cat "$wheels/.digest" 2>/dev/null) != "$current" ]]; then
     printf 'building the wheel (profile %s)\n' "$profile"
     new_venv "$tools"

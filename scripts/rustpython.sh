@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # rustpython.sh [VENV]: builds the worker whose interpreter is RustPython, and installs it into the
-# virtual environment .venvs/VENV if one is named. The first build takes some ten minutes.
+# virtual environment .venvs/VENV if one is named. The first build takes some ten minutes; there is
+# another one only when something that the program is made of has changed.
 source "$(dirname "$0")/common.sh"
 check_tools
 
@@ -16,12 +17,17 @@ if command -v pkg-config >/dev/null && ! pkg-config --exists libffi; then
     fail "libffi is needed to build RustPython (Debian: libffi-dev)"
 fi
 
-# cargo knows what is current; --ignore-rust-version is explained in the manifest.
-cargo build --locked --release --ignore-rust-version --manifest-path "$manifest" --target-dir "$target"
+program=$target/release/remotemedia-rustpython
+current=$(digest Cargo.toml ipc-protocol worker-shim python/remotemedia)
+if [[ $(cat "$target/.digest" 2>/dev/null) != "$current" || ! -x $program ]]; then
+    rm -f "$target/.digest"
+    # --ignore-rust-version is explained in the manifest.
+    cargo build --locked --release --ignore-rust-version --manifest-path "$manifest" --target-dir "$target"
+    printf '%s\n' "$current" >"$target/.digest"
+fi
 (($#)) || exit 0
 
 venv=.venvs/$1
-program=$target/release/remotemedia-rustpython
 stamp=$(sha256sum <"$program")
 [[ $(cat "$venv/.rustpython" 2>/dev/null) == "$stamp" && -x $venv/bin/remotemedia-rustpython ]] && exit 0
 [[ -x $tools/bin/maturin ]] || fail "$tools is missing: scripts/install.sh makes it"

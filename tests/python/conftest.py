@@ -1,24 +1,62 @@
-"""What all tests have in common: nothing of the user's is read, nothing is left behind."""
+"""What all tests have in common: options, and a place for what the package stores."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+# Workers search the same folders as the process that starts them.
+sys.path.insert(0, str(Path(__file__).with_name("fixtures")))
+
+from loops import Loop
+
 # Before any test, for what is started outside of them.
-_CACHE = tempfile.mkdtemp(prefix="remotemedia-tests-")
-os.environ["REMOTEMEDIA_CACHE"] = _CACHE
+_CACHE = Path(tempfile.mkdtemp(prefix="remotemedia-tests-"))
+os.environ["REMOTEMEDIA_CACHE"] = str(_CACHE)
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--stress` chooses tests and the length of their loops."""
+    text = "run what `make stress` runs: tests with long loops, and those marked `stress`"
+    parser.addoption("--stress", action="store_true", help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of the other target."""
+    is_stress = config.getoption("--stress")
+
+    def is_chosen(item: pytest.Item) -> bool:
+        is_marked = item.get_closest_marker("stress") is not None
+        has_loop = "rounds" in getattr(item, "fixturenames", ())
+        return (is_marked or has_loop) if is_stress else not is_marked
+
+    left_out = [item for item in items if not is_chosen(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_chosen(item)]
+
+
+@pytest.fixture(scope="session")
+def rounds(pytestconfig: pytest.Config) -> Callable[[Loop], int]:
+    """How often a loop goes round in this run."""
+    is_stress = pytestconfig.getoption("--stress")
+    return lambda loop: loop.stress if is_stress else loop.usual
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Decisions of earlier runs are those of the same test."""
-    cache = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("REMOTEMEDIA_CACHE", str(cache))
-    return cache
+def own_cache() -> Path:
+    """Decisions of earlier runs are those of the same test: the folder is empty at its begin.
+
+    It is one folder for all tests, for workers with another environment are other workers.
+    """
+    shutil.rmtree(_CACHE)
+    _CACHE.mkdir()
+    return _CACHE

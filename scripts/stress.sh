@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# What takes too long for every change: long loops, models and random walks at length, other versions of
+# numpy and Python. For nights and releases, beside `make test`; CONTRIBUTING.md has the list.
+source "$(dirname "$0")/steps.sh"
+
+step 'RustPython lints' rustpython_lints || true
+step 'RustPython worker' scripts/rustpython.sh || true
+if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
+    step 'RustPython wheel' scripts/rustpython.sh test || true
+    begin 'memory checks' scripts/memory.sh --long
+    # One after the other: some watch memory, or what has a name on the whole machine.
+    step 'pytest --stress' python_tests stress --stress tests/python || true
+    finish 'memory checks' || true
+fi
+conclude
