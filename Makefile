@@ -5,7 +5,7 @@
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
 #   make conformance         write docs/conformance.md anew from the tests' citations
-#   make compatibility       write docs/compatibility.md anew from the recorded cases
+#   make compatibility       write docs/compatibility.md from the cases in tests/python/compat
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
 #   make clean               remove everything that was built
@@ -38,7 +38,7 @@ conformance:
 	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
 
 compatibility:
-	cd python && ../.venvs/test/bin/python -m remotemedia compat --page > ../docs/compatibility.md
+	cd tests/python && ../../.venvs/test/bin/python -m compat.page > ../../docs/compatibility.md
 
 bench:
 	cargo bench --package benches

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import remotemedia
+from compat.page import recorded
 from remotemedia import DataSourceNode, Pipeline
-from remotemedia.compat.page import recorded
 from remotemedia.nodes import __all__ as sdk_nodes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
