@@ -6,7 +6,7 @@
 #   make stress              long loops, Miri and loom, other versions of numpy and Python: for nights
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make conformance         write docs/conformance.md from the tests' citations
-#   make compatibility       write docs/compatibility.md from the recorded cases
+#   make compatibility       write docs/compatibility.md from the cases in tests/python/compat
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
 #   make clean               remove everything that was built
@@ -42,7 +42,7 @@ conformance:
 	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
 
 compatibility:
-	cd python && ../.venvs/test/bin/python -m remotemedia compat --page > ../docs/compatibility.md
+	cd tests/python && ../../.venvs/test/bin/python -m compat.page > ../../docs/compatibility.md
 
 bench:
 	cargo bench --package benches

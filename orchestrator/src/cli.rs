@@ -13,7 +13,6 @@ use crate::manifest::{Manifest, ManifestError};
 use crate::runtime::{OpenOptions, Runtime};
 
 mod base64;
-mod decisions;
 mod execute;
 mod input;
 mod list;
@@ -83,27 +82,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// List what earlier runs found RustPython unable to run, and why
-    #[command(after_help = EXIT_CODES)]
-    Decisions {
-        #[command(flatten)]
-        place: Place,
-        /// Write JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Forget what earlier runs found RustPython unable to run, so that it is tried again
-    #[command(after_help = EXIT_CODES)]
-    Forget {
-        /// The node as `remotemedia decisions` lists it (module:Class); without it, all
-        node: Option<String>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Tell which Python nodes run on which interpreter, and why; part of the Python package
+    /// Load the nodes of Python files with both interpreters, and show which work; part of the
+    /// Python package
     #[command(disable_help_flag = true)]
     Compat {
-        /// What the Python package takes: see `remotemedia compat --help`
+        /// See `remotemedia compat --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -129,14 +112,6 @@ struct RunArguments {
     metrics: Option<PathBuf>,
     #[command(flatten)]
     setting: Setting,
-}
-
-/// Where decisions of earlier runs lie.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// Configuration in TOML; without it the file named by REMOTEMEDIA_CONFIG, or the defaults
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 /// What decides where nodes run.
@@ -209,10 +184,6 @@ enum CliError {
          its command `remotemedia`, or `python3 -m remotemedia compat`"
     )]
     NeedsPython,
-    #[error("nothing is remembered of '{name}'; `remotemedia decisions` lists what is")]
-    NothingRemembered { name: String },
-    #[error("{0}")]
-    Decisions(String),
     #[error("cannot write the metrics to {}: {source}", path.display())]
     WriteMetrics { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
@@ -227,7 +198,6 @@ impl CliError {
             | Self::Config(_)
             | Self::Input(_)
             | Self::UnknownNode { .. }
-            | Self::NothingRemembered { .. }
             | Self::Run(
                 Error::Manifest(_)
                 | Error::Plan(_)
@@ -238,7 +208,6 @@ impl CliError {
             Self::Run(Error::Start(_) | Error::Busy { .. } | Error::Os { .. })
             | Self::WriteMetrics { .. }
             | Self::NeedsPython
-            | Self::Decisions(_)
             | Self::Output(_) => EXIT_ENVIRONMENT,
             Self::Run(_) | Self::Cleanup(_) => EXIT_RUN_FAILED,
         }
@@ -267,10 +236,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
         Verb::Validate { manifest } => validate(&manifest),
         Verb::Explain { manifest, setting, json } => {
             explain(&manifest, &setting, default_python, json)
-        }
-        Verb::Decisions { place, json } => decisions::list(&place, json, &mut io::stdout().lock()),
-        Verb::Forget { node, place } => {
-            decisions::forget(node.as_deref(), &place, &mut io::stdout().lock())
         }
         Verb::Compat { .. } => Err(CliError::NeedsPython),
         Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),

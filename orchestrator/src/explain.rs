@@ -1,4 +1,4 @@
-//! A plan for people: which node runs where, and why.
+//! The plan of a run as text and JSON: which node runs where, and why.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 
 use crate::choice::Origin;
 use crate::fallback::Reason;
-use crate::fallback::store::age;
 use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime};
 
 #[cfg(test)]
@@ -33,22 +32,20 @@ pub struct NodeExplanation {
     pub node_type: String,
     /// What runs it.
     pub runtime: Runtime,
-    /// Number of its stage: nodes of one stage are called in one step.
+    /// Number of its stage; the nodes of one stage are called in one step.
     pub stage: usize,
     /// Number of its worker; `None` for native nodes.
     pub worker: Option<usize>,
-    /// The worker's program, where one is found.
+    /// The worker's program; `None` when none is found.
     pub program: Option<PathBuf>,
-    /// Why it runs there, in a clause.
+    /// Why it runs there, as a clause.
     pub why: String,
-    /// Why RustPython, which was chosen, does not run it.
+    /// Why RustPython, which was chosen, cannot run it.
     pub moved: Option<Reason>,
-    /// When an earlier run found that, in seconds since 1970; `None` when this process did.
-    pub decided_at: Option<u64>,
 }
 
 impl Explanation {
-    /// The reasons for a plan. `program` finds the workers' program of a runtime.
+    /// Explains a plan. `program` returns the program of the workers of a runtime.
     pub(crate) fn of(
         pipeline: &str,
         plan: &Plan,
@@ -68,7 +65,6 @@ impl Explanation {
                 program: worker.and_then(|_| program(node.runtime)),
                 why: why(node),
                 moved: node.moved.clone(),
-                decided_at: node.decided_at,
             }
         };
         Self {
@@ -95,7 +91,6 @@ impl Explanation {
                     "kind": reason.kind(),
                     "module": reason.module(),
                     "reason": reason.to_string(),
-                    "decided_at": node.decided_at,
                 })),
             })
         };
@@ -109,13 +104,7 @@ impl Explanation {
 
 fn why(node: &PlannedNode) -> String {
     if let Some(reason) = &node.moved {
-        let when = node.decided_at.map_or_else(String::new, |at| {
-            format!(
-                " (an earlier run found that, {}; `remotemedia forget` has it tried again)",
-                age(at)
-            )
-        });
-        return format!("moved from RustPython, which {} chose: {reason}{when}", node.origin);
+        return format!("moved from RustPython, which {} chose: {reason}", node.origin);
     }
     match (&node.source, node.origin) {
         (NodeSource::Native, Origin::Hint) => "its runtime_hint".to_owned(),
@@ -126,7 +115,7 @@ fn why(node: &PlannedNode) -> String {
 }
 
 impl fmt::Display for Explanation {
-    /// A line a node, in columns.
+    /// One line per node, in columns.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = |node: &NodeExplanation| match node.worker {
             None => "native".to_owned(),

@@ -1,40 +1,38 @@
-//! When a node leaves RustPython for CPython: which failures are known to be the interpreter's, how
-//! many of the others are too many, and what is remembered of it. Pure; sessions ask, and carry out
-//! what is said.
+//! When a node leaves RustPython for CPython: which failures are the interpreter's, how many
+//! failures of unknown cause are too many, and what was found so far. Pure; sessions carry out what
+//! is decided here.
 //!
-//! What is remembered belongs to the code of a node and the program of the interpreter: other code,
-//! or another program, is tried anew. [`store`] keeps for later runs what cannot change by itself.
+//! A finding belongs to the digest of a node's code and lives as long as the runtime: code that was
+//! changed has another digest, so RustPython is tried again.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 
 use ipc_protocol::{FaultKind, ImportFault, ImportReason};
 
 use crate::error::NodeFailure;
 
-pub mod store;
 #[cfg(test)]
 mod tests;
 
 /// Why a node is not run by RustPython.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// The interpreter lacks a module, or a feature of one.
+    /// The interpreter lacks a module, or a feature of a module.
     Import(ImportFault),
     /// The node's module cannot be loaded.
     Load {
         /// The exception in one line.
         error: String,
     },
-    /// A value cannot pass to or from the interpreter.
+    /// A value cannot be converted for the interpreter, or from it.
     Value {
         /// The exception in one line.
         error: String,
     },
-    /// The node object cannot be described without code of the caller's interpreter.
+    /// The node object cannot be sent to another interpreter than the caller's.
     Shipment {
-        /// What stands in the way.
+        /// What prevents it, as a clause.
         error: String,
     },
     /// The worker died while the node was made.
@@ -42,9 +40,9 @@ pub enum Reason {
         /// How it ended.
         error: String,
     },
-    /// It failed again and again.
+    /// It failed several times in a row, for an unknown cause.
     Failures {
-        /// How often in a row.
+        /// Number of failures in a row.
         count: u32,
         /// The last exception in one line.
         error: String,
@@ -52,7 +50,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word for it in metrics.
+    /// Its name in metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -71,7 +69,7 @@ impl Reason {
         }
     }
 
-    /// Whether CPython may lack it as well: nothing of the module was seen.
+    /// True when no trace of the module was found, so CPython may fail the same way.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         match self {
@@ -86,8 +84,8 @@ impl Reason {
         }
     }
 
-    /// Whether a failure on CPython shows that this was no reason to go there: the module that
-    /// RustPython lacks is nowhere.
+    /// True when a failure on CPython shows that CPython lacks the same module, so the node had no
+    /// reason to move.
     #[must_use]
     pub fn is_disproved_by(&self, failure: &NodeFailure) -> bool {
         let (Self::Import(here), Some(there)) = (self, &failure.import) else { return false };
@@ -104,21 +102,6 @@ impl Reason {
             _ => None,
         }
     }
-
-    /// Whether it holds for every later run of the same code in the same surroundings. What depends
-    /// on inputs, on the node object, on files or on memory does not: a package may be installed,
-    /// and a module that did not load may have missed a file. Syntax is refused for ever.
-    #[must_use]
-    pub fn lasts(&self) -> bool {
-        match self {
-            Self::Import(fault) => fault.reason != ImportReason::NotInstalled,
-            Self::Load { error } => error.starts_with("SyntaxError: "),
-            Self::Value { .. }
-            | Self::Shipment { .. }
-            | Self::Died { .. }
-            | Self::Failures { .. } => false,
-        }
-    }
 }
 
 impl fmt::Display for Reason {
@@ -126,7 +109,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Import(fault) => lacking(fault, out),
             Self::Load { error } => write!(out, "its module cannot be loaded: {error}"),
-            Self::Value { error } => write!(out, "a value cannot pass: {error}"),
+            Self::Value { error } => write!(out, "a value could not be converted: {error}"),
             Self::Shipment { error } => out.write_str(error),
             Self::Died { error } => write!(out, "the worker died while the node was made: {error}"),
             Self::Failures { count, error } => {
@@ -136,13 +119,13 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the SDK's classes of native nodes call when they run in a worker.
-const OWN_RUST_PART: &str = "remotemedia._native";
+/// The extension module that Python classes of native nodes call.
+const NATIVE_MODULE: &str = "remotemedia._native";
 
 fn lacking(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let ImportFault { module, root_package, .. } = fault;
     match fault.reason {
-        ImportReason::CExtension if module == OWN_RUST_PART => {
+        ImportReason::CExtension if module == NATIVE_MODULE => {
             write!(out, "'{module}', which runs native nodes, is not in RustPython workers")
         }
         ImportReason::CExtension if module == root_package => {
@@ -154,43 +137,46 @@ fn lacking(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         ImportReason::StdlibMissing => write!(out, "its standard library has no '{module}'"),
         ImportReason::NotInstalled => write!(out, "there is no module '{module}'"),
         ImportReason::Blocked => write!(out, "'{module}' is refused in RustPython workers"),
-        ImportReason::Unsupported => write!(out, "its '{module}' lacks what the node uses"),
+        ImportReason::Unsupported => {
+            write!(out, "RustPython's module '{module}' lacks a feature that the node uses")
+        }
     }
 }
 
-/// What a failure on RustPython says about the node.
+/// What follows from a failure on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
-    /// The interpreter cannot run it.
-    Move(Reason),
-    /// It may be the node's own; the number decides.
-    Count,
-    /// It says nothing.
-    Nothing,
+pub enum FailureClass {
+    /// RustPython cannot run the node.
+    Unsupported(Reason),
+    /// The cause is unknown; repeated failures move the node.
+    Unknown,
+    /// The interpreter is not the cause.
+    Unrelated,
 }
 
-/// Judges a failure on RustPython. Only what happened counts: a module that is imported and not
-/// needed has made nothing fail.
+/// Classifies a failure on RustPython. Only an import that made the node fail counts: a module that
+/// the node imports and does not need has made nothing fail.
 #[must_use]
-pub fn judge(failure: &NodeFailure) -> Judgement {
-    // What cannot pass is told by the message; its import is not the node's own. What packages say
-    // of themselves has many lines.
+pub fn classify(failure: &NodeFailure) -> FailureClass {
+    // A one-line marshalling error already names the value, so its import fault is ignored. Messages
+    // of several lines are install notes printed by packages such as numpy; there the import fault
+    // is the cause.
     let names_value = failure.operation == FaultKind::Marshal && !failure.message.contains('\n');
     if let Some(import) = &failure.import
         && !names_value
     {
-        return Judgement::Move(Reason::Import((**import).clone()));
+        return FailureClass::Unsupported(Reason::Import((**import).clone()));
     }
     let error = one_line(failure);
     match failure.operation {
-        FaultKind::Load => Judgement::Move(Reason::Load { error }),
-        FaultKind::Marshal => Judgement::Move(Reason::Value { error }),
+        FaultKind::Load => FailureClass::Unsupported(Reason::Load { error }),
+        FaultKind::Marshal => FailureClass::Unsupported(Reason::Value { error }),
         FaultKind::Construct | FaultKind::Initialize | FaultKind::Process | FaultKind::Flush => {
-            Judgement::Count
+            FailureClass::Unknown
         }
-        // A wrong name is wrong in every interpreter.
+        // A misspelt name is wrong in every interpreter.
         FaultKind::NotFound | FaultKind::Stale | FaultKind::Cleanup | FaultKind::Protocol => {
-            Judgement::Nothing
+            FailureClass::Unrelated
         }
     }
 }
@@ -202,24 +188,25 @@ pub fn one_line(failure: &NodeFailure) -> String {
     clause(&format!("{}: {first}", failure.remote_type))
 }
 
-/// A text as a part of a sentence.
+/// A text without the full stop at its end, to stand inside a sentence.
 #[must_use]
 pub fn clause(text: &str) -> String {
     text.trim_end().trim_end_matches('.').to_owned()
 }
 
-/// What a caller can do about a node that RustPython cannot run, when it may not move. `told` is
-/// what the error says already; for a module that perhaps no interpreter has, that is all.
+/// What a caller can do about a node that RustPython cannot run and that may not move. `message` is
+/// the text of the error, which is not repeated. `None` for a module that CPython may lack too: the
+/// error says what to install.
 #[must_use]
-pub fn advice(reason: &Reason, told: &str) -> Option<String> {
+pub fn advice(reason: &Reason, message: &str) -> Option<String> {
     let by_itself = "let it move to CPython by itself: REMOTEMEDIA_ENABLE_FALLBACK=true, \
                      [fallback] enabled = true, or fallback=True";
-    if told.contains("runtime_hint") {
+    if message.contains("runtime_hint") {
         return Some(format!("Or {by_itself}"));
     }
     let why = match reason {
         Reason::Import(fault) if fault.reason == ImportReason::NotInstalled => return None,
-        Reason::Import(fault) if !told.contains(fault.suggestion.as_str()) => {
+        Reason::Import(fault) if !message.contains(fault.suggestion.as_str()) => {
             format!(": {reason} ({})", fault.suggestion)
         }
         Reason::Import(_) => format!(": {reason}"),
@@ -231,95 +218,66 @@ pub fn advice(reason: &Reason, told: &str) -> Option<String> {
     ))
 }
 
-/// The code of a node, in an interpreter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CodeKey {
-    /// Digest of the node's code.
-    pub digest: String,
-    /// The interpreter's program: its path, and what changes when it is replaced.
-    pub interpreter: String,
-}
-
-/// The code of a node, as far as it can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Code {
-    /// What is remembered in this process belongs to it.
-    pub key: CodeKey,
-    /// The interpreter's program, for people.
-    pub program: PathBuf,
-    /// Digest of everything else that a decision depends on; `None` when nothing of earlier or
-    /// later runs is known by it.
-    pub surroundings: Option<String>,
-}
-
-/// What is known of a node's code in an interpreter.
+/// What is known about a node's code on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Verdict {
-    /// Nothing.
+pub enum Finding {
+    /// It has not run there yet.
     #[default]
     Untried,
-    /// It has given something.
+    /// It gave an output there.
     Runs,
-    /// The interpreter cannot run it.
-    Moved(Reason),
+    /// RustPython cannot run it.
+    Unsupported(Reason),
 }
 
 #[derive(Debug, Default)]
 struct Record {
-    verdict: Verdict,
+    finding: Finding,
     failures: u32,
 }
 
-/// What an orchestrator has learned, until it ends or is told to forget.
+/// The findings of one runtime, by the digests of node code.
 #[derive(Debug, Default)]
-pub struct Memory {
-    records: HashMap<CodeKey, Record>,
+pub struct Findings {
+    records: HashMap<String, Record>,
 }
 
-impl Memory {
-    /// What is known of a code.
+impl Findings {
+    /// What is known about a node's code.
     #[must_use]
-    pub fn verdict(&self, key: &CodeKey) -> Verdict {
-        self.records.get(key).map_or_else(Verdict::default, |record| record.verdict.clone())
+    pub fn get(&self, digest: &str) -> Finding {
+        self.records.get(digest).map_or_else(Finding::default, |record| record.finding.clone())
     }
 
-    /// It gave something: failures before that no longer count.
-    pub fn succeeded(&mut self, key: &CodeKey) {
-        let record = self.records.entry(key.clone()).or_default();
+    /// Records an output; earlier failures no longer count.
+    pub fn record_success(&mut self, digest: &str) {
+        let record = self.records.entry(digest.to_owned()).or_default();
         record.failures = 0;
-        if record.verdict == Verdict::Untried {
-            record.verdict = Verdict::Runs;
+        if record.finding == Finding::Untried {
+            record.finding = Finding::Runs;
         }
     }
 
-    /// It failed, in a way that is not known to be the interpreter's. Gives the reason to move it,
-    /// when it has failed `limit` times in a row; 0 is no limit.
-    pub fn failed(&mut self, key: &CodeKey, error: String, limit: u32) -> Option<Reason> {
-        let record = self.records.entry(key.clone()).or_default();
+    /// Records a failure of unknown cause. Returns the reason to move the node when it has failed
+    /// `limit` times in a row; 0 is no limit.
+    pub fn record_failure(&mut self, digest: &str, error: String, limit: u32) -> Option<Reason> {
+        let record = self.records.entry(digest.to_owned()).or_default();
         record.failures = record.failures.saturating_add(1);
         if limit == 0 || record.failures < limit {
             return None;
         }
         let reason = Reason::Failures { count: record.failures, error };
-        record.verdict = Verdict::Moved(reason.clone());
+        record.finding = Finding::Unsupported(reason.clone());
         Some(reason)
     }
 
-    /// The interpreter cannot run it.
-    pub fn moved(&mut self, key: &CodeKey, reason: Reason) {
-        self.records.entry(key.clone()).or_default().verdict = Verdict::Moved(reason);
+    /// Records that RustPython cannot run it.
+    pub fn record_unsupported(&mut self, digest: &str, reason: Reason) {
+        self.records.entry(digest.to_owned()).or_default().finding = Finding::Unsupported(reason);
     }
 
-    /// It was not the interpreter that could not run it.
-    pub fn unlearn(&mut self, key: &CodeKey) {
-        self.records.remove(key);
-    }
-
-    /// Forgets everything, or what concerns one code or one class (`module:Class`).
-    pub fn forget(&mut self, name: Option<&str>) {
-        match name {
-            Some(name) => self.records.retain(|key, _| !store::is_of(&key.digest, name)),
-            None => self.records.clear(),
-        }
+    /// Drops what was recorded: CPython failed the same way, so RustPython was not the cause.
+    pub fn retract(&mut self, digest: &str) {
+        self.records.remove(digest);
     }
 }

@@ -39,8 +39,6 @@ pub struct NodeMetrics {
     pub runtime: Runtime,
     /// Why RustPython, which was chosen, does not run it.
     pub fallback: Option<Reason>,
-    /// When an earlier run found that, in seconds since 1970; `None` when this process did.
-    pub decided_at: Option<u64>,
     /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
     pub worker_pid: Option<u32>,
     /// Calls of `process`.
@@ -103,7 +101,6 @@ impl NodeMetrics {
             node_type: node.node_type.clone(),
             runtime: node.runtime,
             fallback: node.moved.clone(),
-            decided_at: node.decided_at,
             worker_pid: None,
             calls: 0,
             errors: 0,

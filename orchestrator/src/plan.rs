@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Catalog, ResolveError};
 use crate::choice::{Choice, Origin};
-use crate::fallback::{Code, Reason, Verdict};
+use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
 pub use crate::manifest::Join;
 
@@ -79,13 +79,11 @@ pub struct PlannedNode {
     pub origin: Origin,
     /// Why RustPython, which was chosen, does not run it.
     pub moved: Option<Reason>,
-    /// When an earlier run found that, in seconds since 1970; `None` when this process did.
-    pub decided_at: Option<u64>,
-    /// RustPython has not run its code yet: it stands alone, so that its input is at hand when it
-    /// has to move.
+    /// RustPython has not run its code yet: it is a stage of its own, so that its input is at hand
+    /// if it has to move.
     pub is_on_trial: bool,
-    /// Its code, where RustPython was chosen for it and the code was found.
-    pub code: Option<Code>,
+    /// The digest of its code, where RustPython was chosen for it and the code is known.
+    pub code_digest: Option<String>,
     /// It takes one stream of inputs instead of single ones.
     pub is_streaming: bool,
     /// It produces without input.
@@ -149,7 +147,7 @@ pub struct PlanOptions {
     /// Whether nodes that RustPython cannot run move to CPython.
     pub fallback: bool,
     /// What is known of nodes on RustPython, by their ids.
-    pub verdicts: HashMap<String, Verdict>,
+    pub findings: HashMap<String, Finding>,
     /// Time limit of nodes that have none of their own.
     pub default_timeout: Option<Duration>,
 }
@@ -161,7 +159,7 @@ impl Default for PlanOptions {
             max_rustpython: 4,
             python: Choice::default(),
             fallback: true,
-            verdicts: HashMap::new(),
+            findings: HashMap::new(),
             default_timeout: None,
         }
     }

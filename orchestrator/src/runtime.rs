@@ -13,8 +13,7 @@ use crate::choice::{self, Choice, Said};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
 use crate::error::{Error, ShipError, StartError};
 use crate::explain::Explanation;
-use crate::fallback::store::Store;
-use crate::fallback::{Memory, Reason, Verdict};
+use crate::fallback::{Finding, Findings, Reason};
 use crate::graph::Graph;
 use crate::manifest::{Manifest, RuntimeHint};
 use crate::plan::{self, Plan, PlanOptions};
@@ -24,11 +23,6 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPic
 use crate::worker::{Interpreter, WorkerKey};
 
 mod code;
-mod remembered;
-mod surroundings;
-
-use code::Codes;
-use surroundings::Program;
 
 /// A configured orchestrator. It starts nothing before the first session that needs a worker, and
 /// ends its workers when it is dropped.
@@ -36,14 +30,9 @@ use surroundings::Program;
 pub struct Runtime {
     config: Config,
     pool: Mutex<Option<OwnedPool>>,
-    /// What RustPython made of the code of nodes.
-    memory: Mutex<Memory>,
-    /// What earlier runs found.
-    store: Mutex<Store>,
-    /// Programs of RustPython as they were when they were first looked at: workers of a program
-    /// that was replaced live on, and what they find must not be laid to the new one.
-    programs: Mutex<HashMap<PathBuf, Option<Program>>>,
-    /// Sessions that wait for a worker's answer at this moment.
+    /// What its sessions found out about node code on RustPython.
+    findings: Mutex<Findings>,
+    /// Number of sessions that are waiting for a worker's answer.
     waiting: AtomicUsize,
     processors: usize,
 }
@@ -93,19 +82,8 @@ pub trait NodeObjects: std::fmt::Debug + Send + Sync {
     /// When one of them cannot be sent there.
     fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
 
-    /// The code of one, where it can be had.
-    fn code(&self, instance: u32) -> Option<NodeCode>;
-}
-
-/// The code of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeCode {
-    /// `module:Class:` and a digest that changes with the code.
-    pub digest: String,
-    /// Files that it begins in; empty when it lies in none.
-    pub files: Vec<PathBuf>,
-    /// What the node object is made of, in words that change with it.
-    pub state: String,
+    /// A text that changes when the code of an object changes; `None` when its code is unknown.
+    fn code_digest(&self, instance: u32) -> Option<String>;
 }
 
 impl Runtime {
@@ -113,13 +91,10 @@ impl Runtime {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let store = config.fallback.folder();
         Self {
             config,
             pool: Mutex::new(None),
-            memory: Mutex::default(),
-            store: Mutex::new(Store::new(store)),
-            programs: Mutex::default(),
+            findings: Mutex::default(),
             waiting: AtomicUsize::new(0),
             processors,
         }
@@ -131,20 +106,20 @@ impl Runtime {
         &self.config
     }
 
-    /// A session begins to wait. Gives how much of the time that it would like to stay awake it may:
-    /// nothing when there are others enough to keep the processors busy.
+    /// Registers a waiting session. Returns how long it may busy-wait: `awake`, or zero when at least
+    /// as many sessions wait as there are processors.
     pub(crate) fn begin_wait(&self, awake: Duration) -> Duration {
         let others = self.waiting.fetch_add(1, Ordering::Relaxed);
         if others + 1 < self.processors { awake } else { Duration::ZERO }
     }
 
-    /// A session has ended its wait.
+    /// Removes a waiting session.
     pub(crate) fn end_wait(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Lays a manifest out with the runtime's settings and what it remembers. `moved` are nodes that
-    /// RustPython cannot run, by their ids, whatever is remembered.
+    /// Lays a manifest out with the runtime's settings and findings. `moved` are nodes, by their ids,
+    /// that RustPython cannot run whatever was found before.
     ///
     /// # Errors
     /// When the graph cannot be laid out, or an unknown interpreter is asked for.
@@ -160,7 +135,7 @@ impl Runtime {
             max_rustpython: self.config.rustpython.pool.max_workers(),
             python: self.choice(options)?,
             fallback: self.fallback(options)?,
-            verdicts: HashMap::new(),
+            findings: HashMap::new(),
             default_timeout: self.config.calls.timeout,
         };
         let hinted =
@@ -170,28 +145,31 @@ impl Runtime {
         {
             return Ok(Plan::new(&graph, &plan_options)?);
         }
-        self.hear_of_forgotten();
-        // Laid out a first time to learn which code is RustPython's.
+        // Laid out a first time, without moves, to find the nodes that would run on RustPython.
         let fallback = std::mem::take(&mut plan_options.fallback);
         let untried = Plan::new(&graph, &plan_options)?;
-        let wanted = untried.nodes().filter(|(_, n)| n.runtime == plan::Runtime::RustPython);
-        let mut codes = Codes::new(self, options);
-        let mut found = HashMap::new();
-        for (_, node) in wanted {
-            let is_new = fallback && !moved.contains_key(&node.id);
-            let code = codes.of(node, |key| {
-                is_new && self.store().is_on() && self.memory().verdict(key) == Verdict::Untried
-            });
-            let (verdict, decided_at) = self.verdict(moved.get(&node.id), code.as_ref());
-            plan_options.verdicts.insert(node.id.clone(), verdict);
-            found.insert(node.id.clone(), (code, decided_at));
+        let mut digests = HashMap::new();
+        for (_, node) in untried.nodes().filter(|(_, n)| n.runtime == plan::Runtime::RustPython) {
+            let digest = code::digest(&node.source, options);
+            let finding = match (moved.get(&node.id), &digest) {
+                (Some(reason), _) => Finding::Unsupported(reason.clone()),
+                (None, Some(digest)) => self.findings().get(digest),
+                (None, None) => Finding::Untried,
+            };
+            plan_options.findings.insert(node.id.clone(), finding);
+            digests.insert(node.id.clone(), digest);
         }
         plan_options.fallback = fallback;
         let mut plan = Plan::new(&graph, &plan_options)?;
         for node in plan.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
-            (node.code, node.decided_at) = found.remove(&node.id).unwrap_or_default();
+            node.code_digest = digests.remove(&node.id).flatten();
         }
         Ok(plan)
+    }
+
+    /// What the sessions of this runtime found out about node code on RustPython.
+    pub(crate) fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The interpreter of Python nodes whose hint names none.

@@ -130,7 +130,7 @@ pub struct Session {
     /// What the core is told with the next event: what happened when an interrupt left no time, and
     /// stages that move.
     pending: Vec<Event<Value>>,
-    /// What is known of stages on RustPython.
+    /// The state of stages on RustPython.
     watched: Vec<Option<Watched>>,
     /// Nodes may move from RustPython to CPython.
     fallback: bool,
@@ -138,10 +138,10 @@ pub struct Session {
     shipments: Vec<Shipped>,
     /// The slot that could not be opened.
     failed_slot: Option<SlotId>,
-    /// What the host is to be told when it listens next.
+    /// Log records for the host, delivered at the next wait.
     notices: Vec<LogRecord>,
-    /// What there is to tell of stages that moved, as long as CPython may lack the same.
-    held_back: BTreeMap<StageId, LogRecord>,
+    /// Notices of moved stages, kept until CPython has run them: it may lack the same module.
+    deferred_notices: BTreeMap<StageId, LogRecord>,
     /// Number of each stage's first node in the metrics.
     first_node: Vec<usize>,
     cancel: CancelHandle,

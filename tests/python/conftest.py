@@ -1,12 +1,8 @@
-"""What all tests have in common: options, and a place for what the package stores."""
+"""Options that choose tests, and the folder of modules that tests import."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +12,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).with_name("fixtures")))
 
 from loops import Loop
-
-# Before any test, for what is started outside of them.
-_CACHE = Path(tempfile.mkdtemp(prefix="remotemedia-tests-"))
-os.environ["REMOTEMEDIA_CACHE"] = str(_CACHE)
-atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,14 +40,3 @@ def rounds(pytestconfig: pytest.Config) -> Callable[[Loop], int]:
     """How often a loop goes round in this run."""
     is_stress = pytestconfig.getoption("--stress")
     return lambda loop: loop.stress if is_stress else loop.usual
-
-
-@pytest.fixture(autouse=True)
-def own_cache() -> Path:
-    """Decisions of earlier runs are those of the same test: the folder is empty at its begin.
-
-    It is one folder for all tests, for workers with another environment are other workers.
-    """
-    shutil.rmtree(_CACHE)
-    _CACHE.mkdir()
-    return _CACHE

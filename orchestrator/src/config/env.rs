@@ -17,8 +17,6 @@ pub const PYTHON_RUNTIME_VARIABLE: &str = "REMOTEMEDIA_PYTHON_RUNTIME";
 pub const FALLBACK_VARIABLE: &str = "REMOTEMEDIA_ENABLE_FALLBACK";
 /// Names the program of RustPython workers.
 pub const RUSTPYTHON_VARIABLE: &str = "REMOTEMEDIA_RUSTPYTHON";
-/// Names the folder of what is remembered from run to run.
-pub const CACHE_VARIABLE: &str = "REMOTEMEDIA_CACHE";
 /// File name of the program of RustPython workers.
 pub const RUSTPYTHON_PROGRAM: &str = "remotemedia-rustpython";
 
@@ -131,30 +129,6 @@ pub(super) fn find_rustpython_in(places: &RustPythonPlaces<'_>) -> Result<PathBu
         Some(found) => Ok(found.clone()),
         None => Err(tried),
     }
-}
-
-/// The folder of what is remembered from run to run: `REMOTEMEDIA_CACHE`, else the one in the user's
-/// cache; `None` when there is no such place.
-#[must_use]
-pub fn cache_folder() -> Option<PathBuf> {
-    cache_folder_in(
-        env::var_os(CACHE_VARIABLE).as_deref(),
-        env::var_os("XDG_CACHE_HOME").as_deref(),
-        env::var_os("HOME").as_deref(),
-    )
-}
-
-pub(super) fn cache_folder_in(
-    named: Option<&OsStr>,
-    xdg: Option<&OsStr>,
-    home: Option<&OsStr>,
-) -> Option<PathBuf> {
-    // Folders of the user have to be absolute; others would be a file here and a file there.
-    let absolute = |folder: Option<&OsStr>| folder.map(PathBuf::from).filter(|f| f.is_absolute());
-    let named = named.filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    named
-        .or_else(|| absolute(xdg).map(|cache| cache.join("remotemedia")))
-        .or_else(|| absolute(home).map(|home| home.join(".cache/remotemedia")))
 }
 
 /// A path of the configuration, where `~/` is the home folder as in a shell.

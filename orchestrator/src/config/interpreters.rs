@@ -46,26 +46,13 @@ impl Config {
 pub struct FallbackConfig {
     /// Whether nodes move; otherwise the run fails and says what to change.
     pub enabled: bool,
-    /// Failures in a row after which a node moves that fails in no known way; 0 is never.
+    /// Consecutive failures of unknown cause after which a node moves; 0 disables this.
     pub failures: u32,
-    /// Whether what RustPython cannot run is remembered for later runs.
-    pub remember: bool,
-    /// The folder with what is remembered; `None` looks for it (see [`super::env::cache_folder`]).
-    pub cache_folder: Option<PathBuf>,
-}
-
-impl FallbackConfig {
-    /// The folder with what is remembered; `None` when nothing is.
-    #[must_use]
-    pub fn folder(&self) -> Option<PathBuf> {
-        let named = self.cache_folder.clone();
-        self.remember.then(|| named.or_else(super::env::cache_folder)).flatten()
-    }
 }
 
 impl Default for FallbackConfig {
     fn default() -> Self {
-        Self { enabled: true, failures: 3, remember: true, cache_folder: None }
+        Self { enabled: true, failures: 3 }
     }
 }
 
@@ -76,7 +63,6 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = vec![executable_key(), pool.min, pool.max, allow_key()];
     keys.extend([pool.idle_timeout, pool.max_sessions, pool.recycle_above_memory]);
     keys.extend(fallback_keys());
-    keys.extend(memory_keys());
     keys
 }
 
@@ -123,8 +109,8 @@ fn allow_key() -> Key {
             get: |c| c.rustpython.allow_modules.clone(),
             set: |c, s| c.rustpython.allow_modules = s,
         },
-        doc: "What RustPython workers refuse because it can endanger the worker, and nodes may \
-              use nevertheless: \"ctypes\", \"os.fork\", \"multiprocessing\" (which allows \
+        doc: "What RustPython workers refuse because it can endanger the worker, and nodes \
+              may still use: \"ctypes\", \"os.fork\", \"multiprocessing\" (which allows \
               os.fork too), or several with commas.",
     }
 }
@@ -179,32 +165,8 @@ fn fallback_keys() -> [Key; 2] {
                 get: |c| u64::from(c.fallback.failures),
                 set: |c, n| c.fallback.failures = as_u32(n),
             },
-            doc: "Failures in a row, over all runs, after which a node moves that fails in no way \
-                  that is known to be RustPython's. 0 moves it never for that.",
-        },
-    ]
-}
-
-fn memory_keys() -> [Key; 2] {
-    [
-        Key {
-            section: "fallback",
-            name: "remember",
-            kind: Kind::Flag { get: |c| c.fallback.remember, set: |c, f| c.fallback.remember = f },
-            doc: "Whether a later run knows what RustPython cannot run, instead of trying again: as \
-                  long as the code, the modules that it names, the installed packages, RustPython and \
-                  the settings of workers are the same, and for 30 days at most. `remotemedia \
-                  decisions` lists what is remembered, `remotemedia forget` forgets it.",
-        },
-        Key {
-            section: "fallback",
-            name: "cache_folder",
-            kind: Kind::Path {
-                get: |c| c.fallback.cache_folder.as_deref(),
-                set: |c, p| c.fallback.cache_folder = p,
-            },
-            doc: "The folder of the file with what is remembered. Empty is REMOTEMEDIA_CACHE in the \
-                  environment, else remotemedia in XDG_CACHE_HOME, else ~/.cache/remotemedia.",
+            doc: "After this many consecutive failures of unknown cause, over all runs of one \
+                  process, a node is moved to CPython. 0 disables this.",
         },
     ]
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::keys::{DAY, Key, Kind, MILLISECOND, as_u64, as_usize};
 use super::{Config, PoolBounds};
 
-/// A section that sets the bounds of a pool. The keys are made of functions without surroundings, so
-/// what differs between the sections is a type.
+/// A section that sets the bounds of a pool. [`Kind`] holds plain `fn` pointers, which cannot capture,
+/// so the section is a type parameter.
 pub(super) trait Pooled {
     /// Name of the section.
     const SECTION: &'static str;

@@ -46,9 +46,8 @@ else is an error. `auto` at one place overrules the places below it.
 
 A node that RustPython cannot run moves to CPython, unless that is forbidden: by the argument
 `fallback=False` (`--no-fallback`), else `REMOTEMEDIA_ENABLE_FALLBACK=false`, else `[fallback] enabled`.
-`pipeline.explain()` and `remotemedia explain` tell which node runs where, and why. What cannot change by
-itself (a C extension, a module that RustPython lacks) is remembered for later runs: `remotemedia
-decisions` lists it, `remotemedia forget` and `pipeline.forget_fallbacks()` have RustPython tried again.
+`pipeline.explain()` and `remotemedia explain` show which node runs where, and why. A node that moved is
+not tried on RustPython again in the same process, unless its code has changed.
 
 RustPython workers are the program `remotemedia-rustpython`, a package of its own. It is looked for at
 `[rustpython] executable`, where `REMOTEMEDIA_RUSTPYTHON` says, beside the interpreter of the calling

@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::env::{
-    RustPythonPlaces, at_home_in, cache_folder_in, find_python_in, find_rustpython_in,
-};
+use super::env::{RustPythonPlaces, at_home_in, find_python_in, find_rustpython_in};
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
-use super::{Config, ConfigProblemKind, DEFAULT_TOML, FallbackConfig, Origin, reference};
+use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
 use crate::plan::Runtime;
 
 fn root() -> PathBuf {
@@ -101,8 +99,6 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         [fallback]
         enabled = false
         failures = 0
-        remember = false
-        cache_folder = "/var/cache/x"
         [python]
         runtime = "rustpython"
         executable = "/opt/python/bin/python3"
@@ -144,9 +140,6 @@ fn check_interpreters(config: &Config) {
     assert_eq!(rustpython.pool.recycle_above_memory_bytes, Some(64 << 20));
     assert!(!config.fallback.enabled && default.fallback.enabled);
     assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
-    assert_eq!(config.fallback.folder(), None, "remember = false");
-    let named = FallbackConfig { remember: true, ..config.fallback.clone() };
-    assert_eq!(named.folder(), Some(PathBuf::from("/var/cache/x")));
     assert_eq!(config.python.runtime, Some(Runtime::RustPython));
     assert_eq!(default.python.runtime, None);
 }
@@ -314,19 +307,6 @@ fn python_is_found_in_the_virtual_environment_first_and_links_are_kept() {
     assert_eq!(search(Some(venv)), Some(real.clone()), "no python3 in it yet");
     symlink(&real, environment.join("python3")).unwrap();
     assert_eq!(search(Some(venv)), Some(environment.join("python3")));
-}
-
-#[test]
-fn the_cache_is_where_the_user_says_else_where_caches_are() {
-    // spec: IOP-39
-    let folder = |named: &str, xdg: &str, home: &str| {
-        cache_folder_in(Some(named.as_ref()), Some(xdg.as_ref()), Some(home.as_ref()))
-    };
-    assert_eq!(folder("mine", "/xdg", "/h"), Some(PathBuf::from("mine")));
-    assert_eq!(folder("", "/xdg", "/h"), Some(PathBuf::from("/xdg/remotemedia")));
-    assert_eq!(folder("", "xdg", "/h"), Some(PathBuf::from("/h/.cache/remotemedia")));
-    assert_eq!(folder("", "", ""), None);
-    assert_eq!(cache_folder_in(None, None, None), None);
 }
 
 #[test]

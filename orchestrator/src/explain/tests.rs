@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Explanation;
 use crate::choice::{Choice, Origin};
-use crate::fallback::{Reason, Verdict};
+use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlanOptions, Runtime};
@@ -26,7 +26,7 @@ fn every_node_is_told_with_its_place_and_the_reason() {
     let reason = Reason::Load { error: "ImportError: torch".to_owned() };
     let options = PlanOptions {
         python: Choice { runtime: Runtime::RustPython, origin: Origin::Environment },
-        verdicts: HashMap::from([("heavy".to_owned(), Verdict::Moved(reason))]),
+        findings: HashMap::from([("heavy".to_owned(), Finding::Unsupported(reason))]),
         ..PlanOptions::default()
     };
     let plan = Plan::new(&Graph::new(&manifest).unwrap(), &options).unwrap();

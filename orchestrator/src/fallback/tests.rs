@@ -2,7 +2,7 @@
 
 use ipc_protocol::{FaultKind, ImportFault, ImportReason};
 
-use super::{CodeKey, Judgement, Memory, Reason, Verdict, advice, judge};
+use super::{FailureClass, Finding, Findings, Reason, advice, classify};
 use crate::error::NodeFailure;
 
 fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
@@ -32,30 +32,31 @@ fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
     // spec: IOP-39
     let error = || "ValueError: first line".to_owned();
     let table = [
-        (FaultKind::Load, Judgement::Move(Reason::Load { error: error() })),
-        (FaultKind::Marshal, Judgement::Move(Reason::Value { error: error() })),
-        (FaultKind::Construct, Judgement::Count),
-        (FaultKind::Initialize, Judgement::Count),
-        (FaultKind::Process, Judgement::Count),
-        (FaultKind::Flush, Judgement::Count),
-        (FaultKind::NotFound, Judgement::Nothing),
-        (FaultKind::Stale, Judgement::Nothing),
-        (FaultKind::Cleanup, Judgement::Nothing),
-        (FaultKind::Protocol, Judgement::Nothing),
+        (FaultKind::Load, FailureClass::Unsupported(Reason::Load { error: error() })),
+        (FaultKind::Marshal, FailureClass::Unsupported(Reason::Value { error: error() })),
+        (FaultKind::Construct, FailureClass::Unknown),
+        (FaultKind::Initialize, FailureClass::Unknown),
+        (FaultKind::Process, FailureClass::Unknown),
+        (FaultKind::Flush, FailureClass::Unknown),
+        (FaultKind::NotFound, FailureClass::Unrelated),
+        (FaultKind::Stale, FailureClass::Unrelated),
+        (FaultKind::Cleanup, FailureClass::Unrelated),
+        (FaultKind::Protocol, FailureClass::Unrelated),
     ];
     for (operation, wanted) in table {
-        assert_eq!(judge(&failure(operation, None)), wanted, "{operation:?}");
+        assert_eq!(classify(&failure(operation, None)), wanted, "{operation:?}");
     }
     let reasons = [
         (ImportReason::CExtension, "c_extension", "'numpy.linalg' of 'numpy' is a C extension"),
         (ImportReason::StdlibMissing, "stdlib_missing", "standard library has no 'numpy.linalg'"),
         (ImportReason::NotInstalled, "not_installed", "no module 'numpy.linalg'"),
         (ImportReason::Blocked, "blocked", "'numpy.linalg' is refused"),
-        (ImportReason::Unsupported, "unsupported", "'numpy.linalg' lacks"),
+        (ImportReason::Unsupported, "unsupported", "'numpy.linalg' lacks a feature"),
     ];
     for operation in [FaultKind::NotFound, FaultKind::Process, FaultKind::Initialize] {
         for (why, kind, text) in reasons {
-            let Judgement::Move(reason) = judge(&failure(operation, Some(lacks(why)))) else {
+            let FailureClass::Unsupported(reason) = classify(&failure(operation, Some(lacks(why))))
+            else {
                 panic!("{why:?} in {operation:?} is the interpreter's")
             };
             assert_eq!(reason.kind(), kind);
@@ -117,9 +118,13 @@ fn a_value_that_cannot_pass_is_told_whatever_its_class_imports() {
     let mut failed = failure(FaultKind::Marshal, Some(import.clone()));
     failed.message = "Frame needs numpy".to_owned();
     let error = "ValueError: Frame needs numpy".to_owned();
-    assert_eq!(judge(&failed), Judgement::Move(Reason::Value { error }));
+    assert_eq!(classify(&failed), FailureClass::Unsupported(Reason::Value { error }));
     failed.message = "numpy needs a C extension\n\nIMPORTANT".to_owned();
-    assert_eq!(judge(&failed), Judgement::Move(Reason::Import(import)), "numpy names no value");
+    assert_eq!(
+        classify(&failed),
+        FailureClass::Unsupported(Reason::Import(import)),
+        "numpy names no value"
+    );
 }
 
 #[test]
@@ -132,49 +137,34 @@ fn a_line_of_an_exception_ends_without_a_full_stop() {
     assert!(told.to_string().ends_with("ValueError: x. Do it"), "{told}");
 }
 
-fn key(digest: &str, interpreter: &str) -> CodeKey {
-    CodeKey { digest: digest.to_owned(), interpreter: interpreter.to_owned() }
-}
-
 #[test]
-fn three_failures_in_a_row_move_a_node_and_a_success_between_starts_anew() {
+fn three_consecutive_failures_move_a_node_and_a_success_resets_the_count() {
     // spec: IOP-39
-    let mut memory = Memory::default();
-    let a = key("a", "3.14.0");
-    let fail = |memory: &mut Memory, limit| memory.failed(&a, "E: x".to_owned(), limit);
-    assert_eq!(memory.verdict(&a), Verdict::Untried);
-    assert_eq!((fail(&mut memory, 3), fail(&mut memory, 3)), (None, None));
-    memory.succeeded(&a);
-    assert_eq!(memory.verdict(&a), Verdict::Runs);
-    assert_eq!((fail(&mut memory, 3), fail(&mut memory, 3)), (None, None));
+    let mut findings = Findings::default();
+    let fail = |findings: &mut Findings| findings.record_failure("a", "E: x".to_owned(), 3);
+    assert_eq!(findings.get("a"), Finding::Untried);
+    assert_eq!((fail(&mut findings), fail(&mut findings)), (None, None));
+    findings.record_success("a");
+    assert_eq!(findings.get("a"), Finding::Runs);
+    assert_eq!((fail(&mut findings), fail(&mut findings)), (None, None));
     let reason = Reason::Failures { count: 3, error: "E: x".to_owned() };
-    assert_eq!(fail(&mut memory, 3), Some(reason.clone()));
-    assert_eq!(memory.verdict(&a), Verdict::Moved(reason));
-    let mut never = Memory::default();
-    assert!((0..100).all(|_| never.failed(&a, "E: x".to_owned(), 0).is_none()));
+    assert_eq!(fail(&mut findings), Some(reason.clone()));
+    assert_eq!(findings.get("a"), Finding::Unsupported(reason));
+    let mut never = Findings::default();
+    assert!((0..100).all(|_| never.record_failure("a", "E: x".to_owned(), 0).is_none()));
 }
 
 #[test]
-fn decisions_belong_to_code_and_interpreter_and_can_be_forgotten() {
+fn findings_belong_to_one_digest_and_can_be_retracted() {
     // spec: IOP-39
-    let mut memory = Memory::default();
+    let mut findings = Findings::default();
     let reason = Reason::Load { error: "SyntaxError: x".to_owned() };
-    let keys = [key("a", "3.14.0"), key("a", "3.14.1"), key("b", "3.14.0")];
-    for at in [0, 2] {
-        memory.moved(&keys[at], reason.clone());
-    }
-    assert_eq!(memory.verdict(&keys[1]), Verdict::Untried, "another version is tried anew");
-    memory.succeeded(&keys[0]);
-    assert_eq!(memory.verdict(&keys[0]), Verdict::Moved(reason.clone()), "a late success");
-    memory.forget(Some("a"));
-    assert_eq!(memory.verdict(&keys[0]), Verdict::Untried);
-    assert_eq!(memory.verdict(&keys[2]), Verdict::Moved(reason));
-    memory.forget(None);
-    assert_eq!(memory.verdict(&keys[2]), Verdict::Untried);
-    let own = [key("m:A:1", "3.14.0"), key("m:AB:1", "3.14.0")];
-    own.iter()
-        .for_each(|key| memory.moved(key, Reason::Load { error: "SyntaxError: x".to_owned() }));
-    memory.forget(Some("m:A"));
-    assert_eq!(memory.verdict(&own[0]), Verdict::Untried, "by its class");
-    assert_ne!(memory.verdict(&own[1]), Verdict::Untried);
+    findings.record_unsupported("a", reason.clone());
+    findings.record_unsupported("b", reason.clone());
+    assert_eq!(findings.get("changed a"), Finding::Untried, "changed code is tried again");
+    findings.record_success("a");
+    assert_eq!(findings.get("a"), Finding::Unsupported(reason.clone()), "a success that came late");
+    findings.retract("a");
+    assert_eq!(findings.get("a"), Finding::Untried);
+    assert_eq!(findings.get("b"), Finding::Unsupported(reason));
 }

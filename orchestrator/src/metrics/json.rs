@@ -40,7 +40,7 @@ fn node(node: &NodeMetrics) -> Json {
         "node_id": node.node_id,
         "node_type": node.node_type,
         "runtime": node.runtime.name(),
-        "fallback": node.fallback.as_ref().map(|reason| fallback(reason, node.decided_at)),
+        "fallback": node.fallback.as_ref().map(fallback),
         "worker_pid": node.worker_pid,
         "status": node.status.name(),
         "error": node.error,
@@ -65,13 +65,12 @@ fn node(node: &NodeMetrics) -> Json {
     })
 }
 
-fn fallback(reason: &Reason, decided_at: Option<u64>) -> Json {
+fn fallback(reason: &Reason) -> Json {
     json!({
         "from": Runtime::RustPython.name(),
         "kind": reason.kind(),
         "module": reason.module(),
         "reason": reason.to_string(),
-        "decided_at": decided_at,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::choice::Origin;
-use crate::fallback::Verdict;
+use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::manifest::{ManifestNode, RuntimeHint};
 
@@ -31,13 +31,13 @@ pub(super) fn planned(
     let mut runtime = resolved.runtime;
     let (mut moved, mut is_on_trial) = (None, false);
     if runtime == Runtime::RustPython && options.fallback {
-        match options.verdicts.get(&node.id) {
-            Some(Verdict::Moved(reason)) => {
+        match options.findings.get(&node.id) {
+            Some(Finding::Unsupported(reason)) => {
                 runtime = Runtime::CPython;
                 moved = Some(reason.clone());
             }
-            Some(Verdict::Runs) => {}
-            Some(Verdict::Untried) | None => is_on_trial = true,
+            Some(Finding::Runs) => {}
+            Some(Finding::Untried) | None => is_on_trial = true,
         }
     }
     Ok(PlannedNode {
@@ -53,9 +53,8 @@ pub(super) fn planned(
             Origin::Hint
         },
         moved,
-        decided_at: None,
         is_on_trial,
-        code: None,
+        code_digest: None,
         is_streaming: node.is_streaming,
         is_source: node.is_source,
     })

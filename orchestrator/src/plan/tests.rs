@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions, Runtime};
 use crate::choice::{Choice, Origin};
-use crate::fallback::{Reason, Verdict};
+use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
 use crate::manifest::{Author, Manifest};
 
@@ -201,11 +201,11 @@ fn auto_takes_the_native_node_where_there_is_one_and_cpython_elsewhere() {
     assert!(all[5].is_source);
 }
 
-fn rustpython(verdicts: &[(&str, Verdict)]) -> PlanOptions {
-    let verdicts = verdicts.iter().map(|(id, verdict)| ((*id).to_owned(), verdict.clone()));
+fn rustpython(findings: &[(&str, Finding)]) -> PlanOptions {
+    let findings = findings.iter().map(|(id, finding)| ((*id).to_owned(), finding.clone()));
     PlanOptions {
         python: Choice { runtime: Runtime::RustPython, origin: Origin::Environment },
-        verdicts: verdicts.collect(),
+        findings: findings.collect(),
         ..PlanOptions::default()
     }
 }
@@ -257,12 +257,12 @@ fn nodes_that_rustpython_has_not_run_yet_stand_alone_and_others_are_joined() {
     assert_eq!(mixed(&untried), alone);
     assert_eq!(untried.worker_slots, 1, "they share a worker all the same");
 
-    let runs = |id| (id, Verdict::Runs);
+    let runs = |id| (id, Finding::Runs);
     let tried = plan(&rustpython(&[runs("a"), runs("b"), runs("c"), runs("d")]));
     assert_eq!(mixed(&tried), [one("abcd", r, 0)]);
 
     // One that cannot run splits its stage, and the rest stays where it can.
-    let moved = ("c", Verdict::Moved(c_extension()));
+    let moved = ("c", Finding::Unsupported(c_extension()));
     let split = rustpython(&[runs("a"), runs("b"), moved, runs("d")]);
     assert_eq!(mixed(&plan(&split)), [one("ab", r, 0), one("c", c, 1), one("d", r, 0)]);
     assert_eq!(plan(&split).nodes().nth(2).unwrap().1.moved, Some(c_extension()));

@@ -80,7 +80,7 @@ impl Session {
             }
             return Ok(events);
         }
-        self.keep(stage, &work);
+        self.keep_input(stage, &work);
         let call = self.next_call;
         self.next_call += 1;
         let window = self.runtime.config().calls.window;
@@ -297,7 +297,7 @@ impl Session {
                 };
                 self.record(stage, &failed.usage);
                 self.slots[slot].calls.remove(&stage);
-                let (event, error) = self.weigh(stage, Self::failure_of(failed.fault));
+                let (event, error) = self.handle_failure(stage, Self::failure_of(failed.fault));
                 if let Some(error) = error {
                     self.note_failure(error);
                 }

@@ -115,7 +115,7 @@ impl Session {
             _ => self.death(slot),
         };
         if let Some(error) = error
-            && !self.weigh_death(slot, &error)
+            && !self.handle_death(slot, &error)
         {
             self.note_failure(error);
         }

@@ -1,5 +1,6 @@
-//! Nodes that leave RustPython for CPython: what happens on that interpreter is told to the memory of
-//! the runtime, inputs are kept until something came of them, and stages that have to move do.
+//! Nodes that leave RustPython for CPython. What happens on RustPython is recorded in the runtime's
+//! findings; the input of a call is kept until the call gave an output, so that a stage that has to
+//! move takes its input along.
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
@@ -8,118 +9,117 @@ use super::Session;
 use super::memory::{INFORMATION, WARNING, notice};
 use super::slot::{Slot, slot_of};
 use crate::error::{Error, NodeFailure};
-use crate::fallback::store::age;
-use crate::fallback::{Code, Judgement, Reason, advice, clause, judge, one_line};
+use crate::fallback::{FailureClass, Reason, advice, classify, clause, one_line};
 use crate::plan::{Place, Plan, PlannedNode, Runtime, Stage};
 use crate::schedule::{Event, SlotId, StageId, Work};
 
-/// What the session knows of a stage on RustPython.
+/// The state of a stage on RustPython, as far as a move depends on it.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    /// Its nodes gave something in this session.
-    has_given: bool,
-    /// The call under way gave something.
+    /// A call of this session succeeded, so its nodes may hold state.
+    has_succeeded: bool,
+    /// The current call gave an output.
     call_gave: bool,
-    /// Its last call failed.
+    /// The last call failed.
     has_failed: bool,
-    /// What the call under way is about.
+    /// The work of the current call, kept in case the stage moves.
     kept: Option<Work<Value>>,
 }
 
 impl Watched {
-    /// One a stage; nothing for those on other interpreters.
+    /// One entry per stage; `None` for stages on other interpreters.
     pub(super) fn of(plan: &Plan) -> Vec<Option<Self>> {
         let is_watched = |stage: &Stage| runtime_of(stage) == Runtime::RustPython;
         plan.stages.iter().map(|stage| is_watched(stage).then(Self::default)).collect()
     }
 }
 
-/// What runs a stage.
+/// The interpreter that runs a stage.
 pub(super) fn runtime_of(stage: &Stage) -> Runtime {
     stage.nodes.first().map_or(Runtime::Native, |node| node.runtime)
 }
 
 impl Session {
-    /// A call begins: its input is kept where it may have to be given to another interpreter.
-    pub(super) fn keep(&mut self, stage: StageId, work: &Work<Value>) {
+    /// A call begins. Keeps its input if the stage may still move in this session.
+    pub(super) fn keep_input(&mut self, stage: StageId, work: &Work<Value>) {
         let is_alone = self.plan.stages[stage].nodes.len() == 1;
         let Some(watched) = &mut self.watched[stage] else { return };
         watched.call_gave = false;
-        let may_move = is_alone && (!watched.has_given || watched.has_failed);
+        let may_move = is_alone && (!watched.has_succeeded || watched.has_failed);
         watched.kept = (may_move && self.fallback).then(|| work.clone());
     }
 
-    /// A call gave something.
+    /// The current call gave an output.
     pub(super) fn note_output(&mut self, stage: StageId) {
         if let Some(watched) = &mut self.watched[stage] {
             watched.call_gave = true;
         }
     }
 
-    /// A call ended well.
+    /// A call succeeded.
     pub(super) fn note_success(&mut self, stage: StageId) {
-        if let Some(record) = self.held_back.remove(&stage) {
+        if let Some(record) = self.deferred_notices.remove(&stage) {
             self.notices.push(record);
         }
         let Some(watched) = &mut self.watched[stage] else { return };
         watched.kept = None;
-        let is_news = !watched.has_given || watched.has_failed;
-        watched.has_given = true;
+        let is_news = !watched.has_succeeded || watched.has_failed;
+        watched.has_succeeded = true;
         watched.has_failed = false;
         if !is_news {
             return;
         }
         for node in 0..self.plan.stages[stage].nodes.len() {
-            if let Some(code) = self.code(stage, node) {
-                self.runtime.memory().succeeded(&code.key);
+            if let Some(digest) = self.code_digest(stage, node) {
+                self.runtime.findings().record_success(digest);
             }
         }
     }
 
-    /// What becomes of a stage whose call failed: an event for the core, and the error that the
-    /// caller is told of, if there is one.
-    pub(super) fn weigh(
+    /// Decides what follows from a failed call: an event for the core, and the error for the caller.
+    /// There is no error when the stage moves and its input is run again.
+    pub(super) fn handle_failure(
         &mut self,
         stage: StageId,
         mut failure: NodeFailure,
     ) -> (Event<Value>, Option<Error>) {
         let failed = |failure| (Event::Failed(stage), Some(Error::Node(Box::new(failure))));
         let Some(node) = self.watched_node(stage, &failure.node_id) else {
-            let held = self.held_back.remove(&stage);
-            if !self.reconsider(&failure) {
-                self.notices.extend(held);
+            let deferred = self.deferred_notices.remove(&stage);
+            if !self.retract(&failure) {
+                self.notices.extend(deferred);
             }
             return failed(failure);
         };
-        let judgement = judge(&failure);
+        let class = classify(&failure);
         if !self.fallback {
-            if let Judgement::Move(reason) = judgement {
+            if let FailureClass::Unsupported(reason) = class {
                 failure.advice = advice(&reason, &failure.message);
             }
             return failed(failure);
         }
-        let is_known = matches!(judgement, Judgement::Move(_));
-        let reason = self.learn(stage, node, judgement, &one_line(&failure));
+        let is_known = matches!(class, FailureClass::Unsupported(_));
+        let reason = self.record_failure(stage, node, class, &one_line(&failure));
         let Some(watched) = &mut self.watched[stage] else { return failed(failure) };
         watched.has_failed = true;
         let work = watched.kept.take().filter(|_| !watched.call_gave);
         let Some(reason) = reason else { return failed(failure) };
-        let loses_state = watched.has_given;
+        let loses_state = watched.has_succeeded;
         if self.plan.stages[stage].nodes.len() > 1 || (is_known && loses_state) {
-            self.decided(stage, node, &reason);
+            self.move_next_session(stage, node, &reason);
             failure.advice = Some(format!("The next session runs it on CPython: {reason}"));
             return failed(failure);
         }
         let error = work.is_none().then(|| Error::Node(Box::new(failure)));
-        (self.moved(stage, reason, work, loses_state), error)
+        (self.move_stage(stage, reason, work, loses_state), error)
     }
 
-    /// A worker died, or was stopped, in a call: whether the stage moves with its input, so that
-    /// the caller need not be told.
-    pub(super) fn weigh_death(&mut self, slot: SlotId, error: &Error) -> bool {
+    /// A worker died, or was stopped, in a call. Returns true when the stage moves with its input, so
+    /// the caller gets no error.
+    pub(super) fn handle_death(&mut self, slot: SlotId, error: &Error) -> bool {
         let (Error::Crashed(_) | Error::TimedOut(_)) = error else { return false };
         for stage in &self.slots[slot].stages {
-            self.notices.extend(self.held_back.remove(stage));
+            self.notices.extend(self.deferred_notices.remove(stage));
         }
         if !self.fallback || !self.is_open || !self.slots[slot].is_open {
             return false;
@@ -131,36 +131,36 @@ impl Session {
             return false;
         };
         let line = clause(error.to_string().lines().next().unwrap_or_default());
-        let reason = self.learn(stage, node, Judgement::Count, &line);
+        let reason = self.record_failure(stage, node, FailureClass::Unknown, &line);
         if let (Some(reason), true) = (&reason, self.plan.stages[stage].nodes.len() > 1) {
-            self.decided(stage, node, reason);
+            self.move_next_session(stage, node, reason);
         }
         let Some(watched) = &mut self.watched[stage] else { return false };
         watched.has_failed = true;
-        // Whoever lost something beside it has to be told.
+        // If other stages shared the worker, their callers must get the error.
         let is_alone = self.slots[slot].opened == [stage];
         let work = watched.kept.take().filter(|_| is_alone && !watched.call_gave);
         let (Some(reason), 1) = (reason, self.plan.stages[stage].nodes.len()) else { return false };
         let is_kept = work.is_some();
-        let event = self.moved(stage, reason, work, true);
+        let event = self.move_stage(stage, reason, work, true);
         self.pending.push(event);
         is_kept
     }
 
-    /// Why nodes of a session that did not open run on CPython in the next try; none when the
-    /// failure is nothing of RustPython's.
-    pub(super) fn moved_by(&mut self, error: &Error) -> Vec<(String, Reason)> {
+    /// The nodes that must run on CPython before the session can open, with the reasons. Empty when
+    /// RustPython is not the cause of the failure.
+    pub(super) fn moves_after(&mut self, error: &Error) -> Vec<(String, Reason)> {
         let Some(slot) = self.failed_slot.filter(|_| self.fallback) else { return Vec::new() };
         if self.slots[slot].runtime != Runtime::RustPython {
             return Vec::new();
         }
-        let judgement = match error {
-            Error::Node(failure) => judge(failure),
+        let class = match error {
+            Error::Node(failure) => classify(failure),
             Error::Crashed(crash) => {
-                Judgement::Move(Reason::Died { error: clause(&crash.headline()) })
+                FailureClass::Unsupported(Reason::Died { error: clause(&crash.headline()) })
             }
             Error::Ship(problem) => {
-                Judgement::Move(Reason::Shipment { error: clause(&problem.message) })
+                FailureClass::Unsupported(Reason::Shipment { error: clause(&problem.message) })
             }
             _ => return Vec::new(),
         };
@@ -174,7 +174,7 @@ impl Session {
             for node in 0..self.plan.stages[stage].nodes.len() {
                 let id = self.plan.stages[stage].nodes[node].id.clone();
                 if culprit.as_ref().is_none_or(|culprit| *culprit == id)
-                    && let Some(reason) = self.learn(stage, node, judgement.clone(), &line)
+                    && let Some(reason) = self.record_failure(stage, node, class.clone(), &line)
                 {
                     all.push((id, reason));
                 }
@@ -183,7 +183,7 @@ impl Session {
         all
     }
 
-    /// A failure of opening with what the caller can change, where RustPython is why.
+    /// Adds advice to the error of a session that did not open, if RustPython is the cause.
     pub(super) fn with_advice(&self, error: Error) -> Error {
         let on_rustpython =
             self.failed_slot.is_some_and(|slot| self.slots[slot].runtime == Runtime::RustPython);
@@ -192,7 +192,7 @@ impl Session {
         }
         match error {
             Error::Node(mut failure) => {
-                if let Judgement::Move(reason) = judge(&failure) {
+                if let FailureClass::Unsupported(reason) = classify(&failure) {
                     failure.advice = advice(&reason, &failure.message);
                 }
                 Error::Node(failure)
@@ -206,56 +206,49 @@ impl Session {
         }
     }
 
-    /// Tells the memory what happened. Gives the reason to move the node, if it has to.
-    fn learn(
+    /// Records a failure on RustPython. Returns the reason to move the node, if it has to move.
+    fn record_failure(
         &self,
         stage: StageId,
         node: usize,
-        judgement: Judgement,
+        class: FailureClass,
         line: &str,
     ) -> Option<Reason> {
-        match (judgement, self.code(stage, node)) {
-            (Judgement::Nothing, _) | (Judgement::Count, None) => None,
-            (Judgement::Move(reason), code) => {
-                if let Some(code) = code {
-                    self.runtime.remember(code, &reason);
+        match (class, self.code_digest(stage, node)) {
+            (FailureClass::Unrelated, _) | (FailureClass::Unknown, None) => None,
+            (FailureClass::Unsupported(reason), digest) => {
+                if let Some(digest) = digest {
+                    self.runtime.findings().record_unsupported(digest, reason.clone());
                 }
                 Some(reason)
             }
-            (Judgement::Count, Some(code)) => {
+            (FailureClass::Unknown, Some(digest)) => {
                 let limit = self.runtime.config().fallback.failures;
-                self.runtime.memory().failed(&code.key, line.to_owned(), limit)
+                self.runtime.findings().record_failure(digest, line.to_owned(), limit)
             }
         }
     }
 
-    /// A node is to move that cannot move in this session: says so, once.
-    fn decided(&mut self, stage: StageId, node: usize, reason: &Reason) {
+    /// Announces, once, that a node which cannot move in this session moves in the next.
+    fn move_next_session(&mut self, stage: StageId, node: usize, reason: &Reason) {
         if self.metrics.set_decided(self.first_node[stage] + node, reason) {
             let id = &self.plan.stages[stage].nodes[node].id;
             let message = format!("node '{id}' runs on CPython from the next session on: {reason}");
             self.notices.push(notice(id, WARNING, message));
         }
-        self.tell_store_trouble();
     }
 
-    /// Says, once, when decisions of earlier runs cannot be read, or this one not kept.
-    pub(super) fn tell_store_trouble(&mut self) {
-        let trouble = self.runtime.store_trouble();
-        self.notices.extend(trouble.map(|text| notice("", WARNING, text)));
-    }
-
-    /// A node failed on CPython. When it had moved there for want of a module that is nowhere, it
-    /// had no reason to, and that is forgotten.
-    pub(super) fn reconsider(&mut self, failure: &NodeFailure) -> bool {
+    /// A node failed on CPython. If it had moved because of a module that CPython lacks too, the
+    /// finding is dropped. Returns true in that case.
+    pub(super) fn retract(&mut self, failure: &NodeFailure) -> bool {
         for stage in 0..self.plan.stages.len() {
             for node in 0..self.plan.stages[stage].nodes.len() {
                 let planned = &self.plan.stages[stage].nodes[node];
                 let is_it = planned.id == failure.node_id
                     && planned.moved.as_ref().is_some_and(|why| why.is_disproved_by(failure));
                 if is_it {
-                    if let Some(code) = self.code(stage, node) {
-                        self.runtime.unlearn(code);
+                    if let Some(digest) = self.code_digest(stage, node) {
+                        self.runtime.findings().retract(digest);
                     }
                     self.metrics.set_stayed(self.first_node[stage] + node);
                     return true;
@@ -265,12 +258,12 @@ impl Session {
         false
     }
 
-    fn code(&self, stage: StageId, node: usize) -> Option<&Code> {
-        self.plan.stages[stage].nodes[node].code.as_ref()
+    fn code_digest(&self, stage: StageId, node: usize) -> Option<&str> {
+        self.plan.stages[stage].nodes[node].code_digest.as_deref()
     }
 
-    /// The place of a node in its stage, when the stage runs on RustPython. A failure that names no
-    /// node is the first one's.
+    /// The index of a node in its stage, if the stage runs on RustPython. A failure without a node
+    /// id counts for the first node.
     fn watched_node(&self, stage: StageId, id: &str) -> Option<usize> {
         self.watched[stage].as_ref()?;
         let nodes = &self.plan.stages[stage].nodes;
@@ -282,8 +275,8 @@ impl Session {
         self.slots[slot].stages.iter().find(has).copied()
     }
 
-    /// Gives a stage a slot of its own on CPython. Its worker comes when it is first needed.
-    fn moved(
+    /// Gives a stage a slot of its own on CPython. Its worker is acquired at the next call.
+    fn move_stage(
         &mut self,
         stage: StageId,
         reason: Reason,
@@ -303,13 +296,12 @@ impl Session {
             node.runtime = Runtime::CPython;
             node.moved = Some(reason.clone());
             let record = move_notice(&node.id, &reason, loses_state);
-            // A move that was for nothing is nothing to tell.
+            // If CPython may lack the module too, the move is announced after the first success.
             match reason.is_doubtful() {
-                true => drop(self.held_back.insert(stage, record)),
+                true => drop(self.deferred_notices.insert(stage, record)),
                 false => self.notices.push(record),
             }
         }
-        self.tell_store_trouble();
         self.metrics.set_moved(self.first_node[stage], reason);
         Event::Moved { stage, slot, work }
     }
@@ -326,26 +318,22 @@ fn node_of(error: &Error) -> Option<&str> {
     }
 }
 
-/// Tells of a node that moves.
+/// The log record of a node that moves.
 pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> LogRecord {
-    let state = if loses_state { " Its state begins anew there." } else { "" };
-    let why = reason.to_string();
-    let hint = match why.contains("runtime_hint") {
-        true => "",
-        false => " runtime_hint=\"cpython\" puts it there from the start",
+    let state = if loses_state { ". Its state is lost" } else { "" };
+    let hint = match reason {
+        // Its text says what to do.
+        Reason::Shipment { .. } => "",
+        _ => ". runtime_hint=\"cpython\" starts it there",
     };
-    let end = if state.is_empty() && hint.is_empty() { "" } else { "." };
     let message =
-        format!("node '{node_id}' moves from RustPython to CPython: {why}{end}{state}{hint}");
+        format!("node '{node_id}' moves from RustPython to CPython: {reason}{state}{hint}");
     notice(node_id, WARNING, message)
 }
 
-/// Tells of nodes that run on CPython because of what is remembered.
-pub(super) fn remembered_notice(node: &PlannedNode) -> Option<LogRecord> {
+/// The log record of a node that runs on CPython because of an earlier session of this process.
+pub(super) fn moved_before_notice(node: &PlannedNode) -> Option<LogRecord> {
     let reason = node.moved.as_ref()?;
-    let when = node.decided_at.map_or_else(String::new, |at| {
-        format!(" (found {}; `remotemedia forget` has it tried again)", age(at))
-    });
-    let message = format!("node '{}' runs on CPython, not on RustPython: {reason}{when}", node.id);
+    let message = format!("node '{}' runs on CPython, not on RustPython: {reason}", node.id);
     Some(notice(&node.id, INFORMATION, message))
 }

@@ -11,7 +11,7 @@ use nodes::node::Node;
 use nodes::params::{ParamProblem, check_params};
 
 use super::failure::stage_timeout;
-use super::fallback::{Watched, move_notice, remembered_notice, runtime_of};
+use super::fallback::{Watched, move_notice, moved_before_notice, runtime_of};
 use super::memory::{WARNING, notice};
 use super::native::NativeStage;
 use super::slot::{News, Slot};
@@ -25,8 +25,8 @@ use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Bounds, Core, Event, SlotId, StageShape, Target};
 
 impl Session {
-    /// Opens a session. Nodes that RustPython turns out not to load move to CPython before anything
-    /// else begins, and the session is laid out anew.
+    /// Opens a session. Nodes that RustPython cannot load move to CPython, and the session is opened
+    /// again with a new plan.
     pub(crate) fn open(
         runtime: &Arc<Runtime>,
         manifest: &Manifest,
@@ -34,22 +34,21 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Self, Error> {
         let mut moved = HashMap::new();
-        let mut held_back = Vec::new();
+        let mut deferred = Vec::new();
         loop {
             let plan = runtime.plan(manifest, &options, &moved)?;
             let mut session = Self::new(Arc::clone(runtime), manifest, plan, options)?;
             let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
             let Err(error) = session.open_slots(&wanted, host) else {
-                let remembered = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
-                let notices = remembered.filter_map(|(_, node)| remembered_notice(node));
-                session.notices = held_back.into_iter().chain(notices).collect();
-                session.tell_store_trouble();
+                let earlier = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
+                let notices = earlier.filter_map(|(_, node)| moved_before_notice(node));
+                session.notices = deferred.into_iter().chain(notices).collect();
                 return Ok(session);
             };
-            let further = session.moved_by(&error);
+            let further = session.moves_after(&error);
             if further.is_empty() {
-                if !matches!(&error, Error::Node(failure) if session.reconsider(failure)) {
-                    held_back.iter().for_each(|record| host.log(record));
+                if !matches!(&error, Error::Node(failure) if session.retract(failure)) {
+                    deferred.iter().for_each(|record| host.log(record));
                 }
                 session.abandon_workers();
                 return Err(session.with_advice(error));
@@ -62,7 +61,7 @@ impl Session {
             for (node_id, reason) in further {
                 let record = move_notice(&node_id, &reason, false);
                 match reason.is_doubtful() {
-                    true => held_back.push(record),
+                    true => deferred.push(record),
                     false => host.log(&record),
                 }
                 moved.insert(node_id, reason);
@@ -107,7 +106,7 @@ impl Session {
             failed_slot: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
-            held_back: BTreeMap::new(),
+            deferred_notices: BTreeMap::new(),
             first_node,
             cancel,
             metrics,

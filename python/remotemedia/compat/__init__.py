@@ -1,6 +1,5 @@
-"""What runs on CPython and on RustPython, shown by running it.
+"""`remotemedia compat FILE`: which nodes of a file work on CPython and on RustPython.
 
-`cases` holds the programs that show it, `measure` runs them on an interpreter, `page` makes
-`docs/compatibility.md` of what is recorded with them. `scan`, `classify` and `nodes` judge
-somebody's own nodes; `command` is `remotemedia compat`.
+`nodes` finds the classes of a file, `probe` loads them in workers of both interpreters, `command`
+prints what happened.
 """

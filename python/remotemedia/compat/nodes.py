@@ -1,63 +1,75 @@
-"""Where each node of somebody's file or package would run, and why: what its source imports, and
-what happens when both interpreters load it.
-"""
+"""Finds the classes of Python files and loads them with both interpreters."""
 
 from __future__ import annotations
 
-import inspect
+import ast
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remotemedia.compat import _load_node
-from remotemedia.compat.cases import MODULES, RUSTPYTHON, Case, cases
-from remotemedia.compat.measure import GONE, Measured, Outcome, measure
-from remotemedia.compat.scan import Import, NodeSource, nodes_in
+from remotemedia.compat.probe import Probe
+from remotemedia.core.exceptions import NodeError
+from remotemedia.core.pipeline import Pipeline
+from remotemedia.runtime import Runtime
 
-_LOADED = "'loaded'"
+INTERPRETERS = ("cpython", "rustpython")
+_MOVE = 'runtime_hint="cpython" on the node runs it on CPython'
+# Loading a module may take long (torch), but it has to end.
+_DEADLINE_MS = 120_000
 
 
 @dataclass(frozen=True)
-class Lack:
-    """Why RustPython cannot import a module, or load a node.
+class Candidate:
+    """A class that may be a node.
 
-    `reason` is `c_extension`, `stdlib_missing`, `not_installed`, `blocked` or `unsupported`, `path`
-    a compiled file that cannot be used (or empty).
+    Attributes:
+        statements: for a script, the positions of the statements that the class needs; None for a
+            module, which is imported.
+        is_likely: it has a method `process` of its own, or derives from something called a node.
     """
 
+    file: Path
     module: str
-    reason: str
-    path: str
-    suggestion: str
+    name: str
+    line: int
+    statements: list[int] | None
+    is_likely: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened when an interpreter loaded a class.
+
+    Attributes:
+        is_node: it has a method `process`; None when it could not be loaded.
+        module: the module whose import failed, if that is why; `reason` says how: `c_extension`,
+            `stdlib_missing`, `not_installed`, `blocked` or `unsupported`.
+        error: what was raised, in one line.
+        advice: what to do about it.
+    """
+
+    is_node: bool | None
+    module: str | None = None
+    reason: str | None = None
+    error: str = ""
+    advice: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as data."""
+        told = {"module": self.module, "reason": self.reason, "error": self.error}
+        return {"works": bool(self.is_node), **told, "advice": self.advice}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One node: whether each interpreter runs it.
+    """A node, and what each interpreter made of it."""
 
-    `lacks` says why RustPython does not, `cpython_error` why CPython does not; `guarded` are
-    modules that RustPython lacks and the node can do without; `notes` are parts of modules that
-    the file names and RustPython does not have; `beside` are imports that the node does not use.
-    """
-
-    node: NodeSource
-    lacks: tuple[Lack, ...]
-    cpython_error: str
-    guarded: tuple[Lack, ...]
-    notes: tuple[str, ...]
-    beside: tuple[str, ...]
-
-    @property
-    def on_rustpython(self) -> bool:
-        """Whether RustPython would run it."""
-        return not self.lacks
-
-    @property
-    def on_cpython(self) -> bool:
-        """Whether this CPython would."""
-        return not self.cpython_error
+    node: Candidate
+    cpython: Outcome
+    rustpython: Outcome
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as data."""
@@ -65,135 +77,165 @@ class Verdict:
             "node": self.node.name,
             "file": str(self.node.file),
             "line": self.node.line,
-            "rustpython": self.on_rustpython,
-            "cpython": self.on_cpython,
-            "cpython_error": self.cpython_error,
-            "lacks": [vars(lack) for lack in self.lacks],
-            "can_do_without": [vars(lack) for lack in self.guarded],
-            "notes": list(self.notes),
-            "uses": sorted({used.module for used in self.node.uses}),
-            "does_not_use": list(self.beside),
+            "cpython": self.cpython.as_json(),
+            "rustpython": self.rustpython.as_json(),
         }
 
 
-def judge(
-    path: Path, rustpython: str, cpython: str = sys.executable
-) -> tuple[list[Verdict], list[str]]:
-    """The verdicts on the nodes of a file or folder, in the order of their files and lines; and
-    what is wrong with files that could not be looked at.
+def check(path: Path, rustpython: str, cpython: str) -> tuple[list[Verdict], list[str]]:
+    """The nodes of a file, or of all files below a folder, in the order of files and lines.
+
+    Returns:
+        The verdicts; and a line for each file that cannot be read or is not Python.
 
     Raises:
-        Unusable: an interpreter does not run scripts.
+        WorkerStartError: an interpreter cannot be started.
     """
-    nodes, problems = nodes_in(path)
-    if not nodes:
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    candidates: list[Candidate] = []
+    problems = []
+    for file in files:
+        try:
+            tree = ast.parse(file.read_bytes(), str(file))
+        except (OSError, SyntaxError, ValueError) as error:  # ValueError: null bytes
+            problems.append(f"{file}: {error}")
+        else:
+            candidates += _classes(tree, file, _module_name(file, path))
+    if not candidates:
         return [], problems
-    search = [str(path.resolve().parent), *_installed()]
-    todo = [_import_case(u, search) for u in sorted({_what(u) for n in nodes for u in n.uses})]
-    todo += [_load_case(node, path, search) for node in nodes]
-    there, here = measure([rustpython], todo), measure([cpython], todo)
-    return [_verdict(node, there, here) for node in nodes], problems
+    # A worker that holds modules of one path must not be asked about another.
+    with Runtime(_config(rustpython, cpython)) as runtime:
+        loaded = [_load(candidates, runtime, name, path) for name in INTERPRETERS]
+    verdicts = map(Verdict, candidates, *loaded)
+    return [verdict for verdict in verdicts if _is_node(verdict)], problems
 
 
-def _installed() -> list[str]:
-    """Where the packages of this environment are; the rest of sys.path is CPython's own library."""
-    return [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+def _is_node(verdict: Verdict) -> bool:
+    answers = {verdict.cpython.is_node, verdict.rustpython.is_node}
+    return True in answers or (answers == {None} and verdict.node.is_likely)
 
 
-def _what(used: Import) -> str:
-    """The statement that imports it alone. What a file of one's own holds is found by loading it,
-    and a star may stand in modules only.
-    """
-    is_of_library = used.module.partition(".")[0] in sys.stdlib_module_names
-    if is_of_library and used.name not in ("", "*"):
-        return f"from {used.module} import {used.name}"
-    return f"import {used.module}"
+def _module_name(file: Path, path: Path) -> str:
+    if not path.is_dir():
+        return file.stem
+    parts = [path.resolve().name, *file.relative_to(path).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _import_case(statement: str, search: Sequence[str]) -> Case:
-    code = f"import sys\nsys.path[:0] = {list(search)!r}\n{statement}\nresult = 'loaded'\n"
-    return Case(statement, "imports", statement, code, _LOADED)
-
-
-def _load_case(node: NodeSource, path: Path, search: Sequence[str]) -> Case:
-    module = path.stem
-    if path.is_dir():
-        dotted = [path.resolve().name, *node.file.relative_to(path).with_suffix("").parts]
-        module = ".".join(dotted[:-1] if dotted[-1] == "__init__" else dotted)
-    where = f"{list(search)!r}, {module!r}, {str(node.file.resolve())!r}, {node.name!r}"
-    code = f"{inspect.getsource(_load_node)}\n\nresult = load({where}, {node.needs!r})\n"
-    return Case(_load_id(node), "nodes", node.name, code, _LOADED)
-
-
-def _load_id(node: NodeSource) -> str:
-    return f"{node.file}:{node.line}"
-
-
-def _verdict(node: NodeSource, there: Measured, here: Measured) -> Verdict:
-    lacks: dict[str, Lack] = {}
-    guarded: dict[str, Lack] = {}
-    for used in node.uses:
-        outcome = there.outcomes[_what(used)]
-        if outcome.shows != _LOADED:
-            (guarded if used.guarded else lacks).setdefault(
-                used.module, _lack(used.module, outcome)
-            )
-    for lack in _refused(node):
-        lacks.setdefault(lack.module, lack)
-    loading = there.outcomes[_load_id(node)]
-    # What is missing and used is also what loading fails for.
-    if loading.shows != _LOADED and not (lacks and loading.shows in GONE):
-        lacks[node.name] = _lack(node.name, loading)
-    return Verdict(
-        node,
-        tuple(lacks.values()),
-        _cpython_error(node, here),
-        tuple(guarded.values()),
-        tuple(_notes(node)),
-        tuple(sorted({b.module for b in node.beside} - {u.module for u in node.uses})),
+def _config(rustpython: str, cpython: str) -> str:
+    # TOML reads JSON strings. What modules print while they are loaded is not shown.
+    return (
+        f"[python]\nexecutable = {json.dumps(cpython)}\n"
+        f"[rustpython]\nexecutable = {json.dumps(rustpython)}\n"
+        "[output]\nforward_output = false\n"
     )
 
 
-def _lack(name: str, outcome: Outcome) -> Lack:
-    if outcome.about:
-        about = outcome.about
-        # Of `ssl` it is `_ssl` that is missing; nobody imports that.
-        module = about["root_package"].lstrip("_")
-        return Lack(module, about["reason"], about["path"], about["suggestion"])
-    told = f"{name} {outcome.shows}" + (f": {outcome.message}" if outcome.message else "")
-    return Lack(name, "unsupported", "", f'{told}; runtime_hint="cpython" runs the node on CPython')
+def _load(
+    candidates: list[Candidate], runtime: Runtime, interpreter: str, path: Path
+) -> list[Outcome]:
+    """What an interpreter makes of the classes, in one session."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        pipeline = Pipeline(Probe(timeout_ms=_DEADLINE_MS), runtime=runtime)
+        with pipeline.session(runtime=interpreter, fallback=False) as session:
+            return [_load_one(session, candidate, interpreter) for candidate in candidates]
+    finally:
+        sys.path.remove(folder)
 
 
-def _cpython_error(node: NodeSource, here: Measured) -> str:
-    """What loading it or importing what it needs raised."""
-    todo = [_what(u) for u in node.uses if not u.guarded] + [_load_id(node)]
-    outcomes = (here.outcomes[case] for case in todo)
-    return next((o.message or o.shows for o in outcomes if o.shows != _LOADED), "")
+def _load_one(session: Any, candidate: Candidate, interpreter: str) -> Outcome:
+    file = str(candidate.file.resolve())
+    try:
+        (is_node,) = session.process((candidate.module, candidate.name, file, candidate.statements))
+    except NodeError as error:
+        advice = _MOVE if interpreter == "rustpython" else "it has to load there to run anywhere"
+        text = (error.remote_traceback or "").strip().splitlines()[-1:] or [error.message]
+        return Outcome(None, error.module, error.import_reason, text[0], error.suggestion or advice)
+    return Outcome(True) if is_node else Outcome(False, error="it has no method process(data)")
 
 
-def _refused(node: NodeSource) -> Iterable[Lack]:
-    """Parts of modules that it uses and a worker refuses, although their modules are there."""
-    for case in cases(MODULES):
-        difference = case.difference(RUSTPYTHON)
-        if difference is not None and difference.refused:
-            for name in sorted(node.parts.intersection(difference.names)):
-                yield Lack(name, "blocked", "", f"{difference.reason}; {difference.workaround}")
-
-
-def _notes(node: NodeSource) -> Iterable[str]:
-    """Parts of the modules that it uses which are known to differ, where the file names them."""
-    text = node.file.read_text(encoding="utf-8")
-    used = {u.module.partition(".")[0] for u in node.uses}
-    for case in cases(MODULES):
-        difference = case.difference(RUSTPYTHON)
-        if difference is None or case.module not in used:
+def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:
+    """The classes at the top of a file that may be nodes."""
+    is_script = any(map(_acts, tree.body))
+    likely: set[str] = set()
+    for statement in _flat(tree.body):
+        if not isinstance(statement, ast.ClassDef):
             continue
-        part = case.name.rpartition(".")[2]
-        named = case.name != case.module and part in text
-        if node.parts.intersection(difference.names):
-            continue  # it stands among what the node lacks
-        if named or (difference.refused and case.name == case.module):
-            yield f"{case.name}: {difference.reason}; {difference.workaround}"
+        name = statement.name
+        bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in statement.bases}
+        has_process = any(getattr(part, "name", "") == "process" for part in statement.body)
+        if has_process or any(base in likely or base.endswith("Node") for base in bases):
+            likely.add(name)
+        if has_process or bases:
+            statements = _needed(tree, name) if is_script else None
+            yield Candidate(file, module, name, statement.lineno, statements, name in likely)
 
 
-__all__ = ["Lack", "Verdict", "judge"]
+def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a body, and of the `if` and `try` statements in it."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.If | ast.Try):
+            yield from _flat([*statement.body, *statement.orelse])
+
+
+def _acts(statement: ast.stmt) -> bool:
+    """Whether a statement at the top of a file does something beside defining names."""
+    if isinstance(statement, ast.Expr):
+        return not isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.For | ast.While | ast.With | ast.Assert | ast.Raise)
+
+
+def _needed(tree: ast.Module, name: str) -> list[int]:
+    """The positions of the statements at the top of a script that make a name, and the names that
+    these use. What the script does beside that is not run: it may open windows or send mail.
+    """
+    makers: dict[str, list[int]] = {}
+    for position, statement in enumerate(tree.body):
+        if not _acts(statement) and not _is_main_guard(statement):
+            for bound in _bound(statement):
+                makers.setdefault(bound, []).append(position)
+    needed = set(makers.get("*", ()))
+    names = {name, "annotations"}  # from __future__ import annotations
+    waiting = list(names)
+    while waiting:
+        for position in set(makers.get(waiting.pop(), ())) - needed:
+            needed.add(position)
+            used = set(_used(tree.body[position])) - names
+            names |= used
+            waiting += used
+    return sorted(needed)
+
+
+def _is_main_guard(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement at the top of a file binds."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.alias):
+            yield node.asname or node.name.partition(".")[0]
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+
+
+def _used(node: ast.AST) -> Iterator[str]:
+    """The names that code uses, annotations left out: a worker does not evaluate them."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    for field, value in ast.iter_fields(node):
+        if field not in ("annotation", "returns"):
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, ast.AST):
+                    yield from _used(part)
+
+
+__all__ = ["INTERPRETERS", "Candidate", "Outcome", "Verdict", "check"]

@@ -304,16 +304,6 @@ def explain(
     return Explanation.read(told)
 
 
-def forget_fallbacks(pipeline: Pipeline) -> None:
-    """Have RustPython tried anew for the nodes of a pipeline."""
-    plan = plan_run(pipeline.graph, pipeline.name)
-    pipeline.native_runtime().forget_fallbacks(
-        json.dumps(plan.manifest),
-        objects=Shipper(plan.instances) if plan.instances else None,
-        sys_path=_module_path(),
-    )
-
-
 def _set_partial(error: BaseException, partial: Any) -> None:
     # Any exception can end a run, not only those that declare the attribute.
     error.partial_results = partial  # type: ignore[attr-defined]
@@ -341,4 +331,4 @@ def _working_directory() -> str | None:
         return None
 
 
-__all__ = ["Execution", "RunPlan", "explain", "forget_fallbacks", "plan_run"]
+__all__ = ["Execution", "RunPlan", "explain", "plan_run"]

@@ -20,9 +20,8 @@ class Placement:
         worker: number of its worker in a run, or None for native nodes.
         program: the interpreter of that worker, or None.
         why: the reason, in a clause.
-        fallback: when RustPython was chosen and cannot run it: a dict with `kind`, `module`,
-            `reason` and `decided_at` (the time of the earlier run that found it, in seconds since
-            1970; None for this process); else None.
+        fallback: when RustPython was chosen and cannot run it, a dict with `from`, `kind`,
+            `module` and `reason`; else None.
     """
 
     node_id: str

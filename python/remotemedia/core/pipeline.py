@@ -17,7 +17,7 @@ from remotemedia._load import native
 from remotemedia.core._async import CancelPoint, PendingRun, run_in_thread
 from remotemedia.core.blueprint import Blueprint
 from remotemedia.core.exceptions import PipelineError
-from remotemedia.core.execution import Execution, explain, forget_fallbacks
+from remotemedia.core.execution import Execution, explain
 from remotemedia.core.outputs import asynchronous, flat, items_of, run_result
 from remotemedia.core.session import AsyncSession, Session
 
@@ -156,13 +156,6 @@ class Pipeline(Blueprint):
         at it: `pipeline.explain()["node id"].runtime`.
         """
         return explain(self, python_only=not use_rust, runtime=runtime, fallback=fallback)
-
-    def forget_fallbacks(self) -> None:
-        """Have the next run try RustPython anew for the nodes that it could not run.
-
-        `Runtime.forget_fallbacks` does so for the nodes of all pipelines.
-        """
-        forget_fallbacks(self)
 
     async def initialize(self) -> None:
         """Load the nodes for `process`. Does nothing when they are loaded."""

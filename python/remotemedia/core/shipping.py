@@ -1,14 +1,13 @@
-"""The node objects of a run on their way to workers, and the digests of their code.
+"""Sends the node objects of a run to workers, and takes the digests of their code.
 
-The orchestrator asks for the objects interpreter by interpreter: by value for the caller's own,
-else as what any interpreter may open.
+The orchestrator asks for the objects once per interpreter: by value for the caller's own, else in a
+form that any interpreter can open.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import logging
 import re
 import sys
@@ -19,9 +18,6 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia.core.exceptions import MarshalingError
-
-# Of longer texts and containers the beginning tells them apart.
-_LONGEST = 1000
 
 
 class Shipper:
@@ -70,12 +66,9 @@ class Shipper:
             return _pickle.dumps_by_value_after(problem, value)
         return data
 
-    def code(self, instance: int) -> tuple[str, list[str], str]:
-        """A text that changes when the code of an object's class changes; the files that the code
-        begins in, none if it lies in no file; and what the object is made of, in words.
-        """
-        node = self._nodes[instance]
-        return code_digest(node), code_files(node), _state(getattr(node, "__dict__", {}))
+    def code_digest(self, instance: int) -> str:
+        """A text that changes when the code of an object's class changes."""
+        return code_digest(self._nodes[instance])
 
     def _by_value(self) -> bytes:
         if self._own is None:
@@ -146,71 +139,62 @@ def log_levels() -> dict[str, int]:
 
 
 def code_digest(node: Any) -> str:
-    """A digest of the code that a node runs: its class's module or source, and the functions that
-    it was given.
+    """A digest of the code that a node runs: the file of its class's module, or without one the
+    code of the class and of what it names in its module; and the functions among its attributes.
     """
     kind = type(node)
-    state = hashlib.sha256(_source(kind))
+    state = hashlib.sha256()
+    text = _module_text(kind)
+    if text is None:
+        _add_definition(state, kind, set())
+    else:
+        state.update(text)
     for name, value in sorted(getattr(node, "__dict__", {}).items()):
         if isinstance(value, types.FunctionType):
             state.update(name.encode())
-            _add_code(state, value.__code__)
+            _add_definition(state, value, set())
     return f"{kind.__module__}:{kind.__qualname__}:{state.hexdigest()}"
 
 
-def code_files(node: Any) -> list[str]:
-    """The files of a node's class, of the objects in its attributes, and of the program that made
-    it; none if the class, or the program, is in no file.
+def _module_text(kind: type) -> bytes | None:
+    """The file of a class's module; None for a script or a notebook, which may define the class
+    again while it runs.
     """
-    needed = {_file(type(node).__module__), _file("__main__")}
-    if None in needed:
-        return []
-    values = getattr(node, "__dict__", {}).values()
-    owners = {getattr(value, "__module__", None) for value in values}
-    owners.update(type(value).__module__ for value in values)
-    return sorted(file for file in needed.union(map(_file, owners)) if file is not None)
-
-
-def _file(module: object) -> str | None:
-    file = getattr(sys.modules.get(module), "__file__", None) if isinstance(module, str) else None
-    return str(Path(file).absolute()) if isinstance(file, str) and Path(file).is_file() else None
-
-
-def _state(value: Any, depth: int = 3) -> str:
-    """A value in words: a plain one as it is, the first parts of containers, else the type."""
-    kind = type(value)
-    if kind in (str, bytes, int, float, complex, bool, type(None)):
-        return repr(value[:_LONGEST] if isinstance(value, str | bytes) else value)
-    parts: list[str] = []
-    if depth and kind in (list, tuple, dict):
-        within = list(value.items() if kind is dict else value)[:_LONGEST]
-        parts = [_state(part, depth - 1) for part in within]
-    elif depth and kind in (set, frozenset):
-        parts = sorted(_state(part, depth - 1) for part in value)
-    return f"{kind.__module__}.{kind.__qualname__}{parts}"
-
-
-def _source(kind: type) -> bytes:
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    if kind.__module__ != "__main__" and isinstance(file, str):
-        try:
-            return Path(file).read_bytes()
-        except OSError:  # an archive, or gone by now
-            pass
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if kind.__module__ == "__main__" or not isinstance(file, str):
+        return None
     try:
-        return inspect.getsource(kind).encode("utf-8", "surrogatepass")
-    except (OSError, TypeError):  # made by exec: the compiled methods are all there is
-        return _compiled(kind)
+        return Path(file).read_bytes()
+    except OSError:  # in an archive, or removed
+        return None
 
 
-def _compiled(kind: type) -> bytes:
-    state = hashlib.sha256()
-    for name, value in sorted(vars(kind).items()):
-        if isinstance(value, types.FunctionType):
+def _add_definition(state: Any, value: Any, seen: set[int]) -> None:
+    """Adds the code of a function or class, and of the functions and classes of its module that it
+    names.
+    """
+    value = getattr(value, "__func__", getattr(value, "fget", value))
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, types.FunctionType):
+        _add_code(state, value.__code__)
+        for name in sorted(_names(value.__code__)):
+            named = value.__globals__.get(name)
+            if getattr(named, "__module__", None) == value.__module__:
+                _add_definition(state, named, seen)
+    elif isinstance(value, type):
+        own = (base for base in value.__mro__ if base.__module__ == value.__module__)
+        for name, part in (pair for base in own for pair in sorted(vars(base).items())):
             state.update(name.encode())
-            _add_code(state, value.__code__)
-    return state.digest()
+            _add_definition(state, part, seen)
+    elif isinstance(value, str | bytes | int | float | type(None)):
+        state.update(repr(value).encode("utf-8", "surrogatepass"))
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
 
 
 def _add_code(state: Any, code: types.CodeType) -> None:
@@ -223,4 +207,4 @@ def _add_code(state: Any, code: types.CodeType) -> None:
             state.update(repr(constant).encode("utf-8", "surrogatepass"))
 
 
-__all__ = ["Shipper", "code_digest", "code_files", "log_levels"]
+__all__ = ["Shipper", "code_digest", "log_levels"]

@@ -41,10 +41,6 @@ class Runtime:
         """The worker processes: `pid`, `runtime`, `state` and `sessions` of each."""
         return self._native.workers()
 
-    def forget_fallbacks(self) -> None:
-        """Have RustPython tried anew for every node that it could not run, also in earlier runs."""
-        self._native.forget_fallbacks()
-
     def shutdown(self) -> None:
         """End all workers. Sessions that are still open fail."""
         self._native.shutdown()

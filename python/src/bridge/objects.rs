@@ -1,11 +1,11 @@
-//! The caller's node objects: how the orchestrator has them pickled for an interpreter, and asks for
-//! their code. `remotemedia.core.shipping` does both.
+//! The caller's node objects: pickles them for an interpreter and takes digests of their code, both
+//! through `remotemedia.core.shipping`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use orchestrator::error::ShipError;
-use orchestrator::runtime::{NodeCode, NodeObjects};
+use orchestrator::runtime::NodeObjects;
 use orchestrator::worker::Interpreter;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -55,12 +55,12 @@ impl NodeObjects for PyObjects {
         })
     }
 
-    fn code(&self, instance: u32) -> Option<NodeCode> {
+    fn code_digest(&self, instance: u32) -> Option<String> {
         Python::attach(|py| {
-            let code = self.shipper.bind(py).call_method1(intern!(py, "code"), (instance,));
-            // Without it nothing is remembered of the node; nothing else is lost.
-            let (digest, files, state) = code.and_then(|code| code.extract()).ok()?;
-            Some(NodeCode { digest, files, state })
+            let digest =
+                self.shipper.bind(py).call_method1(intern!(py, "code_digest"), (instance,));
+            // Without a digest RustPython is tried again in every session; nothing else is lost.
+            digest.and_then(|digest| digest.extract()).ok()
         })
     }
 }

@@ -104,30 +104,6 @@ impl Runtime {
         Ok((told.to_json().to_string(), told.to_string()))
     }
 
-    /// Forgets what RustPython could not run: everything, or what a manifest's nodes are.
-    #[pyo3(signature = (manifest_json=None, *, objects=None, sys_path=Vec::new()))]
-    fn forget_fallbacks(
-        &self,
-        py: Python<'_>,
-        manifest_json: Option<&str>,
-        objects: Option<Py<PyAny>>,
-        sys_path: Vec<String>,
-    ) -> PyResult<()> {
-        let Some(manifest_json) = manifest_json else {
-            self.0.forget_fallbacks();
-            return Ok(());
-        };
-        let manifest = sdk_manifest(py, manifest_json)?;
-        let options = OpenOptions {
-            nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
-            runtime: Some("rustpython".to_owned()),
-            sys_path,
-            ..OpenOptions::default()
-        };
-        let done = py.detach(|| self.0.forget_fallbacks_of(&manifest, &options));
-        done.map_err(|error| to_pyerr(py, error))
-    }
-
     fn workers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for worker in py.detach(|| self.0.workers()) {

@@ -110,8 +110,6 @@ class Tells:
 [python]
 executable = "~/bin/python"
 modules = { levels = "~/levels.py" }
-[fallback]
-cache_folder = "~/kept"
 """
     script = f"""
 import at_home
@@ -126,7 +124,6 @@ with Runtime({config!r}) as runtime:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{python} 8\n"
-    assert (tmp_path / "kept" / "decisions-v1.json").is_file()
     assert not (work / "~").exists()
 
 

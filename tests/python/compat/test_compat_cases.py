@@ -4,30 +4,61 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
 import pytest
 
+from compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Difference, Target, cases
+from compat.measure import Measured, Unusable, measure
+from compat.page import modules_table, page
 from interpreters import RUSTPYTHON as PROGRAM
 from interpreters import other_pythons
-from remotemedia.compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Difference, cases
-from remotemedia.compat.measure import Measured, Unusable, measure
-from remotemedia.compat.page import modules_table
+from places import REPOSITORY
 
 ALL = (*cases(LANGUAGE), *cases(MODULES))
 CPYTHONS = [sys.executable, *other_pythons()]
-# Opens a web browser when it is imported; an editor and demonstrations with windows.
+# These open a web browser or windows.
 NOT_PROBED = {"antigravity", "idlelib", "turtledemo"}
 
 
 @cache
+def _started() -> dict[str, Future[Measured]]:
+    """All cases on all interpreters, side by side: one process each, once for all tests."""
+    pool = ThreadPoolExecutor(max_workers=2)
+    started = {program: pool.submit(measure, [program], ALL) for program in (PROGRAM, *CPYTHONS)}
+    pool.shutdown(wait=False)
+    return started
+
+
 def _measured(program: str) -> Measured:
-    """All cases on one interpreter; once for all tests."""
-    return measure([program], ALL)
+    return _started()[program].result()
 
 
 def _case(code: str, gives: str, differs: tuple[Difference, ...] = (), name: str = "made") -> Case:
     return Case(name, "made", name, code, gives, differs=differs)
+
+
+def test_the_page_is_current() -> None:
+    # spec: IOP-29, IOP-38
+    written = (REPOSITORY / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    assert written == page(), "docs/compatibility.md is out of date: run `make compatibility`"
+
+
+def test_the_page_has_each_module_once() -> None:
+    """A line for what differs, and one sentence for the rest.
+
+    spec: IOP-29, IOP-38
+    """
+    library = page().partition("## Language")[0]
+    names = [row.name for row in modules_table()]
+    assert len(names) > 200
+    table = [line.split("`")[1] for line in library.splitlines() if line.startswith("| `")]
+    rest = library.rpartition("work on both: ")[2].replace("\n", " ")
+    listed = [name.strip(" `.") for name in rest.split(",")]
+    assert sorted([*table, *listed]) == sorted(names)
+    assert "| `sqlite3` | works | missing | built without SQLite |" in library
+    assert "json" in listed
 
 
 def test_the_cases_are_many_and_named_once() -> None:
@@ -78,7 +109,7 @@ def test_asyncio_is_the_same_on_both() -> None:
     assert [told for told in shown if len(set(told)) > 1] == []
 
 
-def test_a_difference_has_a_reason_and_a_way_out() -> None:
+def test_each_difference_has_a_reason_and_an_alternative() -> None:
     # spec: IOP-28, IOP-29
     without = [c.id for c in ALL for d in c.differs if not d.reason]
     assert without == []
@@ -98,8 +129,8 @@ def test_a_wrong_record_is_noticed() -> None:
     wrong = _case("result = 1 + 1", "3", name="wrong")
     raises = _case("result = 1 / 0", "0", name="raises")
     over = Difference(("3.11+", "rustpython"), "raises ZeroDivisionError", "made up")
-    gone = _case("result = 1 + 1", "3", (over,), name="a difference that is none any more")
-    known = _case("result = 1 / 0", "0", (over,), name="a difference that is one")
+    gone = _case("result = 1 + 1", "3", (over,), name="a difference that is gone")
+    known = _case("result = 1 / 0", "0", (over,), name="a difference")
     todo = [same, wrong, raises, gone, known]
     for program in (sys.executable, PROGRAM):
         told = measure([program], todo).surprises(todo)
@@ -129,8 +160,8 @@ def test_a_case_that_ends_its_process_is_blamed_alone() -> None:
         }
 
 
-def test_what_a_build_left_out_is_no_pass_and_no_failure() -> None:
-    """Only for a module that the case names, and only on CPython."""
+def test_a_module_that_the_build_left_out_is_not_counted() -> None:
+    """Only if the case names it, and only on CPython."""
     code = "import surely_not_built\nresult = 1"
     case = Case("made", "made", "made", code, "1", "surely_not_built", "surely_not_built")
     assert measure([sys.executable], [case]).surprises([case]) == []
@@ -147,8 +178,6 @@ def test_a_program_that_runs_no_scripts_is_an_error() -> None:
 
 
 def test_versions_of_cpython_are_compared_as_numbers() -> None:
-    from remotemedia.compat.cases import Target
-
     since = Difference(("3.12+",), "", "")
     there = [(3, 11), (3, 12), (3, 13), (3, 20)]
     assert [since.applies(Target("cpython", v)) for v in there] == [False, True, True, True]

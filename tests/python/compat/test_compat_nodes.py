@@ -12,16 +12,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import remotemedia
+from compat.page import recorded
 from places import REPOSITORY
 from remotemedia import DataSourceNode, Pipeline
-from remotemedia.compat.page import recorded
 from remotemedia.nodes import __all__ as sdk_nodes
 
 EXAMPLES = REPOSITORY / "examples"

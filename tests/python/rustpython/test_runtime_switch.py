@@ -220,21 +220,77 @@ def test_a_node_that_fails_three_times_in_a_row_moves() -> None:
     (placement,) = pipeline.explain(runtime="rustpython")
     assert placement.fallback is not None
     assert placement.fallback["kind"] == "failures"
-    pipeline.forget_fallbacks()
-    (placement,) = pipeline.explain(runtime="rustpython")
-    assert placement.runtime == "rustpython"
 
 
-def test_what_was_decided_belongs_to_the_code() -> None:
+def test_a_moved_node_is_not_tried_again_in_the_same_runtime() -> None:
     # spec: IOP-39
     with Runtime() as where:
         assert run(rustpython(NumpyInCall(), where=where)) == ["cpython 6"]
         (same,) = rustpython(NumpyInCall(), where=where).explain(runtime="rustpython")
         (other,) = rustpython(Where(), where=where).explain(runtime="rustpython")
         assert (same.runtime, other.runtime) == ("cpython", "rustpython")
-        where.forget_fallbacks()
-        (same,) = rustpython(NumpyInCall(), where=where).explain(runtime="rustpython")
+        assert same.fallback is not None
+        assert same.fallback["kind"] == "c_extension"
+    with Runtime() as fresh:
+        (same,) = rustpython(NumpyInCall(), where=fresh).explain(runtime="rustpython")
         assert same.runtime == "rustpython"
+
+
+CELLS = """
+import json
+import sys
+from remotemedia import Node, Pipeline, Runtime
+
+FIRST = '''
+def total(values):
+    import numpy
+    return int(numpy.sum(values))
+
+class Sums(Node):
+    def process(self, data):
+        return [sys.implementation.name, total(data)]
+'''
+# As the cells of a notebook, which have no file: at last one of the two is defined again.
+CHANGED = {
+    "helper": '''
+def total(values):
+    return sum(values)
+''',
+    "class": '''
+class Sums(Node):
+    def process(self, data):
+        return [sys.implementation.name, sum(data)]
+''',
+}
+
+def where(runtime):
+    pipeline = Pipeline(Sums(), runtime=runtime)
+    (planned,) = pipeline.explain(runtime="rustpython")
+    pipeline.run((1, 2), runtime="rustpython")
+    return [planned.runtime, pipeline.get_metrics()["nodes"][0]["runtime"]]
+
+with Runtime() as runtime:
+    shown = []
+    for cell in (FIRST, FIRST, CHANGED[sys.argv[1]]):
+        exec(compile(cell, f"<cell {len(shown)}>", "exec"), globals())
+        shown.append(where(runtime))
+print(json.dumps(shown))
+"""
+
+
+@pytest.mark.parametrize("changed", ["class", "helper"])
+def test_redefined_code_of_a_notebook_is_tried_again(changed: str, tmp_path: Path) -> None:
+    # spec: IOP-39
+    cells = tmp_path / "cells.py"
+    cells.write_text(CELLS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(cells), changed], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, same, redefined = json.loads(done.stdout.splitlines()[-1])
+    assert first == ["rustpython", "cpython"]
+    assert same == ["cpython", "cpython"]
+    assert redefined[0] == "rustpython"
 
 
 def test_a_node_object_that_cannot_go_there_stays_on_cpython() -> None:

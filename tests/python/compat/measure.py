@@ -1,7 +1,7 @@
-"""Runs cases on an interpreter, many in one process, and says what each one showed.
+"""Runs cases on an interpreter, all in one process, and returns what each one showed.
 
-A case that ends its process (a crash, an abort, no end) is blamed alone: the cases behind it run
-in a fresh process.
+When a case ends the process (by a crash, an abort, or by never ending), only that case is blamed:
+the cases after it run in a new process.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remotemedia.compat.cases import Case, Target
+from compat.cases import Case, Target
 
-# Longest time for all cases of one process; the one under way then is one that never ends.
+# Longest time for all cases of one process; the case that runs then counts as one without an end.
 DEADLINE_S = 120.0
 # What a case shows when a module is not there, or cannot be.
 GONE = ("raises ModuleNotFoundError", "raises ImportError")
-_RUNNER = Path(__file__).with_name("_runner.py")
+_RUNNER = Path(__file__).with_name("runner.py")
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Outcome:
     """What one case showed on one interpreter.
 
     `shows` is the repr of its result, `raises TypeError`, `killed by SIGSEGV`, `exit status 101` or
-    `does not end`. `missing` is the module that was not found, `message` what the error said,
-    `about` what a worker would tell of an import that failed (see `_guest.imports.explain`).
+    `does not end`. `missing` is the module that was not found, `message` the text of the error.
     """
 
     shows: str
     missing: str | None = None
     message: str = ""
-    about: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Measured:
 
 
 class Unusable(Exception):
-    """A program that does not run Python scripts; the text says what it said."""
+    """A program that does not run Python scripts; the text is its error output."""
 
 
 def measure(
@@ -127,7 +125,7 @@ def _one_process(
 
 
 def _ending(code: int) -> str:
-    # A shell script in between says 128 more than the signal.
+    # A shell script in between adds 128 to the signal.
     number = -code if code < 0 else code - 128
     try:
         return f"killed by {signal.Signals(number).name}"
@@ -140,7 +138,7 @@ def _outcome(line: dict[str, Any]) -> Outcome:
         return Outcome(line["gives"])
     said = line["message"].strip().splitlines()
     told = said[0] if said else ""
-    return Outcome(f"raises {line['raises']}", line["missing"], told, line["about"])
+    return Outcome(f"raises {line['raises']}", line["missing"], told)
 
 
 __all__ = ["GONE", "Measured", "Outcome", "Unusable", "measure"]

@@ -1,4 +1,4 @@
-"""The cases that show what runs where: small programs with the value that they must give.
+"""The cases of the language and the standard library: small programs with the value that they give.
 
 They stand in `data/language/*.toml` (features of the language) and `data/modules/*.toml` (modules
 of the standard library). A file begins with its `area` and holds blocks
@@ -8,17 +8,16 @@ of the standard library). A file begins with its `area` and holds blocks
     code = '''...'''             # ends with an assignment to `result`
     gives = "..."                # repr of `result`
     needs = "_tkinter"           # an extension module that not every build of CPython has
-    note = "..."                 # what is true and cannot be shown in one run
+    note = "..."                 # a difference that one run cannot show
     [[case.differs]]             # a known difference
     on = ["rustpython", "3.12+"] # where: RustPython, or CPython from a version on
-    shows = "..."                # what happens there instead, as `measure.Outcome.shows` words it
+    shows = "..."                # what happens there instead, as in `measure.Outcome.shows`
     reason = "..."
     workaround = "..."           # may be left out
     refused = true               # a worker refuses it unless the configuration allows it
-    names = ["module.Name", ...] # what a program that comes upon it names; may be left out
 
-A difference is exact: an interpreter that shows something else than recorded, the right value
-included, is not what the record says.
+A difference is exact: a test fails when an interpreter shows anything else than recorded, even the
+right value.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+DATA = Path(__file__).parent / "data"
 LANGUAGE = "language"
 MODULES = "modules"
 
@@ -48,13 +48,13 @@ class Target:
 
     @property
     def label(self) -> str:
-        """As people write it."""
+        """The name with its version."""
         if self.implementation == "rustpython":
             return "RustPython"
         return f"CPython {self.version[0]}.{self.version[1]}"
 
 
-# As differences name it; its version decides nothing there.
+# Differences name it without a version.
 RUSTPYTHON = Target("rustpython", (3, 14))
 
 
@@ -72,7 +72,6 @@ class Difference:
     reason: str
     workaround: str = ""
     refused: bool = False
-    names: tuple[str, ...] = ()
 
     def applies(self, target: Target) -> bool:
         """Whether it is one on `target`."""
@@ -98,7 +97,7 @@ class Case:
         return next((d for d in self.differs if d.applies(target)), None)
 
     def expected(self, target: Target) -> str:
-        """What it has to show there."""
+        """What it must show on `target`."""
         difference = self.difference(target)
         return difference.shows if difference else self.gives
 
@@ -106,8 +105,7 @@ class Case:
 @cache
 def cases(kind: str) -> tuple[Case, ...]:
     """The cases of `LANGUAGE` or of `MODULES`, in the order of their files."""
-    folder = files("remotemedia.compat") / "data" / kind
-    tables = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    tables = sorted((DATA / kind).glob("*.toml"))
     found: list[Case] = []
     for table in tables:
         content = tomllib.loads(table.read_text(encoding="utf-8"))
@@ -115,12 +113,8 @@ def cases(kind: str) -> tuple[Case, ...]:
     return tuple(found)
 
 
-def _tuples(entry: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(entry.get(name, ())) for name in ("on", "names")}
-
-
 def _case(area: str, entry: dict[str, Any]) -> Case:
-    differs = [Difference(**{**d, **_tuples(d)}) for d in entry.pop("differs", ())]
+    differs = [Difference(**{**d, "on": tuple(d["on"])}) for d in entry.pop("differs", ())]
     module = entry.get("module")
     name = entry.pop("name", module)
     return Case(

@@ -1,9 +1,8 @@
-"""Runs cases inside the interpreter that is measured: `PROGRAM _runner.py CASES RESULTS`.
+"""Runs cases inside the interpreter that is measured: `PROGRAM runner.py CASES RESULTS`.
 
-A script of its own that needs nothing of the package: it has to run wherever CPython does. Each
-case is a module of its own; what its name `result` holds at the end is what it gives. The line
-that says that a case begins is written before it runs, so that whoever reads RESULTS knows
-which case ended the process.
+A script that needs nothing but the interpreter's own library. Each case is a module; the value of
+its name `result` is what it gives. Before a case runs, a line with its id is written to RESULTS, so
+that the reader knows which case ended the process.
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ import io
 import json
 import linecache
 import os
+import signal
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
-
-Explain = Callable[[BaseException], "dict[str, str] | None"]
 
 
 def _module_of(case: dict[str, Any]) -> types.ModuleType:
@@ -30,24 +27,16 @@ def _module_of(case: dict[str, Any]) -> types.ModuleType:
     return module
 
 
-def _as_in_a_worker() -> Explain:
-    """What a worker does with imports: RustPython's refuses some, and both explain those that fail.
+def _prepare() -> None:
+    """Ready RustPython as a worker does, which refuses some modules. CPython stays as it is."""
+    if sys.implementation.name == "rustpython":
+        from remotemedia._guest import process
 
-    Gives the function that explains.
-    """
-    try:
-        from remotemedia._guest import imports, policy, search
-    except ModuleNotFoundError:
-        if sys.implementation.name == "cpython":
-            return lambda error: None
-        raise
-    search.install()
-    imports.install()
-    policy.install()
-    return imports.explain
+        process.prepare(None)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def run(case: dict[str, Any], explain: Explain) -> dict[str, Any]:
+def run(case: dict[str, Any]) -> dict[str, Any]:
     """What the case gives, or what it raises."""
     module = _module_of(case)
     try:
@@ -59,20 +48,19 @@ def run(case: dict[str, Any], explain: Explain) -> dict[str, Any]:
             "raises": type(error).__qualname__,
             "message": str(error)[:300],
             "missing": error.name if isinstance(error, ImportError) else None,
-            "about": explain(error),
         }
     finally:
         sys.modules.pop(module.__name__, None)
 
 
 def main(cases: str, results: str) -> None:
-    """Run all of them. What they print goes nowhere."""
-    # The folder of this script holds modules that cases do not mean.
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    """Run all cases. What they print is dropped."""
+    # The folder of this script holds modules of our own, which no case means.
+    here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if entry != here]
-    with open(cases, encoding="utf-8") as file:  # noqa: PTH123  (no pathlib before it is measured)
+    with open(cases, encoding="utf-8") as file:
         todo = json.load(file)
-    explain = _as_in_a_worker()
+    _prepare()
     out = os.open(results, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def tell(line: dict[str, Any]) -> None:
@@ -84,7 +72,7 @@ def main(cases: str, results: str) -> None:
     for case in todo:
         tell({"begin": case["id"]})
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        outcome = run(case, explain)
+        outcome = run(case)
         sys.stdout, sys.stderr = streams
         tell({"id": case["id"], **outcome})
     tell({"end": True})
