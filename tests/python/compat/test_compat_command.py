@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from places import REPOSITORY
 from remotemedia import WorkerStartError
 from remotemedia._load import native
 
