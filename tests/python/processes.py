@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 
@@ -35,6 +36,14 @@ def wait_until_gone(pids: set[int]) -> None:
 
         select.select([descriptor], [], [])
         os.close(descriptor)
+
+
+def wait_for_children(at_most: set[int]) -> None:
+    """Block until this process has no other children than these, zombies included. A runtime that
+    was shut down waits for none of its workers.
+    """
+    while not children() <= at_most:
+        time.sleep(0.002)
 
 
 def resident_bytes() -> int:

@@ -152,7 +152,7 @@ def test_a_thousand_crashes_leave_nothing_behind() -> None:
     assert workers <= children()
     assert len(workers) <= 6
     runtime.shutdown()
-    assert not any(is_alive(int(str(pid))) for pid in workers)
+    wait_until_gone(workers)
     assert shared_memory_names() == names_before
 
 
