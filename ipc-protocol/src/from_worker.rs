@@ -24,6 +24,8 @@ pub enum FromWorker {
     Closed(Closed),
     /// News about segments and leases. Since 2.
     Share(Share),
+    /// Answer to `End`: the orchestrator may end now. The worker ends by itself. Since 5.
+    Ending,
 }
 
 /// What a worker found out about a node by making it.

@@ -31,6 +31,9 @@ pub enum ToWorker {
     /// How long the worker may wait awake for its next message before it sleeps, in microseconds.
     /// Since 2.
     Spin(u32),
+    /// The worker is not needed any more: answer `Ending` once the end of the orchestrator no longer
+    /// ends this process, then end. Only between two sessions. Since 5.
+    End,
 }
 
 /// Terms of the connection.

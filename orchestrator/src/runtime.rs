@@ -310,14 +310,27 @@ impl Runtime {
             .ok_or(StartError::NoInterpreter)
     }
 
-    /// Ends all workers; sessions that are still open fail. The runtime may be used again.
+    /// Ends all workers; sessions that are still open fail. The runtime may be used again. Idle workers
+    /// end by themselves: their processes may still be there when this returns.
     pub fn shutdown(&self) {
-        let pool = self.lock().take();
-        match pool {
-            Some(owned) if owned.is_inherited() => std::mem::forget(owned),
-            Some(owned) => owned.pool.close(),
-            None => {}
+        if let Some(pool) = self.take_pool() {
+            pool.close();
         }
+    }
+
+    /// Shuts runtimes down right before this process ends.
+    pub fn shut_down_for_exit(runtimes: &[Arc<Self>]) {
+        let pools: Vec<_> = runtimes.iter().filter_map(|runtime| runtime.take_pool()).collect();
+        Pool::close_for_exit(&pools);
+    }
+
+    fn take_pool(&self) -> Option<Arc<Pool>> {
+        let owned = self.lock().take()?;
+        if owned.is_inherited() {
+            std::mem::forget(owned);
+            return None;
+        }
+        Some(owned.pool)
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Worker {
     pub process: Arc<Process>,
     /// The interpreter in it.
     pub interpreter: Interpreter,
+    /// The protocol version that it speaks.
+    pub protocol: u32,
     /// The connection to it.
     pub link: Link,
 }

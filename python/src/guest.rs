@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
-use worker_shim::process::{take_link, watch_hangup};
+use worker_shim::process::{self, take_link, watch_hangup};
 use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, Meter, Stages, Step};
 
 use crate::convert::{Converter, Memory, Pickling, into_pyerr, to_value};
@@ -51,8 +51,14 @@ pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i3
 /// Crashes leave the Python stack in the recorder, and Ctrl-C is the orchestrator's business.
 fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
     let prepare = py.import("remotemedia._guest.process")?;
-    prepare.call_method1("prepare", (recorder,))?;
+    prepare.call_method1("prepare", (recorder, wrap_pyfunction!(end_group, py)?))?;
     Ok(())
+}
+
+/// See `EndGroup` in `remotemedia._guest.process`.
+#[pyfunction]
+fn end_group(py: Python<'_>, spared: Vec<i32>) {
+    py.detach(|| process::end_group(&spared));
 }
 
 /// CPython with the nodes of one session.
@@ -345,6 +351,10 @@ impl Guest for CPython {
         });
         numpy_memory::end_of_session();
         closed
+    }
+
+    fn begin_end(&mut self) {
+        process::begin_end();
     }
 
     fn attend(&mut self, has_rung: bool) -> Option<Alarm> {

@@ -35,7 +35,11 @@ fn main() {
         exchange: None,
         lie: std::env::var("LIE").unwrap_or_default(),
     };
-    worker.write(codec::encode(Hello::new("cpython", "3.11.0", "1.0.0")).unwrap());
+    let mut hello = Hello::new("cpython", "3.11.0", "1.0.0");
+    if worker.lie == "speaks 4" {
+        hello.protocol = 4;
+    }
+    worker.write(codec::encode(hello).unwrap());
     while let Some(message) = worker.next() {
         match message {
             ToWorker::SharedMemory(terms) => worker.exchange = Some(Exchange::new(terms, false)),
@@ -47,6 +51,7 @@ fn main() {
                 states: Vec::new(),
                 faults: Vec::new(),
             })),
+            ToWorker::End if worker.lie != "deaf" => return worker.send(FromWorker::Ending),
             _ => {}
         }
     }

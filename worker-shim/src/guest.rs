@@ -75,6 +75,10 @@ pub trait Guest {
     /// Ends calls that are under way, cleans up every node and forgets the session.
     fn close(&mut self) -> Closed;
 
+    /// The orchestrator ends this worker, and may be gone before it is. The default guest has no
+    /// process of its own.
+    fn begin_end(&mut self) {}
+
     /// Called before the wait for the next message, and when the alarm has rung. A guest with an event
     /// loop lets it do what is due, and says what wakes it next; the default has none.
     fn attend(&mut self, _has_rung: bool) -> Option<Alarm> {

@@ -59,8 +59,8 @@ pub enum OutOfOrder {
     },
 }
 
-/// Introduces the worker, then serves one session after another until the orchestrator closes the
-/// connection.
+/// Introduces the worker, then serves one session after another until the orchestrator ends it or
+/// closes the connection.
 ///
 /// # Errors
 /// When the connection fails or the orchestrator breaks the protocol. The orchestrator has been
@@ -106,6 +106,12 @@ impl<G: Guest> Server<'_, G> {
         while let Some(incoming) = self.next_message()? {
             match incoming.message {
                 ToWorker::Open(session) => self.session(session)?,
+                ToWorker::End => {
+                    self.guest.begin_end();
+                    // The orchestrator need not wait for the answer.
+                    let _unheard = self.send(FromWorker::Ending);
+                    return Ok(());
+                }
                 other => return Err(out_of_order(&other, "outside a session")),
             }
         }
@@ -319,6 +325,7 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::SharedMemory(_) => "SharedMemory",
         ToWorker::Share(_) => "Share",
         ToWorker::Spin(_) => "Spin",
+        ToWorker::End => "End",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

@@ -41,6 +41,7 @@ impl Message for ToWorker {
         "SharedMemory",
         "Share",
         "Spin",
+        "End",
     ];
 }
 
@@ -61,7 +62,8 @@ impl Sealed for ToWorker {
             | Self::Close
             | Self::SharedMemory(_)
             | Self::Share(_)
-            | Self::Spin(_) => Ok(()),
+            | Self::Spin(_)
+            | Self::End => Ok(()),
         }
     }
 }
@@ -69,7 +71,7 @@ impl Sealed for ToWorker {
 impl Message for FromWorker {
     const NAME: &'static str = "FromWorker";
     const VARIANTS: &'static [&'static str] =
-        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share"];
+        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share", "Ending"];
 }
 
 impl Sealed for FromWorker {
@@ -80,9 +82,12 @@ impl Sealed for FromWorker {
                 .states
                 .iter_mut()
                 .try_for_each(|state| visitor.payload(&mut state.attributes)),
-            Self::Opened(_) | Self::Done(_) | Self::Failed(_) | Self::Log(_) | Self::Share(_) => {
-                Ok(())
-            }
+            Self::Opened(_)
+            | Self::Done(_)
+            | Self::Failed(_)
+            | Self::Log(_)
+            | Self::Share(_)
+            | Self::Ending => Ok(()),
         }
     }
 }

@@ -332,3 +332,13 @@ pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
         ("log_text_file", log(20, 3, "<örtlich>")),
     ]
 }
+
+/// What version 5 brought to the worker.
+pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
+    vec![("end", ToWorker::End)]
+}
+
+/// What version 5 brought from the worker.
+pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
+    vec![("ending", FromWorker::Ending)]
+}

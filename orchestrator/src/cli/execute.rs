@@ -36,7 +36,7 @@ pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> 
     let done = feed(&mut session, job.input, &mut host);
     let closed = session.close(&mut host);
     let told = metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&session));
-    runtime.shutdown();
+    Runtime::shut_down_for_exit(&[Arc::clone(&runtime)]);
     done?;
     told?;
     if closed.failures.is_empty() { Ok(()) } else { Err(CliError::Cleanup(closed.failures)) }

@@ -36,7 +36,7 @@ impl Watch {
         let runtime = Arc::clone(runtime);
         let watch = move || {
             if let Some(signal) = wait(&told, &stopped) {
-                runtime.shutdown();
+                Runtime::shut_down_for_exit(&[runtime]);
                 // Now it ends us, as if nobody had waited for it.
                 let _unblocked = SigSet::from(signal).thread_unblock();
                 let _ended = raise(signal);

@@ -17,6 +17,7 @@ use crate::error::{Error, NodeFailure};
 use crate::plan::Runtime;
 use crate::schedule::SlotId;
 use crate::worker::memory;
+use crate::worker::supervisor::Returned;
 
 /// Time that calls under way have to end before the session's end ends them.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
@@ -182,9 +183,10 @@ impl Session {
             _ => self.runtime.config().workers.pool.recycle_above_memory_bytes,
         };
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
-        let reusable = !limit.is_some_and(too_big);
+        let returned =
+            if limit.is_some_and(too_big) { Returned::UsedUp } else { Returned::Reusable };
         if let Some(pool) = &self.pool {
-            pool.give_back(worker, reusable);
+            pool.give_back(worker, returned);
         }
     }
 
@@ -214,8 +216,15 @@ impl Session {
         if let Some(worker) = ended.worker.take() {
             worker.process.kill();
             if let Some(pool) = &self.pool {
-                pool.give_back(worker, false);
+                pool.give_back(worker, Returned::Broken);
             }
+        }
+    }
+
+    /// Gives a worker back that has loaded modules which have changed since.
+    pub(super) fn return_stale(&mut self, slot: SlotId) {
+        if let (Some(worker), Some(pool)) = (self.slots[slot].worker.take(), &self.pool) {
+            pool.give_back(worker, Returned::UsedUp);
         }
     }
 
@@ -223,7 +232,7 @@ impl Session {
     pub(super) fn return_unopened(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_open) {
             if let (Some(worker), Some(pool)) = (slot.worker.take(), &self.pool) {
-                pool.give_back(worker, true);
+                pool.give_back(worker, Returned::Reusable);
             }
         }
     }

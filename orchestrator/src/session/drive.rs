@@ -305,7 +305,10 @@ impl Session {
             }
             FromWorker::Log(record) => self.hear_log(slot, &record, host),
             // The link keeps news about shared memory to itself.
-            FromWorker::Opened(_) | FromWorker::Closed(_) | FromWorker::Share(_) => {
+            FromWorker::Opened(_)
+            | FromWorker::Closed(_)
+            | FromWorker::Share(_)
+            | FromWorker::Ending => {
                 self.lose_worker(slot, None);
                 self.feed(Event::SlotLost(slot), host)?;
             }

@@ -10,6 +10,7 @@ use crate::error::{Crash, Error, NodeFailure, TimedOut};
 use crate::plan::{PlannedNode, Stage};
 use crate::schedule::{SlotId, StageId};
 use crate::worker::link::LinkError;
+use crate::worker::supervisor::Returned;
 
 /// How long a worker whose connection ended may take to end itself.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
@@ -124,7 +125,7 @@ impl Session {
         lost.is_open = false;
         lost.expired = None;
         if let (Some(worker), Some(pool)) = (lost.worker.take(), &self.pool) {
-            pool.give_back(worker, false);
+            pool.give_back(worker, Returned::Broken);
         }
     }
 

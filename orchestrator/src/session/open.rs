@@ -229,7 +229,7 @@ impl Session {
                 News::Message(FromWorker::Failed(failed))
                     if failed.fault.kind == FaultKind::Stale =>
                 {
-                    self.end_worker(slot);
+                    self.return_stale(slot);
                     self.acquire(&[slot], host)?;
                     self.give_nodes(slot)?;
                     return Ok(false);

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::plan::{NodeSource, PlannedNode, Runtime};
 use crate::schedule::SlotId;
 use crate::value_json;
-use crate::worker::supervisor::Pool;
+use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Interpreter, Worker, WorkerKey};
 
 /// Node objects as they were sent to the workers of an interpreter.
@@ -69,8 +69,10 @@ impl Session {
                 Some(Ok(workers)) if workers.iter().any(|worker| worker.link.is_closed()) => {
                     // One died while it was idle, and the pool has not heard of it yet.
                     for worker in workers {
-                        let is_alive = !worker.link.is_closed();
-                        pool.give_back(worker, is_alive);
+                        let is_closed = worker.link.is_closed();
+                        let returned =
+                            if is_closed { Returned::Broken } else { Returned::Reusable };
+                        pool.give_back(worker, returned);
                     }
                     ticket = pool.want(needs, &self.cancel.waker);
                     continue;

@@ -183,9 +183,19 @@ impl Process {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills the worker and every process of its group. Does nothing once it is reaped.
+    /// Kills the worker. The supervisor ends the other processes of its group then.
     pub fn kill(&self) {
+        self.signal(rustix::process::Signal::KILL);
+    }
+
+    /// Kills the worker and every process of its group at once. Does nothing once it is reaped.
+    pub fn kill_group(&self) {
         self.signal_group(rustix::process::Signal::KILL);
+    }
+
+    /// Asks every process of the group of an ended worker to end too.
+    pub fn terminate_group(&self) {
+        self.signal_group(rustix::process::Signal::TERM);
     }
 
     /// Kills the worker because its runtime has no more use for it.
@@ -202,16 +212,20 @@ impl Process {
 
     /// Ends the worker in a way that lets its faulthandler note the Python stack first.
     pub fn abort(&self) {
+        self.signal(rustix::process::Signal::ABORT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        // The lock keeps the reaper out, so the number cannot be another process's yet.
         let state = self.state();
         if state.exit.is_none()
             && let Some(pid) = self.raw_pid()
         {
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::ABORT);
+            let _gone = rustix::process::kill_process(pid, signal);
         }
     }
 
     fn signal_group(&self, signal: rustix::process::Signal) {
-        // The lock keeps the reaper out, so the number cannot be someone else's yet.
         let state = self.state();
         if state.exit.is_none()
             && let Some(pid) = self.raw_pid()

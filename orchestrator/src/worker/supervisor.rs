@@ -1,11 +1,11 @@
 //! The supervisor: one thread that starts workers, waits for their end, drains their output and
 //! carries out what the pool core decides. Sessions reach it through [`Pool`].
 
+mod ending;
 mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
@@ -21,9 +21,7 @@ use super::waker::Waker;
 use super::{Worker, WorkerId, WorkerKey};
 use crate::error::{Error, StartError};
 use crate::plan::Runtime;
-
-/// How long a retired worker may take to end by itself.
-const RETIRE_GRACE: Duration = Duration::from_millis(500);
+use ending::Ending;
 
 /// Leases that are to be given back wait this long for a message to ride on.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
@@ -50,11 +48,21 @@ impl SupervisorOptions {
     }
 }
 
-/// The pool as sessions see it. Dropping it ends the supervisor and every worker.
+/// The pool as sessions see it. Dropping it ends every worker, and then the supervisor.
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a session gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// A worker that may serve another session.
+    Reusable,
+    /// An idle worker that has served its time; it ends by itself.
+    UsedUp,
+    /// A worker that is dead, or in the middle of something.
+    Broken,
 }
 
 /// State shared by sessions and the supervisor's thread.
@@ -74,6 +82,8 @@ struct State {
     processes: HashMap<WorkerId, Arc<Process>>,
     /// The sending sides of the links of all workers that are up.
     outputs: HashMap<WorkerId, Arc<Output>>,
+    /// Workers that were asked to end.
+    ending: HashMap<WorkerId, Ending>,
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind did not come up.
     start_errors: HashMap<KeyId, StartError>,
@@ -90,7 +100,8 @@ struct Answer {
 #[derive(Debug)]
 enum Command {
     Spawn(WorkerId, KeyId),
-    Retire(Arc<Process>),
+    /// This worker was asked to end.
+    AwaitEnd(Arc<Process>),
     /// Leases on this worker's memory wait to be given back.
     GiveBack(WorkerId),
     /// The pool's deadlines may have changed.
@@ -138,6 +149,7 @@ impl Pool {
             idle: HashMap::new(),
             processes: HashMap::new(),
             outputs: HashMap::new(),
+            ending: HashMap::new(),
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             next_ticket: 1,
@@ -146,7 +158,7 @@ impl Pool {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(os)?;
         let for_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
+        let _detached = std::thread::Builder::new()
             .name("remotemedia-supervisor".to_owned())
             .spawn(move || {
                 // Signals belong to the host's own threads: Ctrl-C must reach the one that waits.
@@ -154,7 +166,7 @@ impl Pool {
                 runtime.block_on(supervise(for_thread, inbox));
             })
             .map_err(os)?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared })
     }
 
     /// Asks for workers, kind by kind, all at once; `waker` is woken when the answer is there. The
@@ -189,15 +201,15 @@ impl Pool {
         self.shared.apply(&mut state, PoolEvent::Withdraw(ticket));
         if let Some(Answer { outcome: Some(Ok(workers)), .. }) = answer {
             for worker in workers {
-                self.shared.take_back(&mut state, worker, true);
+                self.shared.take_back(&mut state, worker, Returned::Reusable);
             }
         }
     }
 
     /// Takes a worker back from its session.
-    pub fn give_back(&self, worker: Worker, reusable: bool) {
+    pub fn give_back(&self, worker: Worker, returned: Returned) {
         let mut state = self.shared.lock();
-        self.shared.take_back(&mut state, worker, reusable);
+        self.shared.take_back(&mut state, worker, returned);
     }
 
     /// Every worker that is not dead.
@@ -224,28 +236,6 @@ impl Pool {
             Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
         };
         state.outputs.iter().filter_map(of).collect()
-    }
-
-    /// Ends every worker and the supervisor, and waits until they are gone.
-    pub fn close(&self) {
-        {
-            let mut state = self.shared.lock();
-            self.shared.apply(&mut state, PoolEvent::Close);
-        }
-        let _already_gone = self.shared.commands.send(Command::Close);
-        if let Some(thread) = self.take_thread() {
-            let _panicked = thread.join();
-        }
-    }
-
-    fn take_thread(&self) -> Option<JoinHandle<()>> {
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
@@ -279,17 +269,7 @@ impl Shared {
                     let error = keys.into_iter().flatten().find_map(known);
                     state.resolve(ticket, Err(error.unwrap_or(StartError::ShutDown)));
                 }
-                PoolAction::Retire(worker) => {
-                    let Some(process) = state.processes.get(&worker) else { continue };
-                    // An idle worker ends by itself when its link closes; any other is stopped.
-                    match state.idle.remove(&worker) {
-                        Some(idle) => {
-                            self.command(Command::Retire(Arc::clone(process)));
-                            drop(idle);
-                        }
-                        None => process.retire(),
-                    }
-                }
+                PoolAction::Retire(worker) => self.end(state, worker),
             }
         }
         self.command(Command::Recheck);
@@ -299,12 +279,13 @@ impl Shared {
         let _supervisor_gone = self.commands.send(command);
     }
 
-    fn take_back(&self, state: &mut State, worker: Worker, reusable: bool) {
+    fn take_back(&self, state: &mut State, worker: Worker, returned: Returned) {
         worker.process.set_listener(None);
         let id = worker.id;
-        if reusable {
+        if returned != Returned::Broken {
             state.idle.insert(id, worker);
         }
+        let reusable = returned == Returned::Reusable;
         self.apply(state, PoolEvent::Returned { worker: id, reusable });
     }
 }
@@ -329,8 +310,8 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::Spawn(worker, key)) => {
                     watches.spawn(watch::watch(Arc::clone(&shared), worker, key));
                 }
-                Some(Command::Retire(process)) => {
-                    watches.spawn(retire(process));
+                Some(Command::AwaitEnd(process)) => {
+                    watches.spawn(ending::await_end(process));
                 }
                 Some(Command::GiveBack(worker)) => {
                     watches.spawn(give_back(Arc::clone(&shared), worker));
@@ -361,10 +342,4 @@ async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
     if let Some(output) = output {
         output.give_back();
     }
-}
-
-/// Lets a worker whose link is closed end by itself, then insists.
-async fn retire(process: Arc<Process>) {
-    let _in_time = tokio::time::timeout(RETIRE_GRACE, process.ended()).await;
-    process.kill();
 }

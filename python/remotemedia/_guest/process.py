@@ -1,24 +1,34 @@
-"""Readies the worker process before any node is made."""
+"""Readies the worker process before any node is made, and ends what nodes left at its end."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from remotemedia._guest import imports, injected, policy, search
 
+EndGroup = Callable[[list[int]], None]
+"""`end_group(spared)` ends the other processes of the worker's process group but these."""
 
-def prepare(recorder: int | None) -> int:
-    """Leave Ctrl-C to the orchestrator, and have crashes write the Python stack.
+
+def prepare(recorder: int | None, end_group: EndGroup) -> int:
+    """Leave Ctrl-C to the orchestrator, have crashes write the Python stack, and have the worker's
+    process group end with the worker.
 
     Args:
         recorder: descriptor of the flight recorder, or None to use standard error.
+        end_group: see `EndGroup`.
 
     Returns:
         The descriptor that the stack is written to.
     """
+    # Functions that are registered later run earlier: those of nodes and their libraries.
+    atexit.register(_end_children, os.getpid(), end_group)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     own = 2
     if recorder is not None:
@@ -35,3 +45,19 @@ def prepare(recorder: int | None) -> int:
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     return own
+
+
+def _end_children(worker: int, end_group: EndGroup) -> None:
+    """End the processes that nodes left running. A resource tracker comes last: it removes named
+    semaphores and shared memory once no process uses it, and ignores signals until then.
+    """
+    if os.getpid() != worker:  # a child that a node forked ends
+        return
+    modules = [module for name, module in [*sys.modules.items()] if name.endswith("resource_tracker")]
+    trackers = [getattr(module, "_resource_tracker", None) for module in modules]
+    pids = [getattr(tracker, "_pid", None) for tracker in trackers]
+    end_group([pid for pid in pids if pid is not None])
+    for tracker in trackers:
+        # The name is private; where it is missing, the tracker ends after the worker.
+        with contextlib.suppress(AttributeError, OSError):
+            tracker._stop()  # type: ignore[union-attr]

@@ -42,7 +42,10 @@ class Runtime:
         return self._native.workers()
 
     def shutdown(self) -> None:
-        """End all workers. Sessions that are still open fail."""
+        """End all workers. Sessions that are still open fail.
+
+        Idle workers end by themselves, with their `atexit` functions; this does not wait for them.
+        """
         self._native.shutdown()
 
     def __enter__(self) -> Runtime:

@@ -226,7 +226,7 @@ pub(super) fn default_runtime(py: Python<'_>) -> PyResult<Runtime> {
 #[pyfunction]
 fn shut_down_all(py: Python<'_>) {
     let all: Vec<_> = lock(&RUNTIMES).iter().filter_map(Weak::upgrade).collect();
-    py.detach(|| all.iter().for_each(|runtime| runtime.shutdown()));
+    py.detach(|| orchestrator::Runtime::shut_down_for_exit(&all));
 }
 
 /// Has the interpreter end all workers before it ends itself.

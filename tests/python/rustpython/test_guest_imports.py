@@ -22,7 +22,7 @@ import json, os, sys
 sys.path[:] = [*sys.path, *json.loads(os.environ.get("TEST_PATH", "[]"))]
 from remotemedia._guest import process
 from remotemedia._guest.faults import Fault
-process.prepare(None)
+process.prepare(None, list)
 
 def fault(call):
     try:

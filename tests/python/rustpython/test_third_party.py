@@ -188,7 +188,7 @@ def _answer(interpreter: str, program: str, tmp_path: Path) -> dict[str, object]
     script.write_text(
         "import json, os, sys\n"
         "from remotemedia._guest import process, search\n"
-        "process.prepare(None)\n"
+        "process.prepare(None, list)\n"
         'sys.path += search.usable(json.loads(os.environ["TEST_PATH"]))\n'
         f"{textwrap.dedent(program)}\n"
         "sys.stdout.write(json.dumps(answer))\nsys.stdout.flush()\n"

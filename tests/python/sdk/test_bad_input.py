@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from e2e_nodes import BrokenConstructor, BrokenInitialize, Identity, Pid, children
+from processes import wait_for_children
 from remotemedia import (
     AddNode,
     ConfigurationError,
@@ -39,7 +40,7 @@ def runtime() -> Iterator[Runtime]:
         workers = runtime.workers()
         assert {worker["state"] for worker in workers} <= {"ready", "draining", "dead"}
         assert children() - before <= {worker["pid"] for worker in workers}
-    assert children() <= before
+    wait_for_children(before)
 
 
 def node(node_type: str, node_id: str = "n", **fields: Any) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def test_a_missing_interpreter() -> None:
         assert caught.value.python == "/no/such/python"
         assert re.search(r"\[python\]|executable|install", str(caught.value))
         assert Pipeline([AddNode(addend=1)], runtime=runtime).run(1) == 2  # native nodes need none
-    assert children() <= before
+    wait_for_children(before)
 
 
 def test_an_interpreter_that_is_none(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_an_interpreter_that_is_none(tmp_path: Path) -> None:
             with pytest.raises(WorkerStartError, match=str(fake)):
                 Pipeline([Identity()], runtime=runtime).run(1)
             assert runtime.workers() == []
-        assert children() <= before
+        wait_for_children(before)
 
 
 def test_an_interpreter_without_the_package(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_an_interpreter_without_the_package(tmp_path: Path) -> None:
         assert caught.value.python == str(bare)
         assert "remotemedia" in str(caught.value)
         assert runtime.workers() == []
-    assert children() <= before
+    wait_for_children(before)
 
 
 @pytest.mark.parametrize(

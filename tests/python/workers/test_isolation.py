@@ -157,7 +157,7 @@ def test_many_crashes_leave_nothing_behind(rounds: Callable[[Loop], int]) -> Non
     assert workers <= children()
     assert len(workers) <= 6
     runtime.shutdown()
-    assert not any(is_alive(int(str(pid))) for pid in workers)
+    wait_until_gone(workers)
     assert shared_memory_names() == names_before
 
 

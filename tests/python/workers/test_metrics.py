@@ -22,6 +22,7 @@ from e2e_nodes import (
     children,
     node_metrics,
 )
+from processes import wait_for_children
 from remotemedia import AddNode, NodeError, PassThroughNode, Pipeline, PipelineError, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 
@@ -180,7 +181,7 @@ def test_the_next_run_finds_its_worker_warm() -> None:
         (worker,) = runtime.workers()
         assert (worker["pid"], worker["sessions"]) == (*pids, 5)
         assert pids <= children()
-    assert not pids & children()
+    wait_for_children(children() - pids)
 
 
 def test_the_pool_is_bounded() -> None:
@@ -264,4 +265,4 @@ def test_workers_end_with_their_runtime_even_when_they_are_busy(tmp_path: Any) -
     thread.join()
     (error,) = errors
     assert "memory runs out" not in str(error)  # the runtime itself ended the worker
-    assert children() <= before
+    wait_for_children(before)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loops import FAILURES, Loop
-from processes import children, wait_until_gone
+from processes import children, wait_for_children
 from remotemedia import NodeError, NodeTimeout, Runtime, WorkerCrashed
 from worker_programs import PROGRAMS, runtime, session
 
@@ -120,6 +120,4 @@ def test_failures_in_turn_leave_nothing_behind(rounds: Callable[[Loop], int]) ->
             fail(workers, ways[number % len(ways)])
         with session(workers, "stdlib_nodes:Count") as opened:
             assert [value for _, value in opened.process(3)] == [0, 1, 2]
-    left = children() - before
-    wait_until_gone(left)
-    assert children() <= before
+    wait_for_children(before)

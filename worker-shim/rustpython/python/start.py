@@ -69,7 +69,7 @@ def prepare_worker(recorder):
     from remotemedia._guest import process
 
     os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
-    noted = process.prepare(recorder)
+    noted = process.prepare(recorder, worker.end_group)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
     signal.signal(signal.SIGURG, _interrupt)
     # Also where node code may not fork: the policy is the configuration's.

@@ -10,6 +10,7 @@ use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession};
 use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyTupleRef};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use worker_shim::process;
 use worker_shim::{Alarm, Begin, Guest, Interpreter, Stages, Step};
 
 use crate::arguments::python_version;
@@ -331,6 +332,10 @@ impl Guest for RustPython<'_> {
             states: Vec::new(),
             faults: vec![self.fault(&raised)],
         })
+    }
+
+    fn begin_end(&mut self) {
+        process::begin_end();
     }
 
     fn attend(&mut self, has_rung: bool) -> Option<Alarm> {

@@ -21,9 +21,11 @@ mod worker;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use arguments::Task;
+use worker_shim::process::outlive_parent;
 
 /// Deep recursion and long expressions need it: with 64 MiB Python's own limits are met first.
 const STACK_BYTES: usize = 64 << 20;
@@ -52,14 +54,22 @@ fn main() -> ExitCode {
         report(panic);
         std::process::abort();
     }));
+    let (follows_parent, followed) = channel();
     let run = move || match task {
-        Task::Worker(options) => worker::run(&options),
+        Task::Worker(options) => worker::run(&options, &follows_parent),
         Task::Script(options, script) => script::run(&options, &script),
         Task::Version => 0,
     };
     deadline::leave_to_interpreter();
     let interpreter = thread::Builder::new().name("python".to_owned()).stack_size(STACK_BYTES);
-    match interpreter.spawn(run).map(thread::JoinHandle::join) {
+    let interpreter = interpreter.spawn(run).map(|running| {
+        // A script says nothing, and its end closes the channel.
+        if followed.recv().is_ok() {
+            outlive_parent();
+        }
+        running.join()
+    });
+    match interpreter {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(_panicked)) => ExitCode::FAILURE,
         Err(problem) => {

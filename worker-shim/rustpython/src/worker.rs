@@ -1,18 +1,21 @@
 //! A worker process from its start to its end.
 
+use std::sync::mpsc::Sender;
+
 use rustpython_vm::VirtualMachine;
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
-use worker_shim::process::{take_link, watch_hangup};
+use worker_shim::process::{die_with_parent, take_link, watch_hangup};
 use worker_shim::{LinkReader, LinkWriter, Meter};
 
 use crate::guest::RustPython;
 use crate::interpreter::{self, Options};
 use crate::{complain, deadline, native};
 
-/// Serves the orchestrator until it closes the connection; gives the exit code.
-pub(crate) fn run(options: &Options) -> u8 {
-    match connect(options) {
+/// Serves the orchestrator until it closes the connection; gives the exit code. `follows_parent` gets
+/// a word once this thread has the parent-death signal, which only a thread itself can switch off.
+pub(crate) fn run(options: &Options, follows_parent: &Sender<()>) -> u8 {
+    match connect(options, follows_parent) {
         Ok((reader, writer)) => serve(options, reader, &writer),
         Err(problem) => {
             let what = "remotemedia-rustpython is a worker, started by RemoteMedia only";
@@ -22,9 +25,14 @@ pub(crate) fn run(options: &Options) -> u8 {
     }
 }
 
-fn connect(options: &Options) -> std::io::Result<(LinkReader, LinkWriter)> {
+fn connect(
+    options: &Options,
+    follows_parent: &Sender<()>,
+) -> std::io::Result<(LinkReader, LinkWriter)> {
     let socket = take_link()?;
     watch_hangup(&socket)?;
+    die_with_parent()?;
+    let _main_thread_waits = follows_parent.send(());
     deadline::watch()?;
     let blackbox = options.recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
     let (reader, writer) = link(socket)?;

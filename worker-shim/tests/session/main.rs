@@ -1,5 +1,6 @@
 //! The session loop over a real socketpair, with a scripted guest in place of an interpreter.
 
+mod ending;
 mod rig;
 
 use std::io::{Read, Write};

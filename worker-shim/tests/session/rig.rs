@@ -134,6 +134,10 @@ impl Guest for Script {
         self.bell.as_mut().map(|bell| bell.alarm(has_rung))
     }
 
+    fn begin_end(&mut self) {
+        self.events.push("begin_end".to_owned());
+    }
+
     fn close(&mut self) -> Closed {
         self.events.push("close".to_owned());
         Closed { states: Vec::new(), faults: vec![fault("of cleanup")] }

@@ -20,7 +20,8 @@ use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
 use crate::worker::{Interpreter, Worker, WorkerId, WorkerKey};
 
-/// How long output that is still in the pipes of a dead worker may take to arrive.
+/// How long output that is still in the pipes of a dead worker may take to arrive, and other
+/// processes of its group may take to end after SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
 /// Leases on fewer bytes than this wait for the next message, however long it takes: waking the
 /// supervisor for each frame would cost more than the memory is worth.
@@ -57,6 +58,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     state.idle.remove(&id);
     state.processes.remove(&id);
     state.outputs.remove(&id);
+    state.ending.remove(&id);
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
@@ -83,15 +85,16 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
         Err(reason) => Ok(Err(Failure::Refused(reason))),
     };
     let failure = match outcome {
-        Ok(Ok((link, interpreter))) => {
-            let worker =
-                Worker { id: process.id, process: Arc::clone(&process), interpreter, link };
+        Ok(Ok(greeted)) => {
+            let Greeted { link, interpreter, protocol } = greeted;
+            let (id, process) = (process.id, Arc::clone(&process));
+            let worker = Worker { id, process, interpreter, protocol, link };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
-            state.outputs.insert(process.id, Arc::clone(worker.link.output()));
+            state.outputs.insert(id, Arc::clone(worker.link.output()));
             state.start_errors.remove(&key_id);
-            state.idle.insert(process.id, worker);
-            shared.apply(&mut state, PoolEvent::Started(process.id));
+            state.idle.insert(id, worker);
+            shared.apply(&mut state, PoolEvent::Started(id));
             None
         }
         Ok(Err(failure)) => Some(failure),
@@ -101,8 +104,9 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
         process.kill();
     }
     let _ended = pidfd.readable().await;
-    // Grandchildren may hold the pipes open; they go with the group.
-    process.kill();
+    // What is left of the group may hold the pipes open. A resource tracker does: it ignores this
+    // signal, removes what the worker left in `/dev/shm`, and ends.
+    process.terminate_group();
     let all_output = async { while pipes.join_next().await.is_some() {} };
     let _in_time = tokio::time::timeout(DRAIN_GRACE, all_output).await;
     process.reap();
@@ -139,11 +143,14 @@ fn register(shared: &Shared, process: &Arc<Process>) {
     }
 }
 
-async fn handshake(
+/// A worker that has completed its handshake.
+struct Greeted {
     link: Link,
-    shared: &Shared,
-    key: &WorkerKey,
-) -> Result<(Link, Interpreter), Failure> {
+    interpreter: Interpreter,
+    protocol: u32,
+}
+
+async fn handshake(link: Link, shared: &Shared, key: &WorkerKey) -> Result<Greeted, Failure> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
@@ -158,7 +165,8 @@ async fn handshake(
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
     welcome.limits = shared.options.limits;
     let mut link = link.into_inner();
-    let speaks_2 = welcome.protocol >= SHARED_MEMORY_SINCE;
+    let protocol = welcome.protocol;
+    let speaks_2 = protocol >= SHARED_MEMORY_SINCE;
     link.send(ToWorker::Welcome(welcome), None).map_err(|error| error.to_string())?;
     let spin = u32::try_from(shared.options.spin.as_micros()).unwrap_or(u32::MAX);
     if speaks_2 && spin > 0 {
@@ -168,7 +176,7 @@ async fn handshake(
         link.share_memory(terms).map_err(|error| error.to_string())?;
     }
     let Hello { interpreter: implementation, interpreter_version: version, .. } = hello;
-    Ok((link, Interpreter { implementation, version }))
+    Ok(Greeted { link, interpreter: Interpreter { implementation, version }, protocol })
 }
 
 /// Whether the worker is what its pool is for, and of this build.

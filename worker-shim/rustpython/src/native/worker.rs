@@ -53,6 +53,12 @@ mod native {
         metered(|meter| meter.enter(node));
     }
 
+    /// See `EndGroup` in `remotemedia._guest.process`.
+    #[pyfunction]
+    fn end_group(spared: Vec<i32>, vm: &VirtualMachine) {
+        vm.allow_threads(|| worker_shim::process::end_group(&spared));
+    }
+
     #[pyfunction]
     fn leave() {
         metered(worker_shim::Meter::leave);
