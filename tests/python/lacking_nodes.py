@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,55 +55,11 @@ def _sum() -> str:
         return "swallowed"
 
 
-class SwallowsInGenerator(Node):
-    """Goes on without, in a generator."""
-
-    def process(self, data: Any, /) -> Iterator[Any]:
-        yield [*data, _sum()]
-
-
-class SwallowsInAsyncGenerator(Node):
-    """Goes on without, in an async generator."""
-
-    async def process(self, data: Any, /) -> AsyncIterator[Any]:
-        yield [*data, _sum()]
-
-
-class SwallowsInCoroutine(Node):
-    """Goes on without, in a coroutine."""
-
-    async def process(self, data: Any, /) -> Any:
-        return [*data, _sum()]
-
-
-class SwallowsInInitialize(Node):
-    """Goes on without, before the first item."""
-
-    def initialize(self) -> None:
-        self.found = _sum()
+class Swallows(Node):
+    """Would go on with a wrong result."""
 
     def process(self, data: Any, /) -> Any:
-        return [*data, self.found]
-
-
-class SwallowsInFlush(Node):
-    """Goes on without, at the end."""
-
-    def process(self, _data: Any, /) -> None:
-        return None
-
-    def flush(self) -> Any:
-        return [_sum()]
-
-
-class SwallowsInStream(Node):
-    """Goes on without, over a stream."""
-
-    is_streaming = True
-
-    def process(self, items: Iterator[Any], /) -> Iterator[Any]:
-        for data in items:
-            yield [*data, _sum()]
+        return [*data, _sum()]
 
 
 class RaisesItsOwn(Node):

@@ -4,53 +4,23 @@ case; `remotemedia._guest` is there, because the runner prepares what a worker h
 
 from __future__ import annotations
 
-import ast
-import importlib
 import importlib.util
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from remotemedia._guest.search import LenientLoader
+from remotemedia._portable.imports import import_module
 
 
-class _PartLoader(LenientLoader):
-    """Loads the statements of a script that a node needs, as if these were shipped to a worker."""
+def _module(name: str, file: str, is_script: bool) -> Any:
+    if not is_script:
+        return import_module(name)
+    from remotemedia._portable.partial import partial_of
 
-    needs: Collection[int] = ()
-
-    def source_to_code(  # type: ignore[override]  # typeshed has more forms of source
-        self, data: bytes, path: str, *, _optimize: int = -1
-    ) -> Any:
-        """The code of the imports and of the statements that begin in one of the lines."""
-        tree = ast.parse(data, path)
-        tree.body = _needed(tree.body, self.needs)
-        return super().source_to_code(ast.unparse(tree).encode(), path, _optimize=_optimize)
-
-
-def _needed(body: list[Any], needs: Collection[int]) -> list[Any]:
-    kept = []
-    for statement in body:
-        if isinstance(statement, ast.If | ast.Try):
-            inner = [s for part in ("body", "orelse") for s in getattr(statement, part)]
-            if _needed(inner, needs):
-                kept.append(statement)
-        elif isinstance(statement, ast.Import | ast.ImportFrom) or statement.lineno in needs:
-            kept.append(statement)
-    return kept
-
-
-def _module(name: str, file: str, needs: Collection[int] | None) -> Any:
-    if needs is None:
-        return importlib.import_module(name)
-    loader = _PartLoader(name, file)
-    loader.needs = needs
-    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise ImportError(f"{file} is not Python source", name=name)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return partial_of(spec)
 
 
 def load(
@@ -58,12 +28,12 @@ def load(
 ) -> str:
     """Import `module` with `path` in front of sys.path, and take the class `name`.
 
-    `needs`: of a script, which lies in `file`, only the statements that begin in these lines.
+    `needs`: not None for a script, which lies in `file`: only what the node needs of it is run.
     """
     before = list(sys.path)
     sys.path[:0] = path
     try:
-        found = getattr(_module(module, file, needs), name)
+        found = getattr(_module(module, file, needs is not None), name)
         if not callable(getattr(found, "process", None)):
             raise TypeError(f"{name} has no method process(data)")
         return "loaded"

@@ -9,8 +9,10 @@ import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 
-from remotemedia._deferred import names_in_source
+from remotemedia._portable.names import bound_by
 from remotemedia.compat.modules import Import, Module, Own, flat, imports_of, is_stored
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -101,13 +103,40 @@ class Uses:
 def _brought_by(module: str) -> tuple[set[str], bool]:
     """Names that a star brings from a module, and whether these are all."""
     if module.partition(".")[0] not in (*sys.stdlib_module_names, _PACKAGE):
-        return names_in_source(module), False
+        return _names_in_source(module), False
     try:
         found = importlib.import_module(module)
     except ImportError:
         return set(), False
     public = (name for name in dir(found) if not name.startswith("_"))
     return set(getattr(found, "__all__", public)), True
+
+
+def _names_in_source(module: str) -> set[str]:
+    """The names that a module seems to offer, as far as there is a text that tells."""
+    try:
+        spec = None if module.startswith(".") else find_spec(module)
+        origin = spec.origin if spec is not None else None
+        if origin is None or not origin.endswith(".py"):
+            return set()
+        return _offered_names(ast.parse(Path(origin).read_bytes()))
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return set()
+
+
+def _offered_names(tree: ast.Module) -> set[str]:
+    """The names that a module seems to offer to others: what it defines at its top, and what it
+    takes from its parts.
+    """
+    found: set[str] = set()
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.ImportFrom, *_FUNCTIONS, ast.ClassDef)):
+            found.update(bound_by(node))
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            waiting += ast.iter_child_nodes(node)
+    return {name for name in found if not name.startswith("_")}
 
 
 def _inner_imports(statement: ast.stmt, package: str) -> Iterator[tuple[Import, str]]:
