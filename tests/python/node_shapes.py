@@ -400,6 +400,34 @@ NODE = N()
         [4, 1],
     ),
     script(
+        "registry object with methods as decorators",
+        """
+from collections import defaultdict
+class Registry:
+    def __init__(self, name):
+        self.name, self.found = name, {}
+    def enter(self, function):
+        self.found[function.__name__] = function
+        return function
+REGISTRY = Registry("all")
+BY_LENGTH = defaultdict(list)
+@REGISTRY.enter
+def double(x): return 2 * x
+@REGISTRY.enter
+def half(x): return x / 2
+def grouped(function):
+    BY_LENGTH[len(function.__name__)].append(function)
+    return function
+@grouped
+def third(x): return x / 3
+class N(Node):
+    def process(self, data):
+        return [REGISTRY.found["double"](data), sorted(REGISTRY.found), len(BY_LENGTH[5]), third(3)]
+NODE = N()
+""",
+        [4, ["double", "half"], 1, 1.0],
+    ),
+    script(
         "missing import, used in annotations only",
         """
 import numpy as np

@@ -153,22 +153,17 @@ def bind_optional(label: str, name: str, data: bytes) -> None:
         _Opening.lacks_annotations = True
 
 
-def begin(label: str, name: str, kind: type) -> None:
-    """Makes an empty table, in which definitions enter themselves."""
-    bind(label, name, kind())
-
-
-def settle(label: str, name: str, value: Any) -> None:
+def settle(label: str, name: str, value: Any, is_state: bool) -> None:
     """Gives a name that has just been bound its value at the sender's: what ran here meanwhile ran
-    there, too. A table stays the same object.
+    there, too. A table stays the same object; so does one whose state (`is_state`) comes.
     """
     if (label, name) not in _Opening.defined:
         return
     namespace = vars(stand_in(label))
-    begun = namespace[name]
-    if isinstance(value, (dict, list, set)) and type(begun) is type(value):
+    begun = vars(namespace[name]) if is_state else namespace[name]
+    if hasattr(value, "clear") and type(begun) is type(value):
         begun.clear()
-        (begun.extend if isinstance(begun, list) else begun.update)(value)
+        (begun.update if hasattr(begun, "update") else begun.extend)(value)
     else:
         namespace[name] = value
 
@@ -177,6 +172,14 @@ def set_attribute(label: str, shared: Any, name: str, value: Any) -> None:
     """The same for an attribute of a class."""
     if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
         setattr(shared, name, value)
+
+
+def delete_attributes(label: str, shared: Any, names: Sequence[str]) -> None:
+    """Takes attributes from a class that its statement gives, and that are gone at the sender's."""
+    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
+        for name in names:
+            if name in vars(shared):
+                delattr(shared, name)
 
 
 def bind_import(

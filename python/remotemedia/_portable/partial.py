@@ -35,7 +35,7 @@ class Partial(types.ModuleType):
             AttributeError: the source has no such name.
         """
         outline = self.__dict__["__outline__"]
-        if not name.startswith("__"):
+        if not name.startswith("__") or outline.has(name):
             outline.define(name, self)
         try:
             return self.__dict__[name]
@@ -121,6 +121,10 @@ class _Outline:
         for statement in self._statements:
             for name in statement.effects | self._effects_of_calls(statement):
                 self._having.setdefault(name, []).append(statement)
+
+    def has(self, name: str) -> bool:
+        """Whether a statement binds or changes the name."""
+        return name in self._having
 
     def _binding(self, name: str) -> Iterator[_Statement]:
         return (s for s in self._statements if name in s.binds and s.alias is None)

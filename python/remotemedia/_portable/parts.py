@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import contextlib
+import collections
 import copy
 import enum
 import sys
@@ -31,7 +31,12 @@ from remotemedia._tokens import travels_by_name
 if TYPE_CHECKING:
     from remotemedia._portable.plan import Plan
 
-_TABLES = (dict, list, set)
+_TABLES = (
+    dict,
+    list,
+    set,
+    *(vars(collections)[n] for n in ("OrderedDict", "defaultdict", "deque")),
+)
 _NOT_LOOKED_UP = ("__name__", "__file__", "__builtins__", "__doc__")
 Make = Callable[[list[tuple[str, str]], list[str], bool], list[Call]]
 
@@ -50,6 +55,7 @@ class Part:
         at_end: calls for the end: what was put on a class after its definition.
         value: for a value, what it is.
         is_statement: its text is run, and what it looks up early may be called.
+        spare: for an object, the statement that made it.
     """
 
     make: Make
@@ -61,11 +67,20 @@ class Part:
     value: Any = None
     is_value: bool = False
     is_statement: bool = False
+    spare: Part | None = None
 
     @property
-    def is_table(self) -> bool:
-        """Whether definitions may enter themselves in it."""
-        return type(self.value) in _TABLES
+    def may_begin(self) -> bool:
+        """Whether definitions may enter themselves in it: a table, or an object that holds some."""
+        return type(self.value) in _TABLES or self.spare is not None
+
+    def begin(self, key: Key) -> list[Call]:
+        """Makes it as it was before any definition had entered itself."""
+        if self.spare is not None:
+            return self.spare.make([], [key.name], True)
+        empty = copy.copy(self.value)
+        empty.clear()
+        return [Call(opening.bind, (*key, empty))]
 
     def needs(self) -> list[Key]:
         """Everything but annotations."""
@@ -73,8 +88,10 @@ class Part:
 
     def settle(self, key: Key) -> Call:
         """Gives a value again that definitions may have changed while they were made."""
-        value = copy.copy(self.value) if self.is_table else self.value
-        return Call(opening.settle, (*key, value))
+        value = copy.copy(self.value) if type(self.value) in _TABLES else self.value
+        if self.spare is not None:
+            value = dict(vars(self.value))
+        return Call(opening.settle, (*key, value, self.spare is not None))
 
 
 def part_of(plan: Plan, key: Key) -> Part:
@@ -206,11 +223,7 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
     early, late = keys(names.early), keys(names.late)
     at_end: list[Call] = []
     if isinstance(value, type) and isinstance(node, ast.ClassDef):
-        for name, attribute in _attributes_of(value, node):
-            with contextlib.suppress(Exception):  # it stays as the statement makes it
-                late += plan.needs_of(attribute)
-                table = copy.copy(attribute) if type(attribute) in _TABLES else attribute
-                at_end.append(Call(opening.set_attribute, (space.label, value, name, table)))
+        late += _class_as_it_is(plan, space, value, node, at_end)
     for follower in text.registered_with(getattr(node, "name", "")):
         key = Key(space.label, f"{text.name}:{follower.lineno}")
         plan.add_part(key, _statement(plan, space, text, follower))
@@ -226,35 +239,59 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
     return part
 
 
-def _attributes_of(shared: type, node: ast.ClassDef) -> list[tuple[str, Any]]:
-    """The attributes of a class that its statement alone may not give: values as they are now, and
-    functions that were put on it.
+def _class_as_it_is(
+    plan: Plan, space: Space, shared: type, node: ast.ClassDef, at_end: list[Call]
+) -> list[Key]:
+    """Gives a class at the end the attributes that its statement alone may not give: values as they
+    are now, and what was put on it or taken away. Returns the parts that this needs.
     """
     if issubclass(shared, enum.Enum):
         return []
+    needs: list[Key] = []
+    written = _written_in(node)
+    for name, value in vars(shared).items():
+        is_same = type(value) is type(written.get(name)) and _is_equal(value, written.get(name))
+        if is_same or name == "_abc_impl" or (name.startswith("__") and name.endswith("__")):
+            continue
+        is_code = isinstance(value, (type, types.FunctionType))
+        if is_code:
+            own = f"{shared.__qualname__}.{name}"
+            if (
+                name in written
+                or value.__qualname__ == own
+                or value.__module__ != shared.__module__
+            ):
+                continue
+        elif hasattr(type(value), "__get__"):
+            continue
+        try:
+            needs += plan.needs_of(value)
+        except Exception:
+            if is_code:
+                raise
+            continue  # it stays as the statement makes it
+        value = copy.copy(value) if type(value) in _TABLES else value
+        at_end.append(Call(opening.set_attribute, (space.label, shared, name, value)))
+    gone = [n for n in written if n not in vars(shared) and not n.startswith("__")]
+    if gone:
+        at_end.append(Call(opening.delete_attributes, (space.label, shared, gone)))
+    return needs
+
+
+def _written_in(node: ast.ClassDef) -> dict[str, Any]:
+    """The names that a class statement binds, apart from plain methods, with literal values."""
     written: dict[str, Any] = {}
     for statement in node.body:
         targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
         names = [t.id for t in targets if isinstance(t, ast.Name)]
-        names += [n] if isinstance(n := getattr(statement, "name", None), str) else []
+        if isinstance(statement, ast.ClassDef) or getattr(statement, "decorator_list", None):
+            names.append(getattr(statement, "name", ""))
         for name in names:
             try:
                 written[name] = ast.literal_eval(getattr(statement, "value", statement))
             except (ValueError, TypeError, SyntaxError, RecursionError):
                 written[name] = ...
-    found = []
-    for name, value in vars(shared).items():
-        if name.startswith("__") and name.endswith("__"):
-            continue
-        if isinstance(value, types.FunctionType):
-            is_foreign = name not in written and value.__module__ == shared.__module__
-            if is_foreign and value.__qualname__ != f"{shared.__qualname__}.{name}":
-                found.append((name, value))
-        elif not isinstance(value, type) and not hasattr(type(value), "__get__"):
-            is_same = type(value) is type(written.get(name)) and _is_equal(value, written[name])
-            if not is_same:
-                found.append((name, value))
-    return found
+    return written
 
 
 def _is_equal(value: Any, other: Any) -> bool:
@@ -301,7 +338,22 @@ def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | No
     if binding is not None:
         position = space.position(binding.text, binding.node.lineno)
     call = Call(opening.bind, (*key, value))
-    return Part(lambda *_: [call], list(early), [], [], position, value=value, is_value=True)
+    part = Part(lambda *_: [call], list(early), [], [], position, value=value, is_value=True)
+    if early and binding is not None and is_assigned and _has_plain_state(value):
+        part.spare = _statement(plan, space, binding.text, binding.node)
+    return part
+
+
+def _has_plain_state(value: Any) -> bool:
+    """Whether its attributes are all that an object consists of."""
+    kind = type(value)
+    return (
+        type(vars(kind).get("__dict__")) is types.GetSetDescriptorType
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
+        and not hasattr(kind, "__setstate__")
+    )
 
 
 def _is_global_reference(value: Any) -> bool:

@@ -192,7 +192,8 @@ class Plan:
                 except UnportableError:  # what only annotations name goes along where it can
                     continue
                 part.soft.append(soft)
-            for needed in part.needs():
+            spare = part.spare.needs() if part.spare else []
+            for needed in (*part.needs(), *spare):
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append(needed)
@@ -202,7 +203,8 @@ class Plan:
         waiting = list(order)
         while waiting:
             part = self._parts[waiting.pop()]
-            for needed in (*part.needs(), *(part.soft if with_soft else ())):
+            spare = part.spare.needs() if part.spare else []
+            for needed in (*part.needs(), *spare, *(part.soft if with_soft else ())):
                 if needed not in order:
                     order[needed] = None
                     waiting.append(needed)
@@ -218,13 +220,18 @@ class Plan:
         self.begun = {id(self._parts[key].value): key for key in order.begun}
         needed_by = [self._reachable([root]) if root else {} for root in self._roots]
         calls = [self.spaces.labelled(label).opening() for label in {k.label: 0 for k in keys}]
-        calls += [Call(opening.begin, (*k, type(self._parts[k].value))) for k in order.begun]
+        calls += [
+            c for k in order.begun if not self._parts[k].spare for c in self._parts[k].begin(k)
+        ]
         done: set[int] = set()
         for key in order.placed:
             part = self._parts[key]
-            if id(part) in done or key in order.begun:
+            if id(part) in done:
                 continue
             done.add(id(part))
+            if key in order.begun:
+                calls += part.begin(key) if part.spare else []
+                continue
             names = [other for other in order.placed if self._parts[other] is part]
             claims = [c for other in names for c in self._claims_of(other).items()]
             if len(needed_by) > 1 and key in required:
@@ -276,15 +283,24 @@ class _Order:
         part = self._parts[key]
         self._under_way.add(key)
         for needed in self.by_position(self._runs_with(part)):
-            if part.is_statement and needed in self._under_way and self._parts[needed].is_table:
-                self.begun[needed] = None
+            if part.is_statement and needed in self._under_way and self._parts[needed].may_begin:
+                self._begin(needed)
             self.place(needed)
         self._under_way.discard(key)
         if any(needed not in self.placed for needed in part.early if needed != key):
-            if not part.is_table:
+            if not part.may_begin:
                 return
-            self.begun[key] = None
+            self._begin(key)
         self.placed[key] = None
+
+    def _begin(self, key: Key) -> None:
+        if key not in self.begun:
+            self.begun[key] = None
+            spare = self._parts[key].spare
+            if spare is not None:
+                for needed in self.by_position(self._runs_with(spare)):
+                    self.place(needed)
+                self.placed[key] = None
 
     def _runs_with(self, part: Part) -> dict[Key, None]:
         """What a part needs while it is made, with all that this may call."""
