@@ -53,10 +53,6 @@ class Unpickler(pickle.Unpickler):
         except ImportError as error:
             raise named_as_needed(error, module, name) from error
 
-    def persistent_load(self, key: Any) -> Any:
-        """A table that stands in a module already."""
-        return named(*key)
-
 
 class _Opening:
     """What is being opened.
@@ -153,19 +149,26 @@ def bind_optional(label: str, name: str, data: bytes) -> None:
         _Opening.lacks_annotations = True
 
 
-def settle(label: str, name: str, value: Any, is_state: bool) -> None:
-    """Gives a name that has just been bound its value at the sender's: what ran here meanwhile ran
-    there, too. A table stays the same object; so does one whose state (`is_state`) comes.
+def settle(label: str, name: str, value: Any, contents: Any, is_new: bool) -> None:
+    """Gives a name its value at the sender's: what ran here meanwhile ran there, too.
+
+    Args:
+        label: the module.
+        name: the name.
+        value: the value.
+        contents: of a table: what is in it.
+        is_new: the value is bound here, if nothing is yet.
     """
-    if (label, name) not in _Opening.defined:
-        return
     namespace = vars(stand_in(label))
-    begun = vars(namespace[name]) if is_state else namespace[name]
-    if hasattr(value, "clear") and type(begun) is type(value):
-        begun.clear()
-        (begun.update if hasattr(begun, "update") else begun.extend)(value)
-    else:
-        namespace[name] = value
+    if (label, name) not in _Opening.defined and (name in namespace or not is_new):
+        return  # it may have changed here since an earlier object
+    begun, namespace[name] = namespace.get(name), value
+    _Opening.defined.add((label, name))
+    tables: list[Any] = [value, begun] if contents is not None else []
+    for table in tables:
+        if type(table) is type(contents):  # some definition may have taken hold of the first one
+            table.clear()
+            (table.extend if isinstance(table, list) else table.update)(contents)
 
 
 def set_attribute(label: str, shared: Any, name: str, value: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import collections
 import copy
 import enum
 import sys
@@ -31,12 +30,7 @@ from remotemedia._tokens import travels_by_name
 if TYPE_CHECKING:
     from remotemedia._portable.plan import Plan
 
-_TABLES = (
-    dict,
-    list,
-    set,
-    *(vars(collections)[n] for n in ("OrderedDict", "defaultdict", "deque")),
-)
+_TABLES = (dict, list, set)
 _NOT_LOOKED_UP = ("__name__", "__file__", "__builtins__", "__doc__")
 Make = Callable[[list[tuple[str, str]], list[str], bool], list[Call]]
 
@@ -47,51 +41,52 @@ class Part:
 
     Attributes:
         make: gives the calls, from the tokens and qualified names of what it defines, the names
-            that it binds, and whether code needs it (False: annotations alone do).
+            that it binds, and whether code needs it (False: annotations alone do). None for a value
+            that is set at the end.
         early: parts that must be complete before.
         late: parts that must be there when its functions are called.
         soft: parts that annotations name.
+        holds: parts that must be complete before the value is set, which happens at the end.
         position: where it stands in the source.
-        at_end: calls for the end: what was put on a class after its definition.
+        at_end: calls for the end: attributes of a class.
         value: for a value, what it is.
         is_statement: its text is run, and what it looks up early may be called.
-        spare: for an object, the statement that made it.
+        assignment: gives the statement that made the value.
+        has_begun: a value that holds definitions is there before the end.
     """
 
-    make: Make
-    early: list[Key]
-    late: list[Key]
+    make: Make | None
+    early: list[Key] = field(default_factory=list)
+    late: list[Key] = field(default_factory=list)
     soft: list[Key] = field(default_factory=list)
+    holds: list[Key] = field(default_factory=list)
     position: tuple[int, int, int] = (0, 0, 0)
     at_end: list[Call] = field(default_factory=list)
     value: Any = None
     is_value: bool = False
     is_statement: bool = False
-    spare: Part | None = None
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether definitions may enter themselves in it: a table, or an object that holds some."""
-        return type(self.value) in _TABLES or self.spare is not None
-
-    def begin(self, key: Key) -> list[Call]:
-        """Makes it as it was before any definition had entered itself."""
-        if self.spare is not None:
-            return self.spare.make([], [key.name], True)
-        empty = copy.copy(self.value)
-        empty.clear()
-        return [Call(opening.bind, (*key, empty))]
+    assignment: Callable[[], Part] | None = None
+    has_begun: bool = False
 
     def needs(self) -> list[Key]:
         """Everything but annotations."""
-        return [*self.early, *self.late]
+        return [*self.early, *self.late, *self.holds]
+
+    def begin(self, key: Key) -> None:
+        """Has a value that holds definitions made by its statement first, or else bound at once."""
+        self.has_begun = True
+        if self.assignment is None:
+            call = Call(opening.bind, (*key, self.value))
+            self.make, self.early = (lambda *_: [call]), self.holds
+        else:
+            made = self.assignment()
+            self.make, self.early, self.late = made.make, made.early, made.late
+            self.is_statement = True
 
     def settle(self, key: Key) -> Call:
-        """Gives a value again that definitions may have changed while they were made."""
-        value = copy.copy(self.value) if type(self.value) in _TABLES else self.value
-        if self.spare is not None:
-            value = dict(vars(self.value))
-        return Call(opening.settle, (*key, value, self.spare is not None))
+        """Gives a name its value: at the sender's it is complete."""
+        contents = copy.copy(self.value) if type(self.value) in _TABLES else None
+        return Call(opening.settle, (*key, self.value, contents, bool(self.holds)))
 
 
 def part_of(plan: Plan, key: Key) -> Part:
@@ -183,7 +178,9 @@ def _import(
     def make(claims: list[tuple[str, str]], names: list[str], is_required: bool) -> list[Call]:
         uses = sorted(space.uses.get(name, ())) if is_required else []
         first = Call(opening.bind_import, (space.label, name, *source, below, uses, is_required))
-        further = [c for part in choices for c in part.make(claims, names, is_required)]
+        further = [
+            c for part in choices if part.make for c in part.make(claims, names, is_required)
+        ]
         return [first, *further] if is_plain else further
 
     early = [key for part in choices for key in part.early]
@@ -234,7 +231,8 @@ def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any 
         return [Call(opening.define, (*place, claims, bound, is_required))]
 
     position = space.position(text, first)
-    part = Part(make, early, late, keys(names.soft), position, at_end, is_statement=True)
+    part = Part(make, early, late, keys(names.soft), is_statement=True)
+    part.position, part.at_end = position, at_end
     space.statements[id(node)] = part
     return part
 
@@ -337,23 +335,14 @@ def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | No
     position = (0, 0, 0)
     if binding is not None:
         position = space.position(binding.text, binding.node.lineno)
-    call = Call(opening.bind, (*key, value))
-    part = Part(lambda *_: [call], list(early), [], [], position, value=value, is_value=True)
-    if early and binding is not None and is_assigned and _has_plain_state(value):
-        part.spare = _statement(plan, space, binding.text, binding.node)
+    if not early:
+        call = Call(opening.bind, (*key, value))
+        return Part(lambda *_: [call], position=position, value=value, is_value=True)
+    part = Part(None, holds=list(early), position=position, value=value, is_value=True)
+    if binding is not None and is_assigned:
+        text, node = binding.text, binding.node
+        part.assignment = lambda: _statement(plan, space, text, node)
     return part
-
-
-def _has_plain_state(value: Any) -> bool:
-    """Whether its attributes are all that an object consists of."""
-    kind = type(value)
-    return (
-        type(vars(kind).get("__dict__")) is types.GetSetDescriptorType
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
-        and not hasattr(kind, "__setstate__")
-    )
 
 
 def _is_global_reference(value: Any) -> bool:

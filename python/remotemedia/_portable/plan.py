@@ -1,13 +1,14 @@
 """What goes along with objects whose code the other side cannot import, and in which order.
 
 Every name that travelling code looks up in its module is a part: an import, a statement of the
-source, or a value as it is now. A statement needs some names while it runs and others when its
-functions are called; the former are placed before it. A table that definitions enter themselves in
-(a registry) begins empty and is filled at the end.
+source, or a value as it is now. First the statements run in their order, each behind what it needs
+while it runs. Then values that hold what was defined, or that definitions may have changed, are set
+as they are at the sender's: so a registry is complete, and nothing is entered twice.
 """
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,9 +35,6 @@ class Plan:
     Args:
         try_value: pickles a value nowhere with this plan, to learn what it needs.
         dump: pickles a value with this plan.
-
-    Attributes:
-        begun: the tables that begin empty, by their addresses: where they stand.
     """
 
     def __init__(
@@ -45,7 +43,6 @@ class Plan:
         self.try_value = try_value
         self.dump = dump
         self.spaces = Spaces()
-        self.begun: dict[int, Key] = {}
         self._parts: dict[Key, Part] = {}
         self._found: list[dict[Key, None]] = []
         self._claims: dict[Key, dict[str, str]] = {}
@@ -163,7 +160,7 @@ class Plan:
         token = registry.issue(shared)
         place = _place(space, inner)
         call = Call(opening.define_local, (place, token, shared.__qualname__, variables))
-        return Part(lambda *_: [call], list(early), [], is_statement=True)
+        return Part(lambda *_: [call], list(early), is_statement=True)
 
     # From parts to calls.
 
@@ -187,13 +184,10 @@ class Plan:
             part = self._parts[key]
             wished, part.soft = part.soft, []
             for soft in wished:
-                try:
+                with contextlib.suppress(UnportableError):  # annotations do without
                     self._complete({soft: None})
-                except UnportableError:  # what only annotations name goes along where it can
-                    continue
-                part.soft.append(soft)
-            spare = part.spare.needs() if part.spare else []
-            for needed in (*part.needs(), *spare):
+                    part.soft.append(soft)
+            for needed in part.needs():
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append(needed)
@@ -203,8 +197,7 @@ class Plan:
         waiting = list(order)
         while waiting:
             part = self._parts[waiting.pop()]
-            spare = part.spare.needs() if part.spare else []
-            for needed in (*part.needs(), *spare, *(part.soft if with_soft else ())):
+            for needed in (*part.needs(), *(part.soft if with_soft else ())):
                 if needed not in order:
                     order[needed] = None
                     waiting.append(needed)
@@ -212,102 +205,87 @@ class Plan:
 
     def calls(self) -> list[Call]:
         """What the other side does, in order, before it opens the objects."""
+        called = self._run_what_is_called()
         required = self._reachable(self._roots)
-        keys = self._reachable(self._roots, with_soft=True)
-        order = _Order(self._parts)
-        for key in order.by_position(keys):
-            order.place(key)
-        self.begun = {id(self._parts[key].value): key for key in order.begun}
-        needed_by = [self._reachable([root]) if root else {} for root in self._roots]
+        keys = self._ordered(self._reachable(self._roots, with_soft=True))
+        needed_by = [self._reachable([root]) for root in self._roots]
         calls = [self.spaces.labelled(label).opening() for label in {k.label: 0 for k in keys}]
-        calls += [
-            c for k in order.begun if not self._parts[k].spare for c in self._parts[k].begin(k)
-        ]
-        done: set[int] = set()
-        for key in order.placed:
-            part = self._parts[key]
-            if id(part) in done:
-                continue
-            done.add(id(part))
-            if key in order.begun:
-                calls += part.begin(key) if part.spare else []
-                continue
-            names = [other for other in order.placed if self._parts[other] is part]
-            claims = [c for other in names for c in self._claims_of(other).items()]
-            if len(needed_by) > 1 and key in required:
-                roots = [number for number, needed in enumerate(needed_by) if key in needed]
+        at_end: list[Call] = []
+        for part, names in self._by_part(keys):
+            is_required = not required.keys().isdisjoint(names)
+            if len(needed_by) > 1 and is_required:
+                roots = [
+                    k for k, needed in enumerate(needed_by) if not needed.keys().isdisjoint(names)
+                ]
                 calls.append(Call(opening.work_for, (roots,)))
-            is_required = any(other in required for other in names)
+                at_end.append(Call(opening.work_for, (roots,)))
             if part.is_value and not is_required:
-                value = self.dump(part.value)
-                calls.append(Call(opening.bind_optional, (*key, value)))
-            else:
-                calls += part.make(claims, [name.name for name in names], is_required)
-        called = self._called(order.placed)
-        ends = [self._parts[key].at_end for key in order.placed if key in required]
-        refilled = [key for key in required if key in called or key in order.begun]
-        calls += [call for end in ends for call in end]
-        calls += [self._parts[key].settle(key) for key in refilled if self._parts[key].is_value]
-        return calls
+                calls.append(Call(opening.bind_optional, (*names[0], self.dump(part.value))))
+                continue
+            claims = [c for key in names for c in self._claims_of(key).items()]
+            if part.make is not None:
+                calls += part.make(claims, [key.name for key in names], is_required)
+            at_end += part.at_end if is_required else []
+            if part.is_value and (part.holds or names[0] in called):
+                at_end.append(part.settle(names[0]))
+        return calls + at_end
 
-    def _called(self, keys: dict[Key, None]) -> dict[Key, None]:
-        """The names that may be looked up while definitions are made, by what these call."""
-        made = [part for key in keys if (part := self._parts[key]).is_statement]
-        return self._reachable([dict.fromkeys(part.early) for part in made])
+    def _by_part(self, keys: dict[Key, None]) -> Iterator[tuple[Part, list[Key]]]:
+        """The parts in order, with the names that each binds."""
+        names: dict[int, list[Key]] = {}
+        for key in keys:
+            names.setdefault(id(self._parts[key]), []).append(key)
+        for key in keys:
+            if names[id(self._parts[key])][0] == key:
+                yield self._parts[key], names[id(self._parts[key])]
 
-
-class _Order:
-    """Puts parts behind those that they need at once.
-
-    Attributes:
-        placed: the parts in order.
-        begun: tables that begin empty, because definitions that they hold enter themselves.
-    """
-
-    def __init__(self, parts: dict[Key, Part]) -> None:
-        self._parts = parts
-        self.placed: dict[Key, None] = {}
-        self.begun: dict[Key, None] = {}
-        self._under_way: set[Key] = set()
-
-    def by_position(self, keys: Any) -> list[Key]:
-        """In the order of the source."""
-        return sorted(keys, key=lambda key: self._parts[key].position)
-
-    def place(self, key: Key) -> None:
-        """Place a part behind all that runs with it; what is not complete yet, because its needs
-        are being placed right now, is placed when its own turn comes.
+    def _run_what_is_called(self) -> dict[Key, None]:
+        """Finds the names that may be looked up while statements run. Values among them that hold
+        definitions are first made by their own statements.
         """
-        if key in self.placed or key in self._under_way:
-            return
-        part = self._parts[key]
-        self._under_way.add(key)
-        for needed in self.by_position(self._runs_with(part)):
-            if part.is_statement and needed in self._under_way and self._parts[needed].may_begin:
-                self._begin(needed)
-            self.place(needed)
-        self._under_way.discard(key)
-        if any(needed not in self.placed for needed in part.early if needed != key):
-            if not part.may_begin:
-                return
-            self._begin(key)
-        self.placed[key] = None
+        while True:
+            keys = self._reachable(self._roots, with_soft=True)
+            made = [part for key in keys if (part := self._parts[key]).is_statement]
+            called = self._reachable([dict.fromkeys(part.early) for part in made])
+            late = [key for key in called if self._parts[key].holds]
+            begun = [key for key in late if not self._parts[key].has_begun]
+            for key in begun:
+                self._parts[key].begin(key)
+                self._complete(dict.fromkeys(self._parts[key].needs()))
+            if not begun:
+                return called
 
-    def _begin(self, key: Key) -> None:
-        if key not in self.begun:
-            self.begun[key] = None
-            spare = self._parts[key].spare
-            if spare is not None:
-                for needed in self.by_position(self._runs_with(spare)):
-                    self.place(needed)
-                self.placed[key] = None
+    def _ordered(self, keys: dict[Key, None]) -> dict[Key, None]:
+        """The parts in the order of the source, each behind those that it needs at once."""
+        placed: dict[Key, None] = {}
+        under_way: set[Key] = set()
+
+        def by_position(some: dict[Key, None]) -> list[Key]:
+            return sorted(some, key=lambda key: self._parts[key].position)
+
+        def place(key: Key) -> None:
+            if key in placed or key in under_way:
+                return
+            part = self._parts[key]
+            under_way.add(key)
+            for needed in by_position(self._runs_with(part)):
+                place(needed)
+            under_way.discard(key)
+            # What is under way comes first; then this one's own turn comes.
+            if all(needed in placed or needed == key for needed in part.early):
+                placed[key] = None
+
+        for key in by_position(keys):
+            place(key)
+        return placed
 
     def _runs_with(self, part: Part) -> dict[Key, None]:
         """What a part needs while it is made, with all that this may call."""
         found = dict.fromkeys([*part.early, *part.soft])
         waiting = list(part.early)
         while waiting:
-            for needed in self._parts[waiting.pop()].needs():
+            called = self._parts[waiting.pop()]
+            for needed in (*called.early, *called.late):
                 if needed not in found:
                     found[needed] = None
                     waiting.append(needed)

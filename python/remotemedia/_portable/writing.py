@@ -129,14 +129,6 @@ class _Nowhere:
         return len(data)
 
 
-class _WithTables(Pickler):
-    """Refers to tables that begin empty by the names under which they stand."""
-
-    def persistent_id(self, obj: Any) -> Any:
-        """How pickle asks."""
-        return self._needed_plan().begun.get(id(obj))
-
-
 def _new_plan(shipped: frozenset[str]) -> Plan:
     # Most of what a worker sends needs none, and reading source takes imports.
     from remotemedia._portable.plan import Plan
@@ -193,9 +185,7 @@ def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
 def _write(kind: bytes, plan: Plan, shipped: frozenset[str], value: object) -> bytes:
     file = io.BytesIO()
     file.write(opening.PREFIX + kind)
-    calls = plan.calls()
-    pickler = _WithTables if plan.begun else Pickler
-    pickler(file, shipped, plan).dump((calls, value))
+    Pickler(file, shipped, plan).dump((plan.calls(), value))
     return file.getvalue()
 
 
