@@ -67,6 +67,9 @@ def loads(data: bytes) -> object:
 
 def open_nodes(data: bytes) -> Any:
     """What ``dump_nodes`` pickled, in the form of ``_pickle.open_shipment``."""
+    for classes in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+        # Otherwise cloudpickle gives the class of an earlier session, with what was put on it.
+        getattr(cloudpickle.cloudpickle, classes, {}).clear()
     return _load_bundle(data)
 
 
@@ -193,6 +196,7 @@ def _dump_bundle(objects: Any) -> tuple[bytes, dict[str, Shared]]:
 def _load_bundle(data: bytes) -> Any:
     objects, shared_by_token, sources = pickle.loads(data)
     for name, text in sources.items():
+        registry.texts.append(name)
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     main = sys.modules.get("__main__")
     for token, shared in shared_by_token.items():

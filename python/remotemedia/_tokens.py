@@ -6,6 +6,7 @@ is an instance of the caller's own class, whichever way its class went out.
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import types
@@ -24,6 +25,7 @@ class Registry:
         has_callers_kind: this process is a worker of the caller's own implementation and version.
         kept: what must live as long as the session: shipped objects, the stand-in main module.
         stand_ins: modules made for the session, by the names that their code knows.
+        texts: files of whose text `linecache` holds what came for the session.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,7 @@ class Registry:
         self.has_callers_kind = False
         self.kept: list[object] = []
         self.stand_ins: dict[str, types.ModuleType] = {}
+        self.texts: list[str] = []
 
     def token_of(self, shared: Shared) -> str | None:
         """The token of an object that has one."""
@@ -64,8 +67,9 @@ class Registry:
     def _forget(self, address: int, token: str) -> None:
         if self._tokens.get(address) == token:
             del self._tokens[address]
-        self._shipped.discard(token)
-        self._bundles.pop(token, None)
+        if token not in self._by_token:  # no other object has come under it since
+            self._shipped.discard(token)
+            self._bundles.pop(token, None)
 
     def is_known_to_peer(self, token: str) -> bool:
         """Whether the process that answers are for understands the token."""
@@ -84,8 +88,17 @@ class Registry:
         self._bundles[token] = bundle
 
     def start_afresh(self) -> None:
-        """Forget what was shipped for a session, and take a new stand-in for ``__main__``."""
+        """Forget what was shipped for a session, and take a new stand-in for ``__main__``.
+
+        What came for it lives on in cycles until the collector comes by, so its tokens go at once:
+        in the next session they stand for what comes then.
+        """
         self.is_worker = True
+        self._by_token = weakref.WeakValueDictionary()
+        self._tokens, self._bundles, self._shipped = {}, {}, set()
+        for name in self.texts:
+            linecache.cache.pop(name, None)
+        self.texts = []
         self.writes_portable = self.has_callers_kind = False
         for name, module in self.stand_ins.items():
             if sys.modules.get(name) is module:

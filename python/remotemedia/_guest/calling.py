@@ -15,7 +15,6 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Protocol
 
-from remotemedia._deferred import check_untouched, touched
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
 from remotemedia._guest.signatures import signature
@@ -92,17 +91,12 @@ class Caller:
         """The result of node code.
 
         Raises:
-            Fault: it raised, whatever it was, or swallowed that something is missing.
+            Fault: it raised, whatever it was.
         """
         self._running.enter(self.node_id)
         self._meter.enter(self.number, kind in _WORK)
-        if touched:
-            touched.clear()
         try:
-            result = call(*arguments)
-            if touched and kind != "cleanup":  # then nothing depends on it any more
-                check_untouched()
-            return result
+            return call(*arguments)
         except BaseException as error:  # SystemExit and the like end the call, not the worker
             self._meter.count_error(self.number)
             raise Fault(kind, self.node_id, error) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
-from remotemedia._deferred import touched
 from remotemedia._guest import imports
 from remotemedia._guest.text import sendable
 
@@ -69,12 +68,8 @@ def _message(error: BaseException) -> str:
 
 
 def _explained(error: BaseException) -> dict[str, str] | None:
-    swallowed = touched[0] if touched else None
-    touched.clear()
     try:
         info = imports.explain(error)
-        if info is None and swallowed is not None:  # an error of the node's own stands for it
-            info = imports.explain(swallowed)
     except Exception:  # the search for a reason must not hide the failure
         return None
     return info and {name: sendable(text) for name, text in info.items()}

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from remotemedia._deferred import STAR, Deferred
 from remotemedia._guest.policy import WAY_OUT, Blocked
 
 _EXTENSIONS = (".so", ".pyd")
@@ -25,7 +24,7 @@ _NATIVE_NAMES = (
     "pydantic_core rpds cryptography lxml PIL matplotlib h5py onnxruntime ctranslate2 cffi "
     "_cffi_backend uvloop orjson greenlet gevent psycopg2 regex tokenizers safetensors"
 )
-_NATIVE_PACKAGES = frozenset(_NATIVE_NAMES.split())
+NATIVE_PACKAGES = frozenset(_NATIVE_NAMES.split())
 
 # What this interpreter's own standard library lacks, and what to use instead.
 _MISSING_STDLIB = {
@@ -101,7 +100,7 @@ def explain(error: BaseException) -> dict[str, str] | None:
     while first is not None and not isinstance(first, ImportError):
         first = first.__cause__
     if first is None:
-        return _of_unfinished_code(error)
+        return _of_part_of_numpy(error)
     failed = [e for e in _causes(first) if isinstance(e, ImportError)]
     found = [about for e in failed if (about := _explain_one(e)) is not None]
     for reason in ("blocked", "c_extension", "stdlib_missing", "not_installed"):
@@ -111,28 +110,12 @@ def explain(error: BaseException) -> dict[str, str] | None:
     return None
 
 
-def _of_unfinished_code(error: BaseException) -> dict[str, str] | None:
-    """What is known of an import that a function needs which failed for want of it: it was written
-    for numpy's arrays, and was given a view that has a part of what these have; or it looks up by
-    text what a star was to bring.
-    """
-    if not isinstance(error, (AttributeError, TypeError, NameError)):
+def _of_part_of_numpy(error: BaseException) -> dict[str, str] | None:
+    """What is known when code for numpy's arrays asks a view for what that does not have."""
+    is_refused = isinstance(error, (AttributeError, TypeError)) and "AudioView'" in str(error)
+    if _IS_CPYTHON or not is_refused:
         return None
-    if not _IS_CPYTHON and "AudioView'" in str(error):
-        return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
-    frames = error.__traceback__
-    while frames is not None:
-        code, names = frames.tb_frame.f_code, frames.tb_frame.f_globals
-        if isinstance(error, NameError):
-            failed = [names.get(STAR)]
-        else:
-            values = map(names.get, code.co_names)
-            failed = [value.__dict__["_error"] for value in values if type(value) is Deferred]
-        for why in failed:
-            if why is not None:
-                return explain(why)
-        frames = frames.tb_next
-    return None
+    return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -160,7 +143,7 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
     compiled = _compiled_file(module) or _compiled_part(module)
     if not _IS_CPYTHON and module == _OWN_RUST_PART:
         return _about(module, root, "c_extension", compiled, _NATIVE_NODES_ELSEWHERE)
-    is_native = root in _NATIVE_PACKAGES
+    is_native = root in NATIVE_PACKAGES
     if not _IS_CPYTHON and (compiled or is_native):
         return _about(
             module,
@@ -192,7 +175,7 @@ def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> d
 def _native_in(message: str) -> str | None:
     """A known native package that an error without a name speaks of."""
     words = message.replace("'", " ").replace('"', " ").replace(".", " ").split()
-    return next((word for word in words if word in _NATIVE_PACKAGES), None)
+    return next((word for word in words if word in NATIVE_PACKAGES), None)
 
 
 def _compiled_file(module: str) -> str:

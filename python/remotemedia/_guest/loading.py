@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from remotemedia import _deferred
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.signatures import signature as signature_of
+from remotemedia._portable.imports import import_module, named_as_needed
 
 
 def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> Any:
@@ -21,9 +20,7 @@ def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> A
         if not isinstance(found, type):
             raise TypeError(f"{module}:{name} is no class but {type(found).__name__}")
         _check_arguments(found, params)
-        _deferred.touched.clear()
         node = found(**params)
-        _deferred.check_untouched()
     except BaseException as error:  # SystemExit and the like are the constructor's failure too
         raise Fault("construct", node_id, error) from None
     return checked(node_id, node)
@@ -40,7 +37,7 @@ def checked(node_id: str, node: Any) -> Any:
 
 def find_class(node_id: str, module: str, name: str) -> Any:
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             raise Fault("not found", node_id, error) from None
@@ -48,15 +45,15 @@ def find_class(node_id: str, module: str, name: str) -> Any:
     except BaseException as error:  # whatever the module's own code raises
         raise Fault("load", node_id, error) from None
     for part in name.split("."):
-        if not hasattr(found, part):
+        try:
+            has_part = hasattr(found, part)
+        except ImportError as error:  # what its definition needs is missing
+            raise Fault("load", node_id, named_as_needed(error, module, name)) from error
+        if not has_part:
             near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
             message = f"module {module!r} has no class {name!r}{near}"
             raise Fault("not found", node_id, AttributeError(message))
         found = getattr(found, part)
-        try:
-            _deferred.demand(found, f"{module}.{name}")
-        except ImportError as error:  # what its definition needs is missing
-            raise Fault("load", node_id, error) from None
     return found
 
 

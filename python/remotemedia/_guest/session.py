@@ -11,7 +11,6 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._deferred import check_untouched, touched
 from remotemedia._guest import loading, output, search
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
@@ -169,7 +168,6 @@ class Guest:
 
     def first_step(self, stage: int, value: Any) -> tuple[int, Any]:
         """Begin a call with one input, and run it as `step` does."""
-        touched.clear()
         try:
             passed, value = self._pass_plain(stage, value)
         except BaseException:
@@ -204,8 +202,6 @@ class Guest:
                 value = caller.node.process(value)
                 if type(value) is CoroutineType:
                     value = self.loop.run(value)
-                if touched:
-                    check_untouched()
             except BaseException as error:  # as in `Caller.guarded`
                 self._meter.leave()
                 self._meter.count_error(caller.number)

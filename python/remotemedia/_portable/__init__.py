@@ -5,9 +5,9 @@ the lines that define them, with what these refer to in their module, and no mor
 script never runs again. Values of a module travel as they are now. What cannot be expressed so is
 an error that names it and the way out.
 
-`texts` finds source, `names` reads what it refers to, `plan` decides what goes along and in which
-order, `isolated` takes functions out of functions, `writing` pickles, `opening` and `values` are
-the other side.
+`source` and `names` read source, `plan` decides what goes along and in which order, `parts` and
+`inner` say how, `writing` pickles. The other side is `opening`, with `values`; it imports by
+`imports`, and what a module gives whose import fails is in `partial`.
 """
 
 from __future__ import annotations

@@ -1,26 +1,42 @@
-"""Which names of its module a statement needs, and when."""
+"""Which names of its module a statement needs, when, and which it binds or changes."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+SCOPES = (*_FUNCTIONS, ast.ClassDef)
+_BY_TEXT = ("eval", "exec", "globals")
 
 
 @dataclass
 class Names:
-    """Names that are looked up in the module.
+    """Names that a statement looks up in its module, and what it does to them.
 
     Attributes:
         early: while the statement runs: bases, decorators, defaults, the body of a class.
         late: when its functions are called.
         soft: in annotations, or perhaps not at all: it is no error if they are missing.
-        nonlocal_names: variables of an enclosing function that the statement changes.
+        attributes: per name what is taken from it by a dot.
+        changed: names whose objects the statement changes, by a store or a call.
+        changed_late: names that its functions change when they are called.
+        outer: variables of an enclosing function that the statement changes.
     """
 
     early: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     soft: set[str] = field(default_factory=set)
-    nonlocal_names: set[str] = field(default_factory=set)
+    attributes: dict[str, set[str]] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    changed_late: set[str] = field(default_factory=set)
+    outer: set[str] = field(default_factory=set)
+
+    def by_text(self) -> str | None:
+        """A function that looks names up by text, when the statement calls one."""
+        return next((name for name in _BY_TEXT if name in self.early | self.late), None)
 
 
 def names_of(*nodes: ast.AST) -> Names:
@@ -34,33 +50,6 @@ def names_of(*nodes: ast.AST) -> Names:
     return names
 
 
-def unbound_names(tree: ast.Module) -> set[str]:
-    """The names that a module looks up and does not bind: builtins, and what a star brings."""
-    names = names_of(*tree.body)
-    bound = _bound_in(tree.body)
-    bound.update(n for node in ast.walk(tree) if isinstance(node, ast.Global) for n in node.names)
-    return (names.early | names.late | names.soft) - bound
-
-
-def offered_names(tree: ast.Module) -> set[str]:
-    """The names that a module seems to offer to others: what it defines at its top, and what it
-    takes from its parts.
-    """
-    found: set[str] = set()
-    waiting: list[ast.AST] = list(tree.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.ImportFrom, *_DEFINITIONS)):
-            found.update(bound_by(node))
-        if not isinstance(node, _DEFINITIONS):
-            waiting += ast.iter_child_nodes(node)
-    return {name for name in found if not name.startswith("_")}
-
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-
 class _Finder(ast.NodeVisitor):
     def __init__(self) -> None:
         self.names = Names()
@@ -70,17 +59,45 @@ class _Finder(ast.NodeVisitor):
         self._class_locals: set[str] = set()
         """Names bound in the class body that is visited: perhaps not yet, when they are used."""
 
+    def _is_local(self, name: str) -> bool:
+        return any(name in bound for bound in self._locals)
+
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self._use(node.id)
 
     def _use(self, name: str) -> None:
-        if any(name in bound for bound in self._locals):
+        if self._is_local(name):
             return
         if name in self._class_locals:
             self.names.soft.add(name)
         else:
             (self.names.late if self._is_late else self.names.early).add(name)
+
+    def _change(self, node: ast.expr) -> None:
+        while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name) and not self._is_local(node.id):
+            (self.names.changed_late if self._is_late else self.names.changed).add(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node)
+        elif isinstance(node.value, ast.Name) and not self._is_local(node.value.id):
+            self.names.attributes.setdefault(node.value.id, set()).add(node.attr)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node)
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Call):  # its value is not used, so its effect is the point
+            for part in (node.value.func, *node.value.args):
+                if isinstance(part, (ast.Attribute, ast.Name)):
+                    self._change(part)
+        self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):
@@ -89,11 +106,12 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Global(self, node: ast.Global) -> None:
         self.names.late.update(node.names)
+        self.names.changed_late.update(node.names)
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         for name in node.names:
             if not any(name in bound for bound in self._locals[:-1]):
-                self.names.nonlocal_names.add(name)
+                self.names.outer.add(name)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._function(node)
@@ -109,29 +127,33 @@ class _Finder(ast.NodeVisitor):
         for default in (*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)):
             self.visit(default)
         if not isinstance(node, ast.Lambda):
-            for decorator in node.decorator_list:
-                self.visit(decorator)
+            self._decorators(node)
             if node.returns is not None:
                 self._annotation(node.returns)
-        for argument in _arguments(arguments):
+        for argument in all_arguments(arguments):
             if argument.annotation is not None:
                 self._annotation(argument.annotation)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
         was_late, in_class = self._is_late, self._class_locals
         self._is_late, self._class_locals = True, set()
-        self._locals.append({a.arg for a in _arguments(arguments)} | _bound_in(body))
+        self._locals.append({a.arg for a in all_arguments(arguments)} | _bound_in(body))
         for part in body:
             self.visit(part)
         self._locals.pop()
         self._is_late, self._class_locals = was_late, in_class
 
+    def _decorators(self, node: Definition) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for part in (*node.decorator_list, *node.bases, *node.keywords):
+        self._decorators(node)
+        for part in (*node.bases, *node.keywords):
             self.visit(part)
         outer = self._class_locals
         self._class_locals = _bound_in(node.body)
-        for part in node.body:
-            self.visit(part)
+        for inner in node.body:
+            self.visit(inner)
         self._class_locals = outer
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
@@ -152,13 +174,8 @@ class _Finder(ast.NodeVisitor):
                 self.names.soft |= {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)}
 
     def _comprehension(self, node: ast.AST, generators: list[ast.comprehension]) -> None:
-        bound = {
-            part.id
-            for generator in generators
-            for part in ast.walk(generator.target)
-            if isinstance(part, ast.Name)
-        }
-        self._locals.append(bound)
+        targets = [part for generator in generators for part in ast.walk(generator.target)]
+        self._locals.append({part.id for part in targets if isinstance(part, ast.Name)})
         self.generic_visit(node)
         self._locals.pop()
 
@@ -175,24 +192,25 @@ class _Finder(ast.NodeVisitor):
         self._comprehension(node, node.generators)
 
 
-def _arguments(arguments: ast.arguments) -> list[ast.arg]:
+def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    """The parameters of a function."""
     found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return found + [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
 
 
+def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run in the same namespace, nested scopes apart."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, SCOPES):
+            yield from own_nodes(*ast.iter_child_nodes(node))
+
+
 def _bound_in(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """The names that a function or class body binds itself, nested scopes apart."""
-    found: set[str] = set()
-    declared: set[str] = set()
-    waiting: list[ast.AST] = list(body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            declared.update(node.names)
-        found |= set(bound_by(node))
-        if not isinstance(node, (*_Function, ast.ClassDef)):
-            waiting += ast.iter_child_nodes(node)
-    return found - declared
+    """The names that a function or class body binds itself."""
+    nodes = list(own_nodes(*body))
+    declared = [n.names for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
+    return {name for node in nodes for name in bound_by(node)}.difference(*declared)
 
 
 def bound_by(node: ast.AST) -> list[str]:
@@ -208,3 +226,8 @@ def bound_by(node: ast.AST) -> list[str]:
     if isinstance(node, ast.MatchMapping):
         return [node.rest] if node.rest else []
     return []
+
+
+def is_main_guard(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":`, which runs nowhere but in the script itself."""
+    return isinstance(statement, ast.If) and "'__name__'" in ast.dump(statement.test)

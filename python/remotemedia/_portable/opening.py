@@ -13,7 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from remotemedia._deferred import Deferred, Unread, demand, imported_or_deferred, leave_out
+from remotemedia._portable.imports import import_module, imported, may_be_tried, named_as_needed
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -24,6 +24,8 @@ VALUE, UNITS, SHIPMENT = b"v", b"u", b"s"
 
 _REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop", "remotemedia._by_value")
 _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"})
+Place = tuple[str, str, int, str, Sequence[str]]
+"""A module's label, the file, the first line there, the text, and the file's future features."""
 
 
 class Unpickler(pickle.Unpickler):
@@ -34,8 +36,7 @@ class Unpickler(pickle.Unpickler):
 
         Raises:
             pickle.UnpicklingError: it makes functions of bytecode.
-            ImportError: its module, or what its definition needs, is not here; but among what is
-                defined for nodes it fails where it is used.
+            ImportError: its module, or what its definition needs, is not here.
         """
         is_code = module.startswith(_REFUSED_MODULES) and module.split(".")[0] in {
             refused.split(".")[0] for refused in _REFUSED_MODULES
@@ -46,13 +47,11 @@ class Unpickler(pickle.Unpickler):
                 "that wrote it can run"
             )
         try:
-            found = super().find_class(module, name)
-            demand(found, f"{module}.{name}")
+            if module not in sys.modules:
+                import_module(module)
+            return super().find_class(module, name)
         except ImportError as error:
-            if not _Opening.is_defining:
-                raise
-            return Deferred(error, module, name)
-        return found
+            raise named_as_needed(error, module, name) from error
 
 
 class _Opening:
@@ -60,13 +59,13 @@ class _Opening:
 
     Attributes:
         is_shipment: a session's shipment: only its tokens are known to everybody.
-        is_defining: the names of modules are made, and no nodes yet.
         works_for: the places of the nodes that need what is being made, as far as that is known.
         defined: what statements have just bound, by module and name.
+        lacks_annotations: something that annotations name is not here, so they stay unread.
     """
 
     is_shipment = False
-    is_defining = False
+    lacks_annotations = False
     works_for: Sequence[int] = ()
     defined: ClassVar[set[tuple[str, str]]] = set()
 
@@ -83,11 +82,14 @@ def loads(data: bytes) -> Any:
         return Unpickler(body).load()
     outer, _Opening.is_shipment = _Opening.is_shipment, kind == SHIPMENT
     if kind == SHIPMENT:
-        _Opening.works_for, _Opening.is_defining = (), True
+        _Opening.works_for = ()
+    _Opening.lacks_annotations = False
+    if not registry.is_worker:
+        registry.stand_ins.clear()  # names of an earlier answer may have other values now
     try:
         _, opened = Unpickler(body).load()
     finally:
-        _Opening.is_shipment, _Opening.is_defining = outer, False
+        _Opening.is_shipment = outer
         _Opening.defined.clear()
     return opened
 
@@ -97,13 +99,8 @@ def work_for(nodes: Sequence[int]) -> None:
     _Opening.works_for = nodes
 
 
-def end_definitions() -> None:
-    """What follows in the pickle are the nodes."""
-    _Opening.is_defining = False
-
-
 def worked_for() -> Sequence[int]:
-    """The nodes that the last step of a shipment was for: when it failed, they cannot be made."""
+    """The nodes that the last call of a shipment was for: when it failed, they cannot be made."""
     return _Opening.works_for
 
 
@@ -144,26 +141,87 @@ def bind(label: str, name: str, value: Any) -> None:
         _Opening.defined.add((label, name))
 
 
+def bind_optional(label: str, name: str, data: bytes) -> None:
+    """Sets a value that only annotations name, where it can be had."""
+    try:
+        bind(label, name, Unpickler(io.BytesIO(data)).load())
+    except Exception:  # nothing needs it
+        _Opening.lacks_annotations = True
+
+
+def settle(label: str, name: str, value: Any, contents: Any, is_new: bool) -> None:
+    """Gives a name its value at the sender's: what ran here meanwhile ran there, too.
+
+    Args:
+        label: the module.
+        name: the name.
+        value: the value.
+        contents: of a table: what is in it.
+        is_new: the value is bound here, if nothing is yet.
+    """
+    namespace = vars(stand_in(label))
+    if (label, name) not in _Opening.defined and (name in namespace or not is_new):
+        return  # it may have changed here since an earlier object
+    begun, namespace[name] = namespace.get(name), value
+    _Opening.defined.add((label, name))
+    tables: list[Any] = [value, begun] if contents is not None else []
+    for table in tables:
+        if type(table) is type(contents):  # some definition may have taken hold of the first one
+            table.clear()
+            (table.extend if isinstance(table, list) else table.update)(contents)
+
+
+def set_attribute(label: str, shared: Any, name: str, value: Any) -> None:
+    """The same for an attribute of a class."""
+    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
+        setattr(shared, name, value)
+
+
+def delete_attributes(label: str, shared: Any, names: Sequence[str]) -> None:
+    """Takes attributes from a class that its statement gives, and that are gone at the sender's."""
+    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
+        for name in names:
+            if name in vars(shared):
+                delattr(shared, name)
+
+
 def bind_import(
     label: str,
     name: str,
     module: str,
     attribute: str | None,
-    is_read: bool,
-    further: Sequence[tuple[str, bool]] = (),
+    below: Sequence[str],
+    uses: Sequence[str],
+    is_required: bool,
 ) -> None:
-    """Sets an imported name of a module; what is missing raises where it is used.
+    """Sets an imported name of a module.
 
-    With `is_read` False, only annotations use it. `further` are modules below it, and whether they
-    are meant to be there in any case.
+    Args:
+        label: the module.
+        name: what it is called there.
+        module: what to import.
+        attribute: the name in it; None for the module itself.
+        below: modules below it to import too.
+        uses: what code takes from it by a dot.
+        is_required: False where only annotations name it.
+
+    Raises:
+        ImportError: it is not here, and code needs it.
     """
     namespace = vars(stand_in(label))
-    if name not in namespace or (is_read and isinstance(namespace[name], Unread)):
-        namespace[name] = imported_or_deferred(module, attribute) if is_read else Unread()
-    for below, is_certain in further if is_read else ():
-        found = imported_or_deferred(below)
-        if is_certain and type(found) is Deferred:
-            namespace[name] = found
+    try:
+        if not is_required and not may_be_tried(module):
+            raise ImportError(module)
+        if name not in namespace:
+            namespace[name] = imported(module, attribute)
+        for further in below:
+            import_module(further)
+        for use in uses if attribute is None else ():
+            getattr(namespace[name], use, None)  # of a module that is here in part
+    except ImportError:
+        if is_required:
+            raise
+        _Opening.lacks_annotations = True
 
 
 def define(
@@ -174,7 +232,7 @@ def define(
     features: Sequence[str],
     claims: Sequence[tuple[str, str]],
     names: Sequence[str],
-    patches: dict[str, dict[str, Any]],
+    is_required: bool,
 ) -> None:
     """Runs statements of a module, and notes what they define under its tokens.
 
@@ -186,56 +244,39 @@ def define(
         features: what the file asks for by `from __future__ import`.
         claims: tokens and qualified names.
         names: what the statements bind.
-        patches: by class, attributes that had another value than the text says.
+        is_required: False where only annotations name it.
     """
     namespace = vars(stand_in(label))
-    if not claims and all(name in namespace for name in names):
-        return
-    wanted = [(token, name) for token, name in claims if registry.find(token) is None]
-    if claims and len(wanted) < len(claims):
-        # A part of it is known, so it has run; what is new is found through that part.
-        for token, name in wanted:
-            claim(token, _known(claims, name) or _at(namespace, name))
+    for token, name in claims:
+        known = registry.find(token)
+        if known is not None and "." not in name:
+            namespace.setdefault(name, known)
+    if all(name in namespace for name in names):
+        _claim_all(namespace, claims)
         return
     source = remember(filename, first, text)
-    flags = compile_flags(features)
+    unread = ["annotations"] if _Opening.lacks_annotations else []
     try:
+        flags = compile_flags([*features, *unread])
         exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
-    except ImportError as error:
-        # Whoever uses a value that cannot be made here fails; a class is used by its objects.
-        if claims or not leave_out(namespace, error, names, ()):
+        _claim_all(namespace, claims)
+    except Exception:
+        if is_required:
             raise
+        _Opening.lacks_annotations = True
         return
     _Opening.defined.update((label, name) for name in names)
     for name in names:
         namespace.setdefault(name, None)  # a statement without a name has run, too
-    for name, values in patches.items():
-        for attribute, value in values.items():
-            setattr(_at(namespace, name), attribute, value)
-    for token, name in wanted:
-        claim(token, _at(namespace, name))
 
 
-def define_tuple(
-    label: str,
-    name: str,
-    title: str,
-    fields: Sequence[str],
-    defaults: dict[str, Any],
-    claims: Sequence[tuple[str, str]],
-) -> None:
-    """A named tuple class, made of its parts."""
-    import collections
-
-    namespace = vars(stand_in(label))
-    if any(registry.find(token) is not None for token, _ in claims):
-        return
-    make: Any = collections.namedtuple
-    made = make(title, fields, defaults=list(defaults.values()))
-    made.__module__ = label.partition("#")[0]
-    namespace[name] = made
-    for token, _ in claims:
-        claim(token, made)
+def _claim_all(namespace: dict[str, Any], claims: Sequence[tuple[str, str]]) -> None:
+    for token, path in claims:
+        first, *rest = path.split(".")
+        found = namespace[first]
+        for part in rest:
+            found = getattr(found, part)
+        claim(token, found)
 
 
 def claim(token: str, shared: Any) -> None:
@@ -244,48 +285,6 @@ def claim(token: str, shared: Any) -> None:
         (registry.receive if _Opening.is_shipment else registry.enter)(token, shared)
     if registry.is_worker:
         registry.kept.append(shared)
-
-
-def patch(shared: Any, attribute: str, value: Any) -> None:
-    """Sets a function that was put on a class after its definition."""
-    setattr(shared, attribute, value)
-
-
-def settle(label: str, name: str, value: Any, contents: Any = None) -> None:
-    """Gives a name that has just been bound its value at the sender's: what ran here meanwhile ran
-    there, too. `contents` are those of a table.
-    """
-    if (label, name) not in _Opening.defined:
-        return
-    namespace = vars(stand_in(label))
-    begun, namespace[name] = namespace[name], value
-    if contents is None:
-        return
-    for table in (value, begun) if type(begun) is type(value) else (value,):
-        table.clear()  # some definition may have taken hold of the one that was there
-        (table.extend if isinstance(table, list) else table.update)(contents)
-
-
-def settle_attribute(label: str, shared: Any, name: str, value: Any) -> None:
-    """The same for an attribute of a class."""
-    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
-        setattr(shared, name, value)
-
-
-def _known(claims: Sequence[tuple[str, str]], name: str) -> Any:
-    for token, outer in claims:
-        found = registry.find(token)
-        if found is not None and name.startswith(f"{outer}."):
-            return _at(vars(found), name.removeprefix(f"{outer}."))
-    return None
-
-
-def _at(namespace: Any, path: str) -> Any:
-    first, *rest = path.split(".")
-    found = namespace[first]
-    for part in rest:
-        found = getattr(found, part)
-    return found
 
 
 def remember(filename: str, first: int, text: str) -> str:
@@ -300,14 +299,14 @@ def remember(filename: str, first: int, text: str) -> str:
     for place, line in enumerate(lines, first - 1):
         if known[place] == "\n":
             known[place] = line
+    if registry.is_worker and entry is None:
+        registry.texts.append(filename)
     linecache.cache[filename] = (sum(map(len, known)), None, known, filename)
     return "\n" * (first - 1) + source
 
 
 def compile_flags(features: Sequence[str]) -> int:
     """The compiler's flags for `from __future__ import`."""
-    if not features:
-        return 0
     import __future__
 
     flags = 0
@@ -321,23 +320,14 @@ def empty_cell() -> types.CellType:
     return types.CellType()
 
 
-def make_function(
-    place: tuple[str, str, int, str, Sequence[str]],
-    name: str,
-    qualname: str,
-    cells: dict[str, types.CellType],
-) -> Any:
+def make_function(place: Place, qualname: str, cells: dict[str, types.CellType]) -> Any:
     """A function that stood inside another one, or a lambda, over the variables that it used."""
-    label, filename, first, text, features = place
-    scratch: dict[str, Any] = {}
-    namespace = vars(stand_in(label))
-    code = compile(remember(filename, first, text), filename, "exec", compile_flags(features), True)
-    exec(code, namespace, scratch)
-    made = scratch["_remotemedia_make"](*cells) if cells else scratch[name]
+    made = _inner(place, list(cells))(*cells)
     closure = tuple(cells[variable] for variable in made.__code__.co_freevars)
+    namespace = vars(stand_in(place[0]))
     function = types.FunctionType(made.__code__, namespace, made.__name__, None, closure or None)
     function.__qualname__ = qualname
-    function.__module__ = label.partition("#")[0]
+    function.__module__ = place[0].partition("#")[0]
     return function
 
 
@@ -345,34 +335,49 @@ def fill_function(function: Any, state: tuple[Any, ...]) -> None:
     """What a function refers to, which may refer to it."""
     contents, function.__defaults__, function.__kwdefaults__, attributes = state
     function.__dict__.update(attributes)
-    fill_cells(contents)
-
-
-def fill_cells(contents: Sequence[tuple[types.CellType, Any]]) -> None:
-    """The values of variables."""
     for cell, value in contents:
         cell.cell_contents = value
 
 
-def define_local(
-    place: tuple[str, str, int, str, Sequence[str]],
-    token: str,
-    qualname: str,
-    variables: dict[str, Any],
-) -> None:
+def define_local(place: Place, token: str, qualname: str, variables: dict[str, Any]) -> None:
     """A class that stood inside a function, with the variables that it used."""
     if registry.find(token) is not None:
         return
-    label, filename, first, text, features = place
-    scratch: dict[str, Any] = {}
-    namespace = vars(stand_in(label))
-    code = compile(remember(filename, first, text), filename, "exec", compile_flags(features), True)
-    exec(code, namespace, scratch)
-    name = qualname.rpartition(".")[2]
-    made = scratch["_remotemedia_make"](**variables) if variables else scratch[name]
+    made = _inner(place, list(variables))(**variables)
     made.__qualname__ = qualname
     # Its methods say where they stood, as they do at the caller's.
     for value in vars(made).values():
         if isinstance(value, types.FunctionType):
             value.__qualname__ = f"{qualname}.{value.__name__}"
     claim(token, made)
+
+
+def _inner(place: Place, variables: Sequence[str]) -> Any:
+    """A function of some variables that makes what the text defines: a function without what was
+    evaluated around it (defaults, decorators, annotations), or a class.
+    """
+    import ast  # few sessions need it
+
+    label, filename, first, text, features = place
+    tree = ast.parse(remember(filename, first, text), filename)
+    found: Any = tree.body[0]
+    while isinstance(found, ast.If):  # the indentation's
+        found = found.body[0]
+    result = found.value if isinstance(found, ast.Expr) else ast.Name(found.name, ast.Load())
+    inner = found if result is not getattr(found, "value", None) else result
+    if not isinstance(inner, ast.ClassDef):
+        arguments = inner.args
+        arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
+        arguments.kw_defaults = [d and ast.Constant(None) for d in arguments.kw_defaults]
+        inner.decorator_list, inner.returns = [], None
+        for argument in (part for part in ast.walk(arguments) if isinstance(part, ast.arg)):
+            argument.annotation = None
+    head = ast.parse(f"def made({', '.join(variables)}): pass")
+    maker: Any = head.body[0]
+    maker.body = [*([found] if inner is found else []), ast.Return(result)]
+    for node in (maker, maker.body[-1], result if inner is found else maker):
+        ast.copy_location(node, found)
+    code = compile(ast.fix_missing_locations(head), filename, "exec", compile_flags(features), True)
+    scratch: dict[str, Any] = {"__name__": label.partition("#")[0]}
+    exec(code, vars(stand_in(label)), scratch)
+    return scratch["made"]

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from remotemedia._importable import is_importable
 from remotemedia._portable import opening
 from remotemedia._portable.given import GIVEN
-from remotemedia._portable.texts import Binding, Text, code_of, text_of
+from remotemedia._portable.names import Names
+from remotemedia._portable.source import Binding, Text, code_of, text_of
 from remotemedia._tokens import MAIN
 from remotemedia._unpicklable import UnpicklableError
 
 if TYPE_CHECKING:
-    from remotemedia._portable.units import Unit
+    from remotemedia._portable.parts import Part
 
 _BY_HAND = 'or set runtime_hint="cpython"'
 WAY_OUT = f"define it at the top level of a module that a worker can import, {_BY_HAND}"
@@ -56,7 +58,7 @@ class Key(NamedTuple):
     name: str
 
 
-class Step:
+class Call:
     """A call that opening the pickle makes."""
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -66,13 +68,32 @@ class Step:
         return self._call
 
 
+def no_text_lookup(shared: Any, names: Names) -> list[str]:
+    """The names that code looks up in its module.
+
+    Raises:
+        UnportableError: it looks names up by text, which tells nobody which ones.
+    """
+    by_text = names.by_text()
+    if by_text is not None:
+        raise about(shared, f"it looks names up by text, with {by_text}()")
+    return sorted(names.early | names.late)
+
+
 @dataclass(eq=False)
 class Space:
     """The names of one module, or of one namespace that code was executed in."""
 
     label: str
     namespace: dict[str, Any]
-    statements: dict[int, Unit] = field(default_factory=dict)
+    statements: dict[int, Part] = field(default_factory=dict)
+    uses: dict[str, set[str]] = field(default_factory=dict)
+    """What travelling code takes from a name by a dot."""
+
+    def note_uses(self, names: Names) -> None:
+        """Note what some code takes from the names that it looks up."""
+        for name, attributes in names.attributes.items():
+            self.uses.setdefault(name, set()).update(attributes)
 
     def has(self, name: str) -> bool:
         """Whether code here finds the name."""
@@ -88,11 +109,11 @@ class Space:
             found = getattr(found, part, None)
         return found is shared
 
-    def opening(self) -> Step:
+    def opening(self) -> Call:
         """The step that readies the other side's stand-in."""
         names = ("__package__", "__file__", "__doc__")
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
-        return Step(opening.open_space, (self.label, known))
+        return Call(opening.open_space, (self.label, known))
 
     def _cells(self) -> list[str]:
         """The cells of a notebook or console, the latest first, or the program without a file, when
@@ -108,18 +129,17 @@ class Space:
             return value.__globals__ is self.namespace
         return isinstance(value, type) and value.__module__ == self.namespace.get("__name__")
 
-    def binding(self, name: str) -> Binding | None:
-        """The statement that bound a name, as far as the source can be had."""
-        own = self.namespace.get(name)
-        for text in self._texts(own):
+    def bindings(self, name: str) -> list[Binding]:
+        """The statements that bind a name, in their order, as far as the source can be had."""
+        for text in self._texts(self.namespace.get(name)):
             if name in text.bindings:
                 return text.bindings[name]
-        return None
+        return []
 
-    def stars(self) -> Iterator[Binding]:
-        """The imports of whatever a module has, the last first."""
-        for text in self._texts(None):
-            yield from reversed(text.stars)
+    def position(self, text: Text, line: int) -> tuple[int, int, int]:
+        """Where a line stands among all texts: cells in the order in which they were run."""
+        cells = list(linecache.cache)
+        return (1, cells.index(text.name) if text.name in cells else -1, line)
 
     def _texts(self, own: object) -> Iterator[Text]:
         files = {self.namespace.get("__file__"): 0}
@@ -177,7 +197,12 @@ class Spaces:
         name = namespace.get("__name__")
         name = name if isinstance(name, str) else "__main__"
         module = sys.modules.get(name)
-        is_module = module is not None and vars(module) is namespace
-        label = name if is_module else f"{name}#{len(self._by_label)}"
+        # Beside a module that the other side imports, values of this one need a place of their own.
+        is_own = (
+            module is not None
+            and vars(module) is namespace
+            and (name in MAIN or not is_importable(name, module))
+        )
+        label = name if is_own else f"{name}#{len(self._by_label)}"
         space = self._by_label[label] = Space(label, namespace)
         return space

@@ -10,9 +10,9 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from remotemedia._deferred import imported_or_deferred
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening, values
+from remotemedia._portable.imports import import_module
 from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
@@ -103,7 +103,7 @@ class Pickler(pickle.Pickler):
 
     def _module(self, module: types.ModuleType) -> Any:
         if module.__name__ != "__main__" and is_importable(module.__name__, module):
-            return imported_or_deferred, (module.__name__,)
+            return import_module, (module.__name__,)
         return self._needed_plan().reduce_module(module)
 
     def _data(self, obj: Any) -> Any:
@@ -136,7 +136,12 @@ def _new_plan(shipped: frozenset[str]) -> Plan:
     def try_value(value: object) -> None:
         Pickler(_Nowhere(), shipped, plan, is_trial=True).dump(value)
 
-    plan = Plan(try_value, shipped)
+    def dump(value: object) -> bytes:
+        file = io.BytesIO()
+        Pickler(file, shipped, plan).dump(value)
+        return file.getvalue()
+
+    plan = Plan(try_value, dump)
     return plan
 
 
@@ -180,7 +185,7 @@ def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
 def _write(kind: bytes, plan: Plan, shipped: frozenset[str], value: object) -> bytes:
     file = io.BytesIO()
     file.write(opening.PREFIX + kind)
-    Pickler(file, shipped, plan).dump((plan.steps(), value))
+    Pickler(file, shipped, plan).dump((plan.calls(), value))
     return file.getvalue()
 
 
@@ -201,10 +206,10 @@ class _Marked:
         self._parts = place, node
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from remotemedia._portable.spaces import Step
+        from remotemedia._portable.spaces import Call
 
         place, node = self._parts
-        return opening.node_of, (Step(opening.work_for, ([place],)), node)
+        return opening.node_of, (Call(opening.work_for, ([place],)), node)
 
 
 class PortableShipment:

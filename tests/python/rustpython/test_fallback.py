@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,32 +62,12 @@ def test_what_others_in_its_module_lack_never_moves_a_node_of_a_manifest(
         assert result["result"] == [wanted], result
 
 
-@pytest.mark.parametrize(
-    "node",
-    [
-        numpy_in_body_nodes.SwallowsInGenerator(),
-        numpy_in_body_nodes.SwallowsInAsyncGenerator(),
-        numpy_in_body_nodes.SwallowsInCoroutine(),
-        numpy_in_body_nodes.SwallowsInInitialize(),
-        numpy_in_body_nodes.SwallowsInStream(),
-        numpy_in_body_nodes.RaisesItsOwn(),
-    ],
-    ids=lambda node: type(node).__name__,
-)
-def test_whoever_swallows_a_missing_import_moves_with_the_first_item(node: Node) -> None:
+@pytest.mark.parametrize("node", [numpy_in_body_nodes.Swallows(), numpy_in_body_nodes.RaisesItsOwn()])
+def test_a_node_that_swallows_a_missing_import_moves_before_its_first_item(node: Node) -> None:
     # spec: IOP-39
     pipeline = rustpython(node)
-    assert run(pipeline)[-1] == "cpython 6"
-    assert "'numpy' is a C extension" in placement(pipeline)[1]
-
-
-def test_whoever_swallows_a_missing_import_at_the_end_moves_the_next_time() -> None:
-    # spec: IOP-39
-    pipeline = rustpython(numpy_in_body_nodes.SwallowsInFlush())
-    with pytest.raises(NodeError, match="The next session runs it on CPython") as caught:
-        run(pipeline)
-    assert caught.value.import_reason == "c_extension"
     assert run(pipeline) == ["cpython 6"]
+    assert "'numpy' is a C extension" in placement(pipeline)[1]
 
 
 @pytest.mark.parametrize(
@@ -251,17 +232,34 @@ class Fast(Node):
 }
 
 
-def test_nodes_of_an_installed_package_are_read_as_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("form", ["installed", "archive"])
+def test_nodes_of_packages_and_archives_are_read_as_ones_own(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # spec: IOP-26, IOP-28, IOP-39
-    package = tmp_path / "site-packages" / "installed_nodes"
-    package.mkdir(parents=True)
-    for name, text in INSTALLED.items():
-        (package / name).write_text(text)
-    monkeypatch.syspath_prepend(str(package.parent))
-    nodes = importlib.import_module("installed_nodes.nodes")
+    name = f"{form}_nodes"
+    if form == "archive":
+        root = tmp_path / "all.zip"
+        with zipfile.ZipFile(root, "w") as archive:
+            for file, text in INSTALLED.items():
+                archive.writestr(f"{name}/{file}", text)
+    else:
+        root = tmp_path / "site-packages"
+        (root / name).mkdir(parents=True)
+        for file, text in INSTALLED.items():
+            (root / name / file).write_text(text)
+    monkeypatch.syspath_prepend(str(root))
+    nodes = importlib.import_module(f"{name}.nodes")
     for kind, wanted in [(nodes.Plain, "rustpython"), (nodes.Fast, "cpython")]:
         pipeline = rustpython(kind())
         assert pipeline.run_sync([[1, 2]], runtime="rustpython") == [wanted, 3]
         assert placement(pipeline)[0] == wanted
+
+
+def test_what_a_package_says_of_itself_comes_after_the_way_out() -> None:
+    # spec: IOP-28
+    with pytest.raises(NodeError) as caught:
+        run(rustpython(numpy_in_body_nodes.Turns()), fallback=False)
+    first = str(caught.value).splitlines()[0]
+    for part in ("Turns_0", "numpy needs a C extension", 'runtime_hint="cpython"'):
+        assert part in first, caught.value

@@ -272,38 +272,44 @@ def test_definitions_that_refer_to_each_other(tmp_path: Path, interpreter: str) 
     )
 
 
-def test_imports_that_fail_raise_only_where_they_are_used(tmp_path: Path, interpreter: str) -> None:
+def test_imports_that_code_uses_are_needed_and_others_are_not(
+    tmp_path: Path, interpreter: str
+) -> None:
     # spec: IOP-14, IOP-39
-    (tmp_path / "only_here.py").write_text("def work(): return 1\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "only_here.py").write_text("def work(): return 1\n")
     run_host(
         """
         import fractions, sys
+        sys.path.append(str(HERE / "elsewhere"))
         from decimal import Decimal as half
         import only_here
         from only_here import work as job
         import numpy as np
         class Node:
-            def uses(self): return only_here.work() + job()
             def other(self) -> np.ndarray: return 2
-            def half(self, x):
-                return job() if x else 7
-            def annotated(self, x: fractions.Fraction): return 3
+            def annotated(self, x: only_here.Thing if sys.argv[2:] else int): return 3
             def counted(self): return fractions.Fraction(1, 2) + half(1)
-        answers, _ = talk(WORKER, [Node()])
-        assert answers == [2, 7, 3, "TypeError", "only_here"], answers
+        class Uses:
+            def work(self): return job()
+        class Dotted:
+            def work(self): return only_here.work()
+        more = [PortableShipment([Node(), kind()]).instances for kind in (Uses, Dotted)]
+        answers, _ = talk(WORKER, [Node(), *more])
+        assert answers == [2, 3, "TypeError", "only_here", [1], "only_here", [1]], answers
         """,
         """
-        node = nodes[0]
-        answers += [node.other(), node.half(0), node.annotated(0)]
+        node, *more = nodes
+        answers += [node.other(), node.annotated(0)]
         try:
             node.counted()
         except TypeError as error:  # both are there, and do not add up
             answers.append(type(error).__name__)
-        try:
-            node.uses()
-            answers.append("only_here")  # the script's folder happens to be on the path
-        except ModuleNotFoundError as error:
-            answers.append(error.name)
+        for instances in more:
+            try:
+                _pickle.open_shipment(instances)
+            except ModuleNotFoundError as error:
+                answers += [error.name, list(_pickle.unopened())]
         """,
         tmp_path,
         interpreter,
@@ -415,11 +421,12 @@ def test_what_a_worker_lacks_is_no_loss_to_the_caller(tmp_path: Path) -> None:
     # spec: IOP-14, IOP-39
     run_host(
         """
-        import numpy as np
         class Node:
             def make(self):
                 class Made:
-                    def zeros(self): return np.zeros(2)
+                    def zeros(self):
+                        import numpy as np
+                        return np.zeros(2)
                 return Made()
         answers, _ = talk(WORKER, [Node()])
         made, told = answers

@@ -507,7 +507,8 @@ def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None
 def as_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives this process back what a worker's session takes."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    for name in ("is_worker", "kept", "stand_ins", "writes_portable"):
+    tokens = ("_by_token", "_tokens", "_bundles", "_shipped", "texts")
+    for name in ("is_worker", "kept", "stand_ins", "writes_portable", *tokens):
         monkeypatch.setattr(_tokens.registry, name, getattr(_tokens.registry, name))
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from places import FIXTURES
 from processes import children, shared_memory_names, wait_for_children, wait_until_gone
 from remotemedia import NodeTimeout, Runtime, WorkerCrashed
 from worker_programs import PROGRAMS, runtime, session
 
-HERE = str(Path(__file__).parent)
+HERE = str(FIXTURES)
 ALLOWED = '[rustpython]\nallow_modules = "multiprocessing"\n'
 KILLED = -9
 

@@ -1,0 +1,180 @@
+"""What a worker received for one session is not found in the next: each case in one warm worker."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from remotemedia import Pipeline, Runtime
+
+START = """
+import functools, os, threading
+from remotemedia import Node
+class Base(Node):
+    def process(self, data): return [self.work(data), os.getpid()]
+"""
+LOCK = "LOCK = threading.Lock()\nBase.locked = lambda self: LOCK.locked()\n"
+
+
+class Case(NamedTuple):
+    """A script's definitions, what changes between two runs, and what its nodes give in each."""
+
+    name: str
+    source: str
+    change: str
+    wanted: list[Any]
+    item: str = "2"
+
+
+SCALE = """
+GAIN = 1
+def scale(x): return x * GAIN
+class Amplify(Base):
+    level = 1
+    def work(self, data): return scale(data) + self.level
+NODES = [Amplify]
+"""
+CASES = [
+    Case("changed global", SCALE, "GAIN = 5", [3, 11]),
+    Case("changed class attribute", SCALE, "Amplify.level = 9", [3, 11]),
+    Case("deleted class attribute", f"{SCALE}\nAmplify.level = 4\nBase.level = 0", "del Amplify.level", [6, 2]),
+    Case("redefined function", SCALE, "def scale(x): return -x", [3, -1]),
+    Case(
+        "redefined class",
+        "class Helper:\n    by = 1\nclass Adds(Base):\n    def work(self, data): return data + Helper.by\nNODES = [Adds]",
+        "class Helper:\n    by = 2",
+        [3, 4],
+    ),
+    Case(
+        "changed table",
+        "TABLE = {'by': 1}\nclass Adds(Base):\n    def work(self, data): return data + TABLE['by']\nNODES = [Adds]",
+        "TABLE['by'] = 7",
+        [3, 9],
+    ),
+    Case(
+        "list that nodes append to",
+        "SEEN = []\nclass Sees(Base):\n    def work(self, data):\n        SEEN.append(data)\n        return list(SEEN)\nNODES = [Sees]",
+        "",
+        [[2], [2]],
+    ),
+    Case(
+        "attribute that nodes put on their class",
+        "class Counts(Base):\n    def work(self, data):\n        type(self).seen = getattr(self, 'seen', 0) + 1\n        return self.seen\nNODES = [Counts]",
+        "",
+        [1, 1],
+    ),
+    Case(
+        "helper shared by two pipelines",
+        f"{SCALE}\nclass Other(Base):\n    def work(self, data): return -scale(data)\nNODES = [Amplify, Other, Amplify]",
+        "GAIN = 3",
+        [3, -2, 3, 7, -6, 7],
+    ),
+    Case(
+        "single dispatch",
+        "@functools.singledispatch\ndef told(x): return 'any'\n@told.register\ndef _(x: int): return WORD\nWORD = 'int'\n"
+        "class Tells(Base):\n    def work(self, data): return [told(data), told('a')]\nNODES = [Tells]",
+        "WORD = 'whole'",
+        [["int", "any"], ["whole", "any"]],
+    ),
+    Case(
+        "function as item",
+        f"{SCALE}\nclass Calls(Base):\n    def work(self, data): return [data[0] is scale, data[0](2)]\nNODES = [Calls]",
+        "GAIN = 5",
+        [[True, 2], [True, 10]],
+        "(scale, 1)",
+    ),
+    Case(
+        "function as item of nodes that do not know it",
+        f"{SCALE}\nclass Calls(Base):\n    def work(self, data): return data(2)\nNODES = [Calls, Calls]",
+        "GAIN = 5",
+        [2, 2, 10, 10],
+        "scale",
+    ),
+    Case(
+        "function as result",
+        f"{SCALE}\ndef over(n): return lambda x: scale(x) + n\nclass Gives(Base):\n    def work(self, data): return [scale, over(data)]\n"
+        "NODES = [Gives]\nRESULT = lambda given: [given[0] is scale, given[1](2)]",
+        "GAIN = 5",
+        [[True, 4], [True, 12]],
+    ),
+    Case(
+        "registry of a decorator",
+        "BY = {}\ndef enter(f):\n    BY[f.__name__] = f\n    return f\n@enter\ndef first(x): return x\n"
+        "class Lists(Base):\n    def work(self, data): return sorted(BY)\nNODES = [Lists]",
+        "@enter\ndef second(x): return x",
+        [["first"], ["first", "second"]],
+    ),
+    Case(
+        "class made in a function",
+        "BY = 1\ndef make(n):\n    class Local(Base):\n        def work(self, data): return data * n + BY\n    return Local()\nNODES = [lambda: make(3)]",
+        "BY = 2",
+        [7, 8],
+    ),
+]
+
+
+class Script:
+    """The main module of this process, as long as a test runs."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.module = types.ModuleType("__main__")
+        self.name = str(folder / name)
+        monkeypatch.setitem(sys.modules, "__main__", self.module)
+        self.cells = 0
+
+    def run(self, source: str) -> None:
+        """Runs a cell."""
+        self.cells += 1
+        name = f"/tmp/ipykernel_2/{abs(hash(self.name))}_{self.cells}.py"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec"), vars(self.module))
+
+
+COLLECT = "import gc\nclass Collects(Node):\n    def process(self, data): return gc.collect() * 0\n"
+
+
+@pytest.mark.parametrize("collects", [False, True], ids=["", "collected"])
+@pytest.mark.parametrize(
+    ("runtime", "has_lock"),
+    [("cpython", False), ("cpython", True), ("rustpython", False)],
+    ids=["cpython", "cpython by source", "rustpython"],
+)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_next_session_has_the_definitions_of_now(
+    case: Case,
+    runtime: str,
+    has_lock: bool,
+    collects: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # spec: IOP-19
+    script = Script(tmp_path, monkeypatch, "cells")
+    script.run(START + (LOCK if has_lock else "") + COLLECT)
+    script.run(case.source)
+    space = vars(script.module)
+    given, workers = [], set()
+    with Runtime("[workers]\nmax = 1\n") as own:
+
+        def run(make: Callable[[], Any], item: Any) -> Any:
+            pipeline = Pipeline(make(), runtime=own)
+            (out,) = pipeline.run_sync([item], runtime=runtime, fallback=False)
+            return out
+
+        for change in ("", case.change):
+            if change:
+                script.run(change)
+            for make in space["NODES"]:
+                out, worker = run(make, eval(case.item, space))
+                given.append(space.get("RESULT", lambda result: result)(out))
+                workers.add(worker)
+            if collects:
+                run(space["Collects"], 1)
+    assert given == case.wanted
+    assert len(workers) == 1, "the worker was not the same"
