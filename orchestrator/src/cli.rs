@@ -141,7 +141,7 @@ impl Setting {
         Ok(config)
     }
 
-    /// What a session of the command line takes over from its surroundings.
+    /// What a session of the command line inherits from this process.
     fn options(&self, default_python: Option<PathBuf>) -> OpenOptions {
         let working_directory = env::working_directory();
         OpenOptions {
@@ -271,12 +271,12 @@ fn explain(
     let config = setting.config()?;
     let manifest = read_manifest(path)?;
     let runtime = Runtime::new(config);
-    let told = runtime.explain(&manifest, &setting.options(default_python))?;
+    let explanation = runtime.explain(&manifest, &setting.options(default_python))?;
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{:#}", told.to_json())?;
+        writeln!(out, "{:#}", explanation.to_json())?;
     } else {
-        write!(out, "{told}")?;
+        write!(out, "{explanation}")?;
     }
     Ok(())
 }

@@ -102,8 +102,8 @@ fn nodes_that_rustpython_cannot_run_move_once_per_runtime() {
         let classes = ["Runs", class, "Runs", "cpython Runs"];
         let wanted = "a rustpython, b cpython, c rustpython, d cpython";
         assert_eq!(rig.run(&classes).unwrap(), wanted, "{class}");
-        let told = rig.explain(&classes);
-        assert!(told.contains("moved from RustPython"), "{told}");
+        let explanation = rig.explain(&classes);
+        assert!(explanation.contains("moved from RustPython"), "{explanation}");
         let sessions: Vec<_> = rig
             .runtime
             .workers()

@@ -31,13 +31,13 @@ fn every_node_is_told_with_its_place_and_the_reason() {
     };
     let plan = Plan::new(&Graph::new(&manifest).unwrap(), &options).unwrap();
     let program = |runtime| (runtime == Runtime::RustPython).then(|| PathBuf::from("/bin/rp"));
-    let told = Explanation::of(manifest.name(), &plan, program);
+    let explanation = Explanation::of(manifest.name(), &plan, program);
     let chosen = "REMOTEMEDIA_PYTHON_RUNTIME";
     let moved = format!(
         "moved from RustPython, which {chosen} chose: its module cannot be loaded: ImportError: torch"
     );
     assert_eq!(
-        told.to_string(),
+        explanation.to_string(),
         format!(
             "mixed: 3 stages, 2 workers\n  \
              stage 0  resample  native               it has a native form\n  \
@@ -46,7 +46,7 @@ fn every_node_is_told_with_its_place_and_the_reason() {
              stage 2  hinted    cpython worker 1     its runtime_hint\n"
         )
     );
-    let json = told.to_json();
+    let json = explanation.to_json();
     assert_eq!(json["nodes"][1]["program"], "/bin/rp");
     assert_eq!(json["nodes"][2]["fallback"]["kind"], "load");
     assert!(json["nodes"][0]["worker"].is_null() && json["nodes"][1]["fallback"].is_null());

@@ -147,7 +147,7 @@ impl Session {
         self.open_slots(&[slot], host)
     }
 
-    /// Opens slots. Those on RustPython come first: what fails there changes what the others get.
+    /// Opens slots. Those on RustPython come first: a failure there changes the plan of the others.
     fn open_slots(&mut self, wanted: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
         if wanted.is_empty() {
             return Ok(());
@@ -169,7 +169,8 @@ impl Session {
                 }
             }
         }
-        // Nodes that may be laid out anew are to be cleaned up, so they have to stand first.
+        // If one of them has to move, all are opened again, after those that stand were cleaned up.
+        // So wait for the others even when one has failed.
         let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Interpreted::RustPython;
         let waits = self.fallback && group.iter().all(is_rustpython);
         while !pending.is_empty() && (waits || failed.is_none()) {

@@ -15,7 +15,7 @@ def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> A
     Raises:
         Fault: the module or class is not there, or the constructor raised.
     """
-    found = find_class(node_id, module, name)
+    found = _find(node_id, module, name)
     try:
         if not isinstance(found, type):
             raise TypeError(f"{module}:{name} is no class but {type(found).__name__}")
@@ -35,7 +35,7 @@ def checked(node_id: str, node: Any) -> Any:
     return node
 
 
-def find_class(node_id: str, module: str, name: str) -> Any:
+def _find(node_id: str, module: str, name: str) -> Any:
     try:
         found: Any = import_module(module)
     except ModuleNotFoundError as error:

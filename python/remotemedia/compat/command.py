@@ -20,9 +20,9 @@ READER_GONE = 128 + signal.SIGPIPE
 
 _NAMES = {"cpython": "CPython", "rustpython": "RustPython"}
 _EPILOG = """\
-Each class with a method `process` is loaded in a worker of each interpreter. A module is imported;
-of a script only the imports and definitions that the class uses are run. No node is constructed or
-called, so an import inside a function is not seen.
+Each class with a method `process` is loaded in a worker of each interpreter. CPython
+imports modules; RustPython, and CPython of a script, runs only the imports and definitions that the
+class uses. No node is constructed or called, so an import inside a function is not seen.
 exit codes:
   0  every node works on RustPython
   1  some do not
@@ -96,8 +96,8 @@ def _text(verdicts: Sequence[Verdict]) -> str:
         lines.append(f"{node.file}:{node.line}: {node.name}: {where}")
         for name, outcome in outcomes.items():
             if not outcome.is_node:
-                missing = f"{outcome.module} ({outcome.reason}): " if outcome.module else ""
-                lines.append(f"    not on {_NAMES[name]}: {missing}{outcome.error}")
+                missing = outcome.module and f"{outcome.module} ({outcome.reason})"
+                lines.append(f"    not on {_NAMES[name]}: {missing or outcome.error}")
                 lines.append(f"        what to do: {outcome.advice}")
     able = sum(bool(verdict.rustpython.is_node) for verdict in verdicts)
     return "\n".join([*lines, f"{able} of {len(verdicts)} nodes work on RustPython"])

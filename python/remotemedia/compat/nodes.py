@@ -26,8 +26,8 @@ class Candidate:
     """A class that may be a node.
 
     Attributes:
-        statements: for a script, the positions of the statements that the class needs; None for a
-            module, which is imported.
+        statements: the positions of the statements at the top of its file that it needs.
+        is_script: its file does more than to define names, so it is not imported.
         is_likely: it has a method `process` of its own, or derives from something called a node.
     """
 
@@ -35,7 +35,8 @@ class Candidate:
     module: str
     name: str
     line: int
-    statements: list[int] | None
+    statements: list[int]
+    is_script: bool
     is_likely: bool
 
 
@@ -59,8 +60,8 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as data."""
-        told = {"module": self.module, "reason": self.reason, "error": self.error}
-        return {"works": bool(self.is_node), **told, "advice": self.advice}
+        shown = {"module": self.module, "reason": self.reason, "error": self.error}
+        return {"works": bool(self.is_node), **shown, "advice": self.advice}
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,24 @@ def _load(
 
 def _load_one(session: Any, candidate: Candidate, interpreter: str) -> Outcome:
     file = str(candidate.file.resolve())
+    # As sessions do: CPython imports modules; RustPython, which may lack a module that the file
+    # imports, can also do with what the class needs.
+    in_part = candidate.is_script or interpreter == "rustpython"
+    statements = candidate.statements if in_part else None
     try:
-        (is_node,) = session.process((candidate.module, candidate.name, file, candidate.statements))
+        (is_node,) = session.process((candidate.module, candidate.name, file, statements))
     except NodeError as error:
         advice = _MOVE if interpreter == "rustpython" else "it has to load there to run anywhere"
-        text = (error.remote_traceback or "").strip().splitlines()[-1:] or [error.message]
-        return Outcome(None, error.module, error.import_reason, text[0], error.suggestion or advice)
+        shown = _last_line(error)
+        return Outcome(None, error.module, error.import_reason, shown, error.suggestion or advice)
     return Outcome(True) if is_node else Outcome(False, error="it has no method process(data)")
+
+
+def _last_line(error: NodeError) -> str:
+    """The exception without its traceback; a crash has none and says itself what happened."""
+    lines = (error.remote_traceback or "").splitlines()
+    raised = [line for line in lines if error.remote_type and line.startswith(error.remote_type)]
+    return raised[-1] if raised else error.message.partition("\n")[0]
 
 
 def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:
@@ -169,8 +181,8 @@ def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:
         if has_process or any(base in likely or base.endswith("Node") for base in bases):
             likely.add(name)
         if has_process or bases:
-            statements = _needed(tree, name) if is_script else None
-            yield Candidate(file, module, name, statement.lineno, statements, name in likely)
+            found = (file, module, name, statement.lineno, _needed(tree, name))
+            yield Candidate(*found, is_script, name in likely)
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -189,8 +201,8 @@ def _acts(statement: ast.stmt) -> bool:
 
 
 def _needed(tree: ast.Module, name: str) -> list[int]:
-    """The positions of the statements at the top of a script that make a name, and the names that
-    these use. What the script does beside that is not run: it may open windows or send mail.
+    """The positions of the statements at the top of a file that make a name, and the names that
+    these use. What a script does beside that is not run: it may open windows or send mail.
     """
     makers: dict[str, list[int]] = {}
     for position, statement in enumerate(tree.body):

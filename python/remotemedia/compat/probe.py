@@ -1,16 +1,14 @@
-"""Loads classes inside a worker, as the worker loads the nodes of a session."""
+"""Loads classes inside a worker, with what a worker has and refuses."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 import types
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
-from remotemedia._guest import loading
-from remotemedia._guest.faults import Fault
 from remotemedia.core.node import Node
 
 
@@ -21,40 +19,42 @@ class Probe(Node):
         """Load a class.
 
         Args:
-            data: the module and the name of the class; the file of the module; and, when the file
-                is a script, the positions of the statements that the class needs.
+            data: the module and the name of the class; the file of the module; and the positions
+                of the statements that the class needs, or None to import the whole module.
 
         Returns:
             Whether the class is a node.
         """
         module, name, file, statements = data
         if statements is None:
-            found = _find(module, name)
+            found = getattr(importlib.import_module(module), name)
         else:
-            found = getattr(_load_statements(module, file, statements), name)
+            found = _run(module, file, statements)[name]
         return callable(getattr(found, "process", None))
 
 
-def _find(module: str, name: str) -> Any:
-    try:
-        return loading.find_class("", module, name)
-    except Fault as fault:
-        # The error of the module itself; the session makes a fault of this node of it.
-        raise fault.__context__ or fault from None
-
-
-def _load_statements(name: str, file: str, positions: Collection[int]) -> types.ModuleType:
-    """A module made of some of the statements of a file."""
-    tree = ast.parse(Path(file).read_bytes(), file)
+def _run(name: str, file: str, positions: Collection[int]) -> dict[str, Any]:
+    """The names that some of the statements of a file define."""
+    with open(file, "rb") as source:  # noqa: PTH123  (workers start without pathlib)
+        tree = ast.parse(source.read(), file)
     tree.body = [tree.body[position] for position in sorted(positions)]
-    module = sys.modules[name] = types.ModuleType(name)
+    module = types.ModuleType(name)
     module.__file__ = file
+    folder, _, last = file.rpartition("/")
+    if last == "__init__.py":
+        module.__path__, module.__package__ = [folder], name
+    else:
+        module.__package__ = name.rpartition(".")[0]
+    # It stands for the whole module only while it is made: others may import that.
+    before = sys.modules.get(name)
+    sys.modules[name] = module
     try:
         exec(compile(tree, file, "exec", dont_inherit=True), module.__dict__)
-    except BaseException:
+    finally:
         del sys.modules[name]
-        raise
-    return module
+        if before is not None:
+            sys.modules[name] = before
+    return module.__dict__
 
 
 __all__ = ["Probe"]

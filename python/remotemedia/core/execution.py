@@ -293,7 +293,7 @@ def explain(
 ) -> Explanation:
     """Where the nodes of a pipeline would run now, and why; arguments as for `Execution`."""
     plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
-    told = pipeline.native_runtime().explain(
+    explained = pipeline.native_runtime().explain(
         json.dumps(plan.manifest),
         objects=Shipper(plan.instances) if plan.instances else None,
         runtime=pipeline.interpreter if runtime is None else runtime,
@@ -301,7 +301,7 @@ def explain(
         python=_interpreter(),
         sys_path=_module_path(),
     )
-    return Explanation.read(told)
+    return Explanation.read(explained)
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:

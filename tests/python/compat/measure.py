@@ -47,13 +47,13 @@ class Measured:
 
     def surprises(self, among: Iterable[Case]) -> list[str]:
         """A line for each case that did not show what is recorded for this interpreter."""
-        told = []
+        lines = []
         for case in among:
             expected, got = case.expected(self.target), self.outcomes[case.id]
             if got.shows != expected and not self._is_not_built(case):
                 said = f" ({got.message})" if got.message else ""
-                told.append(f"{case.id}\n  recorded: {expected}\n  shown:    {got.shows}{said}")
-        return told
+                lines.append(f"{case.id}\n  recorded: {expected}\n  shown:    {got.shows}{said}")
+        return lines
 
     def _is_not_built(self, case: Case) -> bool:
         """Whether this build of CPython left the module out that the case is about."""
@@ -137,8 +137,8 @@ def _outcome(line: dict[str, Any]) -> Outcome:
     if "gives" in line:
         return Outcome(line["gives"])
     said = line["message"].strip().splitlines()
-    told = said[0] if said else ""
-    return Outcome(f"raises {line['raises']}", line["missing"], told)
+    first = said[0] if said else ""
+    return Outcome(f"raises {line['raises']}", line["missing"], first)
 
 
 __all__ = ["GONE", "Measured", "Outcome", "Unusable", "measure"]

@@ -108,7 +108,7 @@ def page() -> str:
 def _library() -> list[str]:
     rows = modules_table()
     same = [f"`{row.name}`" for row in rows if not row.differs]
-    told = (
+    sentence = (
         f"Of the {len(rows)} modules of CPython 3.11's standard library these {len(same)} work on "
         f"both: {', '.join(same)}."
     )
@@ -118,7 +118,7 @@ def _library() -> list[str]:
         for row in rows
         if row.differs
     ]
-    return ["## Standard library\n", *_table(head, differing), _wrapped(told), ""]
+    return ["## Standard library\n", *_table(head, differing), _wrapped(sentence), ""]
 
 
 def _language() -> list[str]:
@@ -131,9 +131,9 @@ def _language() -> list[str]:
         shows = (_short(case.gives), _short(difference.shows))
         differing.append((case.name, *shows, difference.reason, difference.workaround))
     areas = ", ".join(f"{area} {count}" for area, count in same.items())
-    told = f"The other {sum(same.values())} cases give the same on both: {areas}."
+    sentence = f"The other {sum(same.values())} cases give the same on both: {areas}."
     head = ("feature", "CPython", "RustPython", "why", "use instead")
-    return ["## Language\n", *_table(head, differing), _wrapped(told), ""]
+    return ["## Language\n", *_table(head, differing), _wrapped(sentence), ""]
 
 
 def _short(text: str) -> str:
@@ -146,16 +146,16 @@ def _nodes() -> list[str]:
         texts = (entry["rustpython"], entry.get("reason", ""), entry.get("workaround", ""))
         alike.setdefault(texts, []).append(f"`{entry['name']}`")
     same = alike.pop((WORKS, "", ""), [])
-    told = f"The other nodes give the same on both: {', '.join(same)}."
+    sentence = f"The other nodes give the same on both: {', '.join(same)}."
     head = ("nodes", "where they run when RustPython is chosen", "why", "use instead")
     rows = [(", ".join(names), *texts) for texts, names in alike.items()]
-    return ["## Nodes of the SDK\n", *_table(head, rows), _wrapped(told), ""]
+    return ["## Nodes of the SDK\n", *_table(head, rows), _wrapped(sentence), ""]
 
 
 def _examples() -> list[str]:
-    told = "Every program in `examples/` prints the same on both."
+    sentence = "Every program in `examples/` prints the same on both."
     lines = [f"- `{entry['name']}`: {entry['reason']}." for entry in recorded("example")]
-    return ["## Examples\n", told, "", *lines, ""]
+    return ["## Examples\n", sentence, "", *lines, ""]
 
 
 def _wrapped(text: str) -> str:

@@ -148,8 +148,11 @@ def test_a_case_that_ends_its_process_is_blamed_alone() -> None:
         _case("while True: pass", "", name="endless"),
         _case("result = 'after'", "'after'", name="after"),
     ]
-    for program in (sys.executable, PROGRAM):
-        outcomes = measure([program], todo, deadline_s=2).outcomes
+    programs = (sys.executable, PROGRAM)
+    with ThreadPoolExecutor() as pool:
+        all_measured = list(pool.map(lambda program: measure([program], todo, 10), programs))
+    for measured in all_measured:
+        outcomes = measured.outcomes
         assert {name: outcome.shows for name, outcome in outcomes.items()} == {
             "before": "'before'",
             "killed": "killed by SIGKILL",
