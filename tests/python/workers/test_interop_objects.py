@@ -28,6 +28,7 @@ from e2e_nodes import (
     Tell,
     run_script,
 )
+from naming import shown
 from remotemedia import MarshalingError, Pipeline, RemoteMediaError
 
 
@@ -66,7 +67,7 @@ OBJECTS = [
 ]
 
 
-@pytest.mark.parametrize("value", OBJECTS, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize("value", OBJECTS, ids=shown(30))
 def test_objects_keep_their_type(value: Any) -> None:
     # spec: IOP-06, IOP-19
     back, told = Pipeline([Identity()]).run([value]), Pipeline([Tell()]).run([value])

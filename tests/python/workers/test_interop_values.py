@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from e2e_nodes import Identity, Tell
+from naming import shown
 from remotemedia import PassThroughNode, Pipeline, Session
 
 
@@ -89,7 +90,7 @@ PRIMITIVES = [
 ]
 
 
-@pytest.mark.parametrize("value", PRIMITIVES, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize("value", PRIMITIVES, ids=shown(24))
 def test_primitives(identity: Session, tell: Session, value: Any) -> None:
     # spec: IOP-16
     both_ways(identity, tell, value)
@@ -118,7 +119,7 @@ COLLECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("value", COLLECTIONS, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize("value", COLLECTIONS, ids=shown(24))
 def test_collections(identity: Session, tell: Session, value: Any) -> None:
     # spec: IOP-17
     both_ways(identity, tell, value)
@@ -133,7 +134,7 @@ DICTS = [
 ]
 
 
-@pytest.mark.parametrize("value", DICTS, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize("value", DICTS, ids=shown(24))
 def test_dicts_keep_keys_values_and_order(identity: Session, tell: Session, value: Any) -> None:
     # spec: IOP-04
     both_ways(identity, tell, value)

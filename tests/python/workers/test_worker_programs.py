@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from naming import shown
 from remotemedia import NodeError, Runtime
 from worker_programs import PROGRAMS, runtime, session
 
@@ -75,7 +76,7 @@ def test_the_interpreter_is_the_one_that_was_asked_for(program: str, workers: Ru
     assert is_stdin_empty
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", VALUES, ids=shown(40))
 def test_values_come_back_as_they_went(workers: Runtime, value: Any) -> None:
     """spec: CARD-03"""
     (back,) = outputs(workers, "Identity", [value])
@@ -83,7 +84,7 @@ def test_values_come_back_as_they_went(workers: Runtime, value: Any) -> None:
     assert repr(back) == repr([value]) or back == [value]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", VALUES, ids=shown(40))
 def test_nodes_see_python_objects(workers: Runtime, value: Any) -> None:
     """spec: CARD-03"""
     (told,) = outputs(workers, "Tell", value)
