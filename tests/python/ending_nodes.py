@@ -33,7 +33,7 @@ class Leaves:
 
 
 def finish(folder: Path, caller: int) -> None:
-    """Print more than anything takes that does not read, and leave a trace of having come to the end.
+    """Print more than a pipe without a reader takes, and leave a trace of having come to the end.
 
     Where the folder says so, the caller has to be gone first.
     """
@@ -49,15 +49,21 @@ def finish(folder: Path, caller: int) -> None:
 
 
 class Shares:
-    """Leaves shared memory and a semaphore with names. They outlive the node's session."""
+    """Leaves shared memory and a semaphore with names, which outlive the node's session."""
 
     def process(self, data: str) -> int:
-        """The process, which ends in the way that is told."""
+        """The process; `data` is a folder, where the names go, and which may say how to end."""
         block: Any = shared_memory.SharedMemory(create=True, size=1000)
-        kept.append((block, get_context("spawn").Semaphore()))
-        if data == "crash":
+        semaphore: Any = get_context("spawn").Semaphore()
+        kept.append((block, semaphore))
+        with (Path(data) / "names").open("a") as names:
+            # As they stand in /dev/shm.
+            semaphore_name = semaphore._semlock.name.lstrip("/")
+            names.write(f"{block.name} sem.{semaphore_name}\n")
+        how = Path(data) / "how"
+        if how.exists() and how.read_text() == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
-        if data == "hang":
+        if how.exists():
             time.sleep(1000)
         return os.getpid()
 
