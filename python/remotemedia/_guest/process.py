@@ -53,7 +53,9 @@ def _end_children(worker: int, end_group: EndGroup) -> None:
     """
     if os.getpid() != worker:  # a child that a node forked ends
         return
-    modules = [module for name, module in [*sys.modules.items()] if name.endswith("resource_tracker")]
+    modules = [
+        module for name, module in [*sys.modules.items()] if name.endswith("resource_tracker")
+    ]
     trackers = [getattr(module, "_resource_tracker", None) for module in modules]
     pids = [getattr(tracker, "_pid", None) for tracker in trackers]
     end_group([pid for pid in pids if pid is not None])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from places import FIXTURES
-from processes import children, shared_memory_names, wait_for_children, wait_until_gone
+from processes import children, wait_for_children, wait_until_gone
 from remotemedia import NodeTimeout, Runtime, WorkerCrashed
 from worker_programs import PROGRAMS, runtime, session
 
@@ -114,9 +114,9 @@ def test_rustpython_workers_of_a_program_that_ends_come_to_their_own_end(tmp_pat
     assert any(run_to_end("rustpython", make(tmp_path, n), "", 0) for n in range(5))
 
 
-def make(folder: Path, number: int) -> Path:
+def make(folder: Path, name: object) -> Path:
     """A new folder in another."""
-    made = folder / str(number)
+    made = folder / str(name)
     made.mkdir()
     return made
 
@@ -132,15 +132,33 @@ def test_a_program_that_ends_at_once_takes_its_workers_along(
     assert [orphans[pid] for pid in workers] == [KILLED] * len(workers)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("node", ["Starts", "Shares"])
-def test_what_nodes_leave_ends_with_a_program(tmp_path: Path, program: str, node: str) -> None:
-    """The harness waits for every process that the program left."""
-    before = shared_memory_names()
-    code, workers, orphans = ended("-c", PROGRAM, program, node, str(tmp_path), "")
+def leave(program: str, folder: Path, node: str) -> bool:
+    """Whether all workers of a program came to their own end; the harness waits for every process
+    that they left.
+    """
+    code, workers, orphans = ended("-c", PROGRAM, program, node, str(folder), "")
     assert code == 0
-    assert set(workers) <= set(orphans)
-    until(lambda: shared_memory_names() <= before)
+    return all(orphans[pid] == 0 for pid in workers)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_nodes_leave_ends_with_a_program(tmp_path: Path, program: str) -> None:
+    """spec: CARD-08: processes, and names in shared memory."""
+    for node in ("Starts", "Shares"):
+        folders = (make(tmp_path, f"{node}{n}") for n in range(5))
+        folder = next(folder for folder in folders if leave(program, folder, node))
+    assert len(names(folder)) == 2 * 3 * 2
+    assert not left(names(folder))
+
+
+def names(folder: Path) -> set[str]:
+    """The names in shared memory that nodes have noted."""
+    return set((folder / "names").read_text().split())
+
+
+def left(names: set[str]) -> set[str]:
+    """Those of the names that are there."""
+    return {name for name in names if Path("/dev/shm", name).exists()}
 
 
 class Watched:
@@ -241,21 +259,25 @@ def test_a_worker_whose_modules_changed_comes_to_its_own_end(tmp_path: Path, pro
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("ending", ["shutdown", "crash", "hang"])
-def test_names_in_shared_memory_go_with_their_worker(program: str, ending: str) -> None:
-    """spec: CARD-08: in good order, after a crash and after a time-out."""
-    before, own = shared_memory_names(), children()
+def test_names_in_shared_memory_go_with_their_worker(
+    tmp_path: Path, program: str, ending: str
+) -> None:
+    """spec: CARD-08: in good order, after a crash and after a time-out; no zombie is left."""
+    own = children()
     with runtime(program, ALLOWED) as where:
         for _ in range(2):
             with session(where, "ending_nodes:Shares") as opened:
-                opened.process("")
-        assert shared_memory_names() > before
+                opened.process(str(tmp_path))
+        assert len(left(names(tmp_path))) == 4
         if ending != "shutdown":
+            (tmp_path / "how").write_text(ending)
             with (
                 session(where, "ending_nodes:Shares", timeout_ms=2_000) as opened,
                 pytest.raises((WorkerCrashed, NodeTimeout)),
             ):
-                opened.process(ending)
-    until(lambda: shared_memory_names() <= before)
+                opened.process(str(tmp_path))
+            assert len(names(tmp_path)) == 6
+    until(lambda: not left(names(tmp_path)))
     wait_for_children(own)
 
 

@@ -1,7 +1,6 @@
 //! Workers that are not needed any more: an idle one is asked to end and ends by itself, any other is
 //! killed. Closing a pool waits for neither, only for the answers of those that were asked.
 
-use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,36 +73,28 @@ impl Pool {
     /// Ends every worker. Returns once the idle ones have answered that they end, or after 10 ms; the
     /// supervisor stays until all processes are gone.
     pub fn close(&self) {
-        drop(await_answers(self.begin_close()));
+        let _late_ones_are_waited_for_by_the_supervisor = await_answers(self.begin_close());
     }
 
-    /// Closes pools right before this process ends. Their supervisors end with it, so workers that do
-    /// not end by themselves are killed here, with their process groups.
+    /// Closes pools right before this process ends, and their supervisors with it. So workers that have
+    /// not answered in time are killed.
     pub fn close_for_exit(pools: &[Arc<Self>]) {
-        let mut asked = Vec::new();
-        for pool in pools {
-            let ending = pool.begin_close();
-            pool.kill_all_but(&ending);
-            asked.extend(ending);
-        }
+        let asked = pools.iter().flat_map(|pool| pool.begin_close()).collect();
         for late in await_answers(asked) {
             late.process.kill_group();
         }
     }
 
-    /// Gives the core's word to every worker. Returns those that were asked to end, now or before.
+    /// Kills every worker, with its process group, but for those that were asked to end, now or
+    /// before. Returns these.
     fn begin_close(&self) -> Vec<Ending> {
         let mut state = self.shared.lock();
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
-        state.ending.drain().map(|(_, ending)| ending).collect()
-    }
-
-    fn kill_all_but(&self, ending: &[Ending]) {
-        let spared: HashSet<WorkerId> = ending.iter().map(|ending| ending.process.id).collect();
-        let state = self.shared.lock();
-        let others = state.processes.values().filter(|process| !spared.contains(&process.id));
-        others.for_each(|process| process.kill_group());
+        let ending = std::mem::take(&mut state.ending);
+        let others = state.processes.iter().filter(|(id, _)| !ending.contains_key(id));
+        others.for_each(|(_, process)| process.kill_group());
+        ending.into_values().collect()
     }
 }
 
