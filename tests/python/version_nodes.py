@@ -20,13 +20,6 @@ class Version(Node):
         return ".".join(map(str, sys.version_info[:2])), self.count, data
 
 
-class Halved(Node):
-    """Computes with an array, whatever stands for it where it runs."""
-
-    def process(self, data: Any, /) -> tuple[str, Any]:
-        return type(data).__name__, data * 0.5
-
-
 class Views(Node):
     """Computes with numpy, and says what its input is and where its output lies."""
 
