@@ -1,29 +1,35 @@
-"""Arrays of plain numbers where numpy is not: `AudioView`, in every interpreter natively.
+"""`AudioView`: the arrays of this interpreter. On CPython that is numpy's array.
 
-A view shows a block of memory, which other processes may see too. It has a shape, a dtype and
-perhaps a sample rate; it can be indexed, sliced, iterated over and given to whatever takes buffers;
-slices are views of the same memory, what masks and lists of places choose is copied. Operators,
-sums and the like run at the speed of the machine, with numpy's dtypes and results; floats are added
-up in double precision, so sums agree with numpy's within the rounding of the dtype::
-
-    def process(self, data):
-        samples, rate = data
-        return samples * (0.5 / samples.peak()), rate
+RustPython has no numpy. Its views show a block of memory, which other processes may see too. Every
+plain dtype of numpy can be held, indexed, sliced, looked at through a `memoryview` and passed on.
+Arithmetic is for bool, uint8, int16, int32, float32 and float64, with numpy's dtypes and results:
+`+ - * / // % **`, comparisons, `& | ~` of masks, masks and lists of places as subscripts, `sum`,
+`mean`, `min`, `max`, `any`, `all`, `clip`, `astype`. Floats are added up in double precision, so
+sums agree with numpy's within the rounding of the dtype. `rms`, `peak`, `scale` and `mix` are the
+views' own. A node that asks for more moves to CPython.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from remotemedia._native import AudioView
+    from numpy import ndarray
+
+    AudioView: TypeAlias = ndarray
+    numpy: Any
 elif sys.implementation.name == "rustpython":
     from _remotemedia_native import AudioView
-else:
-    from remotemedia._load import native
 
-    AudioView = native().AudioView
+    numpy = None
+else:
+    try:
+        import numpy
+    except ImportError as problem:
+        message = f"arrays need numpy, which {sys.executable} has not: pip install numpy there"
+        raise ModuleNotFoundError(message, name="numpy") from problem
+    AudioView = numpy.ndarray
 
 
 _KINDS = {"bool": "b", "int": "i", "uint": "u", "float": "f", "complex": "c"}
@@ -31,7 +37,7 @@ _DIGITS = "0123456789"
 
 
 class Dtype(str):
-    """What the numbers of a view are: the name, with what a dtype of numpy says of itself."""
+    """The dtype of a view: its name, with the attributes of a dtype of numpy."""
 
     __slots__ = ()
 
@@ -43,28 +49,23 @@ class Dtype(str):
     @property
     def kind(self) -> str:
         """One letter: `b` for truths, `i` and `u` for integers, `f` for floats, `c` for complex."""
-        return _KINDS.get(self.rstrip(_DIGITS)) or self.lstrip("<>|=")[:1]
+        return _KINDS[self.rstrip(_DIGITS)]
 
     @property
     def itemsize(self) -> int:
         """Bytes of one number."""
-        name = self.rstrip(_DIGITS)
-        size = self[len(name) :]
-        if name in _KINDS:
-            return int(size or 8) // 8
-        # What is no plain number has the text of numpy's typestring, `U` with four bytes a letter.
-        return int(size or 0) * (4 if name.endswith("U") else 1)
+        return int(self[len(self.rstrip(_DIGITS)) :] or 8) // 8
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)
 
 
 def restore(data: bytes, dtype: str, shape: tuple[int, ...], sample_rate: int | None) -> Any:
-    """The array that was pickled as a view: a numpy array where numpy is loaded, else a view."""
-    numpy = sys.modules.get("numpy")
+    """The array that was pickled as a view: a view again, or numpy's array on CPython."""
     if numpy is not None:
         return numpy.frombuffer(bytearray(data), dtype).reshape(shape)
-    return AudioView(data, dtype, sample_rate).reshape(*shape)
+    views: Any = AudioView
+    return views(data, dtype, sample_rate).reshape(*shape)
 
 
 __all__ = ["AudioView", "Dtype", "restore"]

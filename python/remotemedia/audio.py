@@ -1,7 +1,7 @@
 """Audio files, and arrays of samples that are made in the same way on every interpreter.
 
-Where numpy is installed the functions give its arrays, else (on RustPython, for instance) an
-`AudioView`. Both are computed with alike::
+On CPython the functions give arrays of numpy, on RustPython an `AudioView`. Both are computed with
+alike::
 
     from remotemedia import audio
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from remotemedia._audio import AudioView
-
 Samples: TypeAlias = Any
 """An array of numpy or an `AudioView`: for mypy there is only one of them."""
 
@@ -45,20 +43,18 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
 
 def zeros(shape: int | Sequence[int], dtype: str | type = "float32") -> Samples:
     """A new array of this shape, full of zeros."""
-    return (_numpy() or _views()).zeros(shape, dtype)
+    return _arrays().zeros(shape, dtype)
 
 
 def empty(shape: int | Sequence[int], dtype: str | type = "float32") -> Samples:
     """A new array of this shape, with any contents."""
-    return (_numpy() or _views()).empty(shape, dtype)
+    return _arrays().empty(shape, dtype)
 
 
 def from_samples(samples: Iterable[complex], dtype: str | type = "float32") -> Samples:
     """A new array with one axis, of numbers that come one after another, without a list of them."""
-    numpy = _numpy()
-    if numpy is None:
-        return _views()(iter(samples), dtype)
-    return numpy.fromiter(samples, dtype)
+    arrays = _arrays()
+    return arrays(iter(samples), dtype) if _HAS_VIEWS else arrays.fromiter(samples, dtype)
 
 
 def concatenate(arrays: Sequence[Samples], axis: int = 0) -> Samples:
@@ -67,9 +63,7 @@ def concatenate(arrays: Sequence[Samples], axis: int = 0) -> Samples:
     Raises:
         ValueError: there are none, or their shapes differ elsewhere.
     """
-    if _are_views(arrays):
-        return _views().concatenate(arrays, axis)
-    return _numpy().concatenate(arrays, axis)
+    return _arrays().concatenate(arrays, axis)
 
 
 def stack(arrays: Sequence[Samples], axis: int = 0) -> Samples:
@@ -78,39 +72,34 @@ def stack(arrays: Sequence[Samples], axis: int = 0) -> Samples:
     Raises:
         ValueError: there are none, or their shapes differ.
     """
-    if not _are_views(arrays):
-        return _numpy().stack(arrays, axis)
+    if not _HAS_VIEWS:
+        return _arrays().stack(arrays, axis)
+    if not arrays:
+        raise ValueError("need at least one array to stack")
     before = axis if axis >= 0 else axis + len(arrays[0].shape) + 1
     place = (*[slice(None)] * before, None)
-    return _views().concatenate([view[place] for view in arrays], axis)
+    return _arrays().concatenate([view[place] for view in arrays], axis)
 
 
 def is_view(value: object) -> bool:
-    """Whether it is an `AudioView`."""
+    """Whether it is an `AudioView` of RustPython."""
     return type(value).__name__ == "AudioView" and type(value).__module__.startswith("remotemedia")
 
 
-def _are_views(arrays: Sequence[Samples]) -> bool:
-    return _numpy() is None or (len(arrays) > 0 and all(map(is_view, arrays)))
+# Trying to import numpy would make a node on RustPython look as if it needed it.
+_HAS_VIEWS = sys.implementation.name != "cpython"
 
 
-def _views() -> type[AudioView]:
-    # The package can be imported where the native module is not.
-    from remotemedia._audio import AudioView
+def _arrays() -> Any:
+    """What makes arrays here: numpy, or the class of views.
 
-    return AudioView
+    Raises:
+        ModuleNotFoundError: this is CPython, without numpy.
+    """
+    # Not at the top: the package can be imported without either.
+    from remotemedia import _audio
 
-
-def _numpy() -> Any:
-    """numpy, or None where there is none."""
-    # Only asking for it would make a node on RustPython look as if it needed it.
-    if sys.implementation.name != "cpython":
-        return None
-    try:
-        import numpy
-    except ImportError:
-        return None
-    return numpy
+    return _audio.AudioView if _HAS_VIEWS else _audio.numpy
 
 
 __all__ = [

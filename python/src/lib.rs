@@ -1,7 +1,6 @@
 //! The extension module `remotemedia._native`: the bridge from the SDK to the orchestrator, and
 //! the CPython guest of its workers.
 
-mod audio_view;
 mod bridge;
 mod convert;
 mod error;
@@ -15,7 +14,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(guest::worker_main, module)?)?;
-    module.add_class::<audio_view::AudioView>()?;
     numpy_memory::watch_forks(module)?;
     bridge::register(module)
 }

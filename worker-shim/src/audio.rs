@@ -1,41 +1,38 @@
-//! Arrays of plain numbers for interpreters without numpy: what stands behind `AudioView`, whatever
-//! interpreter shows it. A view is a shape over a block of memory, which may be shared with other
-//! processes; slicing gives further views, and only what makes new numbers copies.
+//! The arrays of interpreters without numpy: what stands behind `AudioView`. A view is a shape over
+//! a block of memory, which may be shared with other processes; slices are further views of the same
+//! block, and operators make new ones.
 //!
-//! Errors are data; an interpreter makes its own exceptions of them.
+//! Every plain dtype of numpy can be held, indexed and passed on ([`Kind`]). Arithmetic is for the six
+//! that audio and video come in ([`Numeric`]). What numpy can do and views cannot is an error that
+//! names `'AudioView'`: by that name the worker's Python code knows that the node needs CPython.
 
 mod assign;
-mod bits;
 mod block;
 mod bulk;
 mod element;
 mod growing;
 mod in_place;
 mod index;
-mod lanes;
 mod layout;
+mod numeric;
 mod operate;
 mod operator;
-mod parts;
-mod promote;
 mod reduce;
 mod rows;
 mod select;
 mod supply;
 mod typed;
-mod unary;
 mod view;
-mod widened;
 
 pub use block::Block;
 pub use element::{Kind, Number};
 pub use growing::Growing;
 pub use index::Index;
-pub use operator::{Operand, Operator};
+pub use numeric::Numeric;
+pub use operator::{Operand, Operator, Unary};
 pub use reduce::{Along, Reduction};
 pub use select::{Found, Part};
 pub use supply::Supply;
-pub use unary::Unary;
 pub use view::View;
 
 use thiserror::Error;

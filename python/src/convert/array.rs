@@ -9,17 +9,14 @@ use std::sync::Mutex;
 use ipc_protocol::shm::SharedBytes;
 use ipc_protocol::{Array, Dtype, Order, Payload, PayloadMemory};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyImportError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyModuleNotFoundError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-use worker_shim::audio::View;
-
 use super::block::Block;
 use super::{Converter, Memory, Surroundings, memory, whole};
-use crate::audio_view::{self, AudioView};
 
 /// Numbers of numpy's own dtypes are below this; extension packages get higher ones.
 const FIRST_FOREIGN_DTYPE: i32 = 24;
@@ -29,9 +26,6 @@ const KNOWN_DTYPES_MAX: usize = 256;
 /// Reads an exact numpy array or numpy scalar; `None` for everything else, and for arrays without
 /// a wire form.
 pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Option<Array>> {
-    if let Ok(view) = object.cast_exact::<AudioView>() {
-        return read_view(view.get().view(), converter).map(Some);
-    }
     let Some(types) = Types::if_loaded(object.py())? else { return Ok(None) };
     if object.is_exact_instance(types.ndarray.bind(object.py())) {
         return read_array(object.cast::<PyUntypedArray>()?, converter);
@@ -42,59 +36,27 @@ pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult
     read_scalar(object)
 }
 
-/// The array that a view is: where it lies if that may be, else a copy.
-fn read_view(view: &View, converter: &Converter) -> PyResult<Array> {
-    let is_worker = matches!(converter.surroundings, Surroundings::Worker(_));
-    let may_stay = match view.block().shared_bytes() {
-        Some(_) => is_worker,
-        None => converter.memory == Memory::Borrow,
-    };
-    let block = |bytes: usize| {
-        if bytes > converter.inline_max_bytes {
-            converter.count_copy(bytes);
+/// Arrays are numpy's; a worker starts without it, and runs nodes that see no arrays.
+///
+/// # Errors
+/// `ModuleNotFoundError` where numpy cannot be imported: it is missing, or made for another Python
+/// and found on the caller's path.
+fn require_numpy(py: Python<'_>) -> PyResult<()> {
+    static IMPORTED: PyOnceLock<()> = PyOnceLock::new();
+    let import = || match py.import("numpy") {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_instance_of::<PyImportError>(py) => {
+            let program = py.import("sys")?.getattr(intern!(py, "executable"))?;
+            let missing = PyModuleNotFoundError::new_err(format!(
+                "an array arrived, and {program} has no numpy: pip install numpy there"
+            ));
+            missing.value(py).setattr(intern!(py, "name"), "numpy")?;
+            missing.set_cause(py, Some(error));
+            Err(missing)
         }
-        audio_view::supply().block(bytes)
-    };
-    if may_stay {
-        return view.to_array(|bytes| Ok(block(bytes))).map_err(audio_view::raise);
-    }
-    let copy = view.copied_to(block(view.len_bytes())).map_err(audio_view::raise)?;
-    copy.to_array(|bytes| Ok(block(bytes))).map_err(audio_view::raise)
-}
-
-/// Without numpy an array is an [`AudioView`], and a numpy scalar the number that it is.
-fn write_view<'py>(
-    py: Python<'py>,
-    array: Array,
-    converter: &Converter,
-) -> PyResult<Bound<'py, PyAny>> {
-    let is_caller = matches!(converter.surroundings, Surroundings::Caller);
-    let data = match array.data.into_memory() {
-        PayloadMemory::Private(data) => Payload::from(data),
-        PayloadMemory::Shared(shared)
-            if is_caller && !(shared.is_writable() && shared.is_sole()) =>
-        {
-            converter.count_copy(shared.len());
-            Payload::from(shared.as_slice().to_vec())
-        }
-        PayloadMemory::Shared(shared) => shared.into(),
-    };
-    let view = View::of_array(Array { data, ..array }).map_err(audio_view::raise)?;
-    match view.scalar() {
-        Some(number) => Ok(audio_view::number_object(py, number)?.into_bound(py)),
-        None => Ok(Bound::new(py, AudioView::new(view))?.into_any()),
-    }
-}
-
-/// Whether numpy can be imported: a numpy for another Python, found on the caller's path, cannot.
-fn has_numpy(py: Python<'_>) -> PyResult<bool> {
-    static HAS: PyOnceLock<bool> = PyOnceLock::new();
-    HAS.get_or_try_init(py, || match py.import("numpy") {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(false),
         Err(error) => Err(error),
-    })
-    .copied()
+    };
+    IMPORTED.get_or_try_init(py, import).copied()
 }
 
 fn read_array(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Option<Array>> {
@@ -198,9 +160,7 @@ pub(super) fn write<'py>(
     array: Array,
     converter: &Converter,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if !has_numpy(py)? {
-        return write_view(py, array, converter);
-    }
+    require_numpy(py)?;
     let descr = dtype_from(py, &array.dtype)?;
     let shape = checked_shape(&array)?;
     let scalar = array.scalar;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ipc_protocol::shm::{Arena, ArenaOptions, ArenaStats, Exchange, SegmentKind};
-use worker_shim::audio::Supply;
 
 /// Of the memory of a worker's connection, numpy gets all but one part in this many: a node that
 /// hoards arrays leaves room for the copies that its outputs then need.
@@ -35,12 +34,6 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn arena(&self) -> &Arena {
         self.exchange.arena()
-    }
-
-    /// Memory for new views of a node.
-    pub(crate) fn supply(&self) -> Supply {
-        let max_bytes = usize::try_from(self.exchange.terms().max_bytes).unwrap_or(usize::MAX);
-        Supply::new(self.arena().clone(), self.inline_max_bytes, max_bytes)
     }
 
     /// A block for an array of a node: its address. `None` when the array is better off elsewhere.

@@ -25,8 +25,6 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/shm/named.rs", "maps named segments"),
         ("ipc-protocol/src/shm/pages.rs", "maps them anew in the child of a fork"),
         ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
-        ("python/src/audio_view.rs", "is asked for buffers by Python"),
-        ("python/src/audio_view/buffer.rs", "gives buffers of views to Python"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),

@@ -1,8 +1,8 @@
-//! Writing whole views: copies, single numbers all over, several views one after another.
+//! Writing whole views: filling, copying, joining.
 
-use ipc_protocol::{Dtype, Order};
+use ipc_protocol::Order;
 
-use super::{Block, Kind, Number, Supply, View, ViewError, index};
+use super::{Kind, Number, Supply, View, ViewError, index};
 
 /// Bytes of the largest element.
 const LARGEST: usize = 16;
@@ -14,7 +14,7 @@ impl View {
     /// `ValueError` when the view is read-only, `OverflowError` or `TypeError` when the number does
     /// not fit.
     pub fn fill(&self, number: Number) -> Result<(), ViewError> {
-        let kind = self.kind()?;
+        let kind = self.kind;
         self.check_writable()?;
         let mut element = [0; LARGEST];
         let element = &mut element[..kind.bytes()];
@@ -28,20 +28,19 @@ impl View {
         Ok(())
     }
 
-    /// Copies the elements of a view whose shape is the same or can be laid over this one, and which
-    /// may overlap; numbers of another kind become those of this one as in [`View::cast`].
+    /// Copies the elements of a view whose shape is the same or can be broadcast to this one's; they
+    /// may overlap; numbers of another dtype are converted as by [`View::cast`].
     ///
     /// # Errors
     /// `ValueError` when the view is read-only or for a shape that does not fit, `TypeError` when
-    /// there are no numbers.
+    /// the dtypes differ and are not both for computing.
     pub fn copy_from(&self, source: &Self) -> Result<(), ViewError> {
         self.check_writable()?;
-        let is_apart = !std::ptr::eq(&raw const *self.block, &raw const *source.block);
-        let is_plain = source.order() == Some(Order::C) && source.dtype == self.dtype;
-        let copy = if is_apart && is_plain && source.shape == self.shape {
+        let is_plain = source.order() == Some(Order::C) && source.kind == self.kind;
+        let copy = if !self.shares_block(source) && is_plain && source.shape == self.shape {
             source.clone()
         } else {
-            source.over_shape(&self.shape, self.dtype.clone())?
+            source.over_shape(&self.shape, self.kind)?
         };
         let copied = copy.contiguous_bytes().unwrap_or(&[]);
         let (run, starts) = self.runs();
@@ -53,12 +52,12 @@ impl View {
         Ok(())
     }
 
-    /// A copy in C order that is laid over a shape, with elements of this dtype.
+    /// A copy in C order, broadcast to a shape, with elements of this dtype.
     ///
     /// # Errors
     /// As [`View::copy_from`].
-    pub(super) fn over_shape(&self, shape: &[usize], dtype: Dtype) -> Result<Self, ViewError> {
-        // More axes are no hindrance where they have length 1.
+    pub(super) fn over_shape(&self, shape: &[usize], kind: Kind) -> Result<Self, ViewError> {
+        // As in numpy, extra axes of length 1 are dropped.
         let more = self.shape.len().saturating_sub(shape.len());
         let extra = self.shape.iter().take(more).take_while(|length| **length == 1).count();
         let order: Vec<usize> = (extra..self.shape.len()).collect();
@@ -70,20 +69,14 @@ impl View {
             let message = format!("could not broadcast input from shape {other} into shape {own}");
             return Err(ViewError::Value(message));
         }
-        let source = source.stretched(shape);
-        if self.dtype == dtype {
-            return source.copied_to(Block::zeroed(source.len_bytes()));
-        }
-        let kind = Kind::of_dtype(&dtype);
-        let refused = || ViewError::Type(format!("no numbers become elements of {}", dtype.descr));
-        source.cast(kind.ok_or_else(refused)?, &Supply::default())
+        source.stretched(shape).cast(kind, &Supply::default())
     }
 
-    /// Views one after another along an axis, with the smallest kind that has the numbers of all.
+    /// Views one after another along an axis, in the smallest dtype that has the numbers of all.
     ///
     /// # Errors
-    /// `ValueError` for no views and for shapes that differ elsewhere, `TypeError` when they are no
-    /// numbers.
+    /// `ValueError` for no views and for shapes that differ elsewhere, `TypeError` when the dtypes
+    /// differ and are not all for computing.
     pub fn joined(views: &[Self], axis: isize, supply: &Supply) -> Result<Self, ViewError> {
         let refused = |message: &str| Err(ViewError::Value(message.to_owned()));
         let Some(first) = views.first() else {
@@ -93,9 +86,11 @@ impl View {
             return refused("zero-dimensional arrays cannot be concatenated");
         }
         let axis = index::axis(axis, first.shape.len())?;
-        let (mut kind, mut shape) = (first.kind()?, first.shape.clone());
+        let (mut kind, mut shape) = (first.kind, first.shape.clone());
         for view in &views[1..] {
-            kind = kind.common(view.kind()?);
+            if view.kind != kind {
+                kind = kind.numeric()?.common(view.numeric()?).kind();
+            }
             let mut wanted = first.shape.clone();
             if view.shape.len() == wanted.len() {
                 wanted[axis] = view.shape[axis];

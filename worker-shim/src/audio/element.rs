@@ -1,10 +1,10 @@
-//! The kinds of numbers that a view can have, and one number.
+//! The dtypes that a view can have, and one number.
 
 use ipc_protocol::Dtype;
 
 use super::ViewError;
 
-/// A kind of number in this machine's byte order.
+/// A plain dtype in this machine's byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One byte, zero or not.
@@ -74,6 +74,11 @@ impl Kind {
         found.unwrap_or(&TABLE[0])
     }
 
+    /// Whether its numbers are integers or truths.
+    pub(super) fn is_whole(self) -> bool {
+        !matches!(self, Self::F16 | Self::F32 | Self::F64 | Self::C64 | Self::C128)
+    }
+
     /// numpy's name, for instance `float32`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -104,7 +109,8 @@ impl Kind {
         Dtype { descr: format!("{order}{}", self.row().2), item_bytes }
     }
 
-    /// The kind of a dtype of the wire; `None` for what is no plain number of this machine.
+    /// The kind of a dtype on the wire; `None` for other elements than plain numbers in this machine's
+    /// byte order.
     #[must_use]
     pub fn of_dtype(dtype: &Dtype) -> Option<Self> {
         let native = if cfg!(target_endian = "little") { '<' } else { '>' };
@@ -131,10 +137,8 @@ impl Kind {
         };
         long.or_else(|| TABLE.iter().find(is_meant).map(|row| row.0)).ok_or_else(|| {
             let known: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
-            ViewError::Type(format!(
-                "no plain number is called {name:?}; known: {}",
-                known.join(", ")
-            ))
+            let known = known.join(", ");
+            ViewError::Type(format!("an 'AudioView' has no dtype {name:?}; known: {known}"))
         })
     }
 
@@ -169,16 +173,17 @@ impl Kind {
         }
     }
 
-    /// Writes an element to exactly its bytes.
+    /// Writes an element to exactly its bytes, as numpy does: integers lose the fraction of a float.
     ///
     /// # Errors
-    /// `OverflowError` for an integer out of range, `TypeError` for a number that the kind has not.
+    /// `OverflowError` for an integer out of range; `TypeError` for complex numbers and for elements
+    /// of half precision and complex ones, which can be read and copied only.
     pub(super) fn write(self, at: &mut [u8], number: Number) -> Result<(), ViewError> {
         macro_rules! int {
             ($type:ty) => {{
-                let number = <$type>::try_from(number.as_int(self)?)
+                let whole = <$type>::try_from(number.whole(self)?)
                     .map_err(|_| out_of_range(self, number))?;
-                at.copy_from_slice(&number.to_ne_bytes());
+                at.copy_from_slice(&whole.to_ne_bytes());
             }};
         }
         match self {
@@ -191,50 +196,11 @@ impl Kind {
             Self::U16 => int!(u16),
             Self::U32 => int!(u32),
             Self::U64 => int!(u64),
-            Self::F16 => at.copy_from_slice(&f64_to_half(number.as_float(self)?).to_ne_bytes()),
-            Self::F32 => at.copy_from_slice(&narrow(number.as_float(self)?).to_ne_bytes()),
-            Self::F64 => at.copy_from_slice(&number.as_float(self)?.to_ne_bytes()),
-            Self::C64 => {
-                let (real, imaginary) = number.as_complex();
-                at[..4].copy_from_slice(&narrow(real).to_ne_bytes());
-                at[4..].copy_from_slice(&narrow(imaginary).to_ne_bytes());
-            }
-            Self::C128 => {
-                let (real, imaginary) = number.as_complex();
-                at[..8].copy_from_slice(&real.to_ne_bytes());
-                at[8..].copy_from_slice(&imaginary.to_ne_bytes());
-            }
+            Self::F32 => at.copy_from_slice(&narrow(number.real(self)?).to_ne_bytes()),
+            Self::F64 => at.copy_from_slice(&number.real(self)?.to_ne_bytes()),
+            Self::F16 | Self::C64 | Self::C128 => return Err(not_written(self, "other numbers")),
         }
         Ok(())
-    }
-
-    /// The nearest number that the kind has: integers are cut off and kept within their range.
-    #[must_use]
-    pub fn nearest(self, number: Number) -> Number {
-        let (low, high) = match self {
-            Self::I8 => (i8::MIN.into(), i8::MAX.into()),
-            Self::I16 => (i16::MIN.into(), i16::MAX.into()),
-            Self::I32 => (i32::MIN.into(), i32::MAX.into()),
-            Self::I64 => (i64::MIN.into(), i64::MAX.into()),
-            Self::U8 => (0, u8::MAX.into()),
-            Self::U16 => (0, u16::MAX.into()),
-            Self::U32 => (0, u32::MAX.into()),
-            Self::U64 => (0, u64::MAX.into()),
-            Self::Bool => return Number::Bool(number.is_true()),
-            Self::C64 | Self::C128 => {
-                let (real, imaginary) = number.as_complex();
-                return Number::Complex(real, imaginary);
-            }
-            Self::F16 | Self::F32 | Self::F64 => return Number::Float(number.real()),
-        };
-        let whole: i128 = match number {
-            Number::Int(number) => number,
-            Number::Bool(truth) => truth.into(),
-            // `as` goes to the nearest that there is, and makes NaN zero.
-            #[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
-            Number::Float(number) | Number::Complex(number, _) => number.trunc() as i128,
-        };
-        Number::Int(whole.clamp(low, high))
     }
 }
 
@@ -250,54 +216,44 @@ impl Number {
         }
     }
 
-    /// The number without an imaginary part, as near as a double gets.
-    #[must_use]
-    pub fn real(self) -> f64 {
-        match self {
-            Self::Bool(truth) => f64::from(u8::from(truth)),
-            #[expect(clippy::cast_precision_loss, reason = "as near as a double gets")]
-            Self::Int(number) => number as f64,
-            Self::Float(number) | Self::Complex(number, _) => number,
-        }
-    }
-
-    /// Both parts.
-    #[must_use]
-    pub fn as_complex(self) -> (f64, f64) {
-        match self {
-            Self::Complex(real, imaginary) => (real, imaginary),
-            other => (other.real(), 0.0),
-        }
-    }
-
-    fn as_int(self, kind: Kind) -> Result<i128, ViewError> {
+    /// The integer, without the fraction of a float.
+    fn whole(self, kind: Kind) -> Result<i128, ViewError> {
         match self {
             Self::Bool(truth) => Ok(truth.into()),
             Self::Int(number) => Ok(number),
-            Self::Float(_) | Self::Complex(..) => Err(ViewError::Type(format!(
-                "elements of dtype {} are whole numbers; use int() or astype() first",
-                kind.name()
-            ))),
+            Self::Float(number) if number.is_nan() => {
+                Err(ViewError::Value("cannot convert float NaN to integer".to_owned()))
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "what is out of range stays so")]
+            Self::Float(number) => Ok(number as i128),
+            Self::Complex(..) => Err(not_written(kind, "complex numbers")),
         }
     }
 
-    fn as_float(self, kind: Kind) -> Result<f64, ViewError> {
+    /// The number as near as a double gets.
+    pub(super) fn real(self, kind: Kind) -> Result<f64, ViewError> {
         match self {
-            Self::Complex(..) => Err(ViewError::Type(format!(
-                "elements of dtype {} have no imaginary part",
-                kind.name()
-            ))),
-            other => Ok(other.real()),
+            Self::Bool(truth) => Ok(f64::from(u8::from(truth))),
+            #[expect(clippy::cast_precision_loss, reason = "as near as a double gets")]
+            Self::Int(number) => Ok(number as f64),
+            Self::Float(number) => Ok(number),
+            Self::Complex(..) => Err(not_written(kind, "complex numbers")),
         }
     }
+}
+
+/// Naming the class moves the node to CPython, where numpy writes them or says why not.
+fn not_written(kind: Kind, what: &str) -> ViewError {
+    let name = kind.name();
+    ViewError::Type(format!("an 'AudioView' of dtype {name} takes no {what} as elements"))
 }
 
 fn out_of_range(kind: Kind, number: Number) -> ViewError {
     let number = match number {
         Number::Int(number) => number.to_string(),
-        other => other.real().to_string(),
+        other => format!("{other:?}"),
     };
-    ViewError::Overflow(format!("{number} is out of range for dtype {}", kind.name()))
+    ViewError::Overflow(format!("Python integer {number} out of bounds for {}", kind.name()))
 }
 
 fn fixed<const N: usize>(at: &[u8]) -> [u8; N] {
@@ -311,7 +267,7 @@ pub(super) fn narrow(number: f64) -> f32 {
     number as f32
 }
 
-pub(super) fn half_to_f64(bits: u16) -> f64 {
+fn half_to_f64(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = ((bits >> 10) & 0x1f, f64::from(bits & 0x3ff));
     let size = match exponent {
@@ -321,31 +277,4 @@ pub(super) fn half_to_f64(bits: u16) -> f64 {
         exponent => (1.0 + fraction / 1024.0) * 2.0_f64.powi(i32::from(exponent) - 15),
     };
     sign * size
-}
-
-/// Rounds to the nearest half, ties to even, as IEEE 754 has it.
-pub(super) fn f64_to_half(number: f64) -> u16 {
-    let sign = if number.is_sign_negative() { 0x8000 } else { 0 };
-    let size = number.abs();
-    if size.is_nan() {
-        return sign | 0x7e00;
-    }
-    if size >= 65520.0 {
-        return sign | 0x7c00;
-    }
-    // The unit in the last place; below 2^-14 halves are evenly spaced.
-    let exponent = if size < 2.0_f64.powi(-14) { -14 } else { exponent_of(size) };
-    let steps = (size / 2.0_f64.powi(exponent - 10)).round_ties_even();
-    // `steps` is at most 2048; a carry into the exponent is right as it is.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "small and positive"
-    )]
-    let (steps, biased) = (steps as u16, (exponent + 14) as u16);
-    sign | ((biased << 10) + steps)
-}
-
-fn exponent_of(size: f64) -> i32 {
-    i32::try_from((size.to_bits() >> 52) & 0x7ff).unwrap_or(0) - 1023
 }

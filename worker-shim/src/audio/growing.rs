@@ -1,8 +1,8 @@
-//! Views of numbers that come one after another.
+//! New views of numbers that are given one by one.
 
 use super::{Kind, Number, Supply, View, ViewError};
 
-/// Numbers of one kind, as many as came so far.
+/// The numbers of one dtype that have come so far.
 #[derive(Debug)]
 pub struct Growing {
     kind: Kind,
@@ -10,13 +10,13 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// No numbers yet.
+    /// Without numbers.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
         Self { kind, bytes: Vec::new() }
     }
 
-    /// One more.
+    /// Appends a number.
     ///
     /// # Errors
     /// `OverflowError` or `TypeError` when it does not fit.
@@ -36,7 +36,7 @@ impl Growing {
         View::over(block, self.kind, shape)
     }
 
-    /// How many there are.
+    /// Count of the numbers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() / self.kind.bytes()
@@ -50,15 +50,16 @@ impl Growing {
 }
 
 impl Kind {
-    /// The kind that numbers of Python are by themselves; of none, whole numbers.
+    /// The dtype of a subscript of such numbers: a mask, places, or floats, which choose nothing.
     #[must_use]
-    pub fn of_numbers(numbers: &[Number]) -> Self {
-        let kinds = numbers.iter().map(|number| match number {
-            Number::Bool(_) => Self::Bool,
-            Number::Int(_) => Self::I64,
-            Number::Float(_) => Self::F64,
-            Number::Complex(..) => Self::C128,
-        });
-        kinds.reduce(Self::common).unwrap_or(Self::I64)
+    pub fn of_subscript(numbers: &[Number]) -> Self {
+        let all = |is: fn(&Number) -> bool| numbers.iter().all(is);
+        if !numbers.is_empty() && all(|number| matches!(number, Number::Bool(_))) {
+            Self::Bool
+        } else if all(|number| matches!(number, Number::Bool(_) | Number::Int(_))) {
+            Self::I64
+        } else {
+            Self::F64
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Operators whose result is written to their left operand.
 
-use super::{Index, Kind, Operand, Operator, Supply, View, ViewError};
+use ipc_protocol::Order;
 
-/// Elements that change in place before what they are made of is read on.
+use super::{Index, Operand, Operator, Supply, View, ViewError};
+
+/// Elements that are computed before they are written: few enough to stay in the cache.
 const PART: usize = 4096;
 
 impl Operator {
@@ -10,29 +12,22 @@ impl Operator {
     ///
     /// # Errors
     /// As [`Operator::apply`]; `ValueError` when the view is read-only or its shape would grow,
-    /// `TypeError` when the result is of another sort of numbers.
+    /// `TypeError` when the dtype of the result may not become that of the view.
     pub fn apply_in_place(self, target: &View, right: &Operand) -> Result<(), ViewError> {
         target.check_writable()?;
-        let kind = target.kind()?;
         let private = Supply::default();
-        let left = Operand::View(target.clone());
-        // What `**` refuses is refused before anything is written.
-        let parts = if self == Self::Power { None } else { target.parts_with(right)? };
-        let Some(parts) = parts else {
-            let made = self.apply(&left, right, &private)?;
-            return self.put(target, kind, &made);
+        let work = |part: &View, right: &Operand| {
+            let made = self.apply(&Operand::View(part.clone()), right, &private)?;
+            self.put(part, &made)
         };
-        for (part, right) in parts {
-            let made = self.apply(&Operand::View(part.clone()), &right, &private)?;
-            self.put(&part, kind, &made)?;
-        }
-        Ok(())
+        // A negative exponent is refused before anything is written.
+        if self == Self::Power { work(target, right) } else { target.each_part(right, work) }
     }
 
-    fn put(self, target: &View, kind: Kind, made: &View) -> Result<(), ViewError> {
-        let made_kind = made.kind()?;
-        if !made_kind.may_become(kind) {
-            let (symbol, made, own) = (self.symbol(), made_kind.name(), kind.name());
+    fn put(self, target: &View, made: &View) -> Result<(), ViewError> {
+        let (own, made_kind) = (target.numeric()?, made.numeric()?);
+        if !made_kind.may_become(own) {
+            let (symbol, made, own) = (self.symbol(), made_kind.name(), own.name());
             return Err(ViewError::Type(format!(
                 "{symbol}= gives numbers of dtype {made}, which a view of {own} has no room for; \
                  write x = x {symbol} y instead"
@@ -50,43 +45,47 @@ impl Operator {
 }
 
 impl View {
-    /// The view and an operand in parts that an operator can go through one after another; nothing
-    /// where one part might be written before another that lies there is read.
-    fn parts_with(
+    /// Whether both show the same elements.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.shares_block(other)
+            && (self.offset, self.kind) == (other.offset, other.kind)
+            && (&self.shape, &self.strides) == (&other.shape, &other.strides)
+    }
+
+    /// Calls `work` with the view and an operand, in parts where no part is written before another
+    /// that lies there is read.
+    pub(super) fn each_part(
         &self,
         other: &Operand,
-    ) -> Result<Option<impl Iterator<Item = (Self, Operand)>>, ViewError> {
-        let is_dense = |view: &Self| view.order() == Some(ipc_protocol::Order::C);
+        mut work: impl FnMut(&Self, &Operand) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
+        let is_dense = self.order() == Some(Order::C);
         let is_apart = match other {
             Operand::Number(_) => true,
             Operand::View(view) => {
-                let is_same = std::ptr::eq(&raw const *view.block, &raw const *self.block);
-                view.shape == self.shape
-                    && is_dense(view)
-                    && (!is_same || (view.offset == self.offset && view.kind == self.kind))
+                let is_apart = !self.shares_block(view) || self.is_same_as(view);
+                view.shape == self.shape && view.order() == Some(Order::C) && is_apart
             }
         };
-        if !is_apart || !is_dense(self) {
-            return Ok(None);
+        if !is_apart || !is_dense {
+            return work(self, other);
         }
-        let flat = self.reshape(&[-1], &Supply::default())?;
+        let private = Supply::default();
+        let (flat, count) = (self.raveled(&private)?, self.len());
         let other = match other {
-            Operand::View(view) => Operand::View(view.reshape(&[-1], &Supply::default())?),
+            Operand::View(view) => Operand::View(view.raveled(&private)?),
             number => number.clone(),
         };
-        let count = self.len();
-        Ok(Some((0..count).step_by(PART).filter_map(move |start| {
+        for start in (0..count).step_by(PART) {
             let stop = (start + PART).min(count);
-            let part = [Index::Slice {
-                start: Some(start.cast_signed()),
-                stop: Some(stop.cast_signed()),
-                step: 1,
-            }];
+            let (start, stop) = (Some(start.cast_signed()), Some(stop.cast_signed()));
+            let part = [Index::Slice { start, stop, step: 1 }];
             let right = match &other {
-                Operand::View(view) => Operand::View(view.select(&part).ok()?),
+                Operand::View(view) => Operand::View(view.select(&part)?),
                 number => number.clone(),
             };
-            Some((flat.select(&part).ok()?, right))
-        })))
+            work(&flat.select(&part)?, &right)?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What stands between the brackets of `view[...]`.
+//! The parts of a subscript, `view[...]`.
 
 use super::ViewError;
 
@@ -9,11 +9,11 @@ pub enum Index {
     At(isize),
     /// `start:stop:step`, as Python's `slice` has them.
     Slice {
-        /// Where it begins; `None` at the end that the step comes from.
+        /// The first place; `None` for the first or, with a negative step, the last of the axis.
         start: Option<isize>,
-        /// Where it ends.
+        /// The place before which it ends; `None` for the end of the axis.
         stop: Option<isize>,
-        /// Its step; not zero.
+        /// The distance between two places; not zero.
         step: isize,
     },
     /// `...`: as many whole axes as are missing.
@@ -32,7 +32,7 @@ impl Index {
     }
 }
 
-/// A slice of an axis: its first element, how many, and how far apart.
+/// A slice of an axis: its first element, their number, and the distance between two.
 pub(super) struct Range {
     pub(super) start: usize,
     pub(super) count: usize,
@@ -56,10 +56,10 @@ pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, View
     })
 }
 
-/// The axis that a number means; negative from the last one.
+/// The axis of a number; negative ones count from the last axis.
 ///
 /// # Errors
-/// `ValueError` when there are not as many.
+/// `ValueError` for an axis that the view does not have.
 pub(super) fn axis(axis: isize, axes: usize) -> Result<usize, ViewError> {
     let from_start = if axis < 0 { axis.checked_add_unsigned(axes) } else { Some(axis) };
     let found = from_start.and_then(|axis| usize::try_from(axis).ok());
@@ -68,7 +68,7 @@ pub(super) fn axis(axis: isize, axes: usize) -> Result<usize, ViewError> {
     })
 }
 
-/// The axes that numbers mean, in this order.
+/// The axes of numbers, in the same order.
 ///
 /// # Errors
 /// As [`axis`], and `ValueError` when one is named twice.
@@ -84,7 +84,7 @@ pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError
     Ok(found)
 }
 
-/// The elements that a slice means on an axis, by the rules of Python.
+/// The elements of a slice on an axis, by the rules of Python.
 ///
 /// # Errors
 /// `ValueError` for a step of zero.

@@ -1,11 +1,11 @@
-//! How the elements of a view lie in its block: parts, other shapes, the way through all of them.
+//! How the elements of a view lie in its block: parts, other shapes, visiting all elements.
 
 use ipc_protocol::Order;
 
 use super::{Index, Kind, Supply, View, ViewError, index};
 
 impl View {
-    /// What `view[...]` means: a view with the axes that are left.
+    /// The view that a subscript selects, with the remaining axes.
     ///
     /// # Errors
     /// `IndexError` beyond an axis, `ValueError` for a step of zero.
@@ -74,7 +74,7 @@ impl View {
         if shape.iter().product::<usize>() != self.len() {
             return Err(wrong());
         }
-        let strides = strides_of(self.dtype.item_bytes as usize, &shape, Order::C);
+        let strides = strides_of(self.kind.bytes(), &shape, Order::C);
         let dense = match self.order() {
             Some(Order::C) => self.clone(),
             _ => self.copied_to(supply.block(self.len_bytes()))?,
@@ -89,25 +89,6 @@ impl View {
     pub fn raveled(&self, supply: &Supply) -> Result<Self, ViewError> {
         let length = self.len().cast_signed();
         self.reshape(&[length], supply)
-    }
-
-    /// The view without axes of length 1: all of them, or those that are named.
-    ///
-    /// # Errors
-    /// `ValueError` for an axis that there is not or that has another length.
-    pub fn squeezed(&self, given: Option<&[isize]>) -> Result<Self, ViewError> {
-        let axes = given.map(|given| index::axes(given, self.shape.len())).transpose()?;
-        if axes.iter().flatten().any(|&axis| self.shape[axis] != 1) {
-            return Err(ViewError::Value(
-                "cannot select an axis to squeeze out which has size not equal to one".to_owned(),
-            ));
-        }
-        let is_left = |axis: &usize| match &axes {
-            Some(axes) => !axes.contains(axis),
-            None => self.shape[*axis] != 1,
-        };
-        let left: Vec<usize> = (0..self.shape.len()).filter(is_left).collect();
-        Ok(self.permuted(&left))
     }
 
     /// The view with its axes in reverse order.
@@ -142,8 +123,8 @@ impl View {
         Self { shape, strides, ..self.clone() }
     }
 
-    /// Another view of the same block, as somebody describes it: per axis its length and the bytes
-    /// between two elements, and where the first element begins.
+    /// Another view of the same block, described by the length of each axis and the bytes from one
+    /// element to the next, and by where the first element begins.
     ///
     /// # Errors
     /// `ValueError` when an element would lie outside of the block.
@@ -165,8 +146,7 @@ impl View {
             return Err(ViewError::Value("the view does not lie in its memory".to_owned()));
         }
         Ok(Self {
-            dtype: kind.dtype(),
-            kind: Some(kind),
+            kind,
             shape,
             strides,
             offset: if is_empty { 0 } else { offset.unsigned_abs() },
@@ -175,10 +155,10 @@ impl View {
         })
     }
 
-    /// How many bytes lie side by side at the innermost axes, and a view with a place for each such
-    /// run.
+    /// Length in bytes of a run of the innermost axes without gaps, and a view with one element for
+    /// each run.
     pub(super) fn runs(&self) -> (usize, Self) {
-        let (mut run, mut view) = (self.dtype.item_bytes as usize, self.clone());
+        let (mut run, mut view) = (self.kind.bytes(), self.clone());
         while let (Some(&length), Some(&stride)) = (view.shape.last(), view.strides.last()) {
             if length != 1 && stride != run.cast_signed() {
                 break;
@@ -217,7 +197,7 @@ impl View {
     }
 }
 
-/// Bytes of so many elements.
+/// Bytes of the elements of a shape.
 ///
 /// # Errors
 /// `ValueError` when they do not fit the address space.

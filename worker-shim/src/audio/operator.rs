@@ -1,8 +1,8 @@
-//! The operators with two operands, and what may stand beside them.
+//! The operators of views, and what they are applied to.
 
 use std::cmp::Ordering;
 
-use super::{Kind, Number, View};
+use super::{Number, Numeric, View};
 
 /// An operator with two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,22 +37,29 @@ pub enum Operator {
     Greater,
     /// `>=`
     GreaterEqual,
-    /// `&`
+    /// `&`, of truths.
     And,
-    /// `|`
+    /// `|`, of truths.
     Or,
-    /// `^`
-    Xor,
-    /// `<<`
-    LeftShift,
-    /// `>>`
-    RightShift,
+}
+
+/// An operator with one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unary {
+    /// `-`
+    Negative,
+    /// `+`
+    Positive,
+    /// `abs()`
+    Absolute,
+    /// `~`, of truths.
+    Invert,
 }
 
 /// What stands beside an operator.
 #[derive(Debug, Clone)]
 pub enum Operand {
-    /// Numbers with a kind of their own.
+    /// Numbers with a dtype of their own.
     View(View),
     /// A number of Python, whose width is that of the other operand.
     Number(Number),
@@ -80,19 +87,11 @@ impl Operator {
             Self::GreaterEqual => ">=",
             Self::And => "&",
             Self::Or => "|",
-            Self::Xor => "^",
-            Self::LeftShift => "<<",
-            Self::RightShift => ">>",
         }
     }
 
     pub(super) fn is_comparison(self) -> bool {
         self.holds(Some(Ordering::Less)).is_some()
-    }
-
-    /// Whether it is about the bits of whole numbers.
-    pub(super) fn is_of_bits(self) -> bool {
-        matches!(self, Self::And | Self::Or | Self::Xor | Self::LeftShift | Self::RightShift)
     }
 
     /// Whether a comparison holds for two numbers in this order; nothing for other operators.
@@ -108,20 +107,20 @@ impl Operator {
         })
     }
 
-    /// The kind that numbers of this common kind are computed in.
-    pub(super) fn computed_in(self, common: Kind) -> Kind {
+    /// The dtype that numbers of this common dtype are computed in.
+    pub(super) fn computed_in(self, common: Numeric) -> Numeric {
+        if self == Self::Divide && common.is_whole() { Numeric::F64 } else { common }
+    }
+}
+
+impl Unary {
+    /// As it is written in Python.
+    pub(super) fn symbol(self) -> &'static str {
         match self {
-            Self::Divide if common.is_whole() => Kind::F64,
-            Self::FloorDivide
-            | Self::Remainder
-            | Self::Power
-            | Self::LeftShift
-            | Self::RightShift
-                if common == Kind::Bool =>
-            {
-                Kind::I8
-            }
-            _ => common,
+            Self::Negative => "-",
+            Self::Positive => "+",
+            Self::Absolute => "abs",
+            Self::Invert => "~",
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Many numbers to one: along an axis or over all of them.
+//! Many numbers to one: along axes or over all of them.
 
 use super::operate::{greater, lesser};
-use super::rows::fold;
-use super::typed::{Complex, Element, Half, Truth, Wide, typed};
-use super::{Found, Kind, Number, Supply, View, ViewError, index};
+use super::rows::{fold, fold_in_lanes};
+use super::typed::{Element, Truth, typed};
+use super::{Found, Kind, Number, Numeric, Supply, View, ViewError, index};
 
 /// What becomes of the numbers of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduction {
-    /// Their sum: of floats in double precision.
+    /// Their sum: of floats in double precision, then rounded to their dtype.
     Sum,
-    /// Their mean; NaN of no numbers.
+    /// Their mean, in double precision; NaN of no numbers.
     Mean,
     /// The smallest one.
     Minimum,
@@ -31,102 +31,61 @@ pub struct Along {
     pub is_kept: bool,
 }
 
-/// Sums on their way: of whole numbers exactly, wrapping around at 64 bits as in numpy.
-#[derive(Clone, Copy, Default)]
-struct Total {
-    whole: i64,
-    real: f64,
-    imaginary: f64,
-}
-
-impl Total {
-    fn with(self, number: Wide) -> Self {
-        let Self { whole, real, imaginary } = self;
-        match number {
-            Wide::Signed(number) => Self { whole: whole.wrapping_add(number), ..self },
-            Wide::Unsigned(number) => {
-                Self { whole: whole.wrapping_add(number.cast_signed()), ..self }
-            }
-            Wide::Float(number) => Self { real: real + number, ..self },
-            Wide::Complex(a, b) => Self { whole, real: real + a, imaginary: imaginary + b },
-        }
-    }
-
-    fn sum(self, kind: Kind) -> Wide {
-        match kind {
-            Kind::C64 | Kind::C128 => Wide::Complex(self.real, self.imaginary),
-            kind if kind.is_whole() => Wide::Signed(self.whole),
-            _ => Wide::Float(self.real),
-        }
-    }
-
-    /// Of the sums of a kind and their count; those of whole numbers were made in doubles.
-    fn mean(self, kind: Kind, count: f64) -> Wide {
-        match kind {
-            Kind::C64 | Kind::C128 => Wide::Complex(self.real / count, self.imaginary / count),
-            _ => Wide::Float(self.real / count),
-        }
-    }
-}
-
 impl View {
-    /// What the elements come to: a number where no axis is left, else a view.
+    /// The elements reduced: a number where no axis is left, else a view.
     ///
     /// # Errors
     /// `ValueError` for an axis that there is not and for the smallest of no numbers, `TypeError`
-    /// when they are no numbers.
+    /// for dtypes that are only passed on.
     pub fn reduced(
         &self,
         reduction: Reduction,
         along: &Along,
         supply: &Supply,
     ) -> Result<Found, ViewError> {
-        let axes = along.axes.as_deref();
-        let chosen = axes.map(|axes| index::axes(axes, self.shape.len())).transpose()?;
-        let is_all = chosen.is_none_or(|axes| axes.len() == self.shape.len());
-        if !is_all || along.is_kept {
-            return self.reduced_along(along, reduction, supply).map(Found::View);
+        let made = self.reduced_along(along, reduction, supply)?;
+        if made.shape.is_empty() && !along.is_kept {
+            return made.number(&[]).map(Found::Number);
         }
-        Ok(Found::Number(match reduction {
-            Reduction::Sum => self.sum()?,
-            Reduction::Mean => self.mean()?,
-            _ => {
-                self.reduced_along(&Along::default(), reduction, &Supply::default())?.number(&[])?
-            }
-        }))
+        Ok(Found::View(made))
     }
 
-    pub(super) fn reduced_along(
+    fn reduced_along(
         &self,
         along: &Along,
         reduction: Reduction,
         supply: &Supply,
     ) -> Result<Self, ViewError> {
         let (moved, count, shape) = self.before(along)?;
-        let kind = self.kind()?;
+        let kind = self.numeric()?;
         let made_kind = match reduction {
             Reduction::Sum => kind.of_sums(),
-            Reduction::Mean => kind.of_means(),
-            Reduction::Minimum | Reduction::Maximum => kind,
+            Reduction::Mean => kind.of_means().kind(),
+            Reduction::Minimum | Reduction::Maximum => self.kind,
             Reduction::Any | Reduction::All => Kind::Bool,
         };
         let made = supply.view(&shape, made_kind)?;
         let target = made.block.as_mut_slice();
         if !made.is_empty() {
             match reduction {
-                Reduction::Sum | Reduction::Mean => moved.total_to(target, count, reduction)?,
-                Reduction::Minimum | Reduction::Maximum => {
-                    moved.extreme_to(target, count, reduction)?;
+                Reduction::Sum | Reduction::Mean if kind.is_whole() => {
+                    moved.sum_integers(kind, count, reduction, target);
                 }
-                Reduction::Any | Reduction::All => moved.truth_to(target, reduction)?,
+                Reduction::Sum | Reduction::Mean => {
+                    moved.sum_floats(kind, count, reduction, target);
+                }
+                Reduction::Minimum | Reduction::Maximum => {
+                    moved.extreme_to(kind, count, reduction, target)?;
+                }
+                Reduction::Any | Reduction::All => moved.truth_to(kind, reduction, target),
             }
         }
         Ok(made.after(self, self))
     }
 
-    /// The view with the axes before all others, how many elements they have, and the shape of what
-    /// is left.
-    pub(super) fn before(&self, along: &Along) -> Result<(Self, usize, Vec<usize>), ViewError> {
+    /// The view with the axes before all others, how many elements they have, and the shape of the
+    /// result.
+    fn before(&self, along: &Along) -> Result<(Self, usize, Vec<usize>), ViewError> {
         let axes = self.shape.len();
         let chosen = match &along.axes {
             Some(given) => index::axes(given, axes)?,
@@ -143,37 +102,38 @@ impl View {
         Ok((self.permuted(&[chosen, others].concat()), count, shape))
     }
 
-    fn total_to(
-        &self,
-        target: &mut [u8],
-        count: usize,
-        reduction: Reduction,
-    ) -> Result<(), ViewError> {
-        let kind = self.kind()?;
-        let is_mean = reduction == Reduction::Mean;
-        let made_kind = if is_mean { kind.of_means() } else { kind.of_sums() };
-        let mut totals = vec![Total::default(); target.len() / made_kind.bytes()];
-        typed!(elements kind, T => if is_mean && kind.is_whole() {
-            fold(self, &mut totals, |total, number: T| {
-                total.with(Wide::Float(f64::of(number.wide())))
-            });
-        } else {
-            fold(self, &mut totals, |total: Total, number: T| total.with(number.wide()));
+    /// Exactly, wrapping around at 64 bits as in numpy.
+    fn sum_integers(&self, kind: Numeric, count: usize, what: Reduction, target: &mut [u8]) {
+        let mut sums = vec![0_i64; target.len() / size_of::<i64>()];
+        typed!(kind, T => {
+            fold(self, &mut sums, |sum: i64, number: T| sum.wrapping_add(number.long()));
         });
-        #[expect(clippy::cast_precision_loss, reason = "more elements than 2^53 fit no memory")]
-        let count = count as f64;
-        let results = totals
-            .iter()
-            .map(|total| if is_mean { total.mean(kind, count) } else { total.sum(kind) });
-        typed!(elements made_kind, T => put(target, results.map(T::of)));
-        Ok(())
+        if what == Reduction::Sum {
+            put(target, sums.into_iter());
+        } else {
+            put(target, sums.into_iter().map(|sum| f64::of_long(sum) / double(count)));
+        }
+    }
+
+    fn sum_floats(&self, kind: Numeric, count: usize, what: Reduction, target: &mut [u8]) {
+        typed!(kind, T => {
+            let mut sums = vec![0.0; target.len() / size_of::<T>()];
+            if let [sum] = sums.as_mut_slice() {
+                *sum = fold_in_lanes::<T>(self, |sum, number| sum + number, |a, b| a + b);
+            } else {
+                fold(self, &mut sums, |sum, number: T| sum + number.double());
+            }
+            let divisor = if what == Reduction::Mean { double(count) } else { 1.0 };
+            put(target, sums.into_iter().map(|sum| T::of_double(sum / divisor)));
+        });
     }
 
     fn extreme_to(
         &self,
-        target: &mut [u8],
+        kind: Numeric,
         count: usize,
         reduction: Reduction,
+        target: &mut [u8],
     ) -> Result<(), ViewError> {
         let name = if reduction == Reduction::Minimum { "minimum" } else { "maximum" };
         if count == 0 {
@@ -181,7 +141,7 @@ impl View {
                 "zero-size array to reduction operation {name} which has no identity"
             )));
         }
-        typed!(elements self.kind()?, T => {
+        typed!(kind, T => {
             let mut states: Vec<Option<T>> = vec![None; target.len() / size_of::<T>()];
             let choose = if reduction == Reduction::Minimum { lesser::<T> } else { greater::<T> };
             fold(self, &mut states, |state: Option<T>, number: T| {
@@ -192,15 +152,35 @@ impl View {
         Ok(())
     }
 
-    fn truth_to(&self, target: &mut [u8], reduction: Reduction) -> Result<(), ViewError> {
+    fn truth_to(&self, kind: Numeric, reduction: Reduction, target: &mut [u8]) {
         let is_all = reduction == Reduction::All;
         let mut states = vec![is_all; target.len()];
-        typed!(elements self.kind()?, T => fold(self, &mut states, |state, number: T| {
-            let is_true = Truth::of(number.wide()).0 != 0;
+        typed!(kind, T => fold(self, &mut states, |state, number: T| {
+            let is_true = number.double() != 0.0;
             if is_all { state && is_true } else { state || is_true }
         }));
         put(target, states.into_iter().map(|truth| Truth(u8::from(truth))));
-        Ok(())
+    }
+
+    /// The root of the mean square, in double precision; NaN of no numbers.
+    ///
+    /// # Errors
+    /// `TypeError` for dtypes that are only passed on.
+    pub fn rms(&self) -> Result<f64, ViewError> {
+        let squares = typed!(self.numeric()?, T => {
+            fold_in_lanes::<T>(self, |sum, number| sum + number * number, |a, b| a + b)
+        });
+        Ok((squares / double(self.len())).sqrt())
+    }
+
+    /// The largest magnitude; 0 of no numbers, NaN where one is NaN.
+    ///
+    /// # Errors
+    /// As [`View::rms`].
+    pub fn peak(&self) -> Result<f64, ViewError> {
+        Ok(typed!(self.numeric()?, T => {
+            fold_in_lanes::<T>(self, |peak, number| greater(peak, number.abs()), greater::<f64>)
+        }))
     }
 
     /// Whether the only element is not zero.
@@ -236,7 +216,12 @@ impl View {
     }
 }
 
-pub(super) fn put<T: Element>(target: &mut [u8], numbers: impl Iterator<Item = T>) {
+#[expect(clippy::cast_precision_loss, reason = "more elements than 2^53 fit no memory")]
+fn double(count: usize) -> f64 {
+    count as f64
+}
+
+fn put<T: bytemuck::Pod>(target: &mut [u8], numbers: impl Iterator<Item = T>) {
     for (place, number) in target.chunks_exact_mut(size_of::<T>()).zip(numbers) {
         place.copy_from_slice(bytemuck::bytes_of(&number));
     }

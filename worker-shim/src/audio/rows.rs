@@ -3,6 +3,9 @@
 use super::typed::Element;
 use super::{View, ViewError};
 
+/// States that numbers are added to in turn, so that no addition waits for the one before.
+const LANES: usize = 16;
+
 /// An axis of two views of the same shape: its length, and the bytes from one element to the next.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
@@ -19,17 +22,22 @@ struct Lane<'a> {
     length: usize,
 }
 
-impl Lane<'_> {
-    /// Its numbers, where they lie side by side.
-    fn numbers<T: Element>(&self) -> Option<impl Iterator<Item = T> + '_> {
+impl<'a> Lane<'a> {
+    /// The bytes of its numbers, where these lie side by side.
+    fn bytes<T: Element>(&self) -> Option<&'a [u8]> {
         let size = size_of::<T>();
         let is_dense = self.step == size.cast_signed() || self.length == 1;
         let bytes = self.memory.get(self.at..self.at + self.length * size);
-        let bytes = bytes.filter(|_| is_dense)?;
-        Some(bytes.chunks_exact(size).map(bytemuck::pod_read_unaligned))
+        bytes.filter(|_| is_dense)
     }
 
-    /// Its number, where it is the same all along.
+    /// Its numbers, where they lie side by side.
+    fn numbers<T: Element>(&self) -> Option<impl Iterator<Item = T> + 'a> {
+        let bytes = self.bytes::<T>()?;
+        Some(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned))
+    }
+
+    /// Its number, where an axis was broadcast.
     fn constant<T: Element>(&self) -> Option<T> {
         if self.step != 0 {
             return None;
@@ -37,7 +45,7 @@ impl Lane<'_> {
         self.memory.get(self.at..self.at + size_of::<T>()).map(bytemuck::pod_read_unaligned)
     }
 
-    /// Its numbers, however they lie.
+    /// Its numbers, with any step between them.
     fn spread<T: Element>(&self) -> impl Iterator<Item = T> + '_ {
         let places = (0..self.length.cast_signed()).map(|place| place * self.step);
         places.map_while(|way| {
@@ -166,8 +174,30 @@ pub(super) fn fold<A: Element, S: Copy>(source: &View, states: &mut [S], add: im
     });
 }
 
+/// Adds the numbers of a view, as doubles, to states side by side, and joins these. The states begin
+/// with zero.
+pub(super) fn fold_in_lanes<A: Element>(
+    source: &View,
+    add: impl Fn(f64, f64) -> f64,
+    join: impl Fn(f64, f64) -> f64,
+) -> f64 {
+    let mut lanes = [0.0; LANES];
+    each_row(source, source, |lane, _| {
+        let Some(bytes) = lane.bytes::<A>() else {
+            lanes[0] = lane.spread::<A>().fold(lanes[0], |state, n| add(state, n.double()));
+            return;
+        };
+        for chunk in bytes.chunks(LANES * size_of::<A>()) {
+            for (state, number) in lanes.iter_mut().zip(chunk.chunks_exact(size_of::<A>())) {
+                *state = add(*state, bytemuck::pod_read_unaligned::<A>(number).double());
+            }
+        }
+    });
+    lanes.into_iter().fold(0.0, join)
+}
+
 impl View {
-    /// The shape that two shapes have when one is laid over the other, by numpy's rules.
+    /// The shape that two shapes are broadcast to, by numpy's rules.
     ///
     /// # Errors
     /// `ValueError` when they do not fit.
@@ -190,7 +220,7 @@ impl View {
         })
     }
 
-    /// The view in a larger shape, in which its numbers appear several times.
+    /// The view broadcast to a shape.
     pub(super) fn stretched(&self, shape: &[usize]) -> Self {
         let missing = shape.len().saturating_sub(self.shape.len());
         let mut strides = vec![0; missing];

@@ -1,25 +1,22 @@
-//! `view[...]` read and written, with masks and lists of places too.
+//! Reading and writing `view[...]`, with masks and lists of places too.
 
-use ipc_protocol::Order;
-
-use super::layout::bytes_needed;
 use super::{Block, Index, Kind, Number, Operand, Supply, View, ViewError, index};
 
 /// One part of a subscript.
 #[derive(Debug, Clone)]
 pub enum Part {
-    /// What makes a view of the same memory.
+    /// A part that gives a view of the same memory.
     Index(Index),
-    /// A mask, or places along an axis: what they choose is copied.
+    /// A mask, or places along an axis: the chosen elements are copied.
     Chosen(View),
 }
 
-/// What is left of a view: a view, or a number where no axis is left.
+/// A part of a view, or the number that it comes to where no axis is left.
 #[derive(Debug, Clone)]
 pub enum Found {
     /// A single number.
     Number(Number),
-    /// The others.
+    /// A view with at least one axis, or of a subscript with `...`.
     View(View),
 }
 
@@ -28,20 +25,20 @@ struct Choice {
     view: View,
     /// The first of the axes that are chosen from.
     axis: usize,
-    /// How many there are.
+    /// Count of the axes that are chosen from.
     axes: usize,
-    /// Where what is chosen of them begins, in bytes from the first element.
+    /// Where each chosen element of these axes begins, in bytes from the first element.
     places: Vec<isize>,
-    /// The axes that the places become.
+    /// The axes that replace them in the result.
     shape: Vec<usize>,
 }
 
 impl View {
-    /// What `view[...]` gives.
+    /// Reads `view[...]`.
     ///
     /// # Errors
     /// `IndexError` beyond an axis and for masks of another shape, `ValueError` for a step of zero,
-    /// `TypeError` for several lists of places.
+    /// `TypeError` for several lists or masks, and for one apart from a single place.
     pub fn get(&self, parts: &[Part], supply: &Supply) -> Result<Found, ViewError> {
         let (view, choice) = self.chosen(parts)?;
         if let Some(choice) = choice {
@@ -54,7 +51,7 @@ impl View {
         Ok(Found::View(view))
     }
 
-    /// What `view[...] = value` does.
+    /// Carries out `view[...] = value`.
     ///
     /// # Errors
     /// As [`View::get`], and as [`View::copy_from`] and [`View::fill`].
@@ -66,15 +63,14 @@ impl View {
             (None, Operand::Number(number)) => view.fill(*number),
             (Some(choice), Operand::View(value)) => choice.scatter(value),
             (Some(choice), Operand::Number(number)) => {
-                let kind = self.kind()?;
-                let single = Self::over(Block::zeroed(kind.bytes()), kind, &[])?;
+                let single = Supply::default().view(&[], self.kind)?;
                 single.fill(*number)?;
                 choice.scatter(&single)
             }
         }
     }
 
-    /// The part of the view without what is chosen, and the choice.
+    /// The view without regard to the mask or list in the subscript, and the choice that this makes.
     fn chosen(&self, parts: &[Part]) -> Result<(Self, Option<Choice>), ViewError> {
         let (mut plain, mut chosen) = (Vec::new(), None);
         let mut singles = Vec::new();
@@ -86,7 +82,7 @@ impl View {
                     }
                     plain.push(*index);
                 }
-                Part::Chosen(by) if by.shape.is_empty() && by.kind()? != Kind::Bool => {
+                Part::Chosen(by) if by.shape.is_empty() && by.kind != Kind::Bool => {
                     let Number::Int(place) = by.number(&[])? else {
                         return Err(no_place());
                     };
@@ -102,7 +98,7 @@ impl View {
                 Part::Chosen(by) => {
                     chosen = Some((plain.len(), by));
                     singles.push(number);
-                    let axes = if by.kind()? == Kind::Bool { by.shape.len() } else { 1 };
+                    let axes = if by.kind == Kind::Bool { by.shape.len() } else { 1 };
                     plain.extend(std::iter::repeat_n(Index::ALL, axes));
                 }
             }
@@ -112,14 +108,16 @@ impl View {
             return Ok((view, None));
         };
         let axis = self.axes_before(&plain, place);
-        // As in numpy the choice comes first when single places lie apart from it.
-        let is_apart = singles.windows(2).any(|pair| pair[0] + 1 != pair[1]);
+        // numpy moves the chosen axis to the front then, which is rare enough for CPython.
+        if singles.windows(2).any(|pair| pair[0] + 1 != pair[1]) {
+            let message = "an 'AudioView' takes a list or mask beside single places only";
+            return Err(ViewError::Type(message.to_owned()));
+        }
         let choice = Choice::new(&view, axis, by)?;
-        let choice = if is_apart { choice.in_front() } else { choice };
         Ok((view, Some(choice)))
     }
 
-    /// How many axes the first parts of a subscript leave.
+    /// Count of the axes that the first parts of a subscript leave.
     fn axes_before(&self, plain: &[Index], place: usize) -> usize {
         let missing = self.shape.len() - plain.iter().filter(|index| index.takes_axis()).count();
         let left = plain[..place].iter().map(|index| match index {
@@ -133,12 +131,11 @@ impl View {
 
 impl Choice {
     fn new(view: &View, axis: usize, by: &View) -> Result<Self, ViewError> {
-        let kind = by.kind()?;
-        if !kind.is_whole() {
+        if !by.kind.is_whole() {
             return Err(no_place());
         }
         let view = view.clone();
-        if kind == Kind::Bool {
+        if by.kind == Kind::Bool {
             let axes = by.shape.len();
             let places = view.places_of_mask(axis, by)?;
             let shape = vec![places.len()];
@@ -147,29 +144,23 @@ impl Choice {
         let (length, stride) = (view.shape[axis], view.strides[axis]);
         let mut places = Vec::with_capacity(by.len());
         by.each_number(|number| {
-            let Number::Int(place) = number else { return Ok(()) };
-            let place = isize::try_from(place).unwrap_or(isize::MAX);
-            places.push(index::at(place, length, axis)?.cast_signed() * stride);
-            Ok(())
-        })?;
+            if let Number::Int(place) = number {
+                let place = isize::try_from(place).unwrap_or(isize::MAX);
+                let at = index::at(place, length, axis);
+                places.push(at.map(|at| at.cast_signed() * stride));
+            }
+        });
+        let places = places.into_iter().collect::<Result<_, _>>()?;
         Ok(Self { view, axis, axes: 1, places, shape: by.shape.clone() })
     }
 
-    /// The same with the chosen axes before all others.
-    fn in_front(self) -> Self {
-        let chosen = self.axis..self.axis + self.axes;
-        let others = (0..self.view.shape.len()).filter(|axis| !chosen.contains(axis));
-        let order: Vec<usize> = chosen.clone().chain(others).collect();
-        Self { view: self.view.permuted(&order), axis: 0, ..self }
-    }
-
-    /// The shape of what is chosen.
+    /// The shape of the result.
     fn made_shape(&self) -> Vec<usize> {
         let (before, rest) = self.view.shape.split_at(self.axis);
         [before, &self.shape, &rest[self.axes..]].concat()
     }
 
-    /// Calls `visit` with where each run of bytes begins in the block, in C order; gives the length
+    /// Calls `visit` with where each run of bytes begins in the block, in C order; returns the length
     /// of a run.
     fn each_run(&self, mut visit: impl FnMut(usize)) -> usize {
         let behind = self.axis + self.axes;
@@ -195,11 +186,10 @@ impl Choice {
     fn gathered(&self, supply: &Supply) -> Result<View, ViewError> {
         let shape = self.made_shape();
         let view = &self.view;
-        let bytes = bytes_needed(view.dtype.item_bytes as usize, &shape)?;
-        let made = View::with_layout(supply.block(bytes), view.dtype.clone(), &shape, Order::C)?;
+        let made = supply.view(&shape, view.kind)?;
         let mut starts = Vec::new();
         let run = self.each_run(|at| starts.push(at));
-        if bytes > 0 {
+        if !made.is_empty() {
             let runs = made.block.as_mut_slice().chunks_exact_mut(run);
             for (target, at) in runs.zip(starts) {
                 if let Some(source) = view.block.as_slice().get(at..at + run) {
@@ -212,7 +202,7 @@ impl Choice {
 
     fn scatter(&self, value: &View) -> Result<(), ViewError> {
         let shape = self.made_shape();
-        let value = value.over_shape(&shape, self.view.dtype.clone())?;
+        let value = value.over_shape(&shape, self.view.kind)?;
         let bytes = value.contiguous_bytes().unwrap_or(&[]);
         let mut starts = Vec::new();
         let run = self.each_run(|at| starts.push(at));
@@ -226,7 +216,7 @@ impl Choice {
 }
 
 impl View {
-    /// Where the elements lie that a mask over the axes from `axis` on lets through.
+    /// Where the elements lie at which a mask over the axes from `axis` on is true.
     fn places_of_mask(&self, axis: usize, mask: &Self) -> Result<Vec<isize>, ViewError> {
         let axes = axis..axis + mask.shape.len();
         for (axis, &length) in axes.clone().zip(&mask.shape) {

@@ -5,8 +5,8 @@ use ipc_protocol::shm::{Arena, SharedBytes};
 use super::layout::bytes_needed;
 use super::{Block, Kind, View, ViewError};
 
-/// Of the shared memory of a connection new arrays get all but one part in this many: a node that
-/// hoards arrays leaves room for the copies that its outputs then need.
+/// New arrays may take all but one part in this many of a connection's shared memory. The rest is
+/// for copies of outputs when a node keeps many arrays.
 const RESERVED_PART: usize = 4;
 
 /// Memory for new arrays: shared memory for large ones, where there is some.
@@ -30,14 +30,6 @@ impl Supply {
         self.shared_block(bytes).unwrap_or_else(|| Block::zeroed(bytes))
     }
 
-    /// A block of zeros.
-    #[must_use]
-    pub fn zeroed(&self, bytes: usize) -> Block {
-        let block = self.block(bytes);
-        block.as_mut_slice().fill(0);
-        block
-    }
-
     /// A view over a block for it.
     ///
     /// # Errors
@@ -48,7 +40,7 @@ impl Supply {
         View::over(self.block(bytes), kind, shape)
     }
 
-    /// Whether an array of this size belongs into shared memory, where there is some.
+    /// Whether an array of this size belongs into shared memory.
     #[must_use]
     pub fn is_worth(&self, bytes: usize) -> bool {
         self.shared.as_ref().is_some_and(|(_, inline_max_bytes, _)| bytes > *inline_max_bytes)

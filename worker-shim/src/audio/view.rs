@@ -1,23 +1,21 @@
-//! A shape over a block of memory, and what can be asked of it without touching its numbers.
+//! A shape over a block of memory: its properties, its elements, and arrays of other processes.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ipc_protocol::{Array, Dtype, Order, Payload};
+use ipc_protocol::{Array, Order, Payload};
 
 use super::layout::{bytes_needed, strides_of};
-use super::{Block, Kind, Number, ViewError, index};
+use super::{Block, Kind, Number, Numeric, ViewError, index};
 
 /// An n-dimensional view. Cloning gives another view of the same memory.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(super) block: Arc<Block>,
-    pub(super) dtype: Dtype,
-    /// `None` for elements that are no plain numbers: they can be passed on, not looked at.
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Kind,
     pub(super) shape: Vec<usize>,
-    /// Per axis how many bytes lie between two elements.
+    /// Bytes from one element of each axis to the next.
     pub(super) strides: Vec<isize>,
     /// Where the first element begins in the block.
     pub(super) offset: usize,
@@ -26,7 +24,7 @@ pub struct View {
     pub sample_rate_hz: Option<u32>,
 }
 
-/// Keeps a block alive for whoever holds its bytes.
+/// Keeps a block alive as long as its bytes are lent.
 struct Borrowed(View);
 
 impl AsRef<[u8]> for Borrowed {
@@ -41,16 +39,16 @@ impl View {
     /// # Errors
     /// `ValueError` when the block is too short for the shape.
     pub fn over(block: Block, kind: Kind, shape: &[usize]) -> Result<Self, ViewError> {
-        Self::with_layout(block, kind.dtype(), shape, Order::C)
+        Self::with_layout(block, kind, shape, Order::C)
     }
 
     pub(super) fn with_layout(
         block: Block,
-        dtype: Dtype,
+        kind: Kind,
         shape: &[usize],
         order: Order,
     ) -> Result<Self, ViewError> {
-        let item = dtype.item_bytes as usize;
+        let item = kind.bytes();
         let needed = bytes_needed(item, shape)?;
         if block.len() < needed {
             let message = format!("shape {shape:?} needs {needed} bytes, not {}", block.len());
@@ -58,8 +56,7 @@ impl View {
         }
         Ok(Self {
             block: Arc::new(block),
-            kind: Kind::of_dtype(&dtype),
-            dtype,
+            kind,
             strides: strides_of(item, shape, order),
             shape: shape.to_vec(),
             offset: 0,
@@ -71,9 +68,14 @@ impl View {
     /// The view of an array that arrived, over its own memory where that is possible.
     ///
     /// # Errors
-    /// `ValueError` when shape, dtype and memory do not agree: the array may come from a broken
-    /// peer.
+    /// `TypeError` for elements that are no plain numbers in this machine's byte order: views do not
+    /// hold them. `ValueError` when shape, dtype and memory do not agree: the array may come from a
+    /// broken peer.
     pub fn of_array(array: Array) -> Result<Self, ViewError> {
+        let kind = Kind::of_dtype(&array.dtype).ok_or_else(|| {
+            let dtype = &array.dtype.descr;
+            ViewError::Type(format!("an 'AudioView' holds no arrays of dtype {dtype}"))
+        })?;
         let fits = |length: &u64| usize::try_from(*length).ok();
         let shape: Option<Vec<usize>> = array.shape.iter().map(fits).collect();
         let shape = shape.ok_or_else(|| ViewError::Value("an axis is too long".to_owned()))?;
@@ -86,13 +88,12 @@ impl View {
             )));
         }
         let block = Block::of_payload(array.data);
-        let made = Self::with_layout(block, array.dtype, &shape, array.order)?;
+        let made = Self::with_layout(block, kind, &shape, array.order)?;
         Ok(Self { is_scalar: array.scalar, ..made })
     }
 
     /// The array that this view is for other processes. Memory that is shared already stays where
-    /// it is; private memory is lent, so that whoever has the array must be done with it before
-    /// Python code runs again. `gather` makes the block for a view with gaps.
+    /// it is; private memory is lent, so the array must be gone before Python code runs again. `gather` makes the block for a view with gaps.
     ///
     /// # Errors
     /// `MemoryError` when `gather` gives none.
@@ -116,7 +117,7 @@ impl View {
             None => Bytes::from_owner(Borrowed(self.clone())).into(),
         };
         let shape = self.shape.iter().map(|&length| length as u64).collect();
-        Array { dtype: self.dtype.clone(), shape, order, scalar: self.is_scalar, data }
+        Array { dtype: self.kind.dtype(), shape, order, scalar: self.is_scalar, data }
     }
 
     /// The same numbers with a sample rate.
@@ -127,9 +128,8 @@ impl View {
 
     /// The order in which the elements lie without gaps, if they do.
     pub(super) fn order(&self) -> Option<Order> {
-        let item = self.dtype.item_bytes as usize;
         let lies = |order: Order| {
-            let wanted = strides_of(item, &self.shape, order);
+            let wanted = strides_of(self.kind.bytes(), &self.shape, order);
             let axes = self.shape.iter().zip(self.strides.iter().zip(&wanted));
             self.is_empty() || axes.into_iter().all(|(&length, (a, b))| length == 1 || a == b)
         };
@@ -143,16 +143,15 @@ impl View {
         self.block.as_slice().get(self.offset..self.offset + self.len_bytes())
     }
 
-    /// As [`View::contiguous_bytes`] for writing, in C order only; `None` too when it is read-only.
-    pub(super) fn contiguous_bytes_mut(&self) -> Option<&mut [u8]> {
-        (self.order()? == Order::C && self.is_writable()).then_some(())?;
-        self.block.as_mut_slice().get_mut(self.offset..self.offset + self.len_bytes())
-    }
-
     /// The memory behind it.
     #[must_use]
     pub fn block(&self) -> &Block {
         &self.block
+    }
+
+    /// Whether both are views of one block.
+    pub(super) fn shares_block(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.block, &other.block)
     }
 
     /// Where its first element begins in the block, in bytes.
@@ -190,16 +189,10 @@ impl View {
         self.shape.contains(&0)
     }
 
-    /// Bytes of one element.
-    #[must_use]
-    pub fn item_bytes(&self) -> usize {
-        self.dtype.item_bytes as usize
-    }
-
     /// Bytes of all its elements.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.len() * self.dtype.item_bytes as usize
+        self.len() * self.kind.bytes()
     }
 
     /// Whether its elements may be changed.
@@ -208,27 +201,18 @@ impl View {
         self.block.is_writable()
     }
 
-    /// The type of an element as users name it.
+    /// The dtype of its elements.
     #[must_use]
-    pub fn dtype_name(&self) -> &str {
-        match self.kind {
-            Some(kind) => kind.name(),
-            None => &self.dtype.descr,
-        }
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// The kind of its numbers.
+    /// The dtype for computing.
     ///
     /// # Errors
-    /// `TypeError` when they are no plain numbers.
-    pub fn kind(&self) -> Result<Kind, ViewError> {
-        self.kind.ok_or_else(|| {
-            ViewError::Type(format!(
-                "elements of dtype {} can be passed on but not looked at here: they are no plain \
-                 numbers in this machine's byte order",
-                self.dtype.descr
-            ))
-        })
+    /// `TypeError` for those that are only passed on.
+    pub fn numeric(&self) -> Result<Numeric, ViewError> {
+        self.kind.numeric()
     }
 
     /// The number, if it arrived as a single one and not as an array.
@@ -240,12 +224,11 @@ impl View {
     /// One element.
     ///
     /// # Errors
-    /// `IndexError` beyond an axis, `TypeError` when it is no number.
+    /// `IndexError` beyond an axis.
     pub fn number(&self, place: &[isize]) -> Result<Number, ViewError> {
-        let kind = self.kind()?;
         let at = self.offset_of(place)?;
-        let bytes = self.block.as_slice().get(at..at + kind.bytes());
-        Ok(kind.read(bytes.ok_or_else(|| ViewError::Index("beyond the memory".to_owned()))?))
+        let bytes = self.block.as_slice().get(at..at + self.kind.bytes());
+        Ok(self.kind.read(bytes.ok_or_else(|| ViewError::Index("beyond the memory".to_owned()))?))
     }
 
     /// Changes one element.
@@ -254,11 +237,11 @@ impl View {
     /// As [`View::number`], `ValueError` when the view is read-only, `OverflowError` or `TypeError`
     /// when the number does not fit.
     pub fn set_number(&self, place: &[isize], number: Number) -> Result<(), ViewError> {
-        let kind = self.kind()?;
         self.check_writable()?;
         let at = self.offset_of(place)?;
-        let bytes = self.block.as_mut_slice().get_mut(at..at + kind.bytes());
-        kind.write(bytes.ok_or_else(|| ViewError::Index("beyond the memory".to_owned()))?, number)
+        let bytes = self.block.as_mut_slice().get_mut(at..at + self.kind.bytes());
+        let missing = || ViewError::Index("beyond the memory".to_owned());
+        self.kind.write(bytes.ok_or_else(missing)?, number)
     }
 
     pub(super) fn check_writable(&self) -> Result<(), ViewError> {
@@ -285,7 +268,7 @@ impl View {
     /// # Errors
     /// `ValueError` when the block is too short.
     pub fn copied_to(&self, block: Block) -> Result<Self, ViewError> {
-        let copy = Self::with_layout(block, self.dtype.clone(), &self.shape, Order::C)?;
+        let copy = Self::with_layout(block, self.kind, &self.shape, Order::C)?;
         let copy = Self { sample_rate_hz: self.sample_rate_hz, ..copy };
         let mut to = 0;
         let (run, starts) = self.runs();
@@ -301,7 +284,7 @@ impl View {
 
 impl fmt::Display for View {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shape, dtype) = (self.shape_text(), self.dtype_name());
+        let (shape, dtype) = (self.shape_text(), self.kind.name());
         write!(formatter, "<AudioView of shape {shape} and dtype {dtype}")?;
         match self.sample_rate_hz {
             Some(rate) => write!(formatter, " at {rate} Hz>"),

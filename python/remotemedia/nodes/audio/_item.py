@@ -1,7 +1,7 @@
 """Taking audio items apart: `(array, sample_rate[, metadata...])`, array (channels, samples).
 
-Arrays are numpy's, or `AudioView`s where there is no numpy. The same results come of both, within
-the rounding of float32 sums.
+Arrays are numpy's, on RustPython `AudioView`s. Both give the same results, within the rounding of
+float32 sums.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from remotemedia.audio import Samples, concatenate, is_view
 
-_FULL_SCALE = {"int8": 1 << 7, "int16": 1 << 15, "int32": 1 << 31, "int64": 1 << 63}
+_FULL_SCALE = {"int16": 1 << 15, "int32": 1 << 31}
 
 
 def is_array(value: Any) -> bool:

@@ -41,8 +41,8 @@ mod native {
     /// An array of numbers over a block of memory, which may be shared with other processes.
     ///
     /// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, an iterator, a
-    /// buffer or a view. It is indexed, sliced and computed with like an array of numpy, with the
-    /// same dtypes and results.
+    /// buffer or a view. It is indexed and sliced like an array of numpy and holds the same dtypes; it
+    /// computes with bool, uint8, int16, int32, float32 and float64, with numpy's results.
     #[pyattr]
     #[pyclass(name = "AudioView", module = "remotemedia")]
     #[derive(Debug, PyPayload)]
@@ -64,6 +64,10 @@ mod native {
         AudioView::new(view).into_pyobject(vm)
     }
 
+    fn made_ref(view: View, vm: &VirtualMachine) -> PyRef<AudioView> {
+        AudioView::new(view).into_ref(&vm.ctx)
+    }
+
     impl Constructor for AudioView {
         type Args = Made;
 
@@ -79,7 +83,7 @@ mod native {
             } else {
                 super::view_of_numbers(&made.source, kind.unwrap_or(Kind::F32), vm)?
             };
-            if let Some(kind) = kind.filter(|kind| view.kind() != Ok(*kind)) {
+            if let Some(kind) = kind.filter(|kind| view.kind() != *kind) {
                 view = view.cast(kind, supply()).map_err(raised)?;
             }
             view.sample_rate_hz = made.sample_rate.or(view.sample_rate_hz);
@@ -87,22 +91,7 @@ mod native {
         }
     }
 
-    /// The view that results go to: the one that was given, or a new one.
-    fn target(
-        view: &View,
-        out: Option<PyRef<AudioView>>,
-        vm: &VirtualMachine,
-    ) -> PyResult<PyRef<AudioView>> {
-        if let Some(out) = out {
-            return Ok(out);
-        }
-        let kind = view.kind().map_err(|error| raise(error, vm))?;
-        let made = supply().view(view.shape(), kind).map_err(|error| raise(error, vm))?;
-        let made = made.at_rate(view.sample_rate_hz);
-        Ok(AudioView::new(made).into_ref(&vm.ctx))
-    }
-
-    /// What is written in Python, in `remotemedia._audio`.
+    /// A name of `remotemedia._audio`, which is written in Python.
     fn helper(name: &'static str, vm: &VirtualMachine) -> PyResult {
         vm.import("remotemedia._audio", 0)?;
         let modules = vm.sys_module.get_attr("modules", vm)?;
@@ -169,7 +158,7 @@ mod native {
             vm.ctx.new_tuple(lengths.collect())
         }
 
-        /// The kind of its numbers: its name, as numpy has it, with `name`, `kind` and `itemsize`.
+        /// The dtype: its name, as numpy has it, with the attributes `name`, `kind` and `itemsize`.
         #[pygetset]
         fn dtype(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
             static CLASS: OnceLock<PyObjectRef> = OnceLock::new();
@@ -177,7 +166,7 @@ mod native {
                 let _first_stays = CLASS.set(helper("Dtype", vm)?);
             }
             let class = CLASS.get().ok_or_else(|| vm.new_runtime_error("no class of dtypes"))?;
-            class.call((zelf.view.dtype_name().to_owned(),), vm)
+            class.call((zelf.view.kind().name(),), vm)
         }
 
         /// Samples per second, or None where that is not known.
@@ -220,19 +209,25 @@ mod native {
         /// Whole numbers are cut off and kept within their range.
         #[pymethod]
         fn scale(zelf: &Py<Self>, args: Scaled, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
-            let target = target(&zelf.view, args.out, vm)?;
-            let scaled = zelf.view.scale_into(args.factor.into_float(), &target.view);
-            scaled.map(|()| target).map_err(|error| raise(error, vm))
+            let factor = args.factor.into_float();
+            let scaled = match args.out {
+                Some(out) => zelf.view.scale_into(factor, &out.view).map(|()| out),
+                None => zelf.view.scaled(factor, supply()).map(|made| made_ref(made, vm)),
+            };
+            scaled.map_err(|error| raise(error, vm))
         }
 
         /// Each number plus `gain` times the one of `other`, in a new view or in `out`, which may
         /// be either of both. Whole numbers are cut off and kept within their range.
         #[pymethod]
         fn mix(zelf: &Py<Self>, args: Mixed, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
-            let target = target(&zelf.view, args.out, vm)?;
             let gain = args.gain.map_or(1.0, ArgIntoFloat::into_float);
-            let mixed = zelf.view.mix_into(&args.other.view, gain, &target.view);
-            mixed.map(|()| target).map_err(|error| raise(error, vm))
+            let other = &args.other.view;
+            let mixed = match args.out {
+                Some(out) => zelf.view.mix_into(other, gain, &out.view).map(|()| out),
+                None => zelf.view.mixed(other, gain, supply()).map(|made| made_ref(made, vm)),
+            };
+            mixed.map_err(|error| raise(error, vm))
         }
 
         /// Sets every element.
@@ -259,20 +254,18 @@ mod native {
         /// An `array.array` with the numbers, in C order.
         #[pymethod]
         fn to_array(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-            let kind = zelf.view.kind().map_err(|error| raise(error, vm))?;
             let bytes = Self::tobytes(zelf, vm)?;
             let class = vm.import("array", 0)?.get_attr("array", vm)?;
-            class.call((kind.format(), bytes), vm)
+            class.call((zelf.view.kind().format(), bytes), vm)
         }
 
         #[pymethod]
         fn __reduce_ex__(zelf: &Py<Self>, _protocol: usize, vm: &VirtualMachine) -> PyResult {
             let restore = helper("restore", vm)?;
             let view = &zelf.view;
-            view.kind().map_err(|error| raise(error, vm))?;
             let arguments = vm.new_tuple((
                 Self::tobytes(zelf, vm)?,
-                view.dtype_name().to_owned(),
+                view.kind().name(),
                 Self::shape(zelf, vm),
                 view.sample_rate_hz,
             ));
@@ -283,14 +276,14 @@ mod native {
     static BUFFER_METHODS: BufferMethods = BufferMethods {
         obj_bytes: |buffer| buffer.obj_as::<AudioView>().view.block().as_slice().into(),
         obj_bytes_mut: |buffer| buffer.obj_as::<AudioView>().view.block().as_mut_slice().into(),
-        // Whoever has the buffer holds the view, and the view its memory.
+        // The holder of the buffer holds the view, and the view its memory.
         release: |_| (),
         retain: |_| (),
     };
 
     impl AsBuffer for AudioView {
-        fn as_buffer(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyBuffer> {
-            let description = buffers::description(&zelf.view, vm)?;
+        fn as_buffer(zelf: &Py<Self>, _vm: &VirtualMachine) -> PyResult<PyBuffer> {
+            let description = buffers::description(&zelf.view);
             Ok(PyBuffer::new(zelf.to_owned().into(), description, &BUFFER_METHODS))
         }
     }

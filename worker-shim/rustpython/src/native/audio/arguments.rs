@@ -1,11 +1,36 @@
-//! What the methods of views take.
+//! The arguments of the methods of views.
+
+use std::ops::RangeInclusive;
 
 use rustpython_vm::builtins::{PyInt, PyStr, PyTuple, PyType};
-use rustpython_vm::function::{ArgIntoFloat, PosArgs};
+use rustpython_vm::function::{ArgIntoFloat, ArgumentError, FromArgs, FuncArgs, PosArgs};
 use rustpython_vm::{FromArgs, PyObjectRef, PyRef, PyResult, TryFromObject, VirtualMachine};
 use worker_shim::audio::{Along, Kind};
 
 use super::{AudioView, raise};
+
+/// Arguments of a method that numpy's arrays have too, where it takes more. Those raise a `TypeError`
+/// that names the class, which moves the node to CPython.
+pub(crate) struct Known<T>(pub(super) T);
+
+impl<T: FromArgs> FromArgs for Known<T> {
+    fn arity() -> RangeInclusive<usize> {
+        T::arity()
+    }
+
+    fn from_args(vm: &VirtualMachine, args: &mut FuncArgs) -> Result<Self, ArgumentError> {
+        let known = T::from_args(vm, args)?;
+        let named = args.remaining_keywords().next().map(|(name, _)| format!("'{name}'"));
+        let other = named.or_else(|| args.take_positional().map(|_| "more".to_owned()));
+        match other {
+            None => Ok(Self(known)),
+            Some(other) => {
+                let message = format!("this method of 'AudioView' has no argument {other}");
+                Err(vm.new_type_error(message).into())
+            }
+        }
+    }
+}
 
 /// A dtype by its name, or a type or an object with such a name.
 #[derive(Clone, Copy)]
@@ -79,27 +104,6 @@ pub(crate) struct Casting {
     pub(super) copy: bool,
 }
 
-/// `squeeze`.
-#[derive(FromArgs)]
-pub(crate) struct Squeezed {
-    #[pyarg(any, optional)]
-    pub(super) axis: Option<Axes>,
-}
-
-/// `cumsum`.
-#[derive(FromArgs)]
-pub(crate) struct Running {
-    #[pyarg(any, optional)]
-    pub(super) axis: Option<isize>,
-}
-
-/// `round`.
-#[derive(FromArgs)]
-pub(crate) struct Decimals {
-    #[pyarg(any, default = 0)]
-    pub(super) decimals: i32,
-}
-
 /// `scale`.
 #[derive(FromArgs)]
 pub(super) struct Scaled {
@@ -125,41 +129,13 @@ pub(super) struct Mixed {
 pub(crate) struct Dropping {
     #[pyarg(any, optional)]
     axis: Option<Axes>,
-    #[pyarg(any, default = false)]
-    keepdims: bool,
-}
-
-/// `var` and `std`.
-#[derive(FromArgs)]
-pub(crate) struct Spread {
-    #[pyarg(any, optional)]
-    axis: Option<Axes>,
-    #[pyarg(named, optional)]
-    ddof: Option<ArgIntoFloat>,
     #[pyarg(named, default = false)]
     keepdims: bool,
-}
-
-/// `argmax` and the like.
-#[derive(FromArgs)]
-pub(crate) struct Place {
-    #[pyarg(any, optional)]
-    pub(super) axis: Option<isize>,
-    #[pyarg(named, default = false)]
-    pub(super) keepdims: bool,
 }
 
 impl From<Dropping> for Along {
     fn from(given: Dropping) -> Self {
         Self { axes: given.axis.map(|Axes(axes)| axes), is_kept: given.keepdims }
-    }
-}
-
-impl Spread {
-    /// The axes, and `ddof`.
-    pub(super) fn taken_apart(self) -> (Along, f64) {
-        let along = Dropping { axis: self.axis, keepdims: self.keepdims }.into();
-        (along, self.ddof.map_or(0.0, ArgIntoFloat::into_float))
     }
 }
 

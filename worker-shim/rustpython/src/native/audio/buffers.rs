@@ -9,18 +9,18 @@ use worker_shim::audio::{Kind, View, ViewError};
 
 use super::{AudioView, raise, supply};
 
-/// How a view looks to `memoryview` and others.
-pub(super) fn description(view: &View, vm: &VirtualMachine) -> PyResult<BufferDescriptor> {
-    let kind = view.kind().map_err(|error| vm.new_buffer_error(error.to_string()))?;
+/// The description of a view for `memoryview` and other users of buffers.
+pub(super) fn description(view: &View) -> BufferDescriptor {
+    let kind = view.kind();
     let axes = view.shape().iter().zip(view.strides());
-    Ok(BufferDescriptor {
+    BufferDescriptor {
         len: view.len_bytes(),
         offset: view.offset().cast_signed(),
         readonly: !view.is_writable(),
         itemsize: kind.bytes(),
         format: Cow::Borrowed(kind.format()),
         dim_desc: axes.map(|(&length, &stride)| (length, stride, 0)).collect(),
-    })
+    }
 }
 
 /// The bytes of a view in C order.
@@ -47,7 +47,7 @@ pub(super) fn view_of_buffer_as(
     let raised = |error| raise(error, vm);
     let description = &buffer.desc;
     let format = description.format.trim_start_matches('@');
-    // Bytes of `bytes` objects and the like are called so too.
+    // Some objects with bytes give this format.
     let own = Kind::named(if format == "c" { "B" } else { format }).map_err(raised)?;
     let memory = buffer.obj.downcast_ref::<PyMemoryView>();
     let viewed = memory.map_or(&*buffer.obj, |memory| memory.viewed_object());

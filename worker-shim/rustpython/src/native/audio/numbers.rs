@@ -8,7 +8,7 @@ use worker_shim::audio::{Growing, Kind, Number, View, ViewError};
 
 use super::supply;
 
-/// The exception that an error is in Python.
+/// The Python exception for an error.
 pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef {
     match error {
         ViewError::Index(message) => vm.new_index_error(message),
@@ -59,7 +59,7 @@ pub(super) fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Numb
     Ok(Number::Float(object.try_float(vm)?.to_f64()))
 }
 
-/// Whether it may stand for an axis.
+/// Whether it is a sequence that becomes an axis.
 pub(super) fn is_sequence(object: &PyObject, vm: &VirtualMachine) -> bool {
     let types = &vm.ctx.types;
     let kinds = [types.list_type, types.tuple_type, types.range_type];
@@ -90,7 +90,7 @@ fn collect(
     elements.iter().try_for_each(|element| collect(element, depth + 1, shape, numbers, vm))
 }
 
-/// A new view of nested sequences of numbers, of the kind that they are if none is named.
+/// A new view of nested sequences of numbers; without a dtype for a subscript.
 pub(super) fn view_of_sequences(
     object: &PyObject,
     kind: Option<Kind>,
@@ -99,12 +99,12 @@ pub(super) fn view_of_sequences(
     let (mut shape, mut numbers) = (Vec::new(), Vec::new());
     collect(object, 0, &mut shape, &mut numbers, vm)?;
     let raised = |error| raise(error, vm);
-    let mut made = Growing::new(kind.unwrap_or_else(|| Kind::of_numbers(&numbers)));
+    let mut made = Growing::new(kind.unwrap_or_else(|| Kind::of_subscript(&numbers)));
     numbers.into_iter().try_for_each(|number| made.push(number)).map_err(raised)?;
     made.view(&shape, supply()).map_err(raised)
 }
 
-/// The same, or a view of what an iterator gives.
+/// As [`view_of_sequences`], or a view of the numbers of an iterator.
 pub(super) fn view_of_numbers(
     object: &PyObject,
     kind: Kind,

@@ -9,7 +9,7 @@ use worker_shim::audio::{Found, Operand, Operator, Unary, View, ViewError};
 
 use super::{AudioView, number_object, number_of, raise, supply};
 
-/// What an object is to an operator; nothing for objects that have operators of their own.
+/// An object as an operand; `None` for objects that have operators of their own.
 pub(super) fn operand_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Operand>> {
     if let Some(view) = object.downcast_ref::<AudioView>() {
         return Ok(Some(Operand::View(view.view().clone())));
@@ -34,14 +34,6 @@ fn operated(
 ) -> PyResult {
     match (operand_of(left, vm)?, operand_of(right, vm)?) {
         (Some(left), Some(right)) => shown(operator.apply(&left, &right, supply()), vm),
-        _ => Ok(vm.ctx.not_implemented()),
-    }
-}
-
-/// `@`, where both operands have to be views.
-fn multiplied(left: &PyObject, right: &PyObject, vm: &VirtualMachine) -> PyResult {
-    match (left.downcast_ref::<AudioView>(), right.downcast_ref::<AudioView>()) {
-        (Some(left), Some(right)) => found(left.view().times(right.view(), supply()), vm),
         _ => Ok(vm.ctx.not_implemented()),
     }
 }
@@ -135,9 +127,6 @@ impl AsNumber for AudioView {
             }),
             and: operator!(And),
             or: operator!(Or),
-            xor: operator!(Xor),
-            lshift: operator!(LeftShift),
-            rshift: operator!(RightShift),
             inplace_add: operator!(in place Add),
             inplace_subtract: operator!(in place Subtract),
             inplace_multiply: operator!(in place Multiply),
@@ -146,9 +135,6 @@ impl AsNumber for AudioView {
             inplace_remainder: operator!(in place Remainder),
             inplace_and: operator!(in place And),
             inplace_or: operator!(in place Or),
-            inplace_xor: operator!(in place Xor),
-            inplace_lshift: operator!(in place LeftShift),
-            inplace_rshift: operator!(in place RightShift),
             inplace_power: Some(|left, right, modulo, vm| {
                 refuse_modulo(modulo, vm)?;
                 operated_in_place(Operator::Power, left, right, vm)
@@ -157,7 +143,6 @@ impl AsNumber for AudioView {
             positive: Some(|own, vm| alone(Unary::Positive, AudioView::number_downcast(own), vm)),
             absolute: Some(|own, vm| alone(Unary::Absolute, AudioView::number_downcast(own), vm)),
             invert: Some(|own, vm| alone(Unary::Invert, AudioView::number_downcast(own), vm)),
-            matrix_multiply: Some(multiplied),
             boolean: Some(|own, vm| {
                 let view = AudioView::number_downcast(own).view();
                 view.truth().map_err(|error| raise(error, vm))

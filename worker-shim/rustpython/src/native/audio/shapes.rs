@@ -1,11 +1,11 @@
-//! The methods of views that show the same numbers in other ways, or copy them.
+//! The methods of views for shapes, dtypes and copies.
 
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::PosArgs;
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
 use worker_shim::audio::View;
 
-use super::arguments::{Axes, Casting, Joined, Squeezed, lengths};
+use super::arguments::{Casting, Joined, Known, lengths};
 use super::operators::{shown, single};
 use super::{AudioView, raise, supply};
 
@@ -22,85 +22,60 @@ pub(crate) trait Shapes: PyPayload {
         shown(Ok(Self::shaped(zelf).transposed()), vm)
     }
 
-    /// The real parts of the numbers: a view of the same memory.
-    #[pygetset]
-    fn real(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        shown(Self::shaped(zelf).real_part(), vm)
-    }
-
-    /// The imaginary parts of the numbers: a view of the same memory, or zeros where they have none.
-    #[pygetset]
-    fn imag(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        shown(Self::shaped(zelf).imaginary_part(supply()), vm)
-    }
-
     /// Bytes of one element.
     #[pygetset]
     fn itemsize(zelf: &Py<Self>) -> usize {
-        Self::shaped(zelf).item_bytes()
-    }
-
-    /// The numbers with their imaginary parts turned round.
-    #[pymethod]
-    fn conj(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        shown(Self::shaped(zelf).conjugate(supply()), vm)
+        Self::shaped(zelf).kind().bytes()
     }
 
     /// A view of memory of its own with the same numbers.
     #[pymethod]
-    fn copy(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+    fn copy(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
         let view = Self::shaped(zelf);
         shown(view.copied_to(supply().block(view.len_bytes())), vm)
     }
 
     #[pymethod]
     fn __copy__(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        Self::copy(zelf, vm)
+        Self::copy(zelf, Known(()), vm)
     }
 
     #[pymethod]
     fn __deepcopy__(zelf: &Py<Self>, _memo: PyObjectRef, vm: &VirtualMachine) -> PyResult {
-        Self::copy(zelf, vm)
+        Self::copy(zelf, Known(()), vm)
     }
 
     /// The numbers in another dtype: fractions are cut off, integers wrap around. A new view, but
     /// the view itself with `copy=False` where it has that dtype.
     #[pymethod]
-    fn astype(zelf: PyRef<Self>, casting: Casting, vm: &VirtualMachine) -> PyResult {
+    fn astype(zelf: PyRef<Self>, casting: Known<Casting>, vm: &VirtualMachine) -> PyResult {
         let view = Self::shaped(&zelf);
-        if !casting.copy && view.kind() == Ok(casting.dtype.0) {
+        if !casting.0.copy && view.kind() == casting.0.dtype.0 {
             return Ok(zelf.into());
         }
-        shown(view.cast(casting.dtype.0, supply()), vm)
+        shown(view.cast(casting.0.dtype.0, supply()), vm)
     }
 
     /// The same elements in another shape, where one axis may be -1: a view of the same memory
     /// where the elements lie in order, else a copy.
     #[pymethod]
-    fn reshape(zelf: &Py<Self>, shape: PosArgs, vm: &VirtualMachine) -> PyResult {
-        shown(Self::shaped(zelf).reshape(&lengths(shape, vm)?, supply()), vm)
+    fn reshape(zelf: &Py<Self>, shape: Known<PosArgs>, vm: &VirtualMachine) -> PyResult {
+        shown(Self::shaped(zelf).reshape(&lengths(shape.0, vm)?, supply()), vm)
     }
 
     /// The elements on a single axis: a view of the same memory where they lie in order, else a
     /// copy.
     #[pymethod]
-    fn ravel(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+    fn ravel(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).raveled(supply()), vm)
     }
 
     /// A copy with all elements on a single axis.
     #[pymethod]
-    fn flatten(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+    fn flatten(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
         let view = Self::shaped(zelf);
         let copy = view.copied_to(supply().block(view.len_bytes()));
         shown(copy.and_then(|copy| copy.raveled(supply())), vm)
-    }
-
-    /// The view without axes of length 1, all or those that are named: a view of the same memory.
-    #[pymethod]
-    fn squeeze(zelf: &Py<Self>, args: Squeezed, vm: &VirtualMachine) -> PyResult {
-        let axes = args.axis.map(|Axes(axes)| axes);
-        shown(Self::shaped(zelf).squeezed(axes.as_deref()), vm)
     }
 
     /// The view with its axes in another order, in reverse order without arguments: a view of the

@@ -42,7 +42,7 @@ pub(super) fn set(
     view.set(&parts(subscript, vm)?, &assigned(view, value, vm)?).map_err(raised)
 }
 
-/// What is written to elements of a view.
+/// The value of an assignment to elements of a view.
 fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Operand> {
     if let Some(other) = value.downcast_ref::<AudioView>() {
         return Ok(Operand::View(other.view().clone()));
@@ -52,13 +52,12 @@ fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Oper
         return super::view_of_buffer(&buffer, vm).map(Operand::View);
     }
     if is_sequence(value, vm) {
-        let kind = view.kind().map_err(|error| raise(error, vm))?;
-        return view_of_sequences(value, Some(kind), vm).map(Operand::View);
+        return view_of_sequences(value, Some(view.kind()), vm).map(Operand::View);
     }
     number_of(value, vm).map(Operand::Number)
 }
 
-/// The place of a single number in a view with one axis.
+/// The subscript of a single number in a view with one axis, which is the most frequent one.
 fn place_of(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Option<isize>> {
     match subscript.downcast_ref::<PyInt>() {
         Some(place) if view.shape().len() == 1 && !is_truth(subscript, vm) => {
@@ -86,7 +85,7 @@ fn one_part(part: &PyObject, vm: &VirtualMachine) -> PyResult<Part> {
     if is_truth(part, vm) || is_sequence(part, vm) {
         return view_of_sequences(part, None, vm).map(Part::Chosen);
     }
-    // Bytes are numbers to nobody here.
+    // As in numpy, `bytes` are no subscript.
     if part.check_buffer() && part.downcast_ref::<PyBytes>().is_none() {
         let buffer = part.to_owned().try_into_value(vm)?;
         return super::view_of_buffer(&buffer, vm).map(Part::Chosen);
@@ -124,11 +123,7 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
 /// The numbers as nested lists; a view without axes gives its number.
 pub(super) fn nested_lists(view: &View, vm: &VirtualMachine) -> PyResult {
     let mut numbers = Vec::with_capacity(view.len());
-    let read = view.each_number(|number| {
-        numbers.push(number_object(number, vm));
-        Ok(())
-    });
-    read.map_err(|error| raise(error, vm))?;
+    view.each_number(|number| numbers.push(number_object(number, vm)));
     // From the last axis to the first: each makes lists of what the next one made.
     for &length in view.shape().iter().rev() {
         if length == 0 {
