@@ -16,7 +16,7 @@ from compat.page import modules_table, page
 from interpreters import RUSTPYTHON as PROGRAM
 from interpreters import other_pythons
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ALL = (*cases(LANGUAGE), *cases(MODULES))
 CPYTHONS = [sys.executable, *other_pythons()]
 # These open a web browser or windows.

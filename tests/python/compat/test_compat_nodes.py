@@ -23,7 +23,7 @@ from compat.page import recorded
 from remotemedia import DataSourceNode, Pipeline
 from remotemedia.nodes import __all__ as sdk_nodes
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 NODES = recorded("node")
 SCRIPTS = recorded("example")
