@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from remotemedia import _sources
 from remotemedia._tokens import registry
 from remotemedia._unpicklable import UnpicklableError as UnpicklableError
 
@@ -206,3 +207,4 @@ def unopened() -> Sequence[int]:
 def forget_shipment() -> None:
     """Forgets in a worker what was shipped for a session: the next may have other classes."""
     registry.start_afresh()
+    _sources.forget()
