@@ -19,6 +19,8 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia.core.exceptions import MarshalingError
+from remotemedia.core.function import FunctionNode
+from remotemedia.core.manifest import class_path
 
 # Of longer texts and containers the beginning tells them apart.
 _LONGEST = 1000
@@ -118,8 +120,7 @@ class Shipper:
         if not _says_all(problem):
             told = (
                 f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
-                "Make it in initialize(), which runs in the worker, or leave it out in "
-                "__getstate__()."
+                f"{_way_out(self._nodes[number] if number is not None else None)}"
             )
         return MarshalingError(
             told,
@@ -137,6 +138,15 @@ def _says_all(problem: _pickle.UnpicklableError) -> bool:
     return isinstance(problem, UnportableError)
 
 
+def _way_out(node: Any) -> str:
+    if isinstance(node, FunctionNode):
+        return (
+            "Make it inside the function, or in initialize() of a Node class: both run in the "
+            "worker."
+        )
+    return "Make it in initialize(), which runs in the worker, or leave it out in __getstate__()."
+
+
 def log_levels() -> dict[str, int]:
     """The levels of the loggers that have one of their own, by name; "" is the root."""
     root = logging.getLogger()
@@ -146,16 +156,16 @@ def log_levels() -> dict[str, int]:
 
 
 def code_digest(node: Any) -> str:
-    """A digest of the code that a node runs: its class's module or source, and the functions that
-    it was given.
+    """A digest of the code that a node runs: the module or source of its class or function, and
+    the functions that it was given.
     """
-    kind = type(node)
-    state = hashlib.sha256(_source(kind))
+    owner = getattr(node, "code_owner", type(node))
+    state = hashlib.sha256(_source(owner))
     for name, value in sorted(getattr(node, "__dict__", {}).items()):
         if isinstance(value, types.FunctionType):
             state.update(name.encode())
             _add_code(state, value.__code__)
-    return f"{kind.__module__}:{kind.__qualname__}:{state.hexdigest()}"
+    return f"{class_path(node)}:{state.hexdigest()}"
 
 
 def code_files(node: Any) -> list[str]:
@@ -190,7 +200,7 @@ def _state(value: Any, depth: int = 3) -> str:
     return f"{kind.__module__}.{kind.__qualname__}{parts}"
 
 
-def _source(kind: type) -> bytes:
+def _source(kind: Any) -> bytes:
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     if kind.__module__ != "__main__" and isinstance(file, str):
@@ -200,13 +210,15 @@ def _source(kind: type) -> bytes:
             pass
     try:
         return inspect.getsource(kind).encode("utf-8", "surrogatepass")
-    except (OSError, TypeError):  # made by exec: the compiled methods are all there is
+    except (OSError, TypeError):  # made by exec: the compiled code is all there is
         return _compiled(kind)
 
 
-def _compiled(kind: type) -> bytes:
+def _compiled(kind: Any) -> bytes:
     state = hashlib.sha256()
-    for name, value in sorted(vars(kind).items()):
+    if isinstance(kind, types.FunctionType):
+        _add_code(state, kind.__code__)
+    for name, value in sorted(getattr(kind, "__dict__", {}).items()):
         if isinstance(value, types.FunctionType):
             state.update(name.encode())
             _add_code(state, value.__code__)
