@@ -4,7 +4,7 @@
 #   make test                set up, build, run every check and test
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make check-unsafe        run the tests of shared memory under Miri and loom, and for longer
-#   make conformance         write docs/conformance.md anew from the tests' citations
+#   make conformance         write docs/conformance.md and its pages from the tests' citations
 #   make compatibility       write docs/compatibility.md anew from the recorded cases
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
@@ -35,7 +35,7 @@ check-unsafe:
 	@scripts/check-unsafe.sh
 
 conformance:
-	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
+	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_pages_are_current
 
 compatibility:
 	cd python && ../.venvs/test/bin/python -m remotemedia compat --page > ../docs/compatibility.md
