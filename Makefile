@@ -5,7 +5,7 @@
 #   make test                set up, build, run every check and test
 #   make stress              long loops, Miri and loom, other versions of numpy and Python: for nights
 #   make rustpython          build the worker whose interpreter is RustPython
-#   make conformance         write docs/conformance.md from the tests' citations
+#   make conformance         write docs/conformance.md and its pages from the tests' citations
 #   make compatibility       write docs/compatibility.md from the cases in tests/python/compat
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
@@ -39,7 +39,7 @@ rustpython:
 	@scripts/rustpython.sh
 
 conformance:
-	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_page_is_current
+	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_pages_are_current
 
 compatibility:
 	cd tests/python && ../../.venvs/test/bin/python -m compat.page > ../../docs/compatibility.md

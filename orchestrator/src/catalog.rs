@@ -82,9 +82,9 @@ pub enum ResolveError {
         /// The name as written.
         node_type: String,
     },
-    /// A class of the caller's script, which no worker can import.
+    /// A class or function of the caller's script, which no worker can import.
     #[error(
-        "node type '{node_type}' names a class of the main script, which a worker cannot import; \
+        "node type '{node_type}' is defined in the main script, which a worker cannot import; \
          move it to a module, or run the pipeline from Python"
     )]
     MainModule {

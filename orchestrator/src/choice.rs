@@ -1,9 +1,8 @@
-//! Which interpreter Python nodes get, and whether they may move to CPython: what is said in several
-//! places, and which of them counts. Pure; who reads arguments, environment and configuration hands
-//! them in.
+//! Which interpreter Python nodes get, and whether they may move to CPython: one setting with several
+//! sources. Pure: the caller reads arguments, environment and configuration.
 //!
-//! Strongest first: the node's own hint (see [`crate::catalog`]), the argument of the pipeline or the
-//! run, the environment, the configuration, the default.
+//! Highest precedence first: the node's own hint (see [`crate::catalog`]), the argument of the
+//! pipeline or the run, the environment, the configuration, the default.
 
 use std::fmt;
 
@@ -12,9 +11,8 @@ use crate::plan::Runtime;
 #[cfg(test)]
 mod tests;
 
-/// Names of the interpreter of Python nodes, in any case, with what they mean; `None` leaves the
-/// choice to whoever is asked next. Unlike in a hint, `rust` means RustPython here: the variable only
-/// ever spoke of Python interpreters.
+/// Names of the interpreter of Python nodes, upper or lower case; `None` is the default interpreter.
+/// Unlike in a hint, `rust` means RustPython here: the variable only chooses between interpreters.
 const SPELLINGS: [(&str, Option<Runtime>); 6] = [
     ("cpython", Some(Runtime::CPython)),
     ("python", Some(Runtime::CPython)),
@@ -35,13 +33,13 @@ const FLAG_SPELLINGS: [(&str, bool); 8] = [
     ("off", false),
 ];
 
-/// A word that means nothing.
+/// A value that is not one of the known words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown value `{value}`; known are {}", .known.join(", "))]
 pub struct UnknownWord {
     /// The word.
     pub value: String,
-    /// Words that are known.
+    /// The known words.
     pub known: Vec<&'static str>,
 }
 
@@ -70,7 +68,7 @@ fn parse<T: Copy>(text: &str, spellings: &[(&'static str, T)]) -> Result<T, Unkn
     })
 }
 
-/// Who said what counts.
+/// The source of an effective setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The hint of the node itself.
@@ -81,7 +79,7 @@ pub enum Origin {
     Environment,
     /// The configuration.
     Configuration,
-    /// Nobody.
+    /// No source has set it.
     Default,
 }
 
@@ -102,7 +100,7 @@ impl fmt::Display for Origin {
 pub struct Choice {
     /// The interpreter.
     pub runtime: Runtime,
-    /// Who chose it.
+    /// The source that chose it.
     pub origin: Origin,
 }
 
@@ -112,20 +110,20 @@ impl Default for Choice {
     }
 }
 
-/// What is said about a run, in the order in which it counts; `None` says nothing.
+/// One setting from several sources, highest precedence first. `None`: not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said<T> {
-    /// By the argument of the pipeline or the run.
+pub struct Setting<T> {
+    /// From the argument of the pipeline or the run.
     pub argument: Option<T>,
-    /// By the environment.
+    /// From the environment.
     pub environment: Option<T>,
-    /// By the configuration.
+    /// From the configuration.
     pub configuration: Option<T>,
 }
 
-impl<T> Said<T> {
-    /// What counts, and who said it.
-    pub fn strongest(self) -> Option<(T, Origin)> {
+impl<T> Setting<T> {
+    /// The value with the highest precedence, and its source.
+    pub fn effective(self) -> Option<(T, Origin)> {
         let Self { argument, environment, configuration } = self;
         let argument = argument.map(|value| (value, Origin::Argument));
         argument
@@ -134,11 +132,11 @@ impl<T> Said<T> {
     }
 }
 
-impl Said<Option<Runtime>> {
-    /// The interpreter of Python nodes. `auto` at one place overrules the places behind it.
+impl Setting<Option<Runtime>> {
+    /// The interpreter of Python nodes. `auto` from one source overrides sources of lower precedence.
     #[must_use]
     pub fn choice(self) -> Choice {
-        match self.strongest() {
+        match self.effective() {
             Some((Some(runtime), origin)) => Choice { runtime, origin },
             Some((None, origin)) => Choice { origin, ..Choice::default() },
             None => Choice::default(),

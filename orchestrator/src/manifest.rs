@@ -58,8 +58,8 @@ pub struct Metadata {
 pub struct ManifestNode {
     /// Unique id: letters, digits, `_` and `-`.
     pub id: String,
-    /// A native type or alias, a node of the Python SDK, or `package.module:Class`. With
-    /// `instance`, the name of the object's class.
+    /// A native type or alias, a node of the Python SDK, `package.module:Class` or
+    /// `package.module:function`. With `instance`, the name of the object's class or function.
     pub node_type: String,
     /// Parameters, as written.
     pub params: Map<String, Json>,

@@ -1,5 +1,5 @@
-//! What a run cost, node by node: times, counts, memory, and the JSON in which it is told. The
-//! cost of native nodes is measured in `probe`; workers send their own numbers.
+//! The cost of a run, node by node: times, counts and memory, with their JSON form. `probe` measures
+//! native nodes; workers send their own numbers.
 
 use std::time::{Duration, Instant};
 
@@ -245,7 +245,7 @@ impl RunMetrics {
     }
 
     /// Notes an error that reached the caller; of `message`, the first line is kept. A call whose
-    /// usage was never told (the worker died, or was stopped) is counted with `uncounted`.
+    /// usage never arrived (the worker died, or was stopped) is counted with `uncounted`.
     pub fn fail(&mut self, node_id: &str, message: &str, uncounted: bool) {
         self.measured(|metrics| {
             if let Some(node) = metrics.find(node_id) {

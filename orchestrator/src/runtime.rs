@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::choice::{self, Choice, Said};
+use crate::choice::{self, Choice, Setting};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
 use crate::error::{Error, ShipError, StartError};
 use crate::explain::Explanation;
@@ -179,17 +179,17 @@ impl Runtime {
             .map_err(|word| ConfigError::unknown_word(Origin::Arguments, "runtime", word))?;
         let environment = env::python_runtime()?;
         let configuration = self.config.python.runtime.map(Some);
-        Ok(Said { argument, environment, configuration }.choice())
+        Ok(Setting { argument, environment, configuration }.choice())
     }
 
     /// Whether nodes that RustPython cannot run move to CPython.
     pub(crate) fn fallback(&self, options: &OpenOptions) -> Result<bool, Error> {
-        let said = Said {
+        let setting = Setting {
             argument: options.fallback,
             environment: env::fallback()?,
             configuration: Some(self.config.fallback.enabled),
         };
-        Ok(said.strongest().is_none_or(|(enabled, _)| enabled))
+        Ok(setting.effective().is_none_or(|(enabled, _)| enabled))
     }
 
     /// Which node of a manifest would run where now, and why.

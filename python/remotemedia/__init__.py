@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         WorkerCrashed,
         WorkerStartError,
     )
+    from remotemedia.core.function import FunctionNode
     from remotemedia.core.node import Node
     from remotemedia.core.pipeline import Pipeline
     from remotemedia.core.remote_config import RemoteExecutorConfig
@@ -114,6 +115,7 @@ __getattr__, __dir__ = lazy_attributes(
             "WorkerCrashed",
             "WorkerStartError",
         ),
+        "remotemedia.core.function": ("FunctionNode",),
         "remotemedia.core.node": ("Node",),
         "remotemedia.core.pipeline": ("Pipeline",),
         "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
@@ -174,6 +176,7 @@ __all__ = [
     "DataSourceNode",
     "ExtractAudioDataNode",
     "FormatConverterNode",
+    "FunctionNode",
     "GraphError",
     "ManifestError",
     "MarshalingError",

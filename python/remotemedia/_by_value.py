@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import io
-import linecache
 import pickle
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 
 import cloudpickle
 
+from remotemedia import _sources
 from remotemedia._importable import is_importable
 from remotemedia._tokens import MAIN, Shared, registry, resolve, travels_by_name
 from remotemedia._unpicklable import culprit
@@ -142,6 +142,8 @@ class Pickler(cloudpickle.Pickler):
             function: Any = obj.__wrapped__
             if _travels_by_value(function):
                 return _cached, (function, obj.cache_parameters())
+        elif isinstance(obj, types.CodeType):
+            return _sources.reduce_code(obj, self.dispatch_table[types.CodeType])
         elif isinstance(obj, types.ModuleType):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
@@ -164,14 +166,9 @@ class Pickler(cloudpickle.Pickler):
 
     def _note_source(self, function: types.FunctionType) -> None:
         """Keeps the source of code that has no file (notebook cells), for tracebacks."""
-        from pathlib import Path  # not at the start of every worker
-
         name = function.__code__.co_filename
-        if name in self.sources or Path(name).exists():
-            return
-        lines = linecache.getlines(name)
-        if lines:
-            self.sources[name] = "".join(lines)
+        if name not in self.sources and (text := _sources.text_of(function)) is not None:
+            self.sources[name] = text
 
 
 _Cached = type(functools.lru_cache(len))
@@ -195,9 +192,7 @@ def _dump_bundle(objects: Any) -> tuple[bytes, dict[str, Shared]]:
 
 def _load_bundle(data: bytes) -> Any:
     objects, shared_by_token, sources = pickle.loads(data)
-    for name, text in sources.items():
-        registry.texts.append(name)
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    _sources.enter(sources, replace=registry.is_worker)
     main = sys.modules.get("__main__")
     for token, shared in shared_by_token.items():
         if registry.find(token) is None:

@@ -6,12 +6,13 @@ is an instance of the caller's own class, whichever way its class went out.
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 import types
 import weakref
 from typing import Any, TypeAlias
+
+from remotemedia import _sources
 
 Shared: TypeAlias = "type[Any] | types.FunctionType"
 
@@ -25,7 +26,6 @@ class Registry:
         has_callers_kind: this process is a worker of the caller's own implementation and version.
         kept: what must live as long as the session: shipped objects, the stand-in main module.
         stand_ins: modules made for the session, by the names that their code knows.
-        texts: files of whose text `linecache` holds what came for the session.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,6 @@ class Registry:
         self.has_callers_kind = False
         self.kept: list[object] = []
         self.stand_ins: dict[str, types.ModuleType] = {}
-        self.texts: list[str] = []
 
     def token_of(self, shared: Shared) -> str | None:
         """The token of an object that has one."""
@@ -96,9 +95,7 @@ class Registry:
         self.is_worker = True
         self._by_token = weakref.WeakValueDictionary()
         self._tokens, self._bundles, self._shipped = {}, {}, set()
-        for name in self.texts:
-            linecache.cache.pop(name, None)
-        self.texts = []
+        _sources.forget()
         self.writes_portable = self.has_callers_kind = False
         for name, module in self.stand_ins.items():
             if sys.modules.get(name) is module:

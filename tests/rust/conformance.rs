@@ -1,12 +1,14 @@
 //! Every requirement in scope is cited by a test, every citation names a requirement, and
-//! `docs/conformance.md` says so. `UPDATE_CONFORMANCE=1` writes the page anew.
+//! `docs/conformance.md` and its pages are current. `UPDATE_CONFORMANCE=1` writes them.
+
+use std::collections::BTreeMap;
 
 use tests::citations::{Citation, Found, in_python, in_rust};
+use tests::conformance::{FOLDER, INDEX, pages};
 use tests::ledger::Ledger;
 use tests::repository::{absolute, files_with_extension};
 
 const LEDGER: &str = include_str!("../ledger.toml");
-const PAGE: &str = "docs/conformance.md";
 
 fn ledger() -> Ledger {
     Ledger::parse(LEDGER).unwrap_or_else(|error| panic!("tests/ledger.toml: {error}"))
@@ -46,12 +48,33 @@ fn every_citation_names_a_requirement_and_stands_in_a_test() {
 }
 
 #[test]
-fn the_page_is_current() {
-    let page = ledger().page(&citations());
-    let path = absolute(PAGE);
+fn the_pages_are_current() {
+    let pages = pages(&ledger(), &citations());
     if std::env::var_os("UPDATE_CONFORMANCE").is_some() {
-        std::fs::write(&path, &page).unwrap_or_else(|error| panic!("{PAGE}: {error}"));
+        write(&pages).unwrap_or_else(|error| panic!("{INDEX}: {error}"));
     }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{PAGE} is out of date: run `make conformance`");
+    let outdated: Vec<_> = pages
+        .iter()
+        .filter(|(path, page)| {
+            std::fs::read_to_string(absolute(path)).unwrap_or_default() != **page
+        })
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(outdated, [""; 0], "out of date: run `make conformance`");
+    let left: Vec<_> = written().into_iter().filter(|path| !pages.contains_key(path)).collect();
+    assert_eq!(left, [""; 0], "about no requirement with a test: run `make conformance`");
+}
+
+/// Paths of the pages in the folder, stale ones included.
+fn written() -> Vec<String> {
+    let entries = std::fs::read_dir(absolute(FOLDER)).into_iter().flatten().flatten();
+    entries.map(|entry| format!("{FOLDER}/{}", entry.file_name().to_string_lossy())).collect()
+}
+
+fn write(pages: &BTreeMap<String, String>) -> std::io::Result<()> {
+    std::fs::create_dir_all(absolute(FOLDER))?;
+    for stale in written().iter().filter(|path| !pages.contains_key(*path)) {
+        std::fs::remove_file(absolute(stale))?;
+    }
+    pages.iter().try_for_each(|(path, page)| std::fs::write(absolute(path), page))
 }

@@ -11,6 +11,8 @@ pub struct Citation {
     pub id: String,
     /// The test, as `path::name` or `path::Class::name`.
     pub test: String,
+    /// Its place among the ids that the test cites, from 0 on.
+    pub place: usize,
 }
 
 /// What was found in one file.
@@ -190,7 +192,9 @@ impl<'a> Scan<'a> {
     }
 
     fn push(&mut self, id: String, test: &str) {
-        self.found.citations.push(Citation { id, test: format!("{}::{test}", self.path) });
+        let test = format!("{}::{test}", self.path);
+        let place = self.found.citations.iter().filter(|earlier| earlier.test == test).count();
+        self.found.citations.push(Citation { id, test, place });
     }
 
     fn give_up(&mut self) {

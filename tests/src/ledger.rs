@@ -1,8 +1,7 @@
-//! The requirement ledger (`tests/ledger.toml`) and the page that is generated from it and from the
-//! citations. Finding the citations is `citations`' job.
+//! The requirement ledger (`tests/ledger.toml`) against the citations. Finding the citations is
+//! `citations`' job, the pages about them are `conformance`'.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde::Deserialize;
 
@@ -64,59 +63,21 @@ impl Ledger {
         }
     }
 
-    /// The text of `docs/conformance.md`.
-    #[must_use]
-    pub fn page(&self, citations: &[Citation]) -> String {
-        let mut tests: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for citation in citations {
-            tests.entry(&citation.id).or_default().insert(&citation.test);
-        }
+    /// Every requirement with its title and whether it is in scope, in the order of the ids.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, bool)> {
         let scope: BTreeSet<&str> = self.in_scope.iter().map(String::as_str).collect();
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            self.titles.iter().partition(|(id, _)| scope.contains(id.as_str()));
-
-        let mut page = String::from(HEADER);
-        for (id, title) in inside {
-            let tests = tests.get(id.as_str()).into_iter().flatten();
-            let tests: Vec<String> = tests.map(|test| format!("`{test}`")).collect();
-            let proof = if tests.is_empty() { "none".to_owned() } else { tests.join("<br>") };
-            // Writing to a String cannot fail.
-            let _ = writeln!(page, "| {id} | {title} | {proof} |");
-        }
-        page.push_str(OUTSIDE);
-        for (id, title) in outside {
-            let _ = writeln!(page, "| {id} | {title} |");
-        }
-        page
+        self.titles
+            .iter()
+            .map(move |(id, title)| (id.as_str(), title.as_str(), scope.contains(id.as_str())))
     }
 }
-
-const HEADER: &str = "\
-# Conformance
-
-Generated from `tests/ledger.toml` and the citations in the tests; `make conformance` writes it anew.
-A test fails while this page is out of date, while a row below has no test, or while a test cites a
-row that does not exist.
-
-| id | requirement | proven by |
-|---|---|---|
-";
-
-const OUTSIDE: &str = "
-## Rows outside the scope
-
-No test has to prove these, and nothing is promised about them.
-
-| id | requirement |
-|---|---|
-";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn citation(id: &str, test: &str) -> Citation {
-        Citation { id: id.to_owned(), test: test.to_owned() }
+        Citation { id: id.to_owned(), test: test.to_owned(), place: 0 }
     }
 
     fn ledger() -> Ledger {
@@ -134,12 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_the_tests_of_a_row_once() {
-        let proofs =
-            [citation("AAA-01", "t::b"), citation("AAA-01", "t::a"), citation("AAA-01", "t::a")];
-        let page = ledger().page(&proofs);
-        assert!(page.contains("| AAA-01 | one | `t::a`<br>`t::b` |\n"), "{page}");
-        assert!(page.contains("| AAA-02 | two | none |\n"), "{page}");
-        assert!(page.contains("| AAA-03 | three |\n"), "{page}");
+    fn rows_say_which_requirements_are_in_scope() {
+        let ledger = ledger();
+        let rows: Vec<_> = ledger.rows().collect();
+        assert_eq!(
+            rows,
+            [("AAA-01", "one", true), ("AAA-02", "two", true), ("AAA-03", "three", false)]
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! The tests themselves live in `rust/` and `python/`.
 
 pub mod citations;
+pub mod conformance;
 pub mod ledger;
 pub mod lexer;
 pub mod recordings;

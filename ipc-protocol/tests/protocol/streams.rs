@@ -163,7 +163,7 @@ fn an_end_inside_a_frame_is_an_error() {
 }
 
 #[test]
-fn a_stream_that_is_none_is_found_at_once() {
+fn bad_magic_is_rejected_on_the_first_bytes() {
     let mut reader = FrameReader::new(Limits::default());
     let error =
         reader.read_from(&mut b"Traceback (most recent call last):".as_slice()).unwrap_err();

@@ -417,7 +417,7 @@ fn loans_are_reported_oldest_first() {
 }
 
 #[test]
-fn whoever_has_leases_knows_which() {
+fn live_leases_are_listed_with_sizes() {
     for kind in kinds() {
         let pair = Pair::new(*kind);
         let lengths = || -> Vec<_> {

@@ -1,6 +1,6 @@
 //! Who chooses the interpreter, as tables.
 
-use super::{Choice, Origin, Said, parse_flag, parse_runtime};
+use super::{Choice, Origin, Setting, parse_flag, parse_runtime};
 use crate::plan::Runtime;
 
 const C: Option<Runtime> = Some(Runtime::CPython);
@@ -8,7 +8,7 @@ const R: Option<Runtime> = Some(Runtime::RustPython);
 const AUTO: Option<Runtime> = None;
 
 #[test]
-fn the_strongest_word_counts() {
+fn the_source_of_highest_precedence_counts() {
     // spec: CARD-07, IOP-40
     let table = [
         (None, None, None, Runtime::CPython, Origin::Default),
@@ -20,7 +20,7 @@ fn the_strongest_word_counts() {
         (Some(AUTO), Some(R), Some(R), Runtime::CPython, Origin::Argument),
     ];
     for (argument, environment, configuration, runtime, origin) in table {
-        let said = Said { argument, environment, configuration };
+        let setting = Setting { argument, environment, configuration };
         assert_eq!(said.choice(), Choice { runtime, origin }, "{said:?}");
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Says to which node the object belongs, for messages.
+    /// Sets the node that the object belongs to, for messages.
     pub(super) fn set_node(&mut self, id: &str) {
         self.node_id = Some(id.to_owned());
     }

@@ -27,7 +27,7 @@ impl NativeProbe {
         Self { start: Instant::now(), memory }
     }
 
-    /// What the call cost; `failed` says whether the node returned an error.
+    /// The cost of the call; `failed` is whether the node returned an error.
     #[must_use]
     pub fn finish(self, failed: bool) -> NodeUsage {
         let busy = self.start.elapsed();

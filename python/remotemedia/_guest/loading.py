@@ -1,4 +1,4 @@
-"""Makes the node objects of a session: by import and construction, or from the caller's pickle."""
+"""Makes the node objects of a session: by import, or from the caller's pickle."""
 
 from __future__ import annotations
 
@@ -10,20 +10,31 @@ from remotemedia._portable.imports import import_module, named_as_needed
 
 
 def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> Any:
-    """An instance of the class `name` of `module`, constructed with `params`.
+    """An instance of the class `name` of `module`, constructed with `params`; or a node that calls
+    the function of this name, with `params` as its keywords.
 
     Raises:
-        Fault: the module or class is not there, or the constructor raised.
+        Fault: the module or name is not there, or the constructor raised.
     """
     found = _find(node_id, module, name)
     try:
-        if not isinstance(found, type):
-            raise TypeError(f"{module}:{name} is no class but {type(found).__name__}")
+        if not callable(found):
+            raise TypeError(
+                f"{module}:{name} is neither a class nor a function but {type(found).__name__}"
+            )
         _check_arguments(found, params)
-        node = found(**params)
+        node = found(**params) if isinstance(found, type) else _function_node(found, params)
     except BaseException as error:  # SystemExit and the like are the constructor's failure too
         raise Fault("construct", node_id, error) from None
     return checked(node_id, node)
+
+
+def _function_node(function: Any, params: dict[str, Any]) -> Any:
+    import functools
+
+    from remotemedia.core.function import FunctionNode  # most sessions have none
+
+    return FunctionNode(functools.partial(function, **params) if params else function)
 
 
 def checked(node_id: str, node: Any) -> Any:
@@ -51,14 +62,14 @@ def _find(node_id: str, module: str, name: str) -> Any:
             raise Fault("load", node_id, named_as_needed(error, module, name)) from error
         if not has_part:
             near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
-            message = f"module {module!r} has no class {name!r}{near}"
+            message = f"module {module!r} has no class or function {name!r}{near}"
             raise Fault("not found", node_id, AttributeError(message))
         found = getattr(found, part)
     return found
 
 
-def _check_arguments(kind: type, params: dict[str, Any]) -> None:
-    """Names a parameter that the constructor does not take, with the nearest that it does."""
+def _check_arguments(kind: Any, params: dict[str, Any]) -> None:
+    """Names a parameter that the constructor or function does not take, with the nearest one."""
     try:
         signature = signature_of(kind)
     except (TypeError, ValueError):
@@ -70,9 +81,8 @@ def _check_arguments(kind: type, params: dict[str, Any]) -> None:
         if name not in known:
             near = _nearest(name, list(known))
             takes = ", ".join(known) or "none"
-            raise TypeError(
-                f"{kind.__qualname__} has no parameter {name!r}{near} (it takes: {takes})"
-            )
+            called = getattr(kind, "__qualname__", kind)
+            raise TypeError(f"{called} has no parameter {name!r}{near} (it takes: {takes})")
 
 
 def _nearest(name: str, known: list[str]) -> str:

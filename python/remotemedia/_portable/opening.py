@@ -6,13 +6,13 @@ The functions here are called by pickles, in the order in which the writer put t
 from __future__ import annotations
 
 import io
-import linecache
 import pickle
 import sys
 import types
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from remotemedia import _sources
 from remotemedia._portable.imports import import_module, imported, may_be_tried, named_as_needed
 from remotemedia._tokens import registry
 
@@ -293,15 +293,8 @@ def remember(filename: str, first: int, text: str) -> str:
     if text[:1] in " \t":
         first, source = first - 1, f"if 1:\n{text}"
     lines = source.splitlines(keepends=True)
-    entry: Any = linecache.cache.get(filename)
-    known = list(entry[2]) if entry is not None and len(entry) == 4 else []
-    known += ["\n"] * (first - 1 + len(lines) - len(known))
-    for place, line in enumerate(lines, first - 1):
-        if known[place] == "\n":
-            known[place] = line
-    if registry.is_worker and entry is None:
-        registry.texts.append(filename)
-    linecache.cache[filename] = (sum(map(len, known)), None, known, filename)
+    # A worker ships what it received by the same lines; the caller has the file or cell itself.
+    _sources.enter_part(filename, first, lines, replace=registry.is_worker)
     return "\n" * (first - 1) + source
 
 

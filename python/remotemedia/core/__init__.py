@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         PipelineError,
         RemoteMediaError,
     )
+    from remotemedia.core.function import FunctionNode
     from remotemedia.core.node import Node
     from remotemedia.core.pipeline import Pipeline
     from remotemedia.core.remote_config import RemoteExecutorConfig
@@ -27,6 +28,7 @@ __getattr__, __dir__ = lazy_attributes(
             "PipelineError",
             "RemoteMediaError",
         ),
+        "remotemedia.core.function": ("FunctionNode",),
         "remotemedia.core.node": ("Node",),
         "remotemedia.core.pipeline": ("Pipeline",),
         "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy_attributes(
 
 __all__ = [
     "ConfigurationError",
+    "FunctionNode",
     "Node",
     "NodeError",
     "Pipeline",

@@ -72,7 +72,7 @@ async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
             result = context.run(call)
         except BaseException as raised:  # handed to the awaiting task, whatever it is
             error = raised
-        # A closed loop has nobody left who waits.
+        # Raised when the loop is closed: no task waits any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
@@ -92,7 +92,7 @@ class PendingRun(Coroutine[Any, Any, Any]):
     """The awaitable that `Pipeline.run` gives where an event loop runs.
 
     Works wherever a coroutine does (`await`, `create_task`, `gather`). Dropped without having been
-    awaited, it warns and says what to do.
+    awaited, it warns and names the remedy.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -126,7 +126,7 @@ class PendingRun(Coroutine[Any, Any, Any]):
         return "<Pipeline.run(), not started: await it, or call run_sync(), which blocks>"
 
     def __del__(self) -> None:
-        """Warn when nobody awaited it."""
+        """Warn when it was never awaited."""
         if not self._started:
             self._coroutine.close()
             warnings.warn(

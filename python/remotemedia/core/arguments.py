@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from remotemedia.core.exceptions import PipelineError
+from remotemedia.core.function import FunctionNode
+from remotemedia.core.manifest import name_of
 from remotemedia.core.manifest_node import ManifestNode
 
 
@@ -36,11 +38,13 @@ def pipeline_arguments(
     return given, name, enable_metrics
 
 
-def node_arguments(args: tuple[Any, ...], given_id: str | None) -> tuple[Any, str | None]:
+def node_arguments(
+    args: tuple[Any, ...], given_id: str | None, name: str | None = None
+) -> tuple[Any, str | None]:
     """`(node, id or None)` from the arguments of `Pipeline.add_node`.
 
     Raises:
-        PipelineError: they are not a node, a dict, or an id and a node.
+        PipelineError: they are not a node, a function, a dict, or an id and one of these.
     """
     if len(args) == 2 and isinstance(args[0], str):
         if given_id is not None:
@@ -54,10 +58,17 @@ def node_arguments(args: tuple[Any, ...], given_id: str | None) -> tuple[Any, st
         node = ManifestNode(node)
     if isinstance(node, ManifestNode) and given_id is None:
         given_id = node.manifest_entry.get("id")
-    if isinstance(node, type):
+    is_node = isinstance(node, ManifestNode) or callable(getattr(node, "process", None))
+    if isinstance(node, type) and hasattr(node, "process"):
         raise PipelineError(f"{node.__name__} is a class: add an instance, {node.__name__}(...)")
-    if not isinstance(node, ManifestNode) and not callable(getattr(node, "process", None)):
-        raise PipelineError(f"{node!r} is no node: it has no process() method")
+    if not is_node and not callable(node):
+        raise PipelineError(f"{node!r} is no node: it has no process() method and is not callable")
+    if not is_node:
+        return FunctionNode(node, name), given_id
+    if name is not None:
+        raise PipelineError(
+            f"name={name!r} is for functions; this node is called {name_of(node)!r}"
+        )
     return node, given_id
 
 

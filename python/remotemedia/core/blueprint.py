@@ -47,15 +47,17 @@ class Blueprint:
         *node: Any,
         after: Any = None,
         id: str | None = None,  # noqa: A002  # the manifest's word
+        name: str | None = None,
     ) -> Self:
         """Add a node and return the pipeline.
 
         Args:
-            *node: a node, a manifest entry (dict), or `"id", node`.
+            *node: a node, a function, a manifest entry (dict), or `"id", node`.
             after: what it follows: a node, id or name, or a list of them to join branches. By
                 default the node added last; an empty list makes a root.
             id: the node's id in the manifest, in errors and in metrics; by default
                 `<name>_<index>`.
+            name: what the node of a function is called, by default as the function.
 
         Raises:
             PipelineError: it is no node, or the pipeline is initialised.
@@ -63,13 +65,19 @@ class Blueprint:
         """
         if self.is_initialized:
             raise PipelineError("the pipeline is initialised: add nodes before, or cleanup() first")
-        added, given_id = node_arguments(node, id)
+        added, given_id = node_arguments(node, id, name)
         self.graph.add(added, given_id, predecessors(after))
         return self
 
-    def add(self, *node: Any, after: Any = None, id: str | None = None) -> Self:  # noqa: A002
+    def add(
+        self,
+        *node: Any,
+        after: Any = None,
+        id: str | None = None,  # noqa: A002
+        name: str | None = None,
+    ) -> Self:
         """The same as `add_node`."""
-        return self.add_node(*node, after=after, id=id)
+        return self.add_node(*node, after=after, id=id, name=name)
 
     def remove_node(self, node_name: str) -> bool:
         """Take out the node with this name or id and close the gap; False when there is none."""

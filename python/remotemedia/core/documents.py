@@ -1,7 +1,7 @@
 """Pipelines as manifests, older definitions, JSON and YAML, in both directions.
 
-Reading checks only the shape that building the graph needs; everything else about a manifest is
-judged by the orchestrator when it runs, all problems at once.
+Reading checks only the shape that building the graph needs. The orchestrator checks everything else
+when the manifest runs, and reports all problems at once.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from remotemedia.core.exceptions import (
     RemoteMediaError,
 )
 from remotemedia.core.explanation import Explanation
+from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import VERSION, is_source, name_of, run_entry, runs_natively
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.shipping import Shipper
@@ -279,7 +280,9 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
         )
         return
     for name, value in attributes.items():
-        if isinstance(getattr(type(node), name, None), MemberDescriptorType):
+        if isinstance(node, FunctionNode) and name == "function":
+            node.take_back(value)
+        elif isinstance(getattr(type(node), name, None), MemberDescriptorType):
             object.__setattr__(node, name, value)  # a slot, perhaps of a frozen dataclass
         elif hasattr(node, "__dict__"):
             vars(node)[name] = value

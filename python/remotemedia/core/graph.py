@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError, PipelineError
+from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import name_of, safe_id
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
@@ -50,14 +51,17 @@ class Graph:
         return entry
 
     def find(self, reference: Any) -> Entry:
-        """The entry of a node object, an id or a name.
+        """The entry of a node object, a function, an id or a name.
 
         Raises:
-            PipelineError: there is none, or several nodes have the name.
+            PipelineError: there is none, or several nodes have the name or the function.
         """
         for entry in self.entries:
             if entry.node is reference:
                 return entry
+        made = [entry for entry in self.entries if _is_made_of(entry.node, reference)]
+        if len(made) == 1:
+            return made[0]
         by_id = dict(zip(self.ids(), self.entries, strict=True))
         if isinstance(reference, str):
             if reference in by_id:
@@ -65,11 +69,12 @@ class Graph:
             named = [entry for entry in self.entries if name_of(entry.node) == reference]
             if len(named) == 1:
                 return named[0]
-            if named:
-                raise PipelineError(
-                    f"{len(named)} nodes are called {reference!r}: "
-                    f"use the node object or one of the ids {', '.join(by_id)}"
-                )
+            made = named
+        if made:
+            raise PipelineError(
+                f"{len(made)} nodes are called {name_of(made[0].node)!r}: "
+                f"use the node object or one of the ids {', '.join(by_id)}"
+            )
         known = ", ".join(by_id) or "none"
         raise PipelineError(f"{reference!r} is not in the pipeline; its nodes: {known}")
 
@@ -130,6 +135,10 @@ class Graph:
             )
         if given_id in self.ids():
             raise ConfigurationError(f"node id {given_id!r} is taken")
+
+
+def _is_made_of(node: Any, reference: Any) -> bool:
+    return isinstance(node, FunctionNode) and node.is_made_of(reference)
 
 
 __all__ = ["Entry", "Graph"]

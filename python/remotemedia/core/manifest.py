@@ -1,7 +1,7 @@
 """Nodes and graphs as manifest v1 entries.
 
 Reads attributes only, so it serves `Node` subclasses and any other object with a `process` method
-alike. Whether the manifest is valid is the orchestrator's judgement, not made here.
+alike. The orchestrator validates the manifest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def safe_id(name: str) -> str:
 
 
 def class_path(node: Any) -> str:
-    """`package.module:Class` of the node's class."""
+    """`package.module:Class` of the node's class, or `package.module:function` of its function."""
+    function = getattr(node, "function_path", None)
+    if isinstance(function, str):
+        return function
     return f"{type(node).__module__}:{type(node).__qualname__}"
 
 
@@ -67,7 +70,7 @@ def constructor_params(node: Any) -> dict[str, Any]:
     """The arguments to make such a node again.
 
     They are `node.config` and every attribute that has the name of a constructor parameter. What
-    the manifest says in fields of its own (name, timeout, ...) is left out.
+    has a manifest field of its own (name, timeout, ...) is left out.
     """
     from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 

@@ -32,7 +32,8 @@ class Pipeline(Blueprint):
 
     Args:
         *args: nodes, lists of nodes, or a name, in any order: `Pipeline("name")`,
-            `Pipeline([a, b])` and `Pipeline(a, b)` are all fine.
+            `Pipeline([a, b])` and `Pipeline(a, b)` are all fine. A function is a node:
+            `Pipeline(read, lambda audio: audio * 2)`.
         nodes: the nodes, each following the one before it.
         name: the pipeline's name.
         enable_metrics: accepted for compatibility; metrics are always kept.
@@ -41,7 +42,8 @@ class Pipeline(Blueprint):
         fallback: whether a node that RustPython cannot run moves to CPython; by default what the
             environment (REMOTEMEDIA_ENABLE_FALLBACK) or the configuration says.
 
-    A node is a `Node`, any object with a `process` method, or a manifest entry as a dict.
+    A node is a `Node`, any object with a `process` method, a function or another callable (see
+    `FunctionNode`), or a manifest entry as a dict.
     """
 
     def __init__(

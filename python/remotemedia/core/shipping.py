@@ -18,6 +18,8 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia.core.exceptions import MarshalingError
+from remotemedia.core.function import FunctionNode
+from remotemedia.core.manifest import class_path
 
 
 class Shipper:
@@ -111,8 +113,7 @@ class Shipper:
         if not _says_all(problem):
             told = (
                 f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
-                "Make it in initialize(), which runs in the worker, or leave it out in "
-                "__getstate__()."
+                f"{_way_out(self._nodes[number] if number is not None else None)}"
             )
         return MarshalingError(
             told,
@@ -130,6 +131,15 @@ def _says_all(problem: _pickle.UnpicklableError) -> bool:
     return isinstance(problem, UnportableError)
 
 
+def _way_out(node: Any) -> str:
+    if isinstance(node, FunctionNode):
+        return (
+            "Make it inside the function, or in initialize() of a Node class: both run in the "
+            "worker."
+        )
+    return "Make it in initialize(), which runs in the worker, or leave it out in __getstate__()."
+
+
 def log_levels() -> dict[str, int]:
     """The levels of the loggers that have one of their own, by name; "" is the root."""
     root = logging.getLogger()
@@ -139,29 +149,30 @@ def log_levels() -> dict[str, int]:
 
 
 def code_digest(node: Any) -> str:
-    """A digest of the code that a node runs: the file of its class's module, or without one the
-    code of the class and of what it names in its module; and the functions among its attributes.
+    """A digest of the code that a node runs: the file of the module of its class or function, or
+    without one the code of these and of what they name in their module; and the functions among its
+    attributes.
     """
-    kind = type(node)
+    owner: Any = node.code_owner if isinstance(node, FunctionNode) else type(node)
     state = hashlib.sha256()
-    text = _module_text(kind)
+    text = _module_text(owner)
     if text is None:
-        _add_definition(state, kind, set())
+        _add_definition(state, owner, set())
     else:
         state.update(text)
     for name, value in sorted(getattr(node, "__dict__", {}).items()):
         if isinstance(value, types.FunctionType):
             state.update(name.encode())
             _add_definition(state, value, set())
-    return f"{kind.__module__}:{kind.__qualname__}:{state.hexdigest()}"
+    return f"{class_path(node)}:{state.hexdigest()}"
 
 
-def _module_text(kind: type) -> bytes | None:
-    """The file of a class's module; None for a script or a notebook, which may define the class
-    again while it runs.
+def _module_text(owner: Any) -> bytes | None:
+    """The file of the module of a class or function; None for a script or a notebook, which may
+    define it again while it runs.
     """
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if kind.__module__ == "__main__" or not isinstance(file, str):
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    if owner.__module__ == "__main__" or not isinstance(file, str):
         return None
     try:
         return Path(file).read_bytes()

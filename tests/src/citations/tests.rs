@@ -33,6 +33,10 @@ fn rust_citations_belong_to_the_test_around_or_below_them() {
         ("BBB-02", "t.rs::inside"),
     ];
     assert_eq!(pairs(&found), expected);
+    assert_eq!(
+        found.citations.iter().map(|citation| citation.place).collect::<Vec<_>>(),
+        [0, 1, 0, 1]
+    );
     assert_eq!(found.stray, ["t.rs:16 (CCC-01)"]);
 }
 
