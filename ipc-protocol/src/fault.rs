@@ -101,6 +101,7 @@ impl FaultKind {
             "initialize" => Self::Initialize,
             "flush" => Self::Flush,
             "cleanup" => Self::Cleanup,
+            "marshal" => Self::Marshal,
             _ => Self::Process,
         }
     }

@@ -1,6 +1,7 @@
-//! The worker's side of a connection: the session loop, generic over the interpreter that a worker
-//! hosts ([`Guest`]), the blocking link, what nodes cost, and the watch that lets no worker outlive
-//! its orchestrator. It knows neither the orchestrator nor any interpreter.
+//! The worker's side of a connection: the session loop, generic over what runs the nodes ([`Guest`]);
+//! the guest for Python, generic over the interpreter ([`PythonHost`]); the blocking link, the costs
+//! of nodes, and the watch that ends a worker after its orchestrator. It depends neither on the
+//! orchestrator nor on any interpreter.
 
 pub mod audio;
 pub mod blackbox;
@@ -8,12 +9,16 @@ pub mod guest;
 pub mod link;
 pub mod meter;
 pub mod process;
+pub mod python_guest;
+pub mod python_host;
 pub mod session;
 pub mod stages;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};
 pub use link::{Alarm, Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
-pub use meter::Meter;
+pub use meter::{Meter, SharedMeter};
+pub use python_guest::PythonGuest;
+pub use python_host::{Arguments, PythonHost};
 pub use session::{SessionError, serve};
 pub use stages::Stages;

@@ -10,6 +10,7 @@
 //! not count.
 
 mod memory;
+mod shared;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use ipc_protocol::from_worker::{Moved, NodeUsage};
 
 use crate::blackbox::Blackbox;
 use memory::ProcessMemory;
+pub use shared::SharedMeter;
 
 /// Stretches of each node that are measured in any case.
 pub const FIRST_STRETCHES: u64 = 16;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from types import TracebackType
+from typing import Any
 
 from remotemedia._guest import imports
 from remotemedia._guest.text import sendable
@@ -12,11 +13,11 @@ _GUEST = __file__.rpartition("/")[0]
 
 
 class Fault(Exception):
-    """A failure that is told to the orchestrator. The native side reads its attributes.
+    """A failure that is reported to the orchestrator.
 
     Attributes:
-        kind: what was being done: "not found", "load", "construct", "initialize", "process",
-            "flush", "cleanup" or "marshal".
+        kind: what was being done: "stale", "not found", "load", "construct", "initialize",
+            "process", "flush" or "cleanup".
         node_id: the node at fault.
         remote_type: qualified name of the exception's type, bare for builtins.
         message: what the exception says.
@@ -34,6 +35,31 @@ class Fault(Exception):
         if self.import_info is not None and self.import_info["suggestion"] not in self.message:
             self.message = _advised(self.message, self.import_info["suggestion"])
         self.traceback = formatted(error)
+
+
+def facts(error: BaseException) -> dict[str, Any]:
+    """What the orchestrator learns of an exception: the attributes of a `Fault` by name.
+
+    Any other exception was raised while a value was converted. Its kind is "marshal", and no node
+    is at fault yet.
+    """
+    if isinstance(error, Fault):
+        return {
+            "kind": error.kind,
+            "node_id": error.node_id,
+            "remote_type": error.remote_type,
+            "message": error.message,
+            "traceback": error.traceback,
+            "import_info": error.import_info,
+        }
+    return {
+        "kind": "marshal",
+        "node_id": "",
+        "remote_type": type_name(type(error)),
+        "message": _message(error),
+        "traceback": formatted(error),
+        "import_info": None,
+    }
 
 
 def type_name(kind: type) -> str:
@@ -54,7 +80,7 @@ def formatted(error: BaseException) -> str:
 
 
 def _advised(message: str, suggestion: str) -> str:
-    # Some packages tell at length how to install them, which is not what is wrong here.
+    # A long message is a package's own page on how to install it; the suggestion goes first.
     if "\n" in message.strip():
         return f"{suggestion}\n\n{message.strip()}"
     return f"{message}; {suggestion}"

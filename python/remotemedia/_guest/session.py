@@ -11,12 +11,13 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._guest import loading, output, search
+from remotemedia._guest import faults, loading, output, search
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
+from remotemedia._guest.text import sendable
 
 OUTPUT = 1
 """A step gave an output; there may be more."""
@@ -46,13 +47,26 @@ class SessionSpec(NamedTuple):
     working_directory: str | None
     write_back_max_bytes: int
 
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> SessionSpec:
+        """The session with these fields, in which nodes too are dicts of their fields."""
+        stages = [
+            (stage, [NodeSpec(**node) for node in nodes]) for stage, nodes in fields.pop("stages")
+        ]
+        return cls(stages, **fields)
+
 
 class Guest:
     """Hosts one session at a time. All methods are called from one thread.
 
+    The native side (`worker-shim/src/python_guest.rs`) calls `open_session`, `close`, `attend`,
+    `facts` and the methods that take the number of a stage.
+
     Attributes:
         loop: the event loop of the session, if its nodes need one.
     """
+
+    facts = staticmethod(faults.facts)
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
         self._meter = meter
@@ -61,11 +75,15 @@ class Guest:
         self._own_path = list(sys.path)
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
-        # A call that is over leaves None: a key that comes and goes makes RustPython's dicts grow.
+        # None while no call is open. Keys stay: RustPython's dicts grow when keys come and go.
         self._calls: dict[int, Iterator[Any] | None] = {}
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
         self._modules = LoadedModules()
+
+    def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool]]:
+        """Open the session with these fields of `SessionSpec`; see `open`."""
+        return self.open(SessionSpec.of(fields))
 
     def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool]]:
         """Make and initialize the nodes.
@@ -97,7 +115,7 @@ class Guest:
                 initialized.append(caller)
         except Fault:
             for caller in initialized:
-                with contextlib.suppress(Fault):  # the first failure is the one to tell
+                with contextlib.suppress(Fault):  # only the first failure is reported
                     caller.cleanup()
             self._forget()
             raise
@@ -158,7 +176,7 @@ class Guest:
                 os.chdir(spec.working_directory)
 
     def begin_start(self, stage: int) -> None:
-        """Begin a call that lets the first node produce."""
+        """Begin a call without an input, whose first node is a source."""
         callers = self._stages[stage]
         self._calls[stage] = self._chain(callers[0].produced, callers[1:])
 
@@ -189,7 +207,7 @@ class Guest:
         """
         callers = self._stages[stage]
         set_running, call_next = self._running.in_context.set, self._meter.call_next
-        # Without a call of its own for each node: what this does is what a small node costs.
+        # Inlined, not a call for each node: this loop is most of what a small node costs.
         for position, caller in enumerate(callers):
             if caller.is_streaming:
                 if position:
@@ -252,7 +270,7 @@ class Guest:
                 del value
                 yield from passed_on
         except Fault:
-            with contextlib.suppress(Fault):  # the first failure is the one to tell
+            with contextlib.suppress(Fault):  # only the first failure is reported
                 outputs.close()
             raise
         finally:
@@ -267,15 +285,15 @@ class Guest:
         return self._stages[stage][0].node_id
 
     def output_failed(self, stage: int) -> str:
-        """Give a call up whose output cannot travel. Gives the id of the node that made it."""
+        """Abort a call whose output cannot be sent. Returns the id of the node that made it."""
         self.abort(stage)
         return self._stages[stage][-1].node_id
 
     def abort(self, stage: int) -> None:
-        """Give a call up; generators of the nodes are closed."""
+        """End a call early; generators of the nodes are closed."""
         call, self._calls[stage] = self._calls.get(stage), None
         if call is not None:
-            with contextlib.suppress(Fault):  # the call is over, its last words too
+            with contextlib.suppress(Fault):  # the call is over, whatever its `finally` raises
                 call.close()  # type: ignore[attr-defined]  # calls are generators
         self._output.flush()
 
@@ -288,23 +306,23 @@ class Guest:
         finally:
             self._output.flush()
 
-    def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[Fault]]:
+    def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[dict[str, Any]]]:
         """Clean up every node, and forget the session.
 
         Returns:
-            Per changed node its id, a pickle of its changed attributes and what could not be sent;
-            and the failures of cleaning up.
+            Per changed node its id, a pickle of its changed attributes, and the name of each that
+            cannot be sent with the reason; and the `facts` of each failure of cleaning up.
         """
         for stage in list(self._stages):
             self.abort(stage)
-        faults = []
+        failures = []
         for caller in (c for callers in self._stages.values() for c in callers):
             try:
                 caller.cleanup()
             except Fault as fault:
-                faults.append(fault)
+                failures.append(faults.facts(fault))
         try:
-            return self._states(), faults
+            return self._states(), failures
         finally:
             self._modules.note()
             self._forget()
@@ -314,7 +332,8 @@ class Guest:
         for node_id, snapshot in self._snapshots.items():
             changed, kept = snapshot.changes()
             if changed is not None or kept:
-                states.append((node_id, changed or _pickle.dumps(({}, [])), kept))
+                reasons = [(sendable(name), sendable(reason)) for name, reason in kept]
+                states.append((node_id, changed or _pickle.dumps(({}, [])), reasons))
         return states
 
     def _forget(self) -> None:

@@ -1,27 +1,19 @@
-//! What the Python side of the guest calls back: the meter and the log.
+//! What `remotemedia._guest` calls: the meter, and the log of what nodes print.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::FromWorker;
 use ipc_protocol::from_worker::{LogRecord, Place};
 use pyo3::prelude::*;
-use worker_shim::{LinkWriter, Meter};
+use worker_shim::{LinkWriter, SharedMeter};
 
 use crate::numpy_memory;
 
-/// The meter, shared by the session loop and node code.
-pub(super) type SharedMeter = Arc<Mutex<Meter>>;
-
-pub(super) fn lock(meter: &SharedMeter) -> MutexGuard<'_, Meter> {
-    meter.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`.
 ///
-/// From a node's first call to the next code that makes no outputs numpy takes large arrays from
-/// the outbound memory. What is made between the calls may lie there too; switching back and forth
-/// would cost every small item a microsecond.
+/// numpy takes large arrays from the outbound memory from a node's first call until code runs that
+/// makes no outputs. Arrays that are made between two calls may lie there too: switching around each
+/// call would cost every small item a microsecond.
 #[pyclass(frozen)]
 #[derive(Debug)]
 pub(super) struct Probe {
@@ -34,14 +26,14 @@ impl Probe {
         Self { meter, serves_numpy: false.into() }
     }
 
-    /// Has numpy use the outbound memory.
+    /// Makes numpy use the outbound memory.
     fn begin_outputs(&self, py: Python<'_>) {
         if !self.serves_numpy.load(Ordering::Relaxed) {
             self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
         }
     }
 
-    /// Has numpy use its own memory again.
+    /// Makes numpy use its own memory again.
     pub(super) fn rest(&self, py: Python<'_>) {
         if self.serves_numpy.swap(false, Ordering::Relaxed) {
             numpy_memory::deactivate(py);
@@ -57,24 +49,24 @@ impl Probe {
         } else {
             self.begin_outputs(py);
         }
-        lock(&self.meter).enter(node);
+        self.meter.lock().enter(node);
     }
 
     fn call_next(&self, py: Python<'_>, node: usize) {
         self.begin_outputs(py);
-        lock(&self.meter).call_next(node);
+        self.meter.lock().call_next(node);
     }
 
     fn leave(&self) {
-        lock(&self.meter).leave();
+        self.meter.lock().leave();
     }
 
     fn count_call(&self, node: usize) {
-        lock(&self.meter).count_call(node);
+        self.meter.lock().count_call(node);
     }
 
     fn count_error(&self, node: usize) {
-        lock(&self.meter).count_error(node);
+        self.meter.lock().count_error(node);
     }
 }
 
@@ -104,7 +96,7 @@ impl Log {
     ) {
         let place = place.map(|(path, line, function)| Place { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
-        // Without an orchestrator there is nobody to tell, and the process is about to end.
+        // This fails when the orchestrator is gone, and then the process is about to end.
         let _unheard = py.detach(|| self.0.send(FromWorker::Log(record)));
     }
 }

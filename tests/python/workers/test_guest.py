@@ -431,7 +431,11 @@ def test_every_node_is_cleaned_up_even_if_one_fails(worker: Worker) -> None:
     worker.open([BadCleanup, GoodCleanup])
     _, faults = worker.guest.close()
     assert EVENTS == ["bad cleanup", "good cleanup"]
-    assert [(f.kind, f.node_id, f.message) for f in faults] == [("cleanup", "BadCleanup", "cannot")]
+    (fault,) = faults
+    assert (fault["kind"], fault["node_id"]) == ("cleanup", "BadCleanup")
+    assert (fault["remote_type"], fault["message"]) == ("ValueError", "cannot")
+    assert "cannot" in fault["traceback"]
+    assert fault["import_info"] is None
 
 
 def test_nodes_that_stood_are_cleaned_up_when_a_later_one_cannot_start(worker: Worker) -> None:

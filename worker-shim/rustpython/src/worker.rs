@@ -6,17 +6,17 @@ use rustpython_vm::VirtualMachine;
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
 use worker_shim::process::{die_with_parent, take_link, watch_hangup};
-use worker_shim::{LinkReader, LinkWriter, Meter};
+use worker_shim::{LinkReader, LinkWriter, Meter, PythonGuest, SharedMeter};
 
-use crate::guest::RustPython;
+use crate::guest::{RustPython, guest};
 use crate::interpreter::{self, Options};
 use crate::{complain, deadline, native};
 
-/// Serves the orchestrator until it closes the connection; gives the exit code. `follows_parent` gets
+/// Serves the orchestrator until it closes the connection. Returns the exit code. `follows_parent` gets
 /// a word once this thread has the parent-death signal, which only a thread itself can switch off.
 pub(crate) fn run(options: &Options, follows_parent: &Sender<()>) -> u8 {
     match connect(options, follows_parent) {
-        Ok((reader, writer)) => serve(options, reader, &writer),
+        Ok(connection) => serve(options, connection),
         Err(problem) => {
             let what = "remotemedia-rustpython is a worker, started by RemoteMedia only";
             complain(format_args!("{what}: {problem}"));
@@ -25,10 +25,13 @@ pub(crate) fn run(options: &Options, follows_parent: &Sender<()>) -> u8 {
     }
 }
 
-fn connect(
-    options: &Options,
-    follows_parent: &Sender<()>,
-) -> std::io::Result<(LinkReader, LinkWriter)> {
+struct Connection {
+    reader: LinkReader,
+    writer: LinkWriter,
+    meter: SharedMeter,
+}
+
+fn connect(options: &Options, follows_parent: &Sender<()>) -> std::io::Result<Connection> {
     let socket = take_link()?;
     watch_hangup(&socket)?;
     die_with_parent()?;
@@ -36,21 +39,23 @@ fn connect(
     deadline::watch()?;
     let blackbox = options.recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
     let (reader, writer) = link(socket)?;
-    native::worker::serve(Meter::new(blackbox), &writer);
-    Ok((reader, writer))
+    let meter = SharedMeter::new(Meter::new(blackbox));
+    native::worker::serve(&meter, &writer);
+    Ok(Connection { reader, writer, meter })
 }
 
-fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
+fn serve(options: &Options, connection: Connection) -> u8 {
+    let Connection { mut reader, writer, meter } = connection;
     let interpreter = interpreter::build(options);
     let served = interpreter.enter(|vm| {
-        let mut guest = match start(vm, options) {
+        let mut guest = match start(vm, options, meter) {
             Ok(guest) => guest,
             Err(raised) => {
                 vm.print_exception(&raised);
                 return 1;
             }
         };
-        match worker_shim::serve(&mut reader, writer, &mut guest) {
+        match worker_shim::serve(&mut reader, &writer, &mut guest) {
             Ok(()) => 0,
             Err(error) => {
                 complain(error);
@@ -58,7 +63,7 @@ fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
             }
         }
     });
-    // Threads of nodes may still run; what a CPython worker does at its end is done here too.
+    // As CPython does at its end: waits for threads of nodes, and runs `atexit`.
     let ended = interpreter.finalize(None);
     if served == 0 { u8::try_from(ended & 0xff).unwrap_or(u8::MAX) } else { served }
 }
@@ -66,11 +71,12 @@ fn serve(options: &Options, mut reader: LinkReader, writer: &LinkWriter) -> u8 {
 fn start<'vm>(
     vm: &'vm VirtualMachine,
     options: &Options,
-) -> rustpython_vm::PyResult<RustPython<'vm>> {
+    meter: SharedMeter,
+) -> rustpython_vm::PyResult<PythonGuest<RustPython<'vm>>> {
     interpreter::prepare(vm, options)?;
     let start = vm.import("_remotemedia_start", 0)?;
     let recorder =
         options.recorder.map_or_else(|| vm.ctx.none(), |number| vm.ctx.new_int(number).into());
     start.get_attr("prepare_worker", vm)?.call((recorder,), vm)?;
-    RustPython::new(vm)
+    guest(vm, meter)
 }

@@ -1,26 +1,24 @@
-//! What the Python side of the guest calls back: the meter and the log. There is one interpreter
-//! per process, so both are the process's.
+//! What `remotemedia._guest` calls: the meter, and the log of what nodes print. A process has one
+//! interpreter, so both are static.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
-use worker_shim::{LinkWriter, Meter};
+use worker_shim::{LinkWriter, Meter, SharedMeter};
 
-static METER: Mutex<Option<Meter>> = Mutex::new(None);
+static METER: OnceLock<SharedMeter> = OnceLock::new();
 static LOG: OnceLock<LinkWriter> = OnceLock::new();
 
 /// From now on this process is a worker with this meter and this link.
-pub(crate) fn serve(meter: Meter, writer: &LinkWriter) {
-    *lock() = Some(meter);
+pub(crate) fn serve(meter: &SharedMeter, writer: &LinkWriter) {
+    let _first_stays = METER.set(meter.clone());
     let _first_stays = LOG.set(writer.clone());
 }
 
-/// Does something with the meter.
-pub(crate) fn metered<R: Default>(work: impl FnOnce(&mut Meter) -> R) -> R {
-    lock().as_mut().map(work).unwrap_or_default()
-}
-
-fn lock() -> MutexGuard<'static, Option<Meter>> {
-    METER.lock().unwrap_or_else(PoisonError::into_inner)
+/// Tells the meter something. A process that is no worker has none.
+fn metered(work: impl FnOnce(&mut Meter)) {
+    if let Some(meter) = METER.get() {
+        work(&mut meter.lock());
+    }
 }
 
 pub(crate) use native::module_def;
@@ -87,7 +85,7 @@ mod native {
         let place = place.map(|place| place.extract_tuple(vm)).transpose()?;
         let place = place.map(|(path, line, function)| Place { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
-        // Without an orchestrator there is nobody to tell, and the process is about to end.
+        // This fails when the orchestrator is gone, and then the process is about to end.
         let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
         Ok(())
     }

@@ -1,0 +1,119 @@
+//! What `remotemedia._guest` returns, as data of the protocol.
+
+use std::time::Duration;
+
+use ipc_protocol::from_worker::{Closed, NodeReady, NodeState};
+use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason, Value};
+
+use crate::link::Alarm;
+
+/// The nodes of a session that has opened.
+pub(super) fn ready(answer: Value) -> Result<Vec<NodeReady>, Fault> {
+    elements(answer, ready_node).ok_or_else(|| unexpected("open_session"))
+}
+
+fn ready_node(entry: Value) -> Option<NodeReady> {
+    let [
+        Value::Str(node_id),
+        Value::Bool(is_source),
+        Value::Bool(is_streaming),
+        Value::Bool(is_async),
+    ] = parts(entry)?
+    else {
+        return None;
+    };
+    Some(NodeReady { node_id, is_source, is_streaming, is_async })
+}
+
+/// What is left of a session that has closed.
+pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
+    let closed = parts(answer).and_then(|[states, faults]| {
+        Some(Closed { states: elements(states, state)?, faults: elements(faults, fault)? })
+    });
+    closed.ok_or_else(|| unexpected("close"))
+}
+
+fn state(entry: Value) -> Option<NodeState> {
+    let [Value::Str(node_id), Value::Bytes(attributes), kept] = parts(entry)? else { return None };
+    Some(NodeState { node_id, attributes, kept: elements(kept, kept_attribute)? })
+}
+
+/// The name of an attribute that cannot be sent, and why.
+fn kept_attribute(entry: Value) -> Option<(String, String)> {
+    let [Value::Str(name), Value::Str(reason)] = parts(entry)? else { return None };
+    Some((name, reason))
+}
+
+/// What wakes the event loop: a descriptor, the seconds until its first timer, whether it is quiet.
+pub(super) fn alarm(parts: [Option<Value>; 3]) -> Option<Alarm> {
+    let [Some(Value::Int(descriptor)), after, Some(Value::Bool(is_quiet))] = parts else {
+        return None;
+    };
+    let after = match after? {
+        Value::None => None,
+        // A time beyond any clock is no time-out.
+        Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        _ => return None,
+    };
+    Some(Alarm { descriptor: i32::try_from(descriptor).ok()?, after, is_quiet })
+}
+
+/// The facts about an exception, see `remotemedia._guest.faults.facts`.
+pub(super) fn fault(facts: Value) -> Option<Fault> {
+    Some(Fault {
+        kind: FaultKind::from_name(&text(&facts, "kind")?),
+        node_id: text(&facts, "node_id")?,
+        remote_type: text(&facts, "remote_type")?,
+        message: text(&facts, "message")?,
+        traceback: text(&facts, "traceback")?,
+        import: facts.get("import_info").and_then(import_fault).map(Box::new),
+    })
+}
+
+/// What the interpreter lacks; `None` when the exception has another reason.
+fn import_fault(info: &Value) -> Option<ImportFault> {
+    Some(ImportFault {
+        reason: ImportReason::from_name(&text(info, "reason")?)?,
+        module: text(info, "module")?,
+        root_package: text(info, "root_package")?,
+        path: text(info, "path").unwrap_or_default(),
+        suggestion: text(info, "suggestion").unwrap_or_default(),
+    })
+}
+
+fn text(facts: &Value, name: &str) -> Option<String> {
+    let Value::Str(text) = facts.get(name)? else { return None };
+    Some(text.clone())
+}
+
+/// The fault of an exception whose facts could not be had, for instance because memory ran out.
+pub(super) fn unknown_fault() -> Fault {
+    marshal_fault("RuntimeError", "an exception was raised, and describing it failed".to_owned())
+}
+
+fn unexpected(method: &str) -> Fault {
+    marshal_fault("TypeError", format!("remotemedia._guest.Guest.{method} returned another type"))
+}
+
+fn marshal_fault(remote_type: &str, message: String) -> Fault {
+    Fault {
+        kind: FaultKind::Marshal,
+        node_id: String::new(),
+        remote_type: remote_type.to_owned(),
+        message,
+        traceback: String::new(),
+        import: None,
+    }
+}
+
+/// The elements of a tuple of `N`.
+fn parts<const N: usize>(value: Value) -> Option<[Value; N]> {
+    let Value::Tuple(parts) = value else { return None };
+    parts.try_into().ok()
+}
+
+/// Every element of a list, converted.
+fn elements<T>(value: Value, element: impl Fn(Value) -> Option<T>) -> Option<Vec<T>> {
+    let Value::List(values) = value else { return None };
+    values.into_iter().map(element).collect()
+}

@@ -1,0 +1,59 @@
+//! A session as `remotemedia._guest.session` takes it: a `dict` with the fields of `SessionSpec`,
+//! and in it one `dict` a node with those of `NodeSpec`. The names are the only contract: a new
+//! field of [`OpenSession`] needs one line here and one in the class there.
+
+use ipc_protocol::Value;
+use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
+
+/// The fields of `SessionSpec`.
+pub(super) fn fields(session: OpenSession) -> Value {
+    let OpenSession {
+        stages,
+        instances,
+        sys_path,
+        working_directory,
+        write_back_max_bytes,
+        // The host has it already: it decides how values are converted.
+        allow_pickle: _,
+    } = session;
+    dict([
+        ("stages", list(stages, stage)),
+        ("instances", instances.map_or(Value::None, Value::Bytes)),
+        ("sys_path", list(sys_path, Value::Str)),
+        ("working_directory", working_directory.map_or(Value::None, Value::Str)),
+        ("write_back_max_bytes", unsigned(write_back_max_bytes)),
+    ])
+}
+
+/// The number of a stage and its nodes.
+fn stage(StageSpec { stage, nodes }: StageSpec) -> Value {
+    Value::Tuple(vec![Value::Int(stage.into()), list(nodes, node)])
+}
+
+/// The fields of `NodeSpec`.
+fn node(NodeSpec { node_id, class, params, is_streaming }: NodeSpec) -> Value {
+    let (module, name, instance) = match class {
+        NodeClass::Import { module, name } => (module, name, Value::None),
+        NodeClass::Instance(index) => (String::new(), String::new(), Value::Int(index.into())),
+    };
+    dict([
+        ("node_id", Value::Str(node_id)),
+        ("module", Value::Str(module)),
+        ("name", Value::Str(name)),
+        ("instance", instance),
+        ("params", params),
+        ("is_streaming", Value::Bool(is_streaming)),
+    ])
+}
+
+fn dict<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Dict(fields.map(|(name, value)| (Value::from(name), value)).into())
+}
+
+fn list<T>(items: Vec<T>, value: impl Fn(T) -> Value) -> Value {
+    Value::List(items.into_iter().map(value).collect())
+}
+
+fn unsigned(number: u64) -> Value {
+    i64::try_from(number).map_or_else(|_| Value::BigInt(number.into()), Value::Int)
+}
