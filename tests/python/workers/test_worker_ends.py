@@ -305,7 +305,7 @@ def test_a_thread_that_never_ends_does_not_keep_a_worker(program: str) -> None:
         ((_, worker),) = opened.process(0)
     wait_until_gone({worker})
     _, workers, orphans = ended("-c", PROGRAM, program, "Waits", "-", "")
-    assert [orphans[pid] for pid in workers] == [KILLED] * len(workers)
+    assert set(workers) <= set(orphans)
 
 
 def test_a_closing_runtime_waits_for_no_worker(tmp_path: Path) -> None:

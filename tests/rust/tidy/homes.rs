@@ -74,7 +74,7 @@ const RUST: &[Rule] = &[
     Rule {
         what: "sleeping threads",
         phrases: &["thread::sleep", "time::interval"],
-        homes: &[("worker-shim/src/process.rs", "the grace between a hang-up and the end")],
+        homes: &[("worker-shim/src/process.rs", "the graces at the end of a worker and of its group")],
     },
     // `unwrap` and `expect` are clippy's, who knows the types.
     Rule { what: "panics on purpose", phrases: &["panic!", "todo!", "unimplemented!"], homes: &[] },
