@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*_FUNCTIONS, ast.ClassDef)
-_BY_TEXT = ("eval", "exec", "globals")
 
 
 @dataclass
@@ -24,6 +23,7 @@ class Names:
         changed: names whose objects the statement changes, by a store or a call.
         changed_late: names that its functions change when they are called.
         outer: variables of an enclosing function that the statement changes.
+        by_text: the function with which it looks names of its module up by text.
     """
 
     early: set[str] = field(default_factory=set)
@@ -33,10 +33,7 @@ class Names:
     changed: set[str] = field(default_factory=set)
     changed_late: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
-
-    def by_text(self) -> str | None:
-        """A function that looks names up by text, when the statement calls one."""
-        return next((name for name in _BY_TEXT if name in self.early | self.late), None)
+    by_text: str | None = None
 
 
 def names_of(*nodes: ast.AST) -> Names:
@@ -90,6 +87,12 @@ class _Finder(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if not isinstance(node.ctx, ast.Load):
             self._change(node)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name == "globals" or (name in ("eval", "exec") and len(node.args) == 1):
+            self.names.by_text = name
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:

@@ -182,9 +182,8 @@ class _Outline:
 
     def _run(self, statement: _Statement, module: types.ModuleType) -> None:
         namespace, node, alias = vars(module), statement.node, statement.alias
-        by_text = statement.names.by_text()
-        if by_text is not None:  # it may need any name of the module
-            raise self._problem or ImportError(f"{node.lineno}: names by text, with {by_text}()")
+        if statement.names.by_text and self._problem is not None:
+            raise self._problem  # it may need any name of the module
         statement.has_run = True
         try:
             if alias is not None and not statement.is_star:

@@ -74,9 +74,8 @@ def no_text_lookup(shared: Any, names: Names) -> list[str]:
     Raises:
         UnportableError: it looks names up by text, which tells nobody which ones.
     """
-    by_text = names.by_text()
-    if by_text is not None:
-        raise about(shared, f"it looks names up by text, with {by_text}()")
+    if names.by_text is not None:
+        raise about(shared, f"it looks names up by text, with {names.by_text}()")
     return sorted(names.early | names.late)
 
 

@@ -61,8 +61,7 @@ def test_each_shape_runs_where_it_can(
     # spec: IOP-06, IOP-19, IOP-21, IOP-39, IOP-41, CARD-07
     space = namespace_of(shape, tmp_path, monkeypatch)
     pipeline = Pipeline(space["NODE"], runtime=warm)
-    out = pipeline.run_sync([space.get("ITEM", shape.item)], runtime="rustpython")
-    (result,) = out if space.get("RESULT") is not list else [out]
+    result = pipeline.run_sync([space.get("ITEM", shape.item)], runtime="rustpython")
     assert space.get("RESULT", lambda given: given)(result) == shape.wanted
     (placed,) = pipeline.explain(runtime="rustpython")
     assert (placed.runtime, shape.because in placed.why) == (shape.runs_on, True), placed.why

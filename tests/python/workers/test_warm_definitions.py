@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,59 +122,64 @@ CASES = [
 class Script:
     """The main module of this process, as long as a test runs."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.module = types.ModuleType("__main__")
-        self.name = str(folder / name)
+        self.name = folder.name
         monkeypatch.setitem(sys.modules, "__main__", self.module)
         self.cells = 0
 
     def run(self, source: str) -> None:
         """Runs a cell."""
         self.cells += 1
-        name = f"/tmp/ipykernel_2/{abs(hash(self.name))}_{self.cells}.py"
+        name = f"/tmp/ipykernel_2/{self.name}_{self.cells}.py"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         exec(compile(source, name, "exec"), vars(self.module))
 
 
 COLLECT = "import gc\nclass Collects(Node):\n    def process(self, data): return gc.collect() * 0\n"
+WAYS = {"cpython": ("cpython", False), "by source": ("cpython", True), "rustpython": ("rustpython", False)}
 
 
-@pytest.mark.parametrize("collects", [False, True], ids=["", "collected"])
-@pytest.mark.parametrize(
-    ("runtime", "has_lock"),
-    [("cpython", False), ("cpython", True), ("rustpython", False)],
-    ids=["cpython", "cpython by source", "rustpython"],
-)
+class Warm(NamedTuple):
+    """One worker for all cases, and how they run in it."""
+
+    runtime: Runtime
+    interpreter: str
+    has_lock: bool
+    collects: bool
+
+
+@pytest.fixture(scope="module", params=[(way, c) for way in WAYS for c in (False, True)], ids=str)
+def warm(request: pytest.FixtureRequest) -> Iterator[Warm]:
+    """One worker for all cases of one way, with and without a collection between the runs."""
+    way, collects = request.param
+    with Runtime("[workers]\nmax = 1\n") as runtime:
+        yield Warm(runtime, *WAYS[way], collects)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_next_session_has_the_definitions_of_now(
-    case: Case,
-    runtime: str,
-    has_lock: bool,
-    collects: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    case: Case, warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # spec: IOP-19
-    script = Script(tmp_path, monkeypatch, "cells")
-    script.run(START + (LOCK if has_lock else "") + COLLECT)
+    # spec: IOP-19, IOP-20
+    script = Script(tmp_path, monkeypatch)
+    script.run(START + (LOCK if warm.has_lock else "") + COLLECT)
     script.run(case.source)
     space = vars(script.module)
     given, workers = [], set()
-    with Runtime("[workers]\nmax = 1\n") as own:
 
-        def run(make: Callable[[], Any], item: Any) -> Any:
-            pipeline = Pipeline(make(), runtime=own)
-            (out,) = pipeline.run_sync([item], runtime=runtime, fallback=False)
-            return out
+    def run(make: Callable[[], Any], item: Any) -> Any:
+        pipeline = Pipeline(make(), runtime=warm.runtime)
+        return pipeline.run_sync([item], runtime=warm.interpreter, fallback=False)
 
-        for change in ("", case.change):
-            if change:
-                script.run(change)
-            for make in space["NODES"]:
-                out, worker = run(make, eval(case.item, space))
-                given.append(space.get("RESULT", lambda result: result)(out))
-                workers.add(worker)
-            if collects:
-                run(space["Collects"], 1)
+    for change in ("", case.change):
+        if change:
+            script.run(change)
+        for make in space["NODES"]:
+            out, worker = run(make, eval(case.item, space))
+            given.append(space.get("RESULT", lambda result: result)(out))
+            workers.add(worker)
+        if warm.collects:
+            run(space["Collects"], 1)
     assert given == case.wanted
     assert len(workers) == 1, "the worker was not the same"
