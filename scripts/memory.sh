@@ -28,8 +28,9 @@ under_loom() {
 }
 
 longer_walks() {
+    # With the whole workspace's features, as among the other tests: nothing is compiled again.
     PROPTEST_CASES=$((long ? 51200 : 2560)) \
-        cargo test --locked --quiet --package ipc-protocol --test shm -- models:: rings::
+        cargo test --locked --quiet --workspace --test shm -- models:: rings::
 }
 
 parts=(under_loom longer_walks)

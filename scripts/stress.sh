@@ -9,7 +9,7 @@ if step 'wheel and environment' scripts/install.sh test tests/python/requirement
     step 'RustPython wheel' scripts/rustpython.sh test || true
     begin 'memory checks' scripts/memory.sh --long
     # One after the other: some watch memory, or what has a name on the whole machine.
-    step 'pytest --stress' python_tests stress --stress tests/python || true
+    step 'pytest --stress' python_tests stress --stress --timeout 3600 tests/python || true
     finish 'memory checks' || true
 fi
 conclude
