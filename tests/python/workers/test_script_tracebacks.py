@@ -118,8 +118,7 @@ exec(compile(text, {name!r}, "exec"))
     check(output([str(script)], tmp_path, interpreter), text, name)
 
 
-@BOTH
-def test_of_a_file_that_is_gone(tmp_path: Path, interpreter: str) -> None:
+def test_of_a_file_that_is_gone(tmp_path: Path) -> None:
     """Python itself shows the lines of a file only while it has them in `linecache`.
 
     spec: IOP-24
@@ -128,7 +127,7 @@ def test_of_a_file_that_is_gone(tmp_path: Path, interpreter: str) -> None:
     begin = "import linecache, os\nlinecache.getlines(__file__)\nos.remove(__file__)\n"
     text = begin + NODES + RUNS
     script.write_text(text)
-    check(output([str(script)], tmp_path, interpreter), text, str(script))
+    check(output([str(script)], tmp_path, "cpython"), text, str(script))
 
 
 def test_of_an_archive(tmp_path: Path) -> None:
