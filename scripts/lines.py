@@ -18,36 +18,71 @@ from pathlib import Path
 
 # Part, is it product, patterns. `*` also matches `/`.
 PARTS: list[tuple[str, bool, tuple[str, ...]]] = [
-    ("tests: RustPython and views", False, (
-        "tests/python/*audio_[beorsv]*", "tests/python/*view*", "tests/python/*portable*",
-        "tests/python/*fallback*", "tests/python/*compat*", "tests/python/rustpython/*",
-        "tests/python/*both_*", "tests/python/*runtime_switch*", "tests/python/*event_loop*",
-        "tests/python/*guest_imports*", "tests/rust/fallback*",
-        "worker-shim/src/audio/*tests*", "orchestrator/src/fallback/*tests*",
-        "orchestrator/src/runtime/surroundings/tests*",
-    )),
+    (
+        "tests: RustPython and views",
+        False,
+        (
+            "tests/python/*audio_[beorsv]*",
+            "tests/python/*view*",
+            "tests/python/*portable*",
+            "tests/python/*fallback*",
+            "tests/python/*compat*",
+            "tests/python/rustpython/*",
+            "tests/python/*both_*",
+            "tests/python/*runtime_switch*",
+            "tests/python/*event_loop*",
+            "tests/python/*guest_imports*",
+            "tests/rust/fallback*",
+            "worker-shim/src/audio/*tests*",
+            "orchestrator/src/fallback/*tests*",
+            "orchestrator/src/runtime/surroundings/tests*",
+        ),
+    ),
     ("tests: Rust", False, ("tests/*.rs", "*/tests.rs", "*/tests/*.rs")),
     ("tests: Python", False, ("tests/*.py",)),
     ("benches", False, ("benches/*",)),
     ("scripts and examples", False, ("scripts/*", "examples/*")),
-    ("RustPython: views of audio", True, (
-        "worker-shim/src/audio*", "python/src/audio_view*", "python/remotemedia/_audio.py",
-    )),
+    (
+        "RustPython: views of audio",
+        True,
+        (
+            "worker-shim/src/audio*",
+            "python/src/audio_view*",
+            "python/remotemedia/_audio.py",
+        ),
+    ),
     ("RustPython: program", True, ("worker-shim/rustpython/*",)),
-    ("RustPython: portable code", True, (
-        "python/remotemedia/_portable*", "python/remotemedia/_deferred.py",
-        "python/remotemedia/_guest/lenient.py", "python/remotemedia/_guest/search.py",
-        "python/remotemedia/_guest/archives.py", "python/remotemedia/_guest/imports.py",
-        "python/remotemedia/_guest/policy.py", "python/remotemedia/_guest/injected.py",
-        "python/remotemedia/_guest/lean_loop.py", "python/remotemedia/_guest/extract*.py",
-    )),
+    (
+        "RustPython: portable code",
+        True,
+        (
+            "python/remotemedia/_portable*",
+            "python/remotemedia/_deferred.py",
+            "python/remotemedia/_guest/lenient.py",
+            "python/remotemedia/_guest/search.py",
+            "python/remotemedia/_guest/archives.py",
+            "python/remotemedia/_guest/imports.py",
+            "python/remotemedia/_guest/policy.py",
+            "python/remotemedia/_guest/injected.py",
+            "python/remotemedia/_guest/lean_loop.py",
+            "python/remotemedia/_guest/extract*.py",
+        ),
+    ),
     ("RustPython: compat", True, ("python/remotemedia/compat/*",)),
-    ("RustPython: fallback and choice", True, (
-        "orchestrator/src/fallback*", "orchestrator/src/session/fallback*",
-        "orchestrator/src/runtime/surroundings*", "orchestrator/src/runtime/code.rs",
-        "orchestrator/src/runtime/remembered.rs", "orchestrator/src/choice*",
-        "orchestrator/src/cli/decisions.rs", "orchestrator/src/session/memory.rs",
-    )),
+    (
+        "RustPython: fallback and choice",
+        True,
+        (
+            "orchestrator/src/fallback*",
+            "orchestrator/src/session/fallback*",
+            "orchestrator/src/runtime/surroundings*",
+            "orchestrator/src/runtime/code.rs",
+            "orchestrator/src/runtime/remembered.rs",
+            "orchestrator/src/choice*",
+            "orchestrator/src/cli/decisions.rs",
+            "orchestrator/src/session/memory.rs",
+        ),
+    ),
     ("ipc-protocol", True, ("ipc-protocol/*",)),
     ("nodes", True, ("nodes/*",)),
     ("orchestrator", True, ("orchestrator/*",)),
@@ -58,6 +93,7 @@ PARTS: list[tuple[str, bool, tuple[str, ...]]] = [
 
 
 def git(*arguments: str, stdin: bytes | None = None) -> bytes:
+    """What a git command prints."""
     return subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=True).stdout
 
 
@@ -80,11 +116,15 @@ def line_counts(revision: str | None) -> dict[str, int]:
 
 
 def part_of(name: str) -> str | None:
-    matches = (part for part, _, patterns in PARTS if any(fnmatch.fnmatch(name, p) for p in patterns))
+    """The part that a path counts for, None for the rest."""
+    matches = (
+        part for part, _, patterns in PARTS if any(fnmatch.fnmatch(name, p) for p in patterns)
+    )
     return next(matches, None)
 
 
 def main() -> None:
+    """Print the table."""
     top = git("rev-parse", "--show-toplevel").decode().strip()
     os.chdir(top)
     revisions: list[str | None] = list(sys.argv[1:]) or [None]
@@ -104,7 +144,9 @@ def main() -> None:
     totals = [sum(sums[part] for part in product) for sums in columns]
     shares = [sum(sums[part] for part in second) for sums in columns]
     print(f"{'product':32}" + "".join(f"{total:14,}" for total in totals))
-    ratios = [f"{share:,} ({share / total:.1%})" for share, total in zip(shares, totals, strict=True)]
+    ratios = [
+        f"{share:,} ({share / total:.1%})" for share, total in zip(shares, totals, strict=True)
+    ]
     print(f"{'  of it RustPython':32}" + "".join(f"{ratio:>14}" for ratio in ratios))
 
 
