@@ -74,7 +74,10 @@ const RUST: &[Rule] = &[
     Rule {
         what: "sleeping threads",
         phrases: &["thread::sleep", "time::interval"],
-        homes: &[("worker-shim/src/process.rs", "the graces at the end of a worker and of its group")],
+        homes: &[(
+            "worker-shim/src/process.rs",
+            "the graces at the end of a worker and of its group",
+        )],
     },
     // `unwrap` and `expect` are clippy's, who knows the types.
     Rule { what: "panics on purpose", phrases: &["panic!", "todo!", "unimplemented!"], homes: &[] },
