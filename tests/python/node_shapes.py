@@ -4,6 +4,7 @@
 "test file" and "package" in a module that a worker can import.
 """
 
+# ruff: noqa: E501  (sources stand here as text)
 from __future__ import annotations
 
 from typing import Any, NamedTuple
