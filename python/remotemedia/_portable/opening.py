@@ -251,7 +251,7 @@ def define(
         known = registry.find(token)
         if known is not None and "." not in name:
             namespace.setdefault(name, known)
-    if all(name in namespace for name in names):
+    if names and all(name in namespace for name in names):
         _claim_all(namespace, claims)
         return
     source = remember(filename, first, text)

@@ -173,15 +173,12 @@ def _import(
         elif isinstance(binding.node, ast.Import):
             found = [a.name for a in binding.node.names if not a.asname and "." in a.name]
             below += [module for module in found if module.startswith(f"{name}.")]
-    is_plain = len(choices) < len(bindings) or not bindings
 
     def make(claims: list[tuple[str, str]], names: list[str], is_required: bool) -> list[Call]:
         uses = sorted(space.uses.get(name, ())) if is_required else []
         first = Call(opening.bind_import, (space.label, name, *source, below, uses, is_required))
-        further = [
-            c for part in choices if part.make for c in part.make(claims, names, is_required)
-        ]
-        return [first, *further] if is_plain else further
+        chosen = [part.make([], [], is_required) for part in choices if part.make]
+        return [first, *(call for calls in chosen for call in calls)]
 
     early = [key for part in choices for key in part.early]
     late = [key for part in choices for key in part.late]

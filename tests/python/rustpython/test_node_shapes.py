@@ -18,7 +18,7 @@ from remotemedia import Node, Pipeline, Runtime
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Runtime]:
-    """One worker of each interpreter for all of them, which finds each session as if it were fresh."""
+    """One worker of each interpreter runs all shapes, each session as if the worker were new."""
     with Runtime("[workers]\nmax = 2\n") as runtime:
         yield runtime
 

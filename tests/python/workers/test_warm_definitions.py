@@ -1,5 +1,6 @@
 """What a worker received for one session is not found in the next: each case in one warm worker."""
 
+# ruff: noqa: E501  (sources stand here as text)
 from __future__ import annotations
 
 import linecache
@@ -43,7 +44,12 @@ NODES = [Amplify]
 CASES = [
     Case("changed global", SCALE, "GAIN = 5", [3, 11]),
     Case("changed class attribute", SCALE, "Amplify.level = 9", [3, 11]),
-    Case("deleted class attribute", f"{SCALE}\nAmplify.level = 4\nBase.level = 0", "del Amplify.level", [6, 2]),
+    Case(
+        "deleted class attribute",
+        f"{SCALE}\nAmplify.level = 4\nBase.level = 0",
+        "del Amplify.level",
+        [6, 2],
+    ),
     Case("redefined function", SCALE, "def scale(x): return -x", [3, -1]),
     Case(
         "redefined class",
@@ -137,7 +143,11 @@ class Script:
 
 
 COLLECT = "import gc\nclass Collects(Node):\n    def process(self, data): return gc.collect() * 0\n"
-WAYS = {"cpython": ("cpython", False), "by source": ("cpython", True), "rustpython": ("rustpython", False)}
+WAYS = {
+    "cpython": ("cpython", False),
+    "by source": ("cpython", True),
+    "rustpython": ("rustpython", False),
+}
 
 
 class Warm(NamedTuple):
