@@ -1,8 +1,8 @@
 # Two commands do everything: `make demo` and `make test`. The steps are in scripts/.
 #
 #   make demo [AUDIO=file]   set up, build, run the main job (WAV, FLAC, OGG, MP3)
-#   make check               format, lints, types and unit tests: minutes
-#   make test                set up, build, run every check and test
+#   make check               format, lints, types and unit tests, in minutes
+#   make test                set up, build, run every test, as CI does
 #   make stress              long loops, Miri and loom, other versions of numpy and Python: for nights
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make conformance         write docs/conformance.md and its pages from the tests' citations
