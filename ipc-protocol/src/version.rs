@@ -9,9 +9,11 @@ use crate::to_worker::Welcome;
 /// First field of [`Hello`].
 pub const MAGIC: &str = "remotemedia";
 /// The version of the protocol that this build speaks.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 /// The version that brought shared memory.
 pub const SHARED_MEMORY_SINCE: u32 = 2;
+/// The version that brought the caller's environment with each session.
+pub const SURROUNDINGS_SINCE: u32 = 5;
 /// The oldest version that this build can speak with a worker.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 

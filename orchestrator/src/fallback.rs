@@ -189,9 +189,11 @@ pub fn judge(failure: &NodeFailure) -> Judgement {
             Judgement::Count
         }
         // A wrong name is wrong in every interpreter.
-        FaultKind::NotFound | FaultKind::Stale | FaultKind::Cleanup | FaultKind::Protocol => {
-            Judgement::Nothing
-        }
+        FaultKind::NotFound
+        | FaultKind::Stale
+        | FaultKind::Conflict
+        | FaultKind::Cleanup
+        | FaultKind::Protocol => Judgement::Nothing,
     }
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remotemedia._audio import Dtype
+from remotemedia.core.caller import Caller
 
 __all__ = [
     "AudioView",
@@ -196,9 +197,7 @@ class Runtime:
         objects: object | None = None,
         runtime: str | None = None,
         fallback: bool | None = None,
-        python: str,
-        sys_path: list[str],
-        working_directory: str | None,
+        caller: Caller,
         cancel: CancelToken | None = None,
         copy: bool = False,
     ) -> Session: ...
@@ -209,8 +208,7 @@ class Runtime:
         objects: object | None = None,
         runtime: str | None = None,
         fallback: bool | None = None,
-        python: str,
-        sys_path: list[str],
+        caller: Caller,
     ) -> tuple[str, str]: ...
     def forget_fallbacks(
         self,

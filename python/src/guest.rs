@@ -3,6 +3,7 @@
 
 mod fault;
 mod probe;
+mod surroundings;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -150,8 +151,7 @@ impl CPython {
         module.getattr("SessionSpec")?.call1((
             stages,
             instances,
-            session.sys_path,
-            session.working_directory,
+            session.surroundings.map(|a| surroundings::to_object(py, *a)).transpose()?,
             session.write_back_max_bytes,
         ))
     }

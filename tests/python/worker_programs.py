@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from remotemedia import Runtime
+from remotemedia.core.caller import this_process
 
 RUSTPYTHON = Path(sys.executable).with_name("remotemedia-rustpython")
 PROGRAMS = {"cpython": Path(sys.executable), "rustpython": RUSTPYTHON}
@@ -31,9 +32,7 @@ def session(runtime: Runtime, *nodes: str, **options: Any) -> Iterator[Any]:
     manifest = {"version": "v1", "nodes": listed, "connections": edges}
     opened = runtime.native.open(
         json.dumps(manifest),
-        python=sys.executable,
-        sys_path=[str(Path(__file__).parent), *sys.path],
-        working_directory=None,
+        caller=this_process()._replace(sys_path=[str(Path(__file__).parent), *sys.path]),
     )
     try:
         yield opened

@@ -10,6 +10,7 @@ pub mod meter;
 pub mod process;
 pub mod session;
 pub mod stages;
+pub mod surroundings;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};

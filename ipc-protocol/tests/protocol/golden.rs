@@ -46,6 +46,7 @@ fn shown(message: &impl Debug) -> String {
         .replace(&nothing, "")
         .replace(", import: None", "")
         .replace(", place: None", "")
+        .replace(", surroundings: None", "")
         .replace('|', "\\|")
 }
 
@@ -78,6 +79,7 @@ fn every_vector_encodes_and_decodes_exactly() {
     check_version("v2", samples::to_worker_2(), samples::from_worker_2());
     check_version("v3", samples::to_worker_3(), samples::from_worker_3());
     check_version("v4", vec![], samples::from_worker_4());
+    check_version("v5", samples::to_worker_5(), samples::from_worker_5());
 }
 
 fn check_version(

@@ -40,6 +40,7 @@ fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
         (FaultKind::Flush, Judgement::Count),
         (FaultKind::NotFound, Judgement::Nothing),
         (FaultKind::Stale, Judgement::Nothing),
+        (FaultKind::Conflict, Judgement::Nothing),
         (FaultKind::Cleanup, Judgement::Nothing),
         (FaultKind::Protocol, Judgement::Nothing),
     ];

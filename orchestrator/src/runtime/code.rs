@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use super::caller::Caller;
 use super::surroundings::{Program, Surroundings};
 use super::{NodeCode, OpenOptions, Runtime};
 use crate::error::Error;
@@ -61,13 +62,13 @@ impl<'a> Codes<'a> {
     fn look_around(&self) -> Result<Option<Surroundings>, Error> {
         let Some((_, program)) = &self.program else { return Ok(None) };
         let python = &self.runtime.config.python;
-        let key = self.runtime.worker_key(Interpreted::RustPython, self.options)?;
+        let caller = Caller::new(self.runtime, self.options);
         Ok(Surroundings::new(
             program,
-            &key.environment,
+            &caller.start().environment,
             &python.environment,
             &python.modules,
-            &key.sys_path,
+            &self.options.sys_path,
         ))
     }
 }

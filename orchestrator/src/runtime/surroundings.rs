@@ -62,7 +62,7 @@ impl Surroundings {
         environment: &[(OsString, OsString)],
         settings: &BTreeMap<String, String>,
         injected: &BTreeMap<String, String>,
-        sys_path: &[String],
+        sys_path: &[OsString],
     ) -> Option<Self> {
         let mut state = DefaultHasher::new();
         program.identity.hash(&mut state);

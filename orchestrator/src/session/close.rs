@@ -219,11 +219,18 @@ impl Session {
         }
     }
 
+    /// Gives a worker back that has no nodes.
+    pub(super) fn return_worker(&mut self, slot: SlotId) {
+        if let (Some(worker), Some(pool)) = (self.slots[slot].worker.take(), &self.pool) {
+            pool.give_back(worker, true);
+        }
+    }
+
     /// Gives workers back that were never given nodes, or could not make them.
     pub(super) fn return_unopened(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_open) {
-            if let (Some(worker), Some(pool)) = (slot.worker.take(), &self.pool) {
-                pool.give_back(worker, true);
+        for slot in 0..self.slots.len() {
+            if !self.slots[slot].is_open {
+                self.return_worker(slot);
             }
         }
     }

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
-import sys
 from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
 from remotemedia._deferred import check_untouched, touched
-from remotemedia._guest import loading, output, search
+from remotemedia._guest import loading, output
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
+from remotemedia._guest.surroundings import Process, Surroundings
 
 OUTPUT = 1
 """A step gave an output; there may be more."""
@@ -43,8 +41,7 @@ class SessionSpec(NamedTuple):
 
     stages: list[tuple[int, list[NodeSpec]]]
     instances: bytes | None
-    sys_path: list[str]
-    working_directory: str | None
+    surroundings: Surroundings | None
     write_back_max_bytes: int
 
 
@@ -59,7 +56,7 @@ class Guest:
         self._meter = meter
         self._running = output.Running()
         self._output = output.Output(self._running, send)
-        self._own_path = list(sys.path)
+        self._process = Process()
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         # A call that is over leaves None: a key that comes and goes makes RustPython's dicts grow.
@@ -82,7 +79,8 @@ class Guest:
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         self._output.attach()
-        self._enter_environment(spec)
+        if spec.surroundings is not None:
+            self._process.enter(spec.surroundings)
         made: list[Caller] = []
         initialized: list[Caller] = []
         try:
@@ -147,16 +145,6 @@ class Guest:
             raise Fault("construct", spec.node_id, error) from None
         finally:
             self._meter.leave()
-
-    def _enter_environment(self, spec: SessionSpec) -> None:
-        # The caller's order, so that a name means the same module here; what nodes of an earlier
-        # session put there is gone.
-        theirs = dict.fromkeys(search.usable(spec.sys_path))
-        sys.path[:] = [entry for entry in self._own_path if entry not in theirs] + list(theirs)
-        importlib.invalidate_caches()  # a warm worker may have looked before a module was written
-        if spec.working_directory is not None:
-            with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
-                os.chdir(spec.working_directory)
 
     def begin_start(self, stage: int) -> None:
         """Begin a call that lets the first node produce."""

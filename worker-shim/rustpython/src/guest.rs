@@ -1,6 +1,8 @@
 //! The RustPython guest: moves values in and out of `remotemedia._guest`, which calls the nodes, as
 //! the CPython guest does.
 
+mod surroundings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,14 +114,9 @@ impl<'vm> RustPython<'vm> {
             Some(pickle) => vm.ctx.new_bytes(pickle.as_slice().to_vec()).into(),
             None => vm.ctx.none(),
         };
-        let path = session.sys_path.into_iter().map(|entry| vm.ctx.new_str(entry).into()).collect();
-        let arguments = (
-            vm.ctx.new_list(stages),
-            instances,
-            vm.ctx.new_list(path),
-            session.working_directory,
-            session.write_back_max_bytes,
-        );
+        let around = session.surroundings.map(|around| surroundings::to_object(vm, *around));
+        let arguments =
+            (vm.ctx.new_list(stages), instances, around.transpose()?, session.write_back_max_bytes);
         module.get_attr("SessionSpec", vm)?.call(arguments, vm)
     }
 

@@ -57,7 +57,7 @@ impl Place {
     fn digest(&self) -> Option<String> {
         let program = Program::of(&self.path("program")).unwrap();
         let text = |name: &str| self.path(name).display().to_string();
-        let sys_path = [text("own"), text("lib/site-packages"), text("absent")];
+        let sys_path = [text("own"), text("lib/site-packages"), text("absent")].map(OsString::from);
         let (settings, injected) = (&self.settings, &self.injected);
         Surroundings::new(&program, &self.environment, settings, injected, &sys_path)?
             .digest(&[self.path(self.file)], &self.node)

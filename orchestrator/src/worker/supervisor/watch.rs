@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::{Command, Shared};
 use crate::error::StartError;
 use crate::worker::exit::Exit;
+use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
@@ -46,9 +47,11 @@ impl From<String> for Failure {
 
 /// Runs one worker from its spawn to its burial.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
-    let key = shared.lock().keys[key_id.number].clone();
-    match spawn(id, &key) {
-        Ok(spawned) => accompany(&shared, spawned, &key, key_id).await,
+    // A kind is in use as long as the pool has a worker of it.
+    let kind = shared.lock().kinds.get(key_id).cloned();
+    let Some(kind) = kind else { return };
+    match spawn(id, &kind.key, &kind.start) {
+        Ok(spawned) => accompany(&shared, spawned, &kind, key_id).await,
         Err(error) => {
             shared.lock().start_errors.insert(key_id, error);
         }
@@ -60,7 +63,8 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
-async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_id: KeyId) {
+async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: KeyId) {
+    let key: &WorkerKey = &kind.key;
     let Spawned { process, link, pidfd, stdout, stderr } = spawned;
     register(shared, &process);
     let mut pipes = JoinSet::new();
@@ -83,9 +87,16 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
         Err(reason) => Ok(Err(Failure::Refused(reason))),
     };
     let failure = match outcome {
-        Ok(Ok((link, interpreter))) => {
-            let worker =
-                Worker { id: process.id, process: Arc::clone(&process), interpreter, link };
+        Ok(Ok((link, interpreter, protocol))) => {
+            let worker = Worker {
+                id: process.id,
+                process: Arc::clone(&process),
+                interpreter,
+                link,
+                protocol,
+                start: Arc::clone(&kind.start),
+                is_apart: key.apart.is_some(),
+            };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(process.id, Arc::clone(worker.link.output()));
@@ -143,7 +154,7 @@ async fn handshake(
     link: Link,
     shared: &Shared,
     key: &WorkerKey,
-) -> Result<(Link, Interpreter), Failure> {
+) -> Result<(Link, Interpreter, u32), Failure> {
     let mut link = await_readable(link).map_err(|error| error.to_string())?;
     let hello = loop {
         let mut ready = link.readable_mut().await.map_err(|e| e.to_string())?;
@@ -158,7 +169,8 @@ async fn handshake(
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
     welcome.limits = shared.options.limits;
     let mut link = link.into_inner();
-    let speaks_2 = welcome.protocol >= SHARED_MEMORY_SINCE;
+    let protocol = welcome.protocol;
+    let speaks_2 = protocol >= SHARED_MEMORY_SINCE;
     link.send(ToWorker::Welcome(welcome), None).map_err(|error| error.to_string())?;
     let spin = u32::try_from(shared.options.spin.as_micros()).unwrap_or(u32::MAX);
     if speaks_2 && spin > 0 {
@@ -168,7 +180,7 @@ async fn handshake(
         link.share_memory(terms).map_err(|error| error.to_string())?;
     }
     let Hello { interpreter: implementation, interpreter_version: version, .. } = hello;
-    Ok((link, Interpreter { implementation, version }))
+    Ok((link, Interpreter { implementation, version }, protocol))
 }
 
 /// Whether the worker is what its pool is for, and of this build.
