@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from remotemedia import Runtime
+from remotemedia.core.caller import this_process
 
 INTERPRETERS = {"CPython": "cpython", "RustPython": "rustpython"}
 STARTS = 3
@@ -27,9 +28,7 @@ def opened(runtime: Runtime, node: str) -> Any:
     manifest = {"version": "v1", "nodes": [{"id": "node", "node_type": f"nodes:{node}"}]}
     return runtime.native.open(
         json.dumps(manifest),
-        python=sys.executable,
-        sys_path=[str(Path(__file__).parent), *sys.path],
-        working_directory=None,
+        caller=this_process()._replace(sys_path=[str(Path(__file__).parent), *sys.path]),
     )
 
 

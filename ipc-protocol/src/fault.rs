@@ -71,6 +71,9 @@ pub enum FaultKind {
     NotFound,
     /// A module that this worker has loaded has changed on disk since; a fresh worker is needed.
     Stale,
+    /// A module that this worker has loaded lies elsewhere on the session's path; the worker suits
+    /// other sessions. Since 5.
+    Conflict,
     /// The node's module raised while it was imported.
     Load,
     /// The node's constructor raised.
@@ -96,6 +99,7 @@ impl FaultKind {
         match name {
             "not found" => Self::NotFound,
             "stale" => Self::Stale,
+            "conflict" => Self::Conflict,
             "load" => Self::Load,
             "construct" => Self::Construct,
             "initialize" => Self::Initialize,

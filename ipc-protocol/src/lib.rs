@@ -21,6 +21,7 @@ pub use error::{CodecError, FrameError};
 pub use fault::{Fault, FaultKind, ImportFault, ImportReason};
 pub use from_worker::FromWorker;
 pub use limits::Limits;
+pub use serde_bytes::ByteBuf;
 pub use to_worker::ToWorker;
 pub use value::{Audio, Opaque, Value};
 pub use version::{Hello, VersionError};

@@ -1,6 +1,7 @@
 //! Messages from the orchestrator to a worker.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::array::Payload;
 use crate::limits::Limits;
@@ -52,14 +53,37 @@ pub struct OpenSession {
     pub stages: Vec<StageSpec>,
     /// One pickle with the list of all node objects of the session, for [`NodeClass::Instance`].
     pub instances: Option<Payload>,
-    /// The caller's module search path, added behind the worker's own.
+    /// The caller's module search path, added behind the worker's own. Empty since 5: it is in
+    /// [`Surroundings`].
     pub sys_path: Vec<String>,
-    /// Working directory; unchanged when absent.
+    /// Working directory; unchanged when absent. Absent since 5, as `sys_path`.
     pub working_directory: Option<String>,
     /// Largest pickle of one attribute that is sent back when the session closes.
     pub write_back_max_bytes: u64,
     /// Whether values without a wire form of their own may travel as pickles.
     pub allow_pickle: bool,
+    /// The caller's process, for the worker to become like it. Since 5; absent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Box<Surroundings>>,
+}
+
+/// What nodes find around them as they would in the caller's process. Texts of the system are bytes:
+/// they need not be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The whole environment, as in environ(7): `NAME=value` with a NUL behind each.
+    pub environment: ByteBuf,
+    /// The caller's module search path.
+    pub sys_path: Vec<ByteBuf>,
+    /// The path is that of an interpreter like this one, to be taken as it is; the worker's own
+    /// entries come in front otherwise.
+    pub is_path_complete: bool,
+    /// The caller's `sys.argv`.
+    pub argv: Vec<ByteBuf>,
+    /// The caller's working directory; that of the orchestrator's process when absent.
+    pub working_directory: Option<ByteBuf>,
+    /// Bits that new files do not get; unchanged when absent.
+    pub umask: Option<u32>,
 }
 
 /// A chain of nodes that runs as one unit.

@@ -14,6 +14,8 @@ pub const PROTOCOL_VERSION: u32 = 5;
 pub const SHARED_MEMORY_SINCE: u32 = 2;
 /// The version that brought `End` and `Ending`.
 pub const END_SINCE: u32 = 5;
+/// The version that brought the caller's environment with each session.
+pub const SURROUNDINGS_SINCE: u32 = 5;
 /// The oldest version that this build can speak with a worker.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 

@@ -149,8 +149,10 @@ impl Setting {
             fallback: self.no_fallback.then_some(false),
             interpreter: default_python,
             environment: env::inherited(),
-            sys_path: working_directory.iter().cloned().collect(),
+            sys_path: working_directory.iter().map(Into::into).collect(),
+            argv: vec![OsString::new()],
             working_directory,
+            umask: env::umask(),
             ..OpenOptions::default()
         }
     }

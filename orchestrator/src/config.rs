@@ -126,6 +126,8 @@ pub struct PythonConfig {
     pub executable: Option<PathBuf>,
     /// Environment variables added to those that workers inherit.
     pub environment: BTreeMap<String, String>,
+    /// Names of further variables that count only when a worker starts.
+    pub start_variables: Vec<String>,
     /// Modules that nodes can import under these names, with the files that they are in.
     pub modules: BTreeMap<String, String>,
     /// Threads of BLAS and OpenMP in a worker, unless the environment sets them.
@@ -142,6 +144,7 @@ impl Default for PythonConfig {
             runtime: None,
             executable: None,
             environment: BTreeMap::new(),
+            start_variables: vec!["CUDA_VISIBLE_DEVICES".to_owned()],
             modules: BTreeMap::new(),
             threads: 1,
             allow_pickle: true,

@@ -148,7 +148,7 @@ fn advised(message: &str, advice: Option<&str>) -> String {
 #[must_use]
 pub fn operation_name(kind: FaultKind) -> &'static str {
     match kind {
-        FaultKind::NotFound | FaultKind::Stale | FaultKind::Load => "import",
+        FaultKind::NotFound | FaultKind::Stale | FaultKind::Conflict | FaultKind::Load => "import",
         FaultKind::Construct => "construction",
         FaultKind::Initialize => "initialize",
         FaultKind::Process => "process",

@@ -175,9 +175,11 @@ pub fn classify(failure: &NodeFailure) -> FailureClass {
             FailureClass::Unknown
         }
         // A misspelt name is wrong in every interpreter.
-        FaultKind::NotFound | FaultKind::Stale | FaultKind::Cleanup | FaultKind::Protocol => {
-            FailureClass::Unrelated
-        }
+        FaultKind::NotFound
+        | FaultKind::Stale
+        | FaultKind::Conflict
+        | FaultKind::Cleanup
+        | FaultKind::Protocol => FailureClass::Unrelated,
     }
 }
 

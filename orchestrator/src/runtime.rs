@@ -18,10 +18,11 @@ use crate::graph::Graph;
 use crate::manifest::{Manifest, RuntimeHint};
 use crate::plan::{self, Plan, PlanOptions};
 use crate::session::{CancelHandle, Host, Session};
+use crate::worker::Interpreter;
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
-use crate::worker::{Interpreter, WorkerKey};
 
+pub(crate) mod caller;
 mod code;
 
 /// A configured orchestrator. It starts nothing before the first session that needs a worker, and
@@ -62,12 +63,21 @@ pub struct OpenOptions {
     pub fallback: Option<bool>,
     /// The caller's interpreter; the configuration may name another.
     pub interpreter: Option<PathBuf>,
+    /// Options that the caller's interpreter was started with, for workers that run the same.
+    pub interpreter_options: Vec<OsString>,
     /// The caller's environment.
     pub environment: Vec<(OsString, OsString)>,
     /// The caller's module search path.
-    pub sys_path: Vec<String>,
+    pub sys_path: Vec<OsString>,
+    /// The path is all of `sys.path` of the caller's interpreter, so that a worker that runs the same
+    /// finds each module where the caller does. Otherwise it is added behind the worker's own.
+    pub is_sys_path_complete: bool,
+    /// The caller's `sys.argv`.
+    pub argv: Vec<OsString>,
     /// The caller's working directory.
-    pub working_directory: Option<String>,
+    pub working_directory: Option<PathBuf>,
+    /// The caller's umask; workers keep theirs when absent.
+    pub umask: Option<u32>,
     /// Stops the session, also while it is being opened.
     pub cancel: Option<CancelHandle>,
 }
@@ -258,35 +268,6 @@ impl Runtime {
 
     fn lock(&self) -> MutexGuard<'_, Option<OwnedPool>> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What kind of worker a session with these options needs.
-    pub(crate) fn worker_key(
-        &self,
-        runtime: plan::Runtime,
-        options: &OpenOptions,
-    ) -> Result<WorkerKey, Error> {
-        let python = &self.config.python;
-        let interpreter = self.interpreter(runtime, options)?;
-        let mut environment = options.environment.clone();
-        let threads = python.threads.to_string();
-        for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
-            if !environment.iter().any(|(known, _)| known == name) {
-                environment.push((name.into(), threads.clone().into()));
-            }
-        }
-        for (name, value) in &python.environment {
-            environment.retain(|(known, _)| known != name.as_str());
-            environment.push((name.into(), value.into()));
-        }
-        environment.extend(self.config.module_settings());
-        Ok(WorkerKey {
-            runtime,
-            interpreter,
-            environment,
-            sys_path: options.sys_path.clone(),
-            working_directory: options.working_directory.clone(),
-        })
     }
 
     /// The program of the workers of a runtime.

@@ -24,6 +24,7 @@ use ipc_protocol::from_worker::{LogRecord, Moved, Traffic};
 use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::plan::Plan;
+use crate::runtime::caller::Caller;
 use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Core, Event, Round, SlotId, StageId};
 use crate::worker::supervisor::Pool;
@@ -136,6 +137,8 @@ pub struct Session {
     fallback: bool,
     /// What was sent of the caller's node objects, to which interpreter.
     shipments: Vec<Shipped>,
+    /// What was taken over from the caller's process; made when it is first needed.
+    caller: Option<Arc<Caller>>,
     /// The slot that could not be opened.
     failed_slot: Option<SlotId>,
     /// Log records for the host, delivered at the next wait.

@@ -3,6 +3,7 @@
 
 pub mod blackbox;
 pub mod exit;
+mod kinds;
 pub mod link;
 pub mod memory;
 pub mod pool;
@@ -25,19 +26,43 @@ use crate::plan::Runtime;
 /// Number of a worker, unique in its runtime.
 pub type WorkerId = u64;
 
-/// What makes two workers interchangeable.
+/// What makes two workers the same: the interpreter, and what counts only when its process starts.
+/// Everything else of the caller's process comes with each session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerKey {
-    /// What the interpreter is: its workers say so when they report for duty.
+    /// What the interpreter is: its workers name it in their handshake.
     pub runtime: Runtime,
     /// The interpreter; never resolved, so that a virtual environment's link stays one.
     pub interpreter: PathBuf,
+    /// The interpreter's options, such as `-O`.
+    pub options: Vec<OsString>,
+    /// The environment variables that count when a process starts, by name.
+    pub start_variables: Vec<(OsString, OsString)>,
+    /// Set when workers with this key hold modules that lie elsewhere for sessions with this path
+    /// and working directory (see [`Wanted::place`]): such sessions have workers of their own.
+    pub apart: Option<u64>,
+}
+
+/// What a process finds at its start. Sessions bring their own later, so it makes no worker different.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Start {
     /// The complete environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// The caller's module search path.
-    pub sys_path: Vec<String>,
     /// Working directory; the orchestrator's own when absent.
-    pub working_directory: Option<String>,
+    pub working_directory: Option<PathBuf>,
+}
+
+/// Workers of one kind that a session asks for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The kind.
+    pub key: WorkerKey,
+    /// What new ones find at their start.
+    pub start: Arc<Start>,
+    /// Digest of the session's module search path and working directory.
+    pub place: u64,
+    /// How many.
+    pub count: usize,
 }
 
 impl WorkerKey {
@@ -89,4 +114,10 @@ pub struct Worker {
     pub protocol: u32,
     /// The connection to it.
     pub link: Link,
+    /// The version of the protocol that it speaks.
+    pub protocol: u32,
+    /// What its process found at its start.
+    pub start: Arc<Start>,
+    /// It is for sessions of one path (see [`WorkerKey::apart`]).
+    pub is_apart: bool,
 }

@@ -7,6 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from remotemedia.core.caller import Caller
+
 __all__ = [
     "CancelToken",
     "NativeNode",
@@ -44,9 +46,7 @@ class Runtime:
         objects: object | None = None,
         runtime: str | None = None,
         fallback: bool | None = None,
-        python: str,
-        sys_path: list[str],
-        working_directory: str | None,
+        caller: Caller,
         cancel: CancelToken | None = None,
         copy: bool = False,
     ) -> Session: ...
@@ -57,8 +57,7 @@ class Runtime:
         objects: object | None = None,
         runtime: str | None = None,
         fallback: bool | None = None,
-        python: str,
-        sys_path: list[str],
+        caller: Caller,
     ) -> tuple[str, str]: ...
     def workers(self) -> list[dict[str, object]]: ...
     def shared_memory(self) -> list[dict[str, Any]]: ...

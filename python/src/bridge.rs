@@ -1,6 +1,7 @@
 //! The bridge from the SDK to the orchestrator: sessions driven from Python threads, the functions
 //! of the FFI contract, native nodes on their own. It shapes values and errors and decides nothing.
 
+mod caller;
 mod functions;
 mod host;
 mod native_node;

@@ -14,6 +14,9 @@ use orchestrator::{Config, Error, Manifest, Runtime};
 
 use super::quiet::Quiet;
 
+/// The worker reads its lie when it starts.
+const CONFIG: &str = "[workers]\nmax = 4\n[python]\nstart_variables = [\"LIE\"]\n";
+
 const MANIFEST: &str =
     r#"{"version": "v1", "nodes": [{"id": "liar", "node_type": "some.module:Node"}]}"#;
 
@@ -66,7 +69,7 @@ const LIES: &[(&str, &str)] = &[
 /// spec: CARD-08, CARD-05: a worker is not trusted with offset, length, dtype, shape or lease.
 #[test]
 fn each_lie_is_one_error_and_the_next_session_works() {
-    let runtime = Arc::new(Runtime::new(Config::from_toml("[workers]\nmax = 4").unwrap()));
+    let runtime = Arc::new(Runtime::new(Config::from_toml(CONFIG).unwrap()));
     let mut honest = open(&runtime, None);
     for (lie, expected) in LIES {
         let mut session = open(&runtime, Some(lie));

@@ -13,6 +13,7 @@ pub mod python_guest;
 pub mod python_host;
 pub mod session;
 pub mod stages;
+pub mod surroundings;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};

@@ -46,6 +46,7 @@ fn shown(message: &impl Debug) -> String {
         .replace(&nothing, "")
         .replace(", import: None", "")
         .replace(", place: None", "")
+        .replace(", surroundings: None", "")
         .replace('|', "\\|")
 }
 

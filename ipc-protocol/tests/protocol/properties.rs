@@ -6,13 +6,16 @@ use bytes::Bytes;
 use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
 use ipc_protocol::from_worker::{Failed, NodeUsage, Output};
-use ipc_protocol::to_worker::{Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step};
+use ipc_protocol::to_worker::{
+    Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings,
+};
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultKind, FromWorker, Limits, Opaque, Order, ToWorker, Value,
 };
 use num_bigint::BigInt;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_bytes::ByteBuf;
 
 use super::fuzz_entry::decode_everything;
 use super::support::{encode, item, same};
@@ -98,26 +101,35 @@ fn open() -> impl Strategy<Value = ToWorker> {
         (any::<u32>(), vec(node, 0..4)).prop_map(|(stage, nodes)| StageSpec { stage, nodes });
     let instances = proptest::option::of(vec(any::<u8>(), 0..100));
     let directory = proptest::option::of(".{0,9}");
-    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, any::<u64>(), any::<bool>())
-        .prop_map(
-            |(
+    let around = proptest::option::of(surroundings());
+    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, around, any::<u64>()).prop_map(
+        |(stages, instances, sys_path, working_directory, around, write_back_max_bytes)| {
+            ToWorker::Open(OpenSession {
                 stages,
-                instances,
+                instances: instances.map(Into::into),
                 sys_path,
                 working_directory,
                 write_back_max_bytes,
-                allow_pickle,
-            )| {
-                ToWorker::Open(OpenSession {
-                    stages,
-                    instances: instances.map(Into::into),
-                    sys_path,
-                    working_directory,
-                    write_back_max_bytes,
-                    allow_pickle,
-                })
-            },
-        )
+                allow_pickle: write_back_max_bytes % 2 == 0,
+                surroundings: around.map(Box::new),
+            })
+        },
+    )
+}
+
+fn surroundings() -> impl Strategy<Value = Surroundings> {
+    let bytes = || vec(any::<u8>(), 0..20).prop_map(ByteBuf::from);
+    let umask = proptest::option::of(any::<u32>());
+    (bytes(), vec(bytes(), 0..3), any::<bool>(), vec(bytes(), 0..3), bytes(), umask).prop_map(
+        |(environment, sys_path, is_path_complete, argv, folder, umask)| Surroundings {
+            environment,
+            sys_path,
+            is_path_complete,
+            argv,
+            working_directory: (!folder.is_empty()).then_some(folder),
+            umask,
+        },
+    )
 }
 
 fn failed() -> impl Strategy<Value = FromWorker> {

@@ -6,13 +6,14 @@ use ipc_protocol::from_worker::{
 use ipc_protocol::share::{Attach, LeaseTerms, MemoryTerms, Placed, Share};
 use ipc_protocol::shm::SegmentKind;
 use ipc_protocol::to_worker::{
-    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Welcome,
+    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings, Welcome,
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultKind, FromWorker, Hello, ImportFault, ImportReason, Limits,
     Opaque, Order, Payload, ToWorker, Value,
 };
 use num_bigint::BigInt;
+use serde_bytes::ByteBuf;
 
 const STEP: Step = Step { stage: 1, call: 300, window: 16 };
 
@@ -73,6 +74,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         instances: Some(bytes(b"\x80\x05]\x94.")),
         sys_path: vec!["/srv/app".into()],
         working_directory: None,
+        surroundings: None,
         write_back_max_bytes: 1 << 20,
         allow_pickle: true,
     };
@@ -333,12 +335,62 @@ pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
     ]
 }
 
-/// What version 5 brought to the worker.
+/// What version 5 brought to the worker: the orderly end, and the caller's process with each session.
 pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
-    vec![("end", ToWorker::End)]
+    let script = Surroundings {
+        environment: ByteBuf::from("HOME=/home/ada\0TZ=Europe/Berlin\0EMPTY=\0"),
+        sys_path: vec![ByteBuf::from("/srv/app"), ByteBuf::from("/srv/site-packages")],
+        is_path_complete: true,
+        argv: vec![ByteBuf::from("/srv/app/job.py"), ByteBuf::from("--gain"), ByteBuf::from("3")],
+        working_directory: Some(ByteBuf::from("/srv/app")),
+        umask: Some(0o22),
+    };
+    let command_line = Surroundings {
+        sys_path: vec![ByteBuf::from("/srv/app")],
+        is_path_complete: false,
+        argv: vec![ByteBuf::new()],
+        ..script.clone()
+    };
+    let not_text = Surroundings {
+        environment: ByteBuf::from(b"NAME=\xff\xfe\0".to_vec()),
+        sys_path: vec![ByteBuf::from(b"/srv/\xe9".to_vec())],
+        argv: vec![ByteBuf::from(b"\xff".to_vec())],
+        working_directory: Some(ByteBuf::from(b"/srv/\xe9".to_vec())),
+        ..script.clone()
+    };
+    let bare = Surroundings { environment: ByteBuf::new(), umask: None, ..command_line.clone() };
+    let no_folder = Surroundings { working_directory: None, ..script.clone() };
+    let open = |surroundings| {
+        ToWorker::Open(OpenSession {
+            stages: vec![],
+            instances: None,
+            sys_path: vec![],
+            working_directory: None,
+            write_back_max_bytes: 1 << 20,
+            allow_pickle: true,
+            surroundings: Some(Box::new(surroundings)),
+        })
+    };
+    vec![
+        ("end", ToWorker::End),
+        ("open_script", open(script)),
+        ("open_command_line", open(command_line)),
+        ("open_not_text", open(not_text)),
+        ("open_bare", open(bare)),
+        ("open_no_folder", open(no_folder)),
+    ]
 }
 
-/// What version 5 brought from the worker.
+/// What version 5 brought from the worker: the answer to `End`, and a loaded module that lies elsewhere
+/// for this session.
 pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
-    vec![("ending", FromWorker::Ending)]
+    let fault = Fault {
+        kind: FaultKind::Conflict,
+        node_id: String::new(),
+        remote_type: "ImportError".into(),
+        message: "helper was loaded from /srv/a/helper.py".into(),
+        ..fault()
+    };
+    let failed = Failed { stage: None, call: 0, fault, usage: vec![] };
+    vec![("ending", FromWorker::Ending), ("failed_conflict", FromWorker::Failed(failed))]
 }

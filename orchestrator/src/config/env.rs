@@ -60,10 +60,21 @@ pub fn inherited() -> Vec<(OsString, OsString)> {
     env::vars_os().collect()
 }
 
-/// The working directory of this process; `None` when it is gone or is no text.
+/// The working directory of this process; `None` when it is gone.
 #[must_use]
-pub fn working_directory() -> Option<String> {
-    env::current_dir().ok()?.into_os_string().into_string().ok()
+pub fn working_directory() -> Option<PathBuf> {
+    env::current_dir().ok()
+}
+
+/// The umask of this process. Asking umask(2) would change it for other threads meanwhile.
+#[must_use]
+pub fn umask() -> Option<u32> {
+    umask_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+pub(super) fn umask_in(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(line.trim(), 8).ok()
 }
 
 /// The interpreter of the active virtual environment, else `python3` on PATH. Links are not

@@ -84,6 +84,20 @@ pub(super) fn runtime_key() -> Key {
     }
 }
 
+pub(super) fn start_variables_key() -> Key {
+    Key {
+        section: "python",
+        name: "start_variables",
+        kind: Kind::List {
+            get: |c| c.python.start_variables.clone(),
+            set: |c, names| c.python.start_variables = names,
+        },
+        doc: "Environment variables that count only when a worker starts, because a library reads \
+              them once: a run in which one of them differs gets another worker. `PYTHON*`, `LD_*`, \
+              `LC_*`, `LANG`, `GLIBC_TUNABLES`, `MALLOC_*` and those of OpenMP and BLAS always do.",
+    }
+}
+
 pub(super) fn modules_key() -> Key {
     Key {
         section: "python",

@@ -57,6 +57,8 @@ pub(super) enum Kind {
         get: fn(&Config) -> String,
         set: fn(&mut Config, String),
     },
+    /// A list of texts, or one text with commas in between.
+    List { get: fn(&Config) -> Vec<String>, set: fn(&mut Config, Vec<String>) },
     /// One of a few words.
     Choice {
         names: &'static [&'static str],
@@ -92,6 +94,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.push(pool.idle_timeout);
     keys.extend(worker_times());
     keys.push(super::interpreters::runtime_key());
+    keys.push(super::interpreters::start_variables_key());
     keys.push(super::interpreters::modules_key());
     keys.extend(python());
     keys.extend(super::interpreters::keys());

@@ -128,8 +128,23 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
             set(config, text);
         }
         Kind::Texts { set, .. } => set(config, texts(value)?),
+        Kind::List { set, .. } => set(config, list(value)?),
     }
     Ok(())
+}
+
+fn list(value: &Value) -> Result<Vec<String>, ConfigProblemKind> {
+    const EXPECTED: &str = "a list of texts, such as [\"NAME\", \"OTHER\"]";
+    let refused = |value: &Value| wrong_type(EXPECTED, value);
+    let names: Vec<&str> = match value {
+        Value::String(text) => text.split(',').map(str::trim).collect(),
+        Value::Array(entries) => entries
+            .iter()
+            .map(|entry| entry.as_str().ok_or_else(|| refused(entry)))
+            .collect::<Result<_, _>>()?,
+        other => return Err(refused(other)),
+    };
+    Ok(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 fn count(value: &Value, range: &RangeInclusive<u64>) -> Result<u64, ConfigProblemKind> {

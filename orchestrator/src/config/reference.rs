@@ -52,6 +52,27 @@ not tried on RustPython again in the same process, unless its code has changed.
 RustPython workers are the program `remotemedia-rustpython`, a package of its own. It is looked for at
 `[rustpython] executable`, where `REMOTEMEDIA_RUSTPYTHON` says, beside the interpreter of the calling
 program, beside the running program, in the active virtual environment, on PATH.
+
+## Which runs share a worker
+
+Two workers are the same when they have the same interpreter and the same of what counts only when a
+process starts:
+
+- the options of the calling interpreter, such as `-O`, `-W`, `-X`, `-E` and `-I`: its workers get
+  what `multiprocessing` would pass on, and every `-X`, but not `-S`. Another Python (`[python]
+  executable`) gets all but `-X`; RustPython ignores all but `-O`, `-W`, `-E`, `-I` and
+  `-X int_max_str_digits`;
+- the variables `PYTHON*`, `LD_*`, `LC_*`, `LANG`, `GLIBC_TUNABLES`, `MALLOC_*`, `OMP_*`, `GOMP_*`,
+  `KMP_*`, `MKL_*`, `OPENBLAS_*`, `*_NUM_THREADS`, `*_MAX_THREADS`, and those of `[python]
+  start_variables`.
+
+Everything else comes with each run and keeps a worker warm: the other environment variables, those that
+were removed, `sys.path`, `sys.argv` (`[\"\"]` on the command line), the working directory and the umask.
+
+A module keeps what it read when it was imported: a library that read a variable then does not see a
+later value, and such a variable belongs in `start_variables`. A module that was loaded from a folder and
+that the next run's `sys.path` or working directory would find elsewhere is not used: that run gets
+another worker, as does one after the module's file has changed.
 ";
 
 /// The reference in Markdown.
@@ -105,6 +126,9 @@ fn row(kind: &Kind, defaults: &Config) -> (&'static str, String, String) {
             ("choice", format!("\"{}\"", get(defaults)), quoted(names))
         }
         Kind::Texts { .. } => ("table of texts", "{}".to_owned(), String::new()),
+        Kind::List { get, .. } => {
+            ("list of texts", json!(get(defaults)).to_string(), String::new())
+        }
     }
 }
 
@@ -162,6 +186,10 @@ fn property(key: &Key) -> Value {
         Kind::Texts { .. } => {
             json!({"type": "object", "additionalProperties": {"type": "string"}})
         }
+        Kind::List { .. } => json!({"anyOf": [
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "string"},
+        ]}),
     };
     if let Value::Object(fields) = &mut schema {
         fields.insert("description".to_owned(), json!(key.doc));
@@ -187,5 +215,6 @@ fn default(kind: &Kind) -> Value {
         Kind::Names { get, .. } => json!(get(&config)),
         Kind::Choice { get, .. } => json!(get(&config)),
         Kind::Texts { get, .. } => json!(get(&config)),
+        Kind::List { get, .. } => json!(get(&config)),
     }
 }

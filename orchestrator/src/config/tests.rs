@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::env::{RustPythonPlaces, at_home_in, find_python_in, find_rustpython_in};
+use super::env::{RustPythonPlaces, at_home_in, find_python_in, find_rustpython_in, umask_in};
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
@@ -357,4 +357,21 @@ fn rustpython_is_found_in_the_documented_order_or_every_place_is_named() {
         Err(vec![named.clone()]),
         "no other is taken instead"
     );
+}
+
+#[test]
+fn lists_of_names_are_lists_or_texts_with_commas() {
+    let names = |text: &str| Config::from_toml(text).unwrap().python.start_variables;
+    assert_eq!(names(""), ["CUDA_VISIBLE_DEVICES"]);
+    assert_eq!(names("[python]\nstart_variables = [\"A\", \"B\"]"), ["A", "B"]);
+    assert_eq!(names("[python]\nstart_variables = \"A, B,\""), ["A", "B"]);
+    assert!(names("[python]\nstart_variables = []").is_empty());
+    let told = problems("[python]\nstart_variables = [\"A\", 1]");
+    assert!(told[0].contains("a list of texts"), "{told:?}");
+}
+
+#[test]
+fn the_umask_is_the_one_of_the_process() {
+    assert_eq!(umask_in("Name:\tcat\nUmask:\t0027\nState:\tR\n"), Some(0o27));
+    assert_eq!(umask_in("Name:\tcat\n"), None, "kernels before 4.7 do not tell");
 }

@@ -40,6 +40,7 @@ fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
         (FaultKind::Flush, FailureClass::Unknown),
         (FaultKind::NotFound, FailureClass::Unrelated),
         (FaultKind::Stale, FailureClass::Unrelated),
+        (FaultKind::Conflict, FailureClass::Unrelated),
         (FaultKind::Cleanup, FailureClass::Unrelated),
         (FaultKind::Protocol, FailureClass::Unrelated),
     ];

@@ -221,18 +221,18 @@ impl Session {
         }
     }
 
-    /// Gives a worker back that has loaded modules which have changed since.
-    pub(super) fn return_stale(&mut self, slot: SlotId) {
+    /// Gives a worker back that has no nodes.
+    pub(super) fn return_worker(&mut self, slot: SlotId, returned: Returned) {
         if let (Some(worker), Some(pool)) = (self.slots[slot].worker.take(), &self.pool) {
-            pool.give_back(worker, Returned::UsedUp);
+            pool.give_back(worker, returned);
         }
     }
 
     /// Gives workers back that were never given nodes, or could not make them.
     pub(super) fn return_unopened(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_open) {
-            if let (Some(worker), Some(pool)) = (slot.worker.take(), &self.pool) {
-                pool.give_back(worker, Returned::Reusable);
+        for slot in 0..self.slots.len() {
+            if !self.slots[slot].is_open {
+                self.return_worker(slot, Returned::Reusable);
             }
         }
     }

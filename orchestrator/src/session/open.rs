@@ -23,6 +23,7 @@ use crate::metrics::RunMetrics;
 use crate::plan::{Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
 use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{Bounds, Core, Event, SlotId, StageShape, Target};
+use crate::worker::supervisor::Returned;
 
 impl Session {
     /// Opens a session. Nodes that RustPython cannot load move to CPython, and the session is opened
@@ -103,6 +104,7 @@ impl Session {
             watched,
             fallback,
             shipments: Vec::new(),
+            caller: None,
             failed_slot: None,
             warned: BTreeSet::new(),
             notices: Vec::new(),
@@ -152,7 +154,7 @@ impl Session {
         if wanted.is_empty() {
             return Ok(());
         }
-        for group in self.acquire(wanted, host)? {
+        for group in self.acquire(wanted, false, host)? {
             self.open_group(&group, host)?;
         }
         Ok(())
@@ -162,7 +164,7 @@ impl Session {
         let mut pending = Vec::new();
         let mut failed = None;
         for slot in group {
-            match self.give_nodes(*slot) {
+            match self.give_nodes(*slot, host) {
                 Ok(()) => pending.push(*slot),
                 Err(error) => {
                     failed.get_or_insert((*slot, error));
@@ -194,14 +196,19 @@ impl Session {
     }
 
     /// Has the worker in a slot make the slot's nodes.
-    fn give_nodes(&mut self, slot: SlotId) -> Result<(), Error> {
+    fn give_nodes(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
+        while !self.suits(slot) {
+            self.end_worker(slot);
+            self.acquire(&[slot], false, host)?;
+        }
         self.slots[slot].is_open = false;
         self.slots[slot].opened = self.slots[slot].stages.clone();
-        let Some(interpreter) = self.slots[slot].worker.as_ref().map(|w| w.interpreter.clone())
+        let worker = self.slots[slot].worker.as_ref();
+        let Some((interpreter, protocol)) = worker.map(|w| (w.interpreter.clone(), w.protocol))
         else {
             return Ok(());
         };
-        let message = ToWorker::Open(self.open_message(slot, &interpreter)?);
+        let message = ToWorker::Open(self.open_message(slot, &interpreter, protocol)?);
         let Some(worker) = &mut self.slots[slot].worker else { return Ok(()) };
         let (sent, pid) = (worker.link.send(message, None), worker.process.pid);
         for node in self.node_numbers(slot) {
@@ -230,10 +237,17 @@ impl Session {
                 News::Message(FromWorker::Failed(failed))
                     if failed.fault.kind == FaultKind::Stale =>
                 {
-                    self.return_stale(slot);
-                    self.acquire(&[slot], host)?;
-                    self.give_nodes(slot)?;
-                    return Ok(false);
+                    self.return_worker(slot, Returned::UsedUp);
+                    return self.open_elsewhere(slot, false, host);
+                }
+                News::Message(FromWorker::Failed(failed))
+                    if failed.fault.kind == FaultKind::Conflict =>
+                {
+                    // One that was apart already would be granted again.
+                    let is_apart = self.slots[slot].worker.as_ref().is_some_and(|w| w.is_apart);
+                    let returned = if is_apart { Returned::UsedUp } else { Returned::Reusable };
+                    self.return_worker(slot, returned);
+                    return self.open_elsewhere(slot, true, host);
                 }
                 News::Message(FromWorker::Failed(failed)) => {
                     return Err(Self::from_fault(failed.fault));
@@ -249,6 +263,18 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Opens a slot on another worker than the one that it had; false as `hear_opening` returns it.
+    fn open_elsewhere(
+        &mut self,
+        slot: SlotId,
+        is_apart: bool,
+        host: &mut dyn Host,
+    ) -> Result<bool, Error> {
+        self.acquire(&[slot], is_apart, host)?;
+        self.give_nodes(slot, host)?;
+        Ok(false)
     }
 
     fn note_sources(&mut self, slot: SlotId, nodes: &[NodeReady]) {

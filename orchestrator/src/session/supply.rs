@@ -7,15 +7,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use ipc_protocol::Value;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
+use ipc_protocol::version::SURROUNDINGS_SINCE;
 
 use super::drive::stage_number;
 use super::{Host, Session};
 use crate::error::Error;
 use crate::plan::{NodeSource, PlannedNode, Runtime};
+use crate::runtime::caller::{self, Caller};
 use crate::schedule::SlotId;
 use crate::value_json;
 use crate::worker::supervisor::{Pool, Returned};
-use crate::worker::{Interpreter, Worker, WorkerKey};
+use crate::worker::{Interpreter, Wanted, Worker};
 
 /// Node objects as they were sent to the workers of an interpreter.
 #[derive(Debug)]
@@ -26,11 +28,12 @@ pub(super) struct Shipped {
 }
 
 impl Session {
-    /// Takes workers for slots from the pool, all in one step, and puts them there. Gives the slots,
-    /// interpreter by interpreter.
+    /// Takes workers for slots from the pool, all in one step, and puts them there. Returns the slots,
+    /// interpreter by interpreter. With `is_apart` they are none that sessions of other paths have.
     pub(super) fn acquire(
         &mut self,
         wanted: &[SlotId],
+        is_apart: bool,
         host: &mut dyn Host,
     ) -> Result<Vec<Vec<SlotId>>, Error> {
         let pool = match &self.pool {
@@ -43,7 +46,10 @@ impl Session {
             let slots = wanted.iter().filter(|slot| self.slots[**slot].runtime == runtime);
             let group: Vec<SlotId> = slots.copied().collect();
             if !group.is_empty() {
-                needs.push((self.runtime.worker_key(runtime, &self.options)?, group.len()));
+                let caller = self.caller();
+                let mut need = self.runtime.wanted(runtime, &self.options, &caller, group.len())?;
+                need.key.apart = is_apart.then(|| caller.place());
+                needs.push(need);
                 groups.push(group);
             }
         }
@@ -58,7 +64,7 @@ impl Session {
     fn await_workers(
         &mut self,
         pool: &Pool,
-        needs: &[(WorkerKey, usize)],
+        needs: &[Wanted],
         host: &mut dyn Host,
     ) -> Result<Vec<Worker>, Error> {
         let waited = self.runtime.config().workers.acquire_timeout;
@@ -93,12 +99,33 @@ impl Session {
         }
     }
 
+    /// What the session takes over from its caller's process.
+    fn caller(&mut self) -> Arc<Caller> {
+        let made = || Arc::new(Caller::new(&self.runtime, &self.options));
+        Arc::clone(self.caller.get_or_insert_with(made))
+    }
+
+    /// Whether a worker can become what the session needs: one that speaks an older protocol has the
+    /// environment that it started with.
+    pub(super) fn suits(&mut self, slot: SlotId) -> bool {
+        let caller = self.caller();
+        let Some(worker) = &self.slots[slot].worker else { return true };
+        worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *caller.start()
+    }
+
     pub(super) fn open_message(
         &mut self,
         slot: SlotId,
         interpreter: &Interpreter,
+        protocol: u32,
     ) -> Result<OpenSession, Error> {
         let shipment = self.shipment(slot, interpreter)?;
+        let caller = self.caller();
+        let is_complete = self.runtime.shares_path(self.slots[slot].runtime, &self.options);
+        let surroundings =
+            (protocol >= SURROUNDINGS_SINCE).then(|| Box::new(caller.surroundings(is_complete)));
+        let options = surroundings.is_none().then_some(&self.options);
+        let directory = options.and_then(|old| old.working_directory.as_deref()?.to_str());
         let python = &self.runtime.config().python;
         let mut stages = Vec::new();
         for stage in &self.slots[slot].stages {
@@ -108,10 +135,11 @@ impl Session {
         Ok(OpenSession {
             stages,
             instances: shipment.map(Into::into),
-            sys_path: self.options.sys_path.clone(),
-            working_directory: self.options.working_directory.clone(),
+            sys_path: options.map_or_else(Vec::new, |old| caller::texts(&old.sys_path)),
+            working_directory: directory.map(str::to_owned),
             write_back_max_bytes: python.write_back_max_bytes,
             allow_pickle: python.allow_pickle,
+            surroundings,
         })
     }
 

@@ -1,6 +1,8 @@
 //! The pool core: who gets which worker, which are started, recycled, let go. Pure: no clock, no
 //! processes; the supervisor carries its actions out.
 
+mod used;
+
 #[cfg(test)]
 mod tests;
 
@@ -153,9 +155,8 @@ impl PoolCore {
     /// Empty pools with these bounds.
     #[must_use]
     pub fn new(pools: &[PoolLimits]) -> Self {
-        let shelf = |limits: &PoolLimits| Shelf { limits: *limits, last_key: None };
         Self {
-            shelves: pools.iter().map(shelf).collect(),
+            shelves: pools.iter().map(|limits| Shelf { limits: *limits, last_key: None }).collect(),
             workers: BTreeMap::new(),
             waiting: VecDeque::new(),
             next_worker: 1,
@@ -300,8 +301,8 @@ impl PoolCore {
         self.workers.values().filter(|e| e.key == key && e.state == state).count()
     }
 
-    /// Meets requests in the order they came; one that must wait holds no worker meanwhile. Who needs
-    /// other pools than those that wait in front does not wait behind them.
+    /// Meets requests in the order they came. One that waits holds no worker, and only requests for
+    /// the same pools queue behind it.
     fn serve(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         if self.closed {
             actions.extend(self.waiting.drain(..).map(|want| PoolAction::Refuse(want.ticket)));

@@ -19,7 +19,7 @@ use super::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
-use super::{WorkerId, WorkerKey};
+use super::{Start, WorkerId, WorkerKey};
 use crate::error::StartError;
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
@@ -77,21 +77,22 @@ pub struct Spawned {
 ///
 /// # Errors
 /// When the interpreter cannot be executed or a descriptor cannot be had.
-pub fn spawn(id: WorkerId, key: &WorkerKey) -> Result<Spawned, StartError> {
+pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, StartError> {
     let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
     let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
     let (ours, theirs) = UnixStream::pair().map_err(refused("making its connection"))?;
     let mut command = Command::new(&key.interpreter);
     command
+        .args(&key.options)
         .args(["-P", "-m", "remotemedia._worker"])
         .env_clear()
-        .envs(key.environment.iter().map(|(name, value)| (name, value)))
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .env(DESCRIPTOR_VARIABLE, blackbox.descriptor().to_string())
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Some(directory) = usable_directory(key.working_directory.as_deref()) {
+    if let Some(directory) = usable_directory(start.working_directory.as_deref()) {
         command.current_dir(directory);
     }
     prepare_child(&mut command, blackbox.descriptor());
@@ -131,8 +132,8 @@ fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
 
 /// A directory that has vanished, or that we may not enter, would make every spawn fail; the worker
 /// then keeps ours. Looking at what is in it needs the same right as entering it.
-fn usable_directory(directory: Option<&str>) -> Option<&Path> {
-    directory.map(Path::new).filter(|path| path.join(".").is_dir())
+fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
+    directory.filter(|path| path.join(".").is_dir())
 }
 
 fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {

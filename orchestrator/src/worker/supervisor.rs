@@ -13,12 +13,13 @@ use ipc_protocol::share::MemoryTerms;
 use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::kinds::Kinds;
 use super::link::Output;
 use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
 use super::state::LifeState;
 use super::waker::Waker;
-use super::{Worker, WorkerId, WorkerKey};
+use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
 use crate::plan::Runtime;
 use ending::Ending;
@@ -76,7 +77,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     core: PoolCore,
-    keys: Vec<WorkerKey>,
+    kinds: Kinds,
     /// Links of the workers that no session owns.
     idle: HashMap<WorkerId, Worker>,
     processes: HashMap<WorkerId, Arc<Process>>,
@@ -145,7 +146,7 @@ impl Pool {
         let (commands, inbox) = unbounded_channel();
         let state = State {
             core: PoolCore::new(&options.pools),
-            keys: Vec::new(),
+            kinds: Kinds::default(),
             idle: HashMap::new(),
             processes: HashMap::new(),
             outputs: HashMap::new(),
@@ -172,10 +173,9 @@ impl Pool {
     /// Asks for workers, kind by kind, all at once; `waker` is woken when the answer is there. The
     /// answer has them in the same order.
     #[must_use]
-    pub fn want(&self, wanted: &[(WorkerKey, usize)], waker: &Waker) -> Ticket {
+    pub fn want(&self, wanted: &[Wanted], waker: &Waker) -> Ticket {
         let mut state = self.shared.lock();
-        let need =
-            |(key, count): &(WorkerKey, usize)| Need { key: state.intern(key), count: *count };
+        let need = |wanted: &Wanted| Need { key: state.kinds.intern(wanted), count: wanted.count };
         let needs: Vec<Need> = wanted.iter().map(need).collect();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
@@ -217,7 +217,7 @@ impl Pool {
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();
         let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let runtime = |key: KeyId| state.keys[key.number].runtime;
+        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Runtime::CPython);
         let picture = state.core.picture().map(|worker| WorkerPicture {
             pid: pid(worker.id),
             runtime: runtime(worker.key),
@@ -239,16 +239,6 @@ impl Pool {
     }
 }
 
-impl State {
-    fn intern(&mut self, key: &WorkerKey) -> KeyId {
-        let number = self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
-            self.keys.push(key.clone());
-            self.keys.len() - 1
-        });
-        KeyId { pool: key.pool(), number }
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,6 +246,7 @@ impl Shared {
 
     /// Feeds the core one event and carries out what it decides.
     fn apply(&self, state: &mut State, event: PoolEvent) {
+        let may_end_a_kind = matches!(event, PoolEvent::Exited(_) | PoolEvent::Withdraw(_));
         for action in state.core.handle(Instant::now(), event) {
             match action {
                 PoolAction::Spawn { worker, key } => self.command(Command::Spawn(worker, key)),
@@ -271,6 +262,9 @@ impl Shared {
                 }
                 PoolAction::Retire(worker) => self.end(state, worker),
             }
+        }
+        if may_end_a_kind {
+            state.forget_kinds();
         }
         self.command(Command::Recheck);
     }
@@ -291,6 +285,12 @@ impl Shared {
 }
 
 impl State {
+    fn forget_kinds(&mut self) {
+        let used = self.core.used_keys();
+        self.kinds.keep(&used);
+        self.start_errors.retain(|key, _| used.contains(&key.number));
+    }
+
     fn resolve(&mut self, ticket: Ticket, outcome: Result<Vec<Worker>, StartError>) {
         if let Some(answer) = self.answers.get_mut(&ticket) {
             answer.outcome = Some(outcome);

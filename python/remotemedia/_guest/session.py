@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
-import sys
 from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._guest import faults, loading, output, search
+from remotemedia._guest import faults, loading, output
 from remotemedia._guest.calling import Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
+from remotemedia._guest.surroundings import Process, Surroundings
 from remotemedia._guest.text import sendable
 
 OUTPUT = 1
@@ -43,8 +41,7 @@ class SessionSpec(NamedTuple):
 
     stages: list[tuple[int, list[NodeSpec]]]
     instances: bytes | None
-    sys_path: list[str]
-    working_directory: str | None
+    surroundings: Surroundings | None
     write_back_max_bytes: int
 
     @classmethod
@@ -53,7 +50,9 @@ class SessionSpec(NamedTuple):
         stages = [
             (stage, [NodeSpec(**node) for node in nodes]) for stage, nodes in fields.pop("stages")
         ]
-        return cls(stages, **fields)
+        around = fields.pop("surroundings")
+        surroundings = None if around is None else Surroundings(**around)
+        return cls(stages, surroundings=surroundings, **fields)
 
 
 class Guest:
@@ -72,7 +71,7 @@ class Guest:
         self._meter = meter
         self._running = output.Running()
         self._output = output.Output(self._running, send)
-        self._own_path = list(sys.path)
+        self._process = Process()
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         # None while no call is open. Keys stay: RustPython's dicts grow when keys come and go.
@@ -99,7 +98,8 @@ class Guest:
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         self._output.attach()
-        self._enter_environment(spec)
+        if spec.surroundings is not None:
+            self._process.enter(spec.surroundings)
         made: list[Caller] = []
         initialized: list[Caller] = []
         try:
@@ -164,16 +164,6 @@ class Guest:
             raise Fault("construct", spec.node_id, error) from None
         finally:
             self._meter.leave()
-
-    def _enter_environment(self, spec: SessionSpec) -> None:
-        # The caller's order, so that a name means the same module here; what nodes of an earlier
-        # session put there is gone.
-        theirs = dict.fromkeys(search.usable(spec.sys_path))
-        sys.path[:] = [entry for entry in self._own_path if entry not in theirs] + list(theirs)
-        importlib.invalidate_caches()  # a warm worker may have looked before a module was written
-        if spec.working_directory is not None:
-            with contextlib.suppress(OSError):  # it may be gone; the caller is where it is
-                os.chdir(spec.working_directory)
 
     def begin_start(self, stage: int) -> None:
         """Begin a call without an input, whose first node is a source."""

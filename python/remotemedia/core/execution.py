@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
 from remotemedia._load import native
 from remotemedia.core._async import CancelPoint
+from remotemedia.core.caller import this_process
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import (
     ConfigurationError,
@@ -136,9 +135,7 @@ class Execution:
             objects=Shipper(self.plan.instances) if self.plan.instances else None,
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
-            python=_interpreter(),
-            sys_path=_module_path(),
-            working_directory=_working_directory(),
+            caller=this_process(),
             cancel=self._cancel_token,
             copy=copy,
         )
@@ -301,8 +298,7 @@ def explain(
         objects=Shipper(plan.instances) if plan.instances else None,
         runtime=pipeline.interpreter if runtime is None else runtime,
         fallback=pipeline.fallback if fallback is None else fallback,
-        python=_interpreter(),
-        sys_path=_module_path(),
+        caller=this_process(),
     )
     return Explanation.read(explained)
 
@@ -310,28 +306,6 @@ def explain(
 def _set_partial(error: BaseException, partial: Any) -> None:
     # Any exception can end a run, not only those that declare the attribute.
     error.partial_results = partial  # type: ignore[attr-defined]
-
-
-def _interpreter() -> str:
-    if not sys.executable:
-        raise ConfigurationError(
-            "this program embeds Python and sys.executable is empty, so no worker can be started: "
-            "set sys.executable to the interpreter's path"
-        )
-    return sys.executable
-
-
-def _module_path() -> list[str]:
-    """`sys.path` for a worker; the empty entry means the working directory."""
-    here = _working_directory() or ""
-    return [entry or here for entry in sys.path if isinstance(entry, str)]
-
-
-def _working_directory() -> str | None:
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:
-        return None
 
 
 __all__ = ["Execution", "RunPlan", "explain", "plan_run"]

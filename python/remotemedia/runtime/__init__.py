@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._load import native
+from remotemedia.core.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from remotemedia._native import Runtime as NativeRuntime
@@ -30,7 +31,14 @@ class Runtime:
 
     def __init__(self, config: str | os.PathLike[str] | None = None) -> None:
         key = "config" if config is None or _is_toml(config) else "path"
-        self._native: NativeRuntime = native().Runtime(**{key: config})
+        try:
+            self._native: NativeRuntime = native().Runtime(**{key: config})
+        except UnicodeEncodeError as error:
+            part = error.object[error.start : error.end]
+            raise ConfigurationError(
+                f"a configuration is UTF-8 text, and this one holds {part!r}: name a path that is "
+                "not UTF-8 by a link to it"
+            ) from None
 
     @property
     def native(self) -> NativeRuntime:

@@ -14,6 +14,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use super::caller::Caller;
 use super::runtime::{default, open};
 use crate::convert::{Converter, Memory, Pickling, from_value};
 use crate::error::{audio_file_error, node_not_found, to_pyerr};
@@ -78,15 +79,9 @@ fn parse(py: Python<'_>, manifest_json: &str) -> PyResult<Manifest> {
 
 /// What a session takes over from the interpreter that calls.
 fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
-    let execution = py.import(intern!(py, "remotemedia.core.execution"))?;
-    let interpreter: PathBuf = execution.call_method0("_interpreter")?.extract()?;
-    Ok(OpenOptions {
-        interpreter: Some(interpreter),
-        environment: env::inherited(),
-        sys_path: execution.call_method0("_module_path")?.extract()?,
-        working_directory: execution.call_method0("_working_directory")?.extract()?,
-        ..OpenOptions::default()
-    })
+    let module = py.import(intern!(py, "remotemedia.core.caller"))?;
+    let caller: Caller = module.call_method0("this_process")?.extract()?;
+    Ok(caller.into_options())
 }
 
 /// Checks a manifest without running it.

@@ -1,5 +1,6 @@
 //! Runtimes as Python sees them, and the one that a process has by default.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -10,6 +11,7 @@ use orchestrator::{Config, Manifest};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use super::caller::Caller;
 use super::host::PyHost;
 use super::objects::PyObjects;
 use super::session::{CancelToken, Session};
@@ -39,7 +41,7 @@ impl Runtime {
         Ok(Self(register(config)))
     }
 
-    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, python, sys_path, working_directory, cancel=None, copy=false))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, cancel=None, copy=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
@@ -48,9 +50,7 @@ impl Runtime {
         objects: Option<Bound<'_, PyAny>>,
         runtime: Option<String>,
         fallback: Option<bool>,
-        python: PathBuf,
-        sys_path: Vec<String>,
-        working_directory: Option<String>,
+        caller: Caller,
         cancel: Option<Bound<'_, CancelToken>>,
         copy: bool,
     ) -> PyResult<Session> {
@@ -61,11 +61,8 @@ impl Runtime {
             nodes: objects.clone().map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
             fallback,
-            interpreter: Some(python),
-            environment: orchestrator::config::env::inherited(),
-            sys_path,
-            working_directory,
             cancel: cancel.map(|token| token.get().0.clone()),
+            ..caller.into_options()
         };
         let pickling = match (self.0.config().python.allow_pickle, dumps) {
             (false, _) => Pickling::Forbidden,
@@ -78,7 +75,7 @@ impl Runtime {
     }
 
     /// Which node would run where, and why: as JSON and as text.
-    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, python, sys_path))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn explain(
         &self,
@@ -87,17 +84,14 @@ impl Runtime {
         objects: Option<Py<PyAny>>,
         runtime: Option<String>,
         fallback: Option<bool>,
-        python: PathBuf,
-        sys_path: Vec<String>,
+        caller: Caller,
     ) -> PyResult<(String, String)> {
         let manifest = sdk_manifest(py, manifest_json)?;
         let options = OpenOptions {
             nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
             runtime,
             fallback,
-            interpreter: Some(python),
-            sys_path,
-            ..OpenOptions::default()
+            ..caller.into_options()
         };
         let told = py.detach(|| self.0.explain(&manifest, &options));
         let told = told.map_err(|error| to_pyerr(py, error))?;

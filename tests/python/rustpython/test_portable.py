@@ -611,7 +611,7 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
         guest = Guest(Meter(), lambda *record: None)
         names = ["upper", "counts", "pairs"]
         specs = [NodeSpec(name, "", "", k, {}, False) for k, name in enumerate(names)]
-        guest.open(SessionSpec([(0, specs)], instances, [], None, 1 << 20))
+        guest.open(SessionSpec([(0, specs)], instances, None, 1 << 20))
         outputs, fault = [], None
         for item in ("ab", "c", "!"):
             try:

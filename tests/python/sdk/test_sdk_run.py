@@ -25,6 +25,7 @@ from remotemedia import (
     RunCancelled,
 )
 from remotemedia.core import execution
+from remotemedia.core.caller import Caller
 
 
 class FakeCancelToken:
@@ -107,9 +108,7 @@ class FakeRuntime:
         objects: Any = None,
         runtime: str | None = None,
         fallback: bool | None = None,
-        python: str,
-        sys_path: list[str],
-        working_directory: str | None,
+        caller: Caller,
         cancel: FakeCancelToken,
         copy: bool = False,
     ) -> FakeSession:
@@ -125,9 +124,7 @@ class FakeRuntime:
             "objects": objects,
             "runtime": runtime,
             "fallback": fallback,
-            "python": python,
-            "sys_path": sys_path,
-            "working_directory": working_directory,
+            "caller": caller,
             "cancel": cancel,
             "copy": copy,
         }
@@ -500,8 +497,8 @@ def test_the_worker_gets_the_callers_environment() -> None:
     pipeline = _pipeline(lambda item: item, Count())
     pipeline.run(1)
     opened = pipeline.runtime.sessions[0].opened
-    assert opened["python"]
-    assert all(isinstance(entry, str) and entry for entry in opened["sys_path"])
+    assert opened["caller"].interpreter
+    assert all(isinstance(entry, str) and entry for entry in opened["caller"].sys_path)
     shipper = opened["objects"]
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert isinstance(shipper.ship(sys.implementation.name, own, [0]), bytes)

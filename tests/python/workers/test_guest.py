@@ -18,6 +18,7 @@ import pytest
 from remotemedia import _pickle, _tokens
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
 from remotemedia._guest.session import NodeSpec, SessionSpec
+from remotemedia._guest.surroundings import Surroundings
 
 Record = tuple[str, str, bool, int, str]
 EVENTS: list[Any] = []
@@ -50,6 +51,16 @@ class CountingMeter:
         self.errors.append(node)
 
 
+def around(sys_path: list[str] | None) -> Surroundings | None:
+    """This process with more entries on its search path."""
+    if sys_path is None:
+        return None
+    path = [os.fsencode(entry) for entry in sys_path]
+    variables = (name + b"=" + value + b"\0" for name, value in os.environb.items())
+    argv, here = [os.fsencode(word) for word in sys.argv], os.getcwdb()
+    return Surroundings(b"".join(variables), None, path, False, argv, here, None)
+
+
 class Worker:
     """A guest with one session of classes of this module, as stages of chains."""
 
@@ -70,7 +81,7 @@ class Worker:
             )
             for number, kinds in enumerate(stages)
         ]
-        return self.guest.open(SessionSpec(specs, None, sys_path or [], None, 1 << 20))
+        return self.guest.open(SessionSpec(specs, None, around(sys_path), 1 << 20))
 
     def rest(self, stage: int = 0) -> list[Any]:
         """Steps a call to its end."""
@@ -449,7 +460,7 @@ def test_nodes_that_stood_are_cleaned_up_when_a_later_one_cannot_start(worker: W
 
 def test_a_module_that_was_written_a_moment_ago_is_found(worker: Worker, tmp_path: Path) -> None:
     spec = NodeSpec("n", "just_written", "N", None, {}, False)
-    session = SessionSpec([(0, [spec])], None, [str(tmp_path)], None, 0)
+    session = SessionSpec([(0, [spec])], None, around([str(tmp_path)]), 0)
     before = list(sys.path)
     try:
         with pytest.raises(Fault, match="not found"):
@@ -494,7 +505,7 @@ def test_what_cannot_be_made_is_named_with_the_nearest_that_can(
 ) -> None:
     spec = NodeSpec("n", module, name, None, params, False)
     with pytest.raises(Fault) as caught:
-        worker.guest.open(SessionSpec([(0, [spec])], None, [], None, 0))
+        worker.guest.open(SessionSpec([(0, [spec])], None, None, 0))
     assert (caught.value.kind, caught.value.node_id) == (kind, "n")
     for part in parts:
         assert part in caught.value.message
@@ -504,7 +515,7 @@ def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None
     """A session with objects of the caller, all in one stage."""
     specs = [NodeSpec(f"n{k}", "", "", k, {}, False) for k in range(len(nodes))]
     shipment = _pickle.Shipment(nodes, log_levels or {})
-    worker.guest.open(SessionSpec([(0, specs)], shipment.instances, [], None, 1 << 20))
+    worker.guest.open(SessionSpec([(0, specs)], shipment.instances, None, 1 << 20))
 
 
 @pytest.fixture
@@ -533,7 +544,7 @@ def test_nothing_of_a_session_is_left_for_the_next(worker: Worker) -> None:
     assert not hasattr(sys.modules["__main__"], "left")
 
     print("between sessions")  # noqa: T201
-    worker.open([PrintsMore])
+    worker.open([PrintsMore], sys_path=[])
     assert "/left/behind" not in sys.path
     worker.item(1)
     assert [record[4] for record in worker.records] == ["a line\nanother", "logged 3"]

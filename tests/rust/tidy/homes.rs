@@ -63,6 +63,10 @@ const RUST: &[Rule] = &[
         homes: &[
             ("orchestrator/src/config/env.rs", "where the environment becomes configuration"),
             ("worker-shim/rustpython/src/arguments.rs", "the entry point of a worker"),
+            (
+                "worker-shim/src/surroundings.rs",
+                "compares a worker's environment with the caller's",
+            ),
             ("worker-shim/rustpython/build.rs", "what cargo tells a build script"),
         ],
     },
@@ -104,6 +108,7 @@ const PYTHON: &[Rule] = &[
         homes: &[
             ("python/remotemedia/_worker.py", "the entry point of a worker"),
             ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
+            ("python/remotemedia/_guest/surroundings.py", "gives a worker the caller's"),
         ],
     },
     Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },

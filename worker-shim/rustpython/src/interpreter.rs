@@ -14,6 +14,12 @@ pub(crate) struct Options {
     pub(crate) arguments: Vec<String>,
     /// `sys.path`, all of it: the standard library is inside the program.
     pub(crate) path: Vec<String>,
+    /// `-O`: how often.
+    pub(crate) optimize: u8,
+    /// `-W`.
+    pub(crate) warnings: Vec<String>,
+    /// `-X int_max_str_digits`.
+    pub(crate) int_max_str_digits: Option<i64>,
     /// Seed of the hashes of strings; by chance without.
     pub(crate) hash_seed: Option<u32>,
     /// Descriptor of a worker's flight recorder.
@@ -25,6 +31,11 @@ pub(crate) fn build(options: &Options) -> Interpreter {
     let mut settings = Settings::default();
     settings.argv.clone_from(&options.arguments);
     settings.hash_seed = options.hash_seed;
+    settings.optimize = options.optimize;
+    settings.warnoptions.clone_from(&options.warnings);
+    if let Some(digits) = options.int_max_str_digits {
+        settings.int_max_str_digits = digits;
+    }
     settings.install_signal_handlers = true;
     settings.import_site = false;
     settings.safe_path = true;

@@ -3,25 +3,42 @@
 //! field of [`OpenSession`] needs one line here and one in the class there.
 
 use ipc_protocol::Value;
-use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
+use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
+
+use crate::surroundings::environment_unless;
 
 /// The fields of `SessionSpec`.
 pub(super) fn fields(session: OpenSession) -> Value {
     let OpenSession {
         stages,
         instances,
-        sys_path,
-        working_directory,
+        // These are what older versions have in place of `surroundings`.
+        sys_path: _,
+        working_directory: _,
         write_back_max_bytes,
+        surroundings: around,
         // The host has it already: it decides how values are converted.
         allow_pickle: _,
     } = session;
     dict([
         ("stages", list(stages, stage)),
         ("instances", instances.map_or(Value::None, Value::Bytes)),
-        ("sys_path", list(sys_path, Value::Str)),
-        ("working_directory", working_directory.map_or(Value::None, Value::Str)),
+        ("surroundings", around.map_or(Value::None, |around| surroundings(*around))),
         ("write_back_max_bytes", unsigned(write_back_max_bytes)),
+    ])
+}
+
+/// The fields of `Surroundings`.
+fn surroundings(around: Surroundings) -> Value {
+    let present = environment_unless(&around.environment);
+    dict([
+        ("environment", Value::Bytes(around.environment)),
+        ("present", present.map_or(Value::None, |present| Value::Bytes(present.into()))),
+        ("sys_path", list(around.sys_path, Value::Bytes)),
+        ("is_path_complete", Value::Bool(around.is_path_complete)),
+        ("argv", list(around.argv, Value::Bytes)),
+        ("working_directory", around.working_directory.map_or(Value::None, Value::Bytes)),
+        ("umask", around.umask.map_or(Value::None, |umask| Value::Int(umask.into()))),
     ])
 }
 

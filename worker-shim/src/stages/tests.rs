@@ -21,6 +21,7 @@ fn session(stages: Vec<StageSpec>) -> OpenSession {
         instances: None,
         sys_path: Vec::new(),
         working_directory: None,
+        surroundings: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
     }

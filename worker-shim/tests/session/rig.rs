@@ -258,6 +258,7 @@ pub(crate) fn open() -> ToWorker {
         instances: None,
         sys_path: Vec::new(),
         working_directory: None,
+        surroundings: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
     })

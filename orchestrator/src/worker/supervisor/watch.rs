@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::{Command, Shared};
 use crate::error::StartError;
 use crate::worker::exit::Exit;
+use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
@@ -47,9 +48,11 @@ impl From<String> for Failure {
 
 /// Runs one worker from its spawn to its burial.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
-    let key = shared.lock().keys[key_id.number].clone();
-    match spawn(id, &key) {
-        Ok(spawned) => accompany(&shared, spawned, &key, key_id).await,
+    // A kind is in use as long as the pool has a worker of it.
+    let kind = shared.lock().kinds.get(key_id).cloned();
+    let Some(kind) = kind else { return };
+    match spawn(id, &kind.key, &kind.start) {
+        Ok(spawned) => accompany(&shared, spawned, &kind, key_id).await,
         Err(error) => {
             shared.lock().start_errors.insert(key_id, error);
         }
@@ -62,7 +65,8 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
-async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_id: KeyId) {
+async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: KeyId) {
+    let key: &WorkerKey = &kind.key;
     let Spawned { process, link, pidfd, stdout, stderr } = spawned;
     register(shared, &process);
     let mut pipes = JoinSet::new();
@@ -88,7 +92,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, key: &WorkerKey, key_
         Ok(Ok(greeted)) => {
             let Greeted { link, interpreter, protocol } = greeted;
             let (id, process) = (process.id, Arc::clone(&process));
-            let worker = Worker { id, process, interpreter, protocol, link };
+            let (start, is_apart) = (Arc::clone(&kind.start), key.apart.is_some());
+            let worker = Worker { id, process, interpreter, protocol, link, start, is_apart };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(id, Arc::clone(worker.link.output()));

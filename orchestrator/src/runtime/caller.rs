@@ -1,0 +1,189 @@
+//! What a session takes over from its caller's process. What counts only when a worker starts makes
+//! workers different; everything else travels when the session opens.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use ipc_protocol::ByteBuf;
+use ipc_protocol::to_worker::Surroundings;
+
+use super::{OpenOptions, Runtime};
+use crate::config::PythonConfig;
+use crate::error::Error;
+use crate::plan;
+use crate::worker::{Start, Wanted, WorkerKey};
+
+#[cfg(test)]
+mod tests;
+
+type Variable = (OsString, OsString);
+
+/// Variables that the interpreter, the C library and numeric libraries read once, when a process
+/// starts or they are loaded: by name, by beginning, by end.
+const START_NAMES: [&str; 2] = ["LANG", "GLIBC_TUNABLES"];
+const START_PREFIXES: [&str; 9] =
+    ["PYTHON", "LD_", "LC_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"];
+const START_SUFFIXES: [&str; 2] = ["_NUM_THREADS", "_MAX_THREADS"];
+
+/// Variables of the orchestrator for one worker. Those of the caller's own process are not its
+/// workers' business.
+const INTERNAL: [&str; 3] =
+    ["REMOTEMEDIA_BLACKBOX_FD", "REMOTEMEDIA_ALLOW_MODULES", "REMOTEMEDIA_INJECT_MODULES"];
+
+/// Names of the variables that set the threads of numeric libraries.
+const THREADS: [&str; 3] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
+
+/// The caller's process as the workers of one session take it over.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    start: Arc<Start>,
+    start_variables: Vec<Variable>,
+    surroundings: Surroundings,
+    place: u64,
+}
+
+impl Caller {
+    /// Looks at what the caller handed over, with the changes of the configuration.
+    pub(crate) fn new(runtime: &Runtime, options: &OpenOptions) -> Self {
+        let python = &runtime.config.python;
+        let environment = environment(python, &options.environment);
+        let counts = |(name, _): &&Variable| counts_at_start(python, name);
+        let mut start_variables: Vec<Variable> =
+            environment.iter().filter(counts).cloned().collect();
+        start_variables.sort_unstable();
+        let surroundings = Surroundings {
+            environment: encoded(&environment).into(),
+            sys_path: options.sys_path.iter().map(|entry| bytes(entry)).collect(),
+            is_path_complete: false,
+            argv: options.argv.iter().map(|argument| bytes(argument)).collect(),
+            working_directory: options.working_directory.as_ref().map(|d| bytes(d.as_os_str())),
+            umask: options.umask,
+        };
+        let mut environment = environment;
+        environment.extend(runtime.config.module_settings());
+        let working_directory = options.working_directory.clone();
+        let mut place = DefaultHasher::new();
+        (&surroundings.sys_path, &surroundings.working_directory).hash(&mut place);
+        Self {
+            start: Arc::new(Start { environment, working_directory }),
+            start_variables,
+            surroundings,
+            place: place.finish(),
+        }
+    }
+
+    /// What of it comes with each session.
+    pub(crate) fn surroundings(&self, is_path_complete: bool) -> Surroundings {
+        Surroundings { is_path_complete, ..self.surroundings.clone() }
+    }
+
+    /// What a worker finds at its start.
+    pub(crate) fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Digest of module search path and working directory.
+    pub(crate) fn place(&self) -> u64 {
+        self.place
+    }
+}
+
+impl Runtime {
+    /// The workers that a session of this caller needs.
+    pub(crate) fn wanted(
+        &self,
+        runtime: plan::Runtime,
+        options: &OpenOptions,
+        caller: &Caller,
+        count: usize,
+    ) -> Result<Wanted, Error> {
+        let interpreter = self.interpreter(runtime, options)?;
+        let key = WorkerKey {
+            runtime,
+            options: interpreter_options(runtime, &interpreter, options),
+            interpreter,
+            start_variables: caller.start_variables.clone(),
+            apart: None,
+        };
+        Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })
+    }
+
+    /// Whether the caller's module search path is that of the interpreter of its workers.
+    pub(crate) fn shares_path(&self, runtime: plan::Runtime, options: &OpenOptions) -> bool {
+        options.is_sys_path_complete
+            && runtime == plan::Runtime::CPython
+            && self.interpreter(runtime, options).is_ok_and(|found| is_callers(&found, options))
+    }
+}
+
+fn is_callers(interpreter: &Path, options: &OpenOptions) -> bool {
+    options.interpreter.as_deref() == Some(interpreter)
+}
+
+/// The options that the caller's interpreter was started with. Another CPython gets all but `-X`, which
+/// belong to a version and a build; RustPython ignores those that it does not have.
+fn interpreter_options(
+    runtime: plan::Runtime,
+    interpreter: &Path,
+    options: &OpenOptions,
+) -> Vec<OsString> {
+    let mut wanted = options.interpreter_options.clone();
+    if runtime == plan::Runtime::CPython && !is_callers(interpreter, options) {
+        wanted.retain(|option| !option.as_bytes().starts_with(b"-X"));
+    }
+    wanted
+}
+
+fn counts_at_start(python: &PythonConfig, name: &OsStr) -> bool {
+    let text = name.as_bytes();
+    START_NAMES.iter().any(|known| name == *known)
+        || START_PREFIXES.iter().any(|prefix| text.starts_with(prefix.as_bytes()))
+        || START_SUFFIXES.iter().any(|suffix| text.ends_with(suffix.as_bytes()))
+        || python.start_variables.iter().any(|known| name == known.as_str())
+}
+
+/// The caller's environment with the changes of the configuration. Of several variables with one
+/// name the first counts, as for getenv(3); a name that setenv(3) refuses is left out.
+fn environment(python: &PythonConfig, callers: &[Variable]) -> Vec<Variable> {
+    let mut known = HashSet::with_capacity(callers.len());
+    let usable = |(name, _): &&Variable| {
+        let text = name.as_bytes();
+        !text.is_empty() && !text.contains(&b'=') && !INTERNAL.iter().any(|own| name == *own)
+    };
+    let first = |(name, _): &&Variable| {
+        !python.environment.keys().any(|set| name == set.as_str()) && known.insert(name.clone())
+    };
+    let mut environment: Vec<Variable> =
+        callers.iter().filter(usable).filter(first).cloned().collect();
+    environment.extend(python.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    for name in THREADS {
+        if !environment.iter().any(|(known, _)| known == name) {
+            environment.push((name.into(), python.threads.to_string().into()));
+        }
+    }
+    environment
+}
+
+/// As in environ(7).
+fn encoded(environment: &[Variable]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(environment.len() * 48);
+    for (name, value) in environment {
+        for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+            encoded.extend_from_slice(part);
+        }
+    }
+    encoded
+}
+
+fn bytes(text: &OsStr) -> ByteBuf {
+    text.as_bytes().to_vec().into()
+}
+
+/// What a worker of a version before 5 gets of a path: the entries that are text.
+pub(crate) fn texts(path: &[OsString]) -> Vec<String> {
+    path.iter().filter_map(|entry| entry.to_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,127 @@
+"""Whether the modules that a worker has loaded are those that a fresh process would find.
+
+A session with another search path or working folder may mean another file by a name that is loaded.
+That is looked at only when the path changes: then, per folder that modules were loaded from, what
+now comes before it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+
+class LoadedFrom:
+    """Compares the loaded modules with search paths, one after the other."""
+
+    def __init__(self) -> None:
+        self._entries: list[str] | None = None
+
+    def conflict(self, path: Iterable[str]) -> str | None:
+        """Say which loaded module lies elsewhere on a path, which is `sys.path` by now; or give
+        None, and remember the path for the next time.
+        """
+        entries = _absolute(path)
+        if self._entries is not None and entries != self._entries:
+            for name, spec in _suspects(self._entries, entries):
+                moved = _moved(name, spec, None)
+                if moved is not None:
+                    return f"{moved} was loaded from {spec.origin}, and lies elsewhere now"
+        self._entries = entries
+        return None
+
+
+def _absolute(path: Iterable[str]) -> list[str]:
+    try:
+        here = os.getcwd()  # noqa: PTH109  (workers start without pathlib)
+    except OSError:  # it is gone, and nothing can be found there
+        here = ""
+    return [os.path.normpath(os.path.join(here, entry)) for entry in path]  # noqa: PTH118
+
+
+def _suspects(before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]:
+    """Top-level modules that may lie elsewhere now than on the path before."""
+    suspects: list[tuple[str, ModuleSpec]] = []
+    homes: dict[str, dict[str, ModuleSpec]] = {}
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__dict__", {}).get("__spec__")
+        if "." in name or not isinstance(spec, ModuleSpec) or spec.name != name:
+            continue
+        if spec.has_location and spec.origin is not None:
+            homes.setdefault(_home(spec), {})[name] = spec
+        elif spec.submodule_search_locations is not None:
+            suspects.append((name, spec))  # a namespace lies in several folders
+    for home, specs in homes.items():
+        if home in before and home not in now:
+            suspects += specs.items()
+            continue
+        ahead = set(_before(home, now)) - set(_before(home, before))
+        names = {name for entry in ahead for name in _listed(entry, specs)}
+        suspects += [(name, specs[name]) for name in names]
+    return suspects
+
+
+def _home(spec: ModuleSpec) -> str:
+    """The folder or archive on the path that a module was found in."""
+    folder = os.path.dirname(spec.origin or "")  # noqa: PTH120
+    is_package = spec.submodule_search_locations is not None
+    return os.path.dirname(folder) if is_package else folder  # noqa: PTH120
+
+
+def _before(home: str, path: list[str]) -> list[str]:
+    return path[: path.index(home)] if home in path else path
+
+
+def _listed(entry: str, names: Iterable[str]) -> set[str]:
+    """Which of the names may be found in an entry of the path."""
+    try:
+        return {name.partition(".")[0] for name in os.listdir(entry)} & set(names)  # noqa: PTH208
+    except NotADirectoryError:  # an archive
+        return set(names)
+    except OSError:
+        return set()
+
+
+def _moved(name: str, loaded: ModuleSpec, path: list[str] | None) -> str | None:
+    """The name of the module, or of one inside of a namespace, that a fresh process would not find
+    where it was loaded from.
+    """
+    found = _find(name, path)
+    if found is None:
+        return name
+    if loaded.origin is not None:
+        return None if _is_same_file(found.origin, loaded.origin) else name
+    if found.origin is not None or found.submodule_search_locations is None:
+        return name
+    folders = list(found.submodule_search_locations)
+    for child, module in list(sys.modules.items()):
+        spec = getattr(module, "__dict__", {}).get("__spec__")
+        if child.rpartition(".")[0] == name and isinstance(spec, ModuleSpec):
+            moved = _moved(child, spec, folders)
+            if moved is not None:
+                return moved
+    return None
+
+
+def _find(name: str, path: list[str] | None) -> ModuleSpec | None:
+    for finder in list(sys.meta_path):
+        find: Any = getattr(finder, "find_spec", None)
+        try:
+            found = None if find is None else find(name, path, None)
+        except ImportError:  # a finder that refuses it
+            return None
+        if isinstance(found, ModuleSpec):
+            return found
+    return None
+
+
+def _is_same_file(found: str | None, loaded: str) -> bool:
+    if found == loaded:
+        return True
+    try:
+        return found is not None and os.path.samefile(found, loaded)  # noqa: PTH121
+    except OSError:
+        return False
