@@ -4,7 +4,7 @@ What a worker can import travels by reference, the rest by value (cloudpickle): 
 functions of ``__main__``, of notebooks, of ``exec`` and of modules that a worker cannot find. All
 of a session are shipped once, in the one pickle of its nodes, each with a token.
 
-Whoever calls :func:`loads` has checked that the writer was such an interpreter.
+Callers of :func:`loads` have checked that the writer was such an interpreter.
 """
 
 from __future__ import annotations

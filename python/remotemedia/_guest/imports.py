@@ -1,6 +1,6 @@
 """Why a module could not be imported.
 
-A finder at the end of `sys.meta_path` notes the names that nobody found; it never raises, so
+A finder at the end of `sys.meta_path` notes the names that no other finder found; it never raises, so
 `try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
 node is it looked at: over all its causes, because packages wrap the error of their own C part.
 """
@@ -66,7 +66,7 @@ class Guard:
     """Stands behind all finders.
 
     Attributes:
-        missing: the names that nobody found, with the path that was searched (None: `sys.path`).
+        missing: the names that no finder found, with the path that was searched (None: `sys.path`).
     """
 
     def __init__(self) -> None:
@@ -198,7 +198,7 @@ def _compiled_file(module: str) -> str:
 
 
 def _compiled_part(module: str) -> str:
-    """A compiled file of something in this package that was asked for in vain."""
+    """A compiled file of something in this package that no finder found."""
     parts = (name for name in list(_guard.missing) if name.startswith(f"{module}."))
     return next((file for name in parts if (file := _compiled_file(name))), "")
 

@@ -50,7 +50,7 @@ def _of_stdin() -> str | None:
         about = os.fstat(0)
         if not stat.S_ISREG(about.st_mode):  # a pipe has been read, a terminal is not the program
             return None
-        data = os.pread(0, about.st_size, 0)  # moves nobody's place in the file
+        data = os.pread(0, about.st_size, 0)  # leaves the place of other readers alone
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding).replace("\r\n", "\n")
     except (OSError, SyntaxError, UnicodeDecodeError):

@@ -41,7 +41,7 @@ def about(shared: Any, reason: str) -> UnportableError:
 
 
 def without_source(shared: Any, filename: str | None) -> UnportableError:
-    """The error about a class or function whose source nobody has."""
+    """The error about a class or function whose source is not to be had."""
     if filename is None or not filename.startswith("<"):
         return about(shared, f"its source is not to be found ({filename or 'its module'})")
     told = (
@@ -72,7 +72,7 @@ def no_text_lookup(shared: Any, names: Names) -> list[str]:
     """The names that code looks up in its module.
 
     Raises:
-        UnportableError: it looks names up by text, which tells nobody which ones.
+        UnportableError: it looks names up by text, so that they are not known.
     """
     if names.by_text is not None:
         raise about(shared, f"it looks names up by text, with {names.by_text}()")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from places import FIXTURES
 from remotemedia import Pipeline, Runtime
 from warm_nodes import Finds
 
-TESTS = Path(__file__).parent
+
 INTERPRETERS = ["cpython", "rustpython"]
 
 Look = Callable[[str], tuple[int, Any]]
@@ -384,7 +385,7 @@ def found_by_program(
     script.write_text(
         textwrap.dedent(f"""
             import json, sys
-            sys.path[:0] = [{str(TESTS)!r}, {str(tmp_path)!r}]
+            sys.path[:0] = [{str(FIXTURES)!r}, {str(tmp_path)!r}]
             from remotemedia import Pipeline, Runtime
             from warm_nodes import Finds
             with Runtime('[python]\\nruntime = "{interpreter}"\\n') as runtime:
