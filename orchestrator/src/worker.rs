@@ -114,8 +114,6 @@ pub struct Worker {
     pub protocol: u32,
     /// The connection to it.
     pub link: Link,
-    /// The version of the protocol that it speaks.
-    pub protocol: u32,
     /// What its process found at its start.
     pub start: Arc<Start>,
     /// It is for sessions of one path (see [`WorkerKey::apart`]).

@@ -15,7 +15,7 @@ use orchestrator::worker::pool::PoolLimits;
 use orchestrator::worker::process::Process;
 use orchestrator::worker::supervisor::{Pool, Returned, SupervisorOptions};
 use orchestrator::worker::waker::Waker;
-use orchestrator::worker::{Worker, WorkerKey};
+use orchestrator::worker::{Start, Wanted, Worker, WorkerKey};
 
 const KILLED: Exit = Exit::Signal(9);
 
@@ -33,15 +33,18 @@ fn pool() -> Arc<Pool> {
 
 /// Workers of the tests, all of which behave as `lie` says.
 fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
+    let environment = vec![("LIE".into(), lie.into())];
     let key = WorkerKey {
         runtime: Runtime::CPython,
         interpreter: PathBuf::from(env!("CARGO_BIN_EXE_lying-worker")),
-        environment: vec![("LIE".into(), lie.into())],
-        sys_path: Vec::new(),
-        working_directory: None,
+        options: Vec::new(),
+        start_variables: environment.clone(),
+        apart: None,
     };
+    let start = Arc::new(Start { environment, working_directory: None });
+    let wanted = Wanted { key, start, place: 0, count };
     let waker = Waker::new().unwrap();
-    let ticket = pool.want(&[(key, count)], &waker);
+    let ticket = pool.want(&[wanted], &waker);
     loop {
         if let Some(answer) = pool.answer(ticket) {
             return answer.unwrap();

@@ -21,7 +21,7 @@ fn the_source_of_highest_precedence_counts() {
     ];
     for (argument, environment, configuration, runtime, origin) in table {
         let setting = Setting { argument, environment, configuration };
-        assert_eq!(said.choice(), Choice { runtime, origin }, "{said:?}");
+        assert_eq!(setting.choice(), Choice { runtime, origin }, "{setting:?}");
     }
 }
 

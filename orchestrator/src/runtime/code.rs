@@ -1,5 +1,6 @@
 //! Digests of node code, by which a runtime remembers what RustPython cannot run.
 
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(super) fn digest(source: &NodeSource, options: &OpenOptions) -> Option<Strin
 }
 
 /// The text of the first file on the search path that a module may lie in.
-fn module_text(module: &str, sys_path: &[String]) -> Option<Vec<u8>> {
+fn module_text(module: &str, sys_path: &[OsString]) -> Option<Vec<u8>> {
     let relative = module.replace('.', "/");
     let places = sys_path.iter().map(|folder| Path::new(folder).join(&relative));
     let mut files =

@@ -2,7 +2,7 @@
 //! and in it one `dict` a node with those of `NodeSpec`. The names are the only contract: a new
 //! field of [`OpenSession`] needs one line here and one in the class there.
 
-use ipc_protocol::Value;
+use ipc_protocol::{ByteBuf, Value};
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
 
 use crate::surroundings::environment_unless;
@@ -32,12 +32,12 @@ pub(super) fn fields(session: OpenSession) -> Value {
 fn surroundings(around: Surroundings) -> Value {
     let present = environment_unless(&around.environment);
     dict([
-        ("environment", Value::Bytes(around.environment)),
+        ("environment", bytes(around.environment)),
         ("present", present.map_or(Value::None, |present| Value::Bytes(present.into()))),
-        ("sys_path", list(around.sys_path, Value::Bytes)),
+        ("sys_path", list(around.sys_path, bytes)),
         ("is_path_complete", Value::Bool(around.is_path_complete)),
-        ("argv", list(around.argv, Value::Bytes)),
-        ("working_directory", around.working_directory.map_or(Value::None, Value::Bytes)),
+        ("argv", list(around.argv, bytes)),
+        ("working_directory", around.working_directory.map_or(Value::None, bytes)),
         ("umask", around.umask.map_or(Value::None, |umask| Value::Int(umask.into()))),
     ])
 }
@@ -69,6 +69,10 @@ fn dict<const N: usize>(fields: [(&str, Value); N]) -> Value {
 
 fn list<T>(items: Vec<T>, value: impl Fn(T) -> Value) -> Value {
     Value::List(items.into_iter().map(value).collect())
+}
+
+fn bytes(text: ByteBuf) -> Value {
+    Value::Bytes(text.into_vec().into())
 }
 
 fn unsigned(number: u64) -> Value {

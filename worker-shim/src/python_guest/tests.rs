@@ -7,12 +7,13 @@ mod sessions;
 use std::rc::Rc;
 
 use ipc_protocol::from_worker::NodeReady;
-use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
-use ipc_protocol::{FaultKind, ImportReason, Value};
+use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
+use ipc_protocol::{ByteBuf, FaultKind, ImportReason, Value};
 
 use super::PythonGuest;
 use crate::guest::{Begin, Guest, Step};
 use crate::meter::{Meter, SharedMeter};
+use crate::surroundings::environment_unless;
 use fake::{Content, Fake, Object, Raised, World, dict, facts, plain, raised, tuple};
 
 type Answer = Result<Object, Raised>;
@@ -54,6 +55,11 @@ impl Rig {
     }
 }
 
+/// The environment of this process.
+fn environment() -> Vec<u8> {
+    environment_unless(b"").unwrap()
+}
+
 fn session(params: Value) -> OpenSession {
     let by_name = NodeSpec {
         node_id: "a".to_owned(),
@@ -73,10 +79,18 @@ fn session(params: Value) -> OpenSession {
             StageSpec { stage: 5, nodes: vec![by_index("c", 1)] },
         ],
         instances: Some(b"pickle".to_vec().into()),
-        sys_path: vec!["/one".to_owned()],
+        sys_path: vec![],
         working_directory: None,
         write_back_max_bytes: 9,
         allow_pickle: false,
+        surroundings: Some(Box::new(Surroundings {
+            environment: environment().into(),
+            sys_path: vec![ByteBuf::from("/one")],
+            is_path_complete: true,
+            argv: vec![ByteBuf::from("job.py")],
+            working_directory: None,
+            umask: Some(0o22),
+        })),
     }
 }
 

@@ -7,7 +7,7 @@ use ipc_protocol::from_worker::{NodeReady, NodeState};
 use ipc_protocol::{FaultKind, Value};
 
 use super::fake::{Content, Fake, Raised, World, dict, facts, plain, raised, tuple};
-use super::{Rig, session, step};
+use super::{Rig, environment, session, step};
 use crate::guest::{Guest, Step};
 use crate::meter::{Meter, SharedMeter};
 use crate::python_guest::{PythonGuest, spec};
@@ -43,11 +43,20 @@ fn a_session_is_described_by_the_names_of_its_fields() {
         Value::Tuple(vec![3_i64.into(), Value::List(first)]),
         Value::Tuple(vec![5_i64.into(), Value::List(second)]),
     ];
+    let bytes = |text: &[u8]| Value::Bytes(text.to_vec().into());
+    let surroundings = dict([
+        ("environment", bytes(&environment())),
+        ("present", Value::None),
+        ("sys_path", Value::List(vec![bytes(b"/one")])),
+        ("is_path_complete", true.into()),
+        ("argv", Value::List(vec![bytes(b"job.py")])),
+        ("working_directory", Value::None),
+        ("umask", 0o22_i64.into()),
+    ]);
     let expected = dict([
         ("stages", Value::List(stages)),
         ("instances", Value::Bytes(b"pickle".to_vec().into())),
-        ("sys_path", Value::List(vec!["/one".into()])),
-        ("working_directory", Value::None),
+        ("surroundings", surroundings),
         ("write_back_max_bytes", 9_i64.into()),
     ]);
     assert_eq!(spec::fields(session(params)), expected);
