@@ -338,7 +338,7 @@ pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
 /// What version 5 brought to the worker: the orderly end, and the caller's process with each session.
 pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
     let script = Surroundings {
-        environment: ByteBuf::from("HOME=/home/ada\0TZ=Europe/Berlin\0EMPTY=\0"),
+        environment: ByteBuf::from("HOME=/srv/adam\0TZ=Europe/Berlin\0EMPTY=\0"),
         sys_path: vec![ByteBuf::from("/srv/app"), ByteBuf::from("/srv/site-packages")],
         is_path_complete: true,
         argv: vec![ByteBuf::from("/srv/app/job.py"), ByteBuf::from("--gain"), ByteBuf::from("3")],

@@ -104,6 +104,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         executable = "/opt/python/bin/python3"
         environment = { A = "1" }
         modules = { settings = "/etc/settings.py" }
+        start_variables = ["CUDA_VISIBLE_DEVICES", "B"]
         threads = 2
         allow_pickle = false
         write_back_max = "0"
@@ -165,6 +166,7 @@ fn every_key_has_an_effect_on_the_struct() {
     check_interpreters(&config);
     assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
     assert_eq!(config.python.environment["A"], "1");
+    assert_eq!(config.python.start_variables, ["CUDA_VISIBLE_DEVICES", "B"]);
     assert_eq!(config.python.threads, 2);
     assert!(!config.python.allow_pickle && default.python.allow_pickle);
     assert_eq!(config.python.write_back_max_bytes, 0);
