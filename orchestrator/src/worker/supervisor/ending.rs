@@ -25,24 +25,23 @@ const ANSWER_GRACE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Ending {
     process: Arc<Process>,
-    link: Link,
+    /// Absent when no answer will come.
+    link: Option<Link>,
 }
 
 impl Ending {
-    /// Asks an idle worker to end. `None` if it does not know the question: then the end of its link,
-    /// which is dropped here, ends it.
-    pub(super) fn ask(worker: Worker) -> Option<Self> {
+    /// Asks an idle worker to end. One whose protocol lacks the question ends when its link closes.
+    pub(super) fn ask(worker: Worker) -> Self {
         let Worker { process, mut link, protocol, .. } = worker;
-        if protocol < END_SINCE || link.send(ToWorker::End, None).is_err() {
-            return None;
-        }
-        Some(Self { process, link })
+        let is_asked = protocol >= END_SINCE && link.send(ToWorker::End, None).is_ok();
+        Self { process, link: is_asked.then_some(link) }
     }
 
-    /// Whether the worker has answered, or cannot any more. What it sends besides is of no use.
+    /// Whether the worker has answered, or will not. What it sends besides is of no use.
     fn has_answered(&mut self) -> bool {
+        let Some(link) = &mut self.link else { return true };
         loop {
-            match self.link.receive() {
+            match link.receive() {
                 Ok(Received::Nothing) => return false,
                 Ok(Received::Message(FromWorker::Ending) | Received::Closed) | Err(_) => {
                     return true;
@@ -62,8 +61,9 @@ fn await_answers(mut asked: Vec<Ending>) -> Vec<Ending> {
         if asked.is_empty() || left.is_zero() {
             return asked;
         }
-        let links = asked.iter().map(|ending| ending.link.as_fd());
-        let mut fds: Vec<_> = links.map(|link| PollFd::new(link, PollFlags::POLLIN)).collect();
+        let links = asked.iter().filter_map(|ending| ending.link.as_ref());
+        let mut fds: Vec<PollFd<'_>> =
+            links.map(|link| PollFd::new(link.as_fd(), PollFlags::POLLIN)).collect();
         // After a signal the answers are looked at again.
         let _ready = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
     }
@@ -115,9 +115,7 @@ impl Shared {
         self.command(Command::AwaitEnd(Arc::clone(process)));
         // It holds the link too.
         state.outputs.remove(&worker);
-        if let Some(ending) = Ending::ask(idle) {
-            state.ending.insert(worker, ending);
-        }
+        state.ending.insert(worker, Ending::ask(idle));
     }
 }
 
