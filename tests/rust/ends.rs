@@ -82,6 +82,7 @@ fn idle_workers_end_by_themselves_when_their_pool_closes() {
         let processes = processes(&idle);
         idle.into_iter().for_each(|worker| pool.give_back(worker, Returned::Reusable));
         pool.close();
+        drop(pool);
         for process in processes {
             assert_eq!(exit(&process), Exit::Code(0), "{lie}");
         }

@@ -14,7 +14,7 @@ use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;
-use super::link::Output;
+use super::link::{Link, Output};
 use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
 use super::state::LifeState;
@@ -22,7 +22,6 @@ use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
 use crate::plan::Runtime;
-use ending::Ending;
 
 /// Leases that are to be given back wait this long for a message to ride on.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
@@ -83,8 +82,8 @@ struct State {
     processes: HashMap<WorkerId, Arc<Process>>,
     /// The sending sides of the links of all workers that are up.
     outputs: HashMap<WorkerId, Arc<Output>>,
-    /// Workers that were asked to end.
-    ending: HashMap<WorkerId, Ending>,
+    /// Workers that end by themselves, with the link of each until its answer is waited for.
+    ending: HashMap<WorkerId, Option<Link>>,
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind did not come up.
     start_errors: HashMap<KeyId, StartError>,

@@ -21,25 +21,23 @@ const END_GRACE: Duration = Duration::from_secs(5);
 /// How long closing waits for answers. Until a worker has answered, the end of this process kills it.
 const ANSWER_GRACE: Duration = Duration::from_millis(10);
 
+/// Asks an idle worker to end. Returns the link that its answer will come on; one whose protocol lacks
+/// the question ends when its link closes, as here.
+fn ask(worker: Worker) -> Option<Link> {
+    let Worker { mut link, protocol, .. } = worker;
+    let is_asked = protocol >= END_SINCE && link.send(ToWorker::End, None).is_ok();
+    is_asked.then_some(link)
+}
+
 /// A worker that was asked to end.
 #[derive(Debug)]
-pub(super) struct Ending {
+struct Asked {
     process: Arc<Process>,
     link: Link,
 }
 
-impl Ending {
-    /// Asks an idle worker to end. `None` if it does not know the question: then the end of its link,
-    /// which is dropped here, ends it.
-    pub(super) fn ask(worker: Worker) -> Option<Self> {
-        let Worker { process, mut link, protocol, .. } = worker;
-        if protocol < END_SINCE || link.send(ToWorker::End, None).is_err() {
-            return None;
-        }
-        Some(Self { process, link })
-    }
-
-    /// Whether the worker has answered, or cannot any more. What it sends besides is of no use.
+impl Asked {
+    /// Whether the worker has answered, or will not. What it sends besides is of no use.
     fn has_answered(&mut self) -> bool {
         loop {
             match self.link.receive() {
@@ -54,15 +52,15 @@ impl Ending {
 }
 
 /// Waits for the answers of all, at most [`ANSWER_GRACE`]. Returns those that have not answered.
-fn await_answers(mut asked: Vec<Ending>) -> Vec<Ending> {
+fn await_answers(mut asked: Vec<Asked>) -> Vec<Asked> {
     let until = Instant::now() + ANSWER_GRACE;
     loop {
-        asked.retain_mut(|ending| !ending.has_answered());
+        asked.retain_mut(|worker| !worker.has_answered());
         let left = until.saturating_duration_since(Instant::now());
         if asked.is_empty() || left.is_zero() {
             return asked;
         }
-        let links = asked.iter().map(|ending| ending.link.as_fd());
+        let links = asked.iter().map(|worker| worker.link.as_fd());
         let mut fds: Vec<_> = links.map(|link| PollFd::new(link, PollFlags::POLLIN)).collect();
         // After a signal the answers are looked at again.
         let _ready = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
@@ -85,16 +83,22 @@ impl Pool {
         }
     }
 
-    /// Kills every worker, with its process group, but for those that were asked to end, now or
-    /// before. Returns these.
-    fn begin_close(&self) -> Vec<Ending> {
+    /// Kills every worker, with its process group, but for those that end by themselves. Returns the
+    /// ones among these whose answers have not been waited for.
+    fn begin_close(&self) -> Vec<Asked> {
         let mut state = self.shared.lock();
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
-        let ending = std::mem::take(&mut state.ending);
-        let others = state.processes.iter().filter(|(id, _)| !ending.contains_key(id));
-        others.for_each(|(_, process)| process.kill_group());
-        ending.into_values().collect()
+        let State { processes, ending, .. } = &mut *state;
+        let mut asked = Vec::new();
+        for (id, process) in processes {
+            match ending.get_mut(id).map(Option::take) {
+                None => process.kill_group(),
+                Some(None) => {}
+                Some(Some(link)) => asked.push(Asked { process: Arc::clone(process), link }),
+            }
+        }
+        asked
     }
 }
 
@@ -115,9 +119,7 @@ impl Shared {
         self.command(Command::AwaitEnd(Arc::clone(process)));
         // It holds the link too.
         state.outputs.remove(&worker);
-        if let Some(ending) = Ending::ask(idle) {
-            state.ending.insert(worker, ending);
-        }
+        state.ending.insert(worker, ask(idle));
     }
 }
 
