@@ -1,7 +1,7 @@
 """Why a module could not be imported.
 
-A finder at the end of `sys.meta_path` notes the names that no other finder found; it never raises, so
-`try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
+A finder at the end of `sys.meta_path` notes the names that no other finder found; it never raises,
+so `try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
 node is it looked at: over all its causes, because packages wrap the error of their own C part.
 """
 

@@ -356,8 +356,8 @@ def _inner(place: Place, variables: Sequence[str]) -> Any:
     found: Any = tree.body[0]
     while isinstance(found, ast.If):  # the indentation's
         found = found.body[0]
-    result = found.value if isinstance(found, ast.Expr) else ast.Name(found.name, ast.Load())
-    inner = found if result is not getattr(found, "value", None) else result
+    is_lambda = isinstance(found, ast.Expr)
+    inner: Any = found.value if is_lambda else found
     if not isinstance(inner, ast.ClassDef):
         arguments = inner.args
         arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
@@ -367,10 +367,13 @@ def _inner(place: Place, variables: Sequence[str]) -> Any:
             argument.annotation = None
     head = ast.parse(f"def made({', '.join(variables)}): pass")
     maker: Any = head.body[0]
-    maker.body = [*([found] if inner is found else []), ast.Return(result)]
-    for node in (maker, maker.body[-1], result if inner is found else maker):
+    if is_lambda:
+        maker.body = [ast.Return(inner)]
+    else:
+        maker.body = [inner, ast.Return(ast.Name(inner.name, ast.Load()))]
+    for node in (maker, maker.body[-1], maker.body[-1].value):
         ast.copy_location(node, found)
     code = compile(ast.fix_missing_locations(head), filename, "exec", compile_flags(features), True)
-    scratch: dict[str, Any] = {"__name__": label.partition("#")[0]}
+    scratch: dict[str, Any] = {}
     exec(code, vars(stand_in(label)), scratch)
     return scratch["made"]
