@@ -62,7 +62,9 @@ def test_what_others_in_its_module_lack_never_moves_a_node_of_a_manifest(
         assert result["result"] == [wanted], result
 
 
-@pytest.mark.parametrize("node", [numpy_in_body_nodes.Swallows(), numpy_in_body_nodes.RaisesItsOwn()])
+@pytest.mark.parametrize(
+    "node", [numpy_in_body_nodes.Swallows(), numpy_in_body_nodes.RaisesItsOwn()]
+)
 def test_a_node_that_swallows_a_missing_import_moves_before_its_first_item(node: Node) -> None:
     # spec: IOP-39
     pipeline = rustpython(node)

@@ -17,7 +17,6 @@ from places import FIXTURES
 from remotemedia import Pipeline, Runtime
 from warm_nodes import Finds
 
-
 INTERPRETERS = ["cpython", "rustpython"]
 
 Look = Callable[[str], tuple[int, Any]]

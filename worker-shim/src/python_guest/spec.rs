@@ -2,8 +2,8 @@
 //! and in it one `dict` a node with those of `NodeSpec`. The names are the only contract: a new
 //! field of [`OpenSession`] needs one line here and one in the class there.
 
-use ipc_protocol::{ByteBuf, Value};
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
+use ipc_protocol::{ByteBuf, Value};
 
 use crate::surroundings::environment_unless;
 
