@@ -1,6 +1,5 @@
 //! Runtimes as Python sees them, and the one that a process has by default.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
