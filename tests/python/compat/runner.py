@@ -32,7 +32,7 @@ def _prepare() -> None:
     if sys.implementation.name == "rustpython":
         from remotemedia._guest import process
 
-        process.prepare(None)
+        process.prepare(None, lambda spared: None)  # cases leave no processes
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
