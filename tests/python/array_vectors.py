@@ -68,7 +68,7 @@ SUBSCRIPTS = """
 1 ; -1 ; 1, 2 ; ... ; None ; :, 1 ; ::-1 ; :, ::2 ; ..., 0 ; 0, ..., None ; 1:1 ; 5: ; :, 2:0:-1
 [1, 0] ; [0, -1, 1] ; :, [2, 0] ; ..., [3, 0, 3] ; 1, [2, 0] ; [1, 0], 0 ; 0, 1, [3, 1]
 None, [1, 0] ; [[0, 1], [1, 0]] ; [] ; range(2) ; [True, False] ; M ; :, M[0, :, 0]
-..., [True, False, False, True] ; 0, M[1] ; ~M ; array.array('i', [1, 0]) ; q[0, 0] % 2
+..., [True, False, False, True] ; 0, M[1] ; ~M ; array.array('i', [1, 0]) ; z[0, 0, 1::-1]
 :, None, ::-1, [1]
 """
 REFUSED_SUBSCRIPTS = (
@@ -137,7 +137,7 @@ x.astype(complex) ; n * 1j ; x + 1j ; e.mean() ; c.max() ; x.sum(dtype="float64"
 x.mean(axis=0, dtype="float64") ; x.max(initial=0) ; x.copy(order="F") ; x.reshape(-1, order="F")
 x.ravel("F") ; x.sum(where=x > 0) ; x.clip(0, 1, out=x.copy()) ; x + [1.0] * 20 ; [1.0] * 20 * x
 x.astype("float64", order="F") ; x[[0, 1], [1, 0]] ; s[0, :, [1, 2]] ; after(e, "m[0] = 1.5")
-after(c, "m[0] = 1j") ; after(c, "m.fill(2)") ; after(x, "m[:] = q[0, 0, 0] + x")
+after(c, "m[0] = 1j") ; after(c, "m.fill(2)") ; after(x, "m[0, :4] = q[0, 0]")
 x.sum(0, None, None, True) ; after(n, "m <<= 1") ; after(x, "m[:, :3] = c[0, 0, :3].real")
 audio.concatenate([n[0], q[0, 0]]) ; audio.concatenate([x[0], e[0, 0]])
 """
