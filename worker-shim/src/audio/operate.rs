@@ -47,6 +47,7 @@ impl Operator {
         match (view, number) {
             // A comparison's own dtype shows nowhere.
             (Numeric::Bool, Number::Int(_)) if self.is_comparison() => Ok(Numeric::I32),
+            (Numeric::Bool, Number::Int(_)) if self == Self::Divide => Ok(Numeric::F64),
             _ => view.common_with_number(number),
         }
     }

@@ -181,6 +181,9 @@ fn operators_give_dtypes_of_numpy() {
     assert!(matches!(total, Found::Number(Number::Int(1))));
     let truths = numbers(&[2], Kind::Bool);
     assert_eq!(operated(Operator::Subtract, &truths, 1.0).unwrap().kind(), Kind::F64);
+    let two = Operand::Number(Number::Int(2));
+    let halves = Operator::Divide.apply(&two, &Operand::View(truths.clone()), &Supply::default());
+    assert_eq!(floats(&halves.unwrap()), [f64::INFINITY, 2.0]);
     assert!(matches!(Unary::Negative.apply(&truths, &Supply::default()), Err(ViewError::Type(_))));
 }
 
