@@ -493,10 +493,10 @@ class TakesGain:
             "not found",
             ["No module named 'remotemedia.nodez'", "did you mean 'remotemedia.nodes'"],
         ),
-        (__name__, "TakesGian", {}, "not found", ["no class 'TakesGian'", "'TakesGain'"]),
+        (__name__, "TakesGian", {}, "not found", ["no class or function 'TakesGian'", "'TakesGain'"]),
         (__name__, "TakesGain", {"gian": 1}, "construct", ["'gian'", "'gain'", "gain, offset"]),
         (__name__, "TakesGain", {}, "construct", ["missing", "gain"]),
-        (__name__, "EVENTS", {}, "construct", ["is no class but list"]),
+        (__name__, "EVENTS", {}, "construct", ["is neither a class nor a function but list"]),
         (__name__, "Worker", {}, "construct", ["has no method process(data)"]),
     ],
 )
@@ -522,7 +522,7 @@ def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None
 def as_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives this process back what a worker's session takes."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    tokens = ("_by_token", "_tokens", "_bundles", "_shipped", "texts")
+    tokens = ("_by_token", "_tokens", "_bundles", "_shipped")
     for name in ("is_worker", "kept", "stand_ins", "writes_portable", *tokens):
         monkeypatch.setattr(_tokens.registry, name, getattr(_tokens.registry, name))
 

@@ -111,7 +111,7 @@ def test_an_output_that_cannot_travel_closes_its_generator(workers: Runtime) -> 
 
 def test_an_input_that_cannot_be_opened_fails_at_the_first_node(workers: Runtime) -> None:
     """spec: IOP-25"""
-    with session(workers, *["both_nodes:Identity"] * 2) as opened:
+    with session(workers, *["stdlib_nodes:Identity"] * 2) as opened:
         with pytest.raises(NodeError) as caught:
             opened.process(Opens())
         assert caught.value.node_id == "node0"
@@ -120,7 +120,7 @@ def test_an_input_that_cannot_be_opened_fails_at_the_first_node(workers: Runtime
 
 def test_calls_and_failures_are_counted_by_node(workers: Runtime) -> None:
     """spec: NRA-11, NRA-13"""
-    nodes = ("both_nodes:Identity", "guest_nodes:FailsIn")
+    nodes = ("stdlib_nodes:Identity", "guest_nodes:FailsIn")
     with session(workers, *nodes) as opened:
         for _ in range(2):
             opened.process("pid")
