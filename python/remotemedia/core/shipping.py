@@ -197,8 +197,9 @@ def _add_definition(state: Any, value: Any, seen: set[int]) -> None:
     elif isinstance(value, type):
         own = (base for base in value.__mro__ if base.__module__ == value.__module__)
         for name, part in (pair for base in own for pair in sorted(vars(base).items())):
-            state.update(name.encode())
-            _add_definition(state, part, seen)
+            if name != "__slotnames__":  # pickling an instance leaves it there
+                state.update(name.encode())
+                _add_definition(state, part, seen)
     elif isinstance(value, str | bytes | int | float | type(None)):
         state.update(repr(value).encode("utf-8", "surrogatepass"))
 

@@ -281,10 +281,11 @@ def test_an_import_at_the_top_that_is_not_used_does_no_harm(tmp_path: Path) -> N
         interpreters.RUSTPYTHON,
         tmp_path,
         """
-        import my_nodes
+        from remotemedia._portable.imports import import_module
+        my_nodes = import_module("my_nodes")
         answers["fine"] = my_nodes.Fine().process([1])
-        answers["needs"] = fault(lambda: my_nodes.Needs().process(1))
-        answers["filters"] = fault(lambda: my_nodes.Filters().process(1))
+        answers["needs"] = fault(lambda: my_nodes.Needs)
+        answers["filters"] = fault(lambda: my_nodes.Filters)
         answers["cached"] = os.path.exists(os.path.join(os.path.dirname(my_nodes.__file__), "__pycache__"))
         """,
         [str(tmp_path)],
