@@ -5,7 +5,7 @@ pub mod batch;
 mod idle;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -19,6 +19,7 @@ use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::Share;
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
+use nix::sys::socket::{Shutdown, shutdown};
 use thiserror::Error;
 
 use batch::Batch;
@@ -301,6 +302,13 @@ impl LinkWriter {
     /// [`LinkError::Gone`] when writing fails.
     pub fn flush(&self) -> Result<(), LinkError> {
         self.output.batch.flush().map_err(LinkError::Gone)
+    }
+
+    /// Ends the sending side: what nodes and libraries print from here on has no reader, and must not
+    /// wait for one.
+    pub fn close(&self) {
+        let stream = self.output.batch.stream().as_fd();
+        let _gone = shutdown(stream.as_raw_fd(), Shutdown::Write);
     }
 
     fn with_news(
