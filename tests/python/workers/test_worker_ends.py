@@ -191,7 +191,7 @@ class Watched:
             return False
         assert code.read_text() == "0\n"
         assert trace.exists()
-        assert not list(self.folder.glob("temporary*"))
+        assert not list(self.folder.glob(f"temporary{worker[1]}-*"))
         return True
 
 
