@@ -27,7 +27,7 @@ class Leaves:
     def process(self, data: str) -> int:
         """The process; `data` is a folder for its traces."""
         if not kept:
-            kept.append(tempfile.TemporaryDirectory(dir=data, prefix="temporary"))
+            kept.append(tempfile.TemporaryDirectory(dir=data, prefix=f"temporary{os.getpid()}-"))
             atexit.register(finish, Path(data), os.getppid())
         return os.getpid()
 

@@ -46,6 +46,8 @@ def use(where):
             ((_, pid),) = opened.process(folder)
     print(pid, flush=True)
 
+# A shell that runs the tests in the background leaves SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 program, node, folder, ending = sys.argv[1:]
 runtimes = [runtime(program, {ALLOWED!r}) for _ in range(2)]
 for where in runtimes:
@@ -190,7 +192,7 @@ class Watched:
             return False
         assert code.read_text() == "0\n"
         assert trace.exists()
-        assert not list(self.folder.glob("temporary*"))
+        assert not list(self.folder.glob(f"temporary{worker[1]}-*"))
         return True
 
 

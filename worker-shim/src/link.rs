@@ -5,7 +5,7 @@ pub mod batch;
 mod idle;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -301,6 +301,13 @@ impl LinkWriter {
     /// [`LinkError::Gone`] when writing fails.
     pub fn flush(&self) -> Result<(), LinkError> {
         self.output.batch.flush().map_err(LinkError::Gone)
+    }
+
+    /// Has everything that is sent from here on fail: nobody reads it, and a print at the worker's end
+    /// must not wait until there is room for it.
+    pub fn shut_down(&self) {
+        let socket = self.output.batch.stream().as_fd().as_raw_fd();
+        let _already_closed = nix::sys::socket::shutdown(socket, nix::sys::socket::Shutdown::Write);
     }
 
     fn with_news(

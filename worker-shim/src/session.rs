@@ -110,6 +110,7 @@ impl<G: Guest> Server<'_, G> {
                     self.guest.begin_end();
                     // The orchestrator need not wait for the answer.
                     let _unheard = self.send(FromWorker::Ending);
+                    self.writer.shut_down();
                     return Ok(());
                 }
                 other => return Err(out_of_order(&other, "outside a session")),
