@@ -65,7 +65,10 @@ class Guest:
         loop: the event loop of the session, if its nodes need one.
     """
 
-    facts = staticmethod(faults.facts)
+    @staticmethod
+    def facts(error: BaseException) -> dict[str, Any]:
+        """The exception as data; see `faults.facts`."""
+        return faults.facts(error)
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
         self._meter = meter

@@ -14,7 +14,7 @@ from remotemedia._guest.signatures import signature
 from remotemedia.core.exceptions import PipelineError, SerializationError
 from remotemedia.core.node import Node
 
-_METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
+_METHODS: tuple[type, ...] = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 
 
 class FunctionNode(Node):
