@@ -113,13 +113,14 @@ def test_shared_arrays_of_many_sizes_do_not_pile_up_in_the_worker() -> None:
 
 def test_memory_that_cannot_be_mapped_is_one_error_that_names_the_node() -> None:
     # spec: CARD-05
-    pipeline = Pipeline("limits").add(Limits(), id="limited")
     small, large = np.ones(MIB // 4, dtype=np.float32), np.ones(30 * MIB // 4, dtype=np.float32)
-    with pipeline.session() as session:
-        assert one(session, small) == small.size
-        with pytest.raises(NodeError, match=r"'limited'.*cannot be mapped.*allocate memory"):
-            session.process(large)
-    assert pipeline.run(small) == small.size
+    with Runtime() as runtime:  # the limit stays in its workers
+        pipeline = Pipeline("limits", runtime=runtime).add(Limits(), id="limited")
+        with pipeline.session() as session:
+            assert one(session, small) == small.size
+            with pytest.raises(NodeError, match=r"'limited'.*cannot be mapped.*allocate memory"):
+                session.process(large)
+        assert pipeline.run(small) == small.size
 
 
 LITTLE_MEMORY = """
