@@ -335,7 +335,7 @@ pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
 
 /// What version 5 brought to the worker.
 pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
-    vec![("end", ToWorker::End)]
+    vec![("end", ToWorker::End(0)), ("end_after_caller", ToWorker::End(1000))]
 }
 
 /// What version 5 brought from the worker.
