@@ -33,8 +33,9 @@ pub enum ToWorker {
     /// Since 2.
     Spin(u32),
     /// The worker is not needed any more: answer `Ending` once the end of the orchestrator no longer
-    /// ends this process, then end. Only between two sessions. Since 5.
-    End,
+    /// ends this process, then end. Before that wait until the connection closes, but for so many
+    /// milliseconds at most. Only between two sessions. Since 5.
+    End(u32),
 }
 
 /// Terms of the connection.

@@ -51,7 +51,7 @@ fn main() {
                 states: Vec::new(),
                 faults: Vec::new(),
             })),
-            ToWorker::End if worker.lie != "deaf" => return worker.send(FromWorker::Ending),
+            ToWorker::End(_) if worker.lie != "deaf" => return worker.send(FromWorker::Ending),
             _ => {}
         }
     }

@@ -19,7 +19,10 @@ use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::Share;
 use ipc_protocol::shm::Exchange;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::time::TimeSpec;
 use thiserror::Error;
 
 use batch::Batch;
@@ -304,11 +307,21 @@ impl LinkWriter {
         self.output.batch.flush().map_err(LinkError::Gone)
     }
 
-    /// Ends the sending side: what nodes and libraries print from here on has no reader, and must not
-    /// wait for one.
-    pub fn close(&self) {
-        let stream = self.output.batch.stream().as_fd();
-        let _gone = shutdown(stream.as_raw_fd(), Shutdown::Write);
+    /// Has everything that is sent from here on fail: nobody reads it, and a print at the worker's end
+    /// must not wait until there is room for it. Then waits until the orchestrator closes its end, at
+    /// most `patience`.
+    pub fn shut_down(&self, patience: Duration) {
+        let socket = self.output.batch.stream().as_fd();
+        let _already_closed = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            // A hang-up is reported without being asked for.
+            let mut watched = [PollFd::new(socket, PollFlags::empty())];
+            if ppoll(&mut watched, Some(TimeSpec::from_duration(left)), None) != Err(Errno::EINTR) {
+                return;
+            }
+        }
     }
 
     fn with_news(

@@ -3,6 +3,8 @@
 
 mod calls;
 
+use std::time::Duration;
+
 use ipc_protocol::from_worker::{Closed, Done, Failed, Output};
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
@@ -106,11 +108,11 @@ impl<G: Guest> Server<'_, G> {
         while let Some(incoming) = self.next_message()? {
             match incoming.message {
                 ToWorker::Open(session) => self.session(session)?,
-                ToWorker::End => {
+                ToWorker::End(patience_ms) => {
                     self.guest.begin_end();
                     // The orchestrator need not wait for the answer.
                     let _unheard = self.send(FromWorker::Ending);
-                    self.writer.close();
+                    self.writer.shut_down(Duration::from_millis(patience_ms.into()));
                     return Ok(());
                 }
                 other => return Err(out_of_order(&other, "outside a session")),
@@ -326,7 +328,7 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::SharedMemory(_) => "SharedMemory",
         ToWorker::Share(_) => "Share",
         ToWorker::Spin(_) => "Spin",
-        ToWorker::End => "End",
+        ToWorker::End(_) => "End",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

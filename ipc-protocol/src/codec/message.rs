@@ -63,7 +63,7 @@ impl Sealed for ToWorker {
             | Self::SharedMemory(_)
             | Self::Share(_)
             | Self::Spin(_)
-            | Self::End => Ok(()),
+            | Self::End(_) => Ok(()),
         }
     }
 }

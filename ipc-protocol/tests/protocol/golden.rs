@@ -138,7 +138,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::SharedMemory(_) => "SharedMemory",
         ToWorker::Share(_) => "Share",
         ToWorker::Spin(_) => "Spin",
-        ToWorker::End => "End",
+        ToWorker::End(_) => "End",
     }
 }
 

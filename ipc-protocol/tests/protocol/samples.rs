@@ -372,7 +372,8 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
         })
     };
     vec![
-        ("end", ToWorker::End),
+        ("end", ToWorker::End(0)),
+        ("end_after_caller", ToWorker::End(1000)),
         ("open_script", open(script)),
         ("open_command_line", open(command_line)),
         ("open_not_text", open(not_text)),

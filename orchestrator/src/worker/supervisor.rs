@@ -84,6 +84,8 @@ struct State {
     outputs: HashMap<WorkerId, Arc<Output>>,
     /// Workers that end by themselves, with the link of each until its answer is waited for.
     ending: HashMap<WorkerId, Option<Link>>,
+    /// How long workers that are asked to end may wait for the end of their links.
+    patience: Duration,
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind did not come up.
     start_errors: HashMap<KeyId, StartError>,
@@ -150,6 +152,7 @@ impl Pool {
             processes: HashMap::new(),
             outputs: HashMap::new(),
             ending: HashMap::new(),
+            patience: Duration::ZERO,
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             next_ticket: 1,

@@ -15,7 +15,7 @@ fn an_idle_worker_answers_and_ends() {
             orchestrator.send(ToWorker::Close);
             assert!(matches!(orchestrator.receive(), FromWorker::Closed(_)));
         }
-        orchestrator.send(ToWorker::End);
+        orchestrator.send(ToWorker::End(0));
         assert!(matches!(orchestrator.receive(), FromWorker::Ending));
         let (script, outcome) = orchestrator.join();
         assert!(outcome.is_ok());
@@ -26,6 +26,15 @@ fn an_idle_worker_answers_and_ends() {
 #[test]
 fn an_end_inside_a_session_is_out_of_order() {
     let orchestrator = Orchestrator::in_session();
-    orchestrator.send(ToWorker::End);
+    orchestrator.send(ToWorker::End(0));
     assert!(broken(orchestrator).to_string().contains("End came inside a session"));
+}
+
+#[test]
+fn a_worker_ends_after_its_orchestrator_where_it_shall() {
+    let mut orchestrator = Orchestrator::welcomed(Limits::default());
+    orchestrator.send(ToWorker::End(u32::MAX));
+    assert!(matches!(orchestrator.receive(), FromWorker::Ending));
+    assert!(!orchestrator.has_ended());
+    assert!(orchestrator.close().is_ok());
 }

@@ -232,6 +232,16 @@ impl Orchestrator {
         self.join()
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.worker.is_finished()
+    }
+
+    /// Closes both directions of the connection and gives what became of the worker.
+    pub(crate) fn close(self) -> Result<(), SessionError> {
+        drop(self.socket);
+        self.worker.join().unwrap().1
+    }
+
     /// What became of a worker that ends by itself.
     pub(crate) fn join(self) -> (Script, Result<(), SessionError>) {
         let outcome = self.worker.join().unwrap();

@@ -21,11 +21,16 @@ const END_GRACE: Duration = Duration::from_secs(5);
 /// How long closing waits for answers. Until a worker has answered, the end of this process kills it.
 const ANSWER_GRACE: Duration = Duration::from_millis(10);
 
+/// How long a worker may wait for the end of this process before it ends itself: beside the ends of
+/// four workers, that of a program took 100 ms longer (`benches/peers/exit.py`, two processors).
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Asks an idle worker to end. Returns the link that its answer will come on; one whose protocol lacks
 /// the question ends when its link closes, as here.
-fn ask(worker: Worker) -> Option<Link> {
+fn ask(worker: Worker, patience: Duration) -> Option<Link> {
     let Worker { mut link, protocol, .. } = worker;
-    let is_asked = protocol >= END_SINCE && link.send(ToWorker::End, None).is_ok();
+    let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    let is_asked = protocol >= END_SINCE && link.send(ToWorker::End(patience_ms), None).is_ok();
     is_asked.then_some(link)
 }
 
@@ -34,16 +39,17 @@ fn ask(worker: Worker) -> Option<Link> {
 struct Asked {
     process: Arc<Process>,
     link: Link,
+    has_answered: bool,
 }
 
 impl Asked {
-    /// Whether the worker has answered, or will not. What it sends besides is of no use.
-    fn has_answered(&mut self) -> bool {
-        loop {
+    /// Reads until the worker has answered, or will not. What it sends besides is of no use.
+    fn read(&mut self) {
+        while !self.has_answered {
             match self.link.receive() {
-                Ok(Received::Nothing) => return false,
+                Ok(Received::Nothing) => return,
                 Ok(Received::Message(FromWorker::Ending) | Received::Closed) | Err(_) => {
-                    return true;
+                    self.has_answered = true;
                 }
                 Ok(Received::Message(_)) => {}
             }
@@ -51,17 +57,18 @@ impl Asked {
     }
 }
 
-/// Waits for the answers of all, at most [`ANSWER_GRACE`]. Returns those that have not answered.
-fn await_answers(mut asked: Vec<Asked>) -> Vec<Asked> {
+/// Waits for the answers of all, at most [`ANSWER_GRACE`].
+fn await_answers(asked: &mut [Asked]) {
     let until = Instant::now() + ANSWER_GRACE;
     loop {
-        asked.retain_mut(|worker| !worker.has_answered());
+        asked.iter_mut().for_each(Asked::read);
+        let silent = asked.iter().filter(|worker| !worker.has_answered);
+        let mut fds: Vec<_> =
+            silent.map(|worker| PollFd::new(worker.link.as_fd(), PollFlags::POLLIN)).collect();
         let left = until.saturating_duration_since(Instant::now());
-        if asked.is_empty() || left.is_zero() {
-            return asked;
+        if fds.is_empty() || left.is_zero() {
+            return;
         }
-        let links = asked.iter().map(|worker| worker.link.as_fd());
-        let mut fds: Vec<_> = links.map(|link| PollFd::new(link, PollFlags::POLLIN)).collect();
         // After a signal the answers are looked at again.
         let _ready = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
     }
@@ -71,22 +78,27 @@ impl Pool {
     /// Ends every worker. Returns once the idle ones have answered that they end, or after 10 ms; the
     /// supervisor stays until all processes are gone.
     pub fn close(&self) {
-        let _late_ones_are_waited_for_by_the_supervisor = await_answers(self.begin_close());
+        // The supervisor waits for those that are late.
+        await_answers(&mut self.begin_close(Duration::ZERO));
     }
 
     /// Closes pools right before this process ends, and their supervisors with it. So workers that have
     /// not answered in time are killed.
     pub fn close_for_exit(pools: &[Arc<Self>]) {
-        let asked = pools.iter().flat_map(|pool| pool.begin_close()).collect();
-        for late in await_answers(asked) {
-            late.process.kill_group();
-        }
+        let mut asked: Vec<Asked> =
+            pools.iter().flat_map(|pool| pool.begin_close(EXIT_PATIENCE)).collect();
+        await_answers(&mut asked);
+        let late = asked.iter().filter(|worker| !worker.has_answered);
+        late.for_each(|worker| worker.process.kill_group());
+        // The end of this process closes the links, and with that the workers end.
+        std::mem::forget(asked);
     }
 
     /// Kills every worker, with its process group, but for those that end by themselves. Returns the
     /// ones among these whose answers have not been waited for.
-    fn begin_close(&self) -> Vec<Asked> {
+    fn begin_close(&self, patience: Duration) -> Vec<Asked> {
         let mut state = self.shared.lock();
+        state.patience = patience;
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
         let State { processes, ending, .. } = &mut *state;
@@ -95,7 +107,10 @@ impl Pool {
             match ending.get_mut(id).map(Option::take) {
                 None => process.kill_group(),
                 Some(None) => {}
-                Some(Some(link)) => asked.push(Asked { process: Arc::clone(process), link }),
+                Some(Some(link)) => {
+                    let process = Arc::clone(process);
+                    asked.push(Asked { process, link, has_answered: false });
+                }
             }
         }
         asked
@@ -119,7 +134,7 @@ impl Shared {
         self.command(Command::AwaitEnd(Arc::clone(process)));
         // It holds the link too.
         state.outputs.remove(&worker);
-        state.ending.insert(worker, ask(idle));
+        state.ending.insert(worker, ask(idle, state.patience));
     }
 }
 
