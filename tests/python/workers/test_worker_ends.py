@@ -35,7 +35,7 @@ except ChildProcessError:
     print(json.dumps([done.returncode, done.stdout, done.stderr, list(statuses.items())]))
 """
 
-# Uses two runtimes, each with a warm worker, and ends in the way that is told.
+# Uses two runtimes, each with a warm worker, and ends as its argument says.
 PROGRAM = f"""
 import asyncio, atexit, os, signal, sys, threading, time
 sys.path.insert(0, {HERE!r})
