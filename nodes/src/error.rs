@@ -118,6 +118,9 @@ pub enum NodeErrorKind {
         /// Value in this piece.
         now: u64,
     },
+    /// The node's code has a fault; the node is to be made anew.
+    #[error("the node {0}; this is a fault of the node's code")]
+    Panicked(#[from] crate::panics::Panic),
     /// The resampler refused the rates or the data.
     #[error("resampling from {from_hz} Hz to {to_hz} Hz failed: {reason}")]
     Resample {
@@ -151,7 +154,7 @@ impl NodeError {
             NodeErrorKind::FloatOverflow { .. }
             | NodeErrorKind::OutOfBounds { .. }
             | NodeErrorKind::ResultTooLarge { .. } => "OverflowError",
-            NodeErrorKind::Resample { .. } => "RuntimeError",
+            NodeErrorKind::Resample { .. } | NodeErrorKind::Panicked(_) => "RuntimeError",
         }
     }
 }

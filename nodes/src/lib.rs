@@ -6,6 +6,7 @@ pub mod audio_file;
 pub mod builtin;
 pub mod error;
 pub mod node;
+pub mod panics;
 pub mod params;
 pub mod registry;
 pub mod suggest;

@@ -100,6 +100,8 @@ pub struct WorkersConfig {
     pub pool: PoolBounds,
     /// How long a worker may take from its start to its first message.
     pub start_timeout: Duration,
+    /// How long a session's nodes in a worker may take to be made and initialized.
+    pub open_timeout: Duration,
     /// How long the `cleanup` of all nodes in a worker may take when a session closes.
     pub close_timeout: Duration,
     /// How long a session waits for free workers.
@@ -111,6 +113,7 @@ impl Default for WorkersConfig {
         Self {
             pool: PoolBounds::default(),
             start_timeout: Duration::from_secs(30),
+            open_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(60),
         }

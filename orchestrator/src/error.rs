@@ -8,6 +8,7 @@ use ipc_protocol::{FaultKind, ImportFault};
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
+use crate::schedule::Deadline;
 
 mod start;
 
@@ -87,6 +88,16 @@ pub enum Error {
         /// The pool's bound.
         max: usize,
     },
+    /// No worker could host the nodes: each had modules loaded that have changed since, or that lie
+    /// elsewhere for this session.
+    #[error(
+        "no worker suits this session: modules that its nodes import change all the time, or lie \
+         at several places on its path"
+    )]
+    Unsuitable,
+    /// The session would wait for ever.
+    #[error("the session waits for nothing; this is a fault of RemoteMedia, please report it")]
+    Stalled,
     /// The operating system refused something that every run needs.
     #[error("{action} failed: {source}{}", remedy(.source))]
     Os {
@@ -231,6 +242,10 @@ impl std::fmt::Display for Crash {
 pub struct TimedOut {
     /// The node that ran.
     pub node_id: String,
+    /// Which of its methods ran.
+    pub operation: FaultKind,
+    /// Which deadline passed.
+    pub deadline: Deadline,
     /// The time it had.
     pub timeout: Duration,
     /// Process id of the worker.
@@ -249,11 +264,18 @@ impl TimedOut {
     /// What happened in one line, without the stack.
     #[must_use]
     pub fn headline(&self) -> String {
+        let ms = self.timeout.as_millis();
+        let what = match (self.deadline, self.operation) {
+            (Deadline::Open, operation) => format!(
+                "was not ready within {ms} ms, and was in {} then ([workers] open_timeout)",
+                operation_name(operation)
+            ),
+            (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
+            (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
+        };
         format!(
-            "node '{}' gave no output within {} ms; its worker (pid {}) was killed{}. The next \
-             run gets a fresh worker.",
+            "node '{}' {what}; its worker (pid {}) was killed{}. The next run gets a fresh worker.",
             self.node_id,
-            self.timeout.as_millis(),
             self.pid,
             also_lost(&self.also_lost)
         )

@@ -1,19 +1,25 @@
-//! The session core: which stage works on what, when, and in which order. Pure: no clock, no I/O,
-//! no processes; `handle(now, event)` gives actions, the session shell carries them out.
+//! The session core: every rule of a session that has an order or a deadline. Pure: no clock, no
+//! I/O, no processes; `handle(now, event)` gives actions, the session shell carries them out.
 //!
 //! Inputs are numbered in rounds. Every edge carries the items of a round followed by a mark, so
 //! each stage knows when it has seen a round completely, joins can order their inputs, and a round
-//! is over when its mark has left every sink.
+//! is over when its mark has left every sink. Each worker slot is a state machine of its own
+//! (`slot`), from asking for a worker to its end.
 
+mod closing;
 mod edge;
+mod life;
+mod slot;
 mod stage;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use edge::Entry;
-use stage::{Counted, Stage, State};
+use ipc_protocol::FaultKind;
+use slot::Slot;
+use stage::{Counted, Stage};
 pub use stage::{StageShape, Target, Work};
 
 /// Number of a stage in its plan.
@@ -23,6 +29,11 @@ pub type SlotId = usize;
 /// Number of an input of the session; the first is 0.
 pub type Round = u64;
 
+/// How long a worker whose connection ended, or that was killed, may take to end.
+pub const EXIT_GRACE: Duration = Duration::from_millis(500);
+/// How long an overdue worker may take to write down its Python stack.
+pub const STACK_GRACE: Duration = Duration::from_millis(250);
+
 /// Bounds of the core.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -30,11 +41,33 @@ pub struct Bounds {
     pub window: u32,
     /// Items that may wait on one edge before the stages in front of it pause.
     pub queue: usize,
+    /// Time to get workers from the pool.
+    pub acquire_timeout: Duration,
+    /// Time from the grant of a worker to the end of its nodes' `initialize`. A worker that has to
+    /// wait for others to open first has it from then on.
+    pub open_timeout: Duration,
+    /// Time for interrupted calls to end, and then for `cleanup`.
+    pub close_timeout: Duration,
+}
+
+/// Node code that runs in a worker, as its flight recorder says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// The stage of the node.
+    pub stage: StageId,
+    /// Its place in the stage.
+    pub node: usize,
+    /// Which of its methods runs.
+    pub operation: FaultKind,
+    /// When the method was entered; a generator, when it was resumed.
+    pub since: Instant,
 }
 
 /// What happened.
 #[derive(Debug)]
 pub enum Event<T> {
+    /// The session opens: every slot gets a worker, and every worker its nodes.
+    Open,
     /// A new round: an input, or `None` to let the sources produce.
     Input(Option<T>),
     /// A new round in which every stage flushes.
@@ -45,12 +78,24 @@ pub enum Event<T> {
     Done(StageId),
     /// The call of a stage failed; what is left of its round is skipped there.
     Failed(StageId),
-    /// The worker of a slot died, and with it every call on it.
-    SlotLost(SlotId),
-    /// A slot has a worker again.
-    SlotReady(SlotId),
-    /// A slot could not be given a worker again; what waits for it is skipped.
-    ReopenFailed(SlotId),
+    /// The slot has a worker, without nodes yet.
+    Granted(SlotId),
+    /// No worker is to be had for the slot.
+    Refused(SlotId),
+    /// The nodes of a slot stand.
+    Opened(SlotId),
+    /// The nodes of a slot cannot be made; its worker has none and is given back.
+    OpenFailed(SlotId),
+    /// The slot's worker cannot host its nodes and another may; it is given back.
+    Unsuited(SlotId),
+    /// The answer to [`Action::Inspect`]: what runs in the slot's worker.
+    Seen(SlotId, Option<Running>),
+    /// The connection to the slot's worker is of no use any more.
+    LinkEnded(SlotId),
+    /// The process in the slot has ended.
+    Exited(SlotId),
+    /// The answer to [`Action::Bury`]: the slot's worker is gone, and with it every call on it.
+    Lost(SlotId),
     /// A stage lives on a new slot from now on, which has no worker yet.
     Moved {
         /// The stage.
@@ -60,6 +105,10 @@ pub enum Event<T> {
         /// What the call that was under way was to do, to be done there; `None` gives the call up.
         work: Option<Work<T>>,
     },
+    /// The session ends: calls under way are interrupted, nodes clean up, workers go back.
+    Close,
+    /// The worker of a slot has forgotten the session, and is given back.
+    Closed(SlotId),
     /// Time passed.
     Tick,
 }
@@ -67,6 +116,16 @@ pub enum Event<T> {
 /// What is to be done about it, in order.
 #[derive(Debug, PartialEq)]
 pub enum Action<T> {
+    /// Ask for workers for these slots, all at once.
+    Acquire(Vec<SlotId>),
+    /// The slot needs no worker any more.
+    Withdraw(SlotId),
+    /// The pool had no worker for the slot in time.
+    Unavailable(SlotId),
+    /// Have the slot's worker make its nodes.
+    Open(SlotId),
+    /// No worker suits the slot, as many as were tried.
+    Unsuitable(SlotId),
     /// Begin a call.
     Call {
         /// The stage.
@@ -87,21 +146,52 @@ pub enum Action<T> {
     },
     /// Every sink is through with this round.
     RoundDone(Round),
-    /// A slot without a worker is needed again.
-    Reopen(SlotId),
-    /// A call is overdue: its worker must be stopped.
-    Expire(StageId),
     /// The inputs of a zip join did not pair up in this round.
     Uneven(StageId),
+    /// Look what runs in the slot's worker, and since when.
+    Inspect(SlotId),
+    /// A deadline has passed: have the worker write down its stack and end.
+    Expire(SlotId, Overdue),
+    /// Ask the node code that runs in the slot's worker to end.
+    Interrupt(SlotId),
+    /// End the slot's process.
+    Kill(SlotId),
+    /// The slot's process has ended, or does not: say why, and take it out.
+    Bury(SlotId),
+    /// Give the slot's worker, which has no nodes, back.
+    Release(SlotId),
+    /// Have the slot's worker clean its nodes up and forget the session.
+    Close(SlotId),
 }
 
-/// A worker slot as the core sees it.
+/// A deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Free,
-    Busy(StageId),
-    Lost,
-    Reopening,
+pub struct Overdue {
+    /// What took too long, where one node did.
+    pub running: Option<Running>,
+    /// The time that there was.
+    pub limit: Duration,
+    /// Which deadline it is.
+    pub deadline: Deadline,
+}
+
+/// The deadlines of node code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// A node's own time-out.
+    Node,
+    /// [`Bounds::open_timeout`].
+    Open,
+    /// [`Bounds::close_timeout`].
+    Close,
+}
+
+/// Where the session as a whole stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Closing,
 }
 
 /// State of one session.
@@ -110,19 +200,22 @@ pub struct Core<T> {
     stages: Vec<Stage<T>>,
     slots: Vec<Slot>,
     bounds: Bounds,
+    phase: Phase,
     rounds_started: Round,
     rounds_done: Round,
     is_stopped: bool,
 }
 
 impl<T: Clone> Core<T> {
-    /// A core for stages in topological order. `slots` is the number of worker slots.
+    /// A core for stages in topological order. `slots` says of each worker slot whether it opens
+    /// before the others.
     #[must_use]
-    pub fn new(shapes: Vec<StageShape>, slots: usize, bounds: Bounds) -> Self {
+    pub fn new(shapes: Vec<StageShape>, slots: &[bool], bounds: Bounds) -> Self {
         Self {
             stages: shapes.into_iter().map(Stage::new).collect(),
-            slots: vec![Slot::Free; slots],
+            slots: slots.iter().map(|opens_first| Slot::new(*opens_first)).collect(),
             bounds,
+            phase: Phase::Opening,
             rounds_started: 0,
             rounds_done: 0,
             is_stopped: false,
@@ -145,12 +238,6 @@ impl<T: Clone> Core<T> {
         self.is_stopped = true;
     }
 
-    /// Whether a stage's call is being worked on; a suspended one is not.
-    #[must_use]
-    pub fn is_running(&self, stage: StageId) -> bool {
-        matches!(self.stages[stage].state, State::Running { .. } | State::Expired)
-    }
-
     /// Rounds that have begun and are not over.
     #[must_use]
     pub fn open_rounds(&self) -> u64 {
@@ -164,19 +251,10 @@ impl<T: Clone> Core<T> {
         self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, limit))
     }
 
-    /// Stages that have a call under way on this slot, suspended ones included.
-    pub fn calls_on(&self, slot: SlotId) -> impl Iterator<Item = StageId> + '_ {
-        self.stages
-            .iter()
-            .enumerate()
-            .filter(move |(_, s)| s.shape.slot == Some(slot))
-            .filter_map(|(id, s)| (!matches!(s.state, State::Idle)).then_some(id))
-    }
-
     /// The next moment at which [`Event::Tick`] would do something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.stages.iter().filter_map(|s| s.state.deadline()).min()
+        self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
     }
 
     /// Takes one event and says what follows from it.
@@ -187,18 +265,24 @@ impl<T: Clone> Core<T> {
             Event::Flush => self.begin_round(None, true),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
             Event::Done(stage) => self.finish_call(stage),
-            Event::Failed(stage) => {
+            Event::Failed(stage) if self.is_heard(stage) => {
                 self.stages[stage].skip_round();
                 self.finish_call(stage);
             }
-            Event::SlotLost(slot) => self.lose(slot),
-            Event::SlotReady(slot) => self.slots[slot] = Slot::Free,
-            Event::ReopenFailed(slot) => self.give_up(slot),
+            Event::Failed(_) => {}
             Event::Moved { stage, slot, work } => self.settle(stage, slot, work),
-            Event::Tick => self.expire(now, &mut actions),
+            Event::Close => self.close(now, &mut actions),
+            about_slots => self.handle_slot(now, about_slots, &mut actions),
         }
-        if !self.is_stopped {
-            self.advance(now, &mut actions);
+        match self.phase {
+            Phase::Closing => self.close_free(now, &mut actions),
+            Phase::Opening => self.open_held(now, &mut actions),
+            Phase::Open => {
+                self.open_held(now, &mut actions);
+                if !self.is_stopped {
+                    self.advance(now, &mut actions);
+                }
+            }
         }
         actions
     }
@@ -222,10 +306,13 @@ impl<T: Clone> Core<T> {
     }
 
     fn output(&mut self, now: Instant, stage: StageId, value: T, actions: &mut Vec<Action<T>>) {
+        if !self.is_heard(stage) {
+            return;
+        }
         let round = self.stages[stage].round;
-        match self.stages[stage].count_output(now, self.bounds.window) {
+        match self.stages[stage].count_output(self.bounds.window) {
             Counted::Stray => return,
-            Counted::Taken => {}
+            Counted::Taken => self.begin_step(now, stage),
             Counted::Suspended => self.free_slot_of(stage),
         }
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
@@ -245,57 +332,16 @@ impl<T: Clone> Core<T> {
     }
 
     fn finish_call(&mut self, stage: StageId) {
-        if self.stages[stage].state == State::Expired {
-            return;
-        }
-        self.free_slot_of(stage);
-        self.stages[stage].end_call();
-    }
-
-    fn free_slot_of(&mut self, stage: StageId) {
-        if let Some(slot) = self.stages[stage].shape.slot
-            && self.slots[slot] == Slot::Busy(stage)
-        {
-            self.slots[slot] = Slot::Free;
-        }
-    }
-
-    fn lose(&mut self, slot: SlotId) {
-        let lost: Vec<StageId> = self.calls_on(slot).collect();
-        for stage in lost {
-            self.stages[stage].skip_round();
+        if self.is_heard(stage) {
+            self.free_slot_of(stage);
             self.stages[stage].end_call();
         }
-        self.slots[slot] = Slot::Lost;
     }
 
-    /// The next round may try to open the slot again.
-    fn give_up(&mut self, slot: SlotId) {
-        self.slots[slot] = Slot::Lost;
-        for stage in self.stages.iter_mut().filter(|stage| stage.shape.slot == Some(slot)) {
-            if stage.has_work() {
-                stage.skip_round();
-            }
-        }
-    }
-
-    /// The slot has no worker yet: whoever needs it first has it opened.
-    fn settle(&mut self, stage: StageId, slot: SlotId, work: Option<Work<T>>) {
-        self.free_slot_of(stage);
-        if self.slots.len() <= slot {
-            self.slots.resize(slot + 1, Slot::Lost);
-        }
-        self.slots[slot] = Slot::Lost;
-        self.stages[stage].move_to(slot, work);
-    }
-
-    fn expire(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
-        for (id, stage) in self.stages.iter_mut().enumerate() {
-            if stage.state.deadline().is_some_and(|deadline| deadline <= now) {
-                stage.state = State::Expired;
-                actions.push(Action::Expire(id));
-            }
-        }
+    /// Whether what a stage's worker says still counts: nothing does once it is dying.
+    fn is_heard(&self, stage: StageId) -> bool {
+        let slot = self.stages[stage].shape.slot;
+        slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
     }
 
     /// Starts whatever can start. The stages furthest down go first: that keeps queues short and
@@ -313,25 +359,25 @@ impl<T: Clone> Core<T> {
     }
 
     fn advance_stage(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        match self.stages[id].state {
-            State::Running { .. } | State::Expired => false,
-            State::Suspended => {
-                if self.is_blocked_below(id) || !self.take_slot(id, actions) {
+        match self.stages[id].call {
+            stage::Call::Running { .. } => false,
+            stage::Call::Suspended => {
+                if self.is_blocked_below(id) || !self.take_slot(now, id, actions) {
                     return false;
                 }
-                self.stages[id].resume(now);
+                self.stages[id].resume();
                 actions.push(Action::Credit(id));
                 true
             }
-            State::Idle => {
+            stage::Call::None => {
                 let moved = self.pass_marks(id, actions);
                 if !self.stages[id].has_work()
                     || self.is_blocked_below(id)
-                    || !self.take_slot(id, actions)
+                    || !self.take_slot(now, id, actions)
                 {
                     return moved;
                 }
-                if let Some(work) = self.stages[id].next_work(now) {
+                if let Some(work) = self.stages[id].next_work() {
                     actions.push(Action::Call { stage: id, work });
                 } else {
                     self.free_slot_of(id);
@@ -372,21 +418,5 @@ impl<T: Clone> Core<T> {
             self.stages[target.stage].is_full(target.input, self.bounds.queue)
         };
         self.stages[id].shape.outputs.iter().any(full)
-    }
-
-    fn take_slot(&mut self, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        let Some(slot) = self.stages[id].shape.slot else { return true };
-        match self.slots[slot] {
-            Slot::Free => {
-                self.slots[slot] = Slot::Busy(id);
-                true
-            }
-            Slot::Lost => {
-                self.slots[slot] = Slot::Reopening;
-                actions.push(Action::Reopen(slot));
-                false
-            }
-            Slot::Busy(_) | Slot::Reopening => false,
-        }
     }
 }

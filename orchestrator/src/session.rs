@@ -1,18 +1,23 @@
-//! One opened run of a pipeline: node instances that live as long as it does, and the one loop
-//! that drives them. The caller's own thread drives: it writes, waits in `ppoll`, reads.
+//! One opened run of a pipeline: node instances that live as long as it does. The caller's own
+//! thread drives it: it writes, waits in `ppoll`, reads.
+//!
+//! Four owners share the work: the core (`crate::schedule`) decides, [`Workers`] holds links and
+//! waits, [`Fallback`] says which nodes leave RustPython, and [`Journal`] keeps what is told. The
+//! loop in `drive` carries out what they say.
 
 mod close;
 mod drive;
 mod failure;
 mod fallback;
-mod memory;
+mod hear;
+mod journal;
 mod native;
 mod open;
-mod slot;
+mod outfit;
 mod spin;
-mod supply;
+mod workers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,17 +29,16 @@ use ipc_protocol::from_worker::{LogRecord, Moved, Traffic};
 use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::plan::Plan;
-use crate::runtime::caller::Caller;
-use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Core, Event, Round, SlotId, StageId};
-use crate::worker::supervisor::Pool;
+use crate::runtime::Runtime;
+use crate::schedule::{Core, Event, SlotId};
 use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
-use fallback::Watched;
+use fallback::Fallback;
+use journal::Journal;
 use native::NativeStage;
-use slot::Slot;
+use outfit::Outfit;
 use spin::Spin;
-use supply::Shipped;
+use workers::Workers;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
@@ -115,55 +119,44 @@ impl CancelHandle {
     }
 }
 
+/// What a session works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Nothing: everything has been given out.
+    Nothing,
+    /// One round, of an item or a flush. A failure is told when the round is over.
+    Round { since: Instant },
+    /// All inputs of a run, and a flush behind them. The first failure ends it.
+    Run { since: Instant, is_fed: bool },
+}
+
 /// An open session.
 #[derive(Debug)]
 pub struct Session {
     runtime: Arc<Runtime>,
     plan: Plan,
-    options: OpenOptions,
     core: Core<Value>,
-    slots: Vec<Slot>,
+    workers: Workers,
+    fallback: Fallback,
+    journal: Journal,
+    outfit: Outfit,
     natives: Vec<Option<NativeStage>>,
     /// The first node of each stage: the one that holds the stage's inputs.
     holders: Vec<Arc<str>>,
-    /// Nodes whose appetite for shared memory the host has been told of.
-    warned: BTreeSet<String>,
-    /// What the core is told with the next event: what happened when an interrupt left no time, and
-    /// stages that move.
-    pending: Vec<Event<Value>>,
-    /// The state of stages on RustPython.
-    watched: Vec<Option<Watched>>,
-    /// Nodes may move from RustPython to CPython.
-    fallback: bool,
-    /// What was sent of the caller's node objects, to which interpreter.
-    shipments: Vec<Shipped>,
-    /// What was taken over from the caller's process; made when it is first needed.
-    caller: Option<Arc<Caller>>,
-    /// The slot that could not be opened.
-    failed_slot: Option<SlotId>,
-    /// Log records for the host, delivered at the next wait.
-    notices: Vec<LogRecord>,
-    /// Notices of moved stages, kept until CPython has run them: it may lack the same module.
-    deferred_notices: BTreeMap<StageId, LogRecord>,
-    /// Number of each stage's first node in the metrics.
-    first_node: Vec<usize>,
     cancel: CancelHandle,
-    metrics: RunMetrics,
-    outputs: Vec<GraphOutput>,
+    work: Work,
+    outputs: VecDeque<GraphOutput>,
     /// The first failure that the caller has not been told of.
     failure: Option<Error>,
-    /// A failure ends the run instead of its item.
-    stops_at_failure: bool,
+    /// The first slot that could not be opened.
+    failed_slot: Option<SlotId>,
+    /// What came of closing so far.
+    closed: ClosedSession,
     next_call: u64,
-    /// Where the session's workers come from and go back to.
-    pool: Option<Arc<Pool>>,
-    finished_rounds: Round,
     spin: Spin,
     /// When signals and wake-ups were last looked for.
     looked_up: Instant,
     is_open: bool,
-    /// The process that opened the session; a forked child must leave its workers alone.
-    owner: u32,
 }
 
 impl Session {
@@ -176,22 +169,18 @@ impl Session {
     /// What the session has cost so far.
     #[must_use]
     pub fn metrics(&self) -> &RunMetrics {
-        &self.metrics
+        &self.journal.metrics
     }
 
     /// Counts how an input came from the caller's own objects.
     pub fn count_taken(&mut self, traffic: Traffic) {
-        let moved = Moved { incoming: traffic, ..Moved::default() };
-        let roots = self.plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
-        for (stage, _) in roots {
-            self.metrics.count_moved(self.first_node[stage], moved);
-        }
+        self.journal.count_taken(traffic);
     }
 
     /// Counts how an output of a sink reached the caller's own objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };
-        self.metrics.count_moved_of(node_id, moved);
+        self.journal.metrics.count_moved_of(node_id, moved);
     }
 
     /// The plan that the session follows.
@@ -207,41 +196,11 @@ impl Session {
     /// The failure, with the outputs until then.
     pub fn run(
         &mut self,
-        inputs: Option<&mut dyn Inputs>,
+        mut inputs: Option<&mut (dyn Inputs + '_)>,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = Instant::now();
-        let result = self.run_to_end(inputs, host);
-        self.metrics.finish(started.elapsed());
-        let outputs = std::mem::take(&mut self.outputs);
-        match result {
-            Ok(()) => Ok(outputs),
-            Err(error) => Err(RunError { error, partial: outputs }),
-        }
-    }
-
-    fn run_to_end(
-        &mut self,
-        inputs: Option<&mut dyn Inputs>,
-        host: &mut dyn Host,
-    ) -> Result<(), Error> {
-        self.check_usable()?;
-        self.stops_at_failure = true;
-        if let Some(inputs) = inputs {
-            while let Some(value) = inputs.next()? {
-                self.feed(Event::Input(Some(value)), host)?;
-                self.drive(host, |session| session.failed() || session.core.wants_input())?;
-                self.hear_all(host)?;
-                self.fail_fast()?;
-            }
-        } else {
-            self.check_sources()?;
-            self.feed(Event::Input(None), host)?;
-            self.fail_fast()?;
-        }
-        self.feed(Event::Flush, host)?;
-        self.drive(host, |session| session.failed() || session.core.open_rounds() == 0)?;
-        self.fail_fast()
+        let begun = self.begin_run(inputs.is_none());
+        self.collect(begun, |session| session.next_of_run(inputs.as_deref_mut(), host))
     }
 
     /// Feeds one input and gives the outputs that came of it. After a failure the session stays
@@ -254,7 +213,8 @@ impl Session {
         value: Value,
         host: &mut dyn Host,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        self.one_round(Event::Input(Some(value)), host)
+        let begun = self.begin(Some(value));
+        self.collect(begun, |session| session.next(host))
     }
 
     /// Lets every node give what it holds back, as at the end of the input.
@@ -262,34 +222,130 @@ impl Session {
     /// # Errors
     /// Like [`Session::process`].
     pub fn flush(&mut self, host: &mut dyn Host) -> Result<Vec<GraphOutput>, RunError> {
-        self.one_round(Event::Flush, host)
+        let begun = self.begin(None);
+        self.collect(begun, |session| session.next(host))
     }
 
-    fn one_round(
+    fn collect(
         &mut self,
-        event: Event<Value>,
-        host: &mut dyn Host,
+        begun: Result<(), Error>,
+        mut next: impl FnMut(&mut Self) -> Result<Option<GraphOutput>, Error>,
     ) -> Result<Vec<GraphOutput>, RunError> {
-        let started = Instant::now();
-        let result = self
-            .check_usable()
-            .and_then(|()| self.feed(event, host))
-            .and_then(|()| self.drive(host, |session| session.core.open_rounds() == 0))
-            .and_then(|()| self.fail_fast());
-        self.metrics.finish(started.elapsed());
-        let outputs = std::mem::take(&mut self.outputs);
-        match result {
-            Ok(()) => Ok(outputs),
-            Err(error) => Err(RunError { error, partial: outputs }),
+        let mut partial = Vec::new();
+        if let Err(error) = begun {
+            return Err(RunError { error, partial });
+        }
+        loop {
+            match next(self) {
+                Ok(Some(output)) => partial.push(output),
+                Ok(None) => return Ok(partial),
+                Err(error) => return Err(RunError { error, partial }),
+            }
         }
     }
 
-    fn check_usable(&self) -> Result<(), Error> {
-        if self.is_open && !self.is_inherited() { Ok(()) } else { Err(Error::Closed) }
+    /// Begins with one input, or with a flush; [`Session::next`] gives the outputs.
+    ///
+    /// # Errors
+    /// When the session is closed.
+    pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
+        self.check_usable()?;
+        self.work = Work::Round { since: Instant::now() };
+        self.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
+        Ok(())
     }
 
-    fn is_inherited(&self) -> bool {
-        self.owner != std::process::id()
+    /// Begins a run over inputs, or one in which the sources produce; [`Session::next_of_run`]
+    /// gives the outputs.
+    ///
+    /// # Errors
+    /// When the session is closed, or a first node is no source and has no inputs.
+    pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
+        self.check_usable()?;
+        self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
+        if sources_produce {
+            self.check_sources()?;
+            self.feed(Event::Input(None));
+            self.feed(Event::Flush);
+        }
+        Ok(())
+    }
+
+    /// The next output, as soon as it is there; `None` when there are no more.
+    ///
+    /// # Errors
+    /// The failure of what was begun, after the outputs that came before it.
+    pub fn next(&mut self, host: &mut dyn Host) -> Result<Option<GraphOutput>, Error> {
+        self.next_of_run(None, host)
+    }
+
+    /// As [`Session::next`], for a run whose inputs are taken as they are needed.
+    ///
+    /// # Errors
+    /// Like [`Session::next`]; also when an input cannot be had.
+    pub fn next_of_run(
+        &mut self,
+        inputs: Option<&mut (dyn Inputs + '_)>,
+        host: &mut dyn Host,
+    ) -> Result<Option<GraphOutput>, Error> {
+        let result = self.advance(inputs, host);
+        if !matches!(result, Ok(Some(_)))
+            && let Work::Round { since } | Work::Run { since, .. } =
+                std::mem::replace(&mut self.work, Work::Nothing)
+        {
+            self.journal.metrics.finish(since.elapsed());
+        }
+        result
+    }
+
+    fn advance(
+        &mut self,
+        mut inputs: Option<&mut (dyn Inputs + '_)>,
+        host: &mut dyn Host,
+    ) -> Result<Option<GraphOutput>, Error> {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Ok(Some(output));
+            }
+            let (is_run, is_fed) = match self.work {
+                Work::Nothing => return Ok(None),
+                Work::Round { .. } => (false, true),
+                Work::Run { is_fed, .. } => (true, is_fed),
+            };
+            if is_run && let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if is_fed && self.core.open_rounds() == 0 {
+                return self.failure.take().map_or(Ok(None), Err);
+            }
+            if !is_fed && self.core.wants_input() {
+                self.take_input(inputs.as_deref_mut())?;
+                self.hear_all(host);
+                continue;
+            }
+            self.drive(None, host, |session| {
+                !session.outputs.is_empty()
+                    || is_run && session.failure.is_some()
+                    || if is_fed { session.core.open_rounds() == 0 } else { session.core.wants_input() }
+            })?;
+        }
+    }
+
+    fn take_input(&mut self, inputs: Option<&mut (dyn Inputs + '_)>) -> Result<(), Error> {
+        match inputs.map_or(Ok(None), |inputs| inputs.next())? {
+            Some(input) => self.feed(Event::Input(Some(input))),
+            None => {
+                if let Work::Run { is_fed, .. } = &mut self.work {
+                    *is_fed = true;
+                }
+                self.feed(Event::Flush);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_usable(&self) -> Result<(), Error> {
+        if self.is_open && !self.workers.is_inherited() { Ok(()) } else { Err(Error::Closed) }
     }
 
     fn check_sources(&self) -> Result<(), Error> {
@@ -303,11 +359,12 @@ impl Session {
         Ok(())
     }
 
-    fn failed(&self) -> bool {
-        self.failure.is_some()
-    }
-
-    fn fail_fast(&mut self) -> Result<(), Error> {
-        self.failure.take().map_or(Ok(()), Err)
+    /// Keeps the first failure; later ones follow from it.
+    fn fail(&mut self, error: Error) {
+        self.journal.note_failure(&error);
+        if matches!(self.work, Work::Run { .. }) {
+            self.core.stop();
+        }
+        self.failure.get_or_insert(error);
     }
 }

@@ -123,7 +123,7 @@ impl Pooled for CPythonPool {
     }
 }
 
-fn worker_times() -> [Key; 3] {
+fn worker_times() -> [Key; 4] {
     [
         Key {
             section: "workers",
@@ -139,6 +139,19 @@ fn worker_times() -> [Key; 3] {
         },
         Key {
             section: "workers",
+            name: "open_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: None,
+                get: |c| c.workers.open_timeout,
+                set: |c, t| c.workers.open_timeout = t,
+            },
+            doc: "Time for making the nodes of a session in one worker, from when the session gets \
+                  the worker: imports, constructors and `initialize`. A worker that takes longer is \
+                  killed and the session fails.",
+        },
+        Key {
+            section: "workers",
             name: "close_timeout",
             kind: Kind::Duration {
                 range: MILLISECOND..=DAY,
@@ -146,8 +159,8 @@ fn worker_times() -> [Key; 3] {
                 get: |c| c.workers.close_timeout,
                 set: |c, t| c.workers.close_timeout = t,
             },
-            doc: "Time for the `cleanup` of a session's nodes in one worker; a worker that takes \
-                  longer is killed.",
+            doc: "Time for the `cleanup` of a session's nodes in one worker, and for a call that was \
+                  interrupted to end; a worker that takes longer is killed.",
         },
         Key {
             section: "workers",

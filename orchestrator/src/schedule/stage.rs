@@ -1,6 +1,6 @@
 //! One stage of the session core: its inputs, where it stands in its round, and its call.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
@@ -28,8 +28,24 @@ pub struct StageShape {
     pub join: Join,
     /// It begins with a source node.
     pub is_source: bool,
-    /// Longest step between two outputs.
-    pub timeout: Option<Duration>,
+    /// The time that each node's methods may take.
+    pub timeouts: Vec<Option<Duration>>,
+}
+
+impl StageShape {
+    pub(super) fn timeout(&self, node: usize) -> Option<Duration> {
+        self.timeouts.get(node).copied().flatten()
+    }
+
+    /// The time after which the first of its nodes can be overdue.
+    pub(super) fn first_timeout(&self) -> Option<Duration> {
+        self.timeouts.iter().copied().flatten().min()
+    }
+
+    /// The time of all nodes together; `None` when one may take for ever.
+    pub(super) fn total_timeout(&self) -> Option<Duration> {
+        self.timeouts.iter().copied().sum()
+    }
 }
 
 /// The kinds of calls.
@@ -46,33 +62,22 @@ pub enum Work<T> {
 }
 
 /// Where the call of a stage stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum State {
-    Idle,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    None,
     Running {
+        /// Outputs since the last credit.
         sent: u32,
-        deadline: Option<Instant>,
     },
     /// The window is used up; the call goes on after a credit.
     Suspended,
-    /// Overdue; its worker is being stopped.
-    Expired,
-}
-
-impl State {
-    pub(super) fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::Running { deadline, .. } => deadline,
-            Self::Idle | Self::Suspended | Self::Expired => None,
-        }
-    }
 }
 
 #[derive(Debug)]
 pub(super) struct Stage<T> {
     pub(super) shape: StageShape,
     pub(super) inputs: Vec<Edge<T>>,
-    pub(super) state: State,
+    pub(super) call: Call,
     /// The round that the stage works on.
     pub(super) round: Round,
     /// The input that is read now, for joins that take one after the other.
@@ -91,7 +96,7 @@ impl<T: Clone> Stage<T> {
         Self {
             shape,
             inputs,
-            state: State::Idle,
+            call: Call::None,
             round: 0,
             current: 0,
             skipping: false,
@@ -102,7 +107,7 @@ impl<T: Clone> Stage<T> {
 
     /// Moves to another slot. The call under way begins anew with its `work`, or is given up.
     pub(super) fn move_to(&mut self, slot: SlotId, work: Option<Work<T>>) {
-        if work.is_none() && self.state != State::Idle {
+        if work.is_none() && self.has_call() {
             self.skip_round();
         }
         self.shape.slot = Some(slot);
@@ -171,7 +176,7 @@ impl<T: Clone> Stage<T> {
 
     /// Begins the next call. `None` when the inputs of a zip do not pair up; what is left of the
     /// longer ones is then dropped with the round.
-    pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
+    pub(super) fn next_work(&mut self) -> Option<Work<T>> {
         let work = if let Some(work) = self.again.take() {
             work
         } else if self.needs_flush() {
@@ -187,7 +192,7 @@ impl<T: Clone> Stage<T> {
                 Join::Zip => Work::Zip(self.zip()?),
             }
         };
-        self.state = State::Running { sent: 0, deadline: deadline(now, self.shape.timeout) };
+        self.resume();
         Some(work)
     }
 
@@ -204,24 +209,28 @@ impl<T: Clone> Stage<T> {
     }
 
     /// Takes note of an output.
-    pub(super) fn count_output(&mut self, now: Instant, window: u32) -> Counted {
-        let State::Running { sent, .. } = self.state else { return Counted::Stray };
+    pub(super) fn count_output(&mut self, window: u32) -> Counted {
+        let Call::Running { sent } = self.call else { return Counted::Stray };
         let sent = sent + 1;
         if self.shape.slot.is_some() && sent >= window {
-            self.state = State::Suspended;
+            self.call = Call::Suspended;
             return Counted::Suspended;
         }
-        self.state = State::Running { sent, deadline: deadline(now, self.shape.timeout) };
+        self.call = Call::Running { sent };
         Counted::Taken
     }
 
-    /// Goes on after a credit.
-    pub(super) fn resume(&mut self, now: Instant) {
-        self.state = State::Running { sent: 0, deadline: deadline(now, self.shape.timeout) };
+    /// A call begins, or goes on after a credit.
+    pub(super) fn resume(&mut self) {
+        self.call = Call::Running { sent: 0 };
     }
 
     pub(super) fn end_call(&mut self) {
-        self.state = State::Idle;
+        self.call = Call::None;
+    }
+
+    pub(super) fn has_call(&self) -> bool {
+        self.call != Call::None
     }
 
     /// Drops what is left of the current round here; its mark still passes.
@@ -260,9 +269,4 @@ pub(super) enum Counted {
     Suspended,
     /// No call is under way: it came after the call was given up.
     Stray,
-}
-
-/// The deadline of a step that begins now.
-fn deadline(now: Instant, timeout: Option<Duration>) -> Option<Instant> {
-    timeout.and_then(|timeout| now.checked_add(timeout))
 }

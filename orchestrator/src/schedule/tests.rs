@@ -2,12 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Bounds, Core, Event, StageShape, Target, Work};
+use ipc_protocol::FaultKind;
+
+use super::{
+    Action, Bounds, Core, Deadline, EXIT_GRACE, Event, Overdue, Running, STACK_GRACE, StageShape,
+    Target, Work,
+};
 use crate::plan::Join;
 
+mod closing;
+mod deadlines;
 mod simulation;
 
-const BOUNDS: Bounds = Bounds { window: 4, queue: 2 };
+const SECOND: Duration = Duration::from_secs(1);
+const BOUNDS: Bounds = Bounds {
+    window: 4,
+    queue: 2,
+    acquire_timeout: Duration::from_secs(60),
+    open_timeout: Duration::from_secs(30),
+    close_timeout: Duration::from_secs(5),
+};
 
 fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> StageShape {
     StageShape {
@@ -16,14 +30,42 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         outputs: outputs.iter().map(|&(stage, input)| Target { stage, input }).collect(),
         join: Join::Interleave,
         is_source: false,
-        timeout: None,
+        timeouts: vec![None],
     }
+}
+
+/// A core whose slots have workers with nodes.
+fn open(shapes: Vec<StageShape>, slots: usize) -> Core<u32> {
+    let now = Instant::now();
+    let mut core = Core::new(shapes, &vec![false; slots], BOUNDS);
+    core.handle(now, Event::Open);
+    for slot in 0..slots {
+        assert_eq!(core.handle(now, Event::Granted(slot)), [Action::Open(slot)]);
+        assert_eq!(core.handle(now, Event::Opened(slot)), []);
+    }
+    assert!(!core.is_opening());
+    core
+}
+
+/// A fresh worker comes into a slot; what its nodes are called with then.
+fn reopen(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
+    let now = Instant::now();
+    assert_eq!(core.handle(now, Event::Granted(slot)), [Action::Open(slot)]);
+    core.handle(now, Event::Opened(slot))
+}
+
+/// The worker in a slot dies; what follows from its burial.
+fn die(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
+    let now = Instant::now();
+    assert_eq!(core.handle(now, Event::LinkEnded(slot)), []);
+    assert_eq!(core.handle(now, Event::Exited(slot)), [Action::Bury(slot)]);
+    core.handle(now, Event::Lost(slot))
 }
 
 /// a -> b in two slots.
 fn line() -> Core<u32> {
     let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(1), 1, &[])];
-    Core::new(shapes, 2, BOUNDS)
+    open(shapes, 2)
 }
 
 /// a -> (b, c) -> d; b and c beside each other.
@@ -35,7 +77,7 @@ fn diamond(join: Join) -> Core<u32> {
         stage(Some(3), 2, &[]),
     ];
     shapes[3].join = join;
-    Core::new(shapes, 4, BOUNDS)
+    open(shapes, 4)
 }
 
 fn item(stage: usize, value: u32) -> Action<u32> {
@@ -53,10 +95,10 @@ fn a_stage_that_moves_does_its_work_again_on_the_new_slot() {
     let mut core = line();
     core.handle(now, Event::Input(Some(7)));
     let moved = |work| Event::Moved { stage: 0, slot: 2, work };
-    assert_eq!(core.handle(now, moved(Some(Work::Item(7)))), [Action::Reopen(2)]);
+    assert_eq!(core.handle(now, moved(Some(Work::Item(7)))), [Action::Acquire(vec![2])]);
     // The death of the worker that it left is nothing to it.
-    assert_eq!(core.handle(now, Event::SlotLost(0)), []);
-    assert_eq!(core.handle(now, Event::SlotReady(2)), [item(0, 7)]);
+    assert_eq!(die(&mut core, 0), []);
+    assert_eq!(reopen(&mut core, 2), [item(0, 7)]);
     assert_eq!(core.handle(now, Event::Output(0, 8)), [item(1, 8)]);
     core.handle(now, Event::Done(0));
     core.handle(now, Event::Output(1, 9));
@@ -72,9 +114,9 @@ fn a_flush_is_done_again_too_and_its_round_ends_once() {
     let mut core = line();
     assert_eq!(core.handle(now, Event::Flush), [Action::Call { stage: 0, work: Work::Flush }]);
     let moved = Event::Moved { stage: 0, slot: 2, work: Some(Work::Flush) };
-    assert_eq!(core.handle(now, moved), [Action::Reopen(2)]);
+    assert_eq!(core.handle(now, moved), [Action::Acquire(vec![2])]);
     let again = [Action::Call { stage: 0, work: Work::Flush }];
-    assert_eq!(core.handle(now, Event::SlotReady(2)), again);
+    assert_eq!(reopen(&mut core, 2), again);
     let below = [Action::Call { stage: 1, work: Work::Flush }];
     assert_eq!(core.handle(now, Event::Done(0)), below);
     assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
@@ -88,15 +130,15 @@ fn a_stage_that_moves_without_its_work_gives_its_round_up() {
     core.handle(now, Event::Input(Some(7)));
     let moved = Event::Moved { stage: 0, slot: 2, work: None };
     assert_eq!(core.handle(now, moved), [Action::RoundDone(0)]);
-    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Reopen(2)]);
+    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Acquire(vec![2])]);
     // Without a worker there, what waits is skipped, work to be done again included.
-    let refused = core.handle(now, Event::ReopenFailed(2));
+    let refused = core.handle(now, Event::Refused(2));
     assert_eq!(refused, [Action::RoundDone(1)]);
     core.handle(now, Event::Input(Some(2)));
-    assert_eq!(core.handle(now, Event::SlotReady(2)), [item(0, 2)]);
+    assert_eq!(reopen(&mut core, 2), [item(0, 2)]);
     let moved = Event::Moved { stage: 0, slot: 3, work: Some(Work::Item(2)) };
-    assert_eq!(core.handle(now, moved), [Action::Reopen(3)]);
-    assert_eq!(core.handle(now, Event::ReopenFailed(3)), [Action::RoundDone(2)]);
+    assert_eq!(core.handle(now, moved), [Action::Acquire(vec![3])]);
+    assert_eq!(core.handle(now, Event::Refused(3)), [Action::RoundDone(2)]);
 }
 
 #[test]
@@ -126,7 +168,7 @@ fn stages_in_different_slots_work_on_different_items_at_once() {
 fn stages_in_one_slot_take_turns() {
     let now = Instant::now();
     let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(0), 1, &[])];
-    let mut core = Core::new(shapes, 1, BOUNDS);
+    let mut core = open(shapes, 1);
     core.handle(now, Event::Input(Some(1)));
     core.handle(now, Event::Input(Some(2)));
     assert_eq!(core.handle(now, Event::Output(0, 10)), []);
@@ -138,7 +180,7 @@ fn stages_in_one_slot_take_turns() {
 fn a_stage_that_used_up_its_window_waits_until_its_outputs_are_taken() {
     let now = Instant::now();
     let shapes = vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(0), 1, &[])];
-    let mut core = Core::new(shapes, 1, BOUNDS);
+    let mut core = open(shapes, 1);
     core.handle(now, Event::Input(Some(0)));
     for value in 1..4 {
         assert_eq!(core.handle(now, Event::Output(0, value)), []);
@@ -223,40 +265,20 @@ fn a_lost_slot_is_opened_again_when_it_is_needed() {
     let now = Instant::now();
     let mut core = line();
     core.handle(now, Event::Input(Some(1)));
-    assert_eq!(core.handle(now, Event::SlotLost(0)), [Action::RoundDone(0)]);
-    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Reopen(0)]);
-    assert_eq!(core.handle(now, Event::SlotReady(0)), [item(0, 2)]);
+    assert_eq!(die(&mut core, 0), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Acquire(vec![0])]);
+    assert_eq!(reopen(&mut core, 0), [item(0, 2)]);
 }
 
 #[test]
 fn what_waits_for_a_slot_that_cannot_be_opened_again_is_skipped() {
     let now = Instant::now();
     let mut core = line();
-    core.handle(now, Event::SlotLost(0));
-    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Reopen(0)]);
-    assert_eq!(core.handle(now, Event::ReopenFailed(0)), [Action::RoundDone(0)]);
-    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Reopen(0)], "it is tried again");
-    assert_eq!(core.handle(now, Event::SlotReady(0)), [item(0, 2)]);
-}
-
-#[test]
-fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
-    let now = Instant::now();
-    let second = Duration::from_secs(1);
-    let mut shape = stage(Some(0), 0, &[]);
-    shape.timeout = Some(second);
-    let mut core: Core<u32> = Core::new(vec![shape], 1, BOUNDS);
-    core.handle(now, Event::Input(Some(1)));
-    assert_eq!(core.next_deadline(), Some(now + second));
-    let later = now + second / 2;
-    core.handle(later, Event::Output(0, 1));
-    assert_eq!(core.next_deadline(), Some(later + second));
-    assert_eq!(core.handle(now + second, Event::Tick), []);
-    assert_eq!(core.handle(later + second, Event::Tick), [Action::Expire(0)]);
-    assert_eq!(core.handle(later + second, Event::Tick), []);
-    // What still comes of the call that was given up is nobody's output.
-    assert_eq!(core.handle(later + second, Event::Output(0, 2)), []);
-    assert_eq!(core.handle(later + second, Event::SlotLost(0)), [Action::RoundDone(0)]);
+    die(&mut core, 0);
+    assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Acquire(vec![0])]);
+    assert_eq!(core.handle(now, Event::Refused(0)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Acquire(vec![0])], "it is tried again");
+    assert_eq!(reopen(&mut core, 0), [item(0, 2)]);
 }
 
 #[test]
@@ -268,9 +290,8 @@ fn nothing_begins_after_a_stop() {
     core.handle(now, Event::Input(Some(2)));
     core.handle(now, Event::Output(0, 10));
     core.stop();
-    assert!(core.is_running(0));
+    assert!(core.is_working());
     assert_eq!(core.handle(now, Event::Failed(0)), []);
-    assert!(!core.is_running(0));
     assert_eq!(core.handle(now, Event::Done(1)), []);
     assert_eq!(core.handle(now, Event::Flush), []);
 }

@@ -1,92 +1,96 @@
-//! The one loop: carries out what the core decides, waits for sockets, deadlines and wake-ups, and
-//! turns what workers say into events. What failures look like is next door.
+//! The one loop: carries out what the core decides, and waits for whatever comes next: news on a
+//! link, a wake-up, a deadline.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{FromWorker, LogRecord};
 use ipc_protocol::to_worker::{Credit, Item, Step};
 use ipc_protocol::{ToWorker, Value};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 
-use super::slot::{News, slot_of};
-use super::{GraphOutput, Host, Session};
-use crate::error::Error;
+use super::fallback::{Move, Verdict, move_next_notice};
+use super::outfit::stage_number;
+use super::workers::Seat;
+use super::{GraphOutput, Host, Session, failure};
+use crate::error::{Error, NodeFailure};
+use crate::plan::{Place, Runtime};
 use crate::schedule::{Action, Event, SlotId, StageId, Work};
 use crate::worker::link::LinkError;
+use crate::worker::supervisor::Returned;
 
 /// Signals, cancellation and what workers write to their pipes are looked for this often while
 /// answers come so fast that no wait blocks.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 
+type Events = Vec<Event<Value>>;
+
 impl Session {
     /// Feeds the core an event and carries out what follows from it.
-    pub(super) fn feed(&mut self, event: Event<Value>, host: &mut dyn Host) -> Result<(), Error> {
-        let mut actions = VecDeque::new();
-        for event in std::mem::take(&mut self.pending).into_iter().chain([event]) {
-            actions.extend(self.core.handle(Instant::now(), event));
-        }
+    pub(super) fn feed(&mut self, event: Event<Value>) {
+        let mut actions = VecDeque::from(self.core.handle(Instant::now(), event));
         while let Some(action) = actions.pop_front() {
-            let follows = self.carry_out(action, host)?;
-            for event in std::mem::take(&mut self.pending).into_iter().chain(follows) {
+            for event in self.carry_out(action) {
                 actions.extend(self.core.handle(Instant::now(), event));
             }
         }
-        Ok(())
     }
 
-    fn carry_out(
-        &mut self,
-        action: Action<Value>,
-        host: &mut dyn Host,
-    ) -> Result<Vec<Event<Value>>, Error> {
+    fn carry_out(&mut self, action: Action<Value>) -> Events {
         match action {
+            Action::Acquire(slots) => return self.acquire(slots),
+            Action::Withdraw(slot) => self.workers.withdraw(slot),
+            Action::Unavailable(slot) => self.fail_to_open(slot, self.unavailable()),
+            Action::Open(slot) => return self.open_slot(slot),
+            Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Credit(stage) => {
                 let outputs = self.runtime.config().calls.window;
-                let stage_number = stage_number(stage);
-                let credit = Credit { stage: stage_number, outputs };
+                let credit = Credit { stage: stage_number(stage), outputs };
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
                 let node_id = self.plan.stages[stage].sink.clone().unwrap_or_default();
-                self.outputs.push(GraphOutput { node_id, value });
+                self.outputs.push_back(GraphOutput { node_id, value });
             }
-            Action::RoundDone(round) => self.finished_rounds = round + 1,
-            Action::Reopen(slot) => return self.reopened(slot, host),
-            Action::Expire(stage) => self.expire(stage),
-            Action::Uneven(stage) => {
-                self.note_failure(Self::uneven(&self.plan.stages[stage]));
+            Action::RoundDone(_) => {}
+            Action::Uneven(stage) => self.fail(failure::uneven(&self.plan.stages[stage])),
+            Action::Inspect(slot) => {
+                return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
+            Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
+            Action::Interrupt(slot) => self.workers.interrupt(slot),
+            Action::Kill(slot) => {
+                self.workers.hang_up(slot, None);
+                self.workers.kill(slot);
+            }
+            Action::Bury(slot) => return self.bury(slot),
+            Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
+            Action::Close(slot) => return self.say_goodbye(slot),
         }
-        Ok(Vec::new())
+        Events::new()
     }
 
-    fn call(&mut self, stage: StageId, work: Work<Value>) -> Result<Vec<Event<Value>>, Error> {
+    fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {
         if let Some(native) = &mut self.natives[stage] {
-            let mut events = Vec::new();
+            let mut events = Events::new();
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
-            self.metrics.record_stage(self.first_node[stage], &outcome.usage);
-            match outcome.failure {
-                None => events.push(Event::Done(stage)),
+            self.journal.record(stage, &outcome.usage);
+            events.push(match outcome.failure {
+                None => Event::Done(stage),
                 Some(failure) => {
-                    self.note_failure(Error::Node(failure));
-                    events.push(Event::Failed(stage));
+                    self.fail(Error::Node(failure));
+                    Event::Failed(stage)
                 }
-            }
-            return Ok(events);
+            });
+            return events;
         }
-        self.keep_input(stage, &work);
+        self.fallback.begin(stage, &work, &self.plan);
         let call = self.next_call;
         self.next_call += 1;
         let window = self.runtime.config().calls.window;
         let step = Step { stage: stage_number(stage), call, window };
-        if let Some(slot) = slot_of(&self.slots, stage) {
-            self.slots[slot].calls.insert(stage, call);
+        if let Some(slot) = self.slot_of(stage) {
+            self.workers.slot_mut(slot).calls.insert(stage, call);
         }
         let message = match work {
             Work::Item(value) => ToWorker::Item(Item { step, value }),
@@ -97,299 +101,204 @@ impl Session {
         self.send(stage, message)
     }
 
-    fn send(&mut self, stage: StageId, message: ToWorker) -> Result<Vec<Event<Value>>, Error> {
-        let Some(slot) = slot_of(&self.slots, stage) else { return Ok(Vec::new()) };
-        let Some(worker) = &mut self.slots[slot].worker else {
-            return Ok(vec![Event::SlotLost(slot)]);
-        };
-        match worker.link.send(message, self.holders.get(stage)) {
+    fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
+        let Some(slot) = self.slot_of(stage) else { return Events::new() };
+        match self.workers.send(slot, message, self.holders.get(stage)) {
             Ok(sent) => {
-                self.note_sent(stage, sent);
-                Ok(Vec::new())
+                self.spin.sent(sent.traffic.shared_bytes);
+                self.journal.note_sent(stage, &self.holders[stage], sent);
+                Events::new()
             }
             Err(LinkError::Codec(error)) => {
-                self.slots[slot].calls.remove(&stage);
-                self.note_failure(self.unsendable(stage, &error));
-                Ok(vec![Event::Failed(stage)])
+                self.workers.slot_mut(slot).calls.remove(&stage);
+                self.fail(failure::unsendable(&self.plan.stages[stage], &error));
+                vec![Event::Failed(stage)]
             }
-            Err(broken) => {
-                self.lose_worker(slot, Some(&broken));
-                Ok(vec![Event::SlotLost(slot)])
+            Err(broken) => self.hang_up(slot, Some(broken)),
+        }
+    }
+
+    /// The connection of a slot is of no use any more.
+    pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
+        self.workers.hang_up(slot, broken);
+        vec![Event::LinkEnded(slot)]
+    }
+
+    /// Takes an ended worker out of its slot, and says why its calls failed.
+    fn bury(&mut self, slot: SlotId) -> Events {
+        let peak = self.journal.metrics.peak_memory_bytes();
+        let mut events = Events::new();
+        if !self.is_open {
+            let was_cleaning_up = self.workers.slot(slot).is_saying_goodbye;
+            let error = failure::end_of(self.workers.slot_mut(slot), &self.plan, peak);
+            self.closed.failures.extend(error.filter(|_| was_cleaning_up));
+        } else if let Some(error) =
+            failure::end_of(self.workers.slot_mut(slot), &self.plan, peak)
+        {
+            events.extend(self.weigh_death(slot, error));
+        }
+        self.workers.give_back(slot, Returned::Broken);
+        events.push(Event::Lost(slot));
+        events
+    }
+
+    fn weigh_death(&mut self, slot: SlotId, error: Error) -> Option<Event<Value>> {
+        let mut here: Vec<StageId> =
+            self.workers.slot(slot).seats.iter().map(|(stage, _)| *stage).collect();
+        here.dedup();
+        let was_open = self.workers.slot(slot).is_open;
+        if !was_open {
+            self.fail_to_open(slot, error);
+            return None;
+        }
+        let mut findings = self.runtime.findings();
+        let verdict = self.fallback.on_death(&here, &error, &self.plan, &mut findings);
+        drop(findings);
+        match verdict {
+            Some((_, Verdict::Move(moved))) => {
+                if moved.work.is_none() {
+                    self.fail(error);
+                }
+                Some(self.move_stage(moved))
+            }
+            Some((stage, Verdict::MoveNext { node, reason })) => {
+                self.announce((stage, node), &reason);
+                self.fail(error);
+                None
+            }
+            _ => {
+                self.journal.notice(self.fallback.take_notices());
+                self.fail(error);
+                None
             }
         }
     }
 
-    /// Waits and works until the condition holds.
+    /// What follows from a failed call of a stage.
+    pub(super) fn weigh_failure(
+        &mut self,
+        stage: StageId,
+        mut failure: NodeFailure,
+    ) -> Event<Value> {
+        let mut findings = self.runtime.findings();
+        let verdict = self.fallback.on_failure(stage, &mut failure, &self.plan, &mut findings);
+        drop(findings);
+        let tells = !matches!(&verdict, Verdict::Move(moved) if moved.work.is_some());
+        if tells {
+            self.fail(Error::Node(Box::new(failure)));
+        }
+        match verdict {
+            Verdict::Move(moved) => return self.move_stage(moved),
+            Verdict::MoveNext { node, reason } => self.announce((stage, node), &reason),
+            Verdict::Stay { stage, node } => {
+                self.journal.metrics.set_stayed(self.journal.number(stage, node));
+            }
+            Verdict::Tell => {}
+        }
+        self.journal.notice(self.fallback.take_notices());
+        Event::Failed(stage)
+    }
+
+    /// Announces, once, that a node which cannot move in this session moves in the next.
+    fn announce(&mut self, (stage, node): Seat, reason: &crate::fallback::Reason) {
+        if self.journal.metrics.set_decided(self.journal.number(stage, node), reason) {
+            let record = move_next_notice(&self.plan.stages[stage].nodes[node].id, reason);
+            self.journal.notice([record]);
+        }
+    }
+
+    /// Gives a stage a slot of its own on CPython. Its worker is acquired at the next call.
+    fn move_stage(&mut self, moved: Move) -> Event<Value> {
+        let Move { stage, reason, work, loses_state } = moved;
+        if let Some(old) = self.slot_of(stage) {
+            self.workers.slot_mut(old).calls.remove(&stage);
+        }
+        let slot = self.workers.add(Runtime::CPython);
+        self.plan.worker_slots = self.workers.count();
+        self.plan.stages[stage].place = Place::Worker { slot };
+        if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
+            node.runtime = Runtime::CPython;
+            node.moved = Some(reason.clone());
+            self.fallback.note_move(stage, &node.id, &reason, loses_state);
+        }
+        self.journal.metrics.set_moved(self.journal.number(stage, 0), reason);
+        self.journal.notice(self.fallback.take_notices());
+        Event::Moved { stage, slot, work }
+    }
+
+    pub(super) fn slot_of(&self, stage: StageId) -> Option<SlotId> {
+        match self.plan.stages[stage].place {
+            Place::Worker { slot } => Some(slot),
+            Place::Native => None,
+        }
+    }
+
+    /// Waits and works until the condition holds or the time is over.
     pub(super) fn drive(
         &mut self,
+        until: Option<Instant>,
         host: &mut dyn Host,
         is_done: impl Fn(&Self) -> bool,
     ) -> Result<(), Error> {
-        while !is_done(self) {
-            self.show_notices(host);
-            self.hear_more(host)?;
-            if self.core.next_deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-                self.feed(Event::Tick, host)?;
+        loop {
+            self.journal.tell(host);
+            if is_done(self) || until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(());
+            }
+            if self.is_open && self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if !self.core.is_under_way() {
+                return Err(Error::Stalled);
+            }
+            let deadline = self.core.next_deadline();
+            self.hear_more(deadline.into_iter().chain(until).min(), host)?;
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.feed(Event::Tick);
             }
         }
-        self.show_notices(host);
-        Ok(())
     }
 
     /// Waits for news, awake as long as that pays, and handles what has come.
-    fn hear_more(&mut self, host: &mut dyn Host) -> Result<(), Error> {
+    fn hear_more(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let began = Instant::now();
         if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
-            self.wait(Some(began), host)?;
+            self.look_up(Some(began), host)?;
         }
-        let awake = self.runtime.begin_wait(self.spin.bound());
-        let heard = self.hear_awake(began, awake, host).and_then(|heard| {
-            if heard {
-                return Ok(());
-            }
-            self.wait(self.core.next_deadline(), host)?;
-            self.spin.learn(began.elapsed());
-            self.hear_all(host).map(|_| ())
-        });
+        let bound = if self.core.is_working() { self.spin.bound() } else { Duration::ZERO };
+        let awake = self.runtime.begin_wait(bound);
+        let heard = if self.hear_awake(began, awake, host) {
+            Ok(())
+        } else {
+            self.look_up(deadline, host).map(|()| {
+                self.spin.learn(began.elapsed());
+                self.hear_all(host);
+            })
+        };
         self.runtime.end_wait();
         heard
     }
 
     /// Looks for news again and again for so long, and handles it; whether there was any. Whoever
     /// else wants the processor gets it in between.
-    fn hear_awake(
-        &mut self,
-        began: Instant,
-        awake: Duration,
-        host: &mut dyn Host,
-    ) -> Result<bool, Error> {
+    fn hear_awake(&mut self, began: Instant, awake: Duration, host: &mut dyn Host) -> bool {
         loop {
             let waited = began.elapsed();
             if waited >= awake || self.cancel.is_cancelled() {
-                return Ok(false);
+                return false;
             }
-            if self.hear_all(host)? {
+            if self.hear_all(host) {
                 self.spin.learn(waited);
-                return Ok(true);
+                return true;
             }
             thread::yield_now();
         }
     }
 
-    /// Handles what has come from the workers, without waiting for more; whether anything had.
-    pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> Result<bool, Error> {
-        let mut heard = false;
-        for slot in 0..self.slots.len() {
-            heard |= self.take_news(slot, host)?;
-        }
-        Ok(heard)
-    }
-
-    /// Blocks until a link has news, a wake-up comes or the deadline passes.
-    pub(super) fn wait(
-        &mut self,
-        deadline: Option<Instant>,
-        host: &mut dyn Host,
-    ) -> Result<(), Error> {
-        if self.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        host.before_blocking()?;
-        let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
-        for worker in self.slots.iter().filter_map(|slot| slot.worker.as_ref()) {
-            let mut events = PollFlags::POLLIN;
-            if worker.link.has_unsent() {
-                events |= PollFlags::POLLOUT;
-            }
-            fds.push(PollFd::new(worker.link.as_fd(), events));
-        }
-        let has_source = host.interrupt_source().map(|source| {
-            fds.push(PollFd::new(source, PollFlags::POLLIN));
-        });
-        let left = deadline.map(|deadline| {
-            TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
-        });
-        let polled = ppoll(&mut fds, left, None);
+    /// Blocks until there is news or the deadline passes.
+    fn look_up(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
+        let waited = self.workers.wait(deadline, host);
         self.looked_up = Instant::now();
-        match polled {
-            Ok(_) => {}
-            Err(Errno::EINTR) => return host.check_interrupt(),
-            Err(errno) => {
-                return Err(Error::Os { action: "waiting for workers", source: errno.into() });
-            }
-        }
-        let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-        let woken = has_news(&fds[0]);
-        if has_source.is_some() && fds.last().is_some_and(has_news) {
-            host.check_interrupt()?;
-        }
-        if woken {
-            self.cancel.waker.drain();
-            self.forward_raw_output(host);
-        }
-        if self.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        Ok(())
+        waited
     }
-
-    /// Sends what waits for a slot's worker and handles what came from it; whether anything had.
-    fn take_news(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<bool, Error> {
-        if let Some(worker) = &mut self.slots[slot].worker
-            && worker.link.has_unsent()
-            && let Err(broken) = worker.link.flush()
-        {
-            self.lose_worker(slot, Some(&broken));
-            self.feed(Event::SlotLost(slot), host)?;
-            return Ok(true);
-        }
-        let mut heard = false;
-        let mut news = self.slots[slot].receive();
-        loop {
-            match news {
-                News::Message(message) => self.hear(slot, message, host)?,
-                News::Nothing => return Ok(heard),
-                News::Gone(reason) => {
-                    self.forward_raw_output(host);
-                    self.lose_worker(slot, reason.as_ref());
-                    self.feed(Event::SlotLost(slot), host)?;
-                    return Ok(true);
-                }
-            }
-            heard = true;
-            // The socket is asked again when nothing else is left to do.
-            news = self.slots[slot].receive_buffered();
-        }
-    }
-
-    fn hear(
-        &mut self,
-        slot: SlotId,
-        message: FromWorker,
-        host: &mut dyn Host,
-    ) -> Result<(), Error> {
-        match message {
-            FromWorker::Output(output) => {
-                if let Some(stage) = self.current(slot, output.stage, output.call) {
-                    self.note_output(stage);
-                    self.feed(Event::Output(stage, output.value), host)?;
-                }
-            }
-            FromWorker::Done(done) => {
-                if let Some(stage) = self.current(slot, done.stage, done.call) {
-                    self.record(stage, &done.usage);
-                    self.slots[slot].calls.remove(&stage);
-                    self.note_success(stage);
-                    self.feed(Event::Done(stage), host)?;
-                }
-            }
-            FromWorker::Failed(failed) => {
-                let stage = failed.stage.and_then(|stage| self.current(slot, stage, failed.call));
-                let Some(stage) = stage else {
-                    // The worker could not make sense of us, or we of it.
-                    let mut fault = failed.fault;
-                    if fault.node_id.is_empty() {
-                        fault.node_id = self.running_node(slot).unwrap_or_default();
-                    }
-                    self.note_failure(Self::from_fault(fault));
-                    self.lose_worker(slot, None);
-                    return self.feed(Event::SlotLost(slot), host);
-                };
-                self.record(stage, &failed.usage);
-                self.slots[slot].calls.remove(&stage);
-                let (event, error) = self.handle_failure(stage, Self::failure_of(failed.fault));
-                if let Some(error) = error {
-                    self.note_failure(error);
-                }
-                self.feed(event, host)?;
-            }
-            FromWorker::Log(record) => self.hear_log(slot, &record, host),
-            // The link keeps news about shared memory to itself.
-            FromWorker::Opened(_)
-            | FromWorker::Closed(_)
-            | FromWorker::Share(_)
-            | FromWorker::Ending => {
-                self.lose_worker(slot, None);
-                self.feed(Event::SlotLost(slot), host)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The stage of a message, if the message belongs to the call that is under way there.
-    fn current(&self, slot: SlotId, stage: u32, call: u64) -> Option<StageId> {
-        let stage = usize::try_from(stage).ok()?;
-        (self.slots[slot].calls.get(&stage) == Some(&call)).then_some(stage)
-    }
-
-    fn record(&mut self, stage: StageId, usage: &[ipc_protocol::from_worker::NodeUsage]) {
-        let nodes = self.plan.stages[stage].nodes.len();
-        self.metrics.record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
-    }
-
-    pub(super) fn hear_log(&self, slot: SlotId, record: &LogRecord, host: &mut dyn Host) {
-        if record.is_stream
-            && record.logger == "stderr"
-            && let Some(process) = self.slots[slot].process()
-        {
-            process.note_stderr(&record.message);
-        }
-        self.show(record, host);
-    }
-
-    /// Hands on what came through the workers' pipes and not through their links.
-    pub(super) fn forward_raw_output(&self, host: &mut dyn Host) {
-        for (slot, process) in
-            self.slots.iter().enumerate().filter_map(|(id, slot)| Some((id, slot.process()?)))
-        {
-            let (lines, dropped) = process.take_raw();
-            let node_id = self.running_node(slot).unwrap_or_default();
-            if dropped > 0 {
-                let message = format!("... {dropped} lines of output were dropped ...");
-                self.show(&stream_record(&node_id, true, message), host);
-            }
-            for line in lines {
-                self.show(&stream_record(&node_id, line.is_stderr, line.text), host);
-            }
-        }
-    }
-
-    fn show(&self, record: &LogRecord, host: &mut dyn Host) {
-        if !record.is_stream || self.runtime.config().output.forward_output {
-            host.log(record);
-        }
-    }
-
-    /// Waits until a worker's process has ended, at most this long.
-    pub(super) fn await_exit(&self, slot: SlotId, grace: Duration) {
-        let Some(process) = self.slots[slot].process() else { return };
-        let until = Instant::now() + grace;
-        while process.exit().is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let mut fds = [PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
-            // A signal only shortens this short wait.
-            let _interrupted = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
-            self.cancel.waker.drain();
-        }
-    }
-}
-
-fn stream_record(node_id: &str, is_stderr: bool, message: String) -> LogRecord {
-    let logger = if is_stderr { "stderr" } else { "stdout" };
-    LogRecord {
-        node_id: node_id.to_owned(),
-        logger: logger.to_owned(),
-        is_stream: true,
-        level: 0,
-        message,
-        place: None,
-    }
-}
-
-/// Stage numbers on the wire; a plan has far fewer stages than numbers.
-pub(super) fn stage_number(stage: StageId) -> u32 {
-    u32::try_from(stage).unwrap_or(u32::MAX)
 }

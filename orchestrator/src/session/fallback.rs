@@ -1,21 +1,36 @@
-//! Nodes that leave RustPython for CPython. What happens on RustPython is recorded in the runtime's
-//! findings; the input of a call is kept until the call gave an output, so that a stage that has to
-//! move takes its input along.
+//! Which nodes leave RustPython for CPython, and when: a failure and what is known go in, a verdict
+//! comes out. Pure: the session carries verdicts out. The input of a call is kept until the call
+//! gave an output, so that a stage that has to move takes its input along.
+
+use std::collections::BTreeMap;
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 
-use super::Session;
-use super::memory::{INFORMATION, WARNING, notice};
-use super::slot::{Slot, slot_of};
+use super::journal::{INFORMATION, WARNING, notice};
 use crate::error::{Error, NodeFailure};
-use crate::fallback::{FailureClass, Reason, advice, classify, clause, one_line};
-use crate::plan::{Place, Plan, PlannedNode, Runtime, Stage};
-use crate::schedule::{Event, SlotId, StageId, Work};
+use crate::fallback::{FailureClass, Findings, Reason, advice, classify, clause, one_line};
+use crate::plan::{Plan, PlannedNode, Runtime, Stage};
+use crate::schedule::{StageId, Work};
+
+/// What the session knows of its stages on RustPython.
+#[derive(Debug, Default)]
+pub(super) struct Fallback {
+    /// Nodes may move from RustPython to CPython.
+    pub(super) is_enabled: bool,
+    /// Failures of unknown cause in a row after which a node moves; 0 is no limit.
+    failures: u32,
+    /// One entry a stage; `None` for stages on other interpreters.
+    watched: Vec<Option<Watched>>,
+    /// Notices of moved stages, kept until CPython has run them: it may lack the same module.
+    held: BTreeMap<StageId, LogRecord>,
+    /// What the host is to be told.
+    notices: Vec<LogRecord>,
+}
 
 /// The state of a stage on RustPython, as far as a move depends on it.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+struct Watched {
     /// A call of this session succeeded, so its nodes may hold state.
     has_succeeded: bool,
     /// The current call gave an output.
@@ -26,27 +41,54 @@ pub(super) struct Watched {
     kept: Option<Work<Value>>,
 }
 
-impl Watched {
-    /// One entry per stage; `None` for stages on other interpreters.
-    pub(super) fn of(plan: &Plan) -> Vec<Option<Self>> {
-        let is_watched = |stage: &Stage| runtime_of(stage) == Runtime::RustPython;
-        plan.stages.iter().map(|stage| is_watched(stage).then(Self::default)).collect()
+/// What follows from a failure.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The caller is told.
+    Tell,
+    /// The caller is told, and the next session runs the node on CPython.
+    MoveNext {
+        /// Its place in the stage.
+        node: usize,
+        /// Why.
+        reason: Reason,
+    },
+    /// The caller is told: CPython failed in the same way, so the node had no reason to move there.
+    Stay {
+        /// The stage.
+        stage: StageId,
+        /// The node's place in it.
+        node: usize,
+    },
+    /// The stage moves to CPython. The caller is told only if its work cannot go along.
+    Move(Move),
+}
+
+/// A stage that leaves RustPython.
+#[derive(Debug)]
+pub(super) struct Move {
+    pub(super) stage: StageId,
+    pub(super) reason: Reason,
+    /// What its call was to do.
+    pub(super) work: Option<Work<Value>>,
+    /// Its node may have held something.
+    pub(super) loses_state: bool,
+}
+
+impl Fallback {
+    pub(super) fn new(plan: &Plan, is_enabled: bool, failures: u32) -> Self {
+        let is_watched = |stage: &Stage| interpreter_of(stage) == Runtime::RustPython;
+        let watched = plan.stages.iter().map(|stage| is_watched(stage).then(Watched::default));
+        Self { is_enabled, failures, watched: watched.collect(), ..Self::default() }
     }
-}
 
-/// The interpreter that runs a stage.
-pub(super) fn runtime_of(stage: &Stage) -> Runtime {
-    stage.nodes.first().map_or(Runtime::Native, |node| node.runtime)
-}
-
-impl Session {
     /// A call begins. Keeps its input if the stage may still move in this session.
-    pub(super) fn keep_input(&mut self, stage: StageId, work: &Work<Value>) {
-        let is_alone = self.plan.stages[stage].nodes.len() == 1;
+    pub(super) fn begin(&mut self, stage: StageId, work: &Work<Value>, plan: &Plan) {
+        let is_alone = plan.stages[stage].nodes.len() == 1;
         let Some(watched) = &mut self.watched[stage] else { return };
         watched.call_gave = false;
         let may_move = is_alone && (!watched.has_succeeded || watched.has_failed);
-        watched.kept = (may_move && self.fallback).then(|| work.clone());
+        watched.kept = (may_move && self.is_enabled).then(|| work.clone());
     }
 
     /// The current call gave an output.
@@ -56,105 +98,101 @@ impl Session {
         }
     }
 
-    /// A call succeeded.
-    pub(super) fn note_success(&mut self, stage: StageId) {
-        if let Some(record) = self.deferred_notices.remove(&stage) {
-            self.notices.push(record);
-        }
+    /// Whether the findings are to be told when a call of the stage succeeds.
+    pub(super) fn is_on_trial(&self, stage: StageId) -> bool {
+        self.held.contains_key(&stage)
+            || self.watched[stage].as_ref().is_some_and(|w| !w.has_succeeded || w.has_failed)
+    }
+
+    /// A call succeeded, of a stage that is on trial.
+    pub(super) fn note_success(&mut self, stage: StageId, plan: &Plan, findings: &mut Findings) {
+        self.notices.extend(self.held.remove(&stage));
         let Some(watched) = &mut self.watched[stage] else { return };
-        watched.kept = None;
-        let is_news = !watched.has_succeeded || watched.has_failed;
-        watched.has_succeeded = true;
-        watched.has_failed = false;
-        if !is_news {
-            return;
-        }
-        for node in 0..self.plan.stages[stage].nodes.len() {
-            if let Some(digest) = self.code_digest(stage, node) {
-                self.runtime.findings().record_success(digest);
-            }
+        *watched = Watched { has_succeeded: true, ..Watched::default() };
+        for digest in plan.stages[stage].nodes.iter().filter_map(|n| n.code_digest.as_deref()) {
+            findings.record_success(digest);
         }
     }
 
-    /// Decides what follows from a failed call: an event for the core, and the error for the caller.
-    /// There is no error when the stage moves and its input is run again.
-    pub(super) fn handle_failure(
+    /// A call failed. Advice goes into the failure.
+    pub(super) fn on_failure(
         &mut self,
         stage: StageId,
-        mut failure: NodeFailure,
-    ) -> (Event<Value>, Option<Error>) {
-        let failed = |failure| (Event::Failed(stage), Some(Error::Node(Box::new(failure))));
-        let Some(node) = self.watched_node(stage, &failure.node_id) else {
-            let deferred = self.deferred_notices.remove(&stage);
-            if !self.retract(&failure) {
-                self.notices.extend(deferred);
+        failure: &mut NodeFailure,
+        plan: &Plan,
+        findings: &mut Findings,
+    ) -> Verdict {
+        let Some(node) = self.watched_node(stage, &failure.node_id, plan) else {
+            let held = self.held.remove(&stage);
+            let verdict = retract(failure, plan, findings);
+            if matches!(verdict, Verdict::Tell) {
+                self.notices.extend(held);
             }
-            return failed(failure);
+            return verdict;
         };
-        let class = classify(&failure);
-        if !self.fallback {
+        let class = classify(failure);
+        if !self.is_enabled {
             if let FailureClass::Unsupported(reason) = class {
                 failure.advice = advice(&reason, &failure.message);
             }
-            return failed(failure);
+            return Verdict::Tell;
         }
         let is_known = matches!(class, FailureClass::Unsupported(_));
-        let reason = self.record_failure(stage, node, class, &one_line(&failure));
-        let Some(watched) = &mut self.watched[stage] else { return failed(failure) };
+        let reason = self.record(&plan.stages[stage].nodes[node], class, &one_line(failure), findings);
+        let Some(watched) = &mut self.watched[stage] else { return Verdict::Tell };
         watched.has_failed = true;
         let work = watched.kept.take().filter(|_| !watched.call_gave);
-        let Some(reason) = reason else { return failed(failure) };
+        let Some(reason) = reason else { return Verdict::Tell };
         let loses_state = watched.has_succeeded;
-        if self.plan.stages[stage].nodes.len() > 1 || (is_known && loses_state) {
-            self.move_next_session(stage, node, &reason);
+        if plan.stages[stage].nodes.len() > 1 || (is_known && loses_state) {
             failure.advice = Some(format!("The next session runs it on CPython: {reason}"));
-            return failed(failure);
+            return Verdict::MoveNext { node, reason };
         }
-        let error = work.is_none().then(|| Error::Node(Box::new(failure)));
-        (self.move_stage(stage, reason, work, loses_state), error)
+        Verdict::Move(Move { stage, reason, work, loses_state })
     }
 
-    /// A worker died, or was stopped, in a call. Returns true when the stage moves with its input, so
-    /// the caller gets no error.
-    pub(super) fn handle_death(&mut self, slot: SlotId, error: &Error) -> bool {
-        let (Error::Crashed(_) | Error::TimedOut(_)) = error else { return false };
-        for stage in &self.slots[slot].stages {
-            self.notices.extend(self.deferred_notices.remove(stage));
+    /// A worker died, or was stopped, in a call. `here` are the stages that it was given.
+    pub(super) fn on_death(
+        &mut self,
+        here: &[StageId],
+        error: &Error,
+        plan: &Plan,
+        findings: &mut Findings,
+    ) -> Option<(StageId, Verdict)> {
+        let (Error::Crashed(_) | Error::TimedOut(_)) = error else { return None };
+        for stage in here {
+            self.notices.extend(self.held.remove(stage));
         }
-        if !self.fallback || !self.is_open || !self.slots[slot].is_open {
-            return false;
-        }
-        let Some(stage) = node_of(error).and_then(|id| self.stage_of(slot, id)) else {
-            return false;
-        };
-        let Some(node) = self.watched_node(stage, node_of(error).unwrap_or_default()) else {
-            return false;
-        };
+        let id = node_of(error).filter(|_| self.is_enabled)?;
+        let has = |stage: &&StageId| plan.stages[**stage].nodes.iter().any(|node| node.id == id);
+        let stage = *here.iter().find(has)?;
+        let node = self.watched_node(stage, id, plan)?;
         let line = clause(error.to_string().lines().next().unwrap_or_default());
-        let reason = self.record_failure(stage, node, FailureClass::Unknown, &line);
-        if let (Some(reason), true) = (&reason, self.plan.stages[stage].nodes.len() > 1) {
-            self.move_next_session(stage, node, reason);
-        }
-        let Some(watched) = &mut self.watched[stage] else { return false };
+        let planned = &plan.stages[stage].nodes[node];
+        let reason = self.record(planned, FailureClass::Unknown, &line, findings);
+        let watched = self.watched[stage].as_mut()?;
         watched.has_failed = true;
         // If other stages shared the worker, their callers must get the error.
-        let is_alone = self.slots[slot].opened == [stage];
+        let is_alone = here == [stage];
         let work = watched.kept.take().filter(|_| is_alone && !watched.call_gave);
-        let (Some(reason), 1) = (reason, self.plan.stages[stage].nodes.len()) else { return false };
-        let is_kept = work.is_some();
-        let event = self.move_stage(stage, reason, work, true);
-        self.pending.push(event);
-        is_kept
+        let reason = reason?;
+        if plan.stages[stage].nodes.len() > 1 {
+            return Some((stage, Verdict::MoveNext { node, reason }));
+        }
+        Some((stage, Verdict::Move(Move { stage, reason, work, loses_state: true })))
     }
 
-    /// The nodes that must run on CPython before the session can open, with the reasons. Empty when
-    /// RustPython is not the cause of the failure.
-    pub(super) fn moves_after(&mut self, error: &Error) -> Vec<(String, Reason)> {
-        let Some(slot) = self.failed_slot.filter(|_| self.fallback) else { return Vec::new() };
-        if self.slots[slot].runtime != Runtime::RustPython {
-            return Vec::new();
-        }
+    /// The nodes of `stages`, whose worker could not make them, that must run on CPython before the
+    /// session can open, with the reasons. Empty when RustPython is not the cause.
+    pub(super) fn on_open_failure(
+        &self,
+        stages: &[StageId],
+        error: &Error,
+        plan: &Plan,
+        findings: &mut Findings,
+    ) -> Vec<(String, Reason)> {
         let class = match error {
+            _ if !self.is_enabled => return Vec::new(),
             Error::Node(failure) => classify(failure),
             Error::Crashed(crash) => {
                 FailureClass::Unsupported(Reason::Died { error: clause(&crash.headline()) })
@@ -168,142 +206,103 @@ impl Session {
             Error::Node(failure) => one_line(failure),
             other => other.to_string(),
         };
-        let culprit = node_of(error).filter(|id| !id.is_empty()).map(str::to_owned);
-        let mut all = Vec::new();
-        for stage in self.slots[slot].stages.clone() {
-            for node in 0..self.plan.stages[stage].nodes.len() {
-                let id = self.plan.stages[stage].nodes[node].id.clone();
-                if culprit.as_ref().is_none_or(|culprit| *culprit == id)
-                    && let Some(reason) = self.record_failure(stage, node, class.clone(), &line)
-                {
-                    all.push((id, reason));
-                }
-            }
-        }
-        all
+        let culprit = node_of(error).filter(|id| !id.is_empty());
+        let watched = stages.iter().filter(|stage| self.watched[**stage].is_some());
+        let nodes = watched.flat_map(|stage| &plan.stages[*stage].nodes);
+        nodes
+            .filter(|node| culprit.is_none_or(|culprit| culprit == node.id))
+            .filter_map(|node| {
+                Some((node.id.clone(), self.record(node, class.clone(), &line, findings)?))
+            })
+            .collect()
     }
 
-    /// Adds advice to the error of a session that did not open, if RustPython is the cause.
-    pub(super) fn with_advice(&self, error: Error) -> Error {
-        let on_rustpython =
-            self.failed_slot.is_some_and(|slot| self.slots[slot].runtime == Runtime::RustPython);
-        if !on_rustpython || self.fallback {
-            return error;
+    /// A stage has moved: it is not watched any more, and the host is told.
+    pub(super) fn note_move(&mut self, stage: StageId, node_id: &str, reason: &Reason, loses_state: bool) {
+        self.watched[stage] = None;
+        let record = move_notice(node_id, reason, loses_state);
+        // If CPython may lack the module too, the move is announced after the first success.
+        match reason.is_doubtful() {
+            true => drop(self.held.insert(stage, record)),
+            false => self.notices.push(record),
         }
-        match error {
-            Error::Node(mut failure) => {
-                if let FailureClass::Unsupported(reason) = classify(&failure) {
-                    failure.advice = advice(&reason, &failure.message);
-                }
-                Error::Node(failure)
-            }
-            Error::Ship(mut problem) => {
-                let reason = Reason::Shipment { error: clause(&problem.message) };
-                problem.advice = advice(&reason, &problem.message);
-                Error::Ship(problem)
-            }
-            other => other,
-        }
+    }
+
+    /// What the host is to be told.
+    pub(super) fn take_notices(&mut self) -> Vec<LogRecord> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Records a failure on RustPython. Returns the reason to move the node, if it has to move.
-    fn record_failure(
+    fn record(
         &self,
-        stage: StageId,
-        node: usize,
+        node: &PlannedNode,
         class: FailureClass,
         line: &str,
+        findings: &mut Findings,
     ) -> Option<Reason> {
-        match (class, self.code_digest(stage, node)) {
+        match (class, node.code_digest.as_deref()) {
             (FailureClass::Unrelated, _) | (FailureClass::Unknown, None) => None,
             (FailureClass::Unsupported(reason), digest) => {
                 if let Some(digest) = digest {
-                    self.runtime.findings().record_unsupported(digest, reason.clone());
+                    findings.record_unsupported(digest, reason.clone());
                 }
                 Some(reason)
             }
             (FailureClass::Unknown, Some(digest)) => {
-                let limit = self.runtime.config().fallback.failures;
-                self.runtime.findings().record_failure(digest, line.to_owned(), limit)
+                findings.record_failure(digest, line.to_owned(), self.failures)
             }
         }
-    }
-
-    /// Announces, once, that a node which cannot move in this session moves in the next.
-    fn move_next_session(&mut self, stage: StageId, node: usize, reason: &Reason) {
-        if self.metrics.set_decided(self.first_node[stage] + node, reason) {
-            let id = &self.plan.stages[stage].nodes[node].id;
-            let message = format!("node '{id}' runs on CPython from the next session on: {reason}");
-            self.notices.push(notice(id, WARNING, message));
-        }
-    }
-
-    /// A node failed on CPython. If it had moved because of a module that CPython lacks too, the
-    /// finding is dropped. Returns true in that case.
-    pub(super) fn retract(&mut self, failure: &NodeFailure) -> bool {
-        for stage in 0..self.plan.stages.len() {
-            for node in 0..self.plan.stages[stage].nodes.len() {
-                let planned = &self.plan.stages[stage].nodes[node];
-                let is_it = planned.id == failure.node_id
-                    && planned.moved.as_ref().is_some_and(|why| why.is_disproved_by(failure));
-                if is_it {
-                    if let Some(digest) = self.code_digest(stage, node) {
-                        self.runtime.findings().retract(digest);
-                    }
-                    self.metrics.set_stayed(self.first_node[stage] + node);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    fn code_digest(&self, stage: StageId, node: usize) -> Option<&str> {
-        self.plan.stages[stage].nodes[node].code_digest.as_deref()
     }
 
     /// The index of a node in its stage, if the stage runs on RustPython. A failure without a node
     /// id counts for the first node.
-    fn watched_node(&self, stage: StageId, id: &str) -> Option<usize> {
+    fn watched_node(&self, stage: StageId, id: &str, plan: &Plan) -> Option<usize> {
         self.watched[stage].as_ref()?;
-        let nodes = &self.plan.stages[stage].nodes;
+        let nodes = &plan.stages[stage].nodes;
         if id.is_empty() { Some(0) } else { nodes.iter().position(|node| node.id == id) }
     }
+}
 
-    fn stage_of(&self, slot: SlotId, id: &str) -> Option<StageId> {
-        let has = |stage: &&StageId| self.plan.stages[**stage].nodes.iter().any(|n| n.id == id);
-        self.slots[slot].stages.iter().find(has).copied()
-    }
+/// The interpreter that runs a stage.
+pub(super) fn interpreter_of(stage: &Stage) -> Runtime {
+    stage.nodes.first().map_or(Runtime::Native, |node| node.runtime)
+}
 
-    /// Gives a stage a slot of its own on CPython. Its worker is acquired at the next call.
-    fn move_stage(
-        &mut self,
-        stage: StageId,
-        reason: Reason,
-        work: Option<Work<Value>>,
-        loses_state: bool,
-    ) -> Event<Value> {
-        if let Some(old) = slot_of(&self.slots, stage) {
-            self.slots[old].stages.retain(|other| *other != stage);
-            self.slots[old].calls.remove(&stage);
-        }
-        let slot = self.slots.len();
-        self.slots.push(Slot::new(Runtime::CPython, vec![stage]));
-        self.plan.worker_slots = self.slots.len();
-        self.plan.stages[stage].place = Place::Worker { slot };
-        self.watched[stage] = None;
-        if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
-            node.runtime = Runtime::CPython;
-            node.moved = Some(reason.clone());
-            let record = move_notice(&node.id, &reason, loses_state);
-            // If CPython may lack the module too, the move is announced after the first success.
-            match reason.is_doubtful() {
-                true => drop(self.deferred_notices.insert(stage, record)),
-                false => self.notices.push(record),
+/// A node failed on CPython. If it had moved because of a module that CPython lacks too, the finding
+/// is dropped.
+pub(super) fn retract(failure: &NodeFailure, plan: &Plan, findings: &mut Findings) -> Verdict {
+    for (stage, planned) in plan.stages.iter().enumerate() {
+        let is_it = |node: &PlannedNode| {
+            node.id == failure.node_id
+                && node.moved.as_ref().is_some_and(|why| why.is_disproved_by(failure))
+        };
+        if let Some(node) = planned.nodes.iter().position(is_it) {
+            if let Some(digest) = &planned.nodes[node].code_digest {
+                findings.retract(digest);
             }
+            return Verdict::Stay { stage, node };
         }
-        self.metrics.set_moved(self.first_node[stage], reason);
-        Event::Moved { stage, slot, work }
+    }
+    Verdict::Tell
+}
+
+/// Adds advice to the error of a session that did not open because of RustPython, whose nodes may
+/// not move.
+pub(super) fn with_advice(error: Error) -> Error {
+    match error {
+        Error::Node(mut failure) => {
+            if let FailureClass::Unsupported(reason) = classify(&failure) {
+                failure.advice = advice(&reason, &failure.message);
+            }
+            Error::Node(failure)
+        }
+        Error::Ship(mut problem) => {
+            let reason = Reason::Shipment { error: clause(&problem.message) };
+            problem.advice = advice(&reason, &problem.message);
+            Error::Ship(problem)
+        }
+        other => other,
     }
 }
 
@@ -328,6 +327,12 @@ pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> 
     };
     let message =
         format!("node '{node_id}' moves from RustPython to CPython: {reason}{state}{hint}");
+    notice(node_id, WARNING, message)
+}
+
+/// The log record of a node that moves in the next session.
+pub(super) fn move_next_notice(node_id: &str, reason: &Reason) -> LogRecord {
+    let message = format!("node '{node_id}' runs on CPython from the next session on: {reason}");
     notice(node_id, WARNING, message)
 }
 

@@ -5,9 +5,12 @@ use std::time::Instant;
 use ipc_protocol::from_worker::NodeUsage;
 use ipc_protocol::{FaultKind, Value};
 use nodes::node::Node;
+use nodes::params::{ParamProblem, check_params};
+use nodes::{NodeError, NodeErrorKind, panics};
 
-use crate::error::NodeFailure;
+use crate::error::{Error, NodeFailure};
 use crate::metrics::probe::NativeProbe;
+use crate::plan::PlannedNode;
 use crate::schedule::Work;
 
 /// The nodes of one native stage.
@@ -16,7 +19,7 @@ pub(super) struct NativeStage {
 }
 
 struct NativeNode {
-    id: String,
+    planned: PlannedNode,
     node: Box<dyn Node>,
     usage: NodeUsage,
 }
@@ -29,17 +32,21 @@ pub(super) struct NativeOutcome {
 
 impl std::fmt::Debug for NativeStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.nodes.iter().map(|node| &node.id)).finish()
+        f.debug_list().entries(self.nodes.iter().map(|node| &node.planned.id)).finish()
     }
 }
 
 impl NativeStage {
-    pub(super) fn new(nodes: Vec<(String, Box<dyn Node>)>) -> Self {
-        let nodes = nodes
-            .into_iter()
-            .map(|(id, node)| NativeNode { id, node, usage: NodeUsage::default() })
-            .collect();
-        Self { nodes }
+    /// Makes the nodes.
+    ///
+    /// # Errors
+    /// When one of them rejects its parameters.
+    pub(super) fn new(nodes: &[PlannedNode]) -> Result<Self, Error> {
+        let make = |planned: &PlannedNode| {
+            let node = build(planned)?;
+            Ok(NativeNode { planned: planned.clone(), node, usage: NodeUsage::default() })
+        };
+        Ok(Self { nodes: nodes.iter().map(make).collect::<Result<_, Error>>()? })
     }
 
     /// Runs one call depth first: each output of a node goes through the rest of the chain before
@@ -94,10 +101,17 @@ fn step(
         }
         below_ns += nanoseconds(entered);
     };
-    let result = match value {
+    let result = panics::catch(|| match value {
         Some(value) => first.node.process(value, &mut pass_on),
         None => first.node.flush(&mut pass_on),
-    };
+    });
+    let result = result.unwrap_or_else(|panic| {
+        // One that was made before can be made again.
+        if let Ok(fresh) = build(&first.planned) {
+            first.node = fresh;
+        }
+        Err(NodeError::from(NodeErrorKind::Panicked(panic)))
+    });
     let mut cost = probe.finish(result.is_err());
     cost.busy_ns = cost.busy_ns.saturating_sub(below_ns);
     if operation == FaultKind::Flush {
@@ -107,7 +121,7 @@ fn step(
     add(&mut first.usage, &cost);
     if let Err(error) = result {
         return Err(Box::new(NodeFailure {
-            node_id: first.id.clone(),
+            node_id: first.planned.id.clone(),
             operation,
             remote_type: error.type_name().to_owned(),
             message: error.to_string(),
@@ -130,4 +144,18 @@ fn add(usage: &mut NodeUsage, cost: &NodeUsage) {
 
 fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Makes a native node. A parsed manifest has passed these checks already; one that was made in
+/// code has not.
+fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
+    let failed = |problems: Vec<ParamProblem>| Error::Params {
+        node_id: node.id.clone(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    };
+    let Some(node_type) = nodes::registry::builtin().get(&node.node_type) else {
+        return Err(failed(Vec::new()));
+    };
+    let params = check_params(node_type, &node.params).map_err(failed)?;
+    (node_type.build)(&params).map_err(|problem| failed(vec![problem]))
 }

@@ -1,28 +1,27 @@
 //! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
 //! there. A slot whose worker died is opened again the same way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipc_protocol::from_worker::{FromWorker, NodeReady};
-use ipc_protocol::{FaultKind, ToWorker, Value};
-use nodes::node::Node;
-use nodes::params::{ParamProblem, check_params};
+use ipc_protocol::{ToWorker, Value};
 
-use super::failure::stage_timeout;
-use super::fallback::{Watched, move_notice, moved_before_notice, runtime_of};
-use super::memory::{WARNING, notice};
+use super::close::ClosedSession;
+use super::fallback::{
+    Fallback, Verdict, interpreter_of, move_notice, moved_before_notice, retract, with_advice,
+};
+use super::journal::{Journal, WARNING, notice};
 use super::native::NativeStage;
-use super::slot::{News, Slot};
+use super::outfit::Outfit;
 use super::spin::Spin;
-use super::{CancelHandle, Host, Session};
+use super::workers::Workers;
+use super::{CancelHandle, Host, Session, Work};
 use crate::error::Error;
 use crate::manifest::Manifest;
-use crate::metrics::RunMetrics;
-use crate::plan::{Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
+use crate::plan::{Place, Plan, Runtime as Interpreted, Stage};
 use crate::runtime::{OpenOptions, Runtime};
-use crate::schedule::{Bounds, Core, Event, SlotId, StageShape, Target};
+use crate::schedule::{Bounds, Core, Event, SlotId, StageId, StageShape, Target};
 use crate::worker::supervisor::Returned;
 
 impl Session {
@@ -35,266 +34,196 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Self, Error> {
         let mut moved = HashMap::new();
-        let mut deferred = Vec::new();
+        let mut held = Vec::new();
         loop {
             let plan = runtime.plan(manifest, &options, &moved)?;
-            let mut session = Self::new(Arc::clone(runtime), manifest, plan, options)?;
-            let wanted: Vec<SlotId> = (0..session.slots.len()).collect();
-            let Err(error) = session.open_slots(&wanted, host) else {
+            let mut session = Self::new(runtime, manifest, plan, options)?;
+            let Err(error) = session.open_all(host) else {
                 let earlier = session.plan.nodes().filter(|(_, n)| !moved.contains_key(&n.id));
                 let notices = earlier.filter_map(|(_, node)| moved_before_notice(node));
-                session.notices = deferred.into_iter().chain(notices).collect();
+                let notices: Vec<_> = held.into_iter().chain(notices).collect();
+                session.journal.notice(notices);
                 return Ok(session);
             };
             let further = session.moves_after(&error);
+            let closed = session.close(host);
             if further.is_empty() {
-                if !matches!(&error, Error::Node(failure) if session.retract(failure)) {
-                    deferred.iter().for_each(|record| host.log(record));
+                if !session.retracts(&error) {
+                    held.iter().for_each(|record| host.log(record));
                 }
-                session.abandon_workers();
-                return Err(session.with_advice(error));
+                return Err(error);
             }
-            session.return_unopened();
-            for failure in session.close(host).failures {
+            for failure in closed.failures {
                 let message = format!("while nodes were moved to CPython: {failure}");
                 host.log(&notice("", WARNING, message));
             }
             for (node_id, reason) in further {
                 let record = move_notice(&node_id, &reason, false);
                 match reason.is_doubtful() {
-                    true => deferred.push(record),
+                    true => held.push(record),
                     false => host.log(&record),
                 }
                 moved.insert(node_id, reason);
             }
-            options = std::mem::take(&mut session.options);
+            options = session.outfit.into_options();
         }
     }
 
     fn new(
-        runtime: Arc<Runtime>,
+        runtime: &Arc<Runtime>,
         manifest: &Manifest,
         plan: Plan,
         options: OpenOptions,
     ) -> Result<Self, Error> {
-        let calls = &runtime.config().calls;
-        let bounds = Bounds { window: calls.window, queue: calls.queue };
-        let core = Core::new(shapes(&plan), plan.worker_slots, bounds);
-        let slots = (0..plan.worker_slots).map(|slot| slot_in(&plan, slot)).collect();
-        let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
-        let metrics = RunMetrics::new(manifest.name(), &plan);
-        let first_node = RunMetrics::stage_offsets(&plan);
-        let holders = plan.stages.iter().map(holder).collect();
-        let watched = Watched::of(&plan);
-        let fallback = runtime.fallback(&options)?;
+        let config = runtime.config();
+        let is_enabled = runtime.fallback(&options)?;
         let cancel = match &options.cancel {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
-        let spin = Spin::new(calls.spin);
+        let interpreters: Vec<Interpreted> =
+            (0..plan.worker_slots).map(|slot| interpreter_in(&plan, slot)).collect();
+        let opens_first: Vec<bool> =
+            interpreters.iter().map(|runs| *runs == Interpreted::RustPython).collect();
         Ok(Self {
-            runtime,
+            core: Core::new(shapes(&plan), &opens_first, bounds(config)),
+            workers: Workers::new(interpreters, cancel.clone()),
+            fallback: Fallback::new(&plan, is_enabled, config.fallback.failures),
+            journal: Journal::new(manifest.name(), &plan, config.output.forward_output),
+            natives: plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?,
+            holders: plan.stages.iter().map(holder).collect(),
+            outfit: Outfit::new(Arc::clone(runtime), options),
             plan,
-            options,
-            core,
-            slots,
-            natives,
-            holders,
-            pending: Vec::new(),
-            watched,
-            fallback,
-            shipments: Vec::new(),
-            caller: None,
-            failed_slot: None,
-            warned: BTreeSet::new(),
-            notices: Vec::new(),
-            deferred_notices: BTreeMap::new(),
-            first_node,
             cancel,
-            metrics,
-            outputs: Vec::new(),
+            work: Work::Nothing,
+            outputs: VecDeque::new(),
             failure: None,
-            stops_at_failure: false,
+            failed_slot: None,
+            closed: ClosedSession::default(),
             next_call: 1,
-            pool: None,
-            finished_rounds: 0,
-            spin,
+            spin: Spin::new(config.calls.spin),
             looked_up: Instant::now(),
             is_open: true,
-            owner: std::process::id(),
+            runtime: Arc::clone(runtime),
         })
     }
 
-    /// Opens a slot again. What waits for it fails when that fails; an interrupt ends the call at
-    /// once, and the core is told with the next.
-    pub(super) fn reopened(
-        &mut self,
-        slot: SlotId,
-        host: &mut dyn Host,
-    ) -> Result<Vec<Event<Value>>, Error> {
-        let Err(error) = self.reopen(slot, host) else {
-            return Ok(vec![Event::SlotReady(slot)]);
-        };
-        self.end_worker(slot);
-        if matches!(error, Error::Interrupted | Error::Cancelled) {
-            self.pending.push(Event::ReopenFailed(slot));
-            return Err(error);
-        }
-        self.note_failure(error);
-        Ok(vec![Event::ReopenFailed(slot)])
+    fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
+        self.feed(Event::Open);
+        // If a node of RustPython has to move, all are opened again, after those that stand were
+        // cleaned up. So the others on RustPython are waited for even when one has failed.
+        self.drive(None, host, |session| {
+            !session.core.is_opening() || session.failure.is_some() && !session.may_move()
+        })?;
+        self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Gives a slot whose worker died a fresh one with fresh nodes.
-    fn reopen(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
-        self.open_slots(&[slot], host)
+    fn may_move(&self) -> bool {
+        let is_rustpython =
+            |slot| self.workers.slot(slot).interpreter == Interpreted::RustPython;
+        self.fallback.is_enabled && self.failed_slot.is_some_and(is_rustpython)
     }
 
-    /// Opens slots. Those on RustPython come first: a failure there changes the plan of the others.
-    fn open_slots(&mut self, wanted: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        for group in self.acquire(wanted, false, host)? {
-            self.open_group(&group, host)?;
-        }
-        Ok(())
+    /// The nodes that must run on CPython before the session can open, with the reasons.
+    fn moves_after(&self, error: &Error) -> Vec<(String, crate::fallback::Reason)> {
+        let Some(slot) = self.failed_slot else { return Vec::new() };
+        let stages = self.stages_of(slot);
+        self.fallback.on_open_failure(&stages, error, &self.plan, &mut self.runtime.findings())
     }
 
-    fn open_group(&mut self, group: &[SlotId], host: &mut dyn Host) -> Result<(), Error> {
-        let mut pending = Vec::new();
-        let mut failed = None;
-        for slot in group {
-            match self.give_nodes(*slot, host) {
-                Ok(()) => pending.push(*slot),
-                Err(error) => {
-                    failed.get_or_insert((*slot, error));
-                }
-            }
+    fn retracts(&self, error: &Error) -> bool {
+        let Error::Node(failure) = error else { return false };
+        let verdict = retract(failure, &self.plan, &mut self.runtime.findings());
+        matches!(verdict, Verdict::Stay { .. })
+    }
+
+    /// Notes that a slot cannot be opened.
+    pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
+        let runs = self.workers.slot(slot).interpreter;
+        let is_stuck = runs == Interpreted::RustPython && !self.fallback.is_enabled;
+        if self.is_open && self.failure.is_none() {
+            self.failed_slot = Some(slot);
+            self.fail(if is_stuck { with_advice(error) } else { error });
         }
-        // If one of them has to move, all are opened again, after those that stand were cleaned up.
-        // So wait for the others even when one has failed.
-        let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Interpreted::RustPython;
-        let waits = self.fallback && group.iter().all(is_rustpython);
-        while !pending.is_empty() && (waits || failed.is_none()) {
-            self.wait(None, host)?;
-            let mut still = Vec::new();
-            for slot in pending {
-                match self.hear_opening(slot, host) {
-                    Ok(true) => {}
-                    Ok(false) => still.push(slot),
-                    Err(error @ (Error::Interrupted | Error::Cancelled)) => return Err(error),
-                    Err(error) => {
-                        failed.get_or_insert((slot, error));
-                    }
-                }
-            }
-            pending = still;
-        }
-        let Some((slot, error)) = failed else { return Ok(()) };
-        self.failed_slot = Some(slot);
-        Err(error)
+    }
+
+    pub(super) fn unavailable(&self) -> Error {
+        let workers = &self.runtime.config().workers;
+        Error::Busy { waited: workers.acquire_timeout, max: workers.pool.max_workers() }
+    }
+
+    /// Asks the pool for workers for these slots.
+    pub(super) fn acquire(&mut self, slots: Vec<SlotId>) -> Vec<Event<Value>> {
+        let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
+        let kinds: Vec<(SlotId, Interpreted)> =
+            slots.iter().map(|slot| (*slot, self.workers.slot(*slot).interpreter)).collect();
+        let asked = self.runtime.pool().and_then(|pool| {
+            let (needs, slots) = self.outfit.wanted(&kinds, is_apart)?;
+            self.workers.request(pool, needs, slots);
+            Ok(())
+        });
+        let Err(error) = asked else { return Vec::new() };
+        self.fail_to_open(slots[0], error);
+        slots.into_iter().map(Event::Refused).collect()
     }
 
     /// Has the worker in a slot make the slot's nodes.
-    fn give_nodes(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<(), Error> {
-        while !self.suits(slot) {
-            self.end_worker(slot);
-            self.acquire(&[slot], false, host)?;
+    pub(super) fn open_slot(&mut self, slot: SlotId) -> Vec<Event<Value>> {
+        let Some(worker) = &self.workers.slot(slot).worker else { return Vec::new() };
+        if !self.outfit.suits(worker) {
+            self.workers.give_back(slot, Returned::UsedUp);
+            return vec![Event::Unsuited(slot)];
         }
-        self.slots[slot].is_open = false;
-        self.slots[slot].opened = self.slots[slot].stages.clone();
-        let worker = self.slots[slot].worker.as_ref();
-        let Some((interpreter, protocol)) = worker.map(|w| (w.interpreter.clone(), w.protocol))
-        else {
-            return Ok(());
+        let stages = self.stages_of(slot);
+        let runs = self.workers.slot(slot).interpreter;
+        let (interpreter, protocol) = (&worker.interpreter, worker.protocol);
+        let pid = worker.process.pid;
+        let message =
+            self.outfit.open_message(&self.plan, &stages, runs, interpreter, protocol);
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                self.fail_to_open(slot, error);
+                self.workers.give_back(slot, Returned::Reusable);
+                return vec![Event::OpenFailed(slot)];
+            }
         };
-        let message = ToWorker::Open(self.open_message(slot, &interpreter, protocol)?);
-        let Some(worker) = &mut self.slots[slot].worker else { return Ok(()) };
-        let (sent, pid) = (worker.link.send(message, None), worker.process.pid);
-        for node in self.node_numbers(slot) {
-            self.metrics.set_worker(node, pid);
+        let seats = stages
+            .iter()
+            .flat_map(|stage| (0..self.plan.stages[*stage].nodes.len()).map(|node| (*stage, node)));
+        self.workers.slot_mut(slot).seats = seats.collect();
+        for (stage, node) in &self.workers.slot(slot).seats {
+            let number = self.journal.number(*stage, *node);
+            self.journal.metrics.set_worker(number, pid);
         }
-        sent.map(drop).map_err(|error| {
-            let source = std::io::Error::other(error.to_string());
-            Error::Os { action: "sending the nodes to a worker", source }
-        })
-    }
-
-    /// Handles what a worker says while it makes its nodes; true when they stand.
-    fn hear_opening(&mut self, slot: SlotId, host: &mut dyn Host) -> Result<bool, Error> {
-        if let Some(worker) = &mut self.slots[slot].worker {
-            let _noticed_by_reading = worker.link.flush();
-        }
-        loop {
-            match self.slots[slot].receive() {
-                News::Nothing => return Ok(false),
-                News::Message(FromWorker::Opened(nodes)) => {
-                    self.note_sources(slot, &nodes);
-                    self.slots[slot].is_open = true;
-                    return Ok(true);
-                }
-                News::Message(FromWorker::Log(record)) => self.hear_log(slot, &record, host),
-                News::Message(FromWorker::Failed(failed))
-                    if failed.fault.kind == FaultKind::Stale =>
-                {
-                    self.return_worker(slot, Returned::UsedUp);
-                    return self.open_elsewhere(slot, false, host);
-                }
-                News::Message(FromWorker::Failed(failed))
-                    if failed.fault.kind == FaultKind::Conflict =>
-                {
-                    // One that was apart already would be granted again.
-                    let is_apart = self.slots[slot].worker.as_ref().is_some_and(|w| w.is_apart);
-                    let returned = if is_apart { Returned::UsedUp } else { Returned::Reusable };
-                    self.return_worker(slot, returned);
-                    return self.open_elsewhere(slot, true, host);
-                }
-                News::Message(FromWorker::Failed(failed)) => {
-                    return Err(Self::from_fault(failed.fault));
-                }
-                News::Message(_) => {
-                    self.lose_worker(slot, None);
-                    return Err(self.failure.take().unwrap_or(Error::Closed));
-                }
-                News::Gone(reason) => {
-                    self.forward_raw_output(host);
-                    self.lose_worker(slot, reason.as_ref());
-                    return Err(self.failure.take().unwrap_or(Error::Closed));
-                }
+        match self.workers.send(slot, ToWorker::Open(message), None) {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let source = std::io::Error::other(error.to_string());
+                self.fail_to_open(slot, Error::Os { action: "sending the nodes to a worker", source });
+                self.workers.give_back(slot, Returned::Broken);
+                vec![Event::OpenFailed(slot)]
             }
         }
     }
 
-    /// Opens a slot on another worker than the one that it had; false as `hear_opening` returns it.
-    fn open_elsewhere(
-        &mut self,
-        slot: SlotId,
-        is_apart: bool,
-        host: &mut dyn Host,
-    ) -> Result<bool, Error> {
-        self.acquire(&[slot], is_apart, host)?;
-        self.give_nodes(slot, host)?;
-        Ok(false)
+    fn stages_of(&self, slot: SlotId) -> Vec<StageId> {
+        let places = self.plan.stages.iter().enumerate();
+        places.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
     }
 
-    fn note_sources(&mut self, slot: SlotId, nodes: &[NodeReady]) {
-        for stage in self.slots[slot].stages.clone() {
-            let first = self.plan.stages[stage].nodes.first().map(|node| node.id.as_str());
-            if nodes.iter().any(|node| node.is_source && Some(node.node_id.as_str()) == first) {
-                self.core.set_source(stage);
-            }
-        }
+    pub(super) fn bounds(&self) -> Bounds {
+        bounds(self.runtime.config())
     }
+}
 
-    /// Numbers of a slot's nodes in the metrics.
-    fn node_numbers(&self, slot: SlotId) -> Vec<usize> {
-        let stages = self.slots[slot].stages.iter();
-        stages
-            .flat_map(|stage| {
-                let first = self.first_node[*stage];
-                first..first + self.plan.stages[*stage].nodes.len()
-            })
-            .collect()
+fn bounds(config: &crate::Config) -> Bounds {
+    Bounds {
+        window: config.calls.window,
+        queue: config.calls.queue,
+        acquire_timeout: config.workers.acquire_timeout,
+        open_timeout: config.workers.open_timeout,
+        close_timeout: config.workers.close_timeout,
     }
 }
 
@@ -312,7 +241,7 @@ fn shapes(plan: &Plan) -> Vec<StageShape> {
         outputs: stage.outputs.iter().map(|to| target(id, *to)).collect(),
         join: stage.join,
         is_source: stage.nodes.first().is_some_and(|node| node.is_source),
-        timeout: stage_timeout(stage),
+        timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
     };
     plan.stages.iter().enumerate().map(shape).collect()
 }
@@ -322,36 +251,12 @@ fn holder(stage: &Stage) -> Arc<str> {
     Arc::from(stage.nodes.first().map_or("", |node| node.id.as_str()))
 }
 
-fn slot_in(plan: &Plan, slot: SlotId) -> Slot {
-    let is_here = |stage: &Stage| stage.place == Place::Worker { slot };
-    let here: Vec<usize> =
-        plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect();
-    let runtime =
-        here.first().map_or(Interpreted::CPython, |stage| runtime_of(&plan.stages[*stage]));
-    Slot::new(runtime, here)
+fn interpreter_in(plan: &Plan, slot: SlotId) -> Interpreted {
+    let here = plan.stages.iter().find(|stage| stage.place == Place::Worker { slot });
+    here.map_or(Interpreted::CPython, interpreter_of)
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {
-    if stage.place != Place::Native {
-        return Ok(None);
-    }
-    let mut built = Vec::with_capacity(stage.nodes.len());
-    for node in &stage.nodes {
-        built.push((node.id.clone(), build(node)?));
-    }
-    Ok(Some(NativeStage::new(built)))
-}
-
-/// Makes a native node. A parsed manifest has passed these checks already; one that was made in
-/// code has not.
-fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
-    let failed = |problems: Vec<ParamProblem>| Error::Params {
-        node_id: node.id.clone(),
-        problems: problems.iter().map(ToString::to_string).collect(),
-    };
-    let Some(node_type) = nodes::registry::builtin().get(&node.node_type) else {
-        return Err(failed(Vec::new()));
-    };
-    let params = check_params(node_type, &node.params).map_err(failed)?;
-    (node_type.build)(&params).map_err(|problem| failed(vec![problem]))
+    let is_native = stage.place == Place::Native;
+    is_native.then(|| NativeStage::new(&stage.nodes)).transpose()
 }

@@ -5,8 +5,11 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
+use ipc_protocol::FaultKind;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::time::{ClockId, clock_gettime};
 
 /// Environment variable that tells the worker the recorder's descriptor.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
@@ -14,6 +17,20 @@ pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 const HEAD: [u8; 64] = [0; 64];
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
+
+/// Attempts to read a note that is being written.
+const MAX_READS: usize = 8;
+
+/// What a worker noted of the node that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    /// Index of the node in its session on this worker.
+    pub node: usize,
+    /// Which of its methods runs; `None` from workers that do not say, and while it is made.
+    pub operation: Option<FaultKind>,
+    /// When the method was entered.
+    pub since: Option<Instant>,
+}
 
 /// The orchestrator's end of a flight recorder.
 #[derive(Debug)]
@@ -36,12 +53,24 @@ impl Blackbox {
         self.0.as_raw_fd()
     }
 
-    /// Index of the node that ran last in its session on this worker, if one did.
+    /// The node that runs, or ran last before the worker died.
     #[must_use]
-    pub fn running_node(&self) -> Option<usize> {
-        let mut bytes = [0; 4];
-        self.0.read_exact_at(&mut bytes, 0).ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()?.checked_sub(1)
+    pub fn note(&self) -> Option<Note> {
+        let mut head = [0; HEAD.len()];
+        let mut again = head;
+        // The worker writes meanwhile: what was read twice alike is whole.
+        for _ in 0..MAX_READS {
+            self.0.read_exact_at(&mut head, 0).ok()?;
+            self.0.read_exact_at(&mut again, 0).ok()?;
+            if head == again {
+                break;
+            }
+        }
+        let word = |at: usize| head.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let node = usize::try_from(word(0)?).ok()?.checked_sub(1)?;
+        let operation = operation(word(4)?);
+        let since_ns = head.get(8..16)?.try_into().ok().map(u64::from_le_bytes)?;
+        Some(Note { node, operation, since: operation.and_then(|_| moment(since_ns)) })
     }
 
     /// What faulthandler wrote.
@@ -52,4 +81,21 @@ impl Blackbox {
         bytes.truncate(length);
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
     }
+}
+
+/// The method with this number, as the worker counts them.
+fn operation(number: u32) -> Option<FaultKind> {
+    match number {
+        1 => Some(FaultKind::Process),
+        2 => Some(FaultKind::Flush),
+        3 => Some(FaultKind::Initialize),
+        4 => Some(FaultKind::Cleanup),
+        _ => None,
+    }
+}
+
+/// A moment on the monotonic clock that all processes share.
+fn moment(since_ns: u64) -> Option<Instant> {
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?);
+    Instant::now().checked_sub(now.saturating_sub(Duration::from_nanos(since_ns)))
 }

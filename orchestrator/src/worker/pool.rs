@@ -58,6 +58,8 @@ pub enum PoolEvent {
         ticket: Ticket,
         /// What it needs, kind by kind.
         needs: Vec<Need>,
+        /// It holds other workers meanwhile, and goes first.
+        holds: bool,
     },
     /// A session no longer waits.
     Withdraw(Ticket),
@@ -126,6 +128,7 @@ struct Entry {
 struct Want {
     ticket: Ticket,
     needs: Vec<Need>,
+    holds: bool,
 }
 
 impl Want {
@@ -196,11 +199,14 @@ impl PoolCore {
     pub fn handle(&mut self, now: Instant, event: PoolEvent) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         match event {
-            PoolEvent::Want { ticket, needs } => {
+            PoolEvent::Want { ticket, needs, holds } => {
                 for need in &needs {
                     self.shelves[need.key.pool].last_key = Some(need.key);
                 }
-                self.waiting.push_back(Want { ticket, needs });
+                let want = Want { ticket, needs, holds };
+                let place = self.waiting.iter().take_while(|other| holds && other.holds).count();
+                let place = if holds { place } else { self.waiting.len() };
+                self.waiting.insert(place, want);
             }
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),

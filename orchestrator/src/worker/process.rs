@@ -216,6 +216,11 @@ impl Process {
         self.signal(rustix::process::Signal::ABORT);
     }
 
+    /// Asks the node code that runs in the worker to end.
+    pub fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         // The lock keeps the reaper out, so the number cannot be another process's yet.
         let state = self.state();

@@ -173,9 +173,9 @@ impl Pool {
     }
 
     /// Asks for workers, kind by kind, all at once; `waker` is woken when the answer is there. The
-    /// answer has them in the same order.
+    /// answer has them in the same order. A session that `holds` others meanwhile goes first.
     #[must_use]
-    pub fn want(&self, wanted: &[Wanted], waker: &Waker) -> Ticket {
+    pub fn want(&self, wanted: &[Wanted], waker: &Waker, holds: bool) -> Ticket {
         let mut state = self.shared.lock();
         let need = |wanted: &Wanted| Need { key: state.kinds.intern(wanted), count: wanted.count };
         let needs: Vec<Need> = wanted.iter().map(need).collect();
@@ -184,7 +184,7 @@ impl Pool {
         let keys = needs.iter().map(|need| need.key).collect();
         let answer = Answer { waker: waker.clone(), keys, outcome: None };
         state.answers.insert(ticket, answer);
-        self.shared.apply(&mut state, PoolEvent::Want { ticket, needs });
+        self.shared.apply(&mut state, PoolEvent::Want { ticket, needs, holds });
         ticket
     }
 

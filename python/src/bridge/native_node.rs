@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
 use nodes::node::Node;
+use nodes::{NodeErrorKind, panics};
 use nodes::params::check_params;
 use orchestrator::Error;
 use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
@@ -37,7 +38,8 @@ impl NativeNode {
         let mut outputs = Vec::new();
         let result = py.detach(|| {
             let mut node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-            call(node.as_mut(), &mut |value| outputs.push(value))
+            panics::catch(|| call(node.as_mut(), &mut |value| outputs.push(value)))
+                .unwrap_or_else(|panic| Err(NodeErrorKind::Panicked(panic).into()))
         });
         result.map_err(|error| raise(&error))?;
         let list = PyList::empty(py);

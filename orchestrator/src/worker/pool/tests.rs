@@ -28,7 +28,7 @@ fn want(ticket: u64, key: usize, count: usize) -> PoolEvent {
 
 fn want_all(ticket: u64, needs: &[(KeyId, usize)]) -> PoolEvent {
     let needs = needs.iter().map(|(key, count)| Need { key: *key, count: *count }).collect();
-    PoolEvent::Want { ticket, needs }
+    PoolEvent::Want { ticket, needs, holds: false }
 }
 
 fn spawn(worker: u64, key: KeyId) -> PoolAction {

@@ -1,0 +1,49 @@
+//! Graphs at random: up to six stages whose edges go forward, with slots, joins and time-outs.
+
+use std::time::Duration;
+
+use super::dice::Dice;
+use crate::plan::Join;
+use crate::schedule::tests::stage;
+use crate::schedule::{Bounds, StageShape, Target};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Stages, and for each slot whether it opens first.
+pub(super) fn graph(dice: &mut Dice) -> (Vec<StageShape>, Vec<bool>) {
+    let count = 1 + dice.pick(6);
+    let slots = 1 + dice.pick(4);
+    let mut shapes: Vec<StageShape> = Vec::new();
+    for id in 0..count {
+        let slot = dice.chance(750).then(|| dice.pick(slots));
+        let mut shape = stage(slot, 0, &[]);
+        shape.timeouts = (0..=dice.pick(3)).map(|_| timeout(dice)).collect();
+        if dice.chance(400) {
+            shape.join = Join::Zip;
+        }
+        for from in shapes.iter_mut().take(id) {
+            if dice.chance(400) {
+                from.outputs.push(Target { stage: id, input: shape.inputs });
+                shape.inputs += 1;
+            }
+        }
+        shape.is_source = shape.inputs == 0 && dice.chance(100);
+        shapes.push(shape);
+    }
+    (shapes, (0..slots).map(|_| dice.chance(300)).collect())
+}
+
+fn timeout(dice: &mut Dice) -> Option<Duration> {
+    dice.chance(500).then(|| MS * u32::try_from(20 + dice.roll(200)).unwrap_or(20))
+}
+
+pub(super) fn bounds(dice: &mut Dice) -> Bounds {
+    let ms = |dice: &mut Dice, least, most| MS * u32::try_from(least + dice.roll(most)).unwrap_or(1);
+    Bounds {
+        window: 1 + u32::try_from(dice.roll(4)).unwrap_or(0),
+        queue: 1 + dice.pick(3),
+        acquire_timeout: ms(dice, 200, 2_000),
+        open_timeout: ms(dice, 100, 1_000),
+        close_timeout: ms(dice, 50, 500),
+    }
+}

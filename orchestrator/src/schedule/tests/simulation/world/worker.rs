@@ -1,0 +1,340 @@
+//! One slot's worker: what it does with what it is told.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use ipc_protocol::FaultKind;
+
+use super::{Mark, World};
+use crate::schedule::{Event, Running, SlotId, StageId, Work};
+
+/// Something that happens in the life of one worker; nothing once that life is over.
+pub(super) struct Happening {
+    pub(super) slot: SlotId,
+    pub(super) life: u64,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    Granted,
+    Refused,
+    Opened,
+    OpenFailed,
+    Unsuited,
+    /// Another node is entered, or the same again.
+    Enters(StageId, FaultKind),
+    Output(StageId),
+    Ends { stage: StageId, fails: bool },
+    Moves(StageId),
+    LinkEnds,
+    Exits,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    None,
+    Requested,
+    Held,
+    Opening,
+    Ready,
+    Busy,
+    Stopping,
+    Closing,
+    Dying,
+}
+
+pub(super) struct Worker {
+    /// Counts its workers, and what they are told: answers to earlier words do not come any more.
+    pub(super) life: u64,
+    pub(super) phase: Phase,
+    /// When the phase began.
+    pub(super) since: Instant,
+    pub(super) running: Option<Running>,
+    calls: BTreeMap<StageId, Call>,
+    is_calm: bool,
+}
+
+struct Call {
+    work: Work<Mark>,
+    /// Outputs since the last credit, and in all.
+    sent: u32,
+    given: u64,
+    is_suspended: bool,
+}
+
+impl Worker {
+    pub(super) fn new(is_calm: bool) -> Self {
+        let since = Instant::now();
+        let calls = BTreeMap::new();
+        Self { life: 0, phase: Phase::None, since, running: None, calls, is_calm }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.phase != Phase::None
+    }
+
+    pub(super) fn give_back(&mut self) {
+        assert!(self.is_held(), "given back twice");
+        self.life += 1;
+        self.phase = Phase::None;
+        self.running = None;
+    }
+
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        self.life += 1;
+        self.phase = phase;
+        self.since = now;
+        self.running = None;
+    }
+}
+
+impl World {
+    pub(super) fn acquire(&mut self, slots: &[SlotId]) {
+        let delay = self.dice.roll(60);
+        let is_calm = self.checks.is_calm;
+        let (is_refused, is_forgotten) =
+            (!is_calm && self.dice.chance(40), !is_calm && self.dice.chance(20));
+        for slot in slots {
+            assert!(!self.workers[*slot].is_held(), "slot {slot} has a worker");
+            self.workers[*slot].enter(self.now, Phase::Requested);
+            self.checks.requested += 1;
+            if !is_forgotten {
+                let what = if is_refused { What::Refused } else { What::Granted };
+                self.schedule_for(*slot, delay, what);
+            }
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, slot: SlotId) {
+        if self.workers[slot].phase == Phase::Requested {
+            self.checks.requested -= 1;
+            self.workers[slot].give_back();
+        }
+    }
+
+    pub(super) fn begin_opening(&mut self, slot: SlotId) {
+        assert_eq!(self.workers[slot].phase, Phase::Held);
+        self.workers[slot].enter(self.now, Phase::Opening);
+        let stages = (0..self.shapes.len()).filter(|id| self.shapes[*id].slot == Some(slot));
+        let stages: Vec<StageId> = stages.collect();
+        for stage in stages {
+            self.schedule_for(slot, 10, What::Enters(stage, FaultKind::Load));
+            self.schedule_for(slot, 15, What::Enters(stage, FaultKind::Initialize));
+        }
+        if self.workers[slot].is_calm {
+            return self.schedule_for(slot, 20, What::Opened);
+        }
+        match self.dice.roll(100) {
+            0..80 => self.schedule_for(slot, 80, What::Opened),
+            80..86 => self.schedule_for(slot, 80, What::OpenFailed),
+            86..90 => self.schedule_for(slot, 80, What::Unsuited),
+            90..95 => self.schedule_for(slot, 80, What::LinkEnds),
+            _ => {} // It hangs.
+        }
+    }
+
+    pub(super) fn begin_call(&mut self, slot: SlotId, stage: StageId, work: Work<Mark>) {
+        let worker = &mut self.workers[slot];
+        assert_eq!(worker.phase, Phase::Ready, "one running call at a time in a slot");
+        let call = Call { work, sent: 0, given: 0, is_suspended: false };
+        assert!(worker.calls.insert(stage, call).is_none());
+        self.go_on(slot, stage);
+    }
+
+    pub(super) fn resume(&mut self, stage: StageId) {
+        let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
+        assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
+        let call = self.workers[slot].calls.get_mut(&stage);
+        let Some(call) = call.filter(|call| call.is_suspended) else { panic!("nothing to go on") };
+        call.is_suspended = false;
+        call.sent = 0;
+        self.go_on(slot, stage);
+    }
+
+    /// Goes on with a call: what it does next.
+    fn go_on(&mut self, slot: SlotId, stage: StageId) {
+        self.workers[slot].enter(self.now, Phase::Busy);
+        self.enter_node(slot, stage, FaultKind::Process);
+        let is_calm = self.workers[slot].is_calm;
+        let more = self.outputs() > 0 && self.workers[slot].calls[&stage].given < 12;
+        let speed = if is_calm { 10 } else { 1 + self.dice.roll(150) };
+        let has_end = self.has_deadline(slot) || self.ends_at.is_some();
+        let fate = self.dice.roll(if is_calm { 88 } else { 100 });
+        match fate {
+            0..88 if more => self.schedule_for(slot, speed, What::Output(stage)),
+            0..88 => self.schedule_for(slot, speed, What::Ends { stage, fails: false }),
+            88..92 => self.schedule_for(slot, speed, What::Ends { stage, fails: true }),
+            92..94 => self.schedule_for(slot, speed, What::Moves(stage)),
+            94..97 => self.schedule_for(slot, speed, What::LinkEnds),
+            _ if !has_end => self.schedule_for(slot, speed, What::LinkEnds),
+            _ => return, // It hangs.
+        }
+        if !is_calm && self.dice.chance(300) {
+            self.schedule_for(slot, speed, What::Enters(stage, FaultKind::Process));
+        }
+    }
+
+    fn has_deadline(&self, slot: SlotId) -> bool {
+        let running = self.workers[slot].running;
+        running.is_some_and(|r| self.shapes[r.stage].timeouts[r.node].is_some())
+    }
+
+    fn enter_node(&mut self, slot: SlotId, stage: StageId, operation: FaultKind) {
+        let node = self.dice.pick(self.shapes[stage].timeouts.len());
+        let since = self.now;
+        self.workers[slot].running = Some(Running { stage, node, operation, since });
+        // In a calm world every time-out is long enough, by definition.
+        if self.workers[slot].is_calm {
+            self.workers[slot].running = None;
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, slot: SlotId) {
+        let stage = self.workers[slot].calls.iter().find(|(_, call)| !call.is_suspended);
+        let stage = stage.map(|(stage, _)| *stage);
+        assert!(matches!(self.workers[slot].phase, Phase::Busy | Phase::Opening));
+        let is_opening = self.workers[slot].phase == Phase::Opening;
+        self.workers[slot].enter(self.now, Phase::Stopping);
+        match (self.dice.roll(4), stage) {
+            (0, _) => {} // It does not listen.
+            (1, _) => self.schedule_for(slot, 50, What::LinkEnds),
+            (_, Some(stage)) if !is_opening => {
+                self.schedule_for(slot, 50, What::Ends { stage, fails: true });
+            }
+            (2, _) => self.schedule_for(slot, 50, What::OpenFailed),
+            (_, _) => self.schedule_for(slot, 50, What::Opened),
+        }
+    }
+
+    pub(super) fn begin_closing(&mut self, slot: SlotId) {
+        assert_eq!(self.workers[slot].phase, Phase::Ready);
+        self.workers[slot].calls.clear();
+        self.workers[slot].enter(self.now, Phase::Closing);
+        let stages: Vec<StageId> =
+            (0..self.shapes.len()).filter(|id| self.shapes[*id].slot == Some(slot)).collect();
+        for stage in stages {
+            self.schedule_for(slot, 20, What::Enters(stage, FaultKind::Cleanup));
+        }
+        match self.dice.roll(if self.workers[slot].is_calm { 8 } else { 10 }) {
+            0..8 => self.schedule_for(slot, 60, What::Closed),
+            8 => self.schedule_for(slot, 60, What::LinkEnds),
+            _ => {}
+        }
+    }
+
+    pub(super) fn end_process(&mut self, slot: SlotId, within_ms: u64) {
+        if self.workers[slot].phase != Phase::Dying {
+            self.workers[slot].enter(self.now, Phase::Dying);
+        }
+        if self.dice.chance(900) {
+            self.schedule_for(slot, within_ms, What::Exits);
+        }
+    }
+
+    pub(super) fn bury(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
+        assert_eq!(self.workers[slot].phase, Phase::Dying);
+        self.checks.tell_failure(slot);
+        let mut events = Vec::new();
+        for (stage, call) in std::mem::take(&mut self.workers[slot].calls) {
+            self.checks.end_call(stage);
+            // Fallback moves a stage whose worker died, before it gave anything.
+            if call.given == 0 && !self.is_closing && self.dice.chance(200) {
+                let work = self.dice.chance(500).then_some(call.work);
+                events.push(self.move_stage(stage, work));
+            }
+        }
+        self.workers[slot].give_back();
+        events.push(Event::Lost(slot));
+        events
+    }
+
+    fn move_stage(&mut self, stage: StageId, work: Option<Work<Mark>>) -> Event<Mark> {
+        let slot = self.workers.len();
+        self.workers.push(Worker::new(false));
+        self.shapes[stage].slot = Some(slot);
+        // An item that is done again is taken twice.
+        self.checks.has_failed = true;
+        Event::Moved { stage, slot, work }
+    }
+
+    pub(super) fn happen(&mut self, happening: Happening) {
+        let Happening { slot, life, what } = happening;
+        if self.workers[slot].life != life {
+            return;
+        }
+        match what {
+            What::Granted => {
+                self.checks.requested -= 1;
+                self.workers[slot].enter(self.now, Phase::Held);
+                self.feed(Event::Granted(slot));
+            }
+            What::Refused => {
+                self.checks.requested -= 1;
+                self.checks.tell_failure(slot);
+                self.workers[slot].give_back();
+                self.feed(Event::Refused(slot));
+            }
+            What::Opened => {
+                self.workers[slot].enter(self.now, Phase::Ready);
+                self.feed(Event::Opened(slot));
+            }
+            What::OpenFailed => {
+                self.checks.tell_failure(slot);
+                self.workers[slot].give_back();
+                self.feed(Event::OpenFailed(slot));
+            }
+            What::Unsuited => {
+                self.workers[slot].give_back();
+                self.feed(Event::Unsuited(slot));
+            }
+            What::Enters(stage, operation) => self.enter_node(slot, stage, operation),
+            What::Output(stage) => self.give(slot, stage),
+            What::Ends { stage, fails } => {
+                self.end_call(slot, stage);
+                self.checks.has_failed |= fails;
+                self.feed(if fails { Event::Failed(stage) } else { Event::Done(stage) });
+            }
+            What::Moves(stage) => {
+                let call = self.end_call(slot, stage);
+                let takes_along = call.given == 0 && self.dice.chance(700);
+                let event = self.move_stage(stage, takes_along.then_some(call.work));
+                self.feed(event);
+            }
+            What::LinkEnds => {
+                self.workers[slot].enter(self.now, Phase::Dying);
+                self.feed(Event::LinkEnded(slot));
+                self.end_process(slot, 600);
+            }
+            What::Exits => self.feed(Event::Exited(slot)),
+            What::Closed => {
+                self.workers[slot].give_back();
+                self.feed(Event::Closed(slot));
+            }
+        }
+    }
+
+    fn give(&mut self, slot: SlotId, stage: StageId) {
+        let value = self.make(stage);
+        let window = self.bounds.window;
+        let Some(call) = self.workers[slot].calls.get_mut(&stage) else { return };
+        call.sent += 1;
+        call.given += 1;
+        if call.sent < window {
+            self.go_on(slot, stage);
+        } else {
+            call.is_suspended = true;
+            self.workers[slot].enter(self.now, Phase::Ready);
+        }
+        self.feed(Event::Output(stage, value));
+    }
+
+    fn end_call(&mut self, slot: SlotId, stage: StageId) -> Call {
+        self.workers[slot].enter(self.now, Phase::Ready);
+        self.checks.end_call(stage);
+        match self.workers[slot].calls.remove(&stage) {
+            Some(call) => call,
+            None => panic!("stage {stage} has no call"),
+        }
+    }
+}

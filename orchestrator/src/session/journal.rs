@@ -1,0 +1,147 @@
+//! What is told of a session: its metrics, what its nodes say, what its user should know, and its
+//! first failure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
+
+use super::Host;
+use crate::error::Error;
+use crate::metrics::RunMetrics;
+use crate::plan::Plan;
+use crate::schedule::StageId;
+use crate::worker::link::Sent;
+
+/// Level of a warning in Python's `logging`.
+pub(super) const WARNING: u32 = 30;
+/// Level of information in Python's `logging`.
+pub(super) const INFORMATION: u32 = 20;
+
+/// The journal of one session.
+#[derive(Debug, Clone)]
+pub(super) struct Journal {
+    pub(super) metrics: RunMetrics,
+    /// Number of each stage's first node in the metrics, and behind them the number of all nodes.
+    first_node: Vec<usize>,
+    /// Stages that take the inputs of the session.
+    roots: Vec<StageId>,
+    /// Log records for the host, delivered at the next wait.
+    notices: Vec<LogRecord>,
+    /// Nodes whose appetite for shared memory the host has been told of.
+    warned: BTreeSet<String>,
+    /// What nodes print is shown.
+    forwards_output: bool,
+}
+
+impl Journal {
+    pub(super) fn new(name: &str, plan: &Plan, forwards_output: bool) -> Self {
+        let mut first_node = RunMetrics::stage_offsets(plan);
+        first_node.push(plan.nodes().count());
+        let roots = plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
+        Self {
+            metrics: RunMetrics::new(name, plan),
+            first_node,
+            roots: roots.map(|(stage, _)| stage).collect(),
+            notices: Vec::new(),
+            warned: BTreeSet::new(),
+            forwards_output,
+        }
+    }
+
+    /// Number of a node in the metrics.
+    pub(super) fn number(&self, stage: StageId, node: usize) -> usize {
+        self.first_node[stage] + node
+    }
+
+    /// What a call cost the nodes of a stage.
+    pub(super) fn record(&mut self, stage: StageId, usage: &[NodeUsage]) {
+        let nodes = self.first_node[stage + 1] - self.first_node[stage];
+        self.metrics.record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
+    }
+
+    /// Counts a failure for its node.
+    pub(super) fn note_failure(&mut self, error: &Error) {
+        match error {
+            Error::Node(failure) => self.metrics.fail(&failure.node_id, &failure.message, false),
+            Error::Crashed(crash) => self.metrics.fail(&crash.node_id, &error.to_string(), true),
+            Error::TimedOut(over) => self.metrics.fail(&over.node_id, &error.to_string(), true),
+            _ => {}
+        }
+    }
+
+    /// Counts how an input came from the caller's own objects.
+    pub(super) fn count_taken(&mut self, traffic: Traffic) {
+        let moved = Moved { incoming: traffic, ..Moved::default() };
+        for stage in &self.roots {
+            self.metrics.count_moved(self.first_node[*stage], moved);
+        }
+    }
+
+    /// Counts how a stage's input travelled, and notes what is worth a warning, once each. `holder`
+    /// is the stage's first node.
+    pub(super) fn note_sent(&mut self, stage: StageId, holder: &Arc<str>, sent: Sent) {
+        let moved = Moved { incoming: sent.traffic, ..Moved::default() };
+        self.metrics.count_moved(self.first_node[stage], moved);
+        if let Some((node_id, bytes)) = sent.over_quota
+            && self.warned.insert(node_id.to_string())
+        {
+            let message = format!(
+                "node '{node_id}' keeps {bytes} bytes of its inputs; from now on it is given \
+                 copies in its own memory (raise [shared_memory] pinned_max to lend it more)"
+            );
+            self.notices.push(notice(&node_id, WARNING, message));
+        }
+        if let Some(error) = sent.failure {
+            let message = format!(
+                "no shared memory for an input of node '{holder}' ({error}); arrays travel inside \
+                 messages, which is slower (see [shared_memory] in the configuration)"
+            );
+            self.notices.push(notice(holder, WARNING, message));
+        }
+    }
+
+    /// Notes something for the host, told at the next wait.
+    pub(super) fn notice(&mut self, records: impl IntoIterator<Item = LogRecord>) {
+        self.notices.extend(records);
+    }
+
+    /// Tells the host what was noted.
+    pub(super) fn tell(&mut self, host: &mut dyn Host) {
+        for record in self.notices.drain(..) {
+            host.log(&record);
+        }
+    }
+
+    /// Hands on what a node printed or logged.
+    pub(super) fn show(&self, record: &LogRecord, host: &mut dyn Host) {
+        if !record.is_stream || self.forwards_output {
+            host.log(record);
+        }
+    }
+}
+
+/// A record of the orchestrator's own.
+pub(super) fn notice(node_id: &str, level: u32, message: String) -> LogRecord {
+    LogRecord {
+        node_id: node_id.to_owned(),
+        logger: "remotemedia".to_owned(),
+        is_stream: false,
+        level,
+        message,
+        place: None,
+    }
+}
+
+/// A line that a node's process wrote to a pipe.
+pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRecord {
+    let logger = if is_stderr { "stderr" } else { "stdout" };
+    LogRecord {
+        node_id: node_id.to_owned(),
+        logger: logger.to_owned(),
+        is_stream: true,
+        level: 0,
+        message,
+        place: None,
+    }
+}

@@ -1,0 +1,164 @@
+//! What a worker is given when a session opens on it: the caller's surroundings, its nodes, and the
+//! caller's node objects, pickled for the interpreter that they go to.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ipc_protocol::Value;
+use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
+use ipc_protocol::version::SURROUNDINGS_SINCE;
+
+use crate::error::Error;
+use crate::plan::{NodeSource, Plan, PlannedNode, Runtime as Interpreted};
+use crate::runtime::caller::{self, Caller};
+use crate::runtime::{OpenOptions, Runtime};
+use crate::schedule::{SlotId, StageId};
+use crate::value_json;
+use crate::worker::{Interpreter, Wanted, Worker};
+
+/// What the workers of one session are given.
+#[derive(Debug)]
+pub(super) struct Outfit {
+    runtime: Arc<Runtime>,
+    options: OpenOptions,
+    /// What was taken over from the caller's process.
+    caller: Arc<Caller>,
+    shipments: Vec<Shipped>,
+}
+
+/// What was sent of the caller's node objects, to which interpreter.
+#[derive(Debug)]
+struct Shipped {
+    interpreter: Interpreter,
+    instances: Vec<u32>,
+    bytes: Bytes,
+}
+
+impl Outfit {
+    pub(super) fn new(runtime: Arc<Runtime>, options: OpenOptions) -> Self {
+        let caller = Arc::new(Caller::new(&runtime, &options));
+        Self { runtime, options, caller, shipments: Vec::new() }
+    }
+
+    /// The options, for a session that is opened again.
+    pub(super) fn into_options(self) -> OpenOptions {
+        self.options
+    }
+
+    /// The workers to ask the pool for, and the slots that they are for in the same order. With
+    /// `is_apart` they are none that sessions of other paths have.
+    pub(super) fn wanted(
+        &self,
+        slots: &[(SlotId, Interpreted)],
+        is_apart: bool,
+    ) -> Result<(Vec<Wanted>, Vec<SlotId>), Error> {
+        let mut needs = Vec::new();
+        let mut in_order = Vec::new();
+        for interpreter in [Interpreted::RustPython, Interpreted::CPython] {
+            let group = slots.iter().filter(|(_, wanted)| *wanted == interpreter);
+            let group: Vec<SlotId> = group.map(|(slot, _)| *slot).collect();
+            if !group.is_empty() {
+                let (caller, count) = (&self.caller, group.len());
+                let mut need = self.runtime.wanted(interpreter, &self.options, caller, count)?;
+                need.key.apart = is_apart.then(|| caller.place());
+                needs.push(need);
+                in_order.extend(group);
+            }
+        }
+        Ok((needs, in_order))
+    }
+
+    /// Whether a worker can become what the session needs: one that speaks an older protocol has the
+    /// environment that it started with.
+    pub(super) fn suits(&self, worker: &Worker) -> bool {
+        worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *self.caller.start()
+    }
+
+    /// What a worker is told to make these stages.
+    pub(super) fn open_message(
+        &mut self,
+        plan: &Plan,
+        stages: &[StageId],
+        runs: Interpreted,
+        interpreter: &Interpreter,
+        protocol: u32,
+    ) -> Result<OpenSession, Error> {
+        let shipment = self.shipment(plan, runs, interpreter)?;
+        let is_complete = self.runtime.shares_path(runs, &self.options);
+        let surroundings = (protocol >= SURROUNDINGS_SINCE)
+            .then(|| Box::new(self.caller.surroundings(is_complete)));
+        let options = surroundings.is_none().then_some(&self.options);
+        let directory = options.and_then(|old| old.working_directory.as_deref()?.to_str());
+        let python = &self.runtime.config().python;
+        let specs = stages.iter().map(|stage| StageSpec {
+            stage: stage_number(*stage),
+            nodes: plan.stages[*stage].nodes.iter().map(node_spec).collect(),
+        });
+        Ok(OpenSession {
+            stages: specs.collect(),
+            instances: shipment.map(Into::into),
+            sys_path: options.map_or_else(Vec::new, |old| caller::texts(&old.sys_path)),
+            working_directory: directory.map(str::to_owned),
+            write_back_max_bytes: python.write_back_max_bytes,
+            allow_pickle: python.allow_pickle,
+            surroundings,
+        })
+    }
+
+    /// The caller's node objects for an interpreter, if the plan has any there. Slots on the same
+    /// interpreter get the same, so that what nodes share is made once.
+    fn shipment(
+        &mut self,
+        plan: &Plan,
+        runs: Interpreted,
+        interpreter: &Interpreter,
+    ) -> Result<Option<Bytes>, Error> {
+        let Some(objects) = self.options.nodes.clone() else { return Ok(None) };
+        let instance = |node: &PlannedNode| match node.source {
+            NodeSource::Instance(index) => Some(index),
+            _ => None,
+        };
+        let wanted = plan.nodes().map(|(_, node)| node).filter(|node| node.runtime == runs);
+        let instances: Vec<u32> = wanted.filter_map(instance).collect();
+        if instances.is_empty() {
+            return Ok(None);
+        }
+        let is_it =
+            |known: &&Shipped| known.interpreter == *interpreter && known.instances == instances;
+        if let Some(known) = self.shipments.iter().find(is_it) {
+            return Ok(Some(known.bytes.clone()));
+        }
+        let bytes = objects.ship(interpreter, &instances)?;
+        let interpreter = interpreter.clone();
+        self.shipments.push(Shipped { interpreter, instances, bytes: bytes.clone() });
+        Ok(Some(bytes))
+    }
+}
+
+fn node_spec(node: &PlannedNode) -> NodeSpec {
+    let class = match &node.source {
+        NodeSource::Import { module, name } => {
+            NodeClass::Import { module: module.clone(), name: name.clone() }
+        }
+        NodeSource::Instance(index) => NodeClass::Instance(*index),
+        // Native nodes never reach a worker; the registry's name is at least a true answer.
+        NodeSource::Native => {
+            NodeClass::Import { module: String::new(), name: node.node_type.clone() }
+        }
+    };
+    let params = node
+        .params
+        .iter()
+        .map(|(name, json)| (Value::from(name.as_str()), value_json::from_json(json)));
+    NodeSpec {
+        node_id: node.id.clone(),
+        class,
+        params: Value::Dict(params.collect()),
+        is_streaming: node.is_streaming,
+    }
+}
+
+/// Stage numbers on the wire; a plan has far fewer stages than numbers.
+pub(super) fn stage_number(stage: StageId) -> u32 {
+    u32::try_from(stage).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,294 @@
+//! The workers of a session: the links in its slots, what is asked of the pool, and the one wait for
+//! news of any of them. Slots are numbers here; what they are for is others' business.
+
+mod slot;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipc_protocol::ToWorker;
+use ipc_protocol::from_worker::FromWorker;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use super::{CancelHandle, Host};
+use crate::error::{Error, StartError};
+use crate::plan::Runtime;
+use crate::schedule::{Overdue, SlotId};
+use crate::worker::Wanted;
+use crate::worker::link::{LinkError, Received, Sent};
+use crate::worker::pool::Ticket;
+use crate::worker::supervisor::{Pool, Returned};
+pub(super) use slot::{End, Seat, Slot};
+
+/// The slots of one session.
+#[derive(Debug)]
+pub(super) struct Workers {
+    slots: Vec<Slot>,
+    pool: Option<Arc<Pool>>,
+    requests: Vec<Request>,
+    cancel: CancelHandle,
+    /// The pool, a process or its output may have news.
+    has_news: bool,
+    /// The process that opened the session; a forked child must leave its workers alone.
+    owner: u32,
+}
+
+/// Workers that were asked for.
+#[derive(Debug)]
+struct Request {
+    ticket: Ticket,
+    needs: Vec<Wanted>,
+    /// The slots that they are for, in the order of the needs.
+    slots: Vec<SlotId>,
+}
+
+/// News from a slot's link.
+#[derive(Debug)]
+pub(super) enum News {
+    Message(FromWorker),
+    Nothing,
+    /// The connection is over, in order or not.
+    Gone(Option<LinkError>),
+}
+
+impl Workers {
+    /// Slots for workers of these interpreters.
+    pub(super) fn new(
+        interpreters: impl IntoIterator<Item = Runtime>,
+        cancel: CancelHandle,
+    ) -> Self {
+        Self {
+            slots: interpreters.into_iter().map(Slot::new).collect(),
+            pool: None,
+            requests: Vec::new(),
+            cancel,
+            has_news: false,
+            owner: std::process::id(),
+        }
+    }
+
+    pub(super) fn is_inherited(&self) -> bool {
+        self.owner != std::process::id()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn slot(&self, slot: SlotId) -> &Slot {
+        &self.slots[slot]
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: SlotId) -> &mut Slot {
+        &mut self.slots[slot]
+    }
+
+    pub(super) fn add(&mut self, interpreter: Runtime) -> SlotId {
+        self.slots.push(Slot::new(interpreter));
+        self.slots.len() - 1
+    }
+
+    /// Asks the pool for workers, all at once. A session that holds others goes first: those wait
+    /// with it.
+    pub(super) fn request(&mut self, pool: Arc<Pool>, needs: Vec<Wanted>, slots: Vec<SlotId>) {
+        let holds = self.slots.iter().any(|slot| slot.worker.is_some());
+        let ticket = pool.want(&needs, &self.cancel.waker, holds);
+        self.requests.push(Request { ticket, needs, slots });
+        self.pool = Some(pool);
+        // The answer may be there already.
+        self.has_news = true;
+    }
+
+    /// Gives up the request that a slot is part of.
+    pub(super) fn withdraw(&mut self, slot: SlotId) {
+        let Some(pool) = &self.pool else { return };
+        let (given_up, kept) = std::mem::take(&mut self.requests)
+            .into_iter()
+            .partition(|request: &Request| request.slots.contains(&slot));
+        self.requests = kept;
+        given_up.iter().for_each(|request| pool.withdraw(request.ticket));
+    }
+
+    /// Takes the pool's answers: which slots have workers now, and which get none.
+    pub(super) fn take_answers(&mut self) -> Vec<(SlotId, Result<(), StartError>)> {
+        let mut answers = Vec::new();
+        let Some(pool) = self.pool.clone() else { return answers };
+        for mut request in std::mem::take(&mut self.requests) {
+            loop {
+                match pool.answer(request.ticket) {
+                    None => self.requests.push(request),
+                    Some(Err(error)) => {
+                        answers.extend(request.slots.iter().map(|id| (*id, Err(error.clone()))));
+                    }
+                    Some(Ok(workers)) if workers.iter().any(|w| w.link.is_closed()) => {
+                        // One died while it was idle, and the pool has not heard of it yet.
+                        for worker in workers {
+                            let returned = match worker.link.is_closed() {
+                                true => Returned::Broken,
+                                false => Returned::Reusable,
+                            };
+                            pool.give_back(worker, returned);
+                        }
+                        request.ticket = pool.want(&request.needs, &self.cancel.waker, false);
+                        continue;
+                    }
+                    Some(Ok(workers)) => {
+                        for (id, worker) in request.slots.iter().zip(workers) {
+                            worker.process.set_listener(Some(self.cancel.waker.clone()));
+                            self.slots[*id].seat(worker);
+                            answers.push((*id, Ok(())));
+                        }
+                    }
+                }
+                break;
+            }
+        }
+        answers
+    }
+
+    /// Sends a message to a slot's worker; `holder` is the node that gets its payloads.
+    pub(super) fn send(
+        &mut self,
+        slot: SlotId,
+        message: ToWorker,
+        holder: Option<&Arc<str>>,
+    ) -> Result<Sent, LinkError> {
+        match &mut self.slots[slot].worker {
+            Some(worker) => worker.link.send(message, holder),
+            None => Err(LinkError::Io(std::io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Sends what waits for a slot's worker, and gives what has come from it.
+    pub(super) fn news(&mut self, slot: SlotId) -> News {
+        let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
+        if worker.link.has_unsent()
+            && let Err(broken) = worker.link.flush()
+        {
+            return News::Gone(Some(broken));
+        }
+        News::from(worker.link.receive())
+    }
+
+    /// What was read together with an earlier message.
+    pub(super) fn buffered_news(&mut self, slot: SlotId) -> News {
+        let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
+        News::from(worker.link.receive_buffered())
+    }
+
+    /// Whether the pool, a process or its output may have news since the last time.
+    pub(super) fn take_has_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    /// Blocks until a link has news, a wake-up comes or the deadline passes.
+    pub(super) fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        host: &mut dyn Host,
+    ) -> Result<(), Error> {
+        host.before_blocking()?;
+        let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
+        for worker in self.slots.iter().filter(|slot| !slot.is_deaf()).filter_map(|s| s.worker.as_ref())
+        {
+            let mut events = PollFlags::POLLIN;
+            if worker.link.has_unsent() {
+                events |= PollFlags::POLLOUT;
+            }
+            fds.push(PollFd::new(worker.link.as_fd(), events));
+        }
+        let has_source = host.interrupt_source().map(|source| {
+            fds.push(PollFd::new(source, PollFlags::POLLIN));
+        });
+        let left = deadline.map(|deadline| {
+            TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
+        });
+        let polled = ppoll(&mut fds, left, None);
+        let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let is_woken = polled.is_ok() && has_news(&fds[0]);
+        let is_signalled = has_source.is_some() && fds.last().is_some_and(has_news);
+        drop(fds);
+        if is_woken {
+            self.cancel.waker.drain();
+            self.has_news = true;
+        }
+        match polled {
+            Ok(_) if is_signalled => host.check_interrupt(),
+            Ok(_) => Ok(()),
+            Err(Errno::EINTR) => host.check_interrupt(),
+            Err(errno) => Err(Error::Os { action: "waiting for workers", source: errno.into() }),
+        }
+    }
+
+    /// Has the slot's worker write down its stack and end.
+    pub(super) fn expire(&mut self, slot: SlotId, overdue: Overdue) {
+        self.slots[slot].end = Some(End::Overdue(overdue));
+        if let Some(process) = self.slots[slot].process() {
+            // faulthandler notes the stack on SIGABRT and lets the process end.
+            process.abort();
+        }
+    }
+
+    pub(super) fn kill(&self, slot: SlotId) {
+        if let Some(process) = self.slots[slot].process() {
+            process.kill();
+        }
+    }
+
+    /// Asks the node code that runs in the slot to end.
+    pub(super) fn interrupt(&self, slot: SlotId) {
+        if let Some(process) = self.slots[slot].process() {
+            process.interrupt();
+        }
+    }
+
+    /// The connection of a slot is over. Where that was not in order, the process ends too.
+    pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) {
+        let Some(process) = self.slots[slot].process() else { return };
+        let died_before = process.exit().is_some();
+        if broken.is_some() {
+            process.kill();
+        }
+        self.slots[slot].end.get_or_insert(End::Link { broken, died_before });
+    }
+
+    /// Gives the slot's worker back to the pool.
+    pub(super) fn give_back(&mut self, slot: SlotId, returned: Returned) {
+        let left = &mut self.slots[slot];
+        left.calls.clear();
+        left.end = None;
+        if let (Some(worker), Some(pool)) = (left.worker.take(), &self.pool) {
+            if returned == Returned::Broken {
+                worker.process.kill();
+            }
+            pool.give_back(worker, returned);
+        }
+    }
+}
+
+impl From<Result<Received<FromWorker>, LinkError>> for News {
+    fn from(received: Result<Received<FromWorker>, LinkError>) -> Self {
+        match received {
+            Ok(Received::Message(message)) => Self::Message(message),
+            Ok(Received::Nothing) => Self::Nothing,
+            Ok(Received::Closed) => Self::Gone(None),
+            Err(error) => Self::Gone(Some(error)),
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if self.is_inherited() {
+            std::mem::forget(std::mem::take(&mut self.slots));
+            return;
+        }
+        for slot in 0..self.slots.len() {
+            self.withdraw(slot);
+            self.give_back(slot, Returned::Broken);
+        }
+    }
+}
