@@ -326,7 +326,11 @@ impl Session {
             self.drive(None, host, |session| {
                 !session.outputs.is_empty()
                     || is_run && session.failure.is_some()
-                    || if is_fed { session.core.open_rounds() == 0 } else { session.core.wants_input() }
+                    || if is_fed {
+                        session.core.open_rounds() == 0
+                    } else {
+                        session.core.wants_input()
+                    }
             })?;
         }
     }

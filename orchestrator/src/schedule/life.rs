@@ -54,7 +54,8 @@ impl<T: Clone> Core<T> {
     /// whose nodes are being made to be waited for, and those whose turn has not come.
     #[must_use]
     pub fn is_opening(&self) -> bool {
-        let is_making = |slot: &Slot| matches!(slot.state, State::Opening(_)) || slot.state.is_dying();
+        let is_making =
+            |slot: &Slot| matches!(slot.state, State::Opening(_)) || slot.state.is_dying();
         self.phase == Phase::Opening
             && (!self.has_failed_to_open() || self.slots.iter().any(is_making))
     }
@@ -242,11 +243,14 @@ impl<T: Clone> Core<T> {
                     self.give_up(slot);
                 }
                 State::Opening(watch) if watch.is_over(now) => {
-                    self.expire(now, slot, None, self.bounds.open_timeout, Deadline::Open, actions);
+                    let limit = self.bounds.open_timeout;
+                    let overdue = Overdue { running: None, limit, deadline: Deadline::Open };
+                    self.expire(now, slot, overdue, actions);
                 }
                 State::Closing(watch) if watch.is_over(now) => {
                     let limit = self.bounds.close_timeout;
-                    self.expire(now, slot, None, limit, Deadline::Close, actions);
+                    let overdue = Overdue { running: None, limit, deadline: Deadline::Close };
+                    self.expire(now, slot, overdue, actions);
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
                     self.look_again(now, slot, None);
@@ -291,7 +295,8 @@ impl<T: Clone> Core<T> {
         let due = limit.and_then(|limit| Some((limit, since.checked_add(limit)?)));
         match due {
             Some((limit, due)) if due <= now => {
-                self.expire(now, slot, running, limit, Deadline::Node, actions);
+                let overdue = Overdue { running, limit, deadline: Deadline::Node };
+                self.expire(now, slot, overdue, actions);
             }
             due => self.look_again(now, slot, due.map(|(_, due)| due)),
         }
@@ -313,14 +318,12 @@ impl<T: Clone> Core<T> {
         &mut self,
         now: Instant,
         slot: SlotId,
-        running: Option<Running>,
-        limit: Duration,
-        deadline: Deadline,
+        overdue: Overdue,
         actions: &mut Vec<Action<T>>,
     ) {
         let until = now + STACK_GRACE;
         self.slots[slot].state = State::Dying { until, is_killed: false };
-        actions.push(Action::Expire(slot, Overdue { running, limit, deadline }));
+        actions.push(Action::Expire(slot, overdue));
     }
 
     /// The shortest time-out of a slot's nodes.

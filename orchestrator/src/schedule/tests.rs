@@ -277,7 +277,11 @@ fn what_waits_for_a_slot_that_cannot_be_opened_again_is_skipped() {
     die(&mut core, 0);
     assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Acquire(vec![0])]);
     assert_eq!(core.handle(now, Event::Refused(0)), [Action::RoundDone(0)]);
-    assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Acquire(vec![0])], "it is tried again");
+    assert_eq!(
+        core.handle(now, Event::Input(Some(2))),
+        [Action::Acquire(vec![0])],
+        "it is tried again"
+    );
     assert_eq!(reopen(&mut core, 0), [item(0, 2)]);
 }
 

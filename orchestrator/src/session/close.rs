@@ -90,7 +90,10 @@ impl Session {
             workers: Workers::new([], self.cancel.clone()),
             fallback: super::Fallback::default(),
             journal: self.journal.clone(),
-            outfit: super::Outfit::new(self.runtime.clone(), crate::runtime::OpenOptions::default()),
+            outfit: super::Outfit::new(
+                self.runtime.clone(),
+                crate::runtime::OpenOptions::default(),
+            ),
             natives: Vec::new(),
             holders: Vec::new(),
             cancel: self.cancel.clone(),

@@ -132,9 +132,7 @@ impl Session {
             let was_cleaning_up = self.workers.slot(slot).is_saying_goodbye;
             let error = failure::end_of(self.workers.slot_mut(slot), &self.plan, peak);
             self.closed.failures.extend(error.filter(|_| was_cleaning_up));
-        } else if let Some(error) =
-            failure::end_of(self.workers.slot_mut(slot), &self.plan, peak)
-        {
+        } else if let Some(error) = failure::end_of(self.workers.slot_mut(slot), &self.plan, peak) {
             events.extend(self.weigh_death(slot, error));
         }
         self.workers.give_back(slot, Returned::Broken);

@@ -69,8 +69,7 @@ pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Op
             died_before: true,
         }) => death.crash(peak_memory_bytes),
         Some(End::Link { broken: Some(broken), .. }) if !matches!(broken, LinkError::Io(_)) => {
-            let message =
-                format!("{broken}; the worker (pid {}) was ended", death.process.pid);
+            let message = format!("{broken}; the worker (pid {}) was ended", death.process.pid);
             found(death.running_node(), FaultKind::Protocol, "ProtocolError", message)
         }
         _ => death.crash(peak_memory_bytes),
@@ -100,7 +99,8 @@ impl Death<'_> {
             return self.overdue_cleanup(overdue.limit);
         }
         let seat = overdue.running.map(|running| (running.stage, running.node));
-        let node_id = seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
+        let node_id =
+            seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
         let running = overdue.running.or_else(|| self.slot.running());
         let operation = match (running, overdue.deadline) {
             (Some(running), _) => running.operation,

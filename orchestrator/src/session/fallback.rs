@@ -138,7 +138,8 @@ impl Fallback {
             return Verdict::Tell;
         }
         let is_known = matches!(class, FailureClass::Unsupported(_));
-        let reason = self.record(&plan.stages[stage].nodes[node], class, &one_line(failure), findings);
+        let reason =
+            self.record(&plan.stages[stage].nodes[node], class, &one_line(failure), findings);
         let Some(watched) = &mut self.watched[stage] else { return Verdict::Tell };
         watched.has_failed = true;
         let work = watched.kept.take().filter(|_| !watched.call_gave);
@@ -218,7 +219,13 @@ impl Fallback {
     }
 
     /// A stage has moved: it is not watched any more, and the host is told.
-    pub(super) fn note_move(&mut self, stage: StageId, node_id: &str, reason: &Reason, loses_state: bool) {
+    pub(super) fn note_move(
+        &mut self,
+        stage: StageId,
+        node_id: &str,
+        reason: &Reason,
+        loses_state: bool,
+    ) {
         self.watched[stage] = None;
         let record = move_notice(node_id, reason, loses_state);
         // If CPython may lack the module too, the move is announced after the first success.

@@ -119,8 +119,7 @@ impl Session {
     }
 
     fn may_move(&self) -> bool {
-        let is_rustpython =
-            |slot| self.workers.slot(slot).interpreter == Interpreted::RustPython;
+        let is_rustpython = |slot| self.workers.slot(slot).interpreter == Interpreted::RustPython;
         self.fallback.is_enabled && self.failed_slot.is_some_and(is_rustpython)
     }
 
@@ -176,11 +175,8 @@ impl Session {
         }
         let stages = self.stages_of(slot);
         let runs = self.workers.slot(slot).interpreter;
-        let (interpreter, protocol) = (&worker.interpreter, worker.protocol);
         let pid = worker.process.pid;
-        let message =
-            self.outfit.open_message(&self.plan, &stages, runs, interpreter, protocol);
-        let message = match message {
+        let message = match self.outfit.open_message(&self.plan, &stages, runs, worker) {
             Ok(message) => message,
             Err(error) => {
                 self.fail_to_open(slot, error);
@@ -200,7 +196,10 @@ impl Session {
             Ok(_) => Vec::new(),
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
-                self.fail_to_open(slot, Error::Os { action: "sending the nodes to a worker", source });
+                self.fail_to_open(
+                    slot,
+                    Error::Os { action: "sending the nodes to a worker", source },
+                );
                 self.workers.give_back(slot, Returned::Broken);
                 vec![Event::OpenFailed(slot)]
             }

@@ -80,10 +80,10 @@ impl Outfit {
         plan: &Plan,
         stages: &[StageId],
         runs: Interpreted,
-        interpreter: &Interpreter,
-        protocol: u32,
+        worker: &Worker,
     ) -> Result<OpenSession, Error> {
-        let shipment = self.shipment(plan, runs, interpreter)?;
+        let protocol = worker.protocol;
+        let shipment = self.shipment(plan, runs, &worker.interpreter)?;
         let is_complete = self.runtime.shares_path(runs, &self.options);
         let surroundings = (protocol >= SURROUNDINGS_SINCE)
             .then(|| Box::new(self.caller.surroundings(is_complete)));

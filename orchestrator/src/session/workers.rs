@@ -192,7 +192,8 @@ impl Workers {
     ) -> Result<(), Error> {
         host.before_blocking()?;
         let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
-        for worker in self.slots.iter().filter(|slot| !slot.is_deaf()).filter_map(|s| s.worker.as_ref())
+        for worker in
+            self.slots.iter().filter(|slot| !slot.is_deaf()).filter_map(|s| s.worker.as_ref())
         {
             let mut events = PollFlags::POLLIN;
             if worker.link.has_unsent() {

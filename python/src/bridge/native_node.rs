@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
 use nodes::node::Node;
-use nodes::{NodeErrorKind, panics};
 use nodes::params::check_params;
+use nodes::{NodeErrorKind, panics};
 use orchestrator::Error;
 use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
 use pyo3::prelude::*;

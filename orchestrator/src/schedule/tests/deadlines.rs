@@ -29,10 +29,7 @@ fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
     let end = later + SECOND;
     assert_eq!(core.handle(end, Event::Tick), [Action::Inspect(0)]);
     let seen = process(0, later);
-    assert_eq!(
-        core.handle(end, Event::Seen(0, seen)),
-        [overdue(seen, SECOND, Deadline::Node)]
-    );
+    assert_eq!(core.handle(end, Event::Seen(0, seen)), [overdue(seen, SECOND, Deadline::Node)]);
     assert_eq!(core.handle(end, Event::Tick), []);
     // What still comes of the call that was given up is nobody's output.
     assert_eq!(core.handle(end, Event::Output(0, 2)), []);
@@ -62,10 +59,7 @@ fn each_node_of_a_stage_has_its_own_time_from_when_it_is_entered() {
     assert_eq!(core.next_deadline(), Some(due));
     core.handle(due, Event::Tick);
     let seen = process(2, entered);
-    assert_eq!(
-        core.handle(due, Event::Seen(0, seen)),
-        [overdue(seen, 2 * SECOND, Deadline::Node)]
-    );
+    assert_eq!(core.handle(due, Event::Seen(0, seen)), [overdue(seen, 2 * SECOND, Deadline::Node)]);
 }
 
 #[test]

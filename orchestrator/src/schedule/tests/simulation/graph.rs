@@ -38,7 +38,8 @@ fn timeout(dice: &mut Dice) -> Option<Duration> {
 }
 
 pub(super) fn bounds(dice: &mut Dice) -> Bounds {
-    let ms = |dice: &mut Dice, least, most| MS * u32::try_from(least + dice.roll(most)).unwrap_or(1);
+    let ms =
+        |dice: &mut Dice, least, most| MS * u32::try_from(least + dice.roll(most)).unwrap_or(1);
     Bounds {
         window: 1 + u32::try_from(dice.roll(4)).unwrap_or(0),
         queue: 1 + dice.pick(3),

@@ -53,7 +53,7 @@ impl World {
         Self {
             core: Core::new(shapes.clone(), &opens_first, bounds),
             workers: opens_first.iter().map(|_| Worker::new(is_calm)).collect(),
-            checks: Checks::new(&shapes, is_calm),
+            checks: Checks::new(&shapes, bounds, is_calm),
             dice,
             tells,
             now,
@@ -123,7 +123,8 @@ impl World {
     fn step(&mut self) {
         let next = self.agenda.keys().next().map(|(at, _)| *at);
         let deadline = self.core.next_deadline();
-        let at = next.into_iter().chain(deadline).chain(self.ends_at.filter(|_| !self.is_closing)).min();
+        let at =
+            next.into_iter().chain(deadline).chain(self.ends_at.filter(|_| !self.is_closing)).min();
         let Some(at) = at else { return };
         self.now = self.now.max(at);
         if deadline.is_some_and(|deadline| deadline <= self.now) {
@@ -136,7 +137,7 @@ impl World {
             let happening = entry.remove();
             self.happen(happening);
         }
-        self.checks.no_deadline_has_passed(self.now, &self.bounds, &self.shapes, &self.workers);
+        self.checks.no_deadline_has_passed(self.now, &self.shapes, &self.workers);
     }
 
     fn finish(self) {
@@ -158,6 +159,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "the story of a session")]
     fn tell(&self, direction: &str, what: &impl std::fmt::Debug) {
         if self.tells {
             println!("{:>8?} {direction} {what:?}", self.now - self.start);
@@ -178,7 +180,7 @@ impl World {
             Action::Uneven(_) => self.checks.has_failed = true,
             Action::Inspect(slot) => return vec![Event::Seen(slot, self.workers[slot].running)],
             Action::Expire(slot, overdue) => {
-                self.checks.is_overdue(self.now, &self.bounds, &self.shapes, &self.workers[slot], overdue);
+                self.checks.is_overdue(self.now, &self.shapes, &self.workers[slot], overdue);
                 self.checks.tell_failure(slot);
                 self.end_process(slot, 300);
             }

@@ -21,6 +21,7 @@ pub(super) struct Checks {
     /// Slots that wait for the pool.
     pub(super) requested: usize,
     pub(super) made: u64,
+    bounds: Bounds,
     shapes: Vec<StageShape>,
     rounds_done: Round,
     delivered_round: BTreeMap<StageId, Round>,
@@ -34,7 +35,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(shapes: &[StageShape], is_calm: bool) -> Self {
+    pub(super) fn new(shapes: &[StageShape], bounds: Bounds, is_calm: bool) -> Self {
         Self {
             is_calm,
             has_failed: false,
@@ -42,6 +43,7 @@ impl Checks {
             is_closing: false,
             requested: 0,
             made: 0,
+            bounds,
             shapes: shapes.to_vec(),
             rounds_done: 0,
             delivered_round: BTreeMap::new(),
@@ -126,14 +128,13 @@ impl Checks {
     pub(super) fn is_overdue(
         &self,
         now: Instant,
-        bounds: &Bounds,
         shapes: &[StageShape],
         worker: &Worker,
         overdue: Overdue,
     ) {
         let due = match overdue.deadline {
-            Deadline::Open => worker.since + bounds.open_timeout,
-            Deadline::Close => worker.since + bounds.close_timeout,
+            Deadline::Open => worker.since + self.bounds.open_timeout,
+            Deadline::Close => worker.since + self.bounds.close_timeout,
             Deadline::Node => {
                 let running = worker.running.or(overdue.running);
                 let limit = running.and_then(|running| limit(shapes, running));
@@ -147,15 +148,14 @@ impl Checks {
     pub(super) fn no_deadline_has_passed(
         &self,
         now: Instant,
-        bounds: &Bounds,
         shapes: &[StageShape],
         workers: &[Worker],
     ) {
         for worker in workers {
             let total = match worker.phase {
-                Phase::Requested => Some(bounds.acquire_timeout),
-                Phase::Opening => Some(bounds.open_timeout),
-                Phase::Closing | Phase::Stopping => Some(bounds.close_timeout),
+                Phase::Requested => Some(self.bounds.acquire_timeout),
+                Phase::Opening => Some(self.bounds.open_timeout),
+                Phase::Closing | Phase::Stopping => Some(self.bounds.close_timeout),
                 // The stack, the kill, and what is given up then.
                 Phase::Dying => Some(Duration::from_millis(250 + 500 + 500)),
                 _ => None,

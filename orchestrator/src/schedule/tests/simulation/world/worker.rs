@@ -24,7 +24,10 @@ pub(super) enum What {
     /// Another node is entered, or the same again.
     Enters(StageId, FaultKind),
     Output(StageId),
-    Ends { stage: StageId, fails: bool },
+    Ends {
+        stage: StageId,
+        fails: bool,
+    },
     Moves(StageId),
     LinkEnds,
     Exits,
