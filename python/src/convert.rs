@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::Traffic;
-use ipc_protocol::shm::{Arena, Claim, SharedBytes};
+use ipc_protocol::memory::{Arena, Claim, SharedBytes};
 use pyo3::prelude::*;
 
 use crate::numpy_memory::{self, Outbound};

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
+use ipc_protocol::exchange::Exchange;
+use ipc_protocol::memory::{SegmentKind, remove_stale_names};
 use ipc_protocol::share::MemoryTerms;
-use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;

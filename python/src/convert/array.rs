@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Array, Dtype, Order, Payload, PayloadMemory};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError, PyValueError};
