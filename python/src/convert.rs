@@ -165,11 +165,6 @@ pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyA
     Converter::new("value", Memory::Copy, Pickling::Default).to_object(py, value)
 }
 
-/// Whether numpy is there to be used, by whoever imported it.
-pub(crate) fn numpy_is_loaded(py: Python<'_>) -> bool {
-    matches!(array::Types::if_loaded(py), Ok(Some(_)))
-}
-
 /// The first bytes of a claimed block.
 fn whole(bytes: usize) -> impl FnOnce(Claim) -> Option<SharedBytes> {
     move |claim| {

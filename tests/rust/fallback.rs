@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::session::OpenOptions;
 use orchestrator::session::Session;
 use orchestrator::{Config, Error, Manifest, Runtime};
 use serde_json::{Value as Json, json};

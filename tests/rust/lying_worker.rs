@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc_protocol::{Array, Dtype, FaultKind, Order, Value};
-use orchestrator::runtime::OpenOptions;
+use orchestrator::session::OpenOptions;
 use orchestrator::session::Session;
 use orchestrator::{Config, Error, Manifest, Runtime};
 

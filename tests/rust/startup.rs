@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orchestrator::error::StartError;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::session::OpenOptions;
 use orchestrator::{Config, Error, Manifest, Runtime};
 
 use super::quiet::Quiet;

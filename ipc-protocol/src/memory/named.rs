@@ -42,7 +42,7 @@ pub(super) struct Named {
     generation: Generation,
 }
 
-// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `shm`;
+// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `memory`;
 // what else is in a `Shmem` is not touched before it is dropped.
 unsafe impl Send for Named {}
 // SAFETY: as above.

@@ -11,8 +11,9 @@ use super::input::Input;
 use super::{CliError, output, signals};
 use crate::config::Config;
 use crate::error::Error;
-use crate::manifest::Manifest;
-use crate::runtime::{OpenOptions, Runtime};
+use crate::model::Manifest;
+use crate::runtime::Runtime;
+use crate::session::OpenOptions;
 use crate::session::{GraphOutput, Host, RunError, Session};
 
 /// Everything that a run needs.

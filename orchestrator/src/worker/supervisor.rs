@@ -22,7 +22,7 @@ use super::state::LifeState;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// Leases that are to be given back wait this long for a message to ride on.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
@@ -118,7 +118,7 @@ pub struct WorkerPicture {
     /// Process id; 0 before the process runs.
     pub pid: u32,
     /// What it runs.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// Where it stands.
     pub state: LifeState,
     /// Sessions that it has served.
@@ -220,7 +220,7 @@ impl Pool {
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();
         let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Runtime::CPython);
+        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Engine::CPython);
         let picture = state.core.picture().map(|worker| WorkerPicture {
             pid: pid(worker.id),
             runtime: runtime(worker.key),

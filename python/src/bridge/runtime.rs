@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use orchestrator::manifest::Author;
-use orchestrator::runtime::{NodeObjects, OpenOptions};
+use orchestrator::session::{NodeObjects, OpenOptions};
 use orchestrator::worker::supervisor::WorkerMemory;
 use orchestrator::{Config, Manifest};
 use pyo3::prelude::*;
