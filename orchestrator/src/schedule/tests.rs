@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Action, Bounds, Core, Event, StageShape, Target, Work};
-use crate::plan::Join;
+use crate::model::Join;
 
 mod simulation;
 

@@ -13,8 +13,9 @@ use nix::sys::time::TimeSpec;
 
 use super::slot::News;
 use super::{Host, Session};
-use crate::error::{Error, NodeFailure};
-use crate::plan::Runtime;
+use crate::error::Error;
+use crate::failure::NodeFailure;
+use crate::placement::Engine;
 use crate::schedule::SlotId;
 use crate::worker::memory;
 use crate::worker::supervisor::Returned;
@@ -179,7 +180,7 @@ impl Session {
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };
         let limit = match self.slots[slot].runtime {
-            Runtime::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
+            Engine::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
             _ => self.runtime.config().workers.pool.recycle_above_memory_bytes,
         };
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;

@@ -6,7 +6,8 @@ use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::{Fault, FaultKind};
 
 use super::Session;
-use crate::error::{Crash, Error, NodeFailure, TimedOut};
+use crate::error::{Crash, Error, TimedOut};
+use crate::failure::NodeFailure;
 use crate::plan::{PlannedNode, Stage};
 use crate::schedule::{SlotId, StageId};
 use crate::worker::link::LinkError;

@@ -8,9 +8,11 @@ use ipc_protocol::from_worker::LogRecord;
 use super::Session;
 use super::memory::{INFORMATION, WARNING, notice};
 use super::slot::{Slot, slot_of};
-use crate::error::{Error, NodeFailure};
+use crate::error::Error;
+use crate::failure::NodeFailure;
 use crate::fallback::{FailureClass, Reason, advice, classify, clause, one_line};
-use crate::plan::{Place, Plan, PlannedNode, Runtime, Stage};
+use crate::placement::Engine;
+use crate::plan::{Place, Plan, PlannedNode, Stage};
 use crate::schedule::{Event, SlotId, StageId, Work};
 
 /// The state of a stage on RustPython, as far as a move depends on it.
@@ -29,14 +31,14 @@ pub(super) struct Watched {
 impl Watched {
     /// One entry per stage; `None` for stages on other interpreters.
     pub(super) fn of(plan: &Plan) -> Vec<Option<Self>> {
-        let is_watched = |stage: &Stage| runtime_of(stage) == Runtime::RustPython;
+        let is_watched = |stage: &Stage| runtime_of(stage) == Engine::RustPython;
         plan.stages.iter().map(|stage| is_watched(stage).then(Self::default)).collect()
     }
 }
 
 /// The interpreter that runs a stage.
-pub(super) fn runtime_of(stage: &Stage) -> Runtime {
-    stage.nodes.first().map_or(Runtime::Native, |node| node.runtime)
+pub(super) fn runtime_of(stage: &Stage) -> Engine {
+    stage.nodes.first().map_or(Engine::Native, |node| node.runtime)
 }
 
 impl Session {
@@ -151,7 +153,7 @@ impl Session {
     /// RustPython is not the cause of the failure.
     pub(super) fn moves_after(&mut self, error: &Error) -> Vec<(String, Reason)> {
         let Some(slot) = self.failed_slot.filter(|_| self.fallback) else { return Vec::new() };
-        if self.slots[slot].runtime != Runtime::RustPython {
+        if self.slots[slot].runtime != Engine::RustPython {
             return Vec::new();
         }
         let class = match error {
@@ -186,7 +188,7 @@ impl Session {
     /// Adds advice to the error of a session that did not open, if RustPython is the cause.
     pub(super) fn with_advice(&self, error: Error) -> Error {
         let on_rustpython =
-            self.failed_slot.is_some_and(|slot| self.slots[slot].runtime == Runtime::RustPython);
+            self.failed_slot.is_some_and(|slot| self.slots[slot].runtime == Engine::RustPython);
         if !on_rustpython || self.fallback {
             return error;
         }
@@ -288,12 +290,12 @@ impl Session {
             self.slots[old].calls.remove(&stage);
         }
         let slot = self.slots.len();
-        self.slots.push(Slot::new(Runtime::CPython, vec![stage]));
+        self.slots.push(Slot::new(Engine::CPython, vec![stage]));
         self.plan.worker_slots = self.slots.len();
         self.plan.stages[stage].place = Place::Worker { slot };
         self.watched[stage] = None;
         if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
-            node.runtime = Runtime::CPython;
+            node.runtime = Engine::CPython;
             node.moved = Some(reason.clone());
             let record = move_notice(&node.id, &reason, loses_state);
             // If CPython may lack the module too, the move is announced after the first success.

@@ -6,7 +6,7 @@ use ipc_protocol::from_worker::NodeUsage;
 use ipc_protocol::{FaultKind, Value};
 use nodes::node::Node;
 
-use crate::error::NodeFailure;
+use crate::failure::NodeFailure;
 use crate::metrics::probe::NativeProbe;
 use crate::schedule::Work;
 

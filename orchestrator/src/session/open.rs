@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ipc_protocol::from_worker::{FromWorker, NodeReady};
 use ipc_protocol::{FaultKind, ToWorker, Value};
+use nodes::ParamProblem;
 use nodes::node::Node;
-use nodes::params::{ParamProblem, check_params};
 
 use super::failure::stage_timeout;
 use super::fallback::{Watched, move_notice, moved_before_notice, runtime_of};
@@ -16,12 +16,13 @@ use super::memory::{WARNING, notice};
 use super::native::NativeStage;
 use super::slot::{News, Slot};
 use super::spin::Spin;
-use super::{CancelHandle, Host, Session};
+use super::{CancelHandle, Host, OpenOptions, Session};
 use crate::error::Error;
-use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
-use crate::plan::{Place, Plan, PlannedNode, Runtime as Interpreted, Stage};
-use crate::runtime::{OpenOptions, Runtime};
+use crate::model::Manifest;
+use crate::placement::Engine;
+use crate::plan::{Place, Plan, PlannedNode, Stage};
+use crate::runtime::Runtime;
 use crate::schedule::{Bounds, Core, Event, SlotId, StageShape, Target};
 use crate::worker::supervisor::Returned;
 
@@ -173,7 +174,7 @@ impl Session {
         }
         // If one of them has to move, all are opened again, after those that stand were cleaned up.
         // So wait for the others even when one has failed.
-        let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Interpreted::RustPython;
+        let is_rustpython = |slot: &SlotId| self.slots[*slot].runtime == Engine::RustPython;
         let waits = self.fallback && group.iter().all(is_rustpython);
         while !pending.is_empty() && (waits || failed.is_none()) {
             self.wait(None, host)?;
@@ -326,8 +327,7 @@ fn slot_in(plan: &Plan, slot: SlotId) -> Slot {
     let is_here = |stage: &Stage| stage.place == Place::Worker { slot };
     let here: Vec<usize> =
         plan.stages.iter().enumerate().filter(|(_, s)| is_here(s)).map(|(id, _)| id).collect();
-    let runtime =
-        here.first().map_or(Interpreted::CPython, |stage| runtime_of(&plan.stages[*stage]));
+    let runtime = here.first().map_or(Engine::CPython, |stage| runtime_of(&plan.stages[*stage]));
     Slot::new(runtime, here)
 }
 
@@ -352,6 +352,6 @@ fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
     let Some(node_type) = nodes::registry::builtin().get(&node.node_type) else {
         return Err(failed(Vec::new()));
     };
-    let params = check_params(node_type, &node.params).map_err(failed)?;
+    let params = node_type.check_params(&node.params).map_err(failed)?;
     (node_type.build)(&params).map_err(|problem| failed(vec![problem]))
 }

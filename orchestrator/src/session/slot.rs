@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipc_protocol::from_worker::FromWorker;
 
-use crate::plan::Runtime;
+use crate::placement::Engine;
 use crate::schedule::{SlotId, StageId};
 use crate::worker::Worker;
 use crate::worker::link::{Link, LinkError, Received};
@@ -15,7 +15,7 @@ use crate::worker::process::Process;
 #[derive(Debug)]
 pub(super) struct Slot {
     /// What its workers run.
-    pub(super) runtime: Runtime,
+    pub(super) runtime: Engine,
     /// Stages that live here, in order.
     pub(super) stages: Vec<StageId>,
     /// Stages that the worker was given, in the order that it counts their nodes in.
@@ -40,7 +40,7 @@ pub(super) enum News {
 }
 
 impl Slot {
-    pub(super) fn new(runtime: Runtime, stages: Vec<StageId>) -> Self {
+    pub(super) fn new(runtime: Engine, stages: Vec<StageId>) -> Self {
         Self {
             runtime,
             stages,

@@ -12,7 +12,8 @@ use ipc_protocol::version::SURROUNDINGS_SINCE;
 use super::drive::stage_number;
 use super::{Host, Session};
 use crate::error::Error;
-use crate::plan::{NodeSource, PlannedNode, Runtime};
+use crate::placement::{Engine, NodeSource};
+use crate::plan::PlannedNode;
 use crate::runtime::caller::{self, Caller};
 use crate::schedule::SlotId;
 use crate::value_json;
@@ -42,7 +43,7 @@ impl Session {
         };
         let mut groups = Vec::new();
         let mut needs = Vec::new();
-        for runtime in [Runtime::RustPython, Runtime::CPython] {
+        for runtime in [Engine::RustPython, Engine::CPython] {
             let slots = wanted.iter().filter(|slot| self.slots[**slot].runtime == runtime);
             let group: Vec<SlotId> = slots.copied().collect();
             if !group.is_empty() {

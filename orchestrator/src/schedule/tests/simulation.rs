@@ -5,7 +5,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::{BOUNDS, stage};
-use crate::plan::Join;
+use crate::model::Join;
 use crate::schedule::{Action, Core, Event, StageShape, Target, Work};
 
 /// A graph of up to six stages whose edges go forward, with slots and joins at random.
