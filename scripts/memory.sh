@@ -24,7 +24,7 @@ under_miri() {
 
 under_loom() {
     RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom \
-        cargo test --locked --quiet --package ipc-protocol --lib -- memory:: exchange::
+        cargo test --locked --quiet --package ipc-protocol --lib -- memory::sync:: exchange::
 }
 
 longer_walks() {
