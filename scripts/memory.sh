@@ -12,25 +12,25 @@ case ${1-} in
 esac
 
 # The tests that have something to do on the heap twin.
-miri_tests=(shm:: segments:: arenas:: exchanges:: lies:: rings:: models::)
+miri_tests=(memory:: segments:: arenas:: exchanges:: lies:: rings:: models::)
 
 under_miri() {
     cargo +nightly miri --version >/dev/null 2>&1 ||
         fail "Miri is not installed: rustup toolchain install nightly --component miri,rust-src"
     # Pointers are made from addresses, as numpy makes them; random numbers come from the system.
     MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-disable-isolation' CARGO_TARGET_DIR=target/miri \
-        cargo +nightly miri test --locked --quiet --package ipc-protocol --lib --test shm -- "${miri_tests[@]}"
+        cargo +nightly miri test --locked --quiet --package ipc-protocol --lib --test memory -- "${miri_tests[@]}"
 }
 
 under_loom() {
     RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/loom \
-        cargo test --locked --quiet --package ipc-protocol --lib -- shm::sync::
+        cargo test --locked --quiet --package ipc-protocol --lib -- memory::sync:: exchange::
 }
 
 longer_walks() {
     # With the whole workspace's features, as among the other tests: nothing is compiled again.
     PROPTEST_CASES=$((long ? 51200 : 2560)) \
-        cargo test --locked --quiet --workspace --test shm -- models:: rings::
+        cargo test --locked --quiet --workspace --test memory -- models:: rings::
 }
 
 parts=(under_loom longer_walks)

@@ -2,8 +2,9 @@
 //! Rust, over the golden vectors and seeded mutations of them.
 
 use bytes::Bytes;
-use ipc_protocol::codec::{self, Message};
+use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, ReadOutcome};
+use ipc_protocol::visit::Message;
 use ipc_protocol::{FromWorker, Hello, Limits, ToWorker};
 
 /// Decodes the bytes as each kind of message. Errors are fine, panics are not; and whatever decodes

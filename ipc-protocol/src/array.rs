@@ -4,11 +4,13 @@
 mod check;
 mod element;
 mod payload;
+mod placed;
 
 pub use check::ArrayError;
 pub use element::{Element, Elements};
 pub(crate) use payload::Place;
 pub use payload::{Payload, PayloadMemory};
+pub use placed::{LeaseTerms, Placed};
 
 /// An n-dimensional array, contiguous in its order. Cloning shares the memory.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,9 +2,8 @@
 //! is in `codec/wire.rs`; moving payloads between message and frame, and the checks that come with
 //! it, in `codec/payloads.rs`; the bytes of a frame in `frame.rs`.
 
-mod message;
 mod payload_wire;
-pub(crate) mod payloads;
+mod payloads;
 mod wire;
 
 use bytes::Bytes;
@@ -12,11 +11,8 @@ use rmp_serde::decode::Error as DecodeError;
 
 use crate::error::CodecError;
 use crate::frame::{Frame, HEADER_BYTES, Parts};
-use crate::from_worker::Traffic;
 use crate::limits::Limits;
-use crate::shm::Exchange;
-
-pub use message::Message;
+use crate::visit::Message;
 
 /// Room for header and body of a usual message, so that encoding allocates once.
 const USUAL_START_BYTES: usize = 256;
@@ -58,21 +54,6 @@ pub fn decode<M: Message>(frame: Bytes, limits: &Limits) -> Result<M, CodecError
     let mut message = decode_unresolved(frame, limits)?;
     payloads::refuse_placed(&mut message, limits)?;
     Ok(message)
-}
-
-/// As [`decode`], for a connection with shared memory: payloads there are looked up in its exchange.
-///
-/// # Errors
-///
-/// As [`decode`], and when the message refers to memory that the peer may not lend.
-pub fn decode_shared<M: Message>(
-    frame: Bytes,
-    limits: &Limits,
-    exchange: &Exchange,
-) -> Result<(M, Traffic), CodecError> {
-    let mut message = decode_unresolved(frame, limits)?;
-    let traffic = exchange.resolve(&mut message, limits)?;
-    Ok((message, traffic))
 }
 
 /// As [`decode`], but payloads in shared memory stay what the message says of them, without bytes:

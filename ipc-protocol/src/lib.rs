@@ -2,19 +2,25 @@
 //! limits, versions and shared memory. It knows nothing of processes, async, Python or graphs.
 //!
 //! `PROTOCOL.md` beside this crate is the specification; this crate is its one implementation.
+//!
+//! Layers, each of which knows only those in front of it: `memory` (bytes), `array` and `value`, the
+//! messages (`to_worker`, `from_worker`, `share`; `visit` walks over them), `codec` with `frame`
+//! (messages as bytes), `exchange` (messages whose arrays lie in memory).
 
 pub mod array;
 pub mod codec;
 pub mod error;
+pub mod exchange;
 pub mod fault;
 pub mod frame;
 pub mod from_worker;
 pub mod limits;
+pub mod memory;
 pub mod share;
-pub mod shm;
 pub mod to_worker;
 pub mod value;
 pub mod version;
+pub mod visit;
 
 pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};

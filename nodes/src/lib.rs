@@ -13,5 +13,5 @@ pub mod suggest;
 
 pub use error::{NodeError, NodeErrorKind};
 pub use node::{Emit, Node, NodeType};
-pub use params::{ParamKind, ParamProblem, ParamSpec, Params, check_params};
+pub use params::{ParamKind, ParamProblem, ParamSpec, Params};
 pub use registry::Registry;

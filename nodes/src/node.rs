@@ -2,9 +2,10 @@
 //! and checked in [`crate::params`]; when a node runs is the scheduler's business.
 
 use ipc_protocol::Value;
+use serde_json::{Map, Value as Json};
 
 use crate::error::NodeError;
-use crate::params::{ParamProblem, ParamSpec, Params};
+use crate::params::{self, ParamProblem, ParamSpec, Params};
 
 /// Where a node puts its outputs, in order.
 pub type Emit<'a> = &'a mut dyn FnMut(Value);
@@ -47,4 +48,16 @@ pub struct NodeType {
     pub exclusive: &'static [(&'static str, &'static str)],
     /// Makes an instance from checked parameters.
     pub build: fn(&Params) -> Result<Box<dyn Node>, ParamProblem>,
+}
+
+impl NodeType {
+    /// Checks `given` against the parameters of this type and fills in the defaults. A JSON `null`
+    /// means that the parameter is not given.
+    ///
+    /// # Errors
+    /// Every problem found: unknown names, wrong types, values out of range, a parameter given under
+    /// two names, two parameters that exclude each other.
+    pub fn check_params(&self, given: &Map<String, Json>) -> Result<Params, Vec<ParamProblem>> {
+        params::check(self.name, self.params, self.exclusive, given)
+    }
 }

@@ -2,14 +2,15 @@
 //! node that is built from it. Checking is in `params/check.rs`.
 
 mod check;
+mod problem;
 #[cfg(test)]
 mod tests;
 
 use num_bigint::BigInt;
 use serde_json::{Map, Value as Json, json};
 
-pub(crate) use check::read_number;
-pub use check::{ParamProblem, check_params};
+pub(crate) use check::{check, read_number};
+pub use problem::ParamProblem;
 
 /// One parameter of a node type.
 #[derive(Debug, Clone, Copy)]

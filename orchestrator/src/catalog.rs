@@ -3,8 +3,8 @@
 
 use nodes::{NodeType, Registry, suggest};
 
-use crate::manifest::{ManifestNode, RuntimeHint};
-use crate::plan::{NodeSource, Runtime};
+use crate::model::{ManifestNode, RuntimeHint};
+use crate::placement::{Engine, NodeSource};
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +59,7 @@ pub struct Resolved {
     /// Where its code comes from.
     pub source: NodeSource,
     /// What runs it.
-    pub runtime: Runtime,
+    pub runtime: Engine,
 }
 
 /// Why a node type has no code in the runtime that is asked for.
@@ -185,10 +185,10 @@ impl Catalog {
     ///
     /// # Errors
     /// See [`ResolveError`].
-    pub fn resolve(&self, node: &ManifestNode, python: Runtime) -> Result<Resolved, ResolveError> {
+    pub fn resolve(&self, node: &ManifestNode, python: Engine) -> Result<Resolved, ResolveError> {
         let interpreter = match node.runtime_hint {
-            RuntimeHint::CPython => Runtime::CPython,
-            RuntimeHint::RustPython => Runtime::RustPython,
+            RuntimeHint::CPython => Engine::CPython,
+            RuntimeHint::RustPython => Engine::RustPython,
             RuntimeHint::CPythonWasm => return Err(ResolveError::NoWasm),
             RuntimeHint::Auto | RuntimeHint::Native => python,
         };
@@ -204,7 +204,7 @@ impl Catalog {
         let name = node.node_type.as_str();
         let by_choice = matches!(node.runtime_hint, RuntimeHint::Auto | RuntimeHint::Native);
         if by_choice && self.native(name).is_some() {
-            return Ok(Resolved { source: NodeSource::Native, runtime: Runtime::Native });
+            return Ok(Resolved { source: NodeSource::Native, runtime: Engine::Native });
         }
         match self.python(name) {
             Some(class) => {

@@ -4,21 +4,19 @@
 //! Highest precedence first: the node's own hint (see [`crate::catalog`]), the argument of the
 //! pipeline or the run, the environment, the configuration, the default.
 
-use std::fmt;
-
-use crate::plan::Runtime;
+use crate::placement::{Engine, Origin};
 
 #[cfg(test)]
 mod tests;
 
 /// Names of the interpreter of Python nodes, upper or lower case; `None` is the default interpreter.
 /// Unlike in a hint, `rust` means RustPython here: the variable only chooses between interpreters.
-const SPELLINGS: [(&str, Option<Runtime>); 6] = [
-    ("cpython", Some(Runtime::CPython)),
-    ("python", Some(Runtime::CPython)),
-    ("rustpython", Some(Runtime::RustPython)),
-    ("rust_python", Some(Runtime::RustPython)),
-    ("rust", Some(Runtime::RustPython)),
+const SPELLINGS: [(&str, Option<Engine>); 6] = [
+    ("cpython", Some(Engine::CPython)),
+    ("python", Some(Engine::CPython)),
+    ("rustpython", Some(Engine::RustPython)),
+    ("rust_python", Some(Engine::RustPython)),
+    ("rust", Some(Engine::RustPython)),
     ("auto", None),
 ];
 
@@ -47,7 +45,7 @@ pub struct UnknownWord {
 ///
 /// # Errors
 /// [`UnknownWord`] for any other.
-pub fn parse_runtime(text: &str) -> Result<Option<Runtime>, UnknownWord> {
+pub fn parse_runtime(text: &str) -> Result<Option<Engine>, UnknownWord> {
     parse(text, &SPELLINGS)
 }
 
@@ -68,45 +66,18 @@ fn parse<T: Copy>(text: &str, spellings: &[(&'static str, T)]) -> Result<T, Unkn
     })
 }
 
-/// The source of an effective setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// The hint of the node itself.
-    Hint,
-    /// The argument of the pipeline or the run.
-    Argument,
-    /// The environment variable.
-    Environment,
-    /// The configuration.
-    Configuration,
-    /// No source has set it.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Hint => "its runtime_hint",
-            Self::Argument => "the argument runtime",
-            Self::Environment => "REMOTEMEDIA_PYTHON_RUNTIME",
-            Self::Configuration => "[python] runtime in the configuration",
-            Self::Default => "the default",
-        })
-    }
-}
-
 /// The interpreter of Python nodes whose hint names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// The interpreter.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// The source that chose it.
     pub origin: Origin,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        Self { runtime: Runtime::CPython, origin: Origin::Default }
+        Self { runtime: Engine::CPython, origin: Origin::Default }
     }
 }
 
@@ -132,7 +103,7 @@ impl<T> Setting<T> {
     }
 }
 
-impl Setting<Option<Runtime>> {
+impl Setting<Option<Engine>> {
     /// The interpreter of Python nodes. `auto` from one source overrides sources of lower precedence.
     #[must_use]
     pub fn choice(self) -> Choice {

@@ -9,8 +9,10 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, env};
 use crate::error::Error;
-use crate::manifest::{Manifest, ManifestError};
-use crate::runtime::{OpenOptions, Runtime};
+use crate::manifest::ManifestError;
+use crate::model::Manifest;
+use crate::options::OpenOptions;
+use crate::runtime::Runtime;
 
 mod base64;
 mod execute;

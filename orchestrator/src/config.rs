@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::placement::Engine;
+
 pub mod env;
 mod error;
 mod interpreters;
@@ -124,7 +126,7 @@ impl Default for WorkersConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonConfig {
     /// The interpreter of Python nodes that name none; `None` says nothing, which is CPython.
-    pub runtime: Option<crate::plan::Runtime>,
+    pub runtime: Option<Engine>,
     /// The interpreter; `None` is the caller's own (see [`env::find_python`] for the command line).
     pub executable: Option<PathBuf>,
     /// Environment variables added to those that workers inherit.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use crate::choice::Origin;
 use crate::fallback::Reason;
-use crate::plan::{NodeSource, Place, Plan, PlannedNode, Runtime};
+use crate::placement::Origin;
+use crate::placement::{Engine, NodeSource};
+use crate::plan::{Place, Plan, PlannedNode};
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ pub struct NodeExplanation {
     /// Type in the manifest.
     pub node_type: String,
     /// What runs it.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// Number of its stage; the nodes of one stage are called in one step.
     pub stage: usize,
     /// Number of its worker; `None` for native nodes.
@@ -49,7 +50,7 @@ impl Explanation {
     pub(crate) fn of(
         pipeline: &str,
         plan: &Plan,
-        program: impl Fn(Runtime) -> Option<PathBuf>,
+        program: impl Fn(Engine) -> Option<PathBuf>,
     ) -> Self {
         let node = |(stage, node): (usize, &PlannedNode)| {
             let worker = match plan.stages[stage].place {
@@ -87,7 +88,7 @@ impl Explanation {
                 "program": node.program.as_ref().map(|path| path.display().to_string()),
                 "why": node.why,
                 "fallback": node.moved.as_ref().map(|reason| json!({
-                    "from": Runtime::RustPython.name(),
+                    "from": Engine::RustPython.name(),
                     "kind": reason.kind(),
                     "module": reason.module(),
                     "reason": reason.to_string(),

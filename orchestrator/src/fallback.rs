@@ -10,7 +10,7 @@ use std::fmt;
 
 use ipc_protocol::{FaultKind, ImportFault, ImportReason};
 
-use crate::error::NodeFailure;
+use crate::failure::NodeFailure;
 
 #[cfg(test)]
 mod tests;

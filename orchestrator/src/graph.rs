@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use crate::manifest::{Connection, Manifest, ManifestNode};
+use crate::model::{Connection, Manifest, ManifestNode};
 
 #[cfg(test)]
 mod tests;

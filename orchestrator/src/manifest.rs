@@ -1,15 +1,10 @@
-//! Manifest v1: the JSON form of a pipeline. Its types, and the way from text to a checked
-//! manifest. Every problem of a text is reported at once, with its place and what to do.
+//! Manifest v1: the way from a pipeline's JSON form to a checked [`Manifest`]. Every problem of a text is
+//! reported at once, with its place and what to do.
 //!
 //! Which node goes to which worker is decided in [`crate::plan`].
 
-use std::time::Duration;
-
-use serde_json::{Map, Value as Json};
-
 mod check;
 mod fields;
-mod hint;
 pub mod json;
 mod node;
 mod optional;
@@ -19,7 +14,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use hint::RuntimeHint;
+use crate::model::Manifest;
 pub use problem::{ManifestError, ManifestErrorClass, Problem, ProblemKind};
 
 /// The JSON Schema of manifest v1, as published in `config/manifest.v1.schema.json`. It describes
@@ -29,76 +24,6 @@ pub const SCHEMA: &str = include_str!("../../config/manifest.v1.schema.json");
 
 /// The only version there is.
 pub const VERSION: &str = "v1";
-
-/// A checked pipeline: it has nodes, their ids are unique, every connection leads from a node to a
-/// node, there is no cycle, every node type is known and native nodes accept their parameters.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Manifest {
-    /// About the pipeline as a whole.
-    pub metadata: Metadata,
-    /// At least one node, in the order of the text.
-    pub nodes: Vec<ManifestNode>,
-    /// Edges, in the order of the text, each at most once.
-    pub connections: Vec<Connection>,
-}
-
-/// About a pipeline as a whole; describes and has no effect.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Metadata {
-    /// Name of the pipeline.
-    pub name: Option<String>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// When it was made: ISO 8601, as written.
-    pub created_at: Option<String>,
-}
-
-/// One node of a manifest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ManifestNode {
-    /// Unique id: letters, digits, `_` and `-`.
-    pub id: String,
-    /// A native type or alias, a node of the Python SDK, `package.module:Class` or
-    /// `package.module:function`. With `instance`, the name of the object's class or function.
-    pub node_type: String,
-    /// Parameters, as written.
-    pub params: Map<String, Json>,
-    /// Where the node is to run.
-    pub runtime_hint: RuntimeHint,
-    /// The node takes one stream of inputs instead of single ones.
-    pub is_streaming: bool,
-    /// The node produces without input.
-    pub is_source: bool,
-    /// Longest time between two outputs, before the node is stopped.
-    pub timeout: Option<Duration>,
-    /// The node gets a worker of its own.
-    pub isolated: bool,
-    /// How a node with several inputs takes them.
-    pub join: Join,
-    /// Index of the caller's node object; only the SDK sets it.
-    pub instance: Option<u32>,
-    /// What the node asks of a machine; describes and has no effect.
-    pub capabilities: Option<Map<String, Json>>,
-}
-
-/// How a node with several inputs takes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Join {
-    /// One call for each upstream item, ordered by input and then by connection.
-    #[default]
-    Interleave,
-    /// One call with a tuple of one item of each upstream node.
-    Zip,
-}
-
-/// An edge between two nodes, by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connection {
-    /// The node whose outputs flow.
-    pub from: String,
-    /// The node that takes them.
-    pub to: String,
-}
 
 /// Who wrote a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,11 +49,5 @@ impl Manifest {
     /// One [`ManifestError`] with every problem found.
     pub fn parse_from(text: &str, author: Author) -> Result<Self, ManifestError> {
         read::manifest(text, author)
-    }
-
-    /// The pipeline's name for messages and metrics: its own, or a general one.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or("pipeline")
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use ipc_protocol::from_worker::{Moved, NodeUsage};
 
 use crate::fallback::Reason;
-use crate::plan::{Plan, PlannedNode, Runtime};
+use crate::placement::Engine;
+use crate::plan::{Plan, PlannedNode};
 
 mod json;
 pub mod probe;
@@ -36,7 +37,7 @@ pub struct NodeMetrics {
     /// Type in the manifest.
     pub node_type: String,
     /// What runs it.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// Why RustPython, which was chosen, does not run it.
     pub fallback: Option<Reason>,
     /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
@@ -196,7 +197,7 @@ impl RunMetrics {
     /// Notes that a node left RustPython for CPython.
     pub fn set_moved(&mut self, node: usize, reason: Reason) {
         if let Some(node) = self.nodes.get_mut(node) {
-            node.runtime = Runtime::CPython;
+            node.runtime = Engine::CPython;
             node.fallback = Some(reason);
         }
     }

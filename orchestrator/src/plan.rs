@@ -6,16 +6,17 @@
 //! and an isolated node has a worker to itself.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Catalog, ResolveError};
-use crate::choice::{Choice, Origin};
+use crate::choice::Choice;
 use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
-pub use crate::manifest::Join;
+use crate::model::Join;
+use crate::placement::{Engine, NodeSource, Origin};
 
 mod slots;
 mod stages;
@@ -74,7 +75,7 @@ pub struct PlannedNode {
     /// Longest time between two outputs; `None` is no limit.
     pub timeout: Option<Duration>,
     /// What runs it.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// Who chose that.
     pub origin: Origin,
     /// Why RustPython, which was chosen, does not run it.
@@ -88,51 +89,6 @@ pub struct PlannedNode {
     pub is_streaming: bool,
     /// It produces without input.
     pub is_source: bool,
-}
-
-/// Where a node's code comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeSource {
-    /// The registry of native nodes, by `node_type`.
-    Native,
-    /// A class that the worker imports.
-    Import {
-        /// Importable module.
-        module: String,
-        /// Qualified name of the class in it.
-        name: String,
-    },
-    /// The caller's node object of this index.
-    Instance(u32),
-}
-
-/// What runs a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Runtime {
-    /// Rust code in the orchestrator.
-    Native,
-    /// A CPython worker.
-    CPython,
-    /// A RustPython worker.
-    RustPython,
-}
-
-impl Runtime {
-    /// The name in metrics and messages: `rust_native`, `cpython` or `rustpython`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Native => "rust_native",
-            Self::CPython => "cpython",
-            Self::RustPython => "rustpython",
-        }
-    }
-}
-
-impl fmt::Display for Runtime {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
 }
 
 /// What a plan depends on beside the graph.
@@ -182,11 +138,11 @@ pub enum PlanError {
          raise it or isolate fewer nodes",
         .isolated.len(), .isolated.join(", "),
         if *.shared { "and the other Python nodes " } else { "" },
-        if *.runtime == Runtime::RustPython { "[rustpython]" } else { "[workers]" }
+        if *.runtime == Engine::RustPython { "[rustpython]" } else { "[workers]" }
     )]
     TooFewWorkers {
         /// What the workers run.
-        runtime: Runtime,
+        runtime: Engine,
         /// Ids of the isolated nodes.
         isolated: Vec<String>,
         /// Whether Python nodes that are not isolated need a worker beside them.

@@ -1,24 +1,22 @@
 //! One configured orchestrator: its settings and its pool of workers. Sessions are opened on it.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::choice::{self, Choice, Setting};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
-use crate::error::{Error, ShipError, StartError};
+use crate::error::{Error, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{Finding, Findings, Reason};
 use crate::graph::Graph;
-use crate::manifest::{Manifest, RuntimeHint};
-use crate::plan::{self, Plan, PlanOptions};
-use crate::session::{CancelHandle, Host, Session};
-use crate::worker::Interpreter;
+use crate::manifest::ManifestError;
+use crate::model::{Manifest, ManifestNode, RuntimeHint};
+use crate::options::OpenOptions;
+use crate::placement::Engine;
+use crate::plan::{Plan, PlanOptions};
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
 
@@ -50,50 +48,6 @@ impl OwnedPool {
     fn is_inherited(&self) -> bool {
         self.owner != std::process::id()
     }
-}
-
-/// What a session takes over from its caller.
-#[derive(Debug, Clone, Default)]
-pub struct OpenOptions {
-    /// The caller's node objects.
-    pub nodes: Option<Arc<dyn NodeObjects>>,
-    /// The interpreter of Python nodes, as the caller wrote it; `None` leaves it to others.
-    pub runtime: Option<String>,
-    /// Whether nodes that RustPython cannot run may move to CPython; `None` leaves it to others.
-    pub fallback: Option<bool>,
-    /// The caller's interpreter; the configuration may name another.
-    pub interpreter: Option<PathBuf>,
-    /// Options that the caller's interpreter was started with, for workers that run the same.
-    pub interpreter_options: Vec<OsString>,
-    /// The caller's environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// The caller's module search path.
-    pub sys_path: Vec<OsString>,
-    /// The path is all of `sys.path` of the caller's interpreter, so that a worker that runs the same
-    /// finds each module where the caller does. Otherwise it is added behind the worker's own.
-    pub is_sys_path_complete: bool,
-    /// The caller's `sys.argv`.
-    pub argv: Vec<OsString>,
-    /// The caller's working directory.
-    pub working_directory: Option<PathBuf>,
-    /// The caller's umask; workers keep theirs when absent.
-    pub umask: Option<u32>,
-    /// Stops the session, also while it is being opened.
-    pub cancel: Option<CancelHandle>,
-}
-
-/// The caller's node objects, in the order of the manifest's instance numbers.
-pub trait NodeObjects: std::fmt::Debug + Send + Sync {
-    /// The objects of these numbers as bytes for workers of an interpreter, each at its place; where
-    /// the interpreter is the caller's own, others may come along. What the bytes are is between
-    /// the caller and the guest.
-    ///
-    /// # Errors
-    /// When one of them cannot be sent there.
-    fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
-
-    /// A text that changes when the code of an object changes; `None` when its code is unknown.
-    fn code_digest(&self, instance: u32) -> Option<String>;
 }
 
 impl Runtime {
@@ -139,7 +93,7 @@ impl Runtime {
         options: &OpenOptions,
         moved: &HashMap<String, Reason>,
     ) -> Result<Plan, Error> {
-        let graph = Graph::new(manifest).map_err(crate::manifest::ManifestError::from)?;
+        let graph = Graph::new(manifest).map_err(ManifestError::from)?;
         let mut plan_options = PlanOptions {
             max_workers: self.config.workers.pool.max_workers(),
             max_rustpython: self.config.rustpython.pool.max_workers(),
@@ -148,18 +102,15 @@ impl Runtime {
             findings: HashMap::new(),
             default_timeout: self.config.calls.timeout,
         };
-        let hinted =
-            |node: &crate::manifest::ManifestNode| node.runtime_hint == RuntimeHint::RustPython;
-        if plan_options.python.runtime != plan::Runtime::RustPython
-            && !manifest.nodes.iter().any(hinted)
-        {
+        let hinted = |node: &ManifestNode| node.runtime_hint == RuntimeHint::RustPython;
+        if plan_options.python.runtime != Engine::RustPython && !manifest.nodes.iter().any(hinted) {
             return Ok(Plan::new(&graph, &plan_options)?);
         }
         // Laid out a first time, without moves, to find the nodes that would run on RustPython.
         let fallback = std::mem::take(&mut plan_options.fallback);
         let untried = Plan::new(&graph, &plan_options)?;
         let mut digests = HashMap::new();
-        for (_, node) in untried.nodes().filter(|(_, n)| n.runtime == plan::Runtime::RustPython) {
+        for (_, node) in untried.nodes().filter(|(_, n)| n.runtime == Engine::RustPython) {
             let digest = code::digest(&node.source, options);
             let finding = match (moved.get(&node.id), &digest) {
                 (Some(reason), _) => Finding::Unsupported(reason.clone()),
@@ -212,21 +163,8 @@ impl Runtime {
         options: &OpenOptions,
     ) -> Result<Explanation, Error> {
         let plan = self.plan(manifest, options, &HashMap::new())?;
-        let program = |runtime| self.interpreter(runtime, options).ok();
+        let program = |engine| self.interpreter(engine, options).ok();
         Ok(Explanation::of(manifest.name(), &plan, program))
-    }
-
-    /// Opens a session: makes all nodes of the manifest, in this process and in workers.
-    ///
-    /// # Errors
-    /// When the graph cannot be laid out, a worker not be had, or a node not be made.
-    pub fn open(
-        self: &Arc<Self>,
-        manifest: &Manifest,
-        options: OpenOptions,
-        host: &mut dyn Host,
-    ) -> Result<Session, Error> {
-        Session::open(self, manifest, options, host)
     }
 
     /// The workers that run now.
@@ -270,14 +208,10 @@ impl Runtime {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The program of the workers of a runtime.
-    fn interpreter(
-        &self,
-        runtime: plan::Runtime,
-        options: &OpenOptions,
-    ) -> Result<PathBuf, StartError> {
+    /// The program of the workers of an interpreter.
+    fn interpreter(&self, engine: Engine, options: &OpenOptions) -> Result<PathBuf, StartError> {
         let callers = options.interpreter.as_deref();
-        if runtime == plan::Runtime::RustPython {
+        if engine == Engine::RustPython {
             if let Some(named) = &self.config.rustpython.executable {
                 return Ok(named.clone());
             }

@@ -20,7 +20,6 @@ mod workers;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ipc_protocol::Value;
@@ -28,10 +27,10 @@ use ipc_protocol::from_worker::{LogRecord, Moved, Traffic};
 
 use crate::error::Error;
 use crate::metrics::RunMetrics;
+use crate::options::CancelHandle;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::schedule::{Core, Event, SlotId};
-use crate::worker::waker::Waker;
 pub use close::{ClosedSession, WrittenBack};
 use fallback::Fallback;
 use journal::Journal;
@@ -90,33 +89,6 @@ pub struct RunError {
     pub error: Error,
     /// What it gave until then.
     pub partial: Vec<GraphOutput>,
-}
-
-/// Stops a session from any thread.
-#[derive(Debug, Clone)]
-pub struct CancelHandle {
-    cancelled: Arc<AtomicBool>,
-    waker: Waker,
-}
-
-impl CancelHandle {
-    /// A handle for a session that is yet to be opened.
-    ///
-    /// # Errors
-    /// When no descriptor can be had.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self { cancelled: Arc::new(AtomicBool::new(false)), waker: Waker::new()? })
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-
-    /// Makes the call that is under way, and every later one, fail with [`Error::Cancelled`].
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.waker.wake();
-    }
 }
 
 /// What a session works on.

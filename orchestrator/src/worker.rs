@@ -21,7 +21,7 @@ use link::Link;
 use pool::PoolId;
 use process::Process;
 
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// Number of a worker, unique in its runtime.
 pub type WorkerId = u64;
@@ -31,7 +31,7 @@ pub type WorkerId = u64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerKey {
     /// What the interpreter is: its workers name it in their handshake.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// The interpreter; never resolved, so that a virtual environment's link stays one.
     pub interpreter: PathBuf,
     /// The interpreter's options, such as `-O`.
@@ -69,13 +69,13 @@ impl WorkerKey {
     /// The pool that its workers belong to: each runtime has one.
     #[must_use]
     pub fn pool(&self) -> PoolId {
-        usize::from(self.runtime == Runtime::RustPython)
+        usize::from(self.runtime == Engine::RustPython)
     }
 
     /// The setting that names the program.
     #[must_use]
     pub fn executable_setting(&self) -> &'static str {
-        if self.runtime == Runtime::RustPython {
+        if self.runtime == Engine::RustPython {
             "[rustpython] executable"
         } else {
             "[python] executable"

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::Traffic;
-use ipc_protocol::shm::{Arena, Claim, SharedBytes};
+use ipc_protocol::memory::{Arena, Claim, SharedBytes};
 use pyo3::prelude::*;
 
 use crate::numpy_memory::{self, Outbound};
@@ -163,11 +163,6 @@ pub(crate) fn to_value(
 /// As [`Converter::to_object`].
 pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     Converter::new("value", Memory::Copy, Pickling::Default).to_object(py, value)
-}
-
-/// Whether numpy is there to be used, by whoever imported it.
-pub(crate) fn numpy_is_loaded(py: Python<'_>) -> bool {
-    matches!(array::Types::if_loaded(py), Ok(Some(_)))
 }
 
 /// The first bytes of a claimed block.

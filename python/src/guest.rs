@@ -5,8 +5,8 @@ mod probe;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
-use ipc_protocol::shm::Exchange;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use worker_shim::blackbox::Blackbox;

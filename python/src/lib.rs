@@ -6,6 +6,7 @@ mod convert;
 mod error;
 mod guest;
 mod numpy_memory;
+mod numpy_types;
 
 use pyo3::prelude::*;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use orchestrator::plan::Runtime;
+use orchestrator::placement::Engine;
 use orchestrator::worker::exit::Exit;
 use orchestrator::worker::pool::PoolLimits;
 use orchestrator::worker::process::Process;
@@ -35,7 +35,7 @@ fn pool() -> Arc<Pool> {
 fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
     let environment = vec![("LIE".into(), lie.into())];
     let key = WorkerKey {
-        runtime: Runtime::CPython,
+        runtime: Engine::CPython,
         interpreter: PathBuf::from(env!("CARGO_BIN_EXE_lying-worker")),
         options: Vec::new(),
         start_variables: environment.clone(),
@@ -44,7 +44,7 @@ fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
     let start = Arc::new(Start { environment, working_directory: None });
     let wanted = Wanted { key, start, place: 0, count };
     let waker = Waker::new().unwrap();
-    let ticket = pool.want(&[wanted], &waker);
+    let ticket = pool.want(&[wanted], &waker, false);
     loop {
         if let Some(answer) = pool.answer(ticket) {
             return answer.unwrap();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::options::OpenOptions;
 use orchestrator::session::Session;
 use orchestrator::{Config, Error, Manifest, Runtime};
 use serde_json::{Value as Json, json};
@@ -44,7 +44,7 @@ impl Rig {
     }
 
     fn open(&self, classes: &[&str]) -> Result<Session, Error> {
-        self.runtime.open(&line(classes), self.options(), &mut Quiet)
+        Session::open(&self.runtime, &line(classes), self.options(), &mut Quiet)
     }
 
     /// One run over one item: what the nodes wrote, or the error.
@@ -177,7 +177,8 @@ fn without_fallback_the_error_names_node_module_and_ways_out() {
             assert!(text.contains(part), "{part} in {text}");
         }
         let options = OpenOptions { fallback: Some(true), ..rig.options() };
-        let mut session = rig.runtime.open(&line(&["Runs", class]), options, &mut Quiet).unwrap();
+        let mut session =
+            Session::open(&rig.runtime, &line(&["Runs", class]), options, &mut Quiet).unwrap();
         assert_eq!(process(&mut session).unwrap(), "a rustpython, b cpython", "the argument wins");
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc_protocol::{Array, Dtype, FaultKind, Order, Value};
-use orchestrator::runtime::OpenOptions;
+use orchestrator::options::OpenOptions;
 use orchestrator::session::Session;
 use orchestrator::{Config, Error, Manifest, Runtime};
 
@@ -28,7 +28,7 @@ fn open(runtime: &Arc<Runtime>, lie: Option<&str>) -> Session {
         environment: lie.into_iter().collect(),
         ..OpenOptions::default()
     };
-    runtime.open(&manifest, options, &mut Quiet).unwrap()
+    Session::open(&runtime, &manifest, options, &mut Quiet).unwrap()
 }
 
 fn input() -> Value {

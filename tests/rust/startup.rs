@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use orchestrator::Session;
 use orchestrator::error::StartError;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::options::OpenOptions;
 use orchestrator::{Config, Error, Manifest, Runtime};
 
 use super::quiet::Quiet;
@@ -24,7 +25,7 @@ fn open_with(interpreter: &Path, config: &str) -> (Error, Arc<Runtime>) {
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         ..OpenOptions::default()
     };
-    let error = runtime.open(&manifest, options, &mut Quiet).unwrap_err();
+    let error = Session::open(&runtime, &manifest, options, &mut Quiet).unwrap_err();
     (error, runtime)
 }
 
@@ -112,6 +113,6 @@ fn the_next_try_starts_anew() {
     std::fs::write(&path, "#!/bin/sh\necho second >&2; exit 2\n").unwrap();
     let manifest = Manifest::parse(MANIFEST).unwrap();
     let options = OpenOptions { interpreter: Some(path), ..OpenOptions::default() };
-    let error = runtime.open(&manifest, options, &mut Quiet).unwrap_err();
+    let error = Session::open(&runtime, &manifest, options, &mut Quiet).unwrap_err();
     assert!(error.to_string().contains("second"), "{error}");
 }

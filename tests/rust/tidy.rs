@@ -1,10 +1,13 @@
 //! The rules of the repository, as tests: what must be absent, where things live, how files look.
 //! Every check asserts that it looked at something.
 
+mod cycles;
 mod edges;
 mod homes;
 mod layout;
+mod purity;
 mod text;
+mod types;
 
 use tests::lexer::{Kind, Lexed, without_test_module};
 use tests::repository::{SourceFile, files_with_extension};

@@ -175,7 +175,7 @@ pub fn without_test_module(text: &str) -> &str {
         let trimmed = line.trim();
         if trimmed == "#[cfg(test)]" {
             marked = Some(start);
-        } else if let Some(at) = marked.filter(|_| trimmed.starts_with("mod tests")) {
+        } else if let Some(at) = marked.filter(|_| trimmed.starts_with("mod tests {")) {
             return &text[..at];
         } else if !trimmed.starts_with("#[") {
             marked = None;
@@ -232,5 +232,7 @@ mod tests {
         let tests = "#[cfg(test)]\n#[allow(x)]\nmod tests {\n}\n";
         assert_eq!(without_test_module(&format!("{product}{tests}")), product);
         assert_eq!(without_test_module(product), product);
+        let in_a_file_of_its_own = "#[cfg(test)]\nmod tests;\nfn a() {}\n";
+        assert_eq!(without_test_module(in_a_file_of_its_own), in_a_file_of_its_own);
     }
 }

@@ -6,5 +6,7 @@ pub mod citations;
 pub mod conformance;
 pub mod ledger;
 pub mod lexer;
+pub mod modules;
 pub mod recordings;
 pub mod repository;
+pub mod types;

@@ -8,11 +8,13 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::codec;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadProgress, Socket};
 use ipc_protocol::from_worker::{Done, NodeReady, NodeUsage, Output};
-use ipc_protocol::share::{Attach, LeaseTerms, Placed, Share};
-use ipc_protocol::shm::{Exchange, Segment, SegmentKind, Ticket};
+use ipc_protocol::memory::{Segment, SegmentKind, Ticket};
+use ipc_protocol::share::{Attach, Share};
 use ipc_protocol::to_worker::{Item, OpenSession};
 use ipc_protocol::version::Hello;
 use ipc_protocol::{Array, Dtype, FromWorker, Limits, Order, ToWorker, Value};
@@ -63,7 +65,7 @@ impl Worker {
             if let Some(frame) = self.frames.next_buffered().unwrap() {
                 let limits = Limits::default();
                 return Some(match &self.exchange {
-                    Some(exchange) => codec::decode_shared(frame, &limits, exchange).unwrap().0,
+                    Some(exchange) => exchange.decode(frame, &limits).unwrap().0,
                     None => codec::decode(frame, &limits).unwrap(),
                 });
             }

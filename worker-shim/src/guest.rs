@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
-use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::{Fault, Value};
 

@@ -12,12 +12,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use interprocess::os::unix::uds_local_socket::Stream;
-use ipc_protocol::codec::{self, Message};
+use ipc_protocol::codec;
 use ipc_protocol::error::LeaseError;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, ReadProgress, Socket};
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::Share;
-use ipc_protocol::shm::Exchange;
+use ipc_protocol::visit::Message;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -124,8 +125,9 @@ impl LinkReader {
     pub fn buffered(&mut self) -> Result<Option<Incoming>, LinkError> {
         while let Some(frame) = self.frames.next_buffered()? {
             let (message, traffic) = match self.output.exchange.get() {
-                Some(exchange) => codec::decode_shared(frame, &self.limits, exchange)
-                    .map_err(LinkError::Received)?,
+                Some(exchange) => {
+                    exchange.decode(frame, &self.limits).map_err(LinkError::Received)?
+                }
                 None => {
                     let message = codec::decode(frame, &self.limits);
                     (message.map_err(LinkError::Received)?, Traffic::default())

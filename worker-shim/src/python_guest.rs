@@ -10,8 +10,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeUsage};
-use ipc_protocol::shm::Exchange;
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::{Fault, Value};
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use ipc_protocol::Value;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
-use ipc_protocol::shm::Exchange;
 
 use crate::guest::Interpreter;
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::share::Placed;
-use crate::shm::SharedBytes;
+use super::placed::Placed;
+use crate::memory::SharedBytes;
 
 /// Immutable memory that a value refers to: bytes that this process can see, whoever owns them.
 ///

@@ -6,8 +6,8 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor}
 use serde::ser::{Serialize, Serializer};
 
 use super::wire::next;
+use crate::array::{LeaseTerms, Placed};
 use crate::array::{Payload, Place};
-use crate::share::{LeaseTerms, Placed};
 
 /// First element of bytes that the sender lends.
 const LENT: u8 = 1;

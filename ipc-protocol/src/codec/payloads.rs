@@ -4,62 +4,10 @@
 
 use bytes::Bytes;
 
-use super::message::Message;
 use crate::array::{Array, Payload, Place};
 use crate::error::{CodecError, LeaseError};
 use crate::limits::Limits;
-use crate::value::Value;
-
-/// Walks the values of a message.
-pub trait Visitor {
-    /// Containers that may stand inside each other.
-    fn max_depth(&self) -> u32;
-
-    /// One payload.
-    fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError>;
-
-    /// One array: its payload, then whether the two fit.
-    fn array(&mut self, array: &mut Array) -> Result<(), CodecError>;
-
-    /// One value with all that is in it.
-    fn value(&mut self, value: &mut Value) -> Result<(), CodecError> {
-        walk(self, value, self.max_depth())
-    }
-}
-
-fn walk<V: Visitor + ?Sized>(
-    visitor: &mut V,
-    value: &mut Value,
-    depth_left: u32,
-) -> Result<(), CodecError> {
-    let inner = || {
-        let limit = visitor.max_depth();
-        depth_left.checked_sub(1).ok_or(CodecError::TooDeep { limit })
-    };
-    match value {
-        Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => {
-            let inner = inner()?;
-            items.iter_mut().try_for_each(|item| walk(visitor, item, inner))
-        }
-        Value::Dict(entries) => {
-            let inner = inner()?;
-            entries.iter_mut().try_for_each(|(key, value)| {
-                walk(visitor, key, inner)?;
-                walk(visitor, value, inner)
-            })
-        }
-        Value::Bytes(payload) => visitor.payload(payload),
-        Value::Array(array) => visitor.array(array),
-        Value::Audio(audio) => visitor.array(&mut audio.samples),
-        Value::Opaque(opaque) => visitor.payload(&mut opaque.pickle),
-        Value::None
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::BigInt(_)
-        | Value::Float(_)
-        | Value::Str(_) => Ok(()),
-    }
-}
+use crate::visit::{Message, Visitor};
 
 /// Takes the payloads out of a message that will be encoded.
 pub(super) fn detach<M: Message>(

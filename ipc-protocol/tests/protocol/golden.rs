@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use ipc_protocol::codec::{self, Message};
+use ipc_protocol::codec;
 use ipc_protocol::from_worker::Moved;
+use ipc_protocol::visit::Message;
 use ipc_protocol::{FromWorker, Hello, Limits, ToWorker, Value};
 
 use super::samples;

@@ -1,10 +1,11 @@
 //! One sample for every message and every kind of value: what the golden vectors hold.
 
+use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::from_worker::{
     Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Place, Traffic,
 };
-use ipc_protocol::share::{Attach, LeaseTerms, MemoryTerms, Placed, Share};
-use ipc_protocol::shm::SegmentKind;
+use ipc_protocol::memory::SegmentKind;
+use ipc_protocol::share::{Attach, MemoryTerms, Share};
 use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings, Welcome,
 };

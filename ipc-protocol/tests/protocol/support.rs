@@ -1,8 +1,9 @@
 //! Helpers: a second implementation of the frame layout, and equality by bits.
 
 use bytes::Bytes;
-use ipc_protocol::codec::{self, Message};
+use ipc_protocol::codec;
 use ipc_protocol::to_worker::{Item, Step};
+use ipc_protocol::visit::Message;
 use ipc_protocol::{CodecError, Limits, ToWorker, Value};
 
 /// A frame written from the specification alone, so that tests can lie in it.

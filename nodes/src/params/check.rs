@@ -1,180 +1,59 @@
-//! Checks the parameters that a user wrote against what a node type declares, and reports every
+//! Checks the parameters that a user wrote against those that a node type declares, and reports every
 //! problem at once.
 
 use num_bigint::BigInt;
 use serde_json::{Map, Value as Json};
 
-use super::{Number, ParamDefault, ParamKind, ParamSpec, ParamValue, Params, whole};
-use crate::node::NodeType;
+use super::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, whole};
 use crate::suggest;
 
-/// What is wrong with a parameter, and what to do about it.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ParamProblem {
-    /// The node type has no parameter of that name.
-    #[error("{node} has no parameter '{param}'{}", unknown_hint(.nearest.as_deref(), .known))]
-    Unknown {
-        /// The node type.
-        node: &'static str,
-        /// The name that was written.
-        param: String,
-        /// The name that was probably meant.
-        nearest: Option<String>,
-        /// Canonical names of all parameters.
-        known: Vec<&'static str>,
-    },
-    /// The value is of the wrong type.
-    #[error("{node}: parameter '{param}' must be {expected}, got {got}")]
-    WrongType {
-        /// The node type.
-        node: &'static str,
-        /// The name that was written.
-        param: String,
-        /// The type that the parameter has, in words.
-        expected: &'static str,
-        /// The type and value that were written.
-        got: String,
-    },
-    /// The number is outside the parameter's range.
-    #[error(
-        "{node}: parameter '{param}' must be between {min} and {max}{}, got {value}",
-        unit_suffix(.unit)
-    )]
-    OutOfRange {
-        /// The node type.
-        node: &'static str,
-        /// The name that was written.
-        param: String,
-        /// The value that was written.
-        value: f64,
-        /// Smallest value allowed.
-        min: f64,
-        /// Largest value allowed.
-        max: f64,
-        /// Unit of the three numbers, or empty.
-        unit: &'static str,
-    },
-    /// The word is not one of the choices.
-    #[error(
-        "{node}: parameter '{param}' must be one of {}, got '{value}'{}",
-        choices.join(", "), did_you_mean(.nearest.as_deref())
-    )]
-    NotAChoice {
-        /// The node type.
-        node: &'static str,
-        /// The name that was written.
-        param: String,
-        /// The word that was written.
-        value: String,
-        /// The words that are allowed.
-        choices: &'static [&'static str],
-        /// The word that was probably meant.
-        nearest: Option<String>,
-    },
-    /// Two spellings of one parameter were both given.
-    #[error(
-        "{node}: '{first}' and '{second}' are the same parameter; give only one of them, \
-         preferably '{canonical}'"
-    )]
-    GivenTwice {
-        /// The node type.
-        node: &'static str,
-        /// The parameter's own name.
-        canonical: &'static str,
-        /// One spelling that was written.
-        first: String,
-        /// The other one.
-        second: String,
-    },
-    /// Two parameters that contradict each other were both given.
-    #[error("{node}: give either '{first}' or '{second}', not both")]
-    Exclusive {
-        /// The node type.
-        node: &'static str,
-        /// Canonical name of one.
-        first: &'static str,
-        /// Canonical name of the other.
-        second: &'static str,
-    },
-    /// A node's code asked for a parameter that its type does not declare: a mistake in this
-    /// crate, not of the user.
-    #[error("{node} reads a parameter '{param}' of type {kind} that it does not declare")]
-    Undeclared {
-        /// The node type.
-        node: &'static str,
-        /// The parameter that was asked for.
-        param: &'static str,
-        /// The type that was asked for.
-        kind: &'static str,
-    },
-}
-
-fn unknown_hint(nearest: Option<&str>, known: &[&str]) -> String {
-    match nearest {
-        Some(_) => did_you_mean(nearest),
-        None if known.is_empty() => "; it takes none".to_owned(),
-        None => format!("; it takes {}", known.join(", ")),
-    }
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
-}
-
-fn unit_suffix(unit: &str) -> String {
-    if unit.is_empty() { String::new() } else { format!(" {unit}") }
-}
-
-/// Checks `given` against what `node` declares and fills in the defaults. A JSON `null` means
-/// that the parameter is not given.
-///
-/// # Errors
-/// Every problem found: unknown names, wrong types, values out of range, a parameter given under
-/// two names, two parameters that exclude each other.
-pub fn check_params(
-    node: &NodeType,
+/// Checks `given` against the parameters of the node type called `node`, of which those that exclude
+/// each other stand in `exclusive`, and fills in the defaults.
+pub(crate) fn check(
+    node: &'static str,
+    specs: &'static [ParamSpec],
+    exclusive: &'static [(&'static str, &'static str)],
     given: &Map<String, Json>,
 ) -> Result<Params, Vec<ParamProblem>> {
     let mut problems = Vec::new();
-    let mut written: Vec<Option<&str>> = vec![None; node.params.len()];
-    let mut found: Vec<Option<(ParamValue, &Json)>> = vec![None; node.params.len()];
+    let mut written: Vec<Option<&str>> = vec![None; specs.len()];
+    let mut found: Vec<Option<(ParamValue, &Json)>> = vec![None; specs.len()];
     for (name, json) in given {
-        let index = node.params.iter().position(|spec| spec.is_called(name));
-        let Some((index, spec)) = index.and_then(|i| node.params.get(i).map(|spec| (i, spec)))
-        else {
-            problems.push(unknown(node, name));
+        let index = specs.iter().position(|spec| spec.is_called(name));
+        let Some((index, spec)) = index.and_then(|i| specs.get(i).map(|spec| (i, spec))) else {
+            problems.push(unknown(node, specs, name));
             continue;
         };
         if json.is_null() {
             continue;
         }
-        match read(node.name, spec, name, json) {
+        match read(node, spec, name, json) {
             Ok(value) => found[index] = Some((value, json)),
             Err(problem) => problems.push(problem),
         }
         match written[index] {
             None => written[index] = Some(name),
             Some(first) => problems.push(ParamProblem::GivenTwice {
-                node: node.name,
+                node,
                 canonical: spec.name,
                 first: first.to_owned(),
                 second: name.clone(),
             }),
         }
     }
-    for (first, second) in node.exclusive {
+    for (first, second) in exclusive {
         let both = [first, second].iter().all(|wanted| {
-            node.params.iter().zip(&written).any(|(spec, w)| spec.name == **wanted && w.is_some())
+            specs.iter().zip(&written).any(|(spec, w)| spec.name == **wanted && w.is_some())
         });
         if both {
-            problems.push(ParamProblem::Exclusive { node: node.name, first, second });
+            problems.push(ParamProblem::Exclusive { node, first, second });
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut params = Params { node: node.name, values: Vec::new(), given: Map::new() };
-    for (spec, found) in node.params.iter().zip(found) {
+    let mut params = Params { node, values: Vec::new(), given: Map::new() };
+    for (spec, found) in specs.iter().zip(found) {
         let value = match found {
             Some((value, json)) => {
                 params.given.insert(spec.name.to_owned(), json.clone());
@@ -193,20 +72,19 @@ impl ParamSpec {
     }
 }
 
-fn unknown(node: &NodeType, name: &str) -> ParamProblem {
+fn unknown(node: &'static str, specs: &[ParamSpec], name: &str) -> ParamProblem {
     // An alias that is near is reported by the canonical name it stands for.
-    let spellings = node
-        .params
+    let spellings = specs
         .iter()
         .flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()));
     let nearest = suggest::nearest(name, spellings).and_then(|near| {
-        node.params.iter().find(|spec| spec.is_called(near)).map(|spec| spec.name.to_owned())
+        specs.iter().find(|spec| spec.is_called(near)).map(|spec| spec.name.to_owned())
     });
     ParamProblem::Unknown {
-        node: node.name,
+        node,
         param: name.to_owned(),
         nearest,
-        known: node.params.iter().map(|spec| spec.name).collect(),
+        known: specs.iter().map(|spec| spec.name).collect(),
     }
 }
 

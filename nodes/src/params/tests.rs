@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, check_params};
+use super::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec};
 use crate::registry;
 use crate::{Node, NodeError, NodeType};
 use ipc_protocol::Value;
@@ -47,7 +47,7 @@ static TYPE: NodeType = NodeType {
 };
 
 fn check(given: &Json) -> Result<super::Params, Vec<ParamProblem>> {
-    check_params(&TYPE, given.as_object().unwrap())
+    TYPE.check_params(given.as_object().unwrap())
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn every_builtin_type_is_sound() {
     all.dedup();
     assert_eq!(all.len(), registry.names_and_aliases().len(), "a name is taken twice");
     for node_type in registry.types() {
-        let params = check_params(node_type, &Map::new()).unwrap();
+        let params = node_type.check_params(&Map::new()).unwrap();
         assert!((node_type.build)(&params).is_ok(), "{}", node_type.name);
         for spec in node_type.params {
             let text = format!("{}.{}", node_type.name, spec.name);

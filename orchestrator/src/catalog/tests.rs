@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{Catalog, ResolveError};
-use crate::manifest::{Author, Manifest, ManifestNode, RuntimeHint};
-use crate::plan::Runtime;
+use crate::manifest::Author;
+use crate::model::{Manifest, ManifestNode, RuntimeHint};
+use crate::placement::Engine;
 
 fn node(node_type: &str, hint: RuntimeHint) -> ManifestNode {
     let text = json!({"version": "v1", "nodes": [{"id": "n", "node_type": "X", "instance": 0}]});
@@ -18,7 +19,7 @@ fn node(node_type: &str, hint: RuntimeHint) -> ManifestNode {
 }
 
 fn error(node_type: &str, hint: RuntimeHint) -> ResolveError {
-    Catalog::builtin().resolve(&node(node_type, hint), Runtime::CPython).unwrap_err()
+    Catalog::builtin().resolve(&node(node_type, hint), Engine::CPython).unwrap_err()
 }
 
 // spec: FFI-04

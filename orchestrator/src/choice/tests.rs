@@ -1,23 +1,23 @@
 //! Who chooses the interpreter, as tables.
 
 use super::{Choice, Origin, Setting, parse_flag, parse_runtime};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
-const C: Option<Runtime> = Some(Runtime::CPython);
-const R: Option<Runtime> = Some(Runtime::RustPython);
-const AUTO: Option<Runtime> = None;
+const C: Option<Engine> = Some(Engine::CPython);
+const R: Option<Engine> = Some(Engine::RustPython);
+const AUTO: Option<Engine> = None;
 
 #[test]
 fn the_source_of_highest_precedence_counts() {
     // spec: CARD-07, IOP-40
     let table = [
-        (None, None, None, Runtime::CPython, Origin::Default),
-        (None, None, Some(R), Runtime::RustPython, Origin::Configuration),
-        (None, Some(C), Some(R), Runtime::CPython, Origin::Environment),
-        (None, Some(AUTO), Some(R), Runtime::CPython, Origin::Environment),
-        (Some(R), Some(C), Some(C), Runtime::RustPython, Origin::Argument),
-        (Some(C), Some(R), None, Runtime::CPython, Origin::Argument),
-        (Some(AUTO), Some(R), Some(R), Runtime::CPython, Origin::Argument),
+        (None, None, None, Engine::CPython, Origin::Default),
+        (None, None, Some(R), Engine::RustPython, Origin::Configuration),
+        (None, Some(C), Some(R), Engine::CPython, Origin::Environment),
+        (None, Some(AUTO), Some(R), Engine::CPython, Origin::Environment),
+        (Some(R), Some(C), Some(C), Engine::RustPython, Origin::Argument),
+        (Some(C), Some(R), None, Engine::CPython, Origin::Argument),
+        (Some(AUTO), Some(R), Some(R), Engine::CPython, Origin::Argument),
     ];
     for (argument, environment, configuration, runtime, origin) in table {
         let setting = Setting { argument, environment, configuration };

@@ -11,8 +11,9 @@ use super::input::Input;
 use super::{CliError, output, signals};
 use crate::config::Config;
 use crate::error::Error;
-use crate::manifest::Manifest;
-use crate::runtime::{OpenOptions, Runtime};
+use crate::model::Manifest;
+use crate::options::OpenOptions;
+use crate::runtime::Runtime;
 use crate::session::{GraphOutput, Host, RunError, Session};
 
 /// Everything that a run needs.
@@ -32,7 +33,7 @@ pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> 
     let runtime = Arc::new(Runtime::new(job.config));
     let refused = |source| Error::Os { action: "waiting for signals", source };
     let _watch = signals::Watch::start(&runtime).map_err(refused)?;
-    let mut session = runtime.open(&job.manifest, job.options, &mut host)?;
+    let mut session = Session::open(&runtime, &job.manifest, job.options, &mut host)?;
     let done = feed(&mut session, job.input, &mut host);
     let closed = session.close(&mut host);
     let told = metrics.as_mut().map_or(Ok(()), |metrics| metrics.write(&session));

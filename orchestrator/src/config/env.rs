@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Origin};
 use crate::choice::{self, UnknownWord};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// Names the configuration file when none is named explicitly.
 pub const CONFIG_VARIABLE: &str = "REMOTEMEDIA_CONFIG";
@@ -31,7 +31,7 @@ pub fn config_file() -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`ConfigError`] with the known values for any other.
-pub fn python_runtime() -> Result<Option<Option<Runtime>>, ConfigError> {
+pub fn python_runtime() -> Result<Option<Option<Engine>>, ConfigError> {
     word(PYTHON_RUNTIME_VARIABLE, choice::parse_runtime)
 }
 

@@ -7,7 +7,7 @@ use super::keys::{Key, Kind, as_u32};
 use super::pools::{Pooled, pool_keys};
 use super::{Config, PoolBounds, env};
 use crate::choice;
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// The workers that run RustPython. They are a pool of their own, beside that of CPython.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,7 +73,7 @@ pub(super) fn runtime_key() -> Key {
         kind: Kind::Choice {
             names: &["auto", "cpython", "rustpython"],
             get: |c| match c.python.runtime {
-                Some(Runtime::RustPython) => "rustpython",
+                Some(Engine::RustPython) => "rustpython",
                 Some(_) => "cpython",
                 None => "auto",
             },

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::share::MemoryTerms;
-use ipc_protocol::shm::SegmentKind;
 
 use super::Config;
 use super::keys::{Key, Kind};

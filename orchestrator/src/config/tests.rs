@@ -7,7 +7,7 @@ use super::env::{RustPythonPlaces, at_home_in, find_python_in, find_rustpython_i
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -141,7 +141,7 @@ fn check_interpreters(config: &Config) {
     assert_eq!(rustpython.pool.recycle_above_memory_bytes, Some(64 << 20));
     assert!(!config.fallback.enabled && default.fallback.enabled);
     assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
-    assert_eq!(config.python.runtime, Some(Runtime::RustPython));
+    assert_eq!(config.python.runtime, Some(Engine::RustPython));
     assert_eq!(default.python.runtime, None);
 }
 

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Explanation;
-use crate::choice::{Choice, Origin};
+use crate::choice::Choice;
 use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
-use crate::manifest::Manifest;
-use crate::plan::{Plan, PlanOptions, Runtime};
+use crate::model::Manifest;
+use crate::placement::Engine;
+use crate::placement::Origin;
+use crate::plan::{Plan, PlanOptions};
 
 #[test]
 fn every_node_is_told_with_its_place_and_the_reason() {
@@ -25,12 +27,12 @@ fn every_node_is_told_with_its_place_and_the_reason() {
     .unwrap();
     let reason = Reason::Load { error: "ImportError: torch".to_owned() };
     let options = PlanOptions {
-        python: Choice { runtime: Runtime::RustPython, origin: Origin::Environment },
+        python: Choice { runtime: Engine::RustPython, origin: Origin::Environment },
         findings: HashMap::from([("heavy".to_owned(), Finding::Unsupported(reason))]),
         ..PlanOptions::default()
     };
     let plan = Plan::new(&Graph::new(&manifest).unwrap(), &options).unwrap();
-    let program = |runtime| (runtime == Runtime::RustPython).then(|| PathBuf::from("/bin/rp"));
+    let program = |runtime| (runtime == Engine::RustPython).then(|| PathBuf::from("/bin/rp"));
     let explanation = Explanation::of(manifest.name(), &plan, program);
     let chosen = "REMOTEMEDIA_PYTHON_RUNTIME";
     let moved = format!(

@@ -3,7 +3,7 @@
 use ipc_protocol::{FaultKind, ImportFault, ImportReason};
 
 use super::{FailureClass, Finding, Findings, Reason, advice, classify};
-use crate::error::NodeFailure;
+use crate::failure::NodeFailure;
 
 fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
     NodeFailure {

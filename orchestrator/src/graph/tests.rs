@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Edges, Graph, GraphProblem, connect};
-use crate::manifest::{Connection, Manifest};
+use crate::model::{Connection, Manifest};
 
 fn manifest(ids: &[&str], connections: &[(&str, &str)]) -> Manifest {
     let mut manifest = Manifest::parse(

@@ -1,14 +1,14 @@
 //! Checks that need more than one part of a manifest: ids and connections, node types and their
 //! parameters.
 
-use nodes::{ParamProblem, check_params};
+use nodes::ParamProblem;
 
 use super::node::Draft;
 use super::problem::{Problem, ProblemKind};
-use super::{Connection, ManifestNode};
 use crate::catalog::{Catalog, ResolveError};
 use crate::graph::{GraphProblem, connect, named_cycle};
-use crate::plan::{NodeSource, Runtime};
+use crate::model::{Connection, ManifestNode};
+use crate::placement::{Engine, NodeSource};
 
 type Problems = Vec<Problem>;
 
@@ -69,7 +69,7 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
         problems.push(Problem { path, node_id: Some(node.id.clone()), kind });
     };
     let catalog = Catalog::builtin();
-    let resolved = match catalog.resolve(node, Runtime::CPython) {
+    let resolved = match catalog.resolve(node, Engine::CPython) {
         Ok(resolved) => resolved,
         Err(problem) => {
             let field = match problem {
@@ -92,7 +92,7 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
         report("isolated", kind);
     }
     if let Some(native) = catalog.native(&node.node_type)
-        && let Err(found) = check_params(native, &node.params)
+        && let Err(found) = native.check_params(&node.params)
     {
         for problem in found {
             let field = match param_name(&problem) {

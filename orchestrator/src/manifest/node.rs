@@ -7,7 +7,8 @@ use serde_json::Map;
 
 use super::fields::{Fields, Problems, describe, shortened};
 use super::problem::ProblemKind;
-use super::{Author, Join, ManifestNode, RuntimeHint, optional};
+use super::{Author, optional};
+use crate::model::{Join, ManifestNode, RuntimeHint};
 
 const FIELDS: &[&str] = &[
     "id",

@@ -5,7 +5,8 @@ use ipc_protocol::Value;
 
 use super::fields::{Fields, Problems, describe, shortened};
 use super::problem::{ManifestError, Problem, ProblemKind};
-use super::{Author, Connection, Manifest, Metadata, VERSION, check, json, node, optional};
+use super::{Author, VERSION, check, json, node, optional};
+use crate::model::{Connection, Manifest, Metadata};
 
 const TOP_FIELDS: &[&str] = &["version", "metadata", "nodes", "connections", "python_env"];
 const RENAMED_TOP_FIELDS: [(&str, &str); 2] = [

@@ -5,8 +5,9 @@ mod schema;
 use serde_json::{Value as Json, json};
 
 use super::json::{JsonErrorKind, parse as parse_json};
-use super::{Author, Join, Manifest, ManifestErrorClass as Class, ProblemKind, RuntimeHint};
+use super::{Author, ManifestErrorClass as Class, ProblemKind};
 use crate::graph::GraphProblem;
+use crate::model::{Join, Manifest, Metadata, RuntimeHint};
 
 fn one(fields: &Json) -> String {
     let mut node = json!({"id": "n", "node_type": "PassThroughNode"});
@@ -60,7 +61,7 @@ fn a_manifest_of_the_first_specification_is_accepted() {
     )
     .unwrap();
     assert_eq!(manifest.nodes[0].node_type, "VADNode");
-    assert_eq!(manifest.metadata, super::Metadata::default());
+    assert_eq!(manifest.metadata, Metadata::default());
     assert_eq!(manifest.name(), "pipeline");
 }
 

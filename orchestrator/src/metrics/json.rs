@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::{NodeMetrics, RunMetrics};
 use crate::fallback::Reason;
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -67,7 +67,7 @@ fn node(node: &NodeMetrics) -> Json {
 
 fn fallback(reason: &Reason) -> Json {
     json!({
-        "from": Runtime::RustPython.name(),
+        "from": Engine::RustPython.name(),
         "kind": reason.kind(),
         "module": reason.module(),
         "reason": reason.to_string(),

@@ -7,7 +7,7 @@ use ipc_protocol::from_worker::NodeUsage;
 use super::probe::{self, NativeProbe};
 use super::{NodeStatus, RunMetrics};
 use crate::graph::Graph;
-use crate::manifest::Manifest;
+use crate::model::Manifest;
 use crate::plan::{Plan, PlanOptions};
 
 fn metrics() -> (RunMetrics, Plan) {

@@ -4,10 +4,11 @@
 //! run side by side do. Where that needs more workers than there may be, slots are folded.
 
 use super::stages::Chain;
-use super::{Place, PlanError, PlanOptions, Runtime};
+use super::{Place, PlanError, PlanOptions};
+use crate::placement::Engine;
 
 struct Slot {
-    runtime: Runtime,
+    runtime: Engine,
     isolated: bool,
     last: usize,
 }
@@ -18,7 +19,7 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
     let mut slots: Vec<Slot> = Vec::new();
     let mut slot_of: Vec<Option<usize>> = vec![None; chains.len()];
     for (stage, chain) in chains.iter().enumerate() {
-        if chain.runtime == Runtime::Native {
+        if chain.runtime == Engine::Native {
             continue;
         }
         let free = slots.iter().enumerate().filter(|(_, slot)| {
@@ -39,7 +40,7 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
         slot_of[stage] = Some(number);
     }
     let bounds =
-        [(Runtime::CPython, options.max_workers), (Runtime::RustPython, options.max_rustpython)];
+        [(Engine::CPython, options.max_workers), (Engine::RustPython, options.max_rustpython)];
     let mut numbers = Numbers { next: 0, of: vec![0; slots.len()] };
     for (runtime, max_workers) in bounds {
         if !fold(&slots, runtime, max_workers, &mut numbers) {
@@ -63,7 +64,7 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
 
 /// Gives the slots of a runtime numbers so that there are at most `max_workers`: they are folded
 /// onto each other in turn; isolated ones stay alone. False when even that is too many.
-fn fold(slots: &[Slot], runtime: Runtime, max_workers: usize, numbers: &mut Numbers) -> bool {
+fn fold(slots: &[Slot], runtime: Engine, max_workers: usize, numbers: &mut Numbers) -> bool {
     let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.runtime == runtime);
     let isolated = ours().filter(|(_, slot)| slot.isolated).count();
     let shared = ours().count() - isolated;
@@ -112,7 +113,7 @@ impl Numbers {
     }
 }
 
-fn isolated_ids(chains: &[Chain], runtime: Runtime) -> Vec<String> {
+fn isolated_ids(chains: &[Chain], runtime: Engine) -> Vec<String> {
     let isolated = chains.iter().filter(|chain| chain.isolated && chain.runtime == runtime);
     isolated.flat_map(|chain| chain.stage.nodes.iter().map(|node| node.id.clone())).collect()
 }

@@ -1,12 +1,12 @@
 //! Joins neighbouring nodes to stages.
 
 use crate::catalog::Catalog;
-use crate::choice::Origin;
 use crate::fallback::Finding;
 use crate::graph::Graph;
-use crate::manifest::{ManifestNode, RuntimeHint};
+use crate::model::{ManifestNode, RuntimeHint};
+use crate::placement::{Engine, Origin};
 
-use super::{Place, PlanError, PlanOptions, PlannedNode, Runtime, Stage};
+use super::{Place, PlanError, PlanOptions, PlannedNode, Stage};
 
 /// A stage on its way to a worker slot.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Chain {
     /// The stage; its place is final only when slots are assigned.
     pub(super) stage: Stage,
     /// What runs all of its nodes.
-    pub(super) runtime: Runtime,
+    pub(super) runtime: Engine,
     /// Whether it is an isolated node.
     pub(super) isolated: bool,
 }
@@ -30,10 +30,10 @@ pub(super) fn planned(
         .map_err(|problem| PlanError::Unresolved { node_id: node.id.clone(), problem })?;
     let mut runtime = resolved.runtime;
     let (mut moved, mut is_on_trial) = (None, false);
-    if runtime == Runtime::RustPython && options.fallback {
+    if runtime == Engine::RustPython && options.fallback {
         match options.findings.get(&node.id) {
             Some(Finding::Unsupported(reason)) => {
-                runtime = Runtime::CPython;
+                runtime = Engine::CPython;
                 moved = Some(reason.clone());
             }
             Some(Finding::Runs) => {}
@@ -67,17 +67,17 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .nodes()
         .iter()
         .zip(&nodes)
-        .map(|(node, planned)| node.isolated && planned.runtime != Runtime::Native)
+        .map(|(node, planned)| node.isolated && planned.runtime != Engine::Native)
         .collect();
     // The deadline of a stage covers a whole step, so a node with one of its own stands alone.
     let timed: Vec<bool> = graph
         .nodes()
         .iter()
         .zip(&nodes)
-        .map(|(node, planned)| node.timeout.is_some() && planned.runtime != Runtime::Native)
+        .map(|(node, planned)| node.timeout.is_some() && planned.runtime != Engine::Native)
         .collect();
     let on_trial: Vec<bool> = nodes.iter().map(|node| node.is_on_trial).collect();
-    let runtimes: Vec<Runtime> = nodes.iter().map(|node| node.runtime).collect();
+    let runtimes: Vec<Engine> = nodes.iter().map(|node| node.runtime).collect();
     let follows = |node: usize| -> Option<usize> {
         let &[before] = graph.inputs(node) else { return None };
         let alone = graph.outputs(before).len() == 1;

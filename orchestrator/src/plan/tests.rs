@@ -5,11 +5,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions, Runtime};
-use crate::choice::{Choice, Origin};
+use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions};
+use crate::choice::Choice;
 use crate::fallback::{Finding, Reason};
 use crate::graph::Graph;
-use crate::manifest::{Author, Manifest};
+use crate::manifest::Author;
+use crate::model::Manifest;
+use crate::placement::{Engine, Origin};
 
 fn manifest(nodes: &[(&str, &str)], edges: &[(&str, &str)], extra: &[(&str, Json)]) -> Manifest {
     let nodes: Vec<Json> = nodes
@@ -150,7 +152,7 @@ fn too_many_isolated_nodes_are_an_error_that_names_them() {
     assert_eq!(
         error,
         PlanError::TooFewWorkers {
-            runtime: Runtime::CPython,
+            runtime: Engine::CPython,
             isolated: vec!["a".to_owned(), "b".to_owned()],
             shared: true,
             max_workers: 2
@@ -188,12 +190,12 @@ fn auto_takes_the_native_node_where_there_is_one_and_cpython_elsewhere() {
     assert_eq!(
         chosen,
         [
-            (Runtime::Native, NodeSource::Native),
-            (Runtime::CPython, import("remotemedia.nodes.base", "BufferNode")),
-            (Runtime::CPython, import("remotemedia.nodes.audio", "AudioResampleNode")),
-            (Runtime::Native, NodeSource::Native),
-            (Runtime::CPython, import("my.nodes", "Thing")),
-            (Runtime::CPython, NodeSource::Instance(3)),
+            (Engine::Native, NodeSource::Native),
+            (Engine::CPython, import("remotemedia.nodes.base", "BufferNode")),
+            (Engine::CPython, import("remotemedia.nodes.audio", "AudioResampleNode")),
+            (Engine::Native, NodeSource::Native),
+            (Engine::CPython, import("my.nodes", "Thing")),
+            (Engine::CPython, NodeSource::Instance(3)),
         ]
     );
     assert_eq!(all[4].timeout, Some(Duration::from_secs(9)));
@@ -204,7 +206,7 @@ fn auto_takes_the_native_node_where_there_is_one_and_cpython_elsewhere() {
 fn rustpython(findings: &[(&str, Finding)]) -> PlanOptions {
     let findings = findings.iter().map(|(id, finding)| ((*id).to_owned(), finding.clone()));
     PlanOptions {
-        python: Choice { runtime: Runtime::RustPython, origin: Origin::Environment },
+        python: Choice { runtime: Engine::RustPython, origin: Origin::Environment },
         findings: findings.collect(),
         ..PlanOptions::default()
     }
@@ -215,7 +217,7 @@ fn c_extension() -> Reason {
 }
 
 /// Per stage the ids of its nodes, what runs them, and its place.
-fn mixed(plan: &Plan) -> Vec<(String, Runtime, Place)> {
+fn mixed(plan: &Plan) -> Vec<(String, Engine, Place)> {
     let runtime = |number: usize| plan.stages[number].nodes[0].runtime;
     let all = stages(plan).into_iter().enumerate();
     all.map(|(number, (ids, place))| (ids, runtime(number), place)).collect()
@@ -227,7 +229,7 @@ fn the_switch_moves_every_python_node_that_names_no_interpreter() {
     let nodes = ["aN", "bP", "cP", "dP"];
     let hints = [("c", json!({"runtime_hint": "cpython"}))];
     let graph = Graph::new(&short(&nodes, &["ab", "bc", "cd"], &hints)).unwrap();
-    let all: Vec<_> = [Runtime::CPython, Runtime::RustPython]
+    let all: Vec<_> = [Engine::CPython, Engine::RustPython]
         .into_iter()
         .map(|runtime| {
             let python = Choice { runtime, origin: Origin::Argument };
@@ -236,11 +238,11 @@ fn the_switch_moves_every_python_node_that_names_no_interpreter() {
             plan.nodes().map(|(_, node)| (node.runtime, node.origin)).collect::<Vec<_>>()
         })
         .collect();
-    let native = (Runtime::Native, Origin::Argument);
-    let hinted = (Runtime::CPython, Origin::Hint);
+    let native = (Engine::Native, Origin::Argument);
+    let hinted = (Engine::CPython, Origin::Hint);
     let chosen = |runtime| (runtime, Origin::Argument);
-    assert_eq!(all[0], [native, chosen(Runtime::CPython), hinted, chosen(Runtime::CPython)]);
-    assert_eq!(all[1], [native, chosen(Runtime::RustPython), hinted, chosen(Runtime::RustPython)]);
+    assert_eq!(all[0], [native, chosen(Engine::CPython), hinted, chosen(Engine::CPython)]);
+    assert_eq!(all[1], [native, chosen(Engine::RustPython), hinted, chosen(Engine::RustPython)]);
 }
 
 #[test]
@@ -249,7 +251,7 @@ fn nodes_that_rustpython_has_not_run_yet_stand_alone_and_others_are_joined() {
     let (nodes, edges) = (["aP", "bP", "cP", "dP"], ["ab", "bc", "cd"]);
     let graph = Graph::new(&short(&nodes, &edges, &[])).unwrap();
     let plan = |options: &PlanOptions| Plan::new(&graph, options).unwrap();
-    let (r, c) = (Runtime::RustPython, Runtime::CPython);
+    let (r, c) = (Engine::RustPython, Engine::CPython);
     let one = |ids: &str, runtime, slot| (ids.to_owned(), runtime, worker(slot));
 
     let untried = plan(&rustpython(&[]));

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use ipc_protocol::ByteBuf;
 use ipc_protocol::to_worker::Surroundings;
 
-use super::{OpenOptions, Runtime};
+use super::Runtime;
 use crate::config::PythonConfig;
 use crate::error::Error;
-use crate::plan;
+use crate::options::OpenOptions;
+use crate::placement::Engine;
 use crate::worker::{Start, Wanted, WorkerKey};
 
 #[cfg(test)]
@@ -96,7 +97,7 @@ impl Runtime {
     /// The workers that a session of this caller needs.
     pub(crate) fn wanted(
         &self,
-        runtime: plan::Runtime,
+        runtime: Engine,
         options: &OpenOptions,
         caller: &Caller,
         count: usize,
@@ -113,9 +114,9 @@ impl Runtime {
     }
 
     /// Whether the caller's module search path is that of the interpreter of its workers.
-    pub(crate) fn shares_path(&self, runtime: plan::Runtime, options: &OpenOptions) -> bool {
+    pub(crate) fn shares_path(&self, runtime: Engine, options: &OpenOptions) -> bool {
         options.is_sys_path_complete
-            && runtime == plan::Runtime::CPython
+            && runtime == Engine::CPython
             && self.interpreter(runtime, options).is_ok_and(|found| is_callers(&found, options))
     }
 }
@@ -127,12 +128,12 @@ fn is_callers(interpreter: &Path, options: &OpenOptions) -> bool {
 /// The options that the caller's interpreter was started with. Another CPython gets all but `-X`, which
 /// belong to a version and a build; RustPython ignores those that it does not have.
 fn interpreter_options(
-    runtime: plan::Runtime,
+    runtime: Engine,
     interpreter: &Path,
     options: &OpenOptions,
 ) -> Vec<OsString> {
     let mut wanted = options.interpreter_options.clone();
-    if runtime == plan::Runtime::CPython && !is_callers(interpreter, options) {
+    if runtime == Engine::CPython && !is_callers(interpreter, options) {
         wanted.retain(|option| !option.as_bytes().starts_with(b"-X"));
     }
     wanted

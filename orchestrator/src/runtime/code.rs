@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use super::OpenOptions;
-use crate::plan::NodeSource;
+use crate::options::OpenOptions;
+use crate::placement::NodeSource;
 
 /// The digest of a node's code: of the caller's object, or of a class given by name, whose module
 /// file is read as it is on disk now. `None` when there is no code to look at.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
-use crate::plan::Join;
+use crate::model::Join;
 
 /// An edge as its producer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

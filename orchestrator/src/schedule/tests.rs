@@ -8,7 +8,7 @@ use super::{
     Action, Bounds, Core, Deadline, EXIT_GRACE, Event, Overdue, Running, STACK_GRACE, StageShape,
     Target, Work,
 };
-use crate::plan::Join;
+use crate::model::Join;
 
 mod closing;
 mod deadlines;

@@ -12,7 +12,7 @@ use super::journal::{INFORMATION, notice};
 use super::workers::Workers;
 use super::{Host, Session, Work, failure};
 use crate::error::Error;
-use crate::plan::Runtime;
+use crate::placement::Engine;
 use crate::schedule::{Bounds, Core, Event, SlotId};
 use crate::worker::memory;
 use crate::worker::supervisor::Returned;
@@ -92,7 +92,7 @@ impl Session {
             journal: self.journal.clone(),
             outfit: super::Outfit::new(
                 self.runtime.clone(),
-                crate::runtime::OpenOptions::default(),
+                crate::options::OpenOptions::default(),
             ),
             natives: Vec::new(),
             holders: Vec::new(),
@@ -132,7 +132,7 @@ impl Session {
         }
         self.closed.failures.extend(farewell.faults.into_iter().map(failure::from_fault));
         let limit = match self.workers.slot(slot).interpreter {
-            Runtime::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
+            Engine::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
             _ => self.runtime.config().workers.pool.recycle_above_memory_bytes,
         };
         let resident = |limit| {

@@ -12,8 +12,10 @@ use super::fallback::{Move, Verdict, move_next_notice};
 use super::outfit::stage_number;
 use super::workers::Seat;
 use super::{GraphOutput, Host, Session, failure};
-use crate::error::{Error, NodeFailure};
-use crate::plan::{Place, Runtime};
+use crate::error::Error;
+use crate::failure::NodeFailure;
+use crate::placement::Engine;
+use crate::plan::Place;
 use crate::schedule::{Action, Event, SlotId, StageId, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
@@ -211,11 +213,11 @@ impl Session {
         if let Some(old) = self.slot_of(stage) {
             self.workers.slot_mut(old).calls.remove(&stage);
         }
-        let slot = self.workers.add(Runtime::CPython);
+        let slot = self.workers.add(Engine::CPython);
         self.plan.worker_slots = self.workers.count();
         self.plan.stages[stage].place = Place::Worker { slot };
         if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
-            node.runtime = Runtime::CPython;
+            node.runtime = Engine::CPython;
             node.moved = Some(reason.clone());
             self.fallback.note_move(stage, &node.id, &reason, loses_state);
         }

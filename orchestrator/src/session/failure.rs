@@ -6,7 +6,8 @@ use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::{Fault, FaultKind};
 
 use super::workers::{End, Seat, Slot};
-use crate::error::{Crash, Error, NodeFailure, TimedOut};
+use crate::error::{Crash, Error, TimedOut};
+use crate::failure::NodeFailure;
 use crate::plan::{Plan, Stage};
 use crate::schedule::{Deadline, Overdue};
 use crate::worker::exit::Exit;

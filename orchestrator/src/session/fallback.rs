@@ -8,9 +8,11 @@ use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 
 use super::journal::{INFORMATION, WARNING, notice};
-use crate::error::{Error, NodeFailure};
+use crate::error::Error;
+use crate::failure::NodeFailure;
 use crate::fallback::{FailureClass, Findings, Reason, advice, classify, clause, one_line};
-use crate::plan::{Plan, PlannedNode, Runtime, Stage};
+use crate::placement::Engine;
+use crate::plan::{Plan, PlannedNode, Stage};
 use crate::schedule::{StageId, Work};
 
 /// What the session knows of its stages on RustPython.
@@ -77,7 +79,7 @@ pub(super) struct Move {
 
 impl Fallback {
     pub(super) fn new(plan: &Plan, is_enabled: bool, failures: u32) -> Self {
-        let is_watched = |stage: &Stage| interpreter_of(stage) == Runtime::RustPython;
+        let is_watched = |stage: &Stage| interpreter_of(stage) == Engine::RustPython;
         let watched = plan.stages.iter().map(|stage| is_watched(stage).then(Watched::default));
         Self { is_enabled, failures, watched: watched.collect(), ..Self::default() }
     }
@@ -272,8 +274,8 @@ impl Fallback {
 }
 
 /// The interpreter that runs a stage.
-pub(super) fn interpreter_of(stage: &Stage) -> Runtime {
-    stage.nodes.first().map_or(Runtime::Native, |node| node.runtime)
+pub(super) fn interpreter_of(stage: &Stage) -> Engine {
+    stage.nodes.first().map_or(Engine::Native, |node| node.runtime)
 }
 
 /// A node failed on CPython. If it had moved because of a module that CPython lacks too, the finding

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use ipc_protocol::from_worker::NodeUsage;
 use ipc_protocol::{FaultKind, Value};
+use nodes::ParamProblem;
 use nodes::node::Node;
-use nodes::params::{ParamProblem, check_params};
 use nodes::{NodeError, NodeErrorKind, panics};
 
-use crate::error::{Error, NodeFailure};
+use crate::error::Error;
+use crate::failure::NodeFailure;
 use crate::metrics::probe::NativeProbe;
 use crate::plan::PlannedNode;
 use crate::schedule::Work;
@@ -156,6 +157,6 @@ fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
     let Some(node_type) = nodes::registry::builtin().get(&node.node_type) else {
         return Err(failed(Vec::new()));
     };
-    let params = check_params(node_type, &node.params).map_err(failed)?;
+    let params = node_type.check_params(&node.params).map_err(failed)?;
     (node_type.build)(&params).map_err(|problem| failed(vec![problem]))
 }

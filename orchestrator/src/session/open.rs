@@ -18,16 +18,21 @@ use super::spin::Spin;
 use super::workers::Workers;
 use super::{CancelHandle, Host, Session, Work};
 use crate::error::Error;
-use crate::manifest::Manifest;
-use crate::plan::{Place, Plan, Runtime as Interpreted, Stage};
-use crate::runtime::{OpenOptions, Runtime};
+use crate::model::Manifest;
+use crate::options::OpenOptions;
+use crate::placement::Engine;
+use crate::plan::{Place, Plan, Stage};
+use crate::runtime::Runtime;
 use crate::schedule::{Bounds, Core, Event, SlotId, StageId, StageShape, Target};
 use crate::worker::supervisor::Returned;
 
 impl Session {
-    /// Opens a session. Nodes that RustPython cannot load move to CPython, and the session is opened
-    /// again with a new plan.
-    pub(crate) fn open(
+    /// Opens a session: makes all nodes of the manifest, in this process and in workers. Nodes that
+    /// RustPython cannot load move to CPython, and the session is opened again with a new plan.
+    ///
+    /// # Errors
+    /// When the graph cannot be laid out, a worker not be had, or a node not be made.
+    pub fn open(
         runtime: &Arc<Runtime>,
         manifest: &Manifest,
         mut options: OpenOptions,
@@ -81,10 +86,10 @@ impl Session {
             Some(handle) => handle.clone(),
             None => CancelHandle::new()?,
         };
-        let interpreters: Vec<Interpreted> =
+        let interpreters: Vec<Engine> =
             (0..plan.worker_slots).map(|slot| interpreter_in(&plan, slot)).collect();
         let opens_first: Vec<bool> =
-            interpreters.iter().map(|runs| *runs == Interpreted::RustPython).collect();
+            interpreters.iter().map(|runs| *runs == Engine::RustPython).collect();
         Ok(Self {
             core: Core::new(shapes(&plan), &opens_first, bounds(config)),
             workers: Workers::new(interpreters, cancel.clone()),
@@ -119,7 +124,7 @@ impl Session {
     }
 
     fn may_move(&self) -> bool {
-        let is_rustpython = |slot| self.workers.slot(slot).interpreter == Interpreted::RustPython;
+        let is_rustpython = |slot| self.workers.slot(slot).interpreter == Engine::RustPython;
         self.fallback.is_enabled && self.failed_slot.is_some_and(is_rustpython)
     }
 
@@ -139,7 +144,7 @@ impl Session {
     /// Notes that a slot cannot be opened.
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         let runs = self.workers.slot(slot).interpreter;
-        let is_stuck = runs == Interpreted::RustPython && !self.fallback.is_enabled;
+        let is_stuck = runs == Engine::RustPython && !self.fallback.is_enabled;
         if self.is_open && self.failure.is_none() {
             self.failed_slot = Some(slot);
             self.fail(if is_stuck { with_advice(error) } else { error });
@@ -154,7 +159,7 @@ impl Session {
     /// Asks the pool for workers for these slots.
     pub(super) fn acquire(&mut self, slots: Vec<SlotId>) -> Vec<Event<Value>> {
         let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
-        let kinds: Vec<(SlotId, Interpreted)> =
+        let kinds: Vec<(SlotId, Engine)> =
             slots.iter().map(|slot| (*slot, self.workers.slot(*slot).interpreter)).collect();
         let asked = self.runtime.pool().and_then(|pool| {
             let (needs, slots) = self.outfit.wanted(&kinds, is_apart)?;
@@ -250,9 +255,9 @@ fn holder(stage: &Stage) -> Arc<str> {
     Arc::from(stage.nodes.first().map_or("", |node| node.id.as_str()))
 }
 
-fn interpreter_in(plan: &Plan, slot: SlotId) -> Interpreted {
+fn interpreter_in(plan: &Plan, slot: SlotId) -> Engine {
     let here = plan.stages.iter().find(|stage| stage.place == Place::Worker { slot });
-    here.map_or(Interpreted::CPython, interpreter_of)
+    here.map_or(Engine::CPython, interpreter_of)
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {

@@ -9,9 +9,11 @@ use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::version::SURROUNDINGS_SINCE;
 
 use crate::error::Error;
-use crate::plan::{NodeSource, Plan, PlannedNode, Runtime as Interpreted};
+use crate::options::OpenOptions;
+use crate::placement::{Engine, NodeSource};
+use crate::plan::{Plan, PlannedNode};
+use crate::runtime::Runtime;
 use crate::runtime::caller::{self, Caller};
-use crate::runtime::{OpenOptions, Runtime};
 use crate::schedule::{SlotId, StageId};
 use crate::value_json;
 use crate::worker::{Interpreter, Wanted, Worker};
@@ -49,12 +51,12 @@ impl Outfit {
     /// `is_apart` they are none that sessions of other paths have.
     pub(super) fn wanted(
         &self,
-        slots: &[(SlotId, Interpreted)],
+        slots: &[(SlotId, Engine)],
         is_apart: bool,
     ) -> Result<(Vec<Wanted>, Vec<SlotId>), Error> {
         let mut needs = Vec::new();
         let mut in_order = Vec::new();
-        for interpreter in [Interpreted::RustPython, Interpreted::CPython] {
+        for interpreter in [Engine::RustPython, Engine::CPython] {
             let group = slots.iter().filter(|(_, wanted)| *wanted == interpreter);
             let group: Vec<SlotId> = group.map(|(slot, _)| *slot).collect();
             if !group.is_empty() {
@@ -79,7 +81,7 @@ impl Outfit {
         &mut self,
         plan: &Plan,
         stages: &[StageId],
-        runs: Interpreted,
+        runs: Engine,
         worker: &Worker,
     ) -> Result<OpenSession, Error> {
         let protocol = worker.protocol;
@@ -110,7 +112,7 @@ impl Outfit {
     fn shipment(
         &mut self,
         plan: &Plan,
-        runs: Interpreted,
+        runs: Engine,
         interpreter: &Interpreter,
     ) -> Result<Option<Bytes>, Error> {
         let Some(objects) = self.options.nodes.clone() else { return Ok(None) };

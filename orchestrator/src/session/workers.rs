@@ -15,7 +15,7 @@ use nix::sys::time::TimeSpec;
 
 use super::{CancelHandle, Host};
 use crate::error::{Error, StartError};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 use crate::schedule::{Overdue, SlotId};
 use crate::worker::Wanted;
 use crate::worker::link::{LinkError, Received, Sent};
@@ -57,7 +57,7 @@ pub(super) enum News {
 impl Workers {
     /// Slots for workers of these interpreters.
     pub(super) fn new(
-        interpreters: impl IntoIterator<Item = Runtime>,
+        interpreters: impl IntoIterator<Item = Engine>,
         cancel: CancelHandle,
     ) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Workers {
         &mut self.slots[slot]
     }
 
-    pub(super) fn add(&mut self, interpreter: Runtime) -> SlotId {
+    pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
         self.slots.push(Slot::new(interpreter));
         self.slots.len() - 1
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::pool::KeyId;
 use super::{Start, Wanted, WorkerKey};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// One kind.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl Kinds {
     }
 
     /// The runtime of a kind.
-    pub(super) fn runtime(&self, id: KeyId) -> Option<Runtime> {
+    pub(super) fn runtime(&self, id: KeyId) -> Option<Engine> {
         self.get(id).map(|kind| kind.key.runtime)
     }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use interprocess::os::unix::uds_local_socket::Stream;
 use ipc_protocol::codec;
 use ipc_protocol::error::{CodecError, FrameError, LeaseError};
+use ipc_protocol::exchange::{Announcement, Exchange, Placement};
 use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, FrameWriter, ReadProgress, Socket};
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::share::{MemoryTerms, Share};
-use ipc_protocol::shm::{Announcement, Exchange, Placement};
 use ipc_protocol::version::Hello;
 use ipc_protocol::{FromWorker, Limits, ToWorker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -220,7 +220,7 @@ impl Link {
     pub fn receive_buffered(&mut self) -> Result<Received<FromWorker>, LinkError> {
         while let Some(frame) = self.reader.next_buffered()? {
             let message = match &self.output.exchange {
-                Some(exchange) => codec::decode_shared(frame, &self.limits, exchange)?.0,
+                Some(exchange) => exchange.decode(frame, &self.limits)?.0,
                 None => codec::decode(frame, &self.limits)?,
             };
             match message {

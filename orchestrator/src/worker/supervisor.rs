@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
+use ipc_protocol::exchange::Exchange;
+use ipc_protocol::memory::{SegmentKind, remove_stale_names};
 use ipc_protocol::share::MemoryTerms;
-use ipc_protocol::shm::{Exchange, SegmentKind, remove_stale_names};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;
@@ -21,7 +22,7 @@ use super::state::LifeState;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
-use crate::plan::Runtime;
+use crate::placement::Engine;
 
 /// Leases that are to be given back wait this long for a message to ride on.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
@@ -117,7 +118,7 @@ pub struct WorkerPicture {
     /// Process id; 0 before the process runs.
     pub pid: u32,
     /// What it runs.
-    pub runtime: Runtime,
+    pub runtime: Engine,
     /// Where it stands.
     pub state: LifeState,
     /// Sessions that it has served.
@@ -219,7 +220,7 @@ impl Pool {
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();
         let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Runtime::CPython);
+        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Engine::CPython);
         let picture = state.core.picture().map(|worker| WorkerPicture {
             pid: pid(worker.id),
             runtime: runtime(worker.key),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use orchestrator::config::env;
-use orchestrator::runtime::OpenOptions;
+use orchestrator::options::OpenOptions;
 use pyo3::prelude::*;
 
 /// The fields of `remotemedia.core.caller.Caller`.

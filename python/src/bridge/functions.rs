@@ -8,7 +8,7 @@ use orchestrator::catalog::Catalog;
 use orchestrator::choice;
 use orchestrator::config::{ConfigError, Origin, env};
 use orchestrator::error::{Error, StartError};
-use orchestrator::runtime::OpenOptions;
+use orchestrator::options::OpenOptions;
 use orchestrator::{Manifest, value_json};
 use pyo3::intern;
 use pyo3::prelude::*;

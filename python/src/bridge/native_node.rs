@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
 use nodes::node::Node;
-use nodes::params::check_params;
 use nodes::{NodeErrorKind, panics};
 use orchestrator::Error;
 use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
@@ -62,7 +61,8 @@ impl NativeNode {
         };
         let params: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(params_json).map_err(|error| unusable(vec![error.to_string()]))?;
-        let node = check_params(found, &params)
+        let node = found
+            .check_params(&params)
             .and_then(|params| (found.build)(&params).map_err(|problem| vec![problem]))
             .map_err(|problems| unusable(problems.iter().map(ToString::to_string).collect()))?;
         Ok(Self {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use orchestrator::error::ShipError;
-use orchestrator::runtime::NodeObjects;
+use orchestrator::options::NodeObjects;
 use orchestrator::worker::Interpreter;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use orchestrator::manifest::Author;
-use orchestrator::runtime::{NodeObjects, OpenOptions};
+use orchestrator::options::{NodeObjects, OpenOptions};
 use orchestrator::worker::supervisor::WorkerMemory;
 use orchestrator::{Config, Manifest};
 use pyo3::prelude::*;
@@ -172,7 +172,7 @@ pub(super) fn open(
     let terms = runtime.config().shared_memory.terms();
     let converter = converter.with_inline_max(terms.map(|terms| terms.inline_max_bytes));
     let mut host = PyHost::new(py)?;
-    let opened = py.detach(|| runtime.open(manifest, options, &mut host));
+    let opened = py.detach(|| orchestrator::Session::open(runtime, manifest, options, &mut host));
     match opened {
         Ok(session) => Ok(Session::new(session, converter)),
         Err(error) => Err(host.raised.unwrap_or_else(|| {

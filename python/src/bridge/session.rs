@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::Value;
-use orchestrator::session::{CancelHandle, GraphOutput, RunError};
+use orchestrator::options::CancelHandle;
+use orchestrator::session::{GraphOutput, RunError};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};

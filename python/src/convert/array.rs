@@ -6,17 +6,18 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Array, Dtype, Order, Payload, PayloadMemory};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::PyType;
 
 use super::block::Block;
 use super::{Converter, Memory, Surroundings, memory, whole};
+use crate::numpy_types::Types;
 
 /// Numbers of numpy's own dtypes are below this; extension packages get higher ones.
 const FIRST_FOREIGN_DTYPE: i32 = 24;
@@ -320,30 +321,4 @@ fn parse_dtype<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyArrayD
         py.import("numpy")?.call_method1(intern!(py, "dtype"), (text,))?
     };
     Ok(made.cast_into::<PyArrayDescr>()?)
-}
-
-/// Numpy's types that a value is compared with.
-pub(super) struct Types {
-    ndarray: Py<PyType>,
-    generic: Py<PyType>,
-}
-
-impl Types {
-    /// The types, when numpy is loaded; where it is not, no object can be an array.
-    pub(super) fn if_loaded(py: Python<'_>) -> PyResult<Option<&'static Self>> {
-        static TYPES: PyOnceLock<Types> = PyOnceLock::new();
-        if let Some(types) = TYPES.get(py) {
-            return Ok(Some(types));
-        }
-        let modules = py.import("sys")?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?;
-        let Some(numpy) = modules.get_item("numpy")? else { return Ok(None) };
-        // While numpy is being imported (in another thread) its names may not be there yet.
-        let (Ok(ndarray), Ok(generic)) = (numpy.getattr("ndarray"), numpy.getattr("generic"))
-        else {
-            return Ok(None);
-        };
-        let ndarray = ndarray.cast_into::<PyType>()?.unbind();
-        let generic = generic.cast_into::<PyType>()?.unbind();
-        Ok(Some(TYPES.get_or_init(py, || Types { ndarray, generic })))
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
-use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::memory::SharedBytes;
 use numpy::PyUntypedArray;
 use pyo3::intern;
 use pyo3::prelude::*;

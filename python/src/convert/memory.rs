@@ -14,12 +14,12 @@
 //! 3. Memory handed to Python ([`array_over`], [`array_over_shared`]) has one owner, the [`Block`]
 //!    that is the array's base. Private memory Rust does not touch again; the block frees it when
 //!    the last array over it is gone. Shared memory is handed over as writable only to its sole
-//!    holder, or where writes stay in this process (`ipc_protocol::shm`, rule 2).
+//!    holder, or where writes stay in this process (`ipc_protocol::memory`, rule 2).
 //! 4. Shapes are checked against the length of the memory before they get here.
 
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::Order;
-use ipc_protocol::shm::{Claim, SharedBytes};
+use ipc_protocol::memory::{Claim, SharedBytes};
 use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::{

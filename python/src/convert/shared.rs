@@ -1,7 +1,7 @@
 //! Arrays that are in shared memory from the start, because the user asks for it.
 
 use ipc_protocol::Order;
-use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::memory::SharedBytes;
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

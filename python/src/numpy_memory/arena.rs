@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ipc_protocol::shm::{Arena, ArenaOptions, ArenaStats, Exchange, SegmentKind};
+use ipc_protocol::exchange::Exchange;
+use ipc_protocol::memory::{Arena, ArenaOptions, ArenaStats, SegmentKind};
 
 /// Of the memory of a worker's connection, numpy gets all but one part in this many: a node that
 /// hoards arrays leaves room for the copies that its outputs then need.

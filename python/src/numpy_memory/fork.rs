@@ -34,18 +34,18 @@ fn before_fork() {
         outbound.exchange.hold_for_fork(true);
         HOLDS.store(true, Ordering::Relaxed);
     }
-    ipc_protocol::shm::before_fork();
+    ipc_protocol::memory::before_fork();
 }
 
 #[pyfunction]
 fn after_fork_in_parent() {
-    ipc_protocol::shm::forked_parent();
+    ipc_protocol::memory::forked_parent();
 }
 
 /// Takes no lock that another thread of the parent may have held.
 #[pyfunction]
 fn after_fork_in_child(py: Python<'_>) {
-    ipc_protocol::shm::forked_child();
+    ipc_protocol::memory::forked_child();
     HAS_FORKED.store(true, Ordering::Relaxed);
     forget_own_arena();
     handler::deactivate(py);

@@ -25,7 +25,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
 use super::arena::{inherited_outbound, outbound};
-use crate::convert::numpy_is_loaded;
+use crate::numpy_types::Types;
 
 /// `PyDataMemAllocator` of numpy's headers.
 #[repr(C)]
@@ -166,7 +166,7 @@ impl Api {
         if let Some(api) = API.get(py) {
             return api.as_ref();
         }
-        if !numpy_is_loaded(py) {
+        if !Types::are_loaded(py) {
             return None;
         }
         // Without handlers outputs are copied, and nothing else is different.

@@ -17,13 +17,13 @@ const UNSAFE: Rule = Rule {
     what: "unsafe",
     phrases: &["unsafe"],
     homes: &[
-        ("ipc-protocol/src/shm/segment.rs", "pointers into mapped memory"),
-        ("ipc-protocol/src/shm/copy.rs", "lends both ends of a copy to other threads"),
-        ("ipc-protocol/src/shm/shared.rs", "shows blocks as slices"),
-        ("ipc-protocol/src/shm/heap.rs", "allocates the twin that Miri and loom can look at"),
-        ("ipc-protocol/src/shm/memfd.rs", "maps memfds"),
-        ("ipc-protocol/src/shm/named.rs", "maps named segments"),
-        ("ipc-protocol/src/shm/pages.rs", "maps them anew in the child of a fork"),
+        ("ipc-protocol/src/memory/segment.rs", "pointers into mapped memory"),
+        ("ipc-protocol/src/memory/copy.rs", "lends both ends of a copy to other threads"),
+        ("ipc-protocol/src/memory/shared.rs", "shows blocks as slices"),
+        ("ipc-protocol/src/memory/heap.rs", "allocates the twin that Miri and loom can look at"),
+        ("ipc-protocol/src/memory/memfd.rs", "maps memfds"),
+        ("ipc-protocol/src/memory/named.rs", "maps named segments"),
+        ("ipc-protocol/src/memory/pages.rs", "maps them anew in the child of a fork"),
         ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
@@ -166,43 +166,4 @@ fn every_file_that_may_be_unsafe_is() {
     });
     let idle: Vec<String> = idle.map(|(home, reason)| format!("{home} ({reason})")).collect();
     assert_none("files that need no unsafe any more", &idle);
-}
-
-/// What may not be named where decisions are made: time passes there as an argument.
-const IMPURE: &[&str] = &[
-    "async",
-    "await",
-    "tokio",
-    "interprocess",
-    "nix",
-    "rustix",
-    "sysinfo",
-    "std::fs",
-    "std::io",
-    "std::net",
-    "std::os",
-    "std::process",
-    "std::thread",
-    "Instant::now",
-    "SystemTime",
-];
-
-#[test]
-fn the_scheduler_and_the_graph_are_pure() {
-    let mut looked_at = [0; 2];
-    let mut broken = Vec::new();
-    for (file, code) in product_rust() {
-        let Some(rest) = file.path.strip_prefix("orchestrator/src/") else { continue };
-        if rest.starts_with("schedule") {
-            looked_at[0] += 1;
-        } else if rest.starts_with("graph") {
-            looked_at[1] += 1;
-        } else {
-            continue;
-        }
-        let names = IMPURE.iter().filter(|name| has_phrase(&code, name));
-        broken.extend(names.map(|name| format!("{}: {name}", file.path)));
-    }
-    assert!(looked_at.iter().all(|count| *count > 0), "schedule and graph were not both looked at");
-    assert_none("clock, async or I/O in a pure core", &broken);
 }

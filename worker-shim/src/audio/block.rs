@@ -8,10 +8,10 @@
 //! 3. Threads of an interpreter without a global lock may write to one block at the same time, as
 //!    with any array of numpy: each number read is then an old or a new one. All numbers are plain
 //!    bytes, so that no value is invalid.
-//! 4. Shared memory is writable only where `ipc_protocol::shm` says so (its rule 2).
+//! 4. Shared memory is writable only where `ipc_protocol::memory` says so (its rule 2).
 
 use bytes::{Bytes, BytesMut};
-use ipc_protocol::shm::SharedBytes;
+use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Payload, PayloadMemory};
 
 /// Alignment that every element's type is content with, in bytes.

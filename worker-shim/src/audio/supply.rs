@@ -1,6 +1,6 @@
 //! Where new arrays get their memory.
 
-use ipc_protocol::shm::{Arena, SharedBytes};
+use ipc_protocol::memory::{Arena, SharedBytes};
 
 use super::layout::bytes_needed;
 use super::{Block, Kind, View, ViewError};

@@ -8,9 +8,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use ipc_protocol::codec;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Failed, LogRecord};
+use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::share::{MemoryTerms, Share};
-use ipc_protocol::shm::{Exchange, SegmentKind};
 use ipc_protocol::to_worker::Welcome;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{FaultKind, FromWorker, Limits, ToWorker, Value};

@@ -9,13 +9,14 @@ use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ipc_protocol::codec::{self, Message};
+use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, ReadOutcome};
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
 use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step as Address, Welcome,
 };
 use ipc_protocol::version::{Hello, PROTOCOL_VERSION};
+use ipc_protocol::visit::Message;
 use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, Payload, ToWorker, Value};
 use worker_shim::link::link;
 use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};

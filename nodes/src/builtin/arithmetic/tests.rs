@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::builtin::samples;
 use crate::node::Node;
-use crate::{NodeError, check_params, registry};
+use crate::{NodeError, registry};
 
 fn node(name: &str, params: serde_json::Value) -> Box<dyn Node> {
     let node_type = registry::builtin().get(name).unwrap();
-    (node_type.build)(&check_params(node_type, params.as_object().unwrap()).unwrap()).unwrap()
+    (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
 
 fn run(name: &str, params: serde_json::Value, input: Value) -> Result<Value, NodeError> {

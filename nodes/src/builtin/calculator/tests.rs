@@ -5,11 +5,11 @@ use num_bigint::BigInt;
 use serde_json::json;
 
 use crate::node::Node;
-use crate::{NodeError, NodeErrorKind, check_params, registry};
+use crate::{NodeError, NodeErrorKind, registry};
 
 fn node(params: serde_json::Value) -> Box<dyn Node> {
     let node_type = registry::builtin().get("CalculatorNode").unwrap();
-    (node_type.build)(&check_params(node_type, params.as_object().unwrap()).unwrap()).unwrap()
+    (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
 
 fn run(params: serde_json::Value, input: Value) -> Result<Value, NodeError> {

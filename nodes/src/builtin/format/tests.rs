@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::builtin::samples::{self, Element};
 use crate::node::Node;
-use crate::{check_params, registry};
+use crate::registry;
 
 fn node(target: &str) -> Box<dyn Node> {
     let node_type = registry::builtin().get("FormatConverterNode").unwrap();
     let params = json!({"target_format": target});
-    (node_type.build)(&check_params(node_type, params.as_object().unwrap()).unwrap()).unwrap()
+    (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
 
 fn convert(target: &str, input: Value) -> Value {

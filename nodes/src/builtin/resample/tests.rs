@@ -11,11 +11,11 @@ use serde_json::json;
 use super::stream::output_samples;
 use crate::builtin::samples::{self, Element};
 use crate::node::Node;
-use crate::{NodeErrorKind, check_params, registry};
+use crate::{NodeErrorKind, registry};
 
 fn node(params: serde_json::Value) -> Box<dyn Node> {
     let node_type = registry::builtin().get("ResampleNode").unwrap();
-    (node_type.build)(&check_params(node_type, params.as_object().unwrap()).unwrap()).unwrap()
+    (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
 
 fn flat(samples: Vec<f32>) -> Array {

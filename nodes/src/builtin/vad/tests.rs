@@ -7,18 +7,18 @@ use serde_json::json;
 
 use crate::builtin::samples::{self, Element};
 use crate::node::Node;
-use crate::{ParamProblem, check_params, registry};
+use crate::{ParamProblem, registry};
 
 const RATE: u32 = 16_000;
 
 fn node(params: serde_json::Value) -> Box<dyn Node> {
     let node_type = registry::builtin().get("VADNode").unwrap();
-    (node_type.build)(&check_params(node_type, params.as_object().unwrap()).unwrap()).unwrap()
+    (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
 
 fn problems(params: serde_json::Value) -> Vec<ParamProblem> {
     let node_type = registry::builtin().get("VADNode").unwrap();
-    check_params(node_type, params.as_object().unwrap()).unwrap_err()
+    node_type.check_params(params.as_object().unwrap()).unwrap_err()
 }
 
 fn flat(samples: Vec<f32>) -> Array {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::{Manifest, ProblemKind, RuntimeHint, SCHEMA};
+use super::super::{ProblemKind, SCHEMA};
 use super::{full, one};
+use crate::model::{Manifest, RuntimeHint};
 
 /// Every variant of `document` in which one value is replaced, removed, or joined by an unknown
 /// neighbour.

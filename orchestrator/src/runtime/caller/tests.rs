@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::Caller;
 use crate::config::Config;
-use crate::plan::Runtime as Interpreted;
-use crate::runtime::{OpenOptions, Runtime};
+use crate::options::OpenOptions;
+use crate::placement::Engine;
+use crate::runtime::Runtime;
 use crate::worker::WorkerKey;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -21,14 +22,14 @@ fn options(variables: &[(&str, &str)]) -> OpenOptions {
     }
 }
 
-fn key_of(config: &str, interpreted: Interpreted, options: &OpenOptions) -> WorkerKey {
+fn key_of(config: &str, interpreted: Engine, options: &OpenOptions) -> WorkerKey {
     let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
     let caller = Caller::new(&runtime, options);
     runtime.wanted(interpreted, options, &caller, 1).unwrap().key
 }
 
 fn key(variables: &[(&str, &str)]) -> WorkerKey {
-    key_of("", Interpreted::CPython, &options(variables))
+    key_of("", Engine::CPython, &options(variables))
 }
 
 fn environment(config: &str, options: &OpenOptions) -> Vec<u8> {
@@ -66,12 +67,12 @@ fn only_what_counts_at_the_start_makes_workers_different() {
     elsewhere.argv = vec!["job.py".into()];
     elsewhere.working_directory = Some("/srv".into());
     elsewhere.umask = Some(0o77);
-    assert_eq!(key_of("", Interpreted::CPython, &elsewhere), plain);
+    assert_eq!(key_of("", Engine::CPython, &elsewhere), plain);
 }
 
 #[test]
 fn the_configuration_names_further_variables_that_count() {
-    let of = |config, variables| key_of(config, Interpreted::CPython, &options(variables));
+    let of = |config, variables| key_of(config, Engine::CPython, &options(variables));
     let config = "[python]\nstart_variables = [\"GPU\", \"TF_FLAGS\"]\n";
     assert_ne!(of(config, &[("GPU", "1")]), of(config, &[]));
     assert_ne!(of(config, &[("TF_FLAGS", "1")]), of(config, &[]));
@@ -88,13 +89,13 @@ fn options_of_the_interpreter_make_workers_different() {
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     let mut given = options(&[]);
     given.interpreter_options = words(&["-O", "-Werror", "-Xdev", "-I"]);
-    assert_eq!(key_of("", Interpreted::CPython, &given).options, given.interpreter_options);
-    assert_ne!(key_of("", Interpreted::CPython, &given), key(&[]));
+    assert_eq!(key_of("", Engine::CPython, &given).options, given.interpreter_options);
+    assert_ne!(key_of("", Engine::CPython, &given), key(&[]));
     let other = "[python]\nexecutable = \"/opt/python3.13\"\n";
     let portable = words(&["-O", "-Werror", "-I"]);
-    assert_eq!(key_of(other, Interpreted::CPython, &given).options, portable);
+    assert_eq!(key_of(other, Engine::CPython, &given).options, portable);
     let rustpython = "[rustpython]\nexecutable = \"/opt/remotemedia-rustpython\"\n";
-    let passed_on = key_of(rustpython, Interpreted::RustPython, &given).options;
+    let passed_on = key_of(rustpython, Engine::RustPython, &given).options;
     assert_eq!(passed_on, given.interpreter_options);
 }
 
@@ -138,10 +139,10 @@ fn only_the_interpreter_of_the_caller_takes_the_path_as_it_is() {
     let runtime = |config| Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
     let mut callers = options(&[]);
     let shares =
-        |config, options: &OpenOptions| runtime(config).shares_path(Interpreted::CPython, options);
+        |config, options: &OpenOptions| runtime(config).shares_path(Engine::CPython, options);
     assert!(!shares("", &callers), "the command line has a folder and no interpreter");
     callers.is_sys_path_complete = true;
     assert!(shares("", &callers));
     assert!(!shares("[python]\nexecutable = \"/opt/python3.13\"\n", &callers));
-    assert!(!runtime("").shares_path(Interpreted::RustPython, &callers));
+    assert!(!runtime("").shares_path(Engine::RustPython, &callers));
 }

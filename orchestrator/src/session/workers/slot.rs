@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::plan::Runtime;
+use crate::placement::Engine;
 use crate::schedule::{Overdue, Running, StageId};
 use crate::worker::Worker;
 use crate::worker::link::LinkError;
@@ -16,7 +16,7 @@ pub(in crate::session) type Seat = (StageId, usize);
 #[derive(Debug)]
 pub(in crate::session) struct Slot {
     /// What its workers run.
-    pub(in crate::session) interpreter: Runtime,
+    pub(in crate::session) interpreter: Engine,
     /// The worker; absent between a death and the next use.
     pub(in crate::session) worker: Option<Worker>,
     /// Nodes that the worker was given, in the order that it counts them in.
@@ -48,7 +48,7 @@ pub(in crate::session) enum End {
 }
 
 impl Slot {
-    pub(super) fn new(interpreter: Runtime) -> Self {
+    pub(super) fn new(interpreter: Engine) -> Self {
         Self {
             interpreter,
             worker: None,

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Kinds;
-use crate::plan::Runtime;
+use crate::placement::Engine;
 use crate::worker::{Start, Wanted, WorkerKey};
 
 fn wanted(device: &str, place: u64) -> Wanted {
     let key = WorkerKey {
-        runtime: Runtime::CPython,
+        runtime: Engine::CPython,
         interpreter: PathBuf::from("/usr/bin/python3"),
         options: Vec::new(),
         start_variables: vec![("CUDA_VISIBLE_DEVICES".into(), device.into())],

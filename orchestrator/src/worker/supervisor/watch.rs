@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_protocol::ToWorker;
-use ipc_protocol::shm::remove_stale_names;
+use ipc_protocol::memory::remove_stale_names;
 use ipc_protocol::version::{self, Hello, SHARED_MEMORY_SINCE};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ipc_protocol::shm::Exchange;
+use ipc_protocol::exchange::Exchange;
 
 static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 static HOLDS: AtomicBool = AtomicBool::new(false);

@@ -42,7 +42,7 @@ mod native {
     /// For `os.register_at_fork`.
     #[pyfunction]
     fn after_fork_in_child() {
-        ipc_protocol::shm::forked_child();
+        ipc_protocol::memory::forked_child();
     }
 
     /// See `Meter` in `remotemedia._guest.calling`.

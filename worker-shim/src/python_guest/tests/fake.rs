@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
+use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
-use ipc_protocol::shm::Exchange;
 
 use crate::guest::Interpreter;
 use crate::python_host::{Arguments, PythonHost};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use crate::plan::Join;
+use crate::model::Join;
 use crate::schedule::tests::stage;
 use crate::schedule::{Bounds, StageShape, Target};
 

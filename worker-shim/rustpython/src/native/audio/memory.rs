@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ipc_protocol::shm::Exchange;
+use ipc_protocol::exchange::Exchange;
 use worker_shim::audio::Supply;
 
 static SUPPLY: OnceLock<Supply> = OnceLock::new();

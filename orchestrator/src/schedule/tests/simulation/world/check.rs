@@ -7,7 +7,7 @@ use ipc_protocol::FaultKind;
 
 use super::Mark;
 use super::worker::{Phase, Worker};
-use crate::plan::Join;
+use crate::model::Join;
 use crate::schedule::{
     Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
 };

@@ -1,0 +1,106 @@
+//! Models of both ends of a connection, in which loom tries every order: segments that are announced
+//! while others vanish, and leases that go back while their holder drops them.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::{Announcement, Exchange};
+use crate::limits::Limits;
+use crate::memory::SegmentKind;
+use crate::share::{MemoryTerms, Share};
+use crate::to_worker::{Item, Step};
+use crate::{ToWorker, Value};
+
+const PAGE: usize = 4096;
+/// Too large for the ring, so that it has a segment of its own.
+const LARGE: usize = 3 * PAGE;
+
+fn exchange(is_orchestrator: bool) -> Arc<Exchange> {
+    let terms = MemoryTerms {
+        kind: SegmentKind::Heap,
+        inline_max_bytes: 0,
+        ring_bytes: 2 * PAGE as u64,
+        ring_block_max_bytes: PAGE as u64,
+        max_bytes: 1 << 20,
+        idle_max_bytes: 0,
+        pinned_max_bytes: 1 << 20,
+    };
+    Arc::new(Exchange::new(terms, is_orchestrator))
+}
+
+/// Places a large array: what has to be announced, and the message.
+fn place(exchange: &Exchange) -> (Vec<Announcement>, ToWorker) {
+    let step = Step { stage: 0, call: 0, window: 1 };
+    let mut message = ToWorker::Item(Item { step, value: Value::Bytes(vec![7; LARGE].into()) });
+    let mut placement = exchange.place(&mut message, None, &Limits::default()).unwrap();
+    assert!(placement.failure.is_none());
+    (std::mem::take(&mut placement.announcements), message)
+}
+
+fn tell(to: &Exchange, news: Vec<Announcement>) {
+    for Announcement { share, .. } in news {
+        to.handle(share, None).unwrap();
+    }
+}
+
+fn detached(news: &[Announcement]) -> usize {
+    news.iter().filter(|news| matches!(news.share, Share::Detach(_))).count()
+}
+
+/// What a link would send now.
+fn news_of(exchange: &Exchange) -> Vec<Announcement> {
+    if exchange.has_news() { exchange.pending_news() } else { Vec::new() }
+}
+
+/// A segment goes while another is announced: the peer hears of each once, and of nothing that it
+/// has not been told of.
+#[test]
+fn segments_are_announced_and_detached_once() {
+    loom::model(|| {
+        let (near, far) = (exchange(true), exchange(false));
+        let (announcements, mut message) = place(&near);
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        drop(message);
+        let news = news_of(&far);
+        let receiver = {
+            let near = Arc::clone(&near);
+            thread::spawn(move || tell(&near, news))
+        };
+        // In between: another message is placed, and news are collected for it.
+        let (announcements, mut message) = place(&near);
+        let mut news = news_of(&near);
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        receiver.join().unwrap();
+        news.extend(news_of(&near));
+        assert_eq!(detached(&news), 1, "only the first is gone");
+        tell(&far, news);
+        assert_eq!(near.loans().len(), 1);
+        drop(message);
+        tell(&near, news_of(&far));
+        let news = news_of(&near);
+        assert_eq!(detached(&news), 1);
+        tell(&far, news);
+        assert_eq!((far.mapped_bytes(), near.stats().segments), (0, 0));
+    });
+}
+
+/// A holder drops what it has while its side of the connection gives leases back.
+#[test]
+fn the_end_of_a_lease_frees_its_block() {
+    loom::model(|| {
+        let (near, far) = (exchange(true), exchange(false));
+        let (announcements, mut message) = place(&near);
+        tell(&far, announcements);
+        far.resolve(&mut message, &Limits::default()).unwrap();
+        let holder = thread::spawn(move || drop(message));
+        tell(&near, far.pending_news());
+        let is_free = near.stats().used_bytes == 0;
+        holder.join().unwrap();
+        assert_eq!(far.has_news(), !is_free, "it is told once");
+        tell(&near, far.pending_news());
+        assert_eq!((near.stats().used_bytes, near.loans().len()), (0, 0));
+    });
+}

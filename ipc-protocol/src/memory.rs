@@ -1,0 +1,43 @@
+//! Shared memory, as bytes alone: segments, the allocator over them, and the leases that say who may
+//! still look at a block. It knows no message: who is told what is `exchange`'s business.
+//!
+//! # Rules
+//! 1. Shared memory holds payload only. Whoever made a segment keeps its allocator in its own heap:
+//!    no lock, counter or list is shared, so a dying peer can neither corrupt nor block anybody.
+//! 2. A block is written by the side that allocated it, before it is lent. From then on one holder
+//!    may write it: the receiver, and only if the lender kept nothing. Everybody else looks at it
+//!    read-only or through a copy-on-write mapping.
+//! 3. A block is used again only when its last claim and its last lease are gone. Nothing is ever
+//!    reclaimed by a timer.
+//! 4. What a peer says about memory (segment, offset, length) is checked against the mapped size.
+//! 5. A mapping lives as long as anything refers to it: bytes hold their segment.
+//!
+//! All `unsafe` of this crate is in this folder: in the files of the segment kinds and in `pages`,
+//! `segment`, `copy` and `shared`.
+
+mod arena;
+mod copy;
+mod descriptors;
+mod fork;
+mod heap;
+mod lease;
+#[cfg(target_os = "linux")]
+mod memfd;
+mod named;
+mod pages;
+mod ring;
+mod segment;
+mod shared;
+pub(crate) mod sync;
+
+pub(crate) use arena::MAX_SEGMENTS;
+pub use arena::{Arena, ArenaOptions, ArenaStats, Claim};
+pub use fork::{before_fork, forked_child, forked_parent};
+pub(crate) use heap::HeapMemory;
+pub(crate) use lease::Lease;
+pub use lease::Releases;
+pub use named::remove_stale_names;
+pub(crate) use pages::page_bytes;
+pub use ring::Ring;
+pub use segment::{Access, Segment, SegmentKind, Ticket};
+pub use shared::SharedBytes;

@@ -1,0 +1,214 @@
+//! Segments that are memfds: no name, passed by descriptor, freed by the kernel with their last
+//! user. Sealed against changing size, so that no peer's `ftruncate` can make an access fail, and
+//! against further writable mappings once both owners have theirs.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::ptr::{NonNull, null_mut};
+use std::sync::OnceLock;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+
+use super::descriptors;
+use super::pages::{self, Reserved, page_bytes};
+use super::segment::{Access, Memory, Ticket};
+
+/// In an entry of `/proc/self/pagemap`: the page is in memory.
+const PAGE_PRESENT: u64 = 1 << 63;
+/// The page is in the swap.
+const PAGE_SWAPPED: u64 = 1 << 62;
+/// The page is the file's own; a page that was written privately is not.
+const PAGE_OF_FILE: u64 = 1 << 61;
+
+/// A mapped memfd.
+#[derive(Debug)]
+pub(super) struct Memfd {
+    /// Given up where descriptors are scarce and the mapping does without.
+    fd: Option<OwnedFd>,
+    start: NonNull<u8>,
+    bytes: usize,
+    reserved: Reserved,
+    is_private: bool,
+}
+
+// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `memory`.
+unsafe impl Send for Memfd {}
+// SAFETY: as above.
+unsafe impl Sync for Memfd {}
+
+impl Memfd {
+    pub(super) fn create(bytes: usize) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let named = |flags| rustix::fs::memfd_create("remotemedia", flags);
+        let fd = match named(flags | MemfdFlags::NOEXEC_SEAL) {
+            // Kernels before 6.3 do not know the flag, some later ones demand it.
+            Err(Errno::INVAL) => named(flags)?,
+            made => made?,
+        };
+        if descriptors::are_scarce(&fd) {
+            return Err(descriptors::scarcity());
+        }
+        rustix::fs::ftruncate(&fd, bytes as u64)?;
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+        let start = map(&fd, bytes, MapFlags::SHARED)?;
+        let reserved = Reserved::default();
+        Ok(Self { fd: Some(fd), start, bytes, reserved, is_private: false })
+    }
+
+    pub(super) fn open(fd: OwnedFd, bytes: usize, access: Access) -> io::Result<Self> {
+        let refused = |reason| io::Error::new(io::ErrorKind::InvalidData, reason);
+        let seals =
+            fcntl_get_seals(&fd).map_err(|_| refused("the descriptor is no shared memory"))?;
+        if !seals.contains(SealFlags::SHRINK) {
+            return Err(refused("the segment is not sealed against shrinking"));
+        }
+        let size = u64::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0);
+        // One that is longer would pin more memory than its announcement says.
+        if size != bytes as u64 || bytes == 0 {
+            return Err(refused("the segment is not as long as announced"));
+        }
+        let is_private = access == Access::Private;
+        let flags = if is_private { MapFlags::PRIVATE } else { MapFlags::SHARED };
+        let start = map(&fd, bytes, flags)?;
+        let mut opened =
+            Self { fd: Some(fd), start, bytes, reserved: Reserved::all(bytes), is_private };
+        if opened.fd.as_ref().is_some_and(descriptors::are_scarce) {
+            // It cannot be sealed later; its maker has mapped it already.
+            if !is_private {
+                opened.seal()?;
+            }
+            opened.fd = None;
+        }
+        Ok(opened)
+    }
+
+    /// The whole pages around a part.
+    fn pages(&self, part: &Range<usize>) -> Range<usize> {
+        let page = page_bytes();
+        let first = part.start / page;
+        first..part.end.min(self.bytes).div_ceil(page).max(first)
+    }
+
+    /// How many of some pages were written by this process; `None` when the kernel does not say.
+    fn written_pages(&self, pages: &Range<usize>) -> Option<usize> {
+        // The table counts in the system's pages, which are as large as ours wherever ours hold.
+        let base = self.start.addr().get() / page_bytes() + pages.start;
+        let mut entries = vec![0; pages.len() * size_of::<u64>()];
+        let offset = (base * size_of::<u64>()) as u64;
+        pagemap()?.read_exact_at(&mut entries, offset).ok()?;
+        let is_written = |entry: &[u8]| {
+            let bits = u64::from_ne_bytes(entry.try_into().unwrap_or_default());
+            bits & (PAGE_PRESENT | PAGE_SWAPPED) != 0 && bits & PAGE_OF_FILE == 0
+        };
+        Some(entries.chunks_exact(size_of::<u64>()).filter(|entry| is_written(entry)).count())
+    }
+}
+
+/// Tells which pages of private mappings are this process's own. A forked child, for which it is the
+/// wrong one, does not ask.
+fn pagemap() -> Option<&'static File> {
+    static PAGEMAP: OnceLock<File> = OnceLock::new();
+    if let Some(pagemap) = PAGEMAP.get() {
+        return Some(pagemap);
+    }
+    let opened = File::open("/proc/self/pagemap").ok()?;
+    Some(PAGEMAP.get_or_init(|| opened))
+}
+
+fn map(fd: &OwnedFd, bytes: usize, flags: MapFlags) -> io::Result<NonNull<u8>> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
+    let start = unsafe { mmap(null_mut(), bytes, protection, flags, fd, 0)? };
+    NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+}
+
+impl Memory for Memfd {
+    fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn reserve(&self, end: usize) -> io::Result<()> {
+        let Some(fd) = &self.fd else { return Ok(()) };
+        self.reserved.up_to(end, self.bytes, |from, length| Ok(pages::allocate(fd, from, length)?))
+    }
+
+    fn ticket(&self) -> io::Result<Ticket> {
+        let fd = self.fd.as_ref().ok_or_else(descriptors::scarcity)?;
+        Ok(Ticket::Descriptor(fd.as_fd().try_clone_to_owned()?))
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        // One whose descriptor was given up was sealed before.
+        let Some(fd) = &self.fd else { return Ok(()) };
+        // Mappings that exist keep their right to write.
+        match fcntl_add_seals(fd, SealFlags::FUTURE_WRITE | SealFlags::SEAL) {
+            Ok(()) => Ok(()),
+            // It was sealed before, by whomever: with the seal that matters?
+            Err(Errno::PERM)
+                if fcntl_get_seals(fd)?.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn can_be_forwarded(&self) -> bool {
+        self.fd.is_some()
+    }
+
+    fn forget_writes(&self, part: Range<usize>) -> io::Result<usize> {
+        if !self.is_private {
+            return Ok(0);
+        }
+        let pages = self.pages(&part);
+        let written = self.written_pages(&pages);
+        if written == Some(0) || pages.is_empty() {
+            return Ok(0);
+        }
+        let (offset, length) = (pages.start * page_bytes(), pages.len() * page_bytes());
+        // SAFETY: `offset` lies in this mapping, as `pages` ends where it does.
+        let start = unsafe { self.start.add(offset) }.as_ptr().cast();
+        // SAFETY: the range lies in this mapping. Its private pages go; the next access sees the
+        // segment's own. No view of them is left, and no two leases share a page.
+        let dropped = unsafe { madvise(start, length, Advice::LinuxDontNeed) };
+        if let Err(error) = dropped {
+            // As in a process that locks its memory.
+            let fd = self.fd.as_ref().ok_or(error)?;
+            let (protection, flags) =
+                (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
+            // SAFETY: as above; the same part of the file takes the place of the old pages.
+            unsafe { mmap(start, length, protection, flags, fd, offset as u64)? };
+        }
+        Ok(written.unwrap_or(0) * page_bytes())
+    }
+
+    fn become_private(&self) -> io::Result<()> {
+        if !self.is_private {
+            // SAFETY: the mapping is this one's own.
+            unsafe { pages::map_privately(self.fd.as_ref(), self.start, self.bytes)? };
+        }
+        Ok(())
+    }
+
+    fn has_writes(&self, part: Range<usize>) -> bool {
+        self.is_private && self.written_pages(&self.pages(&part)) != Some(0)
+    }
+}
+
+impl Drop for Memfd {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's own, and whatever refers to it holds the segment.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
+        debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
+    }
+}

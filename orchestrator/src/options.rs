@@ -1,0 +1,83 @@
+//! What a session takes over from its caller, and how the caller stops it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use crate::error::{Error, ShipError};
+use crate::worker::Interpreter;
+use crate::worker::waker::Waker;
+
+/// What a session takes over from its caller.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// The caller's node objects.
+    pub nodes: Option<Arc<dyn NodeObjects>>,
+    /// The interpreter of Python nodes, as the caller wrote it; `None` leaves it to others.
+    pub runtime: Option<String>,
+    /// Whether nodes that RustPython cannot run may move to CPython; `None` leaves it to others.
+    pub fallback: Option<bool>,
+    /// The caller's interpreter; the configuration may name another.
+    pub interpreter: Option<PathBuf>,
+    /// Options that the caller's interpreter was started with, for workers that run the same.
+    pub interpreter_options: Vec<OsString>,
+    /// The caller's environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The caller's module search path.
+    pub sys_path: Vec<OsString>,
+    /// The path is all of `sys.path` of the caller's interpreter, so that a worker that runs the same
+    /// finds each module where the caller does. Otherwise it is added behind the worker's own.
+    pub is_sys_path_complete: bool,
+    /// The caller's `sys.argv`.
+    pub argv: Vec<OsString>,
+    /// The caller's working directory.
+    pub working_directory: Option<PathBuf>,
+    /// The caller's umask; workers keep theirs when absent.
+    pub umask: Option<u32>,
+    /// Stops the session, also while it is being opened.
+    pub cancel: Option<CancelHandle>,
+}
+
+/// The caller's node objects, in the order of the manifest's instance numbers.
+pub trait NodeObjects: std::fmt::Debug + Send + Sync {
+    /// The objects of these numbers as bytes for workers of an interpreter, each at its place; where
+    /// the interpreter is the caller's own, others may come along. What the bytes are is between
+    /// the caller and the guest.
+    ///
+    /// # Errors
+    /// When one of them cannot be sent there.
+    fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
+
+    /// A text that changes when the code of an object changes; `None` when its code is unknown.
+    fn code_digest(&self, instance: u32) -> Option<String>;
+}
+
+/// Stops a session from any thread.
+#[derive(Debug, Clone)]
+pub struct CancelHandle {
+    cancelled: Arc<AtomicBool>,
+    pub(crate) waker: Waker,
+}
+
+impl CancelHandle {
+    /// A handle for a session that is yet to be opened.
+    ///
+    /// # Errors
+    /// When no descriptor can be had.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self { cancelled: Arc::new(AtomicBool::new(false)), waker: Waker::new()? })
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Makes the call that is under way, and every later one, fail with [`Error::Cancelled`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}

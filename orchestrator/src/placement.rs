@@ -1,0 +1,76 @@
+//! Where a node runs: what runs it, where its code comes from, and who chose that. Which of them a node
+//! gets is decided in `catalog`, `choice` and `plan`.
+
+use std::fmt;
+
+/// What runs a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Rust code in the orchestrator.
+    Native,
+    /// A CPython worker.
+    CPython,
+    /// A RustPython worker.
+    RustPython,
+}
+
+impl Engine {
+    /// The name in metrics and messages: `rust_native`, `cpython` or `rustpython`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "rust_native",
+            Self::CPython => "cpython",
+            Self::RustPython => "rustpython",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Where a node's code comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeSource {
+    /// The registry of native nodes, by `node_type`.
+    Native,
+    /// A class that the worker imports.
+    Import {
+        /// Importable module.
+        module: String,
+        /// Qualified name of the class in it.
+        name: String,
+    },
+    /// The caller's node object of this index.
+    Instance(u32),
+}
+
+/// The source of an effective setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The hint of the node itself.
+    Hint,
+    /// The argument of the pipeline or the run.
+    Argument,
+    /// The environment variable.
+    Environment,
+    /// The configuration.
+    Configuration,
+    /// No source has set it.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Hint => "its runtime_hint",
+            Self::Argument => "the argument runtime",
+            Self::Environment => "REMOTEMEDIA_PYTHON_RUNTIME",
+            Self::Configuration => "[python] runtime in the configuration",
+            Self::Default => "the default",
+        })
+    }
+}

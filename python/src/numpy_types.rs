@@ -1,0 +1,37 @@
+//! Numpy's own types, where numpy is loaded; looking for them never imports it.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+
+/// The types.
+pub(crate) struct Types {
+    pub(crate) ndarray: Py<PyType>,
+    pub(crate) generic: Py<PyType>,
+}
+
+impl Types {
+    /// The types, when numpy is loaded; where it is not, no object can be an array.
+    pub(crate) fn if_loaded(py: Python<'_>) -> PyResult<Option<&'static Self>> {
+        static TYPES: PyOnceLock<Types> = PyOnceLock::new();
+        if let Some(types) = TYPES.get(py) {
+            return Ok(Some(types));
+        }
+        let modules = py.import("sys")?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?;
+        let Some(numpy) = modules.get_item("numpy")? else { return Ok(None) };
+        // While numpy is being imported (in another thread) its names may not be there yet.
+        let (Ok(ndarray), Ok(generic)) = (numpy.getattr("ndarray"), numpy.getattr("generic"))
+        else {
+            return Ok(None);
+        };
+        let ndarray = ndarray.cast_into::<PyType>()?.unbind();
+        let generic = generic.cast_into::<PyType>()?.unbind();
+        Ok(Some(TYPES.get_or_init(py, || Types { ndarray, generic })))
+    }
+
+    /// Whether numpy is there to be used, by whoever imported it.
+    pub(crate) fn are_loaded(py: Python<'_>) -> bool {
+        matches!(Self::if_loaded(py), Ok(Some(_)))
+    }
+}
