@@ -4,12 +4,11 @@
 //! Inputs are numbered in rounds. Every edge carries the items of a round followed by a mark, so
 //! each stage knows when it has seen a round completely, joins can order their inputs, and a round
 //! is over when its mark has left every sink. Each worker slot is a state machine of its own
-//! (`slot`), from asking for a worker to its end.
+//! (`slots`), from asking for a worker to its end.
 
-mod closing;
 mod edge;
-mod life;
-mod slot;
+mod event;
+mod slots;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -17,8 +16,9 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use edge::Entry;
-use ipc_protocol::FaultKind;
-use slot::Slot;
+pub use event::{Action, Deadline, Event, Overdue, Running};
+pub use slots::Slots;
+use slots::{Change, Home, Phase};
 use stage::{Counted, Stage};
 pub use stage::{StageShape, Target, Work};
 
@@ -50,157 +50,12 @@ pub struct Bounds {
     pub close_timeout: Duration,
 }
 
-/// Node code that runs in a worker, as its flight recorder says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Running {
-    /// The stage of the node.
-    pub stage: StageId,
-    /// Its place in the stage.
-    pub node: usize,
-    /// Which of its methods runs.
-    pub operation: FaultKind,
-    /// When the method was entered; a generator, when it was resumed.
-    pub since: Instant,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event<T> {
-    /// The session opens: every slot gets a worker, and every worker its nodes.
-    Open,
-    /// A new round: an input, or `None` to let the sources produce.
-    Input(Option<T>),
-    /// A new round in which every stage flushes.
-    Flush,
-    /// A stage sent an output.
-    Output(StageId, T),
-    /// The call of a stage is complete.
-    Done(StageId),
-    /// The call of a stage failed; what is left of its round is skipped there.
-    Failed(StageId),
-    /// The slot has a worker, without nodes yet.
-    Granted(SlotId),
-    /// No worker is to be had for the slot.
-    Refused(SlotId),
-    /// The nodes of a slot stand.
-    Opened(SlotId),
-    /// The nodes of a slot cannot be made; its worker has none and is given back.
-    OpenFailed(SlotId),
-    /// The slot's worker cannot host its nodes and another may; it is given back.
-    Unsuited(SlotId),
-    /// The answer to [`Action::Inspect`]: what runs in the slot's worker.
-    Seen(SlotId, Option<Running>),
-    /// The connection to the slot's worker is of no use any more.
-    LinkEnded(SlotId),
-    /// The process in the slot has ended.
-    Exited(SlotId),
-    /// The answer to [`Action::Bury`]: the slot's worker is gone, and with it every call on it.
-    Lost(SlotId),
-    /// A stage lives on a new slot from now on, which has no worker yet.
-    Moved {
-        /// The stage.
-        stage: StageId,
-        /// The slot.
-        slot: SlotId,
-        /// What the call that was under way was to do, to be done there; `None` gives the call up.
-        work: Option<Work<T>>,
-    },
-    /// The session ends: calls under way are interrupted, nodes clean up, workers go back.
-    Close,
-    /// The worker of a slot has forgotten the session, and is given back.
-    Closed(SlotId),
-    /// Time passed.
-    Tick,
-}
-
-/// What is to be done about it, in order.
-#[derive(Debug, PartialEq)]
-pub enum Action<T> {
-    /// Ask for workers for these slots, all at once.
-    Acquire(Vec<SlotId>),
-    /// The slot needs no worker any more.
-    Withdraw(SlotId),
-    /// The pool had no worker for the slot in time.
-    Unavailable(SlotId),
-    /// Have the slot's worker make its nodes.
-    Open(SlotId),
-    /// No worker suits the slot, as many as were tried.
-    Unsuitable(SlotId),
-    /// Begin a call.
-    Call {
-        /// The stage.
-        stage: StageId,
-        /// What it shall do.
-        work: Work<T>,
-    },
-    /// Let a suspended stage send more outputs.
-    Credit(StageId),
-    /// An output of the graph.
-    Deliver {
-        /// The sink stage.
-        stage: StageId,
-        /// The round that it belongs to.
-        round: Round,
-        /// The output.
-        value: T,
-    },
-    /// Every sink is through with this round.
-    RoundDone(Round),
-    /// The inputs of a zip join did not pair up in this round.
-    Uneven(StageId),
-    /// Look what runs in the slot's worker, and since when.
-    Inspect(SlotId),
-    /// A deadline has passed: have the worker write down its stack and end.
-    Expire(SlotId, Overdue),
-    /// Ask the node code that runs in the slot's worker to end.
-    Interrupt(SlotId),
-    /// End the slot's process.
-    Kill(SlotId),
-    /// The slot's process has ended, or does not: say why, and take it out.
-    Bury(SlotId),
-    /// Give the slot's worker, which has no nodes, back.
-    Release(SlotId),
-    /// Have the slot's worker clean its nodes up and forget the session.
-    Close(SlotId),
-}
-
-/// A deadline that has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overdue {
-    /// What took too long, where one node did.
-    pub running: Option<Running>,
-    /// The time that there was.
-    pub limit: Duration,
-    /// Which deadline it is.
-    pub deadline: Deadline,
-}
-
-/// The deadlines of node code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deadline {
-    /// A node's own time-out.
-    Node,
-    /// [`Bounds::open_timeout`].
-    Open,
-    /// [`Bounds::close_timeout`].
-    Close,
-}
-
-/// Where the session as a whole stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Opening,
-    Open,
-    Closing,
-}
-
 /// State of one session.
 #[derive(Debug)]
 pub struct Core<T> {
     stages: Vec<Stage<T>>,
-    slots: Vec<Slot>,
+    slots: Slots,
     bounds: Bounds,
-    phase: Phase,
     rounds_started: Round,
     rounds_done: Round,
     is_stopped: bool,
@@ -211,11 +66,11 @@ impl<T: Clone> Core<T> {
     /// before the others.
     #[must_use]
     pub fn new(shapes: Vec<StageShape>, slots: &[bool], bounds: Bounds) -> Self {
+        let homes = shapes.iter().map(Home::of).collect();
         Self {
             stages: shapes.into_iter().map(Stage::new).collect(),
-            slots: slots.iter().map(|opens_first| Slot::new(*opens_first)).collect(),
+            slots: Slots::new(slots, homes, bounds),
             bounds,
-            phase: Phase::Opening,
             rounds_started: 0,
             rounds_done: 0,
             is_stopped: false,
@@ -251,10 +106,10 @@ impl<T: Clone> Core<T> {
         self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, limit))
     }
 
-    /// The next moment at which [`Event::Tick`] would do something.
+    /// Where the worker slots stand.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Takes one event and says what follows from it.
@@ -265,26 +120,42 @@ impl<T: Clone> Core<T> {
             Event::Flush => self.begin_round(None, true),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
             Event::Done(stage) => self.finish_call(stage),
-            Event::Failed(stage) if self.is_heard(stage) => {
+            Event::Failed(stage) if self.slots.hears_stage(stage) => {
                 self.stages[stage].skip_round();
                 self.finish_call(stage);
             }
             Event::Failed(_) => {}
-            Event::Moved { stage, slot, work } => self.settle(stage, slot, work),
-            Event::Close => self.close(now, &mut actions),
-            about_slots => self.handle_slot(now, about_slots, &mut actions),
-        }
-        match self.phase {
-            Phase::Closing => self.close_free(now, &mut actions),
-            Phase::Opening => self.open_held(now, &mut actions),
-            Phase::Open => {
-                self.open_held(now, &mut actions);
-                if !self.is_stopped {
-                    self.advance(now, &mut actions);
+            Event::Moved { stage, slot, work } => {
+                self.slots.move_stage(stage, slot);
+                self.stages[stage].restart(work);
+            }
+            about_slots => {
+                for change in self.slots.handle(now, about_slots, &mut actions) {
+                    self.apply(change);
                 }
             }
         }
+        self.slots.advance(now, &mut actions);
+        if self.slots.phase() == Phase::Open && !self.is_stopped {
+            self.advance(now, &mut actions);
+        }
         actions
+    }
+
+    /// What became of a slot ends what its stages do.
+    fn apply(&mut self, change: Change) {
+        let (Change::GivenUp(slot) | Change::Lost(slot)) = change;
+        for stage in self.slots.stages_in(slot) {
+            let stage = &mut self.stages[stage];
+            match change {
+                Change::GivenUp(_) if stage.has_work() => stage.skip_round(),
+                Change::Lost(_) if stage.has_call() => {
+                    stage.skip_round();
+                    stage.end_call();
+                }
+                _ => {}
+            }
+        }
     }
 
     fn begin_round(&mut self, item: Option<T>, flush: bool) {
@@ -306,14 +177,14 @@ impl<T: Clone> Core<T> {
     }
 
     fn output(&mut self, now: Instant, stage: StageId, value: T, actions: &mut Vec<Action<T>>) {
-        if !self.is_heard(stage) {
+        if !self.slots.hears_stage(stage) {
             return;
         }
         let round = self.stages[stage].round;
         match self.stages[stage].count_output(self.bounds.window) {
             Counted::Stray => return,
-            Counted::Taken => self.begin_step(now, stage),
-            Counted::Suspended => self.free_slot_of(stage),
+            Counted::Taken => self.slots.begin_step(now, stage),
+            Counted::Suspended => self.slots.free(stage),
         }
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
             actions.push(Action::Deliver { stage, round, value });
@@ -332,16 +203,10 @@ impl<T: Clone> Core<T> {
     }
 
     fn finish_call(&mut self, stage: StageId) {
-        if self.is_heard(stage) {
-            self.free_slot_of(stage);
+        if self.slots.hears_stage(stage) {
+            self.slots.free(stage);
             self.stages[stage].end_call();
         }
-    }
-
-    /// Whether what a stage's worker says still counts: nothing does once it is dying.
-    fn is_heard(&self, stage: StageId) -> bool {
-        let slot = self.stages[stage].shape.slot;
-        slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
     }
 
     /// Starts whatever can start. The stages furthest down go first: that keeps queues short and
@@ -362,7 +227,7 @@ impl<T: Clone> Core<T> {
         match self.stages[id].call {
             stage::Call::Running { .. } => false,
             stage::Call::Suspended => {
-                if self.is_blocked_below(id) || !self.take_slot(now, id, actions) {
+                if self.is_blocked_below(id) || !self.slots.take(now, id, actions) {
                     return false;
                 }
                 self.stages[id].resume();
@@ -373,14 +238,14 @@ impl<T: Clone> Core<T> {
                 let moved = self.pass_marks(id, actions);
                 if !self.stages[id].has_work()
                     || self.is_blocked_below(id)
-                    || !self.take_slot(now, id, actions)
+                    || !self.slots.take(now, id, actions)
                 {
                     return moved;
                 }
                 if let Some(work) = self.stages[id].next_work() {
                     actions.push(Action::Call { stage: id, work });
                 } else {
-                    self.free_slot_of(id);
+                    self.slots.free(id);
                     self.stages[id].skip_round();
                     actions.push(Action::Uneven(id));
                 }

@@ -1,9 +1,10 @@
 //! One opened run of a pipeline: node instances that live as long as it does. The caller's own
 //! thread drives it: it writes, waits in `ppoll`, reads.
 //!
-//! Four owners share the work: the core (`crate::schedule`) decides, [`Workers`] holds links and
-//! waits, [`Fallback`] says which nodes leave RustPython, and [`Journal`] keeps what is told. The
-//! loop in `drive` carries out what they say.
+//! The core (`crate::schedule`) decides what happens when. The shell carries it out, with four
+//! owners: `workers` holds links and waits, `layout` knows where nodes live and which move from
+//! RustPython (`fallback`), `outfit` is what workers are given, `journal` keeps what is told. The one
+//! loop is in `drive`.
 
 mod close;
 mod drive;
@@ -11,15 +12,15 @@ mod failure;
 mod fallback;
 mod hear;
 mod journal;
+mod layout;
 mod native;
 mod open;
 mod outfit;
+mod shell;
 mod spin;
 mod workers;
 
-use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ipc_protocol::Value;
@@ -29,15 +30,9 @@ use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::options::CancelHandle;
 use crate::plan::Plan;
-use crate::runtime::Runtime;
-use crate::schedule::{Core, Event, SlotId};
+use crate::schedule::{Core, Event};
 pub use close::{ClosedSession, WrittenBack};
-use fallback::Fallback;
-use journal::Journal;
-use native::NativeStage;
-use outfit::Outfit;
-use spin::Spin;
-use workers::Workers;
+use shell::Shell;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
@@ -105,33 +100,19 @@ enum Work {
 /// An open session.
 #[derive(Debug)]
 pub struct Session {
-    runtime: Arc<Runtime>,
-    plan: Plan,
     core: Core<Value>,
-    workers: Workers,
-    fallback: Fallback,
-    journal: Journal,
-    outfit: Outfit,
-    natives: Vec<Option<NativeStage>>,
-    /// The first node of each stage: the one that holds the stage's inputs.
-    holders: Vec<Arc<str>>,
-    cancel: CancelHandle,
+    shell: Shell,
     work: Work,
-    outputs: VecDeque<GraphOutput>,
-    /// The first failure that the caller has not been told of.
-    failure: Option<Error>,
-    /// The first slot that could not be opened.
-    failed_slot: Option<SlotId>,
-    /// What came of closing so far.
-    closed: ClosedSession,
-    next_call: u64,
-    spin: Spin,
+    cancel: CancelHandle,
     /// When signals and wake-ups were last looked for.
     looked_up: Instant,
-    is_open: bool,
 }
 
 impl Session {
+    fn of(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
+        Self { core, shell, work: Work::Nothing, cancel, looked_up: Instant::now() }
+    }
+
     /// A handle that stops the session.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
@@ -141,24 +122,24 @@ impl Session {
     /// What the session has cost so far.
     #[must_use]
     pub fn metrics(&self) -> &RunMetrics {
-        &self.journal.metrics
+        &self.shell.journal.metrics
     }
 
     /// Counts how an input came from the caller's own objects.
     pub fn count_taken(&mut self, traffic: Traffic) {
-        self.journal.count_taken(traffic);
+        self.shell.journal.count_taken(traffic);
     }
 
     /// Counts how an output of a sink reached the caller's own objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };
-        self.journal.metrics.count_moved_of(node_id, moved);
+        self.shell.journal.metrics.count_moved_of(node_id, moved);
     }
 
     /// The plan that the session follows.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.shell.layout.plan
     }
 
     /// Feeds all inputs (`None`: the sources produce), flushes, and gives every output. It stops
@@ -265,7 +246,7 @@ impl Session {
             && let Work::Round { since } | Work::Run { since, .. } =
                 std::mem::replace(&mut self.work, Work::Nothing)
         {
-            self.journal.metrics.finish(since.elapsed());
+            self.shell.journal.metrics.finish(since.elapsed());
         }
         result
     }
@@ -276,7 +257,7 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Option<GraphOutput>, Error> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = self.shell.outputs.pop_front() {
                 return Ok(Some(output));
             }
             let (is_run, is_fed) = match self.work {
@@ -284,11 +265,11 @@ impl Session {
                 Work::Round { .. } => (false, true),
                 Work::Run { is_fed, .. } => (true, is_fed),
             };
-            if is_run && let Some(failure) = self.failure.take() {
+            if is_run && let Some(failure) = self.shell.failure.take() {
                 return Err(failure);
             }
             if is_fed && self.core.open_rounds() == 0 {
-                return self.failure.take().map_or(Ok(None), Err);
+                return self.shell.failure.take().map_or(Ok(None), Err);
             }
             if !is_fed && self.core.wants_input() {
                 self.take_input(inputs.as_deref_mut())?;
@@ -296,8 +277,8 @@ impl Session {
                 continue;
             }
             self.drive(None, host, |session| {
-                !session.outputs.is_empty()
-                    || is_run && session.failure.is_some()
+                !session.shell.outputs.is_empty()
+                    || is_run && session.shell.failure.is_some()
                     || if is_fed {
                         session.core.open_rounds() == 0
                     } else {
@@ -321,11 +302,13 @@ impl Session {
     }
 
     fn check_usable(&self) -> Result<(), Error> {
-        if self.is_open && !self.workers.is_inherited() { Ok(()) } else { Err(Error::Closed) }
+        let is_usable = self.shell.closed.is_none() && !self.shell.workers.is_inherited();
+        if is_usable { Ok(()) } else { Err(Error::Closed) }
     }
 
     fn check_sources(&self) -> Result<(), Error> {
-        let roots = self.plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
+        let roots =
+            self.shell.layout.plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
         for (id, stage) in roots {
             if !self.core.is_source(id) {
                 let node_id = stage.nodes.first().map_or_else(String::new, |n| n.id.clone());
@@ -335,12 +318,8 @@ impl Session {
         Ok(())
     }
 
-    /// Keeps the first failure; later ones follow from it.
-    fn fail(&mut self, error: Error) {
-        self.journal.note_failure(&error);
-        if matches!(self.work, Work::Run { .. }) {
-            self.core.stop();
-        }
-        self.failure.get_or_insert(error);
+    /// The first failure ends what is under way.
+    fn is_run(&self) -> bool {
+        matches!(self.work, Work::Run { .. })
     }
 }

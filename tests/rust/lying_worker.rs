@@ -28,7 +28,7 @@ fn open(runtime: &Arc<Runtime>, lie: Option<&str>) -> Session {
         environment: lie.into_iter().collect(),
         ..OpenOptions::default()
     };
-    Session::open(&runtime, &manifest, options, &mut Quiet).unwrap()
+    Session::open(runtime, &manifest, options, &mut Quiet).unwrap()
 }
 
 fn input() -> Value {

@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a program of the tests ends where it cannot go on")]
 
+use std::time::Instant;
+
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
 use ipc_protocol::to_worker::{NodeClass, OpenSession};
 use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason, Value};
-use worker_shim::blackbox::Blackbox;
+use worker_shim::blackbox::{Blackbox, Operation};
 use worker_shim::{Begin, Guest, Interpreter, Step};
 
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl Fickle {
     /// Notes in the flight recorder which node runs.
     fn note(&mut self, node: usize) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.note_running(Some(node));
+            recorder.enter(node, Operation::Process, Instant::now());
         }
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{Moved, NodeUsage};
 
-use crate::blackbox::Blackbox;
+use crate::blackbox::{Blackbox, Operation};
 use memory::ProcessMemory;
 pub use shared::SharedMeter;
 
@@ -65,18 +65,21 @@ impl Meter {
         self.nodes.resize_with(nodes, Account::default);
         self.running = None;
         if let Some(blackbox) = &mut self.blackbox {
-            blackbox.note_running(None);
+            blackbox.clear();
         }
     }
 
     /// Node code begins to run. Ignored for an index outside the session.
-    pub fn enter(&mut self, node: usize) {
-        self.enter_at(node, Instant::now());
+    pub fn enter(&mut self, node: usize, operation: Operation) {
+        self.enter_at(node, operation, Instant::now());
     }
 
     /// Node code has handed over. Does nothing when none was running.
     pub fn leave(&mut self) {
         if self.running.is_some() {
+            if let Some(blackbox) = &mut self.blackbox {
+                blackbox.leave();
+            }
             self.leave_at(Instant::now());
         }
     }
@@ -86,14 +89,14 @@ impl Meter {
     pub fn call_next(&mut self, node: usize) {
         let now = Instant::now();
         let now = if self.leave_at(now) { Instant::now() } else { now };
-        self.enter_at(node, now);
+        self.enter_at(node, Operation::Process, now);
         self.count_call(node);
     }
 
-    fn enter_at(&mut self, node: usize, mut started: Instant) {
+    fn enter_at(&mut self, node: usize, operation: Operation, mut started: Instant) {
         let Some(account) = self.nodes.get_mut(node) else { return };
         if let Some(blackbox) = &mut self.blackbox {
-            blackbox.note_running(Some(node));
+            blackbox.enter(node, operation, started);
         }
         let is_measured = account.stretches < FIRST_STRETCHES
             || account.measured_at.is_none_or(|last| started.duration_since(last) >= INTERVAL);

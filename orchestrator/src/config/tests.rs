@@ -86,6 +86,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         max_sessions = 10
         recycle_above_memory = "1.5 GB"
         start_timeout = "2 min"
+        open_timeout = "90 s"
         close_timeout = "250 ms"
         acquire_timeout = "1 s"
         [rustpython]
@@ -161,6 +162,7 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.pool.max_sessions, Some(10));
     assert_eq!(config.workers.pool.recycle_above_memory_bytes, Some(1_500_000_000));
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
+    assert_eq!(config.workers.open_timeout, Duration::from_secs(90));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
     check_interpreters(&config);

@@ -32,22 +32,6 @@ pub struct StageShape {
     pub timeouts: Vec<Option<Duration>>,
 }
 
-impl StageShape {
-    pub(super) fn timeout(&self, node: usize) -> Option<Duration> {
-        self.timeouts.get(node).copied().flatten()
-    }
-
-    /// The time after which the first of its nodes can be overdue.
-    pub(super) fn first_timeout(&self) -> Option<Duration> {
-        self.timeouts.iter().copied().flatten().min()
-    }
-
-    /// The time of all nodes together; `None` when one may take for ever.
-    pub(super) fn total_timeout(&self) -> Option<Duration> {
-        self.timeouts.iter().copied().sum()
-    }
-}
-
 /// The kinds of calls.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work<T> {
@@ -105,12 +89,11 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// Moves to another slot. The call under way begins anew with its `work`, or is given up.
-    pub(super) fn move_to(&mut self, slot: SlotId, work: Option<Work<T>>) {
+    /// The call under way begins anew with its `work`, or is given up.
+    pub(super) fn restart(&mut self, work: Option<Work<T>>) {
         if work.is_none() && self.has_call() {
             self.skip_round();
         }
-        self.shape.slot = Some(slot);
         self.again = work;
         self.end_call();
     }

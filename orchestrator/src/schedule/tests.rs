@@ -43,7 +43,7 @@ fn open(shapes: Vec<StageShape>, slots: usize) -> Core<u32> {
         assert_eq!(core.handle(now, Event::Granted(slot)), [Action::Open(slot)]);
         assert_eq!(core.handle(now, Event::Opened(slot)), []);
     }
-    assert!(!core.is_opening());
+    assert!(!core.slots().is_opening());
     core
 }
 
@@ -294,7 +294,7 @@ fn nothing_begins_after_a_stop() {
     core.handle(now, Event::Input(Some(2)));
     core.handle(now, Event::Output(0, 10));
     core.stop();
-    assert!(core.is_working());
+    assert!(core.slots().is_working());
     assert_eq!(core.handle(now, Event::Failed(0)), []);
     assert_eq!(core.handle(now, Event::Done(1)), []);
     assert_eq!(core.handle(now, Event::Flush), []);

@@ -1,146 +1,112 @@
-//! What workers, processes and the pool say, as events for the core.
+//! What workers and the pool say, as events for the core.
 
 use ipc_protocol::FaultKind;
-use ipc_protocol::from_worker::{Failed, FromWorker, LogRecord, NodeReady};
+use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
 
-use super::workers::News;
-use super::{Host, Session, failure, journal};
-use crate::schedule::{Event, SlotId, StageId};
+use super::journal::{kept, printed};
+use super::shell::{Events, Shell};
+use super::{Host, WrittenBack, failure};
+use crate::placement::Engine;
+use crate::schedule::{Event, SlotId, Slots, StageId};
+use crate::worker::memory;
 use crate::worker::supervisor::Returned;
 
-impl Session {
-    /// Handles what has come, without waiting for more; whether anything had.
-    pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> bool {
-        let woken = self.workers.take_has_news();
-        if woken {
-            self.forward_raw_output(host);
-            self.hear_pool();
-        }
-        let mut heard = woken;
-        for slot in 0..self.workers.count() {
-            heard |= self.hear_slot(slot, host);
-        }
-        if woken {
-            self.hear_exits();
-        }
-        heard
+impl Shell {
+    pub(super) fn hear_pool(&mut self) -> Events {
+        let answers = self.workers.take_answers().into_iter();
+        let event = |(slot, answer)| match answer {
+            Ok(()) => Event::Granted(slot),
+            Err(error) => {
+                self.fail_to_open(slot, crate::Error::Start(error));
+                Event::Refused(slot)
+            }
+        };
+        answers.map(event).collect()
     }
 
-    fn hear_pool(&mut self) {
-        for (slot, answer) in self.workers.take_answers() {
-            match answer {
-                Ok(()) => self.feed(Event::Granted(slot)),
-                Err(error) => {
-                    self.fail_to_open(slot, error.into());
-                    self.feed(Event::Refused(slot));
-                }
-            }
-        }
-    }
-
-    /// A process may end while others, which it started, keep its connection open.
-    fn hear_exits(&mut self) {
-        for slot in 0..self.workers.count() {
-            if !self.workers.slot(slot).has_exited() {
-                continue;
-            }
-            if self.core.hears(slot) {
-                self.workers.hang_up(slot, None);
-                self.feed(Event::LinkEnded(slot));
-            }
-            if self.core.awaits_exit(slot) {
-                self.feed(Event::Exited(slot));
-            }
-        }
-    }
-
-    fn hear_slot(&mut self, slot: SlotId, host: &mut dyn Host) -> bool {
-        let mut heard = false;
-        let mut news = self.workers.news(slot);
-        loop {
-            match news {
-                News::Message(message) => self.hear(slot, message, host),
-                News::Nothing => return heard,
-                News::Gone(reason) => {
-                    self.forward_raw_output(host);
-                    self.workers.hang_up(slot, reason);
-                    self.feed(Event::LinkEnded(slot));
-                    // It may have ended already.
-                    self.hear_exits();
-                    return true;
-                }
-            }
-            heard = true;
-            // The socket is asked again when nothing else is left to do.
-            news = self.workers.buffered_news(slot);
-        }
-    }
-
-    fn hear(&mut self, slot: SlotId, message: FromWorker, host: &mut dyn Host) {
+    /// What a worker's message means, as the slots stand.
+    pub(super) fn hear(
+        &mut self,
+        slot: SlotId,
+        message: FromWorker,
+        slots: &Slots,
+        host: &mut dyn Host,
+    ) -> Events {
         match message {
             FromWorker::Output(output) => {
-                if let Some(stage) = self.current(slot, output.stage, output.call) {
-                    self.fallback.note_output(stage);
-                    self.feed(Event::Output(stage, output.value));
-                }
+                let Some(stage) = self.current(slot, output.stage, output.call) else {
+                    return Events::new();
+                };
+                self.layout.note_output(stage);
+                vec![Event::Output(stage, output.value)]
             }
             FromWorker::Done(done) => {
-                if let Some(stage) = self.current(slot, done.stage, done.call) {
-                    self.journal.record(stage, &done.usage);
-                    self.workers.slot_mut(slot).calls.remove(&stage);
-                    self.note_success(stage);
-                    self.feed(Event::Done(stage));
-                }
+                let Some(stage) = self.current(slot, done.stage, done.call) else {
+                    return Events::new();
+                };
+                self.journal.record(stage, &done.usage);
+                self.workers.slot_mut(slot).calls.remove(&stage);
+                self.layout.note_success(stage, &mut self.journal);
+                vec![Event::Done(stage)]
             }
-            FromWorker::Failed(failed) => self.hear_failure(slot, failed),
-            FromWorker::Log(record) => self.hear_log(slot, &record, host),
-            FromWorker::Opened(nodes) if self.core.is_making(slot) => {
+            FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
+            FromWorker::Log(record) => {
+                self.hear_log(slot, &record, host);
+                Events::new()
+            }
+            FromWorker::Opened(nodes) if slots.is_making(slot) => {
                 self.note_sources(slot, &nodes);
                 self.workers.slot_mut(slot).is_open = true;
-                self.feed(Event::Opened(slot));
+                vec![Event::Opened(slot)]
             }
-            FromWorker::Closed(farewell) if self.core.is_cleaning_up(slot) => {
+            FromWorker::Closed(farewell) if slots.is_cleaning_up(slot) => {
                 self.take_farewell(slot, farewell, host);
-                self.feed(Event::Closed(slot));
+                vec![Event::Closed(slot)]
             }
             // The link keeps news about shared memory to itself.
             FromWorker::Opened(_)
             | FromWorker::Closed(_)
             | FromWorker::Share(_)
-            | FromWorker::Ending => {
-                for event in self.hang_up(slot, None) {
-                    self.feed(event);
-                }
-                self.workers.kill(slot);
-            }
+            | FromWorker::Ending => self.end_broken(slot),
         }
     }
 
-    fn hear_failure(&mut self, slot: SlotId, failed: Failed) {
-        let stage = failed.stage.and_then(|stage| self.current(slot, stage, failed.call));
-        if let Some(stage) = stage {
+    /// A worker that says what it cannot say now.
+    fn end_broken(&mut self, slot: SlotId) -> Events {
+        self.workers.kill(slot);
+        self.hang_up(slot, None)
+    }
+
+    fn hear_failure(&mut self, slot: SlotId, failed: Failed, slots: &Slots) -> Events {
+        if let Some(stage) = failed.stage.and_then(|stage| self.current(slot, stage, failed.call)) {
             self.journal.record(stage, &failed.usage);
             self.workers.slot_mut(slot).calls.remove(&stage);
-            let event = self.weigh_failure(stage, failure::failure_of(failed.fault));
-            self.feed(event);
-        } else if self.core.is_making(slot) {
-            self.hear_open_failure(slot, failed);
-        } else if failed.stage.is_none() {
-            // The worker could not make sense of us, or we of it.
-            let mut fault = failed.fault;
-            if fault.node_id.is_empty()
-                && let Some(seat) = self.workers.slot(slot).running_seat()
-            {
-                failure::node_id(&self.plan, seat).clone_into(&mut fault.node_id);
+            if self.closed.is_some() {
+                return vec![Event::Failed(stage)];
             }
-            self.fail(failure::from_fault(fault));
-            self.workers.hang_up(slot, None);
-            self.workers.kill(slot);
-            self.feed(Event::LinkEnded(slot));
+            let failure = failure::failure_of(failed.fault);
+            let consequence = self.layout.weigh_failure(stage, failure, &mut self.journal);
+            let moved = self.accept(consequence);
+            return vec![moved.unwrap_or(Event::Failed(stage))];
         }
+        if slots.is_making(slot) {
+            return vec![self.hear_open_failure(slot, failed)];
+        }
+        if failed.stage.is_some() {
+            return Events::new();
+        }
+        // The worker could not make sense of us, or we of it.
+        let mut fault = failed.fault;
+        if let (true, Some(seat)) =
+            (fault.node_id.is_empty(), self.workers.slot(slot).running_seat())
+        {
+            self.layout.node_id(seat).clone_into(&mut fault.node_id);
+        }
+        self.fail(failure::from_fault(fault));
+        self.end_broken(slot)
     }
 
-    fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) {
+    fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) -> Event<ipc_protocol::Value> {
         let is_conflict = failed.fault.kind == FaultKind::Conflict;
         if is_conflict || failed.fault.kind == FaultKind::Stale {
             // One that was apart already would be granted again.
@@ -150,30 +116,18 @@ impl Session {
             let returned = if is_reusable { Returned::Reusable } else { Returned::UsedUp };
             self.workers.give_back(slot, returned);
             self.workers.slot_mut(slot).wants_apart |= is_conflict;
-            self.feed(Event::Unsuited(slot));
-            return;
+            return Event::Unsuited(slot);
         }
         self.fail_to_open(slot, failure::from_fault(failed.fault));
         self.workers.give_back(slot, Returned::Reusable);
-        self.feed(Event::OpenFailed(slot));
+        Event::OpenFailed(slot)
     }
 
     fn note_sources(&mut self, slot: SlotId, nodes: &[NodeReady]) {
-        for (stage, place) in self.workers.slot(slot).seats.clone() {
-            let id = &self.plan.stages[stage].nodes[place].id;
-            if place == 0 && nodes.iter().any(|node| node.is_source && node.node_id == *id) {
-                self.core.set_source(stage);
-            }
-        }
-    }
-
-    fn note_success(&mut self, stage: StageId) {
-        if self.fallback.is_on_trial(stage) {
-            let mut findings = self.runtime.findings();
-            self.fallback.note_success(stage, &self.plan, &mut findings);
-            drop(findings);
-            self.journal.notice(self.fallback.take_notices());
-        }
+        let is_source = |id: &str| nodes.iter().any(|node| node.is_source && node.node_id == id);
+        let firsts = self.workers.slot(slot).seats.iter().filter(|(_, node)| *node == 0);
+        let sources = firsts.filter(|seat| is_source(self.layout.node_id(**seat)));
+        self.sources.extend(sources.map(|(stage, _)| *stage));
     }
 
     /// The stage of a message, if the message belongs to the call that is under way there.
@@ -193,22 +147,52 @@ impl Session {
     }
 
     /// Hands on what came through the workers' pipes and not through their links.
-    fn forward_raw_output(&self, host: &mut dyn Host) {
+    pub(super) fn forward_raw_output(&self, host: &mut dyn Host) {
         for slot in (0..self.workers.count()).map(|slot| self.workers.slot(slot)) {
             let Some(process) = slot.process() else { continue };
             let (lines, dropped) = process.take_raw();
             if lines.is_empty() && dropped == 0 {
                 continue;
             }
-            let seat = slot.running_seat();
-            let node_id = seat.map_or("", |seat| failure::node_id(&self.plan, seat));
+            let node_id = slot.running_seat().map_or("", |seat| self.layout.node_id(seat));
             if dropped > 0 {
                 let message = format!("... {dropped} lines of output were dropped ...");
-                self.journal.show(&journal::printed(node_id, true, message), host);
+                self.journal.show(&printed(node_id, true, message), host);
             }
             for line in lines {
-                self.journal.show(&journal::printed(node_id, line.is_stderr, line.text), host);
+                self.journal.show(&printed(node_id, line.is_stderr, line.text), host);
             }
         }
+    }
+
+    fn take_farewell(&mut self, slot: SlotId, farewell: Closed, host: &mut dyn Host) {
+        // What a node left behind when it moved is not its state.
+        let seats = self.workers.slot(slot).seats.iter();
+        let here = seats.filter(|seat| self.layout.slot_of(seat.0) == Some(slot));
+        let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
+        let states = farewell.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
+        let closed = self.closed.get_or_insert_default();
+        for state in states {
+            for (name, reason) in &state.kept {
+                host.log(&kept(&state.node_id, name, reason));
+            }
+            let attributes = state.attributes.to_bytes();
+            closed.states.push(WrittenBack { node_id: state.node_id, attributes });
+        }
+        closed.failures.extend(farewell.faults.into_iter().map(failure::from_fault));
+        let is_too_big = self.has_outgrown(slot);
+        let returned = if is_too_big { Returned::UsedUp } else { Returned::Reusable };
+        self.workers.give_back(slot, returned);
+    }
+
+    /// Whether the slot's worker uses more memory than one that is kept may.
+    fn has_outgrown(&self, slot: SlotId) -> bool {
+        let config = self.runtime.config();
+        let limit = match self.workers.slot(slot).interpreter {
+            Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,
+            _ => config.workers.pool.recycle_above_memory_bytes,
+        };
+        let Some(process) = self.workers.slot(slot).process() else { return false };
+        limit.is_some_and(|limit| memory::resident_bytes(process.pid) > limit)
     }
 }

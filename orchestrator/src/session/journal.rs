@@ -145,3 +145,10 @@ pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRec
         place: None,
     }
 }
+
+/// Tells of an attribute that changed and stays in the worker. That is common (models, files), so
+/// it is information and no warning.
+pub(super) fn kept(node_id: &str, name: &str, reason: &str) -> LogRecord {
+    let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
+    notice(node_id, INFORMATION, message)
+}

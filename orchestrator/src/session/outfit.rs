@@ -42,6 +42,10 @@ impl Outfit {
         Self { runtime, options, caller, shipments: Vec::new() }
     }
 
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
     /// The options, for a session that is opened again.
     pub(super) fn into_options(self) -> OpenOptions {
         self.options

@@ -5,7 +5,7 @@ mod slot;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_protocol::ToWorker;
 use ipc_protocol::from_worker::FromWorker;
@@ -13,8 +13,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::{CancelHandle, Host};
+use super::Host;
+use super::spin::Spin;
 use crate::error::{Error, StartError};
+use crate::options::CancelHandle;
 use crate::placement::Engine;
 use crate::schedule::{Overdue, SlotId};
 use crate::worker::Wanted;
@@ -32,6 +34,7 @@ pub(super) struct Workers {
     cancel: CancelHandle,
     /// The pool, a process or its output may have news.
     has_news: bool,
+    pub(super) spin: Spin,
     /// The process that opened the session; a forked child must leave its workers alone.
     owner: u32,
 }
@@ -59,6 +62,7 @@ impl Workers {
     pub(super) fn new(
         interpreters: impl IntoIterator<Item = Engine>,
         cancel: CancelHandle,
+        spin: Duration,
     ) -> Self {
         Self {
             slots: interpreters.into_iter().map(Slot::new).collect(),
@@ -66,6 +70,7 @@ impl Workers {
             requests: Vec::new(),
             cancel,
             has_news: false,
+            spin: Spin::new(spin),
             owner: std::process::id(),
         }
     }
@@ -156,10 +161,12 @@ impl Workers {
         message: ToWorker,
         holder: Option<&Arc<str>>,
     ) -> Result<Sent, LinkError> {
-        match &mut self.slots[slot].worker {
-            Some(worker) => worker.link.send(message, holder),
-            None => Err(LinkError::Io(std::io::ErrorKind::NotConnected.into())),
-        }
+        let Some(worker) = &mut self.slots[slot].worker else {
+            return Err(LinkError::Io(std::io::ErrorKind::NotConnected.into()));
+        };
+        let sent = worker.link.send(message, holder)?;
+        self.spin.sent(sent.traffic.shared_bytes);
+        Ok(sent)
     }
 
     /// Sends what waits for a slot's worker, and gives what has come from it.

@@ -2,6 +2,7 @@
 //! processes; the supervisor carries its actions out.
 
 mod used;
+mod want;
 
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
+use want::Want;
 
 /// Number of a pool: of the bounds that its workers share.
 pub type PoolId = usize;
@@ -124,19 +126,6 @@ struct Entry {
     idle_since: Instant,
 }
 
-#[derive(Debug)]
-struct Want {
-    ticket: Ticket,
-    needs: Vec<Need>,
-    holds: bool,
-}
-
-impl Want {
-    fn asks_for(&self, key: KeyId) -> bool {
-        self.needs.iter().any(|need| need.key == key)
-    }
-}
-
 /// One pool: its bounds, and the kind that was used last.
 #[derive(Debug)]
 struct Shelf {
@@ -203,10 +192,7 @@ impl PoolCore {
                 for need in &needs {
                     self.shelves[need.key.pool].last_key = Some(need.key);
                 }
-                let want = Want { ticket, needs, holds };
-                let place = self.waiting.iter().take_while(|other| holds && other.holds).count();
-                let place = if holds { place } else { self.waiting.len() };
-                self.waiting.insert(place, want);
+                want::insert(&mut self.waiting, Want { ticket, needs, holds });
             }
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),

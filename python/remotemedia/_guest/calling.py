@@ -15,20 +15,25 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Protocol
 
+from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
 from remotemedia._guest.signatures import signature
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 
-_WORK = ("process", "flush")
-"""Kinds of calls that give outputs."""
+OTHER = 0
+"""A node is imported or constructed, or something around it runs."""
+_OPERATIONS = {"process": 1, "flush": 2, "initialize": 3, "cleanup": 4}
+"""Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
 
 
 class Meter(Protocol):
     """Accounts for nodes by their number in the worker's session."""
 
-    def enter(self, node: int, makes_outputs: bool) -> None:
-        """Node code begins to run; what it makes may be an output, and is allocated as such."""
+    def enter(self, node: int, operation: int) -> None:
+        """Node code begins to run. What `process` and `flush` make may be an output, and is
+        allocated as such.
+        """
 
     def leave(self) -> None:
         """Node code has handed over."""
@@ -94,13 +99,16 @@ class Caller:
             Fault: it raised, whatever it was.
         """
         self._running.enter(self.node_id)
-        self._meter.enter(self.number, kind in _WORK)
+        self._meter.enter(self.number, _OPERATIONS[kind])
         try:
+            if kind != "cleanup":
+                interrupts.begin()
             return call(*arguments)
         except BaseException as error:  # SystemExit and the like end the call, not the worker
             self._meter.count_error(self.number)
             raise Fault(kind, self.node_id, error) from None
         finally:
+            interrupts.end()
             self._meter.leave()
 
     def is_plain(self, result: Any) -> bool:

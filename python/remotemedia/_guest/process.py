@@ -6,18 +6,17 @@ import atexit
 import contextlib
 import faulthandler
 import os
-import signal
 import sys
 from collections.abc import Callable
 
-from remotemedia._guest import imports, injected, policy, search
+from remotemedia._guest import imports, injected, interrupts, policy, search
 
 EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends the other processes of the worker's process group but these."""
 
 
 def prepare(recorder: int | None, end_group: EndGroup) -> int:
-    """Leave Ctrl-C to the orchestrator, have crashes write the Python stack, and have the worker's
+    """Have the orchestrator interrupt nodes, have crashes write the Python stack, and have the worker's
     process group end with the worker.
 
     Args:
@@ -29,7 +28,7 @@ def prepare(recorder: int | None, end_group: EndGroup) -> int:
     """
     # Functions that are registered later run earlier: those of nodes and their libraries.
     atexit.register(_end_children, os.getpid(), end_group)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.install()
     own = 2
     if recorder is not None:
         # A descriptor of its own, which no child process inherits; the stack goes behind the note

@@ -8,8 +8,8 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from remotemedia import _pickle
-from remotemedia._guest import faults, loading, output
-from remotemedia._guest.calling import Caller, Meter
+from remotemedia._guest import faults, interrupts, loading, output
+from remotemedia._guest.calling import OTHER, Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.state import Snapshot
@@ -132,12 +132,15 @@ class Guest:
         if spec.instances is None:
             return []
         try:
+            interrupts.begin()
             instances, log_levels = _pickle.open_shipment(spec.instances)
         except BaseException as error:  # whatever a module or a __setstate__ raises
             wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
             blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
             only = next(iter(wanted.values())) if len(wanted) == 1 else ""
             raise Fault("load", blamed[0] if blamed else only, error) from None
+        finally:
+            interrupts.end()
         # Imported modules have set their levels by now.
         self._output.lower_levels(log_levels)
         self._has_shipment = True
@@ -145,8 +148,9 @@ class Guest:
 
     def _make(self, spec: NodeSpec, number: int, instances: list[Any]) -> Caller:
         self._running.enter(spec.node_id)
-        self._meter.enter(number, False)
+        self._meter.enter(number, OTHER)
         try:
+            interrupts.begin()
             if spec.instance is None:
                 node = loading.by_import(spec.node_id, spec.module, spec.name, spec.params)
             else:
@@ -166,6 +170,7 @@ class Guest:
         except BaseException as error:  # a property of the node, for instance
             raise Fault("construct", spec.node_id, error) from None
         finally:
+            interrupts.end()
             self._meter.leave()
 
     def begin_start(self, stage: int) -> None:
@@ -199,6 +204,13 @@ class Guest:
             result, the iterator over what the rest of the chain gives.
         """
         callers = self._stages[stage]
+        interrupts.begin()
+        try:
+            return self._pass(callers, value)
+        finally:
+            interrupts.end()
+
+    def _pass(self, callers: list[Caller], value: Any) -> tuple[Iterator[Any] | None, Any]:
         set_running, call_next = self._running.in_context.set, self._meter.call_next
         # Inlined, not a call for each node: this loop is most of what a small node costs.
         for position, caller in enumerate(callers):
@@ -336,6 +348,7 @@ class Guest:
         self._output.flush()
         self._output.restore_levels()
         self._running.leave()
+        interrupts.forget()
         if self._has_shipment:
             self._has_shipment = False
             _pickle.forget_shipment()

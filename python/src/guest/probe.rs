@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ipc_protocol::FromWorker;
 use ipc_protocol::from_worker::{LogRecord, Place};
 use pyo3::prelude::*;
+use worker_shim::blackbox::Operation;
 use worker_shim::{LinkWriter, SharedMeter};
 
 use crate::numpy_memory;
@@ -43,13 +44,14 @@ impl Probe {
 
 #[pymethods]
 impl Probe {
-    fn enter(&self, py: Python<'_>, node: usize, makes_outputs: bool) {
-        if !makes_outputs {
-            self.rest(py);
-        } else {
+    fn enter(&self, py: Python<'_>, node: usize, operation: u32) {
+        let operation = Operation::from_number(operation);
+        if operation.makes_outputs() {
             self.begin_outputs(py);
+        } else {
+            self.rest(py);
         }
-        self.meter.lock().enter(node);
+        self.meter.lock().enter(node, operation);
     }
 
     fn call_next(&self, py: Python<'_>, node: usize) {

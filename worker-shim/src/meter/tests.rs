@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::memory::{HIGH_WATER_MARK, RESIDENT, bytes_in_line};
-use super::{FIRST_STRETCHES, LONG_STRETCH, Meter};
+use super::{FIRST_STRETCHES, LONG_STRETCH, Meter, Operation};
 
 const SPIKE_BYTES: usize = 48 << 20;
 
@@ -29,10 +29,10 @@ fn a_spike_that_is_gone_at_the_end_of_the_call_counts() {
     let _alone = alone();
     let mut meter = Meter::new(None);
     meter.reset(2);
-    meter.enter(0);
+    meter.enter(0, Operation::Process);
     spike();
     meter.leave();
-    meter.enter(1);
+    meter.enter(1, Operation::Process);
     meter.leave();
     let usage = meter.take(0..2);
     let spike_bytes = SPIKE_BYTES as u64;
@@ -69,11 +69,11 @@ fn a_long_stretch_is_measured_even_when_its_turn_has_not_come() {
     let mut meter = Meter::new(None);
     meter.reset(1);
     for _ in 0..FIRST_STRETCHES {
-        meter.enter(0);
+        meter.enter(0, Operation::Process);
         meter.leave();
     }
     meter.take(0..1);
-    meter.enter(0);
+    meter.enter(0, Operation::Process);
     spike();
     let started = Instant::now();
     while started.elapsed() <= LONG_STRETCH {
@@ -90,7 +90,7 @@ fn time_and_counts_belong_to_their_node_and_are_taken_once() {
     let _alone = alone();
     let mut meter = Meter::new(None);
     meter.reset(3);
-    meter.enter(1);
+    meter.enter(1, Operation::Process);
     let started = Instant::now();
     while started.elapsed() < Duration::from_millis(2) {
         std::hint::spin_loop();

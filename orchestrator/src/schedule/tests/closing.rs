@@ -11,9 +11,9 @@ fn slots_that_open_first_are_waited_for() {
     assert_eq!(core.handle(now, Event::Granted(0)), []);
     assert_eq!(core.handle(now, Event::Granted(1)), [Action::Open(1)]);
     assert_eq!(core.handle(now, Event::Opened(1)), [Action::Open(0)]);
-    assert!(core.is_opening());
+    assert!(core.slots().is_opening());
     assert_eq!(core.handle(now, Event::Opened(0)), []);
-    assert!(!core.is_opening());
+    assert!(!core.slots().is_opening());
 }
 
 #[test]
@@ -24,12 +24,12 @@ fn a_session_that_cannot_open_gives_its_workers_back() {
     core.handle(now, Event::Open);
     (0..3).for_each(|slot| drop(core.handle(now, Event::Granted(slot))));
     core.handle(now, Event::OpenFailed(1));
-    assert!(core.is_opening(), "the other one is being made");
+    assert!(core.slots().is_opening(), "the other one is being made");
     core.handle(now, Event::Opened(2));
-    assert!(!core.is_opening());
+    assert!(!core.slots().is_opening());
     assert_eq!(core.handle(now, Event::Close), [Action::Release(0), Action::Close(2)]);
     assert_eq!(core.handle(now, Event::Closed(2)), []);
-    assert!(core.is_closed());
+    assert!(core.slots().is_closed());
 }
 
 #[test]
@@ -41,9 +41,9 @@ fn what_runs_is_interrupted_and_cleaned_up_after() {
     assert_eq!(core.handle(now, Event::Output(0, 10)), []);
     assert_eq!(core.handle(now, Event::Failed(0)), [Action::Close(0)]);
     core.handle(now, Event::Closed(1));
-    assert!(!core.is_closed());
+    assert!(!core.slots().is_closed());
     core.handle(now, Event::Closed(0));
-    assert!(core.is_closed());
+    assert!(core.slots().is_closed());
     assert_eq!(core.handle(now, Event::Close), []);
 }
 
@@ -70,7 +70,7 @@ fn what_does_not_end_is_killed_when_the_time_is_over() {
         assert_eq!(core.handle(end, Event::Exited(slot)), [Action::Bury(slot)]);
         core.handle(end, Event::Lost(slot));
     }
-    assert!(core.is_closed());
+    assert!(core.slots().is_closed());
 }
 
 #[test]
@@ -81,5 +81,5 @@ fn a_request_for_a_worker_is_withdrawn() {
     core.handle(now, Event::Input(Some(1)));
     assert_eq!(core.handle(now, Event::Close), [Action::Withdraw(0), Action::Close(1)]);
     core.handle(now, Event::Closed(1));
-    assert!(core.is_closed());
+    assert!(core.slots().is_closed());
 }

@@ -26,7 +26,7 @@ pub(in crate::session) struct Slot {
     /// Its nodes stand.
     pub(in crate::session) is_open: bool,
     /// It was told to clean up.
-    pub(in crate::session) is_saying_goodbye: bool,
+    pub(in crate::session) is_cleaning_up: bool,
     /// Why the worker ends, once it does.
     pub(in crate::session) end: Option<End>,
     /// The worker is not to be the one that sessions of other paths have.
@@ -55,7 +55,7 @@ impl Slot {
             seats: Vec::new(),
             calls: BTreeMap::new(),
             is_open: false,
-            is_saying_goodbye: false,
+            is_cleaning_up: false,
             end: None,
             wants_apart: false,
         }
@@ -67,7 +67,7 @@ impl Slot {
         self.seats.clear();
         self.calls.clear();
         self.is_open = false;
-        self.is_saying_goodbye = false;
+        self.is_cleaning_up = false;
         self.end = None;
     }
 

@@ -44,6 +44,18 @@ fn grant(ticket: u64, workers: &[u64]) -> PoolAction {
 }
 
 #[test]
+fn a_session_that_holds_a_worker_is_served_before_those_that_hold_none() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
+    pool.handle(now, want(1, 0, 1));
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
+    pool.handle(now, want(2, 0, 1));
+    let needs = vec![Need { key: kind(0), count: 1 }];
+    pool.handle(now, PoolEvent::Want { ticket: 3, needs, holds: true });
+    assert_eq!(pool.handle(now, back(1)), [grant(3, &[1])]);
+}
+
+#[test]
 fn a_worker_is_started_granted_and_used_again() {
     // spec: CARD-02
     let now = Instant::now();

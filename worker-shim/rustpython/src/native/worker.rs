@@ -29,6 +29,7 @@ mod native {
     use ipc_protocol::from_worker::{LogRecord, Place};
     use rustpython_vm::builtins::PyTupleRef;
     use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
+    use worker_shim::blackbox::Operation;
 
     use super::metered;
     use crate::native::fork;
@@ -47,8 +48,8 @@ mod native {
 
     /// See `Meter` in `remotemedia._guest.calling`.
     #[pyfunction]
-    fn enter(node: usize, _makes_outputs: bool) {
-        metered(|meter| meter.enter(node));
+    fn enter(node: usize, operation: u32) {
+        metered(|meter| meter.enter(node, Operation::from_number(operation)));
     }
 
     /// See `EndGroup` in `remotemedia._guest.process`.

@@ -76,11 +76,12 @@ impl World {
         self.feed(Event::Open);
         for _ in 0..20_000 {
             self.act_as_caller();
-            if self.is_closing && self.core.is_closed() {
+            if self.is_closing && self.core.slots().is_closed() {
                 return self.finish();
             }
             assert!(
-                self.core.is_under_way() || !self.is_closing && self.core.open_rounds() == 0,
+                self.core.slots().is_under_way()
+                    || !self.is_closing && self.core.open_rounds() == 0,
                 "waits for nothing"
             );
             self.step();
@@ -94,7 +95,7 @@ impl World {
             return;
         }
         let leaves = self.ends_at.is_some_and(|at| at <= self.now);
-        let is_open = !self.core.is_opening();
+        let is_open = !self.core.slots().is_opening();
         let has_failed = is_open && !self.is_up && self.checks.has_told_failure;
         self.is_up |= is_open && !has_failed;
         let is_done = is_open && self.rounds_left == 0 && self.core.open_rounds() == 0;
@@ -122,14 +123,14 @@ impl World {
     /// Goes to the next moment at which something happens, or a deadline passes.
     fn step(&mut self) {
         let next = self.agenda.keys().next().map(|(at, _)| *at);
-        let deadline = self.core.next_deadline();
+        let deadline = self.core.slots().next_deadline();
         let at =
             next.into_iter().chain(deadline).chain(self.ends_at.filter(|_| !self.is_closing)).min();
         let Some(at) = at else { return };
         self.now = self.now.max(at);
         if deadline.is_some_and(|deadline| deadline <= self.now) {
             self.feed(Event::Tick);
-            let left = self.core.next_deadline();
+            let left = self.core.slots().next_deadline();
             assert!(left.is_none_or(|left| left > self.now), "a deadline is left behind");
         } else if let Some(entry) = self.agenda.first_entry()
             && entry.key().0 <= self.now

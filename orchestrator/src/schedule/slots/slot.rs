@@ -1,4 +1,4 @@
-//! One worker slot of the session core, as a state machine.
+//! One worker slot, as a state machine.
 //!
 //! ```text
 //! Empty -> Acquiring -> Held -> Opening -> Ready <-> Busy
@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::StageId;
+use crate::schedule::StageId;
 
 /// Workers that turned out not to suit a slot before it is given up.
 const MAX_UNSUITED: u32 = 8;
@@ -21,7 +21,7 @@ pub(super) struct Slot {
     /// While the session opens, the others wait for it: a failure here changes their plan.
     pub(super) opens_first: bool,
     /// Workers in a row that did not suit.
-    unsuited: u32,
+    pub(super) unsuited: u32,
 }
 
 /// Where a slot stands.
@@ -130,10 +130,5 @@ impl Slot {
     pub(super) fn may_try_another(&mut self) -> bool {
         self.unsuited += 1;
         self.unsuited <= MAX_UNSUITED
-    }
-
-    /// Its nodes stand.
-    pub(super) fn is_open(&mut self) {
-        self.unsuited = 0;
     }
 }

@@ -1,0 +1,354 @@
+//! The worker slots of a session: getting workers, having them make nodes, deaths, closing. Who may
+//! use a slot when is decided here; what for, by the stages.
+
+mod deadlines;
+mod slot;
+
+use std::time::{Duration, Instant};
+
+use super::event::{Action, Event};
+use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
+use slot::{Slot, State, Watch};
+
+/// Where a stage lives.
+#[derive(Debug)]
+pub(super) struct Home {
+    slot: Option<SlotId>,
+    /// The time that each node's methods may take.
+    timeouts: Vec<Option<Duration>>,
+}
+
+/// What became of a slot, as far as its stages must know.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    /// It has no worker and gets none: what waits for it is skipped.
+    GivenUp(SlotId),
+    /// Its worker is gone, and with it every call on it.
+    Lost(SlotId),
+}
+
+/// Where the session as a whole stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Opening,
+    Open,
+    Closing,
+}
+
+/// All worker slots of a session.
+#[derive(Debug)]
+pub struct Slots {
+    slots: Vec<Slot>,
+    /// One a stage.
+    homes: Vec<Home>,
+    bounds: Bounds,
+    phase: Phase,
+}
+
+impl Slots {
+    pub(super) fn new(opens_first: &[bool], homes: Vec<Home>, bounds: Bounds) -> Self {
+        let slots = opens_first.iter().map(|first| Slot::new(*first)).collect();
+        Self { slots, homes, bounds, phase: Phase::Opening }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The next moment at which [`Event::Tick`] would do something.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
+    }
+
+    /// Whether the session is still on its way to its first call. After a slot has failed, those
+    /// whose nodes are being made are waited for, and no others.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        let is_making =
+            |slot: &Slot| matches!(slot.state, State::Opening(_)) || slot.state.is_dying();
+        self.phase == Phase::Opening
+            && (!self.has_failed_to_open() || self.slots.iter().any(is_making))
+    }
+
+    /// Whether something is sure to come: the answer of a worker or the pool, an end, a deadline.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.slots.iter().any(|slot| slot.state.is_under_way())
+    }
+
+    /// Whether node code runs, or nodes are being made.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        let works = |state| matches!(state, State::Opening(_) | State::Busy(..));
+        self.slots.iter().any(|slot| works(slot.state))
+    }
+
+    /// Whether every slot has done with the session.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.slots.iter().all(|slot| slot.state == State::Closed)
+    }
+
+    /// Whether what the slot's worker says still counts.
+    #[must_use]
+    pub fn hears(&self, slot: SlotId) -> bool {
+        self.slots[slot].state.has_worker()
+    }
+
+    /// Whether the slot's worker has been told to make its nodes and has not answered.
+    #[must_use]
+    pub fn is_making(&self, slot: SlotId) -> bool {
+        matches!(self.slots[slot].state, State::Opening(_) | State::Stopping { stage: None, .. })
+    }
+
+    /// Whether the slot's worker has been told to clean up and has not answered.
+    #[must_use]
+    pub fn is_cleaning_up(&self, slot: SlotId) -> bool {
+        matches!(self.slots[slot].state, State::Closing(_))
+    }
+
+    /// Whether the end of the slot's process is waited for.
+    #[must_use]
+    pub fn awaits_exit(&self, slot: SlotId) -> bool {
+        matches!(self.slots[slot].state, State::Dying { .. })
+    }
+
+    /// Whether what a stage's worker says still counts: nothing does once it is dying.
+    pub(super) fn hears_stage(&self, stage: StageId) -> bool {
+        self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
+    }
+
+    pub(super) fn stages_in(&self, slot: SlotId) -> Vec<StageId> {
+        let homes = self.homes.iter().enumerate();
+        homes.filter(|(_, home)| home.slot == Some(slot)).map(|(stage, _)| stage).collect()
+    }
+
+    /// Takes an event about a slot.
+    pub(super) fn handle<T>(
+        &mut self,
+        now: Instant,
+        event: Event<T>,
+        actions: &mut Vec<Action<T>>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        match event {
+            Event::Open => self.acquire_all(now, actions),
+            Event::Granted(slot) if self.is_acquiring(slot) => {
+                self.slots[slot].state = State::Held;
+            }
+            Event::Refused(slot) if self.is_acquiring(slot) => changes.push(self.give_up(slot)),
+            Event::Opened(slot) if self.is_making(slot) => {
+                self.slots[slot].state = State::Ready;
+                self.slots[slot].unsuited = 0;
+            }
+            Event::OpenFailed(slot) if self.is_making(slot) => changes.push(self.give_up(slot)),
+            Event::Unsuited(slot) if self.is_making(slot) => {
+                changes.extend(self.try_another(now, slot, actions));
+            }
+            Event::Seen(slot, running) => self.judge(now, slot, running, actions),
+            Event::LinkEnded(slot) if self.hears(slot) => {
+                let until = now + EXIT_GRACE;
+                self.slots[slot].state = State::Dying { until, is_killed: false };
+            }
+            Event::Exited(slot) if self.awaits_exit(slot) => self.bury(slot, actions),
+            Event::Lost(slot) => {
+                self.slots[slot].state = self.without_worker();
+                changes.push(Change::Lost(slot));
+            }
+            Event::Close => self.close(now, actions),
+            Event::Closed(slot) if self.is_cleaning_up(slot) => {
+                self.slots[slot].state = State::Closed;
+            }
+            Event::Tick => self.tick(now, actions, &mut changes),
+            _ => {}
+        }
+        changes
+    }
+
+    /// Has workers make nodes, or clean them up, whose turn it is.
+    pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        let is_ready = |slot: &Slot| slot.state == State::Ready;
+        if self.phase == Phase::Opening && self.slots.iter().all(is_ready) {
+            self.phase = Phase::Open;
+        }
+        match self.phase {
+            Phase::Opening if self.has_failed_to_open() => {}
+            Phase::Opening | Phase::Open => self.open_held(now, actions),
+            Phase::Closing => self.close_ready(now, actions),
+        }
+    }
+
+    fn is_acquiring(&self, slot: SlotId) -> bool {
+        matches!(self.slots[slot].state, State::Acquiring { .. })
+    }
+
+    fn has_failed_to_open(&self) -> bool {
+        self.slots.iter().any(|slot| slot.state == State::Empty)
+    }
+
+    /// The state of a slot that has lost its worker, or got none.
+    fn without_worker(&self) -> State {
+        if self.phase == Phase::Closing { State::Closed } else { State::Empty }
+    }
+
+    fn acquire_all<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        let until = now + self.bounds.acquire_timeout;
+        self.slots.iter_mut().for_each(|slot| slot.state = State::Acquiring { until });
+        if !self.slots.is_empty() {
+            actions.push(Action::Acquire((0..self.slots.len()).collect()));
+        }
+    }
+
+    fn acquire<T>(&mut self, now: Instant, slot: SlotId, actions: &mut Vec<Action<T>>) {
+        let until = now + self.bounds.acquire_timeout;
+        self.slots[slot].state = State::Acquiring { until };
+        actions.push(Action::Acquire(vec![slot]));
+    }
+
+    fn open_held<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        let waits = |slot: &Slot| slot.opens_first && slot.state != State::Ready;
+        let only_first = self.phase == Phase::Opening && self.slots.iter().any(waits);
+        for id in 0..self.slots.len() {
+            let slot = &self.slots[id];
+            if slot.state == State::Held && (slot.opens_first || !only_first) {
+                let until = Some(now + self.bounds.open_timeout);
+                self.slots[id].state =
+                    State::Opening(Watch::new(now, self.first_timeout(id), until));
+                actions.push(Action::Open(id));
+            }
+        }
+    }
+
+    /// The next round may try again.
+    fn give_up(&mut self, slot: SlotId) -> Change {
+        self.slots[slot].state = self.without_worker();
+        Change::GivenUp(slot)
+    }
+
+    fn try_another<T>(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        actions: &mut Vec<Action<T>>,
+    ) -> Option<Change> {
+        if self.phase == Phase::Closing {
+            self.slots[slot].state = State::Closed;
+            None
+        } else if self.slots[slot].may_try_another() {
+            self.acquire(now, slot, actions);
+            None
+        } else {
+            actions.push(Action::Unsuitable(slot));
+            Some(self.give_up(slot))
+        }
+    }
+
+    /// Takes the slot of a stage for a call; asks for a worker where there is none.
+    pub(super) fn take<T>(
+        &mut self,
+        now: Instant,
+        stage: StageId,
+        actions: &mut Vec<Action<T>>,
+    ) -> bool {
+        let Some(slot) = self.homes[stage].slot else { return true };
+        match self.slots[slot].state {
+            State::Ready => {
+                let first = self.homes[stage].first_timeout();
+                self.slots[slot].state = State::Busy(stage, Watch::new(now, first, None));
+                true
+            }
+            State::Empty => {
+                self.acquire(now, slot, actions);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The time of the stage's nodes begins anew: it gave an output.
+    pub(super) fn begin_step(&mut self, now: Instant, stage: StageId) {
+        let first = self.homes[stage].first_timeout();
+        if let Some(slot) = self.homes[stage].slot
+            && let State::Busy(_, watch) = &mut self.slots[slot].state
+        {
+            *watch = Watch::new(now, first, None);
+        }
+    }
+
+    /// The stage has no call that runs any more.
+    pub(super) fn free(&mut self, stage: StageId) {
+        let Some(slot) = self.homes[stage].slot else { return };
+        match self.slots[slot].state {
+            State::Busy(busy, _) | State::Stopping { stage: Some(busy), .. } if busy == stage => {
+                self.slots[slot].state = State::Ready;
+            }
+            _ => {}
+        }
+    }
+
+    /// The stage lives on another slot from now on. A new one has no worker: whoever needs it first
+    /// has it opened.
+    pub(super) fn move_stage(&mut self, stage: StageId, slot: SlotId) {
+        self.free(stage);
+        while self.slots.len() <= slot {
+            let mut added = Slot::new(false);
+            added.state = self.without_worker();
+            self.slots.push(added);
+        }
+        self.homes[stage].slot = Some(slot);
+    }
+
+    fn bury<T>(&mut self, slot: SlotId, actions: &mut Vec<Action<T>>) {
+        self.slots[slot].state = State::Dead;
+        actions.push(Action::Bury(slot));
+    }
+
+    fn close<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        if self.phase == Phase::Closing {
+            return;
+        }
+        self.phase = Phase::Closing;
+        let until = now + self.bounds.close_timeout;
+        for (id, slot) in self.slots.iter_mut().enumerate() {
+            slot.state = match slot.state {
+                State::Empty => State::Closed,
+                State::Acquiring { .. } => {
+                    actions.push(Action::Withdraw(id));
+                    State::Closed
+                }
+                State::Held => {
+                    actions.push(Action::Release(id));
+                    State::Closed
+                }
+                State::Opening(_) => {
+                    actions.push(Action::Interrupt(id));
+                    State::Stopping { until, stage: None }
+                }
+                State::Busy(stage, _) => {
+                    actions.push(Action::Interrupt(id));
+                    State::Stopping { until, stage: Some(stage) }
+                }
+                other => other,
+            };
+        }
+    }
+
+    /// Has workers clean up that nothing runs in. Calls that are suspended end with that.
+    fn close_ready<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        for id in 0..self.slots.len() {
+            if self.slots[id].state == State::Ready {
+                let until = Some(now + self.bounds.close_timeout);
+                self.slots[id].state =
+                    State::Closing(Watch::new(now, self.first_timeout(id), until));
+                actions.push(Action::Close(id));
+            }
+        }
+    }
+}
+
+impl Home {
+    pub(super) fn of(shape: &StageShape) -> Self {
+        Self { slot: shape.slot, timeouts: shape.timeouts.clone() }
+    }
+}

@@ -1,0 +1,135 @@
+//! Deadlines: of waiting for a worker, of node code, of dying. A node's time-out counts from when its
+//! method is entered; when that was, the worker's flight recorder tells, so nothing is sent for it.
+
+use std::time::{Duration, Instant};
+
+use ipc_protocol::FaultKind;
+
+use super::slot::State;
+use super::{Change, Home, Slots};
+use crate::schedule::event::{Action, Deadline, Overdue, Running};
+use crate::schedule::{EXIT_GRACE, STACK_GRACE, SlotId};
+
+impl Slots {
+    pub(super) fn tick<T>(
+        &mut self,
+        now: Instant,
+        actions: &mut Vec<Action<T>>,
+        changes: &mut Vec<Change>,
+    ) {
+        for slot in 0..self.slots.len() {
+            let state = self.slots[slot].state;
+            if state.next_deadline().is_none_or(|deadline| deadline > now) {
+                continue;
+            }
+            match state {
+                State::Acquiring { .. } => {
+                    actions.extend([Action::Withdraw(slot), Action::Unavailable(slot)]);
+                    changes.push(self.give_up(slot));
+                }
+                State::Opening(watch) if watch.is_over(now) => {
+                    let limit = self.bounds.open_timeout;
+                    let overdue = Overdue { running: None, limit, deadline: Deadline::Open };
+                    self.expire(now, slot, overdue, actions);
+                }
+                State::Closing(watch) if watch.is_over(now) => {
+                    let limit = self.bounds.close_timeout;
+                    let overdue = Overdue { running: None, limit, deadline: Deadline::Close };
+                    self.expire(now, slot, overdue, actions);
+                }
+                State::Opening(_) | State::Busy(..) | State::Closing(_) => {
+                    self.look_again(now, slot, None);
+                    actions.push(Action::Inspect(slot));
+                }
+                State::Stopping { .. } | State::Dying { is_killed: false, .. } => {
+                    let until = now + EXIT_GRACE;
+                    self.slots[slot].state = State::Dying { until, is_killed: true };
+                    actions.push(Action::Kill(slot));
+                }
+                State::Dying { is_killed: true, .. } => self.bury(slot, actions),
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks at what runs: whether its time is over, else when it can be.
+    pub(super) fn judge<T>(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        running: Option<Running>,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        let state = self.slots[slot].state;
+        let (began, running) = match state {
+            State::Busy(stage, watch) => (watch.began, running.filter(|r| r.stage == stage)),
+            State::Opening(watch) => {
+                (watch.began, running.filter(|r| r.operation == FaultKind::Initialize))
+            }
+            State::Closing(watch) => (watch.began, running),
+            _ => return,
+        };
+        // A note from before this step is of another one, and the future has not been noted yet.
+        let since = running.map_or(began, |running| running.since.clamp(began, now.max(began)));
+        let limit = match (running, state) {
+            (Some(running), _) => self.homes[running.stage].timeout(running.node),
+            // Between two nodes: their time together is all that is known to be too much.
+            (None, State::Busy(stage, _)) => self.homes[stage].total_timeout(),
+            (None, _) => None,
+        };
+        let due = limit.and_then(|limit| Some((limit, since.checked_add(limit)?)));
+        match due {
+            Some((limit, due)) if due <= now => {
+                let overdue = Overdue { running, limit, deadline: Deadline::Node };
+                self.expire(now, slot, overdue, actions);
+            }
+            due => self.look_again(now, slot, due.map(|(_, due)| due)),
+        }
+    }
+
+    /// The next look is when this is due, or when a node that is entered right now can be.
+    fn look_again(&mut self, now: Instant, slot: SlotId, due: Option<Instant>) {
+        let first = match self.slots[slot].state {
+            State::Busy(stage, _) => self.homes[stage].first_timeout(),
+            _ => self.first_timeout(slot),
+        };
+        if let Some(watch) = self.slots[slot].state.watch_mut() {
+            let soonest = first.and_then(|first| now.checked_add(first));
+            watch.check = soonest.into_iter().chain(due).min();
+        }
+    }
+
+    fn expire<T>(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        overdue: Overdue,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        let until = now + STACK_GRACE;
+        self.slots[slot].state = State::Dying { until, is_killed: false };
+        actions.push(Action::Expire(slot, overdue));
+    }
+
+    /// The shortest time-out of a slot's nodes.
+    pub(super) fn first_timeout(&self, slot: SlotId) -> Option<Duration> {
+        let here = self.homes.iter().filter(|home| home.slot == Some(slot));
+        here.filter_map(Home::first_timeout).min()
+    }
+}
+
+impl Home {
+    fn timeout(&self, node: usize) -> Option<Duration> {
+        self.timeouts.get(node).copied().flatten()
+    }
+
+    /// The time after which the first of its nodes can be overdue.
+    pub(super) fn first_timeout(&self) -> Option<Duration> {
+        self.timeouts.iter().copied().flatten().min()
+    }
+
+    /// The time of all nodes together; `None` when one may take for ever.
+    fn total_timeout(&self) -> Option<Duration> {
+        self.timeouts.iter().copied().sum()
+    }
+}

@@ -1,0 +1,184 @@
+//! Where the session's nodes live: the plan, and the moves from RustPython to CPython that change it.
+
+use std::sync::Arc;
+
+use ipc_protocol::Value;
+
+use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
+use super::journal::Journal;
+use super::workers::Seat;
+use crate::error::Error;
+use crate::failure::NodeFailure;
+use crate::fallback::Reason;
+use crate::placement::Engine;
+use crate::plan::{Place, Plan};
+use crate::runtime::Runtime;
+use crate::schedule::{Event, SlotId, StageId, Work};
+
+/// The plan of one session.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) plan: Plan,
+    fallback: Fallback,
+    runtime: Arc<Runtime>,
+}
+
+/// What follows from a failure: what the caller is told, and which stage moves.
+#[derive(Debug, Default)]
+pub(super) struct Consequence {
+    pub(super) told: Option<Error>,
+    pub(super) moves: Option<Move>,
+}
+
+impl Layout {
+    pub(super) fn new(plan: Plan, may_move: bool, runtime: Arc<Runtime>) -> Self {
+        let failures = runtime.config().fallback.failures;
+        Self { fallback: Fallback::new(&plan, may_move, failures), plan, runtime }
+    }
+
+    /// The same plan, when nothing can move any more.
+    pub(super) fn settled(&self) -> Self {
+        let (plan, runtime) = (self.plan.clone(), Arc::clone(&self.runtime));
+        Self { plan, fallback: Fallback::default(), runtime }
+    }
+
+    pub(super) fn slot_of(&self, stage: StageId) -> Option<SlotId> {
+        match self.plan.stages[stage].place {
+            Place::Worker { slot } => Some(slot),
+            Place::Native => None,
+        }
+    }
+
+    pub(super) fn stages_in(&self, slot: SlotId) -> Vec<StageId> {
+        let stages = self.plan.stages.iter().enumerate();
+        stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
+    }
+
+    /// What the workers of each slot run.
+    pub(super) fn interpreters(&self) -> Vec<Engine> {
+        let of = |slot| {
+            let stages = self.plan.stages.iter();
+            let mut here = stages.filter(|stage| stage.place == Place::Worker { slot });
+            here.next().map_or(Engine::CPython, interpreter_of)
+        };
+        (0..self.plan.worker_slots).map(of).collect()
+    }
+
+    pub(super) fn node_id(&self, (stage, node): Seat) -> &str {
+        self.plan.stages[stage].nodes.get(node).map_or("", |node| &node.id)
+    }
+
+    /// Nodes on RustPython may move to CPython.
+    pub(super) fn may_move(&self) -> bool {
+        self.fallback.is_enabled
+    }
+
+    /// A call begins.
+    pub(super) fn begin(&mut self, stage: StageId, work: &Work<Value>) {
+        self.fallback.begin(stage, work, &self.plan);
+    }
+
+    /// A call gave an output.
+    pub(super) fn note_output(&mut self, stage: StageId) {
+        self.fallback.note_output(stage);
+    }
+
+    /// A call succeeded.
+    pub(super) fn note_success(&mut self, stage: StageId, journal: &mut Journal) {
+        if self.fallback.is_on_trial(stage) {
+            self.fallback.note_success(stage, &self.plan, &mut self.runtime.findings());
+            journal.notice(self.fallback.take_notices());
+        }
+    }
+
+    /// Weighs a failed call of a stage.
+    pub(super) fn weigh_failure(
+        &mut self,
+        stage: StageId,
+        mut failure: NodeFailure,
+        journal: &mut Journal,
+    ) -> Consequence {
+        let mut findings = self.runtime.findings();
+        let verdict = self.fallback.on_failure(stage, &mut failure, &self.plan, &mut findings);
+        drop(findings);
+        self.follow(Some((stage, verdict)), Error::Node(Box::new(failure)), journal)
+    }
+
+    /// Weighs the death of a worker that was given these nodes.
+    pub(super) fn weigh_death(
+        &mut self,
+        seats: &[Seat],
+        error: Error,
+        journal: &mut Journal,
+    ) -> Consequence {
+        let mut here: Vec<StageId> = seats.iter().map(|(stage, _)| *stage).collect();
+        here.dedup();
+        let mut findings = self.runtime.findings();
+        let verdict = self.fallback.on_death(&here, &error, &self.plan, &mut findings);
+        drop(findings);
+        self.follow(verdict, error, journal)
+    }
+
+    fn follow(
+        &mut self,
+        verdict: Option<(StageId, Verdict)>,
+        error: Error,
+        journal: &mut Journal,
+    ) -> Consequence {
+        journal.notice(self.fallback.take_notices());
+        match verdict {
+            Some((_, Verdict::Move(moves))) => {
+                let told = moves.work.is_none().then_some(error);
+                return Consequence { told, moves: Some(moves) };
+            }
+            Some((stage, Verdict::MoveNext { node, reason })) => {
+                self.announce((stage, node), &reason, journal);
+            }
+            Some((_, Verdict::Stay { stage, node })) => {
+                journal.metrics.set_stayed(journal.number(stage, node));
+            }
+            Some((_, Verdict::Tell)) | None => {}
+        }
+        Consequence { told: Some(error), moves: None }
+    }
+
+    /// Announces, once, that a node which cannot move in this session moves in the next.
+    fn announce(&self, (stage, node): Seat, reason: &Reason, journal: &mut Journal) {
+        if journal.metrics.set_decided(journal.number(stage, node), reason) {
+            journal.notice([move_next_notice(self.node_id((stage, node)), reason)]);
+        }
+    }
+
+    /// A stage moves to a slot of its own on CPython.
+    pub(super) fn move_to(
+        &mut self,
+        slot: SlotId,
+        moves: Move,
+        journal: &mut Journal,
+    ) -> Event<Value> {
+        let Move { stage, reason, work, loses_state } = moves;
+        self.plan.worker_slots = slot + 1;
+        self.plan.stages[stage].place = Place::Worker { slot };
+        if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
+            node.runtime = Engine::CPython;
+            node.moved = Some(reason.clone());
+            self.fallback.note_move(stage, &node.id, &reason, loses_state);
+        }
+        journal.metrics.set_moved(journal.number(stage, 0), reason);
+        journal.notice(self.fallback.take_notices());
+        Event::Moved { stage, slot, work }
+    }
+
+    /// The nodes of a slot that could not be opened that must run on CPython, with the reasons.
+    pub(super) fn moves_after(&self, slot: SlotId, error: &Error) -> Vec<(String, Reason)> {
+        let findings = &mut self.runtime.findings();
+        self.fallback.on_open_failure(&self.stages_in(slot), error, &self.plan, findings)
+    }
+
+    /// Whether a failure shows that a node had no reason to be on CPython.
+    pub(super) fn retracts(&self, error: &Error) -> bool {
+        let Error::Node(failure) = error else { return false };
+        let verdict = retract(failure, &self.plan, &mut self.runtime.findings());
+        matches!(verdict, Verdict::Stay { .. })
+    }
+}

@@ -1,0 +1,280 @@
+//! Carries out what the core decides: messages to workers, calls of native nodes, requests to the
+//! pool. What comes back is in `hear`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ipc_protocol::to_worker::{Credit, Item, Step};
+use ipc_protocol::{ToWorker, Value};
+
+use super::close::ClosedSession;
+use super::fallback::with_advice;
+use super::journal::Journal;
+use super::layout::{Consequence, Layout};
+use super::native::NativeStage;
+use super::outfit::{Outfit, stage_number};
+use super::workers::Workers;
+use super::{GraphOutput, failure};
+use crate::error::Error;
+use crate::placement::Engine;
+use crate::plan::Stage;
+use crate::runtime::Runtime;
+use crate::schedule::{Action, Event, SlotId, StageId, Work};
+use crate::worker::link::LinkError;
+use crate::worker::supervisor::Returned;
+
+pub(super) type Events = Vec<Event<Value>>;
+
+/// Everything of a session but its core.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) layout: Layout,
+    pub(super) workers: Workers,
+    pub(super) journal: Journal,
+    pub(super) outfit: Outfit,
+    pub(super) natives: Vec<Option<NativeStage>>,
+    /// The first node of each stage: the one that holds the stage's inputs.
+    pub(super) holders: Vec<Arc<str>>,
+    pub(super) outputs: VecDeque<GraphOutput>,
+    /// The first failure that the caller has not been told of.
+    pub(super) failure: Option<Error>,
+    /// Stages that turned out to be sources.
+    pub(super) sources: Vec<StageId>,
+    /// The first slot that could not be opened.
+    pub(super) failed_slot: Option<SlotId>,
+    /// What came of closing so far; from its beginning on.
+    pub(super) closed: Option<ClosedSession>,
+    pub(super) next_call: u64,
+}
+
+impl Shell {
+    /// The shell of a session with this layout, whose slots are for these interpreters.
+    pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
+        let stages = &layout.plan.stages;
+        let holder = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
+        Self {
+            runtime: Arc::clone(outfit.runtime()),
+            natives: Vec::new(),
+            holders: stages.iter().map(holder).collect(),
+            layout,
+            workers,
+            journal,
+            outfit,
+            outputs: VecDeque::new(),
+            failure: None,
+            sources: Vec::new(),
+            failed_slot: None,
+            closed: None,
+            next_call: 1,
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, action: Action<Value>) -> Events {
+        match action {
+            Action::Acquire(slots) => return self.acquire(slots),
+            Action::Withdraw(slot) => self.workers.withdraw(slot),
+            Action::Unavailable(slot) => self.fail_to_open(slot, self.unavailable()),
+            Action::Open(slot) => return self.open_slot(slot),
+            Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
+            Action::Call { stage, work } => return self.call(stage, work),
+            Action::Credit(stage) => {
+                let outputs = self.runtime.config().calls.window;
+                let credit = Credit { stage: stage_number(stage), outputs };
+                return self.send(stage, ToWorker::Credit(credit));
+            }
+            Action::Deliver { stage, value, .. } => {
+                let node_id = self.layout.plan.stages[stage].sink.clone().unwrap_or_default();
+                self.outputs.push_back(GraphOutput { node_id, value });
+            }
+            Action::RoundDone(_) => {}
+            Action::Uneven(stage) => self.fail(failure::uneven(&self.layout.plan.stages[stage])),
+            Action::Inspect(slot) => {
+                return vec![Event::Seen(slot, self.workers.slot(slot).running())];
+            }
+            Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
+            Action::Interrupt(slot) => self.workers.interrupt(slot),
+            Action::Kill(slot) => {
+                self.workers.hang_up(slot, None);
+                self.workers.kill(slot);
+            }
+            Action::Bury(slot) => return self.bury(slot),
+            Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
+            Action::Close(slot) => return self.close_slot(slot),
+        }
+        Events::new()
+    }
+
+    fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {
+        if let Some(native) = &mut self.natives[stage] {
+            let mut events = Events::new();
+            let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
+            self.journal.record(stage, &outcome.usage);
+            events.push(match outcome.failure {
+                None => Event::Done(stage),
+                Some(failure) => {
+                    self.fail(Error::Node(failure));
+                    Event::Failed(stage)
+                }
+            });
+            return events;
+        }
+        self.layout.begin(stage, &work);
+        let call = self.next_call;
+        self.next_call += 1;
+        let window = self.runtime.config().calls.window;
+        let step = Step { stage: stage_number(stage), call, window };
+        if let Some(slot) = self.layout.slot_of(stage) {
+            self.workers.slot_mut(slot).calls.insert(stage, call);
+        }
+        let message = match work {
+            Work::Item(value) => ToWorker::Item(Item { step, value }),
+            Work::Zip(values) => ToWorker::Item(Item { step, value: Value::Tuple(values) }),
+            Work::Start => ToWorker::Start(step),
+            Work::Flush => ToWorker::Flush(step),
+        };
+        self.send(stage, message)
+    }
+
+    fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
+        let Some(slot) = self.layout.slot_of(stage) else { return Events::new() };
+        match self.workers.send(slot, message, self.holders.get(stage)) {
+            Ok(sent) => {
+                self.journal.note_sent(stage, &self.holders[stage], sent);
+                Events::new()
+            }
+            Err(LinkError::Codec(error)) => {
+                self.workers.slot_mut(slot).calls.remove(&stage);
+                self.fail(failure::unsendable(&self.layout.plan.stages[stage], &error));
+                vec![Event::Failed(stage)]
+            }
+            Err(broken) => self.hang_up(slot, Some(broken)),
+        }
+    }
+
+    /// The connection of a slot is of no use any more.
+    pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
+        self.workers.hang_up(slot, broken);
+        vec![Event::LinkEnded(slot)]
+    }
+
+    /// Takes an ended worker out of its slot, and says why its calls failed.
+    fn bury(&mut self, slot: SlotId) -> Events {
+        let peak = self.journal.metrics.peak_memory_bytes();
+        let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
+        let buried = self.workers.slot(slot);
+        let mut events = Events::new();
+        match (error, &mut self.closed) {
+            (Some(error), Some(closed)) if buried.is_cleaning_up => closed.failures.push(error),
+            (Some(error), None) if buried.is_open => {
+                let seats = &buried.seats;
+                let consequence = self.layout.weigh_death(seats, error, &mut self.journal);
+                events.extend(self.accept(consequence));
+            }
+            (Some(error), None) => self.fail_to_open(slot, error),
+            _ => {}
+        }
+        self.workers.give_back(slot, Returned::Broken);
+        events.push(Event::Lost(slot));
+        events
+    }
+
+    /// Tells the caller what it is to be told; gives the move of a stage that moves.
+    pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
+        if let Some(error) = consequence.told {
+            self.fail(error);
+        }
+        let moves = consequence.moves?;
+        if let Some(old) = self.layout.slot_of(moves.stage) {
+            self.workers.slot_mut(old).calls.remove(&moves.stage);
+        }
+        let slot = self.workers.add(Engine::CPython);
+        Some(self.layout.move_to(slot, moves, &mut self.journal))
+    }
+
+    /// Keeps the first failure; later ones follow from it.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.journal.note_failure(&error);
+        self.failure.get_or_insert(error);
+    }
+
+    /// Notes that a slot cannot be opened.
+    pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
+        let runs = self.workers.slot(slot).interpreter;
+        let is_stuck = runs == Engine::RustPython && !self.layout.may_move();
+        if self.closed.is_none() && self.failure.is_none() {
+            self.failed_slot = Some(slot);
+            self.fail(if is_stuck { with_advice(error) } else { error });
+        }
+    }
+
+    /// Nodes may move from the slot that failed, and then the session is opened again.
+    pub(super) fn may_open_again(&self) -> bool {
+        let runs = self.failed_slot.map(|slot| self.workers.slot(slot).interpreter);
+        self.layout.may_move() && runs == Some(Engine::RustPython)
+    }
+
+    fn unavailable(&self) -> Error {
+        let workers = &self.runtime.config().workers;
+        Error::Busy { waited: workers.acquire_timeout, max: workers.pool.max_workers() }
+    }
+
+    /// Asks the pool for workers for these slots.
+    fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
+        let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
+        let kinds: Vec<(SlotId, Engine)> =
+            slots.iter().map(|slot| (*slot, self.workers.slot(*slot).interpreter)).collect();
+        let asked = self.runtime.pool().and_then(|pool| {
+            let (needs, slots) = self.outfit.wanted(&kinds, is_apart)?;
+            self.workers.request(pool, needs, slots);
+            Ok(())
+        });
+        let Err(error) = asked else { return Events::new() };
+        self.fail_to_open(slots[0], error);
+        slots.into_iter().map(Event::Refused).collect()
+    }
+
+    /// Has the worker in a slot make the slot's nodes.
+    fn open_slot(&mut self, slot: SlotId) -> Events {
+        let Some(worker) = &self.workers.slot(slot).worker else { return Events::new() };
+        if !self.outfit.suits(worker) {
+            self.workers.give_back(slot, Returned::UsedUp);
+            return vec![Event::Unsuited(slot)];
+        }
+        let stages = self.layout.stages_in(slot);
+        let runs = self.workers.slot(slot).interpreter;
+        let pid = worker.process.pid;
+        let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
+            Ok(message) => message,
+            Err(error) => {
+                self.fail_to_open(slot, error);
+                self.workers.give_back(slot, Returned::Reusable);
+                return vec![Event::OpenFailed(slot)];
+            }
+        };
+        let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
+        let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
+        self.workers.slot_mut(slot).seats = seats.collect();
+        for (stage, node) in &self.workers.slot(slot).seats {
+            self.journal.metrics.set_worker(self.journal.number(*stage, *node), pid);
+        }
+        match self.workers.send(slot, ToWorker::Open(message), None) {
+            Ok(_) => Events::new(),
+            Err(error) => {
+                let source = std::io::Error::other(error.to_string());
+                let error = Error::Os { action: "sending the nodes to a worker", source };
+                self.fail_to_open(slot, error);
+                self.workers.give_back(slot, Returned::Broken);
+                vec![Event::OpenFailed(slot)]
+            }
+        }
+    }
+
+    fn close_slot(&mut self, slot: SlotId) -> Events {
+        self.workers.slot_mut(slot).is_cleaning_up = true;
+        match self.workers.send(slot, ToWorker::Close, None) {
+            Ok(_) => Events::new(),
+            Err(broken) => self.hang_up(slot, Some(broken)),
+        }
+    }
+}

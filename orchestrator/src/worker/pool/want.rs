@@ -1,0 +1,27 @@
+//! Requests that wait: first come first served, but for sessions that hold workers already. Those of
+//! others could be what they wait for.
+
+use std::collections::VecDeque;
+
+use super::{KeyId, Need, Ticket};
+
+/// A session that waits for workers.
+#[derive(Debug)]
+pub(super) struct Want {
+    pub(super) ticket: Ticket,
+    pub(super) needs: Vec<Need>,
+    /// It holds others meanwhile.
+    pub(super) holds: bool,
+}
+
+impl Want {
+    pub(super) fn asks_for(&self, key: KeyId) -> bool {
+        self.needs.iter().any(|need| need.key == key)
+    }
+}
+
+/// Puts a request in its place.
+pub(super) fn insert(waiting: &mut VecDeque<Want>, want: Want) {
+    let ahead = waiting.iter().filter(|other| !want.holds || other.holds).count();
+    waiting.insert(ahead, want);
+}
