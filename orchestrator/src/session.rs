@@ -30,9 +30,9 @@ use crate::error::Error;
 use crate::metrics::RunMetrics;
 use crate::options::CancelHandle;
 use crate::plan::Plan;
-use crate::schedule::{Core, Event};
+use crate::schedule::Event;
 pub use close::{ClosedSession, WrittenBack};
-use shell::Shell;
+use drive::Driver;
 
 /// The one who drives a session: a Python thread, the command line.
 pub trait Host {
@@ -100,46 +100,38 @@ enum Work {
 /// An open session.
 #[derive(Debug)]
 pub struct Session {
-    core: Core<Value>,
-    shell: Shell,
+    driver: Driver,
     work: Work,
-    cancel: CancelHandle,
-    /// When signals and wake-ups were last looked for.
-    looked_up: Instant,
 }
 
 impl Session {
-    fn of(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
-        Self { core, shell, work: Work::Nothing, cancel, looked_up: Instant::now() }
-    }
-
     /// A handle that stops the session.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        self.cancel.clone()
+        self.driver.cancel.clone()
     }
 
     /// What the session has cost so far.
     #[must_use]
     pub fn metrics(&self) -> &RunMetrics {
-        &self.shell.journal.metrics
+        &self.driver.shell.journal.metrics
     }
 
     /// Counts how an input came from the caller's own objects.
     pub fn count_taken(&mut self, traffic: Traffic) {
-        self.shell.journal.count_taken(traffic);
+        self.driver.shell.journal.count_taken(traffic);
     }
 
     /// Counts how an output of a sink reached the caller's own objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };
-        self.shell.journal.metrics.count_moved_of(node_id, moved);
+        self.driver.shell.journal.metrics.count_moved_of(node_id, moved);
     }
 
     /// The plan that the session follows.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.shell.layout.plan
+        &self.driver.shell.layout.plan
     }
 
     /// Feeds all inputs (`None`: the sources produce), flushes, and gives every output. It stops
@@ -204,7 +196,8 @@ impl Session {
     pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Round { since: Instant::now() };
-        self.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
+        self.driver.stops_at_failure = false;
+        self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
         Ok(())
     }
 
@@ -216,10 +209,11 @@ impl Session {
     pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
+        self.driver.stops_at_failure = true;
         if sources_produce {
             self.check_sources()?;
-            self.feed(Event::Input(None));
-            self.feed(Event::Flush);
+            self.driver.feed(Event::Input(None));
+            self.driver.feed(Event::Flush);
         }
         Ok(())
     }
@@ -246,7 +240,7 @@ impl Session {
             && let Work::Round { since } | Work::Run { since, .. } =
                 std::mem::replace(&mut self.work, Work::Nothing)
         {
-            self.shell.journal.metrics.finish(since.elapsed());
+            self.driver.shell.journal.metrics.finish(since.elapsed());
         }
         result
     }
@@ -257,7 +251,7 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Option<GraphOutput>, Error> {
         loop {
-            if let Some(output) = self.shell.outputs.pop_front() {
+            if let Some(output) = self.driver.shell.outputs.pop_front() {
                 return Ok(Some(output));
             }
             let (is_run, is_fed) = match self.work {
@@ -265,24 +259,24 @@ impl Session {
                 Work::Round { .. } => (false, true),
                 Work::Run { is_fed, .. } => (true, is_fed),
             };
-            if is_run && let Some(failure) = self.shell.failure.take() {
+            if is_run && let Some(failure) = self.driver.shell.failure.take() {
                 return Err(failure);
             }
-            if is_fed && self.core.open_rounds() == 0 {
-                return self.shell.failure.take().map_or(Ok(None), Err);
+            if is_fed && self.driver.core.open_rounds() == 0 {
+                return self.driver.shell.failure.take().map_or(Ok(None), Err);
             }
-            if !is_fed && self.core.wants_input() {
+            if !is_fed && self.driver.core.wants_input() {
                 self.take_input(inputs.as_deref_mut())?;
-                self.hear_all(host);
+                self.driver.hear_all(host);
                 continue;
             }
-            self.drive(None, host, |session| {
-                !session.shell.outputs.is_empty()
-                    || is_run && session.shell.failure.is_some()
+            self.driver.drive(None, host, |driver| {
+                !driver.shell.outputs.is_empty()
+                    || is_run && driver.shell.failure.is_some()
                     || if is_fed {
-                        session.core.open_rounds() == 0
+                        driver.core.open_rounds() == 0
                     } else {
-                        session.core.wants_input()
+                        driver.core.wants_input()
                     }
             })?;
         }
@@ -290,36 +284,39 @@ impl Session {
 
     fn take_input(&mut self, inputs: Option<&mut (dyn Inputs + '_)>) -> Result<(), Error> {
         match inputs.map_or(Ok(None), |inputs| inputs.next())? {
-            Some(input) => self.feed(Event::Input(Some(input))),
+            Some(input) => self.driver.feed(Event::Input(Some(input))),
             None => {
                 if let Work::Run { is_fed, .. } = &mut self.work {
                     *is_fed = true;
                 }
-                self.feed(Event::Flush);
+                self.driver.feed(Event::Flush);
             }
         }
         Ok(())
     }
 
     fn check_usable(&self) -> Result<(), Error> {
-        let is_usable = self.shell.closed.is_none() && !self.shell.workers.is_inherited();
+        let is_usable =
+            self.driver.shell.closed.is_none() && !self.driver.shell.workers.is_inherited();
         if is_usable { Ok(()) } else { Err(Error::Closed) }
     }
 
     fn check_sources(&self) -> Result<(), Error> {
-        let roots =
-            self.shell.layout.plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
+        let roots = self
+            .driver
+            .shell
+            .layout
+            .plan
+            .stages
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.inputs.is_empty());
         for (id, stage) in roots {
-            if !self.core.is_source(id) {
+            if !self.driver.core.is_source(id) {
                 let node_id = stage.nodes.first().map_or_else(String::new, |n| n.id.clone());
                 return Err(Error::NoInput { node_id });
             }
         }
         Ok(())
-    }
-
-    /// The first failure ends what is under way.
-    fn is_run(&self) -> bool {
-        matches!(self.work, Work::Run { .. })
     }
 }

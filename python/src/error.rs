@@ -39,7 +39,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         }
         Error::TimedOut(over) => {
             fields.set_item("node_id", &over.node_id)?;
-            fields.set_item("operation", "process")?;
+            fields.set_item("operation", operation_name(over.operation))?;
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
             ("NodeTimeout", over.headline())
@@ -74,6 +74,8 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         | Error::Interrupted
         | Error::Closed
         | Error::Busy { .. }
+        | Error::Unsuitable
+        | Error::Stalled
         | Error::Os { .. } => ("PipelineError", error.to_string()),
     };
     if !fields.contains("operation")? {
@@ -88,7 +90,7 @@ fn operation_of(error: &Error) -> &'static str {
         Error::Config(_) => "configure",
         Error::Plan(_) => "plan",
         Error::Params { .. } => "construction",
-        Error::Start(_) | Error::Busy { .. } => "start",
+        Error::Start(_) | Error::Busy { .. } | Error::Unsuitable => "start",
         _ => "run",
     }
 }

@@ -65,10 +65,10 @@ impl Slots {
     /// whose nodes are being made are waited for, and no others.
     #[must_use]
     pub fn is_opening(&self) -> bool {
-        let is_making =
+        let is_busy =
             |slot: &Slot| matches!(slot.state, State::Opening(_)) || slot.state.is_dying();
         self.phase == Phase::Opening
-            && (!self.has_failed_to_open() || self.slots.iter().any(is_making))
+            && (!self.has_failed_to_open() || self.slots.iter().any(is_busy))
     }
 
     /// Whether something is sure to come: the answer of a worker or the pool, an end, a deadline.
@@ -133,7 +133,8 @@ impl Slots {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         match event {
-            Event::Open => self.acquire_all(now, actions),
+            Event::Open if self.slots.is_empty() => {}
+            Event::Open => self.acquire(now, (0..self.slots.len()).collect(), actions),
             Event::Granted(slot) if self.is_acquiring(slot) => {
                 self.slots[slot].state = State::Held;
             }
@@ -192,18 +193,10 @@ impl Slots {
         if self.phase == Phase::Closing { State::Closed } else { State::Empty }
     }
 
-    fn acquire_all<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+    fn acquire<T>(&mut self, now: Instant, slots: Vec<SlotId>, actions: &mut Vec<Action<T>>) {
         let until = now + self.bounds.acquire_timeout;
-        self.slots.iter_mut().for_each(|slot| slot.state = State::Acquiring { until });
-        if !self.slots.is_empty() {
-            actions.push(Action::Acquire((0..self.slots.len()).collect()));
-        }
-    }
-
-    fn acquire<T>(&mut self, now: Instant, slot: SlotId, actions: &mut Vec<Action<T>>) {
-        let until = now + self.bounds.acquire_timeout;
-        self.slots[slot].state = State::Acquiring { until };
-        actions.push(Action::Acquire(vec![slot]));
+        slots.iter().for_each(|slot| self.slots[*slot].state = State::Acquiring { until });
+        actions.push(Action::Acquire(slots));
     }
 
     fn open_held<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
@@ -236,7 +229,7 @@ impl Slots {
             self.slots[slot].state = State::Closed;
             None
         } else if self.slots[slot].may_try_another() {
-            self.acquire(now, slot, actions);
+            self.acquire(now, vec![slot], actions);
             None
         } else {
             actions.push(Action::Unsuitable(slot));
@@ -259,7 +252,7 @@ impl Slots {
                 true
             }
             State::Empty => {
-                self.acquire(now, slot, actions);
+                self.acquire(now, vec![slot], actions);
                 false
             }
             _ => false,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ipc_protocol::from_worker::LogRecord;
 
+use super::drive::Driver;
 use super::open::bounds;
 use super::outfit::Outfit;
 use super::shell::Shell;
@@ -54,41 +55,45 @@ impl Session {
     /// cancelled, it goes on behind the caller after a moment.
     #[must_use = "nodes may have failed to clean up"]
     pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
-        if self.shell.closed.is_some() || self.shell.workers.is_inherited() {
+        let driver = &mut self.driver;
+        if driver.shell.closed.is_some() || driver.shell.workers.is_inherited() {
             return ClosedSession::default();
         }
-        self.shell.closed = Some(ClosedSession::default());
-        self.shell.failure = None;
-        let leaves = self.core.slots().is_working() || self.cancel.is_cancelled();
+        driver.shell.closed = Some(ClosedSession::default());
+        driver.shell.failure = None;
+        let leaves = driver.core.slots().is_working() || driver.cancel.is_cancelled();
         let until = leaves.then(|| Instant::now() + LEAVING_PATIENCE);
-        self.feed(Event::Close);
-        let waited = self.drive(until, host, |session| session.core.slots().is_closed());
-        let closed = self.shell.closed.replace(ClosedSession::default());
-        if waited.is_err() || !self.core.slots().is_closed() {
-            self.leave_behind();
+        driver.feed(Event::Close);
+        let waited = driver.drive(until, host, |driver| driver.core.slots().is_closed());
+        let closed = driver.shell.closed.replace(ClosedSession::default());
+        if waited.is_err() || !driver.core.slots().is_closed() {
+            driver.leave_behind();
         }
         closed.unwrap_or_default()
     }
+}
 
+impl Driver {
     /// Lets a thread do the rest: interrupted nodes have their time to end and to clean up.
     fn leave_behind(&mut self) {
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
-            let is_done = |session: &Self| session.core.slots().is_closed();
+            let is_done = |driver: &Self| driver.core.slots().is_closed();
             let _nobody_is_told = rest.drive(None, &mut Nobody, is_done);
         };
         // Without a thread the workers are ended here.
         let _detached = thread::Builder::new().name("remotemedia-closing".to_owned()).spawn(finish);
     }
 
-    /// This session, closed, with all that can still be asked of it.
+    /// The same, closed, with all that can still be asked of it.
     fn without_workers(&self) -> Self {
-        let outfit = Outfit::new(Arc::clone(&self.shell.runtime), OpenOptions::default());
+        let runtime = &self.shell.runtime;
+        let outfit = Outfit::new(Arc::clone(runtime), OpenOptions::default());
         let workers = Workers::new([], self.cancel.clone(), Duration::ZERO);
         let (layout, journal) = (self.shell.layout.settled(), self.shell.journal.clone());
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.closed = Some(ClosedSession::default());
-        let core = Core::new(Vec::new(), &[], bounds(self.shell.runtime.config()));
-        Self::of(core, shell, self.cancel.clone())
+        let core = Core::new(Vec::new(), &[], bounds(runtime.config()));
+        Self::new(core, shell, self.cancel.clone())
     }
 }

@@ -7,23 +7,41 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
 
+use super::Host;
+use super::shell::Shell;
 use super::workers::News;
-use super::{Host, Session};
 use crate::error::Error;
-use crate::schedule::{Event, SlotId};
+use crate::options::CancelHandle;
+use crate::schedule::{Core, Event, SlotId};
 
 /// Signals, cancellation and what workers write to their pipes are looked for this often while
 /// answers come so fast that no wait blocks.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 
-impl Session {
+/// A session's core and shell, and the loop between them.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) core: Core<Value>,
+    pub(super) shell: Shell,
+    pub(super) cancel: CancelHandle,
+    /// The first failure ends what is under way.
+    pub(super) stops_at_failure: bool,
+    /// When signals and wake-ups were last looked for.
+    looked_up: Instant,
+}
+
+impl Driver {
+    pub(super) fn new(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
+        Self { core, shell, cancel, stops_at_failure: false, looked_up: Instant::now() }
+    }
+
     /// Feeds the core an event and carries out what follows from it.
     pub(super) fn feed(&mut self, event: Event<Value>) {
         let mut events = VecDeque::from([event]);
         let mut actions = VecDeque::new();
         loop {
             while let Some(event) = events.pop_front() {
-                if self.shell.failure.is_some() && self.is_run() {
+                if self.stops_at_failure && self.shell.failure.is_some() {
                     self.core.stop();
                 }
                 actions.extend(self.core.handle(Instant::now(), event));

@@ -8,7 +8,6 @@ use super::shell::{Events, Shell};
 use super::{Host, WrittenBack, failure};
 use crate::placement::Engine;
 use crate::schedule::{Event, SlotId, Slots, StageId};
-use crate::worker::memory;
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -180,19 +179,14 @@ impl Shell {
             closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
         closed.failures.extend(farewell.faults.into_iter().map(failure::from_fault));
-        let is_too_big = self.has_outgrown(slot);
-        let returned = if is_too_big { Returned::UsedUp } else { Returned::Reusable };
-        self.workers.give_back(slot, returned);
-    }
-
-    /// Whether the slot's worker uses more memory than one that is kept may.
-    fn has_outgrown(&self, slot: SlotId) -> bool {
         let config = self.runtime.config();
         let limit = match self.workers.slot(slot).interpreter {
             Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,
             _ => config.workers.pool.recycle_above_memory_bytes,
         };
-        let Some(process) = self.workers.slot(slot).process() else { return false };
-        limit.is_some_and(|limit| memory::resident_bytes(process.pid) > limit)
+        let has_outgrown =
+            limit.is_some_and(|limit| self.workers.slot(slot).resident_bytes() > limit);
+        let returned = if has_outgrown { Returned::UsedUp } else { Returned::Reusable };
+        self.workers.give_back(slot, returned);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::drive::Driver;
 use super::fallback::{move_notice, moved_before_notice};
 use super::journal::{Journal, WARNING, notice};
 use super::layout::Layout;
@@ -11,7 +12,7 @@ use super::native::NativeStage;
 use super::outfit::Outfit;
 use super::shell::Shell;
 use super::workers::Workers;
-use super::{Host, Session};
+use super::{Host, Session, Work};
 use crate::config::Config;
 use crate::error::Error;
 use crate::model::Manifest;
@@ -43,15 +44,16 @@ impl Session {
                 let earlier = nodes.filter(|(_, node)| !moved.contains_key(&node.id));
                 let notices = earlier.filter_map(|(_, node)| moved_before_notice(node));
                 let notices: Vec<_> = held.into_iter().chain(notices).collect();
-                session.shell.journal.notice(notices);
+                session.driver.shell.journal.notice(notices);
                 return Ok(session);
             };
-            let failed = session.shell.failed_slot;
-            let further =
-                failed.map_or_else(Vec::new, |slot| session.shell.layout.moves_after(slot, &error));
+            let failed = session.driver.shell.failed_slot;
+            let further = failed.map_or_else(Vec::new, |slot| {
+                session.driver.shell.layout.moves_after(slot, &error)
+            });
             let closed = session.close(host);
             if further.is_empty() {
-                if !session.shell.layout.retracts(&error) {
+                if !session.driver.shell.layout.retracts(&error) {
                     held.iter().for_each(|record| host.log(record));
                 }
                 return Err(error);
@@ -68,7 +70,7 @@ impl Session {
                 }
                 moved.insert(node_id, reason);
             }
-            options = session.shell.outfit.into_options();
+            options = session.driver.shell.outfit.into_options();
         }
     }
 
@@ -95,19 +97,27 @@ impl Session {
         let outfit = Outfit::new(Arc::clone(runtime), options);
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.natives = natives;
-        Ok(Self::of(Core::new(shapes, &opens_first, bounds(config)), shell, cancel))
+        let core = Core::new(shapes, &opens_first, bounds(config));
+        Ok(Self { driver: Driver::new(core, shell, cancel), work: Work::Nothing })
     }
 
     fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
-        self.feed(Event::Open);
+        let driver = &mut self.driver;
+        driver.feed(Event::Open);
         // If a node of RustPython has to move, all are opened again, after those that stand were
         // cleaned up. So the others on RustPython are waited for even when one has failed.
-        self.drive(None, host, |session| {
-            !session.core.slots().is_opening()
-                || session.shell.failure.is_some() && !session.shell.may_open_again()
+        driver.drive(None, host, |driver| {
+            !driver.core.slots().is_opening()
+                || driver.shell.failure.is_some() && !may_open_again(&driver.shell)
         })?;
-        self.shell.failure.take().map_or(Ok(()), Err)
+        driver.shell.failure.take().map_or(Ok(()), Err)
     }
+}
+
+/// Nodes may move from the slot that failed, and then the session is opened again.
+fn may_open_again(shell: &Shell) -> bool {
+    let runs = shell.failed_slot.map(|slot| shell.workers.slot(slot).interpreter);
+    shell.layout.may_move() && runs == Some(Engine::RustPython)
 }
 
 pub(super) fn bounds(config: &Config) -> Bounds {

@@ -74,7 +74,11 @@ impl Shell {
         match action {
             Action::Acquire(slots) => return self.acquire(slots),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
-            Action::Unavailable(slot) => self.fail_to_open(slot, self.unavailable()),
+            Action::Unavailable(slot) => {
+                let workers = &self.runtime.config().workers;
+                let (waited, max) = (workers.acquire_timeout, workers.pool.max_workers());
+                self.fail_to_open(slot, Error::Busy { waited, max });
+            }
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
@@ -206,17 +210,6 @@ impl Shell {
             self.failed_slot = Some(slot);
             self.fail(if is_stuck { with_advice(error) } else { error });
         }
-    }
-
-    /// Nodes may move from the slot that failed, and then the session is opened again.
-    pub(super) fn may_open_again(&self) -> bool {
-        let runs = self.failed_slot.map(|slot| self.workers.slot(slot).interpreter);
-        self.layout.may_move() && runs == Some(Engine::RustPython)
-    }
-
-    fn unavailable(&self) -> Error {
-        let workers = &self.runtime.config().workers;
-        Error::Busy { waited: workers.acquire_timeout, max: workers.pool.max_workers() }
     }
 
     /// Asks the pool for workers for these slots.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::placement::Engine;
 use crate::schedule::{Overdue, Running, StageId};
-use crate::worker::Worker;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
+use crate::worker::{Worker, memory};
 
 /// A node as its worker counts it: the stage, and the place in the stage.
 pub(in crate::session) type Seat = (StageId, usize);
@@ -86,6 +86,10 @@ impl Slot {
 
     pub(in crate::session) fn has_exited(&self) -> bool {
         self.process().is_some_and(|process| process.exit().is_some())
+    }
+
+    pub(in crate::session) fn resident_bytes(&self) -> u64 {
+        self.process().map_or(0, |process| memory::resident_bytes(process.pid))
     }
 
     /// What runs in the worker, as its flight recorder says.
