@@ -14,7 +14,6 @@ use crate::model::Manifest;
 use crate::runtime::Runtime;
 use crate::session::OpenOptions;
 
-mod base64;
 mod execute;
 mod input;
 mod list;
