@@ -14,7 +14,6 @@ use crate::model::Manifest;
 use crate::options::OpenOptions;
 use crate::runtime::Runtime;
 
-mod base64;
 mod execute;
 mod input;
 mod list;

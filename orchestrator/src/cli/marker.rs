@@ -1,9 +1,8 @@
 //! Values that JSON does not have, in the forms in which the command line writes them: arrays,
 //! bytes, floats that are no numbers, dicts with other keys. This is the way back, from input.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ipc_protocol::{Array, Dtype, Order, Payload, Value};
-
-use super::base64;
 
 /// A marked object that does not hold what its mark says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +75,7 @@ fn object(entries: Vec<(Value, Value)>) -> Result<Value, MarkerError> {
     };
     match only {
         Some(("__bytes__", Value::Str(text))) => {
-            let bytes = base64::decode(text).ok_or(MarkerError::Bytes)?;
+            let bytes = BASE64_STANDARD.decode(text).map_err(|_| MarkerError::Bytes)?;
             Ok(Value::Bytes(Payload::from(bytes)))
         }
         Some(("__float__", Value::Str(text))) => match text.as_str() {

@@ -3,9 +3,9 @@
 
 use std::io::{self, Write};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ipc_protocol::{Array, Order, Value};
 
-use super::base64;
 use super::marker::DTYPES;
 
 /// Writes an output as one line.
@@ -26,7 +26,7 @@ pub(super) fn write_value(out: &mut dyn Write, value: &Value) -> io::Result<()> 
         Value::BigInt(number) => write!(out, "{number}"),
         Value::Float(number) => float(out, *number, &format!("{number:?}")),
         Value::Str(string) => text(out, string),
-        Value::Bytes(bytes) => mark(out, "__bytes__", &base64::encode(bytes.as_slice())),
+        Value::Bytes(bytes) => mark(out, "__bytes__", &BASE64_STANDARD.encode(bytes.as_slice())),
         Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => {
             list(out, items)
         }
@@ -121,7 +121,7 @@ fn write_array(out: &mut dyn Write, array: &Array) -> io::Result<()> {
         // Complex numbers, dates, records: their bytes, in the array's own order.
         let order = if array.order == Order::C { "C" } else { "F" };
         write!(out, "\"order\": \"{order}\", \"data_base64\": ")?;
-        text(out, &base64::encode(array.data.as_slice()))?;
+        text(out, &BASE64_STANDARD.encode(array.data.as_slice()))?;
         return out.write_all(b"}");
     }
     out.write_all(b"\"data\": [")?;

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 use ipc_protocol::{Array, Audio, Dtype, Opaque, Order, Payload, Value};
-use proptest::prelude::*;
 
 use super::input::{Input, InputError, InputFormat, RunInput};
-use super::{Arguments, base64, list, marker, output};
+use super::{Arguments, list, marker, output};
 use crate::manifest::json;
 
 fn shown(value: &Value) -> String {
@@ -201,23 +200,4 @@ fn bad_inputs_are_told_with_file_and_line() {
     assert!(text.contains("line 2, column 1: expected ',' or ']'"), "{text}");
     let text = items("a.wav", "no audio", None)[0].as_ref().unwrap_err().to_string();
     assert!(text.contains("a.wav"), "{text}");
-}
-
-proptest! {
-    #[test]
-    fn base64_is_its_own_inverse(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let text = base64::encode(&bytes);
-        prop_assert_eq!(text.len(), bytes.len().div_ceil(3) * 4);
-        prop_assert_eq!(base64::decode(&text), Some(bytes));
-    }
-}
-
-#[test]
-fn base64_of_the_rfc() {
-    for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
-        assert_eq!(base64::encode(plain.as_bytes()), text);
-    }
-    for wrong in ["Zg=", "Zg", "Z===", "Zg==Zg==", "Zm9 "] {
-        assert_eq!(base64::decode(wrong), None, "{wrong}");
-    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use ipc_protocol::Value;
+use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 
 /// Deepest nesting that is read; a limit because the reader is recursive.
 pub const MAX_DEPTH: usize = 128;
@@ -38,7 +39,8 @@ pub enum JsonErrorKind {
         /// What does.
         found: char,
     },
-    /// A number that JSON does not have, such as `01`, `1.` or `1e999`.
+    /// A number that JSON does not have, such as `01` or `1.`, that no float holds, such as `1e999`, or
+    /// of more than 4,300 digits.
     #[error("'{text}' is not a number in JSON")]
     BadNumber {
         /// The number as written.
@@ -69,90 +71,64 @@ pub struct Parsed {
 /// # Errors
 /// The first place that is not JSON.
 pub fn parse(text: &str) -> Result<Parsed, JsonError> {
-    let mut reader = Reader { text, at: 0, path: Vec::new(), repeated: Vec::new() };
-    let outcome = reader.whole();
-    match outcome {
+    let json = Jiter::new(text.as_bytes());
+    let mut reader = Reader { text, json, path: Vec::new(), repeated: Vec::new() };
+    match reader.whole() {
         Ok(value) => Ok(Parsed { value, repeated: reader.repeated }),
-        Err(kind) => {
-            let before = &text[..reader.at];
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-            Err(JsonError {
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                kind,
-            })
-        }
+        Err(stop) => Err(reader.explained(stop)),
     }
 }
 
 struct Reader<'a> {
     text: &'a str,
-    /// Offset in bytes, always at the start of a character.
-    at: usize,
+    json: Jiter<'a>,
     path: Vec<String>,
     repeated: Vec<String>,
 }
 
-type Read<T> = Result<T, JsonErrorKind>;
+/// Why reading ends early.
+enum Stop {
+    /// The parser's word.
+    Json(JiterError),
+    /// A number by JSON's grammar that no float holds, which begins here.
+    BadNumber(usize),
+    /// Too many containers inside each other.
+    TooDeep,
+}
+
+impl From<JiterError> for Stop {
+    fn from(error: JiterError) -> Self {
+        Self::Json(error)
+    }
+}
+
+type Read<T> = Result<T, Stop>;
 
 impl Reader<'_> {
     fn whole(&mut self) -> Read<Value> {
-        let value = self.value()?;
-        self.space();
-        match self.peek() {
-            None => Ok(value),
-            Some(found) => Err(JsonErrorKind::Unexpected { expected: "the end", found }),
-        }
+        let first = self.json.peek()?;
+        let value = self.value(first)?;
+        self.json.finish()?;
+        Ok(value)
     }
 
-    fn peek(&self) -> Option<char> {
-        self.text[self.at..].chars().next()
-    }
-
-    fn skip(&mut self, c: char) {
-        self.at += c.len_utf8();
-    }
-
-    fn space(&mut self) {
-        let rest = &self.text[self.at..];
-        self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
-    }
-
-    fn expect(&mut self, wanted: char, expected: &'static str) -> Read<()> {
-        match self.peek() {
-            Some(found) if found == wanted => {
-                self.skip(found);
-                Ok(())
+    fn value(&mut self, first: Peek) -> Read<Value> {
+        match first {
+            Peek::Null => {
+                self.json.known_null()?;
+                Ok(Value::None)
             }
-            Some(found) => Err(JsonErrorKind::Unexpected { expected, found }),
-            None => Err(JsonErrorKind::Ends { expected }),
-        }
-    }
-
-    fn value(&mut self) -> Read<Value> {
-        self.space();
-        match self.peek() {
-            Some('{') => self.nested(Self::object),
-            Some('[') => self.nested(Self::array),
-            Some('"') => self.string().map(Value::Str),
-            Some('-' | '0'..='9') => self.number(),
-            Some(found) => {
-                let words = [("null", Value::None), ("true", true.into()), ("false", false.into())];
-                for (word, value) in words {
-                    if self.text[self.at..].starts_with(word) {
-                        self.at += word.len();
-                        return Ok(value);
-                    }
-                }
-                Err(JsonErrorKind::Unexpected { expected: "a value", found })
-            }
-            None => Err(JsonErrorKind::Ends { expected: "a value" }),
+            Peek::True | Peek::False => Ok(self.json.known_bool(first)?.into()),
+            Peek::String => Ok(Value::Str(self.json.known_str()?.to_owned())),
+            Peek::Array => self.nested(Self::array),
+            Peek::Object => self.nested(Self::object),
+            _ => self.number(first),
         }
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Read<Value>) -> Read<Value> {
         if self.path.len() >= MAX_DEPTH {
-            return Err(JsonErrorKind::TooDeep);
+            return Err(Stop::TooDeep);
         }
         self.path.push(String::new());
         let value = read(self)?;
@@ -167,24 +143,13 @@ impl Reader<'_> {
     }
 
     fn object(&mut self) -> Read<Value> {
-        self.expect('{', "an object")?;
         let mut entries: Vec<(Value, Value)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        self.space();
-        if self.peek() == Some('}') {
-            self.skip('}');
-            return Ok(Value::Dict(entries));
-        }
-        loop {
-            self.space();
-            if self.peek() != Some('"') {
-                self.expect('"', "a key in double quotes")?;
-            }
-            let key = self.string()?;
-            self.space();
-            self.expect(':', "':'")?;
+        let mut next = self.json.known_object()?.map(str::to_owned);
+        while let Some(key) = next {
             self.step(format!(".{key}"));
-            let value = self.value()?;
+            let first = self.json.peek()?;
+            let value = self.value(first)?;
             match places.entry(key) {
                 Entry::Occupied(place) => {
                     entries[*place.get()].1 = value;
@@ -196,127 +161,95 @@ impl Reader<'_> {
                     place.insert(entries.len() - 1);
                 }
             }
-            self.space();
-            if self.peek() == Some(',') {
-                self.skip(',');
-                continue;
-            }
-            self.expect('}', "',' or '}'")?;
-            return Ok(Value::Dict(entries));
+            next = self.json.next_key()?.map(str::to_owned);
         }
+        Ok(Value::Dict(entries))
     }
 
     fn array(&mut self) -> Read<Value> {
-        self.expect('[', "an array")?;
         let mut items = Vec::new();
-        self.space();
-        if self.peek() == Some(']') {
-            self.skip(']');
-            return Ok(Value::List(items));
-        }
-        loop {
+        let mut next = self.json.known_array()?;
+        while let Some(first) = next {
             self.step(format!("[{}]", items.len()));
-            items.push(self.value()?);
-            self.space();
-            if self.peek() == Some(',') {
-                self.skip(',');
-                continue;
-            }
-            self.expect(']', "',' or ']'")?;
-            return Ok(Value::List(items));
+            items.push(self.value(first)?);
+            next = self.json.array_step()?;
         }
+        Ok(Value::List(items))
     }
 
-    fn number(&mut self) -> Read<Value> {
-        let rest = &self.text[self.at..];
-        let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        let text = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
-        let value = number(text).ok_or_else(|| JsonErrorKind::BadNumber { text: text.into() })?;
-        self.at += text.len();
-        Ok(value)
-    }
-
-    fn string(&mut self) -> Read<String> {
-        self.expect('"', "a string")?;
-        let mut text = String::new();
-        loop {
-            let rest = &self.text[self.at..];
-            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ');
-            let plain = &rest[..plain.unwrap_or(rest.len())];
-            text.push_str(plain);
-            self.at += plain.len();
-            match self.peek() {
-                Some('"') => {
-                    self.skip('"');
-                    return Ok(text);
-                }
-                Some('\\') => text.push(self.escape()?),
-                Some(_) => return Err(JsonErrorKind::BareControl),
-                None => return Err(JsonErrorKind::Ends { expected: "the end of a string" }),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Read<char> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let (length, c) = match rest.get(1) {
-            Some(b'"') => (2, '"'),
-            Some(b'\\') => (2, '\\'),
-            Some(b'/') => (2, '/'),
-            Some(b'b') => (2, '\u{8}'),
-            Some(b'f') => (2, '\u{c}'),
-            Some(b'n') => (2, '\n'),
-            Some(b'r') => (2, '\r'),
-            Some(b't') => (2, '\t'),
-            Some(b'u') => code_point(rest).ok_or(JsonErrorKind::BadEscape)?,
-            _ => return Err(JsonErrorKind::BadEscape),
+    /// Integers that do not fit 64 bits stay integers.
+    fn number(&mut self, first: Peek) -> Read<Value> {
+        let start = self.json.current_index();
+        self.json.known_number_bytes(first)?;
+        let text = &self.text[start..self.json.current_index()];
+        let value = if text.contains(['.', 'e', 'E']) {
+            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Float)
+        } else if let Ok(int) = text.parse::<i64>() {
+            Some(Value::Int(int))
+        } else {
+            text.parse().ok().map(Value::BigInt)
         };
-        self.at += length;
-        Ok(c)
+        value.ok_or(Stop::BadNumber(start))
     }
-}
 
-/// The character of `\uXXXX` or of a surrogate pair, and how many bytes it takes.
-fn code_point(bytes: &[u8]) -> Option<(usize, char)> {
-    let unit = |at: usize| -> Option<u32> {
-        let escape = bytes.get(at..at + 6)?;
-        let digits = escape.strip_prefix(br"\u")?;
-        digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + char::from(*digit).to_digit(16)?))
-    };
-    match unit(0)? {
-        high @ 0xD800..=0xDBFF => {
-            let low = unit(6).filter(|low| (0xDC00..=0xDFFF).contains(low))?;
-            char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)).map(|c| (12, c))
+    /// Where reading ended, and why, in our own words.
+    fn explained(&self, stop: Stop) -> JsonError {
+        let (at, kind) = match stop {
+            Stop::TooDeep => (self.json.current_index(), JsonErrorKind::TooDeep),
+            Stop::BadNumber(start) => (start, self.bad_number(start)),
+            Stop::Json(error) => match error.error_type {
+                JiterErrorType::JsonError(kind) => self.in_our_words(&kind, error.index),
+                // Only where a type is asked for.
+                JiterErrorType::WrongType { .. } => {
+                    (error.index, self.unexpected("a value", error.index))
+                }
+            },
+        };
+        let before = &self.text[..self.text.floor_char_boundary(at)];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        JsonError {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            kind,
         }
-        code => char::from_u32(code).map(|c| (6, c)),
     }
-}
 
-/// A number by JSON's grammar; integers that do not fit 64 bits stay integers.
-fn number(text: &str) -> Option<Value> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (digits, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let exponent_digits = exponent.map(|text| text.strip_prefix(['+', '-']).unwrap_or(text));
-    let regular = all_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(all_digits)
-        && exponent_digits.is_none_or(all_digits);
-    if !regular {
-        return None;
+    fn in_our_words(&self, kind: &JsonErrorType, at: usize) -> (usize, JsonErrorKind) {
+        use JsonErrorType as Told;
+        let start = self.json.current_index();
+        let expected = match kind {
+            Told::InvalidNumber | Told::NumberOutOfRange => return (start, self.bad_number(start)),
+            Told::InvalidEscape
+            | Told::InvalidUnicodeCodePoint
+            | Told::LoneLeadingSurrogateInHexEscape
+            | Told::UnexpectedEndOfHexEscape => {
+                let before = &self.text[..self.text.floor_char_boundary(at + 1)];
+                return (before.rfind('\\').unwrap_or(at), JsonErrorKind::BadEscape);
+            }
+            Told::ControlCharacterWhileParsingString => return (at, JsonErrorKind::BareControl),
+            Told::ExpectedSomeIdent => return (start, self.unexpected("a value", start)),
+            Told::EofWhileParsingList | Told::ExpectedListCommaOrEnd => "',' or ']'",
+            Told::EofWhileParsingObject | Told::ExpectedObjectCommaOrEnd => "',' or '}'",
+            Told::EofWhileParsingString => "the end of a string",
+            Told::ExpectedColon => "':'",
+            Told::KeyMustBeAString => "a key in double quotes",
+            Told::TrailingComma if self.text[at..].starts_with('}') => "a key in double quotes",
+            Told::TrailingCharacters => "the end",
+            _ => "a value",
+        };
+        (at, self.unexpected(expected, at))
     }
-    if fraction.is_some() || exponent.is_some() {
-        return text.parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::Float);
+
+    fn unexpected(&self, expected: &'static str, at: usize) -> JsonErrorKind {
+        match self.text.get(at..).and_then(|rest| rest.chars().next()) {
+            Some(found) => JsonErrorKind::Unexpected { expected, found },
+            None => JsonErrorKind::Ends { expected },
+        }
     }
-    match text.parse::<i64>() {
-        Ok(int) => Some(Value::Int(int)),
-        Err(_) => text.parse().ok().map(Value::BigInt),
+
+    fn bad_number(&self, start: usize) -> JsonErrorKind {
+        let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let text = self.text[start..].split(|c| !part(c)).next().unwrap_or_default();
+        JsonErrorKind::BadNumber { text: text.to_owned() }
     }
 }

@@ -30,7 +30,7 @@ const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
 /// Settings of the supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
-    /// Bounds of the pools, in the order of [`WorkerKey::pool`].
+    /// Bounds of the pools, in the order of [`super::WorkerKey::pool`].
     pub pools: [PoolLimits; 2],
     /// Time from spawn to the end of the handshake.
     pub start_timeout: Duration,
