@@ -225,16 +225,12 @@ impl Slots {
         slot: SlotId,
         actions: &mut Vec<Action<T>>,
     ) -> Option<Change> {
-        if self.phase == Phase::Closing {
-            self.slots[slot].state = State::Closed;
-            None
-        } else if self.slots[slot].may_try_another() {
+        if self.phase != Phase::Closing && self.slots[slot].may_try_another() {
             self.acquire(now, vec![slot], actions);
-            None
-        } else {
-            actions.push(Action::Unsuitable(slot));
-            Some(self.give_up(slot))
+            return None;
         }
+        actions.push(Action::Unsuitable(slot));
+        Some(self.give_up(slot))
     }
 
     /// Takes the slot of a stage for a call; asks for a worker where there is none.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_protocol::Value;
 
 use super::Host;
+use super::hear::forward_raw_output;
 use super::shell::Shell;
 use super::workers::News;
 use crate::error::Error;
@@ -55,7 +56,7 @@ impl Driver {
     pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> bool {
         let woken = self.shell.workers.take_has_news();
         if woken {
-            self.shell.forward_raw_output(host);
+            forward_raw_output(&self.shell, host);
             self.shell.hear_pool().into_iter().for_each(|event| self.feed(event));
         }
         let mut heard = woken;
@@ -96,7 +97,7 @@ impl Driver {
                 }
                 News::Nothing => return heard,
                 News::Gone(reason) => {
-                    self.shell.forward_raw_output(host);
+                    forward_raw_output(&self.shell, host);
                     let ended = self.shell.hang_up(slot, reason);
                     ended.into_iter().for_each(|event| self.feed(event));
                     // It may have ended already.

@@ -145,25 +145,6 @@ impl Shell {
         self.journal.show(record, host);
     }
 
-    /// Hands on what came through the workers' pipes and not through their links.
-    pub(super) fn forward_raw_output(&self, host: &mut dyn Host) {
-        for slot in (0..self.workers.count()).map(|slot| self.workers.slot(slot)) {
-            let Some(process) = slot.process() else { continue };
-            let (lines, dropped) = process.take_raw();
-            if lines.is_empty() && dropped == 0 {
-                continue;
-            }
-            let node_id = slot.running_seat().map_or("", |seat| self.layout.node_id(seat));
-            if dropped > 0 {
-                let message = format!("... {dropped} lines of output were dropped ...");
-                self.journal.show(&printed(node_id, true, message), host);
-            }
-            for line in lines {
-                self.journal.show(&printed(node_id, line.is_stderr, line.text), host);
-            }
-        }
-    }
-
     fn take_farewell(&mut self, slot: SlotId, farewell: Closed, host: &mut dyn Host) {
         // What a node left behind when it moved is not its state.
         let seats = self.workers.slot(slot).seats.iter();
@@ -188,5 +169,24 @@ impl Shell {
             limit.is_some_and(|limit| self.workers.slot(slot).resident_bytes() > limit);
         let returned = if has_outgrown { Returned::UsedUp } else { Returned::Reusable };
         self.workers.give_back(slot, returned);
+    }
+}
+
+/// Hands on what came through the workers' pipes and not through their links.
+pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
+    for slot in (0..shell.workers.count()).map(|slot| shell.workers.slot(slot)) {
+        let Some(process) = slot.process() else { continue };
+        let (lines, dropped) = process.take_raw();
+        if lines.is_empty() && dropped == 0 {
+            continue;
+        }
+        let node_id = slot.running_seat().map_or("", |seat| shell.layout.node_id(seat));
+        if dropped > 0 {
+            let message = format!("... {dropped} lines of output were dropped ...");
+            shell.journal.show(&printed(node_id, true, message), host);
+        }
+        for line in lines {
+            shell.journal.show(&printed(node_id, line.is_stderr, line.text), host);
+        }
     }
 }
