@@ -53,9 +53,9 @@ class Writable(Protocol):
 
 def _portable_writer() -> Any:
     """What writes portable pickles; imported when first needed, because it costs a start."""
-    from remotemedia import _portable
+    from remotemedia._portable import writing
 
-    return _portable
+    return writing
 
 
 def _is_portable() -> bool:
@@ -139,7 +139,7 @@ class Shipment:
     """The node objects of a session, pickled once by value, and the way to pickle its items.
 
     For workers of this process's own implementation and minor version; for others there is
-    `_portable.PortableShipment`, which looks the same.
+    `_portable.writing.PortableShipment`, which looks the same.
 
     Attributes:
         instances: One pickle with all node objects and every class that they need, and the levels

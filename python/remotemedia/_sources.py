@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_PROGRAM = ("<string>", "<stdin>")
+PROGRAM = ("<string>", "<stdin>")
 """File names of a program that lies in no file (`python -c`), and of what `exec` is given."""
 
 _entered: set[str] = set()
@@ -36,16 +37,17 @@ def text_of(function: types.FunctionType) -> str | None:
         return None
     is_module = function.__globals__.get("__file__") == name  # of an archive, perhaps
     lines = linecache.getlines(name, function.__globals__ if is_module else None)
-    if not lines and name in _PROGRAM:
-        lines = _program_of(function.__code__)
+    if not lines:
+        lines = program_of(function.__code__)
     return "".join(lines) or None
 
 
-def _program_of(code: types.CodeType) -> list[str]:
-    """The lines of the program, if compiling them gives this code."""
-    from remotemedia._portable.given import given_lines
-
-    lines = given_lines(code.co_filename)
+def program_of(code: types.CodeType) -> list[str]:
+    """The lines of the program of `python -c`, if compiling them gives this code."""
+    place = sys.orig_argv.index("-c") + 1 if "-c" in sys.orig_argv[:-1] else 0
+    if code.co_filename != "<string>" or not place:
+        return []
+    lines = f"{sys.orig_argv[place]}\n".splitlines(keepends=True)
     try:
         waiting = [compile("".join(lines), code.co_filename, "exec", dont_inherit=True)]
     except (SyntaxError, ValueError):
@@ -104,4 +106,4 @@ def forget() -> None:
         linecache.cache.pop(_entered.pop(), None)
 
 
-__all__ = ["enter", "enter_part", "forget", "reduce_code", "text_of"]
+__all__ = ["enter", "enter_part", "forget", "program_of", "reduce_code", "text_of"]

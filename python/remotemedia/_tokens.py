@@ -26,6 +26,7 @@ class Registry:
         has_callers_kind: this process is a worker of the caller's own implementation and version.
         kept: what must live as long as the session: shipped objects, the stand-in main module.
         stand_ins: modules made for the session, by the names that their code knows.
+        places: in a worker the source of what came as source, by its `id`, with the object itself.
     """
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class Registry:
         self.has_callers_kind = False
         self.kept: list[object] = []
         self.stand_ins: dict[str, types.ModuleType] = {}
+        self.places: dict[int, tuple[object, Any]] = {}
 
     def token_of(self, shared: Shared) -> str | None:
         """The token of an object that has one."""
@@ -95,6 +97,7 @@ class Registry:
         self.is_worker = True
         self._by_token = weakref.WeakValueDictionary()
         self._tokens, self._bundles, self._shipped = {}, {}, set()
+        self.places = {}
         _sources.forget()
         self.writes_portable = self.has_callers_kind = False
         for name, module in self.stand_ins.items():

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._guest import faults, interrupts, loading, output
 from remotemedia._guest.calling import OTHER, Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
+from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
-from remotemedia._guest.surroundings import Process, Surroundings
+from remotemedia._guest.surroundings import Process
 from remotemedia._guest.text import sendable
 
 OUTPUT = 1
@@ -23,36 +24,6 @@ LAST = 2
 """A step gave an output, and nothing follows."""
 DONE = 3
 """The call is complete."""
-
-
-class NodeSpec(NamedTuple):
-    """A node as the orchestrator describes it: by class, or by index in the caller's pickle."""
-
-    node_id: str
-    module: str
-    name: str
-    instance: int | None
-    params: dict[str, Any]
-    is_streaming: bool
-
-
-class SessionSpec(NamedTuple):
-    """A session as the orchestrator describes it."""
-
-    stages: list[tuple[int, list[NodeSpec]]]
-    instances: bytes | None
-    surroundings: Surroundings | None
-    write_back_max_bytes: int
-
-    @classmethod
-    def of(cls, fields: dict[str, Any]) -> SessionSpec:
-        """The session with these fields, in which nodes too are dicts of their fields."""
-        stages = [
-            (stage, [NodeSpec(**node) for node in nodes]) for stage, nodes in fields.pop("stages")
-        ]
-        around = fields.pop("surroundings")
-        surroundings = None if around is None else Surroundings(**around)
-        return cls(stages, surroundings=surroundings, **fields)
 
 
 class Guest:

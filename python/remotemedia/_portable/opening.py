@@ -9,11 +9,16 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from remotemedia import _sources
-from remotemedia._portable.imports import import_module, imported, may_be_tried, named_as_needed
+from remotemedia._portable.imports import (
+    Partial,
+    flags_of,
+    import_module,
+    named_as_needed,
+)
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -21,6 +26,8 @@ PROTOCOL = 5
 """Pickle protocol of everything that travels."""
 VALUE, UNITS, SHIPMENT = b"v", b"u", b"s"
 """What follows the prefix: an object; definitions and an object; the same for a session's nodes."""
+IMPORTED = "import "
+"""Begins the label of a module that is imported, not made from source."""
 
 _REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop", "remotemedia._by_value")
 _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"})
@@ -60,14 +67,12 @@ class _Opening:
     Attributes:
         is_shipment: a session's shipment: only its tokens are known to everybody.
         works_for: the places of the nodes that need what is being made, as far as that is known.
-        defined: what statements have just bound, by module and name.
-        lacks_annotations: something that annotations name is not here, so they stay unread.
+        new: what has been bound or made since the pickle began: names by module, and tokens.
     """
 
     is_shipment = False
-    lacks_annotations = False
     works_for: Sequence[int] = ()
-    defined: ClassVar[set[tuple[str, str]]] = set()
+    new: ClassVar[set[object]] = set()
 
 
 def loads(data: bytes) -> Any:
@@ -83,15 +88,24 @@ def loads(data: bytes) -> Any:
     outer, _Opening.is_shipment = _Opening.is_shipment, kind == SHIPMENT
     if kind == SHIPMENT:
         _Opening.works_for = ()
-    _Opening.lacks_annotations = False
     if not registry.is_worker:
         registry.stand_ins.clear()  # names of an earlier answer may have other values now
     try:
         _, opened = Unpickler(body).load()
     finally:
         _Opening.is_shipment = outer
-        _Opening.defined.clear()
+        _Opening.new.clear()
     return opened
+
+
+class Call:
+    """A call that opening the pickle makes."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._call
 
 
 def work_for(nodes: Sequence[int]) -> None:
@@ -109,25 +123,22 @@ def node_of(_work: None, node: Any) -> Any:
     return node
 
 
-def stand_in(label: str) -> types.ModuleType:
-    """The module in whose place source of the module `label` runs."""
+def namespace_of(label: str) -> dict[str, Any]:
+    """The names of a module: of a stand-in, or of one that is imported."""
+    if label.startswith(IMPORTED):
+        return vars(import_module(label.removeprefix(IMPORTED)))
     module = registry.stand_ins.get(label)
     if module is None:
         name = label.partition("#")[0]
         module = registry.stand_ins[label] = types.ModuleType(name)
         if name == label and registry.is_worker:
             sys.modules.setdefault(name, module)
-    return module
-
-
-def named(label: str, name: str) -> Any:
-    """What stands under a name in a module."""
-    return vars(stand_in(label))[name]
+    return vars(module)
 
 
 def open_space(label: str, attributes: dict[str, Any]) -> None:
     """Gives a stand-in the attributes that its code may ask for, such as `__file__`."""
-    namespace = vars(stand_in(label))
+    namespace = namespace_of(label)
     for name, value in attributes.items():
         if namespace.get(name) is None:
             namespace[name] = value
@@ -135,152 +146,209 @@ def open_space(label: str, attributes: dict[str, Any]) -> None:
 
 def bind(label: str, name: str, value: Any) -> None:
     """Sets a value of a module, unless it has one: it may have changed here."""
-    namespace = vars(stand_in(label))
+    namespace = namespace_of(label)
     if name not in namespace:
         namespace[name] = value
-        _Opening.defined.add((label, name))
+        _Opening.new.add((label, name))
 
 
-def bind_optional(label: str, name: str, data: bytes) -> None:
-    """Sets a value that only annotations name, where it can be had."""
-    try:
-        bind(label, name, Unpickler(io.BytesIO(data)).load())
-    except Exception:  # nothing needs it
-        _Opening.lacks_annotations = True
-
-
-def settle(label: str, name: str, value: Any, contents: Any, is_new: bool) -> None:
-    """Gives a name its value at the sender's: what ran here meanwhile ran there, too.
-
-    Args:
-        label: the module.
-        name: the name.
-        value: the value.
-        contents: of a table: what is in it.
-        is_new: the value is bound here, if nothing is yet.
+def restore(label: str, name: str, data: bytes) -> None:
+    """Gives a name its value at the sender's: the definitions that have changed it since `bind`
+    had changed it there, too.
     """
-    namespace = vars(stand_in(label))
-    if (label, name) not in _Opening.defined and (name in namespace or not is_new):
-        return  # it may have changed here since an earlier object
-    begun, namespace[name] = namespace.get(name), value
-    _Opening.defined.add((label, name))
-    tables: list[Any] = [value, begun] if contents is not None else []
-    for table in tables:
-        if type(table) is type(contents):  # some definition may have taken hold of the first one
-            table.clear()
-            (table.extend if isinstance(table, list) else table.update)(contents)
+    if (label, name) not in _Opening.new:
+        return
+    namespace, value = namespace_of(label), Unpickler(io.BytesIO(data)).load()
+    known = namespace[name]
+    if type(known) is not type(value):
+        namespace[name] = value
+    elif isinstance(known, list):  # a definition may have taken hold of it
+        known[:] = value
+    elif isinstance(known, (dict, set)):
+        known.clear()
+        known.update(value)
+    elif hasattr(known, "__dict__") and not isinstance(known, (type, types.FunctionType)):
+        vars(known).clear()
+        vars(known).update(vars(value))
+    else:
+        namespace[name] = value
 
 
-def set_attribute(label: str, shared: Any, name: str, value: Any) -> None:
-    """The same for an attribute of a class."""
-    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
-        setattr(shared, name, value)
-
-
-def delete_attributes(label: str, shared: Any, names: Sequence[str]) -> None:
-    """Takes attributes from a class that its statement gives, and that are gone at the sender's."""
-    if (label, shared.__qualname__.partition(".")[0]) in _Opening.defined:
-        for name in names:
-            if name in vars(shared):
-                delattr(shared, name)
-
-
-def bind_import(
-    label: str,
+def make(
+    places: Sequence[Place],
     name: str,
-    module: str,
-    attribute: str | None,
-    below: Sequence[str],
-    uses: Sequence[str],
-    is_required: bool,
-) -> None:
-    """Sets an imported name of a module.
+    qualname: str,
+    token: str | None,
+    cells: dict[str, types.CellType] | None,
+    _before: Sequence[None],
+) -> Any:
+    """What statements of a module define under a name.
 
     Args:
-        label: the module.
-        name: what it is called there.
-        module: what to import.
-        attribute: the name in it; None for the module itself.
-        below: modules below it to import too.
-        uses: what code takes from it by a dot.
-        is_required: False where only annotations name it.
-
-    Raises:
-        ImportError: it is not here, and code needs it.
+        places: the statements.
+        name: the name.
+        qualname: its qualified name.
+        token: the token of a class or function.
+        cells: for a class inside a function: the variables of that.
+        _before: what had to be bound.
     """
-    namespace = vars(stand_in(label))
-    try:
-        if not is_required and not may_be_tried(module):
-            raise ImportError(module)
-        if name not in namespace:
-            namespace[name] = imported(module, attribute)
-        for further in below:
-            import_module(further)
-        for use in uses if attribute is None else ():
-            getattr(namespace[name], use, None)  # of a module that is here in part
-    except ImportError:
-        if is_required:
-            raise
-        _Opening.lacks_annotations = True
+    namespace = namespace_of(places[0][0])
+    known = registry.find(token) if token is not None else namespace.get(name)
+    if known is not None:
+        return known
+    if cells is not None:
+        made = _inner(places[0], cells)()
+        made.__qualname__ = qualname
+        # Its methods say where they stood, as they do at the sender's.
+        for value in vars(made).values():
+            if isinstance(value, types.FunctionType):
+                value.__qualname__ = f"{qualname}.{value.__name__}"
+        if registry.is_worker:
+            registry.places[id(made)] = made, places[0]
+    else:
+        outside = namespace.get(name)
+        for place in places:
+            _run(place, namespace)
+        made = namespace[name]
+        if token is not None:  # the name may stand for something else: `bind` knows
+            namespace.pop(name) if outside is None else namespace.update({name: outside})
+    if token is not None:
+        _claim(token, made)
+    return made
 
 
-def define(
-    label: str,
-    filename: str,
-    first: int,
-    text: str,
-    features: Sequence[str],
-    claims: Sequence[tuple[str, str]],
-    names: Sequence[str],
-    is_required: bool,
-) -> None:
-    """Runs statements of a module, and notes what they define under its tokens.
+def _run(place: Place, names: dict[str, Any]) -> None:
+    """Runs source of a module; what it defines is put under `names`."""
+    label, filename, first, text, features = place
+    source, flags = remember(filename, first, text), flags_of(features)
+    exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace_of(label), names)
 
-    Args:
-        label: the module.
-        filename: where the text stood.
-        first: its first line there.
-        text: the statements.
-        features: what the file asks for by `from __future__ import`.
-        claims: tokens and qualified names.
-        names: what the statements bind.
-        is_required: False where only annotations name it.
+
+def fill_cells(_made: Any, contents: Sequence[tuple[types.CellType, Any]]) -> None:
+    """Gives variables of an enclosing function their values, which may refer to what uses them."""
+    for cell, value in contents:
+        cell.cell_contents = value
+
+
+def fill(made: Any, token: str, attributes: dict[str, Any]) -> None:
+    """Gives a new class the attributes that its statement has not given it so; `...` is none."""
+    for name, value in attributes.items() if token in _Opening.new else ():
+        known = vars(made).get(name, ...)
+        if value is ...:
+            if known is not ...:
+                delattr(made, name)
+        elif type(known) is not type(value) or not bool(known == value):
+            setattr(made, name, value)
+
+
+def nested(outer: Any, path: str, token: str) -> Any:
+    """A class or function inside a class."""
+    for part in path.split("."):
+        outer = getattr(outer, part)
+    _claim(token, outer)
+    return outer
+
+
+def make_function(
+    place: Place,
+    qualname: str,
+    token: str | None,
+    cells: dict[str, types.CellType],
+    is_plain: bool,
+) -> Any:
+    """A function over the variables that it used; `is_plain`: nothing was evaluated around it."""
+    known = registry.find(token) if token is not None else None
+    if known is not None:
+        return known
+    function: Any
+    if is_plain:
+        scratch: dict[str, Any] = {}
+        _run(place, scratch)
+        (function,) = scratch.values()
+    else:
+        function = _inner(place, cells)
+    function.__qualname__ = qualname
+    function.__module__ = str(function.__globals__.get("__name__"))
+    if registry.is_worker:
+        registry.places[id(function.__code__)] = function.__code__, place
+    if token is not None:
+        _claim(token, function)
+    return function
+
+
+def fill_function(function: Any, state: tuple[Any, ...]) -> None:
+    """What a function refers to, which may refer to it."""
+    contents, own, attributes = state
+    for name, value in own.items():
+        setattr(function, name, value)
+    function.__dict__.update(attributes)
+    fill_cells(function, contents)
+
+
+def empty_cell() -> types.CellType:
+    """A variable of an enclosing function; its value follows."""
+    return types.CellType()
+
+
+def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType:
+    """A function without what was evaluated around it (defaults, decorators), or what makes a
+    class, inside a function that has the variables.
     """
-    namespace = vars(stand_in(label))
-    for token, name in claims:
-        known = registry.find(token)
-        if known is not None and "." not in name:
-            namespace.setdefault(name, known)
-    if names and all(name in namespace for name in names):
-        _claim_all(namespace, claims)
-        return
-    source = remember(filename, first, text)
-    unread = ["annotations"] if _Opening.lacks_annotations else []
-    try:
-        flags = compile_flags([*features, *unread])
-        exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace)
-        _claim_all(namespace, claims)
-    except Exception:
-        if is_required:
-            raise
-        _Opening.lacks_annotations = True
-        return
-    _Opening.defined.update((label, name) for name in names)
-    for name in names:
-        namespace.setdefault(name, None)  # a statement without a name has run, too
+    import ast  # not at the start of every worker
+
+    label, filename, first, text, features = place
+    inner = node_of_text(remember(filename, first, text), filename)
+    name = getattr(inner, "name", "_lambda")
+    # The class hides the name of a function from its body, as a module does.
+    scope = f"class ____: pass\n return ____.__dict__[{name!r}]"
+    if isinstance(inner, ast.ClassDef):
+        scope = f"def _made(): return {name}\n return _made"
+    else:
+        arguments = inner.args
+        arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
+        arguments.kw_defaults = [d and ast.Constant(None) for d in arguments.kw_defaults]
+        inner.decorator_list = []
+    if isinstance(inner, ast.Lambda):
+        inner = ast.Assign([ast.Name(name, ast.Store())], inner)
+    tree = ast.parse(f"def _outer({', '.join(cells)}):\n {scope}")
+    tree.body[0].body[0].body.insert(0, inner)  # type: ignore[attr-defined]  # of the scope
+    tree, flags = ast.fix_missing_locations(tree), flags_of(features)
+    namespace, scratch = namespace_of(label), dict[str, Any]()
+    exec(compile(tree, filename, "exec", flags, dont_inherit=True), namespace, scratch)
+    made: types.FunctionType = scratch["_outer"](*cells)
+    if label.startswith(IMPORTED):
+        _have(label, made.__code__)
+    # So that it shares the variables with what else uses them.
+    closure = tuple(cells[variable] for variable in made.__code__.co_freevars) or None
+    function = types.FunctionType(made.__code__, namespace, made.__name__, None, closure)
+    function.__annotations__ = made.__annotations__
+    return function
 
 
-def _claim_all(namespace: dict[str, Any], claims: Sequence[tuple[str, str]]) -> None:
-    for token, path in claims:
-        first, *rest = path.split(".")
-        found = namespace[first]
-        for part in rest:
-            found = getattr(found, part)
-        claim(token, found)
+def node_of_text(text: str, filename: str = "") -> Any:
+    """The definition or lambda that a text of its own consists of."""
+    import ast
+
+    found: Any = ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text, filename).body[0]
+    while isinstance(found, ast.If):  # the indentation's
+        found = found.body[0]
+    return found.value if isinstance(found, ast.Expr) else found
 
 
-def claim(token: str, shared: Any) -> None:
+def _have(label: str, code: types.CodeType) -> None:
+    """Defines what code looks up in a module that is here in part."""
+    module = import_module(label.removeprefix(IMPORTED))
+    if isinstance(module, Partial):
+        for name in code.co_names:
+            getattr(module, name, None)
+        for inner in code.co_consts:
+            if isinstance(inner, types.CodeType):
+                _have(label, inner)
+
+
+def _claim(token: str, shared: Any) -> None:
     """Notes an object under its token."""
+    _Opening.new.add(token)
     if registry.find(token) is None:
         (registry.receive if _Opening.is_shipment else registry.enter)(token, shared)
     if registry.is_worker:
@@ -293,87 +361,35 @@ def remember(filename: str, first: int, text: str) -> str:
     if text[:1] in " \t":
         first, source = first - 1, f"if 1:\n{text}"
     lines = source.splitlines(keepends=True)
-    # A worker ships what it received by the same lines; the caller has the file or cell itself.
+    # The caller has the file or cell itself.
     _sources.enter_part(filename, first, lines, replace=registry.is_worker)
     return "\n" * (first - 1) + source
 
 
-def compile_flags(features: Sequence[str]) -> int:
-    """The compiler's flags for `from __future__ import`."""
-    import __future__
+def open_array(
+    dtype: str, shape: tuple[int, ...], data: bytes, sample_rate: int | None = None
+) -> Any:
+    """An array as this interpreter has them: of numpy, else a view."""
+    try:
+        import numpy as np
+    except ImportError:
+        from remotemedia import _audio
 
-    flags = 0
-    for feature in features:
-        flags |= getattr(__future__, feature).compiler_flag
-    return flags
-
-
-def empty_cell() -> types.CellType:
-    """A variable of an enclosing function; its value follows."""
-    return types.CellType()
+        return _audio.restore(data, dtype, shape, sample_rate)
+    return np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
 
 
-def make_function(place: Place, qualname: str, cells: dict[str, types.CellType]) -> Any:
-    """A function that stood inside another one, or a lambda, over the variables that it used."""
-    made = _inner(place, list(cells))(*cells)
-    closure = tuple(cells[variable] for variable in made.__code__.co_freevars)
-    namespace = vars(stand_in(place[0]))
-    function = types.FunctionType(made.__code__, namespace, made.__name__, None, closure or None)
-    function.__qualname__ = qualname
-    function.__module__ = place[0].partition("#")[0]
-    return function
+def open_scalar(kind: str, value: Any) -> Any:
+    """A number of numpy's, or the plain number where there is no numpy."""
+    try:
+        import numpy as np
+    except ImportError:
+        return value
+    return np.dtype(kind).type(value)
 
 
-def fill_function(function: Any, state: tuple[Any, ...]) -> None:
-    """What a function refers to, which may refer to it."""
-    contents, function.__defaults__, function.__kwdefaults__, attributes = state
-    function.__dict__.update(attributes)
-    for cell, value in contents:
-        cell.cell_contents = value
+def open_path(kind: str, text: str) -> Any:
+    """A path: its class has another home in some versions of Python."""
+    import pathlib
 
-
-def define_local(place: Place, token: str, qualname: str, variables: dict[str, Any]) -> None:
-    """A class that stood inside a function, with the variables that it used."""
-    if registry.find(token) is not None:
-        return
-    made = _inner(place, list(variables))(**variables)
-    made.__qualname__ = qualname
-    # Its methods say where they stood, as they do at the caller's.
-    for value in vars(made).values():
-        if isinstance(value, types.FunctionType):
-            value.__qualname__ = f"{qualname}.{value.__name__}"
-    claim(token, made)
-
-
-def _inner(place: Place, variables: Sequence[str]) -> Any:
-    """A function of some variables that makes what the text defines: a function without what was
-    evaluated around it (defaults, decorators, annotations), or a class.
-    """
-    import ast  # few sessions need it
-
-    label, filename, first, text, features = place
-    tree = ast.parse(remember(filename, first, text), filename)
-    found: Any = tree.body[0]
-    while isinstance(found, ast.If):  # the indentation's
-        found = found.body[0]
-    is_lambda = isinstance(found, ast.Expr)
-    inner: Any = found.value if is_lambda else found
-    if not isinstance(inner, ast.ClassDef):
-        arguments = inner.args
-        arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
-        arguments.kw_defaults = [d and ast.Constant(None) for d in arguments.kw_defaults]
-        inner.decorator_list, inner.returns = [], None
-        for argument in (part for part in ast.walk(arguments) if isinstance(part, ast.arg)):
-            argument.annotation = None
-    head = ast.parse(f"def made({', '.join(variables)}): pass")
-    maker: Any = head.body[0]
-    if is_lambda:
-        maker.body = [ast.Return(inner)]
-    else:
-        maker.body = [inner, ast.Return(ast.Name(inner.name, ast.Load()))]
-    for node in (maker, maker.body[-1], maker.body[-1].value):
-        ast.copy_location(node, found)
-    code = compile(ast.fix_missing_locations(head), filename, "exec", compile_flags(features), True)
-    scratch: dict[str, Any] = {}
-    exec(code, vars(stand_in(label)), scratch)
-    return scratch["made"]
+    return getattr(pathlib, kind)(text)

@@ -1,351 +1,394 @@
-"""One name of a module as something that travels: an import, a value, a statement."""
+"""What objects need whose code the other side cannot import, and how each part of it is written.
+
+Functions travel as their own text, with what was evaluated around it as values. The statements of
+classes run again, behind all that they may read. The names that code looks up when it is called are
+bound before the objects are opened: imports as imports, all others as the values that they are now.
+What would run or read differently there is an `UnportableError` that says why.
+"""
 
 from __future__ import annotations
 
 import ast
-import copy
 import enum
 import sys
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from remotemedia._importable import is_importable
 from remotemedia._portable import opening
-from remotemedia._portable.names import names_of
-from remotemedia._portable.source import Binding, Text, code_of
+from remotemedia._portable.imports import imported
+from remotemedia._portable.opening import Call, Place
+from remotemedia._portable.source import Names, bound_in, functions_of, is_set, names_of, text_of
 from remotemedia._portable.spaces import (
     INITIALIZE,
-    Call,
     Key,
+    Position,
     Space,
+    Spaces,
     UnportableError,
     about,
-    no_text_lookup,
     without_source,
 )
-from remotemedia._tokens import travels_by_name
-
-if TYPE_CHECKING:
-    from remotemedia._portable.plan import Plan
-
-_TABLES = (dict, list, set)
-_NOT_LOOKED_UP = ("__name__", "__file__", "__builtins__", "__doc__")
-Make = Callable[[list[tuple[str, str]], list[str], bool], list[Call]]
-
-
-@dataclass(eq=False)
-class Part:
-    """What is done for one name, or for the several that one statement binds.
-
-    Attributes:
-        make: gives the calls, from the tokens and qualified names of what it defines, the names
-            that it binds, and whether code needs it (False: annotations alone do). None for a value
-            that is set at the end.
-        early: parts that must be complete before.
-        late: parts that must be there when its functions are called.
-        soft: parts that annotations name.
-        holds: parts that must be complete before the value is set, which happens at the end.
-        position: where it stands in the source.
-        at_end: calls for the end: attributes of a class.
-        value: for a value, what it is.
-        is_statement: its text is run, and what it looks up early may be called.
-        assignment: gives the statement that made the value.
-        has_begun: a value that holds definitions is there before the end.
-    """
-
-    make: Make | None
-    early: list[Key] = field(default_factory=list)
-    late: list[Key] = field(default_factory=list)
-    soft: list[Key] = field(default_factory=list)
-    holds: list[Key] = field(default_factory=list)
-    position: tuple[int, int, int] = (0, 0, 0)
-    at_end: list[Call] = field(default_factory=list)
-    value: Any = None
-    is_value: bool = False
-    is_statement: bool = False
-    assignment: Callable[[], Part] | None = None
-    has_begun: bool = False
-
-    def needs(self) -> list[Key]:
-        """Everything but annotations."""
-        return [*self.early, *self.late, *self.holds]
-
-    def begin(self, key: Key) -> None:
-        """Has a value that holds definitions made by its statement first, or else bound at once."""
-        self.has_begun = True
-        if self.assignment is None:
-            call = Call(opening.bind, (*key, self.value))
-            self.make, self.early = (lambda *_: [call]), self.holds
-        else:
-            made = self.assignment()
-            self.make, self.early, self.late = made.make, made.early, made.late
-            self.is_statement = True
-
-    def settle(self, key: Key) -> Call:
-        """Gives a name its value: at the sender's it is complete."""
-        contents = copy.copy(self.value) if type(self.value) in _TABLES else None
-        return Call(opening.settle, (*key, self.value, contents, bool(self.holds)))
-
-
-def part_of(plan: Plan, key: Key) -> Part:
-    """The part for a name.
-
-    Raises:
-        UnportableError: it cannot travel.
-    """
-    space = plan.spaces.labelled(key.label)
-    value = space.namespace[key.name]
-    bindings = space.bindings(key.name)
-    binding = bindings[-1] if bindings else None
-    node = binding.node if binding is not None else None
-    choice = binding.choice if binding is not None else None
-    if binding is not None and choice and _is_chosen(space, value, key.name, bindings):
-        return _statement(plan, space, binding.text, choice)
-    if binding is not None and isinstance(node, (ast.Import, ast.ImportFrom)):
-        source = _imported_from(node, key.name, space.namespace)
-        if source is not None and _is_what_it_gives(value, *source):
-            return _import(plan, space, key.name, source, bindings)
-    if isinstance(value, types.ModuleType) and is_importable(value.__name__, value):
-        return _import(plan, space, key.name, (value.__name__, None), [])
-    if binding is not None and _is_defined_by(value, key.name, binding.node):
-        return _statement(plan, space, binding.text, binding.choice or binding.node, value)
-    if isinstance(value, (type, types.FunctionType)) and not travels_by_name(value):
-        return _shared_value(plan, space, key, value, binding)
-    return _value(plan, space, key, value, binding)
-
-
-def _is_chosen(space: Space, value: Any, name: str, bindings: Sequence[Binding]) -> bool:
-    """Whether a value is one that a `try` or `if` has chosen, and has not changed since."""
-    is_only = all(binding.choice is not None for binding in bindings)
-    for node in (b.node for b in bindings if b.choice is bindings[-1].choice):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            source = _imported_from(node, name, space.namespace)
-            if source is not None and _is_what_it_gives(value, *source):
-                return is_only or source[1] is not None
-        elif isinstance(given := getattr(node, "value", None), ast.Constant):
-            if type(given.value) is type(value) and given.value == value:
-                return True
-        elif _is_defined_by(value, name, node):
-            return True
-    return False
-
-
-def _imported_from(
-    node: ast.Import | ast.ImportFrom, name: str, namespace: dict[str, Any]
-) -> tuple[str, str | None] | None:
-    """The module, and the name in it, that an import statement binds a name to."""
-    for alias in node.names:
-        if (alias.asname or alias.name.partition(".")[0]) != name:
-            continue
-        if isinstance(node, ast.Import):
-            return (alias.name if alias.asname else name), None
-        package = namespace.get("__package__") or ""
-        base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-        return ".".join(part for part in (base, node.module) if part), alias.name
-    return None
-
-
-def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
-    """Whether a worker's import gives what the name stands for."""
-    found = sys.modules.get(module)
-    if found is None or module == "__main__" or not is_importable(module, found):
-        return False
-    if attribute is None:
-        return found is value
-    inner = getattr(found, attribute, None)
-    return inner is value or sys.modules.get(f"{module}.{attribute}") is value
-
-
-def _import(
-    plan: Plan,
-    space: Space,
-    name: str,
-    source: tuple[str, str | None],
-    bindings: Sequence[Binding],
-) -> Part:
-    below: list[str] = []
-    choices: list[Part] = []
-    for binding in bindings if source == (name, None) else ():
-        if binding.choice is not None:
-            choices.append(_statement(plan, space, binding.text, binding.choice))
-        elif isinstance(binding.node, ast.Import):
-            found = [a.name for a in binding.node.names if not a.asname and "." in a.name]
-            below += [module for module in found if module.startswith(f"{name}.")]
-
-    def make(claims: list[tuple[str, str]], names: list[str], is_required: bool) -> list[Call]:
-        uses = sorted(space.uses.get(name, ())) if is_required else []
-        first = Call(opening.bind_import, (space.label, name, *source, below, uses, is_required))
-        chosen = [part.make([], [], is_required) for part in choices if part.make]
-        return [first, *(call for calls in chosen for call in calls)]
-
-    early = [key for part in choices for key in part.early]
-    late = [key for part in choices for key in part.late]
-    return Part(make, early, late)
-
-
-def _is_defined_by(value: Any, name: str, node: ast.stmt) -> bool:
-    """Whether a `class` or `def` statement is where a value comes from."""
-    if isinstance(node, ast.ClassDef):
-        is_own = isinstance(value, type) and value.__qualname__ == name
-        return is_own or bool(node.decorator_list)
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        inner: Any = value
-        while hasattr(inner, "__wrapped__"):
-            inner = inner.__wrapped__
-        is_own = isinstance(inner, types.FunctionType) and inner.__qualname__ == name
-        return is_own or bool(node.decorator_list)
-    return False
-
-
-def _statement(plan: Plan, space: Space, text: Text, node: ast.stmt, value: Any = None) -> Part:
-    """A statement as source."""
-    known = space.statements.get(id(node))
-    if known is not None:
-        return known
-    first, cut = text.cut(node)
-    names = names_of(node)
-    if value is not None:
-        no_text_lookup(value, names)
-    space.note_uses(names)
-
-    def keys(wanted: set[str]) -> list[Key]:
-        own = sorted(n for n in wanted if n in space.namespace and n not in _NOT_LOOKED_UP)
-        return [Key(space.label, name) for name in own]
-
-    early, late = keys(names.early), keys(names.late)
-    at_end: list[Call] = []
-    if isinstance(value, type) and isinstance(node, ast.ClassDef):
-        late += _class_as_it_is(plan, space, value, node, at_end)
-    for follower in text.registered_with(getattr(node, "name", "")):
-        key = Key(space.label, f"{text.name}:{follower.lineno}")
-        plan.add_part(key, _statement(plan, space, text, follower))
-        late.append(key)
-    place = (space.label, text.name, first, cut, text.future())
-
-    def make(claims: list[tuple[str, str]], bound: list[str], is_required: bool) -> list[Call]:
-        return [Call(opening.define, (*place, claims, bound, is_required))]
-
-    position = space.position(text, first)
-    part = Part(make, early, late, keys(names.soft), is_statement=True)
-    part.position, part.at_end = position, at_end
-    space.statements[id(node)] = part
-    return part
-
-
-def _class_as_it_is(
-    plan: Plan, space: Space, shared: type, node: ast.ClassDef, at_end: list[Call]
-) -> list[Key]:
-    """Gives a class at the end the attributes that its statement alone may not give: values as they
-    are now, and what was put on it or taken away. Returns the parts that this needs.
-    """
-    if issubclass(shared, enum.Enum):
-        return []
-    needs: list[Key] = []
-    written = _written_in(node)
-    for name, value in vars(shared).items():
-        is_same = type(value) is type(written.get(name)) and _is_equal(value, written.get(name))
-        if is_same or name == "_abc_impl" or (name.startswith("__") and name.endswith("__")):
-            continue
-        is_code = isinstance(value, (type, types.FunctionType))
-        if is_code:
-            own = f"{shared.__qualname__}.{name}"
-            if (
-                name in written
-                or value.__qualname__ == own
-                or value.__module__ != shared.__module__
-            ):
-                continue
-        elif hasattr(type(value), "__get__"):
-            continue
-        try:
-            needs += plan.needs_of(value)
-        except Exception:
-            if is_code:
-                raise
-            continue  # it stays as the statement makes it
-        value = copy.copy(value) if type(value) in _TABLES else value
-        at_end.append(Call(opening.set_attribute, (space.label, shared, name, value)))
-    gone = [n for n in written if n not in vars(shared) and not n.startswith("__")]
-    if gone:
-        at_end.append(Call(opening.delete_attributes, (space.label, shared, gone)))
-    return needs
-
-
-def _written_in(node: ast.ClassDef) -> dict[str, Any]:
-    """The names that a class statement binds, apart from plain methods, with literal values."""
-    written: dict[str, Any] = {}
-    for statement in node.body:
-        targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-        names = [t.id for t in targets if isinstance(t, ast.Name)]
-        if isinstance(statement, ast.ClassDef) or getattr(statement, "decorator_list", None):
-            names.append(getattr(statement, "name", ""))
-        for name in names:
-            try:
-                written[name] = ast.literal_eval(getattr(statement, "value", statement))
-            except (ValueError, TypeError, SyntaxError, RecursionError):
-                written[name] = ...
-    return written
-
-
-def _is_equal(value: Any, other: Any) -> bool:
-    try:
-        return bool(value == other)
-    except Exception:  # what it compares as it likes
-        return False
-
-
-def _shared_value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Part:
-    """A class or function that no `class` or `def` of this name defines."""
-    own = plan.spaces.of(value)
-    is_assigned = binding is not None and isinstance(binding.node, (ast.Assign, ast.AnnAssign))
-    is_made_here = value.__qualname__ in (key.name, "<lambda>") or not own.leads_to(value)
-    if binding is not None and is_assigned and is_made_here:
-        return _statement(plan, space, binding.text, binding.node, value)
-    if own is space and space.leads_to(value) and value.__qualname__ == key.name:
-        raise without_source(value, next((c.co_filename for c in code_of(value)), None))
-    return _value(plan, space, key, value, None)
-
+from remotemedia._tokens import registry
 
 # By name: Python 3.11 has no statement `type X = ...`.
 _ASSIGNMENTS = ("Assign", "AnnAssign", "TypeAlias")
+_HOLDS_ITSELF = "a registry that its definition reads holds it already"
+_FIXED = (bool, int, float, complex, str, bytes, type(None))
+_OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
+Need = Key | type
+"""A name of a module, or the attributes of a class."""
 
 
-def _value(plan: Plan, space: Space, key: Key, value: Any, binding: Binding | None) -> Part:
-    """A value as it is now; one that cannot be pickled is made by its assignment."""
-    is_assigned = binding is not None and type(binding.node).__name__ in _ASSIGNMENTS
-    try:
-        if is_assigned and _is_global_reference(value):
-            raise about(value, "it is pickled by its name")
-        early = plan.needs_of(value)
-    except Exception as problem:
-        if binding is not None and is_assigned:
-            return _statement(plan, space, binding.text, binding.node)
+class _Standing:
+    """Stands for an object in a pickle: `write` says how it is written."""
+
+    def __init__(self, write: Callable[[], Any]) -> None:
+        self._write = write
+
+    def __reduce__(self) -> Any:
+        return self._write()
+
+
+_DEFINITIONS = (type, types.FunctionType, _Standing)
+
+
+class Parts:
+    """What goes along with some objects.
+
+    Args:
+        try_value: pickles a value nowhere with these parts, to learn what it needs.
+        dump: pickles a value with these parts.
+
+    Attributes:
+        tokens: of everything that was written.
+    """
+
+    def __init__(
+        self, try_value: Callable[[object], None], dump: Callable[[object], bytes]
+    ) -> None:
+        self._try_value = try_value
+        self._dump = dump
+        self._spaces = Spaces()
+        self._known: dict[Need, dict[Need, None]] = {}
+        self._found: list[dict[Need, None]] = []
+        self._building: set[int] = set()
+        self._remade: set[Key] = set()
+        self._attributes: dict[type, dict[str, Any]] = {}
+        self._read_early: dict[Key, None] = {}
+        self._is_final = False
+        self.tokens: set[str] = set()
+
+    # What an object needs.
+
+    def needs_of(self, value: object) -> dict[Need, None]:
+        """All that an object needs.
+
+        Raises:
+            UnportableError: something of it cannot travel.
+        """
+        found = self._needs_of(value)
+        waiting = list(found)
+        while waiting:
+            for need in self._needs_of_part(waiting.pop()):
+                if need not in found:
+                    found[need] = None
+                    waiting.append(need)
+        return found
+
+    def _needs_of(self, value: object) -> dict[Need, None]:
+        """What pickling a value refers to."""
+        self._found.append({})
+        try:
+            self._try_value(value)
+        finally:
+            found = self._found.pop()
+        return found
+
+    def _needs_of_part(self, need: Need) -> dict[Need, None]:
+        if need not in self._known:
+            if isinstance(need, Key):
+                self._known[need] = self._needs_of_name(need)
+            else:
+                self._known[need] = self._needs_of_attributes(need)
+        return self._known[need]
+
+    def _needs_of_attributes(self, shared: type) -> dict[Need, None]:
+        found: dict[Need, None] = {}
+        for name, value in list(self._attributes[shared].items()):
+            try:
+                found |= self._needs_of(value)
+            except UnportableError:
+                raise
+            except Exception:  # it stays as the statement makes it
+                del self._attributes[shared][name]
+        return found
+
+    def _needs_of_name(self, key: Key) -> dict[Need, None]:
         name = f"{key.name} of {key.label.partition('#')[0]}"
-        if isinstance(problem, UnportableError):  # it says what cannot, and what to do
+        try:
+            return self._needs_of(self._standing_for(key))
+        except UnportableError as problem:
+            if problem.reason.endswith(" needs it)"):
+                raise
             told = f"{problem.reason} ({name} needs it)"
-        else:
+            raise UnportableError("", problem.type_name, told) from problem
+        except Exception as problem:
+            bindings = self._spaces.by_label[key.label].bindings(key.name)
+            if bindings and type(bindings[-1].node).__name__ in _ASSIGNMENTS:
+                self._remade.add(key)
+                return self._needs_of(self._standing_for(key))
             reason = getattr(problem, "reason", f"{type(problem).__name__}: {problem}")
             told = f"{name} cannot travel to another interpreter: {reason}; {INITIALIZE}"
-        raise UnportableError("", type(value).__qualname__, told) from problem
-    position = (0, 0, 0)
-    if binding is not None:
-        position = space.position(binding.text, binding.node.lineno)
-    if not early:
-        call = Call(opening.bind, (*key, value))
-        return Part(lambda *_: [call], position=position, value=value, is_value=True)
-    part = Part(None, holds=list(early), position=position, value=value, is_value=True)
-    if binding is not None and is_assigned:
-        text, node = binding.text, binding.node
-        part.assignment = lambda: _statement(plan, space, text, node)
-    return part
+            raise UnportableError("", type(problem).__qualname__, told) from problem
+
+    def _standing_for(self, key: Key) -> Any:
+        """What is pickled for a name: an import, its statement, or its value."""
+        space = self._spaces.by_label[key.label]
+        value = space.namespace[key.name]
+        source = space.import_of(key.name)
+        if source is not None:
+            return _Standing(lambda: self._import(space, key.name, *source))
+        if key in self._remade:
+            return _Standing(lambda: self._statement(space, key.name, value))
+        return value
+
+    def _import(self, space: Space, name: str, module: str, attribute: str | None) -> Any:
+        paths = space.dotted.get(name, set()) if attribute is None else set()
+        ends = ((path.split("."), end) for path in paths for end in range(1, path.count(".") + 2))
+        modules = {".".join([module, *parts[:end]]) for parts, end in ends}
+        uses = {path.partition(".")[0] for path in paths}
+        return imported, (module, attribute, sorted(modules & sys.modules.keys()), sorted(uses))
+
+    # How classes and functions are written: called back while a value is pickled.
+
+    def reduce(self, shared: Any) -> Any:
+        """How a class or function is written that the other side does not have."""
+        home = self._spaces.home_of(shared)
+        if home.leads_to(shared):
+            outer, _, path = shared.__qualname__.partition(".")
+            if not home.is_imported:
+                self._need([Key(home.label, outer)])
+            if path:
+                return opening.nested, (home.namespace[outer], path, self._token(shared))
+            if isinstance(shared, types.FunctionType) and shared.__globals__ is not home.namespace:
+                return self._statement(home, outer, shared)  # what a library's decorator has made
+        if isinstance(shared, types.FunctionType):
+            return self._function(shared, home)
+        return self._class(home, shared)
+
+    def named(self, module: types.ModuleType, name: str, value: object) -> Any:
+        """How something is written that pickle would look up by its name in the module."""
+        return self._statement(self._spaces.of(vars(module)), name, value)
+
+    def _need(self, needs: Iterable[Need]) -> None:
+        if self._found:
+            self._found[-1].update(dict.fromkeys(needs))
+
+    def _note(self, space: Space, shared: Any, names: Names) -> None:
+        """Notes the names that code looks up when it is called.
+
+        Raises:
+            UnportableError: it looks names up by text, so that they are not known.
+        """
+        if names.by_text is not None:
+            raise about(shared, f"it looks names up by text, with {names.by_text}()")
+        for name, paths in names.dotted.items():
+            space.dotted.setdefault(name, set()).update(paths)
+        if not space.is_imported:
+            self._need(space.keys(names.late | names.early))
+
+    def _token(self, shared: Any) -> str:
+        token = registry.issue(shared)
+        if self._is_final:
+            self.tokens.add(token)
+        return token
+
+    def _function(self, function: types.FunctionType, home: Space) -> Any:
+        code, space = function.__code__, self._spaces.of(function.__globals__)
+        _, place = registry.places.get(id(code), (None, None))
+        if place is not None:
+            node = opening.node_of_text(place[3])
+        else:
+            text = text_of(code, function.__globals__)
+            if text is None:
+                raise without_source(function, code.co_filename)
+            node = text.function(code)
+            if node is None:
+                raise about(function, f"its source in {code.co_filename} is not clear")
+            place = _unread(space.place(text, node))
+        names = names_of(node, of_call=True)
+        names.late.difference_update(code.co_freevars)
+        self._note(space, function, names)
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        contents = [(cell, cell.cell_contents) for cell in cells.values() if is_set(cell)]
+        state = (contents, {name: getattr(function, name) for name in _OWN}, vars(function))
+        # Workers by value know no tokens of others.
+        token = self._token(function) if home.leads_to(function) else None
+        around = [
+            *node.args.defaults,
+            *node.args.kw_defaults,
+            *getattr(node, "decorator_list", [0]),
+        ]
+        is_plain = not (cells or around or node.col_offset)
+        arguments = (place, function.__qualname__, token, cells, is_plain)
+        return opening.make_function, arguments, state, None, None, opening.fill_function
+
+    def _class(self, space: Space, shared: type) -> Any:
+        found = space.class_statement(shared)
+        if found is None:
+            bindings = space.bindings(shared.__name__)
+            if space.leads_to(shared) and bindings and isinstance(bindings[-1].node, ast.Assign):
+                return self._statement(space, shared.__name__, shared)  # such as a named tuple
+            files = (function.__code__.co_filename for function in functions_of(shared))
+            raise without_source(shared, next(files, None))
+        place, node, position = found
+        is_inner = "<locals>" in shared.__qualname__
+        if not (is_inner or space.leads_to(shared)) and node.decorator_list:
+            raise about(shared, "its decorator has put something else in its place")
+        names = names_of(node)
+        cells = space.variables(shared, names) if is_inner else {}
+        early = {name for name in cells if name in names.early}
+        for used in (names.early, names.late, names.annotations, names.unsure):
+            used.difference_update(cells)
+        is_unread = self._stay_text(space, names)
+        self._need([shared])
+        if shared not in self._attributes:
+            self._attributes[shared] = self._attributes_of(shared, node)
+        filled = {name: (c, c.cell_contents) for name, c in cells.items() if is_set(c)}
+        first = [filled[name] for name in filled if name in early]
+        before = self._before(space, shared, names, position, [value for _, value in first])
+        before.append(Call(opening.fill_cells, None, first))
+        state = [filled[name] for name in filled if name not in early]
+        places, token = [_unread(place) if is_unread else place], self._token(shared)
+        inside = cells if is_inner else None
+        made = (places, shared.__name__, shared.__qualname__, token, inside, before)
+        return opening.make, made, state, None, None, opening.fill_cells
+
+    def _statement(self, space: Space, name: str, value: Any) -> Any:
+        """How something is written that its statement in the module makes once more."""
+        bindings = space.bindings(name)
+        if not bindings:
+            raise without_source(value, None)
+        position, text, node = bindings[-1]
+        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        if not isinstance(node, definitions) and type(node).__name__ not in _ASSIGNMENTS:
+            raise about(value, f"no statement makes {name} alone")
+        nodes = [node, *text.registered_with(name)]
+        names = Names()
+        for part in nodes:
+            names.add(names_of(part))
+        before = self._before(space, value, names, position, [])
+        is_own = isinstance(value, (type, types.FunctionType)) and space.leads_to(value)
+        token = self._token(value) if is_own else None
+        places = [_unread(space.place(text, part)) for part in nodes]
+        return opening.make, (places, name, name, token, None, before)
+
+    def _before(
+        self, space: Space, shared: Any, names: Names, position: Position, early: list[Any]
+    ) -> list[Call]:
+        """Binds before a statement runs all that it may read, itself or by what it calls.
+
+        Raises:
+            UnportableError: it would read something else than it has read here.
+        """
+        if id(shared) in self._building:
+            raise about(shared, _HOLDS_ITSELF)
+        self._note(space, shared, names)
+        own = space.keys(names.early | names.unsure)
+        for _, name in space.keys(names.early):
+            is_import = space.import_of(name) is not None
+            if not is_import and space.is_changed_after(name, position, name in names.dotted):
+                raise about(shared, f"its definition reads {name}, which changes after it")
+        read: dict[Key, None] = {}
+        self._building.add(id(shared))
+        try:
+            waiting: list[Need] = [*own, *self._needs_of(early)]
+            while waiting:
+                need = waiting.pop()
+                if isinstance(need, type) or need in read:
+                    continue
+                home = self._spaces.by_label[need.label]
+                first = [binding.position for binding in home.bindings(need.name)[:1]]
+                is_later = home is space and first and first[0] >= position
+                if is_later or home.namespace[need.name] is shared:
+                    continue  # it was not there yet
+                read[need] = None
+                waiting += self._needs_of_part(need)
+        finally:
+            self._building.discard(id(shared))
+        self._need(read)
+        self._read_early |= read
+        if not self._is_final:
+            return []
+        return [Call(opening.bind, *key, self._standing_for(key)) for key in read]
+
+    def _stay_text(self, space: Space, names: Names) -> bool:
+        """Whether the annotations of a class are not evaluated: where nothing needs them, or they
+        name what may be missing there.
+        """
+        known = {*sys.stdlib_module_names, "remotemedia"}
+        if names.has_fields:
+            sources = {name: space.import_of(name) for _, name in space.keys(names.annotations)}
+            there = {n for n, s in sources.items() if s is None or s[0].partition(".")[0] in known}
+            names.unsure |= there
+            return len(there) < len(sources)
+        return True
+
+    def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
+        """The attributes of a class as they are now, apart from what its statement makes for
+        certain; `...` for those that are gone.
+        """
+        bound = bound_in(node.body)
+        found = {name: ... for name in bound if name not in vars(shared) and name[:2] != "__"}
+        for name, value in {} if issubclass(shared, enum.Enum) else vars(shared).items():
+            if name == "_abc_impl" or (name[:2] == "__" and name[-2:] == "__"):
+                continue
+            if isinstance(value, types.FunctionType):
+                is_made = name in bound or value.__qualname__.endswith(f"{shared.__name__}.{name}")
+            else:
+                is_class = name in bound and isinstance(value, type)
+                is_made = is_class or hasattr(type(value), "__get__")
+            if not is_made:
+                found[name] = value
+        return found
+
+    # What the other side does, in order, before it opens the objects.
+
+    def calls(self, roots: list[dict[Need, None]]) -> list[Call]:
+        """Binds all that objects need.
+
+        Args:
+            roots: for each object what it needs.
+        """
+        self._is_final = True
+        spaces = [space for space in self._spaces.by_label.values() if not space.is_imported]
+        calls = [space.opening() for space in spaces]
+        placed: set[Need] = set()
+        for root, needs in enumerate(roots):
+            new = [need for need in needs if need not in placed]
+            placed.update(new)
+            calls.append(Call(opening.work_for, (root,)))
+            keys = {n: self._standing_for(n) for n in new if isinstance(n, Key)}
+            values = [key for key in keys if not isinstance(keys[key], _DEFINITIONS)]
+            # Definitions come first: values may call them.
+            calls += [Call(opening.bind, *key, keys[key]) for key in keys if key not in values]
+            calls += [Call(opening.bind, *key, keys[key]) for key in values]
+            for need in new:
+                if isinstance(need, type) and self._attributes[need]:
+                    token = registry.issue(need)
+                    calls.append(Call(opening.fill, need, token, self._attributes[need]))
+            for key in values:
+                space = self._spaces.by_label[key.label]
+                is_fixed = isinstance(keys[key], _FIXED) and not space.declares(key.name)
+                if key in self._read_early and not is_fixed:
+                    calls.append(Call(opening.restore, *key, self._dump(keys[key])))
+        return calls
 
 
-def _is_global_reference(value: Any) -> bool:
-    """Whether pickle would look a value up by name in its module, such as a TypeVar."""
-    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
-        return False
-    if type(value).__module__ in ("builtins", "numpy"):
-        return False
-    return isinstance(value.__reduce_ex__(opening.PROTOCOL), str)
+def _unread(place: Place) -> Place:
+    """A place whose annotations stay text: they need not be there."""
+    return (*place[:4], [*place[4], "annotations"])
+
+
+__all__ = ["Parts", "UnportableError"]

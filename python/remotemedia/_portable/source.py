@@ -1,193 +1,353 @@
-"""Source text of modules, cells and scripts: where a name is bound."""
+"""Source text: where a definition stands, and which names of its module code looks up, and when."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from remotemedia._portable.given import GIVEN, given_lines
-from remotemedia._portable.names import SCOPES, Definition, bound_by, is_main_guard, own_nodes
+from remotemedia import _sources
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SCOPES = (*FUNCTIONS, ast.ClassDef)
 
 
-@dataclass(eq=False)
-class Binding:
-    """A statement that binds a name of its module.
+@dataclass
+class Names:
+    """Names that code looks up in its module, and what it does to them.
 
     Attributes:
-        text: where it stands.
-        node: the statement.
-        choice: an enclosing `try` or `if` that chooses between imports or definitions.
+        early: while a statement runs: bases, decorators, defaults, the body of a class.
+        late: when a function in it is called.
+        annotations: in annotations; it is no error if they are missing.
+        unsure: in the body of a class that binds them itself, perhaps later.
+        dotted: per name the paths that are taken from it by dots.
+        changed: names whose objects a statement changes, by a store or a call.
+        changed_late: names that its functions change when they are called.
+        has_fields: the body of a class annotates variables.
+        by_text: the function with which it looks up names by text.
     """
 
-    text: Text
-    node: ast.stmt
-    choice: ast.stmt | None
+    early: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
+    annotations: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    dotted: dict[str, set[str]] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    changed_late: set[str] = field(default_factory=set)
+    has_fields: bool = False
+    by_text: str | None = None
+
+    def add(self, other: Names) -> None:
+        """Adds what another statement needs, for the parts that travel."""
+        self.early |= other.early
+        self.late |= other.late
+        self.by_text = self.by_text or other.by_text
+        for name, paths in other.dotted.items():
+            self.dotted.setdefault(name, set()).update(paths)
+
+
+def names_of(node: ast.AST, *, of_call: bool = False) -> Names:
+    """The names that a statement or a lambda needs; `of_call`: that calling a function needs."""
+    finder = _Finder()
+    if of_call:
+        finder.visit_body(node)
+    else:
+        finder.visit(node)
+    names = finder.names
+    names.late -= names.early
+    names.annotations -= names.early | names.late
+    return names
+
+
+class _Finder(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.names = Names()
+        self._is_late = False
+        self._locals: list[set[str]] = []
+        """Names bound in the enclosing functions."""
+        self._class_locals: set[str] = set()
+        """Names bound in the class body that is visited, perhaps only after they are used."""
+
+    def _is_local(self, name: str) -> bool:
+        return any(name in bound for bound in self._locals)
+
+    def _use(self, name: str) -> None:
+        if name in self._class_locals:
+            self.names.unsure.add(name)
+        elif not self._is_local(name):
+            (self.names.late if self._is_late else self.names.early).add(name)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._use(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node)
+        path, part = node.attr, node.value
+        while isinstance(part, ast.Attribute):
+            path, part = f"{part.attr}.{path}", part.value
+        if isinstance(part, ast.Name) and not self._is_local(part.id):
+            self.names.dotted.setdefault(part.id, set()).add(path)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self._use(node.target.id)
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Call):  # its value is not used, so its effect is the point
+            for part in (node.value.func, *node.value.args):
+                if isinstance(part, (ast.Attribute, ast.Name)):
+                    self._change(part)
+        self.generic_visit(node)
+
+    def _change(self, node: ast.expr) -> None:
+        name = root_name(node)
+        if name is not None and not self._is_local(name):
+            (self.names.changed_late if self._is_late else self.names.changed).add(name)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name == "globals" or (name in ("eval", "exec") and len(node.args) == 1):
+            self.names.by_text = name
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.names.late.update(node.names)
+        self.names.changed_late.update(node.names)
+
+    def visit_FunctionDef(self, node: Any) -> None:
+        for part in getattr(node, "decorator_list", ()):
+            self.visit(part)
+        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+            self.visit(default)
+        for part in ast.walk(node.args):
+            if isinstance(part, ast.arg):
+                self._annotation(part.annotation)
+        self._annotation(getattr(node, "returns", None))
+        self.visit_body(node)
+
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
+
+    def visit_body(self, node: Any) -> None:
+        """What runs when a function is called."""
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        outer = self._is_late, self._class_locals
+        self._is_late, self._class_locals = True, set()
+        arguments = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+        self._locals.append(arguments | bound_in(body))
+        for part in body:
+            self.visit(part)
+        self._locals.pop()
+        self._is_late, self._class_locals = outer
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for part in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(part)
+        outer, self._class_locals = self._class_locals, bound_in(node.body)
+        for inner in node.body:
+            self.visit(inner)
+        self._class_locals = outer
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.names.has_fields |= not self._is_late
+        self._annotation(node.annotation)
+        self.visit(node.target)
+        if node.value is not None:
+            self.visit(node.value)
+
+    def _annotation(self, node: ast.expr | None) -> None:
+        for part in ast.walk(node) if node is not None else ():
+            if isinstance(part, ast.Name):
+                self.names.annotations.add(part.id)
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+                try:
+                    self._annotation(ast.parse(part.value, mode="eval").body)
+                except SyntaxError:  # a text, such as in Literal["on"]
+                    continue
+
+    def visit_ListComp(self, node: Any) -> None:
+        parts = [part for generator in node.generators for part in ast.walk(generator.target)]
+        self._locals.append({part.id for part in parts if isinstance(part, ast.Name)})
+        self.generic_visit(node)
+        self._locals.pop()
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
+
+
+def root_name(node: ast.expr) -> str | None:
+    """`name` in `name.attribute`, `name[key]`, `name(...)` and chains of these."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run in the same namespace, nested scopes apart."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, _SCOPES):
+            yield from own_nodes(*ast.iter_child_nodes(node))
+
+
+def bound_in(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
+    """The names that a function or class body binds itself."""
+    nodes = list(own_nodes(*body))
+    declared = [n.names for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
+    return {name for node in nodes for name in bound_by(node)}.difference(*declared)
+
+
+def bound_by(node: ast.AST) -> list[str]:
+    """The names that this node itself binds, without those that its parts bind."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [(a.asname or a.name.partition(".")[0]) for a in node.names]
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, *_SCOPES)):
+        name = getattr(node, "name", None)
+        return [name] if name else []
+    return [node.rest] if isinstance(node, ast.MatchMapping) and node.rest else []
 
 
 class Text:
-    """One file, notebook cell, or text with a name in `linecache`."""
+    """One file, notebook cell, or text with a name in `linecache`.
+
+    Attributes:
+        bindings: per name the statements at the top level that bind it.
+        changed: names whose objects are given attributes.
+        declared: names that functions bind, by `global`.
+    """
 
     def __init__(self, name: str, lines: list[str]) -> None:
         self.name = name
         self.lines = lines
         self.tree = ast.parse("".join(lines))
-        self._codes: set[types.CodeType] | None = None
-        self.bindings: dict[str, list[Binding]] = {}
-        for statement in self.tree.body:
-            self._note(statement, None)
-
-    def _note(self, statement: ast.stmt, choice: ast.stmt | None) -> None:
-        if choice is None and _is_choice(statement):
-            choice = statement
-        inner = set(map(id, _inner(statement)))
-        for node in _without(statement, inner):
+        self.bindings: dict[str, list[ast.stmt]] = {}
+        self.changed: set[str | None] = set()
+        statement = self.tree.body[0] if self.tree.body else ast.Pass()
+        for node in own_nodes(*self.tree.body):
+            statement = node if isinstance(node, ast.stmt) else statement
             for name in bound_by(node):
-                self.bindings.setdefault(name, []).append(Binding(self, statement, choice))
-        for part in _inner(statement):
-            self._note(part, choice)
+                self.bindings.setdefault(name, []).append(statement)
+            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                self.changed.add(root_name(node))
+        self.declared: set[str] = set()
+        self._functions: dict[str, list[Any]] = {}
+        self._classes: dict[str, list[ast.ClassDef]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Global):
+                self.declared.update(node.names)
+            elif isinstance(node, ast.ClassDef):
+                self._classes.setdefault(node.name, []).append(node)
+            elif isinstance(node, FUNCTIONS):
+                self._functions.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
 
-    def made(self, codes: list[types.CodeType]) -> bool:
-        """Whether compiling the text gives all of these: others may have its name."""
-        if self._codes is None:
-            waiting = [compile("".join(self.lines), self.name, "exec", dont_inherit=True)]
-            self._codes = set()
-            while waiting:
-                code = waiting.pop()
-                self._codes.add(code)
-                waiting += [c for c in code.co_consts if isinstance(c, types.CodeType)]
-        return self._codes.issuperset(codes)
+    @functools.cached_property
+    def _paths(self) -> dict[ast.AST, str]:
+        return dict(_paths(self.tree, ""))
 
-    def future(self) -> list[str]:
-        """The features that the file asks for by `from __future__ import`."""
+    def features(self) -> list[str]:
+        """What the file asks for by `from __future__ import`."""
         found = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
         return [a.name for node in found if node.module == "__future__" for a in node.names]
 
-    def cut(self, node: ast.AST) -> tuple[int, str]:
-        """The first line of a node with decorators, from 1, and its text in whole lines where it
-        is the only thing on them.
-        """
-        found: Definition = node  # type: ignore[assignment]  # it has lines, as these have
-        first = first_line(found)
-        before = self.lines[first - 1].encode()[: found.col_offset]
-        if isinstance(node, ast.Lambda):
-            text = ast.get_source_segment("".join(self.lines), node)
-            return first, f"({text})\n"
-        if first == found.lineno and before.strip():  # behind a semicolon or a colon
-            text = ast.get_source_segment("".join(self.lines), node)
-            return first, f"{text or ''}\n"
-        return first, "".join(self.lines[first - 1 : found.end_lineno])
+    def cut(self, node: Any) -> tuple[int, str]:
+        """The first line of a node with its decorators, from 1, and its text."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            first = first_line(node)
+            return first, "".join(self.lines[first - 1 : node.end_lineno])
+        lines = self.lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()
+        lines[0] = lines[0].encode()[node.col_offset :].decode()
+        text = "".join(lines)
+        return node.lineno, f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
 
     def registered_with(self, name: str) -> list[ast.stmt]:
         """The functions that a decorator such as `@name.register` hands to what `name` stands for:
         they belong to it, whatever their own name is.
         """
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
         return [
             node
             for node in self.tree.body
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            if isinstance(node, functions)
             and node.name != name
-            and name in map(_root, node.decorator_list)
+            and any(
+                not isinstance(d, ast.Name) and root_name(d) == name for d in node.decorator_list
+            )
         ]
 
-    def find(self, qualname: str, line: int | None) -> Definition | None:
-        """The definition with this qualified name, the one around or at `line` if there are
-        several.
-        """
-        found = [node for name, node in _definitions(self.tree, "") if name == qualname]
-        if line is not None:
-            within = [n for n in found if first_line(n) <= line <= (n.end_lineno or 0)]
-            found = within or ([] if len(found) > 1 else found)
-        return found[-1] if found else None
+    def function(self, code: types.CodeType) -> ast.AST | None:
+        """The function or lambda that a code object was compiled from, None if it is not clear."""
+        nodes, line = self._functions.get(code.co_name, []), code.co_firstlineno
+        found = [node for node in nodes if first_line(node) <= line <= node.lineno]
+        if code.co_name != "<lambda>":
+            return found[0] if len(found) == 1 else None
+        if len(found) > 1 and hasattr(code, "co_positions"):
+            spans = [p for p in code.co_positions() if None not in p and p[2] != p[3]]
+            found = [node for node in found if _holds(node.body, spans)]
+        # One may stand inside another.
+        return min(found, key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0), default=None)
 
-    def find_class(self, name: str) -> ast.ClassDef | None:
-        """The only class of this name, wherever it stands: a text that has travelled has lost what
-        was around it.
-        """
-        found = [n for n in ast.walk(self.tree) if isinstance(n, ast.ClassDef) and n.name == name]
+    def class_of(self, shared: type, lines: list[int]) -> ast.ClassDef | None:
+        """The statement of a class, from lines inside it; without them from its qualified name."""
+        found = self._classes.get(shared.__name__, [])
+        exact = getattr(shared, "__firstlineno__", None)
+        if exact is not None:
+            return next((n for n in found if exact in (first_line(n), n.lineno)), None)
+        if lines:
+            found = [n for n in found if all(n.lineno <= k <= (n.end_lineno or 0) for k in lines)]
+            return max(found, key=lambda n: n.lineno, default=None)
+        found = [node for node in found if self._paths.get(node) == shared.__qualname__]
         return found[0] if len(found) == 1 else None
 
 
-def first_line(node: Definition) -> int:
+def first_line(node: Any) -> int:
     """The line of a definition's first decorator, else its own."""
-    return min([node.lineno, *(int(d.lineno) for d in getattr(node, "decorator_list", ()))])
+    first: int = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+    return first
 
 
-def _root(decorator: ast.expr) -> str | None:
-    """`name` in `@name.attribute` and `@name.attribute(...)`."""
-    node = decorator.func if isinstance(decorator, ast.Call) else decorator
-    if not isinstance(node, ast.Attribute):
-        return None
-    while isinstance(node, (ast.Attribute, ast.Call)):
-        node = node.value if isinstance(node, ast.Attribute) else node.func
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
+def _paths(node: ast.AST, prefix: str) -> Iterator[tuple[ast.AST, str]]:
+    """The definitions with their qualified names."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield f"{prefix}{child.name}", child
+            yield child, f"{prefix}{child.name}"
             within = "" if isinstance(child, ast.ClassDef) else "<locals>."
-            yield from _definitions(child, f"{prefix}{child.name}.{within}")
+            yield from _paths(child, f"{prefix}{child.name}.{within}")
         else:
-            yield from _definitions(child, prefix)
+            yield from _paths(child, prefix)
 
 
-def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """The statements of a block that run in the same namespace."""
-    if isinstance(statement, SCOPES):
-        return
-    for child in ast.iter_child_nodes(statement):
-        if isinstance(child, ast.stmt):
-            yield child
-        elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
-            yield from child.body
+def _holds(body: ast.expr, spans: list[Any]) -> bool:
+    """Whether the positions of a code object lie in the body of a lambda."""
+    start = (body.lineno, body.col_offset)
+    end = (body.end_lineno or 0, body.end_col_offset or 0)
+    inside = [s for s in spans if start <= (s[0], s[2]) and (s[1], s[3]) <= end]
+    return bool(inside) and len(inside) >= len(spans) // 2
 
-
-def _without(node: ast.AST, left_out: set[int]) -> Iterator[ast.AST]:
-    """A statement's own nodes, without the statements inside it."""
-    yield node
-    if not isinstance(node, SCOPES):
-        for child in ast.iter_child_nodes(node):
-            if id(child) not in left_out:
-                yield from _without(child, left_out)
-
-
-def _is_choice(statement: ast.stmt) -> bool:
-    """A `try` or `if` around imports: what it chooses here need not be right elsewhere."""
-    if not isinstance(statement, (ast.Try, ast.If)) or is_main_guard(statement):
-        return False
-    if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test):
-        return False
-    inner = [node for node in own_nodes(statement) if isinstance(node, ast.stmt)]
-    assigned = [n.value for n in inner if isinstance(n, (ast.Assign, ast.AnnAssign))]
-    plain = (ast.Constant, ast.Name, ast.Attribute, type(None))
-    is_plain = all(isinstance(value, plain) for value in assigned)
-    return (
-        is_plain
-        and all(isinstance(node, _CHOOSABLE) for node in inner)
-        and any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in inner)
-    )
-
-
-_CHOOSABLE = (
-    *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
-    *(ast.Pass, ast.Raise, ast.Try, ast.If, ast.Assign, ast.AnnAssign),
-)
 
 _texts: dict[str, Text | None] = {}
 
 
-def text_named(name: str | None, namespace: dict[str, Any] | None = None) -> Text | None:
-    """The text of this name, None when there is none that can be parsed."""
-    if not name:
-        return None
-    lines = linecache.getlines(name, namespace)
-    if not lines and name in GIVEN:
-        lines = given_lines(name)
+def text_of(code: types.CodeType | str, namespace: dict[str, Any] | None = None) -> Text | None:
+    """The text of a file name or of the file of some code, None if there is none that parses."""
+    name = code if isinstance(code, str) else code.co_filename
+    lines = linecache.getlines(name, namespace) if name not in _sources.PROGRAM else []
+    if not lines and not isinstance(code, str):
+        lines = _sources.program_of(code)
     known = _texts.get(name)
     if known is not None and known.lines == lines:
         return known
@@ -199,28 +359,28 @@ def text_named(name: str | None, namespace: dict[str, Any] | None = None) -> Tex
     return text
 
 
-def text_of(shared: Any, name: str | None, namespace: dict[str, Any] | None = None) -> Text | None:
-    """The text of this name that defines a class or function, None when there is none."""
-    text = text_named(name, namespace)
-    if text is None or name not in GIVEN or name in linecache.cache:
-        return text
-    own = list(code_of(shared)) if isinstance(shared, (type, types.FunctionType)) else []
-    return text if text.made(own) else None
+def functions_of(shared: type) -> Iterator[types.FunctionType]:
+    """The functions of a class's own text, also those that decorators hold in their closures."""
+    waiting: list[Any] = list(vars(shared).values())
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.pop()
+        for wrapping in ("fget", "__func__", "func"):
+            value = getattr(value, wrapping, None) or value
+        if not isinstance(value, types.FunctionType) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        name = getattr(value.__code__, "co_qualname", value.__qualname__)
+        if f".{name}".endswith(f".{shared.__name__}.{value.__code__.co_name}"):
+            yield value
+        else:
+            waiting += [c.cell_contents for c in value.__closure__ or () if is_set(c)]
 
 
-def code_of(shared: Any) -> Iterator[types.CodeType]:
-    """The code objects of a function, or of a class's own methods."""
-    if isinstance(shared, types.FunctionType):
-        yield shared.__code__
-        return
-    for value in vars(shared).values():
-        inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
-        inner = getattr(inner, "func", inner)  # cached_property
-        inner = getattr(inner, "__wrapped__", inner)
-        # Those that a library made for it, such as a named tuple's, stand in the library.
-        if (
-            isinstance(inner, types.FunctionType)
-            and inner.__module__ == shared.__module__
-            and inner.__qualname__.startswith(f"{shared.__qualname__}.")
-        ):
-            yield inner.__code__
+def is_set(cell: types.CellType) -> bool:
+    """Whether a variable of a function has a value."""
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True

@@ -1,29 +1,25 @@
-"""The namespaces that shipped code comes from, and the words for what is done with them."""
+"""The namespaces that shipped code comes from: what was executed there, and where things stand."""
 
 from __future__ import annotations
 
+import ast
 import linecache
 import sys
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from remotemedia._importable import is_importable
-from remotemedia._portable import opening
-from remotemedia._portable.given import GIVEN
-from remotemedia._portable.names import Names
-from remotemedia._portable.source import Binding, Text, code_of, text_of
-from remotemedia._tokens import MAIN
+from remotemedia._portable.opening import IMPORTED, Call, Place, node_of_text, open_space
+from remotemedia._portable.source import Names, Text, functions_of, text_of
+from remotemedia._tokens import MAIN, registry
 from remotemedia._unpicklable import UnpicklableError
 
-if TYPE_CHECKING:
-    from remotemedia._portable.parts import Part
-
 _BY_HAND = 'or set runtime_hint="cpython"'
-WAY_OUT = f"define it at the top level of a module that a worker can import, {_BY_HAND}"
+_WAY_OUT = f"define it at the top level of a module that a worker can import, {_BY_HAND}"
 INITIALIZE = f"make it in initialize(), which runs in the worker, {_BY_HAND}"
 _NO_FILE = f"put it in a file, {_BY_HAND}"
+Position = tuple[int, int]
 
 
 class UnportableError(UnpicklableError):
@@ -36,7 +32,7 @@ def about(shared: Any, reason: str) -> UnportableError:
     """The error about a class, function or value."""
     name = getattr(shared, "__qualname__", type(shared).__qualname__)
     module = getattr(shared, "__module__", None) or "?"
-    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {WAY_OUT}"
+    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {_WAY_OUT}"
     return UnportableError("", type(shared).__qualname__, told)
 
 
@@ -58,150 +54,188 @@ class Key(NamedTuple):
     name: str
 
 
-class Call:
-    """A call that opening the pickle makes."""
+class Binding(NamedTuple):
+    """A statement that binds a name, and where it stands among all of its module."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self._call = function, arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._call
+    position: Position
+    text: Text
+    node: ast.stmt
 
 
-def no_text_lookup(shared: Any, names: Names) -> list[str]:
-    """The names that code looks up in its module.
-
-    Raises:
-        UnportableError: it looks names up by text, so that they are not known.
-    """
-    if names.by_text is not None:
-        raise about(shared, f"it looks names up by text, with {names.by_text}()")
-    return sorted(names.early | names.late)
-
-
-@dataclass(eq=False)
 class Space:
     """The names of one module, or of one namespace that code was executed in."""
 
-    label: str
-    namespace: dict[str, Any]
-    statements: dict[int, Part] = field(default_factory=dict)
-    uses: dict[str, set[str]] = field(default_factory=dict)
-    """What travelling code takes from a name by a dot."""
-
-    def note_uses(self, names: Names) -> None:
-        """Note what some code takes from the names that it looks up."""
-        for name, attributes in names.attributes.items():
-            self.uses.setdefault(name, set()).update(attributes)
-
-    def has(self, name: str) -> bool:
-        """Whether code here finds the name."""
-        builtins = self.namespace.get("__builtins__", {})
-        known = builtins if isinstance(builtins, dict) else vars(builtins)
-        return name in self.namespace or name in known or name in ("__name__", "__qualname__")
+    def __init__(self, label: str, namespace: dict[str, Any]) -> None:
+        self.label = label
+        self.namespace = namespace
+        self.is_imported = label.startswith(IMPORTED)
+        self.dotted: dict[str, set[str]] = {}
+        """What travelling code takes from a name by dots."""
+        self._texts: list[Text] | None = None
 
     def leads_to(self, shared: Any) -> bool:
         """Whether the object stands under its own name here."""
-        first, *rest = shared.__qualname__.split(".")
-        found = self.namespace.get(first)
-        for part in rest:
-            found = getattr(found, part, None)
+        found: Any = self
+        for part in shared.__qualname__.split("."):
+            found = self.namespace.get(part) if found is self else getattr(found, part, None)
         return found is shared
+
+    def texts(self) -> list[Text]:
+        """What was executed here, in its order, as far as it is to be found."""
+        if self._texts is None:
+            files: dict[Any, Any] = {self.namespace.get("__file__"): None}
+            for value in list(self.namespace.values()):
+                if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
+                    files[value.__code__.co_filename] = value.__code__
+                elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
+                    files |= {f.__code__.co_filename: f.__code__ for f in functions_of(value)}
+            cells = list(linecache.cache)
+            if self.label in MAIN and not isinstance(self.namespace.get("__file__"), str):
+                files |= {n: None for n in cells if n.startswith("<") or "ipykernel" in n}
+            found = (text_of(code or name, self.namespace) for name, code in files.items() if name)
+            order = {name: place for place, name in enumerate(cells)}
+            texts = (text for text in found if text is not None)
+            self._texts = sorted(texts, key=lambda text: order.get(text.name, -1))
+        return self._texts
+
+    def bindings(self, name: str) -> list[Binding]:
+        """The statements that bind a name, in their order."""
+        return [
+            Binding((place, node.lineno), text, node)
+            for place, text in enumerate(self.texts())
+            for node in text.bindings.get(name, ())
+        ]
+
+    def is_changed_after(self, name: str, position: Position, is_dotted: bool) -> bool:
+        """Whether a name may be bound behind this position; `is_dotted`: or whether its attributes
+        are set at all.
+        """
+        is_set = is_dotted and any(name in text.changed for text in self.texts())
+        is_bound = any(binding.position > position for binding in self.bindings(name))
+        return is_set or is_bound or self.declares(name)
+
+    def declares(self, name: str) -> bool:
+        """Whether functions bind a name, by `global`."""
+        return any(name in text.declared for text in self.texts())
+
+    def keys(self, names: Iterable[str]) -> list[Key]:
+        """Those of the names that are bound here."""
+        known = self.namespace.keys() - {"__name__", "__file__", "__builtins__", "__doc__"}
+        return [Key(self.label, name) for name in sorted(names) if name in known]
 
     def opening(self) -> Call:
         """The step that readies the other side's stand-in."""
         names = ("__package__", "__file__", "__doc__")
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
-        return Call(opening.open_space, (self.label, known))
+        return Call(open_space, self.label, known)
 
-    def _cells(self) -> list[str]:
-        """The cells of a notebook or console, the latest first, or the program without a file, when
-        this is where they run.
+    def place(self, text: Text, node: ast.AST) -> Place:
+        """The source of a node."""
+        return (self.label, text.name, *text.cut(node), text.features())
+
+    def class_statement(self, shared: type) -> tuple[Place, ast.ClassDef, Position] | None:
+        """The statement of a class, and where it stands."""
+        _, known = registry.places.get(id(shared), (None, None))
+        if known is not None:
+            return known, node_of_text(known[3]), (0, known[2])
+        codes = [function.__code__ for function in functions_of(shared)]
+        texts = [text for code in codes if (text := text_of(code, self.namespace)) is not None]
+        for text in texts or reversed(self.texts()):
+            lines = [code.co_firstlineno for code in codes if code.co_filename == text.name]
+            node = text.class_of(shared, lines)
+            if node is not None:
+                order = (k for k, known in enumerate(self.texts()) if known.name == text.name)
+                return self.place(text, node), node, (next(order, 0), node.lineno)
+        return None
+
+    def variables(self, shared: type, names: Names) -> dict[str, types.CellType]:
+        """The variables of the function around a class that it uses.
+
+        Raises:
+            UnportableError: some of them cannot be reached any more.
         """
-        if self.label not in MAIN or isinstance(self.namespace.get("__file__"), str):
-            return []
-        named = [n for n in linecache.cache if n.startswith("<") or "ipykernel" in n]
-        return [*reversed(named), *GIVEN]
+        cells = {
+            name: cell
+            for method in functions_of(shared)
+            for name, cell in zip(
+                method.__code__.co_freevars, method.__closure__ or (), strict=True
+            )
+            if name not in ("__class__", shared.__name__)
+        }
+        builtins = self.namespace.get("__builtins__", {})
+        known = builtins if isinstance(builtins, dict) else vars(builtins)
+        for name in names.early - cells.keys() - self.namespace.keys() - known.keys():
+            base = next((b for b in shared.__bases__ if b.__name__ == name), None)
+            if base is not None:
+                cells[name] = types.CellType(base)
+            elif name not in ("__name__", "__qualname__"):
+                raise about(shared, f"it uses {name} of the function around it")
+        return cells
 
-    def _is_home_of(self, value: Any) -> bool:
-        if isinstance(value, types.FunctionType):
-            return value.__globals__ is self.namespace
-        return isinstance(value, type) and value.__module__ == self.namespace.get("__name__")
+    def import_of(self, name: str) -> tuple[str, str | None] | None:
+        """The module, and the name in it, if a name stands for what an import gives."""
+        value = self.namespace[name]
+        for node in (binding.node for binding in self.bindings(name)[-1:]):
+            for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+                if (alias.asname or alias.name.partition(".")[0]) != name:
+                    continue
+                module, attribute = alias.name if alias.asname else name, None
+                if isinstance(node, ast.ImportFrom):
+                    package = self.namespace.get("__package__") or ""
+                    base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                    module = ".".join(part for part in (base, node.module) if part)
+                    attribute = alias.name
+                if _is_what_it_gives(value, module, attribute):
+                    return module, attribute
+        if isinstance(value, types.ModuleType) and is_importable(value.__name__, value):
+            return value.__name__, None
+        return None
 
-    def bindings(self, name: str) -> list[Binding]:
-        """The statements that bind a name, in their order, as far as the source can be had."""
-        for text in self._texts(self.namespace.get(name)):
-            if name in text.bindings:
-                return text.bindings[name]
-        return []
 
-    def position(self, text: Text, line: int) -> tuple[int, int, int]:
-        """Where a line stands among all texts: cells in the order in which they were run."""
-        cells = list(linecache.cache)
-        return (1, cells.index(text.name) if text.name in cells else -1, line)
-
-    def _texts(self, own: object) -> Iterator[Text]:
-        files = {self.namespace.get("__file__"): 0}
-        if self._is_home_of(own):
-            files = {code.co_filename: 0 for code in code_of(own)} | files
-        for value in list(self.namespace.values()):
-            if self._is_home_of(value):
-                files.update(dict.fromkeys((c.co_filename for c in code_of(value)), 0))
-        for filename in (*files, *self._cells()):
-            text = text_of(own, filename, self.namespace)
-            if text is not None:
-                yield text
+def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
+    """Whether a worker's import gives what the name stands for."""
+    found = sys.modules.get(module)
+    if found is None or module == "__main__" or not is_importable(module, found):
+        return False
+    if attribute is None:
+        return found is value
+    inner = getattr(found, attribute, None)
+    return inner is value or sys.modules.get(f"{module}.{attribute}") is value
 
 
 class Spaces:
-    """The namespaces that shipped code comes from."""
+    """All namespaces that the code of a shipment comes from."""
 
     def __init__(self) -> None:
-        self._by_label: dict[str, Space] = {}
-
-    def labelled(self, label: str) -> Space:
-        """The one of this label."""
-        return self._by_label[label]
+        self.by_label: dict[str, Space] = {}
 
     def home_of(self, shared: Any) -> Space:
-        """The namespace in which it stands under its name, else where it looks names up: what
-        decorators make of a function looks them up elsewhere.
-        """
+        """The namespace in which it stands under its name, else where it looks names up."""
         module = sys.modules.get(shared.__module__)
-        if module is not None and (home := self.of_module(module)).leads_to(shared):
+        home = self.of(vars(module)) if module is not None else None
+        if home is not None and home.leads_to(shared):
             return home
-        return self.of(shared)
-
-    def of(self, shared: Any) -> Space:
-        """The namespace in which a class or function looks names up."""
-        if isinstance(shared, types.FunctionType):
-            return self._of(shared.__globals__)
-        for value in vars(shared).values():
-            inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
-            if isinstance(inner, types.FunctionType) and inner.__module__ == shared.__module__:
-                return self._of(inner.__globals__)
-        module = sys.modules.get(shared.__module__)
-        if module is None:
+        functions = functions_of(shared) if isinstance(shared, type) else iter([shared])
+        function = next((f for f in functions if f.__module__ == shared.__module__), None)
+        if function is not None:
+            return self.of(function.__globals__)
+        if home is None:
             raise about(shared, f"its module {shared.__module__} is gone")
-        return self.of_module(module)
+        return home
 
-    def of_module(self, module: types.ModuleType) -> Space:
-        """The namespace of a module."""
-        return self._of(vars(module))
-
-    def _of(self, namespace: dict[str, Any]) -> Space:
-        for space in self._by_label.values():
+    def of(self, namespace: dict[str, Any]) -> Space:
+        """The space of these names."""
+        for space in self.by_label.values():
             if space.namespace is namespace:
                 return space
-        name = namespace.get("__name__")
-        name = name if isinstance(name, str) else "__main__"
+        name = str(namespace.get("__name__") or "__main__")
         module = sys.modules.get(name)
-        # Beside a module that the other side imports, values of this one need a place of their own.
-        is_own = (
-            module is not None
-            and vars(module) is namespace
-            and (name in MAIN or not is_importable(name, module))
-        )
-        label = name if is_own else f"{name}#{len(self._by_label)}"
-        space = self._by_label[label] = Space(label, namespace)
+        is_module = module is not None and vars(module) is namespace
+        label = name if is_module else f"{name}#{len(self.by_label)}"
+        if module is not None and is_module and name not in MAIN and is_importable(name, module):
+            label = f"{IMPORTED}{name}"
+        for known, stand_in in registry.stand_ins.items():
+            if vars(stand_in) is namespace:
+                label = known
+        space = self.by_label[label] = Space(label, namespace)
         return space

@@ -1,4 +1,4 @@
-"""Writes portable pickles: references, tokens, and what `plan` says of everything else."""
+"""Writes portable pickles: references, tokens, and what `parts` says of everything else."""
 
 from __future__ import annotations
 
@@ -8,29 +8,22 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
-from remotemedia._portable import opening, values
+from remotemedia._portable import opening
 from remotemedia._portable.imports import import_module
 from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
 if TYPE_CHECKING:
-    from remotemedia._pickle import Shipment
-    from remotemedia._portable.plan import Plan
+    from remotemedia._pickle import Writable
+    from remotemedia._portable.parts import Parts
 
 _lock = threading.RLock()
 
 
-class Writable(Protocol):
-    """Where a pickler writes."""
-
-    def write(self, data: bytes, /) -> object:
-        """Takes the next bytes."""
-
-
-class _NeedsPlan(Exception):
+class _NeedsParts(Exception):
     """The object refers to what the peer does not know."""
 
 
@@ -40,7 +33,7 @@ class Pickler(pickle.Pickler):
     Args:
         file: where to write.
         shipped: tokens that the peer knows.
-        plan: what else goes along; None to raise `_NeedsPlan` where something must.
+        parts: what else goes along; None to raise `_NeedsParts` where something must.
         foresee: told the size in bytes of arrays, before they are pickled.
         is_trial: find out what goes along, without copying arrays.
     """
@@ -49,13 +42,13 @@ class Pickler(pickle.Pickler):
         self,
         file: Writable,
         shipped: frozenset[str] = frozenset(),
-        plan: Plan | None = None,
+        parts: Parts | None = None,
         foresee: Callable[[int], None] | None = None,
         is_trial: bool = False,
     ) -> None:
         super().__init__(file, protocol=opening.PROTOCOL)
         self._shipped = shipped
-        self._plan = plan
+        self._parts = parts
         self._foresee = foresee
         self._is_trial = is_trial
 
@@ -88,23 +81,26 @@ class Pickler(pickle.Pickler):
             return None
         if module not in MAIN and is_importable(module, home):
             return None
-        return self._needed_plan().reduce_named(home, name)
+        if not isinstance(obj.__reduce_ex__(opening.PROTOCOL), str):
+            return None
+        return self._needed_parts().named(home, name, obj)
 
-    def _needed_plan(self) -> Plan:
-        if self._plan is None:
-            raise _NeedsPlan
-        return self._plan
+    def _needed_parts(self) -> Parts:
+        if self._parts is None:
+            raise _NeedsParts
+        return self._parts
 
     def _shared(self, shared: Any) -> Any:
         token = registry.token_of(shared)
         if token is not None and (token in self._shipped or registry.is_known_to_peer(token)):
             return resolve, (token,)
-        return self._needed_plan().reduce(shared)
+        return self._needed_parts().reduce(shared)
 
     def _module(self, module: types.ModuleType) -> Any:
         if module.__name__ != "__main__" and is_importable(module.__name__, module):
             return import_module, (module.__name__,)
-        return self._needed_plan().reduce_module(module)
+        self._needed_parts()
+        raise UnpicklableError("", "module", f"a worker cannot import {module.__name__}")
 
     def _data(self, obj: Any) -> Any:
         """Data whose own pickle only some interpreters can open."""
@@ -113,14 +109,14 @@ class Pickler(pickle.Pickler):
         if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
             if kind is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.names is None:
                 data = b"" if self._is_trial else obj.tobytes()
-                return values.open_array, (obj.dtype.str, obj.shape, data)
+                return opening.open_array, (obj.dtype.str, obj.shape, data)
             if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
-                return values.open_scalar, (obj.dtype.str, obj.item())
+                return opening.open_scalar, (obj.dtype.str, obj.item())
         if home == "remotemedia" and kind.__name__ == "AudioView":
             data = b"" if self._is_trial else obj.tobytes()
-            return values.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
+            return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
-            return values.open_path, (kind.__name__, str(obj))
+            return opening.open_path, (kind.__name__, str(obj))
         return NotImplemented
 
 
@@ -129,20 +125,20 @@ class _Nowhere:
         return len(data)
 
 
-def _new_plan(shipped: frozenset[str]) -> Plan:
+def _new_parts(shipped: frozenset[str]) -> Parts:
     # Most of what a worker sends needs none, and reading source takes imports.
-    from remotemedia._portable.plan import Plan
+    from remotemedia._portable.parts import Parts
 
     def try_value(value: object) -> None:
-        Pickler(_Nowhere(), shipped, plan, is_trial=True).dump(value)
+        Pickler(_Nowhere(), shipped, parts, is_trial=True).dump(value)
 
     def dump(value: object) -> bytes:
         file = io.BytesIO()
-        Pickler(file, shipped, plan).dump(value)
+        Pickler(file, shipped, parts).dump(value)
         return file.getvalue()
 
-    plan = Plan(try_value, dump)
-    return plan
+    parts = Parts(try_value, dump)
+    return parts
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
@@ -156,7 +152,7 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
     try:
         with _lock:
             Pickler(file, shipped).dump(value)
-    except _NeedsPlan:
+    except _NeedsParts:
         return _dump_units(value, shipped)
     except Exception as error:
         raise culprit(value, error, lambda part: _problem(part, shipped)) from error
@@ -168,32 +164,33 @@ def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> 
     with _lock:
         try:
             Pickler(file, foresee=foresee).dump(value)
-        except _NeedsPlan:
+        except _NeedsParts:
             file.write(_dump_units(value, frozenset()))
 
 
 def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
     try:
         with _lock:
-            plan = _new_plan(shipped)
-            plan.add_root(value)
-            return _write(opening.UNITS, plan, shipped, value)
+            parts = _new_parts(shipped)
+            needs = [parts.needs_of(value)]
+            return _write(opening.UNITS, shipped, parts, needs, value)
     except Exception as error:
         raise culprit(value, error, lambda part: _problem(part, shipped)) from error
 
 
-def _write(kind: bytes, plan: Plan, shipped: frozenset[str], value: object) -> bytes:
+def _write(
+    kind: bytes, shipped: frozenset[str], parts: Parts, needs: list[Any], value: object
+) -> bytes:
     file = io.BytesIO()
     file.write(opening.PREFIX + kind)
-    Pickler(file, shipped, plan).dump((plan.calls(), value))
+    Pickler(file, shipped, parts).dump((parts.calls(needs), value))
     return file.getvalue()
 
 
 def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
     try:
         with _lock:
-            plan = _new_plan(shipped)
-            plan.add_root(part)
+            _new_parts(shipped).needs_of(part)
     except Exception as error:
         return error
     return None
@@ -206,10 +203,8 @@ class _Marked:
         self._parts = place, node
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from remotemedia._portable.spaces import Call
-
         place, node = self._parts
-        return opening.node_of, (Call(opening.work_for, ([place],)), node)
+        return opening.node_of, (opening.Call(opening.work_for, (place,)), node)
 
 
 class PortableShipment:
@@ -222,41 +217,32 @@ class PortableShipment:
         refused: Why a node cannot go, by its index; ``None`` is in its place in `instances`.
     """
 
-    def __init__(
-        self,
-        nodes: Sequence[object],
-        log_levels: Mapping[str, int] = {},
-        beside: Shipment | None = None,
-    ) -> None:
+    def __init__(self, nodes: Sequence[object], log_levels: Mapping[str, int] = {}) -> None:
         """Pickles ``nodes`` as they are now.
 
         Args:
             nodes: The node objects.
             log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
                 wants records.
-            beside: What other workers of the same session get.
         """
         self.refused: dict[int, UnpicklableError] = {}
         nothing: frozenset[str] = frozenset()
         with _lock:
-            plan = _new_plan(nothing)
+            parts = _new_parts(nothing)
             going: list[object] = []
+            needs: list[Any] = []
             for index, node in enumerate(nodes):
                 try:
-                    plan.add_root(node)
-                    going.append(node)
+                    needs.append(parts.needs_of(node))
+                    going.append(_Marked(index, node))
                 except Exception as error:
                     why = culprit(node, error, lambda part: _problem(part, nothing))
                     self.refused[index] = why
+                    needs.append({})
                     going.append(None)
-                    plan.add_root(None)
-            if len(going) > 1:
-                going = [_Marked(place, node) for place, node in enumerate(going)]
             content = (going, dict(log_levels), True)
-            self.instances = _write(opening.SHIPMENT, plan, nothing, content)
-        self.shipped = frozenset(plan.tokens())
-        if beside is not None:
-            self.shipped &= beside.shipped
+            self.instances = _write(opening.SHIPMENT, nothing, parts, needs, content)
+        self.shipped = frozenset(parts.tokens)
 
     def dumps(self, value: object) -> bytes:
         """Pickles an item for any worker of this session.

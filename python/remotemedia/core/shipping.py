@@ -90,7 +90,7 @@ class Shipper:
             raise
 
     def _portably(self, wanted: Sequence[int]) -> bytes:
-        from remotemedia._portable import PortableShipment
+        from remotemedia._portable.writing import PortableShipment
 
         nodes = [node if number in wanted else None for number, node in enumerate(self._nodes)]
         shipment = PortableShipment(nodes, log_levels())
@@ -126,7 +126,7 @@ class Shipper:
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
     """Whether its reason is a sentence with a way out."""
-    from remotemedia._portable import UnportableError
+    from remotemedia._portable.spaces import UnportableError
 
     return isinstance(problem, UnportableError)
 

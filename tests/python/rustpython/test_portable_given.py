@@ -47,24 +47,9 @@ def lines(*arguments: str, given: str = "") -> list[str]:
     return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
 
-@pytest.mark.parametrize(
-    "arguments", [["-c", PROGRAM], ["-Bc", PROGRAM], ["-W", "ignore", "-X", "utf8", f"-c{PROGRAM}"]]
-)
-def test_a_program_on_the_command_line_goes_as_source(arguments: list[str]) -> None:
+def test_a_program_on_the_command_line_goes_as_source() -> None:
     # spec: IOP-19, IOP-39
-    assert lines(*arguments, "-c", "argument") == WANTED
-
-
-@pytest.mark.parametrize("arguments", [[], ["-"], ["-", "argument"]])
-def test_a_file_on_stdin_goes_as_source(tmp_path: Path, arguments: list[str]) -> None:
-    # spec: IOP-19, IOP-39
-    script = tmp_path / "given"
-    script.write_text(f"# Grüße\n{PROGRAM}", encoding="utf-8")
-    with script.open("rb") as given:
-        printed = subprocess.run(
-            [sys.executable, *arguments], stdin=given, check=True, capture_output=True, text=True
-        ).stdout
-    assert printed.splitlines() == WANTED
+    assert lines("-W", "ignore", "-c", PROGRAM, "-c", "argument") == WANTED
 
 
 def test_what_a_console_keeps_goes_as_source(tmp_path: Path) -> None:
@@ -101,7 +86,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("way", ["file", "command", "pipe"])
+@pytest.mark.parametrize("way", ["file", "command", "pipe", "option"])
 def test_what_leaves_no_source_stays_with_one_clear_reason(tmp_path: Path, way: str) -> None:
     # spec: IOP-39
     if way == "file":
@@ -109,7 +94,8 @@ def test_what_leaves_no_source_stays_with_one_clear_reason(tmp_path: Path, way: 
         script.write_text(EXECUTED)
         printed = lines(str(script))
     else:
-        printed = lines("-c", EXECUTED) if way == "command" else lines(given=EXECUTED)
+        arguments = {"command": ["-c", EXECUTED], "option": [f"-c{EXECUTED}"], "pipe": []}[way]
+        printed = lines(*arguments, given=EXECUTED)
     ran, refused, told = printed
     assert ran == "1 cpython"
     for text in (refused, told):

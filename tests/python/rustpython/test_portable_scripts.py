@@ -61,13 +61,11 @@ def double(x): return 2 * x
 def following(x): return x + 1
 BY_NAME["again"] = double
 
-KINDS = {}
 class Plugin:
     found = {}
     names: list = []
     def __init_subclass__(cls, key=None, **rest):
         super().__init_subclass__(**rest)
-        KINDS[cls.__name__] = cls
         cls.found[key] = cls
         cls.names.append(key)
 class First(Plugin, key="first"):
@@ -86,9 +84,6 @@ class Named(Node):
 class Direct(Node):
     def process(self, data):
         return [following(data), sorted(BY_NAME)]
-class Plugins(Node):
-    def process(self, data):
-        return [sorted(KINDS), KINDS["Second"].value]
 class Registered(Node):
     def process(self, data):
         return [sorted(Plugin.found), Plugin.found["first"].value, Plugin.names]
@@ -99,7 +94,6 @@ class Dispatches(Node):
     assert both(tmp_path, script) == {
         "Named": [4, 6, ["again", "double", "next"], ["double", "next"], 2],
         "Direct": [3, ["again", "double", "next"]],
-        "Plugins": [["First", "Second"], 2],
         "Registered": [["first", "second"], 1, ["first", "second"]],
         "Dispatches": ["int", "object"],
     }

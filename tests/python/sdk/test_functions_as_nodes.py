@@ -268,12 +268,13 @@ def test_what_a_callable_keeps_comes_back_to_the_callers_object(interpreter: str
     assert [node.function for node in pipeline.nodes] == [gain, other.method]
 
 
-def test_variables_of_a_closure_come_back_to_the_callers_function() -> None:
+@BOTH
+def test_variables_of_a_closure_come_back_to_the_callers_function(interpreter: str) -> None:
     """spec: IOP-21"""
     count = counter()
     pipeline = Pipeline(count)
-    assert pipeline.run([1, 1]) == [1, 2]
-    assert pipeline.run([1, 1]) == [3, 4]
+    assert pipeline.run([1, 1], runtime=interpreter, fallback=False) == [1, 2]
+    assert pipeline.run([1, 1], runtime=interpreter, fallback=False) == [3, 4]
     assert [node.function for node in pipeline.nodes] == [count]
     assert count(1) == 5
 

@@ -17,7 +17,7 @@ import pytest
 
 from remotemedia import _pickle, _tokens
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
-from remotemedia._guest.session import NodeSpec, SessionSpec
+from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.surroundings import Surroundings
 
 Record = tuple[str, str, bool, int, str]

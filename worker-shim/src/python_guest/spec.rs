@@ -1,4 +1,4 @@
-//! A session as `remotemedia._guest.session` takes it: a `dict` with the fields of `SessionSpec`,
+//! A session as `remotemedia._guest.spec` takes it: a `dict` with the fields of `SessionSpec`,
 //! and in it one `dict` a node with those of `NodeSpec`. The names are the only contract: a new
 //! field of [`OpenSession`] needs one line here and one in the class there.
 
