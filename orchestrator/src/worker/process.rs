@@ -346,12 +346,16 @@ impl Process {
     }
 }
 
-/// The processes of a group.
+/// The processes of a group. The kernel's own have group 0, which rustix takes for impossible.
 fn group_members(group: Pid) -> Vec<Pid> {
     let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids =
-        listed.filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?));
-    pids.filter(|pid| rustix::process::getpgid(Some(*pid)) == Ok(group)).collect()
+    let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.ok()?.file_name().to_str()?.parse().ok().map(nix::unistd::Pid::from_raw)
+    };
+    let members =
+        listed.filter_map(number).filter(|pid| nix::unistd::getpgid(Some(*pid)) == Ok(group));
+    members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
 }
 
 /// Whether its command line is the one that `multiprocessing` and its like give a resource tracker.

@@ -422,7 +422,6 @@ def found_by_program(
             sys.path[:0] = [{str(FIXTURES)!r}, {str(tmp_path)!r}]
             from remotemedia import Pipeline, Runtime
             from warm_nodes import Finds
-from worker_programs import RUSTPYTHON
             with Runtime('[python]\\nruntime = "{interpreter}"\\n') as runtime:
                 pid, here = Finds().process({statements!r})
                 pid, there = Pipeline(Finds(), runtime=runtime).run({statements!r})

@@ -73,22 +73,25 @@ impl View {
         if !is_dense(self) || !sources.iter().all(can_be_parted) {
             return self.copy_from(&make(sources)?);
         }
+        let flat = |view: &Self| match view.shape[..] {
+            [] => Ok(view.clone()),
+            _ => view.raveled(&Supply::default()),
+        };
+        let (target, one, other) = (flat(self)?, flat(sources[0])?, flat(sources[1])?);
         for start in (0..self.len()).step_by(PART) {
-            let one = sources[0].part(start)?;
-            let other = sources[1].part(start)?;
-            self.part(start)?.copy_from(&make([&one, &other])?)?;
+            let made = make([&one.part(start)?, &other.part(start)?])?;
+            target.part(start)?.copy_from(&made)?;
         }
         Ok(())
     }
 
-    /// Some of the numbers of a view in C order, from one on; a single number is every part of itself.
+    /// Some of the numbers of a view with one axis; a single number is every part of itself.
     fn part(&self, start: usize) -> Result<Self, ViewError> {
         if self.shape.is_empty() {
             return Ok(self.clone());
         }
-        let flat = self.raveled(&Supply::default())?;
         let (start, stop) = (start.cast_signed(), (start + PART).cast_signed());
-        flat.select(&[Index::Slice { start: Some(start), stop: Some(stop), step: 1 }])
+        self.select(&[Index::Slice { start: Some(start), stop: Some(stop), step: 1 }])
     }
 
     /// Whether both show the same elements.

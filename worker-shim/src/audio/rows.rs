@@ -115,12 +115,18 @@ fn rows<'a, const N: usize>(views: [&'a View; N]) -> impl Iterator<Item = [Row<'
     let mut axes = axes_of(views);
     let inner = axes.pop().unwrap_or(Axis { length: 1, steps: [0; N] });
     let count = if views[0].is_empty() { 0 } else { axes.iter().map(|axis| axis.length).product() };
-    (0..count).map(move |row: usize| {
-        let (mut rest, mut at) = (row, views.map(|view| view.offset));
-        for axis in axes.iter().rev() {
-            let place = (rest % axis.length).cast_signed();
-            at = from_fn(|view| at[view].wrapping_add_signed(place * axis.steps[view]));
-            rest /= axis.length;
+    let (mut places, mut next) = (vec![0; axes.len()], views.map(|view| view.offset));
+    (0..count).map(move |_: usize| {
+        let at = next;
+        for (axis, place) in axes.iter().zip(&mut places).rev() {
+            *place += 1;
+            let is_over = *place == axis.length;
+            let way = if is_over { 1 - axis.length.cast_signed() } else { 1 };
+            next = from_fn(|view| next[view].wrapping_add_signed(way * axis.steps[view]));
+            if !is_over {
+                break;
+            }
+            *place = 0;
         }
         from_fn(|view| Row {
             block: &views[view].block,

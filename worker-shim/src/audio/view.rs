@@ -143,9 +143,9 @@ impl View {
     /// The bytes of a view without gaps, in the order in which they lie; nothing of one with gaps.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        let bytes = self.order().and_then(|_| {
-            self.block.as_slice().get(self.offset..self.offset + self.len_bytes())
-        });
+        let bytes = self
+            .order()
+            .and_then(|_| self.block.as_slice().get(self.offset..self.offset + self.len_bytes()));
         bytes.unwrap_or(&[])
     }
 
