@@ -17,7 +17,6 @@ from remotemedia._guest import search
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.resolution import LoadedFrom
 
-
 _SHELLS_OWN = (b"_", b"OLDPWD", b"PWD", b"SHLVL")
 """What a shell exports on its own account."""
 

@@ -68,7 +68,7 @@ def test_gains_and_mixes_keep_within_the_range(cases: dict[str, str]) -> None:
         ("without axes", "ValueError: zero-dimensional arrays cannot be concatenated"),
         ("not computed", "TypeError: an 'AudioView' computes with bool, uint8, int16, int32"),
         ("no list", "TypeError: unsupported operand type(s) for +: 'remotemedia.AudioView' and"),
-        ("no place", "TypeError: an 'AudioView' takes integers, slices, ..., None and masks, not l"),
+        ("no place", "TypeError: an 'AudioView' takes integers, slices, ..., None and mas"),
         ("no mask", "TypeError: an 'AudioView' takes one mask at a time"),
         ("no method", "AttributeError: "),
         ("no argument", "TypeError: this method of 'AudioView' has no argument 'dtype'"),

@@ -13,10 +13,10 @@ impl View {
     /// not fit.
     pub fn fill(&self, number: Number) -> Result<(), ViewError> {
         self.check_writable()?;
-        let element = self.kind.encoded(number)?;
+        let element = &self.kind.encoded(number)?[..self.kind.bytes()];
         for run in self.runs() {
             let places = self.block.as_mut_slice().get_mut(run).unwrap_or(&mut []);
-            places.chunks_exact_mut(element.len()).for_each(|at| at.copy_from_slice(&element));
+            places.chunks_exact_mut(element.len()).for_each(|at| at.copy_from_slice(element));
         }
         Ok(())
     }

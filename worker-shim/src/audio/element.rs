@@ -159,20 +159,30 @@ impl Kind {
         }
     }
 
-    /// Appends an element, as numpy does: integers lose the fraction of a float.
+    /// Appends an element; see [`Kind::encoded`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push(self, bytes: &mut Vec<u8>, number: Number) -> Result<(), ViewError> {
+        bytes.extend_from_slice(&self.encoded(number)?[..self.bytes()]);
+        Ok(())
+    }
+
+    /// The bytes of an element, and zeros behind them. As in numpy integers lose the fraction of a
+    /// float.
     ///
     /// # Errors
     /// `OverflowError` for an integer out of range; `TypeError` for complex numbers and for elements
     /// of half precision and complex ones, which can be read and copied only.
-    pub fn push(self, bytes: &mut Vec<u8>, number: Number) -> Result<(), ViewError> {
+    pub(super) fn encoded(self, number: Number) -> Result<[u8; LARGEST], ViewError> {
         macro_rules! int {
             ($type:ty) => {{
                 let whole = <$type>::try_from(number.whole(self)?);
-                bytes.extend(whole.map_err(|_| self.out_of_range(number))?.to_ne_bytes());
+                padded(whole.map_err(|_| self.out_of_range(number))?.to_ne_bytes())
             }};
         }
-        match self {
-            Self::Bool => bytes.push(number.is_true().into()),
+        Ok(match self {
+            Self::Bool => padded([number.is_true().into()]),
             Self::I8 => int!(i8),
             Self::I16 => int!(i16),
             Self::I32 => int!(i32),
@@ -181,18 +191,10 @@ impl Kind {
             Self::U16 => int!(u16),
             Self::U32 => int!(u32),
             Self::U64 => int!(u64),
-            Self::F32 => bytes.extend(narrow(number.real(self)?).to_ne_bytes()),
-            Self::F64 => bytes.extend(number.real(self)?.to_ne_bytes()),
+            Self::F32 => padded(narrow(number.real(self)?).to_ne_bytes()),
+            Self::F64 => padded(number.real(self)?.to_ne_bytes()),
             Self::F16 | Self::C64 | Self::C128 => return Err(self.not_written("other numbers")),
-        }
-        Ok(())
-    }
-
-    /// The bytes of an element.
-    pub(super) fn encoded(self, number: Number) -> Result<Vec<u8>, ViewError> {
-        let mut bytes = Vec::with_capacity(LARGEST);
-        self.push(&mut bytes, number)?;
-        Ok(bytes)
+        })
     }
 
     /// Naming the class moves the node to CPython, where numpy writes them or says why not.
@@ -201,7 +203,7 @@ impl Kind {
         ViewError::Type(format!("an 'AudioView' of dtype {name} takes no {what} as elements"))
     }
 
-    pub(super) fn out_of_range(self, number: Number) -> ViewError {
+    fn out_of_range(self, number: Number) -> ViewError {
         let number = match number {
             Number::Int(number) => number.to_string(),
             other => format!("{other:?}"),
@@ -248,8 +250,14 @@ impl Number {
     }
 }
 
+fn padded<const N: usize>(bytes: [u8; N]) -> [u8; LARGEST] {
+    let mut all = [0; LARGEST];
+    all[..N].copy_from_slice(&bytes);
+    all
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the nearest single is meant")]
-pub(super) fn narrow(number: f64) -> f32 {
+fn narrow(number: f64) -> f32 {
     number as f32
 }
 

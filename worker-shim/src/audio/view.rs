@@ -231,7 +231,8 @@ impl View {
     /// when the number does not fit.
     pub fn set_number(&self, place: &[isize], number: Number) -> Result<(), ViewError> {
         self.check_writable()?;
-        let is_written = self.block.write(self.offset_of(place)?, &self.kind.encoded(number)?);
+        let element = &self.kind.encoded(number)?[..self.kind.bytes()];
+        let is_written = self.block.write(self.offset_of(place)?, element);
         is_written.then_some(()).ok_or_else(beyond_memory)
     }
 
