@@ -4,8 +4,7 @@
 use ipc_protocol::{Array, Dtype, Order};
 
 use super::{
-    Along, Block, Found, Index, Kind, Number, Operand, Operator, Reduction, Supply, Unary, View,
-    ViewError,
+    Along, Block, Found, Index, Kind, Number, Operand, Operator, Reduction, Supply, View, ViewError,
 };
 
 /// 0, 1, 2 and so on.
@@ -170,24 +169,6 @@ fn dtypes_without_arithmetic_are_held_and_passed_on() {
 fn operated(operator: Operator, left: &View, right: f64) -> Result<View, ViewError> {
     let operands = (Operand::View(left.clone()), Operand::Number(Number::Float(right)));
     operator.apply(&operands.0, &operands.1, &Supply::default())
-}
-
-#[test]
-fn operators_give_dtypes_of_numpy() {
-    let whole = numbers(&[2, 3], Kind::I16).at_rate(Some(8000));
-    let half = operated(Operator::Multiply, &whole, 0.5).unwrap();
-    assert_eq!((half.kind(), half.sample_rate_hz), (Kind::F64, Some(8000)));
-    assert_eq!(floats(&half), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
-    let above = operated(Operator::Greater, &numbers(&[2], Kind::F32), 0.0).unwrap();
-    assert_eq!(above.kind(), Kind::Bool);
-    let total = above.reduced(Reduction::Sum, &Along::default(), &Supply::default()).unwrap();
-    assert!(matches!(total, Found::Number(Number::Int(1))));
-    let truths = numbers(&[2], Kind::Bool);
-    assert_eq!(operated(Operator::Subtract, &truths, 1.0).unwrap().kind(), Kind::F64);
-    let two = Operand::Number(Number::Int(2));
-    let halves = Operator::Divide.apply(&two, &Operand::View(truths.clone()), &Supply::default());
-    assert_eq!(floats(&halves.unwrap()), [f64::INFINITY, 2.0]);
-    assert!(matches!(Unary::Negative.apply(&truths, &Supply::default()), Err(ViewError::Type(_))));
 }
 
 #[test]
