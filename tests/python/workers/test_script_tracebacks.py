@@ -198,9 +198,11 @@ OLDEST = "3.0.0"
 """The oldest cloudpickle that the wheel accepts; the other tests have the newest one."""
 
 
-@pytest.mark.stress
 def test_of_a_script_with_the_oldest_cloudpickle(tmp_path: Path) -> None:
-    """spec: IOP-24"""
+    """Needs the network.
+
+    spec: IOP-24
+    """
     folder = tmp_path / "packages"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     subprocess.run([*install, str(folder), f"cloudpickle=={OLDEST}"], check=True)

@@ -130,20 +130,12 @@ def test_what_a_script_in_place_of_the_interpreter_exports_stays(
     lines = ["#!/bin/sh", "export WRAPPERS=1 BOTH=wrapper", f'exec "{program}" "$@"']
     script.write_text("\n".join(lines))
     script.chmod(0o755)
-    where = {"cpython": "", "rustpython": "[rustpython]\n"}[interpreter]
     names = "WRAPPERS", "BOTH", "CALLERS", "REMOTEMEDIA_GIVEN_VARIABLES"
     listed = f"found = [os.environ.get(name) for name in {names}]"
     monkeypatch.setenv("CALLERS", "first")
-    settings = (
-        f'[fallback]\nenabled = false\n[python]\nruntime = "{interpreter}"\n'
-        f'{where}executable = "{script}"\n'
-    )
-    with Runtime(settings) as runtime:
-
-        def look(statements: str) -> tuple[int, Any]:
-            found: tuple[int, Any] = Pipeline(Finds(), runtime=runtime).run(statements)
-            return found
-
+    monkeypatch.setenv("REMOTEMEDIA_RUSTPYTHON", str(script))
+    more = f'executable = "{script}"\n' if interpreter == "cpython" else ""
+    for look in looker(interpreter, more=more):
         pid, found = look(listed)
         assert found == ["1", "wrapper", "first", None]
         monkeypatch.delenv("CALLERS")
