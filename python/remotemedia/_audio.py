@@ -3,9 +3,9 @@
 RustPython has no numpy. Its views show a block of memory, which other processes may see too. Every
 plain dtype of numpy can be held, indexed, sliced, looked at through a `memoryview` and passed on.
 Arithmetic is for bool, uint8, int16, int32, float32 and float64, with numpy's dtypes and results:
-`+ - * / // % **`, comparisons, `& | ~` of masks, masks and lists of places as subscripts, `sum`,
-`mean`, `min`, `max`, `any`, `all`, `clip`, `astype`. Floats are added up in double precision, so
-sums agree with numpy's within the rounding of the dtype. `rms`, `peak`, `scale` and `mix` are the
+`+ - * /`, `**` of floats, `abs`, comparisons, `& | ~` of masks, masks as subscripts, `sum`, `mean`,
+`min`, `max`, `any`, `all`, `clip`, `astype`. Floats are added up in double precision, so sums agree
+with numpy's within the rounding of the dtype. `rms`, `peak`, `scale` and `mix` are the
 views' own. A node that asks for more moves to CPython.
 """
 

@@ -3,15 +3,13 @@
 //! block, and operators make new ones.
 //!
 //! Every plain dtype of numpy can be held, indexed and passed on ([`Kind`]). Arithmetic is for the six
-//! that audio and video come in ([`Numeric`]). What numpy can do and views cannot is an error that
+//! that audio and video come in. What numpy can do and views cannot is an error that
 //! names `'AudioView'`: by that name the worker's Python code knows that the node needs CPython.
 
 mod assign;
 mod block;
 mod bulk;
 mod element;
-mod growing;
-mod in_place;
 mod index;
 mod layout;
 mod numeric;
@@ -26,12 +24,10 @@ mod view;
 
 pub use block::Block;
 pub use element::{Kind, Number};
-pub use growing::Growing;
 pub use index::Index;
-pub use numeric::Numeric;
 pub use operator::{Operand, Operator, Unary};
 pub use reduce::{Along, Reduction};
-pub use select::{Found, Part};
+pub use select::Found;
 pub use supply::Supply;
 pub use view::View;
 

@@ -68,7 +68,7 @@ process starts:
 
 Everything else comes with each run and keeps a worker warm: the other environment variables, those that
 were removed, `sys.path`, `sys.argv` (`[\"\"]` on the command line), the working directory and the umask. What
-a script that stands in for the interpreter exports is removed too: set it in `[python] environment`.
+a script that stands in for the interpreter exports stays, unless the run sets that variable itself.
 
 A module keeps what it read when it was imported: a library that read a variable then does not see a
 later value, and such a variable belongs in `start_variables`. A module that was loaded from a folder and

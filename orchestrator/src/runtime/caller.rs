@@ -32,8 +32,12 @@ const START_SUFFIXES: [&str; 2] = ["_NUM_THREADS", "_MAX_THREADS"];
 
 /// Variables of the orchestrator for one worker. Those of the caller's own process are not its
 /// workers' business.
-const INTERNAL: [&str; 3] =
-    ["REMOTEMEDIA_BLACKBOX_FD", "REMOTEMEDIA_ALLOW_MODULES", "REMOTEMEDIA_INJECT_MODULES"];
+const INTERNAL: [&str; 4] = [
+    "REMOTEMEDIA_BLACKBOX_FD",
+    "REMOTEMEDIA_GIVEN_VARIABLES",
+    "REMOTEMEDIA_ALLOW_MODULES",
+    "REMOTEMEDIA_INJECT_MODULES",
+];
 
 /// Names of the variables that set the threads of numeric libraries.
 const THREADS: [&str; 3] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];

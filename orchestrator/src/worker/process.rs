@@ -3,6 +3,7 @@
 //! descriptors with the reactor.
 
 use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -21,6 +22,9 @@ use super::tail::Tail;
 use super::waker::Waker;
 use super::{Start, WorkerId, WorkerKey};
 use crate::error::StartError;
+
+/// Holds the names of all variables that a worker is given; see `_guest/surroundings.py`.
+const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
 const MAX_RAW_LINES: usize = 4_096;
@@ -88,6 +92,7 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
         .env_clear()
         .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .env(DESCRIPTOR_VARIABLE, blackbox.descriptor().to_string())
+        .env(GIVEN_VARIABLE, given_names(start))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -115,6 +120,14 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
         end: tokio::sync::Notify::new(),
     };
     Ok(Spawned { process: std::sync::Arc::new(process), link: ours, pidfd, stdout, stderr })
+}
+
+/// What a worker is given, so that it can tell what a script in place of its interpreter has added: the
+/// names of variables, with what no name can hold in between.
+fn given_names(start: &Start) -> OsString {
+    let of_start = start.environment.iter().map(|(name, _)| name.as_os_str());
+    let own = [DESCRIPTOR_VARIABLE, GIVEN_VARIABLE].map(OsStr::new);
+    of_start.chain(own).collect::<Vec<_>>().join(OsStr::new("="))
 }
 
 /// A program that cannot be executed is the interpreter's fault, unless the system is out of
@@ -194,9 +207,18 @@ impl Process {
         self.signal_group(rustix::process::Signal::KILL);
     }
 
-    /// Asks every process of the group of an ended worker to end too.
-    pub fn terminate_group(&self) {
-        self.signal_group(rustix::process::Signal::TERM);
+    /// Asks every process of the group of an ended worker to end too, but resource trackers of
+    /// `multiprocessing`: they end by themselves, once they have removed what the others left in
+    /// `/dev/shm`. Whether there are any.
+    pub fn terminate_group(&self) -> bool {
+        let state = self.state();
+        let (None, Some(group)) = (&state.exit, self.raw_pid()) else { return false };
+        let (trackers, others): (Vec<_>, Vec<_>) =
+            group_members(group).into_iter().partition(|pid| is_resource_tracker(*pid));
+        for pid in others {
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        !trackers.is_empty()
     }
 
     /// Kills the worker because its runtime has no more use for it.
@@ -327,4 +349,23 @@ impl Process {
         let dropped = std::mem::take(&mut state.dropped_lines);
         (state.raw_output.drain(..).collect(), dropped)
     }
+}
+
+/// The processes of a group. The kernel's own have group 0, which rustix takes for impossible.
+fn group_members(group: Pid) -> Vec<Pid> {
+    let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.ok()?.file_name().to_str()?.parse().ok().map(nix::unistd::Pid::from_raw)
+    };
+    let members =
+        listed.filter_map(number).filter(|pid| nix::unistd::getpgid(Some(*pid)) == Ok(group));
+    members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
+}
+
+/// Whether its command line is the one that `multiprocessing` and its like give a resource tracker.
+fn is_resource_tracker(pid: Pid) -> bool {
+    let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+    command
+        .is_ok_and(|words| String::from_utf8_lossy(&words).contains("resource_tracker import main"))
 }

@@ -17,6 +17,9 @@ from remotemedia._guest import search
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.resolution import LoadedFrom
 
+_SHELLS_OWN = (b"_", b"OLDPWD", b"PWD", b"SHLVL")
+"""What a shell exports on its own account."""
+
 
 class Surroundings(NamedTuple):
     """The caller's process. Texts of the system are bytes, as they need not be UTF-8.
@@ -48,6 +51,7 @@ class Process:
     def __init__(self) -> None:
         self._own_path = list(sys.path)
         self._environ = os.environ
+        self._added = _added_variables()
         self._loaded_from = LoadedFrom()
         self._last_path: tuple[list[bytes], bool] | None = None
         self._path: list[str] = []
@@ -64,10 +68,16 @@ class Process:
         if moved is not None:
             raise Fault("conflict", "", ImportError(moved))
         os.environ = self._environ  # noqa: B003  (a node may have put another object there)
-        set_environment(wanted.environment, wanted.present)
+        set_environment(self._with_added(wanted.environment), wanted.present)
         sys.argv = [os.fsdecode(argument) for argument in wanted.argv]
         if wanted.umask is not None:
             os.umask(wanted.umask)
+
+    def _with_added(self, wanted: bytes) -> bytes:
+        if not self._added:
+            return wanted
+        added = self._added.keys() - _parsed(wanted).keys()
+        return wanted + b"".join(b"%b=%b\0" % (name, self._added[name]) for name in added)
 
     def _set_path(self, theirs: list[bytes], is_complete: bool) -> None:
         if self._last_path != (theirs, is_complete):
@@ -90,6 +100,15 @@ def merged(own: list[str], theirs: Iterable[str], is_complete: bool) -> list[str
     theirs = list(dict.fromkeys(theirs if is_complete else search.usable(theirs)))
     own = [entry for entry in own if entry not in theirs]
     return [*theirs, *own] if is_complete else [*own, *theirs]
+
+
+def _added_variables() -> dict[bytes, bytes]:
+    """What a script that stands in for the interpreter has exported beyond what it was given."""
+    given = os.environb.pop(b"REMOTEMEDIA_GIVEN_VARIABLES", None)
+    if given is None:
+        return {}
+    known = {*given.split(b"="), *_SHELLS_OWN}
+    return {name: value for name, value in os.environb.items() if name not in known}
 
 
 def _enter_folder(folder: bytes | None) -> None:

@@ -16,6 +16,7 @@ import pytest
 from places import FIXTURES
 from remotemedia import Pipeline, Runtime
 from warm_nodes import Finds
+from worker_programs import RUSTPYTHON
 
 INTERPRETERS = ["cpython", "rustpython"]
 
@@ -117,6 +118,32 @@ found = sorted(os.environ.keys() & set(names)), sorted(
     look('os.putenv("CALLERS", "back")')
     monkeypatch.setenv("CALLERS", "back")
     assert look(listed) == (pid, (["CALLERS"], ["CALLERS=back"]))
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_what_a_script_in_place_of_the_interpreter_exports_stays(
+    interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """spec: CARD-02: in every session, unless the caller sets it; what the caller removes goes."""
+    program = {"cpython": sys.executable, "rustpython": str(RUSTPYTHON)}[interpreter]
+    script = tmp_path / "wrapper.sh"
+    lines = ["#!/bin/sh", "export WRAPPERS=1 BOTH=wrapper", f'exec "{program}" "$@"']
+    script.write_text("\n".join(lines))
+    script.chmod(0o755)
+    names = "WRAPPERS", "BOTH", "CALLERS", "REMOTEMEDIA_GIVEN_VARIABLES"
+    listed = f"found = [os.environ.get(name) for name in {names}]"
+    monkeypatch.setenv("CALLERS", "first")
+    monkeypatch.setenv("REMOTEMEDIA_RUSTPYTHON", str(script))
+    more = f'executable = "{script}"\n' if interpreter == "cpython" else ""
+    for look in looker(interpreter, more=more):
+        pid, found = look(listed)
+        assert found == ["1", "wrapper", "first", None]
+        monkeypatch.delenv("CALLERS")
+        monkeypatch.setenv("BOTH", "caller")
+        look('del os.environ["WRAPPERS"]')
+        assert look(listed) == (pid, ["1", "caller", None, None])
+        monkeypatch.delenv("BOTH")
+        assert look(listed) == (pid, ["1", "wrapper", None, None])
 
 
 def test_variables_are_bytes(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,6 +284,21 @@ def test_names_in_shared_memory_go_with_their_worker(
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+def test_names_go_with_a_worker_whose_tracker_has_just_begun(tmp_path: Path, program: str) -> None:
+    """spec: CARD-08: RustPython's tracker cannot ignore signals from its first moment on."""
+    (tmp_path / "how").write_text("crash")
+    with runtime(program, ALLOWED) as where:
+        for _ in range(5):
+            with (
+                session(where, "ending_nodes:Shares") as opened,
+                pytest.raises(WorkerCrashed),
+            ):
+                opened.process(str(tmp_path))
+    assert len(names(tmp_path)) == 5 * 2
+    until(lambda: not left(names(tmp_path)))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_processes_that_nodes_left_end_with_their_worker(program: str) -> None:
     with runtime(program, ALLOWED) as where, session(where, "ending_nodes:Starts") as opened:
         ((_, worker),) = opened.process(0)

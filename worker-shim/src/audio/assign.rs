@@ -2,10 +2,8 @@
 
 use ipc_protocol::Order;
 
+use super::layout::shape_text;
 use super::{Kind, Number, Supply, View, ViewError, index};
-
-/// Bytes of the largest element.
-const LARGEST: usize = 16;
 
 impl View {
     /// Sets every element.
@@ -14,17 +12,12 @@ impl View {
     /// `ValueError` when the view is read-only, `OverflowError` or `TypeError` when the number does
     /// not fit.
     pub fn fill(&self, number: Number) -> Result<(), ViewError> {
-        let kind = self.kind;
         self.check_writable()?;
-        let mut element = [0; LARGEST];
-        let element = &mut element[..kind.bytes()];
-        kind.write(element, number)?;
-        let (run, starts) = self.runs();
-        starts.each_offset(|at| {
-            if let Some(run) = self.block.as_mut_slice().get_mut(at..at + run) {
-                run.chunks_exact_mut(kind.bytes()).for_each(|place| place.copy_from_slice(element));
-            }
-        });
+        let element = &self.kind.encoded(number)?[..self.kind.bytes()];
+        for run in self.runs() {
+            let places = self.block.as_mut_slice().get_mut(run).unwrap_or(&mut []);
+            places.chunks_exact_mut(element.len()).for_each(|at| at.copy_from_slice(element));
+        }
         Ok(())
     }
 
@@ -42,13 +35,7 @@ impl View {
         } else {
             source.over_shape(&self.shape, self.kind)?
         };
-        let copied = copy.contiguous_bytes().unwrap_or(&[]);
-        let (run, starts) = self.runs();
-        let mut from = 0;
-        starts.each_offset(|at| {
-            self.block.write(at, copied.get(from..from + run).unwrap_or(&[]));
-            from += run;
-        });
+        self.scatter(self.runs(), copy.bytes());
         Ok(())
     }
 
@@ -60,12 +47,12 @@ impl View {
         // As in numpy, extra axes of length 1 are dropped.
         let more = self.shape.len().saturating_sub(shape.len());
         let extra = self.shape.iter().take(more).take_while(|length| **length == 1).count();
-        let order: Vec<usize> = (extra..self.shape.len()).collect();
-        let source = self.permuted(&order);
+        let (axes, steps) = (self.shape[extra..].to_vec(), self.strides[extra..].to_vec());
+        let source = Self { shape: axes, strides: steps, ..self.clone() };
         let fits = source.shape.len() <= shape.len()
             && source.shape.iter().rev().zip(shape.iter().rev()).all(|(a, b)| *a == 1 || a == b);
         if !fits {
-            let (own, other) = (super::view::shape_text(shape), self.shape_text());
+            let (own, other) = (shape_text(shape), shape_text(&self.shape));
             let message = format!("could not broadcast input from shape {other} into shape {own}");
             return Err(ViewError::Value(message));
         }
@@ -85,11 +72,11 @@ impl View {
         if first.shape.is_empty() {
             return refused("zero-dimensional arrays cannot be concatenated");
         }
-        let axis = index::axis(axis, first.shape.len())?;
+        let axis = index::axes(&[axis], first.shape.len())?[0];
         let (mut kind, mut shape) = (first.kind, first.shape.clone());
         for view in &views[1..] {
             if view.kind != kind {
-                kind = kind.numeric()?.common(view.numeric()?).kind();
+                kind = kind.common(view.kind)?;
             }
             let mut wanted = first.shape.clone();
             if view.shape.len() == wanted.len() {
@@ -100,8 +87,8 @@ impl View {
                 return Err(ViewError::Value(format!(
                     "all the input array dimensions except for the concatenation axis must match \
                      exactly, not {} and {}",
-                    first.shape_text(),
-                    view.shape_text()
+                    shape_text(&first.shape),
+                    shape_text(&view.shape)
                 )));
             }
         }

@@ -22,7 +22,8 @@ const ALIGNMENT: usize = 8;
 pub struct Block {
     owner: Owner,
     start: *mut u8,
-    bytes: usize,
+    /// Their number.
+    pub(super) bytes: usize,
     is_writable: bool,
 }
 
@@ -86,18 +87,6 @@ impl Block {
             }
             Err(data) => Self::copy_of(&data),
         }
-    }
-
-    /// Number of bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
     }
 
     /// Whether it may be written to.

@@ -1,11 +1,17 @@
-//! Gains and mixes, and passes over all numbers one by one.
+//! Gains and mixes, and results that are written to views that there are.
 //!
 //! Products and sums are made in double precision; integers are cut off and kept within the range of
 //! their dtype, so that a mix clips instead of wrapping around.
 
+use ipc_protocol::Order;
+
+use super::layout::shape_text;
 use super::rows::{combine, map};
 use super::typed::{Element, typed};
-use super::{Kind, Number, Numeric, Operand, Supply, View, ViewError};
+use super::{Index, Supply, View, ViewError};
+
+/// Elements that are computed before they are written: few enough to stay in the cache.
+const PART: usize = 4096;
 
 impl View {
     /// `factor` times each number.
@@ -13,12 +19,9 @@ impl View {
     /// # Errors
     /// `TypeError` for dtypes that are only passed on, `MemoryError` when there is no memory.
     pub fn scaled(&self, factor: f64, supply: &Supply) -> Result<Self, ViewError> {
-        let kind = self.numeric()?;
-        let made = supply.view(&self.shape, self.kind)?;
-        typed!(kind, T => map(self, made.block.as_mut_slice(), |number: T| {
-            T::of_double(number.double() * factor)
-        }));
-        Ok(made.after(self, self))
+        typed!(self.kind, T => {
+            map(self, self.kind, supply, |number: T| T::of_double(number.double() * factor))
+        })?
     }
 
     /// Each number plus `gain` times the number of `other`.
@@ -26,21 +29,13 @@ impl View {
     /// # Errors
     /// As [`View::scaled`], and `ValueError` for shapes that differ.
     pub fn mixed(&self, other: &Self, gain: f64, supply: &Supply) -> Result<Self, ViewError> {
-        self.check_shape(other)?;
-        let kind = self.numeric()?;
-        let made = supply.view(&self.shape, self.kind)?;
+        self.check_shape(&other.shape)?;
+        let made = supply.view(&self.shape, self.kind)?.after(self, other);
         let target = made.block.as_mut_slice();
-        if other.kind == self.kind {
-            typed!(kind, T => combine(self, other, target, |a: T, b: T| {
-                T::of_double(a.double() + gain * b.double())
-            }));
-        } else {
-            let other = other.cast(Kind::F64, &Supply::default())?;
-            typed!(kind, T => combine(self, &other, target, |a: T, b: f64| {
-                T::of_double(a.double() + gain * b)
-            }));
-        }
-        Ok(made.after(self, other))
+        typed!(self.kind, A => typed!(other.kind, B => {
+            combine([self, other], target, |a: A, b: B| A::of_double(a.double() + gain * b.double()));
+        }))??;
+        Ok(made)
     }
 
     /// Writes [`View::scaled`] to `target`, which may be the view itself.
@@ -48,15 +43,8 @@ impl View {
     /// # Errors
     /// As [`View::scaled`]; `ValueError` for a target of another shape or a read-only one.
     pub fn scale_into(&self, factor: f64, target: &Self) -> Result<(), ViewError> {
-        let private = Supply::default();
-        if !self.is_same_as(target) {
-            self.check_shape(target)?;
-            return target.copy_from(&self.scaled(factor, &private)?);
-        }
-        target.check_writable()?;
-        target.each_part(&Operand::Number(Number::Float(factor)), |part, _| {
-            part.copy_from(&part.scaled(factor, &private)?)
-        })
+        self.check_shape(&target.shape)?;
+        target.put([self, self], |[part, _]| part.scaled(factor, &Supply::default()))
     }
 
     /// Writes [`View::mixed`] to `target`, which may be either of both.
@@ -64,34 +52,60 @@ impl View {
     /// # Errors
     /// As [`View::mixed`]; `ValueError` for a target of another shape or a read-only one.
     pub fn mix_into(&self, other: &Self, gain: f64, target: &Self) -> Result<(), ViewError> {
-        let private = Supply::default();
-        self.check_shape(other)?;
-        if !self.is_same_as(target) {
-            self.check_shape(target)?;
-            return target.copy_from(&self.mixed(other, gain, &private)?);
-        }
-        target.check_writable()?;
-        target.each_part(&Operand::View(other.clone()), |part, other| match other {
-            Operand::View(other) => part.copy_from(&part.mixed(other, gain, &private)?),
-            Operand::Number(_) => Ok(()),
-        })
+        self.check_shape(&other.shape)?;
+        self.check_shape(&target.shape)?;
+        target.put([self, other], |[part, other]| part.mixed(other, gain, &Supply::default()))
     }
 
-    fn check_shape(&self, other: &Self) -> Result<(), ViewError> {
-        if self.shape == other.shape {
+    /// Writes what `make` gives for two views that are broadcast to this one: in parts, where no part
+    /// is written before another that lies there is read.
+    pub(super) fn put(
+        &self,
+        sources: [&Self; 2],
+        make: impl Fn([&Self; 2]) -> Result<Self, ViewError>,
+    ) -> Result<(), ViewError> {
+        self.check_writable()?;
+        let is_dense = |view: &Self| view.shape == self.shape && view.order() == Some(Order::C);
+        let can_be_parted = |view: &&Self| {
+            let is_apart = !self.shares_block(view) || self.is_same_as(view);
+            is_apart && (view.shape.is_empty() || is_dense(view))
+        };
+        if !is_dense(self) || !sources.iter().all(can_be_parted) {
+            return self.copy_from(&make(sources)?);
+        }
+        let flat = |view: &Self| match view.shape[..] {
+            [] => Ok(view.clone()),
+            _ => view.raveled(&Supply::default()),
+        };
+        let (target, one, other) = (flat(self)?, flat(sources[0])?, flat(sources[1])?);
+        for start in (0..self.len()).step_by(PART) {
+            let made = make([&one.part(start)?, &other.part(start)?])?;
+            target.part(start)?.copy_from(&made)?;
+        }
+        Ok(())
+    }
+
+    /// Some of the numbers of a view with one axis; a single number is every part of itself.
+    fn part(&self, start: usize) -> Result<Self, ViewError> {
+        if self.shape.is_empty() {
+            return Ok(self.clone());
+        }
+        let (start, stop) = (start.cast_signed(), (start + PART).cast_signed());
+        self.select(&[Index::Slice { start: Some(start), stop: Some(stop), step: 1 }])
+    }
+
+    /// Whether both show the same elements.
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.shares_block(other)
+            && (self.offset, self.kind) == (other.offset, other.kind)
+            && (&self.shape, &self.strides) == (&other.shape, &other.strides)
+    }
+
+    pub(super) fn check_shape(&self, shape: &[usize]) -> Result<(), ViewError> {
+        if self.shape == shape {
             return Ok(());
         }
-        let message = format!("shapes {} and {} differ", self.shape_text(), other.shape_text());
-        Err(ViewError::Value(message))
-    }
-
-    /// Calls `visit` with each number, in C order.
-    pub fn each_number(&self, mut visit: impl FnMut(Number)) {
-        let memory = self.block.as_slice();
-        self.each_offset(|at| {
-            if let Some(bytes) = memory.get(at..at + self.kind.bytes()) {
-                visit(self.kind.read(bytes));
-            }
-        });
+        let (own, other) = (shape_text(&self.shape), shape_text(shape));
+        Err(ViewError::Value(format!("shapes {own} and {other} differ")))
     }
 }

@@ -1,9 +1,9 @@
 //! The parts of a subscript, `view[...]`.
 
-use super::ViewError;
+use super::{View, ViewError};
 
 /// One part of a subscript.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Index {
     /// One element of an axis; negative from its end.
     At(isize),
@@ -20,15 +20,21 @@ pub enum Index {
     Ellipsis,
     /// `None`: a new axis of length 1.
     NewAxis,
+    /// Truths, which choose elements of as many axes as they have.
+    Mask(View),
 }
 
 impl Index {
     /// `:`
     pub const ALL: Self = Self::Slice { start: None, stop: None, step: 1 };
 
-    /// Whether it stands for one axis of the view.
-    pub(super) fn takes_axis(self) -> bool {
-        matches!(self, Self::At(_) | Self::Slice { .. })
+    /// How many axes of the view it stands for.
+    pub(super) fn axes(&self) -> usize {
+        match self {
+            Self::At(_) | Self::Slice { .. } => 1,
+            Self::Ellipsis | Self::NewAxis => 0,
+            Self::Mask(mask) => mask.shape.len(),
+        }
     }
 }
 
@@ -56,30 +62,21 @@ pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, View
     })
 }
 
-/// The axis of a number; negative ones count from the last axis.
+/// The axes of numbers, in the same order; negative ones count from the last axis.
 ///
 /// # Errors
-/// `ValueError` for an axis that the view does not have.
-pub(super) fn axis(axis: isize, axes: usize) -> Result<usize, ViewError> {
-    let from_start = if axis < 0 { axis.checked_add_unsigned(axes) } else { Some(axis) };
-    let found = from_start.and_then(|axis| usize::try_from(axis).ok());
-    found.filter(|axis| *axis < axes).ok_or_else(|| {
-        ViewError::Value(format!("axis {axis} is out of bounds for array of dimension {axes}"))
-    })
-}
-
-/// The axes of numbers, in the same order.
-///
-/// # Errors
-/// As [`axis`], and `ValueError` when one is named twice.
+/// `ValueError` for an axis that the view does not have, and when one is named twice.
 pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(given.len());
     for &one in given {
-        let one = axis(one, axes)?;
-        if found.contains(&one) {
+        let axis = if one < 0 { one.saturating_add_unsigned(axes) } else { one };
+        let axis = usize::try_from(axis).ok().filter(|axis| *axis < axes).ok_or_else(|| {
+            ViewError::Value(format!("axis {one} is out of bounds for array of dimension {axes}"))
+        })?;
+        if found.contains(&axis) {
             return Err(ViewError::Value("duplicate value in 'axis'".to_owned()));
         }
-        found.push(one);
+        found.push(axis);
     }
     Ok(found)
 }

@@ -1,58 +1,64 @@
-//! How the elements of a view lie in its block: parts, other shapes, visiting all elements.
+//! How the elements of a view lie in its block: parts and other shapes.
 
 use ipc_protocol::Order;
 
 use super::{Index, Kind, Supply, View, ViewError, index};
 
+/// Masks of a subscript, each with the first axis that it is for in what is selected.
+type Masks<'a> = Vec<(&'a View, usize)>;
+
 impl View {
-    /// The view that a subscript selects, with the remaining axes.
+    /// The view that a subscript selects, with the remaining axes; masks select everything.
     ///
     /// # Errors
     /// `IndexError` beyond an axis, `ValueError` for a step of zero.
     pub fn select(&self, subscript: &[Index]) -> Result<Self, ViewError> {
-        let given = subscript.iter().filter(|part| part.takes_axis()).count();
-        let ellipses = subscript.iter().filter(|part| **part == Index::Ellipsis).count();
-        if given > self.shape.len() || ellipses > 1 {
+        self.with_masks(subscript).map(|(view, _)| view)
+    }
+
+    /// As [`View::select`], with the masks.
+    pub(super) fn with_masks<'a>(
+        &self,
+        subscript: &'a [Index],
+    ) -> Result<(Self, Masks<'a>), ViewError> {
+        let given: usize = subscript.iter().map(Index::axes).sum();
+        let ellipses = subscript.iter().filter(|part| matches!(part, Index::Ellipsis)).count();
+        let Some(missing) = self.shape.len().checked_sub(given).filter(|_| ellipses <= 1) else {
             let axes = self.shape.len();
             return Err(ViewError::Index(format!("{given} indices for {axes} axes")));
-        }
+        };
         let mut view = Self { shape: Vec::new(), strides: Vec::new(), ..self.clone() };
-        let mut offset = self.offset.cast_signed();
-        let mut axis = 0;
-        for part in subscript {
+        let (mut offset, mut axis, mut masks) = (self.offset, 0, Vec::new());
+        for part in subscript.iter().chain((ellipses == 0).then_some(&Index::Ellipsis)) {
+            let stride = self.strides.get(axis).copied().unwrap_or(0);
+            let mut skip = |places: usize| {
+                offset = offset.wrapping_add_signed(places.cast_signed() * stride);
+            };
+            let mut whole = part.axes();
             match *part {
-                Index::Ellipsis => {
-                    let missing = self.shape.len() - given;
-                    view.shape.extend(&self.shape[axis..axis + missing]);
-                    view.strides.extend(&self.strides[axis..axis + missing]);
-                    axis += missing;
-                    continue;
+                Index::At(place) => {
+                    skip(index::at(place, self.shape[axis], axis)?);
+                    (axis, whole) = (axis + 1, 0);
+                }
+                Index::Slice { start, stop, step } => {
+                    let range = index::range(start, stop, step, self.shape[axis])?;
+                    skip(if range.count > 0 { range.start } else { 0 });
+                    view.shape.push(range.count);
+                    view.strides.push(stride.saturating_mul(range.step));
+                    (axis, whole) = (axis + 1, 0);
                 }
                 Index::NewAxis => {
                     view.shape.push(1);
                     view.strides.push(0);
-                    continue;
                 }
-                Index::At(place) => {
-                    let place = index::at(place, self.shape[axis], axis)?;
-                    offset += place.cast_signed() * self.strides[axis];
-                }
-                Index::Slice { start, stop, step } => {
-                    let range = index::range(start, stop, step, self.shape[axis])?;
-                    if range.count > 0 {
-                        offset += range.start.cast_signed() * self.strides[axis];
-                    }
-                    view.shape.push(range.count);
-                    view.strides.push(self.strides[axis].saturating_mul(range.step));
-                }
+                Index::Ellipsis => whole = missing,
+                Index::Mask(ref mask) => masks.push((mask, view.shape.len())),
             }
-            axis += 1;
+            view.shape.extend(&self.shape[axis..axis + whole]);
+            view.strides.extend(&self.strides[axis..axis + whole]);
+            axis += whole;
         }
-        view.shape.extend(&self.shape[axis..]);
-        view.strides.extend(&self.strides[axis..]);
-        view.offset = usize::try_from(offset).unwrap_or(0);
-        view.is_scalar = false;
-        Ok(view)
+        Ok((Self { offset, is_scalar: false, ..view }, masks))
     }
 
     /// The same elements in another shape; one axis may be -1. Those that do not lie in C order
@@ -77,7 +83,7 @@ impl View {
         let strides = strides_of(self.kind.bytes(), &shape, Order::C);
         let dense = match self.order() {
             Some(Order::C) => self.clone(),
-            _ => self.copied_to(supply.block(self.len_bytes()))?,
+            _ => self.copy(supply)?,
         };
         Ok(Self { shape, strides, ..dense })
     }
@@ -91,36 +97,22 @@ impl View {
         self.reshape(&[length], supply)
     }
 
-    /// The view with its axes in reverse order.
-    #[must_use]
-    pub fn transposed(&self) -> Self {
-        let mut view = self.clone();
-        view.shape.reverse();
-        view.strides.reverse();
-        view
-    }
-
     /// The view with its axes in another order; without one in reverse order.
     ///
     /// # Errors
     /// `ValueError` when the order does not name each axis once.
     pub fn transpose(&self, order: &[isize]) -> Result<Self, ViewError> {
+        let count = self.shape.len();
+        let mut axes = index::axes(order, count)?;
         if order.is_empty() {
-            return Ok(self.transposed());
+            axes = (0..count).rev().collect();
         }
-        let axis = |&given: &isize| index::axis(given, self.shape.len());
-        let axes: Vec<usize> = order.iter().map(axis).collect::<Result<_, _>>()?;
-        if (0..self.shape.len()).any(|axis| !axes.contains(&axis)) || axes.len() != self.shape.len()
-        {
+        if axes.len() != count {
             return Err(ViewError::Value("axes don't match array".to_owned()));
         }
-        Ok(self.permuted(&axes))
-    }
-
-    pub(super) fn permuted(&self, axes: &[usize]) -> Self {
         let shape = axes.iter().map(|&axis| self.shape[axis]).collect();
         let strides = axes.iter().map(|&axis| self.strides[axis]).collect();
-        Self { shape, strides, ..self.clone() }
+        Ok(Self { shape, strides, ..self.clone() })
     }
 
     /// Another view of the same block, described by the length of each axis and the bytes from one
@@ -142,7 +134,7 @@ impl View {
             lowest = lowest.saturating_add(reach.min(0));
             highest = highest.saturating_add(reach.max(0));
         }
-        if !is_empty && (lowest < 0 || highest > self.block.len().cast_signed()) {
+        if !is_empty && (lowest < 0 || highest > self.block.bytes.cast_signed()) {
             return Err(ViewError::Value("the view does not lie in its memory".to_owned()));
         }
         Ok(Self {
@@ -155,45 +147,37 @@ impl View {
         })
     }
 
-    /// Length in bytes of a run of the innermost axes without gaps, and a view with one element for
-    /// each run.
-    pub(super) fn runs(&self) -> (usize, Self) {
-        let (mut run, mut view) = (self.kind.bytes(), self.clone());
-        while let (Some(&length), Some(&stride)) = (view.shape.last(), view.strides.last()) {
-            if length != 1 && stride != run.cast_signed() {
-                break;
-            }
-            run *= length;
-            view.shape.pop();
-            view.strides.pop();
-        }
-        (run, view)
+    /// The shape that two shapes are broadcast to, by numpy's rules.
+    ///
+    /// # Errors
+    /// `ValueError` when they do not fit.
+    pub(super) fn common_shape(&self, other: &Self) -> Result<Vec<usize>, ViewError> {
+        let (one, two) = (&self.shape, &other.shape);
+        let axes = one.len().max(two.len());
+        let length = |shape: &[usize], axis: usize| {
+            (axis + shape.len()).checked_sub(axes).map_or(1, |axis| shape[axis])
+        };
+        let common = (0..axes).map(|axis| match (length(one, axis), length(two, axis)) {
+            (1, length) | (length, 1) => Some(length),
+            (length, same) => (length == same).then_some(length),
+        });
+        common.collect::<Option<_>>().ok_or_else(|| {
+            ViewError::Value(format!(
+                "operands could not be broadcast together with shapes {} {}",
+                shape_text(one),
+                shape_text(two)
+            ))
+        })
     }
 
-    /// Calls `visit` with where each element begins in the block, in C order.
-    pub(super) fn each_offset(&self, mut visit: impl FnMut(usize)) {
-        if self.is_empty() {
-            return;
-        }
-        let mut place = vec![0_usize; self.shape.len()];
-        let mut offset = self.offset.cast_signed();
-        loop {
-            visit(offset.unsigned_abs());
-            let mut axis = self.shape.len();
-            loop {
-                if axis == 0 {
-                    return;
-                }
-                axis -= 1;
-                place[axis] += 1;
-                offset += self.strides[axis];
-                if place[axis] < self.shape[axis] {
-                    break;
-                }
-                offset -= self.strides[axis] * self.shape[axis].cast_signed();
-                place[axis] = 0;
-            }
-        }
+    /// The view broadcast to a shape.
+    pub(super) fn stretched(&self, shape: &[usize]) -> Self {
+        let missing = shape.len().saturating_sub(self.shape.len());
+        let mut strides = vec![0; missing];
+        let axes = self.shape.iter().zip(&self.strides).zip(&shape[missing..]);
+        strides
+            .extend(axes.map(|((&own, &stride), &length)| if own == length { stride } else { 0 }));
+        Self { shape: shape.to_vec(), strides, ..self.clone() }
     }
 }
 
@@ -219,4 +203,15 @@ pub(super) fn strides_of(item: usize, shape: &[usize], order: Order) -> Vec<isiz
         Order::Fortran => (0..shape.len()).for_each(&mut set),
     }
     strides
+}
+
+/// A shape as Python prints it.
+pub(super) fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [length] => format!("({length},)"),
+        shape => {
+            let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
+            format!("({})", lengths.join(", "))
+        }
+    }
 }

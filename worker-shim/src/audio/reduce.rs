@@ -1,9 +1,8 @@
 //! Many numbers to one: along axes or over all of them.
 
-use super::operate::{greater, lesser};
-use super::rows::{fold, fold_in_lanes};
-use super::typed::{Element, Truth, typed};
-use super::{Found, Kind, Number, Numeric, Supply, View, ViewError, index};
+use super::rows::fold;
+use super::typed::{Element, typed};
+use super::{Found, Kind, Number, Supply, View, ViewError, index};
 
 /// What becomes of the numbers of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,123 +42,73 @@ impl View {
         along: &Along,
         supply: &Supply,
     ) -> Result<Found, ViewError> {
-        let made = self.reduced_along(along, reduction, supply)?;
+        let count = self.shape.len();
+        let axes = match &along.axes {
+            Some(given) => index::axes(given, count)?,
+            None => (0..count).collect(),
+        };
+        let mut kept = self.shape.clone();
+        axes.iter().for_each(|&axis| kept[axis] = 1);
+        let mut made = self.folded(reduction, &axes, &kept, supply)?;
+        if !along.is_kept {
+            let rest = (0..count).filter(|axis| !axes.contains(axis));
+            let shape: Vec<isize> = rest.map(|axis| kept[axis].cast_signed()).collect();
+            made = made.reshape(&shape, supply)?;
+        }
         if made.shape.is_empty() && !along.is_kept {
             return made.number(&[]).map(Found::Number);
         }
-        Ok(Found::View(made))
+        Ok(Found::View(made.after(self, self)))
     }
 
-    fn reduced_along(
+    fn folded(
         &self,
-        along: &Along,
         reduction: Reduction,
+        axes: &[usize],
+        kept: &[usize],
         supply: &Supply,
     ) -> Result<Self, ViewError> {
-        let (moved, count, shape) = self.before(along)?;
-        let kind = self.numeric()?;
-        let made_kind = match reduction {
-            Reduction::Sum => kind.of_sums(),
-            Reduction::Mean => kind.of_means().kind(),
-            Reduction::Minimum | Reduction::Maximum => self.kind,
-            Reduction::Any | Reduction::All => Kind::Bool,
-        };
-        let made = supply.view(&shape, made_kind)?;
-        let target = made.block.as_mut_slice();
-        if !made.is_empty() {
-            match reduction {
-                Reduction::Sum | Reduction::Mean if kind.is_whole() => {
-                    moved.sum_integers(kind, count, reduction, target);
+        let count = axes.iter().map(|&axis| self.shape[axis]).product();
+        match reduction {
+            Reduction::Sum | Reduction::Mean if self.kind.computed()?.is_whole() => {
+                // Exact, and wrapping around at 64 bits as in numpy.
+                let sums = typed!(self.kind, T => fold(self, kept, 0_i64, |sum, number: T| {
+                    sum.wrapping_add(number.long())
+                }, i64::wrapping_add))?;
+                if reduction == Reduction::Sum {
+                    let kind = if self.kind == Kind::U8 { Kind::U64 } else { Kind::I64 };
+                    return supply.view_of(&sums, kept, kind);
                 }
-                Reduction::Sum | Reduction::Mean => {
-                    moved.sum_floats(kind, count, reduction, target);
-                }
-                Reduction::Minimum | Reduction::Maximum => {
-                    moved.extreme_to(kind, count, reduction, target)?;
-                }
-                Reduction::Any | Reduction::All => moved.truth_to(kind, reduction, target),
+                let mean = |sum: i64| f64::of_long(sum) / double(count);
+                supply.view_of(&sums.into_iter().map(mean).collect::<Vec<_>>(), kept, Kind::F64)
             }
-        }
-        Ok(made.after(self, self))
-    }
-
-    /// The view with the axes before all others, how many elements they have, and the shape of the
-    /// result.
-    fn before(&self, along: &Along) -> Result<(Self, usize, Vec<usize>), ViewError> {
-        let axes = self.shape.len();
-        let chosen = match &along.axes {
-            Some(given) => index::axes(given, axes)?,
-            None => (0..axes).collect(),
-        };
-        let others: Vec<usize> = (0..axes).filter(|axis| !chosen.contains(axis)).collect();
-        let count = chosen.iter().map(|&axis| self.shape[axis]).product();
-        let shape = if along.is_kept {
-            let length = |axis| if chosen.contains(&axis) { 1 } else { self.shape[axis] };
-            (0..axes).map(length).collect()
-        } else {
-            others.iter().map(|&axis| self.shape[axis]).collect()
-        };
-        Ok((self.permuted(&[chosen, others].concat()), count, shape))
-    }
-
-    /// Exactly, wrapping around at 64 bits as in numpy.
-    fn sum_integers(&self, kind: Numeric, count: usize, what: Reduction, target: &mut [u8]) {
-        let mut sums = vec![0_i64; target.len() / size_of::<i64>()];
-        typed!(kind, T => {
-            fold(self, &mut sums, |sum: i64, number: T| sum.wrapping_add(number.long()));
-        });
-        if what == Reduction::Sum {
-            put(target, sums.into_iter());
-        } else {
-            put(target, sums.into_iter().map(|sum| f64::of_long(sum) / double(count)));
-        }
-    }
-
-    fn sum_floats(&self, kind: Numeric, count: usize, what: Reduction, target: &mut [u8]) {
-        typed!(kind, T => {
-            let mut sums = vec![0.0; target.len() / size_of::<T>()];
-            if let [sum] = sums.as_mut_slice() {
-                *sum = fold_in_lanes::<T>(self, |sum, number| sum + number, |a, b| a + b);
-            } else {
-                fold(self, &mut sums, |sum, number: T| sum + number.double());
+            Reduction::Sum | Reduction::Mean => typed!(self.kind, T => {
+                let sums = fold(self, kept, 0.0, |sum, number: T| sum + number.double(), |a, b| a + b);
+                let divisor = if reduction == Reduction::Mean { double(count) } else { 1.0 };
+                let made: Vec<T> = sums.iter().map(|sum| T::of_double(sum / divisor)).collect();
+                supply.view_of(&made, kept, self.kind)
+            })?,
+            Reduction::Minimum | Reduction::Maximum if count == 0 => {
+                let name = if reduction == Reduction::Minimum { "minimum" } else { "maximum" };
+                Err(ViewError::Value(format!(
+                    "zero-size array to reduction operation {name} which has no identity"
+                )))
             }
-            let divisor = if what == Reduction::Mean { double(count) } else { 1.0 };
-            put(target, sums.into_iter().map(|sum| T::of_double(sum / divisor)));
-        });
-    }
-
-    fn extreme_to(
-        &self,
-        kind: Numeric,
-        count: usize,
-        reduction: Reduction,
-        target: &mut [u8],
-    ) -> Result<(), ViewError> {
-        let name = if reduction == Reduction::Minimum { "minimum" } else { "maximum" };
-        if count == 0 {
-            return Err(ViewError::Value(format!(
-                "zero-size array to reduction operation {name} which has no identity"
-            )));
+            Reduction::Minimum => typed!(self.kind, T => {
+                supply.view_of(&fold(self, kept, T::HIGHEST, T::lesser, T::lesser), kept, self.kind)
+            })?,
+            Reduction::Maximum => typed!(self.kind, T => {
+                supply.view_of(&fold(self, kept, T::LOWEST, T::greater, T::greater), kept, self.kind)
+            })?,
+            Reduction::Any | Reduction::All => typed!(self.kind, T => {
+                let is_all = reduction == Reduction::All;
+                let join = |one, other| if is_all { one && other } else { one || other };
+                let is_true = |state, number: T| join(state, number.double() != 0.0);
+                let made = fold(self, kept, is_all, is_true, join);
+                let made: Vec<u8> = made.into_iter().map(u8::from).collect();
+                supply.view_of(&made, kept, Kind::Bool)
+            })?,
         }
-        typed!(kind, T => {
-            let mut states: Vec<Option<T>> = vec![None; target.len() / size_of::<T>()];
-            let choose = if reduction == Reduction::Minimum { lesser::<T> } else { greater::<T> };
-            fold(self, &mut states, |state: Option<T>, number: T| {
-                Some(state.map_or(number, |state| choose(state, number)))
-            });
-            put(target, states.into_iter().flatten());
-        });
-        Ok(())
-    }
-
-    fn truth_to(&self, kind: Numeric, reduction: Reduction, target: &mut [u8]) {
-        let is_all = reduction == Reduction::All;
-        let mut states = vec![is_all; target.len()];
-        typed!(kind, T => fold(self, &mut states, |state, number: T| {
-            let is_true = number.double() != 0.0;
-            if is_all { state && is_true } else { state || is_true }
-        }));
-        put(target, states.into_iter().map(|truth| Truth(u8::from(truth))));
     }
 
     /// The root of the mean square, in double precision; NaN of no numbers.
@@ -167,9 +116,10 @@ impl View {
     /// # Errors
     /// `TypeError` for dtypes that are only passed on.
     pub fn rms(&self) -> Result<f64, ViewError> {
-        let squares = typed!(self.numeric()?, T => {
-            fold_in_lanes::<T>(self, |sum, number| sum + number * number, |a, b| a + b)
-        });
+        let square = |number: f64| number * number;
+        let squares = typed!(self.kind, T => {
+            self.to_one(|sum, number: T| sum + square(number.double()), |a, b| a + b)
+        })?;
         Ok((squares / double(self.len())).sqrt())
     }
 
@@ -178,9 +128,13 @@ impl View {
     /// # Errors
     /// As [`View::rms`].
     pub fn peak(&self) -> Result<f64, ViewError> {
-        Ok(typed!(self.numeric()?, T => {
-            fold_in_lanes::<T>(self, |peak, number| greater(peak, number.abs()), greater::<f64>)
-        }))
+        typed!(self.kind, T => {
+            self.to_one(|peak, number: T| peak.greater(number.double().abs()), f64::greater)
+        })
+    }
+
+    fn to_one<T: Element>(&self, add: impl Fn(f64, T) -> f64, join: fn(f64, f64) -> f64) -> f64 {
+        fold(self, &vec![1; self.shape.len()], 0.0, add, join)[0]
     }
 
     /// Whether the only element is not zero.
@@ -188,19 +142,18 @@ impl View {
     /// # Errors
     /// `ValueError` when there is not exactly one, as in numpy.
     pub fn truth(&self) -> Result<bool, ViewError> {
-        match self.len() {
-            1 => Ok(self.single()?.is_true()),
-            0 => Err(ViewError::Value(
-                "The truth value of an empty array is ambiguous. Use `array.size > 0` to check \
-                 that an array is not empty."
-                    .to_owned(),
-            )),
-            _ => Err(ViewError::Value(
+        let message = match self.len() {
+            1 => return Ok(self.single()?.is_true()),
+            0 => {
+                "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that \
+                 an array is not empty."
+            }
+            _ => {
                 "The truth value of an array with more than one element is ambiguous. Use a.any() \
                  or a.all()"
-                    .to_owned(),
-            )),
-        }
+            }
+        };
+        Err(ViewError::Value(message.to_owned()))
     }
 
     /// The only element.
@@ -219,10 +172,4 @@ impl View {
 #[expect(clippy::cast_precision_loss, reason = "more elements than 2^53 fit no memory")]
 fn double(count: usize) -> f64 {
     count as f64
-}
-
-fn put<T: bytemuck::Pod>(target: &mut [u8], numbers: impl Iterator<Item = T>) {
-    for (place, number) in target.chunks_exact_mut(size_of::<T>()).zip(numbers) {
-        place.copy_from_slice(bytemuck::bytes_of(&number));
-    }
 }

@@ -1,123 +1,150 @@
-//! Loops over the numbers of views whose types are known: fast where they lie side by side.
+//! Loops over the numbers of views, row by row: fast where they lie side by side.
 
+use std::array::from_fn;
+use std::ops::Range;
+
+use ipc_protocol::Order;
+
+use super::layout::strides_of;
 use super::typed::Element;
-use super::{View, ViewError};
+use super::{Block, Kind, Supply, View, ViewError};
 
 /// States that numbers are added to in turn, so that no addition waits for the one before.
 const LANES: usize = 16;
 
-/// An axis of two views of the same shape: its length, and the bytes from one element to the next.
+/// The innermost axis of a view, at one place on all others.
 #[derive(Debug, Clone, Copy)]
-struct Axis {
-    length: usize,
-    steps: [isize; 2],
-}
-
-/// One axis of a view, from its first element on.
-#[derive(Clone, Copy)]
-struct Lane<'a> {
-    memory: &'a [u8],
+pub(super) struct Row<'a> {
+    block: &'a Block,
+    /// Where its first element begins.
     at: usize,
+    /// Bytes from one element to the next.
     step: isize,
     length: usize,
 }
 
-impl<'a> Lane<'a> {
+impl<'a> Row<'a> {
+    fn is_dense(self, size: usize) -> bool {
+        self.step == size.cast_signed() || self.length == 1
+    }
+
     /// The bytes of its numbers, where these lie side by side.
-    fn bytes<T: Element>(&self) -> Option<&'a [u8]> {
+    fn bytes<T: Element>(self) -> Option<&'a [u8]> {
         let size = size_of::<T>();
-        let is_dense = self.step == size.cast_signed() || self.length == 1;
-        let bytes = self.memory.get(self.at..self.at + self.length * size);
-        bytes.filter(|_| is_dense)
+        let bytes = self.block.as_slice().get(self.at..self.at + self.length * size);
+        bytes.filter(|_| self.is_dense(size))
     }
 
     /// Its numbers, where they lie side by side.
-    fn numbers<T: Element>(&self) -> Option<impl Iterator<Item = T> + 'a> {
+    fn numbers<T: Element>(self) -> Option<impl Iterator<Item = T> + 'a> {
         let bytes = self.bytes::<T>()?;
         Some(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned))
     }
 
     /// Its number, where an axis was broadcast.
-    fn constant<T: Element>(&self) -> Option<T> {
+    fn constant<T: Element>(self) -> Option<T> {
         if self.step != 0 {
             return None;
         }
-        self.memory.get(self.at..self.at + size_of::<T>()).map(bytemuck::pod_read_unaligned)
+        let bytes = self.block.as_slice().get(self.at..self.at + size_of::<T>());
+        bytes.map(bytemuck::pod_read_unaligned)
     }
 
     /// Its numbers, with any step between them.
-    fn spread<T: Element>(&self) -> impl Iterator<Item = T> + '_ {
-        let places = (0..self.length.cast_signed()).map(|place| place * self.step);
-        places.map_while(|way| {
-            let at = self.at.checked_add_signed(way)?;
-            self.memory.get(at..at + size_of::<T>()).map(bytemuck::pod_read_unaligned)
+    fn spread<T: Element>(self) -> impl Iterator<Item = T> + 'a {
+        let memory = self.block.as_slice();
+        self.runs(size_of::<T>(), false)
+            .map_while(|run| memory.get(run).map(bytemuck::pod_read_unaligned))
+    }
+
+    /// Where its elements lie, those without gaps as one if they are to be `joined`.
+    fn runs(self, size: usize, joined: bool) -> impl Iterator<Item = Range<usize>> {
+        let is_one = joined && self.is_dense(size);
+        let (count, bytes) = if is_one { (1, self.length * size) } else { (self.length, size) };
+        (0..count.cast_signed()).map(move |place| {
+            let at = self.at.wrapping_add_signed(place * self.step);
+            at..at + bytes
         })
+    }
+
+    /// What becomes of a state when the numbers are added to it, or to others which are then joined
+    /// with it.
+    fn folded<A: Element, S: Copy>(
+        self,
+        state: S,
+        start: S,
+        add: impl Fn(S, A) -> S,
+        join: impl Fn(S, S) -> S,
+    ) -> S {
+        let Some(bytes) = self.bytes::<A>() else { return self.spread().fold(state, add) };
+        let mut lanes = [start; LANES];
+        for chunk in bytes.chunks(LANES * size_of::<A>()) {
+            for (lane, number) in lanes.iter_mut().zip(chunk.chunks_exact(size_of::<A>())) {
+                *lane = add(*lane, bytemuck::pod_read_unaligned(number));
+            }
+        }
+        lanes.into_iter().fold(state, join)
     }
 }
 
-/// The axes of two views of the same shape from the outermost on, as few as they can be.
-fn axes_of(left: &View, right: &View) -> Vec<Axis> {
-    let mut axes: Vec<Axis> = Vec::new();
-    let strides = left.strides.iter().zip(&right.strides);
-    for (&length, (&one, &other)) in left.shape.iter().zip(strides) {
-        if length == 1 {
-            continue;
-        }
-        let reach = |step: isize| step.saturating_mul(length.cast_signed());
+/// An axis of views of one shape: its length, and the bytes from one element of each to the next.
+#[derive(Debug, Clone, Copy)]
+struct Axis<const N: usize> {
+    length: usize,
+    steps: [isize; N],
+}
+
+/// The axes from the outermost on, as few as they can be.
+fn axes_of<const N: usize>(views: [&View; N]) -> Vec<Axis<N>> {
+    let mut axes: Vec<Axis<N>> = Vec::new();
+    for (axis, &length) in views[0].shape.iter().enumerate().filter(|(_, length)| **length != 1) {
+        let steps = views.map(|view| view.strides[axis]);
+        let reach = steps.map(|step| step.saturating_mul(length.cast_signed()));
         match axes.last_mut() {
-            Some(outer) if outer.steps == [reach(one), reach(other)] => {
-                *outer = Axis { length: outer.length * length, steps: [one, other] };
+            Some(outer) if outer.steps == reach => {
+                *outer = Axis { length: outer.length * length, steps };
             }
-            _ => axes.push(Axis { length, steps: [one, other] }),
+            _ => axes.push(Axis { length, steps }),
         }
     }
     axes
 }
 
-/// Calls `visit` with the innermost axis of both views, for every place on the others, in C order.
-fn each_row<'a>(left: &'a View, right: &'a View, mut visit: impl FnMut(Lane<'a>, Lane<'a>)) {
-    if left.is_empty() {
-        return;
-    }
-    let mut axes = axes_of(left, right);
-    let inner = axes.pop().unwrap_or(Axis { length: 1, steps: [0, 0] });
-    let (one, other) = (left.block.as_slice(), right.block.as_slice());
-    let lane = |memory, at: isize, step| {
-        let at = at.unsigned_abs();
-        Lane { memory, at, step, length: inner.length }
-    };
-    let mut place = vec![0_usize; axes.len()];
-    let mut at = [left.offset.cast_signed(), right.offset.cast_signed()];
-    loop {
-        visit(lane(one, at[0], inner.steps[0]), lane(other, at[1], inner.steps[1]));
-        let mut depth = axes.len();
-        loop {
-            if depth == 0 {
-                return;
-            }
-            depth -= 1;
-            let Axis { length, steps } = axes[depth];
-            place[depth] += 1;
-            at = [at[0] + steps[0], at[1] + steps[1]];
-            if place[depth] < length {
+/// The rows of views of one shape, in C order.
+fn rows<'a, const N: usize>(views: [&'a View; N]) -> impl Iterator<Item = [Row<'a>; N]> {
+    let mut axes = axes_of(views);
+    let inner = axes.pop().unwrap_or(Axis { length: 1, steps: [0; N] });
+    let count = if views[0].is_empty() { 0 } else { axes.iter().map(|axis| axis.length).product() };
+    let (mut places, mut next) = (vec![0; axes.len()], views.map(|view| view.offset));
+    (0..count).map(move |_: usize| {
+        let at = next;
+        for (axis, place) in axes.iter().zip(&mut places).rev() {
+            *place += 1;
+            let is_over = *place == axis.length;
+            let way = if is_over { 1 - axis.length.cast_signed() } else { 1 };
+            next = from_fn(|view| next[view].wrapping_add_signed(way * axis.steps[view]));
+            if !is_over {
                 break;
             }
-            let length = length.cast_signed();
-            at = [at[0] - steps[0] * length, at[1] - steps[1] * length];
-            place[depth] = 0;
+            *place = 0;
         }
-    }
+        from_fn(|view| Row {
+            block: &views[view].block,
+            at: at[view],
+            step: inner.steps[view],
+            length: inner.length,
+        })
+    })
 }
 
 /// Writes what `work` makes of the numbers of two views of one shape to `target`, in C order.
 pub(super) fn combine<A: Element, B: Element, U: Element>(
-    left: &View,
-    right: &View,
+    views: [&View; 2],
     target: &mut [u8],
     work: impl Fn(A, B) -> U,
 ) {
     let mut rest = target.chunks_exact_mut(size_of::<U>());
-    each_row(left, right, |one, other| {
+    for [one, other] in rows(views) {
         let places = rest.by_ref().take(one.length);
         if let (Some(ones), Some(others)) = (one.numbers(), other.numbers()) {
             write(places, ones.zip(others), |(a, b)| work(a, b));
@@ -128,7 +155,26 @@ pub(super) fn combine<A: Element, B: Element, U: Element>(
         } else {
             write(places, one.spread().zip(other.spread()), |(a, b)| work(a, b));
         }
-    });
+    }
+}
+
+/// What `work` makes of each number, as a new view.
+pub(super) fn map<A: Element, U: Element>(
+    source: &View,
+    kind: Kind,
+    supply: &Supply,
+    work: impl Fn(A) -> U,
+) -> Result<View, ViewError> {
+    let made = supply.view(&source.shape, kind)?.after(source, source);
+    let mut rest = made.block.as_mut_slice().chunks_exact_mut(size_of::<U>());
+    for [row] in rows([source]) {
+        let places = rest.by_ref().take(row.length);
+        match row.numbers() {
+            Some(numbers) => write(places, numbers, &work),
+            None => write(places, row.spread(), &work),
+        }
+    }
+    Ok(made)
 }
 
 fn write<'a, T, U: Element>(
@@ -141,92 +187,38 @@ fn write<'a, T, U: Element>(
     }
 }
 
-/// Writes what `work` makes of each number to `target`, in C order.
-pub(super) fn map<A: Element, U: Element>(source: &View, target: &mut [u8], work: impl Fn(A) -> U) {
-    let mut rest = target.chunks_exact_mut(size_of::<U>());
-    each_row(source, source, |lane, _| {
-        let places = rest.by_ref().take(lane.length);
-        match lane.numbers() {
-            Some(numbers) => write(places, numbers, &work),
-            None => write(places, lane.spread(), &work),
-        }
-    });
-}
-
-/// Adds the numbers of a view, in C order, to as many states in turn.
-pub(super) fn fold<A: Element, S: Copy>(source: &View, states: &mut [S], add: impl Fn(S, A) -> S) {
-    let mut turn = 0;
-    let count = states.len();
-    each_row(source, source, |lane, _| {
-        if count == 1 {
-            states[0] = lane.spread().fold(states[0], &add);
-            return;
-        }
-        let (mut numbers, mut left) = (lane.spread(), lane.length);
-        while left > 0 {
-            let end = count.min(turn + left);
-            for (state, number) in states[turn..end].iter_mut().zip(numbers.by_ref()) {
-                *state = add(*state, number);
-            }
-            left -= end - turn;
-            turn = if end == count { 0 } else { end };
-        }
-    });
-}
-
-/// Adds the numbers of a view, as doubles, to states side by side, and joins these. The states begin
-/// with zero.
-pub(super) fn fold_in_lanes<A: Element>(
+/// Adds the numbers of a view to states: there are as many as a view of the shape `kept` has elements,
+/// and this is broadcast to the one of the source. `start` changes nothing that it is joined with.
+pub(super) fn fold<A: Element, S: Copy>(
     source: &View,
-    add: impl Fn(f64, f64) -> f64,
-    join: impl Fn(f64, f64) -> f64,
-) -> f64 {
-    let mut lanes = [0.0; LANES];
-    each_row(source, source, |lane, _| {
-        let Some(bytes) = lane.bytes::<A>() else {
-            lanes[0] = lane.spread::<A>().fold(lanes[0], |state, n| add(state, n.double()));
-            return;
-        };
-        for chunk in bytes.chunks(LANES * size_of::<A>()) {
-            for (state, number) in lanes.iter_mut().zip(chunk.chunks_exact(size_of::<A>())) {
-                *state = add(*state, bytemuck::pod_read_unaligned::<A>(number).double());
-            }
+    kept: &[usize],
+    start: S,
+    add: impl Fn(S, A) -> S,
+    join: impl Fn(S, S) -> S,
+) -> Vec<S> {
+    let mut states = vec![start; kept.iter().product()];
+    let strides = strides_of(1, kept, Order::C);
+    let places = View { shape: kept.to_vec(), strides, offset: 0, ..source.clone() };
+    for [row, Row { at, step, .. }] in rows([source, &places.stretched(&source.shape)]) {
+        if step == 0 {
+            states[at] = row.folded(states[at], start, &add, &join);
+            continue;
         }
-    });
-    lanes.into_iter().fold(0.0, join)
+        for (state, number) in states[at..].iter_mut().zip(row.spread()) {
+            *state = add(*state, number);
+        }
+    }
+    states
 }
 
 impl View {
-    /// The shape that two shapes are broadcast to, by numpy's rules.
-    ///
-    /// # Errors
-    /// `ValueError` when they do not fit.
-    pub(super) fn common_shape(&self, other: &Self) -> Result<Vec<usize>, ViewError> {
-        let (one, two) = (&self.shape, &other.shape);
-        let axes = one.len().max(two.len());
-        let length = |shape: &[usize], axis: usize| {
-            (axis + shape.len()).checked_sub(axes).map_or(1, |axis| shape[axis])
-        };
-        let common = (0..axes).map(|axis| match (length(one, axis), length(two, axis)) {
-            (1, length) | (length, 1) => Some(length),
-            (length, same) => (length == same).then_some(length),
-        });
-        common.collect::<Option<_>>().ok_or_else(|| {
-            ViewError::Value(format!(
-                "operands could not be broadcast together with shapes {} {}",
-                self.shape_text(),
-                other.shape_text()
-            ))
-        })
+    /// Where its elements lie in the block, in C order, those without gaps as one.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Range<usize>> {
+        rows([self]).flat_map(|[row]| row.runs(self.kind.bytes(), true))
     }
 
-    /// The view broadcast to a shape.
-    pub(super) fn stretched(&self, shape: &[usize]) -> Self {
-        let missing = shape.len().saturating_sub(self.shape.len());
-        let mut strides = vec![0; missing];
-        let axes = self.shape.iter().zip(&self.strides).zip(shape.iter().skip(missing));
-        strides
-            .extend(axes.map(|((&own, &stride), &length)| if own == length { stride } else { 0 }));
-        Self { shape: shape.to_vec(), strides, ..self.clone() }
+    /// Where each element begins in the block, in C order.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        rows([self]).flat_map(|[row]| row.runs(self.kind.bytes(), false)).map(|run| run.start)
     }
 }

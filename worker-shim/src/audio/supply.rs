@@ -1,5 +1,6 @@
 //! Where new arrays get their memory.
 
+use bytemuck::Pod;
 use ipc_protocol::memory::{Arena, SharedBytes};
 
 use super::layout::bytes_needed;
@@ -38,6 +39,23 @@ impl Supply {
         let bytes = bytes_needed(kind.bytes(), shape)
             .map_err(|_| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
         View::over(self.block(bytes), kind, shape)
+    }
+
+    /// A view of numbers whose bytes are those of its elements, in C order.
+    ///
+    /// # Errors
+    /// As [`Supply::view`]; `ValueError` for a shape of another number of elements.
+    pub fn view_of<T: Pod>(
+        &self,
+        numbers: &[T],
+        shape: &[usize],
+        kind: Kind,
+    ) -> Result<View, ViewError> {
+        let (made, bytes) = (self.view(shape, kind)?, bytemuck::cast_slice(numbers));
+        if made.len_bytes() == bytes.len() && made.block().write(0, bytes) {
+            return Ok(made);
+        }
+        Err(ViewError::Value(format!("{} bytes are no array of shape {shape:?}", bytes.len())))
     }
 
     /// Whether an array of this size belongs into shared memory.

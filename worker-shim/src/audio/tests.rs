@@ -4,17 +4,16 @@
 use ipc_protocol::{Array, Dtype, Order};
 
 use super::{
-    Along, Block, Found, Growing, Index, Kind, Number, Operand, Operator, Part, Reduction, Supply,
-    Unary, View, ViewError,
+    Along, Block, Found, Index, Kind, Number, Operand, Operator, Reduction, Supply, View, ViewError,
 };
 
+/// 0, 1, 2 and so on.
 fn numbers(shape: &[usize], kind: Kind) -> View {
-    let mut made = Growing::new(kind);
-    for n in 0..shape.iter().product() {
-        let number = if kind == Kind::Bool { Number::Bool(n > 0) } else { Number::Int(n as i128) };
-        made.push(number).unwrap();
-    }
-    made.view(shape, &Supply::default()).unwrap()
+    let mut bytes = Vec::new();
+    (0..shape.iter().product()).for_each(|n: usize| {
+        kind.push(&mut bytes, Number::Int(n as i128)).unwrap();
+    });
+    Supply::default().view_of(&bytes, shape, kind).unwrap()
 }
 
 fn floats(view: &View) -> Vec<f64> {
@@ -35,7 +34,10 @@ fn parts_are_views_of_the_same_memory() {
     let backwards = Index::Slice { start: None, stop: None, step: -2 };
     assert_eq!(floats(&whole.select(&[Index::At(1), backwards]).unwrap()), [7.0, 5.0]);
     assert_eq!(whole.select(&[Index::Ellipsis, Index::At(0)]).unwrap().shape(), [3]);
-    assert_eq!(floats(&whole.transposed().select(&[Index::At(0)]).unwrap()), [0.0, 4.0, 8.0]);
+    assert_eq!(
+        floats(&whole.transpose(&[]).unwrap().select(&[Index::At(0)]).unwrap()),
+        [0.0, 4.0, 8.0]
+    );
 }
 
 #[test]
@@ -61,34 +63,29 @@ fn nothing_outside_of_the_memory_is_reached() {
     assert!(matches!(View::of_array(text), Err(ViewError::Type(_))));
 }
 
-fn chosen(view: &View, by: &View) -> Result<View, ViewError> {
-    match view.get(&[Part::Chosen(by.clone())], &Supply::default())? {
-        Found::View(found) => Ok(found),
-        Found::Number(number) => panic!("{number:?} instead of a view"),
-    }
-}
-
 #[test]
-fn what_is_chosen_lies_in_the_view() {
+fn a_mask_chooses_along_its_axes() {
+    let private = Supply::default();
     let whole = numbers(&[3, 4], Kind::I16);
-    let places = numbers(&[2], Kind::I64);
-    for (place, found) in [(2, Some([0.0, 8.0])), (-3, Some([0.0, 0.0])), (3, None), (-4, None)] {
-        places.set_number(&[1], Number::Int(place)).unwrap();
-        let made = chosen(&whole.select(&[ALL, Index::At(0)]).unwrap(), &places);
-        assert_eq!(made.ok().map(|made| floats(&made)), found.map(Vec::from), "{place}");
-    }
-    places.set_number(&[1], Number::Int(i128::from(i64::MAX))).unwrap();
-    assert!(matches!(chosen(&whole, &places), Err(ViewError::Index(_))));
-    assert!(matches!(chosen(&whole, &numbers(&[2], Kind::U64)), Ok(made) if made.len() == 8));
-    let apart =
-        [Part::Index(Index::At(0)), Part::Index(ALL), Part::Chosen(numbers(&[1], Kind::I64))];
-    let cube = numbers(&[2, 2, 2], Kind::U8);
-    assert!(matches!(cube.get(&apart, &Supply::default()), Err(ViewError::Type(_))));
-    assert!(matches!(chosen(&whole, &numbers(&[4], Kind::Bool)), Err(ViewError::Index(_))));
     let mask = operated(Operator::Greater, &whole, 9.0).unwrap();
-    whole.set(&[Part::Chosen(mask.clone())], &Operand::Number(Number::Int(-1))).unwrap();
-    assert_eq!(floats(&chosen(&whole, &mask).unwrap()), [-1.0, -1.0]);
+    let column = mask.select(&[Index::At(2), ALL]).unwrap();
+    let found = |parts: &[Index]| match whole.get(parts, &private)? {
+        Found::View(found) => Ok(floats(&found)),
+        Found::Number(number) => panic!("{number:?} instead of a view"),
+    };
+    let (all, second) = (ALL, Index::At(1));
+    assert_eq!(found(&[Index::Mask(mask.clone())]).unwrap(), [10.0, 11.0]);
+    let both = [all.clone(), Index::Mask(column.clone())];
+    assert_eq!(found(&both).unwrap(), [2.0, 3.0, 6.0, 7.0, 10.0, 11.0]);
+    assert_eq!(found(&[second.clone(), Index::Mask(column.clone())]).unwrap(), [6.0, 7.0]);
+    assert!(matches!(found(&[Index::Mask(column.clone())]), Err(ViewError::Index(_))));
+    assert!(matches!(found(&[Index::Mask(whole.clone())]), Err(ViewError::Type(_))));
+    let apart = [second, all, Index::Mask(numbers(&[2], Kind::Bool))];
+    assert!(matches!(numbers(&[2, 2, 2], Kind::U8).get(&apart, &private), Err(ViewError::Type(_))));
+    whole.set(&[Index::Mask(mask)], &Operand::Number(Number::Int(-1))).unwrap();
     assert_eq!(floats(&whole)[9..], [9.0, -1.0, -1.0]);
+    whole.set(&both, &Operand::View(numbers(&[3, 1], Kind::I16))).unwrap();
+    assert_eq!(floats(&whole)[2..8], [0.0, 0.0, 4.0, 5.0, 1.0, 1.0]);
 }
 
 #[test]
@@ -147,7 +144,7 @@ fn overlapping_parts_are_read_before_they_are_written() {
 fn dtypes_without_arithmetic_are_held_and_passed_on() {
     let halves = View::over(Block::copy_of(&[0x66, 0x2e, 0xff, 0x7b]), Kind::F16, &[2]).unwrap();
     assert_eq!(floats(&halves), [0.099_975_585_937_5, 65504.0]);
-    let kept = halves.copied_to(Block::zeroed(4)).unwrap();
+    let kept = halves.copy(&Supply::default()).unwrap();
     kept.copy_from(&halves.select(&[Index::Slice { start: None, stop: None, step: -1 }]).unwrap())
         .unwrap();
     assert_eq!(floats(&kept), [65504.0, 0.099_975_585_937_5]);
@@ -161,7 +158,12 @@ fn dtypes_without_arithmetic_are_held_and_passed_on() {
         assert!(message.contains("'AudioView'") && message.contains("float16"), "{message}");
     }
     let long = numbers(&[3], Kind::I64);
-    assert_eq!(View::of_array(long.to_array(|_| unreachable!()).unwrap()).unwrap().shape(), [3]);
+    assert_eq!(
+        View::of_array(long.to_array(&Supply::default(), |_| unreachable!()).unwrap())
+            .unwrap()
+            .shape(),
+        [3]
+    );
 }
 
 fn operated(operator: Operator, left: &View, right: f64) -> Result<View, ViewError> {
@@ -170,32 +172,41 @@ fn operated(operator: Operator, left: &View, right: f64) -> Result<View, ViewErr
 }
 
 #[test]
-fn operators_give_dtypes_of_numpy() {
-    let whole = numbers(&[2, 3], Kind::I16).at_rate(Some(8000));
-    let half = operated(Operator::Multiply, &whole, 0.5).unwrap();
-    assert_eq!((half.kind(), half.sample_rate_hz), (Kind::F64, Some(8000)));
-    assert_eq!(floats(&half), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
-    let above = operated(Operator::Greater, &numbers(&[2], Kind::F32), 0.0).unwrap();
-    assert_eq!(above.kind(), Kind::Bool);
-    let total = above.reduced(Reduction::Sum, &Along::default(), &Supply::default()).unwrap();
-    assert!(matches!(total, Found::Number(Number::Int(1))));
-    let truths = numbers(&[2], Kind::Bool);
-    assert_eq!(operated(Operator::Subtract, &truths, 1.0).unwrap().kind(), Kind::F64);
-    let two = Operand::Number(Number::Int(2));
-    let halves = Operator::Divide.apply(&two, &Operand::View(truths.clone()), &Supply::default());
-    assert_eq!(floats(&halves.unwrap()), [f64::INFINITY, 2.0]);
-    assert!(matches!(Unary::Negative.apply(&truths, &Supply::default()), Err(ViewError::Type(_))));
-}
-
-#[test]
 fn an_operator_in_place_changes_all_or_nothing() {
     let whole = numbers(&[10_000], Kind::I16);
     let half = Operand::Number(Number::Float(0.5));
     let refused = Operator::Multiply.apply_in_place(&whole, &half);
     assert!(matches!(refused, Err(ViewError::Type(_))));
-    let exponents = View::over(Block::zeroed(20_000), Kind::I16, &[10_000]).unwrap();
-    exponents.set_number(&[9_999], Number::Int(-1)).unwrap();
-    let powers = Operand::View(exponents);
-    assert!(matches!(Operator::Power.apply_in_place(&whole, &powers), Err(ViewError::Value(_))));
+    let wider = Operand::View(numbers(&[2, 10_000], Kind::I16));
+    assert!(matches!(Operator::Add.apply_in_place(&whole, &wider), Err(ViewError::Value(_))));
     assert_eq!(whole.number(&[9_000]).unwrap(), Number::Int(9_000));
+}
+
+#[test]
+fn an_operand_in_the_same_memory_is_read_before_it_is_written() {
+    let whole = numbers(&[10_000], Kind::F32);
+    // The second number, as a view without axes.
+    let single = whole.select(&[Index::At(1)]).unwrap();
+    whole.set_number(&[1], Number::Int(2)).unwrap();
+    Operator::Multiply.apply_in_place(&whole, &Operand::View(single)).unwrap();
+    assert_eq!(whole.number(&[1]).unwrap(), Number::Float(4.0));
+    assert_eq!(whole.number(&[9_999]).unwrap(), Number::Float(19_998.0));
+}
+
+#[test]
+fn reductions_go_along_any_axes() {
+    let cube = numbers(&[2, 3, 4], Kind::I16).transpose(&[2, 0, 1]).unwrap();
+    let along = |axes: &[isize]| {
+        let along = Along { axes: Some(axes.to_vec()), is_kept: false };
+        match cube.reduced(Reduction::Maximum, &along, &Supply::default()) {
+            Ok(Found::View(made)) => (made.shape().to_vec(), floats(&made)),
+            other => panic!("{other:?} instead of a view"),
+        }
+    };
+    assert_eq!(along(&[0]), (vec![2, 3], vec![3.0, 7.0, 11.0, 15.0, 19.0, 23.0]));
+    assert_eq!(along(&[-1, 1]), (vec![4], vec![20.0, 21.0, 22.0, 23.0]));
+    assert_eq!(along(&[0, 2]), (vec![2], vec![11.0, 23.0]));
+    let none = Along { axes: Some(vec![0, 0]), is_kept: false };
+    let refused = cube.reduced(Reduction::Sum, &none, &Supply::default());
+    assert!(matches!(refused, Err(ViewError::Value(_))));
 }

@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::element::narrow;
-
 /// A number of a dtype.
 pub(super) trait Element: Pod + PartialOrd {
     /// Whether it is an integer or a truth.
     const IS_WHOLE: bool;
+    const LOWEST: Self;
+    const HIGHEST: Self;
 
     fn double(self) -> f64;
     fn long(self) -> i64;
@@ -30,6 +30,16 @@ pub(super) trait Element: Pod + PartialOrd {
         if Self::IS_WHOLE { T::of_long(self.long()) } else { T::of_double(self.double()) }
     }
 
+    /// The smaller one; NaN wins, as in numpy.
+    fn lesser(self, other: Self) -> Self {
+        if self < other || self.is_nan() { self } else { other }
+    }
+
+    /// The larger one; NaN wins, as in numpy.
+    fn greater(self, other: Self) -> Self {
+        if self > other || self.is_nan() { self } else { other }
+    }
+
     fn is_nan(self) -> bool {
         self.partial_cmp(&self).is_none()
     }
@@ -38,48 +48,65 @@ pub(super) trait Element: Pod + PartialOrd {
 /// One byte that is true or not.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
-pub(super) struct Truth(pub(super) u8);
+pub(super) struct Truth(u8);
+
+impl From<bool> for Truth {
+    fn from(truth: bool) -> Self {
+        Self(truth.into())
+    }
+}
+
+impl Truth {
+    pub(super) fn holds(self) -> bool {
+        self.0 != 0
+    }
+}
 
 impl PartialEq for Truth {
     fn eq(&self, other: &Self) -> bool {
-        (self.0 != 0) == (other.0 != 0)
+        self.holds() == other.holds()
     }
 }
 
 impl PartialOrd for Truth {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self.0 != 0).partial_cmp(&(other.0 != 0))
+        self.holds().partial_cmp(&other.holds())
     }
 }
 
 impl Element for Truth {
     const IS_WHOLE: bool = true;
+    const LOWEST: Self = Self(0);
+    const HIGHEST: Self = Self(1);
 
     fn double(self) -> f64 {
-        f64::from(u8::from(self.0 != 0))
+        self.holds().into()
     }
     fn long(self) -> i64 {
-        i64::from(self.0 != 0)
+        self.holds().into()
     }
     fn of_double(number: f64) -> Self {
-        Self(u8::from(number != 0.0))
+        (number != 0.0).into()
     }
     fn of_long(number: i64) -> Self {
-        Self(u8::from(number != 0))
+        (number != 0).into()
     }
 }
 
-macro_rules! whole {
-    ($($type:ty),+) => {$(
-        #[expect(clippy::cast_possible_truncation, reason = "wraps around, or is the nearest")]
+macro_rules! elements {
+    ($($(#[$lint:meta])? $type:ident $is_whole:literal $lowest:expr, $highest:expr;)+) => {$(
+        $(#[$lint])?
+        #[expect(clippy::cast_possible_truncation, reason = "wraps around or rounds, as promised")]
         impl Element for $type {
-            const IS_WHOLE: bool = true;
+            const IS_WHOLE: bool = $is_whole;
+            const LOWEST: Self = $lowest;
+            const HIGHEST: Self = $highest;
 
             fn double(self) -> f64 {
                 self.into()
             }
             fn long(self) -> i64 {
-                self.into()
+                self as i64
             }
             fn of_double(number: f64) -> Self {
                 number as Self
@@ -91,52 +118,16 @@ macro_rules! whole {
     )+};
 }
 
-whole!(i16, i32);
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as of the others")]
-impl Element for u8 {
-    const IS_WHOLE: bool = true;
-
-    fn double(self) -> f64 {
-        self.into()
-    }
-    fn long(self) -> i64 {
-        self.into()
-    }
-    fn of_double(number: f64) -> Self {
-        number as Self
-    }
-    fn of_long(number: i64) -> Self {
-        number as Self
-    }
+elements! {
+    #[expect(clippy::cast_sign_loss, reason = "the same")]
+    u8 true Self::MIN, Self::MAX;
+    i16 true Self::MIN, Self::MAX;
+    i32 true Self::MIN, Self::MAX;
+    f32 false Self::NEG_INFINITY, Self::INFINITY;
+    f64 false Self::NEG_INFINITY, Self::INFINITY;
 }
 
-macro_rules! float {
-    ($type:ty, $of_double:expr) => {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounds")]
-        impl Element for $type {
-            const IS_WHOLE: bool = false;
-
-            fn double(self) -> f64 {
-                self.into()
-            }
-            fn long(self) -> i64 {
-                self as i64
-            }
-            fn of_double(number: f64) -> Self {
-                $of_double(number)
-            }
-            fn of_long(number: i64) -> Self {
-                number as Self
-            }
-        }
-    };
-}
-
-float!(f32, narrow);
-float!(f64, std::convert::identity);
-
-/// Runs the code with the type `$T` of a [`super::Numeric`].
+/// Runs the code with the type `$T` of a [`super::Kind`]; an error for those that are only passed on.
 macro_rules! typed {
     ($kind:expr, $T:ident => $body:expr) => {
         typed!(@ $kind, $T => $body,
@@ -144,10 +135,11 @@ macro_rules! typed {
     };
     (@ $kind:expr, $T:ident => $body:expr, $(($variant:ident $type:ty))+) => {
         match $kind {
-            $(Numeric::$variant => {
+            $(crate::audio::Kind::$variant => {
                 type $T = $type;
-                $body
+                Ok($body)
             })+
+            other => Err(other.not_computed()),
         }
     };
 }

@@ -1,13 +1,14 @@
 //! A shape over a block of memory: its properties, its elements, and arrays of other processes.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ipc_protocol::{Array, Order, Payload};
 
-use super::layout::{bytes_needed, strides_of};
-use super::{Block, Kind, Number, Numeric, ViewError, index};
+use super::layout::{bytes_needed, shape_text, strides_of};
+use super::{Block, Kind, Number, Supply, ViewError, index};
 
 /// An n-dimensional view. Cloning gives another view of the same memory.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ struct Borrowed(View);
 
 impl AsRef<[u8]> for Borrowed {
     fn as_ref(&self) -> &[u8] {
-        self.0.contiguous_bytes().unwrap_or(&[])
+        self.0.bytes()
     }
 }
 
@@ -50,8 +51,8 @@ impl View {
     ) -> Result<Self, ViewError> {
         let item = kind.bytes();
         let needed = bytes_needed(item, shape)?;
-        if block.len() < needed {
-            let message = format!("shape {shape:?} needs {needed} bytes, not {}", block.len());
+        if block.bytes < needed {
+            let message = format!("shape {shape:?} needs {needed} bytes, not {}", block.bytes);
             return Err(ViewError::Value(message));
         }
         Ok(Self {
@@ -93,18 +94,21 @@ impl View {
     }
 
     /// The array that this view is for other processes. Memory that is shared already stays where
-    /// it is; private memory is lent, so the array must be gone before Python code runs again. `gather` makes the block for a view with gaps.
+    /// it is; private memory is lent, so the array must be gone before Python code runs again. A view
+    /// with gaps is copied, after `copies` was told its bytes.
     ///
     /// # Errors
-    /// `MemoryError` when `gather` gives none.
+    /// `ValueError` when the copy has no room.
     pub fn to_array(
         &self,
-        gather: impl FnOnce(usize) -> Result<Block, ViewError>,
+        supply: &Supply,
+        copies: impl FnOnce(usize),
     ) -> Result<Array, ViewError> {
-        match self.order() {
-            Some(order) => Ok(self.lent(order)),
-            None => Ok(self.copied_to(gather(self.len_bytes())?)?.lent(Order::C)),
+        if let Some(order) = self.order() {
+            return Ok(self.lent(order));
         }
+        copies(self.len_bytes());
+        Ok(self.copy(supply)?.lent(Order::C))
     }
 
     /// The array of a view without gaps.
@@ -136,11 +140,13 @@ impl View {
         [Order::C, Order::Fortran].into_iter().find(|&order| lies(order))
     }
 
-    /// The bytes of a view without gaps, in the order in which they lie.
+    /// The bytes of a view without gaps, in the order in which they lie; nothing of one with gaps.
     #[must_use]
-    pub fn contiguous_bytes(&self) -> Option<&[u8]> {
-        self.order()?;
-        self.block.as_slice().get(self.offset..self.offset + self.len_bytes())
+    pub fn bytes(&self) -> &[u8] {
+        let bytes = self
+            .order()
+            .and_then(|_| self.block.as_slice().get(self.offset..self.offset + self.len_bytes()));
+        bytes.unwrap_or(&[])
     }
 
     /// The memory behind it.
@@ -164,11 +170,6 @@ impl View {
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
-    }
-
-    /// The shape as Python prints it.
-    pub(super) fn shape_text(&self) -> String {
-        shape_text(&self.shape)
     }
 
     /// Bytes between two elements of each axis.
@@ -207,14 +208,6 @@ impl View {
         self.kind
     }
 
-    /// The dtype for computing.
-    ///
-    /// # Errors
-    /// `TypeError` for those that are only passed on.
-    pub fn numeric(&self) -> Result<Numeric, ViewError> {
-        self.kind.numeric()
-    }
-
     /// The number, if it arrived as a single one and not as an array.
     #[must_use]
     pub fn scalar(&self) -> Option<Number> {
@@ -228,7 +221,7 @@ impl View {
     pub fn number(&self, place: &[isize]) -> Result<Number, ViewError> {
         let at = self.offset_of(place)?;
         let bytes = self.block.as_slice().get(at..at + self.kind.bytes());
-        Ok(self.kind.read(bytes.ok_or_else(|| ViewError::Index("beyond the memory".to_owned()))?))
+        bytes.map(|bytes| self.kind.read(bytes)).ok_or_else(beyond_memory)
     }
 
     /// Changes one element.
@@ -238,10 +231,17 @@ impl View {
     /// when the number does not fit.
     pub fn set_number(&self, place: &[isize], number: Number) -> Result<(), ViewError> {
         self.check_writable()?;
-        let at = self.offset_of(place)?;
-        let bytes = self.block.as_mut_slice().get_mut(at..at + self.kind.bytes());
-        let missing = || ViewError::Index("beyond the memory".to_owned());
-        self.kind.write(bytes.ok_or_else(missing)?, number)
+        let element = &self.kind.encoded(number)?[..self.kind.bytes()];
+        let is_written = self.block.write(self.offset_of(place)?, element);
+        is_written.then_some(()).ok_or_else(beyond_memory)
+    }
+
+    /// Calls `visit` with each number, in C order.
+    pub fn each_number(&self, mut visit: impl FnMut(Number)) {
+        for run in self.runs() {
+            let numbers = self.block.as_slice().get(run).unwrap_or(&[]);
+            numbers.chunks_exact(self.kind.bytes()).for_each(|at| visit(self.kind.read(at)));
+        }
     }
 
     pub(super) fn check_writable(&self) -> Result<(), ViewError> {
@@ -263,43 +263,47 @@ impl View {
         Ok(offset.unsigned_abs())
     }
 
-    /// A copy of its elements in a new block, in C order.
+    /// A copy of its elements in memory of their own, in C order.
     ///
     /// # Errors
-    /// `ValueError` when the block is too short.
-    pub fn copied_to(&self, block: Block) -> Result<Self, ViewError> {
-        let copy = Self::with_layout(block, self.kind, &self.shape, Order::C)?;
-        let copy = Self { sample_rate_hz: self.sample_rate_hz, ..copy };
-        let mut to = 0;
-        let (run, starts) = self.runs();
-        starts.each_offset(|from| {
-            if let Some(run) = self.block.as_slice().get(from..from + run) {
-                copy.block.write(to, run);
-            }
-            to += run;
-        });
+    /// `MemoryError` when there is none.
+    pub fn copy(&self, supply: &Supply) -> Result<Self, ViewError> {
+        let copy = supply.view(&self.shape, self.kind)?.at_rate(self.sample_rate_hz);
+        copy.gather(&self.block, self.runs());
         Ok(copy)
     }
-}
 
-impl fmt::Display for View {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shape, dtype) = (self.shape_text(), self.kind.name());
-        write!(formatter, "<AudioView of shape {shape} and dtype {dtype}")?;
-        match self.sample_rate_hz {
-            Some(rate) => write!(formatter, " at {rate} Hz>"),
-            None => write!(formatter, ">"),
+    /// Writes what lies at some places of another block to this view without gaps.
+    pub(super) fn gather(&self, from: &Block, runs: impl IntoIterator<Item = Range<usize>>) {
+        let mut to = self.offset;
+        for run in runs {
+            let run = from.as_slice().get(run).unwrap_or(&[]);
+            self.block.write(to, run);
+            to += run.len();
+        }
+    }
+
+    /// Writes bytes to some places of the block.
+    pub(super) fn scatter(&self, runs: impl IntoIterator<Item = Range<usize>>, mut bytes: &[u8]) {
+        for run in runs {
+            let (now, later) = bytes.split_at(run.len().min(bytes.len()));
+            self.block.write(run.start, now);
+            bytes = later;
         }
     }
 }
 
-/// A shape as Python prints it.
-pub(super) fn shape_text(shape: &[usize]) -> String {
-    match shape {
-        [length] => format!("({length},)"),
-        shape => {
-            let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
-            format!("({})", lengths.join(", "))
+fn beyond_memory() -> ViewError {
+    ViewError::Index("beyond the memory".to_owned())
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shape, dtype) = (shape_text(&self.shape), self.kind.name());
+        write!(formatter, "<AudioView of shape {shape} and dtype {dtype}")?;
+        match self.sample_rate_hz {
+            Some(rate) => write!(formatter, " at {rate} Hz>"),
+            None => write!(formatter, ">"),
         }
     }
 }

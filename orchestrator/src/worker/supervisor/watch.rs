@@ -24,6 +24,8 @@ use crate::worker::{Interpreter, Worker, WorkerId, WorkerKey};
 /// How long output that is still in the pipes of a dead worker may take to arrive, and other
 /// processes of its group may take to end after SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
+/// The same where a resource tracker is among them, which may only just have started.
+const TRACKER_GRACE: Duration = Duration::from_secs(2);
 /// Leases on fewer bytes than this wait for the next message, however long it takes: waking the
 /// supervisor for each frame would cost more than the memory is worth.
 const UNHURRIED_BYTES: usize = 256 << 10;
@@ -109,11 +111,10 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
         process.kill();
     }
     let _ended = pidfd.readable().await;
-    // What is left of the group may hold the pipes open. A resource tracker does: it ignores this
-    // signal, removes what the worker left in `/dev/shm`, and ends.
-    process.terminate_group();
+    // What is left of the group may hold the pipes open; a resource tracker does until it ends.
+    let grace = if process.terminate_group() { TRACKER_GRACE } else { DRAIN_GRACE };
     let all_output = async { while pipes.join_next().await.is_some() {} };
-    let _in_time = tokio::time::timeout(DRAIN_GRACE, all_output).await;
+    let _in_time = tokio::time::timeout(grace, all_output).await;
     process.reap();
     if shared.options.uses_names() {
         let _removed = remove_stale_names(Some(process.pid));

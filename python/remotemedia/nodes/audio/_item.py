@@ -71,17 +71,7 @@ def joined(pieces: Sequence[Samples]) -> Samples:
 
 def mono(samples: Samples) -> Samples:
     """The mean of all channels, shape (1, samples)."""
-    if not isinstance(samples.dtype, str):
-        import numpy as np
-
-        return samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    channels = samples.shape[0]
-    if channels == 1:
-        return samples
-    total = samples[0].copy()
-    for channel in range(1, channels):
-        total.mix(samples[channel], out=total)
-    return total.scale(1 / channels, out=total).reshape(1, -1)
+    return samples.mean(axis=0, keepdims=True)
 
 
 def with_channels(samples: Samples, channels: int) -> Samples:
@@ -91,8 +81,7 @@ def with_channels(samples: Samples, channels: int) -> Samples:
         return samples
     if channels == 1:
         return mono(samples)
-    chosen = [min(channel, have - 1) for channel in range(channels)]
-    return samples[chosen]
+    return concatenate([samples[:channels], *[samples[-1:]] * (channels - have)])
 
 
 def frame_rms(samples: Samples, length: int) -> list[float]:

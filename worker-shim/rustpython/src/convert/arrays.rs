@@ -43,11 +43,8 @@ fn is_array(object: &PyObject, vm: &VirtualMachine) -> bool {
 }
 
 fn to_array(view: &View, converter: &Converter, vm: &VirtualMachine) -> PyResult<Array> {
-    let gather = |bytes| {
-        converter.count_copy(bytes);
-        Ok(supply().block(bytes))
-    };
-    view.to_array(gather).map_err(|error| raise(error, vm))
+    let array = view.to_array(supply(), |bytes| converter.count_copy(bytes));
+    array.map_err(|error| raise(error, vm))
 }
 
 /// The view of an array that arrived, or the number that it is.

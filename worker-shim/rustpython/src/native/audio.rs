@@ -13,7 +13,7 @@ pub(crate) use buffers::view_of_buffer;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
 pub(crate) use numbers::{number_object, raise};
-use numbers::{number_of, view_of_numbers, view_of_sequences};
+use numbers::{number_of, view_of_numbers};
 
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
@@ -75,7 +75,7 @@ mod native {
             let raised = |error| raise(error, vm);
             let kind = made.dtype.map(|dtype| dtype.0);
             let mut view = if let Some(other) = made.source.downcast_ref::<Self>() {
-                other.view.copied_to(supply().block(other.view.len_bytes())).map_err(raised)?
+                other.view.copy(supply()).map_err(raised)?
             } else if made.source.check_buffer() {
                 let buffer = made.source.clone().try_into_value::<PyBuffer>(vm)?;
                 let is_bytes = &*buffer.desc.format == "B" && buffer.desc.itemsize == 1;

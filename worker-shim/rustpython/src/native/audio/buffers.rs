@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rustpython_vm::builtins::PyMemoryView;
 use rustpython_vm::protocol::{BufferDescriptor, PyBuffer};
 use rustpython_vm::{PyResult, VirtualMachine};
-use worker_shim::audio::{Kind, View, ViewError};
+use worker_shim::audio::{Kind, Supply, View, ViewError};
 
 use super::{AudioView, raise, supply};
 
@@ -25,8 +25,7 @@ pub(super) fn description(view: &View) -> BufferDescriptor {
 
 /// The bytes of a view in C order.
 pub(super) fn bytes_of(view: &View) -> Result<Vec<u8>, ViewError> {
-    let copy = view.copied_to(worker_shim::audio::Block::zeroed(view.len_bytes()))?;
-    Ok(copy.contiguous_bytes().unwrap_or(&[]).to_vec())
+    Ok(view.copy(&Supply::default())?.bytes().to_vec())
 }
 
 /// A view with the contents of a buffer: over the same memory where the buffer is that of a view,

@@ -4,7 +4,7 @@ use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyComplex, PyFloat, PyInt};
 use rustpython_vm::protocol::PyIter;
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use worker_shim::audio::{Growing, Kind, Number, View, ViewError};
+use worker_shim::audio::{Kind, Number, View, ViewError};
 
 use super::supply;
 
@@ -66,57 +66,50 @@ pub(super) fn is_sequence(object: &PyObject, vm: &VirtualMachine) -> bool {
     kinds.iter().any(|kind| object.class().fast_issubclass(*kind))
 }
 
-/// The numbers of nested sequences with their shape, in C order.
-fn collect(
-    object: &PyObject,
-    depth: usize,
-    shape: &mut Vec<usize>,
-    numbers: &mut Vec<Number>,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    if !is_sequence(object, vm) {
-        if depth < shape.len() {
-            return Err(vm.new_value_error("the sequences are not nested evenly"));
+/// Numbers that come one after another, in C order, and the shape that they have so far.
+struct Collected {
+    kind: Kind,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Collected {
+    fn push(&mut self, number: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+        let number = number_of(number, vm)?;
+        self.kind.push(&mut self.bytes, number).map_err(|error| raise(error, vm))
+    }
+
+    /// Takes the numbers of nested sequences.
+    fn take(&mut self, object: &PyObject, depth: usize, vm: &VirtualMachine) -> PyResult<()> {
+        let uneven = || Err(vm.new_value_error("the sequences are not nested evenly"));
+        if !is_sequence(object, vm) {
+            return if depth < self.shape.len() { uneven() } else { self.push(object, vm) };
         }
-        numbers.push(number_of(object, vm)?);
-        return Ok(());
+        let elements: Vec<PyObjectRef> = object.to_owned().try_into_value(vm)?;
+        if self.bytes.is_empty() && depth == self.shape.len() {
+            self.shape.push(elements.len());
+        } else if self.shape.get(depth) != Some(&elements.len()) {
+            return uneven();
+        }
+        elements.iter().try_for_each(|element| self.take(element, depth + 1, vm))
     }
-    let elements: Vec<PyObjectRef> = object.to_owned().try_into_value(vm)?;
-    if numbers.is_empty() && depth == shape.len() {
-        shape.push(elements.len());
-    } else if shape.get(depth) != Some(&elements.len()) {
-        return Err(vm.new_value_error("the sequences are not nested evenly"));
-    }
-    elements.iter().try_for_each(|element| collect(element, depth + 1, shape, numbers, vm))
 }
 
-/// A new view of nested sequences of numbers; without a dtype for a subscript.
-pub(super) fn view_of_sequences(
-    object: &PyObject,
-    kind: Option<Kind>,
-    vm: &VirtualMachine,
-) -> PyResult<View> {
-    let (mut shape, mut numbers) = (Vec::new(), Vec::new());
-    collect(object, 0, &mut shape, &mut numbers, vm)?;
-    let raised = |error| raise(error, vm);
-    let mut made = Growing::new(kind.unwrap_or_else(|| Kind::of_subscript(&numbers)));
-    numbers.into_iter().try_for_each(|number| made.push(number)).map_err(raised)?;
-    made.view(&shape, supply()).map_err(raised)
-}
-
-/// As [`view_of_sequences`], or a view of the numbers of an iterator.
+/// A new view of the numbers of nested sequences or of an iterator.
 pub(super) fn view_of_numbers(
     object: &PyObject,
     kind: Kind,
     vm: &VirtualMachine,
 ) -> PyResult<View> {
+    let mut made = Collected { kind, shape: Vec::new(), bytes: Vec::new() };
     if is_sequence(object, vm) || !PyIter::check(object) {
-        return view_of_sequences(object, Some(kind), vm);
+        made.take(object, 0, vm)?;
+    } else {
+        for number in object.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+            made.push(&*number?, vm)?;
+        }
+        made.shape.push(made.bytes.len() / kind.bytes());
     }
-    let mut made = Growing::new(kind);
-    for number in object.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
-        made.push(number_of(&*number?, vm)?).map_err(|error| raise(error, vm))?;
-    }
-    let shape = [made.len()];
-    made.view(&shape, supply()).map_err(|error| raise(error, vm))
+    let view = supply().view_of(&made.bytes, &made.shape, kind);
+    view.map_err(|error| raise(error, vm))
 }

@@ -119,8 +119,6 @@ impl AsNumber for AudioView {
             subtract: operator!(Subtract),
             multiply: operator!(Multiply),
             true_divide: operator!(Divide),
-            floor_divide: operator!(FloorDivide),
-            remainder: operator!(Remainder),
             power: Some(|left, right, modulo, vm| {
                 refuse_modulo(modulo, vm)?;
                 operated(Operator::Power, left, right, vm)
@@ -131,8 +129,6 @@ impl AsNumber for AudioView {
             inplace_subtract: operator!(in place Subtract),
             inplace_multiply: operator!(in place Multiply),
             inplace_true_divide: operator!(in place Divide),
-            inplace_floor_divide: operator!(in place FloorDivide),
-            inplace_remainder: operator!(in place Remainder),
             inplace_and: operator!(in place And),
             inplace_or: operator!(in place Or),
             inplace_power: Some(|left, right, modulo, vm| {
@@ -140,7 +136,6 @@ impl AsNumber for AudioView {
                 operated_in_place(Operator::Power, left, right, vm)
             }),
             negative: Some(|own, vm| alone(Unary::Negative, AudioView::number_downcast(own), vm)),
-            positive: Some(|own, vm| alone(Unary::Positive, AudioView::number_downcast(own), vm)),
             absolute: Some(|own, vm| alone(Unary::Absolute, AudioView::number_downcast(own), vm)),
             invert: Some(|own, vm| alone(Unary::Invert, AudioView::number_downcast(own), vm)),
             boolean: Some(|own, vm| {

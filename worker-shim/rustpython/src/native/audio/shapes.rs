@@ -19,7 +19,7 @@ pub(crate) trait Shapes: PyPayload {
     /// The view with its axes in reverse order: a view of the same memory.
     #[pygetset(name = "T")]
     fn reversed(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        shown(Ok(Self::shaped(zelf).transposed()), vm)
+        shown(Self::shaped(zelf).transpose(&[]), vm)
     }
 
     /// Bytes of one element.
@@ -31,8 +31,7 @@ pub(crate) trait Shapes: PyPayload {
     /// A view of memory of its own with the same numbers.
     #[pymethod]
     fn copy(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
-        let view = Self::shaped(zelf);
-        shown(view.copied_to(supply().block(view.len_bytes())), vm)
+        shown(Self::shaped(zelf).copy(supply()), vm)
     }
 
     #[pymethod]
@@ -73,8 +72,7 @@ pub(crate) trait Shapes: PyPayload {
     /// A copy with all elements on a single axis.
     #[pymethod]
     fn flatten(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
-        let view = Self::shaped(zelf);
-        let copy = view.copied_to(supply().block(view.len_bytes()));
+        let copy = Self::shaped(zelf).copy(supply());
         shown(copy.and_then(|copy| copy.raveled(supply())), vm)
     }
 

@@ -1,12 +1,12 @@
 //! `view[...]`, `len(view)` and lists of its numbers.
 
-use rustpython_vm::builtins::{PyBytes, PyEllipsis, PyInt, PySlice, PyTuple};
+use rustpython_vm::builtins::{PyEllipsis, PyInt, PySlice, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, VirtualMachine};
-use worker_shim::audio::{Index, Operand, Part, View};
+use worker_shim::audio::{Index, Operand, View};
 
 use super::numbers::is_sequence;
 use super::operators::found;
-use super::{AudioView, number_object, number_of, raise, supply, view_of_sequences};
+use super::{AudioView, number_object, number_of, raise, supply, view_of_numbers};
 
 pub(super) fn length(view: &View, vm: &VirtualMachine) -> PyResult<usize> {
     let first = view.shape().first().copied();
@@ -19,7 +19,7 @@ pub(super) fn item(view: &View, place: isize, vm: &VirtualMachine) -> PyResult {
         let number = view.number(&[place]);
         return number.map(|number| number_object(number, vm)).map_err(|error| raise(error, vm));
     }
-    found(view.get(&[Part::Index(Index::At(place))], supply()), vm)
+    found(view.get(&[Index::At(place)], supply()), vm)
 }
 
 pub(super) fn get(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult {
@@ -52,7 +52,7 @@ fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Oper
         return super::view_of_buffer(&buffer, vm).map(Operand::View);
     }
     if is_sequence(value, vm) {
-        return view_of_sequences(value, Some(view.kind()), vm).map(Operand::View);
+        return view_of_numbers(value, view.kind(), vm).map(Operand::View);
     }
     number_of(value, vm).map(Operand::Number)
 }
@@ -71,26 +71,11 @@ fn is_truth(object: &PyObject, vm: &VirtualMachine) -> bool {
     object.class().is(vm.ctx.types.bool_type)
 }
 
-fn parts(subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<Part>> {
+fn parts(subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<Index>> {
     match subscript.downcast_ref::<PyTuple>() {
-        Some(tuple) => tuple.as_slice().iter().map(|part| one_part(part, vm)).collect(),
-        None => Ok(vec![one_part(subscript, vm)?]),
+        Some(tuple) => tuple.as_slice().iter().map(|part| index(part, vm)).collect(),
+        None => Ok(vec![index(subscript, vm)?]),
     }
-}
-
-fn one_part(part: &PyObject, vm: &VirtualMachine) -> PyResult<Part> {
-    if let Some(view) = part.downcast_ref::<AudioView>() {
-        return Ok(Part::Chosen(view.view().clone()));
-    }
-    if is_truth(part, vm) || is_sequence(part, vm) {
-        return view_of_sequences(part, None, vm).map(Part::Chosen);
-    }
-    // As in numpy, `bytes` are no subscript.
-    if part.check_buffer() && part.downcast_ref::<PyBytes>().is_none() {
-        let buffer = part.to_owned().try_into_value(vm)?;
-        return super::view_of_buffer(&buffer, vm).map(Part::Chosen);
-    }
-    index(part, vm).map(Part::Index)
 }
 
 fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
@@ -100,11 +85,16 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
     if vm.is_none(part) {
         return Ok(Index::NewAxis);
     }
+    if let Some(mask) = part.downcast_ref::<AudioView>() {
+        return Ok(Index::Mask(mask.view().clone()));
+    }
     let Some(slice) = part.downcast_ref::<PySlice>() else {
-        let place = part.try_index_opt(vm).ok_or_else(|| {
+        // numpy takes truths as masks and chooses by lists too.
+        let place = if is_truth(part, vm) { None } else { part.try_index_opt(vm) };
+        let place = place.ok_or_else(|| {
             let kind = part.class().name().to_string();
             vm.new_type_error(format!(
-                "an 'AudioView' takes integers, slices, ..., None, masks and lists, not {kind}"
+                "an 'AudioView' takes integers, slices, ..., None and masks, not {kind}"
             ))
         })??;
         return Ok(Index::At(place.try_to_primitive(vm)?));
