@@ -51,3 +51,21 @@ digest() {
             -o -type f -print0 | LC_ALL=C sort --zero-terminated | xargs --null sha256sum
     } | sha256sum | cut -d ' ' -f 1
 }
+
+new_venv() {
+    [[ -x $1/bin/python ]] && "$1/bin/python" -c '' 2>/dev/null && return
+    rm -rf "$1"
+    "$PYTHON" -m venv "$1"
+}
+
+pip() {
+    "$1/bin/python" -m pip --quiet --disable-pip-version-check install "${@:2}"
+}
+
+# The environment with maturin.
+tools=.venvs/build
+
+make_tools() {
+    new_venv "$tools"
+    pip "$tools" -r scripts/requirements-build.txt
+}

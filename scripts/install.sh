@@ -8,23 +8,11 @@ venv=.venvs/$1
 requirements=${2:-}
 profile=${WHEEL_PROFILE:-dev}
 wheels=target/wheels/$profile
-tools=.venvs/build
-
-new_venv() {
-    [[ -x $1/bin/python ]] && "$1/bin/python" -c '' 2>/dev/null && return
-    rm -rf "$1"
-    "$PYTHON" -m venv "$1"
-}
-
-pip() {
-    "$1/bin/python" -m pip --quiet --disable-pip-version-check install "${@:2}"
-}
 
 current=$(digest Cargo.toml Cargo.lock ipc-protocol nodes orchestrator worker-shim python config)
 if [[ $(cat "$wheels/.digest" 2>/dev/null) != "$current" ]]; then
     printf 'building the wheel (profile %s)\n' "$profile"
-    new_venv "$tools"
-    pip "$tools" -r scripts/requirements-build.txt
+    make_tools
     rm -rf "$wheels"
     "$tools/bin/maturin" build --locked --profile "$profile" --manifest-path python/Cargo.toml \
         --interpreter "$PYTHON" --auditwheel skip --compression-method stored --out "$wheels"

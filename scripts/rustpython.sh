@@ -7,7 +7,6 @@ check_tools
 
 manifest=worker-shim/rustpython/Cargo.toml
 target=target/rustpython
-tools=.venvs/build
 
 # Two versions of this crate are two kinds of integer, and the build fails far away from the reason.
 count=$(grep --count '^name = "malachite-bigint"$' "${manifest%.toml}.lock")
@@ -30,10 +29,9 @@ fi
 venv=.venvs/$1
 stamp=$(sha256sum <"$program")
 [[ $(cat "$venv/.rustpython" 2>/dev/null) == "$stamp" && -x $venv/bin/remotemedia-rustpython ]] && exit 0
-[[ -x $tools/bin/maturin ]] || fail "$tools is missing: scripts/install.sh makes it"
+make_tools
 rm -rf target/wheels/rustpython
 "$tools/bin/maturin" build --locked --ignore-rust-version --profile release --manifest-path "$manifest" \
     --target-dir "$target" --auditwheel skip --compression-method stored --out target/wheels/rustpython
-"$venv/bin/python" -m pip --quiet --disable-pip-version-check install --force-reinstall --no-deps \
-    target/wheels/rustpython/*.whl
+pip "$venv" --force-reinstall --no-deps target/wheels/rustpython/*.whl
 printf '%s\n' "$stamp" >"$venv/.rustpython"
