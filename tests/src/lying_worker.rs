@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 
 use ipc_protocol::codec;
 use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadProgress, Socket};
-use ipc_protocol::from_worker::{Done, NodeReady, NodeUsage, Output};
+use ipc_protocol::from_worker::{Closed, Done, NodeReady, NodeUsage, Output};
 use ipc_protocol::share::{Attach, LeaseTerms, Placed, Share};
 use ipc_protocol::shm::{Exchange, Segment, SegmentKind, Ticket};
 use ipc_protocol::to_worker::{Item, OpenSession};
@@ -47,10 +47,7 @@ fn main() {
             ToWorker::Open(session) => worker.open(&session),
             ToWorker::Item(item) => worker.answer(item),
             ToWorker::Flush(step) => worker.done(step.stage, step.call),
-            ToWorker::Close => worker.send(FromWorker::Closed(ipc_protocol::from_worker::Closed {
-                states: Vec::new(),
-                faults: Vec::new(),
-            })),
+            ToWorker::Close => worker.send(FromWorker::Closed(Closed::default())),
             ToWorker::End(_) if worker.lie != "deaf" => return worker.send(FromWorker::Ending),
             _ => {}
         }

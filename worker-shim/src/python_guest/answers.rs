@@ -28,7 +28,8 @@ fn ready_node(entry: Value) -> Option<NodeReady> {
 /// What is left of a session that has closed.
 pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
     let closed = parts(answer).and_then(|[states, faults]| {
-        Some(Closed { states: elements(states, state)?, faults: elements(faults, fault)? })
+        let (states, faults) = (elements(states, state)?, elements(faults, fault)?);
+        Some(Closed { states, faults, ..Closed::default() })
     });
     closed.ok_or_else(|| unexpected("close"))
 }
