@@ -166,6 +166,7 @@ impl Session {
             pid: process.pid,
             signal: exit.as_ref().and_then(crate::worker::exit::Exit::signal_name),
             exit_code: exit.as_ref().and_then(crate::worker::exit::Exit::code),
+            is_unknown: exit == Some(crate::worker::exit::Exit::Unknown),
             stderr_tail,
             python_stack,
             also_lost,

@@ -7,11 +7,20 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 
 /// Environment variable that tells the worker the recorder's descriptor.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 /// The first bytes, which hold the running node; the Python stack begins behind them.
 const HEAD: [u8; 64] = [0; 64];
+/// Signals as faulthandler names them.
+const FATAL: [(&str, Signal); 5] = [
+    ("Segmentation fault", Signal::SIGSEGV),
+    ("Aborted", Signal::SIGABRT),
+    ("Bus error", Signal::SIGBUS),
+    ("Illegal instruction", Signal::SIGILL),
+    ("Floating point exception", Signal::SIGFPE),
+];
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
@@ -42,6 +51,15 @@ impl Blackbox {
         let mut bytes = [0; 4];
         self.0.read_exact_at(&mut bytes, 0).ok()?;
         usize::try_from(u32::from_le_bytes(bytes)).ok()?.checked_sub(1)
+    }
+
+    /// Number of the signal that faulthandler named, which it does for those that mean a crash.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        let stack = self.stack();
+        let named = stack.lines().find_map(|line| line.strip_prefix("Fatal Python error: "))?;
+        let (_, signal) = FATAL.iter().find(|(name, _)| *name == named)?;
+        Some(*signal as i32)
     }
 
     /// What faulthandler wrote.
