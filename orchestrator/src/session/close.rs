@@ -178,13 +178,18 @@ impl Session {
         }
         closed.failures.extend(farewell.faults.into_iter().map(Self::from_fault));
         let Some(worker) = self.slots[slot].worker.take() else { return };
+        if !farewell.left.is_empty() {
+            let nodes = farewell_of.iter().flat_map(|stage| &self.plan.stages[*stage].nodes);
+            let nodes: Vec<&str> = nodes.map(|node| node.id.as_str()).collect();
+            host.log(&retired_record(worker.process.pid, &nodes, &farewell.left));
+        }
         let limit = match self.slots[slot].runtime {
             Runtime::RustPython => self.runtime.config().rustpython.pool.recycle_above_memory_bytes,
             _ => self.runtime.config().workers.pool.recycle_above_memory_bytes,
         };
         let too_big = |limit| memory::resident_bytes(worker.process.pid) > limit;
-        let returned =
-            if limit.is_some_and(too_big) { Returned::UsedUp } else { Returned::Reusable };
+        let is_used_up = !farewell.left.is_empty() || limit.is_some_and(too_big);
+        let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
         if let Some(pool) = &self.pool {
             pool.give_back(worker, returned);
         }
@@ -248,12 +253,27 @@ impl Session {
 /// Tells of an attribute that changed and stays in the worker. That is common (models, files), so
 /// it is information and no warning.
 fn kept_record(node_id: &str, name: &str, reason: &str) -> LogRecord {
+    let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
+    info_record(node_id.to_owned(), message)
+}
+
+/// Tells why the next session starts a worker. Costly for a pipeline that runs often, and no error.
+fn retired_record(pid: u32, nodes: &[&str], left: &[String]) -> LogRecord {
+    let message = format!(
+        "the worker of {} (pid {pid}) is replaced: the session left {} that cannot be put back",
+        nodes.join(", "),
+        left.join(", ")
+    );
+    info_record(String::new(), message)
+}
+
+fn info_record(node_id: String, message: String) -> LogRecord {
     LogRecord {
-        node_id: node_id.to_owned(),
+        node_id,
         logger: "remotemedia".to_owned(),
         is_stream: false,
         level: 20,
-        message: format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}"),
+        message,
         place: None,
     }
 }

@@ -10,10 +10,13 @@ import signal
 import sys
 from collections.abc import Callable
 
-from remotemedia._guest import imports, injected, policy, search
+from remotemedia._guest import hygiene, imports, injected, policy, search
 
 EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends the other processes of the worker's process group but these."""
+
+state = hygiene.Table([])
+"""The state of this process that sessions find; empty in a process that is no worker."""
 
 
 def prepare(recorder: int | None, end_group: EndGroup) -> int:
@@ -29,7 +32,9 @@ def prepare(recorder: int | None, end_group: EndGroup) -> int:
     """
     # Functions that are registered later run earlier: those of nodes and their libraries.
     atexit.register(_end_children, os.getpid(), end_group)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        # Programs that nodes start would inherit an ignored signal, but not a handler.
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
     own = 2
     if recorder is not None:
         # A descriptor of its own, which no child process inherits; the stack goes behind the note
@@ -44,6 +49,8 @@ def prepare(recorder: int | None, end_group: EndGroup) -> int:
     imports.install()
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
+    global state
+    state = hygiene.Table(hygiene.rows_of_worker(own))
     return own
 
 

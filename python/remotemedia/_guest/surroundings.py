@@ -30,7 +30,7 @@ class Surroundings(NamedTuple):
             entries come first.
         argv: the caller's.
         working_directory: None when the caller's folder is gone.
-        umask: None leaves it as it is.
+        umask: None is the one that this process was started with.
     """
 
     environment: bytes
@@ -48,6 +48,8 @@ class Process:
     def __init__(self) -> None:
         self._own_path = list(sys.path)
         self._environ = os.environ
+        self._own_umask = os.umask(0)
+        os.umask(self._own_umask)
         self._loaded_from = LoadedFrom()
         self._last_path: tuple[list[bytes], bool] | None = None
         self._path: list[str] = []
@@ -66,8 +68,7 @@ class Process:
         os.environ = self._environ  # noqa: B003  (a node may have put another object there)
         set_environment(wanted.environment, wanted.present)
         sys.argv = [os.fsdecode(argument) for argument in wanted.argv]
-        if wanted.umask is not None:
-            os.umask(wanted.umask)
+        os.umask(self._own_umask if wanted.umask is None else wanted.umask)
 
     def _set_path(self, theirs: list[bytes], is_complete: bool) -> None:
         if self._last_path != (theirs, is_complete):
