@@ -19,13 +19,14 @@ state = hygiene.Table([])
 """The state of this process that sessions find; empty in a process that is no worker."""
 
 
-def prepare(recorder: int | None, end_group: EndGroup) -> int:
+def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
     """Leave Ctrl-C to the orchestrator, have crashes write the Python stack, and have the worker's
     process group end with the worker.
 
     Args:
         recorder: descriptor of the flight recorder, or None to use standard error.
         end_group: see `EndGroup`.
+        glance: see `hygiene.Glance`.
 
     Returns:
         The descriptor that the stack is written to.
@@ -50,7 +51,7 @@ def prepare(recorder: int | None, end_group: EndGroup) -> int:
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     global state
-    state = hygiene.Table(hygiene.rows_of_worker(own))
+    state = hygiene.Table(hygiene.rows_of_worker(own), glance)
     return own
 
 

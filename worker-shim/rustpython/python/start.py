@@ -72,7 +72,7 @@ def prepare_worker(recorder):
     if worker.ignores_interrupts():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter has set a handler
     _start_programs_unblocked()
-    noted = process.prepare(recorder, worker.end_group)
+    noted = process.prepare(recorder, worker.end_group, worker.glance)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
     signal.signal(signal.SIGURG, _interrupt)
     # Also where node code may not fork: the policy is the configuration's.

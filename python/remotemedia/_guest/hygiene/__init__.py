@@ -11,19 +11,25 @@ what they set while they were imported: they are what makes a worker warm.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from remotemedia._guest.hygiene.row import Row
 
-__all__ = ["Row", "Table", "rows_of_worker"]
+__all__ = ["Glance", "Row", "Table", "rows_of_worker"]
+
+Glance = Callable[[], Any]
+"""`glance()` gives the state of all rows that are covered by it, to be compared with `==`, or what
+is false where they have to be looked at. Taking them one by one costs several times as much."""
 
 
 class Table:
     """The state of this process before the first session, row by row."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], glance: Glance | None = None) -> None:
         self._all = rows
+        self._glance = glance
+        self._glanced: Any = None
         self._rows: list[tuple[Row, Any]] | None = None
         self._module_count = 0
 
@@ -45,6 +51,7 @@ class Table:
             except Exception:  # this interpreter or system does not have it
                 continue
         self._module_count = len(sys.modules)
+        self._glanced = None if self._glance is None else self._glance()
 
     def put_back(self) -> list[str]:
         """Undo what the session has changed.
@@ -54,10 +61,12 @@ class Table:
         """
         changed = []
         modules = sys.modules
+        glanced = None if self._glance is None else self._glance()
+        is_covered = bool(glanced) and glanced == self._glanced
         # Inlined: most sessions change nothing, and this is most of what their end costs.
         for row, before in self._rows or ():
-            _, take, put_back, is_same, module = row
-            if module is not None and module not in modules:
+            _, take, put_back, is_same, module, in_glance = row
+            if (in_glance and is_covered) or (module is not None and module not in modules):
                 continue
             try:
                 if take is None:

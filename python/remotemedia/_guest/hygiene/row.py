@@ -23,6 +23,7 @@ class Row(NamedTuple):
             whether they are equal.
         module: The module whose state it is, if it is one that nodes load. Until then there is
             nothing to do.
+        in_glance: Covered by `Glance`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     put_back: Callable[[Any], object] = cannot
     is_same: Callable[[Any, Any], bool] | None = None
     module: str | None = None
+    in_glance: bool = False
 
     def now(self) -> Any:
         """The state as it is now."""

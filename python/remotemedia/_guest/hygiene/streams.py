@@ -23,7 +23,7 @@ def rows() -> list[Row]:
 
     objects = _Objects()
     return [
-        Row("descriptors 0 to 2", _files, put_back),
+        Row("descriptors 0 to 2", _files, put_back, in_glance=True),
         Row("standard streams", objects.take, objects.put_back),
     ]
 

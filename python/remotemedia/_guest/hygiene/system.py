@@ -33,7 +33,7 @@ def rows() -> list[Row]:
         Row("signal handlers", _handlers, _put_back_handlers),
         Row("wake-up descriptor of signals", None, lambda _: signal.set_wakeup_fd(-1)),
         Row("blocked signals", _mask, _put_back_mask),
-        Row("resource limits", _limits, _put_back_limits),
+        Row("resource limits", _limits, _put_back_limits, in_glance=True),
         Row("nice value", lambda: os.nice(0), lambda before: os.nice(before - os.nice(0))),
         Row(
             "CPU affinity",
@@ -42,10 +42,10 @@ def rows() -> list[Row]:
         ),
         Row("scheduling policy", _policy, _put_back_policy),
         Row("user and group", _identity, _put_back_identity),
-        Row("process group", os.getpgrp, lambda before: os.setpgid(0, before)),
+        Row("process group", os.getpgrp, lambda pgid: os.setpgid(0, pgid), in_glance=True),
         Row("threads", _threads, _await_threads, set.issubset),
-        Row("child processes", _children, _await_children, set.issubset),
-        Row("free descriptors", _has_free_descriptors),
+        Row("child processes", _children, _await_children, set.issubset, in_glance=True),
+        Row("free descriptors", _has_free_descriptors, in_glance=True),
     ]
 
 
@@ -190,4 +190,4 @@ def _has_free_descriptors() -> bool:
     os.close(lowest_free)
     resource = _resource()
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return limit < 0 or lowest_free < limit * 7 // 8
+    return limit < 0 or lowest_free < limit - limit // 8

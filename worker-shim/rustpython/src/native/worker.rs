@@ -67,6 +67,12 @@ mod native {
         vm.allow_threads(|| worker_shim::process::end_group(&spared));
     }
 
+    /// See `Glance` in `remotemedia._guest.hygiene`.
+    #[pyfunction]
+    fn glance() -> Vec<u8> {
+        worker_shim::kernel_state::glance()
+    }
+
     #[pyfunction]
     fn leave() {
         metered(worker_shim::Meter::leave);
