@@ -71,3 +71,23 @@ fn note<const N: usize>(seen: &mut Vec<u8>, state: nix::Result<[u64; N]>) {
         Err(error) => seen.extend((error as i32).to_le_bytes()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    use super::glance;
+
+    #[test]
+    fn a_change_shows_and_goes_when_it_is_undone() {
+        let before = glance();
+        assert!(!before.is_empty());
+        assert_eq!(glance(), before);
+        let (soft, hard) = getrlimit(Resource::RLIMIT_CORE).unwrap();
+        let other = if soft == 0 { hard.min(1) } else { soft - 1 };
+        setrlimit(Resource::RLIMIT_CORE, other, hard).unwrap();
+        assert_eq!(glance() == before, other == soft);
+        setrlimit(Resource::RLIMIT_CORE, soft, hard).unwrap();
+        assert_eq!(glance(), before);
+    }
+}
