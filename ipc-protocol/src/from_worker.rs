@@ -173,12 +173,16 @@ pub struct Place {
 }
 
 /// The end of a session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Closed {
     /// Attributes that changed since `initialize`.
     pub states: Vec<NodeState>,
     /// Failures of `cleanup`, one a node at most.
     pub faults: Vec<Fault>,
+    /// What the session changed in the process and cannot be put back, in words for people. The worker
+    /// is of no use for other sessions then. Since 6; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// The changed attributes of a node.

@@ -9,7 +9,7 @@ use crate::to_worker::Welcome;
 /// First field of [`Hello`].
 pub const MAGIC: &str = "remotemedia";
 /// The version of the protocol that this build speaks.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 /// The version that brought shared memory.
 pub const SHARED_MEMORY_SINCE: u32 = 2;
 /// The version that brought `End` and `Ending`.

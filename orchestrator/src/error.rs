@@ -135,6 +135,8 @@ pub struct Crash {
     pub signal: Option<String>,
     /// Its exit code, when no signal ended it.
     pub exit_code: Option<i32>,
+    /// It has ended, and its exit status went elsewhere.
+    pub is_unknown: bool,
     /// Last lines that it wrote to stderr.
     pub stderr_tail: String,
     /// Python stack at the time of death, where it could be had.
@@ -159,6 +161,11 @@ impl Crash {
             }
             (Some(signal), _) => format!("was killed by {signal}"),
             (None, Some(code)) => format!("exited with code {code}"),
+            (None, None) if self.is_unknown => {
+                "ended, and how is unknown: this program ignores SIGCHLD or takes the exit status \
+                 of its children"
+                    .to_owned()
+            }
             (None, None) => "closed its connection".to_owned(),
         };
         format!(

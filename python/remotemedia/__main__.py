@@ -10,8 +10,10 @@ from remotemedia._load import native
 
 def main() -> int:
     """Run the command line and give its exit code."""
-    # Ctrl-C ends the process, and its workers with it, as it would without Python around.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Ctrl-C ends the process, and its workers with it, as it would without Python around; a program
+    # in the background ignores it.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["compat"]:
         from remotemedia.compat.command import main as compat
 

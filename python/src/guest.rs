@@ -8,8 +8,9 @@ use ipc_protocol::Value;
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
 use worker_shim::blackbox::Blackbox;
+use worker_shim::kernel_state;
 use worker_shim::link::link;
 use worker_shim::process::{self, take_link, watch_hangup};
 use worker_shim::{
@@ -48,7 +49,8 @@ pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i3
 /// orchestrator.
 fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
     let prepare = py.import("remotemedia._guest.process")?;
-    prepare.call_method1("prepare", (recorder, wrap_pyfunction!(end_group, py)?))?;
+    let (end_group, glance) = (wrap_pyfunction!(end_group, py)?, wrap_pyfunction!(glance, py)?);
+    prepare.call_method1("prepare", (recorder, end_group, glance))?;
     Ok(())
 }
 
@@ -56,6 +58,12 @@ fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
 #[pyfunction]
 fn end_group(py: Python<'_>, spared: Vec<i32>) {
     py.detach(|| process::end_group(&spared));
+}
+
+/// See `Glance` in `remotemedia._guest.hygiene`.
+#[pyfunction]
+fn glance(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, &kernel_state::glance())
 }
 
 fn guest(py: Python<'_>, meter: Meter, writer: &LinkWriter) -> PyResult<PythonGuest<CPython>> {

@@ -150,6 +150,6 @@ impl Guest for Fickle {
     }
 
     fn close(&mut self) -> Closed {
-        Closed { states: Vec::new(), faults: Vec::new() }
+        Closed::default()
     }
 }

@@ -12,7 +12,7 @@ use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::codec;
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadProgress, Socket};
-use ipc_protocol::from_worker::{Done, NodeReady, NodeUsage, Output};
+use ipc_protocol::from_worker::{Closed, Done, NodeReady, NodeUsage, Output};
 use ipc_protocol::memory::{Segment, SegmentKind, Ticket};
 use ipc_protocol::share::{Attach, Share};
 use ipc_protocol::to_worker::{Item, OpenSession};
@@ -49,10 +49,7 @@ fn main() {
             ToWorker::Open(session) => worker.open(&session),
             ToWorker::Item(item) => worker.answer(item),
             ToWorker::Flush(step) => worker.done(step.stage, step.call),
-            ToWorker::Close => worker.send(FromWorker::Closed(ipc_protocol::from_worker::Closed {
-                states: Vec::new(),
-                faults: Vec::new(),
-            })),
+            ToWorker::Close => worker.send(FromWorker::Closed(Closed::default())),
             ToWorker::End(_) if worker.lie != "deaf" => return worker.send(FromWorker::Ending),
             _ => {}
         }

@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod blackbox;
 pub mod guest;
+pub mod kernel_state;
 pub mod link;
 pub mod meter;
 pub mod process;

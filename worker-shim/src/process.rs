@@ -40,6 +40,15 @@ pub fn take_link() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
+/// Whether this process ignores the signal, as the kernel tells it; not where it does not.
+#[must_use]
+pub fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal as i32 - 1)) != 0
+}
+
 /// From now on the calling thread has this process killed when the orchestrator dies. The kernel keeps
 /// the signal for each thread; the orchestrator sets it for the first one.
 ///

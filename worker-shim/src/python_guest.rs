@@ -245,7 +245,7 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
         let closed = self.host.attach(|py| self.ask(py, close, Arguments::None));
         self.host.end_session();
         let closed = closed.and_then(answers::closed);
-        closed.unwrap_or_else(|fault| Closed { states: Vec::new(), faults: vec![fault] })
+        closed.unwrap_or_else(|fault| Closed { faults: vec![fault], ..Closed::default() })
     }
 
     fn begin_end(&mut self) {

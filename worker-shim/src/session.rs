@@ -258,7 +258,11 @@ impl<G: Guest> Server<'_, G> {
             Err(SessionError::Link(LinkError::Unsendable(problem))) => {
                 let mut faults = closed.faults;
                 faults.push(marshal_fault(&problem));
-                self.send(FromWorker::Closed(Closed { states: Vec::new(), faults }))
+                self.send(FromWorker::Closed(Closed {
+                    faults,
+                    left: closed.left,
+                    ..Closed::default()
+                }))
             }
             sent => sent,
         }

@@ -125,7 +125,14 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("failed", FromWorker::Failed(failed)),
         ("failed_opening", FromWorker::Failed(opening)),
         ("log", FromWorker::Log(log)),
-        ("closed", FromWorker::Closed(Closed { states: vec![state], faults: vec![fault()] })),
+        (
+            "closed",
+            FromWorker::Closed(Closed {
+                states: vec![state],
+                faults: vec![fault()],
+                ..Closed::default()
+            }),
+        ),
     ]
 }
 
@@ -395,4 +402,22 @@ pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
     };
     let failed = Failed { stage: None, call: 0, fault, usage: vec![] };
     vec![("ending", FromWorker::Ending), ("failed_conflict", FromWorker::Failed(failed))]
+}
+
+/// What version 6 brought.
+pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
+    let fault = Fault {
+        kind: FaultKind::Stale,
+        node_id: String::new(),
+        remote_type: "RuntimeError".into(),
+        message: "still changed: threads".into(),
+        traceback: String::new(),
+        import: None,
+    };
+    let failed = Failed { stage: None, call: 0, fault, usage: vec![] };
+    let left = vec!["threads".into(), "resource limits".into()];
+    vec![
+        ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
+        ("failed_stale", FromWorker::Failed(failed)),
+    ]
 }

@@ -1,6 +1,7 @@
 //! Signals that end the command line. Workers die with it by themselves; programs that their nodes
 //! have started do not, so workers are ended first, with all of their process groups.
 
+use std::fs;
 use std::io::{self, PipeWriter};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::runtime::Runtime;
 /// What a terminal, a service manager or a person ends a program with.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Looks after these signals until it is dropped. One that is ignored stays so.
+/// Looks after these signals until it is dropped. One that the caller ignores stays ignored, such as
+/// SIGHUP under nohup: blocked, it would be delivered all the same.
 pub(super) struct Watch {
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
@@ -29,7 +31,9 @@ impl Watch {
     /// # Errors
     /// When no descriptor or thread can be had.
     pub(super) fn start(runtime: &Arc<Runtime>) -> io::Result<Self> {
-        let signals = SigSet::from_iter(ENDING);
+        let ignored = ignored_mask();
+        let is_ours = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
+        let signals: SigSet = ENDING.into_iter().filter(is_ours).collect();
         let told = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let (stopped, stop) = io::pipe()?;
         let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
@@ -59,6 +63,13 @@ impl Drop for Watch {
         }
         let _unchanged = self.before.thread_set_mask();
     }
+}
+
+/// Signals that this process ignores, as the kernel tells it; none where it does not.
+fn ignored_mask() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// The signal that came, or none when the other end of the pipe is closed.

@@ -141,6 +141,7 @@ impl Death<'_> {
             pid: self.process.pid,
             signal: exit.as_ref().and_then(Exit::signal_name),
             exit_code: exit.as_ref().and_then(Exit::code),
+            is_unknown: matches!(exit, Some(Exit::Unknown)),
             stderr_tail: self.process.stderr_tail(),
             python_stack: self.process.blackbox.stack(),
             peak_memory_bytes,

@@ -3,7 +3,7 @@
 use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
 
-use super::journal::{kept, printed};
+use super::journal::{kept, printed, replaced};
 use super::shell::{Events, Shell};
 use super::{Host, WrittenBack, failure};
 use crate::placement::Engine;
@@ -165,9 +165,17 @@ impl Shell {
             Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,
             _ => config.workers.pool.recycle_above_memory_bytes,
         };
+        if !farewell.left.is_empty() {
+            let pid = self.workers.slot(slot).process().map_or(0, |process| process.pid);
+            host.log(&replaced(&here.join(", "), pid, &farewell.left));
+        }
         let has_outgrown =
             limit.is_some_and(|limit| self.workers.slot(slot).resident_bytes() > limit);
-        let returned = if has_outgrown { Returned::UsedUp } else { Returned::Reusable };
+        let returned = if has_outgrown || !farewell.left.is_empty() {
+            Returned::UsedUp
+        } else {
+            Returned::Reusable
+        };
         self.workers.give_back(slot, returned);
     }
 }

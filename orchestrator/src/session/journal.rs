@@ -152,3 +152,13 @@ pub(super) fn kept(node_id: &str, name: &str, reason: &str) -> LogRecord {
     let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
     notice(node_id, INFORMATION, message)
 }
+
+/// Tells why the next session starts a worker. Costly for a pipeline that runs often, and no error.
+pub(super) fn replaced(nodes: &str, pid: u32, left: &[String]) -> LogRecord {
+    let left = left.join(", ");
+    let message = format!(
+        "the worker of {nodes} (pid {pid}) is replaced: the session left {left} that cannot be put \
+         back"
+    );
+    notice("", INFORMATION, message)
+}

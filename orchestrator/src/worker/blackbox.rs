@@ -9,12 +9,21 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::FaultKind;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 
 /// Environment variable that tells the worker the recorder's descriptor.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 /// The first bytes, which hold the running node; the Python stack begins behind them.
 const HEAD: [u8; 64] = [0; 64];
+/// Signals as faulthandler names them.
+const FATAL: [(&str, Signal); 5] = [
+    ("Segmentation fault", Signal::SIGSEGV),
+    ("Aborted", Signal::SIGABRT),
+    ("Bus error", Signal::SIGBUS),
+    ("Illegal instruction", Signal::SIGILL),
+    ("Floating point exception", Signal::SIGFPE),
+];
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
@@ -71,6 +80,15 @@ impl Blackbox {
         let operation = operation(word(4)?);
         let since_ns = head.get(8..16)?.try_into().ok().map(u64::from_le_bytes)?;
         Some(Note { node, operation, since: operation.and_then(|_| moment(since_ns)) })
+    }
+
+    /// Number of the signal that faulthandler named, which it does for those that mean a crash.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        let stack = self.stack();
+        let named = stack.lines().find_map(|line| line.strip_prefix("Fatal Python error: "))?;
+        let (_, signal) = FATAL.iter().find(|(name, _)| *name == named)?;
+        Some(*signal as i32)
     }
 
     /// What faulthandler wrote.

@@ -9,6 +9,8 @@ pub enum Exit {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// Only that it ended: this program ignores `SIGCHLD`, or another part of it took the status.
+    Unknown,
 }
 
 impl Exit {
@@ -27,7 +29,7 @@ impl Exit {
     pub fn code(&self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(*code),
-            Self::Signal(_) => None,
+            Self::Signal(_) | Self::Unknown => None,
         }
     }
 }
@@ -51,5 +53,6 @@ mod tests {
         assert_eq!(Exit::Signal(40).signal_name().as_deref(), Some("signal 40"));
         assert_eq!(Exit::Code(3).signal_name(), None);
         assert_eq!(Exit::Code(3).code(), Some(3));
+        assert_eq!((Exit::Unknown.signal_name(), Exit::Unknown.code()), (None, None));
     }
 }

@@ -1,18 +1,20 @@
 //! One worker process: spawning, killing, the news of its end. The only `unsafe` of the
-//! orchestrator is here: what a child does between fork and exec, and the registration of owned
-//! descriptors with the reactor.
+//! orchestrator is here: what a child does between fork and exec, a system call that no crate wraps,
+//! and the registration of owned descriptors with the reactor.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::sys::signal::{SigSet, Signal};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -38,6 +40,8 @@ pub struct Process {
     pub pid: u32,
     /// Its flight recorder.
     pub blackbox: Blackbox,
+    /// Means this process and no later one with the same number.
+    pidfd: Arc<OwnedFd>,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
 }
@@ -65,11 +69,11 @@ pub struct RawLine {
 #[derive(Debug)]
 pub struct Spawned {
     /// What is shared.
-    pub process: std::sync::Arc<Process>,
+    pub process: Arc<Process>,
     /// Our end of the link.
     pub link: UnixStream,
     /// Becomes readable when the process has ended.
-    pub pidfd: OwnedFd,
+    pub pidfd: Arc<OwnedFd>,
     /// Its standard output.
     pub stdout: ChildStdout,
     /// Its standard error.
@@ -104,7 +108,7 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
     let mut child = command.spawn().map_err(|source| not_started(key, &source))?;
     let (pidfd, stdout, stderr) =
         match (open_pidfd(&child), child.stdout.take(), child.stderr.take()) {
-            (Ok(pidfd), Some(stdout), Some(stderr)) => (pidfd, stdout, stderr),
+            (Ok(pidfd), Some(stdout), Some(stderr)) => (Arc::new(pidfd), stdout, stderr),
             (pidfd, ..) => {
                 // Nobody would learn of its end.
                 let _gone = child.kill().and_then(|()| child.wait());
@@ -116,10 +120,11 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
         id,
         pid: child.id(),
         blackbox,
+        pidfd: Arc::clone(&pidfd),
         state: Mutex::default(),
         end: tokio::sync::Notify::new(),
     };
-    Ok(Spawned { process: std::sync::Arc::new(process), link: ours, pidfd, stdout, stderr })
+    Ok(Spawned { process: Arc::new(process), link: ours, pidfd, stdout, stderr })
 }
 
 /// What a worker is given, so that it can tell what a script in place of its interpreter has added: the
@@ -154,23 +159,41 @@ fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
+/// Signals the group of the process that `pidfd` means, or meant: no number is used. `EINVAL` before
+/// Linux 6.9.
+fn pidfd_signal_group(pidfd: BorrowedFd<'_>, signal: rustix::process::Signal) -> nix::Result<()> {
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+    let number = libc::SYS_pidfd_send_signal;
+    // SAFETY: the kernel reads its arguments and, as the third is null, no memory of this process.
+    let sent = unsafe {
+        let nothing = std::ptr::null::<libc::siginfo_t>();
+        let (pidfd, signal) = (pidfd.as_raw_fd(), signal.as_raw());
+        libc::syscall(number, pidfd, signal, nothing, PIDFD_SIGNAL_PROCESS_GROUP)
+    };
+    Errno::result(sent).map(drop)
+}
+
 fn prepare_child(command: &mut Command, blackbox: std::os::fd::RawFd) {
     let parent = nix::unistd::getpid();
     let in_child = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         // The supervisor's thread takes no signals; its children must.
         SigSet::empty().thread_set_mask()?;
+        // Ignored, it would take the exit codes of their children from nodes. What else the caller
+        // ignores (SIGHUP under nohup) is ignored in every program that it starts.
+        // SAFETY: the default disposition runs no code of this process.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
         // The parent may have died before the line above.
         if nix::unistd::getppid() != parent {
             return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
         }
         // SAFETY: the descriptor is open in the parent while it forks, hence in the child.
-        let blackbox = unsafe { std::os::fd::BorrowedFd::borrow_raw(blackbox) };
+        let blackbox = unsafe { BorrowedFd::borrow_raw(blackbox) };
         nix::fcntl::fcntl(blackbox, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
         Ok(())
     };
-    // SAFETY: between fork and exec only system calls are made (prctl, sigprocmask, getppid, fcntl), all of
-    // them async-signal-safe; nothing allocates or takes a lock.
+    // SAFETY: between fork and exec only system calls are made (prctl, sigprocmask, sigaction, getppid,
+    // fcntl), all of them async-signal-safe; nothing allocates or takes a lock.
     unsafe {
         command.pre_exec(in_child);
     }
@@ -189,7 +212,7 @@ pub(super) fn await_readable<T: OwnsDescriptor>(inner: T) -> std::io::Result<Asy
 
 /// Types that own exactly one descriptor, open and the same for their whole life.
 pub(super) trait OwnsDescriptor: AsRawFd {}
-impl OwnsDescriptor for OwnedFd {}
+impl OwnsDescriptor for Arc<OwnedFd> {}
 impl OwnsDescriptor for super::link::Link {}
 
 impl Process {
@@ -202,7 +225,7 @@ impl Process {
         self.signal(rustix::process::Signal::KILL);
     }
 
-    /// Kills the worker and every process of its group at once. Does nothing once it is reaped.
+    /// Kills the worker and every process of its group at once.
     pub fn kill_group(&self) {
         self.signal_group(rustix::process::Signal::KILL);
     }
@@ -240,26 +263,38 @@ impl Process {
 
     /// Asks the node code that runs in the worker to end.
     pub fn interrupt(&self) {
-        self.signal(rustix::process::Signal::INT);
+        self.signal(rustix::process::Signal::URG);
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        // The lock keeps the reaper out, so the number cannot be another process's yet.
-        let state = self.state();
-        if state.exit.is_none()
-            && let Some(pid) = self.raw_pid()
-        {
-            let _gone = rustix::process::kill_process(pid, signal);
-        }
+        let _gone = rustix::process::pidfd_send_signal(&*self.pidfd, signal);
     }
 
     fn signal_group(&self, signal: rustix::process::Signal) {
-        let state = self.state();
-        if state.exit.is_none()
-            && let Some(pid) = self.raw_pid()
-        {
-            let _gone = rustix::process::kill_process_group(pid, signal);
+        // The lock keeps our reaper out while the number is used.
+        let _unreaped = self.state();
+        self.signal_group_locked(signal);
+    }
+
+    /// Signals the group, though others may have reaped its leader.
+    fn signal_group_locked(&self, signal: rustix::process::Signal) {
+        if pidfd_signal_group(self.pidfd.as_fd(), signal) != Err(Errno::EINVAL) {
+            return;
         }
+        // Before Linux 6.9 there is only the number, which is nobody else's while the leader is not
+        // reaped. Where it is, programs that the nodes of a dead worker started are left alone.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if let Some(pid) = self.raw_pid()
+            && self.wait(look).is_ok()
+        {
+            let _no_one_left = rustix::process::kill_process_group(pid, signal);
+        } else {
+            self.signal(signal);
+        }
+    }
+
+    fn wait(&self, options: WaitIdOptions) -> rustix::io::Result<Option<WaitIdStatus>> {
+        rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options)
     }
 
     fn raw_pid(&self) -> Option<Pid> {
@@ -268,23 +303,16 @@ impl Process {
 
     /// Reaps the ended process, after ending what is left of its group, and tells the listener.
     pub fn reap(&self) {
-        let Some(pid) = self.raw_pid() else { return };
         let mut state = self.state();
         if state.exit.is_some() {
             return;
         }
-        // The unreaped leader still holds the group's number, so this hits nobody else.
-        let _no_one_left = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        let status = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-        let exit = match status {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => Exit::Code(code),
-                (None, Some(signal)) => Exit::Signal(signal),
-                (None, None) => Exit::Code(-1),
-            },
-            Ok(None) | Err(_) => Exit::Code(-1),
-        };
-        state.exit = Some(exit);
+        self.signal_group_locked(rustix::process::Signal::KILL);
+        let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
+        let code = || status.as_ref()?.exit_status().map(Exit::Code);
+        let signal = || status.as_ref()?.terminating_signal().map(Exit::Signal);
+        let exit = code().or_else(signal).or_else(|| self.blackbox.signal().map(Exit::Signal));
+        state.exit = Some(exit.unwrap_or(Exit::Unknown));
         self.end.notify_waiters();
         if let Some(listener) = &state.listener {
             listener.wake();

@@ -1,7 +1,8 @@
-"""Ends node code that runs when its session ends: the orchestrator sends SIGINT, and the code finds
+"""Ends node code that runs when its session ends: the orchestrator sends SIGURG, and the code finds
 a `KeyboardInterrupt` as it would at a terminal.
 
-A signal may come at any moment. So it counts for the code that runs, else for what this session has
+SIGURG because nobody else uses it, and whoever has no handler for it ignores it (Go's runtime chose it
+for these reasons too). A signal may come at any moment. So it counts for the code that runs, else for what this session has
 run next; and its session's end makes it forgotten.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
+
+_SIGURG = getattr(signal, "SIGURG", 23)  # RustPython has no name for it
 
 is_running = False
 """Code of a node runs on the main thread, and may be interrupted."""
@@ -25,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 def install() -> None:
     """Take the signal over. Programs that nodes start have its default."""
-    signal.signal(signal.SIGINT, _on_signal)
+    signal.signal(_SIGURG, _on_signal)
 
 
 def begin() -> None:

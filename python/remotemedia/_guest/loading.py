@@ -9,19 +9,16 @@ from remotemedia._guest.signatures import signature as signature_of
 from remotemedia._portable.imports import import_module, named_as_needed
 
 
-def by_import(node_id: str, module: str, name: str, params: dict[str, Any]) -> Any:
-    """An instance of the class `name` of `module`, constructed with `params`; or a node that calls
-    the function of this name, with `params` as its keywords.
+def constructed(node_id: str, name: str, found: Any, params: dict[str, Any]) -> Any:
+    """An instance of a class that was `found` by this name, constructed with `params`; or a node
+    that calls a function, with `params` as its keywords.
 
     Raises:
-        Fault: the module or name is not there, or the constructor raised.
+        Fault: the constructor raised.
     """
-    found = _find(node_id, module, name)
     try:
         if not callable(found):
-            raise TypeError(
-                f"{module}:{name} is neither a class nor a function but {type(found).__name__}"
-            )
+            raise TypeError(f"{name} is neither a class nor a function but {type(found).__name__}")
         _check_arguments(found, params)
         node = found(**params) if isinstance(found, type) else _function_node(found, params)
     except BaseException as error:  # SystemExit and the like are the constructor's failure too
@@ -46,7 +43,12 @@ def checked(node_id: str, node: Any) -> Any:
     return node
 
 
-def _find(node_id: str, module: str, name: str) -> Any:
+def find(node_id: str, module: str, name: str) -> Any:
+    """What `name` is in `module`, which is imported.
+
+    Raises:
+        Fault: the module or name is not there, or its own code raised.
+    """
     try:
         found: Any = import_module(module)
     except ModuleNotFoundError as error:

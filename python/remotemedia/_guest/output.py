@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from remotemedia._guest.text import sendable
 
@@ -64,11 +64,12 @@ class Printed(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, name: str, original: TextIO, running: Running, send: Send) -> None:
+    def __init__(self, name: str, descriptor: int, running: Running, send: Send) -> None:
         super().__init__()
         self.name = f"<{name}>"
         self._name = name
-        self._original = original
+        self._descriptor = descriptor
+        self._buffer: BinaryIO | None = None
         self._running = running
         self._send = send
         self._lock = threading.RLock()
@@ -80,13 +81,25 @@ class Printed(io.TextIOBase):
         return f"<Printed name={self.name!r}>"
 
     @property
-    def buffer(self) -> Any:
-        """The binary stream below: what is written there goes through the worker's pipe."""
-        return self._original.buffer
+    def buffer(self) -> BinaryIO:
+        """A binary stream into the worker's pipe. Closing it, as a wrapper around it does when it
+        goes, closes nothing else.
+        """
+        if self._buffer is None or self._buffer.closed:
+            self._buffer = open(self._descriptor, "wb", closefd=False)  # noqa: SIM115
+        return self._buffer
+
+    def detach(self) -> Any:
+        """The binary stream; text goes on as before."""
+        return self.buffer
+
+    def close(self) -> None:
+        """Send what is there. The stream stays open: it is the worker's, not the session's."""
+        self.flush()
 
     def fileno(self) -> int:
         """The descriptor of the worker's pipe."""
-        return self._original.fileno()
+        return self._descriptor
 
     def isatty(self) -> bool:
         """Never."""
@@ -114,12 +127,19 @@ class Printed(io.TextIOBase):
                     self.flush()
         return len(text)
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `flush` may have something to do."""
+        return bool(self.pending) or self._buffer is not None
+
     def flush(self) -> None:
-        """Send a line that is not finished."""
+        """Send a line that is not finished, and what was written below."""
         with self._lock:
             pending, self.pending = self.pending, ""
             if pending:
                 self._emit(pending)
+            if self._buffer is not None and not self._buffer.closed:
+                self._buffer.flush()
 
     def _emit(self, text: str) -> None:
         self._send(self._pending_node, self._name, True, 0, sendable(text), None)
@@ -184,10 +204,11 @@ class Output:
     def __init__(self, running: Running, send: Send) -> None:
         self._send = send
         self._streams = (
-            Printed("stdout", sys.stdout, running, self._pass_on),
-            Printed("stderr", sys.stderr, running, self._pass_on),
+            Printed("stdout", 1, running, self._pass_on),
+            Printed("stderr", 2, running, self._pass_on),
         )
         self._handler = Logged(running, self._pass_on)
+        logging.getLogger().setLevel(logging.INFO)
         self._own_levels: list[tuple[logging.Logger, int]] = []
         self.attach()
         # Two processes must not write frames to one connection.
@@ -199,7 +220,6 @@ class Output:
         root = logging.getLogger()
         if self._handler not in root.handlers:
             root.addHandler(self._handler)
-        root.setLevel(logging.INFO)
 
     def lower_levels(self, levels: Mapping[str, int]) -> None:
         """Let records through that the caller wants: `levels` by logger, "" for the root."""
@@ -218,7 +238,7 @@ class Output:
     def flush(self) -> None:
         """Send lines that are not finished."""
         for stream in self._streams:
-            if stream.pending:
+            if stream.has_unsent:
                 stream.flush()
 
     def _pass_on(

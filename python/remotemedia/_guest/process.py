@@ -6,28 +6,36 @@ import atexit
 import contextlib
 import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Callable
 
-from remotemedia._guest import imports, injected, interrupts, policy, search
+from remotemedia._guest import hygiene, imports, injected, interrupts, policy, search
 
 EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends the other processes of the worker's process group but these."""
 
+state = hygiene.Table([])
+"""The state of this process that sessions find; empty in a process that is no worker."""
 
-def prepare(recorder: int | None, end_group: EndGroup) -> int:
-    """Have the orchestrator interrupt nodes, have crashes write the Python stack, and have the worker's
+
+def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
+    """Leave Ctrl-C to the orchestrator, have crashes write the Python stack, and have the worker's
     process group end with the worker.
 
     Args:
         recorder: descriptor of the flight recorder, or None to use standard error.
         end_group: see `EndGroup`.
+        glance: see `hygiene.Glance`.
 
     Returns:
         The descriptor that the stack is written to.
     """
     # Functions that are registered later run earlier: those of nodes and their libraries.
     atexit.register(_end_children, os.getpid(), end_group)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        # Programs that nodes start would inherit an ignored signal, but not a handler.
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
     interrupts.install()
     own = 2
     if recorder is not None:
@@ -43,6 +51,8 @@ def prepare(recorder: int | None, end_group: EndGroup) -> int:
     imports.install()
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
+    global state
+    state = hygiene.Table(hygiene.rows_of_worker(own), glance)
     return own
 
 

@@ -8,7 +8,7 @@ from types import CoroutineType
 from typing import Any
 
 from remotemedia import _pickle
-from remotemedia._guest import faults, interrupts, loading, output
+from remotemedia._guest import faults, interrupts, loading, output, process
 from remotemedia._guest.calling import OTHER, Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
@@ -53,6 +53,8 @@ class Guest:
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
         self._modules = LoadedModules()
+        # What earlier sessions left in the process that cannot be put back.
+        self._left: list[str] = []
 
     def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool]]:
         """Open the session with these fields of `SessionSpec`; see `open`."""
@@ -71,17 +73,24 @@ class Guest:
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
+        if self._left:  # by a session that could not be opened, or whose `Closed` was lost
+            raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
         self._output.attach()
+        process.state.begin()
         if spec.surroundings is not None:
             self._process.enter(spec.surroundings)
         made: list[Caller] = []
         initialized: list[Caller] = []
         try:
-            instances = self._instances(spec)
+            instances, log_levels = self._instances(spec)
+            specs = [node for _, nodes in spec.stages for node in nodes]
+            found = [self._find(node, number) for number, node in enumerate(specs)]
+            process.state.keep_imported()
+            self._output.lower_levels(log_levels)
             for stage, nodes in spec.stages:
                 self._stages[stage] = [
-                    self._make(node, len(made) + offset, instances)
-                    for offset, node in enumerate(nodes)
+                    self._make(node, number, found[number], instances)
+                    for number, node in enumerate(nodes, len(made))
                 ]
                 made += self._stages[stage]
             for caller in made:
@@ -99,9 +108,9 @@ class Guest:
             self._snapshots = {c.node_id: Snapshot(c.node, limit) for c in made}
         return [(c.node_id, c.is_source, c.is_streaming, c.is_async) for c in made]
 
-    def _instances(self, spec: SessionSpec) -> list[Any]:
+    def _instances(self, spec: SessionSpec) -> tuple[list[Any], dict[str, int]]:
         if spec.instances is None:
-            return []
+            return [], {}
         try:
             interrupts.begin()
             instances, log_levels = _pickle.open_shipment(spec.instances)
@@ -112,18 +121,30 @@ class Guest:
             raise Fault("load", blamed[0] if blamed else only, error) from None
         finally:
             interrupts.end()
-        # Imported modules have set their levels by now.
-        self._output.lower_levels(log_levels)
         self._has_shipment = True
-        return instances
+        return instances, log_levels
 
-    def _make(self, spec: NodeSpec, number: int, instances: list[Any]) -> Caller:
+    def _find(self, spec: NodeSpec, number: int) -> Any:
+        """The class or function of a node that has a name; its module is imported."""
+        if spec.instance is not None:
+            return None
+        self._running.enter(spec.node_id)
+        self._meter.enter(number, OTHER)
+        try:
+            interrupts.begin()
+            return loading.find(spec.node_id, spec.module, spec.name)
+        finally:
+            interrupts.end()
+            self._meter.leave()
+
+    def _make(self, spec: NodeSpec, number: int, found: Any, instances: list[Any]) -> Caller:
         self._running.enter(spec.node_id)
         self._meter.enter(number, OTHER)
         try:
             interrupts.begin()
             if spec.instance is None:
-                node = loading.by_import(spec.node_id, spec.module, spec.name, spec.params)
+                about = f"{spec.module}:{spec.name}"
+                node = loading.constructed(spec.node_id, about, found, spec.params)
             else:
                 node = instances[spec.instance]
             loading.checked(spec.node_id, node)
@@ -282,12 +303,15 @@ class Guest:
         finally:
             self._output.flush()
 
-    def close(self) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[dict[str, Any]]]:
-        """Clean up every node, and forget the session.
+    def close(
+        self,
+    ) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[dict[str, Any]], list[str]]:
+        """Clean up every node, forget the session, and put back what it changed in the process.
 
         Returns:
             Per changed node its id, a pickle of its changed attributes, and the name of each that
-            cannot be sent with the reason; and the `facts` of each failure of cleaning up.
+            cannot be sent with the reason; the `facts` of each failure of cleaning up; and what
+            cannot be put back, see `hygiene.Table.put_back`.
         """
         for stage in list(self._stages):
             self.abort(stage)
@@ -298,10 +322,11 @@ class Guest:
             except Fault as fault:
                 failures.append(faults.facts(fault))
         try:
-            return self._states(), failures
+            states = self._states()
         finally:
             self._modules.note()
             self._forget()
+        return states, failures, self._left
 
     def _states(self) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
         states = []
@@ -323,3 +348,4 @@ class Guest:
         if self._has_shipment:
             self._has_shipment = False
             _pickle.forget_shipment()
+        self._left = process.state.put_back()

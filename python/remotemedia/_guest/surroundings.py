@@ -33,7 +33,7 @@ class Surroundings(NamedTuple):
             entries come first.
         argv: the caller's.
         working_directory: None when the caller's folder is gone.
-        umask: None leaves it as it is.
+        umask: None is the one that this process was started with.
     """
 
     environment: bytes
@@ -52,6 +52,8 @@ class Process:
         self._own_path = list(sys.path)
         self._environ = os.environ
         self._added = _added_variables()
+        self._own_umask = os.umask(0)
+        os.umask(self._own_umask)
         self._loaded_from = LoadedFrom()
         self._last_path: tuple[list[bytes], bool] | None = None
         self._path: list[str] = []
@@ -70,8 +72,7 @@ class Process:
         os.environ = self._environ  # noqa: B003  (a node may have put another object there)
         set_environment(self._with_added(wanted.environment), wanted.present)
         sys.argv = [os.fsdecode(argument) for argument in wanted.argv]
-        if wanted.umask is not None:
-            os.umask(wanted.umask)
+        os.umask(self._own_umask if wanted.umask is None else wanted.umask)
 
     def _with_added(self, wanted: bytes) -> bytes:
         if not self._added:

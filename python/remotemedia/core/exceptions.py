@@ -263,6 +263,9 @@ class NodeTimeout(NodeError):
 class WorkerCrashed(NodeError):
     """The worker process died while it ran a node. The next run gets a fresh worker.
 
+    Neither signal nor exit code is known when this program ignores SIGCHLD, or another part of it
+    took the worker's exit status.
+
     Attributes:
         signal: name of the signal that ended it, such as "SIGSEGV", or None.
         exit_code: its exit code when it ended by itself, or None.

@@ -40,6 +40,18 @@ for spare in range(64):
         break
 print(json.dumps(outcomes))
 """
+# Waits until its input, a file, exists.
+WAITS = """
+import os, time
+from remotemedia import Node
+
+class Waits(Node):
+    def process(self, path):
+        print("waits", flush=True)
+        while not os.path.exists(path):
+            time.sleep(0.01)
+        return 1
+"""
 # A node that has another program do something, as one that decodes with ffmpeg.
 NODES = """
 import subprocess
@@ -168,3 +180,33 @@ def test_what_ends_the_command_line_ends_what_its_nodes_have_started(
         assert running.wait() == -number
         wait_until_gone({int(line.split()[-1])})
     assert rest == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_at_the_start_does_not_end_the_command_line(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """As nohup and shells in the background want it."""
+    (tmp_path / "waiting_nodes.py").write_text(WAITS)
+    manifest = tmp_path / "manifest.json"
+    node = {"id": "waits", "node_type": "waiting_nodes:Waits"}
+    manifest.write_text(json.dumps({"version": "v1", "nodes": [node], "connections": []}))
+    ignoring = ["env", "--default-signal", f"--ignore-signal={number.name.removeprefix('SIG')}"]
+    command = [sys.executable, "-m", "remotemedia", "run", str(manifest), "--input", "-"]
+    with subprocess.Popen(
+        [*ignoring, *command],
+        cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        assert running.stdin is not None
+        assert running.stderr is not None
+        running.stdin.write(json.dumps(str(tmp_path / "go")))
+        running.stdin.close()
+        assert running.stderr.readline().startswith("[waits] waits")
+        running.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.3)
+        (tmp_path / "go").touch()
+        assert running.wait() == 0
+        assert running.stdout is not None
+        assert json.loads(running.stdout.read())["output"] == 1

@@ -615,7 +615,7 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
                     kind, value = guest.step(0)
             except Fault as error:
                 fault = (error.kind, error.node_id, error.remote_type, error.traceback)
-        states, faults = guest.close()
+        states, faults, _ = guest.close()
         assert not faults
         sys.stdout = out
         answers += [outputs, fault, states]

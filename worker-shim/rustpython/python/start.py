@@ -69,11 +69,44 @@ def prepare_worker(recorder):
     from remotemedia._guest import process
 
     os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
-    noted = process.prepare(recorder, worker.end_group)
+    if worker.ignores_interrupts():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter has set a handler
+    _start_programs_unblocked()
+    noted = process.prepare(recorder, worker.end_group, worker.glance)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
     signal.signal(signal.SIGURG, _interrupt)
     # Also where node code may not fork: the policy is the configuration's.
     os.register_at_fork(before=worker.before_fork, after_in_child=worker.after_fork_in_child)
+
+
+def _start_programs_unblocked():
+    """Has other programs start without `SIGABRT` blocked, which a thread of its own waits for here."""
+    import os
+    import posix
+    import signal
+
+    import _posixsubprocess
+
+    own = [signal.SIGABRT]
+
+    def unblocked(start):
+        def started(*arguments, **named):
+            here = os.getpid()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, own)
+            try:
+                return start(*arguments, **named)
+            finally:
+                if os.getpid() == here:
+                    signal.pthread_sigmask(signal.SIG_BLOCK, own)
+
+        return started
+
+    _posixsubprocess.fork_exec = unblocked(_posixsubprocess.fork_exec)
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
+        if hasattr(posix, name):
+            start = unblocked(getattr(posix, name))
+            for module in (os, posix):
+                setattr(module, name, start)
 
 
 def _interrupt(_signal, _frame):

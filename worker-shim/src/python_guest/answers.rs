@@ -27,8 +27,9 @@ fn ready_node(entry: Value) -> Option<NodeReady> {
 
 /// What is left of a session that has closed.
 pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
-    let closed = parts(answer).and_then(|[states, faults]| {
-        Some(Closed { states: elements(states, state)?, faults: elements(faults, fault)? })
+    let closed = parts(answer).and_then(|[states, faults, left]| {
+        let (states, faults) = (elements(states, state)?, elements(faults, fault)?);
+        Some(Closed { states, faults, left: elements(left, name)? })
     });
     closed.ok_or_else(|| unexpected("close"))
 }
@@ -36,6 +37,11 @@ pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
 fn state(entry: Value) -> Option<NodeState> {
     let [Value::Str(node_id), Value::Bytes(attributes), kept] = parts(entry)? else { return None };
     Some(NodeState { node_id, attributes, kept: elements(kept, kept_attribute)? })
+}
+
+fn name(entry: Value) -> Option<String> {
+    let Value::Str(name) = entry else { return None };
+    Some(name)
 }
 
 /// The name of an attribute that cannot be sent, and why.

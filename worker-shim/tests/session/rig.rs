@@ -141,7 +141,7 @@ impl Guest for Script {
 
     fn close(&mut self) -> Closed {
         self.events.push("close".to_owned());
-        Closed { states: Vec::new(), faults: vec![fault("of cleanup")] }
+        Closed { faults: vec![fault("of cleanup")], ..Closed::default() }
     }
 }
 

@@ -237,7 +237,7 @@ fn ending(exit: Option<&Exit>) -> String {
             Some(signal) if signal != "SIGKILL" => format!(" by {signal}"),
             _ => String::new(),
         },
-        None => String::new(),
+        Some(Exit::Unknown) | None => String::new(),
     };
     format!("it ended{how} before it said hello")
 }

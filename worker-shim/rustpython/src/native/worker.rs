@@ -3,15 +3,20 @@
 
 use std::sync::OnceLock;
 
+use nix::sys::signal::Signal;
 use worker_shim::{LinkWriter, Meter, SharedMeter};
 
 static METER: OnceLock<SharedMeter> = OnceLock::new();
 static LOG: OnceLock<LinkWriter> = OnceLock::new();
+/// Whether the process was started with SIGINT ignored.
+static IGNORES_INTERRUPTS: OnceLock<bool> = OnceLock::new();
 
-/// From now on this process is a worker with this meter and this link.
+/// From now on this process is a worker with this meter and this link. Called before there is an
+/// interpreter, which sets signal handlers of its own.
 pub(crate) fn serve(meter: &SharedMeter, writer: &LinkWriter) {
     let _first_stays = METER.set(meter.clone());
     let _first_stays = LOG.set(writer.clone());
+    let _first_stays = IGNORES_INTERRUPTS.set(worker_shim::process::is_ignored(Signal::SIGINT));
 }
 
 /// Tells the meter something. A process that is no worker has none.
@@ -33,6 +38,11 @@ mod native {
 
     use super::metered;
     use crate::native::fork;
+
+    #[pyfunction]
+    fn ignores_interrupts() -> bool {
+        super::IGNORES_INTERRUPTS.get().copied().unwrap_or_default()
+    }
 
     /// For `os.register_at_fork`.
     #[pyfunction]
@@ -56,6 +66,12 @@ mod native {
     #[pyfunction]
     fn end_group(spared: Vec<i32>, vm: &VirtualMachine) {
         vm.allow_threads(|| worker_shim::process::end_group(&spared));
+    }
+
+    /// See `Glance` in `remotemedia._guest.hygiene`.
+    #[pyfunction]
+    fn glance() -> Vec<u8> {
+        worker_shim::kernel_state::glance()
     }
 
     #[pyfunction]

@@ -107,7 +107,8 @@ fn a_closed_session_gives_states_and_failures() {
     let attributes = Value::Bytes(b"state".to_vec().into());
     let state = Value::Tuple(vec!["a".into(), attributes, Value::List(vec![kept])]);
     let failures = Value::List(vec![facts("cleanup", "c", "still open")]);
-    let closed = Value::Tuple(vec![Value::List(vec![state]), failures]);
+    let left = Value::List(vec!["threads".into()]);
+    let closed = Value::Tuple(vec![Value::List(vec![state]), failures, left]);
     rig.answer("close", Ok(plain(closed)));
     let closed = rig.guest.close();
     let expected = NodeState {
@@ -116,6 +117,7 @@ fn a_closed_session_gives_states_and_failures() {
         kept: vec![("name".to_owned(), "reason".to_owned())],
     };
     assert_eq!(closed.states, [expected]);
+    assert_eq!(closed.left, ["threads"]);
     let [fault] = closed.faults.as_slice() else { panic!("{closed:?}") };
     assert_eq!((fault.kind, fault.message.as_str()), (FaultKind::Cleanup, "still open"));
     assert_eq!(rig.world.take_events(), ["close()", "end session"]);

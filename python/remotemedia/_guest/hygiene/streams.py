@@ -1,0 +1,74 @@
+"""The standard streams: descriptors 0 to 2, and the objects that stand for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from remotemedia._guest.hygiene.row import Row
+
+_DESCRIPTORS = (0, 1, 2)
+_OBJECTS = ("__stdin__", "__stdout__", "__stderr__")
+
+
+def rows() -> list[Row]:
+    """The rows of this module. `sys.stdout` and `sys.stderr` are set when a session opens."""
+    copies = [os.dup(descriptor) for descriptor in _DESCRIPTORS]
+
+    def put_back(before: list[Any]) -> None:
+        for descriptor, copy, (*_, blocks) in zip(_DESCRIPTORS, copies, before, strict=True):
+            os.dup2(copy, descriptor)
+            os.set_blocking(descriptor, blocks)
+
+    objects = _Objects()
+    return [
+        Row("descriptors 0 to 2", _files, put_back, in_glance=True),
+        Row("standard streams", objects.take, objects.put_back),
+    ]
+
+
+def _files() -> list[tuple[int, int, bool]]:
+    """What each descriptor is open on, and whether reading and writing block."""
+    found = [(descriptor, os.fstat(descriptor)) for descriptor in _DESCRIPTORS]
+    return [(file.st_dev, file.st_ino, os.get_blocking(number)) for number, file in found]
+
+
+class _Objects:
+    """The streams as the interpreter has made them; new ones for those that a node has closed."""
+
+    def __init__(self) -> None:
+        self._found = vars(sys).get
+        self._own = {name: getattr(sys, name) for name in _OBJECTS}
+
+    def take(self) -> bool:
+        """Whether all are in place and open. Raises for one that is detached from its buffer."""
+        own = self._own
+        if sys.stdin is not own["__stdin__"]:
+            return False
+        for name, stream in own.items():
+            if self._found(name) is not stream or (stream is not None and stream.closed):
+                return False
+        return True
+
+    def put_back(self, _before: bool) -> None:
+        """Set them, and make those anew that cannot be used."""
+        for descriptor, (name, stream) in enumerate(self._own.items()):
+            if stream is not None and not _is_open(stream):
+                self._own[name] = open(  # noqa: SIM115  (open as long as the process lives)
+                    descriptor,
+                    "w" if descriptor else "r",
+                    buffering=1,
+                    encoding="utf-8",
+                    errors="backslashreplace" if descriptor == 2 else "surrogateescape",
+                    closefd=False,
+                )
+            setattr(sys, name, self._own[name])
+        sys.stdin = self._own["__stdin__"]
+
+
+def _is_open(stream: Any) -> bool:
+    try:
+        return not stream.closed
+    except ValueError:  # it is detached
+        return False

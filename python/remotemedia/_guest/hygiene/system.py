@@ -1,0 +1,193 @@
+"""What the kernel keeps for a process: timers, signals, limits, identity, threads, children."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from remotemedia._guest.hygiene.row import Row
+
+_GRACE = 0.03
+"""Seconds for threads and children that are about to end, such as those of a pool that was shut
+down without waiting."""
+
+_TIMERS = (0, 1, 2)
+"""`ITIMER_REAL`, which `alarm` uses too, `ITIMER_VIRTUAL` and `ITIMER_PROF`."""
+_SIGNALS = range(1, getattr(signal, "NSIG", 65))
+_LIMITS = [number for number in range(16) if number not in (5, 10)]
+"""All but `RLIMIT_RSS` and `RLIMIT_LOCKS`, which Linux does not heed."""
+_SIGNAL: Any = getattr(signal, "_signal", signal)
+"""The functions without the enums around them, which take ten times as long."""
+
+
+def rows() -> list[Row]:
+    """The rows of this module."""
+    return [
+        Row("timers", _timers, _stop_timers),
+        Row("signal handlers", _handlers, _put_back_handlers),
+        Row("wake-up descriptor of signals", None, lambda _: signal.set_wakeup_fd(-1)),
+        Row("blocked signals", _mask, _put_back_mask),
+        Row("resource limits", _limits, _put_back_limits, in_glance=True),
+        Row("nice value", lambda: os.nice(0), lambda before: os.nice(before - os.nice(0))),
+        Row(
+            "CPU affinity",
+            lambda: os.sched_getaffinity(0),
+            lambda before: os.sched_setaffinity(0, before),
+        ),
+        Row("scheduling policy", _policy, _put_back_policy),
+        Row("user and group", _identity, _put_back_identity),
+        Row("process group", os.getpgrp, lambda pgid: os.setpgid(0, pgid), in_glance=True),
+        Row("threads", _threads, _await_threads, set.issubset),
+        Row("child processes", _children, _await_children, set.issubset, in_glance=True),
+        Row("free descriptors", _has_free_descriptors, in_glance=True),
+    ]
+
+
+def _timers() -> list[float]:
+    return [_SIGNAL.getitimer(timer)[0] for timer in _TIMERS]
+
+
+def _stop_timers(_before: list[float]) -> None:
+    for timer in _TIMERS:
+        signal.setitimer(timer, 0)
+
+
+def _handlers() -> list[Any]:
+    return list(map(_SIGNAL.getsignal, _SIGNALS))
+
+
+def _put_back_handlers(before: list[Any]) -> None:
+    for number, handler in zip(_SIGNALS, before, strict=True):
+        # None is a handler that Python has not set.
+        if handler is not None and _SIGNAL.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+def _mask() -> set[int]:
+    blocked: set[int] = _SIGNAL.pthread_sigmask(signal.SIG_BLOCK, ())
+    return blocked
+
+
+@functools.cache
+def _resource() -> Any:
+    """The module `resource`. It does not stay loaded: a caller may have one of this name."""
+    is_new = "resource" not in sys.modules
+    import resource
+
+    if is_new:
+        del sys.modules["resource"]
+    return resource
+
+
+def _put_back_mask(before: set[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _limits() -> list[tuple[int, int]]:
+    return list(map(_resource().getrlimit, _LIMITS))
+
+
+def _put_back_limits(before: list[tuple[int, int]]) -> None:
+    resource = _resource()
+    for limit, wanted in zip(_LIMITS, before, strict=True):
+        if resource.getrlimit(limit) != wanted:
+            resource.setrlimit(limit, wanted)
+
+
+def _policy() -> tuple[int, int]:
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+
+
+def _put_back_policy(before: tuple[int, int]) -> None:
+    policy, priority = before
+    os.sched_setscheduler(0, policy, os.sched_param(priority))
+
+
+def _identity() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    return os.getresuid(), os.getresgid()
+
+
+def _put_back_identity(before: tuple[tuple[int, int, int], tuple[int, int, int]]) -> None:
+    users, groups = before
+    os.setresuid(*users)  # who may change the rest
+    os.setresgid(*groups)
+
+
+def _threads() -> set[threading.Thread]:
+    """The threads that Python knows, but those that an installed library made as a class of its
+    own, such as the monitor of a progress bar: these stay with their library.
+    """
+    return {
+        thread
+        for thread in threading.enumerate()
+        if type(thread).__module__ == "threading" or not _is_of_library(type(thread))
+    }
+
+
+def _is_of_library(kind: type) -> bool:
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    return "/site-packages/" in path or "/dist-packages/" in path
+
+
+def _children() -> set[int]:
+    """The children that run, but those that `multiprocessing` has for itself. Those that have ended
+    are reaped: nobody is left who would.
+    """
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
+    except ChildProcessError:
+        return set()
+    found: set[int] = set()
+    for task in os.listdir("/proc/self/task"):  # noqa: PTH208  (workers start without pathlib)
+        # A thread may end meanwhile.
+        with (
+            contextlib.suppress(FileNotFoundError, ProcessLookupError),
+            open(f"/proc/self/task/{task}/children", encoding="ascii") as listed,  # noqa: PTH123
+        ):
+            found.update(map(int, listed.read().split()))
+    tracker = getattr(
+        sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None
+    )
+    # None at all: this kernel does not tell.
+    return found - {getattr(tracker, "_pid", None)} if found else {0}
+
+
+def _await_threads(before: set[threading.Thread]) -> None:
+    until = time.monotonic() + _GRACE
+    for thread in _threads() - before:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def _await_children(before: set[int]) -> None:
+    """Raises where a child cannot be waited for."""
+    import select
+
+    until = time.monotonic() + _GRACE
+    ends = [os.pidfd_open(child) for child in _children() - before]
+    try:
+        for end in ends:
+            ended = select.poll()
+            ended.register(end, select.POLLIN)
+            ended.poll(max(0.0, until - time.monotonic()) * 1000)
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def _has_free_descriptors() -> bool:
+    """Whether fewer than seven eighths of the descriptors that the process may have are in use:
+    shared memory leaves a quarter free. Those that libraries keep are no harm, but nodes that leave
+    some behind use them all up one day.
+    """
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource = _resource()
+    limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit < 0 or lowest_free < limit - limit // 8
