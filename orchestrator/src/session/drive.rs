@@ -143,6 +143,11 @@ impl Driver {
         if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
             self.look_up(Some(began), host)?;
         }
+        if self.shell.workers.has_news() {
+            // Nothing wakes a second time for it.
+            self.hear_all(host);
+            return Ok(());
+        }
         let bound = if self.core.slots().is_working() {
             self.shell.workers.spin.bound()
         } else {

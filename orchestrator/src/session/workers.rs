@@ -186,7 +186,12 @@ impl Workers {
         News::from(worker.link.receive_buffered())
     }
 
-    /// Whether the pool, a process or its output may have news since the last time.
+    /// Whether the pool, a process or its output may have news.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// As [`Workers::has_news`], until there is more.
     pub(super) fn take_has_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
     }
