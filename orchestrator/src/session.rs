@@ -21,6 +21,7 @@ mod spin;
 mod workers;
 
 use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ipc_protocol::Value;
@@ -113,8 +114,14 @@ impl Session {
 
     /// What the session has cost so far.
     #[must_use]
-    pub fn metrics(&self) -> &RunMetrics {
-        &self.driver.shell.journal.metrics
+    pub fn metrics(&self) -> RunMetrics {
+        self.driver.shell.journal.metrics().clone()
+    }
+
+    /// What the session has cost so far, to be looked at also while another thread drives it.
+    #[must_use]
+    pub fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
+        self.driver.shell.journal.shared_metrics()
     }
 
     /// Counts how an input came from the caller's own objects.
@@ -125,7 +132,7 @@ impl Session {
     /// Counts how an output of a sink reached the caller's own objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };
-        self.driver.shell.journal.metrics.count_moved_of(node_id, moved);
+        self.driver.shell.journal.metrics().count_moved_of(node_id, moved);
     }
 
     /// The plan that the session follows.
@@ -236,13 +243,39 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Option<GraphOutput>, Error> {
         let result = self.advance(inputs, host);
-        if !matches!(result, Ok(Some(_)))
-            && let Work::Round { since } | Work::Run { since, .. } =
-                std::mem::replace(&mut self.work, Work::Nothing)
-        {
-            self.driver.shell.journal.metrics.finish(since.elapsed());
+        if !matches!(result, Ok(Some(_))) {
+            self.end_work();
         }
         result
+    }
+
+    /// The next outputs, as many as are there, and whether they are the last. For callers for whom
+    /// each call is costly.
+    ///
+    /// # Errors
+    /// Like [`Session::next_of_run`].
+    pub fn next_batch(
+        &mut self,
+        inputs: Option<&mut (dyn Inputs + '_)>,
+        host: &mut dyn Host,
+    ) -> Result<(Vec<GraphOutput>, bool), Error> {
+        let Some(first) = self.next_of_run(inputs, host)? else { return Ok((Vec::new(), true)) };
+        let mut batch = vec![first];
+        batch.extend(self.driver.shell.outputs.drain(..));
+        let is_fed = matches!(self.work, Work::Round { .. } | Work::Run { is_fed: true, .. });
+        let is_last =
+            is_fed && self.driver.core.open_rounds() == 0 && self.driver.shell.failure.is_none();
+        if is_last {
+            self.end_work();
+        }
+        Ok((batch, is_last))
+    }
+
+    fn end_work(&mut self) {
+        let ended = std::mem::replace(&mut self.work, Work::Nothing);
+        if let Work::Round { since } | Work::Run { since, .. } = ended {
+            self.driver.shell.journal.metrics().finish(since.elapsed());
+        }
     }
 
     fn advance(

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::model::Manifest;
 use crate::options::OpenOptions;
 use crate::runtime::Runtime;
-use crate::session::{GraphOutput, Host, RunError, Session};
+use crate::session::{GraphOutput, Host, Session};
 
 /// Everything that a run needs.
 #[derive(Debug)]
@@ -46,26 +46,30 @@ pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> 
 /// One input after the other, so that outputs can be read while input still comes.
 fn feed(session: &mut Session, input: Input, host: &mut Terminal) -> Result<(), CliError> {
     let Input::Items(items) = input else {
-        return write_all(session.run(None, host));
+        session.begin_run(true).map_err(CliError::Run)?;
+        return write_all(session, host);
     };
     for item in items {
-        write_all(session.process(item?, host))?;
+        session.begin(Some(item?)).map_err(CliError::Run)?;
+        write_all(session, host)?;
     }
-    write_all(session.flush(host))
+    session.begin(None).map_err(CliError::Run)?;
+    write_all(session, host)
 }
 
-/// Writes the outputs of a call, also those that came before it failed.
-fn write_all(result: Result<Vec<GraphOutput>, RunError>) -> Result<(), CliError> {
-    let (outputs, error) = match result {
-        Ok(outputs) => (outputs, None),
-        Err(RunError { error, partial }) => (partial, Some(error)),
-    };
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    for GraphOutput { node_id, value } in &outputs {
-        output::write_line(&mut out, node_id, value)?;
+/// Writes outputs when they are made, also those that come before a failure.
+fn write_all(session: &mut Session, host: &mut Terminal) -> Result<(), CliError> {
+    let mut is_last = false;
+    while !is_last {
+        let outputs;
+        (outputs, is_last) = session.next_batch(None, host).map_err(CliError::Run)?;
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for GraphOutput { node_id, value } in &outputs {
+            output::write_line(&mut out, node_id, value)?;
+        }
+        out.flush()?;
     }
-    out.flush()?;
-    error.map_or(Ok(()), |error| Err(CliError::Run(error)))
+    Ok(())
 }
 
 /// Where the metrics go.

@@ -2,7 +2,7 @@
 //! first failure.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 
@@ -21,7 +21,7 @@ pub(super) const INFORMATION: u32 = 20;
 /// The journal of one session.
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
-    pub(super) metrics: RunMetrics,
+    metrics: Arc<Mutex<RunMetrics>>,
     /// Number of each stage's first node in the metrics, and behind them the number of all nodes.
     first_node: Vec<usize>,
     /// Stages that take the inputs of the session.
@@ -40,13 +40,22 @@ impl Journal {
         first_node.push(plan.nodes().count());
         let roots = plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
         Self {
-            metrics: RunMetrics::new(name, plan),
+            metrics: Arc::new(Mutex::new(RunMetrics::new(name, plan))),
             first_node,
             roots: roots.map(|(stage, _)| stage).collect(),
             notices: Vec::new(),
             warned: BTreeSet::new(),
             forwards_output,
         }
+    }
+
+    pub(super) fn metrics(&self) -> MutexGuard<'_, RunMetrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The metrics, for those who look at them while the session works.
+    pub(super) fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
+        Arc::clone(&self.metrics)
     }
 
     /// Number of a node in the metrics.
@@ -57,15 +66,15 @@ impl Journal {
     /// What a call cost the nodes of a stage.
     pub(super) fn record(&mut self, stage: StageId, usage: &[NodeUsage]) {
         let nodes = self.first_node[stage + 1] - self.first_node[stage];
-        self.metrics.record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
+        self.metrics().record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
     }
 
     /// Counts a failure for its node.
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
-            Error::Node(failure) => self.metrics.fail(&failure.node_id, &failure.message, false),
-            Error::Crashed(crash) => self.metrics.fail(&crash.node_id, &error.to_string(), true),
-            Error::TimedOut(over) => self.metrics.fail(&over.node_id, &error.to_string(), true),
+            Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
+            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &error.to_string(), true),
+            Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
             _ => {}
         }
     }
@@ -73,8 +82,9 @@ impl Journal {
     /// Counts how an input came from the caller's own objects.
     pub(super) fn count_taken(&mut self, traffic: Traffic) {
         let moved = Moved { incoming: traffic, ..Moved::default() };
+        let mut metrics = self.metrics();
         for stage in &self.roots {
-            self.metrics.count_moved(self.first_node[*stage], moved);
+            metrics.count_moved(self.first_node[*stage], moved);
         }
     }
 
@@ -82,7 +92,7 @@ impl Journal {
     /// is the stage's first node.
     pub(super) fn note_sent(&mut self, stage: StageId, holder: &Arc<str>, sent: Sent) {
         let moved = Moved { incoming: sent.traffic, ..Moved::default() };
-        self.metrics.count_moved(self.first_node[stage], moved);
+        self.metrics().count_moved(self.first_node[stage], moved);
         if let Some((node_id, bytes)) = sent.over_quota
             && self.warned.insert(node_id.to_string())
         {

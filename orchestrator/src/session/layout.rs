@@ -135,7 +135,7 @@ impl Layout {
                 self.announce((stage, node), &reason, journal);
             }
             Some((_, Verdict::Stay { stage, node })) => {
-                journal.metrics.set_stayed(journal.number(stage, node));
+                journal.metrics().set_stayed(journal.number(stage, node));
             }
             Some((_, Verdict::Tell)) | None => {}
         }
@@ -144,7 +144,7 @@ impl Layout {
 
     /// Announces, once, that a node which cannot move in this session moves in the next.
     fn announce(&self, (stage, node): Seat, reason: &Reason, journal: &mut Journal) {
-        if journal.metrics.set_decided(journal.number(stage, node), reason) {
+        if journal.metrics().set_decided(journal.number(stage, node), reason) {
             journal.notice([move_next_notice(self.node_id((stage, node)), reason)]);
         }
     }
@@ -164,7 +164,7 @@ impl Layout {
             node.moved = Some(reason.clone());
             self.fallback.note_move(stage, &node.id, &reason, loses_state);
         }
-        journal.metrics.set_moved(journal.number(stage, 0), reason);
+        journal.metrics().set_moved(journal.number(stage, 0), reason);
         journal.notice(self.fallback.take_notices());
         Event::Moved { stage, slot, work }
     }

@@ -164,7 +164,7 @@ impl Shell {
 
     /// Takes an ended worker out of its slot, and says why its calls failed.
     fn bury(&mut self, slot: SlotId) -> Events {
-        let peak = self.journal.metrics.peak_memory_bytes();
+        let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
         let buried = self.workers.slot(slot);
         let mut events = Events::new();
@@ -249,7 +249,7 @@ impl Shell {
         let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
         self.workers.slot_mut(slot).seats = seats.collect();
         for (stage, node) in &self.workers.slot(slot).seats {
-            self.journal.metrics.set_worker(self.journal.number(*stage, *node), pid);
+            self.journal.metrics().set_worker(self.journal.number(*stage, *node), pid);
         }
         match self.workers.send(slot, ToWorker::Open(message), None) {
             Ok(_) => Events::new(),

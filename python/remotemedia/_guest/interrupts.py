@@ -1,17 +1,15 @@
 """Ends node code that runs when its session ends: the orchestrator sends SIGURG, and the code finds
 a `KeyboardInterrupt` as it would at a terminal.
 
-SIGURG because nobody else uses it, and whoever has no handler for it ignores it (Go's runtime chose it
-for these reasons too). A signal may come at any moment. So it counts for the code that runs, else for what this session has
-run next; and its session's end makes it forgotten.
+It is SIGURG because hardly anybody else uses that signal, and a process without a handler for it
+ignores it (Go's runtime chose it for the same reasons). It may come at any moment. It counts for
+the code that runs, else for whatever this session would run next; its end makes it forgotten.
 """
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
-
-_SIGURG = getattr(signal, "SIGURG", 23)  # RustPython has no name for it
 
 is_running = False
 """Code of a node runs on the main thread, and may be interrupted."""
@@ -28,7 +26,7 @@ class Interrupted(KeyboardInterrupt):
 
 def install() -> None:
     """Take the signal over. Programs that nodes start have its default."""
-    signal.signal(_SIGURG, _on_signal)
+    signal.signal(signal.SIGURG, _on_signal)
 
 
 def begin() -> None:

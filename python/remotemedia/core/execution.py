@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,11 @@ class Execution:
         self._closed = False
         self._cancel_token = native().CancelToken()
         point.attach(self._cancel_token)
+        self._caller_sinks = {
+            node_id: node
+            for node_id in self.plan.sinks
+            if isinstance(node := self.plan.nodes[node_id], CallerSink)
+        }
         self._native: NativeSession = pipeline.native_runtime().open(
             json.dumps(self.plan.manifest),
             objects=Shipper(self.plan.instances) if self.plan.instances else None,
@@ -137,13 +142,10 @@ class Execution:
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
             cancel=self._cancel_token,
-            copy=copy,
+            # What a sink at the caller does with an output may change an input that is worked on.
+            copy=copy or bool(self._caller_sinks),
         )
-        self._caller_sinks = {
-            node_id: node
-            for node_id in self.plan.sinks
-            if isinstance(node := self.plan.nodes[node_id], CallerSink)
-        }
+        pipeline.watch_metrics(self)
 
     def source_items(self) -> Iterable[Any] | None:
         """The items of a run without input: those of a source at the caller, or None when nodes of
@@ -174,29 +176,60 @@ class Execution:
         """Feed everything, flush, and give all outputs. On an error the outputs so far are on the
         exception.
         """
-        try:
-            if not self._caller_sinks or items is None:
-                return self._deliver(self._native.run(items))
-            return self._run_one_by_one(items)
-        except BaseException as error:
-            self._give_partial_results(error)
-            raise
+        return self._all(lambda: self._native.run(items), lambda: self._native.begin_run(items))
 
     def process(self, item: Any) -> Pairs:
         """Feed one item and give its outputs."""
-        try:
-            return self._deliver(self._native.process(item))
-        except BaseException as error:
-            self._give_partial_results(error)
-            raise
+        return self._all(lambda: self._native.process(item), lambda: self._native.begin(item))
 
     def flush(self) -> Pairs:
         """End the input and give what the nodes had kept."""
+        return self._all(self._native.flush, self._native.begin_flush)
+
+    def begin(self, item: Any) -> None:
+        """Feed one item; `next` gives the outputs."""
+        self._native.begin(item)
+
+    def begin_flush(self) -> None:
+        """End the input; `next` gives what the nodes had kept."""
+        self._native.begin_flush()
+
+    def begin_produce(self) -> None:
+        """Let the sources produce; `next` gives the outputs.
+
+        Raises:
+            ConfigurationError: no node gives items.
+        """
+        self._native.begin_run(self.source_items())
+
+    def next(self) -> tuple[Pairs, bool]:
+        """The outputs that are there, when at least one is, and whether they are the last."""
+        pairs, is_last = self._native.next()
+        for node_id, value in pairs:
+            if node_id in self._caller_sinks:
+                self._caller_sinks[node_id].deliver(value)
+        return pairs, is_last
+
+    def _all(self, at_once: Callable[[], Pairs], begin: Callable[[], None]) -> Pairs:
+        """All outputs; a sink at the caller sees each when it is made."""
+        pairs: Pairs = []
         try:
-            return self._deliver(self._native.flush())
+            if not self._caller_sinks:
+                return at_once()
+            begin()
+            is_last = False
+            while not is_last:
+                made, is_last = self.next()
+                pairs += made
         except BaseException as error:
-            self._give_partial_results(error)
+            partial = [*pairs, *(getattr(error, "partial_results", None) or ())]
+            _set_partial(error, session_result(partial, self.plan.sinks))
             raise
+        return pairs
+
+    def metrics(self) -> str:
+        """What the session has cost so far, as JSON."""
+        return self._native.metrics()
 
     def cancel(self) -> None:
         """Stop what is under way, from any thread."""
@@ -238,31 +271,6 @@ class Execution:
             self.close()
         except RemoteMediaError as further:
             error.add_note(f"Cleaning up after it failed too: {further}")
-
-    def _run_one_by_one(self, items: Iterable[Any]) -> Pairs:
-        """As the native run, but a sink at the caller sees each output when it is there."""
-        pairs: Pairs = []
-        try:
-            for item in items:
-                pairs += self._deliver(self._native.process(item))
-            pairs += self._deliver(self._native.flush())
-        except BaseException as error:
-            _set_partial(error, [*pairs, *getattr(error, "partial_results", ())])
-            raise
-        return pairs
-
-    def _give_partial_results(self, error: BaseException) -> None:
-        """Turn the native `(sink, output)` pairs on an error into what the caller knows."""
-        partial = getattr(error, "partial_results", None)
-        if isinstance(partial, list):
-            _set_partial(error, session_result(partial, self.plan.sinks))
-
-    def _deliver(self, pairs: Pairs) -> Pairs:
-        if self._caller_sinks:
-            for node_id, value in pairs:
-                if node_id in self._caller_sinks:
-                    self._caller_sinks[node_id].deliver(value)
-        return pairs
 
 
 def _write_back(node_id: str, node: Any, state: bytes) -> None:

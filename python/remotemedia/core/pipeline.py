@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._load import native
@@ -18,7 +20,7 @@ from remotemedia.core._async import CancelPoint, PendingRun, run_in_thread
 from remotemedia.core.blueprint import Blueprint
 from remotemedia.core.exceptions import PipelineError
 from remotemedia.core.execution import Execution, explain
-from remotemedia.core.outputs import asynchronous, flat, items_of, run_result
+from remotemedia.core.outputs import asynchronous, items_of, run_result
 from remotemedia.core.session import AsyncSession, Session
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Pipeline(Blueprint):
         self.fallback = fallback
         self.write_back_lock = threading.Lock()
         self._metrics: str | None = None
+        self._open: weakref.ref[Execution] | None = None
         self._active: AsyncSession | None = None
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
 
@@ -184,9 +187,12 @@ class Pipeline(Blueprint):
 
         Args:
             stream: an async iterator or any iterable of items; None needs a source as the first
-                node, whose outputs come when it has ended.
+                node.
 
-        With several sinks the values are `(node id, output)`.
+        With several sinks the values are `(node id, output)`. Each output comes when it is made.
+        Whoever leaves the loop early ends what is under way (`aclose`, or
+        `contextlib.aclosing`); the next `process` begins with fresh nodes, made from yours as they
+        are then.
 
         Raises:
             PipelineError: `initialize` has not run.
@@ -195,15 +201,30 @@ class Pipeline(Blueprint):
             raise PipelineError(
                 "the pipeline is not initialised: use `async with pipeline.managed_execution()`"
             )
-        if stream is None:
-            for output in flat(await self._active.produce()):
+        active = self._active
+        try:
+            if stream is None:
+                async for output in self._live(active, Execution.begin_produce):
+                    yield output
+                return
+            async for item in asynchronous(stream):
+                async for output in self._live(active, methodcaller("begin", item)):
+                    yield output
+            async for output in self._live(active, Execution.begin_flush):
                 yield output
-            return
-        async for item in asynchronous(stream):
-            for output in flat(await self._active.process(item)):
-                yield output
-        for output in flat(await self._active.flush()):
-            yield output
+        finally:
+            if active.is_live and self._active is active:
+                # The caller has left early: what runs is ended, and the nodes begin anew.
+                self._active = self.session().asynchronous()
+                await active.close()
+
+    async def _live(
+        self, active: AsyncSession, begin: Callable[[Execution], None]
+    ) -> AsyncGenerator[Any]:
+        has_one_sink = len(self.graph.sinks()) == 1
+        async with aclosing(active.live(begin)) as pairs:
+            async for pair in pairs:
+                yield pair[1] if has_one_sink else pair
 
     def native_runtime(self) -> NativeRuntime:
         """The native runtime that runs this pipeline."""
@@ -213,16 +234,22 @@ class Pipeline(Blueprint):
         return runtime
 
     def get_metrics(self) -> dict[str, Any] | None:
-        """What the last finished run measured, or None before the first.
+        """What the run that is open has measured so far, else the last one; None before the first.
 
         `nodes` is a list of dicts with `node_id`, `runtime`, `worker_pid`, `peak_memory_bytes`,
         times in microseconds, and counts of calls and errors.
         """
-        return None if self._metrics is None else json.loads(self._metrics)
+        execution = None if self._open is None else self._open()
+        metrics = self._metrics if execution is None else execution.metrics()
+        return None if metrics is None else json.loads(metrics)
+
+    def watch_metrics(self, execution: Execution) -> None:
+        """Have `get_metrics` look at an execution as long as it is open."""
+        self._open = weakref.ref(execution)
 
     def keep_metrics(self, metrics: str) -> None:
-        """Make `metrics` (JSON) what `get_metrics` gives."""
-        self._metrics = metrics
+        """Make `metrics` (JSON), of an execution that has ended, what `get_metrics` gives."""
+        self._metrics, self._open = metrics, None
 
 
 def _known(interpreter: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from remotemedia.core._async import CancelPoint, run_in_thread
 from remotemedia.core.exceptions import PipelineError
-from remotemedia.core.outputs import session_result
+from remotemedia.core.outputs import Pairs, session_result
 
 if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
@@ -43,6 +43,7 @@ class Session:
         self._turn = threading.Lock()
         self._copy = False
         self._input_is_open = False
+        self._is_live = False
         self.tail: Any = None
 
     def open(self) -> Session:
@@ -60,6 +61,7 @@ class Session:
         self._turn.acquire()
         try:
             execution = self._opened()
+            self._refuse_while_live()
             self._input_is_open = True
             return session_result(execution.process(item), execution.plan.sinks)
         finally:
@@ -76,6 +78,41 @@ class Session:
             execution = self._opened()
             return session_result(execution.run(execution.source_items()), execution.plan.sinks)
 
+    def begin(self, begin: Callable[[Execution], None]) -> None:
+        """Begin something whose outputs `next` gives when they are made.
+
+        Raises:
+            PipelineError: the outputs of the last thing have not all been taken.
+        """
+        with self._turn:
+            self._refuse_while_live()
+            begin(self._opened())
+            self._is_live = True
+
+    def next(self) -> tuple[Pairs, bool]:
+        """Outputs with their sinks, at least one as soon as it is there, and whether they are the
+        last.
+        """
+        with self._turn:
+            is_last = True
+            try:
+                pairs, is_last = self._opened().next()
+            finally:
+                self._is_live = not is_last
+            return pairs, is_last
+
+    @property
+    def is_live(self) -> bool:
+        """Whether outputs of what was begun may still come."""
+        return self._is_live
+
+    def _refuse_while_live(self) -> None:
+        if self._is_live:
+            raise PipelineError(
+                "the outputs of the item before have not all been taken: take them, or close the "
+                "session"
+            )
+
     def cancel(self) -> None:
         """Stop for good: the call under way in another thread and later ones raise RunCancelled."""
         self._cancel_point.cancel()
@@ -91,7 +128,7 @@ class Session:
                 return
             self._closed = True
             try:
-                if self._input_is_open:
+                if self._input_is_open and not self._is_live:
                     self.tail = self._flush(self._execution)
             except BaseException as error:
                 self._execution.close_after(error)
@@ -135,12 +172,17 @@ class Session:
         """Close."""
         self._close_after(error)
 
-    async def __aenter__(self) -> AsyncSession:
-        """Start the nodes without blocking the event loop."""
+    def asynchronous(self) -> AsyncSession:
+        """The same as coroutines; the nodes start with the first call."""
         # The caller goes on while its inputs are worked on.
         self._copy = True
-        await run_in_thread(self.open, self.cancel)
         return AsyncSession(self)
+
+    async def __aenter__(self) -> AsyncSession:
+        """Start the nodes without blocking the event loop."""
+        session = self.asynchronous()
+        await run_in_thread(self.open, self.cancel)
+        return session
 
     async def __aexit__(
         self,
@@ -164,6 +206,26 @@ class AsyncSession:
     async def process(self, item: Any) -> Any:
         """As `Session.process`."""
         return await self._call(lambda: self._session.process(item))
+
+    async def live(self, begin: Callable[[Execution], None]) -> AsyncGenerator[tuple[str, Any]]:
+        """The outputs of what `begin` begins, with their sinks, each as soon as it is made."""
+
+        def first() -> tuple[Pairs, bool]:
+            self._session.begin(begin)
+            return self._session.next()
+
+        pairs, is_last = await self._call(first)
+        while True:
+            for pair in pairs:
+                yield pair
+            if is_last:
+                return
+            pairs, is_last = await self._call(self._session.next)
+
+    @property
+    def is_live(self) -> bool:
+        """As `Session.is_live`."""
+        return self._session.is_live
 
     async def flush(self) -> Any:
         """As `Session.flush`."""

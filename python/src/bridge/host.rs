@@ -101,7 +101,11 @@ pub(super) struct PyInputs<'a> {
 
 impl<'a> PyInputs<'a> {
     pub(super) fn new(items: &Bound<'_, PyAny>, converter: &'a Converter) -> PyResult<Self> {
-        Ok(Self { iterator: items.try_iter()?.unbind(), converter, raised: None })
+        Ok(Self::of(items.try_iter()?.unbind(), converter))
+    }
+
+    pub(super) fn of(iterator: Py<PyIterator>, converter: &'a Converter) -> Self {
+        Self { iterator, converter, raised: None }
     }
 
     fn next_value(&self) -> PyResult<Option<Value>> {

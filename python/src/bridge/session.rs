@@ -1,13 +1,15 @@
 //! Sessions as Python sees them. Every call blocks its thread and lets the others run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::Value;
+use orchestrator::Error;
+use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
-use orchestrator::session::{GraphOutput, RunError};
+use orchestrator::session::{GraphOutput, Inputs, RunError};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyIterator, PyList};
 
 use super::host::{PyHost, PyInputs};
 use crate::convert::{Converter, to_value};
@@ -20,11 +22,21 @@ pub(crate) struct Session {
     inner: Mutex<orchestrator::Session>,
     cancel: CancelHandle,
     converter: Converter,
+    /// What it has cost; not locked while a call is under way.
+    metrics: Arc<Mutex<RunMetrics>>,
+    /// The items of the run that was begun.
+    items: Mutex<Option<Py<PyIterator>>>,
 }
 
 impl Session {
     pub(super) fn new(session: orchestrator::Session, converter: Converter) -> Self {
-        Self { cancel: session.cancel_handle(), inner: Mutex::new(session), converter }
+        Self {
+            cancel: session.cancel_handle(),
+            metrics: session.shared_metrics(),
+            inner: Mutex::new(session),
+            converter,
+            items: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
@@ -66,6 +78,18 @@ impl Session {
                 Err(raised)
             }
         }
+    }
+
+    fn items(&self) -> MutexGuard<'_, Option<Py<PyIterator>>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun(
+        &self,
+        py: Python<'_>,
+        begin: impl FnOnce(&mut orchestrator::Session) -> Result<(), Error> + Send,
+    ) -> PyResult<()> {
+        py.detach(|| begin(&mut self.lock())).map_err(|error| to_pyerr(py, error))
     }
 
     /// Closes the session: what was written back, and the failure of cleaning up, if any.
@@ -170,6 +194,49 @@ impl Session {
         self.one_round(py, |session, host| session.flush(host))
     }
 
+    /// Begins with one item; `next` gives the outputs.
+    fn begin(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let traffic = self.converter.take_traffic();
+        self.begun(py, |session| {
+            session.count_taken(traffic);
+            session.begin(Some(value))
+        })
+    }
+
+    /// Begins a flush; `next` gives the outputs.
+    fn begin_flush(&self, py: Python<'_>) -> PyResult<()> {
+        self.begun(py, |session| session.begin(None))
+    }
+
+    /// Begins a run over items, or one in which the sources produce; `next` gives the outputs.
+    fn begin_run(&self, py: Python<'_>, items: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let items = items.map(|items| items.try_iter()).transpose()?;
+        let sources_produce = items.is_none();
+        *self.items() = items.map(Bound::unbind);
+        self.begun(py, |session| session.begin_run(sources_produce))
+    }
+
+    /// The outputs that are there, when at least one is, and whether they are the last.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, bool)> {
+        let items = self.items().as_ref().map(|items| items.clone_ref(py));
+        let mut inputs = items.map(|items| PyInputs::of(items, &self.converter));
+        let mut host = PyHost::new(py)?;
+        let batch = py.detach(|| {
+            let mut session = self.lock();
+            let given = inputs.as_mut().map(|inputs| inputs as &mut dyn Inputs);
+            let batch = session.next_batch(given, &mut host);
+            session.count_taken(self.converter.take_traffic());
+            batch
+        });
+        let raised = inputs.and_then(|inputs| inputs.raised).or(host.raised);
+        match (batch, raised) {
+            (_, Some(raised)) => Err(raised),
+            (Err(error), None) => Err(to_pyerr(py, error)),
+            (Ok((outputs, is_last)), None) => Ok((self.to_list(py, outputs)?, is_last)),
+        }
+    }
+
     /// Node ids with pickles of their changed attributes, and what went wrong in cleaning up.
     #[pyo3(name = "close")]
     fn py_close<'py>(
@@ -185,6 +252,7 @@ impl Session {
     }
 
     pub(super) fn metrics(&self, py: Python<'_>) -> String {
-        py.detach(|| self.lock().metrics().to_json().to_string())
+        let metrics = || self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        py.detach(|| metrics().to_json().to_string())
     }
 }

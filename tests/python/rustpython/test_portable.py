@@ -596,7 +596,7 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
         from remotemedia._guest import DONE, Fault, Guest
         from remotemedia._guest.spec import NodeSpec, SessionSpec
         class Meter:
-            def enter(self, node, makes_outputs): pass
+            def enter(self, node, operation): pass
             def leave(self): pass
             def call_next(self, node): pass
             def count_call(self, node): pass

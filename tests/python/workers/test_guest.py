@@ -32,7 +32,7 @@ class CountingMeter:
         self.calls: list[int] = []
         self.errors: list[int] = []
 
-    def enter(self, node: int, makes_outputs: bool) -> None:
+    def enter(self, node: int, operation: int) -> None:
         assert self.inside is None, "stretches nest"
         self.inside = node
 

@@ -74,7 +74,7 @@ def prepare_worker(recorder):
     _start_programs_unblocked()
     noted = process.prepare(recorder, worker.end_group, worker.glance)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
-    signal.signal(signal.SIGURG, _interrupt)
+    signal.signal(signal.SIGPWR, _interrupt)
     # Also where node code may not fork: the policy is the configuration's.
     os.register_at_fork(before=worker.before_fork, after_in_child=worker.after_fork_in_child)
 

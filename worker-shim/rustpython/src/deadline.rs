@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(150);
 /// Has faulthandler note the stack of the thread that gets it, see `start.py`.
 const NOTE_STACK: Signal = Signal::SIGSTKFLT;
 /// Raises in Python code, and ends waits in system calls, see `start.py`.
-const INTERRUPT: Signal = Signal::SIGURG;
+const INTERRUPT: Signal = Signal::SIGPWR;
 
 static IS_OVERDUE: AtomicBool = AtomicBool::new(false);
 
