@@ -58,6 +58,18 @@ pub enum NodeErrorKind {
         /// What it is.
         got: String,
     },
+    /// A sample is not finite, or so large that sums of samples may not be.
+    #[error(
+        "sample {at} of channel {channel} is {sample}; audio samples are finite, and full scale is 1.0"
+    )]
+    NotSound {
+        /// The channel, from 0.
+        channel: usize,
+        /// The sample in it, from 0.
+        at: usize,
+        /// Its value as float32.
+        sample: f32,
+    },
     /// A dict lacks a key.
     #[error("the dict has no key '{key}'; it needs {needed}")]
     MissingKey {
@@ -144,6 +156,7 @@ impl NodeError {
             | NodeErrorKind::BadShape { .. }
             | NodeErrorKind::BadMemory { .. }
             | NodeErrorKind::BadValue { .. }
+            | NodeErrorKind::NotSound { .. }
             | NodeErrorKind::MissingKey { .. }
             | NodeErrorKind::UnknownOperation { .. }
             | NodeErrorKind::ComplexResult

@@ -118,6 +118,10 @@ impl<T: Clone> Core<T> {
         match event {
             Event::Input(item) => self.begin_round(item, false),
             Event::Flush => self.begin_round(None, true),
+            Event::Abandon => {
+                let begun = self.rounds_started;
+                self.stages.iter_mut().for_each(|stage| stage.skip_before = begun);
+            }
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
             Event::Done(stage) => self.finish_call(stage),
             Event::Failed(stage) if self.slots.hears_stage(stage) => {
@@ -185,6 +189,9 @@ impl<T: Clone> Core<T> {
             Counted::Stray => return,
             Counted::Taken => self.slots.begin_step(now, stage),
             Counted::Suspended => self.slots.free(stage),
+        }
+        if self.stages[stage].is_skipping() {
+            return;
         }
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
             actions.push(Action::Deliver { stage, round, value });

@@ -92,9 +92,9 @@ pub struct RunError {
 enum Work {
     /// Nothing: everything has been given out.
     Nothing,
-    /// One round, of an item or a flush. A failure is told when the round is over.
+    /// One round, of an item or a flush.
     Round { since: Instant },
-    /// All inputs of a run, and a flush behind them. The first failure ends it.
+    /// All inputs of a run, and a flush behind them.
     Run { since: Instant, is_fed: bool },
 }
 
@@ -287,16 +287,18 @@ impl Session {
             if let Some(output) = self.driver.shell.outputs.pop_front() {
                 return Ok(Some(output));
             }
-            let (is_run, is_fed) = match self.work {
+            let is_fed = match self.work {
                 Work::Nothing => return Ok(None),
-                Work::Round { .. } => (false, true),
-                Work::Run { is_fed, .. } => (true, is_fed),
+                Work::Round { .. } => true,
+                Work::Run { is_fed, .. } => is_fed,
             };
-            if is_run && let Some(failure) = self.driver.shell.failure.take() {
+            if let Some(failure) = self.driver.shell.failure.take() {
+                // Whoever waits for this item is told at once; the next one is not held up by it.
+                self.driver.feed(Event::Abandon);
                 return Err(failure);
             }
             if is_fed && self.driver.core.open_rounds() == 0 {
-                return self.driver.shell.failure.take().map_or(Ok(None), Err);
+                return Ok(None);
             }
             if !is_fed && self.driver.core.wants_input() {
                 self.take_input(inputs.as_deref_mut())?;
@@ -305,7 +307,7 @@ impl Session {
             }
             self.driver.drive(None, host, |driver| {
                 !driver.shell.outputs.is_empty()
-                    || is_run && driver.shell.failure.is_some()
+                    || driver.shell.failure.is_some()
                     || if is_fed {
                         driver.core.open_rounds() == 0
                     } else {

@@ -136,14 +136,18 @@ impl AudioItem {
     }
 }
 
+/// Full scale is 1. NaN and infinity are above it too, as comparisons go.
+const LOUDEST: f32 = 1e30;
+
 /// The most channels that audio may have. An array with more is one that was given as
 /// `(samples, channels)`.
 const MAX_CHANNELS: i64 = 256;
 
-/// The samples of an array as floats.
+/// The samples of an array as floats. All are finite, and far from what a float can hold.
 ///
 /// # Errors
-/// The array is of another shape or dtype than audio has, or has more than 256 channels.
+/// The array is of another shape or dtype than audio has, has more than 256 channels, or a sample
+/// that no sound has.
 pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     let planes = Planes::of(array)?;
     if planes.channels.to_i64().is_none_or(|channels| channels > MAX_CHANNELS) {
@@ -154,7 +158,20 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         }
         .into());
     }
+    for (channel, plane) in planes.iter().enumerate() {
+        // In one go for most; the place is looked for when there is one.
+        if !plane.iter().all(|sample| is_sound(*sample)) {
+            let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
+            let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
+            return Err(NodeErrorKind::NotSound { channel, at, sample }.into());
+        }
+    }
     Ok(planes)
+}
+
+/// Sums and transforms over any number of such samples stay in the range of a float.
+fn is_sound(sample: f32) -> bool {
+    sample.abs() < LOUDEST
 }
 
 impl Form {

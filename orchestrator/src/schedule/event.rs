@@ -61,6 +61,8 @@ pub enum Event<T> {
         /// What the call that was under way was to do, to be done there; `None` gives the call up.
         work: Option<Work<T>>,
     },
+    /// What has begun is given up: what is left of its rounds is skipped, and gives no outputs.
+    Abandon,
     /// The session ends: calls under way are interrupted, nodes clean up, workers go back.
     Close,
     /// The worker of a slot has forgotten the session, and is given back.

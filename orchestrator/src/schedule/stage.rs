@@ -68,6 +68,8 @@ pub(super) struct Stage<T> {
     current: usize,
     /// A call of this round failed; the rest of the round is dropped here.
     skipping: bool,
+    /// Rounds before this one are dropped.
+    pub(super) skip_before: Round,
     /// The flush call of this round has been made.
     flushed: bool,
     /// Work that is to be done again, before anything else.
@@ -84,6 +86,7 @@ impl<T: Clone> Stage<T> {
             round: 0,
             current: 0,
             skipping: false,
+            skip_before: 0,
             flushed: false,
             again: None,
         }
@@ -96,6 +99,11 @@ impl<T: Clone> Stage<T> {
         }
         self.again = work;
         self.end_call();
+    }
+
+    /// What is left of the current round is dropped.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipping || self.round < self.skip_before
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -114,7 +122,7 @@ impl<T: Clone> Stage<T> {
 
     /// Moves on to the next input that still has something in this round.
     fn settle(&mut self) {
-        if self.skipping {
+        if self.is_skipping() {
             self.again = None;
             self.inputs.iter_mut().for_each(Edge::discard_round);
         }
@@ -134,7 +142,7 @@ impl<T: Clone> Stage<T> {
         }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
-                Some(Entry::Mark { flush }) => *flush && !self.flushed && !self.skipping,
+                Some(Entry::Mark { flush }) => *flush && !self.flushed && !self.is_skipping(),
                 other => other.is_some(),
             },
             Join::Zip => {
@@ -145,7 +153,7 @@ impl<T: Clone> Stage<T> {
     }
 
     fn needs_flush(&self) -> bool {
-        self.round_is_complete() == Some(true) && !self.flushed && !self.skipping
+        self.round_is_complete() == Some(true) && !self.flushed && !self.is_skipping()
     }
 
     /// `Some(flush)` when the round's mark is next on every input.
@@ -229,7 +237,7 @@ impl<T: Clone> Stage<T> {
             return None;
         }
         let flush = self.round_is_complete()?;
-        if flush && !self.flushed && !self.skipping {
+        if flush && !self.flushed && !self.is_skipping() {
             return None;
         }
         self.inputs.iter_mut().for_each(|edge| {

@@ -102,8 +102,7 @@ impl Death<'_> {
         let seat = overdue.running.map(|running| (running.stage, running.node));
         let node_id =
             seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
-        let running = overdue.running.or_else(|| self.slot.running());
-        let operation = match (running, overdue.deadline) {
+        let operation = match (overdue.running, overdue.deadline) {
             (Some(running), _) => running.operation,
             (None, Deadline::Open) => FaultKind::Load,
             (None, _) => FaultKind::Process,

@@ -160,3 +160,43 @@ fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
     let params = node_type.check_params(&node.params).map_err(failed)?;
     (node_type.build)(&params).map_err(|problem| failed(vec![problem]))
 }
+
+#[cfg(test)]
+mod tests {
+    use nodes::node::Emit;
+
+    use super::*;
+    use crate::graph::Graph;
+    use crate::model::Manifest;
+    use crate::plan::{Plan, PlanOptions};
+
+    struct Panics;
+
+    impl Node for Panics {
+        fn process(&mut self, _: Value, emit: Emit<'_>) -> Result<(), NodeError> {
+            emit(Value::Int(1.into()));
+            panic!("no sound")
+        }
+    }
+
+    #[test]
+    fn a_panic_is_the_error_of_its_node_and_the_next_call_finds_a_fresh_one() {
+        // spec: CARD-02, DSG-10
+        let node = r#"{"id": "a", "node_type": "PassThroughNode"}"#;
+        let text = format!(r#"{{"version": "v1", "nodes": [{node}], "connections": []}}"#);
+        let graph = Graph::new(&Manifest::parse(&text).unwrap()).unwrap();
+        let plan = Plan::new(&graph, &PlanOptions::default()).unwrap();
+        let mut stage = NativeStage::new(&plan.stages[0].nodes).unwrap();
+        stage.nodes[0].node = Box::new(Panics);
+        let mut outputs = Vec::new();
+        let call = |stage: &mut NativeStage, outputs: &mut Vec<Value>| {
+            stage.run(Work::Item(Value::None), &mut |output| outputs.push(output)).failure
+        };
+        let failure = call(&mut stage, &mut outputs).unwrap();
+        assert_eq!((failure.node_id.as_str(), failure.remote_type.as_str()), ("a", "RuntimeError"));
+        assert!(failure.message.contains("no sound"), "{}", failure.message);
+        assert!(failure.message.contains("native.rs:"), "{}", failure.message);
+        assert_eq!(outputs.len(), 1, "what came before it");
+        assert_eq!(call(&mut stage, &mut outputs), None);
+    }
+}

@@ -237,7 +237,9 @@ impl Workers {
     }
 
     /// Has the slot's worker write down its stack and end.
-    pub(super) fn expire(&mut self, slot: SlotId, overdue: Overdue) {
+    pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
+        // As it is now: the signal may end what runs.
+        overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         self.slots[slot].end = Some(End::Overdue(overdue));
         if let Some(process) = self.slots[slot].process() {
             // faulthandler notes the stack on SIGABRT and lets the process end.

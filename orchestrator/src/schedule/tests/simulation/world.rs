@@ -107,6 +107,10 @@ impl World {
             self.checks.is_closing = true;
             return self.feed(Event::Close);
         }
+        if self.checks.has_failed && self.dice.chance(20) {
+            self.checks.abandoned = self.fed;
+            self.feed(Event::Abandon);
+        }
         while is_open && self.rounds_left > 0 && self.core.wants_input() {
             self.rounds_left -= 1;
             self.fed += 1;

@@ -18,6 +18,8 @@ pub(super) struct Checks {
     pub(super) has_failed: bool,
     pub(super) has_told_failure: bool,
     pub(super) is_closing: bool,
+    /// Rounds that were given up.
+    pub(super) abandoned: Round,
     /// Slots that wait for the pool.
     pub(super) requested: usize,
     pub(super) made: u64,
@@ -41,6 +43,7 @@ impl Checks {
             has_failed: false,
             has_told_failure: false,
             is_closing: false,
+            abandoned: 0,
             requested: 0,
             made: 0,
             bounds,
@@ -94,6 +97,7 @@ impl Checks {
     pub(super) fn deliver(&mut self, stage: StageId, round: Round, value: Mark) {
         assert!(!self.is_closing, "an output after the end");
         assert!(self.rounds_done <= round, "an output of round {round}, which is over");
+        assert!(self.abandoned <= round, "an output of round {round}, which was given up");
         let before = self.delivered_round.insert(stage, round).unwrap_or(0);
         assert!(before <= round, "sink {stage} gave round {round} after {before}");
         let last = self.last.insert((value.0, usize::MAX - 1 - stage), value.1).unwrap_or(0);
