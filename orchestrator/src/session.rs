@@ -294,6 +294,7 @@ impl Session {
             };
             if let Some(failure) = self.driver.shell.failure.take() {
                 // Whoever waits for this item is told at once; the next one is not held up by it.
+                self.driver.shell.abandoned_before = self.driver.shell.next_call;
                 self.driver.feed(Event::Abandon);
                 return Err(failure);
             }

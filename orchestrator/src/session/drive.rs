@@ -64,16 +64,18 @@ impl Driver {
             heard |= self.hear_slot(slot, host);
         }
         if woken {
-            (0..self.shell.workers.count()).for_each(|slot| self.hear_exit(slot));
+            (0..self.shell.workers.count()).for_each(|slot| self.hear_exit(slot, host));
         }
         heard
     }
 
     /// A process may end while others, which it started, keep its connection open.
-    fn hear_exit(&mut self, slot: SlotId) {
+    fn hear_exit(&mut self, slot: SlotId, host: &mut dyn Host) {
         if !self.shell.workers.slot(slot).has_exited() {
             return;
         }
+        // All that it wrote is there by now.
+        forward_raw_output(&self.shell, host);
         if self.core.slots().hears(slot) {
             let ended = self.shell.hang_up(slot, None);
             ended.into_iter().for_each(|event| self.feed(event));
@@ -101,7 +103,7 @@ impl Driver {
                     let ended = self.shell.hang_up(slot, reason);
                     ended.into_iter().for_each(|event| self.feed(event));
                     // It may have ended already.
-                    self.hear_exit(slot);
+                    self.hear_exit(slot, host);
                     return true;
                 }
             }

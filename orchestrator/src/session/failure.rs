@@ -63,6 +63,7 @@ pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Op
     let end = slot.end.take();
     let death = Death { process: slot.process()?, slot, plan };
     Some(match end {
+        Some(End::Told) => return None,
         Some(End::Overdue(overdue)) => death.overdue(&overdue),
         // The names of a dead worker's segments are removed, also those not yet mapped.
         Some(End::Link {

@@ -5,6 +5,7 @@ use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady
 
 use super::journal::{kept, printed, replaced};
 use super::shell::{Events, Shell};
+use super::workers::End;
 use super::{Host, WrittenBack, failure};
 use crate::placement::Engine;
 use crate::schedule::{Event, SlotId, Slots, StageId};
@@ -84,7 +85,11 @@ impl Shell {
                 return vec![Event::Failed(stage)];
             }
             let failure = failure::failure_of(failed.fault);
-            let consequence = self.layout.weigh_failure(stage, failure, &mut self.journal);
+            let mut consequence = self.layout.weigh_failure(stage, failure, &mut self.journal);
+            if failed.call < self.abandoned_before {
+                // Whoever waited for it has been told of another failure.
+                consequence.told = None;
+            }
             let moved = self.accept(consequence);
             return vec![moved.unwrap_or(Event::Failed(stage))];
         }
@@ -102,6 +107,7 @@ impl Shell {
             self.layout.node_id(seat).clone_into(&mut fault.node_id);
         }
         self.fail(failure::from_fault(fault));
+        self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
     }
 

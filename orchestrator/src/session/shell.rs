@@ -46,6 +46,8 @@ pub(super) struct Shell {
     /// What came of closing so far; from its beginning on.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
+    /// Calls before this one were given up with their rounds.
+    pub(super) abandoned_before: u64,
 }
 
 impl Shell {
@@ -67,6 +69,7 @@ impl Shell {
             failed_slot: None,
             closed: None,
             next_call: 1,
+            abandoned_before: 0,
         }
     }
 
@@ -172,7 +175,11 @@ impl Shell {
             (Some(error), Some(closed)) if buried.is_cleaning_up => closed.failures.push(error),
             (Some(error), None) if buried.is_open => {
                 let seats = &buried.seats;
-                let consequence = self.layout.weigh_death(seats, error, &mut self.journal);
+                let mut consequence = self.layout.weigh_death(seats, error, &mut self.journal);
+                let is_abandoned = |call: &u64| *call < self.abandoned_before;
+                if !buried.calls.is_empty() && buried.calls.values().all(is_abandoned) {
+                    consequence.told = None;
+                }
                 events.extend(self.accept(consequence));
             }
             (Some(error), None) => self.fail_to_open(slot, error),

@@ -80,6 +80,22 @@ class FakeSession:
         self.calls.append("flush")
         return []
 
+    def begin_run(self, items: Iterable[object] | None) -> None:
+        self.calls.append("run")
+        self.pending: Iterator[object] = iter(["made by the source"] if items is None else items)
+
+    def begin(self, item: object) -> None:
+        self.pending = iter([item])
+
+    def begin_flush(self) -> None:
+        self.calls.append("flush")
+        self.pending = iter(())
+
+    def next(self) -> tuple[list[tuple[str, Any]], bool]:
+        for item in self.pending:
+            return self.process(item), False
+        return [], True
+
     def close(self) -> tuple[list[tuple[str, bytes]], BaseException | None]:
         self.calls.append("close")
         return self.write_back, self.cleanup_failure

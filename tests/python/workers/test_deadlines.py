@@ -118,7 +118,7 @@ def test_opening_has_a_deadline(tmp_path: Path, program: str, moment: str) -> No
 def test_a_deadline_of_one_branch_does_not_wait_for_the_start_of_another(tmp_path: Path) -> None:
     """The other branch starts again only when this one's failure has been told."""
     nodes = [
-        {"id": "source", "node_type": "slow_nodes:Splits"},
+        {"id": "source", "node_type": "PassThroughNode"},
         {"id": "dies", "node_type": "slow_nodes:DiesOnce", "params": {"folder": str(tmp_path)}},
         {"id": "hangs", "node_type": "slow_nodes:HangsOnSecond", "timeout_ms": 300},
     ]

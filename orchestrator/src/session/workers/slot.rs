@@ -38,6 +38,8 @@ pub(in crate::session) struct Slot {
 pub(in crate::session) enum End {
     /// A deadline has passed.
     Overdue(Overdue),
+    /// The caller has been told why.
+    Told,
     /// Its connection has ended.
     Link {
         /// What was wrong with it, if it did not just close.

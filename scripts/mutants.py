@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Breaks the session core in small ways, one after the other, and asks the simulation about each.
+
+mutants.py [SEEDS]: each of the changes below is made in a copy of the repository, and the simulation
+runs there over so many seeds (10,000 by default). A change that it does not notice is a failure, and
+so is one that does not apply any more: then the line that it changes is to be found again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+COPY = ROOT / "target" / "mutants"
+CORE = "orchestrator/src/schedule"
+
+
+class Mutant(NamedTuple):
+    """A line of the core, and what it becomes."""
+
+    name: str
+    file: str
+    line: str
+    becomes: str
+
+
+MUTANTS = [
+    Mutant(
+        "a tick is dropped",
+        "slots.rs",
+        "Event::Tick => self.tick(now, actions, &mut changes),",
+        "Event::Tick => {}",
+    ),
+    Mutant(
+        "a slot is not freed",
+        "slots.rs",
+        "State::Busy(busy, _) | State::Stopping { stage: Some(busy), .. } if busy == stage => {",
+        "State::Stopping { stage: Some(busy), .. } if busy == stage => {",
+    ),
+    Mutant(
+        "an interrupted slot is not freed",
+        "slots.rs",
+        "State::Busy(busy, _) | State::Stopping { stage: Some(busy), .. } if busy == stage => {",
+        "State::Busy(busy, _) if busy == stage => {",
+    ),
+    Mutant(
+        "closing is not heard",
+        "slots.rs",
+        "Event::Close => self.close(now, actions),",
+        "Event::Close => {}",
+    ),
+    Mutant(
+        "a request is not withdrawn",
+        "slots.rs",
+        "                    actions.push(Action::Withdraw(id));\n",
+        "",
+    ),
+    Mutant(
+        "a worker without nodes is not given back",
+        "slots.rs",
+        "                    actions.push(Action::Release(id));\n",
+        "",
+    ),
+    Mutant(
+        "what is being made is not interrupted",
+        "slots.rs",
+        "                State::Opening(_) => {\n                    actions.push(Action::Interrupt(id));\n",
+        "                State::Opening(_) => {\n",
+    ),
+    Mutant(
+        "slots that open first are not waited for",
+        "slots.rs",
+        "let only_first = self.phase == Phase::Opening && self.slots.iter().any(waits);",
+        "let only_first = false && self.slots.iter().any(waits);",
+    ),
+    Mutant(
+        "opening has no deadline",
+        "slots.rs",
+        "let until = Some(now + self.bounds.open_timeout);",
+        "let until = None;",
+    ),
+    Mutant(
+        "cleaning up has no deadline",
+        "slots.rs",
+        "let until = Some(now + self.bounds.close_timeout);",
+        "let until = None;",
+    ),
+    Mutant(
+        "a step after an output keeps the old deadline",
+        "slots.rs",
+        "            *watch = Watch::new(now, first, None);",
+        "            let _unused = (now, first, &watch);",
+    ),
+    Mutant(
+        "the death of a worker is not buried",
+        "slots.rs",
+        "Event::Exited(slot) if self.awaits_exit(slot) => self.bury(slot, actions),",
+        "Event::Exited(slot) if self.awaits_exit(slot) => {}",
+    ),
+    Mutant(
+        "a lost slot keeps its calls",
+        "slots.rs",
+        "                changes.push(Change::Lost(slot));\n",
+        "",
+    ),
+    Mutant(
+        "unsuited workers are tried for ever",
+        "slots/slot.rs",
+        "        self.unsuited <= MAX_UNSUITED",
+        "        self.unsuited <= u32::MAX",
+    ),
+    Mutant(
+        "a node's time counts from the call",
+        "slots/deadlines.rs",
+        "running.since.clamp(began, now.max(began))",
+        "began",
+    ),
+    Mutant(
+        "the next look is when this node is due, whoever comes after it",
+        "slots/deadlines.rs",
+        "watch.check = soonest.into_iter().chain(due).min();",
+        "watch.check = due.or(soonest);",
+    ),
+    Mutant(
+        "a process that does not end is waited for for ever",
+        "slots/deadlines.rs",
+        "State::Dying { is_killed: true, .. } => self.bury(slot, actions),",
+        "State::Dying { is_killed: true, .. } => {}",
+    ),
+    Mutant(
+        "what does not stop is not killed",
+        "slots/deadlines.rs",
+        "                    actions.push(Action::Kill(slot));\n",
+        "",
+    ),
+    Mutant(
+        "a dying worker is heard",
+        "slots.rs",
+        "self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())",
+        "self.homes[stage].slot.is_none_or(|slot| self.slots.len() > slot)",
+    ),
+    Mutant(
+        "a window is one too long",
+        "stage.rs",
+        "if self.shape.slot.is_some() && sent >= window {",
+        "if self.shape.slot.is_some() && sent > window {",
+    ),
+    Mutant(
+        "a failed round is not skipped",
+        "../schedule.rs",
+        "                self.stages[stage].skip_round();\n                self.finish_call(stage);",
+        "                self.finish_call(stage);",
+    ),
+    Mutant(
+        "outputs of a round that was given up are delivered",
+        "../schedule.rs",
+        "        if self.stages[stage].is_skipping() {\n            return;\n        }\n",
+        "",
+    ),
+    Mutant(
+        "a mark overtakes items",
+        "stage.rs",
+        "        if self.again.is_some() {\n            return None;\n        }\n        let flush = self.round_is_complete()?;",
+        "        let flush = self.round_is_complete()?;",
+    ),
+    Mutant(
+        "a zip takes what is there",
+        "stage.rs",
+        "                let waiting = self.inputs.iter().any(|edge| edge.peek().is_none());",
+        "                let waiting = self.inputs.iter().all(|edge| edge.peek().is_none());",
+    ),
+]
+
+
+def copy_sources() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    for name in listed.stdout.split("\0"):
+        if name and not name.startswith("docs/"):
+            target = COPY / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source = ROOT / name
+            # Unchanged files keep their time, or everything would be compiled again.
+            if not target.exists() or target.read_bytes() != source.read_bytes():
+                shutil.copyfile(source, target)
+
+
+def run_simulation(seeds: int) -> subprocess.CompletedProcess[str]:
+    command = ["cargo", "test", "--quiet", "--package", "orchestrator", "--lib", "simulation"]
+    settings = {
+        "SIMULATION_SEEDS": str(seeds),
+        "CARGO_TARGET_DIR": str(COPY / "target"),
+        "RUST_BACKTRACE": "0",
+    }
+    return subprocess.run(
+        command,
+        cwd=COPY,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def verdict(mutant: Mutant, seeds: int) -> str | None:
+    """What is wrong with how the simulation took it; None when it was found out."""
+    path = COPY / CORE / mutant.file
+    original = path.read_text()
+    if original.count(mutant.line) != 1:
+        return f"its line is there {original.count(mutant.line)} times"
+    try:
+        path.write_text(original.replace(mutant.line, mutant.becomes))
+        result = run_simulation(seeds)
+    except subprocess.TimeoutExpired:
+        return "the simulation hangs"
+    finally:
+        path.write_text(original)
+    if "could not compile" in result.stderr:
+        return "it does not compile:\n" + result.stderr[-2000:]
+    if result.returncode == 0:
+        return "it was not noticed"
+    found = result.stdout + result.stderr
+    at = found.find("SIMULATION_SEED=")
+    print(f"  found at seed {found[at:].split('=')[1].split()[0]}" if at >= 0 else "  found")
+    return None
+
+
+def main() -> int:
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    copy_sources()
+    if run_simulation(seeds).returncode != 0:
+        print("the core fails as it is")
+        return 1
+    missed = 0
+    for mutant in MUTANTS:
+        print(mutant.name, flush=True)
+        problem = verdict(mutant, seeds)
+        if problem is not None:
+            missed += 1
+            print(f"  MISSED: {problem}")
+    print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} mutants were found within {seeds} seeds")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
