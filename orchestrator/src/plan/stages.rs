@@ -69,19 +69,12 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .zip(&nodes)
         .map(|(node, planned)| node.isolated && planned.runtime != Engine::Native)
         .collect();
-    // The deadline of a stage covers a whole step, so a node with one of its own stands alone.
-    let timed: Vec<bool> = graph
-        .nodes()
-        .iter()
-        .zip(&nodes)
-        .map(|(node, planned)| node.timeout.is_some() && planned.runtime != Engine::Native)
-        .collect();
     let on_trial: Vec<bool> = nodes.iter().map(|node| node.is_on_trial).collect();
     let runtimes: Vec<Engine> = nodes.iter().map(|node| node.runtime).collect();
     let follows = |node: usize| -> Option<usize> {
         let &[before] = graph.inputs(node) else { return None };
         let alone = graph.outputs(before).len() == 1;
-        let parted = |node: usize| isolated[node] || timed[node] || on_trial[node];
+        let parted = |node: usize| isolated[node] || on_trial[node];
         let together = runtimes[before] == runtimes[node] && !parted(before) && !parted(node);
         (alone && together).then_some(before)
     };

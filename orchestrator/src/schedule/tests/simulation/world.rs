@@ -16,6 +16,8 @@ use worker::{Happening, Worker};
 /// Values tell where they come from: the stage (or the caller), and a number that only grows.
 pub(super) type Mark = (usize, u64);
 
+/// What a worker gives that is no more.
+pub(super) const LATE: Mark = (usize::MAX, u64::MAX);
 /// The caller, as the origin of a value.
 const CALLER: usize = usize::MAX;
 
@@ -52,7 +54,10 @@ impl World {
         let is_calm = dice.chance(150);
         Self {
             core: Core::new(shapes.clone(), &opens_first, bounds),
-            workers: opens_first.iter().map(|_| Worker::new(is_calm)).collect(),
+            workers: opens_first
+                .iter()
+                .map(|_| Worker::new(is_calm, !is_calm && dice.chance(20)))
+                .collect(),
             checks: Checks::new(&shapes, bounds, is_calm),
             dice,
             tells,
@@ -118,6 +123,7 @@ impl World {
                 Event::Flush
             } else {
                 self.next_value += 1;
+                self.checks.feed(self.next_value, self.fed - 1);
                 Event::Input(Some((CALLER, self.next_value)))
             };
             self.feed(event);
@@ -218,7 +224,9 @@ impl World {
             events.push(Event::Output(stage, value));
         }
         let fails = !self.checks.is_calm && self.dice.chance(50);
-        self.checks.has_failed |= fails;
+        if fails {
+            self.checks.fail(stage);
+        }
         self.checks.end_call(stage);
         events.push(if fails { Event::Failed(stage) } else { Event::Done(stage) });
         events
@@ -234,7 +242,7 @@ impl World {
 
     fn make(&mut self, stage: StageId) -> Mark {
         self.next_value += 1;
-        self.checks.make(stage);
+        self.checks.make(stage, self.next_value);
         (stage, self.next_value)
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::FaultKind;
 
-use super::Mark;
 use super::worker::{Phase, Worker};
+use super::{LATE, Mark};
 use crate::model::Join;
 use crate::schedule::{
     Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
@@ -34,6 +34,11 @@ pub(super) struct Checks {
     taken_by: Vec<u64>,
     delivered_by: Vec<u64>,
     calls: Vec<bool>,
+    /// The round of each value, where it is known: a source or a flush may be any.
+    round_of: BTreeMap<u64, Round>,
+    /// The round of each stage's last call, and the last one that failed there.
+    round_called: Vec<Option<Round>>,
+    round_failed: Vec<Option<Round>>,
 }
 
 impl Checks {
@@ -55,6 +60,9 @@ impl Checks {
             taken_by: vec![0; shapes.len()],
             delivered_by: vec![0; shapes.len()],
             calls: vec![false; shapes.len()],
+            round_of: BTreeMap::new(),
+            round_called: vec![None; shapes.len()],
+            round_failed: vec![None; shapes.len()],
         }
     }
 
@@ -63,9 +71,21 @@ impl Checks {
         self.has_told_failure = true;
     }
 
-    pub(super) fn make(&mut self, stage: StageId) {
+    pub(super) fn feed(&mut self, number: u64, round: Round) {
+        self.round_of.insert(number, round);
+    }
+
+    pub(super) fn make(&mut self, stage: StageId, number: u64) {
         self.made += 1;
         self.made_by[stage] += 1;
+        if let Some(round) = self.round_called[stage] {
+            self.round_of.insert(number, round);
+        }
+    }
+
+    pub(super) fn fail(&mut self, stage: StageId) {
+        self.has_failed = true;
+        self.round_failed[stage] = self.round_called[stage];
     }
 
     pub(super) fn call(&mut self, stage: StageId, work: &Work<Mark>) {
@@ -77,6 +97,10 @@ impl Checks {
         };
         let is_zip = self.shapes[stage].join == Join::Zip && self.shapes[stage].inputs > 1;
         assert!(!is_zip || values.is_empty() || values.len() == self.shapes[stage].inputs);
+        let round = values.first().and_then(|(_, number)| self.round_of.get(number)).copied();
+        let goes_on = round.is_some() && round == self.round_failed[stage];
+        assert!(!goes_on, "stage {stage} goes on with {round:?}, which failed there");
+        self.round_called[stage] = round;
         for value in values {
             self.taken_by[stage] += 1;
             self.in_order(*value, stage);
@@ -90,14 +114,18 @@ impl Checks {
     /// Values of one origin reach a place in the order in which they were made; one that is done
     /// again on another slot is the same.
     fn in_order(&mut self, (origin, number): Mark, place: StageId) {
+        assert_ne!((origin, number), LATE, "what a dead worker said");
         let last = self.last.insert((origin, place), number).unwrap_or(0);
         assert!(last <= number, "{number} of {origin} came to {place} after {last}");
     }
 
     pub(super) fn deliver(&mut self, stage: StageId, round: Round, value: Mark) {
+        assert_ne!(value, LATE, "what a dead worker said");
         assert!(!self.is_closing, "an output after the end");
         assert!(self.rounds_done <= round, "an output of round {round}, which is over");
         assert!(self.abandoned <= round, "an output of round {round}, which was given up");
+        let of_value = self.round_of.get(&value.1).copied().unwrap_or(round);
+        assert_eq!(of_value, round, "an output in another round than its input");
         let before = self.delivered_round.insert(stage, round).unwrap_or(0);
         assert!(before <= round, "sink {stage} gave round {round} after {before}");
         let last = self.last.insert((value.0, usize::MAX - 1 - stage), value.1).unwrap_or(0);

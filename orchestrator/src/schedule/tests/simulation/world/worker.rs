@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ipc_protocol::FaultKind;
 
-use super::{Mark, World};
+use super::{LATE, Mark, World};
 use crate::schedule::{Event, Running, SlotId, StageId, Work};
 
 /// Something that happens in the life of one worker; nothing once that life is over.
@@ -56,6 +56,8 @@ pub(super) struct Worker {
     pub(super) running: Option<Running>,
     calls: BTreeMap<StageId, Call>,
     is_calm: bool,
+    /// No worker of this slot ever suits it.
+    never_suits: bool,
 }
 
 struct Call {
@@ -67,10 +69,10 @@ struct Call {
 }
 
 impl Worker {
-    pub(super) fn new(is_calm: bool) -> Self {
+    pub(super) fn new(is_calm: bool, never_suits: bool) -> Self {
         let since = Instant::now();
         let calls = BTreeMap::new();
-        Self { life: 0, phase: Phase::None, since, running: None, calls, is_calm }
+        Self { life: 0, phase: Phase::None, since, running: None, calls, is_calm, never_suits }
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -127,6 +129,9 @@ impl World {
         }
         if self.workers[slot].is_calm {
             return self.schedule_for(slot, 20, What::Opened);
+        }
+        if self.workers[slot].never_suits {
+            return self.schedule_for(slot, 20, What::Unsuited);
         }
         match self.dice.roll(100) {
             0..80 => self.schedule_for(slot, 80, What::Opened),
@@ -254,7 +259,7 @@ impl World {
 
     fn move_stage(&mut self, stage: StageId, work: Option<Work<Mark>>) -> Event<Mark> {
         let slot = self.workers.len();
-        self.workers.push(Worker::new(false));
+        self.workers.push(Worker::new(false, false));
         self.shapes[stage].slot = Some(slot);
         // An item that is done again is taken twice.
         self.checks.has_failed = true;
@@ -295,7 +300,9 @@ impl World {
             What::Output(stage) => self.give(slot, stage),
             What::Ends { stage, fails } => {
                 self.end_call(slot, stage);
-                self.checks.has_failed |= fails;
+                if fails {
+                    self.checks.fail(stage);
+                }
                 self.feed(if fails { Event::Failed(stage) } else { Event::Done(stage) });
             }
             What::Moves(stage) => {
@@ -309,7 +316,15 @@ impl World {
                 self.feed(Event::LinkEnded(slot));
                 self.end_process(slot, 600);
             }
-            What::Exits => self.feed(Event::Exited(slot)),
+            What::Exits => {
+                // What was read before, and comes too late.
+                let called = self.workers[slot].calls.keys().next().copied();
+                if let Some(stage) = called.filter(|_| self.dice.chance(300)) {
+                    self.feed(Event::Output(stage, LATE));
+                }
+                self.feed(Event::Exited(slot));
+                assert_ne!(self.workers[slot].phase, Phase::Dying, "an end is not noticed");
+            }
             What::Closed => {
                 self.workers[slot].give_back();
                 self.feed(Event::Closed(slot));
