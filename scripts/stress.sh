@@ -3,6 +3,8 @@
 # numpy and Python. For nights and releases, beside `make test`; CONTRIBUTING.md has the list.
 source "$(dirname "$0")/steps.sh"
 
+step 'simulation' env SIMULATION_SEEDS=1000000 cargo test --locked --quiet -p orchestrator --lib simulation || true
+step 'mutants of the core' "$PYTHON" scripts/mutants.py || true
 step 'RustPython lints' rustpython_lints || true
 step 'RustPython worker' scripts/rustpython.sh || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then

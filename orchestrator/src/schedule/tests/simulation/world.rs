@@ -56,7 +56,11 @@ impl World {
             core: Core::new(shapes.clone(), &opens_first, bounds),
             workers: opens_first
                 .iter()
-                .map(|_| Worker::new(is_calm, !is_calm && dice.chance(20)))
+                .map(|opens_first| {
+                    let mut worker = Worker::new(is_calm, !is_calm && dice.chance(20));
+                    worker.opens_first = *opens_first;
+                    worker
+                })
                 .collect(),
             checks: Checks::new(&shapes, bounds, is_calm),
             dice,

@@ -58,6 +58,8 @@ pub(super) struct Worker {
     is_calm: bool,
     /// No worker of this slot ever suits it.
     never_suits: bool,
+    /// The others wait for it while the session opens.
+    pub(super) opens_first: bool,
 }
 
 struct Call {
@@ -72,7 +74,16 @@ impl Worker {
     pub(super) fn new(is_calm: bool, never_suits: bool) -> Self {
         let since = Instant::now();
         let calls = BTreeMap::new();
-        Self { life: 0, phase: Phase::None, since, running: None, calls, is_calm, never_suits }
+        Self {
+            life: 0,
+            phase: Phase::None,
+            since,
+            running: None,
+            calls,
+            is_calm,
+            never_suits,
+            opens_first: false,
+        }
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -120,6 +131,10 @@ impl World {
 
     pub(super) fn begin_opening(&mut self, slot: SlotId) {
         assert_eq!(self.workers[slot].phase, Phase::Held);
+        let waits = |other: &Worker| other.opens_first && other.phase != Phase::Ready;
+        let has_turn =
+            self.is_up || self.workers[slot].opens_first || !self.workers.iter().any(waits);
+        assert!(has_turn, "slot {slot} does not wait for those that open first");
         self.workers[slot].enter(self.now, Phase::Opening);
         let stages = (0..self.shapes.len()).filter(|id| self.shapes[*id].slot == Some(slot));
         let stages: Vec<StageId> = stages.collect();
@@ -304,6 +319,8 @@ impl World {
                     self.checks.fail(stage);
                 }
                 self.feed(if fails { Event::Failed(stage) } else { Event::Done(stage) });
+                let cleans_up = self.workers[slot].phase == Phase::Closing;
+                assert!(!self.is_closing || cleans_up, "a call that was interrupted is not heard");
             }
             What::Moves(stage) => {
                 let call = self.end_call(slot, stage);
