@@ -186,17 +186,18 @@ impl LinkReader {
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
     pub fn receive(&mut self, alarm: Option<Alarm>) -> Result<Received, LinkError> {
-        let mut looked = Instant::now();
+        let began = Instant::now();
         if !std::mem::replace(&mut self.has_asked, true) {
-            self.patience.ask(looked, self.shared_bytes);
+            self.patience.ask(began, self.shared_bytes);
         }
-        let may_wait_awake = alarm.is_none_or(|alarm| alarm.is_quiet);
-        let mut is_awake = may_wait_awake && !self.patience.awake(looked).is_zero();
+        let unheard = alarm.map(|alarm| alarm.may_be_unheard());
+        let mut looked = began;
+        let mut is_awake = self.is_awake(began, began, unheard);
         loop {
             if let Some(incoming) = self.buffered()? {
                 return Ok(Received::Message(incoming));
             }
-            if !is_awake && self.is_rung(alarm)? {
+            if !is_awake && self.is_rung(alarm.map(|alarm| alarm.after(began.elapsed())))? {
                 return Ok(Received::Alarm);
             }
             match self.read(is_awake) {
@@ -207,7 +208,7 @@ impl LinkReader {
                     let now = Instant::now();
                     self.patience.yielded(now - looked);
                     looked = now;
-                    is_awake = !self.patience.awake(now).is_zero();
+                    is_awake = self.is_awake(began, now, unheard);
                 }
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return Ok(Received::End);
@@ -215,6 +216,11 @@ impl LinkReader {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the wait stays awake, during which an alarm may go unheard for so long.
+    fn is_awake(&mut self, began: Instant, now: Instant, unheard: Option<Duration>) -> bool {
+        unheard.is_none_or(|unheard| now - began < unheard) && !self.patience.awake(now).is_zero()
     }
 
     /// Waits until a read will not block or the alarm rings, and gives leases back meanwhile.
