@@ -142,7 +142,8 @@ impl Driver {
     /// Waits for news, awake as long as that pays, and handles what has come.
     fn hear_more(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let began = Instant::now();
-        if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
+        let awake = self.shell.workers.awake(began);
+        if !awake.is_zero() && began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
             self.look_up(Some(began), host)?;
         }
         if self.shell.workers.has_news() {
@@ -150,7 +151,7 @@ impl Driver {
             self.hear_all(host);
             return Ok(());
         }
-        let awake = self.shell.runtime.begin_wait(self.shell.workers.awake(began));
+        let awake = self.shell.runtime.begin_wait(awake);
         let heard = if !awake.is_zero() && self.hear_awake(began, host) {
             Ok(())
         } else {
