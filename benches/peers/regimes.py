@@ -1,8 +1,8 @@
-"""What goes on beside a measurement: nothing, as many busy processes as processors, or that caller and
-worker have to share one.
+"""What goes on beside a measurement: nothing, as many busy processes as processors, or that caller
+and worker have to share one.
 
 Each regime is measured in a process of its own, so that everything in it starts there. The regimes
-take turns, run after run; of each figure the median of the runs is shown, and so are ratios: of those
+take turns, run after run; of each figure the median of the runs is shown, and so are ratios: those
 within a run, since neighbours on the same host change from run to run.
 """
 
@@ -120,7 +120,7 @@ def rows(runs: Sequence[Figures], size: str, titles: dict[str, str]) -> Iterator
 
 
 def wake_up(count: int = 400) -> float:
-    """What it takes to wake a process on another, idle processor, in µs: half of a round trip of one byte."""
+    """What it takes to wake a process on another processor, in µs: half a round trip of a byte."""
     processors = sorted(os.sched_getaffinity(0))
     ours, theirs = socket.socketpair()
     child = os.fork()

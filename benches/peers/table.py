@@ -3,8 +3,8 @@
     python table.py [--only pipe,remotemedia] [--rounds 5] [--seconds 1]
     python table.py --regimes 7 --only pipe,remotemedia
 
-Prints one Markdown table for each size; with `--regimes` for each regime too, of the medians of so many
-runs in turns. Every result is checked; no time is asserted.
+Prints one Markdown table for each size; with `--regimes` for each regime too, of the medians of
+so many runs in turns. Every result is checked; no time is asserted.
 """
 
 from __future__ import annotations
