@@ -1,8 +1,10 @@
 """The same work through every candidate: `y = x + 1`, a fresh array, in a process of its own.
 
     python table.py [--only pipe,remotemedia] [--rounds 5] [--seconds 1]
+    python table.py --regimes 7 --only pipe,remotemedia
 
-Prints one Markdown table for each size. Every result is checked; no time is asserted.
+Prints one Markdown table for each size; with `--regimes` for each regime too, of the medians of
+so many runs in turns. Every result is checked; no time is asserted.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.metadata
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +33,8 @@ from common import (
     percentile,
     show,
 )
+from regimes import measure as measure_regime
+from regimes import regimes, show_all, wake_up
 from turns import turn
 
 SIZES = ((FRAME, "3,840 bytes (20 ms of audio)"), (LARGE, "10 MB"))
@@ -151,6 +156,32 @@ def rows(
     return lines, notes
 
 
+def figures(only: Sequence[str], rounds: int, seconds: float) -> dict[str, dict[str, list[float]]]:
+    """The percentiles 50 and 99 of those that need no daemon, by size and candidate."""
+    group = [candidate for candidate in ALL if candidate.name in only and not candidate.daemon]
+    found: dict[str, dict[str, list[float]]] = {}
+    for samples, title in SIZES:
+        results = measure(group, samples, rounds, seconds)
+        ordered = {n: sorted(seat.times) for n, seat in results.items() if isinstance(seat, Seat)}
+        found[title] = {
+            name: [percentile(times, percent) for percent in (50, 99)]
+            for name, times in ordered.items()
+        }
+    return found
+
+
+def in_regimes(only: Sequence[str], runs: int, rounds: int, seconds: float) -> None:
+    """All regimes, in turns."""
+    show(f"A wake-up on another processor takes {wake_up():.0f} µs")
+    found = regimes()
+    options = ["--only", ",".join(only), "--rounds", str(rounds), "--seconds", str(seconds)]
+    for _ in range(runs):
+        for regime in found:
+            measure_regime(regime, __file__, options)
+    titles = {candidate.name: candidate.title for candidate in ALL if candidate.name in only}
+    show_all(found, titles)
+
+
 def versions() -> str:
     """What the peers are."""
     found = []
@@ -167,6 +198,8 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(names), help=f"some of {','.join(names)}")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each candidate")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
+    parser.add_argument("--regimes", type=int, default=0, help="runs in each regime")
+    parser.add_argument("--json", action="store_true", help="one line with p50 and p99 in µs")
     options = parser.parse_args()
     only = options.only.split(",")
     if unknown := sorted(set(only) - set(names)):
@@ -174,8 +207,14 @@ def main() -> None:
 
     # So that everything is ended when this is told to end.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    if options.json:
+        show(json.dumps(figures(only, options.rounds, options.seconds)))
+        return
     show(machine())
     show(versions())
+    if options.regimes:
+        in_regimes(only, options.regimes, options.rounds, options.seconds)
+        return
     for samples, title in SIZES:
         show(f"\n{title}, {options.rounds} rounds of {options.seconds:g} s\n")
         lines, notes = rows(only, samples, options.rounds, options.seconds)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::Payload;
 use crate::fault::Fault;
+use crate::patience::Report;
 use crate::share::Share;
 use crate::value::Value;
 
@@ -50,6 +51,10 @@ pub struct Output {
     pub call: u64,
     /// The value.
     pub value: Value,
+    /// How long the worker worked on it, since it got the input or sent the output before. Since 6;
+    /// absent when the end of the call comes along.
+    #[serde(default, skip_serializing_if = "Report::is_absent")]
+    pub worked: Report,
 }
 
 /// The end of a call.
@@ -61,6 +66,9 @@ pub struct Done {
     pub call: u64,
     /// What the call cost, node by node, in the stage's order.
     pub usage: Vec<NodeUsage>,
+    /// How long the worker worked until then, as in [`Output`]. Since 6.
+    #[serde(default, skip_serializing_if = "Report::is_absent")]
+    pub worked: Report,
 }
 
 /// A call that failed.
@@ -74,6 +82,9 @@ pub struct Failed {
     pub fault: Fault,
     /// What the call cost until then.
     pub usage: Vec<NodeUsage>,
+    /// As in [`Done`]. Since 6.
+    #[serde(default, skip_serializing_if = "Report::is_absent")]
+    pub worked: Report,
 }
 
 /// What one node cost in one call. All counts cover this call alone, but for the peak.

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod from_worker;
 pub mod limits;
 pub mod memory;
+pub mod patience;
 pub mod share;
 pub mod to_worker;
 pub mod value;

@@ -5,6 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::array::Payload;
 use crate::limits::Limits;
+use crate::patience::Report;
 use crate::share::{MemoryTerms, Share};
 use crate::value::Value;
 
@@ -141,6 +142,9 @@ pub struct Step {
     pub call: u64,
     /// Outputs that may be sent before a `Credit` must come.
     pub window: u32,
+    /// How long the caller took since the worker's last answer. Since 6; absent when there was none.
+    #[serde(default, skip_serializing_if = "Report::is_absent")]
+    pub took: Report,
 }
 
 /// More outputs for a stage that waits.
@@ -150,4 +154,7 @@ pub struct Credit {
     pub stage: u32,
     /// How many more outputs it may send.
     pub outputs: u32,
+    /// As in [`Step`]. Since 6.
+    #[serde(default, skip_serializing_if = "Report::is_absent")]
+    pub took: Report,
 }

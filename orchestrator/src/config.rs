@@ -173,7 +173,7 @@ pub struct CallsConfig {
 
 impl Default for CallsConfig {
     fn default() -> Self {
-        Self { timeout: None, window: 64, queue: 64, spin: Duration::from_micros(50) }
+        Self { timeout: None, window: 64, queue: 64, spin: Duration::from_millis(1) }
     }
 }
 

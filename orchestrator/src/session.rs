@@ -17,7 +17,6 @@ mod native;
 mod open;
 mod outfit;
 mod shell;
-mod spin;
 mod workers;
 
 use std::os::fd::BorrowedFd;
@@ -122,6 +121,12 @@ impl Session {
     #[must_use]
     pub fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
         self.driver.shell.journal.shared_metrics()
+    }
+
+    /// How often its workers, since they started, were waited for awake in vain (see `[calls] spin`).
+    #[must_use]
+    pub fn waits_in_vain(&self) -> u64 {
+        self.driver.shell.workers.waits_in_vain()
     }
 
     /// Counts how an input came from the caller's own objects.

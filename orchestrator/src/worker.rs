@@ -16,8 +16,12 @@ pub mod waker;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
-use link::Link;
+use ipc_protocol::patience::Patience;
+use ipc_protocol::version::REPORTS_SINCE;
+use ipc_protocol::{FromWorker, ToWorker};
+use link::{Link, LinkError, Sent};
 use pool::PoolId;
 use process::Process;
 
@@ -114,8 +118,56 @@ pub struct Worker {
     pub protocol: u32,
     /// The connection to it.
     pub link: Link,
+    /// How its answers are waited for.
+    pub patience: Patience,
     /// What its process found at its start.
     pub start: Arc<Start>,
     /// It is for sessions of one path (see [`WorkerKey::apart`]).
     pub is_apart: bool,
+}
+
+impl Worker {
+    /// Sends a message, a request with how long the caller took for it. `holder` is the node that gets
+    /// the message's payloads.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    pub fn send(
+        &mut self,
+        mut message: ToWorker,
+        holder: Option<&Arc<str>>,
+    ) -> Result<Sent, LinkError> {
+        let took = match &mut message {
+            ToWorker::Item(item) => Some(&mut item.step.took),
+            ToWorker::Start(step) | ToWorker::Flush(step) => Some(&mut step.took),
+            ToWorker::Credit(credit) => Some(&mut credit.took),
+            _ => None,
+        };
+        let is_request = took.is_some();
+        if let Some(took) = took.filter(|_| self.protocol >= REPORTS_SINCE) {
+            *took = self.patience.report(Instant::now());
+        }
+        let sent = self.link.send(message, holder)?;
+        if is_request {
+            self.patience.ask(Instant::now(), sent.traffic.shared_bytes);
+        }
+        Ok(sent)
+    }
+
+    /// Learns from what has come.
+    pub fn heard(&mut self, message: &FromWorker) {
+        let report = match message {
+            FromWorker::Output(output) if output.worked.is_absent() => return,
+            FromWorker::Output(output) => output.worked,
+            FromWorker::Done(done) => done.worked,
+            FromWorker::Failed(failed) => failed.worked,
+            FromWorker::Opened(_) => return self.patience.noticed(Instant::now()),
+            _ => return,
+        };
+        let now = Instant::now();
+        self.patience.answered(now, report);
+        if matches!(message, FromWorker::Output(_)) {
+            self.patience.ask(now, 0);
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Workers that lie about shared memory: each lie is one error that names it, the worker is ended,
-//! nothing else suffers.
+//! Workers that lie. About shared memory: each lie is one error that names it, the worker is ended,
+//! nothing else suffers. About how long they work: nobody waits awake for them for long.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -86,4 +86,27 @@ fn each_lie_is_one_error_and_the_next_session_works() {
         assert_eq!(outputs[0].value, input(), "beside {lie}");
     }
     drop(honest);
+}
+
+/// spec: CARD-05: a worker that claims to work for no time and takes long is waited for awake ever more
+/// rarely.
+#[test]
+fn one_that_claims_to_work_for_no_time_is_soon_waited_for_asleep() {
+    let runtime = Arc::new(Runtime::new(Config::from_toml(CONFIG).unwrap()));
+    let mut session = open(&runtime, Some("works for no time"));
+    for _ in 0..212 {
+        assert_eq!(session.process(Value::None, &mut Quiet).unwrap().len(), 1);
+    }
+    // At first, and behind pauses of 1, 2, 4, ... 64 waits. Fewer where others want the processor.
+    let vain = session.waits_in_vain();
+    assert!(vain <= 2 + 7 + 2, "{vain} of 212 waits were in vain");
+}
+
+#[test]
+fn one_that_claims_to_work_for_ever_is_believed_what_it_took() {
+    let runtime = Arc::new(Runtime::new(Config::from_toml(CONFIG).unwrap()));
+    let mut session = open(&runtime, Some("works for ever"));
+    for _ in 0..100 {
+        assert_eq!(session.process(input(), &mut Quiet).unwrap()[0].value, input());
+    }
 }

@@ -1,4 +1,4 @@
-//! A worker that speaks the protocol and lies about shared memory, in the way that the environment
+//! A worker that speaks the protocol and lies about shared memory or its work, in the way that the environment
 //! variable `LIE` names; without it, an honest one that returns every input. Started by the tests
 //! in place of a Python interpreter, with its link as standard input.
 
@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::codec;
@@ -14,6 +15,7 @@ use ipc_protocol::exchange::Exchange;
 use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadProgress, Socket};
 use ipc_protocol::from_worker::{Closed, Done, NodeReady, NodeUsage, Output};
 use ipc_protocol::memory::{Segment, SegmentKind, Ticket};
+use ipc_protocol::patience::Report;
 use ipc_protocol::share::{Attach, Share};
 use ipc_protocol::to_worker::{Item, OpenSession};
 use ipc_protocol::version::Hello;
@@ -103,18 +105,34 @@ impl Worker {
 
     fn done(&self, stage: u32, call: u64) {
         let usage = vec![NodeUsage { calls: 1, ..NodeUsage::default() }];
-        self.send(FromWorker::Done(Done { stage, call, usage }));
+        let worked = match self.lie.as_str() {
+            "speaks 4" => Report::ABSENT,
+            "works for ever" => Duration::MAX.into(),
+            _ => Duration::from_micros(1).into(),
+        };
+        self.send(FromWorker::Done(Done { stage, call, usage, worked }));
     }
 
     fn answer(&mut self, item: Item) {
+        if self.lie == "works for no time" {
+            // Longer than anybody waits awake.
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let Item { step, value } = item;
-        let mut output = FromWorker::Output(Output { stage: step.stage, call: step.call, value });
-        if self.lie.is_empty() {
+        let mut output = FromWorker::Output(Output {
+            stage: step.stage,
+            call: step.call,
+            value,
+            worked: Report::ABSENT,
+        });
+        if matches!(self.lie.as_str(), "" | "works for ever") {
             let exchange = self.exchange.as_ref().unwrap();
             let _placement = exchange.place(&mut output, None, &Limits::default()).unwrap();
-        } else if let Some(value) = self.lying_value() {
+        } else if self.lie != "works for no time"
+            && let Some(value) = self.lying_value()
+        {
             let (stage, call) = (step.stage, step.call);
-            output = FromWorker::Output(Output { stage, call, value });
+            output = FromWorker::Output(Output { stage, call, value, worked: Report::ABSENT });
         }
         self.write_raw(&self.twisted(codec::encode(output).unwrap().to_bytes().to_vec()));
         self.done(step.stage, step.call);

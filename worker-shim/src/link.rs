@@ -17,7 +17,9 @@ use ipc_protocol::error::LeaseError;
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, ReadProgress, Socket};
 use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::patience::{End, Patience};
 use ipc_protocol::share::Share;
+use ipc_protocol::to_worker::Item;
 use ipc_protocol::visit::Message;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use nix::errno::Errno;
@@ -66,8 +68,9 @@ pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
         descriptors: DescriptorQueue::new(),
         limits,
         idle: Idle::new()?,
-        spin: Duration::ZERO,
-        last_wait: Duration::MAX,
+        patience: Patience::new(End::Worker, Duration::ZERO),
+        has_asked: false,
+        shared_bytes: 0,
     };
     Ok((reader, LinkWriter { output, limits }))
 }
@@ -80,9 +83,11 @@ pub struct LinkReader {
     descriptors: DescriptorQueue,
     limits: Limits,
     idle: Idle,
-    /// How long it may wait awake.
-    spin: Duration,
-    last_wait: Duration,
+    patience: Patience,
+    /// The wait for the next message has begun.
+    has_asked: bool,
+    /// Bytes in shared memory of the last message.
+    shared_bytes: u64,
 }
 
 /// A message that came.
@@ -140,11 +145,30 @@ impl LinkReader {
                     let _first_stays = self.output.exchange.set(exchange);
                 }
                 ToWorker::Share(share) => self.handle(share)?,
-                ToWorker::Spin(micros) => self.spin = Duration::from_micros(micros.into()),
-                message => return Ok(Some(Incoming { message, traffic })),
+                ToWorker::Spin(micros) => {
+                    self.patience.set_bound(Duration::from_micros(micros.into()));
+                }
+                message => {
+                    self.learn(&message, traffic);
+                    return Ok(Some(Incoming { message, traffic }));
+                }
             }
         }
         Ok(None)
+    }
+
+    fn learn(&mut self, message: &ToWorker, traffic: Traffic) {
+        let now = Instant::now();
+        match message {
+            ToWorker::Item(Item { step, .. }) | ToWorker::Start(step) | ToWorker::Flush(step) => {
+                self.patience.answered(now, step.took);
+            }
+            ToWorker::Credit(credit) => self.patience.answered(now, credit.took),
+            ToWorker::Close => self.patience.forget(),
+            _ => self.patience.noticed(now),
+        }
+        self.has_asked = false;
+        self.shared_bytes = traffic.shared_bytes;
     }
 
     fn handle(&mut self, share: Share) -> Result<(), LinkError> {
@@ -157,22 +181,23 @@ impl LinkReader {
         Ok(())
     }
 
-    /// Waits for the next message, or the alarm. When the last wait was short it stays awake through
-    /// this one, as long as that may be cheaper than to sleep and be woken.
+    /// Waits for the next message, or the alarm; awake as long as that pays.
     ///
     /// # Errors
     /// When the connection ends inside a message, fails, or brings something else than messages.
     pub fn receive(&mut self, alarm: Option<Alarm>) -> Result<Received, LinkError> {
         let began = Instant::now();
-        let may_wait_awake = alarm.is_none_or(|alarm| alarm.is_quiet);
-        let mut is_awake = may_wait_awake && !self.spin.is_zero() && self.last_wait <= self.spin;
+        if !std::mem::replace(&mut self.has_asked, true) {
+            self.patience.ask(began, self.shared_bytes);
+        }
+        let unheard = alarm.map(|alarm| alarm.may_be_unheard());
+        let mut looked = began;
+        let mut is_awake = self.is_awake(began, began, unheard);
         loop {
             if let Some(incoming) = self.buffered()? {
-                self.last_wait = began.elapsed();
                 return Ok(Received::Message(incoming));
             }
-            if !is_awake && self.is_rung(alarm)? {
-                self.last_wait = Duration::MAX;
+            if !is_awake && self.is_rung(alarm.map(|alarm| alarm.after(began.elapsed())))? {
                 return Ok(Received::Alarm);
             }
             match self.read(is_awake) {
@@ -180,7 +205,10 @@ impl LinkReader {
                 Ok(ReadProgress::Bytes) => {}
                 Ok(ReadProgress::WouldBlock) => {
                     thread::yield_now();
-                    is_awake = began.elapsed() <= self.spin;
+                    let now = Instant::now();
+                    self.patience.yielded(now - looked);
+                    looked = now;
+                    is_awake = self.is_awake(began, now, unheard);
                 }
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return Ok(Received::End);
@@ -188,6 +216,11 @@ impl LinkReader {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the wait stays awake, during which an alarm may go unheard for so long.
+    fn is_awake(&mut self, began: Instant, now: Instant, unheard: Option<Duration>) -> bool {
+        unheard.is_none_or(|unheard| now - began < unheard) && !self.patience.awake(now).is_zero()
     }
 
     /// Waits until a read will not block or the alarm rings, and gives leases back meanwhile.

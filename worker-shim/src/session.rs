@@ -3,9 +3,10 @@
 
 mod calls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Closed, Done, Failed, Output};
+use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output};
+use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
@@ -72,7 +73,9 @@ pub fn serve<G: Guest>(
     writer: &LinkWriter,
     guest: &mut G,
 ) -> Result<(), SessionError> {
-    let mut server = Server { reader, writer: writer.clone(), guest, calls: Calls::default() };
+    let calls = Calls::default();
+    let works_since = Instant::now();
+    let mut server = Server { reader, writer: writer.clone(), guest, calls, works_since };
     let outcome = server.run();
     if let Err(error) = &outcome
         && !matches!(error, SessionError::Link(LinkError::Gone(_)))
@@ -92,7 +95,7 @@ fn protocol_failure(error: &SessionError) -> Failed {
         traceback: String::new(),
         import: None,
     };
-    Failed { stage: None, call: 0, fault, usage: Vec::new() }
+    Failed { stage: None, call: 0, fault, usage: Vec::new(), worked: Report::ABSENT }
 }
 
 struct Server<'a, G> {
@@ -100,6 +103,8 @@ struct Server<'a, G> {
     writer: LinkWriter,
     guest: &'a mut G,
     calls: Calls,
+    /// When the input came that is worked on, or the output before went.
+    works_since: Instant,
 }
 
 impl<G: Guest> Server<'_, G> {
@@ -157,7 +162,13 @@ impl<G: Guest> Server<'_, G> {
                 self.send(FromWorker::Opened(ready))?;
             }
             Err(fault) => {
-                let failed = Failed { stage: None, call: 0, fault, usage: Vec::new() };
+                let failed = Failed {
+                    stage: None,
+                    call: 0,
+                    fault,
+                    usage: Vec::new(),
+                    worked: Report::ABSENT,
+                };
                 return self.send(FromWorker::Failed(failed));
             }
         }
@@ -182,6 +193,7 @@ impl<G: Guest> Server<'_, G> {
     }
 
     fn accept(&mut self, incoming: Incoming) -> Result<(), SessionError> {
+        self.works_since = Instant::now();
         let (step, begin) = match incoming.message {
             ToWorker::Item(item) => (item.step, Begin::Item(item.value)),
             ToWorker::Start(step) => (step, Begin::Start),
@@ -209,11 +221,14 @@ impl<G: Guest> Server<'_, G> {
         match self.guest.step(stage) {
             Step::Output(value) => {
                 self.calls.spend_credit(stage);
-                match self.prepare(FromWorker::Output(Output { stage, call, value }))? {
+                let worked = self.worked();
+                match self.prepare(FromWorker::Output(Output { stage, call, value, worked }))? {
                     Ok(output) => {
                         self.calls.count_outgoing(stage, output.traffic);
                         let writer = &self.writer;
-                        Ok(self.guest.unlocked(move || writer.write_soon(output))?)
+                        self.guest.unlocked(move || writer.write_soon(output))?;
+                        self.works_since = Instant::now();
+                        Ok(())
                     }
                     Err(problem) => {
                         let usage = self.guest.abort(stage);
@@ -222,20 +237,20 @@ impl<G: Guest> Server<'_, G> {
                 }
             }
             Step::Last(value, usage) => {
-                match self.prepare(FromWorker::Output(Output { stage, call, value }))? {
+                let worked = Report::ABSENT;
+                match self.prepare(FromWorker::Output(Output { stage, call, value, worked }))? {
                     Ok(output) => {
                         self.calls.count_outgoing(stage, output.traffic);
-                        let usage = self.calls.end(stage, usage);
-                        let done =
-                            self.writer.prepare(FromWorker::Done(Done { stage, call, usage }));
-                        self.write([output, done?])
+                        let done = self.done(stage, call, usage);
+                        let done = self.writer.prepare(done)?;
+                        self.write([output, done])
                     }
                     Err(problem) => self.fail(stage, call, marshal_fault(&problem), usage),
                 }
             }
             Step::Done(usage) => {
-                let usage = self.calls.end(stage, usage);
-                self.send(FromWorker::Done(Done { stage, call, usage }))
+                let done = self.done(stage, call, usage);
+                self.send(done)
             }
             Step::Failed(fault, usage) => self.fail(stage, call, fault, usage),
         }
@@ -246,10 +261,20 @@ impl<G: Guest> Server<'_, G> {
         stage: u32,
         call: u64,
         fault: Fault,
-        usage: Vec<ipc_protocol::from_worker::NodeUsage>,
+        usage: Vec<NodeUsage>,
     ) -> Result<(), SessionError> {
         let usage = self.calls.end(stage, usage);
-        self.send(FromWorker::Failed(Failed { stage: Some(stage), call, fault, usage }))
+        let worked = self.worked();
+        self.send(FromWorker::Failed(Failed { stage: Some(stage), call, fault, usage, worked }))
+    }
+
+    fn done(&mut self, stage: u32, call: u64, usage: Vec<NodeUsage>) -> FromWorker {
+        let usage = self.calls.end(stage, usage);
+        FromWorker::Done(Done { stage, call, usage, worked: self.worked() })
+    }
+
+    fn worked(&self) -> Report {
+        self.works_since.elapsed().into()
     }
 
     /// States that do not fit a frame are given up, each with its reason.

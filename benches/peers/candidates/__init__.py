@@ -30,6 +30,7 @@ ALL: tuple[Candidate, ...] = (
         with_remotemedia.session,
         prepare=with_remotemedia.shared,
     ),
+    Candidate("remotemedia-asleep", "RemoteMedia, never awake", with_remotemedia.asleep),
     Candidate("iceoryx2", "iceoryx2", with_iceoryx2.publish_subscribe),
     Candidate("zmq", "pyzmq, PAIR over ipc://", with_zmq.pair),
     Candidate("executor", "ProcessPoolExecutor", with_pools.executor),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from common import Array
 
@@ -20,10 +20,19 @@ class PlusOne(Node):
         return data + 1
 
 
-@contextmanager
-def session(_example: Array) -> Iterator[Call]:
+def session(_example: Array) -> AbstractContextManager[Call]:
     """`session.process(x)`, with the defaults of every setting."""
-    with Runtime() as runtime:
+    return _session("")
+
+
+def asleep(_example: Array) -> AbstractContextManager[Call]:
+    """The same, both ends asleep in every wait."""
+    return _session("[calls]\nspin = 0\n")
+
+
+@contextmanager
+def _session(config: str) -> Iterator[Call]:
+    with Runtime(config) as runtime:
         pipeline = Pipeline("plus one", runtime=runtime)
         pipeline.add_node(PlusOne())
         with pipeline.session() as opened:

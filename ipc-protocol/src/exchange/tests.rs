@@ -8,6 +8,7 @@ use loom::thread;
 use super::{Announcement, Exchange};
 use crate::limits::Limits;
 use crate::memory::SegmentKind;
+use crate::patience::Report;
 use crate::share::{MemoryTerms, Share};
 use crate::to_worker::{Item, Step};
 use crate::{ToWorker, Value};
@@ -31,7 +32,7 @@ fn exchange(is_orchestrator: bool) -> Arc<Exchange> {
 
 /// Places a large array: what has to be announced, and the message.
 fn place(exchange: &Exchange) -> (Vec<Announcement>, ToWorker) {
-    let step = Step { stage: 0, call: 0, window: 1 };
+    let step = Step { stage: 0, call: 0, window: 1, took: Report::ABSENT };
     let mut message = ToWorker::Item(Item { step, value: Value::Bytes(vec![7; LARGE].into()) });
     let mut placement = exchange.place(&mut message, None, &Limits::default()).unwrap();
     assert!(placement.failure.is_none());

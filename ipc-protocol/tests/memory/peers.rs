@@ -14,6 +14,7 @@ use ipc_protocol::frame::{DescriptorQueue, FrameReader, FrameWriter, ReadOutcome
 use ipc_protocol::memory::{
     Access, Arena, ArenaOptions, Segment, SegmentKind, Ticket, forked_child, remove_stale_names,
 };
+use ipc_protocol::patience::Report;
 use ipc_protocol::share::Share;
 use ipc_protocol::to_worker::Credit;
 use ipc_protocol::{Limits, ToWorker, Value};
@@ -97,7 +98,7 @@ impl Link {
 
     /// Has the other side give back what it no longer holds.
     fn settle(&mut self) {
-        self.write(ToWorker::Credit(Credit { stage: 0, outputs: 1 }), None);
+        self.write(ToWorker::Credit(Credit { stage: 0, outputs: 1, took: Report::ABSENT }), None);
         assert_eq!(self.receive(), Some(Value::None));
     }
 }

@@ -6,6 +6,7 @@ use ipc_protocol::error::LeaseError;
 use ipc_protocol::exchange::{Announcement, Exchange, Placement};
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::memory::{SegmentKind, SharedBytes};
+use ipc_protocol::patience::Report;
 use ipc_protocol::share::{MemoryTerms, Share};
 use ipc_protocol::to_worker::{Item, Step};
 use ipc_protocol::{CodecError, Limits, Payload, PayloadMemory, ToWorker, Value};
@@ -70,7 +71,10 @@ pub(crate) fn put(address: usize, bytes: &[u8]) {
 }
 
 pub(crate) fn item(value: Value) -> ToWorker {
-    ToWorker::Item(Item { step: Step { stage: 0, call: 0, window: 1 }, value })
+    ToWorker::Item(Item {
+        step: Step { stage: 0, call: 0, window: 1, took: Report::ABSENT },
+        value,
+    })
 }
 
 pub(crate) fn value_of(message: ToWorker) -> Value {

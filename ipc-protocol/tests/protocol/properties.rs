@@ -1,6 +1,7 @@
 //! Properties over arbitrary values, bytes and pieces.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ipc_protocol::codec;
@@ -139,7 +140,8 @@ fn failed() -> impl Strategy<Value = FromWorker> {
         ..NodeUsage::default()
     });
     let stage = proptest::option::of(any::<u32>());
-    (stage, any::<u64>(), ".{0,20}", vec(usage, 0..3)).prop_map(|(stage, call, text, usage)| {
+    let parts = (stage, any::<u64>(), ".{0,20}", vec(usage, 0..3), any::<Duration>());
+    parts.prop_map(|(stage, call, text, usage, worked)| {
         let fault = Fault {
             kind: FaultKind::Flush,
             node_id: text.clone(),
@@ -148,7 +150,7 @@ fn failed() -> impl Strategy<Value = FromWorker> {
             traceback: text,
             import: None,
         };
-        FromWorker::Failed(Failed { stage, call, fault, usage })
+        FromWorker::Failed(Failed { stage, call, fault, usage, worked: worked.into() })
     })
 }
 
@@ -177,8 +179,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn values_come_back_bit_for_bit(value in value(), stage: u32, call: u64, window: u32) {
-        let step = Step { stage, call, window };
+    fn values_come_back_bit_for_bit(
+        value in value(), stage: u32, call: u64, window: u32, took: Duration,
+    ) {
+        let step = Step { stage, call, window, took: took.into() };
         let frame = encode(ToWorker::Item(Item { step, value: value.clone() }));
         let ToWorker::Item(decoded) = codec::decode(frame.clone(), &Limits::default())? else {
             return Err(TestCaseError::fail("not an item"));
@@ -186,7 +190,7 @@ proptest! {
         prop_assert_eq!(decoded.step, step);
         prop_assert!(same(&decoded.value, &value), "{:?}", decoded.value);
 
-        let frame = encode(FromWorker::Output(Output { stage, call, value: value.clone() }));
+        let frame = encode(FromWorker::Output(Output { stage, call, value: value.clone(), worked: took.into() }));
         let FromWorker::Output(decoded) = codec::decode(frame, &Limits::default())? else {
             return Err(TestCaseError::fail("not an output"));
         };

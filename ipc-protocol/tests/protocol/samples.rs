@@ -1,10 +1,13 @@
 //! One sample for every message and every kind of value: what the golden vectors hold.
 
+use std::time::Duration;
+
 use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::from_worker::{
     Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Place, Traffic,
 };
 use ipc_protocol::memory::SegmentKind;
+use ipc_protocol::patience::Report;
 use ipc_protocol::share::{Attach, MemoryTerms, Share};
 use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings, Welcome,
@@ -16,7 +19,7 @@ use ipc_protocol::{
 use num_bigint::BigInt;
 use serde_bytes::ByteBuf;
 
-const STEP: Step = Step { stage: 1, call: 300, window: 16 };
+const STEP: Step = Step { stage: 1, call: 300, window: 16, took: Report::ABSENT };
 
 pub(crate) fn hello() -> Hello {
     Hello {
@@ -86,7 +89,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ("item", ToWorker::Item(Item { step: STEP, value: "hello".into() })),
         ("start", ToWorker::Start(STEP)),
         ("flush", ToWorker::Flush(STEP)),
-        ("credit", ToWorker::Credit(Credit { stage: 1, outputs: 8 })),
+        ("credit", ToWorker::Credit(Credit { stage: 1, outputs: 8, took: Report::ABSENT })),
         ("close", ToWorker::Close),
     ];
     samples.extend(values().into_iter().map(|(name, value)| (name, super::support::item(value))));
@@ -97,13 +100,20 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
 pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
     let ready =
         NodeReady { node_id: "gain".into(), is_source: false, is_streaming: true, is_async: false };
-    let output = Output { stage: 1, call: 300, value: Value::Int(7) };
-    let failed = Failed { stage: Some(1), call: 300, fault: fault(), usage: usage() };
+    let output = Output { stage: 1, call: 300, value: Value::Int(7), worked: Report::ABSENT };
+    let failed = Failed {
+        stage: Some(1),
+        call: 300,
+        fault: fault(),
+        usage: usage(),
+        worked: Report::ABSENT,
+    };
     let opening = Failed {
         stage: None,
         call: 0,
         fault: Fault { kind: FaultKind::Load, ..fault() },
         usage: vec![],
+        worked: Report::ABSENT,
     };
     let log = LogRecord {
         node_id: "gain".into(),
@@ -121,7 +131,10 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
     vec![
         ("opened", FromWorker::Opened(vec![ready])),
         ("output", FromWorker::Output(output)),
-        ("done", FromWorker::Done(Done { stage: 1, call: 300, usage: usage() })),
+        (
+            "done",
+            FromWorker::Done(Done { stage: 1, call: 300, usage: usage(), worked: Report::ABSENT }),
+        ),
         ("failed", FromWorker::Failed(failed)),
         ("failed_opening", FromWorker::Failed(opening)),
         ("log", FromWorker::Log(log)),
@@ -192,9 +205,17 @@ pub(crate) fn from_worker_2() -> Vec<(&'static str, FromWorker)> {
         ("release", FromWorker::Share(Share::Release(vec![300, 301]))),
         (
             "output_returned",
-            FromWorker::Output(Output { stage: 1, call: 300, value: shared(returned) }),
+            FromWorker::Output(Output {
+                stage: 1,
+                call: 300,
+                value: shared(returned),
+                worked: Report::ABSENT,
+            }),
         ),
-        ("done_moved", FromWorker::Done(Done { stage: 1, call: 300, usage })),
+        (
+            "done_moved",
+            FromWorker::Done(Done { stage: 1, call: 300, usage, worked: Report::ABSENT }),
+        ),
     ]
 }
 
@@ -307,7 +328,13 @@ pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
             import: Some(Box::new(import)),
             ..fault()
         };
-        FromWorker::Failed(Failed { stage: None, call: 0, fault, usage: vec![] })
+        FromWorker::Failed(Failed {
+            stage: None,
+            call: 0,
+            fault,
+            usage: vec![],
+            worked: Report::ABSENT,
+        })
     };
     let so = "/srv/site-packages/numpy/_core/_multiarray_umath.so";
     vec![
@@ -400,11 +427,23 @@ pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
         message: "helper was loaded from /srv/a/helper.py".into(),
         ..fault()
     };
-    let failed = Failed { stage: None, call: 0, fault, usage: vec![] };
+    let failed = Failed { stage: None, call: 0, fault, usage: vec![], worked: Report::ABSENT };
     vec![("ending", FromWorker::Ending), ("failed_conflict", FromWorker::Failed(failed))]
 }
 
-/// What version 6 brought.
+/// What version 6 brought to the worker: how long the caller took.
+pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
+    let took = Duration::from_micros(42).into();
+    let step = Step { took, ..STEP };
+    vec![
+        ("item_took", ToWorker::Item(Item { step, value: Value::None })),
+        ("start_took", ToWorker::Start(step)),
+        ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),
+        ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
+    ]
+}
+
+/// What version 6 brought from the worker.
 pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
     let fault = Fault {
         kind: FaultKind::Stale,
@@ -414,10 +453,16 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         traceback: String::new(),
         import: None,
     };
-    let failed = Failed { stage: None, call: 0, fault, usage: vec![] };
+    let failed = Failed { stage: None, call: 0, fault, usage: vec![], worked: Report::ABSENT };
+    let worked: Report = Duration::from_micros(1500).into();
+    let output = Output { stage: 1, call: 300, value: Value::None, worked };
+    let late = Failed { stage: Some(1), call: 300, fault: self::fault(), usage: usage(), worked };
     let left = vec!["threads".into(), "resource limits".into()];
     vec![
         ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
         ("failed_stale", FromWorker::Failed(failed)),
+        ("output_worked", FromWorker::Output(output)),
+        ("done_worked", FromWorker::Done(Done { stage: 1, call: 300, usage: usage(), worked })),
+        ("failed_worked", FromWorker::Failed(late)),
     ]
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ipc_protocol::codec;
+use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{Item, Step};
 use ipc_protocol::visit::Message;
 use ipc_protocol::{CodecError, Limits, ToWorker, Value};
@@ -40,7 +41,10 @@ pub(crate) fn decode_value(value: &[u8], blobs: &[&[u8]]) -> Result<Value, Codec
 }
 
 pub(crate) fn item(value: Value) -> ToWorker {
-    ToWorker::Item(Item { step: Step { stage: 0, call: 0, window: 1 }, value })
+    ToWorker::Item(Item {
+        step: Step { stage: 0, call: 0, window: 1, took: Report::ABSENT },
+        value,
+    })
 }
 
 pub(crate) fn encode<M: Message>(message: M) -> Bytes {

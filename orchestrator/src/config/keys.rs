@@ -279,11 +279,11 @@ fn calls() -> [Key; 4] {
                 get: |c| c.calls.spin,
                 set: |c, t| c.calls.spin = t,
             },
-            doc: "A call that waits for a worker looks for the answer this long before it sleeps: \
-                  small items come back sooner. Arrays in shared memory add the time it takes to read \
-                  them, at most 2 ms. It yields the processor to whoever wants it, and \
-                  sleeps at once where answers take longer or more calls wait than there are \
-                  processors. 0 is off.",
+            doc: "The longest that caller or worker wait awake for each other. They do where the wait is \
+                  likely to be shorter than it costs here to sleep and be woken; each tells the other \
+                  how long it took. Arrays in shared memory add the time it takes to read them, at most \
+                  2 ms. A wait yields the processor to whoever wants it, and sleeps where more calls \
+                  wait than there are processors. 0 is off.",
         },
     ]
 }

@@ -89,7 +89,7 @@ impl Driver {
     fn without_workers(&self) -> Self {
         let runtime = &self.shell.runtime;
         let outfit = Outfit::new(Arc::clone(runtime), OpenOptions::default());
-        let workers = Workers::new([], self.cancel.clone(), Duration::ZERO);
+        let workers = Workers::new([], self.cancel.clone());
         let (layout, journal) = (self.shell.layout.settled(), self.shell.journal.clone());
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.closed = Some(ClosedSession::default());

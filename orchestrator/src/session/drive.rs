@@ -142,7 +142,8 @@ impl Driver {
     /// Waits for news, awake as long as that pays, and handles what has come.
     fn hear_more(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let began = Instant::now();
-        if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
+        let awake = self.shell.workers.awake(began);
+        if !awake.is_zero() && began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
             self.look_up(Some(began), host)?;
         }
         if self.shell.workers.has_news() {
@@ -150,17 +151,11 @@ impl Driver {
             self.hear_all(host);
             return Ok(());
         }
-        let bound = if self.core.slots().is_working() {
-            self.shell.workers.spin.bound()
-        } else {
-            Duration::ZERO
-        };
-        let awake = self.shell.runtime.begin_wait(bound);
-        let heard = if self.hear_awake(began, awake, host) {
+        let awake = self.shell.runtime.begin_wait(awake);
+        let heard = if !awake.is_zero() && self.hear_awake(began, host) {
             Ok(())
         } else {
             self.look_up(deadline, host).map(|()| {
-                self.shell.workers.spin.learn(began.elapsed());
                 self.hear_all(host);
             })
         };
@@ -168,19 +163,21 @@ impl Driver {
         heard
     }
 
-    /// Looks for news again and again for so long, and handles it; whether there was any. Whoever
-    /// else wants the processor gets it in between.
-    fn hear_awake(&mut self, began: Instant, awake: Duration, host: &mut dyn Host) -> bool {
+    /// Looks for news again and again, as long as that pays, and handles it; whether there was any.
+    /// Whoever else wants the processor gets it in between.
+    fn hear_awake(&mut self, began: Instant, host: &mut dyn Host) -> bool {
+        let mut looked = began;
         loop {
-            let waited = began.elapsed();
-            if waited >= awake || self.cancel.is_cancelled() {
-                return false;
-            }
             if self.hear_all(host) {
-                self.shell.workers.spin.learn(waited);
                 return true;
             }
             thread::yield_now();
+            let now = Instant::now();
+            self.shell.workers.yielded(now.duration_since(looked));
+            looked = now;
+            if self.shell.workers.awake(now).is_zero() || self.cancel.is_cancelled() {
+                return false;
+            }
         }
     }
 

@@ -93,7 +93,7 @@ impl Session {
         let interpreters = layout.interpreters();
         let opens_first: Vec<bool> =
             interpreters.iter().map(|runs| *runs == Engine::RustPython).collect();
-        let workers = Workers::new(interpreters, cancel.clone(), config.calls.spin);
+        let workers = Workers::new(interpreters, cancel.clone());
         let outfit = Outfit::new(Arc::clone(runtime), options);
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.natives = natives;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{Credit, Item, Step};
 use ipc_protocol::{ToWorker, Value};
 
@@ -87,7 +88,7 @@ impl Shell {
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Credit(stage) => {
                 let outputs = self.runtime.config().calls.window;
-                let credit = Credit { stage: stage_number(stage), outputs };
+                let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
@@ -130,7 +131,7 @@ impl Shell {
         let call = self.next_call;
         self.next_call += 1;
         let window = self.runtime.config().calls.window;
-        let step = Step { stage: stage_number(stage), call, window };
+        let step = Step { stage: stage_number(stage), call, window, took: Report::ABSENT };
         if let Some(slot) = self.layout.slot_of(stage) {
             self.workers.slot_mut(slot).calls.insert(stage, call);
         }

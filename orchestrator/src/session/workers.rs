@@ -14,15 +14,14 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::Host;
-use super::spin::Spin;
 use crate::error::{Error, StartError};
 use crate::options::CancelHandle;
 use crate::placement::Engine;
 use crate::schedule::{Overdue, SlotId};
-use crate::worker::Wanted;
-use crate::worker::link::{LinkError, Received, Sent};
+use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
+use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
 
 /// The slots of one session.
@@ -34,7 +33,6 @@ pub(super) struct Workers {
     cancel: CancelHandle,
     /// The pool, a process or its output may have news.
     has_news: bool,
-    pub(super) spin: Spin,
     /// The process that opened the session; a forked child must leave its workers alone.
     owner: u32,
 }
@@ -62,7 +60,6 @@ impl Workers {
     pub(super) fn new(
         interpreters: impl IntoIterator<Item = Engine>,
         cancel: CancelHandle,
-        spin: Duration,
     ) -> Self {
         Self {
             slots: interpreters.into_iter().map(Slot::new).collect(),
@@ -70,7 +67,6 @@ impl Workers {
             requests: Vec::new(),
             cancel,
             has_news: false,
-            spin: Spin::new(spin),
             owner: std::process::id(),
         }
     }
@@ -164,9 +160,7 @@ impl Workers {
         let Some(worker) = &mut self.slots[slot].worker else {
             return Err(LinkError::Io(std::io::ErrorKind::NotConnected.into()));
         };
-        let sent = worker.link.send(message, holder)?;
-        self.spin.sent(sent.traffic.shared_bytes);
-        Ok(sent)
+        worker.send(message, holder)
     }
 
     /// Sends what waits for a slot's worker, and gives what has come from it.
@@ -177,13 +171,36 @@ impl Workers {
         {
             return News::Gone(Some(broken));
         }
-        News::from(worker.link.receive())
+        News::heard_by(worker, Link::receive)
     }
 
     /// What was read together with an earlier message.
     pub(super) fn buffered_news(&mut self, slot: SlotId) -> News {
         let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
-        News::from(worker.link.receive_buffered())
+        News::heard_by(worker, Link::receive_buffered)
+    }
+
+    /// How long the next wait may stay awake: zero is to sleep at once.
+    pub(super) fn awake(&mut self, now: Instant) -> Duration {
+        let awake = |worker: &mut Worker| worker.patience.awake(now);
+        self.called().map(awake).max().unwrap_or_default()
+    }
+
+    /// Others had the processor for so long.
+    pub(super) fn yielded(&mut self, took: Duration) {
+        self.called().for_each(|worker| worker.patience.yielded(took));
+    }
+
+    /// Waits for its workers that were awake to the end in vain.
+    pub(super) fn waits_in_vain(&self) -> u64 {
+        let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        workers.map(|worker| worker.patience.given_up()).sum()
+    }
+
+    /// The workers whose answers are waited for.
+    fn called(&mut self) -> impl Iterator<Item = &mut Worker> {
+        let called = self.slots.iter_mut().filter(|slot| !slot.calls.is_empty());
+        called.filter_map(Slot::heard)
     }
 
     /// Whether the pool, a process or its output may have news.
@@ -284,10 +301,16 @@ impl Workers {
     }
 }
 
-impl From<Result<Received<FromWorker>, LinkError>> for News {
-    fn from(received: Result<Received<FromWorker>, LinkError>) -> Self {
-        match received {
-            Ok(Received::Message(message)) => Self::Message(message),
+impl News {
+    fn heard_by(
+        worker: &mut Worker,
+        receive: impl FnOnce(&mut Link) -> Result<Received<FromWorker>, LinkError>,
+    ) -> Self {
+        match receive(&mut worker.link) {
+            Ok(Received::Message(message)) => {
+                worker.heard(&message);
+                Self::Message(message)
+            }
             Ok(Received::Nothing) => Self::Nothing,
             Ok(Received::Closed) => Self::Gone(None),
             Err(error) => Self::Gone(Some(error)),

@@ -43,7 +43,7 @@ impl PyHost {
 
 impl Host for PyHost {
     fn before_blocking(&mut self) -> Result<(), Error> {
-        if self.is_watching {
+        if self.is_watching || !SignalWatch::is_of_use() {
             return Ok(());
         }
         self.is_watching = true;

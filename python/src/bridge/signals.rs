@@ -2,18 +2,28 @@
 //! and a thread that waits in native code runs none; `EINTR` alone would miss a signal that comes
 //! just before the wait. So Python's own wake-up descriptor is waited for as well.
 
+use std::cell::Cell;
 use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::numpy_memory::forks;
+
 /// The descriptors of this process, and whose they are: a forked child needs its own.
 static PIPE: Mutex<Option<(u32, Arc<WakeupPipe>)>> = Mutex::new(None);
+
+thread_local! {
+    /// Set to [`forks`] when this was found not to be the main thread: no signal interrupts it, and to
+    /// ask Python again costs an exception. In a forked child the only thread is the main one.
+    static GETS_NONE: Cell<Option<u32>> = const { Cell::new(None) };
+}
 
 #[derive(Debug)]
 struct WakeupPipe {
@@ -49,11 +59,23 @@ pub(super) struct SignalWatch {
 }
 
 impl SignalWatch {
+    /// Whether there can be a signal to watch for on this thread.
+    pub(super) fn is_of_use() -> bool {
+        GETS_NONE.get() != Some(forks())
+    }
+
     /// Starts to watch; `None` on other threads than the main one, which get no signals.
     pub(super) fn start(py: Python<'_>) -> Option<Self> {
         let pipe = WakeupPipe::of_this_process().ok()?;
-        let previous = set_wakeup(py, pipe.writer.as_raw_fd()).ok()?;
-        Some(Self { pipe, previous })
+        match set_wakeup(py, pipe.writer.as_raw_fd()) {
+            Ok(previous) => Some(Self { pipe, previous }),
+            Err(error) => {
+                if error.is_instance_of::<PyValueError>(py) {
+                    GETS_NONE.set(Some(forks()));
+                }
+                None
+            }
+        }
     }
 
     /// Becomes readable when a signal has come.
@@ -77,7 +99,10 @@ impl SignalWatch {
 impl Drop for SignalWatch {
     fn drop(&mut self) {
         Python::attach(|py| {
-            self.drain(py);
+            // With nobody to hand it on to, what came late ends the next wait, which is looked after.
+            if self.previous >= 0 {
+                self.drain(py);
+            }
             // It can only fail off the main thread, where the watch never started.
             let _unchanged = set_wakeup(py, self.previous);
         });

@@ -1,6 +1,6 @@
 //! Forks by Python code: the child shares memory with its parent and must not manage it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -8,12 +8,18 @@ use pyo3::types::PyDict;
 use super::arena::{forget_own_arena, outbound};
 use super::handler;
 
-static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+/// How often this process and its parents have been forked off since one loaded the module.
+static FORKS: AtomicU32 = AtomicU32::new(0);
 static HOLDS: AtomicBool = AtomicBool::new(false);
+
+/// How many forks lie between this process and the one that loaded the module.
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
 
 /// Whether this process is a forked child of the one that loaded the module.
 pub(super) fn has_forked() -> bool {
-    HAS_FORKED.load(Ordering::Relaxed)
+    forks() > 0
 }
 
 /// Has Python tell of forks from now on.
@@ -46,7 +52,7 @@ fn after_fork_in_parent() {
 #[pyfunction]
 fn after_fork_in_child(py: Python<'_>) {
     ipc_protocol::memory::forked_child();
-    HAS_FORKED.store(true, Ordering::Relaxed);
+    FORKS.fetch_add(1, Ordering::Relaxed);
     forget_own_arena();
     handler::deactivate(py);
 }

@@ -34,6 +34,7 @@ const CORES: &[&str] = &[
     "orchestrator/src/schedule.rs",
     "orchestrator/src/worker/pool.rs",
     "ipc-protocol/src/memory/ring.rs",
+    "ipc-protocol/src/patience.rs",
 ];
 
 /// Whether the first paragraph of a module says that it is pure.

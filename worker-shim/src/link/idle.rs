@@ -16,6 +16,8 @@ use nix::sys::time::TimeSpec;
 
 /// Leases that are to be given back wait this long for a frame to ride on.
 const GRACE: Duration = Duration::from_millis(10);
+/// A wait with an event loop beside it stays awake for so long at most: it looks only for messages.
+const UNHEARD: Duration = Duration::from_micros(100);
 
 /// What calls the guest while the worker waits for a message.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,16 @@ pub struct Alarm {
 }
 
 impl Alarm {
+    /// How long the alarm may go unheard.
+    pub(super) fn may_be_unheard(&self) -> Duration {
+        if self.is_quiet { UNHEARD.min(self.after.unwrap_or(UNHEARD)) } else { Duration::ZERO }
+    }
+
+    /// The same alarm, that much later.
+    pub(super) fn after(self, waited: Duration) -> Self {
+        Self { after: self.after.map(|after| after.saturating_sub(waited)), ..self }
+    }
+
     fn descriptor(&self) -> BorrowedFd<'_> {
         // SAFETY: no memory depends on it, and it is only waited for. A guest that closes it
         // nevertheless, or lets another file have its number, is called for nothing.

@@ -37,7 +37,7 @@ impl Calls {
     }
 
     pub(super) fn begin(&mut self, step: Step, incoming: Traffic) -> Result<(), OutOfOrder> {
-        let Step { stage, call, window } = step;
+        let Step { stage, call, window, .. } = step;
         let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
         if let Some(Call { call: current, .. }) = *slot {
             return Err(OutOfOrder::Busy { stage, call, current });

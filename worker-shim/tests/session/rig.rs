@@ -12,6 +12,7 @@ use std::time::Duration;
 use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, ReadOutcome};
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
+use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step as Address, Welcome,
 };
@@ -276,7 +277,7 @@ pub(crate) fn open() -> ToWorker {
 }
 
 pub(crate) fn address(stage: u32, call: u64, window: u32) -> Address {
-    Address { stage, call, window }
+    Address { stage, call, window, took: Report::ABSENT }
 }
 
 pub(crate) fn item(stage: u32, call: u64, window: u32, value: Value) -> ToWorker {
@@ -284,7 +285,7 @@ pub(crate) fn item(stage: u32, call: u64, window: u32, value: Value) -> ToWorker
 }
 
 pub(crate) fn credit(stage: u32, outputs: u32) -> ToWorker {
-    ToWorker::Credit(Credit { stage, outputs })
+    ToWorker::Credit(Credit { stage, outputs, took: Report::ABSENT })
 }
 
 pub(crate) fn ints(values: std::ops::Range<i64>) -> Value {

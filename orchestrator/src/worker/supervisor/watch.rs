@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipc_protocol::ToWorker;
 use ipc_protocol::memory::remove_stale_names;
+use ipc_protocol::patience::{End, Patience};
 use ipc_protocol::version::{self, Hello, SHARED_MEMORY_SINCE};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
@@ -95,7 +96,9 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
             let Greeted { link, interpreter, protocol } = greeted;
             let (id, process) = (process.id, Arc::clone(&process));
             let (start, is_apart) = (Arc::clone(&kind.start), key.apart.is_some());
-            let worker = Worker { id, process, interpreter, protocol, link, start, is_apart };
+            let patience = Patience::new(End::Caller, shared.options.spin);
+            let worker =
+                Worker { id, process, interpreter, protocol, link, patience, start, is_apart };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(id, Arc::clone(worker.link.output()));

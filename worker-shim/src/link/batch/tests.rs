@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use ipc_protocol::codec;
 use ipc_protocol::from_worker::Output;
+use ipc_protocol::patience::Report;
 use ipc_protocol::{FromWorker, Limits, Value};
 
 use super::*;
@@ -18,7 +19,7 @@ fn pair(hold: Duration) -> (Batch, UnixStream) {
 }
 
 fn output(value: Value) -> Vec<Frame> {
-    let output = FromWorker::Output(Output { stage: 0, call: 1, value });
+    let output = FromWorker::Output(Output { stage: 0, call: 1, value, worked: Report::ABSENT });
     vec![codec::encode_within(output, &Limits::default()).unwrap()]
 }
 
