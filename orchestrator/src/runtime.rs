@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::choice::{self, Choice, Setting};
-use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
+use crate::config::{Config, ConfigError, Origin, PoolBounds, env, processors};
 use crate::error::{Error, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{Finding, Findings, Reason};
@@ -54,13 +54,12 @@ impl Runtime {
     /// A runtime with these settings.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             config,
             pool: Mutex::new(None),
             findings: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            processors,
+            processors: processors(),
         }
     }
 
