@@ -76,6 +76,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         sys_path: vec!["/srv/app".into()],
         working_directory: None,
         surroundings: None,
+        buffers: Vec::new(),
         write_back_max_bytes: 1 << 20,
         allow_pickle: true,
     };
@@ -377,6 +378,7 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
             write_back_max_bytes: 1 << 20,
             allow_pickle: true,
             surroundings: Some(Box::new(surroundings)),
+            buffers: Vec::new(),
         })
     };
     vec![

@@ -113,7 +113,7 @@ class Guest:
             return [], {}
         try:
             interrupts.begin()
-            instances, log_levels = _pickle.open_shipment(spec.instances)
+            instances, log_levels = _pickle.open_shipment(spec.instances, spec.buffers)
         except BaseException as error:  # whatever a module or a __setstate__ raises
             wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
             blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]

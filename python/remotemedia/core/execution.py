@@ -137,7 +137,7 @@ class Execution:
         }
         self._native: NativeSession = pipeline.native_runtime().open(
             json.dumps(self.plan.manifest),
-            objects=Shipper(self.plan.instances) if self.plan.instances else None,
+            objects=_shipper(pipeline, self.plan),
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
@@ -273,6 +273,10 @@ class Execution:
             error.add_note(f"Cleaning up after it failed too: {further}")
 
 
+def _shipper(pipeline: Pipeline, plan: RunPlan) -> Shipper | None:
+    return Shipper(plan.instances, pipeline.kept_buffers()) if plan.instances else None
+
+
 def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
         changes: Any = _pickle.loads(state)
@@ -303,7 +307,7 @@ def explain(
     plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
     explained = pipeline.native_runtime().explain(
         json.dumps(plan.manifest),
-        objects=Shipper(plan.instances) if plan.instances else None,
+        objects=_shipper(pipeline, plan),
         runtime=pipeline.interpreter if runtime is None else runtime,
         fallback=pipeline.fallback if fallback is None else fallback,
         caller=this_process(),

@@ -24,6 +24,7 @@ from remotemedia.core.outputs import asynchronous, items_of, run_result
 from remotemedia.core.session import AsyncSession, Session
 
 if TYPE_CHECKING:
+    from remotemedia._native import KeptBuffers
     from remotemedia._native import Runtime as NativeRuntime
     from remotemedia.core.explanation import Explanation
     from remotemedia.runtime import Runtime
@@ -63,6 +64,7 @@ class Pipeline(Blueprint):
         self.write_back_lock = threading.Lock()
         self._metrics: str | None = None
         self._open: weakref.ref[Execution] | None = None
+        self._kept: KeptBuffers | None = None
         self._active: AsyncSession | None = None
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
 
@@ -232,6 +234,12 @@ class Pipeline(Blueprint):
             return self.runtime.native
         runtime: NativeRuntime = native().default_runtime()
         return runtime
+
+    def kept_buffers(self) -> KeptBuffers:
+        """The copies of its nodes' large arrays in shared memory, which live as long as it does."""
+        if self._kept is None:
+            self._kept = native().KeptBuffers()
+        return self._kept
 
     def get_metrics(self) -> dict[str, Any] | None:
         """What the run that is open has measured so far, else the last one; None before the first.

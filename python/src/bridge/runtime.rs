@@ -55,7 +55,7 @@ impl Runtime {
     ) -> PyResult<Session> {
         let manifest = sdk_manifest(py, manifest_json)?;
         let dumps = objects.as_ref().map(|shipper| shipper.getattr("dumps")).transpose()?;
-        let objects = objects.map(|shipper| PyObjects::new(shipper.unbind()));
+        let objects = objects.as_ref().map(PyObjects::new).transpose()?;
         let options = OpenOptions {
             nodes: objects.clone().map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
@@ -80,14 +80,15 @@ impl Runtime {
         &self,
         py: Python<'_>,
         manifest_json: &str,
-        objects: Option<Py<PyAny>>,
+        objects: Option<Bound<'_, PyAny>>,
         runtime: Option<String>,
         fallback: Option<bool>,
         caller: Caller,
     ) -> PyResult<(String, String)> {
         let manifest = sdk_manifest(py, manifest_json)?;
+        let objects = objects.as_ref().map(PyObjects::new).transpose()?;
         let options = OpenOptions {
-            nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
+            nodes: objects.map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
             fallback,
             ..caller.into_options()
