@@ -381,7 +381,7 @@ def open_array(
     except ImportError:
         from remotemedia import _audio
 
-        return _audio.restore(bytes(data), dtype, shape, sample_rate)
+        return _audio.restore(memoryview(data), dtype, shape, sample_rate)
     memory = bytearray(data) if isinstance(data, bytes) else data
     return np.frombuffer(memory, dtype=np.dtype(dtype)).reshape(shape)
 
