@@ -90,8 +90,7 @@ impl Outfit {
     ) -> Result<OpenSession, Error> {
         let protocol = worker.protocol;
         // Without shared memory a buffer would be copied once more to stand beside the pickle.
-        let takes_buffers =
-            protocol >= BUFFERS_SINCE && worker.link.output().exchange().is_some();
+        let takes_buffers = protocol >= BUFFERS_SINCE && worker.link.output().exchange().is_some();
         let shipment = self.shipment(plan, runs, &worker.interpreter, takes_buffers)?;
         let (pickle, buffers) = shipment.map(|all| (all.pickle, all.buffers)).unzip();
         let is_complete = self.runtime.shares_path(runs, &self.options);

@@ -192,6 +192,13 @@ impl Pool {
         ticket
     }
 
+    /// Starts a worker of a kind of which there is none, if there is room.
+    pub fn warm(&self, wanted: &Wanted) {
+        let mut state = self.shared.lock();
+        let key = state.kinds.intern(wanted);
+        self.shared.apply(&mut state, PoolEvent::Warm(key));
+    }
+
     /// The answer to a request, once there is one.
     #[must_use]
     pub fn answer(&self, ticket: Ticket) -> Option<Result<Vec<Worker>, StartError>> {

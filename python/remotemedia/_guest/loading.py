@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from remotemedia._guest.faults import Fault
-from remotemedia._guest.signatures import signature as signature_of
+from remotemedia._signatures import signature as signature_of
 from remotemedia._portable.imports import import_module, named_as_needed
 
 

@@ -7,13 +7,11 @@ form that any interpreter can open.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 import sys
 import types
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
@@ -170,6 +168,8 @@ def code_digest(node: Any) -> str:
     without one the code of these and of what they name in their module; and the functions among its
     attributes.
     """
+    import hashlib  # for RustPython only, and not for a program's first result elsewhere
+
     owner: Any = node.code_owner if isinstance(node, FunctionNode) else type(node)
     state = hashlib.sha256()
     text = _module_text(owner)
@@ -192,7 +192,8 @@ def _module_text(owner: Any) -> bytes | None:
     if owner.__module__ == "__main__" or not isinstance(file, str):
         return None
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb") as code:  # noqa: PTH123  (pathlib takes long to import)
+            return code.read()
     except OSError:  # in an archive, or removed
         return None
 

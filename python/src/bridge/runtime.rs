@@ -16,6 +16,7 @@ use super::objects::PyObjects;
 use super::session::{CancelToken, Session};
 use crate::convert::{Converter, Memory, Pickling};
 use crate::error::{from_opening, to_pyerr};
+use crate::numpy_memory::has_forked;
 
 /// Every runtime of this process, so that none outlives the interpreter.
 static RUNTIMES: Mutex<Vec<Weak<orchestrator::Runtime>>> = Mutex::new(Vec::new());
@@ -117,6 +118,20 @@ impl Runtime {
             list.append(worker_memory(py, &worker)?)?;
         }
         Ok(list)
+    }
+
+    /// Whether it has had workers.
+    fn is_started(&self) -> bool {
+        self.0.is_started()
+    }
+
+    /// Starts the first worker, unless this is a process that was forked.
+    #[pyo3(signature = (*, runtime=None, caller))]
+    fn warm(&self, py: Python<'_>, runtime: Option<String>, caller: Caller) {
+        if !has_forked() {
+            let options = OpenOptions { runtime, ..caller.into_options() };
+            py.detach(|| self.0.warm(&options));
+        }
     }
 
     fn shutdown(&self, py: Python<'_>) {

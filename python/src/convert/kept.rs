@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Payload;
 use ipc_protocol::memory::{SharedBytes, is_equal};
-use numpy::npyffi::{NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE};
 use numpy::PyUntypedArray;
+use numpy::npyffi::{NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -54,10 +54,7 @@ impl KeptBuffers {
 
 impl KeptBuffers {
     /// The bytes of contiguous arrays as they are now, to be written to by nobody here.
-    pub(crate) fn payloads(
-        &self,
-        arrays: &[Bound<'_, PyUntypedArray>],
-    ) -> PyResult<Vec<Payload>> {
+    pub(crate) fn payloads(&self, arrays: &[Bound<'_, PyUntypedArray>]) -> PyResult<Vec<Payload>> {
         // Who pickles the same pipeline meanwhile makes copies of its own.
         let mut known = self.take();
         let mut used = Vec::new();

@@ -12,7 +12,7 @@ static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process is a forked child of the one that loaded the module.
-pub(super) fn has_forked() -> bool {
+pub(crate) fn has_forked() -> bool {
     HAS_FORKED.load(Ordering::Relaxed)
 }
 
