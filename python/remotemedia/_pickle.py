@@ -12,7 +12,6 @@ again: the worker's ``__main__`` is a stand-in module that holds the shipped nam
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -141,7 +140,7 @@ LARGE_BYTES = 64 << 10
 
 
 class LeftArrays:
-    """Takes large arrays of numpy out of a pickle: its `buffer_callback`.
+    """Takes large arrays of numpy out of a pickle: the `buffer_callback` of a pickler.
 
     Attributes:
         arrays: What was taken, in the order of the pickle.
@@ -150,7 +149,7 @@ class LeftArrays:
     def __init__(self) -> None:
         self.arrays: list[Any] = []
 
-    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+    def __call__(self, buffer: Any) -> bool:
         """Whether the buffer stays in the pickle."""
         with memoryview(buffer) as view:
             array = view.obj
@@ -213,9 +212,7 @@ class Shipment:
         return data
 
 
-def open_shipment(
-    data: bytes, buffers: Sequence[Any] = ()
-) -> tuple[list[object], dict[str, int]]:
+def open_shipment(data: bytes, buffers: Sequence[Any] = ()) -> tuple[list[object], dict[str, int]]:
     """Opens a session's node objects in a worker, whose ``__main__`` becomes the caller's stand-in.
 
     Everything shipped for an earlier session is forgotten.

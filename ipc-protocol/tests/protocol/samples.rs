@@ -406,6 +406,29 @@ pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
     vec![("ending", FromWorker::Ending), ("failed_conflict", FromWorker::Failed(failed))]
 }
 
+/// What version 6 brought to the worker: buffers beside the pickle of node objects.
+pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
+    let surroundings = Surroundings {
+        environment: ByteBuf::new(),
+        sys_path: vec![],
+        is_path_complete: true,
+        argv: vec![],
+        working_directory: None,
+        umask: None,
+    };
+    let open = OpenSession {
+        stages: vec![],
+        instances: Some(bytes(b"\x80\x05]\x94.")),
+        sys_path: vec![],
+        working_directory: None,
+        write_back_max_bytes: 1 << 20,
+        allow_pickle: true,
+        surroundings: Some(Box::new(surroundings)),
+        buffers: vec![bytes(b"table"), bytes(b"")],
+    };
+    vec![("open_buffers", ToWorker::Open(open))]
+}
+
 /// What version 6 brought.
 pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
     let fault = Fault {

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
-from remotemedia._signatures import signature
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
+from remotemedia._signatures import signature
 
 OTHER = 0
 """A node is imported or constructed, or something around it runs."""

@@ -121,7 +121,6 @@ class Pickler(pickle.Pickler):
             return opening.open_path, (kind.__name__, str(obj))
         return NotImplemented
 
-
     def _bytes_of(self, array: Any) -> Any:
         if self._is_trial:
             return b""

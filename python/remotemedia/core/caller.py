@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from remotemedia.core.exceptions import ConfigurationError
 
-
 _OPTION_FLAGS = (
     "debug", "inspect", "interactive", "optimize", "dont_write_bytecode", "no_user_site", "no_site",
     "ignore_environment", "verbose", "bytes_warning", "quiet", "isolated", "dev_mode", "safe_path",
@@ -81,7 +80,7 @@ def _options() -> list[str]:
 
 
 def _has_default_options() -> bool:
-    """Whether none was given, as for most programs: the module that knows them takes milliseconds."""
+    """Whether none was given, as a rule: the module that knows them takes long to import."""
     flags = (getattr(sys.flags, name) for name in _OPTION_FLAGS)
     return not (any(flags) or sys.warnoptions or sys._xoptions)
 

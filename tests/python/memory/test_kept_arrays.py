@@ -1,5 +1,5 @@
-"""Large arrays among the attributes of nodes: they go through shared memory and are copied when they
-have changed; nodes may write to them, and nobody else sees that.
+"""Large arrays among the attributes of nodes: they go through shared memory and are copied when
+they have changed; nodes may write to them, and nobody else sees that.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ def test_what_the_node_writes_reaches_neither_the_caller_nor_the_next_run(
     found = [pipeline.run(7) for _ in range(4)]
     assert [value for _, value in found] == [7.0] * 4
     assert len({worker for worker, _ in found}) == 1, "the worker was warm"
+    metrics: Any = pipeline.get_metrics()
+    assert metrics["nodes"][0]["runtime"] == interpreter
     assert table[7] == 7
 
 
