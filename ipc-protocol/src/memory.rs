@@ -32,6 +32,7 @@ pub(crate) mod sync;
 
 pub(crate) use arena::MAX_SEGMENTS;
 pub use arena::{Arena, ArenaOptions, ArenaStats, Claim};
+pub use copy::is_equal;
 pub use fork::{before_fork, forked_child, forked_parent};
 pub(crate) use heap::HeapMemory;
 pub(crate) use lease::Lease;

@@ -67,6 +67,10 @@ pub struct OpenSession {
     /// The caller's process, for the worker to become like it. Since 5; absent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surroundings: Option<Box<Surroundings>>,
+    /// The large buffers of `instances` that its pickle leaves out, in its order (pickle protocol 5).
+    /// Since 6; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buffers: Vec<Payload>,
 }
 
 /// What nodes find around them as they would in the caller's process. Texts of the system are bytes:

@@ -105,7 +105,8 @@ impl Sealed for ToWorker {
                 for node in open.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
                     visitor.value(&mut node.params)?;
                 }
-                open.instances.as_mut().map_or(Ok(()), |pickle| visitor.payload(pickle))
+                let pickle = open.instances.iter_mut();
+                pickle.chain(&mut open.buffers).try_for_each(|payload| visitor.payload(payload))
             }
             Self::Item(item) => visitor.value(&mut item.value),
             Self::Welcome(_)

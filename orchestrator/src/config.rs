@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::placement::Engine;
@@ -89,10 +90,15 @@ impl PoolBounds {
     /// may use, but at least four.
     #[must_use]
     pub fn max_workers(&self) -> usize {
-        self.max.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, usize::from).max(AUTO_MIN_WORKERS)
-        })
+        self.max.unwrap_or_else(|| processors().max(AUTO_MIN_WORKERS))
     }
+}
+
+/// Processors that this process may use. Asked once: the answer takes reading the files of its
+/// control group, and every plan needs it.
+pub(crate) fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Life of the worker processes.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use ipc_protocol::Payload;
 
 use crate::error::{Error, ShipError};
 use crate::worker::Interpreter;
@@ -43,16 +44,30 @@ pub struct OpenOptions {
 
 /// The caller's node objects, in the order of the manifest's instance numbers.
 pub trait NodeObjects: std::fmt::Debug + Send + Sync {
-    /// The objects of these numbers as bytes for workers of an interpreter, each at its place; where
-    /// the interpreter is the caller's own, others may come along. What the bytes are is between
-    /// the caller and the guest.
+    /// The objects of these numbers for workers of an interpreter, each at its place; where the
+    /// interpreter is the caller's own, others may come along. `takes_buffers` says whether large
+    /// buffers may travel beside the pickle.
     ///
     /// # Errors
     /// When one of them cannot be sent there.
-    fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError>;
+    fn ship(
+        &self,
+        interpreter: &Interpreter,
+        instances: &[u32],
+        takes_buffers: bool,
+    ) -> Result<Shipment, ShipError>;
 
     /// A text that changes when the code of an object changes; `None` when its code is unknown.
     fn code_digest(&self, instance: u32) -> Option<String>;
+}
+
+/// Node objects on their way to a worker. What the bytes are is between the caller and the guest.
+#[derive(Debug, Clone)]
+pub struct Shipment {
+    /// The pickle of the objects.
+    pub pickle: Bytes,
+    /// The buffers that it leaves out.
+    pub buffers: Vec<Payload>,
 }
 
 /// Stops a session from any thread.

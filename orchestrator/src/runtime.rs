@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::choice::{self, Choice, Setting};
-use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
+use crate::config::{Config, ConfigError, Origin, PoolBounds, env, processors};
 use crate::error::{Error, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{Finding, Findings, Reason};
@@ -17,14 +17,15 @@ use crate::model::{Manifest, ManifestNode, RuntimeHint};
 use crate::options::OpenOptions;
 use crate::placement::Engine;
 use crate::plan::{Plan, PlanOptions};
+use crate::runtime::caller::Caller;
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
 
 pub(crate) mod caller;
 mod code;
 
-/// A configured orchestrator. It starts nothing before the first session that needs a worker, and
-/// ends its workers when it is dropped.
+/// A configured orchestrator. It starts workers when sessions need them, the first one when
+/// [`Runtime::warm`] is called, and ends them when it is dropped.
 #[derive(Debug)]
 pub struct Runtime {
     config: Config,
@@ -54,13 +55,12 @@ impl Runtime {
     /// A runtime with these settings.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             config,
             pool: Mutex::new(None),
             findings: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            processors,
+            processors: processors(),
         }
     }
 
@@ -181,6 +181,26 @@ impl Runtime {
         let pool = self.lock();
         let own = pool.as_ref().filter(|owned| !owned.is_inherited());
         own.map_or_else(Vec::new, |owned| owned.pool.shared_memory())
+    }
+
+    /// Whether it has started workers.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Starts the first worker of the interpreter that a session with these options would have, and
+    /// does not wait for it. What is in the way is told to the session that needs it.
+    pub fn warm(&self, options: &OpenOptions) {
+        if self.is_started() {
+            return;
+        }
+        let Ok(choice) = self.choice(options) else { return };
+        let caller = Caller::new(self, options);
+        let Ok(wanted) = self.wanted(choice.runtime, options, &caller, 1) else { return };
+        if let Ok(pool) = self.pool() {
+            pool.warm(&wanted);
+        }
     }
 
     /// The pool, started when it is first needed.

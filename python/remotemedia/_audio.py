@@ -60,7 +60,9 @@ class Dtype(str):
         return str, (str(self),)
 
 
-def restore(data: bytes, dtype: str, shape: tuple[int, ...], sample_rate: int | None) -> Any:
+def restore(
+    data: bytes | memoryview, dtype: str, shape: tuple[int, ...], sample_rate: int | None
+) -> Any:
     """The array that was pickled as a view: a view again, or numpy's array on CPython."""
     if numpy is not None:
         return numpy.frombuffer(bytearray(data), dtype).reshape(shape)

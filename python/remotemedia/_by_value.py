@@ -65,24 +65,33 @@ def loads(data: bytes) -> object:
     return pickle.loads(data)
 
 
-def open_nodes(data: bytes) -> Any:
+def open_nodes(data: bytes, buffers: Sequence[Any]) -> Any:
     """What ``dump_nodes`` pickled, in the form of ``_pickle.open_shipment``."""
     for classes in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
         # Otherwise cloudpickle gives the class of an earlier session, with what was put on it.
         getattr(cloudpickle.cloudpickle, classes, {}).clear()
-    return _load_bundle(data)
+    return _load_bundle(data, buffers)
 
 
 def dump_nodes(
-    nodes: Sequence[object], log_levels: Mapping[str, int], portable_items: bool
+    nodes: Sequence[object],
+    log_levels: Mapping[str, int],
+    portable_items: bool,
+    keep_in: Callable[[pickle.PickleBuffer], bool] | None,
 ) -> tuple[bytes, frozenset[str]]:
     """The node objects of a session with all that they need, and the tokens of that.
+
+    Args:
+        nodes: the objects.
+        log_levels: as for `_pickle.Shipment`.
+        portable_items: as there.
+        keep_in: told each buffer that could travel beside the pickle; whether it stays in it.
 
     Raises:
         UnpicklableError: A node cannot be pickled; the path begins with its index.
     """
     try:
-        data, shipped = _dump_bundle((list(nodes), dict(log_levels), portable_items))
+        data, shipped = _dump_bundle((list(nodes), dict(log_levels), portable_items), keep_in)
     except Exception as error:
         raise culprit(list(nodes), error, _problem) from error
     return data, frozenset(shipped)
@@ -112,8 +121,9 @@ class Pickler(cloudpickle.Pickler):
         shipped: frozenset[str],
         collected: dict[str, Shared] | None = None,
         foresee: Callable[[int], None] | None = None,
+        keep_in: Callable[[pickle.PickleBuffer], bool] | None = None,
     ) -> None:
-        super().__init__(file, protocol=PROTOCOL)
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=keep_in)
         self._foresee = foresee
         self._shipped = shipped
         self._collected = collected
@@ -179,19 +189,21 @@ def _cached(function: Any, parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
-def _dump_bundle(objects: Any) -> tuple[bytes, dict[str, Shared]]:
+def _dump_bundle(
+    objects: Any, keep_in: Callable[[pickle.PickleBuffer], bool] | None = None
+) -> tuple[bytes, dict[str, Shared]]:
     """One pickle of ``objects`` with every by-value class and function that they need."""
     file = io.BytesIO()
     collected: dict[str, Shared] = {}
     with _lock:
-        pickler = Pickler(file, frozenset(), collected)
+        pickler = Pickler(file, frozenset(), collected, keep_in=keep_in)
         # The order matters: the dicts fill while the objects before them are pickled.
         pickler.dump((objects, collected, pickler.sources))
     return file.getvalue(), collected
 
 
-def _load_bundle(data: bytes) -> Any:
-    objects, shared_by_token, sources = pickle.loads(data)
+def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:
+    objects, shared_by_token, sources = pickle.loads(data, buffers=buffers)
     _sources.enter(sources, replace=registry.is_worker)
     main = sys.modules.get("__main__")
     for token, shared in shared_by_token.items():

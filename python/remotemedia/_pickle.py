@@ -135,6 +135,35 @@ def _by_value_only() -> Any:
     return by_value
 
 
+LARGE_BYTES = 64 << 10
+"""Smaller arrays are copied faster than they are passed on by themselves."""
+
+
+class LeftArrays:
+    """Takes large arrays of numpy out of a pickle: the `buffer_callback` of a pickler.
+
+    Attributes:
+        arrays: What was taken, in the order of the pickle.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+
+    def __call__(self, buffer: Any) -> bool:
+        """Whether the buffer stays in the pickle."""
+        with memoryview(buffer) as view:
+            array = view.obj
+            if view.nbytes < LARGE_BYTES or not _is_array(array):
+                return True
+        self.arrays.append(array)
+        return False
+
+
+def _is_array(value: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
 class Shipment:
     """The node objects of a session, pickled once by value, and the way to pickle its items.
 
@@ -144,6 +173,7 @@ class Shipment:
     Attributes:
         instances: One pickle with all node objects and every class that they need, and the levels
             of the caller's loggers.
+        arrays: Large arrays among their attributes, which are not in the pickle, in its order.
         shipped: Tokens that the workers of this session know from the start.
     """
 
@@ -152,6 +182,7 @@ class Shipment:
         nodes: Sequence[object],
         log_levels: Mapping[str, int] = {},
         portable_items: bool = False,
+        leaves_arrays: bool = False,
     ) -> None:
         """Pickles ``nodes`` as they are now.
 
@@ -161,12 +192,15 @@ class Shipment:
                 wants records.
             portable_items: Workers of another kind take part in the session: what these send must
                 be open to them.
+            leaves_arrays: Large arrays stay outside the pickle.
 
         Raises:
             UnpicklableError: A node cannot be pickled; the path begins with its index.
         """
+        left = LeftArrays() if leaves_arrays else None
         pack = _by_value_only().dump_nodes
-        self.instances, self.shipped = pack(nodes, log_levels, portable_items)
+        self.instances, self.shipped = pack(nodes, log_levels, portable_items, left)
+        self.arrays = [] if left is None else left.arrays
 
     def dumps(self, value: object) -> bytes:
         """Pickles an item for the workers of this session.
@@ -178,17 +212,27 @@ class Shipment:
         return data
 
 
-def open_shipment(data: bytes) -> tuple[list[object], dict[str, int]]:
+def open_shipment(data: bytes, buffers: Sequence[Any] = ()) -> tuple[list[object], dict[str, int]]:
     """Opens a session's node objects in a worker, whose ``__main__`` becomes the caller's stand-in.
 
     Everything shipped for an earlier session is forgotten.
+
+    Args:
+        data: The pickle.
+        buffers: The memory of the arrays that it leaves out.
 
     Returns:
         The node objects, and the levels of the caller's loggers.
     """
     forget_shipment()
     is_portable = data.startswith(PORTABLE)
-    opened: Any = loads(data) if is_portable else _by_value_only().open_nodes(data)
+    opened: Any
+    if is_portable:
+        from remotemedia._portable import opening
+
+        opened = opening.loads(data, buffers)
+    else:
+        opened = _by_value_only().open_nodes(data, buffers)
     nodes, log_levels, registry.writes_portable = opened
     registry.has_callers_kind = not is_portable
     return nodes, log_levels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -30,10 +31,8 @@ def _with_file_name(name: str, make: Callable[..., Any], arguments: tuple[Any, .
 
 def text_of(function: types.FunctionType) -> str | None:
     """The whole text that a function was compiled from, None when it is in a file or unknown."""
-    from pathlib import Path  # not at the start of every worker
-
     name = function.__code__.co_filename
-    if Path(name).exists():
+    if os.path.exists(name):  # noqa: PTH110  (pathlib takes long to import)
         return None
     is_module = function.__globals__.get("__file__") == name  # of an archive, perhaps
     lines = linecache.getlines(name, function.__globals__ if is_module else None)
@@ -83,9 +82,7 @@ def enter_part(name: str, first: int, lines: list[str], *, replace: bool) -> Non
         lines: the lines.
         replace: as for `enter`; otherwise a file also keeps its own lines.
     """
-    from pathlib import Path  # not at the start of every worker
-
-    if not replace and (Path(name).exists() or name in linecache.cache):
+    if not replace and (os.path.exists(name) or name in linecache.cache):  # noqa: PTH110
         return
     known = list(linecache.getlines(name)) if name in _entered else []
     known += ["\n"] * (first - 1 + len(lines) - len(known))

@@ -13,12 +13,15 @@ mod signals;
 
 use pyo3::prelude::*;
 
+use crate::convert::KeptBuffers;
+
 /// Adds the bridge's names to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<session::CancelToken>()?;
     module.add_class::<native_node::NativeNode>()?;
+    module.add_class::<KeptBuffers>()?;
     module.add_function(wrap_pyfunction!(runtime::default_runtime, module)?)?;
     module.add_function(wrap_pyfunction!(functions::execute_pipeline, module)?)?;
     module.add_function(wrap_pyfunction!(functions::execute_pipeline_with_input, module)?)?;

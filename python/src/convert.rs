@@ -16,6 +16,7 @@
 mod array;
 mod block;
 mod error;
+mod kept;
 mod memory;
 mod read;
 mod shared;
@@ -30,6 +31,8 @@ use pyo3::prelude::*;
 
 use crate::numpy_memory::{self, Outbound};
 pub(crate) use error::{MarshalError, into_pyerr};
+pub(crate) use kept::KeptBuffers;
+pub(crate) use memory::borrow_bytes;
 pub(crate) use shared::{asarray_shared, empty};
 
 /// Arrays up to this size are not worth the bookkeeping of shared memory, unless a configuration

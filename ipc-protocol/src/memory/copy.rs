@@ -34,6 +34,23 @@ pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     job.wait();
 }
 
+/// Whether both are the same bytes; large ones are compared by several threads.
+#[must_use]
+pub fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    let threads = (one.len() / BYTES_PER_THREAD).min(cores()).min(MAX_THREADS);
+    if one.len() != other.len() || threads < 2 {
+        return one == other;
+    }
+    let share = one.len().div_ceil(threads);
+    thread::scope(|scope| {
+        let mut shares = one.chunks(share).zip(other.chunks(share));
+        let first = shares.next();
+        let others: Vec<_> = shares.map(|(one, other)| scope.spawn(move || one == other)).collect();
+        first.is_none_or(|(one, other)| one == other)
+            && others.into_iter().all(|other| other.join().unwrap_or(false))
+    })
+}
+
 /// A copy that several threads take part in.
 struct Job {
     source: *const u8,
@@ -170,6 +187,21 @@ mod tests {
             let mut target = vec![0; bytes];
             copy(&source, &mut target);
             assert!(source == target, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_different_byte_is_found_wherever_it_is() {
+        for bytes in [5, 2 * BYTES_PER_THREAD + 77] {
+            let one = sample(bytes);
+            assert!(is_equal(&one, &one.clone()), "{bytes} bytes");
+            for at in [0, bytes / 2, bytes - 1] {
+                let mut other = one.clone();
+                other[at] ^= 1;
+                assert!(!is_equal(&one, &other), "byte {at} of {bytes}");
+            }
+            assert!(!is_equal(&one, &one[1..]));
         }
     }
 

@@ -48,6 +48,7 @@ fn shown(message: &impl Debug) -> String {
         .replace(", import: None", "")
         .replace(", place: None", "")
         .replace(", surroundings: None", "")
+        .replace(", buffers: []", "")
         .replace(", left: []", "")
         .replace(", took: Report(0)", "")
         .replace(", worked: Report(0)", "")

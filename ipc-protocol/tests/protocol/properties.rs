@@ -103,8 +103,13 @@ fn open() -> impl Strategy<Value = ToWorker> {
     let instances = proptest::option::of(vec(any::<u8>(), 0..100));
     let directory = proptest::option::of(".{0,9}");
     let around = proptest::option::of(surroundings());
-    (vec(stage, 0..3), instances, vec(".{0,9}", 0..3), directory, around, any::<u64>()).prop_map(
-        |(stages, instances, sys_path, working_directory, around, write_back_max_bytes)| {
+    let buffers = vec(vec(any::<u8>(), 0..100), 0..3);
+    let brought = (instances, buffers);
+    (vec(stage, 0..3), brought, vec(".{0,9}", 0..3), directory, around, any::<u64>()).prop_map(
+        |(stages, brought, sys_path, working_directory, around, write_back_max_bytes)| {
+            let (instances, buffers) = brought;
+            // The fields since 5 and since 6 are told apart by their place.
+            let buffers = if around.is_some() { buffers } else { Vec::new() };
             ToWorker::Open(OpenSession {
                 stages,
                 instances: instances.map(Into::into),
@@ -113,6 +118,7 @@ fn open() -> impl Strategy<Value = ToWorker> {
                 write_back_max_bytes,
                 allow_pickle: write_back_max_bytes % 2 == 0,
                 surroundings: around.map(Box::new),
+                buffers: buffers.into_iter().map(Into::into).collect(),
             })
         },
     )

@@ -79,6 +79,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         sys_path: vec!["/srv/app".into()],
         working_directory: None,
         surroundings: None,
+        buffers: Vec::new(),
         write_back_max_bytes: 1 << 20,
         allow_pickle: true,
     };
@@ -404,6 +405,7 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
             write_back_max_bytes: 1 << 20,
             allow_pickle: true,
             surroundings: Some(Box::new(surroundings)),
+            buffers: Vec::new(),
         })
     };
     vec![
@@ -431,11 +433,31 @@ pub(crate) fn from_worker_5() -> Vec<(&'static str, FromWorker)> {
     vec![("ending", FromWorker::Ending), ("failed_conflict", FromWorker::Failed(failed))]
 }
 
-/// What version 6 brought to the worker: how long the caller took.
+/// What version 6 brought to the worker: how long the caller took, and buffers beside the pickle of
+/// node objects.
 pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
+    let surroundings = Surroundings {
+        environment: ByteBuf::new(),
+        sys_path: vec![],
+        is_path_complete: true,
+        argv: vec![],
+        working_directory: None,
+        umask: None,
+    };
+    let open = OpenSession {
+        stages: vec![],
+        instances: Some(bytes(b"\x80\x05]\x94.")),
+        sys_path: vec![],
+        working_directory: None,
+        write_back_max_bytes: 1 << 20,
+        allow_pickle: true,
+        surroundings: Some(Box::new(surroundings)),
+        buffers: vec![bytes(b"table"), bytes(b"")],
+    };
     let took = Duration::from_micros(42).into();
     let step = Step { took, ..STEP };
     vec![
+        ("open_buffers", ToWorker::Open(open)),
         ("item_took", ToWorker::Item(Item { step, value: Value::None })),
         ("start_took", ToWorker::Start(step)),
         ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),

@@ -3,6 +3,8 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Origin};
@@ -69,7 +71,10 @@ pub fn working_directory() -> Option<PathBuf> {
 /// The umask of this process. Asking umask(2) would change it for other threads meanwhile.
 #[must_use]
 pub fn umask() -> Option<u32> {
-    umask_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+    // It stands in the second line. The kernel writes the file anew for every read from its start.
+    let mut beginning = [0; 128];
+    let length = File::open("/proc/self/status").ok()?.read(&mut beginning).ok()?;
+    umask_in(&String::from_utf8_lossy(&beginning[..length]))
 }
 
 pub(super) fn umask_in(status: &str) -> Option<u32> {

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ipc_protocol::Value;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
-use ipc_protocol::version::SURROUNDINGS_SINCE;
+use ipc_protocol::version::{BUFFERS_SINCE, SURROUNDINGS_SINCE};
 
 use crate::error::Error;
-use crate::options::OpenOptions;
+use crate::options::{OpenOptions, Shipment};
 use crate::placement::{Engine, NodeSource};
 use crate::plan::{Plan, PlannedNode};
 use crate::runtime::Runtime;
@@ -33,7 +32,8 @@ pub(super) struct Outfit {
 struct Shipped {
     interpreter: Interpreter,
     instances: Vec<u32>,
-    bytes: Bytes,
+    takes_buffers: bool,
+    shipment: Shipment,
 }
 
 impl Outfit {
@@ -89,7 +89,10 @@ impl Outfit {
         worker: &Worker,
     ) -> Result<OpenSession, Error> {
         let protocol = worker.protocol;
-        let shipment = self.shipment(plan, runs, &worker.interpreter)?;
+        // Without shared memory a buffer would be copied once more to stand beside the pickle.
+        let takes_buffers = protocol >= BUFFERS_SINCE && worker.link.output().exchange().is_some();
+        let shipment = self.shipment(plan, runs, &worker.interpreter, takes_buffers)?;
+        let (pickle, buffers) = shipment.map(|all| (all.pickle, all.buffers)).unzip();
         let is_complete = self.runtime.shares_path(runs, &self.options);
         let surroundings = (protocol >= SURROUNDINGS_SINCE)
             .then(|| Box::new(self.caller.surroundings(is_complete)));
@@ -102,12 +105,13 @@ impl Outfit {
         });
         Ok(OpenSession {
             stages: specs.collect(),
-            instances: shipment.map(Into::into),
+            instances: pickle.map(Into::into),
             sys_path: options.map_or_else(Vec::new, |old| caller::texts(&old.sys_path)),
             working_directory: directory.map(str::to_owned),
             write_back_max_bytes: python.write_back_max_bytes,
             allow_pickle: python.allow_pickle,
             surroundings,
+            buffers: buffers.unwrap_or_default(),
         })
     }
 
@@ -118,7 +122,8 @@ impl Outfit {
         plan: &Plan,
         runs: Engine,
         interpreter: &Interpreter,
-    ) -> Result<Option<Bytes>, Error> {
+        takes_buffers: bool,
+    ) -> Result<Option<Shipment>, Error> {
         let Some(objects) = self.options.nodes.clone() else { return Ok(None) };
         let instance = |node: &PlannedNode| match node.source {
             NodeSource::Instance(index) => Some(index),
@@ -129,15 +134,18 @@ impl Outfit {
         if instances.is_empty() {
             return Ok(None);
         }
-        let is_it =
-            |known: &&Shipped| known.interpreter == *interpreter && known.instances == instances;
+        let is_it = |known: &&Shipped| {
+            known.interpreter == *interpreter
+                && known.instances == instances
+                && known.takes_buffers == takes_buffers
+        };
         if let Some(known) = self.shipments.iter().find(is_it) {
-            return Ok(Some(known.bytes.clone()));
+            return Ok(Some(known.shipment.clone()));
         }
-        let bytes = objects.ship(interpreter, &instances)?;
-        let interpreter = interpreter.clone();
-        self.shipments.push(Shipped { interpreter, instances, bytes: bytes.clone() });
-        Ok(Some(bytes))
+        let shipment = objects.ship(interpreter, &instances, takes_buffers)?;
+        let (interpreter, kept) = (interpreter.clone(), shipment.clone());
+        self.shipments.push(Shipped { interpreter, instances, takes_buffers, shipment: kept });
+        Ok(Some(shipment))
     }
 }
 

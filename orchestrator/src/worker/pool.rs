@@ -1,6 +1,7 @@
 //! The pool core: who gets which worker, which are started, recycled, let go. Pure: no clock, no
 //! processes; the supervisor carries its actions out.
 
+mod spare;
 mod used;
 mod want;
 
@@ -63,6 +64,8 @@ pub enum PoolEvent {
         /// It holds other workers meanwhile, and goes first.
         holds: bool,
     },
+    /// A session of this kind will come.
+    Warm(KeyId),
     /// A session no longer waits.
     Withdraw(Ticket),
     /// A worker is ready.
@@ -194,6 +197,7 @@ impl PoolCore {
                 }
                 want::insert(&mut self.waiting, Want { ticket, needs, holds });
             }
+            PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),
             PoolEvent::Returned { worker, reusable } => {
@@ -330,15 +334,6 @@ impl PoolCore {
                 self.keep_spares(now, pool, actions);
             }
         }
-    }
-
-    fn keep_spares(&mut self, now: Instant, pool: PoolId, actions: &mut Vec<PoolAction>) {
-        let Shelf { limits, last_key } = &self.shelves[pool];
-        let Some(key) = *last_key else { return };
-        let spare = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-        let room = limits.max.saturating_sub(self.size(pool));
-        let missing = limits.min.saturating_sub(spare).min(room);
-        self.start(now, key, missing, actions);
     }
 
     fn size(&self, pool: PoolId) -> usize {

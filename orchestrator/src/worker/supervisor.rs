@@ -91,6 +91,8 @@ struct State {
     /// Why the last worker of a kind did not come up.
     start_errors: HashMap<KeyId, StartError>,
     next_ticket: Ticket,
+    /// When the supervisor looks at the pool again by itself.
+    rechecks_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,7 @@ enum Command {
     AwaitEnd(Arc<Process>),
     /// Leases on this worker's memory wait to be given back.
     GiveBack(WorkerId),
-    /// The pool's deadlines may have changed.
+    /// The pool has a deadline before the one that the supervisor waits for.
     Recheck,
     Close,
 }
@@ -157,6 +159,7 @@ impl Pool {
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             next_ticket: 1,
+            rechecks_at: None,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), commands, options });
         let runtime =
@@ -187,6 +190,13 @@ impl Pool {
         state.answers.insert(ticket, answer);
         self.shared.apply(&mut state, PoolEvent::Want { ticket, needs, holds });
         ticket
+    }
+
+    /// Starts a worker of a kind of which there is none, if there is room.
+    pub fn warm(&self, wanted: &Wanted) {
+        let mut state = self.shared.lock();
+        let key = state.kinds.intern(wanted);
+        self.shared.apply(&mut state, PoolEvent::Warm(key));
     }
 
     /// The answer to a request, once there is one.
@@ -269,7 +279,12 @@ impl Shared {
         if may_end_a_kind {
             state.forget_kinds();
         }
-        self.command(Command::Recheck);
+        // One that is later or gone costs nothing but a look; waking a thread costs each session.
+        let deadline = state.core.next_deadline();
+        if deadline.is_some_and(|new| state.rechecks_at.is_none_or(|known| new < known)) {
+            state.rechecks_at = deadline;
+            self.command(Command::Recheck);
+        }
     }
 
     fn command(&self, command: Command) {
@@ -294,6 +309,11 @@ impl State {
         self.start_errors.retain(|key, _| used.contains(&key.number));
     }
 
+    fn next_recheck(&mut self) -> Option<Instant> {
+        self.rechecks_at = self.core.next_deadline();
+        self.rechecks_at
+    }
+
     fn resolve(&mut self, ticket: Ticket, outcome: Result<Vec<Worker>, StartError>) {
         if let Some(answer) = self.answers.get_mut(&ticket) {
             answer.outcome = Some(outcome);
@@ -307,7 +327,7 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
     let mut watches = tokio::task::JoinSet::new();
     let mut closing = false;
     while !closing || !watches.is_empty() {
-        let deadline = shared.lock().core.next_deadline();
+        let deadline = shared.lock().next_recheck();
         tokio::select! {
             command = inbox.recv() => match command {
                 Some(Command::Spawn(worker, key)) => {

@@ -13,13 +13,14 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from types import FunctionType
 from typing import Any, Protocol
 
 from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
-from remotemedia._guest.signatures import signature
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
+from remotemedia._signatures import signature
 
 OTHER = 0
 """A node is imported or constructed, or something around it runs."""
@@ -247,6 +248,12 @@ def _is_function(is_kind: Callable[[Any], bool], process: Any) -> bool:
 
 
 def _takes_nothing(process: Any) -> bool:
+    function = getattr(process, "__func__", process)
+    if type(function) is FunctionType and not function.__dict__:
+        # As below, for a plain function or method: without making a signature of it.
+        code = function.__code__
+        takes = code.co_argcount - (function is not process)
+        return takes <= 0 and not code.co_flags & inspect.CO_VARARGS
     try:
         parameters = signature(process).parameters.values()
     except (TypeError, ValueError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from remotemedia._guest.faults import Fault
-from remotemedia._guest.signatures import signature as signature_of
 from remotemedia._portable.imports import import_module, named_as_needed
+from remotemedia._signatures import signature as signature_of
 
 
 def constructed(node_id: str, name: str, found: Any, params: dict[str, Any]) -> Any:

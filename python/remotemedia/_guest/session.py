@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any
@@ -52,6 +54,8 @@ class Guest:
         self._calls: dict[int, Iterator[Any] | None] = {}
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
+        # The memory of large arrays, which the caller lends to one session.
+        self._buffers: list[weakref.ref[Any]] = []
         self._modules = LoadedModules()
         # What earlier sessions left in the process that cannot be put back.
         self._left: list[str] = []
@@ -113,7 +117,8 @@ class Guest:
             return [], {}
         try:
             interrupts.begin()
-            instances, log_levels = _pickle.open_shipment(spec.instances)
+            self._buffers = [weakref.ref(buffer) for buffer in spec.buffers]
+            instances, log_levels = _pickle.open_shipment(spec.instances, spec.buffers)
         except BaseException as error:  # whatever a module or a __setstate__ raises
             wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
             blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
@@ -348,4 +353,7 @@ class Guest:
         if self._has_shipment:
             self._has_shipment = False
             _pickle.forget_shipment()
+        buffers, self._buffers = self._buffers, []
+        if any(buffer() is not None for buffer in buffers):
+            gc.collect()  # in cycles, as of a node that refers to itself
         self._left = process.state.put_back()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from remotemedia._guest.surroundings import Surroundings
@@ -25,6 +26,7 @@ class SessionSpec(NamedTuple):
     instances: bytes | None
     surroundings: Surroundings | None
     write_back_max_bytes: int
+    buffers: Sequence[Any] = ()
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> SessionSpec:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from remotemedia import _pickle
 
+_SMALL_BYTES = 64
 _PRIVATE = frozenset({"logger", "state", "_is_initialized"})
 
 
@@ -39,8 +40,20 @@ class _Digest:
         return self._hash
 
 
-def _digest(value: Any, limit: int) -> int | str:
+def _is_small(value: Any) -> bool:
+    """Whether a value is its own digest: equal ones of its type have the same small pickle."""
+    if type(value) is int:
+        return value.bit_length() < 64
+    return value is None or type(value) is bool
+
+
+Digest: TypeAlias = "int | tuple[type, Any]"
+
+
+def _digest(value: Any, limit: int) -> Digest | str:
     """A digest of the pickled value, or why there is none."""
+    if limit >= _SMALL_BYTES and _is_small(value):
+        return type(value), value  # which is quicker than its pickle
     file = _Digest(limit)
     try:
         _pickle.dump_into(file, value, file.foresee)
@@ -79,7 +92,7 @@ class Snapshot:
         for name, value in attributes.items():
             identity, before = self._before.get(name, (0, ""))
             after = _digest(value, self._limit)
-            if isinstance(after, int):
+            if not isinstance(after, str):
                 if after != before:
                     changed[name] = value
             elif identity != id(value):

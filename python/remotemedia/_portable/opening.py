@@ -75,8 +75,12 @@ class _Opening:
     new: ClassVar[set[object]] = set()
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
     """The object in a portable pickle.
+
+    Args:
+        data: the pickle.
+        buffers: the memory of the arrays that it leaves out.
 
     Raises:
         pickle.UnpicklingError: it holds code, or is damaged.
@@ -91,7 +95,7 @@ def loads(data: bytes) -> Any:
     if not registry.is_worker:
         registry.stand_ins.clear()  # names of an earlier answer may have other values now
     try:
-        _, opened = Unpickler(body).load()
+        _, opened = Unpickler(body, buffers=buffers).load()
     finally:
         _Opening.is_shipment = outer
         _Opening.new.clear()
@@ -367,16 +371,19 @@ def remember(filename: str, first: int, text: str) -> str:
 
 
 def open_array(
-    dtype: str, shape: tuple[int, ...], data: bytes, sample_rate: int | None = None
+    dtype: str, shape: tuple[int, ...], data: Any, sample_rate: int | None = None
 ) -> Any:
-    """An array as this interpreter has them: of numpy, else a view."""
+    """An array as this interpreter has them: of numpy, else a view. `data` are its bytes, or the
+    memory itself, that of an array of bytes.
+    """
     try:
         import numpy as np
     except ImportError:
         from remotemedia import _audio
 
-        return _audio.restore(data, dtype, shape, sample_rate)
-    return np.frombuffer(bytearray(data), dtype=np.dtype(dtype)).reshape(shape)
+        return _audio.restore(memoryview(data), dtype, shape, sample_rate)
+    memory = bytearray(data) if isinstance(data, bytes) else data
+    return np.frombuffer(memory, dtype=np.dtype(dtype)).reshape(shape)
 
 
 def open_scalar(kind: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
 from remotemedia._unpicklable import UnpicklableError, culprit
 
 if TYPE_CHECKING:
-    from remotemedia._pickle import Writable
+    from remotemedia._pickle import LeftArrays, Writable
     from remotemedia._portable.parts import Parts
 
 _lock = threading.RLock()
@@ -36,6 +36,7 @@ class Pickler(pickle.Pickler):
         parts: what else goes along; None to raise `_NeedsParts` where something must.
         foresee: told the size in bytes of arrays, before they are pickled.
         is_trial: find out what goes along, without copying arrays.
+        left: takes large arrays, which are not in the pickle then.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Pickler(pickle.Pickler):
         parts: Parts | None = None,
         foresee: Callable[[int], None] | None = None,
         is_trial: bool = False,
+        left: LeftArrays | None = None,
     ) -> None:
-        super().__init__(file, protocol=opening.PROTOCOL)
+        super().__init__(file, protocol=opening.PROTOCOL, **_callback(left))
+        self._left = left
         self._shipped = shipped
         self._parts = parts
         self._foresee = foresee
@@ -108,8 +111,7 @@ class Pickler(pickle.Pickler):
         home = kind.__module__
         if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
             if kind is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.names is None:
-                data = b"" if self._is_trial else obj.tobytes()
-                return opening.open_array, (obj.dtype.str, obj.shape, data)
+                return opening.open_array, (obj.dtype.str, obj.shape, self._bytes_of(obj))
             if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
                 return opening.open_scalar, (obj.dtype.str, obj.item())
         if home == "remotemedia" and kind.__name__ == "AudioView":
@@ -118,6 +120,18 @@ class Pickler(pickle.Pickler):
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
             return opening.open_path, (kind.__name__, str(obj))
         return NotImplemented
+
+    def _bytes_of(self, array: Any) -> Any:
+        if self._is_trial:
+            return b""
+        if self._left is not None and array.nbytes and array.flags.c_contiguous:
+            return pickle.PickleBuffer(array)
+        return array.tobytes()
+
+
+def _callback(left: LeftArrays | None) -> dict[str, Any]:
+    # Not every interpreter that writes pickles has the argument.
+    return {} if left is None else {"buffer_callback": left}
 
 
 class _Nowhere:
@@ -179,11 +193,16 @@ def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
 
 
 def _write(
-    kind: bytes, shipped: frozenset[str], parts: Parts, needs: list[Any], value: object
+    kind: bytes,
+    shipped: frozenset[str],
+    parts: Parts,
+    needs: list[Any],
+    value: object,
+    left: LeftArrays | None = None,
 ) -> bytes:
     file = io.BytesIO()
     file.write(opening.PREFIX + kind)
-    Pickler(file, shipped, parts).dump((parts.calls(needs), value))
+    Pickler(file, shipped, parts, left=left).dump((parts.calls(needs), value))
     return file.getvalue()
 
 
@@ -213,17 +232,24 @@ class PortableShipment:
     Attributes:
         instances: One pickle with all node objects and the definitions that they need, and the
             levels of the caller's loggers.
+        arrays: Large arrays among their attributes, which are not in the pickle, in its order.
         shipped: Tokens that every worker of the session knows from the start.
         refused: Why a node cannot go, by its index; ``None`` is in its place in `instances`.
     """
 
-    def __init__(self, nodes: Sequence[object], log_levels: Mapping[str, int] = {}) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[object],
+        log_levels: Mapping[str, int] = {},
+        left: LeftArrays | None = None,
+    ) -> None:
         """Pickles ``nodes`` as they are now.
 
         Args:
             nodes: The node objects.
             log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
                 wants records.
+            left: Takes large arrays, which stay outside the pickle then.
         """
         self.refused: dict[int, UnpicklableError] = {}
         nothing: frozenset[str] = frozenset()
@@ -241,7 +267,8 @@ class PortableShipment:
                     needs.append({})
                     going.append(None)
             content = (going, dict(log_levels), True)
-            self.instances = _write(opening.SHIPMENT, nothing, parts, needs, content)
+            self.instances = _write(opening.SHIPMENT, nothing, parts, needs, content, left)
+        self.arrays = [] if left is None else left.arrays
         self.shipped = frozenset(parts.tokens)
 
     def dumps(self, value: object) -> bytes:

@@ -6,13 +6,15 @@ thread has ended, so nothing runs behind its back.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
+import sys
 import threading
-import warnings
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -49,12 +51,29 @@ class CancelPoint:
             target.cancel()
 
 
+def is_loop_running() -> bool:
+    """Whether an event loop runs in this thread. A program that has not imported asyncio has none,
+    and its first result need not wait for that import.
+    """
+    if "asyncio" not in sys.modules:
+        return False
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
     """The result of `call`, made in a thread of its own.
 
     When the awaiting task is cancelled, `cancel` is called, the thread's end awaited, and
     CancelledError raised.
     """
+    import asyncio
+
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
@@ -128,6 +147,8 @@ class PendingRun(Coroutine[Any, Any, Any]):
     def __del__(self) -> None:
         """Warn when it was never awaited."""
         if not self._started:
+            import warnings
+
             self._coroutine.close()
             warnings.warn(
                 "Pipeline.run() was called where an event loop runs and its result was never "

@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 from remotemedia.core.exceptions import ConfigurationError
 
+_OPTION_FLAGS = (
+    "debug", "inspect", "interactive", "optimize", "dont_write_bytecode", "no_user_site", "no_site",
+    "ignore_environment", "verbose", "bytes_warning", "quiet", "isolated", "dev_mode", "safe_path",
+)  # fmt: skip
+
 
 class Caller(NamedTuple):
     """The calling process. Environment and umask are read where they are handed over.
@@ -63,6 +68,8 @@ def _arguments() -> list[str]:
 
 def _options() -> list[str]:
     """The interpreter's options as multiprocessing passes them on, and all of `-X`."""
+    if _has_default_options():
+        return []
     import subprocess  # not when the package is imported
 
     # What the standard library has for this has a private name.
@@ -70,6 +77,12 @@ def _options() -> list[str]:
     options = [o for before, o in zip(["", *given], given, strict=False) if "-X" not in (before, o)]
     extended = sys._xoptions.items()
     return options + [f"-X{n}" if value is True else f"-X{n}={value}" for n, value in extended]
+
+
+def _has_default_options() -> bool:
+    """Whether none was given, as a rule: the module that knows them takes long to import."""
+    flags = (getattr(sys.flags, name) for name in _OPTION_FLAGS)
+    return not (any(flags) or sys.warnoptions or sys._xoptions)
 
 
 def _working_directory() -> str | None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.exceptions import ManifestError
@@ -25,6 +23,8 @@ def manifest(
     graph: Graph, name: str, *, include_capabilities: bool = True, description: str | None = None
 ) -> dict[str, Any]:
     """The graph as a manifest (schema v1)."""
+    from datetime import UTC, datetime
+
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     metadata = {"name": name[:255] or "pipeline", "created_at": now}
     if description is not None:
@@ -137,6 +137,8 @@ def _text(source: str | os.PathLike[str]) -> str:
     """`source` itself when it looks like a document, else what the file of that name holds."""
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
         return source
+    from pathlib import Path
+
     return Path(source).read_text(encoding="utf-8")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import MemberDescriptorType
@@ -25,7 +24,6 @@ from remotemedia.core.exceptions import (
     ManifestError,
     RemoteMediaError,
 )
-from remotemedia.core.explanation import Explanation
 from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import VERSION, is_source, name_of, run_entry, runs_natively
 from remotemedia.core.outputs import Pairs, session_result
@@ -33,6 +31,7 @@ from remotemedia.core.shipping import Shipper
 
 if TYPE_CHECKING:
     from remotemedia._native import Session as NativeSession
+    from remotemedia.core.explanation import Explanation
     from remotemedia.core.graph import Graph
     from remotemedia.core.pipeline import Pipeline
 
@@ -137,7 +136,7 @@ class Execution:
         }
         self._native: NativeSession = pipeline.native_runtime().open(
             json.dumps(self.plan.manifest),
-            objects=Shipper(self.plan.instances) if self.plan.instances else None,
+            objects=_shipper(pipeline, self.plan),
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
@@ -273,11 +272,17 @@ class Execution:
             error.add_note(f"Cleaning up after it failed too: {further}")
 
 
+def _shipper(pipeline: Pipeline, plan: RunPlan) -> Shipper | None:
+    return Shipper(plan.instances, pipeline.kept_buffers()) if plan.instances else None
+
+
 def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
         changes: Any = _pickle.loads(state)
         attributes, deleted = changes
     except Exception as problem:  # any error of any user's __setstate__
+        import warnings
+
         warnings.warn(
             f"what node {node_id!r} changed in its worker could not be put back: {problem}",
             RuntimeWarning,
@@ -300,10 +305,12 @@ def explain(
     pipeline: Pipeline, *, python_only: bool, runtime: str | None, fallback: bool | None
 ) -> Explanation:
     """Where the nodes of a pipeline would run now, and why; arguments as for `Execution`."""
+    from remotemedia.core.explanation import Explanation
+
     plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
     explained = pipeline.native_runtime().explain(
         json.dumps(plan.manifest),
-        objects=Shipper(plan.instances) if plan.instances else None,
+        objects=_shipper(pipeline, plan),
         runtime=pipeline.interpreter if runtime is None else runtime,
         fallback=pipeline.fallback if fallback is None else fallback,
         caller=this_process(),

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any, Literal
 
-from remotemedia._guest.signatures import signature
+from remotemedia._signatures import signature
 from remotemedia.core.exceptions import PipelineError, SerializationError
 from remotemedia.core.node import Node
 

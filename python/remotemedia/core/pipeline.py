@@ -6,26 +6,26 @@ Building and describing the graph are inherited from `blueprint`; the steps of a
 
 from __future__ import annotations
 
-import asyncio
-import json
 import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from remotemedia._load import native
-from remotemedia.core._async import CancelPoint, PendingRun, run_in_thread
+from remotemedia.core import warming
+from remotemedia.core._async import CancelPoint, PendingRun, is_loop_running, run_in_thread
 from remotemedia.core.blueprint import Blueprint
 from remotemedia.core.exceptions import PipelineError
-from remotemedia.core.execution import Execution, explain
 from remotemedia.core.outputs import asynchronous, items_of, run_result
-from remotemedia.core.session import AsyncSession, Session
 
 if TYPE_CHECKING:
+    from remotemedia._native import KeptBuffers
     from remotemedia._native import Runtime as NativeRuntime
+    from remotemedia.core.execution import Execution
     from remotemedia.core.explanation import Explanation
+    from remotemedia.core.session import AsyncSession, Session
     from remotemedia.runtime import Runtime
 
 
@@ -63,8 +63,21 @@ class Pipeline(Blueprint):
         self.write_back_lock = threading.Lock()
         self._metrics: str | None = None
         self._open: weakref.ref[Execution] | None = None
+        self._kept: KeptBuffers | None = None
         self._active: AsyncSession | None = None
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
+
+    def add_node(
+        self,
+        *node: Any,
+        after: Any = None,
+        id: str | None = None,  # noqa: A002  # the manifest's word
+        name: str | None = None,
+    ) -> Self:
+        """As `Blueprint.add_node`. With the first node that needs a worker one starts."""
+        super().add_node(*node, after=after, id=id, name=name)
+        warming.start_worker_for(self, self.graph.entries[-1].node)
+        return self
 
     @property
     def is_initialized(self) -> bool:
@@ -105,11 +118,9 @@ class Pipeline(Blueprint):
         if runtime is not None:
             _known(runtime)
         how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return self._run_blocking(input_data, CancelPoint(), how)
-        return PendingRun(self._run_async(input_data, how))
+        if is_loop_running():
+            return PendingRun(self._run_async(input_data, how))
+        return self._run_blocking(input_data, CancelPoint(), how)
 
     def run_sync(
         self,
@@ -131,7 +142,7 @@ class Pipeline(Blueprint):
 
     def _run_blocking(self, input_data: Any, point: CancelPoint, how: dict[str, Any]) -> Any:
         items = None if input_data is None else items_of(input_data)
-        execution = Execution(self, point, **how)
+        execution = self._execution(point, **how)
         try:
             pairs = execution.run(execution.source_items() if items is None else items)
         except BaseException as error:
@@ -146,11 +157,19 @@ class Pipeline(Blueprint):
         """
         if runtime is not None:
             _known(runtime)
+        from remotemedia.core.session import Session
+
         return Session(
-            lambda point, copy: Execution(
-                self, point, copy=copy, runtime=runtime, fallback=fallback
+            lambda point, copy: self._execution(
+                point, copy=copy, runtime=runtime, fallback=fallback
             )
         )
+
+    def _execution(self, point: CancelPoint, **how: Any) -> Execution:
+        # Imported while the first worker starts.
+        from remotemedia.core.execution import Execution
+
+        return Execution(self, point, **how)
 
     def explain(
         self, *, use_rust: bool = True, runtime: str | None = None, fallback: bool | None = None
@@ -160,6 +179,8 @@ class Pipeline(Blueprint):
         Nothing is started for it. The arguments are those of `run`. Print what it gives, or look
         at it: `pipeline.explain()["node id"].runtime`.
         """
+        from remotemedia.core.execution import explain
+
         return explain(self, python_only=not use_rust, runtime=runtime, fallback=fallback)
 
     async def initialize(self) -> None:
@@ -204,13 +225,13 @@ class Pipeline(Blueprint):
         active = self._active
         try:
             if stream is None:
-                async for output in self._live(active, Execution.begin_produce):
+                async for output in self._live(active, methodcaller("begin_produce")):
                     yield output
                 return
             async for item in asynchronous(stream):
                 async for output in self._live(active, methodcaller("begin", item)):
                     yield output
-            async for output in self._live(active, Execution.begin_flush):
+            async for output in self._live(active, methodcaller("begin_flush")):
                 yield output
         finally:
             if active.is_live and self._active is active:
@@ -233,12 +254,20 @@ class Pipeline(Blueprint):
         runtime: NativeRuntime = native().default_runtime()
         return runtime
 
+    def kept_buffers(self) -> KeptBuffers:
+        """The copies of its nodes' large arrays in shared memory, which live as long as it does."""
+        if self._kept is None:
+            self._kept = native().KeptBuffers()
+        return self._kept
+
     def get_metrics(self) -> dict[str, Any] | None:
         """What the run that is open has measured so far, else the last one; None before the first.
 
         `nodes` is a list of dicts with `node_id`, `runtime`, `worker_pid`, `peak_memory_bytes`,
         times in microseconds, and counts of calls and errors.
         """
+        import json
+
         execution = None if self._open is None else self._open()
         metrics = self._metrics if execution is None else execution.metrics()
         return None if metrics is None else json.loads(metrics)

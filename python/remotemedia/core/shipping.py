@@ -7,37 +7,49 @@ form that any interpreter can open.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 import sys
 import types
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
 from remotemedia.core.exceptions import MarshalingError
 from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import class_path
 
+if TYPE_CHECKING:
+    from remotemedia._native import KeptBuffers
+
 
 class Shipper:
-    """The node objects of one run, by their ids, in the order of their instance numbers."""
+    """The node objects of one run, by their ids, in the order of their instance numbers.
 
-    def __init__(self, instances: dict[str, Any]) -> None:
+    Attributes:
+        kept: the copies of their large arrays, from this run and the one before.
+    """
+
+    def __init__(self, instances: dict[str, Any], kept: KeptBuffers) -> None:
         self._ids = list(instances)
         self._nodes = list(instances.values())
+        self.kept = kept
         self._portable: Any = None
-        self._own: _pickle.Shipment | None = None
+        self._own: dict[bool, _pickle.Shipment] = {}
 
-    def ship(self, implementation: str, version: str, wanted: Sequence[int]) -> bytes:
+    def ship(
+        self, implementation: str, version: str, wanted: Sequence[int], leaves_arrays: bool = False
+    ) -> tuple[bytes, list[Any]]:
         """The objects for workers of an interpreter, pickled as they are now.
 
         Args:
             implementation: name of the interpreter ("cpython", "rustpython").
             version: its minor version ("3.12").
             wanted: numbers of the objects that run there.
+            leaves_arrays: large arrays stay outside the pickle.
+
+        Returns:
+            The pickle, and the arrays that it leaves out, in its order.
 
         Raises:
             MarshalingError: one of them cannot go there.
@@ -45,8 +57,8 @@ class Shipper:
         own = f"{sys.version_info.major}.{sys.version_info.minor}"
         try:
             if (implementation, version) == (sys.implementation.name, own):
-                return self._by_value_or_portably(wanted)
-            return self._portably(wanted)
+                return self._by_value_or_portably(wanted, leaves_arrays)
+            return self._portably(wanted, leaves_arrays)
         except _pickle.UnpicklableError as problem:
             raise self._refusal(problem) from problem
 
@@ -56,7 +68,7 @@ class Shipper:
         Raises:
             UnpicklableError: it cannot be pickled.
         """
-        shipment = self._portable or self._own
+        shipment = self._portable or next(iter(self._own.values()), None)
         if shipment is None:
             return _pickle.dumps(value)
         try:
@@ -72,33 +84,36 @@ class Shipper:
         """A text that changes when the code of an object's class changes."""
         return code_digest(self._nodes[instance])
 
-    def _by_value(self) -> bytes:
-        if self._own is None:
+    def _by_value(self, leaves_arrays: bool) -> tuple[bytes, list[Any]]:
+        own = self._own.get(leaves_arrays)
+        if own is None:
             # Items of a mixed run have to be open to everybody.
-            further = (True,) if self._portable is not None else ()
-            self._own = _pickle.Shipment(self._nodes, log_levels(), *further)
-        instances: bytes = self._own.instances
-        return instances
+            is_mixed = self._portable is not None
+            own = _pickle.Shipment(self._nodes, log_levels(), is_mixed, leaves_arrays)
+            self._own[leaves_arrays] = own
+        return own.instances, own.arrays
 
-    def _by_value_or_portably(self, wanted: Sequence[int]) -> bytes:
+    def _by_value_or_portably(
+        self, wanted: Sequence[int], leaves_arrays: bool
+    ) -> tuple[bytes, list[Any]]:
         try:
-            return self._by_value()
+            return self._by_value(leaves_arrays)
         except _pickle.UnpicklableError:
             # A lock of the script, or what a decorator holds: its source can go instead.
             with contextlib.suppress(_pickle.UnpicklableError, MarshalingError):
-                return self._portably(wanted)
+                return self._portably(wanted, leaves_arrays)
             raise
 
-    def _portably(self, wanted: Sequence[int]) -> bytes:
+    def _portably(self, wanted: Sequence[int], leaves_arrays: bool) -> tuple[bytes, list[Any]]:
         from remotemedia._portable.writing import PortableShipment
 
         nodes = [node if number in wanted else None for number, node in enumerate(self._nodes)]
-        shipment = PortableShipment(nodes, log_levels())
+        left = _pickle.LeftArrays() if leaves_arrays else None
+        shipment = PortableShipment(nodes, log_levels(), left)
         for number, refused in shipment.refused.items():
             raise self._refusal(refused, number) from refused
         self._portable = shipment
-        data: bytes = shipment.instances
-        return data
+        return shipment.instances, shipment.arrays
 
     def _refusal(
         self, problem: _pickle.UnpicklableError, number: int | None = None
@@ -153,6 +168,8 @@ def code_digest(node: Any) -> str:
     without one the code of these and of what they name in their module; and the functions among its
     attributes.
     """
+    import hashlib  # for RustPython only, and not for a program's first result elsewhere
+
     owner: Any = node.code_owner if isinstance(node, FunctionNode) else type(node)
     state = hashlib.sha256()
     text = _module_text(owner)
@@ -175,7 +192,8 @@ def _module_text(owner: Any) -> bytes | None:
     if owner.__module__ == "__main__" or not isinstance(file, str):
         return None
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb") as code:  # noqa: PTH123  (pathlib takes long to import)
+            return code.read()
     except OSError:  # in an archive, or removed
         return None
 

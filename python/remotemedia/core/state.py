@@ -5,12 +5,14 @@ Lives inside one node instance, so inside one worker; it is not shared between p
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 DEFAULT_TTL = timedelta(hours=24)
 
@@ -131,6 +133,8 @@ class StateManager:
         memory early.
         """
         if self._cleanup_task is None or self._cleanup_task.done():
+            import asyncio  # there already, where a loop runs
+
             self._cleanup_task = asyncio.get_running_loop().create_task(self._clean_up(interval))
 
     def stop_cleanup_task(self) -> None:
@@ -140,6 +144,8 @@ class StateManager:
             self._cleanup_task = None
 
     async def _clean_up(self, interval: timedelta) -> None:
+        import asyncio
+
         while True:
             await asyncio.sleep(interval.total_seconds())
             self.cleanup_expired_sessions()

@@ -3,28 +3,42 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use numpy::PyUntypedArray;
 use orchestrator::error::ShipError;
-use orchestrator::options::NodeObjects;
+use orchestrator::options::{NodeObjects, Shipment};
 use orchestrator::worker::Interpreter;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::convert::{KeptBuffers, borrow_bytes};
 
 /// A `remotemedia.core.shipping.Shipper`.
 #[derive(Debug, Clone)]
 pub(super) struct PyObjects {
     shipper: Arc<Py<PyAny>>,
+    kept: Arc<Py<KeptBuffers>>,
     raised: Arc<Mutex<Option<PyErr>>>,
 }
 
 impl PyObjects {
-    pub(super) fn new(shipper: Py<PyAny>) -> Self {
-        Self { shipper: Arc::new(shipper), raised: Arc::default() }
+    pub(super) fn new(shipper: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let kept = shipper.getattr(intern!(shipper.py(), "kept"))?.extract()?;
+        let (shipper, raised) = (Arc::new(shipper.clone().unbind()), Arc::default());
+        Ok(Self { shipper, kept: Arc::new(kept), raised })
     }
 
     /// What the last failure of shipping was.
     pub(super) fn take_raised(&self) -> Option<PyErr> {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A pickle with the arrays that it leaves out.
+    fn shipment(&self, shipped: &Bound<'_, PyAny>) -> PyResult<Shipment> {
+        let (pickle, arrays): (Bound<'_, PyBytes>, Vec<Bound<'_, PyUntypedArray>>) =
+            shipped.extract()?;
+        let buffers = self.kept.get().payloads(&arrays)?;
+        Ok(Shipment { pickle: borrow_bytes(&pickle), buffers })
     }
 
     fn failed(&self, py: Python<'_>, raised: PyErr) -> ShipError {
@@ -42,16 +56,22 @@ impl PyObjects {
 }
 
 impl NodeObjects for PyObjects {
-    fn ship(&self, interpreter: &Interpreter, instances: &[u32]) -> Result<Bytes, ShipError> {
+    fn ship(
+        &self,
+        interpreter: &Interpreter,
+        instances: &[u32],
+        takes_buffers: bool,
+    ) -> Result<Shipment, ShipError> {
         Python::attach(|py| {
             let arguments = (
                 interpreter.implementation.as_str(),
                 interpreter.minor_version(),
                 instances.to_vec(),
+                takes_buffers,
             );
             let shipped = self.shipper.bind(py).call_method1(intern!(py, "ship"), arguments);
-            let bytes = shipped.and_then(|bytes| bytes.extract::<Vec<u8>>());
-            bytes.map(Bytes::from).map_err(|raised| self.failed(py, raised))
+            let shipment = shipped.and_then(|shipped| self.shipment(&shipped));
+            shipment.map_err(|raised| self.failed(py, raised))
         })
     }
 

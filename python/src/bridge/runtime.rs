@@ -16,6 +16,7 @@ use super::objects::PyObjects;
 use super::session::{CancelToken, Session};
 use crate::convert::{Converter, Memory, Pickling};
 use crate::error::{from_opening, to_pyerr};
+use crate::numpy_memory::has_forked;
 
 /// Every runtime of this process, so that none outlives the interpreter.
 static RUNTIMES: Mutex<Vec<Weak<orchestrator::Runtime>>> = Mutex::new(Vec::new());
@@ -55,7 +56,7 @@ impl Runtime {
     ) -> PyResult<Session> {
         let manifest = sdk_manifest(py, manifest_json)?;
         let dumps = objects.as_ref().map(|shipper| shipper.getattr("dumps")).transpose()?;
-        let objects = objects.map(|shipper| PyObjects::new(shipper.unbind()));
+        let objects = objects.as_ref().map(PyObjects::new).transpose()?;
         let options = OpenOptions {
             nodes: objects.clone().map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
@@ -80,14 +81,15 @@ impl Runtime {
         &self,
         py: Python<'_>,
         manifest_json: &str,
-        objects: Option<Py<PyAny>>,
+        objects: Option<Bound<'_, PyAny>>,
         runtime: Option<String>,
         fallback: Option<bool>,
         caller: Caller,
     ) -> PyResult<(String, String)> {
         let manifest = sdk_manifest(py, manifest_json)?;
+        let objects = objects.as_ref().map(PyObjects::new).transpose()?;
         let options = OpenOptions {
-            nodes: objects.map(|shipper| Arc::new(PyObjects::new(shipper)) as Arc<dyn NodeObjects>),
+            nodes: objects.map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
             fallback,
             ..caller.into_options()
@@ -116,6 +118,20 @@ impl Runtime {
             list.append(worker_memory(py, &worker)?)?;
         }
         Ok(list)
+    }
+
+    /// Whether it has had workers.
+    fn is_started(&self) -> bool {
+        self.0.is_started()
+    }
+
+    /// Starts the first worker, unless this is a process that was forked.
+    #[pyo3(signature = (*, runtime=None, caller))]
+    fn warm(&self, py: Python<'_>, runtime: Option<String>, caller: Caller) {
+        if !has_forked() {
+            let options = OpenOptions { runtime, ..caller.into_options() };
+            py.detach(|| self.0.warm(&options));
+        }
     }
 
     fn shutdown(&self, py: Python<'_>) {

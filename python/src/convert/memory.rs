@@ -109,6 +109,12 @@ pub(super) fn address_of(array: &Bound<'_, PyUntypedArray>) -> usize {
     unsafe { (*array.as_array_ptr()).fields.data }.addr()
 }
 
+/// The flags of an array.
+pub(super) fn flags_of(array: &Bound<'_, PyUntypedArray>) -> i32 {
+    // SAFETY: as above.
+    unsafe { (*array.as_array_ptr()).fields.flags }
+}
+
 /// How many references an object has.
 pub(super) fn references_to(object: &Bound<'_, PyAny>) -> isize {
     // SAFETY: the object is alive, and this thread is attached to the interpreter.
@@ -126,7 +132,7 @@ fn memory_of(array: &Bound<'_, PyUntypedArray>) -> (*const u8, usize) {
 }
 
 /// The contents of a `bytes` object, without a copy. They never change.
-pub(super) fn borrow_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
+pub(crate) fn borrow_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
     let data = bytes.as_bytes();
     let (start, length) = (data.as_ptr(), data.len());
     Bytes::from_owner(Lent { _object: bytes.as_any().clone().unbind(), start, length })

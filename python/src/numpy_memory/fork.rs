@@ -18,7 +18,7 @@ pub(crate) fn forks() -> u32 {
 }
 
 /// Whether this process is a forked child of the one that loaded the module.
-pub(super) fn has_forked() -> bool {
+pub(crate) fn has_forked() -> bool {
     forks() > 0
 }
 

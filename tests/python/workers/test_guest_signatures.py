@@ -9,11 +9,11 @@ import pytest
 
 import remotemedia
 from interpreters import RUSTPYTHON, other_pythons
-from remotemedia._guest.signatures import signature
+from remotemedia._signatures import signature
 
 SCRIPT = """
 import inspect
-from remotemedia._guest.signatures import signature
+from remotemedia._signatures import signature
 class A:
     def process(self, item: {annotation}, /, *, rate: int = 1): ...
 print([p.kind.name for p in signature(A().process).parameters.values()])

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::memory::{HIGH_WATER_MARK, RESIDENT, bytes_in_line};
+use super::memory::{HIGH_WATER_MARK, bytes_in_line, resident_in};
 use super::{FIRST_STRETCHES, LONG_STRETCH, Meter, Operation};
 
 const SPIKE_BYTES: usize = 48 << 20;
@@ -111,5 +111,5 @@ fn time_and_counts_belong_to_their_node_and_are_taken_once() {
 fn the_mark_is_found_behind_any_process_name() {
     let status = b"Name:\tab\xff\nVmPeak:\t  9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 1 kB\n";
     assert_eq!(bytes_in_line(status, HIGH_WATER_MARK), Some(1234 * 1024));
-    assert_eq!(bytes_in_line(status, RESIDENT), Some(1024));
+    assert_eq!(resident_in(b"10 3 2 1 0 7 0\n", 4096), Some(3 * 4096));
 }

@@ -3,7 +3,7 @@
 //! field of [`OpenSession`] needs one line here and one in the class there.
 
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
-use ipc_protocol::{ByteBuf, Value};
+use ipc_protocol::{Array, ByteBuf, Dtype, Order, Payload, Value};
 
 use crate::surroundings::environment_unless;
 
@@ -17,12 +17,14 @@ pub(super) fn fields(session: OpenSession) -> Value {
         working_directory: _,
         write_back_max_bytes,
         surroundings: around,
+        buffers,
         // The host has it already: it decides how values are converted.
         allow_pickle: _,
     } = session;
     dict([
         ("stages", list(stages, stage)),
         ("instances", instances.map_or(Value::None, Value::Bytes)),
+        ("buffers", list(buffers, buffer)),
         ("surroundings", around.map_or(Value::None, |around| surroundings(*around))),
         ("write_back_max_bytes", unsigned(write_back_max_bytes)),
     ])
@@ -69,6 +71,13 @@ fn dict<const N: usize>(fields: [(&str, Value); N]) -> Value {
 
 fn list<T>(items: Vec<T>, value: impl Fn(T) -> Value) -> Value {
     Value::List(items.into_iter().map(value).collect())
+}
+
+/// An array of bytes: it shows the payload's own memory, and may be written to.
+fn buffer(payload: Payload) -> Value {
+    let dtype = Dtype { descr: "|u1".to_owned(), item_bytes: 1 };
+    let shape = vec![payload.len() as u64];
+    Value::Array(Array { dtype, shape, order: Order::C, scalar: false, data: payload })
 }
 
 fn bytes(text: ByteBuf) -> Value {

@@ -91,6 +91,7 @@ fn session(params: Value) -> OpenSession {
             working_directory: None,
             umask: Some(0o22),
         })),
+        buffers: vec![b"large".to_vec().into()],
     }
 }
 

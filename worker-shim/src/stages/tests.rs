@@ -22,6 +22,7 @@ fn session(stages: Vec<StageSpec>) -> OpenSession {
         sys_path: Vec::new(),
         working_directory: None,
         surroundings: None,
+        buffers: Vec::new(),
         write_back_max_bytes: 0,
         allow_pickle: true,
     }

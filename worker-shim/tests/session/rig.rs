@@ -271,6 +271,7 @@ pub(crate) fn open() -> ToWorker {
         sys_path: Vec::new(),
         working_directory: None,
         surroundings: None,
+        buffers: Vec::new(),
         write_back_max_bytes: 0,
         allow_pickle: true,
     })

@@ -56,6 +56,19 @@ fn a_session_that_holds_a_worker_is_served_before_those_that_hold_none() {
 }
 
 #[test]
+fn the_first_worker_of_a_kind_is_started_ahead_and_granted_when_it_is_there() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
+    assert_eq!(pool.handle(now, PoolEvent::Warm(kind(0))), [spawn(1, kind(0))]);
+    assert_eq!(pool.handle(now, PoolEvent::Warm(kind(0))), [], "there is one");
+    assert_eq!(pool.handle(now, PoolEvent::Warm(kind(1))), [], "there is no room");
+    assert_eq!(pool.handle(now, want(1, 0, 1)), [], "the one that is coming is waited for");
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
+    pool.handle(now, PoolEvent::Close);
+    assert_eq!(pool.handle(now, PoolEvent::Warm(kind(2))), []);
+}
+
+#[test]
 fn a_worker_is_started_granted_and_used_again() {
     // spec: CARD-02
     let now = Instant::now();

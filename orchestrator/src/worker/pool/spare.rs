@@ -1,0 +1,30 @@
+//! Workers that are started before a session asks for them.
+
+use std::time::Instant;
+
+use super::{KeyId, LifeState, PoolAction, PoolCore, PoolId, Shelf};
+
+impl PoolCore {
+    /// Starts a worker of a kind that has none, if there is room.
+    pub(super) fn warm(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
+        let has_one = self.workers.values().any(|entry| entry.key == key);
+        if !has_one && !self.closed && self.size(key.pool) < self.shelves[key.pool].limits.max {
+            self.start(now, key, 1, actions);
+        }
+    }
+
+    /// Starts what is missing of the workers that stay ready.
+    pub(super) fn keep_spares(
+        &mut self,
+        now: Instant,
+        pool: PoolId,
+        actions: &mut Vec<PoolAction>,
+    ) {
+        let Shelf { limits, last_key } = &self.shelves[pool];
+        let Some(key) = *last_key else { return };
+        let spare = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
+        let room = limits.max.saturating_sub(self.size(pool));
+        let missing = limits.min.saturating_sub(spare).min(room);
+        self.start(now, key, missing, actions);
+    }
+}

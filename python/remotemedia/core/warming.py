@@ -1,0 +1,48 @@
+"""Starts a program's first worker when it has made a pipeline that needs one, while it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.endpoints import CallerSink, CallerSource
+from remotemedia.core.manifest import runs_natively
+
+if TYPE_CHECKING:
+    from remotemedia.core.pipeline import Pipeline
+
+
+def start_worker_for(pipeline: Pipeline, node: Any) -> None:
+    """Have the pipeline's runtime start its first worker, if the node needs one. Does not wait, and
+    whatever is wrong is told when the pipeline runs.
+
+    Processes that others have made to do their work start none before they need it.
+    """
+    if not _needs_worker(node) or _is_at_work_for_others():
+        return
+    with contextlib.suppress(Exception):
+        runtime = pipeline.native_runtime()
+        if runtime.is_started():
+            return
+        from remotemedia.core.caller import this_process
+
+        hint = str(getattr(node, "runtime_hint", "auto")).lower()
+        wanted = pipeline.interpreter if hint == "auto" else hint
+        runtime.warm(runtime=wanted, caller=this_process())
+
+
+def _needs_worker(node: Any) -> bool:
+    at_caller = isinstance(node, CallerSource | CallerSink)
+    return not (at_caller or hasattr(node, "manifest_entry") or runs_natively(node))
+
+
+def _is_at_work_for_others() -> bool:
+    """Whether this is a worker, or a process of multiprocessing."""
+    if "remotemedia._guest.process" in sys.modules:
+        return True
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None
+
+
+__all__ = ["start_worker_for"]
