@@ -2,6 +2,7 @@
 //! Every check asserts that it looked at something.
 
 mod cycles;
+mod decisions;
 mod edges;
 mod homes;
 mod layout;
