@@ -97,9 +97,9 @@ MUTANTS = [
         "            let _unused = (now, first, &watch);",
     ),
     Mutant(
-        "the death of a worker is not buried",
+        "a dead worker is not removed",
         "slots.rs",
-        "Event::Exited(slot) if self.awaits_exit(slot) => self.bury(slot, actions),",
+        "Event::Exited(slot) if self.awaits_exit(slot) => self.remove_dead(slot, actions),",
         "Event::Exited(slot) if self.awaits_exit(slot) => {}",
     ),
     Mutant(
@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant(
         "a process that does not end is waited for for ever",
         "slots/deadlines.rs",
-        "State::Dying { is_killed: true, .. } => self.bury(slot, actions),",
+        "State::Dying { is_killed: true, .. } => self.remove_dead(slot, actions),",
         "State::Dying { is_killed: true, .. } => {}",
     ),
     Mutant(

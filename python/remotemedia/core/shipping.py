@@ -74,7 +74,7 @@ class Shipper:
 
     def _by_value(self) -> bytes:
         if self._own is None:
-            # Items of a mixed run have to be open to everybody.
+            # In a mixed run every interpreter must be able to open the items.
             further = (True,) if self._portable is not None else ()
             self._own = _pickle.Shipment(self._nodes, log_levels(), *further)
         instances: bytes = self._own.instances
@@ -125,7 +125,7 @@ class Shipper:
 
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
-    """Whether its reason is a sentence with a way out."""
+    """Whether its reason is a sentence with advice."""
     from remotemedia._portable.spaces import UnportableError
 
     return isinstance(problem, UnportableError)
