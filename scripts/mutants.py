@@ -121,7 +121,7 @@ MUTANTS = [
         "began",
     ),
     Mutant(
-        "the next look is when this node is due, whoever comes after it",
+        "the next look is when this node is due, whichever comes after it",
         "slots/deadlines.rs",
         "watch.check = soonest.into_iter().chain(due).min();",
         "watch.check = due.or(soonest);",

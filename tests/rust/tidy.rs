@@ -9,6 +9,7 @@ mod layout;
 mod purity;
 mod text;
 mod types;
+mod words;
 
 use tests::lexer::{Kind, Lexed, without_test_module};
 use tests::repository::{SourceFile, files_with_extension};

@@ -73,7 +73,7 @@ class Session:
             return self._flush(self._opened())
 
     def produce(self) -> Any:
-        """The outputs of the pipeline's source nodes, in the form of `process`. Ends when they do."""
+        """The outputs of the source nodes, in the form of `process`. Ends when they do."""
         with self._turn:
             execution = self._opened()
             return session_result(execution.run(execution.source_items()), execution.plan.sinks)
