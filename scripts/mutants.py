@@ -97,9 +97,9 @@ MUTANTS = [
         "            let _unused = (now, first, &watch);",
     ),
     Mutant(
-        "the death of a worker is not buried",
+        "a dead worker is not removed",
         "slots.rs",
-        "Event::Exited(slot) if self.awaits_exit(slot) => self.bury(slot, actions),",
+        "Event::Exited(slot) if self.awaits_exit(slot) => self.remove_dead(slot, actions),",
         "Event::Exited(slot) if self.awaits_exit(slot) => {}",
     ),
     Mutant(
@@ -121,7 +121,7 @@ MUTANTS = [
         "began",
     ),
     Mutant(
-        "the next look is when this node is due, whoever comes after it",
+        "the next look is when this node is due, whichever comes after it",
         "slots/deadlines.rs",
         "watch.check = soonest.into_iter().chain(due).min();",
         "watch.check = due.or(soonest);",
@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant(
         "a process that does not end is waited for for ever",
         "slots/deadlines.rs",
-        "State::Dying { is_killed: true, .. } => self.bury(slot, actions),",
+        "State::Dying { is_killed: true, .. } => self.remove_dead(slot, actions),",
         "State::Dying { is_killed: true, .. } => {}",
     ),
     Mutant(

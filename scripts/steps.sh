@@ -97,7 +97,7 @@ rustpython_lints() {
 }
 
 # rust_tests [unit]: all tests, or those of modules and the rules of the repository. nextest ends a test
-# that hangs, which `cargo test` leaves to whoever watches.
+# that hangs, which `cargo test` does not.
 rust_tests() {
     local all=(--locked --workspace) unit=(--lib --bins --test integration)
     if cargo nextest --version >/dev/null 2>&1; then

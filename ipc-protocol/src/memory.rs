@@ -2,8 +2,8 @@
 //! still look at a block. It knows no message: who is told what is `exchange`'s business.
 //!
 //! # Rules
-//! 1. Shared memory holds payload only. Whoever made a segment keeps its allocator in its own heap:
-//!    no lock, counter or list is shared, so a dying peer can neither corrupt nor block anybody.
+//! 1. Shared memory holds payload only. The maker of a segment keeps its allocator in its own heap:
+//!    no lock, counter or list is shared, so a dying peer can neither corrupt nor block the other.
 //! 2. A block is written by the side that allocated it, before it is lent. From then on one holder
 //!    may write it: the receiver, and only if the lender kept nothing. Everybody else looks at it
 //!    read-only or through a copy-on-write mapping.

@@ -130,7 +130,7 @@ pub enum NodeErrorKind {
         /// Value in this piece.
         now: u64,
     },
-    /// The node's code has a fault; the node is to be made anew.
+    /// The node panicked; it must be made again.
     #[error("the node {0}; this is a fault of the node's code")]
     Panicked(#[from] crate::panics::Panic),
     /// The resampler refused the rates or the data.

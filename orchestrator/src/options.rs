@@ -81,7 +81,7 @@ impl CancelHandle {
     /// A handle for a session that is yet to be opened.
     ///
     /// # Errors
-    /// When no descriptor can be had.
+    /// When no descriptor is left.
     pub fn new() -> Result<Self, Error> {
         Ok(Self { cancelled: Arc::new(AtomicBool::new(false)), waker: Waker::new()? })
     }

@@ -1,5 +1,5 @@
 //! The session core: every rule of a session that has an order or a deadline. Pure: no clock, no
-//! I/O, no processes; `handle(now, event)` gives actions, the session shell carries them out.
+//! I/O, no processes; `handle(now, event)` returns actions, which the session shell carries out.
 //!
 //! Inputs are numbered in rounds. Every edge carries the items of a round followed by a mark, so
 //! each stage knows when it has seen a round completely, joins can order their inputs, and a round
@@ -43,8 +43,8 @@ pub struct Bounds {
     pub queue: usize,
     /// Time to get workers from the pool.
     pub acquire_timeout: Duration,
-    /// Time from the grant of a worker to the end of its nodes' `initialize`. A worker that has to
-    /// wait for others to open first has it from then on.
+    /// Time from the grant of a worker to the end of its nodes' `initialize`. For a worker that must
+    /// wait for others to open first, it begins when they have.
     pub open_timeout: Duration,
     /// Time for interrupted calls to end, and then for `cleanup`.
     pub close_timeout: Duration,
@@ -88,31 +88,31 @@ impl<T: Clone> Core<T> {
         self.stages[stage].shape.is_source
     }
 
-    /// From now on nothing new begins; calls under way may still end.
+    /// Starts nothing more; running calls may still end.
     pub fn stop(&mut self) {
         self.is_stopped = true;
     }
 
-    /// Rounds that have begun and are not over.
+    /// Number of rounds that have begun and are not complete.
     #[must_use]
     pub fn open_rounds(&self) -> u64 {
         self.rounds_started - self.rounds_done
     }
 
-    /// Whether a further input would be taken up without waiting behind a full queue.
+    /// Whether another input would not have to wait behind a full queue.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         let limit = self.bounds.queue;
         self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, limit))
     }
 
-    /// Where the worker slots stand.
+    /// The worker slots and their states.
     #[must_use]
     pub fn slots(&self) -> &Slots {
         &self.slots
     }
 
-    /// Takes one event and says what follows from it.
+    /// Handles one event and returns the actions that follow.
     pub fn handle(&mut self, now: Instant, event: Event<T>) -> Vec<Action<T>> {
         let mut actions = Vec::new();
         match event {
@@ -146,7 +146,7 @@ impl<T: Clone> Core<T> {
         actions
     }
 
-    /// What became of a slot ends what its stages do.
+    /// Ends the calls of the stages of a slot that changed.
     fn apply(&mut self, change: Change) {
         let (Change::GivenUp(slot) | Change::Lost(slot)) = change;
         for stage in self.slots.stages_in(slot) {
@@ -203,7 +203,7 @@ impl<T: Clone> Core<T> {
         self.push_below(stage, others, Entry::Item(value));
     }
 
-    /// Puts an entry on one of the edges behind a stage.
+    /// Puts an entry on one of a stage's outgoing edges.
     fn push_below(&mut self, stage: StageId, output: usize, entry: Entry<T>) {
         let target = self.stages[stage].shape.outputs[output];
         self.stages[target.stage].inputs[target.input].push(entry);
@@ -261,7 +261,7 @@ impl<T: Clone> Core<T> {
         }
     }
 
-    /// Hands on the marks of rounds that the stage is through with.
+    /// Passes on the marks of rounds that the stage has completed.
     fn pass_marks(&mut self, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
         let mut moved = false;
         while let Some(flush) = self.stages[id].take_mark() {

@@ -3,7 +3,7 @@
 //!
 //! The core (`crate::schedule`) decides what happens when. The shell carries it out, with four
 //! owners: `workers` holds links and waits, `layout` knows where nodes live and which move from
-//! RustPython (`fallback`), `outfit` is what workers are given, `journal` keeps what is told. The one
+//! RustPython (`fallback`), `outfit` is what workers are given, `journal` is the session's record. The one
 //! loop is in `drive`.
 
 mod close;
@@ -34,7 +34,7 @@ use crate::schedule::Event;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
 
-/// The one who drives a session: a Python thread, the command line.
+/// The program that drives a session: a Python thread, the command line.
 pub trait Host {
     /// Called before every wait that blocks; what comes from then on interrupts it.
     ///
@@ -64,7 +64,7 @@ pub trait Inputs {
     /// The next input; `None` when there is none left.
     ///
     /// # Errors
-    /// When it cannot be had, in the caller's words.
+    /// When the caller's source of inputs fails, with its own error.
     fn next(&mut self) -> Result<Option<Value>, Error>;
 }
 
@@ -117,7 +117,7 @@ impl Session {
         self.driver.shell.journal.metrics().clone()
     }
 
-    /// What the session has cost so far, to be looked at also while another thread drives it.
+    /// What the session has cost so far, readable while another thread drives the session.
     #[must_use]
     pub fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
         self.driver.shell.journal.shared_metrics()
@@ -160,8 +160,8 @@ impl Session {
         self.collect(begun, |session| session.next_of_run(inputs.as_deref_mut(), host))
     }
 
-    /// Feeds one input and gives the outputs that came of it. After a failure the session stays
-    /// usable; a node whose worker died begins anew on a fresh one.
+    /// Feeds one input and returns its outputs. After a failure the session stays usable; a node
+    /// whose worker died is made again on a fresh one.
     ///
     /// # Errors
     /// The failure of this input, with the outputs that it gave before.
@@ -201,7 +201,7 @@ impl Session {
         }
     }
 
-    /// Begins with one input, or with a flush; [`Session::next`] gives the outputs.
+    /// Begins with one input, or with a flush; [`Session::next`] returns the outputs.
     ///
     /// # Errors
     /// When the session is closed.
@@ -230,7 +230,7 @@ impl Session {
         Ok(())
     }
 
-    /// The next output, as soon as it is there; `None` when there are no more.
+    /// The next output, as soon as it is made; `None` when there are no more.
     ///
     /// # Errors
     /// The failure of what was begun, after the outputs that came before it.
@@ -241,7 +241,7 @@ impl Session {
     /// As [`Session::next`], for a run whose inputs are taken as they are needed.
     ///
     /// # Errors
-    /// Like [`Session::next`]; also when an input cannot be had.
+    /// Like [`Session::next`]; also when the source of inputs fails.
     pub fn next_of_run(
         &mut self,
         inputs: Option<&mut (dyn Inputs + '_)>,
@@ -254,7 +254,7 @@ impl Session {
         result
     }
 
-    /// The next outputs, as many as are there, and whether they are the last. For callers for whom
+    /// All outputs that are ready, at least one, and whether they are the last. For callers to which
     /// each call is costly.
     ///
     /// # Errors
@@ -298,7 +298,7 @@ impl Session {
                 Work::Run { is_fed, .. } => is_fed,
             };
             if let Some(failure) = self.driver.shell.failure.take() {
-                // Whoever waits for this item is told at once; the next one is not held up by it.
+                // The caller gets the failure at once, and the next item does not wait for this one.
                 self.driver.shell.abandoned_before = self.driver.shell.next_call;
                 self.driver.feed(Event::Abandon);
                 return Err(failure);

@@ -1,5 +1,5 @@
 //! Workers: one process each, hosting one interpreter. This module owns their life from spawn to
-//! death; what they compute is the session's business.
+//! death; sessions decide what they compute.
 
 pub mod blackbox;
 pub mod exit;

@@ -23,7 +23,7 @@ _importable: dict[str, tuple[types.ModuleType, bool]] = {}
 
 
 def _find_out_importable(name: str, module: types.ModuleType) -> bool:
-    """Asks the import system for the module anew, past ``sys.modules``."""
+    """Asks the import system for the module again, past ``sys.modules``."""
     if name in sys.builtin_module_names:
         return True
     parent_name, _, _ = name.rpartition(".")

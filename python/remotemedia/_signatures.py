@@ -1,4 +1,4 @@
-"""Signatures of the callers' functions, whose annotations are nobody's business here."""
+"""Signatures of the callers' functions. Names that only annotations use may be missing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ impl Types {
         Ok(Some(TYPES.get_or_init(py, || Types { ndarray, generic })))
     }
 
-    /// Whether numpy is there to be used, by whoever imported it.
+    /// Whether this process has imported numpy.
     pub(crate) fn are_loaded(py: Python<'_>) -> bool {
         matches!(Self::if_loaded(py), Ok(Some(_)))
     }

@@ -2,12 +2,14 @@
 //! Every check asserts that it looked at something.
 
 mod cycles;
+mod decisions;
 mod edges;
 mod homes;
 mod layout;
 mod purity;
 mod text;
 mod types;
+mod words;
 
 use tests::lexer::{Kind, Lexed, without_test_module};
 use tests::repository::{SourceFile, files_with_extension};

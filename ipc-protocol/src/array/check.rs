@@ -61,7 +61,7 @@ pub enum ArrayError {
 }
 
 impl Array {
-    /// Checks that dtype, shape and data agree, whoever made the array.
+    /// Checks that dtype, shape and data agree, for arrays of any origin.
     ///
     /// # Errors
     ///

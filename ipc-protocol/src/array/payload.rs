@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::placed::Placed;
 use crate::memory::SharedBytes;
 
-/// Immutable memory that a value refers to: bytes that this process can see, whoever owns them.
+/// Immutable memory that a value refers to: bytes that this process can see, in its own memory or not.
 ///
 /// Inside an encoded message a payload is the number of a blob that follows the message's body, or
 /// a place in shared memory; the codec and the connection's exchange make and resolve those,

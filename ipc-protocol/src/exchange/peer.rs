@@ -20,7 +20,7 @@ const MAX_MAPPED: usize = 2 * MAX_SEGMENTS;
 pub(super) struct PeerSegments {
     /// By the peer's numbers.
     mapped: HashMap<u32, Mapped>,
-    /// Segments that the peer has given up and that somebody here still refers to.
+    /// Segments that the peer has given up and that this side still refers to.
     lingering: Vec<(Weak<Segment>, u64)>,
 }
 

@@ -84,7 +84,7 @@ impl Frame {
         self.len
     }
 
-    /// Whether the frame holds all of its bytes itself; else it refers to memory of whoever sends it.
+    /// Whether the frame holds all of its bytes itself; else it refers to memory of its sender.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.parts.len() <= 1

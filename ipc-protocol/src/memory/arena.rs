@@ -58,7 +58,7 @@ pub struct ArenaStats {
     pub mapped_bytes: usize,
     /// The part of it that waits for its next use.
     pub idle_bytes: usize,
-    /// Bytes in blocks that somebody claims.
+    /// Bytes in claimed blocks.
     pub used_bytes: usize,
 }
 

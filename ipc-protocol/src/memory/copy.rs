@@ -60,7 +60,7 @@ struct Job {
 }
 
 // SAFETY: the pointers are used for claimed pieces only: each is claimed once, and `copy` returns to
-// whoever lent both ends only when all that were claimed are done.
+// the lender of both ends only when all claimed pieces are done.
 unsafe impl Send for Job {}
 // SAFETY: as above; what is shared beside the pointers is atomic.
 unsafe impl Sync for Job {}
@@ -140,12 +140,12 @@ impl Helpers {
     /// Hands a copy to so many of them, started with the first that needs them.
     fn call(job: &Arc<Job>, count: usize) {
         static HELPERS: std::sync::Mutex<Option<Helpers>> = std::sync::Mutex::new(None);
-        // Taken for a moment only, so whoever finds it taken does the work alone; so does the child
+        // Taken for a moment only, so a thread that finds it taken does the work alone; so does the child
         // of a process that forked meanwhile.
         let Ok(mut helpers) = HELPERS.try_lock() else { return };
         let is_ours = |helpers: &Helpers| helpers.process == process::id();
         if !helpers.as_ref().is_some_and(is_ours) {
-            // Those of another process are left as they are: somebody may have held them.
+            // Those of another process are left as they are: a thread may have held them.
             mem::forget(helpers.replace(Self::start()));
         }
         for jobs in helpers.iter().flat_map(|helpers| &helpers.jobs).take(count) {

@@ -62,7 +62,7 @@ pub(super) fn count() -> u64 {
 
 /// Whether children of this process may look at what they inherited.
 pub(super) fn has_children() -> bool {
-    // Where somebody has the list, there may be one more in a moment.
+    // While another thread has the list, there may be one more in a moment.
     let Ok(mut mapped) = MAPPED.try_lock() else { return true };
     mapped.children.retain(|child| !is_closed(child));
     mapped.has_unwatched || !mapped.children.is_empty()

@@ -1,5 +1,5 @@
 //! The heap twin of a segment: memory of this process, for tests under Miri and loom. Its "name"
-//! is a number that finds the memory again as long as anybody refers to it.
+//! is a number that finds the memory again while a reference to it exists.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;

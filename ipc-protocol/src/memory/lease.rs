@@ -19,7 +19,7 @@ pub struct Releases {
     queue: Mutex<Queue>,
     /// Whether the queue gives something now, to be read without the lock. Sequentially consistent:
     /// either who says that it will wait and then looks here sees what was pushed, or the waker,
-    /// which is called after it was set, sees that somebody waits.
+    /// which is called after it was set, sees that a thread waits.
     gives: AtomicBool,
     /// Whether leases are alive, to be read without the lock.
     has_alive: AtomicBool,

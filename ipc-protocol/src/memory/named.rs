@@ -228,7 +228,7 @@ pub fn remove_stale_names(creator: Option<u32>) -> io::Result<usize> {
             let Some(pid) = name.to_str().and_then(creator_of) else { continue };
             let is_stale = creator.map_or_else(|| has_ended(pid), |ended| pid == ended);
             let path = std::path::Path::new(LISTING).join(&name);
-            // Somebody else's name stays, as one does that was removed in between.
+            // A name of another owner stays; so does one that was removed in between.
             if is_stale && std::fs::remove_file(path).is_ok() {
                 removed += 1;
             }

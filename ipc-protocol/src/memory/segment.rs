@@ -26,7 +26,7 @@ pub enum SegmentKind {
     Heap,
 }
 
-/// What a mapping of somebody else's segment may do.
+/// What a mapping of a peer's segment may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Read and write the memory itself: for the one peer that a segment is made for.
@@ -123,10 +123,10 @@ impl Segment {
         segment
     }
 
-    /// How many segments of this process are gone again: whoever told a peer of segments looks
+    /// How many segments of this process are gone again: a side that announced segments looks
     /// which are no longer there when this has changed.
     pub(crate) fn gone() -> usize {
-        // Whoever sees the count sees that there are no references any more, which comes before it.
+        // A reader that sees the count also sees that the references are gone: that comes before it.
         GONE.load(Ordering::Acquire)
     }
 

@@ -1,4 +1,4 @@
-//! VADNode: where in the audio somebody speaks. How it is decided is in `vad/segments.rs`, from
+//! VADNode: where in the audio there is speech. How it is decided is in `vad/segments.rs`, from
 //! what `vad/features.rs` measures; `vad/detector.rs` follows a stream.
 
 mod detector;

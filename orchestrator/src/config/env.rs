@@ -131,7 +131,7 @@ pub(super) struct RustPythonPlaces<'a> {
 
 pub(super) fn find_rustpython_in(places: &RustPythonPlaces<'_>) -> Result<PathBuf, Vec<PathBuf>> {
     if let Some(named) = &places.named {
-        // Whoever names a program means that one.
+        // A program that is named must be that one.
         return if is_executable(named) { Ok(named.clone()) } else { Err(vec![named.clone()]) };
     }
     let beside = places.beside.iter().flatten().filter_map(|program| program.parent());

@@ -77,7 +77,7 @@ pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("workers", "Life of the worker processes."),
     ("python", "The interpreter of the worker processes."),
     ("rustpython", "Workers that run RustPython, a pool of their own beside that of CPython."),
-    ("fallback", "What becomes of a node that RustPython cannot run."),
+    ("fallback", "What happens to a node that RustPython cannot run."),
     ("calls", "Calls of nodes."),
     ("shared_memory", "Memory that arrays travel in between the orchestrator and its workers."),
     ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
@@ -134,8 +134,8 @@ fn worker_times() -> [Key; 4] {
                 get: |c| c.workers.start_timeout,
                 set: |c, t| c.workers.start_timeout = t,
             },
-            doc: "A worker that has not reported for duty after this time is killed and the \
-                  session fails.",
+            doc: "A worker that has not completed its handshake in this time is killed and \
+                  the session fails.",
         },
         Key {
             section: "workers",
@@ -171,7 +171,7 @@ fn worker_times() -> [Key; 4] {
                 get: |c| c.workers.acquire_timeout,
                 set: |c, t| c.workers.acquire_timeout = t,
             },
-            doc: "A session that has not got its workers after this time fails.",
+            doc: "A session that has not got its workers in this time fails.",
         },
     ]
 }

@@ -15,7 +15,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 <!-- Generated from the table of settings in orchestrator/src/config/keys.rs; \
-`UPDATE=1 cargo test -p orchestrator generated` writes it anew. -->
+`UPDATE=1 cargo test -p orchestrator generated` writes it again. -->
 
 Every setting has a default, so no file is needed. A TOML file is taken from, in this order:
 

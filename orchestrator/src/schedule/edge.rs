@@ -1,4 +1,4 @@
-//! One edge of the graph: the queue of what waits in front of a stage.
+//! One edge of the graph: the queue of items in front of a stage.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 pub(super) enum Entry<T> {
     /// One item of the current round.
     Item(T),
-    /// A source shall produce for the current round.
+    /// Asks a source to produce for the current round.
     Start,
     /// The current round is complete on this edge.
     Mark {
@@ -16,7 +16,7 @@ pub(super) enum Entry<T> {
     },
 }
 
-/// Entries in order, with the number of items among them at hand.
+/// Entries in order, and the number of items among them.
 #[derive(Debug)]
 pub(super) struct Edge<T> {
     entries: VecDeque<Entry<T>>,
@@ -43,7 +43,7 @@ impl<T> Edge<T> {
         self.entries.front()
     }
 
-    /// Items that wait, marks not counted.
+    /// Number of waiting items, without marks.
     pub(super) fn items(&self) -> usize {
         self.items
     }
@@ -56,7 +56,7 @@ impl<T> Edge<T> {
         }
     }
 
-    /// Drops what is left of the current round, as far as it has arrived.
+    /// Drops the items of the current round that have arrived.
     pub(super) fn discard_round(&mut self) {
         while matches!(self.peek(), Some(Entry::Item(_) | Entry::Start)) {
             self.pop();

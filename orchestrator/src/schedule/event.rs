@@ -1,4 +1,4 @@
-//! What the session core is told, and what it says.
+//! The events that the session core handles, and the actions that it returns.
 
 use std::time::{Duration, Instant};
 
@@ -32,46 +32,46 @@ pub enum Event<T> {
     Output(StageId, T),
     /// The call of a stage is complete.
     Done(StageId),
-    /// The call of a stage failed; what is left of its round is skipped there.
+    /// The call of a stage failed; the stage skips the rest of its round.
     Failed(StageId),
     /// The slot has a worker, without nodes yet.
     Granted(SlotId),
-    /// No worker is to be had for the slot.
+    /// The pool has no worker for the slot.
     Refused(SlotId),
-    /// The nodes of a slot stand.
+    /// The nodes of a slot are ready.
     Opened(SlotId),
-    /// The nodes of a slot cannot be made; its worker has none and is given back.
+    /// The nodes of a slot cannot be made. Its worker has none and is returned to the pool.
     OpenFailed(SlotId),
-    /// The slot's worker cannot host its nodes and another may; it is given back.
+    /// The slot's worker cannot host these nodes, but another may. It is returned to the pool.
     Unsuited(SlotId),
     /// The answer to [`Action::Inspect`]: what runs in the slot's worker.
     Seen(SlotId, Option<Running>),
-    /// The connection to the slot's worker is of no use any more.
+    /// The connection to the slot's worker has ended.
     LinkEnded(SlotId),
     /// The process in the slot has ended.
     Exited(SlotId),
-    /// The answer to [`Action::Bury`]: the slot's worker is gone, and with it every call on it.
+    /// The answer to [`Action::RemoveDead`]: the slot has no worker any more, and its calls are lost.
     Lost(SlotId),
-    /// A stage lives on a new slot from now on, which has no worker yet.
+    /// A stage has moved to a new slot, which has no worker yet.
     Moved {
         /// The stage.
         stage: StageId,
         /// The slot.
         slot: SlotId,
-        /// What the call that was under way was to do, to be done there; `None` gives the call up.
+        /// The work of the call that was running, to be done there; `None` drops it.
         work: Option<Work<T>>,
     },
-    /// What has begun is given up: what is left of its rounds is skipped, and gives no outputs.
+    /// All rounds that have begun are abandoned: the rest of them is skipped, without outputs.
     Abandon,
-    /// The session ends: calls under way are interrupted, nodes clean up, workers go back.
+    /// The session ends: running calls are interrupted, nodes clean up, workers are returned.
     Close,
-    /// The worker of a slot has forgotten the session, and is given back.
+    /// The worker of a slot has closed the session and is returned to the pool.
     Closed(SlotId),
     /// Time passed.
     Tick,
 }
 
-/// What is to be done about it, in order.
+/// What the shell has to do, in this order.
 #[derive(Debug, PartialEq)]
 pub enum Action<T> {
     /// Ask for workers for these slots, all at once.
@@ -82,13 +82,13 @@ pub enum Action<T> {
     Unavailable(SlotId),
     /// Have the slot's worker make its nodes.
     Open(SlotId),
-    /// No worker suits the slot, as many as were tried.
+    /// None of the workers that were tried suits the slot.
     Unsuitable(SlotId),
     /// Begin a call.
     Call {
         /// The stage.
         stage: StageId,
-        /// What it shall do.
+        /// What the call does.
         work: Work<T>,
     },
     /// Let a suspended stage send more outputs.
@@ -102,32 +102,32 @@ pub enum Action<T> {
         /// The output.
         value: T,
     },
-    /// Every sink is through with this round.
+    /// Every sink has completed this round.
     RoundDone(Round),
     /// The inputs of a zip join did not pair up in this round.
     Uneven(StageId),
-    /// Look what runs in the slot's worker, and since when.
+    /// Read from the flight recorder which node runs in the slot's worker, and since when.
     Inspect(SlotId),
-    /// A deadline has passed: have the worker write down its stack and end.
+    /// A deadline has passed: make the worker write its stack and end.
     Expire(SlotId, Overdue),
     /// Ask the node code that runs in the slot's worker to end.
     Interrupt(SlotId),
     /// End the slot's process.
     Kill(SlotId),
-    /// The slot's process has ended, or does not: say why, and take it out.
-    Bury(SlotId),
-    /// Give the slot's worker, which has no nodes, back.
+    /// The slot's process has ended, or ignores SIGKILL: report why, and remove the worker.
+    RemoveDead(SlotId),
+    /// Return the slot's worker, which has no nodes, to the pool.
     Release(SlotId),
-    /// Have the slot's worker clean its nodes up and forget the session.
+    /// Have the slot's worker clean up its nodes and close the session.
     Close(SlotId),
 }
 
 /// A deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overdue {
-    /// What took too long, where one node did.
+    /// The node that took too long; `None` when no single node did.
     pub running: Option<Running>,
-    /// The time that there was.
+    /// The time that was allowed.
     pub limit: Duration,
     /// Which deadline it is.
     pub deadline: Deadline,

@@ -1,5 +1,5 @@
-//! The worker slots of a session: getting workers, having them make nodes, deaths, closing. Who may
-//! use a slot when is decided here; what for, by the stages.
+//! The worker slots of a session: getting workers, opening, deaths, closing. Decides which stage may
+//! use a slot, and when; the stages decide what for.
 
 mod deadlines;
 mod slot;
@@ -18,12 +18,12 @@ pub(super) struct Home {
     timeouts: Vec<Option<Duration>>,
 }
 
-/// What became of a slot, as far as its stages must know.
+/// A change of a slot that its stages must react to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
-    /// It has no worker and gets none: what waits for it is skipped.
+    /// It has no worker and gets none: work that waits for it is skipped.
     GivenUp(SlotId),
-    /// Its worker is gone, and with it every call on it.
+    /// Its worker is gone; every call on it is lost.
     Lost(SlotId),
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub struct Slots {
     slots: Vec<Slot>,
-    /// One a stage.
+    /// One entry for each stage.
     homes: Vec<Home>,
     bounds: Bounds,
     phase: Phase,
@@ -61,8 +61,8 @@ impl Slots {
         self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
     }
 
-    /// Whether the session is still on its way to its first call. After a slot has failed, those
-    /// whose nodes are being made are waited for, and no others.
+    /// Whether the session is still opening. Once a slot has failed, only slots whose nodes are being
+    /// made are waited for.
     #[must_use]
     pub fn is_opening(&self) -> bool {
         let is_busy =
@@ -71,7 +71,7 @@ impl Slots {
             && (!self.has_failed_to_open() || self.slots.iter().any(is_busy))
     }
 
-    /// Whether something is sure to come: the answer of a worker or the pool, an end, a deadline.
+    /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         self.slots.iter().any(|slot| slot.state.is_under_way())
@@ -84,13 +84,13 @@ impl Slots {
         self.slots.iter().any(|slot| works(slot.state))
     }
 
-    /// Whether every slot has done with the session.
+    /// Whether every slot has closed the session.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.slots.iter().all(|slot| slot.state == State::Closed)
     }
 
-    /// Whether what the slot's worker says still counts.
+    /// Whether messages of the slot's worker still count.
     #[must_use]
     pub fn hears(&self, slot: SlotId) -> bool {
         self.slots[slot].state.has_worker()
@@ -114,7 +114,7 @@ impl Slots {
         matches!(self.slots[slot].state, State::Dying { .. })
     }
 
-    /// Whether what a stage's worker says still counts: nothing does once it is dying.
+    /// Whether messages of a stage's worker still count. They do not once the worker is dying.
     pub(super) fn hears_stage(&self, stage: StageId) -> bool {
         self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
     }
@@ -147,12 +147,12 @@ impl Slots {
             Event::Unsuited(slot) if self.is_making(slot) => {
                 changes.extend(self.try_another(now, slot, actions));
             }
-            Event::Seen(slot, running) => self.judge(now, slot, running, actions),
+            Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
                 self.slots[slot].state = State::Dying { until, is_killed: false };
             }
-            Event::Exited(slot) if self.awaits_exit(slot) => self.bury(slot, actions),
+            Event::Exited(slot) if self.awaits_exit(slot) => self.remove_dead(slot, actions),
             Event::Lost(slot) => {
                 self.slots[slot].state = self.without_worker();
                 changes.push(Change::Lost(slot));
@@ -167,7 +167,7 @@ impl Slots {
         changes
     }
 
-    /// Has workers make nodes, or clean them up, whose turn it is.
+    /// Opens or closes the slots whose turn it is.
     pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         let is_ready = |slot: &Slot| slot.state == State::Ready;
         if self.phase == Phase::Opening && self.slots.iter().all(is_ready) {
@@ -255,7 +255,7 @@ impl Slots {
         }
     }
 
-    /// The time of the stage's nodes begins anew: it gave an output.
+    /// Restarts the deadlines of the stage's nodes, after an output.
     pub(super) fn begin_step(&mut self, now: Instant, stage: StageId) {
         let first = self.homes[stage].first_timeout();
         if let Some(slot) = self.homes[stage].slot
@@ -265,7 +265,7 @@ impl Slots {
         }
     }
 
-    /// The stage has no call that runs any more.
+    /// The stage has no running call any more.
     pub(super) fn free(&mut self, stage: StageId) {
         let Some(slot) = self.homes[stage].slot else { return };
         match self.slots[slot].state {
@@ -276,8 +276,7 @@ impl Slots {
         }
     }
 
-    /// The stage lives on another slot from now on. A new one has no worker: whoever needs it first
-    /// has it opened.
+    /// Moves the stage to another slot. A new slot has no worker; its first call opens it.
     pub(super) fn move_stage(&mut self, stage: StageId, slot: SlotId) {
         self.free(stage);
         while self.slots.len() <= slot {
@@ -288,9 +287,9 @@ impl Slots {
         self.homes[stage].slot = Some(slot);
     }
 
-    fn bury<T>(&mut self, slot: SlotId, actions: &mut Vec<Action<T>>) {
+    fn remove_dead<T>(&mut self, slot: SlotId, actions: &mut Vec<Action<T>>) {
         self.slots[slot].state = State::Dead;
-        actions.push(Action::Bury(slot));
+        actions.push(Action::RemoveDead(slot));
     }
 
     fn close<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
@@ -323,7 +322,7 @@ impl Slots {
         }
     }
 
-    /// Has workers clean up that nothing runs in. Calls that are suspended end with that.
+    /// Closes the slots in which nothing runs. Suspended calls end with that.
     fn close_ready<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         for id in 0..self.slots.len() {
             if self.slots[id].state == State::Ready {

@@ -53,7 +53,7 @@ pub(super) enum Call {
         /// Outputs since the last credit.
         sent: u32,
     },
-    /// The window is used up; the call goes on after a credit.
+    /// The window is used up; the call continues after a credit.
     Suspended,
 }
 
@@ -92,7 +92,7 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// The call under way begins anew with its `work`, or is given up.
+    /// Restarts the running call with its `work`, or drops it.
     pub(super) fn restart(&mut self, work: Option<Work<T>>) {
         if work.is_none() && self.has_call() {
             self.skip_round();
@@ -101,7 +101,7 @@ impl<T: Clone> Stage<T> {
         self.end_call();
     }
 
-    /// What is left of the current round is dropped.
+    /// The rest of the current round is dropped.
     pub(super) fn is_skipping(&self) -> bool {
         self.skipping || self.round < self.skip_before
     }
@@ -120,7 +120,7 @@ impl<T: Clone> Stage<T> {
         takes_now && self.inputs[input].items() >= limit
     }
 
-    /// Moves on to the next input that still has something in this round.
+    /// Advances to the next input that still has items in this round.
     fn settle(&mut self) {
         if self.is_skipping() {
             self.again = None;
@@ -211,7 +211,7 @@ impl<T: Clone> Stage<T> {
         Counted::Taken
     }
 
-    /// A call begins, or goes on after a credit.
+    /// A call begins, or continues after a credit.
     pub(super) fn resume(&mut self) {
         self.call = Call::Running { sent: 0 };
     }
@@ -224,13 +224,13 @@ impl<T: Clone> Stage<T> {
         self.call != Call::None
     }
 
-    /// Drops what is left of the current round here; its mark still passes.
+    /// Drops the rest of the current round in this stage; its mark still passes.
     pub(super) fn skip_round(&mut self) {
         self.skipping = true;
     }
 
-    /// Takes the round's mark from all inputs if the stage is through with the round. Gives
-    /// whether the round asks for a flush.
+    /// Takes the round's mark from all inputs if the stage has completed the round. Returns whether
+    /// the round asks for a flush.
     pub(super) fn take_mark(&mut self) -> Option<bool> {
         self.settle();
         if self.again.is_some() {
@@ -251,13 +251,13 @@ impl<T: Clone> Stage<T> {
     }
 }
 
-/// What became of an output.
+/// What to do with an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
-    /// It goes on its way.
+    /// Pass it on.
     Taken,
-    /// It goes on its way and used up the window.
+    /// Pass it on; it has used up the window.
     Suspended,
-    /// No call is under way: it came after the call was given up.
+    /// Drop it: its call was abandoned.
     Stray,
 }

@@ -58,7 +58,7 @@ fn reopen(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
 fn die(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
     let now = Instant::now();
     assert_eq!(core.handle(now, Event::LinkEnded(slot)), []);
-    assert_eq!(core.handle(now, Event::Exited(slot)), [Action::Bury(slot)]);
+    assert_eq!(core.handle(now, Event::Exited(slot)), [Action::RemoveDead(slot)]);
     core.handle(now, Event::Lost(slot))
 }
 

@@ -1,5 +1,5 @@
 //! Closing: nodes clean up, their changed state comes back, workers return to the pool. A caller
-//! that leaves early goes on at once; the rest happens behind it.
+//! that leaves early does not wait for it: a thread completes the closing.
 
 use std::sync::Arc;
 use std::thread;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::options::OpenOptions;
 use crate::schedule::{Core, Event};
 
-/// How long a caller waits who leaves while nodes work.
+/// How long a caller that leaves while nodes run waits for them.
 const LEAVING_PATIENCE: Duration = Duration::from_millis(80);
 
 /// The state of a node object after the session.
@@ -30,7 +30,7 @@ pub struct WrittenBack {
     pub attributes: Bytes,
 }
 
-/// What is left of a session.
+/// The result of closing a session.
 #[derive(Debug, Default)]
 pub struct ClosedSession {
     /// Node objects that changed.
@@ -39,7 +39,7 @@ pub struct ClosedSession {
     pub failures: Vec<Error>,
 }
 
-/// Nobody waits any more.
+/// The host of a session whose caller has left.
 struct Nobody;
 
 impl Host for Nobody {
@@ -51,8 +51,8 @@ impl Host for Nobody {
 }
 
 impl Session {
-    /// Closes the session. Closing twice does nothing. Where nodes still work, or the session was
-    /// cancelled, it goes on behind the caller after a moment.
+    /// Closes the session. Closing twice does nothing. If nodes still run, or the session was
+    /// cancelled, a thread completes the closing after a moment.
     #[must_use = "nodes may have failed to clean up"]
     pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
         let driver = &mut self.driver;
@@ -74,18 +74,18 @@ impl Session {
 }
 
 impl Driver {
-    /// Lets a thread do the rest: interrupted nodes have their time to end and to clean up.
+    /// Completes the closing on a thread, so that interrupted nodes can end and clean up.
     fn leave_behind(&mut self) {
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
             let is_done = |driver: &Self| driver.core.slots().is_closed();
             let _nobody_is_told = rest.drive(None, &mut Nobody, is_done);
         };
-        // Without a thread the workers are ended here.
+        // If no thread can be started, dropping the session ends its workers.
         let _detached = thread::Builder::new().name("remotemedia-closing".to_owned()).spawn(finish);
     }
 
-    /// The same, closed, with all that can still be asked of it.
+    /// A closed copy that keeps the plan and the metrics.
     fn without_workers(&self) -> Self {
         let runtime = &self.shell.runtime;
         let outfit = Outfit::new(Arc::clone(runtime), OpenOptions::default());

@@ -1,5 +1,5 @@
-//! The one loop: feeds the core, and waits for whatever comes next: news on a link, a wake-up, a
-//! deadline.
+//! The one loop of a session: it feeds the core, and waits for the next event: news on a link, a
+//! wake-up, a deadline.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -36,7 +36,7 @@ impl Driver {
         Self { core, shell, cancel, stops_at_failure: false, looked_up: Instant::now() }
     }
 
-    /// Feeds the core an event and carries out what follows from it.
+    /// Feeds the core an event and carries out the actions that follow.
     pub(super) fn feed(&mut self, event: Event<Value>) {
         let mut events = VecDeque::from([event]);
         let mut actions = VecDeque::new();
@@ -52,7 +52,7 @@ impl Driver {
         }
     }
 
-    /// Handles what has come, without waiting for more; whether anything had.
+    /// Handles all news without waiting. Returns whether there was any.
     pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> bool {
         let woken = self.shell.workers.take_has_news();
         if woken {

@@ -1,4 +1,4 @@
-//! What became of a failing call: faults, dead workers and overdue nodes as errors with names.
+//! Faults, dead workers and overdue nodes as errors that name the node.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Which nodes leave RustPython for CPython, and when: a failure and what is known go in, a verdict
-//! comes out. Pure: the session carries verdicts out. The input of a call is kept until the call
-//! gave an output, so that a stage that has to move takes its input along.
+//! Decides which nodes move from RustPython to CPython, and when. Pure: the session carries verdicts
+//! out. The input of a call is kept until the call's first output, so that a stage that moves can
+//! repeat the call.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) struct Fallback {
     watched: Vec<Option<Watched>>,
     /// Notices of moved stages, kept until CPython has run them: it may lack the same module.
     held: BTreeMap<StageId, LogRecord>,
-    /// What the host is to be told.
+    /// Log records for the host.
     notices: Vec<LogRecord>,
 }
 
@@ -46,23 +46,23 @@ struct Watched {
 /// What follows from a failure.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// The caller is told.
+    /// The caller gets the error.
     Tell,
-    /// The caller is told, and the next session runs the node on CPython.
+    /// The caller gets the error, and the next session runs the node on CPython.
     MoveNext {
         /// Its place in the stage.
         node: usize,
         /// Why.
         reason: Reason,
     },
-    /// The caller is told: CPython failed in the same way, so the node had no reason to move there.
+    /// The caller gets the error. CPython failed in the same way, so the move is retracted.
     Stay {
         /// The stage.
         stage: StageId,
         /// The node's place in it.
         node: usize,
     },
-    /// The stage moves to CPython. The caller is told only if its work cannot go along.
+    /// The stage moves to CPython. The caller gets the error only if the call cannot be repeated.
     Move(Move),
 }
 
@@ -100,7 +100,7 @@ impl Fallback {
         }
     }
 
-    /// Whether the findings are to be told when a call of the stage succeeds.
+    /// Whether a success of the stage must be recorded in the findings.
     pub(super) fn is_on_trial(&self, stage: StageId) -> bool {
         self.held.contains_key(&stage)
             || self.watched[stage].as_ref().is_some_and(|w| !w.has_succeeded || w.has_failed)
@@ -220,7 +220,7 @@ impl Fallback {
             .collect()
     }
 
-    /// A stage has moved: it is not watched any more, and the host is told.
+    /// A stage has moved: it is no longer watched, and a notice is kept for the host.
     pub(super) fn note_move(
         &mut self,
         stage: StageId,
@@ -237,7 +237,7 @@ impl Fallback {
         }
     }
 
-    /// What the host is to be told.
+    /// Log records for the host.
     pub(super) fn take_notices(&mut self) -> Vec<LogRecord> {
         std::mem::take(&mut self.notices)
     }

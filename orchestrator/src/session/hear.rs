@@ -1,4 +1,4 @@
-//! What workers and the pool say, as events for the core.
+//! Turns messages of workers and answers of the pool into events for the core.
 
 use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
@@ -24,7 +24,7 @@ impl Shell {
         answers.map(event).collect()
     }
 
-    /// What a worker's message means, as the slots stand.
+    /// The event for a worker's message, in the current state of the slots.
     pub(super) fn hear(
         &mut self,
         slot: SlotId,
@@ -59,8 +59,8 @@ impl Shell {
                 self.workers.slot_mut(slot).is_open = true;
                 vec![Event::Opened(slot)]
             }
-            FromWorker::Closed(farewell) if slots.is_cleaning_up(slot) => {
-                self.take_farewell(slot, farewell, host);
+            FromWorker::Closed(answer) if slots.is_cleaning_up(slot) => {
+                self.take_closed(slot, answer, host);
                 vec![Event::Closed(slot)]
             }
             // The link keeps news about shared memory to itself.
@@ -71,7 +71,7 @@ impl Shell {
         }
     }
 
-    /// A worker that says what it cannot say now.
+    /// A worker sent a message that is not allowed now.
     fn end_broken(&mut self, slot: SlotId) -> Events {
         self.workers.kill(slot);
         self.hang_up(slot, None)
@@ -85,9 +85,9 @@ impl Shell {
                 return vec![Event::Failed(stage)];
             }
             let failure = failure::failure_of(failed.fault);
-            let mut consequence = self.layout.weigh_failure(stage, failure, &mut self.journal);
+            let mut consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if failed.call < self.abandoned_before {
-                // Whoever waited for it has been told of another failure.
+                // Its caller has already received another failure.
                 consequence.told = None;
             }
             let moved = self.accept(consequence);
@@ -99,7 +99,7 @@ impl Shell {
         if failed.stage.is_some() {
             return Events::new();
         }
-        // The worker could not make sense of us, or we of it.
+        // One side could not understand the other.
         let mut fault = failed.fault;
         if let (true, Some(seat)) =
             (fault.node_id.is_empty(), self.workers.slot(slot).running_seat())
@@ -151,12 +151,12 @@ impl Shell {
         self.journal.show(record, host);
     }
 
-    fn take_farewell(&mut self, slot: SlotId, farewell: Closed, host: &mut dyn Host) {
-        // What a node left behind when it moved is not its state.
+    fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
+        // A node that has moved leaves no state here.
         let seats = self.workers.slot(slot).seats.iter();
         let here = seats.filter(|seat| self.layout.slot_of(seat.0) == Some(slot));
         let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
-        let states = farewell.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
+        let states = answer.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
         let closed = self.closed.get_or_insert_default();
         for state in states {
             for (name, reason) in &state.kept {
@@ -165,19 +165,19 @@ impl Shell {
             let attributes = state.attributes.to_bytes();
             closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
-        closed.failures.extend(farewell.faults.into_iter().map(failure::from_fault));
+        closed.failures.extend(answer.faults.into_iter().map(failure::from_fault));
         let config = self.runtime.config();
         let limit = match self.workers.slot(slot).interpreter {
             Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,
             _ => config.workers.pool.recycle_above_memory_bytes,
         };
-        if !farewell.left.is_empty() {
+        if !answer.left.is_empty() {
             let pid = self.workers.slot(slot).process().map_or(0, |process| process.pid);
-            host.log(&replaced(&here.join(", "), pid, &farewell.left));
+            host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
         let has_outgrown =
             limit.is_some_and(|limit| self.workers.slot(slot).resident_bytes() > limit);
-        let returned = if has_outgrown || !farewell.left.is_empty() {
+        let returned = if has_outgrown || !answer.left.is_empty() {
             Returned::UsedUp
         } else {
             Returned::Reusable
@@ -186,7 +186,7 @@ impl Shell {
     }
 }
 
-/// Hands on what came through the workers' pipes and not through their links.
+/// Passes on output that came through the workers' pipes instead of their links.
 pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
     for slot in (0..shell.workers.count()).map(|slot| shell.workers.slot(slot)) {
         let Some(process) = slot.process() else { continue };

@@ -1,5 +1,5 @@
-//! What is told of a session: its metrics, what its nodes say, what its user should know, and its
-//! first failure.
+//! The record of a session: its metrics, log records of its nodes and of the orchestrator, and
+//! notices for its user.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,9 +28,9 @@ pub(super) struct Journal {
     roots: Vec<StageId>,
     /// Log records for the host, delivered at the next wait.
     notices: Vec<LogRecord>,
-    /// Nodes whose appetite for shared memory the host has been told of.
+    /// Nodes that were reported for keeping too much shared memory.
     warned: BTreeSet<String>,
-    /// What nodes print is shown.
+    /// Whether output of nodes is shown.
     forwards_output: bool,
 }
 
@@ -53,7 +53,7 @@ impl Journal {
         self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The metrics, for those who look at them while the session works.
+    /// The metrics, readable by other threads while the session runs.
     pub(super) fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
         Arc::clone(&self.metrics)
     }
@@ -111,19 +111,19 @@ impl Journal {
         }
     }
 
-    /// Notes something for the host, told at the next wait.
+    /// Keeps a record for the host, delivered at the next wait.
     pub(super) fn notice(&mut self, records: impl IntoIterator<Item = LogRecord>) {
         self.notices.extend(records);
     }
 
-    /// Tells the host what was noted.
+    /// Delivers the kept records to the host.
     pub(super) fn tell(&mut self, host: &mut dyn Host) {
         for record in self.notices.drain(..) {
             host.log(&record);
         }
     }
 
-    /// Hands on what a node printed or logged.
+    /// Passes on what a node printed or logged.
     pub(super) fn show(&self, record: &LogRecord, host: &mut dyn Host) {
         if !record.is_stream || self.forwards_output {
             host.log(record);

@@ -23,7 +23,7 @@ pub(super) struct Layout {
     runtime: Arc<Runtime>,
 }
 
-/// What follows from a failure: what the caller is told, and which stage moves.
+/// What follows from a failure: the error for the caller, and the stage that moves.
 #[derive(Debug, Default)]
 pub(super) struct Consequence {
     pub(super) told: Option<Error>,
@@ -36,7 +36,7 @@ impl Layout {
         Self { fallback: Fallback::new(&plan, may_move, failures), plan, runtime }
     }
 
-    /// The same plan, when nothing can move any more.
+    /// The same plan, without moves.
     pub(super) fn settled(&self) -> Self {
         let (plan, runtime) = (self.plan.clone(), Arc::clone(&self.runtime));
         Self { plan, fallback: Fallback::default(), runtime }
@@ -91,8 +91,8 @@ impl Layout {
         }
     }
 
-    /// Weighs a failed call of a stage.
-    pub(super) fn weigh_failure(
+    /// Decides what follows from a failed call of a stage.
+    pub(super) fn handle_failure(
         &mut self,
         stage: StageId,
         mut failure: NodeFailure,
@@ -104,8 +104,8 @@ impl Layout {
         self.follow(Some((stage, verdict)), Error::Node(Box::new(failure)), journal)
     }
 
-    /// Weighs the death of a worker that was given these nodes.
-    pub(super) fn weigh_death(
+    /// Decides what follows from the death of a worker that had these nodes.
+    pub(super) fn handle_death(
         &mut self,
         seats: &[Seat],
         error: Error,

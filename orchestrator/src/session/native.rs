@@ -25,7 +25,7 @@ struct NativeNode {
     usage: NodeUsage,
 }
 
-/// What a call of a native stage came to.
+/// The result of a call of a native stage.
 pub(super) struct NativeOutcome {
     pub(super) usage: Vec<NodeUsage>,
     pub(super) failure: Option<Box<NodeFailure>>,

@@ -1,5 +1,5 @@
-//! Opening: workers are taken from the pool all at once, native nodes are built here, Python nodes
-//! there.
+//! Opening: takes all workers from the pool in one step, makes native nodes here and Python nodes in
+//! the workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Session {
     /// RustPython cannot load move to CPython, and the session is opened again with a new plan.
     ///
     /// # Errors
-    /// When the graph cannot be laid out, a worker not be had, or a node not be made.
+    /// When the graph cannot be laid out, the pool has no worker, or a node cannot be made.
     pub fn open(
         runtime: &Arc<Runtime>,
         manifest: &Manifest,

@@ -1,5 +1,5 @@
-//! What a worker is given when a session opens on it: the caller's surroundings, its nodes, and the
-//! caller's node objects, pickled for the interpreter that they go to.
+//! What a session sends a worker when it opens: the caller's surroundings, the nodes, and the
+//! caller's node objects, pickled for the worker's interpreter.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ impl Outfit {
         worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *self.caller.start()
     }
 
-    /// What a worker is told to make these stages.
+    /// The message that makes a worker open these stages.
     pub(super) fn open_message(
         &mut self,
         plan: &Plan,

@@ -1,5 +1,5 @@
-//! Carries out what the core decides: messages to workers, calls of native nodes, requests to the
-//! pool. What comes back is in `hear`.
+//! Carries out the core's actions: messages to workers, calls of native nodes, requests to the pool.
+//! `hear` turns the answers into events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,10 +44,10 @@ pub(super) struct Shell {
     pub(super) sources: Vec<StageId>,
     /// The first slot that could not be opened.
     pub(super) failed_slot: Option<SlotId>,
-    /// What came of closing so far; from its beginning on.
+    /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
-    /// Calls before this one were given up with their rounds.
+    /// Calls before this one were abandoned with their rounds.
     pub(super) abandoned_before: u64,
 }
 
@@ -106,7 +106,7 @@ impl Shell {
                 self.workers.hang_up(slot, None);
                 self.workers.kill(slot);
             }
-            Action::Bury(slot) => return self.bury(slot),
+            Action::RemoveDead(slot) => return self.remove_dead(slot),
             Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
             Action::Close(slot) => return self.close_slot(slot),
         }
@@ -160,25 +160,25 @@ impl Shell {
         }
     }
 
-    /// The connection of a slot is of no use any more.
+    /// The connection of a slot has ended.
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
         self.workers.hang_up(slot, broken);
         vec![Event::LinkEnded(slot)]
     }
 
-    /// Takes an ended worker out of its slot, and says why its calls failed.
-    fn bury(&mut self, slot: SlotId) -> Events {
+    /// Removes an ended worker from its slot, and reports why its calls failed.
+    fn remove_dead(&mut self, slot: SlotId) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
-        let buried = self.workers.slot(slot);
+        let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {
-            (Some(error), Some(closed)) if buried.is_cleaning_up => closed.failures.push(error),
-            (Some(error), None) if buried.is_open => {
-                let seats = &buried.seats;
-                let mut consequence = self.layout.weigh_death(seats, error, &mut self.journal);
+            (Some(error), Some(closed)) if dead.is_cleaning_up => closed.failures.push(error),
+            (Some(error), None) if dead.is_open => {
+                let seats = &dead.seats;
+                let mut consequence = self.layout.handle_death(seats, error, &mut self.journal);
                 let is_abandoned = |call: &u64| *call < self.abandoned_before;
-                if !buried.calls.is_empty() && buried.calls.values().all(is_abandoned) {
+                if !dead.calls.is_empty() && dead.calls.values().all(is_abandoned) {
                     consequence.told = None;
                 }
                 events.extend(self.accept(consequence));
@@ -191,7 +191,7 @@ impl Shell {
         events
     }
 
-    /// Tells the caller what it is to be told; gives the move of a stage that moves.
+    /// Keeps the error for the caller, if there is one. Returns the move, if a stage moves.
     pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
         if let Some(error) = consequence.told {
             self.fail(error);

@@ -1,5 +1,5 @@
-//! The workers of a session: the links in its slots, what is asked of the pool, and the one wait for
-//! news of any of them. Slots are numbers here; what they are for is others' business.
+//! The workers of a session: the links in its slots, requests to the pool, and the one wait for
+//! news of any of them. To this module slots are only numbers.
 
 mod slot;
 
@@ -51,7 +51,7 @@ struct Request {
 pub(super) enum News {
     Message(FromWorker),
     Nothing,
-    /// The connection is over, in order or not.
+    /// The connection has ended, in order or not.
     Gone(Option<LinkError>),
 }
 
@@ -103,7 +103,7 @@ impl Workers {
         self.has_news = true;
     }
 
-    /// Gives up the request that a slot is part of.
+    /// Withdraws the request that a slot is part of.
     pub(super) fn withdraw(&mut self, slot: SlotId) {
         let Some(pool) = &self.pool else { return };
         let (given_up, kept) = std::mem::take(&mut self.requests)
@@ -163,7 +163,7 @@ impl Workers {
         worker.send(message, holder)
     }
 
-    /// Sends what waits for a slot's worker, and gives what has come from it.
+    /// Sends what is queued for a slot's worker, and returns what has come from it.
     pub(super) fn news(&mut self, slot: SlotId) -> News {
         let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
         if worker.link.has_unsent()
@@ -208,7 +208,7 @@ impl Workers {
         self.has_news
     }
 
-    /// As [`Workers::has_news`], until there is more.
+    /// As [`Workers::has_news`], and resets it.
     pub(super) fn take_has_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
     }
@@ -253,7 +253,7 @@ impl Workers {
         }
     }
 
-    /// Has the slot's worker write down its stack and end.
+    /// Makes the slot's worker write its stack and end.
     pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
         // As it is now: the signal may end what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
@@ -277,7 +277,7 @@ impl Workers {
         }
     }
 
-    /// The connection of a slot is over. Where that was not in order, the process ends too.
+    /// The connection of a slot has ended. If it did not end in order, the process is killed.
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) {
         let Some(process) = self.slots[slot].process() else { return };
         let died_before = process.exit().is_some();
@@ -287,7 +287,7 @@ impl Workers {
         self.slots[slot].end.get_or_insert(End::Link { broken, died_before });
     }
 
-    /// Gives the slot's worker back to the pool.
+    /// Returns the slot's worker to the pool.
     pub(super) fn give_back(&mut self, slot: SlotId, returned: Returned) {
         let left = &mut self.slots[slot];
         left.calls.clear();

@@ -49,7 +49,7 @@ impl Blackbox {
     /// A new, empty recorder.
     ///
     /// # Errors
-    /// When no memory file can be had.
+    /// When the kernel refuses a memory file.
     pub fn new() -> std::io::Result<Self> {
         let file = File::from(memfd_create(c"remotemedia-blackbox", MFdFlags::MFD_CLOEXEC)?);
         file.write_all_at(&HEAD, 0)?;
@@ -67,7 +67,7 @@ impl Blackbox {
     pub fn note(&self) -> Option<Note> {
         let mut head = [0; HEAD.len()];
         let mut again = head;
-        // The worker writes meanwhile: what was read twice alike is whole.
+        // The worker may be writing: a note that reads the same twice is complete.
         for _ in 0..MAX_READS {
             self.0.read_exact_at(&mut head, 0).ok()?;
             self.0.read_exact_at(&mut again, 0).ok()?;

@@ -56,7 +56,7 @@ pub struct Sent {
     pub traffic: Traffic,
     /// The node that was given a copy because it keeps so many bytes of its inputs.
     pub over_quota: Option<(Arc<str>, usize)>,
-    /// Why shared memory could not be had, told once.
+    /// Why shared memory was refused; reported once.
     pub failure: Option<std::io::Error>,
 }
 
@@ -77,7 +77,7 @@ pub enum LinkError {
     Io(#[from] std::io::Error),
 }
 
-/// Whose fault it is: memory that cannot be mapped may be nobody's.
+/// Whether the worker is at fault. Memory that cannot be mapped need not be its fault.
 fn blame(error: &LeaseError) -> &'static str {
     match error {
         LeaseError::Unmappable { .. } => "",
@@ -108,8 +108,8 @@ impl Link {
         })
     }
 
-    /// From now on payloads travel in shared memory on these terms. Only for a link that nobody
-    /// else knows yet.
+    /// Sends payloads in shared memory on these terms from here on. Only for a link that is not
+    /// shared yet.
     ///
     /// # Errors
     /// As [`Link::send`].
@@ -125,7 +125,7 @@ impl Link {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
-        // Whatever cannot be told now is noticed by reading.
+        // Other states are noticed by reading.
         poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
@@ -258,7 +258,7 @@ impl Link {
         }
     }
 
-    /// Reads once; gives why nothing came, if nothing did.
+    /// Reads once. Returns why nothing came, if nothing did.
     fn read<M>(&mut self) -> Result<Option<Received<M>>, LinkError> {
         let socket = Socket(self.output.stream.as_fd());
         match self.reader.read_some(&mut socket.reader(&mut self.descriptors)) {
@@ -284,8 +284,8 @@ impl Output {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody has to be asked for [`Output::give_back`]: nobody was since the last time.
-    /// Waking a thread for every large result would cost each call as much as a small message.
+    /// Whether [`Output::give_back`] must be requested: it is not pending. Waking a thread for every
+    /// large result would cost each call as much as a small message.
     #[must_use]
     pub fn wants_giving_back(&self) -> bool {
         !self.awaits_giving_back.swap(true, Ordering::AcqRel)
@@ -298,7 +298,7 @@ impl Output {
         self.awaits_giving_back.store(false, Ordering::Release);
         let Ok(news) = self.news() else { return };
         if !news.is_empty() {
-            // A broken socket is noticed by whoever reads from it.
+            // A broken socket is noticed by its reader.
             let _noticed_by_reading = self.write(news);
         }
     }

@@ -85,7 +85,7 @@ pub enum PoolEvent {
     Close,
 }
 
-/// What is to be done about it, in order.
+/// What the supervisor has to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolAction {
     /// Start a process.
@@ -187,7 +187,7 @@ impl PoolCore {
         expiring.filter_map(|e| e.idle_since.checked_add(timeout)).min()
     }
 
-    /// Takes one event and says what follows from it.
+    /// Handles one event and returns the actions that follow.
     pub fn handle(&mut self, now: Instant, event: PoolEvent) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         match event {
@@ -203,7 +203,7 @@ impl PoolCore {
             PoolEvent::Returned { worker, reusable } => {
                 self.take_back(now, worker, reusable, &mut actions);
             }
-            PoolEvent::Exited(worker) => self.bury(worker, &mut actions),
+            PoolEvent::Exited(worker) => self.remove_dead(worker, &mut actions),
             PoolEvent::Tick => {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
             }
@@ -244,7 +244,7 @@ impl PoolCore {
 
     /// A worker that dies before it is ready takes the requests for its kind with it, or they
     /// would start the same failing process for ever.
-    fn bury(&mut self, worker: WorkerId, actions: &mut Vec<PoolAction>) {
+    fn remove_dead(&mut self, worker: WorkerId, actions: &mut Vec<PoolAction>) {
         let Some(entry) = self.workers.remove(&worker) else { return };
         if entry.state != LifeState::Starting {
             return;

@@ -31,7 +31,7 @@ const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
 const MAX_RAW_LINES: usize = 4_096;
 
-/// What everybody who deals with a worker process shares.
+/// A worker process, as sessions, the pool and the supervisor share it.
 #[derive(Debug)]
 pub struct Process {
     /// The worker's number.
@@ -84,7 +84,7 @@ pub struct Spawned {
 /// thread that forked.
 ///
 /// # Errors
-/// When the interpreter cannot be executed or a descriptor cannot be had.
+/// When the interpreter cannot be executed or no descriptor is left.
 pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, StartError> {
     let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
     let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
@@ -110,7 +110,7 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
         match (open_pidfd(&child), child.stdout.take(), child.stderr.take()) {
             (Ok(pidfd), Some(stdout), Some(stderr)) => (Arc::new(pidfd), stdout, stderr),
             (pidfd, ..) => {
-                // Nobody would learn of its end.
+                // Its end would go unnoticed.
                 let _gone = child.kill().and_then(|()| child.wait());
                 let missing = || std::io::Error::other("its output pipes are missing");
                 return Err(refused("watching it")(pidfd.err().unwrap_or_else(missing)));

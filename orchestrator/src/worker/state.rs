@@ -24,7 +24,7 @@ pub enum LifeEvent {
     Granted,
     /// A session gave it back in good order.
     Returned,
-    /// It shall end: idle too long, used up, or the runtime closes.
+    /// It has to end: idle too long, used up, or the runtime closes.
     Retired,
     /// The process ended.
     Exited,

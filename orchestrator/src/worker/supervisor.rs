@@ -55,7 +55,7 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
-/// What a session gives back.
+/// The condition of a worker that a session returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returned {
     /// A worker that may serve another session.
@@ -143,7 +143,7 @@ impl Pool {
     /// When its thread cannot be started.
     pub fn start(options: SupervisorOptions) -> Result<Self, Error> {
         if options.uses_names() {
-            // What runtimes left whose processes were killed; the next one looks again.
+            // Names left by runtimes whose processes were killed. The next runtime tries again.
             let _removed = remove_stale_names(None);
         }
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
@@ -207,7 +207,7 @@ impl Pool {
         state.answers.remove(&ticket)?.outcome
     }
 
-    /// Gives a request up; workers that came meanwhile go back.
+    /// Withdraws a request; workers that were granted already return to the pool.
     pub fn withdraw(&self, ticket: Ticket) {
         let mut state = self.shared.lock();
         let answer = state.answers.remove(&ticket);

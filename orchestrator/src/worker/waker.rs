@@ -15,7 +15,7 @@ impl Waker {
     /// A new wake-up, not yet signalled.
     ///
     /// # Errors
-    /// When no descriptor can be had.
+    /// When no descriptor is left.
     pub fn new() -> Result<Self, Error> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let eventfd = EventFd::from_value_and_flags(0, flags)

@@ -207,5 +207,5 @@ class AsyncStream:
 
     def abandon(self) -> None:
         self._task.cancel()
-        with contextlib.suppress(BaseException):  # the stream is given up, its last words too
+        with contextlib.suppress(BaseException):  # the stream is abandoned, with what it raises
             self._loop.run(asyncio.gather(self._task, return_exceptions=True))

@@ -37,7 +37,7 @@ class Meter(Protocol):
         """
 
     def leave(self) -> None:
-        """Node code has handed over."""
+        """Node code has returned."""
 
     def call_next(self, node: int) -> None:
         """`leave`, `enter` and `count_call` in one step, from node to node of a chain."""

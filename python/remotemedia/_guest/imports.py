@@ -1,7 +1,7 @@
 """Why a module could not be imported.
 
 A finder at the end of `sys.meta_path` notes the names that no other finder found; it never raises,
-so `try: import x` and probes of the import system go on as ever. Only when an ImportError leaves a
+so `try: import x` and probes of the import system work as usual. Only when an ImportError leaves a
 node is it looked at: over all its causes, because packages wrap the error of their own C part.
 """
 
@@ -81,7 +81,7 @@ _guard = Guard()
 
 
 def install() -> None:
-    """Puts the guard in place; again is the same as once."""
+    """Puts the guard in place. Idempotent."""
     global _guard
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Guard)]
     _guard = Guard()
@@ -119,7 +119,7 @@ def _of_part_of_numpy(error: BaseException) -> dict[str, str] | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything that it came of."""
+    """The error and all of its causes."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:

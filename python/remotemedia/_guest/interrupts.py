@@ -1,9 +1,9 @@
 """Ends node code that runs when its session ends: the orchestrator sends SIGURG, and the code finds
 a `KeyboardInterrupt` as it would at a terminal.
 
-It is SIGURG because hardly anybody else uses that signal, and a process without a handler for it
-ignores it (Go's runtime chose it for the same reasons). It may come at any moment. It counts for
-the code that runs, else for whatever this session would run next; its end makes it forgotten.
+It is SIGURG because few programs use that signal, and a process without a handler for it ignores it
+(Go's runtime chose it for the same reasons). It may come at any moment. It interrupts the running
+code, or else the next code of this session. It is reset when the session ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import FrameType
 is_running = False
 """Code of a node runs on the main thread, and may be interrupted."""
 _is_wanted = False
-"""The session ends: nothing more of it is to run."""
+"""The session ends: no more of its code may run."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,7 +42,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Node code has handed over."""
+    """Node code has returned."""
     global is_running
     is_running = False
 
@@ -57,7 +57,7 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
     global is_running, _is_wanted
     _is_wanted = True
     if is_running:
-        # Once: `finally` and `cleanup` of the node have their time.
+        # Only once, so that `finally` and `cleanup` of the node can run.
         is_running = False
         raise Interrupted
 

@@ -26,7 +26,7 @@ class LeanLoop(asyncio.SelectorEventLoop):
     """An event loop that asks the kernel only when it has to, and that leaves the hooks of async
     generators in place between two runs.
 
-    It makes dicts that grow anew now and then: RustPython's grow when the same key comes and goes,
+    It replaces dicts that grow now and then: RustPython's grow when the same key comes and goes,
     by 32 bytes each time and for ever, which the table of current tasks sees with every step.
     """
 
@@ -92,7 +92,7 @@ class Pump:
 
     Args:
         loop: where they run.
-        report: is told what ends the loop while no coroutine is under way.
+        report: called with what ends the loop while no coroutine runs.
     """
 
     def __init__(self, loop: LeanLoop, report: Callable[[BaseException], None]) -> None:
@@ -121,7 +121,7 @@ class Pump:
                 return self._drive(coroutine, context, task)
             except _Interrupted as interrupted:
                 self._thrown = asyncio.CancelledError()
-                with contextlib.suppress(BaseException):  # it is given up, its last words too
+                with contextlib.suppress(BaseException):  # it is abandoned, with what it raises
                     self._drive(coroutine, context, task)
                 raise interrupted.error from None
         except BaseException:
@@ -133,7 +133,7 @@ class Pump:
             self._loop._run_forever_cleanup()
 
     def close(self) -> None:
-        """From now on the task ends when it is cancelled."""
+        """Let the task end when it is cancelled."""
         self._is_closing = True
 
     def _task_at_rest(self) -> asyncio.Task[None]:
@@ -189,7 +189,7 @@ class Pump:
                 self._accept(waited)
 
     def _accept(self, waited: Any) -> None:
-        """What a coroutine waits for, or what it is told instead."""
+        """What a coroutine waits for, or the exception that it gets instead."""
         if not getattr(waited, "_asyncio_future_blocking", False):
             self._thrown = RuntimeError(f"a coroutine gave {waited!r}, which cannot be awaited")
         elif waited.get_loop() is not self._loop:

@@ -8,7 +8,7 @@ import sys
 
 class LoadedModules:
     """Remembers the files of the caller's own modules: not those of the interpreter, and not those
-    of installed packages, which change only by being installed anew.
+    of installed packages, which change only when they are installed again.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class LoadedModules:
         self._files: dict[str, tuple[int, int] | None] = {}
 
     def note(self) -> None:
-        """Take note of what has been loaded since the last time."""
+        """Record what has been loaded since the last time."""
         for name in sys.modules.keys() - self._seen:
             self._seen.add(name)
             path = getattr(sys.modules.get(name), "__file__", None)

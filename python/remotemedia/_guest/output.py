@@ -197,8 +197,8 @@ class Logged(logging.Handler):
 
 
 class Output:
-    """The streams and the log handler of a worker. Sessions come and go; it is put in place anew
-    for each, whatever the nodes of the last one left there.
+    """The streams and the log handler of a worker. Each session installs them again, since nodes of
+    the last one may have replaced them.
     """
 
     def __init__(self, running: Running, send: Send) -> None:

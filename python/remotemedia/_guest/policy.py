@@ -82,7 +82,7 @@ def install(allowed: str = "") -> None:
     """Puts the policy in place, before node code can keep a function of its own.
 
     Args:
-        allowed: names of what is allowed nevertheless, with commas in between: modules, and
+        allowed: names of what is allowed all the same, with commas in between: modules, and
             `os.fork` for that function and `os.forkpty`, which `multiprocessing` allows too.
     """
     if sys.implementation.name == "cpython":

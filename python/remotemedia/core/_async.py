@@ -23,11 +23,11 @@ class Cancellable(Protocol):
     """Something that another thread can stop."""
 
     def cancel(self) -> None:
-        """Stop what is under way."""
+        """Stop the running call."""
 
 
 class CancelPoint:
-    """Joins a request to cancel with the thing to cancel, whichever comes first."""
+    """Connects a request to cancel with what it cancels, whichever comes first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class CancelPoint:
         self._target: Cancellable | None = None
 
     def attach(self, target: Cancellable) -> None:
-        """From now on `cancel` stops `target`; at once if it was called before."""
+        """Make `cancel` stop `target`; at once if it was called before."""
         with self._lock:
             self._target = target
             requested = self._requested
@@ -134,12 +134,12 @@ class PendingRun(Coroutine[Any, Any, Any]):
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Run, and give the run's result."""
+        """Run, and return the result."""
         self._started = True
         return self._coroutine.__await__()
 
     def __repr__(self) -> str:
-        """What a notebook shows when `await` was forgotten."""
+        """What a notebook shows when `await` is missing."""
         if self._started:
             return "<Pipeline.run(), started>"
         return "<Pipeline.run(), not started: await it, or call run_sync(), which blocks>"

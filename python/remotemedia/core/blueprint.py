@@ -121,7 +121,7 @@ class Blueprint:
 
     @classmethod
     async def from_definition(cls, definition: dict[str, Any]) -> Self:
-        """A pipeline from what `export_definition` gave."""
+        """A pipeline from what `export_definition` returned."""
         return cls.from_dict(definition)
 
     @classmethod

@@ -20,7 +20,7 @@ class CallerSource(Node):
 
     @abstractmethod
     def items(self) -> Iterator[Any]:
-        """The items, until the caller says that there are no more. May block."""
+        """The items, until the caller closes the source. May block."""
 
     def process(self, data: Any = None, /) -> Any:
         """An item that comes from elsewhere passes through."""
@@ -28,7 +28,7 @@ class CallerSource(Node):
 
 
 class CallerSink(Node):
-    """An end of the graph that hands every output to the caller as soon as it is there."""
+    """An end of the graph that hands every output to the caller as soon as it is made."""
 
     is_sink = True
 

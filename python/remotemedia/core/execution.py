@@ -2,7 +2,7 @@
 
 The steps between a `Pipeline` and `remotemedia._native`: describe the graph, pickle the node
 objects that go to workers, open the native session, and after it has closed put changed attributes
-back on the caller's objects. All calls block; threads and event loops are others' business.
+back on the caller's objects. All calls block; threads and event loops are handled by the callers.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Execution:
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
             cancel=self._cancel_token,
-            # What a sink at the caller does with an output may change an input that is worked on.
+            # A sink at the caller may change an input that is still in use.
             copy=copy or bool(self._caller_sinks),
         )
         pipeline.watch_metrics(self)
@@ -172,29 +172,29 @@ class Execution:
         return None
 
     def run(self, items: Iterable[Any] | None) -> Pairs:
-        """Feed everything, flush, and give all outputs. On an error the outputs so far are on the
+        """Feed everything, flush, and return all outputs. On an error the outputs so far are on the
         exception.
         """
         return self._all(lambda: self._native.run(items), lambda: self._native.begin_run(items))
 
     def process(self, item: Any) -> Pairs:
-        """Feed one item and give its outputs."""
+        """Feed one item and return its outputs."""
         return self._all(lambda: self._native.process(item), lambda: self._native.begin(item))
 
     def flush(self) -> Pairs:
-        """End the input and give what the nodes had kept."""
+        """End the input and return what the nodes had kept."""
         return self._all(self._native.flush, self._native.begin_flush)
 
     def begin(self, item: Any) -> None:
-        """Feed one item; `next` gives the outputs."""
+        """Feed one item; `next` returns the outputs."""
         self._native.begin(item)
 
     def begin_flush(self) -> None:
-        """End the input; `next` gives what the nodes had kept."""
+        """End the input; `next` returns what the nodes had kept."""
         self._native.begin_flush()
 
     def begin_produce(self) -> None:
-        """Let the sources produce; `next` gives the outputs.
+        """Let the sources produce; `next` returns the outputs.
 
         Raises:
             ConfigurationError: no node gives items.
@@ -202,7 +202,7 @@ class Execution:
         self._native.begin_run(self.source_items())
 
     def next(self) -> tuple[Pairs, bool]:
-        """The outputs that are there, when at least one is, and whether they are the last."""
+        """All outputs that are ready, at least one, and whether they are the last."""
         pairs, is_last = self._native.next()
         for node_id, value in pairs:
             if node_id in self._caller_sinks:
@@ -231,7 +231,7 @@ class Execution:
         return self._native.metrics()
 
     def cancel(self) -> None:
-        """Stop what is under way, from any thread."""
+        """Stop the running call, from any thread."""
         self._cancel_token.cancel()
 
     def close(self, outputs: Pairs | None = None) -> None:
@@ -262,9 +262,9 @@ class Execution:
             raise failure
 
     def close_after(self, error: BaseException) -> None:
-        """Close because of `error`, which stays the one that the caller sees."""
+        """Close because of `error`, which is the one that the caller gets."""
         if not isinstance(error, Exception):
-            # Ctrl-C and the like: nothing may go on.
+            # Ctrl-C and the like: stop everything.
             self.cancel()
         try:
             self.close()

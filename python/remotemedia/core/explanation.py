@@ -1,4 +1,4 @@
-"""Which node of a pipeline runs where, and why: what `Pipeline.explain` gives."""
+"""Which node of a pipeline runs where, and why: what `Pipeline.explain` returns."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def constructor_params(node: Any) -> dict[str, Any]:
 def node_entry(
     node: Any, node_id: str | None = None, *, include_capabilities: bool = True
 ) -> dict[str, Any]:
-    """The node as a manifest entry that anybody can run, with its parameters.
+    """The node as a manifest entry that any program can run, with its parameters.
 
     Raises:
         SerializationError: a parameter has no JSON form.

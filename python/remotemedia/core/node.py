@@ -2,7 +2,7 @@
 
 A subclass needs `process` and nothing else; it need not call `super().__init__()`, because every
 attribute that the runtime reads has a default on the class. How a node is called in its worker is
-the guest's business, how it is written as a manifest that of `remotemedia.core.manifest`.
+the guest's part, how it is written as a manifest that of `remotemedia.core.manifest`.
 """
 
 from __future__ import annotations

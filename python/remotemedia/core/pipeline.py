@@ -92,7 +92,7 @@ class Pipeline(Blueprint):
         runtime: str | None = None,
         fallback: bool | None = None,
     ) -> Any:
-        """Run once and give the outputs.
+        """Run once and return the outputs.
 
         Blocks, except where an event loop runs: there it gives an awaitable (`await
         pipeline.run(x)`); `run_sync` always blocks.
@@ -211,7 +211,7 @@ class Pipeline(Blueprint):
                 node.
 
         With several sinks the values are `(node id, output)`. Each output comes when it is made.
-        Whoever leaves the loop early ends what is under way (`aclose`, or
+        Leaving the loop early stops the running nodes (`aclose`, or
         `contextlib.aclosing`); the next `process` begins with fresh nodes, made from yours as they
         are then.
 
@@ -235,7 +235,7 @@ class Pipeline(Blueprint):
                 yield output
         finally:
             if active.is_live and self._active is active:
-                # The caller has left early: what runs is ended, and the nodes begin anew.
+                # The caller has left early: stop the running nodes, and make fresh ones next time.
                 self._active = self.session().asynchronous()
                 await active.close()
 

@@ -53,7 +53,7 @@ class Session:
         return self
 
     def process(self, item: Any) -> Any:
-        """The outputs that `item` gave: a list, or with several sinks a dict of lists by node id.
+        """The outputs of `item`: a list, or with several sinks a dict of lists by node id.
 
         A list is one item here.
         """
@@ -68,18 +68,18 @@ class Session:
             self._turn.release()
 
     def flush(self) -> Any:
-        """End the input, and give what the nodes had kept, in the form of `process`."""
+        """End the input, and return what the nodes had kept, in the form of `process`."""
         with self._turn:
             return self._flush(self._opened())
 
     def produce(self) -> Any:
-        """What the pipeline's source nodes give, in the form of `process`; ends when they do."""
+        """The outputs of the source nodes, in the form of `process`. Ends when they do."""
         with self._turn:
             execution = self._opened()
             return session_result(execution.run(execution.source_items()), execution.plan.sinks)
 
     def begin(self, begin: Callable[[Execution], None]) -> None:
-        """Begin something whose outputs `next` gives when they are made.
+        """Begin work whose outputs `next` returns when they are made.
 
         Raises:
             PipelineError: the outputs of the last thing have not all been taken.
@@ -90,8 +90,8 @@ class Session:
             self._is_live = True
 
     def next(self) -> tuple[Pairs, bool]:
-        """Outputs with their sinks, at least one as soon as it is there, and whether they are the
-        last.
+        """All outputs that are ready, with their sinks, and whether they are the last. Waits for
+        at least one.
         """
         with self._turn:
             is_last = True
@@ -103,7 +103,7 @@ class Session:
 
     @property
     def is_live(self) -> bool:
-        """Whether outputs of what was begun may still come."""
+        """Whether outputs of the work that was begun may still come."""
         return self._is_live
 
     def _refuse_while_live(self) -> None:

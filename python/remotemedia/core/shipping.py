@@ -87,7 +87,7 @@ class Shipper:
     def _by_value(self, leaves_arrays: bool) -> tuple[bytes, list[Any]]:
         own = self._own.get(leaves_arrays)
         if own is None:
-            # Items of a mixed run have to be open to everybody.
+            # In a mixed run every interpreter must be able to open the items.
             is_mixed = self._portable is not None
             own = _pickle.Shipment(self._nodes, log_levels(), is_mixed, leaves_arrays)
             self._own[leaves_arrays] = own
@@ -140,7 +140,7 @@ class Shipper:
 
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
-    """Whether its reason is a sentence with a way out."""
+    """Whether its reason is a sentence with advice."""
     from remotemedia._portable.spaces import UnportableError
 
     return isinstance(problem, UnportableError)

@@ -118,7 +118,7 @@ class StateManager:
             self._sessions.clear()
 
     def cleanup_expired_sessions(self) -> int:
-        """Forget the expired sessions and say how many there were."""
+        """Forget the expired sessions. Returns how many there were."""
         with self._lock:
             now = _now()
             expired = [k for k, s in self._sessions.items() if self._expired(s, now)]

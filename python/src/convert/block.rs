@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 #[derive(Debug)]
 pub(super) struct Block {
     memory: BlockMemory,
-    /// Whoever holds an array over it shares it knowingly with the nodes that it is passed to.
+    /// A holder of an array over it shares it knowingly with the nodes that it is passed to.
     is_aliased: AtomicBool,
 }
 

@@ -57,7 +57,7 @@ fn after_fork_in_child(py: Python<'_>) {
     handler::deactivate(py);
 }
 
-/// The nodes of a worker are gone, and with them whoever could wait for their children.
+/// The nodes of a worker are gone, so nothing is left that could wait for their children.
 pub(crate) fn end_of_session() {
     if HOLDS.swap(false, Ordering::Relaxed)
         && let Some(outbound) = outbound()

@@ -10,7 +10,7 @@
 //! 3. The arena's lock is never held while numpy's own functions run.
 //! 4. In a forked child the arena gives nothing and takes nothing back: the handler then is numpy's
 //!    own, but for the freeing of inherited blocks, which does nothing.
-//! 5. A block has one claim for the array, which ends with `free`. Whoever sends the array makes a
+//! 5. A block has one claim for the array, which ends with `free`. A message with the array makes a
 //!    further one, so that it is seen whether the array is still there.
 
 use std::ffi::{CStr, c_void};

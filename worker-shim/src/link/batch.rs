@@ -129,7 +129,7 @@ impl Shared {
             let hold = self.hold;
             let left = state.last_write.map_or(hold, |last| hold.saturating_sub(last.elapsed()));
             if left.is_zero() {
-                // Whoever writes next is told that the orchestrator is gone.
+                // The next write fails, since the orchestrator is gone.
                 let _gone = self.write_all(&mut state);
                 continue;
             }

@@ -44,7 +44,7 @@ pub(super) struct Entry {
     pub(super) ring: Ring,
 }
 
-/// A block that somebody has claimed.
+/// A claimed block.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) segment: Arc<Segment>,

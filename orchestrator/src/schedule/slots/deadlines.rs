@@ -1,5 +1,5 @@
-//! Deadlines: of waiting for a worker, of node code, of dying. A node's time-out counts from when its
-//! method is entered; when that was, the worker's flight recorder tells, so nothing is sent for it.
+//! Deadlines of waiting for a worker, of node code and of dying. A node's time-out counts from when
+//! its method is entered. The worker's flight recorder has that moment, so no message is sent for it.
 
 use std::time::{Duration, Instant};
 
@@ -46,14 +46,14 @@ impl Slots {
                     self.slots[slot].state = State::Dying { until, is_killed: true };
                     actions.push(Action::Kill(slot));
                 }
-                State::Dying { is_killed: true, .. } => self.bury(slot, actions),
+                State::Dying { is_killed: true, .. } => self.remove_dead(slot, actions),
                 _ => {}
             }
         }
     }
 
-    /// Looks at what runs: whether its time is over, else when it can be.
-    pub(super) fn judge<T>(
+    /// Expires the running node if its time is over; otherwise computes when to look again.
+    pub(super) fn check_running<T>(
         &mut self,
         now: Instant,
         slot: SlotId,
@@ -69,11 +69,11 @@ impl Slots {
             State::Closing(watch) => (watch.began, running),
             _ => return,
         };
-        // A note from before this step is of another one, and the future has not been noted yet.
+        // A note from before this step belongs to another step.
         let since = running.map_or(began, |running| running.since.clamp(began, now.max(began)));
         let limit = match (running, state) {
             (Some(running), _) => self.homes[running.stage].timeout(running.node),
-            // Between two nodes: their time together is all that is known to be too much.
+            // Between two nodes, only the time of all of them together is known to be too long.
             (None, State::Busy(stage, _)) => self.homes[stage].total_timeout(),
             (None, _) => None,
         };
@@ -87,7 +87,7 @@ impl Slots {
         }
     }
 
-    /// The next look is when this is due, or when a node that is entered right now can be.
+    /// Sets the next look: when this node is due, or when a node entered right now can be.
     fn look_again(&mut self, now: Instant, slot: SlotId, due: Option<Instant>) {
         let first = match self.slots[slot].state {
             State::Busy(stage, _) => self.homes[stage].first_timeout(),
@@ -128,7 +128,7 @@ impl Home {
         self.timeouts.iter().copied().flatten().min()
     }
 
-    /// The time of all nodes together; `None` when one may take for ever.
+    /// The time of all nodes together; `None` when one has no limit.
     fn total_timeout(&self) -> Option<Duration> {
         self.timeouts.iter().copied().sum()
     }

@@ -20,7 +20,7 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// While the session opens, the others wait for it: a failure here changes their plan.
     pub(super) opens_first: bool,
-    /// Workers in a row that did not suit.
+    /// Number of workers in a row that did not suit.
     pub(super) unsuited: u32,
 }
 
@@ -31,11 +31,11 @@ pub(super) enum State {
     Empty,
     /// Waiting for the pool.
     Acquiring { until: Instant },
-    /// A worker is there; its turn to make nodes has not come.
+    /// It has a worker, which must wait for other slots to open first.
     Held,
     /// The worker makes its nodes.
     Opening(Watch),
-    /// The nodes stand; calls of its stages may be suspended.
+    /// The nodes are ready; calls of its stages may be suspended.
     Ready,
     /// A call of this stage runs.
     Busy(StageId, Watch),
@@ -44,9 +44,9 @@ pub(super) enum State {
     Stopping { until: Instant, stage: Option<StageId> },
     /// The nodes clean up.
     Closing(Watch),
-    /// The worker has been ended, or its connection has: its exit is waited for.
+    /// The worker was killed or its connection has ended; its exit is awaited.
     Dying { until: Instant, is_killed: bool },
-    /// The shell takes the worker out.
+    /// The shell removes the worker.
     Dead,
     /// The session is over here.
     Closed,
@@ -57,7 +57,7 @@ pub(super) enum State {
 pub(super) struct Watch {
     /// When the step began: the call, or the last output.
     pub(super) began: Instant,
-    /// When all of it must be over.
+    /// When all of it must be complete.
     pub(super) until: Option<Instant>,
     /// When the first of its nodes can be overdue.
     pub(super) check: Option<Instant>,
@@ -69,7 +69,7 @@ impl Watch {
         Self { began: now, until, check: first.and_then(|first| now.checked_add(first)) }
     }
 
-    /// All of it has taken too long.
+    /// Whether all of it together has taken too long.
     pub(super) fn is_over(self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
@@ -90,12 +90,12 @@ impl State {
         }
     }
 
-    /// Nothing that its worker says counts any more.
+    /// Messages of its worker do not count any more.
     pub(super) fn is_dying(self) -> bool {
         matches!(self, Self::Dying { .. } | Self::Dead)
     }
 
-    /// A worker is in it that has not been given up.
+    /// Whether it has a usable worker.
     pub(super) fn has_worker(self) -> bool {
         matches!(
             self,
@@ -108,7 +108,7 @@ impl State {
         )
     }
 
-    /// An event is sure to come: an answer, an end, or a deadline.
+    /// Whether an event is certain to come: an answer, an exit, or a deadline.
     pub(super) fn is_under_way(self) -> bool {
         !matches!(self, Self::Empty | Self::Ready | Self::Closed)
     }
@@ -126,7 +126,7 @@ impl Slot {
         Self { state: State::Empty, opens_first, unsuited: 0 }
     }
 
-    /// Another worker did not suit; whether a further one may be tried.
+    /// Counts a worker that did not suit. Returns whether another may be tried.
     pub(super) fn may_try_another(&mut self) -> bool {
         self.unsuited += 1;
         self.unsuited <= MAX_UNSUITED

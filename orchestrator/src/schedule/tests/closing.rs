@@ -67,7 +67,7 @@ fn what_does_not_end_is_killed_when_the_time_is_over() {
     let over = Overdue { running: None, limit: BOUNDS.close_timeout, deadline: Deadline::Close };
     assert_eq!(core.handle(end, Event::Tick), [Action::Kill(0), Action::Expire(1, over)]);
     for slot in [0, 1] {
-        assert_eq!(core.handle(end, Event::Exited(slot)), [Action::Bury(slot)]);
+        assert_eq!(core.handle(end, Event::Exited(slot)), [Action::RemoveDead(slot)]);
         core.handle(end, Event::Lost(slot));
     }
     assert!(core.slots().is_closed());

@@ -34,7 +34,7 @@ fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
     // What still comes of the call that was given up is nobody's output.
     assert_eq!(core.handle(end, Event::Output(0, 2)), []);
     assert_eq!(core.handle(end, Event::Done(0)), []);
-    assert_eq!(core.handle(end, Event::Exited(0)), [Action::Bury(0)]);
+    assert_eq!(core.handle(end, Event::Exited(0)), [Action::RemoveDead(0)]);
     assert_eq!(core.handle(end, Event::Lost(0)), [Action::RoundDone(0)]);
 }
 
@@ -136,7 +136,7 @@ fn a_worker_that_does_not_die_is_killed_and_then_given_up() {
     let stack = now + SECOND + STACK_GRACE;
     assert_eq!(core.slots().next_deadline(), Some(stack));
     assert_eq!(core.handle(stack, Event::Tick), [Action::Kill(0)]);
-    assert_eq!(core.handle(stack + EXIT_GRACE, Event::Tick), [Action::Bury(0)]);
+    assert_eq!(core.handle(stack + EXIT_GRACE, Event::Tick), [Action::RemoveDead(0)]);
     assert_eq!(core.handle(stack + EXIT_GRACE, Event::Lost(0)), [Action::RoundDone(0)]);
 }
 

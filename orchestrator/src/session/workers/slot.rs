@@ -23,13 +23,13 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) seats: Vec<Seat>,
     /// The call that each stage is busy with.
     pub(in crate::session) calls: BTreeMap<StageId, u64>,
-    /// Its nodes stand.
+    /// Its nodes are ready.
     pub(in crate::session) is_open: bool,
     /// It was told to clean up.
     pub(in crate::session) is_cleaning_up: bool,
     /// Why the worker ends, once it does.
     pub(in crate::session) end: Option<End>,
-    /// The worker is not to be the one that sessions of other paths have.
+    /// The worker must not be one that sessions of other paths use.
     pub(in crate::session) wants_apart: bool,
 }
 
@@ -42,7 +42,7 @@ pub(in crate::session) enum End {
     Told,
     /// Its connection has ended.
     Link {
-        /// What was wrong with it, if it did not just close.
+        /// What was wrong with it; `None` when it just closed.
         broken: Option<LinkError>,
         /// The process had ended before that was noticed.
         died_before: bool,
@@ -73,7 +73,7 @@ impl Slot {
         self.end = None;
     }
 
-    /// What its worker says is not listened to any more.
+    /// Messages of its worker are ignored from here on.
     pub(super) fn is_deaf(&self) -> bool {
         self.end.is_some()
     }

@@ -1,4 +1,4 @@
-//! Which kinds the pools have anything to do with.
+//! Which kinds of workers the pools still use.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Requests that wait: first come first served, but for sessions that hold workers already. Those of
-//! others could be what they wait for.
+//! Waiting requests: first come first served, except that sessions which already hold workers go
+//! first, since others may be waiting for those workers.
 
 use std::collections::VecDeque;
 

@@ -43,7 +43,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Reads until the worker has answered, or will not. What it sends besides is of no use.
+    /// Reads until the worker has answered or hung up. Other messages are dropped.
     fn read(&mut self) {
         while !self.has_answered {
             match self.link.receive() {

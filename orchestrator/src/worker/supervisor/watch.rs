@@ -49,7 +49,7 @@ impl From<String> for Failure {
     }
 }
 
-/// Runs one worker from its spawn to its burial.
+/// Runs one worker from its spawn to its end.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     // A kind is in use as long as the pool has a worker of it.
     let kind = shared.lock().kinds.get(key_id).cloned();
@@ -128,8 +128,7 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
     }
 }
 
-/// Has many bytes that the session's caller gave up go back to the worker soon, also when no
-/// message follows.
+/// Returns many bytes that the caller has released to the worker soon, even if no message follows.
 fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
     let Some(exchange) = worker.link.output().exchange() else { return };
     let (shared, id) = (Arc::downgrade(shared), worker.id);

@@ -34,7 +34,7 @@ class Table:
         self._module_count = 0
 
     def begin(self) -> None:
-        """Take the state that later sessions shall find, before the first one runs any code."""
+        """Take the state that every session must find, before the first one runs any code."""
         if self._rows is None:
             self._take()
 

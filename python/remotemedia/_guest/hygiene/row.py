@@ -38,7 +38,7 @@ class Row(NamedTuple):
         return None if self.take is None else self.take()
 
     def is_as(self, before: Any) -> bool:
-        """Whether the state is what it was, as far as can be told."""
+        """Whether the state is what it was, as far as can be seen."""
         if self.is_same is None:
             return bool(self.now() == before)
         return self.is_same(self.now(), before)

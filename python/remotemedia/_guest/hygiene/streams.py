@@ -52,7 +52,7 @@ class _Objects:
         return True
 
     def put_back(self, _before: bool) -> None:
-        """Set them, and make those anew that cannot be used."""
+        """Put them back, and replace those that cannot be used."""
         for descriptor, (name, stream) in enumerate(self._own.items()):
             if stream is not None and not _is_open(stream):
                 self._own[name] = open(  # noqa: SIM115  (open as long as the process lives)

@@ -21,7 +21,7 @@ pub(crate) fn hold() {
     }
 }
 
-/// The nodes of a worker are gone, and with them whoever could wait for their children.
+/// The nodes of a worker are gone, so nothing is left that could wait for their children.
 pub(crate) fn end_of_session() {
     if HOLDS.swap(false, Ordering::Relaxed)
         && let Some(exchange) = EXCHANGE.get()

@@ -201,7 +201,7 @@ impl World {
             }
             Action::Interrupt(slot) => self.interrupt(slot),
             Action::Kill(slot) => self.end_process(slot, 20),
-            Action::Bury(slot) => return self.bury(slot),
+            Action::RemoveDead(slot) => return self.remove_dead(slot),
             Action::Release(slot) => self.workers[slot].give_back(),
             Action::Close(slot) => self.begin_closing(slot),
         }

@@ -255,7 +255,7 @@ impl World {
         }
     }
 
-    pub(super) fn bury(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
+    pub(super) fn remove_dead(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
         assert_eq!(self.workers[slot].phase, Phase::Dying);
         self.checks.tell_failure(slot);
         let mut events = Vec::new();
