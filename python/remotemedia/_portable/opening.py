@@ -76,11 +76,7 @@ class _Opening:
 
 
 def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
-    """The object in a portable pickle.
-
-    Args:
-        data: the pickle.
-        buffers: the memory of the arrays that it leaves out.
+    """The object in a portable pickle; `buffers` are the memory of the arrays that it leaves out.
 
     Raises:
         pickle.UnpicklingError: it holds code, or is damaged.

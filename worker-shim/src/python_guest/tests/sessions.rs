@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ipc_protocol::from_worker::{NodeReady, NodeState};
-use ipc_protocol::{FaultKind, Value};
+use ipc_protocol::{Array, Dtype, FaultKind, Order, Value};
 
 use super::fake::{Content, Fake, Raised, World, dict, facts, plain, raised, tuple};
 use super::{Rig, environment, session, step};
@@ -53,9 +53,17 @@ fn a_session_is_described_by_the_names_of_its_fields() {
         ("working_directory", Value::None),
         ("umask", 0o22_i64.into()),
     ]);
+    let buffer = Value::Array(Array {
+        dtype: Dtype { descr: "|u1".to_owned(), item_bytes: 1 },
+        shape: vec![5],
+        order: Order::C,
+        scalar: false,
+        data: b"large".to_vec().into(),
+    });
     let expected = dict([
         ("stages", Value::List(stages)),
         ("instances", Value::Bytes(b"pickle".to_vec().into())),
+        ("buffers", Value::List(vec![buffer])),
         ("surroundings", surroundings),
         ("write_back_max_bytes", 9_i64.into()),
     ]);
