@@ -39,7 +39,7 @@ pub struct Exchange {
     state: Mutex<State>,
     /// This side outlives the other, and holds it to what was agreed on.
     is_orchestrator: bool,
-    /// The caller has been told that shared memory cannot be had.
+    /// The caller has been told that shared memory is not available.
     has_told_of_failure: AtomicBool,
     /// [`Segment::gone`] when it was last made sure that the peer maps none of them.
     told_gone: AtomicUsize,
@@ -75,7 +75,7 @@ pub struct Placement {
     pub traffic: Traffic,
     /// The node that keeps so many inputs that it was given a copy, with the bytes that it keeps.
     pub over_quota: Option<(Arc<str>, usize)>,
-    /// Why shared memory could not be had, the first time that it happens on a connection.
+    /// Why shared memory was refused, the first time that it happens on a connection.
     pub failure: Option<io::Error>,
     loans: Vec<u64>,
     ended: Vec<u64>,

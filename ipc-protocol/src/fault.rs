@@ -27,7 +27,7 @@ pub struct ImportFault {
     pub module: String,
     /// The package that a user would install or replace, such as `scipy`.
     pub root_package: String,
-    /// Why it is not to be had.
+    /// Why it is not available.
     pub reason: ImportReason,
     /// The file that was found and cannot be used; empty when none was.
     pub path: String,
@@ -35,7 +35,7 @@ pub struct ImportFault {
     pub suggestion: String,
 }
 
-/// Why a module is not to be had in an interpreter.
+/// Why a module is not available in an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ImportReason {
     /// It is, or needs, compiled code for another interpreter.

@@ -167,7 +167,7 @@ pub struct LogRecord {
     pub level: u32,
     /// The text, without a final newline.
     pub message: String,
-    /// Where a record was logged. Since 4; absent for streams and where nobody knows.
+    /// Where a record was logged. Since 4; absent for streams and where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
 }

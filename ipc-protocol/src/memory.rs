@@ -1,5 +1,5 @@
 //! Shared memory, as bytes alone: segments, the allocator over them, and the leases that say who may
-//! still look at a block. It knows no message: who is told what is `exchange`'s business.
+//! still look at a block. It knows no message: `exchange` decides what a peer is told.
 //!
 //! # Rules
 //! 1. Shared memory holds payload only. The maker of a segment keeps its allocator in its own heap:

@@ -65,7 +65,7 @@ pub struct Resolved {
 /// Why a node type has no code in the runtime that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// Nobody knows the name.
+    /// The name is unknown.
     #[error("{}", unknown_type(.node_type, .nearest.as_deref()))]
     UnknownType {
         /// The name as written.

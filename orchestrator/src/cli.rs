@@ -31,7 +31,7 @@ pub const EXIT_OK: i32 = 0;
 pub const EXIT_RUN_FAILED: i32 = 1;
 /// The arguments, the manifest, the configuration or the input cannot be used.
 pub const EXIT_BAD_INPUT: i32 = 2;
-/// A worker could not be had, or the operating system refused something.
+/// A worker could not be started, or the operating system refused something.
 pub const EXIT_ENVIRONMENT: i32 = 3;
 
 const EXIT_CODES: &str = "\

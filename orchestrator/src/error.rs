@@ -139,7 +139,7 @@ pub struct Crash {
     pub is_unknown: bool,
     /// Last lines that it wrote to stderr.
     pub stderr_tail: String,
-    /// Python stack at the time of death, where it could be had.
+    /// Python stack at the time of death, if it was recorded.
     pub python_stack: String,
     /// Other nodes of the session whose state died with the worker.
     pub also_lost: Vec<String>,
@@ -211,7 +211,7 @@ pub struct TimedOut {
     pub timeout: Duration,
     /// Process id of the worker.
     pub pid: u32,
-    /// Python stack when the time was over, where it could be had.
+    /// Python stack when the time was over, if it was recorded.
     pub python_stack: String,
     /// Last lines that the worker wrote to stderr.
     pub stderr_tail: String,

@@ -56,7 +56,7 @@ pub enum LinkError {
 /// [`LinkReader::set_limits`] and [`LinkWriter::with_limits`].
 ///
 /// # Errors
-/// When the socket cannot be made blocking, or a descriptor cannot be had.
+/// When the socket cannot be made blocking, or no descriptor is left.
 pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     socket.set_nonblocking(false)?;
     let limits = Limits::default();

@@ -125,7 +125,7 @@ fn signal_all(pids: &[Pid], signal: Signal) {
 /// the interpreter.
 ///
 /// # Errors
-/// When the socket cannot be duplicated or no thread can be had.
+/// When the socket cannot be duplicated or no thread can be started.
 pub fn watch_hangup(socket: &UnixStream) -> io::Result<()> {
     let socket = OwnedFd::from(socket.try_clone()?);
     let watch = move || {

@@ -184,7 +184,7 @@ impl<G: Guest> Server<'_, G> {
                 }
                 Some(incoming) => self.accept(incoming)?,
                 None => {
-                    // Nobody is left who could be told of failures.
+                    // The caller is gone: failures cannot be reported.
                     let _unheard = self.guest.close();
                     return Ok(());
                 }

@@ -92,7 +92,7 @@ impl Placer<'_> {
         place
     }
 
-    /// Bytes that are in shared memory already: described, where nobody can be surprised by that.
+    /// Bytes that are in shared memory already: described, where that can surprise no holder.
     fn shared(&mut self, shared: SharedBytes) -> Place {
         let exchange = self.exchange;
         let described = if let Some(lease) = shared.lease()
@@ -128,7 +128,7 @@ impl Placer<'_> {
         }
     }
 
-    /// Copies bytes into this side's memory; `None` when there is none to be had.
+    /// Copies bytes into this side's memory; `None` when there is none.
     fn copy_in(&mut self, bytes: &[u8]) -> Option<Placed> {
         let mut claim = match self.exchange.arena.allocate(bytes.len()) {
             Ok(claim) => claim,

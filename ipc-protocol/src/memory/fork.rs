@@ -32,7 +32,7 @@ struct Mapped {
     /// Pipes whose other ends are open in children, and in theirs, until they end or run another
     /// program.
     children: Vec<PipeReader>,
-    /// No pipe could be had for a child.
+    /// No pipe could be made for a child.
     has_unwatched: bool,
 }
 

@@ -1,5 +1,5 @@
-//! One piece of shared memory, mapped into this process. What kinds there are is told by
-//! [`SegmentKind`]; who uses which part of a segment is the arena's business.
+//! One piece of shared memory, mapped into this process. [`SegmentKind`] lists the kinds; the arena
+//! decides which part of a segment is used for what.
 
 use std::fmt;
 use std::io;
@@ -65,7 +65,7 @@ pub(super) trait Memory: fmt::Debug + Send + Sync {
     /// What a peer needs to map it.
     ///
     /// # Errors
-    /// When no further descriptor can be had, or the name is gone.
+    /// When no descriptor is left, or the name is gone.
     fn ticket(&self) -> io::Result<Ticket>;
 
     /// Called once both sides have mapped it: nobody else can map it for writing from now on.
@@ -186,7 +186,7 @@ impl Segment {
     /// What a peer needs to map it too.
     ///
     /// # Errors
-    /// When no further descriptor can be had, or the segment's name is gone already.
+    /// When no descriptor is left, or the segment's name is gone already.
     pub fn ticket(&self) -> io::Result<Ticket> {
         self.memory.ticket()
     }

@@ -116,7 +116,7 @@ impl Host for Terminal {
                 writeln!(out, "[{node}] {} {}: {line}", level_name(record.level), record.logger)
             }
         });
-        // Without a standard error there is nobody to tell.
+        // Without a standard error the line is lost.
         drop(written);
     }
 }

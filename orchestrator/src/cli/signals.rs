@@ -29,7 +29,7 @@ impl Watch {
     /// Begins. Threads that are started before would still be ended at once.
     ///
     /// # Errors
-    /// When no descriptor or thread can be had.
+    /// When no descriptor is left, or no thread can be started.
     pub(super) fn start(runtime: &Arc<Runtime>) -> io::Result<Self> {
         let ignored = ignored_mask();
         let is_ours = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
@@ -41,7 +41,7 @@ impl Watch {
         let watch = move || {
             if let Some(signal) = wait(&told, &stopped) {
                 Runtime::shut_down_for_exit(&[runtime]);
-                // Now it ends us, as if nobody had waited for it.
+                // Now it ends us, as if it had not been caught.
                 let _unblocked = SigSet::from(signal).thread_unblock();
                 let _ended = raise(signal);
             }

@@ -38,7 +38,7 @@ A Python node runs on CPython or on RustPython. Who chooses, strongest first:
 2. the argument: `Pipeline(runtime=...)`, `run(runtime=...)`, `--runtime` on the command line;
 3. the environment: `REMOTEMEDIA_PYTHON_RUNTIME`;
 4. the configuration: `[python] runtime`;
-5. nobody: `auto`, which is native where a node has a native form, else CPython.
+5. the default: `auto`, which is native where a node has a native form, else CPython.
 
 Known to 2 to 4 are `cpython`, `rustpython` and `auto`; 2 and 3 also know the older `python`, and
 `rust_python` or `rust` for RustPython. A hint also knows `native` (or `rust_native`, `rust`). Anything

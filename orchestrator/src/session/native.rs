@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_the_error_of_its_node_and_the_next_call_finds_a_fresh_one() {
-        // spec: CARD-02, DSG-10
+        // spec: CARD-02
         let node = r#"{"id": "a", "node_type": "PassThroughNode"}"#;
         let text = format!(r#"{{"version": "v1", "nodes": [{node}], "connections": []}}"#);
         let graph = Graph::new(&Manifest::parse(&text).unwrap()).unwrap();

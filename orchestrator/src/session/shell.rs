@@ -160,7 +160,6 @@ impl Shell {
         }
     }
 
-    /// The connection of a slot has ended.
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
         self.workers.hang_up(slot, broken);
         vec![Event::LinkEnded(slot)]
@@ -210,7 +209,6 @@ impl Shell {
         self.failure.get_or_insert(error);
     }
 
-    /// Notes that a slot cannot be opened.
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         let runs = self.workers.slot(slot).interpreter;
         let is_stuck = runs == Engine::RustPython && !self.layout.may_move();

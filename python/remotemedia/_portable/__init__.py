@@ -6,6 +6,6 @@ script never runs again. Values of a module travel as they are now. What cannot 
 an error that names it and the way out.
 
 `source` reads source, `spaces` finds it, `parts` says what goes along and how it is written,
-`writing` pickles. The other side is `opening`; `imports` also gives what can be had of a module
+`writing` pickles. The other side is `opening`; `imports` also gives what can be made of a module
 whose import fails.
 """

@@ -20,7 +20,7 @@ _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
 def import_module(name: str) -> ModuleType:
-    """A module, or what can be had of it.
+    """A module, or what can be made of it.
 
     Raises:
         ImportError: it is not there, or its source is not the caller's.

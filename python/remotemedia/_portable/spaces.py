@@ -37,7 +37,7 @@ def about(shared: Any, reason: str) -> UnportableError:
 
 
 def without_source(shared: Any, filename: str | None) -> UnportableError:
-    """The error about a class or function whose source is not to be had."""
+    """The error about a class or function whose source cannot be found."""
     if filename is None or not filename.startswith("<"):
         return about(shared, f"its source is not to be found ({filename or 'its module'})")
     told = (

@@ -15,7 +15,7 @@ use crate::numpy_memory::{outbound, own_arena};
 ///
 /// # Errors
 /// `TypeError` for a dtype that cannot be shared, `ValueError` for an impossible shape,
-/// `MemoryError` when there is no shared memory to be had.
+/// `MemoryError` when no shared memory is available.
 pub(crate) fn empty<'py>(
     descr: &Bound<'py, PyArrayDescr>,
     shape: &[isize],

@@ -45,7 +45,7 @@ pub(crate) fn take_signals() -> std::io::Result<()> {
 /// Takes the calling thread out of that as well, and waits for the signal.
 ///
 /// # Errors
-/// When no thread can be had.
+/// When no thread can be started.
 pub(crate) fn watch() -> std::io::Result<()> {
     take_signals()?;
     told().thread_block()?;

@@ -92,7 +92,7 @@ fn text(facts: &Value, name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// The fault of an exception whose facts could not be had, for instance because memory ran out.
+/// The fault of an exception whose facts could not be read, for instance because memory ran out.
 pub(super) fn unknown_fault() -> Fault {
     marshal_fault("RuntimeError", "an exception was raised, and describing it failed".to_owned())
 }
