@@ -16,6 +16,8 @@ pub const SHARED_MEMORY_SINCE: u32 = 2;
 pub const END_SINCE: u32 = 5;
 /// The version that brought the caller's environment with each session.
 pub const SURROUNDINGS_SINCE: u32 = 5;
+/// The version that brought faults whose facts are all data.
+pub const FACTS_SINCE: u32 = 6;
 /// The oldest version that this build can speak with a worker.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 
