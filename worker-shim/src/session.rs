@@ -91,6 +91,7 @@ fn protocol_failure(error: &SessionError) -> Failed {
         message: error.to_string(),
         traceback: String::new(),
         import: None,
+        detail: None,
     };
     Failed { stage: None, call: 0, fault, usage: Vec::new() }
 }
@@ -317,6 +318,7 @@ fn marshal_fault(problem: &CodecError) -> Fault {
         message: problem.to_string(),
         traceback: String::new(),
         import: None,
+        detail: None,
     }
 }
 
