@@ -10,13 +10,14 @@ use crate::choice::{self, Choice, Setting};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env};
 use crate::error::{Error, StartError};
 use crate::explain::Explanation;
-use crate::fallback::{Finding, Findings, Reason};
+use crate::fallback::{Finding, Findings};
 use crate::graph::Graph;
 use crate::manifest::ManifestError;
 use crate::model::{Manifest, ManifestNode, RuntimeHint};
 use crate::options::OpenOptions;
 use crate::placement::Engine;
 use crate::plan::{Plan, PlanOptions};
+use crate::reason::Reason;
 use crate::worker::pool::PoolLimits;
 use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
 
