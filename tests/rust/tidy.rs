@@ -5,6 +5,7 @@ mod cycles;
 mod edges;
 mod homes;
 mod layout;
+mod messages;
 mod purity;
 mod text;
 mod types;
