@@ -1,9 +1,10 @@
 //! What went wrong inside a worker, as data.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A failure that a worker reports and survives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Fault {
     /// What was being done.
     pub kind: FaultKind,
@@ -11,13 +12,60 @@ pub struct Fault {
     pub node_id: String,
     /// Qualified name of the exception's type; bare for builtins (`ValueError`).
     pub remote_type: String,
-    /// `str(exception)`.
+    /// `str(exception)`, and nothing else. Before 6 the suggestion of `import` is part of it.
     pub message: String,
     /// Formatted traceback with source lines, ending with the exception line.
     pub traceback: String,
     /// What the interpreter lacks, when that is why. Since 3; absent when it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub import: Option<Box<ImportFault>>,
+    /// What else is known. Since 6; absent when nothing is.
+    #[serde(default)]
+    pub detail: Option<Box<FaultDetail>>,
+}
+
+/// By hand: fields have places, not names, so `import` may be absent only where nothing follows it.
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = match (&self.import, &self.detail) {
+            (_, Some(_)) => 2,
+            (Some(_), None) => 1,
+            (None, None) => 0,
+        };
+        let mut record = serializer.serialize_struct("Fault", 5 + optional)?;
+        record.serialize_field("kind", &self.kind)?;
+        record.serialize_field("node_id", &self.node_id)?;
+        record.serialize_field("remote_type", &self.remote_type)?;
+        record.serialize_field("message", &self.message)?;
+        record.serialize_field("traceback", &self.traceback)?;
+        if optional > 0 {
+            record.serialize_field("import", &self.import)?;
+        }
+        if optional > 1 {
+            record.serialize_field("detail", &self.detail)?;
+        }
+        record.end()
+    }
+}
+
+/// What is known of a failure beside its exception.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FaultDetail {
+    /// A name is not known; this known one is most like it.
+    Nearest(String),
+    /// This part of a value cannot leave the process. The message says so, too.
+    Unsendable(Part),
+    /// This part of a value could not become an object; the exception says why.
+    Unopenable(Part),
+}
+
+/// A part of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Where it is, such as `output['kept'][0]`.
+    pub path: String,
+    /// Qualified name of its type; bare for builtins.
+    pub type_name: String,
 }
 
 /// A module, or a feature of one, that a worker's interpreter does not have.
@@ -33,6 +81,9 @@ pub struct ImportFault {
     pub path: String,
     /// What to do about it, in words for people; empty when nothing is known.
     pub suggestion: String,
+    /// The fault's message says what the suggestion says. Since 6; absent when it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_told: bool,
 }
 
 /// Why a module is not available in an interpreter.

@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::failure::{NodeFailure, advised, operation_name};
 use crate::manifest::ManifestError;
 use crate::plan::PlanError;
+use crate::reason::Advice;
 use crate::schedule::Deadline;
 
 mod start;
@@ -120,8 +121,10 @@ pub struct ShipError {
     pub node_id: Option<String>,
     /// What stands in the way, in the caller's words.
     pub message: String,
+    /// The message says what another `runtime_hint` would change.
+    pub names_runtime_hint: bool,
     /// What the caller can change, when the node's interpreter is why.
-    pub advice: Option<String>,
+    pub advice: Option<Box<Advice>>,
 }
 
 /// A worker process died while it held a session.
@@ -129,6 +132,8 @@ pub struct ShipError {
 pub struct Crash {
     /// The node that ran.
     pub node_id: String,
+    /// What it was doing.
+    pub operation: FaultKind,
     /// Process id of the worker.
     pub pid: u32,
     /// Name of the signal that ended it, such as `SIGSEGV`.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use crate::fallback::Reason;
 use crate::placement::Origin;
 use crate::placement::{Engine, NodeSource};
 use crate::plan::{Place, Plan, PlannedNode};
+use crate::reason::Reason;
 
 #[cfg(test)]
 mod tests;

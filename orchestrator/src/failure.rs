@@ -1,14 +1,14 @@
 //! The failure of a node, as data.
 
-use ipc_protocol::{FaultKind, ImportFault};
+use std::borrow::Cow;
+use std::fmt;
+
+use ipc_protocol::{FaultDetail, FaultKind, ImportFault};
+
+use crate::reason::Advice;
 
 /// A node raised an exception, or a native node returned an error.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "node '{node_id}' failed in {}: {remote_type}: {}",
-    operation_name(*.operation),
-    advised(.message, .advice.as_deref())
-)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeFailure {
     /// Id of the node in the manifest.
     pub node_id: String,
@@ -16,18 +16,55 @@ pub struct NodeFailure {
     pub operation: FaultKind,
     /// Qualified type of the exception; bare for builtins.
     pub remote_type: String,
-    /// Its message.
+    /// Its message, and nothing else.
     pub message: String,
     /// Its traceback with source lines; empty for native nodes.
     pub traceback: String,
     /// What the interpreter lacks, when that is why.
     pub import: Option<Box<ImportFault>>,
+    /// What else is known of it.
+    pub detail: Option<Box<FaultDetail>>,
     /// What the caller can change, when the node's interpreter is why.
-    pub advice: Option<String>,
+    pub advice: Option<Advice>,
+}
+
+impl std::error::Error for NodeFailure {}
+
+impl fmt::Display for NodeFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node_id, operation, remote_type, .. } = self;
+        let operation = operation_name(*operation);
+        let told = advised(&self.told(), self.advice.as_ref());
+        write!(out, "node '{node_id}' failed in {operation}: {remote_type}: {told}")
+    }
+}
+
+impl NodeFailure {
+    /// The message for people: with the part of a value that it is about, and with what to do about an
+    /// import.
+    #[must_use]
+    pub fn told(&self) -> Cow<'_, str> {
+        let message = match self.detail.as_deref() {
+            Some(FaultDetail::Unopenable(part)) => Cow::Owned(format!(
+                "{} of type {} cannot be restored in the receiving process: {}",
+                part.path, part.type_name, self.message
+            )),
+            // Others say it themselves.
+            _ => Cow::Borrowed(self.message.as_str()),
+        };
+        let wanted = |import: &&ImportFault| !import.is_told && !import.suggestion.is_empty();
+        let Some(import) = self.import.as_deref().filter(wanted) else { return message };
+        let (message, suggestion) = (message.trim(), &import.suggestion);
+        // A long message is a package's own page on how to install it: the suggestion goes first.
+        Cow::Owned(match message.lines().nth(1) {
+            Some(_) => format!("{suggestion}\n\n{message}"),
+            None => format!("{message}; {suggestion}"),
+        })
+    }
 }
 
 /// A message with the sentence behind it that says what to do.
-pub(crate) fn advised(message: &str, advice: Option<&str>) -> String {
+pub(crate) fn advised(message: &str, advice: Option<&Advice>) -> String {
     match advice {
         Some(advice) => format!("{}. {advice}", message.trim_end_matches('.')),
         None => message.to_owned(),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{Moved, NodeUsage};
 
-use crate::fallback::Reason;
 use crate::placement::Engine;
 use crate::plan::{Plan, PlannedNode};
+use crate::reason::Reason;
 
 mod json;
 pub mod probe;

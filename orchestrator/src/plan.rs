@@ -13,10 +13,11 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Catalog, ResolveError};
 use crate::choice::Choice;
-use crate::fallback::{Finding, Reason};
+use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::model::Join;
 use crate::placement::{Engine, NodeSource, Origin};
+use crate::reason::Reason;
 
 mod slots;
 mod stages;

@@ -276,6 +276,19 @@ impl Session {
         Ok((batch, is_last))
     }
 
+    /// Gives up what was begun, when the caller cannot use an output of it. The session goes on.
+    pub fn abandon(&mut self) {
+        if !matches!(self.work, Work::Nothing) {
+            self.drop_rounds();
+            self.end_work();
+        }
+    }
+
+    fn drop_rounds(&mut self) {
+        self.driver.shell.abandoned_before = self.driver.shell.next_call;
+        self.driver.feed(Event::Abandon);
+    }
+
     fn end_work(&mut self) {
         let ended = std::mem::replace(&mut self.work, Work::Nothing);
         if let Work::Round { since } | Work::Run { since, .. } = ended {
@@ -299,8 +312,7 @@ impl Session {
             };
             if let Some(failure) = self.driver.shell.failure.take() {
                 // The caller gets the failure at once, and the next item does not wait for this one.
-                self.driver.shell.abandoned_before = self.driver.shell.next_call;
-                self.driver.feed(Event::Abandon);
+                self.drop_rounds();
                 return Err(failure);
             }
             if is_fed && self.driver.core.open_rounds() == 0 {

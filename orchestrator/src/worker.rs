@@ -7,6 +7,7 @@ mod kinds;
 pub mod link;
 pub mod memory;
 pub mod pool;
+pub mod probe;
 pub mod process;
 pub mod state;
 pub mod supervisor;

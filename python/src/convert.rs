@@ -30,7 +30,7 @@ use ipc_protocol::memory::{Arena, Claim, SharedBytes};
 use pyo3::prelude::*;
 
 use crate::numpy_memory::{self, Outbound};
-pub(crate) use error::{MarshalError, into_pyerr};
+pub(crate) use error::{MarshalError, OpenError, into_pyerr, type_name, unopenable, unsendable};
 pub(crate) use kept::KeptBuffers;
 pub(crate) use memory::borrow_bytes;
 pub(crate) use shared::{asarray_shared, empty};
@@ -137,14 +137,15 @@ impl Converter {
     /// arrays; read-only are only those that the caller of a pipeline shares knowingly.
     ///
     /// # Errors
-    /// `TypeError` for an opaque object where pickles are forbidden or come from another kind of
-    /// interpreter, `ValueError` for an array whose parts disagree, `ModuleNotFoundError` for an
-    /// array where numpy is missing, and whatever opening a pickle raises.
+    /// With the path to the part: `TypeError` for an opaque object where pickles are forbidden or
+    /// come from another kind of interpreter, `ValueError` for an array whose parts disagree,
+    /// `ModuleNotFoundError` for an array where numpy is missing, and whatever opening a pickle
+    /// raises.
     pub(crate) fn to_object<'py>(
         &self,
         py: Python<'py>,
         value: Value,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> Result<Bound<'py, PyAny>, OpenError> {
         write::Writer::new(py, self).write_root(value)
     }
 }
@@ -165,7 +166,8 @@ pub(crate) fn to_value(
 /// # Errors
 /// As [`Converter::to_object`].
 pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    Converter::new("value", Memory::Copy, Pickling::Default).to_object(py, value)
+    let converter = Converter::new("value", Memory::Copy, Pickling::Default);
+    converter.to_object(py, value).map_err(|error| error.raised)
 }
 
 /// The first bytes of a claimed block.

@@ -1,7 +1,7 @@
 //! Errors of the orchestrator as the exceptions of `remotemedia.core.exceptions`; the only place
 //! where one becomes the other.
 
-use ipc_protocol::{FaultKind, ImportReason};
+use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
@@ -12,7 +12,7 @@ use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::convert::{MarshalError, into_pyerr};
+use crate::convert::{MarshalError, OpenError, into_pyerr, type_name};
 
 /// The exception for an error.
 pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
@@ -26,7 +26,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Node(failure) => return node_error(py, failure),
         Error::Crashed(crash) => {
             fields.set_item("node_id", &crash.node_id)?;
-            fields.set_item("operation", "process")?;
+            fields.set_item("operation", operation_name(crash.operation))?;
             fields.set_item("signal", &crash.signal)?;
             fields.set_item("exit_code", crash.exit_code)?;
             fields.set_item("stderr_tail", &crash.stderr_tail)?;
@@ -103,6 +103,7 @@ fn exception(
 ) -> PyResult<PyErr> {
     let exceptions = py.import("remotemedia.core.exceptions")?;
     let raised = exceptions.getattr(class)?.call((message,), Some(fields))?;
+    raised.setattr("_names_node", true)?;
     Ok(PyErr::from_value(raised))
 }
 
@@ -171,6 +172,7 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("node_id", some_text(&failure.node_id))?;
     fields.set_item("operation", operation_name(failure.operation))?;
     fields.set_item("remote_type", &failure.remote_type)?;
+    fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
     if let Some(import) = &failure.import {
         fields.set_item("module", &import.module)?;
@@ -181,13 +183,17 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     }
     let class = match failure.operation {
         FaultKind::NotFound => {
-            fields.set_item("nearest", quoted_after(&failure.message, "did you mean '"))?;
+            if let Some(FaultDetail::Nearest(name)) = failure.detail.as_deref() {
+                fields.set_item("nearest", name)?;
+            }
             "NodeClassNotFound"
         }
         FaultKind::Marshal => {
-            if let Some((path, type_name)) = place_of(&failure.message) {
-                fields.set_item("path", path)?;
-                fields.set_item("type_name", type_name)?;
+            if let Some(FaultDetail::Unsendable(part) | FaultDetail::Unopenable(part)) =
+                failure.detail.as_deref()
+            {
+                fields.set_item("path", &part.path)?;
+                fields.set_item("type_name", &part.type_name)?;
             }
             "NodeMarshalingError"
         }
@@ -221,17 +227,6 @@ pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) 
     }
     advised.set_cause(py, Some(raised));
     advised
-}
-
-/// The text between an opening phrase and the next single quote.
-fn quoted_after<'a>(message: &'a str, opening: &str) -> Option<&'a str> {
-    message.split_once(opening)?.1.split_once('\'').map(|(quoted, _)| quoted)
-}
-
-/// Path and type in the message of [`MarshalError`], which crossed the process boundary as text.
-fn place_of(message: &str) -> Option<(&str, &str)> {
-    let (path, rest) = message.split_once(" of type ")?;
-    rest.split_once(" cannot be handed").map(|(type_name, _)| (path, type_name))
 }
 
 /// No node type has this name.
@@ -269,6 +264,25 @@ pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
         Ok::<_, PyErr>(marshaling)
     };
     build().unwrap_or_else(|raised| raised)
+}
+
+/// An output of a node that could not become an object of the caller.
+pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError) -> PyErr {
+    let (part, raised) = error.at_root("output");
+    let failure = NodeFailure {
+        node_id,
+        operation: FaultKind::Marshal,
+        remote_type: type_name(raised.value(py)),
+        // A message that cannot be made is none.
+        message: raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string()),
+        traceback: String::new(),
+        import: None,
+        detail: Some(Box::new(FaultDetail::Unopenable(part))),
+        advice: None,
+    };
+    let typed = node_error(py, &failure).unwrap_or_else(|raised| raised);
+    typed.set_cause(py, Some(raised));
+    typed
 }
 
 /// An audio file that cannot be read.

@@ -17,7 +17,7 @@ use worker_shim::{
     Arguments, Interpreter, LinkWriter, Meter, PythonGuest, PythonHost, SharedMeter,
 };
 
-use crate::convert::{Converter, Memory, Pickling, into_pyerr, to_value};
+use crate::convert::{Converter, Memory, Pickling, to_value, unopenable, unsendable};
 use crate::numpy_memory::{self, Outbound};
 use probe::{Log, Probe};
 
@@ -160,11 +160,12 @@ impl PythonHost for CPython {
     }
 
     fn to_object(&self, py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
-        self.converter.to_object(py, value).map(Bound::unbind)
+        let object = self.converter.to_object(py, value);
+        object.map(Bound::unbind).map_err(|error| unopenable(py, error, "input"))
     }
 
     fn to_value(&self, py: Python<'_>, object: Py<PyAny>) -> PyResult<Value> {
-        to_value(object.bind(py), &self.converter).map_err(into_pyerr)
+        to_value(object.bind(py), &self.converter).map_err(|error| unsendable(py, error))
     }
 
     fn take_traffic(&self) -> Traffic {

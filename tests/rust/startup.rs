@@ -59,7 +59,8 @@ fn an_interpreter_that_does_not_exist_is_named() {
 #[test]
 fn an_interpreter_without_the_package_gets_the_command_that_installs_it() {
     let folder = tempfile::tempdir().unwrap();
-    let body = "echo \"ModuleNotFoundError: No module named 'remotemedia'\" >&2; exit 1";
+    // It answers the question that follows by its exit code.
+    let body = "[ \"$1\" = -c ] && exit 12; echo 'Kein Modul' >&2; exit 1";
     let (error, _) = open_with(&program(&folder, body), "");
     assert!(matches!(error, Error::Start(StartError::NoPackage { .. })), "{error}");
     assert!(error.to_string().contains("-m pip install ./python"), "{error}");
@@ -84,9 +85,16 @@ fn an_error_without_output_ends_with_its_own_words() {
 
 #[test]
 fn a_python_that_is_too_old_is_told() {
-    // What Python 3.10 and older say to an option that came with 3.11.
-    let (reason, _) = handshake_error("echo 'Unknown option: -P' >&2; exit 2");
+    let (reason, _) = handshake_error("[ \"$1\" = -c ] && exit 11; exit 2");
     assert_eq!(reason, "it is older than Python 3.11");
+}
+
+#[test]
+fn what_a_program_writes_is_shown_and_not_read() {
+    let body = "echo \"No module named 'remotemedia'\" >&2; echo 'Unknown option: -P' >&2; exit 1";
+    let (reason, stderr) = handshake_error(body);
+    assert_eq!(reason, "it ended with exit code 1 before it said hello");
+    assert!(stderr.contains("No module named"), "{stderr}");
 }
 
 #[test]

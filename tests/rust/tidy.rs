@@ -6,6 +6,7 @@ mod decisions;
 mod edges;
 mod homes;
 mod layout;
+mod messages;
 mod purity;
 mod text;
 mod types;

@@ -56,13 +56,15 @@ impl Fickle {
             message: format!("{class} fails"),
             traceback: String::new(),
             import: import.map(Box::new),
+            detail: None,
         };
         let lacks = ImportFault {
             module: "numpy".to_owned(),
             root_package: "numpy".to_owned(),
             reason: ImportReason::CExtension,
             path: String::new(),
-            suggestion: "use CPython".to_owned(),
+            suggestion: "numpy is compiled; runtime_hint \"cpython\" runs it".to_owned(),
+            is_told: false,
         };
         let trouble = match (class, moment) {
             ("ImportsAtLoad", FaultKind::Load) => Some(fault(Some(lacks))),

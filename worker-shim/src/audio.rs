@@ -3,8 +3,8 @@
 //! block, and operators make new ones.
 //!
 //! Every plain dtype of numpy can be held, indexed and passed on ([`Kind`]). Arithmetic is for the six
-//! that audio and video come in. What numpy can do and views cannot is an error that
-//! names `'AudioView'`: by that name the worker's Python code knows that the node needs CPython.
+//! that audio and video come in. What numpy can do and views cannot is
+//! [`ViewError::Unsupported`], by which the worker's Python code knows that the node needs CPython.
 
 mod assign;
 mod block;
@@ -42,6 +42,9 @@ pub enum ViewError {
     /// Python's `TypeError`.
     #[error("{0}")]
     Type(String),
+    /// Python's `TypeError`, for what numpy's arrays can do and views cannot.
+    #[error("{0}")]
+    Unsupported(String),
     /// Python's `ValueError`.
     #[error("{0}")]
     Value(String),

@@ -15,6 +15,7 @@ pub mod python_host;
 pub mod session;
 pub mod stages;
 pub mod surroundings;
+pub mod unopenable;
 pub mod unsendable;
 
 pub use guest::{Begin, Guest, Interpreter, Step};

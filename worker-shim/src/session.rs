@@ -94,6 +94,7 @@ fn protocol_failure(error: &SessionError) -> Failed {
         message: error.to_string(),
         traceback: String::new(),
         import: None,
+        detail: None,
     };
     Failed { stage: None, call: 0, fault, usage: Vec::new(), worked: Report::ABSENT }
 }
@@ -342,6 +343,7 @@ fn marshal_fault(problem: &CodecError) -> Fault {
         message: problem.to_string(),
         traceback: String::new(),
         import: None,
+        detail: None,
     }
 }
 

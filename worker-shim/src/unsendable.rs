@@ -131,7 +131,7 @@ impl<E> Stop<E> {
     }
 }
 
-fn path(root: &str, steps: &[Down]) -> String {
+pub(crate) fn path(root: &str, steps: &[Down]) -> String {
     let mut path = root.to_owned();
     for step in steps.iter().rev() {
         // Writing to a string cannot fail.

@@ -45,7 +45,9 @@ fn shown(message: &impl Debug) -> String {
     let nothing = format!(", moved: {:?}", Moved::default());
     format!("{message:?}")
         .replace(&nothing, "")
-        .replace(", import: None", "")
+        .replace(", import: None, detail: None", "")
+        .replace(", detail: None", "")
+        .replace(", is_told: false", "")
         .replace(", place: None", "")
         .replace(", surroundings: None", "")
         .replace(", buffers: []", "")

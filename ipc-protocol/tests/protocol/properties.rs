@@ -155,6 +155,7 @@ fn failed() -> impl Strategy<Value = FromWorker> {
             message: text.clone(),
             traceback: text,
             import: None,
+            detail: None,
         };
         FromWorker::Failed(Failed { stage, call, fault, usage, worked: worked.into() })
     })

@@ -13,8 +13,8 @@ use ipc_protocol::to_worker::{
     Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings, Welcome,
 };
 use ipc_protocol::{
-    Array, Audio, Dtype, Fault, FaultKind, FromWorker, Hello, ImportFault, ImportReason, Limits,
-    Opaque, Order, Payload, ToWorker, Value,
+    Array, Audio, Dtype, Fault, FaultDetail, FaultKind, FromWorker, Hello, ImportFault,
+    ImportReason, Limits, Opaque, Order, Part, Payload, ToWorker, Value,
 };
 use num_bigint::BigInt;
 use serde_bytes::ByteBuf;
@@ -43,6 +43,7 @@ fn fault() -> Fault {
         remote_type: "ValueError".into(),
         message: "negative gain".into(),
         import: None,
+        detail: None,
         traceback: "Traceback (most recent call last):\nValueError: negative gain".into(),
     }
 }
@@ -322,6 +323,7 @@ pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
             reason,
             path: path.into(),
             suggestion: "run the node on CPython".into(),
+            is_told: false,
         };
         let fault = Fault {
             kind: FaultKind::Load,
@@ -474,11 +476,24 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         message: "still changed: threads".into(),
         traceback: String::new(),
         import: None,
+        detail: None,
     };
     let failed = Failed { stage: None, call: 0, fault, usage: vec![], worked: Report::ABSENT };
     let worked: Report = Duration::from_micros(1500).into();
     let output = Output { stage: 1, call: 300, value: Value::None, worked };
     let late = Failed { stage: Some(1), call: 300, fault: self::fault(), usage: usage(), worked };
+    let part = |path: &str| Part { path: path.into(), type_name: "acme.Thing".into() };
+    let nearest = FaultDetail::Nearest("acme.gain".into());
+    let unsendable = FaultDetail::Unsendable(part("output['kept'][0]"));
+    let unopenable = FaultDetail::Unopenable(part("input"));
+    let blocked = ImportFault {
+        module: "ctypes".into(),
+        root_package: "ctypes".into(),
+        reason: ImportReason::Blocked,
+        path: String::new(),
+        suggestion: "run the node on CPython".into(),
+        is_told: true,
+    };
     let left = vec!["threads".into(), "resource limits".into()];
     vec![
         ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
@@ -486,5 +501,19 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         ("output_worked", FromWorker::Output(output)),
         ("done_worked", FromWorker::Done(Done { stage: 1, call: 300, usage: usage(), worked })),
         ("failed_worked", FromWorker::Failed(late)),
+        ("failed_nearest", failed_with(FaultKind::NotFound, Some(nearest), None)),
+        ("failed_unsendable", failed_with(FaultKind::Marshal, Some(unsendable), None)),
+        ("failed_unopenable", failed_with(FaultKind::Marshal, Some(unopenable), None)),
+        ("failed_blocked_told", failed_with(FaultKind::Load, None, Some(blocked))),
     ]
+}
+
+fn failed_with(
+    kind: FaultKind,
+    detail: Option<FaultDetail>,
+    import: Option<ImportFault>,
+) -> FromWorker {
+    let (detail, import) = (detail.map(Box::new), import.map(Box::new));
+    let fault = Fault { kind, detail, import, ..fault() };
+    FromWorker::Failed(Failed { stage: Some(1), call: 300, fault, usage: vec![], worked: Report::ABSENT })
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use super::Explanation;
 use crate::choice::Choice;
-use crate::fallback::{Finding, Reason};
+use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::model::Manifest;
 use crate::placement::Engine;
 use crate::placement::Origin;
 use crate::plan::{Plan, PlanOptions};
+use crate::reason::Reason;
 
 #[test]
 fn every_node_is_told_with_its_place_and_the_reason() {

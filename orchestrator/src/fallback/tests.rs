@@ -1,9 +1,10 @@
 //! Failures and what follows from them, as tables.
 
-use ipc_protocol::{FaultKind, ImportFault, ImportReason};
+use ipc_protocol::{FaultDetail, FaultKind, ImportFault, ImportReason, Part};
 
-use super::{FailureClass, Finding, Findings, Reason, advice, classify};
+use super::{FailureClass, Finding, Findings, classify};
 use crate::failure::NodeFailure;
+use crate::reason::{Advice, Reason};
 
 fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
     NodeFailure {
@@ -13,6 +14,7 @@ fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
         message: "first line\nsecond line".to_owned(),
         traceback: String::new(),
         import: import.map(Box::new),
+        detail: None,
         advice: None,
     }
 }
@@ -24,6 +26,7 @@ fn lacks(reason: ImportReason) -> ImportFault {
         reason,
         path: "/site-packages/numpy/x.so".to_owned(),
         suggestion: "use remotemedia.AudioView".to_owned(),
+        is_told: false,
     }
 }
 
@@ -68,24 +71,37 @@ fn failures_that_are_the_interpreters_are_told_from_the_nodes_own() {
 }
 
 #[test]
-fn without_fallback_the_advice_names_module_and_ways_out() {
+fn without_fallback_the_advice_names_the_ways_out_that_are_not_told_yet() {
     // spec: IOP-39, IOP-40
-    let reason = Reason::Import(lacks(ImportReason::CExtension));
-    let text = advice(&reason, "No module named 'numpy.linalg'").unwrap();
-    for part in [
-        "numpy.linalg",
-        "use remotemedia.AudioView",
-        "runtime_hint \"cpython\"",
-        "REMOTEMEDIA_ENABLE_FALLBACK=true",
-        "[fallback] enabled",
+    let told = |reason, names_hint| Advice::let_move(reason, names_hint).map(|a| a.to_string());
+    let ways = ["REMOTEMEDIA_ENABLE_FALLBACK=true", "[fallback] enabled", "fallback=True"];
+    let import = Reason::Import(lacks(ImportReason::CExtension));
+    let shipment = Reason::Shipment { error: "x".to_owned() };
+    for (reason, names_hint, is_new) in [
+        (import.clone(), false, false), // a suggestion names it
+        (shipment.clone(), true, false),
+        (shipment, false, true),
+        (Reason::Load { error: "x".to_owned() }, false, true),
     ] {
-        assert!(text.contains(part), "{part} in {text}");
+        let text = told(reason, names_hint).unwrap();
+        assert!(ways.iter().all(|way| text.contains(way)), "{text}");
+        assert_eq!(text.contains("runtime_hint \"cpython\""), is_new, "{text}");
     }
-    let told = advice(&reason, "use remotemedia.AudioView").unwrap();
-    assert!(!told.contains("AudioView") && told.contains("runtime_hint"), "{told}");
-    let told = advice(&reason, "runtime_hint=\"cpython\" runs it on CPython").unwrap();
-    assert!(!told.contains("runtime_hint") && told.contains("fallback=True"), "{told}");
-    assert_eq!(advice(&Reason::Import(lacks(ImportReason::NotInstalled)), "x"), None);
+    let silent = ImportFault { suggestion: String::new(), ..lacks(ImportReason::CExtension) };
+    let text = told(Reason::Import(silent), false).unwrap();
+    assert!(text.contains("'numpy.linalg' of 'numpy'") && text.contains("runtime_hint"), "{text}");
+    assert_eq!(told(Reason::Import(lacks(ImportReason::NotInstalled)), false), None);
+}
+
+#[test]
+fn a_suggestion_is_told_once_and_before_a_long_message() {
+    // spec: IOP-14, IOP-39
+    let mut failed = failure(FaultKind::Load, Some(lacks(ImportReason::CExtension)));
+    assert_eq!(failed.told(), "use remotemedia.AudioView\n\nfirst line\nsecond line");
+    failed.message = "No module named 'numpy.linalg'".to_owned();
+    assert_eq!(failed.told(), "No module named 'numpy.linalg'; use remotemedia.AudioView");
+    failed.import = Some(Box::new(ImportFault { is_told: true, ..lacks(ImportReason::Blocked) }));
+    assert_eq!(failed.told(), "No module named 'numpy.linalg'");
 }
 
 #[test]
@@ -103,13 +119,13 @@ fn a_module_that_is_nowhere_is_no_reason_to_move() {
     ] {
         let reason = Reason::Import(fault);
         assert_eq!(reason.is_doubtful(), doubtful, "{reason}");
-        assert_eq!(reason.is_disproved_by(&on_cpython), doubtful, "{reason}");
-        assert!(!reason.is_disproved_by(&failure(FaultKind::Process, None)), "{reason}");
+        assert_eq!(reason.is_disproved_by(on_cpython.import.as_deref()), doubtful, "{reason}");
+        assert!(!reason.is_disproved_by(None), "{reason}");
     }
     let other =
         ImportFault { root_package: "scipy".to_owned(), ..lacks(ImportReason::NotInstalled) };
     let reason = Reason::Import(lacks(ImportReason::NotInstalled));
-    assert!(!reason.is_disproved_by(&failure(FaultKind::Process, Some(other))));
+    assert!(!reason.is_disproved_by(Some(&other)));
 }
 
 #[test]
@@ -117,15 +133,18 @@ fn a_value_that_cannot_pass_is_told_whatever_its_class_imports() {
     // spec: IOP-39
     let import = lacks(ImportReason::CExtension);
     let mut failed = failure(FaultKind::Marshal, Some(import.clone()));
-    failed.message = "Frame needs numpy".to_owned();
-    let error = "ValueError: Frame needs numpy".to_owned();
-    assert_eq!(classify(&failed), FailureClass::Unsupported(Reason::Value { error }));
-    failed.message = "numpy needs a C extension\n\nIMPORTANT".to_owned();
     assert_eq!(
         classify(&failed),
         FailureClass::Unsupported(Reason::Import(import)),
-        "numpy names no value"
+        "no value is named"
     );
+    let part = Part { path: "output".to_owned(), type_name: "acme.Frame".to_owned() };
+    failed.detail = Some(Box::new(FaultDetail::Unsendable(part)));
+    failed.message = "Frame needs numpy\nand more".to_owned();
+    let FailureClass::Unsupported(Reason::Value { error }) = classify(&failed) else {
+        panic!("the value is why, in however many lines it is told")
+    };
+    assert!(error.starts_with("ValueError: "), "{error}");
 }
 
 #[test]
@@ -134,8 +153,16 @@ fn a_line_of_an_exception_ends_without_a_full_stop() {
     let ends =
         NodeFailure { message: "first line.\nx".to_owned(), ..failure(FaultKind::Load, None) };
     assert_eq!(super::one_line(&ends), "ValueError: first line");
-    let told = NodeFailure { advice: Some("Do it".to_owned()), message: "x.".to_owned(), ..ends };
-    assert!(told.to_string().ends_with("ValueError: x. Do it"), "{told}");
+    let advice = Some(Advice::WaitForNext(Reason::Load { error: "E: y".to_owned() }));
+    let told = NodeFailure { advice, message: "x.".to_owned(), ..ends };
+    let text = told.to_string();
+    assert!(
+        text.ends_with(
+            "ValueError: x. The next session runs it on CPython: its module \
+                            cannot be loaded: E: y"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

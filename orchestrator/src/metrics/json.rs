@@ -7,8 +7,8 @@ use ipc_protocol::from_worker::Traffic;
 use serde_json::{Value as Json, json};
 
 use super::{NodeMetrics, RunMetrics};
-use crate::fallback::Reason;
 use crate::placement::Engine;
+use crate::reason::Reason;
 
 const MIB: f64 = 1_048_576.0;
 

@@ -7,11 +7,12 @@ use serde_json::{Value as Json, json};
 
 use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions};
 use crate::choice::Choice;
-use crate::fallback::{Finding, Reason};
+use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::manifest::Author;
 use crate::model::Manifest;
 use crate::placement::{Engine, Origin};
+use crate::reason::Reason;
 
 fn manifest(nodes: &[(&str, &str)], edges: &[(&str, &str)], extra: &[(&str, Json)]) -> Manifest {
     let nodes: Vec<Json> = nodes

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipc_protocol::error::{CodecError, LeaseError};
+use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};
 
 use super::workers::{End, Seat, Slot};
@@ -14,11 +15,16 @@ use crate::worker::exit::Exit;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 
-pub(super) fn from_fault(fault: Fault) -> Error {
-    Error::Node(Box::new(failure_of(fault)))
+pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
+    Error::Node(Box::new(failure_of(fault, slot)))
 }
 
-pub(super) fn failure_of(fault: Fault) -> NodeFailure {
+/// The fault that the worker in this slot has told.
+pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
+    let is_older = slot.protocol() < FACTS_SINCE;
+    if let Some(import) = fault.import.as_deref_mut().filter(|_| is_older) {
+        import.is_told = true;
+    }
     NodeFailure {
         node_id: fault.node_id,
         operation: fault.kind,
@@ -26,6 +32,7 @@ pub(super) fn failure_of(fault: Fault) -> NodeFailure {
         message: fault.message,
         traceback: fault.traceback,
         import: fault.import,
+        detail: fault.detail,
         advice: None,
     }
 }
@@ -39,6 +46,7 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
         message,
         traceback: String::new(),
         import: None,
+        detail: None,
         advice: None,
     }))
 }
@@ -96,6 +104,17 @@ impl Death<'_> {
         others.filter(|id| *id != lost).map(str::to_owned).collect()
     }
 
+    /// What the node did that ran. Nodes are imported and made before the session is open; afterwards
+    /// they are called and cleaned up.
+    fn operation(&self) -> FaultKind {
+        let otherwise = match (self.slot.is_open, self.slot.is_cleaning_up) {
+            (false, _) => FaultKind::Load,
+            (true, true) => FaultKind::Cleanup,
+            (true, false) => FaultKind::Process,
+        };
+        self.slot.running().map_or(otherwise, |running| running.operation)
+    }
+
     fn overdue(&self, overdue: &Overdue) -> Error {
         if overdue.deadline == Deadline::Close {
             return self.overdue_cleanup(overdue.limit);
@@ -138,6 +157,7 @@ impl Death<'_> {
         Error::Crashed(Box::new(Crash {
             also_lost: self.also_lost(&node_id),
             node_id,
+            operation: self.operation(),
             pid: self.process.pid,
             signal: exit.as_ref().and_then(Exit::signal_name),
             exit_code: exit.as_ref().and_then(Exit::code),

@@ -10,9 +10,10 @@ use ipc_protocol::from_worker::LogRecord;
 use super::journal::{INFORMATION, WARNING, notice};
 use crate::error::Error;
 use crate::failure::NodeFailure;
-use crate::fallback::{FailureClass, Findings, Reason, advice, classify, clause, one_line};
+use crate::fallback::{FailureClass, Findings, classify, clause, one_line};
 use crate::placement::Engine;
 use crate::plan::{Plan, PlannedNode, Stage};
+use crate::reason::{Advice, Reason};
 use crate::schedule::{StageId, Work};
 
 /// What the session knows of its stages on RustPython.
@@ -135,7 +136,7 @@ impl Fallback {
         let class = classify(failure);
         if !self.is_enabled {
             if let FailureClass::Unsupported(reason) = class {
-                failure.advice = advice(&reason, &failure.message);
+                failure.advice = Advice::let_move(reason, false);
             }
             return Verdict::Tell;
         }
@@ -148,7 +149,7 @@ impl Fallback {
         let Some(reason) = reason else { return Verdict::Tell };
         let loses_state = watched.has_succeeded;
         if plan.stages[stage].nodes.len() > 1 || (is_known && loses_state) {
-            failure.advice = Some(format!("The next session runs it on CPython: {reason}"));
+            failure.advice = Some(Advice::WaitForNext(reason.clone()));
             return Verdict::MoveNext { node, reason };
         }
         Verdict::Move(Move { stage, reason, work, loses_state })
@@ -284,7 +285,10 @@ pub(super) fn retract(failure: &NodeFailure, plan: &Plan, findings: &mut Finding
     for (stage, planned) in plan.stages.iter().enumerate() {
         let is_it = |node: &PlannedNode| {
             node.id == failure.node_id
-                && node.moved.as_ref().is_some_and(|why| why.is_disproved_by(failure))
+                && node
+                    .moved
+                    .as_ref()
+                    .is_some_and(|why| why.is_disproved_by(failure.import.as_deref()))
         };
         if let Some(node) = planned.nodes.iter().position(is_it) {
             if let Some(digest) = &planned.nodes[node].code_digest {
@@ -302,13 +306,13 @@ pub(super) fn with_advice(error: Error) -> Error {
     match error {
         Error::Node(mut failure) => {
             if let FailureClass::Unsupported(reason) = classify(&failure) {
-                failure.advice = advice(&reason, &failure.message);
+                failure.advice = Advice::let_move(reason, false);
             }
             Error::Node(failure)
         }
         Error::Ship(mut problem) => {
             let reason = Reason::Shipment { error: clause(&problem.message) };
-            problem.advice = advice(&reason, &problem.message);
+            problem.advice = Advice::let_move(reason, problem.names_runtime_hint).map(Box::new);
             Error::Ship(problem)
         }
         other => other,

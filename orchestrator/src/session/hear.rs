@@ -8,7 +8,7 @@ use super::shell::{Events, Shell};
 use super::workers::End;
 use super::{Host, WrittenBack, failure};
 use crate::placement::Engine;
-use crate::schedule::{Event, SlotId, Slots, StageId};
+use crate::schedule::{Event, SlotId, Slots};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -34,14 +34,14 @@ impl Shell {
     ) -> Events {
         match message {
             FromWorker::Output(output) => {
-                let Some(stage) = self.current(slot, output.stage, output.call) else {
+                let Some(stage) = self.workers.slot(slot).current(output.stage, output.call) else {
                     return Events::new();
                 };
                 self.layout.note_output(stage);
                 vec![Event::Output(stage, output.value)]
             }
             FromWorker::Done(done) => {
-                let Some(stage) = self.current(slot, done.stage, done.call) else {
+                let Some(stage) = self.workers.slot(slot).current(done.stage, done.call) else {
                     return Events::new();
                 };
                 self.journal.record(stage, &done.usage);
@@ -78,13 +78,15 @@ impl Shell {
     }
 
     fn hear_failure(&mut self, slot: SlotId, failed: Failed, slots: &Slots) -> Events {
-        if let Some(stage) = failed.stage.and_then(|stage| self.current(slot, stage, failed.call)) {
+        if let Some(stage) =
+            failed.stage.and_then(|stage| self.workers.slot(slot).current(stage, failed.call))
+        {
             self.journal.record(stage, &failed.usage);
             self.workers.slot_mut(slot).calls.remove(&stage);
             if self.closed.is_some() {
                 return vec![Event::Failed(stage)];
             }
-            let failure = failure::failure_of(failed.fault);
+            let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
             let mut consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if failed.call < self.abandoned_before {
                 // Its caller has already received another failure.
@@ -106,7 +108,7 @@ impl Shell {
         {
             self.layout.node_id(seat).clone_into(&mut fault.node_id);
         }
-        self.fail(failure::from_fault(fault));
+        self.fail(failure::from_fault(fault, self.workers.slot(slot)));
         self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
     }
@@ -123,7 +125,7 @@ impl Shell {
             self.workers.slot_mut(slot).wants_apart |= is_conflict;
             return Event::Unsuited(slot);
         }
-        self.fail_to_open(slot, failure::from_fault(failed.fault));
+        self.fail_to_open(slot, failure::from_fault(failed.fault, self.workers.slot(slot)));
         self.workers.give_back(slot, Returned::Reusable);
         Event::OpenFailed(slot)
     }
@@ -133,12 +135,6 @@ impl Shell {
         let firsts = self.workers.slot(slot).seats.iter().filter(|(_, node)| *node == 0);
         let sources = firsts.filter(|seat| is_source(self.layout.node_id(**seat)));
         self.sources.extend(sources.map(|(stage, _)| *stage));
-    }
-
-    /// The stage of a message, if the message belongs to the call that is under way there.
-    fn current(&self, slot: SlotId, stage: u32, call: u64) -> Option<StageId> {
-        let stage = usize::try_from(stage).ok()?;
-        (self.workers.slot(slot).calls.get(&stage) == Some(&call)).then_some(stage)
     }
 
     fn hear_log(&self, slot: SlotId, record: &LogRecord, host: &mut dyn Host) {
@@ -165,7 +161,8 @@ impl Shell {
             let attributes = state.attributes.to_bytes();
             closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
-        closed.failures.extend(answer.faults.into_iter().map(failure::from_fault));
+        let failure = |fault| failure::from_fault(fault, self.workers.slot(slot));
+        closed.failures.extend(answer.faults.into_iter().map(failure));
         let config = self.runtime.config();
         let limit = match self.workers.slot(slot).interpreter {
             Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,

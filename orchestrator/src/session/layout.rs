@@ -9,9 +9,9 @@ use super::journal::Journal;
 use super::workers::Seat;
 use crate::error::Error;
 use crate::failure::NodeFailure;
-use crate::fallback::Reason;
 use crate::placement::Engine;
 use crate::plan::{Place, Plan};
+use crate::reason::Reason;
 use crate::runtime::Runtime;
 use crate::schedule::{Event, SlotId, StageId, Work};
 

@@ -128,6 +128,7 @@ fn step(
             message: error.to_string(),
             traceback: String::new(),
             import: None,
+            detail: None,
             advice: None,
         }));
     }

@@ -150,7 +150,7 @@ fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
 
 /// A directory that has vanished, or that we may not enter, would make every spawn fail; the worker
 /// then keeps ours. Looking at what is in it needs the same right as entering it.
-fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
+pub(super) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
     directory.filter(|path| path.join(".").is_dir())
 }
 

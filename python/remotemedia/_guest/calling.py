@@ -82,9 +82,9 @@ class Caller:
         process = node.process
         self._generates_async = _is_function(inspect.isasyncgenfunction, process)
         generates = self._generates_async or _is_function(inspect.isgeneratorfunction, process)
-        self.is_source = bool(getattr(node, "is_source", False)) or _takes_nothing(process)
+        self.is_source = getattr(node, "is_source", False) is True or _takes_nothing(process)
         self.is_streaming = (
-            (wants_stream or bool(getattr(node, "is_streaming", False)))
+            (wants_stream or getattr(node, "is_streaming", False) is True)
             and generates
             and not self.is_source
         )

@@ -12,6 +12,11 @@ from remotemedia._guest.text import sendable
 _GUEST = __file__.rpartition("/")[0]
 
 
+Detail = tuple[str, str] | tuple[str, str, str] | None
+"""What is known beside the exception: ("nearest", name), or ("unsendable" or "unopenable", path and
+type of a part of a value)."""
+
+
 class Fault(Exception):
     """A failure that is reported to the orchestrator.
 
@@ -20,20 +25,32 @@ class Fault(Exception):
             "process", "flush" or "cleanup".
         node_id: the node at fault.
         remote_type: qualified name of the exception's type, bare for builtins.
-        message: what the exception says.
+        message: what the exception says, and nothing else.
         traceback: formatted, with source lines, without the frames that only call the node.
         import_info: what is known of an import that failed (see `imports.explain`), else None.
+        detail: what else is known, see `Detail`.
     """
 
-    def __init__(self, kind: str, node_id: str, error: BaseException) -> None:
+    def __init__(
+        self, kind: str, node_id: str, error: BaseException, nearest: str | None = None
+    ) -> None:
+        """Describe an error.
+
+        Args:
+            kind: what was being done.
+            node_id: the node at fault.
+            error: what was raised.
+            nearest: the known name that is most like the one that is not known.
+        """
         super().__init__(kind, node_id)
         self.kind = kind
         self.node_id = node_id
         self.remote_type = type_name(type(error))
         self.message = _message(error)
         self.import_info = _explained(error)
-        if self.import_info is not None and self.import_info["suggestion"] not in self.message:
-            self.message = _advised(self.message, self.import_info["suggestion"])
+        if nearest is None and self.import_info is not None and kind == "not found":
+            nearest = self.import_info["nearest"]
+        self.detail: Detail = ("nearest", sendable(nearest)) if nearest else None
         self.traceback = formatted(error)
 
 
@@ -51,6 +68,7 @@ def facts(error: BaseException) -> dict[str, Any]:
             "message": error.message,
             "traceback": error.traceback,
             "import_info": error.import_info,
+            "detail": error.detail,
         }
     return {
         "kind": "marshal",
@@ -59,6 +77,8 @@ def facts(error: BaseException) -> dict[str, Any]:
         "message": _message(error),
         "traceback": formatted(error),
         "import_info": None,
+        # The native side leaves it there; not all that goes wrong is about a part.
+        "detail": getattr(error, "remotemedia_part", None),
     }
 
 
@@ -79,13 +99,6 @@ def formatted(error: BaseException) -> str:
         return f"{type_name(type(error))} (its traceback cannot be shown: {reason})"
 
 
-def _advised(message: str, suggestion: str) -> str:
-    # A long message is a package's own page on how to install it; the suggestion goes first.
-    if "\n" in message.strip():
-        return f"{suggestion}\n\n{message.strip()}"
-    return f"{message}; {suggestion}"
-
-
 def _message(error: BaseException) -> str:
     try:
         return sendable(str(error))
@@ -93,12 +106,14 @@ def _message(error: BaseException) -> str:
         return f"(no message: {type_name(type(broken))} in __str__)"
 
 
-def _explained(error: BaseException) -> dict[str, str] | None:
+def _explained(error: BaseException) -> dict[str, Any] | None:
     try:
         info = imports.explain(error)
     except Exception:  # the search for a reason must not hide the failure
         return None
-    return info and {name: sendable(text) for name, text in info.items()}
+    return info and {
+        name: sendable(fact) if isinstance(fact, str) else fact for name, fact in info.items()
+    }
 
 
 def _from_node(frames: TracebackType | None) -> TracebackType | None:

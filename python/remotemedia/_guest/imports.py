@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from remotemedia._guest.policy import WAY_OUT, Blocked
+from remotemedia.audio import is_view
 
 _EXTENSIONS = (".so", ".pyd")
 
@@ -67,14 +68,25 @@ class Guard:
 
     Attributes:
         missing: the names that no finder found, with the path that was searched (None: `sys.path`).
+        wanted: for each module that asked for such names, the last of them.
     """
 
     def __init__(self) -> None:
         self.missing: dict[str, list[str] | None] = {}
+        self.wanted: dict[str, str] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
         """Notes the name; finds nothing."""
         self.missing[name] = list(path) if path is not None else None
+        asking: Any = sys._getframe(1)
+        while asking is not None and _is_of_import_system(asking.f_globals):
+            asking = asking.f_back
+        if asking is not None:
+            self.wanted[str(asking.f_globals.get("__name__"))] = name
+
+
+def _is_of_import_system(namespace: dict[str, Any]) -> bool:
+    return str(namespace.get("__name__")).partition(".")[0] in ("importlib", "_frozen_importlib")
 
 
 _guard = Guard()
@@ -88,13 +100,14 @@ def install() -> None:
     sys.meta_path.append(_guard)
 
 
-def explain(error: BaseException) -> dict[str, str] | None:
+def explain(error: BaseException) -> dict[str, Any] | None:
     """What is known of the import that failed.
 
     Returns:
         `module`, `root_package`, `reason` ("c_extension", "stdlib_missing", "not_installed",
-        "blocked" or "unsupported"), `path` (of a compiled file that cannot be used, or "") and
-        `suggestion`; None when the error comes from no import.
+        "blocked" or "unsupported"), `path` (of a compiled file that cannot be used, or ""),
+        `suggestion`, `is_told` (the error's own message says that) and `nearest` (the installed
+        module that may be meant, or ""); None when the error comes from no import.
     """
     first: BaseException | None = error
     while first is not None and not isinstance(first, ImportError):
@@ -103,6 +116,8 @@ def explain(error: BaseException) -> dict[str, str] | None:
         return _of_part_of_numpy(error)
     failed = [e for e in _causes(first) if isinstance(e, ImportError)]
     found = [about for e in failed if (about := _explain_one(e)) is not None]
+    if found and isinstance(error, Blocked):
+        found[0]["is_told"] = True
     for reason in ("blocked", "c_extension", "stdlib_missing", "not_installed"):
         for about in found:
             if about["reason"] == reason:
@@ -110,10 +125,12 @@ def explain(error: BaseException) -> dict[str, str] | None:
     return None
 
 
-def _of_part_of_numpy(error: BaseException) -> dict[str, str] | None:
+def _of_part_of_numpy(error: BaseException) -> dict[str, Any] | None:
     """What is known when code for numpy's arrays asks a view for what that does not have."""
-    is_refused = isinstance(error, (AttributeError, TypeError)) and "AudioView'" in str(error)
-    if _IS_CPYTHON or not is_refused:
+    if _IS_CPYTHON:
+        return None
+    lacks = getattr(error, "remotemedia_lacks", None)  # what a view raises itself
+    if lacks != "numpy" and not (isinstance(error, AttributeError) and is_view(error.obj)):
         return None
     return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
 
@@ -130,12 +147,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [one.__cause__, one.__context__]
 
 
-def _explain_one(error: ImportError) -> dict[str, str] | None:
-    module = error.name
-    if not module:
-        module = _native_in(str(error))
-        if module is None:
-            return None
+def _explain_one(error: ImportError) -> dict[str, Any] | None:
+    module = error.name or _missed_by(error)
+    if module is None:
+        return None
     module = _PART_OF.get(module, module)
     root = module.partition(".")[0]
     if isinstance(error, Blocked):
@@ -159,23 +174,36 @@ def _explain_one(error: ImportError) -> dict[str, str] | None:
         instead = _MISSING_STDLIB.get(root, "it is not part of this interpreter")
         way = "" if _IS_CPYTHON else f"; {WAY_OUT}"
         return _about(module, root, "stdlib_missing", "", f"{instead}{way}")
-    return _about(module, root, "not_installed", "", _advice(module))
+    near = nearest_module(module)
+    near = "" if near is None or near == module else near
+    return {
+        **_about(module, root, "not_installed", "", _advice(module, near)),
+        "nearest": near,
+    }
 
 
-def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> dict[str, str]:
+def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> dict[str, Any]:
     return {
         "module": module,
         "root_package": root,
         "reason": reason,
         "path": path,
         "suggestion": suggestion,
+        "is_told": False,
+        "nearest": "",
     }
 
 
-def _native_in(message: str) -> str | None:
-    """A known native package that an error without a name speaks of."""
-    words = message.replace("'", " ").replace('"', " ").replace(".", " ").split()
-    return next((word for word in words if word in NATIVE_PACKAGES), None)
+def _missed_by(error: ImportError) -> str | None:
+    """What the code that raised an error without a name may lack: the native package that it
+    belongs to, or the last module that it asked for in vain.
+    """
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    raising = "" if last is None else str(last.tb_frame.f_globals.get("__name__"))
+    root = raising.partition(".")[0]
+    return root if root in NATIVE_PACKAGES else _guard.wanted.get(raising)
 
 
 def _compiled_file(module: str) -> str:
@@ -203,9 +231,8 @@ def _compiled_part(module: str) -> str:
     return next((file for name in parts if (file := _compiled_file(name))), "")
 
 
-def _advice(module: str) -> str:
-    near = nearest_module(module)
-    meant = f"did you mean {near!r}? " if near and near != module else ""
+def _advice(module: str, near: str) -> str:
+    meant = f"did you mean {near!r}? " if near else ""
     root = module.partition(".")[0]
     if root != module and root in sys.modules:
         return f"{meant}{root} has no such module"

@@ -64,8 +64,8 @@ def find(node_id: str, module: str, name: str) -> Any:
             raise Fault("load", node_id, named_as_needed(error, module, name)) from error
         if not has_part:
             near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
-            message = f"module {module!r} has no class or function {name!r}{near}"
-            raise Fault("not found", node_id, AttributeError(message))
+            message = f"module {module!r} has no class or function {name!r}{_meant(near)}"
+            raise Fault("not found", node_id, AttributeError(message), near)
         found = getattr(found, part)
     return found
 
@@ -81,14 +81,17 @@ def _check_arguments(kind: Any, params: dict[str, Any]) -> None:
         return
     for name in params:
         if name not in known:
-            near = _nearest(name, list(known))
+            near = _meant(_nearest(name, list(known)))
             takes = ", ".join(known) or "none"
             called = getattr(kind, "__qualname__", kind)
             raise TypeError(f"{called} has no parameter {name!r}{near} (it takes: {takes})")
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _nearest(name: str, known: list[str]) -> str | None:
     import difflib  # for failures only, not at the start of every worker
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
+
+
+def _meant(near: str | None) -> str:
+    return f"; did you mean {near!r}?" if near else ""

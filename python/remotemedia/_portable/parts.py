@@ -129,10 +129,10 @@ class Parts:
         try:
             return self._needs_of(self._standing_for(key))
         except UnportableError as problem:
-            if problem.reason.endswith(" needs it)"):
+            if problem.names_user:
                 raise
             told = f"{problem.reason} ({name} needs it)"
-            raise UnportableError("", problem.type_name, told) from problem
+            raise UnportableError("", problem.type_name, told, names_user=True) from problem
         except Exception as problem:
             bindings = self._spaces.by_label[key.label].bindings(key.name)
             if bindings and type(bindings[-1].node).__name__ in _ASSIGNMENTS:

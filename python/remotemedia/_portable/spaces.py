@@ -24,8 +24,21 @@ Position = tuple[int, int]
 
 class UnportableError(UnpicklableError):
     """Something cannot be expressed for another interpreter. `reason` says what and why, and what
-    to do about it.
+    to do about it: it names `runtime_hint`.
+
+    Attributes:
+        names_user: The reason says which name needs it.
     """
+
+    def __init__(self, path: str, type_name: str, reason: str, *, names_user: bool = False) -> None:
+        """Makes the error as its base does."""
+        super().__init__(path, type_name, reason)
+        self.names_user = names_user
+
+    def below(self, path: str) -> UnportableError:
+        """The same error, seen from an object that holds this one at ``path``."""
+        whole = path + self.path
+        return UnportableError(whole, self.type_name, self.reason, names_user=self.names_user)
 
 
 def about(shared: Any, reason: str) -> UnportableError:

@@ -156,16 +156,17 @@ def _load_one(session: Any, candidate: Candidate, interpreter: str) -> Outcome:
         (is_node,) = session.process((candidate.module, candidate.name, file, statements))
     except NodeError as error:
         advice = _MOVE if interpreter == "rustpython" else "it has to load there to run anywhere"
-        shown = _last_line(error)
+        shown = _first_line(error)
         return Outcome(None, error.module, error.import_reason, shown, error.suggestion or advice)
     return Outcome(True) if is_node else Outcome(False, error="it has no method process(data)")
 
 
-def _last_line(error: NodeError) -> str:
-    """The exception without its traceback; a crash has none and says itself what happened."""
-    lines = (error.remote_traceback or "").splitlines()
-    raised = [line for line in lines if error.remote_type and line.startswith(error.remote_type)]
-    return raised[-1] if raised else error.message.partition("\n")[0]
+def _first_line(error: NodeError) -> str:
+    """The first line of the exception; a crash has none and says itself what happened."""
+    if error.remote_message is None:
+        return error.message.splitlines()[0]
+    first = next(iter(error.remote_message.splitlines()), "")
+    return f"{error.remote_type}: {first}" if first else str(error.remote_type)
 
 
 def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:

@@ -42,6 +42,11 @@ class CancelPoint:
         if requested:
             target.cancel()
 
+    @property
+    def is_requested(self) -> bool:
+        """Whether `cancel` has been called."""
+        return self._requested
+
     def cancel(self) -> None:
         """Stop the target, now or as soon as there is one."""
         with self._lock:

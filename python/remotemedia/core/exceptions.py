@@ -17,6 +17,7 @@ class _Where(TypedDict, total=False):
 
 class _Remote(_Where, total=False):
     remote_type: str | None
+    remote_message: str | None
     remote_traceback: str | None
     partial_results: list[Any] | None
     module: str | None
@@ -42,6 +43,8 @@ class RemoteMediaError(Exception):
         super().__init__(message)
         self.node_id = node_id
         self.operation = operation
+        # The native module says in the message which node it was.
+        self._names_node = False
 
     @property
     def message(self) -> str:
@@ -50,7 +53,7 @@ class RemoteMediaError(Exception):
 
     def __str__(self) -> str:
         """The message, with node and operation in front unless it names the node already."""
-        if self.node_id is None or f"'{self.node_id}'" in self.message:
+        if self.node_id is None or self._names_node:
             return self.message
         where = f"node {self.node_id!r}"
         if self.operation is not None:
@@ -138,7 +141,10 @@ class MarshalingError(RemoteMediaError, TypeError):
     Attributes:
         path: where in the value, such as `item["frames"][3]` or `self.model.lock`.
         type_name: qualified name of the type that cannot travel.
+        names_runtime_hint: the message says what another `runtime_hint` would change.
     """
+
+    names_runtime_hint = False
 
     def __init__(
         self,
@@ -164,6 +170,7 @@ class NodeError(RemoteMediaError, RuntimeError):
 
     Attributes:
         remote_type: type of the exception the node raised, qualified, bare for builtins; or None.
+        remote_message: what that exception says, and nothing else; or None.
         remote_traceback: the traceback in the worker, as text with source lines; or None.
         partial_results: the outputs that the run had given before the error.
         module: full name of the module that the node's interpreter lacks, when that is why; else
@@ -181,6 +188,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         node_id: str | None = None,
         operation: str | None = None,
         remote_type: str | None = None,
+        remote_message: str | None = None,
         remote_traceback: str | None = None,
         partial_results: list[Any] | None = None,
         module: str | None = None,
@@ -196,6 +204,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         self.module_path = module_path
         self.suggestion = suggestion
         self.remote_type = remote_type
+        self.remote_message = remote_message
         self.remote_traceback = remote_traceback
         self.partial_results: Any = list(partial_results or ())
         if remote_traceback:

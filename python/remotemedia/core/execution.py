@@ -25,7 +25,15 @@ from remotemedia.core.exceptions import (
     RemoteMediaError,
 )
 from remotemedia.core.function import FunctionNode
-from remotemedia.core.manifest import VERSION, is_source, name_of, run_entry, runs_natively
+from remotemedia.core.manifest import (
+    VERSION,
+    flag_of,
+    is_source,
+    name_of,
+    run_entry,
+    runs_natively,
+)
+from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.shipping import Shipper
 
@@ -78,7 +86,7 @@ def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
     entries = []
     for entry, node_id in ids.items():
         node = entry.node
-        if getattr(node, "is_remote", False):
+        if flag_of(node, "is_remote"):
             raise RemoteMediaError(
                 "remote execution is not part of this version: run the node itself, "
                 "without a remote configuration",
@@ -90,7 +98,7 @@ def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
         )
         if at_caller:
             entries.append({"id": node_id, "node_type": _PASS_THROUGH, "params": {}})
-        elif hasattr(node, "manifest_entry") or (runs_natively(node) and not python_only):
+        elif isinstance(node, ManifestNode) or (runs_natively(node) and not python_only):
             entries.append(run_entry(node, node_id, None))
         else:
             entries.append(run_entry(node, node_id, len(plan.instances)))
@@ -162,7 +170,7 @@ class Execution:
                 )
             return at_caller[0].items()
         # What a manifest entry names may be a source; only the orchestrator can tell.
-        if not any(is_source(node) or hasattr(node, "manifest_entry") for node in roots):
+        if not any(is_source(node) or isinstance(node, ManifestNode) for node in roots):
             names = ", ".join(name_of(node) for node in roots)
             raise ConfigurationError(
                 f"run() got no input, and the first node ({names}) is no source: pass the input "
@@ -280,11 +288,14 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
     try:
         changes: Any = _pickle.loads(state)
         attributes, deleted = changes
-    except Exception as problem:  # any error of any user's __setstate__
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # any error of any user's __setstate__, even SystemExit
         import warnings
 
         warnings.warn(
-            f"what node {node_id!r} changed in its worker could not be put back: {problem}",
+            f"what node {node_id!r} changed in its worker could not be put back: "
+            f"{type(problem).__name__}: {problem}",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from typing import Any
 
@@ -51,9 +52,14 @@ def runs_natively(node: Any) -> bool:
     )
 
 
+def flag_of(node: Any, name: str) -> bool:
+    """A mark on the node, which is a truth value: some objects answer for every attribute."""
+    return getattr(node, name, False) is True
+
+
 def is_source(node: Any) -> bool:
     """Whether the node gives items without getting one."""
-    if getattr(node, "is_source", False):
+    if flag_of(node, "is_source"):
         return True
     process = getattr(node, "process", None)
     if not (inspect.isgeneratorfunction(process) or inspect.isasyncgenfunction(process)):
@@ -74,9 +80,12 @@ def constructor_params(node: Any) -> dict[str, Any]:
     """
     from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
-    params = dict(getattr(node, "config", None) or {})
+    config = getattr(node, "config", None)
+    params = dict(config) if isinstance(config, dict) else {}
     own = set(inspect.signature(Node.__init__).parameters) | set(RUNTIME_KEYWORDS)
-    for name in inspect.signature(type(node).__init__).parameters:
+    for name, taken in inspect.signature(type(node).__init__).parameters.items():
+        if taken.kind in (taken.VAR_POSITIONAL, taken.VAR_KEYWORD):
+            continue
         if name not in own and name not in params and hasattr(node, name):
             params[name] = getattr(node, name)
     return params
@@ -90,13 +99,16 @@ def node_entry(
     Raises:
         SerializationError: a parameter has no JSON form.
     """
-    own = getattr(node, "manifest_entry", None)
-    if isinstance(own, dict):
+    from remotemedia.core.manifest_node import ManifestNode
+
+    if isinstance(node, ManifestNode):
+        own = node.manifest_entry
+        check_json(node, node_id or node.name, node.config)
         return {**own, "id": node_id or own.get("id") or safe_id(name_of(node))}
     node_id = node_id or safe_id(name_of(node))
-    extract = getattr(node, "_extract_params", None)
-    params = extract() if callable(extract) else constructor_params(node)
-    _check_json(node, node_id, params)
+    extract = getattr(type(node), "_extract_params", None)
+    params = constructor_params(node) if extract is None else extract(node)
+    check_json(node, node_id, params)
     in_sdk = type(node).__module__.startswith(_SDK_NODES)
     entry = {
         "id": node_id,
@@ -104,9 +116,9 @@ def node_entry(
         "params": params,
     }
     entry.update(_flags(node))
-    get_capabilities = getattr(node, "get_capabilities", None)
+    get_capabilities = getattr(type(node), "get_capabilities", None)
     capabilities = (
-        get_capabilities() if include_capabilities and callable(get_capabilities) else None
+        get_capabilities(node) if include_capabilities and get_capabilities is not None else None
     )
     if capabilities:
         entry["capabilities"] = capabilities
@@ -134,28 +146,43 @@ def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
 def _flags(node: Any) -> dict[str, Any]:
     """The attributes that the runtime honours, where they differ from the defaults."""
     flags: dict[str, Any] = {}
-    for name, default in (
-        ("is_streaming", False),
-        ("is_source", False),
-        ("isolated", False),
-        ("join", "interleave"),
-        ("runtime_hint", "auto"),
-        ("timeout_ms", None),
+    for name, kinds, default in (
+        ("is_streaming", bool, False),
+        ("is_source", bool, False),
+        ("isolated", bool, False),
+        ("join", str, "interleave"),
+        ("runtime_hint", str, "auto"),
+        ("timeout_ms", (int, float), None),
     ):
         value = getattr(node, name, default)
-        if value != default:
-            flags[name] = value
+        # A wrong value that was set is for the manifest's check to tell.
+        if (isinstance(value, kinds) or _has_set(node, name)) and value != default:
+            # NaN and infinity are no JSON; the check names the field when it sees their words.
+            is_number = not isinstance(value, float) or math.isfinite(value)
+            flags[name] = value if is_number else str(value)
     return flags
 
 
-def _check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
+def _has_set(node: Any, name: str) -> bool:
+    """Whether the node or its class has the attribute, and no `__getattr__` made it up."""
+    own = getattr(node, "__dict__", {})
+    return name in own or any(name in vars(kind) for kind in type(node).__mro__)
+
+
+def check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
+    """Refuse parameters that a manifest cannot carry.
+
+    Raises:
+        SerializationError: a parameter has no JSON form, as NaN and infinity have none.
+    """
     for name, value in params.items():
         try:
-            json.dumps(value)
+            json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as problem:
             raise SerializationError(
                 f"parameter {name!r} of {type(node).__name__} has no JSON form ({problem}). "
-                "Running the pipeline does not need one; a manifest can only carry plain values.",
+                "Manifests and native nodes take plain, finite values; a Python node object runs "
+                "with any.",
                 node_id=node_id,
                 operation="serialize",
                 path=f"params.{name}",
@@ -165,8 +192,10 @@ def _check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
 
 __all__ = [
     "VERSION",
+    "check_json",
     "class_path",
     "constructor_params",
+    "flag_of",
     "is_source",
     "name_of",
     "node_entry",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from remotemedia.core._async import CancelPoint, run_in_thread
-from remotemedia.core.exceptions import PipelineError
+from remotemedia.core.exceptions import PipelineError, RunCancelled
 from remotemedia.core.outputs import Pairs, session_result
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class Session:
     def close(self) -> None:
         """End the input, clean up the nodes and put their changed attributes back on yours.
 
-        What the nodes still held back is in `tail` afterwards. Idempotent.
+        What the nodes still held back is in `tail` afterwards; a cancelled session keeps it.
+        Idempotent.
         """
         with self._turn:
             if self._closed or self._execution is None:
@@ -128,10 +129,13 @@ class Session:
                 return
             self._closed = True
             try:
-                if self._input_is_open and not self._is_live:
+                is_flushed = self._input_is_open and not self._is_live
+                if is_flushed and not self._cancel_point.is_requested:
                     self.tail = self._flush(self._execution)
             except BaseException as error:
                 self._execution.close_after(error)
+                if isinstance(error, RunCancelled) and self._cancel_point.is_requested:
+                    return
                 raise
             self._execution.close()
 

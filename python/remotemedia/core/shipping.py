@@ -130,13 +130,15 @@ class Shipper:
                 f"{path} ({problem.type_name}) cannot go to a worker process: {problem.reason}. "
                 f"{_way_out(self._nodes[number] if number is not None else None)}"
             )
-        return MarshalingError(
+        refusal = MarshalingError(
             told,
             path=path,
             type_name=problem.type_name,
             node_id=None if number is None else self._ids[number],
             operation="pickle",
         )
+        refusal.names_runtime_hint = _says_all(problem)
+        return refusal
 
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from remotemedia._load import native
 from remotemedia.core.exceptions import ConfigurationError
+from remotemedia.core.manifest import check_json
 from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class NativeBackedNode(Node):
 
     def _native(self) -> NativeNode:
         """The native node with the parameters as they are now."""
-        params = json.dumps(self.native_params())
+        given = self.native_params()
+        params = json.dumps(given)
         engine: tuple[str, NativeNode] | None = vars(self).get("_engine")
         if engine is None or engine[0] != params:
+            check_json(self, self.name, given)
             engine = (params, native().NativeNode(self.native_type, params))
             self._engine = engine
         return engine[1]

@@ -43,7 +43,7 @@ impl NativeNode {
         result.map_err(|error| raise(&error))?;
         let list = PyList::empty(py);
         for output in outputs {
-            list.append(self.converter.to_object(py, output)?)?;
+            list.append(self.converter.to_object(py, output).map_err(|error| error.raised)?)?;
         }
         Ok(list)
     }

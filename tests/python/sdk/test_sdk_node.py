@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from remotemedia import (
     CalculatorNode,
     ConfigurationError,
     FormatConverterNode,
+    ManifestError,
     MultiplyNode,
     Node,
     PassThroughNode,
@@ -258,3 +260,59 @@ def test_slots_reach_the_worker_and_come_back(runtime: str) -> None:
     pipeline = Pipeline(node)
     assert pipeline.run_sync([1], runtime=runtime, fallback=False) == [4, 1]
     assert pipeline.run_sync([1], runtime=runtime, fallback=False) == [4, 2]
+
+
+class Answers:
+    """Answers for every attribute, as mocks and proxies do."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Answers()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    def process(self, data: int) -> int:
+        return data + 1
+
+
+def test_a_node_that_answers_for_every_attribute_is_a_plain_node() -> None:
+    pipeline = Pipeline(Answers())
+    assert pipeline.run_sync(1) == 2
+    assert pipeline.run_sync([1, 2]) == [2, 3]
+    (entry,) = json.loads(pipeline.serialize())["nodes"]
+    assert set(entry) == {"id", "node_type", "params"}
+    # What was set and is wrong is still told.
+    wrong = Answers()
+    wrong.timeout_ms = "500"  # type: ignore[attr-defined]
+    with pytest.raises(ManifestError, match="timeout_ms"):
+        Pipeline(wrong).run_sync(1)
+
+
+class Scales(Node):
+    """Multiplies by a number of any kind."""
+
+    def __init__(self, factor: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def process(self, data: float) -> float:
+        return data * self.factor
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("-inf"), float("nan")])
+def test_a_parameter_that_no_json_can_hold_is_named(factor: float) -> None:
+    # spec: FFI-14
+    assert repr(Pipeline(Scales(factor)).run_sync(2.0)) == repr(factor * 2)
+    entry = {"node_type": "MultiplyNode", "params": {"factor": factor}}
+    for pipeline in (Pipeline(MultiplyNode(factor)), Pipeline(entry)):
+        for act in (lambda p=pipeline: p.run_sync(2.0), pipeline.serialize):
+            with pytest.raises(SerializationError, match="'factor'"):
+                act()
+    with pytest.raises(SerializationError, match="'factor'"):
+        Pipeline(Scales(factor)).serialize()
+    with pytest.raises(SerializationError, match="'factor'"):
+        MultiplyNode(factor).process(2.0)
+    with pytest.raises(ValueError, match="timeout_ms"):
+        Pipeline(Scales(1, timeout_ms=factor)).run_sync(1)

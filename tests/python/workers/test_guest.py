@@ -513,8 +513,12 @@ def test_what_cannot_be_made_is_named_with_the_nearest_that_can(
     with pytest.raises(Fault) as caught:
         worker.guest.open(SessionSpec([(0, [spec])], None, None, 0))
     assert (caught.value.kind, caught.value.node_id) == (kind, "n")
+    told = f"{caught.value.message} {(caught.value.import_info or {}).get('suggestion')}"
     for part in parts:
-        assert part in caught.value.message
+        assert part in told
+    wanted = {"remotemedia.nodez": "remotemedia.nodes", "TakesGian": "TakesGain"}
+    nearest = wanted.get(name, wanted.get(module))
+    assert caught.value.detail == (nearest and ("nearest", nearest))
 
 
 def opened(worker: Worker, *nodes: Any, log_levels: dict[str, int] | None = None) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from crash_nodes import (
     Crasher,
+    DiesIn,
     Doubler,
     Flooder,
     Parent,
@@ -27,7 +29,14 @@ from crash_nodes import (
 from loops import CRASHES, INTERRUPTS, Loop
 from places import FIXTURES
 from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
-from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
+from remotemedia import (
+    NodeError,
+    NodeTimeout,
+    Pipeline,
+    Runtime,
+    WorkerCrashed,
+    WorkerStartError,
+)
 
 DEATHS = [
     ("SIGSEGV", "SIGSEGV", None),
@@ -63,6 +72,26 @@ def test_the_error_of_a_segfault_shows_the_python_stack() -> None:
     assert caught.value.python_stack is not None
     assert "crash_nodes.py" in caught.value.python_stack
     assert "in process" in caught.value.python_stack
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "rustpython"])
+@pytest.mark.parametrize("moment", ["import", "initialize", "process", "flush", "cleanup"])
+def test_a_crash_names_what_the_node_was_doing(moment: str, interpreter: str) -> None:
+    """spec: CARD-08"""
+    with pytest.raises(WorkerCrashed) as caught:
+        Pipeline(DiesIn(moment), runtime=interpreter, fallback=False).run(1)
+    assert (caught.value.node_id, caught.value.operation) == ("DiesIn_0", moment)
+    assert caught.value.exit_code == 9
+
+
+def test_an_interpreter_without_the_package_is_told_as_such(tmp_path: Path) -> None:
+    """spec: FFI-14"""
+    venv.create(tmp_path / "bare")
+    python = tmp_path / "bare" / "bin" / "python"
+    runtime = Runtime(f'[python]\nexecutable = "{python}"\n')
+    with pytest.raises(WorkerStartError, match="has no usable 'remotemedia' package") as caught:
+        Pipeline(PassOn(), runtime=runtime).run(1)
+    assert caught.value.python == str(python)
 
 
 def test_a_crash_names_the_nodes_whose_state_was_lost_with_it() -> None:

@@ -73,7 +73,10 @@ const RUST: &[Rule] = &[
     Rule {
         what: "starting processes",
         phrases: &["Command::new", "process::Command"],
-        homes: &[("orchestrator/src/worker/process.rs", "parent-death signals follow its thread")],
+        homes: &[
+            ("orchestrator/src/worker/process.rs", "parent-death signals follow its thread"),
+            ("orchestrator/src/worker/probe.rs", "asks an interpreter what it lacks, briefly"),
+        ],
     },
     Rule {
         what: "sleeping threads",

@@ -29,6 +29,7 @@ const IMPURE: &[&str] = &[
 const CORES: &[&str] = &[
     "orchestrator/src/choice.rs",
     "orchestrator/src/fallback.rs",
+    "orchestrator/src/reason.rs",
     "orchestrator/src/graph.rs",
     "orchestrator/src/plan.rs",
     "orchestrator/src/schedule.rs",

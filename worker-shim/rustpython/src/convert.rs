@@ -47,10 +47,13 @@ impl Converter {
     /// Makes the Python object that `value` stands for.
     ///
     /// # Errors
-    /// `TypeError` for an object that another kind of interpreter pickled, or any pickled one where
+    /// With the path to the part: `TypeError` for an object that another kind of interpreter pickled, or any pickled one where
     /// pickles are forbidden; `ValueError` for an array whose parts disagree; what a pickle raises.
     pub(crate) fn to_object(&self, vm: &VirtualMachine, value: Value) -> PyResult {
-        write::write(self, vm, value)
+        write::write(self, vm, value).map_err(|error| {
+            let (part, raised) = error.at_root("input");
+            problem::marked(raised, "unopenable", part, vm)
+        })
     }
 
     /// Makes the [`Value`] of a Python object.

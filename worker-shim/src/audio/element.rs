@@ -124,7 +124,7 @@ impl Kind {
         ALL.iter().find(is_meant).map(|facts| facts.kind).ok_or_else(|| {
             let known: Vec<&str> = ALL.iter().map(|facts| facts.name).collect();
             let known = known.join(", ");
-            ViewError::Type(format!("an 'AudioView' has no dtype {name:?}; known: {known}"))
+            ViewError::Unsupported(format!("an 'AudioView' has no dtype {name:?}; known: {known}"))
         })
     }
 
@@ -200,7 +200,9 @@ impl Kind {
     /// Naming the class moves the node to CPython, where numpy writes them or says why not.
     fn not_written(self, what: &str) -> ViewError {
         let name = self.name();
-        ViewError::Type(format!("an 'AudioView' of dtype {name} takes no {what} as elements"))
+        ViewError::Unsupported(format!(
+            "an 'AudioView' of dtype {name} takes no {what} as elements"
+        ))
     }
 
     fn out_of_range(self, number: Number) -> ViewError {

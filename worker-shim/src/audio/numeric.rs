@@ -13,7 +13,7 @@ impl Kind {
 
     /// That a dtype is only passed on. Naming the class moves the node to CPython.
     pub(super) fn not_computed(self) -> ViewError {
-        ViewError::Type(format!(
+        ViewError::Unsupported(format!(
             "an 'AudioView' computes with bool, uint8, int16, int32, float32 and float64, not with \
              {}",
             self.name()

@@ -168,7 +168,10 @@ fn mapped(
 /// That a dtype does not have an operator. Naming the class moves the node to CPython: numpy has it
 /// for some dtypes more.
 fn refused(symbol: &str, kind: Kind) -> ViewError {
-    ViewError::Type(format!("an 'AudioView' of dtype {} has no operator {symbol}", kind.name()))
+    ViewError::Unsupported(format!(
+        "an 'AudioView' of dtype {} has no operator {symbol}",
+        kind.name()
+    ))
 }
 
 impl Operand {

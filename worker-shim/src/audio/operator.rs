@@ -12,7 +12,7 @@ macro_rules! operators {
 
         impl $name {
             /// As it is written in Python.
-            pub(super) fn symbol(self) -> &'static str {
+            pub fn symbol(self) -> &'static str {
                 match self {
                     $(Self::$variant => $symbol,)+
                 }

@@ -78,7 +78,7 @@ impl View {
         if masks.len() > 1 || is_apart || mask.kind != Kind::Bool || mask.shape.is_empty() {
             let (shape, dtype) = (shape_text(&mask.shape), mask.kind.name());
             // Naming the class moves the node to CPython.
-            return Err(ViewError::Type(format!(
+            return Err(ViewError::Unsupported(format!(
                 "an 'AudioView' takes one mask at a time, beside single places, not this of shape \
                  {shape} and dtype {dtype}"
             )));

@@ -75,7 +75,7 @@ impl View {
     pub fn of_array(array: Array) -> Result<Self, ViewError> {
         let kind = Kind::of_dtype(&array.dtype).ok_or_else(|| {
             let dtype = &array.dtype.descr;
-            ViewError::Type(format!("an 'AudioView' holds no arrays of dtype {dtype}"))
+            ViewError::Unsupported(format!("an 'AudioView' holds no arrays of dtype {dtype}"))
         })?;
         let fits = |length: &u64| usize::try_from(*length).ok();
         let shape: Option<Vec<usize>> = array.shape.iter().map(fits).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeState};
-use ipc_protocol::{Fault, FaultKind, ImportFault, ImportReason, Value};
+use ipc_protocol::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Value};
 
 use crate::link::Alarm;
 
@@ -73,7 +73,27 @@ pub(super) fn fault(facts: Value) -> Option<Fault> {
         message: text(&facts, "message")?,
         traceback: text(&facts, "traceback")?,
         import: facts.get("import_info").and_then(import_fault).map(Box::new),
+        detail: facts.get("detail").and_then(detail).map(Box::new),
     })
+}
+
+/// What else is known, see `Detail` in `remotemedia._guest.faults`.
+fn detail(known: &Value) -> Option<FaultDetail> {
+    let Value::Tuple(words) = known else { return None };
+    match words.as_slice() {
+        [Value::Str(kind), Value::Str(name)] if kind == "nearest" => {
+            Some(FaultDetail::Nearest(name.clone()))
+        }
+        [Value::Str(kind), Value::Str(path), Value::Str(type_name)] => {
+            let part = Part { path: path.clone(), type_name: type_name.clone() };
+            match kind.as_str() {
+                "unsendable" => Some(FaultDetail::Unsendable(part)),
+                "unopenable" => Some(FaultDetail::Unopenable(part)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// What the interpreter lacks; `None` when the exception has another reason.
@@ -84,6 +104,7 @@ fn import_fault(info: &Value) -> Option<ImportFault> {
         root_package: text(info, "root_package")?,
         path: text(info, "path").unwrap_or_default(),
         suggestion: text(info, "suggestion").unwrap_or_default(),
+        is_told: matches!(info.get("is_told"), Some(Value::Bool(true))),
     })
 }
 
@@ -109,6 +130,7 @@ fn marshal_fault(remote_type: &str, message: String) -> Fault {
         message,
         traceback: String::new(),
         import: None,
+        detail: None,
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn fault(message: &str) -> Fault {
         message: message.to_owned(),
         traceback: String::new(),
         import: None,
+        detail: None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipc_protocol::version::PROTOCOL_VERSION;
+
 use crate::placement::Engine;
 use crate::schedule::{Overdue, Running, StageId};
 use crate::worker::link::LinkError;
@@ -84,6 +86,17 @@ impl Slot {
 
     pub(in crate::session) fn process(&self) -> Option<&Arc<Process>> {
         self.worker.as_ref().map(|worker| &worker.process)
+    }
+
+    /// The stage of a message, if the message belongs to the call that is under way there.
+    pub(in crate::session) fn current(&self, stage: u32, call: u64) -> Option<StageId> {
+        let stage = usize::try_from(stage).ok()?;
+        (self.calls.get(&stage) == Some(&call)).then_some(stage)
+    }
+
+    /// The version of the protocol that its worker speaks.
+    pub(in crate::session) fn protocol(&self) -> u32 {
+        self.worker.as_ref().map_or(PROTOCOL_VERSION, |worker| worker.protocol)
     }
 
     pub(in crate::session) fn has_exited(&self) -> bool {

@@ -14,13 +14,15 @@ use tokio::task::JoinSet;
 
 use super::{Command, Shared};
 use crate::error::StartError;
+use crate::placement::Engine;
 use crate::worker::exit::Exit;
 use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent};
+use crate::worker::probe::{Lack, probe};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
-use crate::worker::{Interpreter, Worker, WorkerId, WorkerKey};
+use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 
 /// How long output that is still in the pipes of a dead worker may take to arrive, and other
 /// processes of its group may take to end after SIGTERM.
@@ -30,6 +32,8 @@ const TRACKER_GRACE: Duration = Duration::from_secs(2);
 /// Leases on fewer bytes than this wait for the next message, however long it takes: waking the
 /// supervisor for each frame would cost more than the memory is worth.
 const UNHURRIED_BYTES: usize = 256 << 10;
+/// How long an interpreter that ended may take to say what it lacks.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A line of output is cut into pieces of at most this many bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
@@ -123,7 +127,7 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
         let _removed = remove_stale_names(Some(process.pid));
     }
     if let Some(failure) = failure {
-        let error = start_error(key, &process, failure);
+        let error = start_error(key, &kind.start, &process, failure).await;
         shared.lock().start_errors.insert(key_id, error);
     }
 }
@@ -209,21 +213,30 @@ fn check_identity(hello: &Hello, key: &WorkerKey) -> Result<(), String> {
     Ok(())
 }
 
-fn start_error(key: &WorkerKey, process: &Process, failure: Failure) -> StartError {
+async fn start_error(
+    key: &WorkerKey,
+    start: &Start,
+    process: &Process,
+    failure: Failure,
+) -> StartError {
     let interpreter = key.interpreter.clone();
     let stderr = process.stderr_tail();
     let reason = match failure {
         Failure::TooSlow(timeout) => return StartError::TooSlow { interpreter, timeout, stderr },
         Failure::Refused(reason) => reason,
         Failure::Ended => {
-            let lacks_package = ["No module named 'remotemedia", "No module named remotemedia"];
-            if lacks_package.iter().any(|text| stderr.contains(text)) {
-                return StartError::NoPackage { interpreter, stderr };
-            }
-            if stderr.contains("Unknown option: -P") {
-                "it is older than Python 3.11".to_owned()
-            } else {
-                ending(process.exit().as_ref())
+            let exit = process.exit();
+            let lack = match (key.runtime, &exit) {
+                // An unknown option ends it with 2, a missing module with 1.
+                (Engine::CPython, Some(Exit::Code(1 | 2))) => {
+                    probe(key, start, PROBE_TIMEOUT).await
+                }
+                _ => None,
+            };
+            match lack {
+                Some(Lack::Package) => return StartError::NoPackage { interpreter, stderr },
+                Some(Lack::Version) => "it is older than Python 3.11".to_owned(),
+                None => ending(exit.as_ref()),
             }
         }
     };

@@ -1,12 +1,32 @@
-//! Why an object of this interpreter could not become a value; what is said of it is in
-//! `worker_shim::unsendable`.
+//! Why an object of this interpreter could not become a value, or a value an object; what is said of
+//! it is in `worker_shim::{unsendable, unopenable}`.
 
+use ipc_protocol::Part;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{AsObject, PyObject, VirtualMachine};
+use worker_shim::unopenable::Unopenable;
 use worker_shim::unsendable;
 
 pub(super) type Reason = unsendable::Reason<PyBaseExceptionRef>;
 pub(super) type Stop = unsendable::Stop<PyBaseExceptionRef>;
+
+/// A part of an item could not become an object.
+pub(super) type OpenError = Unopenable<PyBaseExceptionRef>;
+
+/// The exception with path and type on it, where `remotemedia._guest.faults` finds them.
+pub(super) fn marked(
+    raised: PyBaseExceptionRef,
+    kind: &str,
+    part: Part,
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
+    let texts = [kind.to_owned(), part.path, part.type_name];
+    let mark = texts.map(|text| vm.ctx.new_str(text).into());
+    let mark = vm.ctx.new_tuple(mark.into());
+    // An exception that takes no attributes is complete without it.
+    let _marked = raised.as_object().set_attr("remotemedia_part", mark, vm);
+    raised
+}
 
 /// A failure at the object itself.
 pub(super) fn here(object: &PyObject, reason: Reason, vm: &VirtualMachine) -> Stop {

@@ -1,7 +1,7 @@
 //! Python objects to values.
 
 use bytes::Bytes;
-use ipc_protocol::{Opaque, Payload, Value};
+use ipc_protocol::{Opaque, Part, Payload, Value};
 use num_bigint::BigInt;
 use rustpython_vm::builtins::{
     PyBaseExceptionRef, PyBytes, PyBytesRef, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet,
@@ -10,7 +10,7 @@ use rustpython_vm::builtins::{
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
 use worker_shim::unsendable::Down;
 
-use super::problem::{Reason, Stop, here, raised, type_name};
+use super::problem::{Reason, Stop, here, marked, raised, type_name};
 use super::{Converter, PORTABLE, PORTABLE_PREFIX, arrays, interpreter_name};
 
 /// Containers within containers that a value may have; as in the CPython guest.
@@ -44,7 +44,9 @@ impl<'a> Reader<'a> {
         let vm = self.vm;
         self.read(object).map_err(|stop| {
             let unsendable = stop.at_root("output", || type_name(object, vm));
-            unsendable.into_exception(|message| vm.new_type_error(message))
+            let (path, type_name) = (unsendable.path.clone(), unsendable.type_name.clone());
+            let raised = unsendable.into_exception(|message| vm.new_type_error(message));
+            marked(raised, "unsendable", Part { path, type_name }, vm)
         })
     }
 

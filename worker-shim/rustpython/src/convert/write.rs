@@ -3,11 +3,16 @@
 use ipc_protocol::{Opaque, Value};
 use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyFrozenSet, PySet};
-use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
+use rustpython_vm::{PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
+use worker_shim::unopenable::Unopenable;
+use worker_shim::unsendable::Down;
 
+use super::problem::{OpenError, type_name};
 use super::{Converter, PORTABLE, arrays, interpreter_name};
 
-pub(super) fn write(converter: &Converter, vm: &VirtualMachine, value: Value) -> PyResult {
+type Written = Result<PyObjectRef, OpenError>;
+
+pub(super) fn write(converter: &Converter, vm: &VirtualMachine, value: Value) -> Written {
     let ctx = &vm.ctx;
     Ok(match value {
         Value::None => ctx.none(),
@@ -22,41 +27,76 @@ pub(super) fn write(converter: &Converter, vm: &VirtualMachine, value: Value) ->
         Value::Bytes(payload) => ctx.new_bytes(payload.as_slice().to_vec()).into(),
         Value::List(values) => ctx.new_list(write_all(converter, vm, values)?).into(),
         Value::Tuple(values) => ctx.new_tuple(write_all(converter, vm, values)?).into(),
-        Value::Dict(entries) => {
-            let dict = ctx.new_dict();
-            for (key, value) in entries {
-                let key = write(converter, vm, key)?;
-                dict.set_item(&*key, write(converter, vm, value)?, vm)?;
-            }
-            dict.into()
-        }
+        Value::Dict(entries) => write_dict(converter, vm, entries)?,
         Value::Set(values) => {
             let set = PySet::default().into_ref(ctx);
-            for element in write_all(converter, vm, values)? {
-                set.add(element, vm)?;
+            for element in write_members(converter, vm, values)? {
+                set.add(element, vm).map_err(|raised| Unopenable::here("set", raised))?;
             }
             set.into()
         }
         Value::FrozenSet(values) => {
-            let elements = write_all(converter, vm, values)?;
-            PyFrozenSet::from_iter(vm, elements)?.into_pyobject(vm)
+            let elements = write_members(converter, vm, values)?;
+            let set = PyFrozenSet::from_iter(vm, elements);
+            set.map_err(|raised| Unopenable::here("frozenset", raised))?.into_pyobject(vm)
         }
-        Value::Array(array) => arrays::write(array, None, converter, vm)?,
+        Value::Array(array) => view(arrays::write(array, None, converter, vm))?,
         Value::Audio(audio) => {
             let rate = audio.sample_rate_hz;
-            let samples = arrays::write(audio.samples, Some(rate), converter, vm)?;
+            let samples = view(arrays::write(audio.samples, Some(rate), converter, vm))
+                .map_err(|error| error.below(Down::Index(0)))?;
             ctx.new_tuple(vec![samples, ctx.new_int(rate).into()]).into()
         }
-        Value::Opaque(opaque) => open(converter, vm, &opaque)?,
+        Value::Opaque(opaque) => open(converter, vm, &opaque)
+            .map_err(|raised| Unopenable::here(opaque.type_name, raised))?,
     })
+}
+
+fn view(made: PyResult) -> Written {
+    made.map_err(|raised| Unopenable::here("remotemedia.AudioView", raised))
+}
+
+fn write_dict(
+    converter: &Converter,
+    vm: &VirtualMachine,
+    entries: Vec<(Value, Value)>,
+) -> Written {
+    let dict = vm.ctx.new_dict();
+    for (key, value) in entries {
+        let key = write(converter, vm, key)
+            .map_err(|error| error.below(Down::KeyItself("?".to_owned())))?;
+        let value = write(converter, vm, value)
+            .map_err(|error| error.below(Down::Key(shown(&key, vm))))?;
+        dict.set_item(&*key, value, vm).map_err(|raised| {
+            Unopenable::here(type_name(&key, vm), raised).below(Down::KeyItself(shown(&key, vm)))
+        })?;
+    }
+    Ok(dict.into())
+}
+
+/// A key as it is written in a path.
+fn shown(key: &PyObject, vm: &VirtualMachine) -> String {
+    key.repr(vm).map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
 }
 
 fn write_all(
     converter: &Converter,
     vm: &VirtualMachine,
     values: Vec<Value>,
-) -> PyResult<Vec<PyObjectRef>> {
-    values.into_iter().map(|value| write(converter, vm, value)).collect()
+) -> Result<Vec<PyObjectRef>, OpenError> {
+    let write = |(index, value)| {
+        write(converter, vm, value).map_err(|error| error.below(Down::Index(index)))
+    };
+    values.into_iter().enumerate().map(write).collect()
+}
+
+fn write_members(
+    converter: &Converter,
+    vm: &VirtualMachine,
+    values: Vec<Value>,
+) -> Result<Vec<PyObjectRef>, OpenError> {
+    let write = |value| write(converter, vm, value).map_err(|error| error.below(Down::Member));
+    values.into_iter().map(write).collect()
 }
 
 fn open(converter: &Converter, vm: &VirtualMachine, opaque: &Opaque) -> PyResult {

@@ -13,7 +13,7 @@ pub(crate) use buffers::view_of_buffer;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
 pub(crate) use numbers::{number_object, raise};
-use numbers::{number_of, view_of_numbers};
+use numbers::{number_of, read_only, view_of_numbers};
 
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
@@ -36,7 +36,7 @@ mod native {
     use super::operators::{compared, contains};
     use super::passes::Passes;
     use super::shapes::Shapes;
-    use super::{buffers, number_of, raise, subscript, supply};
+    use super::{buffers, number_of, raise, read_only, subscript, supply};
 
     /// An array of numbers over a block of memory, which may be shared with other processes.
     ///
@@ -167,6 +167,18 @@ mod native {
             }
             let class = CLASS.get().ok_or_else(|| vm.new_runtime_error("no class of dtypes"))?;
             class.call((zelf.view.kind().name(),), vm)
+        }
+
+        /// numpy's arrays take another shape in place.
+        #[pygetset(setter)]
+        fn set_shape(_zelf: &Py<Self>, _shape: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+            Err(read_only("shape", vm))
+        }
+
+        /// numpy's arrays take another dtype in place.
+        #[pygetset(setter)]
+        fn set_dtype(_zelf: &Py<Self>, _dtype: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+            Err(read_only("dtype", vm))
         }
 
         /// Samples per second, or None where that is not known.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use rustpython_vm::builtins::{PyInt, PyStr, PyTuple, PyType};
 use rustpython_vm::function::{ArgIntoFloat, ArgumentError, FromArgs, FuncArgs, PosArgs};
 use rustpython_vm::{FromArgs, PyObjectRef, PyRef, PyResult, TryFromObject, VirtualMachine};
-use worker_shim::audio::{Along, Kind};
+use worker_shim::audio::{Along, Kind, ViewError};
 
 use super::{AudioView, raise};
 
@@ -26,7 +26,7 @@ impl<T: FromArgs> FromArgs for Known<T> {
             None => Ok(Self(known)),
             Some(other) => {
                 let message = format!("this method of 'AudioView' has no argument {other}");
-                Err(vm.new_type_error(message).into())
+                Err(raise(ViewError::Unsupported(message), vm).into())
             }
         }
     }

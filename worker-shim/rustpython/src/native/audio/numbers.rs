@@ -13,10 +13,27 @@ pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef
     match error {
         ViewError::Index(message) => vm.new_index_error(message),
         ViewError::Type(message) => vm.new_type_error(message),
+        ViewError::Unsupported(message) => unsupported(message, vm),
         ViewError::Value(message) => vm.new_value_error(message),
         ViewError::Overflow(message) => vm.new_overflow_error(message),
         ViewError::Memory(message) => vm.new_memory_error(message),
     }
+}
+
+/// An attribute that numpy's arrays let be set.
+pub(super) fn read_only(name: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let message = format!("attribute '{name}' of 'remotemedia.AudioView' objects is not writable");
+    marked(vm.new_attribute_error(message), vm)
+}
+
+fn unsupported(message: String, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    marked(vm.new_type_error(message), vm)
+}
+
+/// With the attribute by which `remotemedia._guest.imports` knows what numpy could do.
+fn marked(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let _marked = raised.as_object().set_attr("remotemedia_lacks", vm.ctx.new_str("numpy"), vm);
+    raised
 }
 
 /// A number as Python object.

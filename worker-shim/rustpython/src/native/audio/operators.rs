@@ -1,6 +1,6 @@
 //! The operators of views.
 
-use rustpython_vm::builtins::{PyComplex, PyFloat, PyInt};
+use rustpython_vm::builtins::{PyComplex, PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::function::{Either, PyComparisonValue};
 use rustpython_vm::protocol::PyNumberMethods;
 use rustpython_vm::types::{AsNumber, PyComparisonOp};
@@ -34,8 +34,24 @@ fn operated(
 ) -> PyResult {
     match (operand_of(left, vm)?, operand_of(right, vm)?) {
         (Some(left), Some(right)) => shown(operator.apply(&left, &right, supply()), vm),
-        _ => Ok(vm.ctx.not_implemented()),
+        _ => refused(operator.symbol(), left, right, vm),
     }
+}
+
+/// An operator that views do not have for these operands: an error where numpy's arrays have it, else
+/// the other operand's turn.
+fn refused(symbol: &str, left: &PyObject, right: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let suits_numpy = |object: &PyObject| -> PyResult<bool> {
+        let is_sequence = object.downcast_ref::<PyList>().is_some()
+            || object.downcast_ref::<PyTuple>().is_some();
+        Ok(is_sequence || operand_of(object, vm)?.is_some())
+    };
+    if !suits_numpy(left)? || !suits_numpy(right)? {
+        return Ok(vm.ctx.not_implemented());
+    }
+    let (left, right) = (left.class().slot_name(), right.class().slot_name());
+    let message = format!("unsupported operand type(s) for {symbol}: '{left}' and '{right}'");
+    Err(raise(ViewError::Unsupported(message), vm))
 }
 
 /// A view or a number as Python object.
@@ -92,7 +108,11 @@ pub(super) fn compared(
         PyComparisonOp::Gt => Operator::Greater,
         PyComparisonOp::Ge => Operator::GreaterEqual,
     };
-    operated(operator, left, right, vm).map(Either::A)
+    match (operand_of(left, vm)?, operand_of(right, vm)?) {
+        (Some(left), Some(right)) => shown(operator.apply(&left, &right, supply()), vm),
+        _ => Ok(vm.ctx.not_implemented()),
+    }
+    .map(Either::A)
 }
 
 /// `value in view`, which holds for no other objects than numbers and views.
@@ -101,6 +121,12 @@ pub(super) fn contains(view: &View, value: &PyObject, vm: &VirtualMachine) -> Py
         Some(value) => view.contains(&value).map_err(|error| raise(error, vm)),
         None => Ok(false),
     }
+}
+
+macro_rules! refuse {
+    ($symbol:literal) => {
+        Some(|left, right, vm| refused($symbol, left, right, vm))
+    };
 }
 
 macro_rules! operator {
@@ -125,6 +151,13 @@ impl AsNumber for AudioView {
             }),
             and: operator!(And),
             or: operator!(Or),
+            remainder: refuse!("%"),
+            floor_divide: refuse!("//"),
+            matrix_multiply: refuse!("@"),
+            divmod: refuse!("divmod()"),
+            lshift: refuse!("<<"),
+            rshift: refuse!(">>"),
+            xor: refuse!("^"),
             inplace_add: operator!(in place Add),
             inplace_subtract: operator!(in place Subtract),
             inplace_multiply: operator!(in place Multiply),
@@ -136,6 +169,10 @@ impl AsNumber for AudioView {
                 operated_in_place(Operator::Power, left, right, vm)
             }),
             negative: Some(|own, vm| alone(Unary::Negative, AudioView::number_downcast(own), vm)),
+            positive: Some(|_own, vm| {
+                let refused = "bad operand type for unary +: 'remotemedia.AudioView'".to_owned();
+                Err(raise(ViewError::Unsupported(refused), vm))
+            }),
             absolute: Some(|own, vm| alone(Unary::Absolute, AudioView::number_downcast(own), vm)),
             invert: Some(|own, vm| alone(Unary::Invert, AudioView::number_downcast(own), vm)),
             boolean: Some(|own, vm| {

@@ -1,7 +1,7 @@
 //! The methods of views that go through all numbers.
 
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass};
-use worker_shim::audio::{Along, Reduction, View};
+use worker_shim::audio::{Along, Reduction, View, ViewError};
 
 use super::arguments::{Bounds, Dropping, Known};
 use super::operators::{found, operand_of, shown};
@@ -53,7 +53,8 @@ pub(crate) trait Passes: PyPayload {
     #[pymethod]
     fn clip(zelf: &Py<Self>, bounds: Known<Bounds>, vm: &VirtualMachine) -> PyResult {
         let bound = |object: PyObjectRef| {
-            let refused = || vm.new_type_error("a bound of clip() is a number or an 'AudioView'");
+            let refused = "a bound of clip() is a number or an 'AudioView'";
+            let refused = || raise(ViewError::Unsupported(refused.to_owned()), vm);
             operand_of(&object, vm)?.ok_or_else(refused)
         };
         let low = bounds.0.min.map(bound).transpose()?;

@@ -2,7 +2,7 @@
 
 use rustpython_vm::builtins::{PyEllipsis, PyInt, PySlice, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, VirtualMachine};
-use worker_shim::audio::{Index, Operand, View};
+use worker_shim::audio::{Index, Operand, View, ViewError};
 
 use super::numbers::is_sequence;
 use super::operators::found;
@@ -93,9 +93,9 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
         let place = if is_truth(part, vm) { None } else { part.try_index_opt(vm) };
         let place = place.ok_or_else(|| {
             let kind = part.class().name().to_string();
-            vm.new_type_error(format!(
-                "an 'AudioView' takes integers, slices, ..., None and masks, not {kind}"
-            ))
+            let refused =
+                format!("an 'AudioView' takes integers, slices, ..., None and masks, not {kind}");
+            raise(ViewError::Unsupported(refused), vm)
         })??;
         return Ok(Index::At(place.try_to_primitive(vm)?));
     };

@@ -1,0 +1,60 @@
+//! What an interpreter lacks that ended before its worker could say anything: an interpreter that does
+//! not know `-P`, or finds no package, runs no code of ours that could tell. A short program does,
+//! by its exit code.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::process::{await_readable, usable_directory};
+use super::{Start, WorkerKey};
+
+/// Works in every Python that there may be.
+const PROGRAM: &str = "\
+import sys
+if sys.version_info < (3, 11):
+    sys.exit(11)
+from importlib.util import find_spec
+sys.exit(0 if find_spec('remotemedia') and find_spec('remotemedia._native') else 12)
+";
+
+/// What an interpreter lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// It is older than Python 3.11.
+    Version,
+    /// It finds no `remotemedia` package, or one without its native part.
+    Package,
+}
+
+/// Asks the interpreter of `key` in the surroundings of a worker. `None` when it lacks neither, or gives
+/// no answer in time.
+pub async fn probe(key: &WorkerKey, start: &Start, timeout: Duration) -> Option<Lack> {
+    let mut command = Command::new(&key.interpreter);
+    command
+        .args(["-c", PROGRAM])
+        .env_clear()
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
+    if let Some(directory) = usable_directory(start.working_directory.as_deref()) {
+        command.current_dir(directory);
+    }
+    let mut child = command.spawn().ok()?;
+    if let Ok(pidfd) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+        && let Ok(pidfd) = await_readable(Arc::new(pidfd))
+    {
+        let _in_time = tokio::time::timeout(timeout, pidfd.readable()).await;
+    }
+    let _ended = child.kill();
+    match child.wait().ok()?.code()? {
+        11 => Some(Lack::Version),
+        12 => Some(Lack::Package),
+        _ => None,
+    }
+}
