@@ -178,6 +178,7 @@ MUTANTS = [
 
 
 def copy_sources() -> None:
+    """Copy what git knows, as it is now."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     )
@@ -192,6 +193,7 @@ def copy_sources() -> None:
 
 
 def run_simulation(seeds: int) -> subprocess.CompletedProcess[str]:
+    """Run the simulation of the copy."""
     command = ["cargo", "test", "--quiet", "--package", "orchestrator", "--lib", "simulation"]
     settings = {
         "SIMULATION_SEEDS": str(seeds),
@@ -233,6 +235,7 @@ def verdict(mutant: Mutant, seeds: int) -> str | None:
 
 
 def main() -> int:
+    """Try every mutant; the exit code."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     copy_sources()
     if run_simulation(seeds).returncode != 0:

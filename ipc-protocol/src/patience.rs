@@ -1,10 +1,10 @@
 //! Whether a wait for the other side is worth staying awake for. To sleep and be woken costs more than a
-//! short wait; a long one must cost nothing. Both sides follow this one rule. Pure: it is told the time.
+//! short wait; a long one must cost nothing. Both sides follow this one rule. Pure: the time is passed in.
 //!
 //! The prediction comes from what the other side reports of itself, which holds no time of wake-ups.
 //! An end that learned from its own waits would, where wake-ups are slow, learn from its first sleep to
 //! sleep for ever. A report is a hint from a process that is not trusted: it is worth at most the time
-//! that went by, and one that waits awake in vain stops for a while.
+//! that went by, and one that waits awake without success stops for a while.
 //!
 //! A call with large arrays takes at least as long as they take to read, and a processor that sleeps
 //! meanwhile slows that down (its caches hold a part of them), so their size is granted on top.
@@ -25,9 +25,9 @@ const MEASURE_EVERY: u32 = 1000;
 const NS_PER_KIB: u64 = 200;
 /// Most that is granted for the size of arrays.
 const READING_MAX: Duration = Duration::from_millis(2);
-/// Waits in vain in a row after which there is a pause.
+/// Waits without success in a row after which there is a pause.
 const VAIN_MAX: u32 = 2;
-/// Waits asleep in the longest pause after waits in vain.
+/// Waits asleep in the longest pause after waits without success.
 const PAUSE_MAX: u32 = 64;
 /// Waits asleep in the shortest and the longest pause when others want the processor. To let them have it
 /// costs as much as many sleeps.

@@ -191,7 +191,7 @@ impl Runtime {
     }
 
     /// Starts the first worker of the interpreter that a session with these options would have, and
-    /// does not wait for it. What is in the way is told to the session that needs it.
+    /// does not wait for it. The session that needs it gets the error.
     pub fn warm(&self, options: &OpenOptions) {
         if self.is_started() {
             return;

@@ -123,7 +123,7 @@ impl Session {
         self.driver.shell.journal.shared_metrics()
     }
 
-    /// How often its workers, since they started, were waited for awake in vain (see `[calls] spin`).
+    /// How often its workers, since they started, were waited for awake without success (see `[calls] spin`).
     #[must_use]
     pub fn waits_in_vain(&self) -> u64 {
         self.driver.shell.workers.waits_in_vain()

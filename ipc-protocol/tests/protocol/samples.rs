@@ -515,5 +515,11 @@ fn failed_with(
 ) -> FromWorker {
     let (detail, import) = (detail.map(Box::new), import.map(Box::new));
     let fault = Fault { kind, detail, import, ..fault() };
-    FromWorker::Failed(Failed { stage: Some(1), call: 300, fault, usage: vec![], worked: Report::ABSENT })
+    FromWorker::Failed(Failed {
+        stage: Some(1),
+        call: 300,
+        fault,
+        usage: vec![],
+        worked: Report::ABSENT,
+    })
 }

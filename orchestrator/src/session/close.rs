@@ -79,7 +79,7 @@ impl Driver {
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
             let is_done = |driver: &Self| driver.core.slots().is_closed();
-            let _nobody_is_told = rest.drive(None, &mut Nobody, is_done);
+            let _no_caller = rest.drive(None, &mut Nobody, is_done);
         };
         // If no thread can be started, dropping the session ends its workers.
         let _detached = thread::Builder::new().name("remotemedia-closing".to_owned()).spawn(finish);

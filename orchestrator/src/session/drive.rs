@@ -164,7 +164,7 @@ impl Driver {
     }
 
     /// Looks for news again and again, as long as that pays, and handles it; whether there was any.
-    /// Whoever else wants the processor gets it in between.
+    /// Other threads that want the processor get it in between.
     fn hear_awake(&mut self, began: Instant, host: &mut dyn Host) -> bool {
         let mut looked = began;
         loop {

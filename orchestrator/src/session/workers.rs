@@ -191,7 +191,7 @@ impl Workers {
         self.called().for_each(|worker| worker.patience.yielded(took));
     }
 
-    /// Waits for its workers that were awake to the end in vain.
+    /// Waits for its workers that were awake to the end without success.
     pub(super) fn waits_in_vain(&self) -> u64 {
         let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
         workers.map(|worker| worker.patience.given_up()).sum()

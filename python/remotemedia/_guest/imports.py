@@ -196,7 +196,7 @@ def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> d
 
 def _missed_by(error: ImportError) -> str | None:
     """What the code that raised an error without a name may lack: the native package that it
-    belongs to, or the last module that it asked for in vain.
+    belongs to, or the last module that it asked for without success.
     """
     last = error.__traceback__
     while last is not None and last.tb_next is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def start_worker_for(pipeline: Pipeline, node: Any) -> None:
     """Have the pipeline's runtime start its first worker, if the node needs one. Does not wait, and
-    whatever is wrong is told when the pipeline runs.
+    whatever is wrong shows when the pipeline runs.
 
     Processes that others have made to do their work start none before they need it.
     """

@@ -53,7 +53,7 @@ impl KeptBuffers {
 }
 
 impl KeptBuffers {
-    /// The bytes of contiguous arrays as they are now, to be written to by nobody here.
+    /// The bytes of contiguous arrays as they are now, not to be written to here.
     pub(crate) fn payloads(&self, arrays: &[Bound<'_, PyUntypedArray>]) -> PyResult<Vec<Payload>> {
         // Who pickles the same pipeline meanwhile makes copies of its own.
         let mut known = self.take();

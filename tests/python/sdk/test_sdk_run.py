@@ -7,7 +7,7 @@ import json
 import pickle
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 

@@ -26,7 +26,7 @@ const PHRASES: &[(&str, &str, usize)] = &[
     ("hands on", "\"passes on\"", 0),
     ("in vain", "\"without success\"", 0),
     ("is through with", "\"has completed\"", 0),
-    ("is told", "who gets what: \"gets the error\", \"is logged\"", 12),
+    ("is told", "who gets what: \"gets the error\", \"is logged\"", 11),
     ("judge", "\"classify\"", 2),
     ("last words", "what it is: output, an exception", 1),
     ("learns from", "\"measures\"", 1),
