@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Breaks the session core in small ways, one after the other, and asks the simulation about each.
 
-mutants.py [SEEDS]: each of the changes below is made in a copy of the repository, and the simulation
-runs there over so many seeds (10,000 by default). A change that it does not notice is a failure, and
-so is one that does not apply any more: then the line that it changes is to be found again.
+mutants.py [SEEDS]: each of the changes below is made in a copy of the repository, and the
+simulation runs there over so many seeds (10,000 by default). A change that it does not notice is a
+failure, and so is one that does not apply any more: then its line is to be found again.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ MUTANTS = [
     Mutant(
         "what is being made is not interrupted",
         "slots.rs",
-        "                State::Opening(_) => {\n                    actions.push(Action::Interrupt(id));\n",
+        "                State::Opening(_) => {\n"
+        "                    actions.push(Action::Interrupt(id));\n",
         "                State::Opening(_) => {\n",
     ),
     Mutant(
@@ -153,7 +154,8 @@ MUTANTS = [
     Mutant(
         "a failed round is not skipped",
         "../schedule.rs",
-        "                self.stages[stage].skip_round();\n                self.finish_call(stage);",
+        "                self.stages[stage].skip_round();\n"
+        "                self.finish_call(stage);",
         "                self.finish_call(stage);",
     ),
     Mutant(
@@ -165,7 +167,8 @@ MUTANTS = [
     Mutant(
         "a mark overtakes items",
         "stage.rs",
-        "        if self.again.is_some() {\n            return None;\n        }\n        let flush = self.round_is_complete()?;",
+        "        if self.again.is_some() {\n            return None;\n        }\n"
+        "        let flush = self.round_is_complete()?;",
         "        let flush = self.round_is_complete()?;",
     ),
     Mutant(

@@ -10,6 +10,7 @@ stack of the node and end of its worker included.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import statistics
@@ -26,6 +27,7 @@ class Hangs(Node):
     """Works for ever; its item is the time in milliseconds that it has."""
 
     def process(self, item: Any) -> Any:
+        """Never end."""
         while True:
             time.sleep(0.01)
 
@@ -34,6 +36,7 @@ class Dies(Node):
     """Ends its process."""
 
     def process(self, item: Any) -> Any:
+        """End the process."""
         os._exit(1)
 
 
@@ -41,14 +44,17 @@ class Passes(Node):
     """Gives its item back."""
 
     def process(self, item: Any) -> Any:
+        """Give it back."""
         return item
 
 
 def entry(node: Node, timeout_ms: int) -> dict[str, Any]:
+    """The node as a manifest entry with its time."""
     return {"node_type": f"deadlines:{type(node).__name__}", "timeout_ms": timeout_ms}
 
 
 def measure(runtime: Runtime, count: int, late: list[float]) -> None:
+    """Let calls go over their time, and note by how much the error comes late, in milliseconds."""
     dice = random.Random(threading.get_ident())
     for _ in range(count):
         timeout_ms = dice.randint(50, 500)
@@ -61,19 +67,20 @@ def measure(runtime: Runtime, count: int, late: list[float]) -> None:
 
 
 def pipeline_of(runtime: Runtime, timeout_ms: int) -> Pipeline:
+    """One node that hangs, with so much time."""
     return Pipeline(entry(Hangs(), timeout_ms), runtime=runtime)
 
 
 def disturb(runtime: Runtime, is_over: threading.Event) -> None:
+    """Open, run, let die and close other sessions meanwhile."""
     while not is_over.is_set():
         Pipeline(Passes(), runtime=runtime).run([1, 2])
-        try:
+        with contextlib.suppress(WorkerCrashed):
             Pipeline(Dies(), runtime=runtime).run(1)
-        except WorkerCrashed:
-            pass
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200)
     count = parser.parse_args().count
@@ -93,9 +100,9 @@ def main() -> None:
         is_over.set()
         others.join()
     late.sort()
-    print(
+    sys.stdout.write(
         f"{len(late)} deadlines; late: median {statistics.median(late):.1f} ms, "
-        f"p95 {late[int(len(late) * 0.95)]:.1f} ms, longest {late[-1]:.1f} ms"
+        f"p95 {late[int(len(late) * 0.95)]:.1f} ms, longest {late[-1]:.1f} ms\n"
     )
 
 

@@ -237,7 +237,7 @@ impl Patience {
 pub struct Report(u32);
 
 impl Report {
-    /// Nothing to tell.
+    /// No report.
     pub const ABSENT: Self = Self(0);
 
     /// Whether there is nothing in it.

@@ -45,6 +45,7 @@ def script(body: str) -> str:
 
 
 def test_the_first_run_has_the_worker_that_was_started_ahead() -> None:
+    # spec: CARD-02, DSG-10
     with Runtime() as runtime:
         pipeline = Pipeline([Identity()], runtime=runtime)
         worker = first_worker(runtime)
