@@ -14,6 +14,7 @@ import contextlib
 import os
 import random
 import statistics
+import sys
 import threading
 import time
 from typing import Any

@@ -15,6 +15,8 @@ from remotemedia._guest import hygiene, imports, injected, interrupts, policy, s
 EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends the other processes of the worker's process group but these."""
 
+is_worker = False
+"""Whether this process has been made a worker."""
 state = hygiene.Table([])
 """The state of this process that sessions find; empty in a process that is no worker."""
 
@@ -51,7 +53,8 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
     imports.install()
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
-    global state
+    global is_worker, state
+    is_worker = True
     state = hygiene.Table(hygiene.rows_of_worker(own), glance)
     return own
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.manifest import runs_natively
+from remotemedia.core.manifest_node import ManifestNode
 
 if TYPE_CHECKING:
     from remotemedia.core.pipeline import Pipeline
@@ -34,12 +35,13 @@ def start_worker_for(pipeline: Pipeline, node: Any) -> None:
 
 def _needs_worker(node: Any) -> bool:
     at_caller = isinstance(node, CallerSource | CallerSink)
-    return not (at_caller or hasattr(node, "manifest_entry") or runs_natively(node))
+    return not (at_caller or isinstance(node, ManifestNode) or runs_natively(node))
 
 
 def _is_at_work_for_others() -> bool:
     """Whether this is a worker, or a process of multiprocessing."""
-    if "remotemedia._guest.process" in sys.modules:
+    guest = sys.modules.get("remotemedia._guest.process")
+    if guest is not None and guest.is_worker:
         return True
     multiprocessing = sys.modules.get("multiprocessing.process")
     return multiprocessing is not None and multiprocessing.parent_process() is not None
