@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from live_nodes import Computes, Deaf, Endless, InTurns, Process, Waits
+from live_nodes import Computes, Deaf, Endless, InTurns, Process, Waits, wait_for
 from places import FIXTURES
 from processes import wait_until_gone
 from remotemedia import Pipeline, Runtime
@@ -82,13 +82,18 @@ def test_the_command_line_prints_each_output_when_it_is_made(tmp_path: Path) -> 
     assert ("first" in first, "second" in rest) == (True, True), (first, rest)
 
 
-async def take(pipeline: Pipeline, count: int, stream: Any = None) -> list[Any]:
+async def take(
+    pipeline: Pipeline, count: int, stream: Any = None, begun: Path | None = None
+) -> list[Any]:
+    """The first outputs; leaves then, when the node that gave them has gone on."""
     taken: list[Any] = []
     outputs: AsyncIterator[Any] = pipeline.process(stream)
     async with aclosing(outputs) as live:  # type: ignore[type-var]  # it is a generator
         async for output in live:
             taken.append(output)
             if len(taken) == count:
+                if begun is not None:
+                    wait_for(begun)
                 break
     return taken
 
@@ -118,7 +123,7 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
 ) -> None:
     async def main() -> list[int]:
         async with Pipeline(node, runtime=where).managed_execution() as pipeline:
-            return await take(pipeline, 1, [str(tmp_path)])
+            return await take(pipeline, 1, [str(tmp_path)], tmp_path / "at work")
 
     with one_worker(program) as where:
         (pid,) = asyncio.run(main())
@@ -127,10 +132,12 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
 
 
 @each
-def test_a_node_that_does_not_listen_is_ended_behind_the_caller(program: str) -> None:
+def test_a_node_that_does_not_listen_is_ended_behind_the_caller(
+    tmp_path: Path, program: str
+) -> None:
     async def main() -> int:
         async with Pipeline(Deaf(), runtime=where).managed_execution() as pipeline:
-            (pid,) = await take(pipeline, 1, [0])
+            (pid,) = await take(pipeline, 1, [str(tmp_path)], tmp_path / "at work")
             os.kill(pid, 0)  # the caller goes on, and it is still there
             await pipeline.cleanup()
             return int(pid)
