@@ -229,6 +229,7 @@ impl Slots {
             self.acquire(now, vec![slot], actions);
             return None;
         }
+        self.slots[slot].unsuited = 0;
         actions.push(Action::Unsuitable(slot));
         Some(self.give_up(slot))
     }

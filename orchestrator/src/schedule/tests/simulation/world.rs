@@ -186,7 +186,11 @@ impl World {
         match action {
             Action::Acquire(slots) => self.acquire(&slots),
             Action::Withdraw(slot) => self.withdraw(slot),
-            Action::Unavailable(slot) | Action::Unsuitable(slot) => self.checks.tell_failure(slot),
+            Action::Unavailable(slot) => self.checks.tell_failure(slot),
+            Action::Unsuitable(slot) => {
+                self.workers[slot].unsuited = 0;
+                self.checks.tell_failure(slot);
+            }
             Action::Open(slot) => self.begin_opening(slot),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Credit(stage) => self.resume(stage),

@@ -58,6 +58,8 @@ pub(super) struct Worker {
     is_calm: bool,
     /// No worker of this slot ever suits it.
     never_suits: bool,
+    /// Workers in a row that did not suit.
+    pub(super) unsuited: u32,
     /// The others wait for it while the session opens.
     pub(super) opens_first: bool,
 }
@@ -82,6 +84,7 @@ impl Worker {
             calls,
             is_calm,
             never_suits,
+            unsuited: 0,
             opens_first: false,
         }
     }
@@ -113,6 +116,7 @@ impl World {
             (!is_calm && self.dice.chance(40), !is_calm && self.dice.chance(20));
         for slot in slots {
             assert!(!self.workers[*slot].is_held(), "slot {slot} has a worker");
+            assert!(self.workers[*slot].unsuited <= 8, "slot {slot} tries for ever");
             self.workers[*slot].enter(self.now, Phase::Requested);
             self.checks.requested += 1;
             if !is_forgotten {
@@ -299,6 +303,7 @@ impl World {
                 self.feed(Event::Refused(slot));
             }
             What::Opened => {
+                self.workers[slot].unsuited = 0;
                 self.workers[slot].enter(self.now, Phase::Ready);
                 self.feed(Event::Opened(slot));
             }
@@ -308,6 +313,7 @@ impl World {
                 self.feed(Event::OpenFailed(slot));
             }
             What::Unsuited => {
+                self.workers[slot].unsuited += 1;
                 self.workers[slot].give_back();
                 self.feed(Event::Unsuited(slot));
             }
