@@ -11,6 +11,7 @@ from remotemedia.core.caller import Caller
 
 __all__ = [
     "CancelToken",
+    "KeptBuffers",
     "NativeNode",
     "Runtime",
     "Session",

@@ -47,7 +47,7 @@ def _is_small(value: Any) -> bool:
     return value is None or type(value) is bool
 
 
-Digest: TypeAlias = "int | tuple[type, Any]"
+Digest: TypeAlias = int | tuple[type, Any]
 
 
 def _digest(value: Any, limit: int) -> Digest | str:

@@ -50,7 +50,7 @@ class _Standing:
         return self._write()
 
 
-_DEFINITIONS = (type, types.FunctionType, _Standing)
+_DEFINITIONS: tuple[type, ...] = (type, types.FunctionType, _Standing)
 
 
 class Parts:
