@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ipc_protocol::Value;
-use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::exchange::Exchange;
+use ipc_protocol::from_worker::Traffic;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStrInterned, PyTuple};
 use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 use worker_shim::process;

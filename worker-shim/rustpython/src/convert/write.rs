@@ -56,17 +56,13 @@ fn view(made: PyResult) -> Written {
     made.map_err(|raised| Unopenable::here("remotemedia.AudioView", raised))
 }
 
-fn write_dict(
-    converter: &Converter,
-    vm: &VirtualMachine,
-    entries: Vec<(Value, Value)>,
-) -> Written {
+fn write_dict(converter: &Converter, vm: &VirtualMachine, entries: Vec<(Value, Value)>) -> Written {
     let dict = vm.ctx.new_dict();
     for (key, value) in entries {
         let key = write(converter, vm, key)
             .map_err(|error| error.below(Down::KeyItself("?".to_owned())))?;
-        let value = write(converter, vm, value)
-            .map_err(|error| error.below(Down::Key(shown(&key, vm))))?;
+        let value =
+            write(converter, vm, value).map_err(|error| error.below(Down::Key(shown(&key, vm))))?;
         dict.set_item(&*key, value, vm).map_err(|raised| {
             Unopenable::here(type_name(&key, vm), raised).below(Down::KeyItself(shown(&key, vm)))
         })?;

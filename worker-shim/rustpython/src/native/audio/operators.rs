@@ -42,8 +42,8 @@ fn operated(
 /// the other operand's turn.
 fn refused(symbol: &str, left: &PyObject, right: &PyObject, vm: &VirtualMachine) -> PyResult {
     let suits_numpy = |object: &PyObject| -> PyResult<bool> {
-        let is_sequence = object.downcast_ref::<PyList>().is_some()
-            || object.downcast_ref::<PyTuple>().is_some();
+        let is_sequence =
+            object.downcast_ref::<PyList>().is_some() || object.downcast_ref::<PyTuple>().is_some();
         Ok(is_sequence || operand_of(object, vm)?.is_some())
     };
     if !suits_numpy(left)? || !suits_numpy(right)? {
