@@ -100,7 +100,7 @@ fn the_end_of_a_lease_frees_its_block() {
         tell(&near, far.pending_news());
         let is_free = near.stats().used_bytes == 0;
         holder.join().unwrap();
-        assert_eq!(far.has_news(), !is_free, "it is told once");
+        assert_eq!(far.has_news(), !is_free, "it is announced once");
         tell(&near, far.pending_news());
         assert_eq!((near.stats().used_bytes, near.loans().len()), (0, 0));
     });

@@ -292,7 +292,7 @@ fn a_segment_that_is_gone_is_unmapped_by_the_peer() {
         assert!(pair.near.has_news(), "though nothing is given back");
         settle(&pair.near, &pair.far);
         assert_eq!(pair.far.mapped_bytes(), 0);
-        assert!(!pair.near.has_news(), "it is told once");
+        assert!(!pair.near.has_news(), "it is announced once");
         assert_eq!(pair.near.pending_news().len(), 0);
     }
 }

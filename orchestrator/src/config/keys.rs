@@ -282,7 +282,7 @@ fn calls() -> [Key; 4] {
             doc: "The longest that caller or worker wait awake for each other. They do where the wait is \
                   likely to be shorter than it costs here to sleep and be woken; each tells the other \
                   how long it took. Arrays in shared memory add the time it takes to read them, at most \
-                  2 ms. A wait yields the processor to whoever wants it, and sleeps where more calls \
+                  2 ms. A wait yields the processor to threads that want it, and sleeps where more calls \
                   wait than there are processors. 0 is off.",
         },
     ]

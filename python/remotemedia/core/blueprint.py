@@ -67,7 +67,11 @@ class Blueprint:
             raise PipelineError("the pipeline is initialised: add nodes before, or cleanup() first")
         added, given_id = node_arguments(node, id, name)
         self.graph.add(added, given_id, predecessors(after))
+        self._node_added(added)
         return self
+
+    def _node_added(self, node: Any) -> None:
+        """A node has joined the graph; for pipelines that prepare for it."""
 
     def add(
         self,

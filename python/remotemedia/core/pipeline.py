@@ -11,7 +11,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from remotemedia._load import native
 from remotemedia.core import warming
@@ -67,17 +67,9 @@ class Pipeline(Blueprint):
         self._active: AsyncSession | None = None
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
 
-    def add_node(
-        self,
-        *node: Any,
-        after: Any = None,
-        id: str | None = None,  # noqa: A002  # the manifest's word
-        name: str | None = None,
-    ) -> Self:
-        """As `Blueprint.add_node`. With the first node that needs a worker one starts."""
-        super().add_node(*node, after=after, id=id, name=name)
-        warming.start_worker_for(self, self.graph.entries[-1].node)
-        return self
+    def _node_added(self, node: Any) -> None:
+        # With the first node that needs a worker one starts.
+        warming.start_worker_for(self, node)
 
     @property
     def is_initialized(self) -> bool:

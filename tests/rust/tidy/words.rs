@@ -26,7 +26,7 @@ const PHRASES: &[(&str, &str, usize)] = &[
     ("hands on", "\"passes on\"", 0),
     ("in vain", "\"without success\"", 0),
     ("is through with", "\"has completed\"", 0),
-    ("is told", "who gets what: \"gets the error\", \"is logged\"", 11),
+    ("is told", "who gets what: \"gets the error\", \"is logged\"", 9),
     ("judge", "\"classify\"", 2),
     ("last words", "what it is: output, an exception", 1),
     ("learns from", "\"measures\"", 1),
@@ -39,7 +39,7 @@ const PHRASES: &[(&str, &str, usize)] = &[
     ("reported for duty", "\"completed its handshake\"", 0),
     ("said hello", "\"completed the handshake\"", 1),
     ("shall", "\"must\", or the present tense", 0),
-    ("somebody", "who it is", 7),
+    ("somebody", "who it is", 6),
     ("sure to come", "\"certain to come\"", 0),
     ("take along", "\"include\"", 0),
     ("takes along", "\"includes\"", 1),
@@ -49,7 +49,7 @@ const PHRASES: &[(&str, &str, usize)] = &[
     ("weigh", "\"record\" or \"decide\"", 0),
     ("what becomes of", "\"what happens to\"", 4),
     ("what is said of", "\"the text about\"", 2),
-    ("whoever", "\"the caller\", \"the reader\": the noun", 4),
+    ("whoever", "\"the caller\", \"the reader\": the noun", 1),
 ];
 
 /// Marks of comments, which stand between the words of a phrase that goes over a line's end.
