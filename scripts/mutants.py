@@ -165,6 +165,12 @@ MUTANTS = [
         "",
     ),
     Mutant(
+        "a suspended call of a round that was given up goes on",
+        "../schedule.rs",
+        "if is_given_up { Action::Abort(id) } else { Action::Credit(id) }",
+        "if is_given_up { Action::Credit(id) } else { Action::Credit(id) }",
+    ),
+    Mutant(
         "a mark overtakes items",
         "stage.rs",
         "        if self.again.is_some() {\n            return None;\n        }\n"

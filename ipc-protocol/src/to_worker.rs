@@ -37,6 +37,9 @@ pub enum ToWorker {
     /// ends this process, then end. Before that wait until the connection closes, but for so many
     /// milliseconds at most. Only between two sessions. Since 5.
     End(u32),
+    /// The call that this stage has suspended is given up: end it without further outputs, and answer
+    /// `Done`. Since 6.
+    Abort(u32),
 }
 
 /// Terms of the connection.

@@ -20,6 +20,8 @@ pub const SURROUNDINGS_SINCE: u32 = 5;
 pub const REPORTS_SINCE: u32 = 6;
 /// The version that brought buffers beside the pickle of node objects.
 pub const BUFFERS_SINCE: u32 = 6;
+/// The version that brought `Abort`.
+pub const ABORT_SINCE: u32 = 6;
 /// The version that brought faults whose facts are all data.
 pub const FACTS_SINCE: u32 = 6;
 /// The oldest version that this build can speak with a worker.

@@ -95,6 +95,7 @@ impl Message for ToWorker {
         "Share",
         "Spin",
         "End",
+        "Abort",
     ];
 }
 
@@ -117,7 +118,8 @@ impl Sealed for ToWorker {
             | Self::SharedMemory(_)
             | Self::Share(_)
             | Self::Spin(_)
-            | Self::End(_) => Ok(()),
+            | Self::End(_)
+            | Self::Abort(_) => Ok(()),
         }
     }
 }

@@ -238,7 +238,9 @@ impl<T: Clone> Core<T> {
                     return false;
                 }
                 self.stages[id].resume();
-                actions.push(Action::Credit(id));
+                // An endless call of a round that was given up would keep the slot for ever.
+                let is_given_up = self.stages[id].is_skipping();
+                actions.push(if is_given_up { Action::Abort(id) } else { Action::Credit(id) });
                 true
             }
             stage::Call::None => {

@@ -205,6 +205,7 @@ impl<G: Guest> Server<'_, G> {
                     .add_credit(credit.stage, credit.outputs)
                     .map_err(SessionError::OutOfOrder);
             }
+            ToWorker::Abort(stage) => return self.abort(stage),
             other => return Err(out_of_order(&other, "inside a session")),
         };
         self.calls.begin(step, incoming.traffic).map_err(SessionError::OutOfOrder)?;
@@ -215,6 +216,15 @@ impl<G: Guest> Server<'_, G> {
                 self.fail(step.stage, step.call, fault, usage)
             }
         }
+    }
+
+    /// Ends a suspended call. One that has just ended is not there any more: the peer could not know.
+    fn abort(&mut self, stage: u32) -> Result<(), SessionError> {
+        let call = self.calls.call_of(stage).map_err(SessionError::OutOfOrder)?;
+        let Some(call) = call else { return Ok(()) };
+        let usage = self.guest.abort(stage);
+        let done = self.done(stage, call, usage);
+        self.send(done)
     }
 
     /// Runs a call up to its next output.
@@ -360,6 +370,7 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::Share(_) => "Share",
         ToWorker::Spin(_) => "Spin",
         ToWorker::End(_) => "End",
+        ToWorker::Abort(_) => "Abort",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

@@ -147,6 +147,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::Share(_) => "Share",
         ToWorker::Spin(_) => "Spin",
         ToWorker::End(_) => "End",
+        ToWorker::Abort(_) => "Abort",
     }
 }
 

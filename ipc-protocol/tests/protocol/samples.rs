@@ -463,6 +463,7 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         ("item_took", ToWorker::Item(Item { step, value: Value::None })),
         ("start_took", ToWorker::Start(step)),
         ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),
+        ("abort", ToWorker::Abort(1)),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
     ]
 }

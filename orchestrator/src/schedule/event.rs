@@ -93,6 +93,8 @@ pub enum Action<T> {
     },
     /// Let a suspended stage send more outputs.
     Credit(StageId),
+    /// End the suspended call of a stage, whose round was given up.
+    Abort(StageId),
     /// An output of the graph.
     Deliver {
         /// The sink stage.

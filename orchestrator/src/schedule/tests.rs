@@ -308,3 +308,21 @@ fn sources_start_without_an_item() {
     let start = Action::Call { stage: 0, work: Work::Start };
     assert_eq!(core.handle(now, Event::Input(None)), [start]);
 }
+
+#[test]
+fn a_suspended_call_of_a_round_that_was_given_up_is_ended() {
+    let now = Instant::now();
+    let mut core = diamond(Join::Interleave);
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 1));
+    core.handle(now, Event::Done(0));
+    core.handle(now, Event::Failed(2));
+    // b would go on for ever; no caller waits for its outputs.
+    assert_eq!(core.handle(now, Event::Abandon), []);
+    for value in 0..3 {
+        assert_eq!(core.handle(now, Event::Output(1, value)), []);
+    }
+    assert_eq!(core.handle(now, Event::Output(1, 3)), [Action::Abort(1)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::Input(Some(2))), [item(0, 2)]);
+}

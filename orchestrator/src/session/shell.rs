@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{Credit, Item, Step};
+use ipc_protocol::version::ABORT_SINCE;
 use ipc_protocol::{ToWorker, Value};
 
 use super::close::ClosedSession;
@@ -86,7 +87,10 @@ impl Shell {
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
-            Action::Credit(stage) => {
+            Action::Abort(stage) if self.ends_calls(stage) => {
+                return self.send(stage, ToWorker::Abort(stage_number(stage)));
+            }
+            Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
                 let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
                 return self.send(stage, ToWorker::Credit(credit));
@@ -158,6 +162,12 @@ impl Shell {
             }
             Err(broken) => self.hang_up(slot, Some(broken)),
         }
+    }
+
+    /// Whether the stage's worker can end a suspended call; an older one brings it to its end.
+    fn ends_calls(&self, stage: StageId) -> bool {
+        let slot = self.layout.slot_of(stage).map(|slot| self.workers.slot(slot));
+        slot.is_some_and(|slot| slot.protocol() >= ABORT_SINCE)
     }
 
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {

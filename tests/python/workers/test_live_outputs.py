@@ -14,10 +14,20 @@ from typing import Any
 
 import pytest
 
-from live_nodes import Computes, Deaf, Endless, InTurns, Process, Waits, wait_for
+from live_nodes import (
+    Computes,
+    Deaf,
+    Endless,
+    EndlessAtFirst,
+    FailsAtFirst,
+    InTurns,
+    Process,
+    Waits,
+    wait_for,
+)
 from places import FIXTURES
 from processes import wait_until_gone
-from remotemedia import Pipeline, Runtime
+from remotemedia import NodeError, PassThroughNode, Pipeline, Runtime
 from remotemedia.nodes import DataSinkNode
 from worker_programs import PROGRAMS, runtime
 
@@ -158,6 +168,23 @@ def test_what_was_left_does_not_come_with_the_next_item(tmp_path: Path, program:
 
     with one_worker(program) as where:
         assert asyncio.run(main()) == [["first"], ["first", "second"]]
+
+
+@each
+def test_an_endless_branch_ends_with_the_item_that_failed_in_another(program: str) -> None:
+    # spec: IOP-25
+    endless = EndlessAtFirst()
+    with runtime(program) as where:
+        pipeline = Pipeline(runtime=where)
+        source = PassThroughNode()
+        pipeline.add_node(source)
+        pipeline.add_node(endless, after=[source])
+        pipeline.add_node(FailsAtFirst(), after=[source])
+        with pipeline.session() as session:
+            with pytest.raises(NodeError, match="the first"):
+                session.process(1)
+            assert list(session.process(2).values()) == [[2], [2]]
+    assert endless.closed == 2
 
 
 def test_metrics_of_a_session_that_is_open() -> None:

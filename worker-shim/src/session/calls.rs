@@ -57,6 +57,12 @@ impl Calls {
         Ok(())
     }
 
+    /// The call that a stage has under way.
+    pub(super) fn call_of(&self, stage: u32) -> Result<Option<u64>, OutOfOrder> {
+        let call = self.stages.get(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
+        Ok(call.map(|call| call.call))
+    }
+
     pub(super) fn spend_credit(&mut self, stage: u32) {
         if let Some(Some(call)) = self.stages.get_mut(&stage) {
             call.credit = call.credit.saturating_sub(1);

@@ -82,6 +82,20 @@ fn the_last_output_needs_no_credit_for_the_end_of_the_call() {
 }
 
 #[test]
+fn a_suspended_call_is_ended_and_the_stage_takes_the_next() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, 1, ints(0..1000)));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(0));
+    orchestrator.send(ToWorker::Abort(3));
+    orchestrator.done(3, 1);
+    // One that crosses the end of its call ends nothing.
+    orchestrator.send(ToWorker::Abort(3));
+    orchestrator.send(item(3, 2, 1, Value::Int(4)));
+    assert_eq!(orchestrator.output(3, 2), Value::Int(4));
+    orchestrator.done(3, 2);
+}
+
+#[test]
 fn credit_for_a_call_that_has_ended_is_void() {
     let mut orchestrator = Orchestrator::in_session();
     orchestrator.send(credit(3, 50));

@@ -194,6 +194,7 @@ impl World {
             Action::Open(slot) => self.begin_opening(slot),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Credit(stage) => self.resume(stage),
+            Action::Abort(stage) => self.abort(stage),
             Action::Deliver { stage, round, value } => self.checks.deliver(stage, round, value),
             Action::RoundDone(round) => self.checks.round_done(round),
             Action::Uneven(_) => self.checks.has_failed = true,

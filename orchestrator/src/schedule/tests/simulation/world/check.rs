@@ -107,6 +107,12 @@ impl Checks {
         }
     }
 
+    pub(super) fn go_on(&self, stage: StageId) {
+        let round = self.round_called[stage];
+        let is_wanted = round.is_none_or(|round| self.abandoned <= round);
+        assert!(is_wanted, "stage {stage} goes on with {round:?}, which was given up");
+    }
+
     pub(super) fn end_call(&mut self, stage: StageId) {
         self.calls[stage] = false;
     }

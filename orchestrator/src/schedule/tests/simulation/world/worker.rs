@@ -170,6 +170,7 @@ impl World {
     }
 
     pub(super) fn resume(&mut self, stage: StageId) {
+        self.checks.go_on(stage);
         let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
         assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
         let call = self.workers[slot].calls.get_mut(&stage);
@@ -177,6 +178,16 @@ impl World {
         call.is_suspended = false;
         call.sent = 0;
         self.go_on(slot, stage);
+    }
+
+    /// A suspended call ends, once its `finally` has run.
+    pub(super) fn abort(&mut self, stage: StageId) {
+        assert!(self.checks.abandoned > 0, "a call that was not given up is ended");
+        let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
+        assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
+        self.workers[slot].enter(self.now, Phase::Busy);
+        self.enter_node(slot, stage, FaultKind::Process);
+        self.schedule_for(slot, 10, What::Ends { stage, fails: false });
     }
 
     /// Goes on with a call: what it does next.
