@@ -171,6 +171,18 @@ MUTANTS = [
         "if is_given_up { Action::Credit(id) } else { Action::Credit(id) }",
     ),
     Mutant(
+        "a stage is not flushed",
+        "stage.rs",
+        "        self.shape.flushes && !self.flushed && !self.is_skipping()",
+        "        !self.shape.flushes && !self.flushed && !self.is_skipping()",
+    ),
+    Mutant(
+        "a stage without a flush is flushed",
+        "stage.rs",
+        "        self.shape.flushes && !self.flushed && !self.is_skipping()",
+        "        !self.flushed && !self.is_skipping()",
+    ),
+    Mutant(
         "a mark overtakes items",
         "stage.rs",
         "        if self.again.is_some() {\n            return None;\n        }\n"

@@ -40,6 +40,14 @@ pub struct NodeReady {
     pub is_streaming: bool,
     /// It uses asyncio.
     pub is_async: bool,
+    /// It may have outputs at the end of the input: it has a method `flush`, or takes a stream.
+    /// Since 6; true when absent.
+    #[serde(default = "yes")]
+    pub flushes: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One output of a stage.

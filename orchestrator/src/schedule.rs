@@ -20,7 +20,7 @@ pub use event::{Action, Deadline, Event, Overdue, Running};
 pub use slots::Slots;
 use slots::{Change, Home, Phase};
 use stage::{Counted, Stage};
-pub use stage::{StageShape, Target, Work};
+pub use stage::{StageShape, Target, Traits, Work};
 
 /// Number of a stage in its plan.
 pub type StageId = usize;
@@ -77,9 +77,11 @@ impl<T: Clone> Core<T> {
         }
     }
 
-    /// Marks a stage whose first node turned out to be a source.
-    pub fn set_source(&mut self, stage: StageId) {
-        self.stages[stage].shape.is_source = true;
+    /// Takes note of what a worker found out about a stage when it made the nodes.
+    pub fn note(&mut self, stage: StageId, traits: Traits) {
+        let shape = &mut self.stages[stage].shape;
+        shape.is_source |= traits.is_source;
+        shape.flushes = traits.flushes;
     }
 
     /// Whether a stage produces without input.

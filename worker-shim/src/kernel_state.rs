@@ -1,14 +1,18 @@
 //! What the kernel says about this process, in one piece. Two equal pieces mean that none of it has
 //! changed in between; what has, `remotemedia._guest.hygiene` finds out one by one.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::SigSet;
 use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{dup, getpgrp};
+use nix::unistd::{Pid, dup, getpgrp, getresgid, getresuid};
+use rustix::process::getpriority_process;
 
 /// All that Linux heeds.
 const LIMITS: [Resource; 14] = [
@@ -28,9 +32,10 @@ const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_RTTIME,
 ];
 
-/// Resource limits, the process group, descriptors 0 to 2, and whether the lowest free descriptor is
-/// among the lower seven eighths: rows of the table in Python, which are marked there. Nothing when there
-/// are children: those have to be told apart.
+/// The state of the rows that the table in Python marks with `in_glance`: resource limits, the process
+/// group, the user and group, the nice value, CPU affinity and blocked signals of the calling thread,
+/// descriptors 0 to 2, and whether the lowest free descriptor is among the lower seven eighths. Empty
+/// when there are children: Python code has to tell those of nodes from those of the interpreter.
 #[must_use]
 pub fn glance() -> Vec<u8> {
     if has_children() {
@@ -41,6 +46,22 @@ pub fn glance() -> Vec<u8> {
         note(&mut seen, getrlimit(limit).map(|(soft, hard)| [soft, hard]));
     }
     note(&mut seen, Ok([u64::from(getpgrp().as_raw().unsigned_abs())]));
+    let id = |id: u32| u64::from(id);
+    note(
+        &mut seen,
+        getresuid().map(|user| [user.real, user.effective, user.saved].map(|u| id(u.as_raw()))),
+    );
+    note(
+        &mut seen,
+        getresgid().map(|group| [group.real, group.effective, group.saved].map(|g| id(g.as_raw()))),
+    );
+    let nice = getpriority_process(None).map(|nice| [i64::from(nice).cast_unsigned()]);
+    note(&mut seen, nice.map_err(|error| nix::Error::from_raw(error.raw_os_error())));
+    note(
+        &mut seen,
+        sched_getaffinity(Pid::from_raw(0)).map(|processors| [processors_hash(&processors)]),
+    );
+    note(&mut seen, SigSet::thread_get_mask().map(|blocked| [hash(&blocked)]));
     for stream in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
         note(&mut seen, fstat(stream).map(|file| [file.st_dev, file.st_ino]));
         note(
@@ -62,6 +83,18 @@ fn has_free_descriptors(any: BorrowedFd<'_>) -> nix::Result<bool> {
     let lowest_free = dup(any)?.as_raw_fd();
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(u64::from(lowest_free.unsigned_abs()) < limit.saturating_sub(limit / 8))
+}
+
+fn processors_hash(processors: &CpuSet) -> u64 {
+    let allowed = (0..CpuSet::count()).filter(|&number| processors.is_set(number) == Ok(true));
+    hash(&allowed.collect::<Vec<usize>>())
+}
+
+/// The types of the kernel's sets do not show their bytes, only their hashes.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn note<const N: usize>(seen: &mut Vec<u8>, state: nix::Result<[u64; N]>) {

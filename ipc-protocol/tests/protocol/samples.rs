@@ -100,8 +100,13 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
 
 /// File name and message of every vector from the worker.
 pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
-    let ready =
-        NodeReady { node_id: "gain".into(), is_source: false, is_streaming: true, is_async: false };
+    let ready = NodeReady {
+        node_id: "gain".into(),
+        is_source: false,
+        is_streaming: true,
+        is_async: false,
+        flushes: true,
+    };
     let output = Output { stage: 1, call: 300, value: Value::Int(7), worked: Report::ABSENT };
     let failed = Failed {
         stage: Some(1),

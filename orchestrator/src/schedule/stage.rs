@@ -28,8 +28,19 @@ pub struct StageShape {
     pub join: Join,
     /// It begins with a source node.
     pub is_source: bool,
+    /// One of its nodes may have outputs at the end of the input.
+    pub flushes: bool,
     /// The time that each node's methods may take.
     pub timeouts: Vec<Option<Duration>>,
+}
+
+/// What the nodes of a stage turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// The first one is a source.
+    pub is_source: bool,
+    /// One of them may have outputs at the end of the input.
+    pub flushes: bool,
 }
 
 /// The kinds of calls.
@@ -142,7 +153,7 @@ impl<T: Clone> Stage<T> {
         }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
-                Some(Entry::Mark { flush }) => *flush && !self.flushed && !self.is_skipping(),
+                Some(Entry::Mark { flush }) => *flush && self.may_flush(),
                 other => other.is_some(),
             },
             Join::Zip => {
@@ -153,7 +164,12 @@ impl<T: Clone> Stage<T> {
     }
 
     fn needs_flush(&self) -> bool {
-        self.round_is_complete() == Some(true) && !self.flushed && !self.is_skipping()
+        self.round_is_complete() == Some(true) && self.may_flush()
+    }
+
+    /// Whether a flush call of this round is still to be made, if the round asks for one.
+    fn may_flush(&self) -> bool {
+        self.shape.flushes && !self.flushed && !self.is_skipping()
     }
 
     /// `Some(flush)` when the round's mark is next on every input.
@@ -237,7 +253,7 @@ impl<T: Clone> Stage<T> {
             return None;
         }
         let flush = self.round_is_complete()?;
-        if flush && !self.flushed && !self.is_skipping() {
+        if flush && self.may_flush() {
             return None;
         }
         self.inputs.iter_mut().for_each(|edge| {

@@ -6,7 +6,7 @@ use ipc_protocol::FaultKind;
 
 use super::{
     Action, Bounds, Core, Deadline, EXIT_GRACE, Event, Overdue, Running, STACK_GRACE, StageShape,
-    Target, Work,
+    Target, Traits, Work,
 };
 use crate::model::Join;
 
@@ -30,6 +30,7 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         outputs: outputs.iter().map(|&(stage, input)| Target { stage, input }).collect(),
         join: Join::Interleave,
         is_source: false,
+        flushes: true,
         timeouts: vec![None],
     }
 }
@@ -304,9 +305,19 @@ fn nothing_begins_after_a_stop() {
 fn sources_start_without_an_item() {
     let now = Instant::now();
     let mut core = line();
-    core.set_source(0);
+    core.note(0, Traits { is_source: true, flushes: true });
     let start = Action::Call { stage: 0, work: Work::Start };
     assert_eq!(core.handle(now, Event::Input(None)), [start]);
+}
+
+#[test]
+fn a_stage_that_never_flushes_is_not_asked() {
+    let now = Instant::now();
+    let mut core = line();
+    core.note(0, Traits { is_source: false, flushes: false });
+    let flush = |stage| Action::Call { stage, work: Work::Flush };
+    assert_eq!(core.handle(now, Event::Flush), [flush(1)]);
+    assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
 }
 
 #[test]

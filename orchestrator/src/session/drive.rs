@@ -92,8 +92,8 @@ impl Driver {
             match news {
                 News::Message(message) => {
                     let event = self.shell.hear(slot, message, self.core.slots(), host);
-                    for stage in std::mem::take(&mut self.shell.sources) {
-                        self.core.set_source(stage);
+                    for (stage, traits) in std::mem::take(&mut self.shell.traits) {
+                        self.core.note(stage, traits);
                     }
                     event.into_iter().for_each(|event| self.feed(event));
                 }

@@ -8,7 +8,7 @@ use super::shell::{Events, Shell};
 use super::workers::End;
 use super::{Host, WrittenBack, failure};
 use crate::placement::Engine;
-use crate::schedule::{Event, SlotId, Slots};
+use crate::schedule::{Event, SlotId, Slots, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -55,7 +55,7 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
-                self.note_sources(slot, &nodes);
+                self.note_traits(slot, &nodes);
                 self.workers.slot_mut(slot).is_open = true;
                 vec![Event::Opened(slot)]
             }
@@ -130,11 +130,17 @@ impl Shell {
         Event::OpenFailed(slot)
     }
 
-    fn note_sources(&mut self, slot: SlotId, nodes: &[NodeReady]) {
-        let is_source = |id: &str| nodes.iter().any(|node| node.is_source && node.node_id == id);
-        let firsts = self.workers.slot(slot).seats.iter().filter(|(_, node)| *node == 0);
-        let sources = firsts.filter(|seat| is_source(self.layout.node_id(**seat)));
-        self.sources.extend(sources.map(|(stage, _)| *stage));
+    fn note_traits(&mut self, slot: SlotId, nodes: &[NodeReady]) {
+        for &(stage, node) in &self.workers.slot(slot).seats {
+            let id = self.layout.node_id((stage, node));
+            let ready = nodes.iter().find(|ready| ready.node_id == id);
+            let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
+            let flushes = ready.is_none_or(|ready| ready.flushes);
+            match self.traits.last_mut() {
+                Some((last, traits)) if *last == stage => traits.flushes |= flushes,
+                _ => self.traits.push((stage, Traits { is_source, flushes })),
+            }
+        }
     }
 
     fn hear_log(&self, slot: SlotId, record: &LogRecord, host: &mut dyn Host) {

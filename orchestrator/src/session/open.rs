@@ -144,6 +144,7 @@ fn shapes(plan: &Plan) -> Vec<StageShape> {
         outputs: stage.outputs.iter().map(|to| target(id, *to)).collect(),
         join: stage.join,
         is_source: stage.nodes.first().is_some_and(|node| node.is_source),
+        flushes: true,
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
     };
     plan.stages.iter().enumerate().map(shape).collect()

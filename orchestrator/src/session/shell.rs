@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::placement::Engine;
 use crate::plan::Stage;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Event, SlotId, StageId, Work};
+use crate::schedule::{Action, Event, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -41,8 +41,8 @@ pub(super) struct Shell {
     pub(super) outputs: VecDeque<GraphOutput>,
     /// The first failure that the caller has not been told of.
     pub(super) failure: Option<Error>,
-    /// Stages that turned out to be sources.
-    pub(super) sources: Vec<StageId>,
+    /// What workers found out about stages, until the core has taken note of it.
+    pub(super) traits: Vec<(StageId, Traits)>,
     /// The first slot that could not be opened.
     pub(super) failed_slot: Option<SlotId>,
     /// The result of closing so far; `None` before closing begins.
@@ -67,7 +67,7 @@ impl Shell {
             outfit,
             outputs: VecDeque::new(),
             failure: None,
-            sources: Vec::new(),
+            traits: Vec::new(),
             failed_slot: None,
             closed: None,
             next_call: 1,

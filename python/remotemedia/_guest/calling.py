@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import FunctionType
 from typing import Any, Protocol
@@ -145,6 +146,16 @@ class Caller:
         if callable(flush):
             yield from self.expand("flush", self._hook_result("flush", flush))
 
+    def flushes(self) -> bool:
+        """Whether the node may have outputs at the end of the input."""
+        if self.is_streaming:
+            return True
+        try:
+            flush = getattr(self.node, "flush", None)
+        except Exception:  # a property of the node: the call of `flush` reports it
+            return True
+        return callable(flush) and not _is_inherited(flush)
+
     def initialize(self) -> None:
         """Call `initialize`, if the node has it."""
         self._run_hook("initialize")
@@ -226,6 +237,12 @@ class Caller:
                 return
             if in_hand[0] is not None:
                 yield in_hand.pop()
+
+
+def _is_inherited(flush: Any) -> bool:
+    """Whether it is the `flush` of `Node`, which has no outputs."""
+    base = sys.modules.get("remotemedia.core.node")
+    return base is not None and getattr(flush, "__func__", None) is base.Node.flush
 
 
 def is_lazy(result: Any) -> bool:

@@ -60,15 +60,15 @@ class Guest:
         # What earlier sessions left in the process that cannot be put back.
         self._left: list[str] = []
 
-    def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool]]:
+    def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool, bool]]:
         """Open the session with these fields of `SessionSpec`; see `open`."""
         return self.open(SessionSpec.of(fields))
 
-    def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool]]:
+    def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool, bool]]:
         """Make and initialize the nodes.
 
         Returns:
-            Per node its id, and whether it is a source, takes a stream, uses asyncio.
+            Per node its id, and whether it is a source, takes a stream, uses asyncio, flushes.
 
         Raises:
             Fault: the first failure. The nodes that were initialized have been cleaned up, in
@@ -110,7 +110,7 @@ class Guest:
         limit = spec.write_back_max_bytes
         if spec.instances is not None:
             self._snapshots = {c.node_id: Snapshot(c.node, limit) for c in made}
-        return [(c.node_id, c.is_source, c.is_streaming, c.is_async) for c in made]
+        return [(c.node_id, c.is_source, c.is_streaming, c.is_async, c.flushes()) for c in made]
 
     def _instances(self, spec: SessionSpec) -> tuple[list[Any], dict[str, int]]:
         if spec.instances is None:

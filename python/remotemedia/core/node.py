@@ -150,7 +150,10 @@ class Node(ABC):
         """
 
     def flush(self) -> Any:
-        """Give what is left after the last item; None is nothing. May be a coroutine function."""
+        """Give what is left after the last item; None is nothing. May be a coroutine function.
+
+        A node without a `flush` of its own, after `initialize`, is not asked.
+        """
         return None
 
     # State per session id.

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from remotemedia import _pickle, _tokens
+from remotemedia import Node, _pickle, _tokens
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.surroundings import Surroundings
@@ -189,6 +189,35 @@ def test_a_stream_goes_on_only_when_its_output_has_passed(worker: Worker, kind: 
     assert worker.flush() == ["end"]
     assert worker.item("c") == ["c1", "c2"], "after a flush a new stream begins"
     assert worker.flush() == ["end"]
+
+
+class InheritsFlush(Node):
+    def process(self, data: Any) -> Any:
+        return data
+
+
+class FlushesFromInitialize(InheritsFlush):
+    def initialize(self) -> None:
+        self.flush = lambda: "late"  # type: ignore[method-assign]
+
+
+class FailingFlush(Echo):
+    @property
+    def flush(self) -> Any:
+        raise ValueError("no flush")
+
+
+def test_a_worker_knows_which_nodes_flush(worker: Worker) -> None:
+    # spec: IOP-20
+    opened = worker.open([Echo, InheritsFlush, FlushesFromInitialize, FailingFlush, Stream])
+    flushes = {node_id: flushes for node_id, *_, flushes in opened}
+    assert flushes == {
+        "Echo": False,
+        "InheritsFlush": False,
+        "FlushesFromInitialize": True,
+        "FailingFlush": True,
+        "Stream": True,
+    }
 
 
 @pytest.mark.parametrize("kind", [Stream, PlainStream])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e_nodes import Apply, Echoes, Identity, Journal, Numbers, Pid, RunningSum, WritesLater
-from remotemedia import BufferNode, Node, NodeError, PassThroughNode, Pipeline
+from remotemedia import BufferNode, Node, NodeError, PassThroughNode, Pipeline, Runtime
 
 
 class Plain(Node):
@@ -140,6 +140,24 @@ def test_life_of_a_node(kind: Any, tmp_path: Path) -> None:
         own = [line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")]
         rest = ["process rest"] if name == "b" else []
         assert own == ["initialize", "process 1", "process 2", *rest, "flush", "cleanup"]
+
+
+class FlushesFromInitialize(Node):
+    """Has its `flush` only once it is initialized."""
+
+    def initialize(self) -> None:
+        self.flush = lambda: "late"  # type: ignore[method-assign]
+
+    def process(self, data: Any, /) -> Any:
+        return data
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "rustpython"])
+def test_a_flush_that_initialize_sets_is_called(interpreter: str) -> None:
+    # spec: IOP-20
+    nodes = [Identity(), FlushesFromInitialize(), Identity()]
+    with Runtime(f'[python]\nruntime = "{interpreter}"') as runtime:
+        assert Pipeline(nodes, runtime=runtime).run([1]) == [1, "late"]
 
 
 class Historic(Node):

@@ -18,11 +18,12 @@ fn ready_node(entry: Value) -> Option<NodeReady> {
         Value::Bool(is_source),
         Value::Bool(is_streaming),
         Value::Bool(is_async),
+        Value::Bool(flushes),
     ] = parts(entry)?
     else {
         return None;
     };
-    Some(NodeReady { node_id, is_source, is_streaming, is_async })
+    Some(NodeReady { node_id, is_source, is_streaming, is_async, flushes })
 }
 
 /// What is left of a session that has closed.

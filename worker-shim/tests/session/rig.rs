@@ -93,6 +93,7 @@ impl Guest for Script {
             is_source: false,
             is_streaming: false,
             is_async: false,
+            flushes: true,
         };
         Ok(nodes.map(ready).collect())
     }

@@ -73,10 +73,15 @@ fn a_session_is_described_by_the_names_of_its_fields() {
 #[test]
 fn an_opened_session_lists_its_nodes() {
     let mut rig = Rig::new();
-    let entry = Value::Tuple(vec!["a".into(), true.into(), false.into(), true.into()]);
+    let entry = Value::Tuple(vec!["a".into(), true.into(), false.into(), true.into(), false.into()]);
     let ready = rig.open(Ok(plain(Value::List(vec![entry])))).unwrap();
-    let node_id = "a".to_owned();
-    let expected = NodeReady { node_id, is_source: true, is_streaming: false, is_async: true };
+    let expected = NodeReady {
+        node_id: "a".to_owned(),
+        is_source: true,
+        is_streaming: false,
+        is_async: true,
+        flushes: false,
+    };
     assert_eq!(ready, [expected]);
     assert_eq!(rig.world.take_events(), ["begin session, pickles false", "open_session(fields)"]);
 }

@@ -34,6 +34,8 @@ pub(super) struct Checks {
     taken_by: Vec<u64>,
     delivered_by: Vec<u64>,
     calls: Vec<bool>,
+    /// Stages that have been flushed.
+    flushed: Vec<bool>,
     /// The round of each value, where it is known: a source or a flush may be any.
     round_of: BTreeMap<u64, Round>,
     /// The round of each stage's last call, and the last one that failed there.
@@ -60,6 +62,7 @@ impl Checks {
             taken_by: vec![0; shapes.len()],
             delivered_by: vec![0; shapes.len()],
             calls: vec![false; shapes.len()],
+            flushed: vec![false; shapes.len()],
             round_of: BTreeMap::new(),
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
@@ -95,6 +98,10 @@ impl Checks {
             Work::Zip(values) => values,
             Work::Start | Work::Flush => &[],
         };
+        if *work == Work::Flush {
+            assert!(self.shapes[stage].flushes, "stage {stage} is flushed, and has no flush");
+            self.flushed[stage] = true;
+        }
         let is_zip = self.shapes[stage].join == Join::Zip && self.shapes[stage].inputs > 1;
         assert!(!is_zip || values.is_empty() || values.len() == self.shapes[stage].inputs);
         let round = values.first().and_then(|(_, number)| self.round_of.get(number)).copied();
@@ -150,6 +157,7 @@ impl Checks {
             return;
         }
         for (stage, shape) in self.shapes.iter().enumerate() {
+            assert_eq!(self.flushed[stage], shape.flushes, "stage {stage} is flushed in the end");
             if shape.outputs.is_empty() {
                 assert_eq!(self.delivered_by[stage], self.made_by[stage], "sink {stage} lost some");
             }
