@@ -1,18 +1,22 @@
 """Many live sessions at once: each gets a frame of 20 ms every 20 ms, from a thread of its own.
 
-    python streams.py [--sessions 50] [--minutes 10] [--processes 1]
+    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin]
 
 Every frame carries its number and its session's. Asserted: each frame comes back once, in order,
 with the right samples, and the node has seen it in order. The times are only reported.
 
 The sessions' frames are spread evenly over the 20 ms. One process calls for all of them; with more
 the threads wait less for each other's interpreter, which pays where processors are free.
+
+With `--pin` the thread of a session and its worker run on one processor, the sessions on each in
+turn: what a wake-up costs that does not cross processors.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -34,13 +38,21 @@ Times = NDArray[np.int64]
 class Stream(threading.Thread):
     """One session and the thread that feeds it."""
 
-    def __init__(self, number: int, runtime: Runtime, alive: ExitStack, frames: int) -> None:
+    def __init__(
+        self, number: int, runtime: Runtime, alive: ExitStack, frames: int, is_pinned: bool
+    ) -> None:
         super().__init__(daemon=True)
         self.number = number
+        processors = sorted(os.sched_getaffinity(0))
+        self.processors = {processors[number % len(processors)]} if is_pinned else set(processors)
         self.frames = frames
         pipeline = Pipeline(f"stream {number}", runtime=runtime)
         pipeline.add_node(Ordered())
+        others = {worker["pid"] for worker in runtime.workers()}
         self.session = alive.enter_context(pipeline.session())
+        for worker in runtime.workers():
+            if worker["pid"] not in others:
+                os.sched_setaffinity(worker["pid"], self.processors)
         self.first_due = 0
         self.calls = np.zeros(frames, np.int64)
         self.lateness = np.zeros(frames, np.int64)
@@ -48,6 +60,7 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Feed in real time."""
+        os.sched_setaffinity(0, self.processors)  # of this thread
         try:
             self._feed()
         except BaseException as error:
@@ -72,12 +85,14 @@ class Stream(threading.Thread):
                 raise AssertionError(f"frame {number}: {[y[:2] for y in outputs]} came back")
 
 
-def caller(orders: Connection, numbers: list[int], sessions: int, frames: int) -> None:
+def caller(
+    orders: Connection, numbers: list[int], sessions: int, frames: int, is_pinned: bool
+) -> None:
     """One process of callers: report ready, get the time to start, report the times."""
     # A thread that wakes up waits less for the one that has the interpreter.
     sys.setswitchinterval(0.0005)
     with Runtime(CONFIG) as runtime, ExitStack() as alive:
-        streams = [Stream(number, runtime, alive, frames) for number in numbers]
+        streams = [Stream(number, runtime, alive, frames, is_pinned) for number in numbers]
         warm_workers = len(runtime.workers())
         if warm_workers != len(streams):
             raise AssertionError(f"{warm_workers} workers for {len(streams)} sessions")
@@ -105,7 +120,9 @@ def caller(orders: Connection, numbers: list[int], sessions: int, frames: int) -
         )
 
 
-def run(sessions: int, frames: int, processes: int) -> tuple[Times, Times, float, float]:
+def run(
+    sessions: int, frames: int, processes: int, is_pinned: bool
+) -> tuple[Times, Times, float, float]:
     """All streams: times of calls, times since each frame was due, CPU seconds, seconds."""
     spawn = multiprocessing.get_context("spawn")
     pairs, children = [], []
@@ -113,7 +130,7 @@ def run(sessions: int, frames: int, processes: int) -> tuple[Times, Times, float
         for which in range(processes):
             numbers = list(range(which, sessions, processes))
             ours, theirs = spawn.Pipe()
-            child = spawn.Process(target=caller, args=(theirs, numbers, sessions, frames))
+            child = spawn.Process(target=caller, args=(theirs, numbers, sessions, frames, is_pinned))
             child.start()
             theirs.close()
             pairs.append(ours)
@@ -144,12 +161,13 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=50, help="at once, a worker each")
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
     parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
+    parser.add_argument("--pin", action="store_true", help="a session's two ends to one processor")
     options = parser.parse_args()
     if not 1 <= options.processes <= options.sessions <= 64 * options.processes:
         parser.error("a process of callers takes 1 to 64 sessions")
     frames = max(1, round(options.minutes * 60 * 1e9 / PERIOD_NS))
     show(machine())
-    calls, lateness, cpu, seconds = run(options.sessions, frames, options.processes)
+    calls, lateness, cpu, seconds = run(options.sessions, frames, options.processes, options.pin)
     if len(calls) != options.sessions * frames:
         raise AssertionError(f"{len(calls)} of {options.sessions * frames} frames")
     show(f"{len(calls):,} frames in {seconds:.1f} s: none lost, repeated or out of order\n")
