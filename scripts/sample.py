@@ -19,7 +19,8 @@ SHORTEST_COMMENT = 25
 """Characters: what is shorter says little that could be misunderstood."""
 RUST_COMMENT = re.compile(r"(?:^[ \t]*//[/!]?(?: .*|)\n)+", re.MULTILINE)
 PYTHON_COMMENT = re.compile(r"(?:^[ \t]*# .*\n)+", re.MULTILINE)
-RUST_ERROR = re.compile(r'#\[error\(\s*("(?:[^"\\]|\\.)*")|Error::\w+\(format!\(\s*("(?:[^"\\]|\\.)*")')
+RUST_TEXT = r'("(?:[^"\\]|\\.)*")'
+RUST_ERROR = re.compile(rf"#\[error\(\s*{RUST_TEXT}|Error::\w+\(format!\(\s*{RUST_TEXT}")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 Text = tuple[str, str]
