@@ -92,8 +92,8 @@ impl Placer<'_> {
         place
     }
 
-    /// Places bytes that lie in shared memory already. They are returned or lent without a copy if
-    /// no other holder can change them or see the peer's writes.
+    /// Places bytes that lie in shared memory already: returns or lends them, or copies them if the
+    /// peer cannot map them or another holder could be affected.
     fn shared(&mut self, shared: SharedBytes) -> Place {
         let exchange = self.exchange;
         let described = if let Some(lease) = shared.lease()
