@@ -31,7 +31,7 @@ pub enum FrameError {
         limit: u64,
     },
     /// The frame has more blobs than the connection allows.
-    #[error("frame with {count} blobs has more than the limit of {limit}")]
+    #[error("frame with {count} blobs exceeds the limit of {limit} blobs")]
     TooManyBlobs {
         /// Number of blobs in the frame.
         count: u64,
@@ -135,7 +135,7 @@ pub enum CodecError {
     Array(#[from] ArrayError),
     /// A payload of the message to encode has no bytes: it was not decoded by
     /// [`decode`](crate::codec::decode).
-    #[error("payload refers to blob {index} of another frame and has no bytes")]
+    #[error("payload has no bytes: it refers to blob {index} of a frame that was not decoded")]
     DetachedPayload {
         /// Number of the blob that the payload refers to.
         index: u32,
@@ -163,7 +163,7 @@ pub enum CodecError {
 #[derive(Debug, Error)]
 pub enum LeaseError {
     /// The message refers to shared memory on a connection that has none.
-    #[error("a message refers to shared memory, and none was agreed on")]
+    #[error("a message refers to shared memory, but none was agreed on")]
     NoSharedMemory,
     /// The segment was never announced, or has been detached.
     #[error("segment {segment} is not known: never announced, or detached")]

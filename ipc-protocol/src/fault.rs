@@ -12,7 +12,8 @@ pub struct Fault {
     pub node_id: String,
     /// Qualified name of the exception's type; bare for builtins (`ValueError`).
     pub remote_type: String,
-    /// `str(exception)` alone. Before protocol 6, the suggestion of `import` is appended.
+    /// `str(exception)` alone. Before protocol 6, the text also contains the suggestion of
+    /// `import`.
     pub message: String,
     /// Formatted traceback with source lines, ending with the exception line.
     pub traceback: String,
@@ -141,7 +142,7 @@ pub enum FaultKind {
     Flush,
     /// `cleanup` raised.
     Cleanup,
-    /// A value could not be turned into or out of its wire form.
+    /// A value could not be converted to or from its form in the protocol.
     Marshal,
     /// The peer broke the protocol.
     Protocol,

@@ -122,7 +122,7 @@ pub struct Moved {
 pub struct Traffic {
     /// Number of copies of whole payloads; those inside frames are not counted.
     pub copies: u64,
-    /// Bytes of those copies.
+    /// Total length of those copies, in bytes.
     pub copied_bytes: u64,
     /// Bytes that were passed in shared memory.
     pub shared_bytes: u64,
@@ -188,7 +188,7 @@ pub struct Place {
 pub struct Closed {
     /// Node attributes that changed since `initialize`.
     pub states: Vec<NodeState>,
-    /// Failures of `cleanup`, one a node at most.
+    /// Failures of `cleanup`, at most one per node.
     pub faults: Vec<Fault>,
     /// Changes of the session to the worker's process that cannot be undone, as text for a log. If
     /// there are any, the worker must not serve another session. Since 6; absent when empty.

@@ -51,7 +51,7 @@ pub enum End {
     Worker,
 }
 
-/// State of the rule at one end of a connection.
+/// The waiting rule at one end of a connection, with its measurements.
 #[derive(Debug, Clone)]
 pub struct Patience {
     bound: Duration,
@@ -218,7 +218,7 @@ impl Patience {
         self.wait = Wait::Asleep;
     }
 
-    /// Records that a message came which is not the answer of a call.
+    /// Records a message that is not the answer to a call.
     pub fn noticed(&mut self, now: Instant) {
         self.heard = Some(now);
         self.wait = Wait::Asleep;
@@ -236,14 +236,14 @@ impl Patience {
     }
 }
 
-/// How long one side took, as reported to the other, in microseconds; 0 means no report. The other
-/// side predicts its next wait from it.
+/// Time that one side took for its message, as reported to the other, in microseconds; 0 means no
+/// report. The other side predicts its next wait from it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Report(u32);
 
 impl Report {
-    /// No report.
+    /// The value that stands for no report.
     pub const ABSENT: Self = Self(0);
 
     /// Whether this is no report.

@@ -90,7 +90,7 @@ pub enum VersionError {
         /// Version of this side's package.
         own_package_version: &'static str,
     },
-    /// The orchestrator answered with a version that the worker did not offer.
+    /// The orchestrator's `Welcome` names another version than the worker speaks.
     #[error(
         "the orchestrator chose protocol {chosen}, but this worker speaks {own}: install the same \
          version of remotemedia on both sides"

@@ -65,7 +65,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// [`ArrayError`]: the first disagreement found.
+    /// [`ArrayError`] for the first rule that is broken.
     pub fn check(&self) -> Result<(), ArrayError> {
         self.dtype.check()?;
         let shape = &self.shape;

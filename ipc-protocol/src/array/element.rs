@@ -70,25 +70,25 @@ impl Dtype {
         Self::with_order::<T>(cfg!(target_endian = "big"))
     }
 
-    /// float32, the type of audio samples.
+    /// The dtype float32, that of audio samples.
     #[must_use]
     pub fn f32() -> Self {
         Self::of::<f32>()
     }
 
-    /// float64.
+    /// The dtype float64.
     #[must_use]
     pub fn f64() -> Self {
         Self::of::<f64>()
     }
 
-    /// int16, the type of samples in most audio files.
+    /// The dtype int16, that of samples in most audio files.
     #[must_use]
     pub fn i16() -> Self {
         Self::of::<i16>()
     }
 
-    /// int32.
+    /// The dtype int32.
     #[must_use]
     pub fn i32() -> Self {
         Self::of::<i32>()

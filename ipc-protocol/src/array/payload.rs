@@ -22,7 +22,7 @@ const DEBUG_BYTES: usize = 24;
 pub(crate) enum Place {
     /// Index into the blobs of the frame that carries the message.
     Blob(u32),
-    /// Bytes in this process.
+    /// Bytes in this process's own memory.
     Memory(Bytes),
     /// Bytes in shared memory that this process has mapped.
     Shared(SharedBytes),
@@ -62,7 +62,7 @@ impl Payload {
         }
     }
 
-    /// Whether the bytes are in shared memory.
+    /// Whether the bytes lie in shared memory that this process has mapped.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Place::Shared(_))
@@ -86,12 +86,12 @@ impl Payload {
     }
 }
 
-/// The memory of a payload.
+/// The memory handle of a payload.
 #[derive(Debug)]
 pub enum PayloadMemory {
-    /// Memory of this process.
+    /// Bytes in this process's own memory.
     Private(Bytes),
-    /// Shared memory.
+    /// Bytes in shared memory.
     Shared(SharedBytes),
 }
 

@@ -34,7 +34,7 @@ pub enum LeaseTerms {
     Writable,
     /// Read only. The owner may change the bytes meanwhile.
     ReadOnly,
-    /// Make a copy at once and give the lease back.
+    /// Copy the bytes at once and return the lease.
     CopyOut,
 }
 

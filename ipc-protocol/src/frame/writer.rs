@@ -79,7 +79,7 @@ impl Frame {
 
     /// Length of the whole frame, in bytes.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a frame has at least its header")]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty: it has a header")]
     pub fn len(&self) -> usize {
         self.len
     }

@@ -61,7 +61,7 @@ pub struct ArenaStats {
     pub mapped_bytes: usize,
     /// Total length of the freed segments among them, in bytes.
     pub idle_bytes: usize,
-    /// Bytes in claimed blocks.
+    /// Total length of the claimed blocks, in bytes.
     pub used_bytes: usize,
 }
 
@@ -112,13 +112,13 @@ impl Arena {
         result
     }
 
-    /// Kind of its segments.
+    /// Kind of the arena's segments.
     #[must_use]
     pub fn kind(&self) -> SegmentKind {
         self.0.kind
     }
 
-    /// Whether both are the same arena.
+    /// Whether `other` is a handle to the same arena.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

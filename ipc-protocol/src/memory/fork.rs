@@ -15,7 +15,7 @@ use super::segment::Segment;
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Number of forks of this process at which a segment was mapped.
 static FORKS: AtomicU64 = AtomicU64::new(0);
-/// All mapped segments of the process, because a fork copies every one of them.
+/// All mapped segments of the process, because a fork copies every mapping.
 static MAPPED: Mutex<Mapped> = Mutex::new(Mapped {
     segments: Vec::new(),
     tidy_at: 64,
@@ -94,7 +94,7 @@ pub fn before_fork() {
     });
 }
 
-/// To be called in the parent after a fork.
+/// To be called in the parent after a fork, by the thread that forked.
 pub fn forked_parent() {
     if let Some(mut mapped) = HELD.take()
         && let Some((child, _)) = mapped.unborn.take()

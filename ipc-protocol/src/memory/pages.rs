@@ -67,12 +67,12 @@ pub(super) unsafe fn map_privately(
 ) -> rustix::io::Result<()> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     let Some(fd) = fd else {
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees what both functions require.
         return unsafe { copy_privately(start, bytes) };
     };
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    // SAFETY: the replaced mapping is the caller's own and holds the same bytes.
     unsafe { mmap(start.as_ptr().cast(), bytes, protection, flags, fd, 0)? };
     Ok(())
 }
@@ -91,7 +91,7 @@ unsafe fn copy_privately(start: std::ptr::NonNull<u8>, bytes: usize) -> rustix::
     // SAFETY: both mappings are `bytes` long, and the new one does not overlap the old.
     unsafe { start.as_ptr().copy_to_nonoverlapping(copy.cast(), bytes) };
     let flags = MremapFlags::MAYMOVE;
-    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    // SAFETY: the replaced mapping is the caller's own and holds the same bytes.
     unsafe { mremap_fixed(copy, bytes, bytes, flags, start.as_ptr().cast())? };
     Ok(())
 }

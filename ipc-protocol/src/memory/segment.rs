@@ -23,7 +23,7 @@ pub enum SegmentKind {
     Memfd,
     /// A segment with a name, which is removed as soon as both sides have mapped the segment.
     Named,
-    /// Memory of this process, for tests under Miri and loom.
+    /// Heap memory of this process, for tests under Miri and loom.
     Heap,
 }
 
@@ -169,7 +169,7 @@ impl Segment {
         self.id
     }
 
-    /// Length in bytes.
+    /// Length of the segment, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.memory.bytes()

@@ -150,7 +150,7 @@ impl SharedBytes {
         }
     }
 
-    /// The bytes.
+    /// The bytes as a slice of the mapped segment.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         let Some(start) = self.segment().pointer(self.offset) else { return &[] };

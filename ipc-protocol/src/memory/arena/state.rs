@@ -111,7 +111,7 @@ impl State {
             None => self.add_segment(class)?,
         };
         let Some(entry) = self.segments.get_mut(&address) else {
-            return Err(io::Error::other("the segment is gone"));
+            return Err(io::Error::other("the segment is missing in the arena"));
         };
         if let Err(error) = entry.segment.reserve(class) {
             self.remove(address);
