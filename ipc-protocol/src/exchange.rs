@@ -1,7 +1,7 @@
 //! The shared memory of one connection, seen from one side: the bytes that are lent, and the
 //! segments that each side knows. Payloads are placed in shared memory before a message is encoded
 //! (`place`) and looked up after it is decoded (`resolve`). `memory` manages the memory itself; the
-//! links have the sockets.
+//! sockets belong to the links.
 
 mod peer;
 mod place;
@@ -39,7 +39,7 @@ pub struct Exchange {
     state: Mutex<State>,
     /// True for the orchestrator, which enforces the agreed limits on the worker.
     is_orchestrator: bool,
-    /// True once a failure was reported in [`Placement::failure`]: only the first is.
+    /// True once a failure was reported in [`Placement::failure`]; later ones are not reported.
     has_told_of_failure: AtomicBool,
     /// [`Segment::gone`] at the last check for dropped segments that the peer still maps; while the
     /// count is the same, no check is needed.

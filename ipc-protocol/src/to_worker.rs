@@ -16,7 +16,8 @@ pub enum ToWorker {
     Welcome(Welcome),
     /// Makes the nodes of a session. Answered by `Opened` or `Failed`. Since 1.
     Open(OpenSession),
-    /// One input of a stage. Answered by any number of `Output` and one `Done` or `Failed`. Since 1.
+    /// One input of a stage. Answered by any number of `Output`, then one `Done` or `Failed`. Since
+    /// 1.
     Item(Item),
     /// Starts a stage that begins with a source node; answered like `Item`. Since 1.
     Start(Step),

@@ -29,7 +29,7 @@ pub enum ArrayError {
         item_bytes: u32,
     },
     /// The array has more axes than numpy allows.
-    #[error("an array of {axes} axes has more than the limit of {MAX_AXES}")]
+    #[error("an array of {axes} axes exceeds the limit of {MAX_AXES} axes")]
     TooManyAxes {
         /// Number of axes.
         axes: usize,

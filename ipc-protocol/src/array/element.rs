@@ -244,13 +244,13 @@ impl Array {
         self.as_elements()
     }
 
-    /// The elements of a int16 array, as [`Array::as_elements`].
+    /// The elements of an int16 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_i16(&self) -> Option<Cow<'_, [i16]>> {
         self.as_elements()
     }
 
-    /// The elements of a int32 array, as [`Array::as_elements`].
+    /// The elements of an int32 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_i32(&self) -> Option<Cow<'_, [i32]>> {
         self.as_elements()

@@ -88,7 +88,7 @@ impl Exchange {
         let unmappable = |source| LeaseError::Unmappable { segment: number, bytes, source };
         let invalid = || unmappable(io::ErrorKind::InvalidInput.into());
         let length = usize::try_from(bytes).map_err(|_| invalid())?;
-        // Only the agreed kind is accepted, because each kind has other guarantees.
+        // Only the agreed kind is accepted, because the guarantees of the kinds differ.
         let ticket = match self.terms.kind {
             SegmentKind::Memfd => {
                 let descriptor = descriptor.ok_or(LeaseError::NoDescriptor { segment: number })?;

@@ -175,8 +175,8 @@ impl Placer<'_> {
         Ok(Some(Placed::Lent { lease, segment, offset, length, terms }))
     }
 
-    /// A node that keeps more inputs than its quota gets copies of further inputs. Copies do not
-    /// count, so the node may keep them for ever.
+    /// The terms of a loan: a copy if the node already keeps more bytes than its quota. Copies do
+    /// not count, so the node may keep them for ever.
     fn within_quota(&mut self, state: &State, terms: LeaseTerms) -> LeaseTerms {
         let Some(holder) = self.holder else { return terms };
         let pinned = state.pinned(holder);

@@ -17,7 +17,7 @@ pub struct HeapMemory {
     layout: Layout,
 }
 
-// SAFETY: the memory is owned, and reached through raw pointers only, under the rules of `memory`.
+// SAFETY: the memory is owned, and accessed only through raw pointers, under the rules of `memory`.
 unsafe impl Send for HeapMemory {}
 // SAFETY: as above.
 unsafe impl Sync for HeapMemory {}

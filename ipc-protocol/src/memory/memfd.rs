@@ -36,7 +36,8 @@ pub(super) struct Memfd {
     is_private: bool,
 }
 
-// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `memory`.
+// SAFETY: the mapping is owned, and accessed only through raw pointers, following the rules of
+// `memory`.
 unsafe impl Send for Memfd {}
 // SAFETY: as above.
 unsafe impl Sync for Memfd {}
