@@ -1,6 +1,6 @@
-//! What a call from Python into the extension module costs, beside a call of a builtin function.
-//! The loop runs inside a Python process that has the wheel (`PYTHON`, else `.venvs/test`), and
-//! only its own time counts.
+//! Benchmark of a call from Python into the extension module, compared with a call of a builtin
+//! function. The loop runs in a Python process that has the wheel (`PYTHON`, else `.venvs/test`);
+//! only the time of the loop counts.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Runs `call` so many times in one Python process and gives the time of the loop.
+/// Runs `call` `calls` times in one Python process and returns the time of the loop.
 fn time_in_python(setup: &str, call: &str, calls: u64) -> Duration {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("PYTHON")

@@ -1,5 +1,5 @@
-//! Benchmarks of the times that are promised: parsing a manifest, building the graph and the plan,
-//! collecting metrics. The limits stand in `README.md` beside this crate.
+//! Benchmarks of the promised times: parsing a manifest, building the graph and the plan,
+//! collecting metrics. The limits are in the `README.md` of this crate.
 
 use std::hint::black_box;
 
@@ -34,7 +34,7 @@ fn manifest(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(nodes), &text, |bencher, text| {
             bencher.iter(|| Manifest::parse(black_box(text)));
         });
-        // The floor: what reading the same JSON without any check costs.
+        // For comparison, the lower bound: parsing the same JSON without any check.
         group.bench_with_input(BenchmarkId::new("serde_json", nodes), &text, |bencher, text| {
             bencher.iter(|| serde_json::from_str::<serde_json::Value>(black_box(text)));
         });

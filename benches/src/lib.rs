@@ -1,10 +1,10 @@
-//! The work that benchmarks and tests of promised times repeat, so that both speak of the same.
-//! Measuring it is theirs.
+//! The work whose times are promised, shared by the benchmarks that measure it and the tests that
+//! check the benchmarks.
 
 use serde_json::json;
 
-/// A manifest as users write it: a chain of `nodes` native and Python nodes, with parameters and
-/// metadata, and one branch that joins again.
+/// A manifest as users write it: a chain of `nodes` native and Python nodes with parameters and
+/// metadata. From three nodes on, a second connection leads from the first node to the last.
 #[must_use]
 pub fn manifest_of(nodes: usize) -> String {
     let kinds = [

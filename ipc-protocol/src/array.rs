@@ -1,5 +1,5 @@
-//! Arrays as numpy means them: a dtype, a shape, an order and the memory behind them. What they
-//! look like in a message is the codec's business.
+//! Arrays in numpy's sense: a dtype, a shape, a memory order and the data. The codec has their form
+//! in a message.
 
 mod check;
 mod element;
@@ -12,7 +12,7 @@ pub(crate) use payload::Place;
 pub use payload::{Payload, PayloadMemory};
 pub use placed::{LeaseTerms, Placed};
 
-/// An n-dimensional array, contiguous in its order. Cloning shares the memory.
+/// An n-dimensional array whose data is contiguous in its memory order. Clones share the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
     /// Type of one element.
@@ -23,11 +23,11 @@ pub struct Array {
     pub order: Order,
     /// True for a numpy scalar such as `np.float32(3)`; the shape is then empty.
     pub scalar: bool,
-    /// `product(shape) * dtype.item_bytes` bytes.
+    /// The elements: `product(shape) * dtype.item_bytes` bytes.
     pub data: Payload,
 }
 
-/// Type of an array's elements, in numpy's own words.
+/// Type of an array's elements, as numpy writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Dtype {
     /// `numpy.dtype.str` for plain types (`<f4`, `|b1`, `<M8[ns]`); for structured types the

@@ -1,6 +1,6 @@
-//! Messages to frames and back: the one file that names MessagePack. How values look inside a body
-//! is in `codec/wire.rs`; moving payloads between message and frame, and the checks that come with
-//! it, in `codec/payloads.rs`; the bytes of a frame in `frame.rs`.
+//! Encodes messages as frames and decodes them; the only file that names MessagePack.
+//! `codec/wire.rs` has the form of values in a body, `codec/payloads.rs` moves payloads between
+//! message and frame and checks them, `frame.rs` has the bytes of a frame.
 
 mod payload_wire;
 mod payloads;
@@ -14,12 +14,14 @@ use crate::frame::{Frame, HEADER_BYTES, Parts};
 use crate::limits::Limits;
 use crate::visit::Message;
 
-/// Room for header and body of a usual message, so that encoding allocates once.
+/// Bytes that are reserved for header and body: enough for a usual message, so that encoding
+/// allocates once.
 const USUAL_START_BYTES: usize = 256;
-/// Containers that a message puts around its values, and that an audio value has inside it.
+/// Nesting of MessagePack containers in a message besides that of its values: those around a value,
+/// and those inside an audio value.
 const MESSAGE_DEPTH: u32 = 12;
 
-/// Turns a message into a frame within the default limits.
+/// Encodes a message as a frame within the default limits.
 ///
 /// # Errors
 ///
@@ -28,12 +30,12 @@ pub fn encode<M: Message>(message: M) -> Result<Frame, CodecError> {
     encode_within(message, &Limits::default())
 }
 
-/// Turns a message into a frame that a peer with these limits takes.
+/// Encodes a message as a frame within a peer's limits.
 ///
 /// # Errors
 ///
-/// [`CodecError`] when an array is not what it says, values are nested too deep, or the frame
-/// would be outside the limits.
+/// [`CodecError`] when the parts of an array do not agree, values are nested too deep, or the frame
+/// would exceed the limits.
 pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Frame, CodecError> {
     let blobs = payloads::detach(&mut message, limits)?;
     let mut start = Vec::with_capacity(USUAL_START_BYTES + copied_bytes(&blobs));
@@ -43,21 +45,21 @@ pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Fram
     Frame::assemble(start, blobs, limits)
 }
 
-/// Turns one whole frame, as a [`FrameReader`](crate::frame::FrameReader) yields it, into the
-/// message in it. Arrays, bytes and pickles share the frame's memory.
+/// Decodes the message of one whole frame, as a [`FrameReader`](crate::frame::FrameReader) yields
+/// it. Arrays, bytes and pickles share the frame's memory.
 ///
 /// # Errors
 ///
-/// [`CodecError`]: whatever is wrong with the frame or the message. Never panics, whatever the
-/// bytes; the peer that sent them should be retired.
+/// [`CodecError`] for anything that is wrong with the frame or the message. The connection to the
+/// peer should then be ended. No bytes make this function panic.
 pub fn decode<M: Message>(frame: Bytes, limits: &Limits) -> Result<M, CodecError> {
     let mut message = decode_unresolved(frame, limits)?;
     payloads::refuse_placed(&mut message, limits)?;
     Ok(message)
 }
 
-/// As [`decode`], but payloads in shared memory stay what the message says of them, without bytes:
-/// for those who look at messages of other people's connections.
+/// As [`decode`], but payloads in shared memory stay references without bytes; the exchange looks
+/// them up afterwards.
 ///
 /// # Errors
 ///
@@ -86,7 +88,7 @@ pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M,
     Ok(message)
 }
 
-/// Bytes of small blobs, which stand behind the body in the same piece of memory.
+/// Room for small blobs, which are copied behind the body into the same buffer, in bytes.
 fn copied_bytes(blobs: &[Bytes]) -> usize {
     blobs
         .iter()
@@ -95,8 +97,8 @@ fn copied_bytes(blobs: &[Bytes]) -> usize {
         .min(16 << 10)
 }
 
-/// Finds unknown messages before they are decoded. A message with a name is either the name alone
-/// or a map with the name as its one key.
+/// Refuses unknown messages before they are decoded. A named message is either its name alone or a
+/// map with the name as its only key.
 fn check_name<M: Message>(body: &[u8]) -> Result<(), CodecError> {
     if M::VARIANTS.is_empty() {
         return Ok(());
@@ -104,7 +106,7 @@ fn check_name<M: Message>(body: &[u8]) -> Result<(), CodecError> {
     let malformed = || CodecError::Malformed {
         message: M::NAME,
         offset: 0,
-        reason: "a message begins with its name".to_owned(),
+        reason: "a message must begin with its name".to_owned(),
     };
     let name = leading_name(body).ok_or_else(malformed)?;
     if M::VARIANTS.contains(&name) {

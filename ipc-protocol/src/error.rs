@@ -1,5 +1,5 @@
-//! What can go wrong between bytes and messages. What can be wrong with an array alone is
-//! [`ArrayError`]; versions that do not fit are [`VersionError`](crate::version::VersionError).
+//! Errors between bytes and messages. The errors of a single array are [`ArrayError`], those of
+//! protocol versions [`VersionError`](crate::version::VersionError).
 
 use std::io;
 
@@ -7,22 +7,22 @@ use thiserror::Error;
 
 use crate::array::ArrayError;
 
-/// A stream of bytes that is not a stream of frames. The connection cannot be used any more.
+/// Why bytes are not a valid frame. A connection that delivered such bytes cannot be used any more.
 #[derive(Debug, Error)]
 pub enum FrameError {
-    /// The frame does not begin with the four bytes that every frame begins with.
+    /// The frame does not begin with the magic bytes.
     #[error("not a RemoteMedia frame: it begins with the bytes {found:02x?}")]
     BadMagic {
-        /// The first bytes, four at most.
+        /// The first bytes of the frame, four at most.
         found: Vec<u8>,
     },
-    /// A flag that this version does not know.
+    /// The frame has flags that this version does not know.
     #[error("frame has unknown flags {flags:#010x}")]
     UnknownFlags {
-        /// The flags field.
+        /// Flags field of the header.
         flags: u32,
     },
-    /// The frame is larger than the limit of the connection.
+    /// The frame is longer than the connection allows.
     #[error("frame of {length} bytes is larger than the limit of {limit} bytes")]
     TooLarge {
         /// Declared length of the whole frame, in bytes.
@@ -30,26 +30,26 @@ pub enum FrameError {
         /// `max_frame_bytes` of the connection.
         limit: u64,
     },
-    /// The frame has more blobs than the limit of the connection.
-    #[error("frame with {count} blobs has more than the limit of {limit}")]
+    /// The frame has more blobs than the connection allows.
+    #[error("frame with {count} blobs exceeds the limit of {limit} blobs")]
     TooManyBlobs {
-        /// Number of blobs.
+        /// Number of blobs in the frame.
         count: u64,
         /// `max_blobs` of the connection.
         limit: u32,
     },
-    /// The lengths of the frame's parts do not add up to its length, or bytes trail it.
+    /// The lengths of the frame's parts do not add up to its length, or bytes follow it.
     #[error("frame is {declared} bytes long, but its parts need {needed}")]
     LengthMismatch {
-        /// Length of the whole frame, in bytes.
+        /// Length of the whole frame, as its header declares it, in bytes.
         declared: u64,
-        /// Length that header, body, table and blobs have together; `u64::MAX` when the sum overflows.
+        /// Length of header, body, table and blobs together, in bytes; `u64::MAX` on overflow.
         needed: u64,
     },
-    /// A byte between two parts is not zero.
+    /// A padding byte between two parts of the frame is not zero.
     #[error("frame has a padding byte that is not zero at offset {offset}")]
     DirtyPadding {
-        /// Offset from the start of the frame.
+        /// Offset of the byte from the start of the frame.
         offset: usize,
     },
     /// The stream ended inside a frame.
@@ -57,91 +57,93 @@ pub enum FrameError {
     Truncated {
         /// Bytes of the frame that arrived.
         received: usize,
-        /// Length of the frame, when its header arrived.
+        /// Length of the whole frame, in bytes; `None` when its header did not arrive.
         expected: Option<u64>,
     },
-    /// There is no memory for the frame.
+    /// The memory for the frame could not be allocated.
     #[error("no memory for a frame of {length} bytes")]
     OutOfMemory {
-        /// Length of the whole frame.
+        /// Length of the whole frame, in bytes.
         length: u64,
     },
-    /// Reading failed.
+    /// Reading from the stream failed.
     #[error("cannot read from the peer: {0}")]
     Io(#[from] io::Error),
 }
 
-/// A frame that is not a message, or a message that cannot become a frame.
+/// Why a frame is not a valid message, or why a message cannot be encoded as a frame.
 #[derive(Debug, Error)]
 pub enum CodecError {
-    /// The bytes are not one frame within the limits.
+    /// The bytes are not exactly one frame within the limits.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The first message is not a RemoteMedia worker's.
+    /// The first message is not the `Hello` of a RemoteMedia worker.
     #[error("first message begins with {found:?}, so the peer is not a RemoteMedia worker")]
     WrongMagic {
-        /// What stands in the place of the magic word.
+        /// The text in the place of the magic word.
         found: String,
     },
-    /// A message that this version does not know.
+    /// The message has a name that this version does not know.
     #[error("unknown {expected} message {name:?}")]
     UnknownMessage {
-        /// Kind of message that was expected here.
+        /// Kind of message that was expected: `ToWorker` or `FromWorker`.
         expected: &'static str,
-        /// The name that the peer gave.
+        /// Name of the message, as the peer sent it.
         name: String,
     },
-    /// The body is not an encoding of the message.
+    /// The body does not decode as a message of the expected kind.
     #[error("malformed {message} message at byte {offset} of its body: {reason}")]
     Malformed {
         /// Kind of message that was expected.
         message: &'static str,
-        /// How far the body was read, in bytes.
+        /// Offset in the body at which decoding failed, in bytes.
         offset: usize,
-        /// What the decoder found.
+        /// Error text of the decoder.
         reason: String,
     },
-    /// Bytes follow the message inside its body.
+    /// The body holds further bytes behind the message.
     #[error("{count} bytes follow the {message} message in its body")]
     TrailingBytes {
         /// Kind of message.
         message: &'static str,
-        /// Number of bytes too many.
+        /// Number of those bytes.
         count: usize,
     },
-    /// Containers stand deeper inside each other than the connection allows.
+    /// A value nests containers deeper than the connection allows.
     #[error("value is nested deeper than {limit} levels")]
     TooDeep {
-        /// The limit.
+        /// Largest allowed depth, in containers.
         limit: u32,
     },
-    /// A payload refers to a blob that the frame does not have, or that another payload took.
-    #[error("message refers to blob {index}, which is taken or not among the frame's {count}")]
+    /// A payload refers to a blob that the frame does not have, or that another payload already
+    /// refers to.
+    #[error("blob {index} is missing among the {count} of the frame, or two payloads refer to it")]
     BlobMissing {
-        /// The number that the payload gives.
+        /// Number of the blob, as the payload gives it.
         index: u32,
         /// Number of blobs in the frame.
         count: usize,
     },
-    /// A blob that no payload refers to.
+    /// The frame has a blob that no payload refers to.
     #[error("no payload of the message refers to blob {index} of its frame")]
     BlobUnused {
         /// Number of the blob.
         index: usize,
     },
-    /// An array that is not what it says.
+    /// The dtype, shape and data of an array do not agree.
     #[error("invalid array: {0}")]
     Array(#[from] ArrayError),
-    /// A payload that was read outside [`decode`](crate::codec::decode) and so has no bytes.
-    #[error("payload refers to blob {index} of another frame and has no bytes")]
+    /// A payload of the message to encode has no bytes: it was not decoded by
+    /// [`decode`](crate::codec::decode).
+    #[error("payload has no bytes: it refers to blob {index} of a frame that was not decoded")]
     DetachedPayload {
-        /// The number in it.
+        /// Number of the blob that the payload refers to.
         index: u32,
     },
-    /// What the message says about shared memory is not so.
+    /// The message breaks the rules of shared memory.
     #[error("shared memory: {0}")]
     Lease(#[from] LeaseError),
-    /// The part of the message outside its blobs does not fit the frame's 32-bit length.
+    /// The message without its blobs is too long for the header's 32-bit length of the body.
     #[error("message body of {length} bytes is too large; put large data in arrays or bytes")]
     BodyTooLarge {
         /// Length of the body, in bytes.
@@ -152,79 +154,79 @@ pub enum CodecError {
     Unencodable {
         /// Kind of message.
         message: &'static str,
-        /// The serializer's word.
+        /// Error text of the serializer.
         reason: String,
     },
 }
 
-/// What a peer says about shared memory is wrong.
+/// Why a peer's message about shared memory is refused.
 #[derive(Debug, Error)]
 pub enum LeaseError {
-    /// The connection has no shared memory.
-    #[error("a message refers to shared memory, and none was agreed on")]
+    /// The message refers to shared memory on a connection that has none.
+    #[error("a message refers to shared memory, but none was agreed on")]
     NoSharedMemory,
-    /// A segment that was never announced, or is gone.
-    #[error("segment {segment} is not known")]
+    /// The segment was never announced, or has been detached.
+    #[error("segment {segment} is not known: never announced, or detached")]
     UnknownSegment {
-        /// The peer's number for it.
+        /// The peer's number for the segment.
         segment: u32,
     },
-    /// A number that was used before.
+    /// The segment's number is already in use on this connection.
     #[error("segment {segment} is announced a second time")]
     SegmentTwice {
-        /// The peer's number for it.
+        /// The peer's number for the segment.
         segment: u32,
     },
-    /// Bytes that are not all in their segment or lease.
-    #[error("{length} bytes at offset {offset} are not within the {available} that are there")]
+    /// The bytes do not lie completely in their segment or loan.
+    #[error("{length} bytes at offset {offset} are not within the available {available} bytes")]
     OutOfBounds {
-        /// First byte.
+        /// Offset of the first byte, from the start of the segment or loan.
         offset: u64,
         /// Number of bytes.
         length: u64,
-        /// Length of the segment or of the lent bytes.
+        /// Length of the segment or loan, in bytes.
         available: u64,
     },
-    /// A lease that was not granted, or has ended.
+    /// The lease was not granted, or has ended.
     #[error("lease {lease} was not granted or has ended")]
     UnknownLease {
-        /// Its number.
+        /// Number of the lease.
         lease: u64,
     },
-    /// A number of a lease that has not ended.
+    /// The lease has the number of one that has not ended.
     #[error("lease {lease} is granted a second time")]
     LeaseTwice {
-        /// Its number.
+        /// Number of the lease.
         lease: u64,
     },
-    /// The peer makes more shared memory than was agreed on.
-    #[error("segments of {bytes} bytes together are more than the agreed {limit}")]
+    /// The peer has more bytes of shared memory mapped here than it may have.
+    #[error("segments of {bytes} bytes together are more than the allowed {limit} bytes")]
     TooMuch {
-        /// Length of all segments.
+        /// Length of all its segments, the new one included, in bytes.
         bytes: u64,
-        /// What was agreed on.
+        /// Largest allowed sum, in bytes: twice the agreed `max_bytes`.
         limit: u64,
     },
-    /// The peer makes more pieces of shared memory than one connection may have.
+    /// The peer has more segments than one connection may have.
     #[error("more than {limit} segments are announced")]
     TooMany {
-        /// How many there may be.
+        /// Largest allowed number of segments.
         limit: usize,
     },
-    /// A segment that should have come with a descriptor came without.
+    /// The descriptor that belongs to a segment did not come with its announcement.
     #[error("segment {segment} came without its descriptor")]
     NoDescriptor {
-        /// The peer's number for it.
+        /// The peer's number for the segment.
         segment: u32,
     },
-    /// A segment cannot be mapped.
+    /// The segment cannot be mapped, or is not what was announced.
     #[error("segment {segment} of {bytes} bytes cannot be mapped: {source}")]
     Unmappable {
-        /// The peer's number for it.
+        /// The peer's number for the segment.
         segment: u32,
-        /// Its length, as announced.
+        /// Length of the segment, as announced.
         bytes: u64,
-        /// Why.
+        /// Error of the mapping.
         source: io::Error,
     },
 }

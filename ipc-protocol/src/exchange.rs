@@ -1,7 +1,7 @@
-//! The shared memory of one connection, seen from one side: what this side lends and has lent,
-//! which segments each knows of. Payloads of messages are placed in shared memory before they are
-//! encoded (`place`) and looked up after they are decoded (`resolve`). The memory itself is `memory`'s
-//! business, sockets are the links'.
+//! The shared memory of one connection, seen from one side: the bytes that are lent, and the
+//! segments that each side knows. Payloads are placed in shared memory before a message is encoded
+//! (`place`) and looked up after it is decoded (`resolve`). `memory` manages the memory itself; the
+//! sockets belong to the links.
 
 mod peer;
 mod place;
@@ -37,52 +37,55 @@ pub struct Exchange {
     arena: Arena,
     releases: Arc<Releases>,
     state: Mutex<State>,
-    /// This side outlives the other, and holds it to what was agreed on.
+    /// True for the orchestrator, which enforces the agreed limits on the worker.
     is_orchestrator: bool,
-    /// The caller has been told that shared memory is not available.
+    /// True once a failure was reported in [`Placement::failure`]; later ones are not reported.
     has_told_of_failure: AtomicBool,
-    /// [`Segment::gone`] when it was last made sure that the peer maps none of them.
+    /// [`Segment::gone`] at the last check for dropped segments that the peer still maps; while the
+    /// count is the same, no check is needed.
     told_gone: AtomicUsize,
 }
 
-/// A loan in a report.
+/// One loan, as reported to users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseReport {
-    /// The node that the bytes were sent to, where that is known.
+    /// The node that the bytes were sent to, if known.
     pub holder: Option<Arc<str>>,
-    /// Bytes that it pins.
+    /// Number of lent bytes.
     pub bytes: usize,
-    /// For how long.
+    /// Time since the bytes were lent.
     pub age: Duration,
 }
 
-/// A message that has to go before the one that was placed.
+/// A message about shared memory, to be sent before the message whose payloads were placed.
 #[derive(Debug)]
 pub struct Announcement {
-    /// The news.
+    /// Content of the message.
     pub share: Share,
-    /// The descriptor that goes with its first byte.
+    /// Descriptor to send with the first byte of the message's frame.
     pub descriptor: Option<OwnedFd>,
 }
 
-/// What placing a message's payloads came to. Placements of a connection are sent, or undone, one
-/// after the other: each counts on what the ones before it announced.
+/// Result of [`Exchange::place`] for one message. The placements of a connection must be sent or
+/// undone in their order, because each relies on the segments that earlier ones announced.
 #[derive(Debug, Default)]
 pub struct Placement {
-    /// What has to be sent first, in order.
+    /// Messages to send first, in this order.
     pub announcements: Vec<Announcement>,
-    /// What happened to the memory.
+    /// How the payloads travel.
     pub traffic: Traffic,
-    /// The node that keeps so many inputs that it was given a copy, with the bytes that it keeps.
+    /// Set when a node gets a copy because it keeps too many inputs: the node and the number of
+    /// bytes that it keeps.
     pub over_quota: Option<(Arc<str>, usize)>,
-    /// Why shared memory was refused, the first time that it happens on a connection.
+    /// Why shared memory could not be used; set only for the first failure on a connection.
     pub failure: Option<io::Error>,
     loans: Vec<u64>,
     ended: Vec<u64>,
 }
 
 impl Exchange {
-    /// A connection's shared memory on these terms. `is_orchestrator` says which side this is.
+    /// One side of a connection's shared memory on these terms. `is_orchestrator` is true on the
+    /// orchestrator's side.
     #[must_use]
     pub fn new(terms: MemoryTerms, is_orchestrator: bool) -> Self {
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -108,29 +111,29 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was agreed on.
+    /// The terms that both sides agreed on.
     #[must_use]
     pub fn terms(&self) -> &MemoryTerms {
         &self.terms
     }
 
-    /// The memory that this side writes.
+    /// The memory in which this side allocates.
     #[must_use]
     pub fn arena(&self) -> &Arena {
         &self.arena
     }
 
-    /// The leases of the peer that are to be given back.
+    /// The queue of leases to return to the peer.
     #[must_use]
     pub fn releases(&self) -> &Arc<Releases> {
         &self.releases
     }
 
-    /// Turns one whole frame into the message in it, as [`codec::decode`] does, with its payloads in
-    /// shared memory looked up.
+    /// Decodes the message of one whole frame, as [`codec::decode`] does, and looks up its payloads
+    /// in shared memory.
     ///
     /// # Errors
-    /// As [`codec::decode`], and when the message refers to memory that the peer may not lend.
+    /// As [`codec::decode`], and when the message breaks the rules of shared memory.
     pub fn decode<M: Message>(
         &self,
         frame: Bytes,
@@ -141,7 +144,8 @@ impl Exchange {
         Ok((message, traffic))
     }
 
-    /// The news that wait: leases to give back, segments that are gone.
+    /// Takes the messages that are due to the peer: leases to return, and segments that were
+    /// dropped.
     #[must_use]
     pub fn pending_news(&self) -> Vec<Announcement> {
         let mut news = Vec::new();
@@ -149,21 +153,21 @@ impl Exchange {
         if !leases.is_empty() {
             news.push(Announcement { share: Share::Release(leases), descriptor: None });
         }
-        // One that goes from here on is told of the next time.
+        // A segment that is dropped after this line is reported by the next call.
         self.told_gone.store(Segment::gone(), Ordering::Relaxed);
         news.extend(self.lock().take_detached());
         news
     }
 
-    /// Whether there are leases to give back, or segments gone, which stay in memory until the peer
-    /// is told; quick.
+    /// Whether leases can be returned, or dropped segments be detached: their memory stays in use
+    /// until the peer gets the message. Quick.
     #[must_use]
     pub fn has_news(&self) -> bool {
         self.releases.end_needless_hold();
         !self.releases.is_empty() || self.has_gone()
     }
 
-    /// Whether a segment is gone that the peer still maps.
+    /// Whether this side has dropped a segment that the peer still maps.
     fn has_gone(&self) -> bool {
         let gone = Segment::gone();
         if self.told_gone.load(Ordering::Relaxed) == gone {
@@ -176,11 +180,11 @@ impl Exchange {
         has_gone
     }
 
-    /// Takes in news from the peer, with the descriptor that came with them. Gives the answer that
-    /// has to be sent, if there is one.
+    /// Handles a message about shared memory from the peer, with the descriptor that came with it.
+    /// Returns the answer to send, if there is one.
     ///
     /// # Errors
-    /// [`LeaseError`]: the peer is not to be trusted any further.
+    /// [`LeaseError`] when the peer broke the rules; the connection must then be ended.
     pub fn handle(
         &self,
         share: Share,
@@ -191,7 +195,8 @@ impl Exchange {
             Share::Attached(number) => {
                 let segment = self.lock().known_segment(number);
                 if let Some(segment) = segment {
-                    // A name that stays until the segment goes is a blemish, not a fault.
+                    // If removing the name fails, the name stays until the segment is dropped; that
+                    // does no harm.
                     let _stays = segment.seal();
                 }
                 Ok(None)
@@ -212,8 +217,8 @@ impl Exchange {
         }
     }
 
-    /// Takes back what a placement did, when its message could not be sent. Announcements that are
-    /// still in it count as not sent.
+    /// Reverts a placement whose message could not be sent. Announcements that are still in it are
+    /// taken as not sent.
     pub fn undo(&self, placement: Placement) {
         let mut state = self.lock();
         let loans: Vec<_> =
@@ -228,7 +233,8 @@ impl Exchange {
         self.releases.give_back(placement.ended);
     }
 
-    /// The process forks, or its session is over: see [`Releases::hold`] and
+    /// Called with true before the process forks, with false when its session has ended: holds
+    /// memory that a child may read, or ends the hold. See [`Releases::hold`] and
     /// [`Arena::hold_for_fork`].
     pub fn hold_for_fork(&self, is_held: bool) {
         self.releases.hold(is_held);
@@ -239,19 +245,19 @@ impl Exchange {
         }
     }
 
-    /// How much memory this side has made.
+    /// Sizes of the memory that this side has made.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         self.arena.stats()
     }
 
-    /// Length of the peer's segments that are mapped here, in bytes.
+    /// Total length of the peer's segments that this side maps, in bytes.
     #[must_use]
     pub fn mapped_bytes(&self) -> u64 {
         self.lock().peer.mapped_bytes()
     }
 
-    /// What the peer looks at, oldest first.
+    /// Bytes that are lent to the peer, oldest loan first.
     #[must_use]
     pub fn loans(&self) -> Vec<LeaseReport> {
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What went wrong inside a worker, as data.
+//! Failures inside a worker, as data.
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -6,25 +6,28 @@ use serde::{Deserialize, Serialize, Serializer};
 /// A failure that a worker reports and survives.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Fault {
-    /// What was being done.
+    /// Kind of the failure.
     pub kind: FaultKind,
-    /// The node at fault; empty when no single node is.
+    /// The node that failed; empty when no single node did.
     pub node_id: String,
     /// Qualified name of the exception's type; bare for builtins (`ValueError`).
     pub remote_type: String,
-    /// `str(exception)`, and nothing else. Before 6 the suggestion of `import` is part of it.
+    /// `str(exception)` alone. Before protocol 6, the text also contains the suggestion of
+    /// `import`.
     pub message: String,
     /// Formatted traceback with source lines, ending with the exception line.
     pub traceback: String,
-    /// What the interpreter lacks, when that is why. Since 3; absent when it is not.
+    /// The module or feature that the interpreter lacks, if that is the cause. Since 3; absent
+    /// otherwise.
     #[serde(default)]
     pub import: Option<Box<ImportFault>>,
-    /// What else is known. Since 6; absent when nothing is.
+    /// A further fact about the failure, as data. Since 6; absent when there is none.
     #[serde(default)]
     pub detail: Option<Box<FaultDetail>>,
 }
 
-/// By hand: fields have places, not names, so `import` may be absent only where nothing follows it.
+/// Written by hand: a record's fields have positions, not names, so `import` may be absent only
+/// when `detail`, which follows it, is absent too.
 impl Serialize for Fault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let optional = match (&self.import, &self.detail) {
@@ -48,23 +51,23 @@ impl Serialize for Fault {
     }
 }
 
-/// What is known of a failure beside its exception.
+/// A fact about a failure, as data, in addition to the exception.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultDetail {
-    /// A name is not known; this known one is most like it.
+    /// The known name that is most like an unknown one.
     Nearest(String),
-    /// This part of a value cannot leave the process. The message says so, too.
+    /// The part of a value that cannot leave the worker. The fault's message names it too.
     Unsendable(Part),
-    /// This part of a value could not become an object; the exception says why.
+    /// The part of a value that could not become an object in the worker; the exception says why.
     Unopenable(Part),
 }
 
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Where it is, such as `output['kept'][0]`.
+    /// Path to the part, such as `output['kept'][0]`.
     pub path: String,
-    /// Qualified name of its type; bare for builtins.
+    /// Qualified name of the part's type; bare for builtins.
     pub type_name: String,
 }
 
@@ -75,13 +78,13 @@ pub struct ImportFault {
     pub module: String,
     /// The package that a user would install or replace, such as `scipy`.
     pub root_package: String,
-    /// Why it is not available.
+    /// Why the module is not available.
     pub reason: ImportReason,
-    /// The file that was found and cannot be used; empty when none was.
+    /// The file that was found and cannot be used; empty when no file was found.
     pub path: String,
-    /// What to do about it, in words for people; empty when nothing is known.
+    /// What the user can do, as text; empty when no advice is known.
     pub suggestion: String,
-    /// The fault's message says what the suggestion says. Since 6; absent when it does not.
+    /// True when the fault's message already contains the suggestion. Since 6; absent when false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_told: bool,
 }
@@ -89,20 +92,21 @@ pub struct ImportFault {
 /// Why a module is not available in an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ImportReason {
-    /// It is, or needs, compiled code for another interpreter.
+    /// The module is, or needs, compiled code for another interpreter.
     CExtension,
-    /// CPython's standard library has it, this interpreter's does not.
+    /// CPython's standard library has the module, this interpreter's does not.
     StdlibMissing,
-    /// Nothing of that name is on the search path.
+    /// No module of that name is on the search path.
     NotInstalled,
-    /// The policy of the worker refuses it.
+    /// The worker's policy forbids the module.
     Blocked,
-    /// It is there, and something in it that CPython has is not.
+    /// The module exists, but lacks something that CPython's has.
     Unsupported,
 }
 
 impl ImportReason {
-    /// The reason that Python code names so (`remotemedia._guest.imports`).
+    /// The reason for a name that Python code uses (`remotemedia._guest.imports`); `None` for
+    /// others.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "c_extension" => Some(Self::CExtension),
@@ -115,15 +119,16 @@ impl ImportReason {
     }
 }
 
-/// The moment of a failure.
+/// Kind of a failure: the step that failed, or the condition that was not met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
     /// The node's module or class does not exist.
     NotFound,
-    /// A module that this worker has loaded has changed on disk since; a fresh worker is needed.
+    /// A module has changed on disk since this worker loaded it, or a session that could not be
+    /// opened has changed the process; a fresh worker is needed.
     Stale,
-    /// A module that this worker has loaded lies elsewhere on the session's path; the worker suits
-    /// other sessions. Since 5.
+    /// A module that this worker has loaded lies elsewhere on the session's search path; the worker
+    /// still suits other sessions. Since 5.
     Conflict,
     /// The node's module raised while it was imported.
     Load,
@@ -137,15 +142,15 @@ pub enum FaultKind {
     Flush,
     /// `cleanup` raised.
     Cleanup,
-    /// A value could not be turned into or out of its wire form.
+    /// A value could not be converted to or from its form in the protocol.
     Marshal,
     /// The peer broke the protocol.
     Protocol,
 }
 
 impl FaultKind {
-    /// The moment that Python code names so (`remotemedia._guest.faults`); any other name is that
-    /// of `process`.
+    /// The kind for a name that Python code uses (`remotemedia._guest.faults`); every other name
+    /// means [`FaultKind::Process`].
     pub fn from_name(name: &str) -> Self {
         match name {
             "not found" => Self::NotFound,

@@ -1,5 +1,5 @@
-//! Frames: how one message and its payloads lie on a stream. Which message a frame holds is the
-//! codec's business, and so is whether its payloads make sense.
+//! Frames: the bytes of one message and its payloads on a stream. The codec decodes the message in
+//! a frame and checks its payloads.
 //!
 //! Header (24 bytes, little-endian), body, table of blob lengths (u64 each), then the blobs, each
 //! starting at the next multiple of 64 bytes from the frame's start.
@@ -17,30 +17,30 @@ pub use descriptors::{DescriptorQueue, Socket};
 pub use reader::{FrameReader, ReadOutcome, ReadProgress};
 pub use writer::{Frame, FrameWriter};
 
-/// First bytes of every frame.
+/// First bytes of every frame, by which a wrong peer is recognised.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"RMF\n";
 /// Length of the header, in bytes.
 pub(crate) const HEADER_BYTES: usize = 24;
-/// Blobs start at multiples of this many bytes from the frame's start; frames that were read
-/// start at such a multiple in memory too, so that an array in place is aligned for any use.
+/// Blobs start at multiples of this many bytes from the frame's start. Frames that were read start
+/// at such a multiple in memory too, so that arrays inside them are aligned for every element type.
 pub(crate) const BLOB_ALIGNMENT: usize = 64;
 /// Length of one entry of the blob table, in bytes.
 const TABLE_ENTRY_BYTES: usize = size_of::<u64>();
 
-/// The fixed start of a frame, already checked against the limits.
+/// The header of a frame, already checked against the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Length of the whole frame.
+    /// Length of the whole frame, in bytes.
     pub(crate) total: usize,
-    /// Length of the body.
+    /// Length of the body, in bytes.
     pub(crate) body: usize,
     /// Number of blobs.
     pub(crate) blobs: usize,
 }
 
 impl Header {
-    /// Reads the header; `None` while fewer than its 24 bytes are there. Wrong first bytes are
-    /// found as soon as they are there.
+    /// Parses the header; `None` while fewer than its 24 bytes have arrived. A wrong magic word is
+    /// an error from its first wrong byte on.
     pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Option<Self>, FrameError> {
         let start = &bytes[..bytes.len().min(FRAME_MAGIC.len())];
         if !FRAME_MAGIC.starts_with(start) {
@@ -75,7 +75,7 @@ impl Header {
         }
     }
 
-    /// Writes the header. Fails when the body's length or the number of blobs does not fit.
+    /// Encodes the header; `None` when a number does not fit its field.
     pub(crate) fn to_bytes(self) -> Option<[u8; HEADER_BYTES]> {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&FRAME_MAGIC);
@@ -86,7 +86,7 @@ impl Header {
     }
 }
 
-/// A whole frame, taken apart; body and blobs share the frame's memory.
+/// The parts of a whole frame; they share the frame's memory.
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// The encoded message.
@@ -96,7 +96,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Takes one whole frame apart and checks that its parts fill it exactly.
+    /// Splits one whole frame into its parts and checks that they fill it exactly.
     pub(crate) fn split(frame: &Bytes, limits: &Limits) -> Result<Self, FrameError> {
         let Some(header) = Header::parse(frame, limits)? else {
             return Err(FrameError::Truncated { received: frame.len(), expected: None });
@@ -109,7 +109,7 @@ impl Parts {
         if header.total < frame.len() {
             return Err(mismatch(header.total as u64));
         }
-        // The header was checked: body and table lie within the frame.
+        // Body and table lie within the frame: `Header::parse` has checked that.
         let table = HEADER_BYTES + header.body;
         let mut end = table + header.blobs * TABLE_ENTRY_BYTES;
         let mut blobs = Vec::with_capacity(header.blobs);
@@ -134,7 +134,8 @@ impl Parts {
     }
 }
 
-/// Start and end of a blob of `length` bytes that follows what ends at `end`.
+/// Start and end offset of a blob of `length` bytes whose predecessor ends at `end`; `None` on
+/// overflow.
 fn blob_range(end: usize, length: u64) -> Option<(usize, usize)> {
     let start = end.checked_next_multiple_of(BLOB_ALIGNMENT)?;
     Some((start, start.checked_add(usize::try_from(length).ok()?)?))

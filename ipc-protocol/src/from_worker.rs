@@ -8,37 +8,37 @@ use crate::patience::Report;
 use crate::share::Share;
 use crate::value::Value;
 
-/// Everything a worker says after its `Hello`.
+/// All messages from a worker after its `Hello`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// The session's nodes stand, `initialize` has run. Since 1.
+    /// The session's nodes exist and `initialize` has run on each. Since 1.
     Opened(Vec<NodeReady>),
     /// One output of a stage. Since 1.
     Output(Output),
     /// A call is complete. Since 1.
     Done(Done),
-    /// A call, or opening, failed; it is over. The worker lives on. Since 1.
+    /// A call, or the opening of a session, failed and is over. The worker lives on. Since 1.
     Failed(Failed),
-    /// Something a node printed or logged. Since 1.
+    /// A text that a node printed or logged. Since 1.
     Log(LogRecord),
-    /// The session is forgotten. Since 1.
+    /// The session has ended; the answer to `Close`. Since 1.
     Closed(Closed),
-    /// News about segments and leases. Since 2.
+    /// A message about segments and leases. Since 2.
     Share(Share),
-    /// Answer to `End`: the orchestrator may end now. The worker ends by itself. Since 5.
+    /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since 5.
     Ending,
 }
 
-/// What a worker found out about a node by making it.
+/// Properties of a node that the worker found when it made the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReady {
-    /// Id in the manifest.
+    /// Id of the node in the manifest.
     pub node_id: String,
-    /// It produces without input.
+    /// True for a source: the node produces without input.
     pub is_source: bool,
-    /// It takes one stream of inputs instead of single ones.
+    /// True when the node takes one stream of inputs instead of single items.
     pub is_streaming: bool,
-    /// It uses asyncio.
+    /// True when the node uses asyncio.
     pub is_async: bool,
     /// It may have outputs at the end of the input: it has a method `flush`, or takes a stream.
     /// Since 6; true when absent.
@@ -55,12 +55,12 @@ fn yes() -> bool {
 pub struct Output {
     /// Number of the stage.
     pub stage: u32,
-    /// The call it belongs to.
+    /// Number of the call that made the output.
     pub call: u64,
-    /// The value.
+    /// The output value.
     pub value: Value,
-    /// How long the worker worked on it, since it got the input or sent the output before. Since 6;
-    /// absent when the end of the call comes along.
+    /// How long the worker worked since it got the request or sent the output before, whichever was
+    /// later. Since 6; absent when the end of the call is sent together with the output.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
@@ -70,76 +70,76 @@ pub struct Output {
 pub struct Done {
     /// Number of the stage.
     pub stage: u32,
-    /// The call.
+    /// Number of the call.
     pub call: u64,
-    /// What the call cost, node by node, in the stage's order.
+    /// What the call cost: one entry per node, in the stage's order.
     pub usage: Vec<NodeUsage>,
-    /// How long the worker worked until then, as in [`Output`]. Since 6.
+    /// How long the worker worked, as in [`Output`]. Since 6.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
 
-/// A call that failed.
+/// The end of a call, or of an opening, that failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     /// Number of the stage; absent when opening or closing failed.
     pub stage: Option<u32>,
-    /// The call; 0 when opening or closing failed.
+    /// Number of the call; 0 when opening or closing failed.
     pub call: u64,
-    /// Why.
+    /// Why it failed.
     pub fault: Fault,
-    /// What the call cost until then.
+    /// What the call cost until it failed, as in [`Done`].
     pub usage: Vec<NodeUsage>,
-    /// As in [`Done`]. Since 6.
+    /// How long the worker worked, as in [`Output`]. Since 6.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
 
-/// What one node cost in one call. All counts cover this call alone, but for the peak.
+/// What one node cost in one call. All values cover this call alone, except `peak_memory_bytes`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeUsage {
-    /// Calls of `process`.
+    /// Number of calls of `process`.
     pub calls: u64,
-    /// Calls of `process` and `flush` that raised.
+    /// Number of calls of `process` and `flush` that raised.
     pub errors: u64,
     /// Time inside the node, `flush` included, in nanoseconds.
     pub busy_ns: u64,
-    /// Time spent turning values into and out of Python objects, in nanoseconds.
+    /// Time for the conversion of values to and from Python objects, in nanoseconds.
     pub marshal_ns: u64,
     /// Highest resident memory of the process while the node ran, in bytes; 0 when not measured.
     pub peak_memory_bytes: u64,
-    /// How far that is above the resident memory before the call, in bytes.
+    /// `peak_memory_bytes` minus the resident memory before the call, in bytes.
     pub peak_delta_bytes: u64,
-    /// How its inputs and outputs travelled, as far as the worker saw it. Since 2; absent when
-    /// nothing did.
+    /// How the node's inputs and outputs travelled, as far as the worker saw it. Since 2; absent
+    /// when the worker saw no payload move.
     #[serde(default, skip_serializing_if = "Moved::is_nothing")]
     pub moved: Moved,
 }
 
-/// How values came to a node and left it.
+/// How the payloads of a node's inputs and outputs travelled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
-    /// On the hop to the node.
+    /// Traffic of the hop to the node.
     pub incoming: Traffic,
-    /// On the hop away from it.
+    /// Traffic of the hop away from the node.
     pub outgoing: Traffic,
 }
 
-/// What happened to the memory of arrays, bytes and pickles on a hop.
+/// How payloads (arrays, bytes, pickles) travelled on one hop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
-    /// Copies made of whole payloads, those inside frames not counted.
+    /// Number of copies of whole payloads; those inside frames are not counted.
     pub copies: u64,
-    /// Bytes of those copies.
+    /// Total length of those copies, in bytes.
     pub copied_bytes: u64,
-    /// Bytes that were handed over in shared memory.
+    /// Bytes that were passed in shared memory.
     pub shared_bytes: u64,
     /// Bytes that travelled inside frames.
     pub inline_bytes: u64,
 }
 
 impl Moved {
-    /// Whether nothing moved.
+    /// Whether all counts are zero.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -162,10 +162,10 @@ impl std::ops::AddAssign for Moved {
     }
 }
 
-/// Something that a node wrote.
+/// A text that a node printed or logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {
-    /// The node that ran; empty when none did.
+    /// Id of the node that ran; empty when no node ran.
     pub node_id: String,
     /// `stdout`, `stderr`, or the name of a `logging` logger.
     pub logger: String,
@@ -175,7 +175,7 @@ pub struct LogRecord {
     pub level: u32,
     /// The text, without a final newline.
     pub message: String,
-    /// Where a record was logged. Since 4; absent for streams and where it is unknown.
+    /// Line of code that logged the record. Since 4; absent for streams and when it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
 }
@@ -183,23 +183,23 @@ pub struct LogRecord {
 /// A line of code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The file, as the worker knows it.
+    /// Path of the file, as the worker knows it.
     pub path: String,
-    /// The line, counted from 1.
+    /// Number of the line, counted from 1.
     pub line: u32,
-    /// The function that it is in.
+    /// Name of the function around the line.
     pub function: String,
 }
 
-/// The end of a session.
+/// The end of a session: what its nodes changed, and what failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Closed {
-    /// Attributes that changed since `initialize`.
+    /// Node attributes that changed since `initialize`.
     pub states: Vec<NodeState>,
-    /// Failures of `cleanup`, one a node at most.
+    /// Failures of `cleanup`, at most one per node.
     pub faults: Vec<Fault>,
-    /// What the session changed in the process and cannot be put back, in words for people. The worker
-    /// is of no use for other sessions then. Since 6; absent when there is nothing.
+    /// Changes of the session to the worker's process that cannot be undone, as text for a log. If
+    /// there are any, the worker must not serve another session. Since 6; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
 }
@@ -207,10 +207,10 @@ pub struct Closed {
 /// The changed attributes of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeState {
-    /// Id in the manifest.
+    /// Id of the node in the manifest.
     pub node_id: String,
     /// A pickle of the dict of changed attributes and the list of deleted ones.
     pub attributes: Payload,
-    /// Attributes that changed but could not be sent, with the reason.
+    /// Names of attributes that changed but could not be sent, each with the reason.
     pub kept: Vec<(String, String)>,
 }

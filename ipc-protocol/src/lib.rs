@@ -1,11 +1,11 @@
-//! What the orchestrator and its workers say to each other: values, messages, the codec, frames,
-//! limits, versions and shared memory. It knows nothing of processes, async, Python or graphs.
+//! The protocol between the orchestrator and its workers: values, messages, codec, frames, limits,
+//! versions and shared memory. This crate knows nothing of processes, async, Python or graphs.
 //!
-//! `PROTOCOL.md` beside this crate is the specification; this crate is its one implementation.
+//! `PROTOCOL.md` beside this crate is the specification; this crate is its only implementation.
 //!
-//! Layers, each of which knows only those in front of it: `memory` (bytes), `array` and `value`, the
-//! messages (`to_worker`, `from_worker`, `share`; `visit` walks over them), `codec` with `frame`
-//! (messages as bytes), `exchange` (messages whose arrays lie in memory).
+//! Layers, lowest first; each uses only those before it: `memory` (bytes), `array` and `value`, the
+//! messages (`to_worker`, `from_worker`, `share`; `visit` walks over their values), `codec` with
+//! `frame` (messages as bytes), `exchange` (messages whose arrays lie in shared memory).
 
 pub mod array;
 pub mod codec;

@@ -1,12 +1,12 @@
-//! Bounds that are checked before anything is allocated for a peer.
+//! Limits that are checked before memory is allocated for what a peer sends.
 
 use serde::{Deserialize, Serialize};
 
-/// Nesting of containers that no setting of [`Limits::max_depth`] can exceed: values are walked by
-/// recursion, and this much fits the smallest usual stack of a thread (2 MiB) with room to spare.
+/// Upper bound of [`Limits::max_depth`], whatever is configured: values are walked by recursion,
+/// and this depth fits the usual smallest stack of a thread (2 MiB) with room to spare.
 pub const DEPTH_CEILING: u32 = 500;
 
-/// Most axes that an array may have (numpy's own bound).
+/// Largest number of axes of an array (numpy's own limit).
 pub const MAX_AXES: usize = 64;
 
 /// Limits on what a peer may send.
@@ -16,12 +16,13 @@ pub struct Limits {
     pub max_frame_bytes: u64,
     /// Largest number of blobs in a frame.
     pub max_blobs: u32,
-    /// Deepest nesting of containers in a value; [`DEPTH_CEILING`] at most has effect.
+    /// Deepest nesting of containers in a value; a setting above [`DEPTH_CEILING`] acts like
+    /// [`DEPTH_CEILING`].
     pub max_depth: u32,
 }
 
 impl Limits {
-    /// The nesting that is enforced: `max_depth`, but never more than [`DEPTH_CEILING`].
+    /// The nesting limit that is enforced: `max_depth`, but never more than [`DEPTH_CEILING`].
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.max_depth.min(DEPTH_CEILING)

@@ -1,16 +1,18 @@
-//! Shared memory, as bytes alone: segments, the allocator over them, and the leases that say who may
-//! still look at a block. It knows no message: `exchange` decides what a peer is told.
+//! Shared memory, as bytes alone: segments, the allocator over them, and the leases that keep a
+//! block from being reused. This module knows no messages: `exchange` decides what is sent to a
+//! peer.
 //!
 //! # Rules
-//! 1. Shared memory holds payload only. The maker of a segment keeps its allocator in its own heap:
-//!    no lock, counter or list is shared, so a dying peer can neither corrupt nor block the other.
-//! 2. A block is written by the side that allocated it, before it is lent. From then on one holder
-//!    may write it: the receiver, and only if the lender kept nothing. Everybody else looks at it
+//! 1. Shared memory holds payload only. The process that made a segment keeps its allocator in its
+//!    own heap: no lock, counter or list is shared, so a dying peer can neither corrupt nor block
+//!    the other.
+//! 2. A block is written by the side that allocated it, before it is lent. From then on only the
+//!    receiver may write to it, and only if the lender kept no reference. All other holders have it
 //!    read-only or through a copy-on-write mapping.
-//! 3. A block is used again only when its last claim and its last lease are gone. Nothing is ever
-//!    reclaimed by a timer.
+//! 3. A block is reused only when its last claim and its last lease have ended. No timer ever
+//!    reclaims one.
 //! 4. What a peer says about memory (segment, offset, length) is checked against the mapped size.
-//! 5. A mapping lives as long as anything refers to it: bytes hold their segment.
+//! 5. A mapping lives as long as anything refers to it: bytes keep their segment alive.
 //!
 //! All `unsafe` of this crate is in this folder: in the files of the segment kinds and in `pages`,
 //! `segment`, `copy` and `shared`.

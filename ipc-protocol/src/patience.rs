@@ -1,89 +1,95 @@
-//! Whether a wait for the other side is worth staying awake for. To sleep and be woken costs more than a
-//! short wait; a long one must cost nothing. Both sides follow this one rule. Pure: the time is passed in.
+//! Decides whether to wait for the other side's message awake (by polling the socket) or asleep. A
+//! sleep with its wake-up costs more than a short wait, and a long wait must not use the processor.
+//! Both sides of a connection follow this rule. Pure: the time is passed in.
 //!
-//! The prediction comes from what the other side reports of itself, which holds no time of wake-ups.
-//! An end that learned from its own waits would, where wake-ups are slow, learn from its first sleep to
-//! sleep for ever. A report is a hint from a process that is not trusted: it is worth at most the time
-//! that went by, and one that waits awake without success stops for a while.
+//! The length of a wait is predicted from the working time that the other side reports, which
+//! contains no wake-up. An end that used its own waits instead would, with slow wake-ups, sleep for
+//! ever after its first sleep. The reporting process is not trusted: a report counts at most as the
+//! time that has passed, and after waits awake without an answer the end sleeps for a while.
 //!
-//! A call with large arrays takes at least as long as they take to read, and a processor that sleeps
-//! meanwhile slows that down (its caches hold a part of them), so their size is granted on top.
+//! A call with large arrays takes at least the time to read them, and reading is slower while the
+//! caller's processor, whose caches hold a part of them, sleeps. So the wait awake may be longer by
+//! an allowance for their size.
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What a sleep is taken to cost before one was measured.
+/// Assumed cost of a sleep before one has been measured.
 const USUAL_COST: Duration = Duration::from_micros(50);
-/// A sleep that seems to cost more was disturbed by something else.
+/// A measured cost counts at most as this: a longer sleep had another cause.
 const COST_MAX: Duration = Duration::from_micros(200);
-/// Sleeps that are measured at first, instead of waits awake.
+/// Number of sleeps that are measured at first, in place of waits awake.
 const FIRST_MEASURES: u32 = 4;
-/// Waits awake between two later measures: what a sleep costs may have changed.
+/// Waits awake between two later measurements, because the cost of a sleep may change.
 const MEASURE_EVERY: u32 = 1000;
-/// Twice the time that a processor takes to read an array and write another: some 10 GB a second.
+/// Allowance for arrays, in nanoseconds per KiB: twice the time in which a processor reads an array
+/// and writes another, at about 10 GB/s.
 const NS_PER_KIB: u64 = 200;
-/// Most that is granted for the size of arrays.
+/// Largest allowance for arrays.
 const READING_MAX: Duration = Duration::from_millis(2);
-/// Waits without success in a row after which there is a pause.
+/// Number of successive waits awake without an answer after which a pause begins.
 const VAIN_MAX: u32 = 2;
-/// Waits asleep in the longest pause after waits without success.
+/// Longest pause after such waits, as a number of waits that sleep instead.
 const PAUSE_MAX: u32 = 64;
-/// Waits asleep in the shortest and the longest pause when others want the processor. To let them have it
-/// costs as much as many sleeps.
+/// Shortest and longest pause after other programs took the processor, as a number of waits that
+/// sleep instead. Long, because losing the processor costs as much as many sleeps.
 const BUSY_PAUSES: (u32, u32) = (64, 1024);
-/// A yield takes this much longer than the predicted wait only if the processor went to others.
+/// A yield that lasts this much longer than the predicted wait shows that other programs took the
+/// processor.
 const AWAY: Duration = Duration::from_micros(400);
-/// A wait that begins so soon after the question shows what a sleep costs.
+/// A wait that starts within this time of the request measures the full cost of a sleep.
 const AT_ONCE: Duration = Duration::from_micros(30);
 
-/// Which end of a connection waits. They measure at different times: a sleep costs more while both do.
+/// The two ends of a connection. They measure at different times, because a sleep costs more while
+/// both ends sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The one that asks.
+    /// The end that sends requests: the orchestrator.
     Caller,
-    /// The one that answers.
+    /// The end that answers them.
     Worker,
 }
 
-/// The rule at one end of a connection.
+/// The waiting rule at one end of a connection, with its measurements.
 #[derive(Debug, Clone)]
 pub struct Patience {
     bound: Duration,
-    /// How long the other side worked the last time, by its own word.
+    /// Working time that the other side reported last; `None` without a report.
     predicted: Option<Duration>,
-    /// What a sleep costs on this host.
+    /// Cost of a sleep on this host, as a running average of measurements.
     cost: Duration,
     reading: Duration,
-    /// Waits that are worth being awake for until the next measure, and measures that are left.
+    /// Short waits until the next measurement, and measurements that follow without a wait awake
+    /// between them.
     until_measure: u32,
     measures: u32,
     vain: u32,
-    /// Length of the last pause, and how much of one is left.
+    /// Length of the last pause and the rest of the present one, in waits.
     pause: u32,
     paused: u32,
     given_up: u64,
-    /// When the other side was last asked and last heard.
+    /// Time of the last message to the other side, and of the last one from it.
     asked: Option<Instant>,
     heard: Option<Instant>,
     wait: Wait,
 }
 
-/// The wait that is under way.
+/// How the present wait proceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
-    /// It stays awake, so far.
+    /// The wait is still awake.
     Awake,
-    /// It was awake and has given up.
+    /// The wait was awake to its limit and now sleeps.
     GivenUp,
-    /// It sleeps though the other side is awake, so it shows what a sleep costs.
+    /// The wait sleeps while the other side is awake, so its length shows the cost of a sleep.
     Measured,
-    /// It sleeps, or there is none.
+    /// The wait sleeps, or there is no wait.
     Asleep,
 }
 
 impl Patience {
-    /// With a bound of zero nothing is ever waited for awake.
+    /// `bound` is the longest wait awake; with zero every wait sleeps.
     #[must_use]
     pub fn new(end: End, bound: Duration) -> Self {
         Self {
@@ -103,24 +109,24 @@ impl Patience {
         }
     }
 
-    /// Changes the longest wait that is spent awake.
+    /// Changes the longest wait awake.
     pub fn set_bound(&mut self, bound: Duration) {
         self.bound = bound;
     }
 
-    /// What to tell the other side: how long it has been since its last message.
+    /// Report for the other side: the time since its last message.
     #[must_use]
     pub fn report(&self, now: Instant) -> Report {
         self.heard.map_or(Report::ABSENT, |heard| now.saturating_duration_since(heard).into())
     }
 
-    /// A message goes to the other side, and its answer is waited for. So many bytes of arrays in shared
-    /// memory travel with one of the two.
+    /// Records that a message was sent whose answer is now awaited. `shared_bytes`: size of the
+    /// arrays in shared memory that the message or its answer carries.
     pub fn ask(&mut self, now: Instant, shared_bytes: u64) {
         self.asked = Some(now);
         let reading = Duration::from_nanos((shared_bytes >> 10).saturating_mul(NS_PER_KIB));
         self.reading = reading.min(READING_MAX);
-        // It has been waiting for so long that it sleeps and has to be woken first.
+        // The other side has been waiting for so long that it sleeps and must be woken first.
         let must_wake =
             self.heard.is_none_or(|heard| now.saturating_duration_since(heard) > self.longest());
         let worth = self.cost + self.reading;
@@ -137,7 +143,7 @@ impl Patience {
         self.bound + self.reading
     }
 
-    /// How a wait begins that is worth being awake for.
+    /// Begins a wait that is predicted to cost less than a sleep.
     fn short_wait(&mut self) -> Wait {
         if self.paused > 0 {
             self.paused -= 1;
@@ -154,21 +160,21 @@ impl Patience {
         Wait::Measured
     }
 
-    /// How much longer to stay awake; zero is to sleep.
+    /// How much longer to wait awake; zero means to sleep.
     pub fn awake(&mut self, now: Instant) -> Duration {
         let since = self.asked.map_or(Duration::MAX, |asked| now.saturating_duration_since(asked));
         match self.wait {
             Wait::Awake if since < self.longest() => return self.longest() - since,
             Wait::Awake => self.give_up(),
-            // This end did something else before it slept.
+            // This end did other work before it slept, so the wait does not measure a sleep.
             Wait::Measured if since > AT_ONCE => self.wait = Wait::Asleep,
             _ => {}
         }
         Duration::ZERO
     }
 
-    /// Whoever wanted the processor had it for so long while this end was awake. Once that is longer
-    /// than the other side can have needed it, others do.
+    /// Records how long a yield of the processor lasted during a wait awake. If that is longer than
+    /// the other side can have needed it, other programs need it, and a pause begins.
     pub fn yielded(&mut self, took: Duration) {
         if self.wait == Wait::Awake && took > self.predicted.unwrap_or_default() + self.cost + AWAY
         {
@@ -191,7 +197,7 @@ impl Patience {
         self.wait = Wait::GivenUp;
     }
 
-    /// The answer came, with the other side's report of how long it worked.
+    /// Records that the answer came, with the other side's report of how long it worked.
     pub fn answered(&mut self, now: Instant, report: Report) {
         self.heard = Some(now);
         let Some(asked) = self.asked else { return };
@@ -200,7 +206,7 @@ impl Patience {
         match (self.wait, self.predicted) {
             (Wait::Awake, _) => {
                 self.vain = 0;
-                // Slowly: on a busy machine some waits go well.
+                // The pause shrinks slowly, because some waits succeed even on a busy machine.
                 self.pause = self.pause.saturating_sub(1);
             }
             (Wait::Measured, Some(predicted)) => {
@@ -212,41 +218,41 @@ impl Patience {
         self.wait = Wait::Asleep;
     }
 
-    /// Something else came than an answer.
+    /// Records a message that is not the answer to a call.
     pub fn noticed(&mut self, now: Instant) {
         self.heard = Some(now);
         self.wait = Wait::Asleep;
     }
 
-    /// Nothing is expected any more.
+    /// Drops the prediction, so that the next wait sleeps.
     pub fn forget(&mut self) {
         self.predicted = None;
     }
 
-    /// Waits that were awake for as long as they may and got nothing.
+    /// Number of waits that were awake to their limit without an answer.
     #[must_use]
     pub fn given_up(&self) -> u64 {
         self.given_up
     }
 }
 
-/// How long a side took, as it tells the other: microseconds, at least one. A hint for the wait for the
-/// next.
+/// Time that one side took for its message, as reported to the other, in microseconds; 0 means no
+/// report. The other side predicts its next wait from it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Report(u32);
 
 impl Report {
-    /// No report.
+    /// The value that stands for no report.
     pub const ABSENT: Self = Self(0);
 
-    /// Whether there is nothing in it.
+    /// Whether this is no report.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         *self == Self::ABSENT
     }
 
-    /// What it says.
+    /// The reported time; `None` for no report.
     #[must_use]
     pub fn took(self) -> Option<Duration> {
         (!self.is_absent()).then(|| Duration::from_micros(self.0.into()))

@@ -1,51 +1,55 @@
-//! Messages about shared memory, the same in both directions, and what both sides agree on at the
-//! start. Since protocol 2.
+//! Messages about shared memory, the same in both directions, and the terms that both sides agree
+//! on at the start. Since protocol 2.
 
 use serde::{Deserialize, Serialize};
 
 use crate::memory::SegmentKind;
 
-/// What both sides of a connection agree on about shared memory.
+/// Terms of a connection's shared memory, set by the orchestrator for both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryTerms {
-    /// Kind of the segments.
+    /// Kind of all segments of the connection.
     pub kind: SegmentKind,
-    /// Payloads up to this size travel inside frames.
+    /// Payloads up to this many bytes travel inside frames.
     pub inline_max_bytes: u64,
-    /// Length of each side's ring.
+    /// Length of each side's ring, in bytes.
     pub ring_bytes: u64,
-    /// Payloads above this size have a segment of their own.
+    /// Payloads above this many bytes get a segment of their own.
     pub ring_block_max_bytes: u64,
-    /// Most shared memory that each side makes for the other.
+    /// Most shared memory that each side makes for the other, in bytes.
     pub max_bytes: u64,
-    /// Most of it that may lie idle, waiting for its next use.
+    /// Most of it that may lie free and wait for its next use, in bytes.
     pub idle_max_bytes: u64,
-    /// Inputs that one node may keep; above this it is given copies in its own memory.
+    /// Bytes of lent inputs that one node may keep; above it, the node gets copies in its worker's
+    /// own memory.
     pub pinned_max_bytes: u64,
 }
 
-/// News about segments and leases.
+/// A message about segments and leases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Share {
-    /// A segment to map. Its descriptor, if it has one, comes with this frame's first byte.
+    /// Asks the receiver to map a segment. The segment's descriptor, if any, comes with the first
+    /// byte of the frame.
     Attach(Attach),
-    /// A named segment is mapped: its name is no longer needed.
+    /// Answers `Attach` for a named segment: the sender has mapped it, so its name is no longer
+    /// needed.
     Attached(u32),
-    /// A segment is gone on the sender's side; the receiver may unmap it.
+    /// The sender has dropped a segment; the receiver may unmap it.
     Detach(u32),
-    /// Leases that the sender gives back.
+    /// Leases that the sender returns.
     Release(Vec<u64>),
 }
 
 /// A segment, as its owner announces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
-    /// The sender's number for it; never used twice on a connection.
+    /// The sender's number for the segment; never used twice on a connection.
     pub segment: u32,
-    /// Its length.
+    /// Length of the segment, in bytes.
     pub bytes: u64,
-    /// Its name; absent when it is passed by descriptor.
+    /// Name of the segment; absent when it is passed by descriptor.
     pub name: Option<String>,
-    /// The receiver is the one peer that the segment is made for. Others map it copy-on-write.
+    /// True when the segment was made for this receiver alone, which maps it read-write. False: the
+    /// receiver maps it copy-on-write.
     pub is_paired: bool,
 }

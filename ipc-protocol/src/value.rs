@@ -37,7 +37,7 @@ pub enum Value {
     Array(Array),
     /// Audio with its sample rate. Python code sees the tuple `(array, sample_rate)`.
     Audio(Audio),
-    /// Any other Python object, pickled; only an interpreter of the same kind may open it.
+    /// Any other Python object, pickled (see [`Opaque::interpreter`]).
     Opaque(Opaque),
 }
 
@@ -45,18 +45,19 @@ pub enum Value {
 /// mono audio that was given without a channel axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audio {
-    /// Samples, float32 in [-1, 1] unless a format converter made something else of them.
+    /// Samples: float32 in [-1, 1], unless a format converter has changed their type.
     pub samples: Array,
     /// Samples per second and channel.
     pub sample_rate_hz: u32,
 }
 
-/// A pickled Python object. It is never opened by the orchestrator.
+/// A pickled Python object. The orchestrator never opens the pickle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opaque {
-    /// Qualified name of the object's type, for messages to people.
+    /// Qualified name of the object's type, for error texts.
     pub type_name: String,
-    /// Which interpreter wrote the pickle, for instance `cpython-3.11`.
+    /// The interpreter that wrote the pickle, for instance `cpython-3.11`: only one of the same
+    /// kind may open it. `portable`: any interpreter may.
     pub interpreter: String,
     /// The pickle itself.
     pub pickle: Payload,
@@ -84,7 +85,7 @@ impl Value {
         }
     }
 
-    /// Looks a string key up in a dict value; `None` for other values and missing keys.
+    /// Looks up a string key in a dict value; `None` for other values and missing keys.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Self::Dict(entries) = self else { return None };

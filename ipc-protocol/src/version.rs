@@ -1,4 +1,4 @@
-//! The first message of every connection, frozen for ever, and the versions it announces.
+//! The first message of every connection, whose form never changes, and the protocol's versions.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -6,28 +6,29 @@ use thiserror::Error;
 use crate::limits::Limits;
 use crate::to_worker::Welcome;
 
-/// First field of [`Hello`].
+/// First field of [`Hello`], by which a peer that is no worker is recognised.
 pub const MAGIC: &str = "remotemedia";
-/// The version of the protocol that this build speaks.
+/// The version of the protocol that workers of this build speak, and the newest one that its
+/// orchestrator speaks.
 pub const PROTOCOL_VERSION: u32 = 6;
-/// The version that brought shared memory.
+/// First version with shared memory.
 pub const SHARED_MEMORY_SINCE: u32 = 2;
-/// The version that brought `End` and `Ending`.
+/// First version with the messages `End` and `Ending`.
 pub const END_SINCE: u32 = 5;
-/// The version that brought the caller's environment with each session.
+/// First version that sends the caller's environment with each session.
 pub const SURROUNDINGS_SINCE: u32 = 5;
-/// The version that brought how long each side took.
+/// First version in which each side reports how long it took.
 pub const REPORTS_SINCE: u32 = 6;
-/// The version that brought buffers beside the pickle of node objects.
+/// First version that sends buffers beside the pickle of node objects.
 pub const BUFFERS_SINCE: u32 = 6;
-/// The version that brought `Abort`.
+/// First version with the message `Abort`.
 pub const ABORT_SINCE: u32 = 6;
-/// The version that brought faults whose facts are all data.
+/// First version whose faults carry every fact as data, not only inside the message text.
 pub const FACTS_SINCE: u32 = 6;
-/// The oldest version that this build can speak with a worker.
+/// The oldest version that the orchestrator of this build speaks.
 pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 
-/// The worker's first message. Its shape never changes; everything after it is versioned.
+/// The worker's first message. Its form never changes; all later messages depend on the version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// Always [`MAGIC`].
@@ -44,10 +45,10 @@ pub struct Hello {
     pub pid: u32,
 }
 
-/// Two sides without a common version of the protocol.
+/// Why two sides have no common version of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VersionError {
-    /// The worker's package is older than the orchestrator can talk to.
+    /// The worker's protocol is older than the oldest one that the orchestrator speaks.
     #[error(
         "the worker ({interpreter} {interpreter_version}, remotemedia {package_version}) speaks \
          protocol {worker}, but this orchestrator (remotemedia {own_package_version}) needs {oldest} \
@@ -69,11 +70,11 @@ pub enum VersionError {
         /// Version of this side's package.
         own_package_version: &'static str,
     },
-    /// The worker's package is newer than the orchestrator.
+    /// The worker's protocol is newer than the newest one that the orchestrator speaks.
     #[error(
         "the worker ({interpreter} {interpreter_version}, remotemedia {package_version}) speaks \
-         protocol {worker}, but this orchestrator (remotemedia {own_package_version}) knows no newer \
-         one than {newest}: update remotemedia to {package_version} in the caller's environment"
+         protocol {worker}, but this orchestrator (remotemedia {own_package_version}) speaks \
+         {newest} at most: update remotemedia to {package_version} in the caller's environment"
     )]
     WorkerTooNew {
         /// Version that the worker speaks.
@@ -89,7 +90,7 @@ pub enum VersionError {
         /// Version of this side's package.
         own_package_version: &'static str,
     },
-    /// The orchestrator answered with a version that the worker did not offer.
+    /// The orchestrator's `Welcome` names another version than the worker speaks.
     #[error(
         "the orchestrator chose protocol {chosen}, but this worker speaks {own}: install the same \
          version of remotemedia on both sides"
@@ -103,7 +104,7 @@ pub enum VersionError {
 }
 
 impl Hello {
-    /// The greeting of a worker of this build.
+    /// The `Hello` of a worker of this build.
     #[must_use]
     pub fn new(interpreter: &str, interpreter_version: &str, package_version: &str) -> Self {
         Self {
@@ -117,8 +118,8 @@ impl Hello {
     }
 }
 
-/// The orchestrator's answer to a worker's greeting: it adapts to the one version that the worker
-/// speaks. The limits in it are the default ones; the caller may set others.
+/// The orchestrator's answer to a worker's `Hello`: the version that the worker speaks, and the
+/// default limits, which the caller may replace.
 ///
 /// # Errors
 ///
@@ -156,7 +157,7 @@ pub fn negotiate(hello: &Hello) -> Result<Welcome, VersionError> {
 ///
 /// # Errors
 ///
-/// [`VersionError::NotOffered`] when it names another version than the worker's `Hello` did.
+/// [`VersionError::NotOffered`] when `welcome` names another version than this worker speaks.
 pub fn accept(welcome: &Welcome) -> Result<(), VersionError> {
     if welcome.protocol == PROTOCOL_VERSION {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The kinds of message, and a walk over the values in each: for the codec, which moves payloads
-//! between message and frame, and for the exchange, which moves them into shared memory.
+//! The kinds of message, and a walk over the values of each. The codec uses it to move payloads
+//! between message and frame, the exchange to move them into shared memory.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,18 +11,18 @@ use crate::to_worker::ToWorker;
 use crate::value::Value;
 use crate::version::{Hello, MAGIC};
 
-/// Walks the values of a message.
+/// Code that is called for every value of a message.
 pub trait Visitor {
-    /// Containers that may stand inside each other.
+    /// Largest allowed depth of nested containers.
     fn max_depth(&self) -> u32;
 
-    /// One payload.
+    /// Handles one payload.
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError>;
 
-    /// One array: its payload, then whether the two fit.
+    /// Handles one array: its payload, and whether array and payload agree.
     fn array(&mut self, array: &mut Array) -> Result<(), CodecError>;
 
-    /// One value with all that is in it.
+    /// Handles one value with everything inside it.
     fn value(&mut self, value: &mut Value) -> Result<(), CodecError> {
         walk(self, value, self.max_depth())
     }
@@ -62,20 +62,20 @@ fn walk<V: Visitor + ?Sized>(
     }
 }
 
-/// A kind of message: [`ToWorker`], [`FromWorker`] or [`Hello`]. Closed to other crates.
+/// A kind of message: [`ToWorker`], [`FromWorker`] or [`Hello`]. Other crates cannot implement it.
 pub trait Message: Serialize + DeserializeOwned + Sealed {
-    /// Name of the kind, for errors.
+    /// Name of the kind, for error texts.
     const NAME: &'static str;
-    /// Names of the messages of this kind; empty when there is only one, without a name.
+    /// Names of the messages of this kind; empty for a kind whose only message has no name.
     const VARIANTS: &'static [&'static str];
 }
 
-/// What only this crate needs to know about a message.
+/// The part of [`Message`] that only this crate uses.
 pub trait Sealed: Sized {
-    /// Shows every value and payload of the message to the visitor, in the order of the fields.
+    /// Calls the visitor for every value and payload of the message, in the order of the fields.
     fn visit<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), CodecError>;
 
-    /// Checks what the fields' types do not say.
+    /// Checks rules that the types of the fields do not enforce.
     fn check(&self) -> Result<(), CodecError> {
         Ok(())
     }

@@ -57,7 +57,7 @@ const LIES: &[(&str, &str)] = &[
     ("detached what was not attached", "segment 5 is not known"),
     ("shorter than announced", "cannot be mapped"),
     ("announced twice", "announced a second time"),
-    ("too much", "more than the agreed"),
+    ("too much", "more than the allowed"),
     ("no descriptor", "without its descriptor"),
     ("a file", "cannot be mapped"),
     ("a socket", "cannot be mapped"),

@@ -1,11 +1,11 @@
-//! Whether an array is what it says: dtype, element size, shape and length of the data agree.
+//! Checks that dtype, element size, shape and length of the data of an array agree.
 
 use thiserror::Error;
 
 use super::{Array, Dtype};
 use crate::limits::MAX_AXES;
 
-/// Why an array is not one.
+/// Why the parts of an array do not agree, or the array cannot travel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArrayError {
     /// The dtype is neither a plain numpy typestring nor the literal of a structured type.
@@ -14,13 +14,13 @@ pub enum ArrayError {
         /// The dtype as given.
         descr: String,
     },
-    /// Elements are references to Python objects, which have no meaning in another process.
-    #[error("dtype {descr:?} holds Python objects")]
+    /// The elements are references to Python objects, which mean nothing in another process.
+    #[error("dtype {descr:?} holds Python objects, which cannot leave their process")]
     ObjectDtype {
         /// The dtype as given.
         descr: String,
     },
-    /// The element size is zero or not that of the dtype.
+    /// The element size is zero or differs from that of the dtype.
     #[error("dtype {descr:?} does not have elements of {item_bytes} bytes")]
     ItemBytes {
         /// The dtype as given.
@@ -28,19 +28,19 @@ pub enum ArrayError {
         /// The size as given, in bytes.
         item_bytes: u32,
     },
-    /// There are more axes than numpy knows.
-    #[error("{axes} axes are more than {MAX_AXES}")]
+    /// The array has more axes than numpy allows.
+    #[error("an array of {axes} axes exceeds the limit of {MAX_AXES} axes")]
     TooManyAxes {
         /// Number of axes.
         axes: usize,
     },
-    /// A numpy scalar has no axes.
-    #[error("a scalar cannot have the shape {shape:?}")]
+    /// The array is marked as a numpy scalar, but has axes.
+    #[error("a numpy scalar cannot have axes, but the shape is {shape:?}")]
     ScalarShape {
         /// Length of each axis.
         shape: Vec<u64>,
     },
-    /// The size does not fit the address space (empty axes count as one long, as in numpy).
+    /// The array does not fit the address space (an axis of length 0 counts as 1, as in numpy).
     #[error("an array of shape {shape:?} with elements of {item_bytes} bytes is too large")]
     TooLarge {
         /// Length of each axis.
@@ -48,14 +48,14 @@ pub enum ArrayError {
         /// Size of one element, in bytes.
         item_bytes: u32,
     },
-    /// The data is not as long as shape and element size say.
+    /// The length of the data differs from what shape and element size require.
     #[error("shape {shape:?} needs {expected} bytes of data, not {found}")]
     DataLength {
         /// Length of each axis.
         shape: Vec<u64>,
-        /// Bytes that the shape needs.
+        /// Length that shape and element size require, in bytes.
         expected: u64,
-        /// Bytes that are there.
+        /// Length of the data, in bytes.
         found: u64,
     },
 }
@@ -65,7 +65,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// [`ArrayError`]: the first disagreement found.
+    /// [`ArrayError`] for the first rule that is broken.
     pub fn check(&self) -> Result<(), ArrayError> {
         self.dtype.check()?;
         let shape = &self.shape;
@@ -91,7 +91,7 @@ impl Array {
 }
 
 impl Dtype {
-    /// Checks that the type is known, can travel, and has elements of the size given.
+    /// Checks that the type is known, can leave the process, and has elements of `item_bytes`.
     ///
     /// # Errors
     ///
@@ -115,18 +115,19 @@ impl Dtype {
     }
 }
 
-/// A list literal of fields, as `numpy.lib.format.dtype_to_descr` writes it.
+/// Whether the dtype is a list literal of fields, as `numpy.lib.format.dtype_to_descr` writes it.
 fn is_structured(descr: &str) -> bool {
     descr.starts_with('[') && descr.ends_with(']')
 }
 
-/// `|O` alone or as the type of a field. A field that is merely named so is refused too.
+/// Whether the dtype is that of objects, or a field's is. A field with such a name is refused too.
 fn holds_objects(descr: &str) -> bool {
     let is_object = |text: &str| matches!(text, "O" | "|O" | "|O8" | "|O4" | "<O" | ">O" | "=O");
     if is_structured(descr) { descr.split(['\'', '"']).any(is_object) } else { is_object(descr) }
 }
 
-/// Size of an element of a plain type such as `<f4`, `|S5` or `<M8[ns]`; `None` for what is not one.
+/// Element size of a plain dtype such as `<f4`, `|S5` or `<M8[ns]`, in bytes; `None` for other
+/// texts.
 fn plain_item_bytes(descr: &str) -> Option<u64> {
     let mut chars = descr.chars();
     let byte_order = chars.next().filter(|c| matches!(c, '<' | '>' | '|'))?;

@@ -1,4 +1,4 @@
-//! Arrays from and to Rust's own numbers.
+//! Conversion of arrays from and to Rust's number types.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::{Array, ArrayError, Dtype, Order, Payload};
 
-/// A number that numpy and Rust both have. Closed to other crates.
+/// A number type that both numpy and Rust have. Other crates cannot implement it.
 pub trait Element: Pod + Send + Sync + fmt::Debug + sealed::Sealed {
-    /// numpy's letter for the kind of number: `f`, `i` or `u`.
+    /// numpy's letter for the kind of number: `f` float, `i` signed, `u` unsigned.
     const KIND: char;
 }
 
@@ -34,7 +34,7 @@ elements! {
     'u': u8, u16, u32, u64;
 }
 
-/// Numbers of Rust as the owner of a payload's bytes.
+/// A vector of numbers as the owner of a payload's bytes.
 struct Owner<T>(Vec<T>);
 
 impl<T: Element> AsRef<[u8]> for Owner<T> {
@@ -43,8 +43,8 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
     }
 }
 
-/// The elements of a new array: numbers, whose memory becomes the array's, or bytes that are such
-/// numbers in this machine's byte order.
+/// The elements of a new array: a vector of numbers, whose memory the array takes over, or bytes
+/// that hold such numbers in this machine's byte order.
 #[derive(Debug, Clone)]
 pub struct Elements<T> {
     data: Payload,
@@ -70,31 +70,31 @@ impl Dtype {
         Self::with_order::<T>(cfg!(target_endian = "big"))
     }
 
-    /// float32, the type of audio samples.
+    /// The dtype float32, that of audio samples.
     #[must_use]
     pub fn f32() -> Self {
         Self::of::<f32>()
     }
 
-    /// float64.
+    /// The dtype float64.
     #[must_use]
     pub fn f64() -> Self {
         Self::of::<f64>()
     }
 
-    /// int16, the type of samples in most audio files.
+    /// The dtype int16, that of samples in most audio files.
     #[must_use]
     pub fn i16() -> Self {
         Self::of::<i16>()
     }
 
-    /// int32.
+    /// The dtype int32.
     #[must_use]
     pub fn i32() -> Self {
         Self::of::<i32>()
     }
 
-    /// True for this number in either byte order.
+    /// True for the dtype of this number type, in either byte order.
     #[must_use]
     pub fn is<T: Element>(&self) -> bool {
         self.order_of::<T>().is_some()
@@ -110,7 +110,7 @@ impl Dtype {
         Self { descr, item_bytes: size_of::<T>().try_into().unwrap_or(u32::MAX) }
     }
 
-    /// Whether the type is this number, and then whether its bytes are those of this machine.
+    /// Whether the dtype has this machine's byte order; `None` when it is not that of `T`.
     fn order_of<T: Element>(&self) -> Option<bool> {
         let [order, kind, size @ ..] = self.descr.as_bytes() else { return None };
         let is_native = match order {
@@ -126,7 +126,7 @@ impl Dtype {
 }
 
 impl Array {
-    /// An array whose parts are checked against each other.
+    /// An array of these parts, after a check that they agree.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// [`ArrayError`] when there are not as many numbers as the shape says.
+    /// [`ArrayError`] when the number of elements differs from that of the shape.
     pub fn from_elements<T: Element>(
         elements: impl Into<Elements<T>>,
         shape: impl Into<Vec<u64>>,
@@ -158,7 +158,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// [`ArrayError`] when there are not as many numbers as the shape says.
+    /// [`ArrayError`] when the number of elements differs from that of the shape.
     pub fn from_f32(
         elements: impl Into<Elements<f32>>,
         shape: impl Into<Vec<u64>>,
@@ -170,7 +170,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// [`ArrayError`] when there are not as many numbers as the shape says.
+    /// [`ArrayError`] when the number of elements differs from that of the shape.
     pub fn from_f64(
         elements: impl Into<Elements<f64>>,
         shape: impl Into<Vec<u64>>,
@@ -178,11 +178,11 @@ impl Array {
         Self::from_elements(elements, shape)
     }
 
-    /// A int16 array in C order.
+    /// An int16 array in C order.
     ///
     /// # Errors
     ///
-    /// [`ArrayError`] when there are not as many numbers as the shape says.
+    /// [`ArrayError`] when the number of elements differs from that of the shape.
     pub fn from_i16(
         elements: impl Into<Elements<i16>>,
         shape: impl Into<Vec<u64>>,
@@ -190,11 +190,11 @@ impl Array {
         Self::from_elements(elements, shape)
     }
 
-    /// A int32 array in C order.
+    /// An int32 array in C order.
     ///
     /// # Errors
     ///
-    /// [`ArrayError`] when there are not as many numbers as the shape says.
+    /// [`ArrayError`] when the number of elements differs from that of the shape.
     pub fn from_i32(
         elements: impl Into<Elements<i32>>,
         shape: impl Into<Vec<u64>>,
@@ -211,8 +211,9 @@ impl Array {
             .unwrap_or(0)
     }
 
-    /// The elements in the order of memory (see [`Array::order`]), borrowed where the memory is
-    /// aligned and in this machine's byte order; `None` when the elements are of another type.
+    /// The elements in memory order (see [`Array::order`]); `None` when the array's dtype is not
+    /// that of `T`. Borrowed when the data is aligned and in this machine's byte order, else
+    /// converted.
     #[must_use]
     pub fn as_elements<T: Element>(&self) -> Option<Cow<'_, [T]>> {
         let is_native = self.dtype.order_of::<T>()?;
@@ -231,25 +232,25 @@ impl Array {
         Some(Cow::Owned(bytes.chunks_exact(size_of::<T>()).map(read).collect()))
     }
 
-    /// The float32 elements. As [`Array::as_elements`].
+    /// The elements of a float32 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_f32(&self) -> Option<Cow<'_, [f32]>> {
         self.as_elements()
     }
 
-    /// The float64 elements. As [`Array::as_elements`].
+    /// The elements of a float64 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_f64(&self) -> Option<Cow<'_, [f64]>> {
         self.as_elements()
     }
 
-    /// The int16 elements. As [`Array::as_elements`].
+    /// The elements of an int16 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_i16(&self) -> Option<Cow<'_, [i16]>> {
         self.as_elements()
     }
 
-    /// The int32 elements. As [`Array::as_elements`].
+    /// The elements of an int32 array, as [`Array::as_elements`].
     #[must_use]
     pub fn as_i32(&self) -> Option<Cow<'_, [i32]>> {
         self.as_elements()

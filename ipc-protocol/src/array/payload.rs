@@ -1,4 +1,4 @@
-//! The memory behind arrays, bytes and pickles: where it is, and how it is looked at.
+//! Payloads: the bytes of arrays, `bytes` objects and pickles, and where they lie.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use bytes::Bytes;
 use super::placed::Placed;
 use crate::memory::SharedBytes;
 
-/// Immutable memory that a value refers to: bytes that this process can see, in its own memory or not.
+/// Immutable bytes of a value, in this process's own memory or in shared memory that it has mapped.
 ///
-/// Inside an encoded message a payload is the number of a blob that follows the message's body, or
-/// a place in shared memory; the codec and the connection's exchange make and resolve those,
-/// nobody else sees them.
+/// Inside an encoded message, a payload is the number of a blob behind the message's body, or a
+/// place in shared memory. Only the codec and the connection's exchange handle these two forms.
 #[derive(Clone)]
 pub struct Payload(pub(crate) Place);
 
-/// Bytes that a payload's `Debug` shows: enough to tell payloads apart, not enough to fill a log.
+/// Number of bytes that a payload's `Debug` shows: enough to tell payloads apart without filling a
+/// log.
 const DEBUG_BYTES: usize = 24;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// Index into the blobs of the frame that carries the message.
     Blob(u32),
-    /// Bytes in this process.
+    /// Bytes in this process's own memory.
     Memory(Bytes),
     /// Bytes in shared memory that this process has mapped.
     Shared(SharedBytes),
-    /// Bytes in shared memory, as the message says it.
+    /// Bytes in shared memory that are not looked up yet: the reference in the message.
     Placed(Placed),
 }
 
 impl Payload {
-    /// The bytes.
+    /// The bytes; empty for a payload that has not been looked up.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
@@ -41,7 +41,7 @@ impl Payload {
         }
     }
 
-    /// The bytes as a shared handle that keeps their owner alive.
+    /// The bytes as a reference-counted handle that keeps their memory alive.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         match &self.0 {
@@ -51,8 +51,8 @@ impl Payload {
         }
     }
 
-    /// The bytes with whatever says where they are; gives the payload's own handle away, so that
-    /// its holder can see whether there is another.
+    /// The memory handle of the payload. It is moved out, not cloned, so that the caller can check
+    /// whether it is the only one.
     #[must_use]
     pub fn into_memory(self) -> PayloadMemory {
         match self.0 {
@@ -62,7 +62,7 @@ impl Payload {
         }
     }
 
-    /// Whether the bytes are in shared memory.
+    /// Whether the bytes lie in shared memory that this process has mapped.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Place::Shared(_))
@@ -86,12 +86,12 @@ impl Payload {
     }
 }
 
-/// The memory of a payload.
+/// The memory handle of a payload.
 #[derive(Debug)]
 pub enum PayloadMemory {
-    /// Memory of this process.
+    /// Bytes in this process's own memory.
     Private(Bytes),
-    /// Shared memory.
+    /// Bytes in shared memory.
     Shared(SharedBytes),
 }
 
@@ -133,7 +133,8 @@ impl From<SharedBytes> for Payload {
 }
 
 impl From<Placed> for Payload {
-    /// A payload as a message says it, for peers that keep account of leases by themselves.
+    /// A payload that is a reference into shared memory, for peers that count leases without an
+    /// exchange.
     fn from(placed: Placed) -> Self {
         Self(Place::Placed(placed))
     }

@@ -1,6 +1,6 @@
-//! Payloads in shared memory, as a message refers to them.
+//! References from messages to payloads in shared memory.
 
-/// A payload in shared memory, as a message refers to it.
+/// A message's reference to a payload in shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
     /// Bytes that the sender lends.
@@ -9,32 +9,32 @@ pub enum Placed {
         lease: u64,
         /// The sender's number for the segment.
         segment: u32,
-        /// First byte in the segment.
+        /// Offset of the first byte in the segment.
         offset: u64,
         /// Number of bytes.
         length: u64,
-        /// What the receiver may do with them.
+        /// What the receiver may do with the bytes.
         terms: LeaseTerms,
     },
-    /// Bytes that the receiver had lent, all or part of them, given back with this message.
+    /// Bytes that the receiver had lent, all or part of them, which this message returns.
     Returned {
         /// The receiver's number for the lease, which ends here.
         lease: u64,
-        /// First byte, from the start of the lent bytes.
+        /// Offset of the first byte, from the start of the lent bytes.
         offset: u64,
         /// Number of bytes.
         length: u64,
     },
 }
 
-/// What the receiver of a lease may do.
+/// What the receiver of a lease may do with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseTerms {
-    /// Read and write; nobody else sees what it writes.
+    /// Read and write; no other process sees the writes.
     Writable,
-    /// Read. The owner may go on writing.
+    /// Read only. The owner may change the bytes meanwhile.
     ReadOnly,
-    /// Make a copy at once and give the lease back.
+    /// Copy the bytes at once and return the lease.
     CopyOut,
 }
 

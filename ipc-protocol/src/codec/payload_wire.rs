@@ -1,4 +1,4 @@
-//! How a payload looks inside a message's body: the number of a blob, or a place in shared memory.
+//! The form of a payload in a message's body: the number of a blob, or a place in shared memory.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use super::wire::next;
 use crate::array::{LeaseTerms, Placed};
 use crate::array::{Payload, Place};
 
-/// First element of bytes that the sender lends.
+/// First element of a place whose bytes the sender lends.
 const LENT: u8 = 1;
-/// First element of bytes that the sender gives back.
+/// First element of a place whose bytes the sender returns.
 const RETURNED: u8 = 2;
 
 impl Serialize for Payload {
@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for PayloadVisitor {
                 offset: next(&mut seq, "the offset")?,
                 length: next(&mut seq, "the length")?,
                 terms: LeaseTerms::from_number(next(&mut seq, "the terms")?)
-                    .ok_or_else(|| de::Error::custom("the terms of a lease are 0, 1 or 2"))?,
+                    .ok_or_else(|| de::Error::custom("the terms of a lease must be 0, 1 or 2"))?,
             })),
             RETURNED => Ok(Place::Placed(Placed::Returned {
                 lease: next(&mut seq, "the lease")?,

@@ -1,6 +1,6 @@
-//! Payloads move: out of a message into the blobs of its frame, and back. Both ways check that
-//! arrays are what they say and that values are not nested too deep. The bytes of payloads are
-//! never looked at.
+//! Moves payloads out of a message into the blobs of its frame, and back. Both ways check that the
+//! parts of arrays agree and that values are not nested too deep; the bytes of payloads are not
+//! read.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::error::{CodecError, LeaseError};
 use crate::limits::Limits;
 use crate::visit::{Message, Visitor};
 
-/// Takes the payloads out of a message that will be encoded.
+/// Takes the bytes of all payloads out of a message that will be encoded, as blobs.
 pub(super) fn detach<M: Message>(
     message: &mut M,
     limits: &Limits,
@@ -19,7 +19,8 @@ pub(super) fn detach<M: Message>(
     Ok(detach.blobs)
 }
 
-/// Gives the payloads of a decoded message their bytes. Every blob belongs to exactly one payload.
+/// Puts the frame's blobs into the payloads of a decoded message. Each blob must belong to exactly
+/// one payload.
 pub(super) fn attach<M: Message>(
     message: &mut M,
     blobs: Vec<Bytes>,
@@ -34,7 +35,7 @@ pub(super) fn attach<M: Message>(
     }
 }
 
-/// Refuses messages that refer to shared memory, on a connection that has none.
+/// Refuses a message that refers to shared memory, for connections that have none.
 pub(super) fn refuse_placed<M: Message>(
     message: &mut M,
     limits: &Limits,
@@ -74,7 +75,7 @@ impl Visitor for Detach {
     }
 
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
-        // More than 2^32 blobs do not fit in memory; the frame's own check reports the number.
+        // More than 2^32 blobs do not fit in memory; `Frame::assemble` refuses too many blobs.
         let index = u32::try_from(self.blobs.len()).unwrap_or(u32::MAX);
         match std::mem::replace(&mut payload.0, Place::Blob(index)) {
             Place::Memory(bytes) => {

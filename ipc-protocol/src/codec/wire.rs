@@ -1,6 +1,6 @@
-//! How values, arrays and payloads look inside a message's body. None, bool, int, float and str
-//! are themselves; every other value is a sequence that begins with its tag. The tags are part of
-//! the protocol and never change.
+//! The form of values and arrays in a message's body. None, bool, int, float and str are plain
+//! MessagePack; every other value is a sequence that begins with its tag. The tags are part of the
+//! protocol and never change.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ use serde_bytes::ByteBuf;
 use crate::array::{Array, Dtype, Order};
 use crate::value::{Audio, Opaque, Value};
 
-/// Elements that memory is reserved for on the peer's word alone.
+/// Most elements for which memory is reserved before they arrive: the announced number is not
+/// trusted.
 const MAX_RESERVED: usize = 256;
 
 mod tag {
@@ -150,7 +151,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 let sample_rate_hz = next(&mut seq, "the sample rate")?;
                 match next(&mut seq, "the samples")? {
                     Value::Array(samples) => Ok(Value::Audio(Audio { samples, sample_rate_hz })),
-                    _ => Err(de::Error::custom("the samples of audio are an array")),
+                    _ => Err(de::Error::custom("the samples of audio must be an array")),
                 }
             }
             tag::OPAQUE => Ok(Value::Opaque(Opaque {
@@ -166,7 +167,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// The next element of a value that cannot end here.
+/// The next element of a sequence; an error when the sequence ends before it.
 pub(super) fn next<'de, T, A>(seq: &mut A, expected: &'static str) -> Result<T, A::Error>
 where
     T: Deserialize<'de>,
@@ -180,7 +181,7 @@ fn big_int<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Value, A::Error> {
     let bytes: ByteBuf = next(seq, "the integer's bytes")?;
     let number = BigInt::from_signed_bytes_le(&bytes);
     if i64::try_from(&number).is_ok() {
-        return Err(de::Error::custom("an int that fits 64 bits is not sent as a big int"));
+        return Err(de::Error::custom("an int that fits 64 bits must not be sent as a big int"));
     }
     Ok(Value::BigInt(number))
 }

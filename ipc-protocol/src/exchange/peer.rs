@@ -1,4 +1,4 @@
-//! The peer's segments that are mapped here: what it may announce, and what counts against it.
+//! The peer's segments that this side maps, and the limits on them.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,17 +10,17 @@ use crate::error::LeaseError;
 use crate::memory::{Access, HeapMemory, MAX_SEGMENTS, Segment, SegmentKind, Ticket};
 use crate::share::{Attach, Share};
 
-/// The peer may have mapped this many times the agreed memory: a segment that it gave up is
-/// unmapped here only with its next message.
+/// The peer's segments here may reach this many times the agreed memory: a segment that the peer
+/// has dropped stays mapped here until the peer's next message.
 const MAPPED_OVER_AGREED: u64 = 2;
-/// Segments that the peer may have mapped, for the same reason.
+/// Most segments of the peer that may be mapped here: twice its own limit, for the same reason.
 const MAX_MAPPED: usize = 2 * MAX_SEGMENTS;
 
 #[derive(Debug, Default)]
 pub(super) struct PeerSegments {
-    /// By the peer's numbers.
+    /// Segments that are not detached, by the peer's numbers.
     mapped: HashMap<u32, Mapped>,
-    /// Segments that the peer has given up and that this side still refers to.
+    /// Detached segments that this side may still refer to, with their length in bytes.
     lingering: Vec<(Weak<Segment>, u64)>,
 }
 
@@ -35,14 +35,14 @@ impl PeerSegments {
         self.mapped.get(&number)
     }
 
-    /// Length of everything that is mapped, in bytes.
+    /// Total length of all mapped segments, in bytes.
     pub(super) fn mapped_bytes(&self) -> u64 {
         let mapped = self.mapped.values().map(|mapped| mapped.segment.bytes() as u64);
         let lingering = self.lingering.iter().filter(|(segment, _)| segment.strong_count() > 0);
         mapped.chain(lingering.map(|(_, bytes)| *bytes)).sum()
     }
 
-    /// The peer will not refer to the segment any more.
+    /// Removes a segment that the peer has detached; `None` when the number is unknown.
     pub(super) fn detach(&mut self, number: u32) -> Option<Mapped> {
         let gone = self.mapped.remove(&number)?;
         self.forget_unmapped();
@@ -54,7 +54,7 @@ impl PeerSegments {
         self.lingering.retain(|(segment, _)| segment.strong_count() > 0);
     }
 
-    /// Whether the peer may have `bytes` more.
+    /// Checks that the peer may have one more segment, of `bytes`.
     fn check_limits(&mut self, bytes: u64, agreed: u64) -> Result<(), LeaseError> {
         self.forget_unmapped();
         let limit = agreed.saturating_mul(MAPPED_OVER_AGREED);
@@ -70,7 +70,8 @@ impl PeerSegments {
 }
 
 impl Exchange {
-    /// Maps a segment that the peer announces. Gives the answer, if it waits for one.
+    /// Maps a segment that the peer announces. Returns the answer to send, if the peer waits for
+    /// one.
     pub(super) fn attach(
         &self,
         attach: Attach,
@@ -87,7 +88,7 @@ impl Exchange {
         let unmappable = |source| LeaseError::Unmappable { segment: number, bytes, source };
         let invalid = || unmappable(io::ErrorKind::InvalidInput.into());
         let length = usize::try_from(bytes).map_err(|_| invalid())?;
-        // Only of the agreed kind: what is sure of one kind is not of another.
+        // Only the agreed kind is accepted, because the guarantees of the kinds differ.
         let ticket = match self.terms.kind {
             SegmentKind::Memfd => {
                 let descriptor = descriptor.ok_or(LeaseError::NoDescriptor { segment: number })?;

@@ -1,4 +1,4 @@
-//! The way out: payloads move into shared memory, or are described where they are there already.
+//! Sending: moves payloads into shared memory, and lends those that lie there already.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::memory::{SegmentKind, SharedBytes};
 use crate::visit::{Message, Visitor};
 
 impl Exchange {
-    /// Places the payloads of a message. `holder` is the node that they are for.
+    /// Places the payloads of a message in shared memory. `holder` is the node that gets them.
     ///
     /// # Errors
-    /// When an array is not what it says, or values are nested too deep.
+    /// When the parts of an array do not agree, or values are nested too deep.
     pub fn place<M: Message>(
         &self,
         message: &mut M,
@@ -39,7 +39,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the peer can map segments that were made for others.
+    /// Whether the peer can map segments that were made for another process.
     fn can_forward(&self) -> bool {
         self.terms.kind == SegmentKind::Memfd
     }
@@ -92,7 +92,8 @@ impl Placer<'_> {
         place
     }
 
-    /// Bytes that are in shared memory already: described, where that can surprise no holder.
+    /// Places bytes that lie in shared memory already: returns or lends them, or copies them if the
+    /// peer cannot map them or another holder could be affected.
     fn shared(&mut self, shared: SharedBytes) -> Place {
         let exchange = self.exchange;
         let described = if let Some(lease) = shared.lease()
@@ -128,7 +129,8 @@ impl Placer<'_> {
         }
     }
 
-    /// Copies bytes into this side's memory; `None` when there is none.
+    /// Copies bytes into this side's shared memory and lends the copy; `None` when no memory is
+    /// available.
     fn copy_in(&mut self, bytes: &[u8]) -> Option<Placed> {
         let mut claim = match self.exchange.arena.allocate(bytes.len()) {
             Ok(claim) => claim,
@@ -151,7 +153,7 @@ impl Placer<'_> {
         })
     }
 
-    /// Lends bytes as they are; `None` when the peer would not see them undisturbed.
+    /// Lends bytes without a copy; `None` when writes under another lease could show in them.
     fn lend(
         &mut self,
         shared: SharedBytes,
@@ -173,7 +175,8 @@ impl Placer<'_> {
         Ok(Some(Placed::Lent { lease, segment, offset, length, terms }))
     }
 
-    /// A node that keeps too many inputs gets copies of further ones, which it may keep for ever.
+    /// The terms of a loan: a copy if the node already keeps more bytes than its quota. Copies do
+    /// not count, so the node may keep them for ever.
     fn within_quota(&mut self, state: &State, terms: LeaseTerms) -> LeaseTerms {
         let Some(holder) = self.holder else { return terms };
         let pinned = state.pinned(holder);

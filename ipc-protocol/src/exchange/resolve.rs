@@ -1,5 +1,5 @@
-//! The way in: places in shared memory become bytes that this process can see, after a check of
-//! everything that the peer says about them.
+//! Receiving: turns references into shared memory into bytes that this process can read, after
+//! checking everything that the peer says about them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::memory::{Lease, SharedBytes};
 use crate::visit::{Message, Visitor};
 
 impl Exchange {
-    /// Looks the payloads of a decoded message up.
+    /// Looks up the payloads of a decoded message that lie in shared memory.
     ///
     /// # Errors
-    /// [`CodecError::Lease`] when the peer refers to memory that it may not lend.
+    /// [`CodecError::Lease`] when the message breaks the rules of shared memory.
     pub(super) fn resolve<M: Message>(
         &self,
         message: &mut M,
@@ -89,7 +89,7 @@ impl Exchange {
     }
 }
 
-/// What a peer says is a part of `available` bytes, if it is.
+/// The range of a peer's offset and length, checked to lie within `available` bytes.
 fn part(offset: u64, length: u64, available: usize) -> Result<Range<usize>, LeaseError> {
     let range = || {
         let start = usize::try_from(offset).ok()?;

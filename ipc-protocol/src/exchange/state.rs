@@ -1,4 +1,5 @@
-//! The bookkeeping of an exchange: what was announced and lent to the peer. No lock.
+//! Bookkeeping of an exchange: segments that were announced and bytes that were lent to the peer.
+//! Without locks; the exchange locks it.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,16 +15,16 @@ use crate::share::{Attach, Share};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Segments that the peer knows, by their number in this process.
+    /// Segments that the peer knows, by [`Segment::id`].
     announced: HashMap<u64, Announced>,
     next_segment: u32,
     loans: HashMap<u64, Loan>,
-    /// What is lent of segments that the peer maps privately, by the segment's number here.
+    /// Loans in segments that the peer maps privately, by [`Segment::id`].
     forwarded: HashMap<u64, Vec<Forwarded>>,
     /// Bytes lent to each node.
     pinned: HashMap<Arc<str>, usize>,
     next_lease: u64,
-    /// What the peer announced.
+    /// Segments that the peer announced.
     pub(super) peer: PeerSegments,
 }
 
@@ -46,7 +47,7 @@ struct Forwarded {
     is_writable: bool,
 }
 
-/// Bytes that the peer may look at.
+/// Bytes that are lent to the peer.
 #[derive(Debug)]
 pub struct Loan {
     pub(super) bytes: SharedBytes,
@@ -71,8 +72,8 @@ impl Forwarded {
         Self { lease, pages, is_writable: terms == LeaseTerms::Writable }
     }
 
-    /// Whether a holder of one may change what a holder of the other sees: both have the same
-    /// private pages before their eyes, and those go as a whole when one lease ends.
+    /// Whether writes under one lease could affect the other: the peer sees both through the same
+    /// private pages, and a page loses all its writes when either lease ends.
     fn disturbs(&self, other: &Self) -> bool {
         (self.is_writable || other.is_writable)
             && self.pages.start < other.pages.end
@@ -85,12 +86,12 @@ impl State {
         self.loans.values()
     }
 
-    /// Bytes that a node keeps.
+    /// Number of bytes that are lent to a node.
     pub(super) fn pinned(&self, holder: &str) -> usize {
         self.pinned.get(holder).copied().unwrap_or(0)
     }
 
-    /// The loan ends; its bytes may be used again when it is dropped, without the lock.
+    /// Ends a loan. The caller drops it after releasing the lock; its bytes may then be reused.
     pub(super) fn end_loan(&mut self, lease: u64) -> Option<Loan> {
         let loan = self.loans.remove(&lease)?;
         if let Some(holder) = &loan.holder
@@ -111,15 +112,16 @@ impl State {
         Some(loan)
     }
 
-    /// Whether the peer could see, through these bytes of a segment that it maps privately, what a
-    /// holder of others writes, or lose what it writes itself.
+    /// Whether a loan of these bytes, in a segment that the peer maps privately, would share a
+    /// written page with another loan: writes of one could show in the other, or be lost when one
+    /// ends.
     pub(super) fn is_disturbed(&self, bytes: &SharedBytes, terms: LeaseTerms) -> bool {
         let new = Forwarded::new(0, bytes, terms);
         let others = self.forwarded.get(&bytes.segment().id());
         others.is_some_and(|others| others.iter().any(|other| other.disturbs(&new)))
     }
 
-    /// Notes that the peer may look at these bytes: the number of the lease.
+    /// Records a loan of these bytes to the peer; returns the number of the lease.
     pub(super) fn lend(
         &mut self,
         bytes: SharedBytes,
@@ -139,7 +141,8 @@ impl State {
         self.next_lease
     }
 
-    /// The number of a segment for the peer, with the announcement if it does not know it yet.
+    /// Number of a segment for the peer, with the announcement to send if the peer does not know
+    /// the segment yet.
     pub(super) fn announce(
         &mut self,
         segment: &Arc<Segment>,
@@ -159,7 +162,7 @@ impl State {
         let number = self
             .next_segment
             .checked_add(1)
-            .ok_or_else(|| io::Error::other("every number of a segment is used up"))?;
+            .ok_or_else(|| io::Error::other("all segment numbers of the connection are used up"))?;
         self.next_segment = number;
         let attach = Attach { segment: number, bytes: segment.bytes() as u64, name, is_paired };
         let known = Announced { number, segment: Arc::downgrade(segment) };
@@ -167,22 +170,22 @@ impl State {
         Ok((number, Some(Announcement { share: Share::Attach(attach), descriptor })))
     }
 
-    /// The peer has not heard of this segment after all.
+    /// Forgets an announcement that was not sent.
     pub(super) fn forget_announcement(&mut self, number: u32) {
         self.announced.retain(|_, known| known.number != number);
     }
 
-    /// A segment that the peer knows, if it is still there.
+    /// A segment that the peer knows, if this side has not dropped it.
     pub(super) fn known_segment(&self, number: u32) -> Option<Arc<Segment>> {
         self.announced.values().find(|known| known.number == number)?.segment.upgrade()
     }
 
-    /// Whether the peer knows a segment that is gone here.
+    /// Whether the peer knows a segment that this side has dropped.
     pub(super) fn has_detached(&self) -> bool {
         self.announced.values().any(Announced::is_gone)
     }
 
-    /// Segments that the peer knows and that are gone here.
+    /// Takes the segments that the peer knows and this side has dropped, as messages to send.
     pub(super) fn take_detached(&mut self) -> Vec<Announcement> {
         let gone = self.announced.extract_if(|_, known| known.is_gone());
         let detach = |known: Announced| Announcement {

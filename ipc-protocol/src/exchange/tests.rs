@@ -1,5 +1,6 @@
-//! Models of both ends of a connection, in which loom tries every order: segments that are announced
-//! while others vanish, and leases that go back while their holder drops them.
+//! Models of both sides of a connection, in which loom tries every order of steps: segments that
+//! are announced while others are dropped, and leases that are returned while their holder drops
+//! them.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::to_worker::{Item, Step};
 use crate::{ToWorker, Value};
 
 const PAGE: usize = 4096;
-/// Too large for the ring, so that it has a segment of its own.
+/// Too large for the ring, so it gets a segment of its own.
 const LARGE: usize = 3 * PAGE;
 
 fn exchange(is_orchestrator: bool) -> Arc<Exchange> {
@@ -30,7 +31,7 @@ fn exchange(is_orchestrator: bool) -> Arc<Exchange> {
     Arc::new(Exchange::new(terms, is_orchestrator))
 }
 
-/// Places a large array: what has to be announced, and the message.
+/// Places a large payload; returns the announcements to send and the message.
 fn place(exchange: &Exchange) -> (Vec<Announcement>, ToWorker) {
     let step = Step { stage: 0, call: 0, window: 1, took: Report::ABSENT };
     let mut message = ToWorker::Item(Item { step, value: Value::Bytes(vec![7; LARGE].into()) });
@@ -49,13 +50,13 @@ fn detached(news: &[Announcement]) -> usize {
     news.iter().filter(|news| matches!(news.share, Share::Detach(_))).count()
 }
 
-/// What a link would send now.
+/// The messages that a link would send now.
 fn news_of(exchange: &Exchange) -> Vec<Announcement> {
     if exchange.has_news() { exchange.pending_news() } else { Vec::new() }
 }
 
-/// A segment goes while another is announced: the peer hears of each once, and of nothing that it
-/// has not been told of.
+/// A segment is dropped while another is announced: the peer gets one message for each, and no
+/// message about a segment that it does not know.
 #[test]
 fn segments_are_announced_and_detached_once() {
     loom::model(|| {
@@ -69,7 +70,7 @@ fn segments_are_announced_and_detached_once() {
             let near = Arc::clone(&near);
             thread::spawn(move || tell(&near, news))
         };
-        // In between: another message is placed, and news are collected for it.
+        // Meanwhile, another message is placed, and the pending messages are collected for it.
         let (announcements, mut message) = place(&near);
         let mut news = news_of(&near);
         tell(&far, announcements);
@@ -88,7 +89,7 @@ fn segments_are_announced_and_detached_once() {
     });
 }
 
-/// A holder drops what it has while its side of the connection gives leases back.
+/// A holder drops its bytes while its side of the connection returns leases.
 #[test]
 fn the_end_of_a_lease_frees_its_block() {
     loom::model(|| {

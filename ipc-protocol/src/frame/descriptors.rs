@@ -11,34 +11,34 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Descriptors that may arrive with one read.
+/// Most descriptors that may arrive with one read.
 const PER_READ: usize = 8;
-/// Descriptors that may wait for the messages that name them.
+/// Most descriptors that may wait for the messages that refer to them.
 const MAX_WAITING: usize = 64;
 
-/// Descriptors in the order in which they came.
+/// Received descriptors, in the order of their arrival.
 pub type DescriptorQueue = VecDeque<OwnedFd>;
 
-/// A local socket over which descriptors can be sent.
+/// A Unix socket, over which descriptors can be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Socket<'a>(pub BorrowedFd<'a>);
 
 impl<'a> Socket<'a> {
-    /// A reader of this socket that puts the descriptors that come into `queue`.
+    /// A reader of this socket that appends received descriptors to `queue`.
     pub fn reader(self, queue: &'a mut DescriptorQueue) -> SocketReader<'a> {
         SocketReader { socket: self.0, queue, flags: RecvFlags::CMSG_CLOEXEC }
     }
 
-    /// As [`Socket::reader`], but it never blocks, whatever the socket's mode.
+    /// As [`Socket::reader`], but reads never block, whatever the socket's mode.
     pub fn eager_reader(self, queue: &'a mut DescriptorQueue) -> SocketReader<'a> {
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         SocketReader { socket: self.0, queue, flags }
     }
 
-    /// Sends bytes, at least one of them, with a descriptor.
+    /// Sends `bytes`, or a first part of them, with a descriptor; returns how many were sent.
     ///
     /// # Errors
-    /// Those of the socket.
+    /// Errors of the socket.
     pub(super) fn send_with(self, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -65,7 +65,7 @@ impl Write for Socket<'_> {
     }
 }
 
-/// See [`Socket::reader`].
+/// Reads bytes and descriptors from a socket; see [`Socket::reader`].
 #[derive(Debug)]
 pub struct SocketReader<'a> {
     socket: BorrowedFd<'a>,
@@ -87,11 +87,12 @@ impl Read for SocketReader<'_> {
         }
         let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
         if is_cut && self.queue.len() < waiting + PER_READ {
-            // There was room for more: the kernel found no number for the next one.
+            // The buffer had room for more, so the kernel failed to install the next descriptor:
+            // this process has reached its limit of open files.
             return Err(Errno::MFILE.into());
         }
         if is_cut || self.queue.len() > MAX_WAITING {
-            let reason = "more descriptors came than messages name";
+            let reason = "more descriptors came than messages refer to";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(received.bytes)

@@ -1,4 +1,4 @@
-//! The way in: whole frames out of a stream that gives bytes in pieces of its own choice.
+//! Reading: puts whole frames together from a stream that delivers bytes in pieces of any size.
 
 use std::io::{self, Read};
 
@@ -11,38 +11,39 @@ use crate::limits::Limits;
 #[cfg(test)]
 mod tests;
 
-/// Size of the read-ahead buffer: a frame up to this size normally costs one system call.
+/// Size of the read-ahead buffer, in bytes: a frame up to this size normally costs one system call.
 const READ_AHEAD_BYTES: usize = 64 << 10;
-/// Largest piece that is read into a larger frame at once.
+/// Most bytes of a larger frame that are read at once.
 const STEP_BYTES: usize = 256 << 10;
-/// Memory that a header alone can make the reader allocate. More is allocated only as the bytes
-/// of the frame arrive, up to twice what arrived.
+/// Most bytes that the reader allocates because of a header alone. It allocates more only as the
+/// frame arrives, up to twice what has arrived.
 const FIRST_ALLOCATION_BYTES: usize = 4 << 20;
 
-/// What one call of [`FrameReader::read_from`] came to.
+/// Result of [`FrameReader::read_from`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// One whole frame. Its memory is its own and starts at a multiple of 64 bytes.
+    /// One whole frame, in memory of its own that starts at a multiple of 64 bytes.
     Frame(Bytes),
-    /// A non-blocking stream has no more for now; what came is kept.
+    /// A non-blocking stream has no more bytes for now; the reader keeps those of an incomplete
+    /// frame.
     WouldBlock,
     /// The stream ended between two frames.
     Closed,
 }
 
-/// What one read came to.
+/// Result of [`FrameReader::read_some`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadProgress {
-    /// Bytes came, or a signal ended the wait for them.
+    /// Bytes arrived, or a signal interrupted the read.
     Bytes,
-    /// A non-blocking stream has no more for now.
+    /// A non-blocking stream has no more bytes for now.
     WouldBlock,
     /// The stream ended between two frames.
     Closed,
 }
 
-/// Reads frames from a blocking or non-blocking stream. It may read ahead, so one reader serves
-/// one stream for as long as that lives. After an error the stream cannot be used any more.
+/// Reads frames from a blocking or non-blocking stream. The reader reads ahead, so it must serve
+/// one stream for the stream's whole life. After an error the stream cannot be used any more.
 #[derive(Debug)]
 pub struct FrameReader {
     limits: Limits,
@@ -60,20 +61,21 @@ impl FrameReader {
         Self { limits, ahead, start: 0, end: 0, large: None }
     }
 
-    /// Replaces the limits, for the frames from the next one on.
+    /// Replaces the limits; they hold from the next frame on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Reads until a frame is whole, the stream would block, or it ends.
+    /// Reads until a frame is complete, the stream would block, or the stream ends.
     ///
-    /// Frames that were read ahead are given without touching the stream. A caller that waits for
-    /// the stream to become readable must first have seen [`ReadOutcome::WouldBlock`], or `None`
-    /// from [`FrameReader::next_buffered`].
+    /// Frames that were read ahead are returned without a read. A caller that waits for the stream
+    /// to become readable must first have seen [`ReadOutcome::WouldBlock`], or `None` from
+    /// [`FrameReader::next_buffered`].
     ///
     /// # Errors
     ///
-    /// [`FrameError`]: no frame within the limits, an end inside a frame, or the stream's error.
+    /// [`FrameError`] when the bytes are not a frame within the limits, the stream ends inside a
+    /// frame, or reading fails.
     pub fn read_from(&mut self, stream: &mut impl Read) -> Result<ReadOutcome, FrameError> {
         loop {
             if let Some(frame) = self.next_buffered()? {
@@ -92,7 +94,7 @@ impl FrameReader {
         }
     }
 
-    /// Reads once; frames that are whole after that are in [`FrameReader::next_buffered`].
+    /// Reads once; [`FrameReader::next_buffered`] then returns the frames that are complete.
     ///
     /// # Errors
     ///
@@ -110,11 +112,11 @@ impl FrameReader {
         }
     }
 
-    /// The next frame, if it is whole already. Does not touch the stream.
+    /// The next frame, if it has been read completely. Does not read from the stream.
     ///
     /// # Errors
     ///
-    /// [`FrameError`] when what was read ahead is not a frame within the limits.
+    /// [`FrameError`] when the bytes that were read ahead are not a frame within the limits.
     pub fn next_buffered(&mut self) -> Result<Option<Bytes>, FrameError> {
         if let Some(large) = self.large.take_if(|large| large.is_whole()) {
             return Ok(Some(large.into_bytes()));
@@ -136,14 +138,15 @@ impl FrameReader {
         Ok(None)
     }
 
-    /// Reads once. Zero is the end of the stream: there is always room to read into.
+    /// Reads once; returns the number of bytes. 0 means the end of the stream, because the buffer
+    /// always has room.
     fn fill(&mut self, stream: &mut impl Read) -> Result<usize, FrameError> {
         if let Some(large) = &mut self.large {
             let count = stream.read(large.room()?)?;
             large.filled += count;
             return Ok(count);
         }
-        // Less than one frame is left over, so there is room behind it.
+        // Less than one frame is left, so the buffer has room behind it.
         self.ahead.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         let count = stream.read(&mut self.ahead[self.end..])?;
@@ -165,11 +168,11 @@ impl FrameReader {
     }
 }
 
-/// A frame that does not fit the read-ahead buffer, on its way in. Nothing beyond its end is read
-/// into it.
+/// A frame that does not fit the read-ahead buffer, while it is being read. Bytes beyond its end
+/// are not read.
 #[derive(Debug)]
 struct LargeFrame {
-    /// `padding` bytes, then the frame as far as there is room for it.
+    /// `padding` bytes, then the first part of the frame, as much as memory was reserved for.
     buffer: Vec<u8>,
     padding: usize,
     filled: usize,
@@ -189,7 +192,7 @@ impl LargeFrame {
         self.filled == self.total
     }
 
-    /// The memory for the bytes that come next; never empty before the frame is whole.
+    /// The memory for the next bytes; not empty before the frame is complete.
     fn room(&mut self) -> Result<&mut [u8], FrameError> {
         let step = STEP_BYTES.min(self.total - self.filled);
         if self.padding + self.filled + step > self.buffer.capacity() {
@@ -202,8 +205,8 @@ impl LargeFrame {
         Ok(&mut self.buffer[self.padding + self.filled..])
     }
 
-    /// Makes room for `wanted` bytes of the frame, or for all of it if that is less, and keeps its
-    /// start aligned when the memory moves.
+    /// Reserves memory for `wanted` bytes of the frame, at most for all of it, and keeps the
+    /// frame's start aligned when the memory moves.
     fn reserve(&mut self, wanted: usize) -> Result<(), FrameError> {
         let capacity = wanted.min(self.total) + BLOB_ALIGNMENT;
         let additional = capacity.saturating_sub(self.buffer.len());
@@ -223,7 +226,8 @@ impl LargeFrame {
     }
 }
 
-/// Copies a frame into memory of its own: a small array must not keep 64 KiB of others alive.
+/// Copies a frame into memory of its own, so that a small array does not keep the 64 KiB of the
+/// read-ahead buffer alive.
 fn aligned_copy(frame: &[u8]) -> Bytes {
     let mut buffer = Vec::with_capacity(frame.len() + BLOB_ALIGNMENT);
     let padding = padding_of(&buffer);
@@ -232,8 +236,8 @@ fn aligned_copy(frame: &[u8]) -> Bytes {
     Bytes::from(buffer).slice(padding..)
 }
 
-/// Bytes from the start of the buffer's memory to its first aligned one.
+/// Number of bytes from the start of the buffer's memory to its first aligned address.
 fn padding_of(buffer: &[u8]) -> usize {
-    // `align_offset` may answer `usize::MAX`; unaligned frames are slower, not wrong.
+    // `align_offset` may return `usize::MAX`. The frame is then unaligned: slower, but correct.
     Some(buffer.as_ptr().align_offset(BLOB_ALIGNMENT)).filter(|p| *p < BLOB_ALIGNMENT).unwrap_or(0)
 }

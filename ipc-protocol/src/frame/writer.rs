@@ -1,4 +1,4 @@
-//! The way out: encoded frames and the queue that a non-blocking stream drains.
+//! Writing: encoded frames, and the queue of those that wait for a non-blocking stream.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
@@ -11,24 +11,24 @@ use super::{HEADER_BYTES, Header, Socket, TABLE_ENTRY_BYTES, blob_range};
 use crate::error::{CodecError, FrameError};
 use crate::limits::Limits;
 
-/// Blobs up to this many bytes are copied behind the body, so that a small frame is one piece;
-/// larger ones stay where they are and go out by a vectored write.
+/// Blobs up to this many bytes are copied behind the body, so that a small frame is one piece.
+/// Larger blobs are not copied, but sent by a vectored write.
 const COPIED_BLOB_BYTES: usize = 8 << 10;
-/// Most pieces that one system call takes.
+/// Most pieces of frames that are passed to one system call.
 const PIECES_PER_WRITE: usize = 64;
 
-/// One encoded message: byte parts in the order in which they go out. Payloads that are not small
-/// are shared with the message, not copied. Cloning is cheap.
+/// One encoded message, as pieces of bytes in the order in which they are sent. Large payloads
+/// share the message's memory, small ones are copied. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Frame {
     parts: Vec<Bytes>,
     len: usize,
-    /// Goes with the first byte.
+    /// The descriptor to send with the first byte.
     descriptor: Option<Arc<OwnedFd>>,
 }
 
 impl Frame {
-    /// Puts a frame together. `start` holds room for the header, then the body.
+    /// Builds a frame. `start` holds 24 bytes of room for the header, then the body.
     pub(crate) fn assemble(
         mut start: Vec<u8>,
         blobs: Vec<Bytes>,
@@ -71,7 +71,7 @@ impl Frame {
         Ok(Self { parts, len, descriptor: None })
     }
 
-    /// The frame with a descriptor that goes with its first byte, over a [`Socket`].
+    /// The same frame with a descriptor to send with its first byte, over a [`Socket`].
     #[must_use]
     pub fn with_descriptor(self, descriptor: OwnedFd) -> Self {
         Self { descriptor: Some(Arc::new(descriptor)), ..self }
@@ -79,18 +79,19 @@ impl Frame {
 
     /// Length of the whole frame, in bytes.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a frame has at least its header")]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty: it has a header")]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the frame holds all of its bytes itself; else it refers to memory of its sender.
+    /// Whether the frame is one piece, which shares no memory with the message's payloads.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.parts.len() <= 1
     }
 
-    /// The frame in one piece, as a [`FrameReader`](super::FrameReader) at the other end yields it.
+    /// The frame in one piece, as a [`FrameReader`](super::FrameReader) on the other side yields
+    /// it.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         if let [whole] = self.parts.as_slice() {
@@ -99,13 +100,13 @@ impl Frame {
         self.parts.concat().into()
     }
 
-    /// Writes the whole frame to a blocking stream, in one call of it when the stream takes that
-    /// much. For a non-blocking stream use [`FrameWriter`].
+    /// Writes the whole frame to a blocking stream, with one call if the stream accepts all of it.
+    /// For a non-blocking stream use [`FrameWriter`].
     ///
     /// # Errors
     ///
-    /// Those of the stream; part of the frame may then have been written. `Unsupported` for a frame
-    /// with a descriptor.
+    /// Errors of the stream, after which part of the frame may have been written. `Unsupported` for
+    /// a frame with a descriptor.
     pub fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
         if self.descriptor.is_some() {
             return Err(io::ErrorKind::Unsupported.into());
@@ -118,7 +119,7 @@ impl Frame {
     }
 }
 
-/// A piece of what waits, with the descriptor that goes with its first byte.
+/// A queued piece of a frame, with the descriptor to send with its first byte.
 #[derive(Debug)]
 struct Part {
     bytes: Bytes,
@@ -131,7 +132,7 @@ fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {
     }
 }
 
-/// Frames that wait for a non-blocking stream to take them.
+/// A queue of frames that wait until a non-blocking stream accepts them.
 #[derive(Debug, Default)]
 pub struct FrameWriter {
     parts: VecDeque<Part>,
@@ -144,41 +145,41 @@ impl FrameWriter {
         Self::default()
     }
 
-    /// Puts a frame behind those that wait.
+    /// Appends a frame to the queue.
     pub fn push(&mut self, frame: Frame) {
         let mut descriptor = frame.descriptor;
         let part = |bytes| Part { bytes, descriptor: descriptor.take() };
         self.parts.extend(frame.parts.into_iter().map(part));
     }
 
-    /// True when nothing waits.
+    /// True when no bytes wait.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// Bytes that wait.
+    /// Number of bytes that wait.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 
-    /// Writes as much as the stream takes; true when nothing is left. On false the stream would
-    /// block: call again when it can be written.
+    /// Writes as much as the stream accepts; true when no bytes are left. False when the stream
+    /// would block: call again when it is writable.
     ///
     /// # Errors
     ///
-    /// Those of the stream, but for `WouldBlock` and `Interrupted`; `Unsupported` for a frame with
+    /// Errors of the stream, except `WouldBlock` and `Interrupted`; `Unsupported` for a frame with
     /// a descriptor.
     pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<bool> {
         is_all(write_parts(&mut self.parts, stream, |_, _| Err(io::ErrorKind::Unsupported.into())))
     }
 
-    /// As [`FrameWriter::write_to`], with the descriptors of frames that have one.
+    /// As [`FrameWriter::write_to`], but also sends the frames' descriptors.
     ///
     /// # Errors
     ///
-    /// Those of the socket, but for `WouldBlock` and `Interrupted`.
+    /// Errors of the socket, except `WouldBlock` and `Interrupted`.
     pub fn write_to_socket(&mut self, socket: &mut Socket<'_>) -> io::Result<bool> {
         let plain = *socket;
         is_all(write_parts(&mut self.parts, socket, |bytes, descriptor| {
@@ -195,7 +196,8 @@ fn is_all(written: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Writes and removes parts until none is left or the stream fails; what it took is removed.
+/// Writes parts until none is left or the stream fails, and removes the bytes that the stream
+/// accepted.
 fn write_parts(
     parts: &mut VecDeque<Part>,
     stream: &mut impl Write,
@@ -224,7 +226,7 @@ fn write_parts(
     Ok(())
 }
 
-/// Removes bytes that were taken; a descriptor went with the first of its part.
+/// Removes the first `count` bytes, which were sent, and the descriptors that went with them.
 fn drop_front(parts: &mut VecDeque<Part>, mut count: usize) {
     while let Some(front) = parts.front_mut() {
         if count > 0 {

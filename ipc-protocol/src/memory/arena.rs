@@ -1,8 +1,9 @@
-//! What one side writes: a ring for the blocks that flow, and for large ones a segment each, used
-//! again last-freed first, because warm memory is fast memory.
+//! The allocator of one side. Small blocks share a segment (the ring); each large block has a
+//! segment of its own. The segment that was freed last is reused first, because its memory is still
+//! in the caches.
 //!
-//! The state is in this process's heap and behind one lock, which is held for bookkeeping and for
-//! making segments, never while anything else is called.
+//! The state lies in this process's heap behind one lock, which is held only for bookkeeping and
+//! for making segments.
 
 mod claim;
 mod state;
@@ -19,22 +20,22 @@ use state::{State, Taken};
 pub use claim::Claim;
 pub(crate) use state::MAX_SEGMENTS;
 
-/// Sizes of an arena.
+/// Kind and sizes of an arena's segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaOptions {
-    /// Kind of its segments.
+    /// Kind of the arena's segments.
     pub kind: SegmentKind,
     /// Length of the ring, in bytes.
     pub ring_bytes: usize,
-    /// Blocks above this size have a segment of their own.
+    /// Blocks above this many bytes get a segment of their own.
     pub ring_block_max_bytes: usize,
-    /// Most that all segments may have together, in bytes.
+    /// Largest total length of all segments, in bytes.
     pub max_bytes: usize,
-    /// Most that freed segments may have together while they wait for their next use.
+    /// Largest total length of freed segments that are kept for their next use, in bytes.
     pub idle_max_bytes: usize,
 }
 
-/// Memory to write, shared by cloning.
+/// An allocator of shared memory. Clones are handles to the same arena.
 #[derive(Debug, Clone)]
 pub struct Arena(Arc<Inner>);
 
@@ -42,28 +43,30 @@ pub struct Arena(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     kind: SegmentKind,
-    /// Bounds of the addresses of all segments ever made, to tell foreign addresses without the lock.
+    /// Lowest and highest address of all segments ever made, to recognise foreign addresses without
+    /// the lock.
     lowest: AtomicUsize,
     highest: AtomicUsize,
-    /// When the arena was made: in a process that is forked off later it is inert.
+    /// Process in which the arena was made, counted in forks: in a forked child the arena does
+    /// nothing.
     generation: Generation,
 }
 
-/// How much an arena holds.
+/// Sizes of what an arena holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArenaStats {
-    /// Segments, the ring included.
+    /// Number of segments, the ring included.
     pub segments: usize,
-    /// Their length together, in bytes.
+    /// Total length of the segments, in bytes.
     pub mapped_bytes: usize,
-    /// The part of it that waits for its next use.
+    /// Total length of the freed segments among them, in bytes.
     pub idle_bytes: usize,
-    /// Bytes in claimed blocks.
+    /// Total length of the claimed blocks, in bytes.
     pub used_bytes: usize,
 }
 
 impl Arena {
-    /// An arena without a segment; they are made when they are needed.
+    /// An arena without segments; they are made when needed.
     #[must_use]
     pub fn new(options: ArenaOptions) -> Self {
         Self(Arc::new(Inner {
@@ -85,8 +88,8 @@ impl Arena {
         self.0.generation.is_past()
     }
 
-    /// The state to look at, also in a forked child, where a thread that is not there may hold the
-    /// lock for ever: `None` then.
+    /// The state for reading. `None` in a forked child whose lock was taken at the fork, because
+    /// the thread that would release it exists only in the parent.
     fn look(&self) -> Option<MutexGuard<'_, State>> {
         if !self.is_inherited() {
             return Some(self.lock());
@@ -98,7 +101,8 @@ impl Arena {
         }
     }
 
-    /// Changes the state, and unmaps what is not needed any more without the lock.
+    /// Changes the state; then releases the lock and unmaps the segments that are not needed any
+    /// more.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -108,30 +112,30 @@ impl Arena {
         result
     }
 
-    /// Kind of its segments.
+    /// Kind of the arena's segments.
     #[must_use]
     pub fn kind(&self) -> SegmentKind {
         self.0.kind
     }
 
-    /// Whether both are the same arena.
+    /// Whether `other` is a handle to the same arena.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// A block of at least `bytes`, its memory in an unknown state.
+    /// Allocates a block of at least `bytes`. Its content is unspecified.
     ///
     /// # Errors
-    /// When the arena's limit is reached or the system has no memory. The caller does without
-    /// shared memory then.
+    /// When the arena's limit is reached or the system has no memory left. The caller then uses
+    /// ordinary memory.
     pub fn allocate(&self, bytes: usize) -> io::Result<Claim> {
         let Taken { segment, block, bytes } = self.take_block(bytes)?;
         Ok(Claim { arena: self.clone(), segment, block, bytes })
     }
 
-    /// As [`Arena::allocate`], but the claim is the bare address, to be given up with
-    /// [`Arena::release_at`]: for allocators that know addresses only.
+    /// As [`Arena::allocate`], but returns only the block's address. The caller ends its claim with
+    /// [`Arena::release_at`]. For allocators that keep only addresses.
     ///
     /// # Errors
     /// As [`Arena::allocate`].
@@ -154,7 +158,8 @@ impl Arena {
         Ok(taken)
     }
 
-    /// Whether an address may lie in one of the segments; quick, and sometimes wrongly true.
+    /// Whether an address may lie in one of the segments: a quick check without the lock, which may
+    /// be true for a foreign address.
     #[must_use]
     pub fn may_hold(&self, address: usize) -> bool {
         address >= self.0.lowest.load(Ordering::Relaxed)
@@ -167,8 +172,8 @@ impl Arena {
         self.may_hold(address) && self.look().is_none_or(|state| state.find(address, 0).is_some())
     }
 
-    /// A further claim on the block that holds `bytes` from this address on, with the offset of
-    /// the address in its segment. `None` when no block does.
+    /// Another claim on the block that holds `bytes` from this address on, with the offset of the
+    /// address in its segment. `None` when no block holds them.
     #[must_use]
     pub fn claim_at(&self, address: usize, bytes: usize) -> Option<(Claim, usize)> {
         if !self.may_hold(address) || self.is_inherited() {
@@ -179,7 +184,7 @@ impl Arena {
         Some((Claim { arena: self.clone(), segment, block, bytes }, offset))
     }
 
-    /// Length of the block that the byte at this address is in.
+    /// Length of the block that holds the byte at this address, in bytes.
     #[must_use]
     pub fn block_bytes(&self, address: usize) -> Option<usize> {
         let state = self.look()?;
@@ -187,36 +192,37 @@ impl Arena {
         entry.ring.block_bytes(block)
     }
 
-    /// Gives up a claim that was kept as a bare address, see [`Arena::allocate_address`]. False when
-    /// the address is not that of a block.
+    /// Ends a claim that was kept as an address, see [`Arena::allocate_address`]. False when no
+    /// block holds the address.
     pub fn release_at(&self, address: usize) -> bool {
         if !self.may_hold(address) {
             return false;
         }
         if self.is_inherited() {
-            // Nothing of the parent's is given back; what is not in its segments is not ours.
+            // The parent's blocks are not freed here. The answer only says whether the address lies
+            // in one of its segments.
             return self.look().is_none_or(|state| state.has_segment_at(address));
         }
         self.change(|state| state.release_at(address))
     }
 
-    /// Keeps every block that is alive now from being used again, for a process that forks shares
-    /// them with its child, until [`Arena::end_fork_hold`]. A fork does so by itself, for as long as
-    /// there are children.
+    /// Keeps all blocks that are claimed now from being reused until [`Arena::end_fork_hold`],
+    /// because a forked child shares them. Without this call, a fork keeps them only until its
+    /// children have ended.
     pub fn hold_for_fork(&self) {
         if !self.is_inherited() {
             self.lock().hold_for_fork();
         }
     }
 
-    /// Gives up what [`Arena::hold_for_fork`] keeps.
+    /// Ends the hold of [`Arena::hold_for_fork`].
     pub fn end_fork_hold(&self) {
         if !self.is_inherited() {
             self.change(State::end_fork_hold);
         }
     }
 
-    /// How much it holds; nothing that is known, in a forked child.
+    /// Sizes of what the arena holds; zeros in a forked child whose lock was taken at the fork.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         self.look().map_or_else(ArenaStats::default, |state| state.stats())

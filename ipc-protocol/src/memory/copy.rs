@@ -1,5 +1,5 @@
-//! Copies between memory of this process. One core moves some 13 GB a second, however it is asked
-//! to, so what takes longer than waking another core is shared with it.
+//! Copies within this process's memory. One core copies about 13 GB/s with any instructions, so
+//! several threads share a copy that takes much longer than waking them.
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -9,19 +9,22 @@ use std::{hint, mem, process, ptr, thread};
 
 use super::sync::{Arc, AtomicUsize};
 
-/// What is worth a thread of its own: copying it takes a hundred times as long as waking one.
+/// One thread is used per this many bytes: copying them takes a hundred times as long as waking a
+/// thread.
 const BYTES_PER_THREAD: usize = 4 << 20;
-/// More cores than these do not make memory faster.
+/// Most threads for one copy: more do not make memory faster.
 const MAX_THREADS: usize = 4;
-/// What a thread takes at a time, so that one that starts late holds nobody up.
+/// Length of the piece that a thread copies at a time: short, so that a thread that starts late
+/// delays no other.
 const PIECE_BYTES: usize = 256 << 10;
-/// Looks for the last piece, some microseconds long, before the processor is offered to others.
+/// Number of checks for the last piece before the waiting thread yields its processor; they take
+/// some microseconds.
 const LOOKS: usize = 200;
 
-/// Copies `source` to `target`, which is as long.
+/// Copies `source` to `target`, which has the same length.
 ///
-/// A helper that the system wakes late, or that a fork has lost, finds nothing left or is not there:
-/// none is waited for before it has begun.
+/// Large copies are shared with helper threads. A helper that wakes late, or that a fork has lost,
+/// does not delay the copy: only pieces that a helper has begun are waited for.
 pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     let threads = (source.len() / BYTES_PER_THREAD).min(cores()).min(MAX_THREADS);
     if threads < 2 {
@@ -34,7 +37,7 @@ pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     job.wait();
 }
 
-/// Whether both are the same bytes; large ones are compared by several threads.
+/// Whether both slices hold the same bytes. Several threads compare large ones.
 #[must_use]
 pub fn is_equal(one: &[u8], other: &[u8]) -> bool {
     let threads = (one.len() / BYTES_PER_THREAD).min(cores()).min(MAX_THREADS);
@@ -51,7 +54,7 @@ pub fn is_equal(one: &[u8], other: &[u8]) -> bool {
     })
 }
 
-/// A copy that several threads take part in.
+/// A copy that several threads share.
 struct Job {
     source: *const u8,
     target: *mut u8,
@@ -59,10 +62,10 @@ struct Job {
     pieces: Pieces,
 }
 
-// SAFETY: the pointers are used for claimed pieces only: each is claimed once, and `copy` returns to
-// the lender of both ends only when all claimed pieces are done.
+// SAFETY: the pointers are used only for claimed pieces. Each piece is claimed once, and `copy`,
+// which borrows both slices, returns only when all claimed pieces are done.
 unsafe impl Send for Job {}
-// SAFETY: as above; what is shared beside the pointers is atomic.
+// SAFETY: as above; the other shared fields are constant or atomic.
 unsafe impl Sync for Job {}
 
 impl Job {
@@ -76,13 +79,13 @@ impl Job {
         }
     }
 
-    /// Copies what nobody else has taken.
+    /// Copies pieces until all are claimed.
     fn work(&self) {
         while let Some(piece) = self.pieces.claim() {
             let start = piece * PIECE_BYTES;
             let bytes = PIECE_BYTES.min(self.bytes - start);
-            // SAFETY: the piece lies in both ends, which are borrowed until it is done and cannot
-            // overlap (one of them is borrowed mutably); nobody else has claimed it.
+            // SAFETY: the piece lies in both slices, which are borrowed until it is done and cannot
+            // overlap (one is borrowed mutably), and no other thread has claimed it.
             unsafe {
                 ptr::copy_nonoverlapping(self.source.add(start), self.target.add(start), bytes);
             }
@@ -90,7 +93,7 @@ impl Job {
         }
     }
 
-    /// Waits until what others have taken is copied.
+    /// Waits until the pieces that other threads have claimed are copied.
     fn wait(&self) {
         let mut looks = 0;
         while !self.pieces.are_done() {
@@ -100,7 +103,7 @@ impl Job {
     }
 }
 
-/// Who may touch which piece, and whether all have been.
+/// Assigns each piece to one thread, and counts the pieces that are done.
 pub(super) struct Pieces {
     count: usize,
     claimed: AtomicUsize,
@@ -112,14 +115,14 @@ impl Pieces {
         Self { count, claimed: AtomicUsize::new(0), finished: AtomicUsize::new(0) }
     }
 
-    /// The next piece that nobody has. From the end, so that the start, which is read first, is the
-    /// part that caches still have.
+    /// Claims the next piece; `None` when all are claimed. Pieces are claimed from the end, so that
+    /// the start, which is read first, is copied last and still in the caches.
     pub(super) fn claim(&self) -> Option<usize> {
         let claimed = self.claimed.fetch_add(1, Ordering::Relaxed);
         self.count.checked_sub(claimed + 1)
     }
 
-    /// A claimed piece has been copied.
+    /// Counts a claimed piece as done.
     pub(super) fn finish(&self) {
         self.finished.fetch_add(1, Ordering::Release);
     }
@@ -129,27 +132,28 @@ impl Pieces {
     }
 }
 
-/// Threads that sleep until there is a copy to take part in.
+/// Helper threads, which sleep until there is a copy to share.
 struct Helpers {
-    /// The process that they are in: the child of a fork has none of them.
+    /// Process id of the process that has the threads: a forked child has none of them.
     process: u32,
     jobs: Vec<SyncSender<Arc<Job>>>,
 }
 
 impl Helpers {
-    /// Hands a copy to so many of them, started with the first that needs them.
+    /// Shares a copy with this many helper threads, which are started by the first call.
     fn call(job: &Arc<Job>, count: usize) {
         static HELPERS: std::sync::Mutex<Option<Helpers>> = std::sync::Mutex::new(None);
-        // Taken for a moment only, so a thread that finds it taken does the work alone; so does the child
-        // of a process that forked meanwhile.
+        // The lock is held only briefly, so a thread that finds it taken copies alone. So does the
+        // child of a fork at which the lock was held.
         let Ok(mut helpers) = HELPERS.try_lock() else { return };
         let is_ours = |helpers: &Helpers| helpers.process == process::id();
         if !helpers.as_ref().is_some_and(is_ours) {
-            // Those of another process are left as they are: a thread may have held them.
+            // Channels of the parent process are leaked, not dropped: a thread may have held their
+            // locks at the fork.
             mem::forget(helpers.replace(Self::start()));
         }
         for jobs in helpers.iter().flat_map(|helpers| &helpers.jobs).take(count) {
-            // One that still has a job to look at leaves this one to the others.
+            // A helper whose channel is full does not share this copy.
             let _ = jobs.try_send(Arc::clone(job));
         }
     }
@@ -178,7 +182,7 @@ mod tests {
         (0..bytes).map(|at| at.to_le_bytes()[at % 3]).collect()
     }
 
-    /// Without Miri, which minds threads that outlive the tests.
+    /// Not under Miri, which reports threads that outlive the tests.
     #[test]
     #[cfg(not(miri))]
     fn every_byte_arrives_whatever_the_length() {

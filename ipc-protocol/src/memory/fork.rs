@@ -1,6 +1,7 @@
-//! Forks: what a process shares with its parent is the parent's to manage, so whatever was made
-//! before a fork does nothing in the child; and what the child writes is its own, as with ordinary
-//! memory. What was alive at a fork the parent does not use again while the child may look at it.
+//! Forks. Only the parent manages the shared memory that existed at a fork: in the child, arenas,
+//! leases and names made before it do nothing. What the child writes stays its own, as with
+//! ordinary memory. The parent does not reuse blocks that were alive at the fork while the child
+//! may read them.
 
 use std::cell::RefCell;
 use std::io::{PipeReader, PipeWriter, pipe};
@@ -12,9 +13,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::segment::Segment;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
-/// How often this process has forked.
+/// Number of forks of this process at which a segment was mapped.
 static FORKS: AtomicU64 = AtomicU64::new(0);
-/// Every segment that is mapped: a fork copies them all, so the list is the process's.
+/// All mapped segments of the process, because a fork copies every mapping.
 static MAPPED: Mutex<Mapped> = Mutex::new(Mapped {
     segments: Vec::new(),
     tidy_at: 64,
@@ -25,19 +26,20 @@ static MAPPED: Mutex<Mapped> = Mutex::new(Mapped {
 
 struct Mapped {
     segments: Vec<Weak<Segment>>,
-    /// Length at which segments that are gone leave the list.
+    /// Length of the list at which entries of dropped segments are removed.
     tidy_at: usize,
-    /// Both ends of the pipe of the child that is being forked.
+    /// Both ends of a pipe for the child that is being forked.
     unborn: Option<(PipeReader, PipeWriter)>,
-    /// Pipes whose other ends are open in children, and in theirs, until they end or run another
-    /// program.
+    /// One pipe per child. Its other end is open in the child and in the child's own children until
+    /// they end or execute another program.
     children: Vec<PipeReader>,
-    /// No pipe could be made for a child.
+    /// True once no pipe could be made for a child: whether it has ended is then unknown.
     has_unwatched: bool,
 }
 
 thread_local! {
-    /// Holds the list still while this thread forks: the child has no thread that could let it go.
+    /// The lock of the list while this thread forks. Only this thread exists in the child, so no
+    /// other may hold the lock at the fork.
     static HELD: RefCell<Option<MutexGuard<'static, Mapped>>> = const { RefCell::new(None) };
 }
 
@@ -45,7 +47,7 @@ fn mapped() -> MutexGuard<'static, Mapped> {
     MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has a segment become the child's own in a child.
+/// Registers a segment, so that a forked child makes its mapping private.
 pub(super) fn watch(segment: &Arc<Segment>) {
     let mut mapped = mapped();
     if mapped.segments.len() >= mapped.tidy_at {
@@ -55,14 +57,15 @@ pub(super) fn watch(segment: &Arc<Segment>) {
     mapped.segments.push(Arc::downgrade(segment));
 }
 
-/// How often this process has forked: what was alive when this was less may be seen by children.
+/// Number of forks so far. Children may see blocks and leases that existed when the number was
+/// lower.
 pub(super) fn count() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// Whether children of this process may look at what they inherited.
+/// Whether forked children may still read shared memory that they inherited.
 pub(super) fn has_children() -> bool {
-    // While another thread has the list, there may be one more in a moment.
+    // Another thread that holds the lock may be forking, so a child may exist in a moment.
     let Ok(mut mapped) = MAPPED.try_lock() else { return true };
     mapped.children.retain(|child| !is_closed(child));
     mapped.has_unwatched || !mapped.children.is_empty()
@@ -71,12 +74,12 @@ pub(super) fn has_children() -> bool {
 fn is_closed(pipe: &PipeReader) -> bool {
     let mut fds = [PollFd::new(pipe, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // Nothing is ever written to it.
+    // No process writes to the pipe, so any event means that its other end is closed.
     poll(&mut fds, Some(&now)).is_ok() && !fds[0].revents().is_empty()
 }
 
-/// To be called before a fork, by the thread that forks, where other threads run meanwhile.
-/// [`forked_parent`] or [`forked_child`] has to follow on that thread.
+/// To be called before a fork by the thread that forks; needed if other threads run. The same
+/// thread must then call [`forked_parent`] or [`forked_child`].
 pub fn before_fork() {
     HELD.with_borrow_mut(|held| {
         if held.is_none() {
@@ -91,7 +94,7 @@ pub fn before_fork() {
     });
 }
 
-/// To be called in the parent after a fork.
+/// To be called in the parent after a fork, by the thread that forked.
 pub fn forked_parent() {
     if let Some(mut mapped) = HELD.take()
         && let Some((child, _)) = mapped.unborn.take()
@@ -100,18 +103,21 @@ pub fn forked_parent() {
     }
 }
 
-/// To be called in the child after a fork: arenas, leases and names that it inherited give nothing
-/// and take nothing back from now on, and what it writes to their memory nobody else sees.
+/// To be called in the child after a fork. From then on, inherited arenas allocate and free
+/// nothing, inherited leases and names are not returned or removed, and no other process sees what
+/// the child writes to their memory.
 pub fn forked_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    // Where all threads stood still at the fork, none of them holds the list.
+    // Without `before_fork`, no other thread ran at the fork, so none holds the lock.
     if let Some(mut mapped) = HELD.take().or_else(|| MAPPED.try_lock().ok()) {
         for segment in std::mem::take(&mut mapped.segments) {
-            // Without it the memory stays shared; the child is told nothing it could act on.
+            // If this fails, the memory stays shared. The error is dropped, because the child could
+            // do nothing about it.
             let _stays_shared = segment.upgrade().map(|segment| segment.become_private());
         }
         if let Some((_, parent)) = mapped.unborn.take() {
-            // It closes when this process ends, which is what the parent waits for.
+            // Kept open on purpose: the system closes it when this process ends, and the parent
+            // sees that.
             std::mem::forget(parent);
         }
         mapped.children.clear();
@@ -119,19 +125,19 @@ pub fn forked_child() {
     }
 }
 
-/// When something was made, counted in forks.
+/// The process in which something was made: each fork begins a new generation in the child.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Generation(u64);
 
 impl Default for Generation {
-    /// The present one.
+    /// The generation of this process.
     fn default() -> Self {
         Self(GENERATION.load(Ordering::Relaxed))
     }
 }
 
 impl Generation {
-    /// Whether the process has been forked off since.
+    /// Whether this process is a child that was forked after this generation.
     pub(super) fn is_past(self) -> bool {
         self.0 != GENERATION.load(Ordering::Relaxed)
     }

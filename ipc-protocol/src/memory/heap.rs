@@ -1,5 +1,5 @@
-//! The heap twin of a segment: memory of this process, for tests under Miri and loom. Its "name"
-//! is a number that finds the memory again while a reference to it exists.
+//! Segments on the heap of this process, for tests under Miri and loom. The "name" of such a
+//! segment is its address, by which it can be found while a reference to it exists.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
@@ -10,19 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::pages::page_bytes;
 use super::segment::{Memory, Ticket};
 
-/// Memory of this process, freed with the last reference.
+/// Memory on the heap, freed with its last reference.
 #[derive(Debug)]
 pub struct HeapMemory {
     start: NonNull<u8>,
     layout: Layout,
 }
 
-// SAFETY: the memory is owned, and reached through raw pointers only, under the rules of `memory`.
+// SAFETY: the memory is owned, and accessed only through raw pointers, under the rules of `memory`.
 unsafe impl Send for HeapMemory {}
 // SAFETY: as above.
 unsafe impl Sync for HeapMemory {}
 
-/// The memory that tickets were given out for, by address.
+/// Memory whose name was passed on, by address.
 static TICKETS: Mutex<BTreeMap<usize, Weak<HeapMemory>>> = Mutex::new(BTreeMap::new());
 
 impl HeapMemory {
@@ -35,7 +35,7 @@ impl HeapMemory {
         Ok(Self { start, layout })
     }
 
-    /// What stands for the memory in an announcement.
+    /// The name of the memory in an announcement.
     pub(crate) fn name(self: &Arc<Self>) -> String {
         let address = self.start.addr().get();
         let mut tickets = TICKETS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ impl HeapMemory {
         address.to_string()
     }
 
-    /// The memory with this name.
+    /// The memory with this name, if it still exists.
     pub(crate) fn named(name: &str) -> Option<Arc<Self>> {
         let address = name.parse::<usize>().ok()?;
         TICKETS.lock().unwrap_or_else(PoisonError::into_inner).get(&address)?.upgrade()
@@ -58,7 +58,7 @@ impl Drop for HeapMemory {
     }
 }
 
-/// One side's mapping of such memory.
+/// One side's handle to such memory.
 #[derive(Debug)]
 pub(super) struct HeapSegment {
     memory: Arc<HeapMemory>,

@@ -1,5 +1,6 @@
-//! Leases on a peer's blocks, and how they go back: dropping one only puts its number into a
-//! queue, which the connection empties when it sends something or has idled for a while.
+//! Leases on a peer's blocks, and the queue through which they are returned: dropping a lease only
+//! puts its number into the queue. The connection empties it with the next message or after some
+//! idling.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,17 +14,18 @@ use super::fork::{self, Generation};
 use super::segment::Segment;
 use super::sync::{AtomicBool, Mutex, MutexGuard};
 
-/// Leases that are to be given back over one connection.
+/// The leases of one connection: those that are alive, and the queue of those to return.
 #[derive(Default)]
 pub struct Releases {
     queue: Mutex<Queue>,
-    /// Whether the queue gives something now, to be read without the lock. Sequentially consistent:
-    /// either who says that it will wait and then looks here sees what was pushed, or the waker,
-    /// which is called after it was set, sees that a thread waits.
+    /// Whether the queue has leases to return, readable without the lock. Sequentially consistent,
+    /// so that no wake-up is lost: a thread announces its wait and then reads this flag; the waker
+    /// is called after the flag was set. So either the thread sees the flag, or the waker sees the
+    /// wait.
     gives: AtomicBool,
-    /// Whether leases are alive, to be read without the lock.
+    /// Whether leases are alive, readable without the lock.
     has_alive: AtomicBool,
-    /// Whether leases are held for children, to be read without the lock.
+    /// Whether leases are held only for forked children, readable without the lock.
     has_held: AtomicBool,
     waker: OnceLock<Waker>,
     generation: Generation,
@@ -36,22 +38,24 @@ struct Waker {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Leases that are alive, with the bytes that each pins and since when.
+    /// Leases that are alive: number of leased bytes, and when each lease was made.
     alive: BTreeMap<u64, (usize, Instant)>,
     released: Vec<Released>,
-    /// Bytes of the blocks in the queue.
+    /// Total length of the leased bytes in `released`.
     bytes: usize,
-    /// Leases that were alive when the process forked, with what is to be given back of them when
-    /// its children cannot look any more.
+    /// Leases that were alive when the process forked. They are not returned while a child may read
+    /// their bytes; `Some` once this process has dropped the lease.
     held: BTreeMap<u64, Option<Released>>,
-    /// They are held until it is said that they need not be, not only for children.
+    /// True from `Releases::hold(true)` to `hold(false)`: `held` then stays even if no child is
+    /// left.
     is_held: bool,
-    /// [`fork::count`] when that was last looked for.
+    /// [`fork::count`] at the last check for forks.
     forks: u64,
 }
 
 impl Queue {
-    /// Holds what is alive if the process has forked: nothing has changed here since.
+    /// Holds all leases that are alive if the process has forked since the last check. They are
+    /// those of the time of the fork, because every change begins with this check.
     fn note_forks(&mut self) {
         let forks = fork::count();
         if self.forks != forks {
@@ -92,12 +96,13 @@ impl fmt::Debug for Releases {
 struct Released {
     lease: u64,
     bytes: usize,
-    /// The part of a private mapping that the holder may have written.
+    /// The part of a private mapping that the holder may have written to.
     private: Option<(Arc<Segment>, Range<usize>)>,
 }
 
 impl Releases {
-    /// Changes the queue. Has the connection woken when it passes the limit of the waker by that.
+    /// Changes the queue, and calls the waker if the change takes the queue above the waker's
+    /// limit.
     fn change<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.note_forks();
@@ -118,14 +123,14 @@ impl Releases {
         self.waker.get().is_some_and(|waker| queue.bytes > waker.bytes)
     }
 
-    /// Has `wake` called whenever more than `bytes` wait to be given back and nothing is on its
-    /// way. Only the first call has effect.
+    /// Sets the waker: `wake` is called when the queue grows above `bytes`, and again only after
+    /// the queue was emptied. Only the first call of `set_waker` has effect.
     pub fn set_waker(&self, bytes: usize, wake: impl Fn() + Send + Sync + 'static) {
         let _first_stays = self.waker.set(Waker { bytes, wake: Box::new(wake) });
     }
 
     fn push(&self, released: Released) {
-        // In a forked child the lock may be held for ever, and the lease is the parent's.
+        // In a forked child the lease belongs to the parent, and the lock may never be released.
         if !self.generation.is_past() {
             self.change(|queue| {
                 queue.alive.remove(&released.lease);
@@ -134,13 +139,13 @@ impl Releases {
         }
     }
 
-    /// Whether leases are alive that will be given back over this connection; quick.
+    /// Whether leases of this connection are alive; quick.
     #[must_use]
     pub fn is_outstanding(&self) -> bool {
         self.has_alive.load(Ordering::Acquire)
     }
 
-    /// The leases that are alive: the bytes that each pins, and for how long. Oldest first.
+    /// Number of bytes and age of each lease that is alive, oldest first.
     #[must_use]
     pub fn alive(&self) -> Vec<(usize, Duration)> {
         if self.generation.is_past() {
@@ -152,21 +157,22 @@ impl Releases {
         queue.alive.values().map(age).collect()
     }
 
-    /// Puts leases back into the queue whose end was not told after all.
+    /// Puts leases into the queue that had ended by a message which was not sent.
     pub(crate) fn give_back(&self, leases: Vec<u64>) {
         for lease in leases {
             self.push(Released { lease, bytes: 1, private: None });
         }
     }
 
-    /// Whether nothing is to be given back now; quick.
+    /// Whether no lease is to be returned now; quick.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.gives.load(Ordering::SeqCst) || self.generation.is_past()
     }
 
-    /// What is alive now is not given back, or it may be again. A fork holds it by itself, for as
-    /// long as there are children.
+    /// With true, leases that are alive now are not returned until the call with false, because a
+    /// forked child may read their bytes. Without this call, a fork holds them only until its
+    /// children have ended.
     pub fn hold(&self, is_held: bool) {
         if !self.generation.is_past() {
             self.change(|queue| {
@@ -176,7 +182,8 @@ impl Releases {
         }
     }
 
-    /// Gives up what is held for children that have ended; quick where nothing is.
+    /// Ends the hold of leases if it was only for children, and all of them have ended. Quick if no
+    /// lease is held.
     pub(crate) fn end_needless_hold(&self) {
         if self.has_held.load(Ordering::Acquire)
             && !self.generation.is_past()
@@ -186,13 +193,13 @@ impl Releases {
         }
     }
 
-    /// Whether children may look at what this lease is for.
+    /// Whether the lease is held because a child may read its bytes.
     fn holds(&self, lease: u64) -> bool {
         self.change(|queue| queue.held.contains_key(&lease))
     }
 
-    /// The numbers of the leases that are given back now, with the bytes that the kernel had
-    /// copied because their holders wrote to them.
+    /// Empties the queue: the numbers of the leases to return now, and how many bytes the kernel
+    /// had copied because holders wrote to private mappings.
     pub fn take(&self) -> (Vec<u64>, usize) {
         if self.is_empty() {
             return (Vec::new(), 0);
@@ -204,7 +211,8 @@ impl Releases {
         let mut copied = 0;
         let number = |released: Released| {
             if let Some((segment, part)) = released.private {
-                // A block whose old writes cannot be forgotten is never used again.
+                // If the private writes cannot be discarded, the lease is never returned, so the
+                // block is never reused.
                 copied += segment.forget_writes(part).ok()?;
             }
             Some(released.lease)
@@ -214,7 +222,7 @@ impl Releases {
     }
 }
 
-/// The right to look at a peer's block. Dropping it gives it back.
+/// The right to use a part of a peer's block. Dropping the lease returns it.
 #[derive(Debug)]
 pub(crate) struct Lease {
     number: u64,
@@ -222,12 +230,12 @@ pub(crate) struct Lease {
     segment: Arc<Segment>,
     is_private: bool,
     releases: Arc<Releases>,
-    /// Set when the lease ends by another message than a release.
+    /// Set when the lease ends because a message returns its bytes, so no `Release` is needed.
     is_ended: AtomicBool,
 }
 
 impl Lease {
-    /// The lease with this number; `None` when there is one already.
+    /// A new lease with this number; `None` when one with the number is alive.
     pub(crate) fn new(
         number: u64,
         segment: Arc<Segment>,
@@ -247,12 +255,12 @@ impl Lease {
         is_new.then(|| Self { number, part, segment, is_private, releases, is_ended })
     }
 
-    /// The number, if the lease came over the connection with this queue.
+    /// The number, if the lease belongs to the connection of this queue.
     pub(crate) fn number_for(&self, releases: &Arc<Releases>) -> Option<u64> {
         Arc::ptr_eq(&self.releases, releases).then_some(self.number)
     }
 
-    /// Where the leased part lies in its segment.
+    /// Offsets of the leased part in its segment.
     pub(crate) fn part(&self) -> &Range<usize> {
         &self.part
     }
@@ -261,17 +269,17 @@ impl Lease {
         &self.segment
     }
 
-    /// Whether its holder wrote to pages of its own, which the lender cannot see.
+    /// Whether the holder has written to private pages, which the lender cannot see.
     pub(crate) fn has_private_writes(&self) -> bool {
         self.is_private && self.segment.has_writes(self.part.clone())
     }
 
-    /// Whether a forked child may look at it.
+    /// Whether a forked child may read the leased bytes.
     pub(crate) fn is_held(&self) -> bool {
         self.releases.holds(self.number)
     }
 
-    /// It ends with a message that is being sent; dropping it then does nothing.
+    /// Marks the lease as ended by a message that is being sent; dropping it then queues nothing.
     pub(crate) fn end(&self) {
         self.is_ended.store(true, Ordering::Release);
     }

@@ -1,6 +1,6 @@
-//! Segments that are memfds: no name, passed by descriptor, freed by the kernel with their last
-//! user. Sealed against changing size, so that no peer's `ftruncate` can make an access fail, and
-//! against further writable mappings once both owners have theirs.
+//! Segments that are memfds: without a name, passed by descriptor, freed by the kernel when no
+//! process uses them. Sealed against a change of size, so that no peer's `ftruncate` can make an
+//! access fail, and against further writable mappings once both sides have mapped them.
 
 use std::fs::File;
 use std::io;
@@ -18,17 +18,17 @@ use super::descriptors;
 use super::pages::{self, Reserved, page_bytes};
 use super::segment::{Access, Memory, Ticket};
 
-/// In an entry of `/proc/self/pagemap`: the page is in memory.
+/// Bit in an entry of `/proc/self/pagemap`: the page is in memory.
 const PAGE_PRESENT: u64 = 1 << 63;
-/// The page is in the swap.
+/// Bit: the page is swapped out.
 const PAGE_SWAPPED: u64 = 1 << 62;
-/// The page is the file's own; a page that was written privately is not.
+/// Bit: the page is the file's. A privately written page does not have this bit.
 const PAGE_OF_FILE: u64 = 1 << 61;
 
 /// A mapped memfd.
 #[derive(Debug)]
 pub(super) struct Memfd {
-    /// Given up where descriptors are scarce and the mapping does without.
+    /// `None` when it was closed because descriptors are scarce; the mapping stays valid.
     fd: Option<OwnedFd>,
     start: NonNull<u8>,
     bytes: usize,
@@ -36,7 +36,8 @@ pub(super) struct Memfd {
     is_private: bool,
 }
 
-// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `memory`.
+// SAFETY: the mapping is owned, and accessed only through raw pointers, following the rules of
+// `memory`.
 unsafe impl Send for Memfd {}
 // SAFETY: as above.
 unsafe impl Sync for Memfd {}
@@ -46,7 +47,7 @@ impl Memfd {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let named = |flags| rustix::fs::memfd_create("remotemedia", flags);
         let fd = match named(flags | MemfdFlags::NOEXEC_SEAL) {
-            // Kernels before 6.3 do not know the flag, some later ones demand it.
+            // Kernels before 6.3 do not know `NOEXEC_SEAL`; some later ones require it.
             Err(Errno::INVAL) => named(flags)?,
             made => made?,
         };
@@ -68,7 +69,7 @@ impl Memfd {
             return Err(refused("the segment is not sealed against shrinking"));
         }
         let size = u64::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0);
-        // One that is longer would pin more memory than its announcement says.
+        // A longer segment would pin more memory than was announced.
         if size != bytes as u64 || bytes == 0 {
             return Err(refused("the segment is not as long as announced"));
         }
@@ -78,7 +79,8 @@ impl Memfd {
         let mut opened =
             Self { fd: Some(fd), start, bytes, reserved: Reserved::all(bytes), is_private };
         if opened.fd.as_ref().is_some_and(descriptors::are_scarce) {
-            // It cannot be sealed later; its maker has mapped it already.
+            // Without its descriptor the segment cannot be sealed later, so seal it now: the peer
+            // that made it has mapped it already.
             if !is_private {
                 opened.seal()?;
             }
@@ -87,16 +89,17 @@ impl Memfd {
         Ok(opened)
     }
 
-    /// The whole pages around a part.
+    /// Numbers of the pages that a part touches, within the segment.
     fn pages(&self, part: &Range<usize>) -> Range<usize> {
         let page = page_bytes();
         let first = part.start / page;
         first..part.end.min(self.bytes).div_ceil(page).max(first)
     }
 
-    /// How many of some pages were written by this process; `None` when the kernel does not say.
+    /// Number of these pages that this process has written to privately; `None` when the kernel
+    /// does not report it.
     fn written_pages(&self, pages: &Range<usize>) -> Option<usize> {
-        // The table counts in the system's pages, which are as large as ours wherever ours hold.
+        // pagemap has one entry per system page; `page_bytes` is the system's page size here.
         let base = self.start.addr().get() / page_bytes() + pages.start;
         let mut entries = vec![0; pages.len() * size_of::<u64>()];
         let offset = (base * size_of::<u64>()) as u64;
@@ -109,8 +112,8 @@ impl Memfd {
     }
 }
 
-/// Tells which pages of private mappings are this process's own. A forked child, for which it is the
-/// wrong one, does not ask.
+/// The pagemap of this process, which shows the privately written pages. After a fork it is still
+/// the parent's, but a child never reads it.
 fn pagemap() -> Option<&'static File> {
     static PAGEMAP: OnceLock<File> = OnceLock::new();
     if let Some(pagemap) = PAGEMAP.get() {
@@ -147,12 +150,13 @@ impl Memory for Memfd {
     }
 
     fn seal(&self) -> io::Result<()> {
-        // One whose descriptor was given up was sealed before.
+        // A segment whose descriptor was closed has been sealed before.
         let Some(fd) = &self.fd else { return Ok(()) };
-        // Mappings that exist keep their right to write.
+        // Existing mappings stay writable.
         match fcntl_add_seals(fd, SealFlags::FUTURE_WRITE | SealFlags::SEAL) {
             Ok(()) => Ok(()),
-            // It was sealed before, by whomever: with the seal that matters?
+            // The segment was sealed before, by either side. That is fine if its seals forbid
+            // further writable mappings.
             Err(Errno::PERM)
                 if fcntl_get_seals(fd)?.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE) =>
             {
@@ -176,17 +180,18 @@ impl Memory for Memfd {
             return Ok(0);
         }
         let (offset, length) = (pages.start * page_bytes(), pages.len() * page_bytes());
-        // SAFETY: `offset` lies in this mapping, as `pages` ends where it does.
+        // SAFETY: `offset` lies in this mapping, because `pages` does not go beyond its end.
         let start = unsafe { self.start.add(offset) }.as_ptr().cast();
-        // SAFETY: the range lies in this mapping. Its private pages go; the next access sees the
-        // segment's own. No view of them is left, and no two leases share a page.
+        // SAFETY: the range lies in this mapping. Its private pages are dropped, and the next
+        // access sees the segment's pages. No view of the private pages is left, and no two leases
+        // share a page.
         let dropped = unsafe { madvise(start, length, Advice::LinuxDontNeed) };
         if let Err(error) = dropped {
-            // As in a process that locks its memory.
+            // `madvise` fails, for instance, in a process that locks its memory.
             let fd = self.fd.as_ref().ok_or(error)?;
             let (protection, flags) =
                 (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
-            // SAFETY: as above; the same part of the file takes the place of the old pages.
+            // SAFETY: as above; the same part of the file replaces the old pages.
             unsafe { mmap(start, length, protection, flags, fd, offset as u64)? };
         }
         Ok(written.unwrap_or(0) * page_bytes())
@@ -194,7 +199,7 @@ impl Memory for Memfd {
 
     fn become_private(&self) -> io::Result<()> {
         if !self.is_private {
-            // SAFETY: the mapping is this one's own.
+            // SAFETY: the mapping belongs to this segment alone.
             unsafe { pages::map_privately(self.fd.as_ref(), self.start, self.bytes)? };
         }
         Ok(())
@@ -207,8 +212,9 @@ impl Memory for Memfd {
 
 impl Drop for Memfd {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this one's own, and whatever refers to it holds the segment.
+        // SAFETY: the mapping belongs to this segment alone, and everything that refers to it keeps
+        // the segment alive.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
-        debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
+        debug_assert!(unmapped.is_ok(), "the mapping of a segment can be unmapped");
     }
 }

@@ -1,6 +1,6 @@
-//! Segments with a name, for systems without memfds. The name is there from the creation until
-//! both sides have mapped the segment, and for no third process. Nothing seals such a segment
-//! against `ftruncate`: a peer that shortens it can bring this process down.
+//! Segments with a name, for systems without memfds. The name exists from the segment's creation
+//! until both sides have mapped it, so no third process can map it. Such a segment cannot be sealed
+//! against `ftruncate`: a peer that shortens it can crash this process.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -20,30 +20,30 @@ use super::fork::Generation;
 use super::pages::Reserved;
 use super::segment::{Memory, Ticket};
 
-/// How names begin; then come the creator's process id, a counter, and something random.
+/// First part of all names. The creator's process id, a counter and a random number follow.
 const PREFIX: &str = "remotemedia-";
-/// How often a name that is taken is replaced by another.
+/// Most names that are tried when names are already in use.
 const ATTEMPTS: usize = 16;
-/// Where Linux lists the names.
+/// Folder in which Linux lists the names.
 #[cfg(target_os = "linux")]
 const LISTING: &str = "/dev/shm";
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A mapped segment that has, or had, a name.
+/// A mapped segment that was made with a name.
 pub(super) struct Named {
     mapping: Shmem,
-    /// Given up where descriptors are scarce and the mapping does without.
+    /// `None` when it was closed because descriptors are scarce; the mapping stays valid.
     fd: Option<OwnedFd>,
     start: NonNull<u8>,
     reserved: Reserved,
-    /// The creator's, until it is removed.
+    /// The name, at the segment's creator, until it is removed.
     name: Mutex<Option<String>>,
     generation: Generation,
 }
 
-// SAFETY: the mapping is owned, and reached through raw pointers only, under the rules of `memory`;
-// what else is in a `Shmem` is not touched before it is dropped.
+// SAFETY: the mapping is owned, and accessed only through raw pointers, under the rules of
+// `memory`; the other fields of the `Shmem` are not accessed before it is dropped.
 unsafe impl Send for Named {}
 // SAFETY: as above.
 unsafe impl Sync for Named {}
@@ -54,13 +54,13 @@ impl fmt::Debug for Named {
     }
 }
 
-/// A name that is removed again, unless it is taken out.
+/// Removes the name when dropped, unless the name was taken out.
 struct Name(Option<String>);
 
 impl Drop for Name {
     fn drop(&mut self) {
         if let Some(name) = &self.0 {
-            // Another process may have removed it.
+            // Fails harmlessly if another process has removed the name.
             let _gone = rustix::shm::unlink(name.as_str());
         }
     }
@@ -71,7 +71,7 @@ impl Named {
         Self::create_as(bytes, new_name)
     }
 
-    /// Takes the first of some names that is free.
+    /// Makes a segment under the first name from `name` that is free.
     fn create_as(bytes: usize, mut name: impl FnMut() -> String) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
             let name = name();
@@ -89,13 +89,13 @@ impl Named {
             *named.name.lock().unwrap_or_else(PoisonError::into_inner) = guard.0.take();
             return Ok(named);
         }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "every name that was tried is taken"))
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name for the segment was found"))
     }
 
     pub(super) fn open(name: &str, bytes: usize) -> io::Result<Self> {
         let refused = |reason| io::Error::new(io::ErrorKind::InvalidData, reason);
         if creator_of(name).is_none() {
-            return Err(refused("the name of the segment is none of ours"));
+            return Err(refused("the segment's name is not one of RemoteMedia's"));
         }
         let fd = open_descriptor(name)?;
         let size = usize::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0);
@@ -128,7 +128,7 @@ impl Named {
         if end > self.mapping.len() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        // SAFETY: the part lies in the mapping (checked above), and no block has been in it yet.
+        // SAFETY: the part lies in the mapping (checked above), and no block lies in it yet.
         unsafe { self.start.add(from).write_bytes(0, length) };
         Ok(())
     }
@@ -137,11 +137,11 @@ impl Named {
 fn new_name() -> String {
     let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
     let random = RandomState::new().build_hasher().finish();
-    // Short, for systems that allow 31 characters.
+    // Short, because some systems allow only 31 characters.
     format!("{PREFIX}{}-{counter}-{:06x}", std::process::id(), random & 0xff_ffff)
 }
 
-/// The process id in a name, if it is one of ours.
+/// Process id of the creator in a segment's name; `None` for names of other programs.
 fn creator_of(name: &str) -> Option<u32> {
     let mut parts = name.strip_prefix(PREFIX)?.split('-');
     let (pid, counter, random) = (parts.next()?, parts.next()?, parts.next()?);
@@ -187,7 +187,7 @@ impl Memory for Named {
     fn ticket(&self) -> io::Result<Ticket> {
         let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();
         name.map(Ticket::Name).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, "the segment's name is no longer there")
+            io::Error::new(io::ErrorKind::NotFound, "the segment's name was removed already")
         })
     }
 
@@ -198,7 +198,7 @@ impl Memory for Named {
     }
 
     fn become_private(&self) -> io::Result<()> {
-        // SAFETY: the mapping is this one's own.
+        // SAFETY: the mapping belongs to this segment alone.
         unsafe { super::pages::map_privately(self.fd.as_ref(), self.start, self.bytes())? };
         Ok(())
     }
@@ -207,18 +207,20 @@ impl Memory for Named {
 impl Drop for Named {
     fn drop(&mut self) {
         let name = self.name.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // A forked child leaves its parent's name alone.
+        // A forked child must not remove its parent's name.
         if !self.generation.is_past() {
             drop(Name(name));
         }
     }
 }
 
-/// Removes the names that a process left: `creator`, which has ended, or whichever has. A process
-/// that is killed before its peer has mapped a segment leaves one. Gives how many were removed.
+/// Removes the names of segments whose creator has ended: those of `creator`, or with `None` those
+/// of all ended processes. A process leaves a name when it is killed before its peer has mapped the
+/// segment. Returns the number of removed names.
 ///
 /// # Errors
-/// When the names cannot be listed. Nothing is listed on systems other than Linux.
+/// When the names cannot be listed. Other systems than Linux have no list, so no name is removed
+/// there.
 pub fn remove_stale_names(creator: Option<u32>) -> io::Result<usize> {
     #[cfg(target_os = "linux")]
     {
@@ -228,7 +230,8 @@ pub fn remove_stale_names(creator: Option<u32>) -> io::Result<usize> {
             let Some(pid) = name.to_str().and_then(creator_of) else { continue };
             let is_stale = creator.map_or_else(|| has_ended(pid), |ended| pid == ended);
             let path = std::path::Path::new(LISTING).join(&name);
-            // A name of another owner stays; so does one that was removed in between.
+            // Removing fails for names of other users, and for names that were removed meanwhile;
+            // they do not count.
             if is_stale && std::fs::remove_file(path).is_ok() {
                 removed += 1;
             }
@@ -242,7 +245,7 @@ pub fn remove_stale_names(creator: Option<u32>) -> io::Result<usize> {
     }
 }
 
-/// Whether there is no process with this id, or one that has ended and that nobody asked about yet.
+/// Whether the process with this id does not exist or is a zombie.
 #[cfg(target_os = "linux")]
 fn has_ended(pid: u32) -> bool {
     use rustix::process::{Pid, test_kill_process};
@@ -251,7 +254,7 @@ fn has_ended(pid: u32) -> bool {
         return true;
     }
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which stands in parentheses and may hold any character.
+    // The state follows the command name, which is in parentheses and may contain any character.
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
     matches!(state, Some("Z" | "X"))
 }

@@ -1,19 +1,19 @@
-//! Pages: how large they are, and reserving them before they are touched.
+//! Pages of memory: their size, reserving them before the first access, and making them private.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Pages are reserved in steps of this many bytes: few calls, and each one short enough to get
-/// through between two signals.
+/// Pages are reserved in steps of this many bytes: few calls, each short enough to finish between
+/// two signals.
 const STEP_BYTES: usize = 1 << 20;
 
-/// What blocks and segments are aligned to: a page, so that no two blocks share one.
+/// Alignment of blocks and segments: the page size, so that no two blocks share a page.
 pub(crate) fn page_bytes() -> usize {
     const SMALLEST: usize = 4096;
-    // Miri has no pages; memory on the heap needs none.
+    // Miri has no pages, and the heap memory that is used there needs none.
     if cfg!(miri) { SMALLEST } else { rustix::param::page_size().max(SMALLEST) }
 }
 
-/// How much of a segment is reserved, from its start.
+/// Number of bytes of a segment that are reserved, from its start.
 #[derive(Debug, Default)]
 pub(super) struct Reserved(AtomicUsize);
 
@@ -22,8 +22,8 @@ impl Reserved {
         Self(bytes.into())
     }
 
-    /// Has `reserve(from, length)` called for what is missing up to `end`, in whole steps of a
-    /// segment of `bytes`. For one caller at a time.
+    /// Calls `reserve(from, length)` in steps until everything before `end` is reserved. `bytes` is
+    /// the length of the segment. Only one thread may call this at a time.
     pub(super) fn up_to<E>(
         &self,
         end: usize,
@@ -41,7 +41,7 @@ impl Reserved {
     }
 }
 
-/// Has the system put pages behind a part of a file that lives in memory.
+/// Allocates the pages of a part of a file in memory, so that an access to them cannot fail.
 #[cfg(target_os = "linux")]
 pub(super) fn allocate(
     fd: impl std::os::fd::AsFd,
@@ -54,12 +54,12 @@ pub(super) fn allocate(
     })
 }
 
-/// Puts a private mapping in the place of a shared one of `bytes` from its beginning: of the same
-/// file, or of a copy where its descriptor was given up.
+/// Replaces the shared mapping of `bytes` at `start` by a private one: of the same file, or of a
+/// copy of its bytes when its descriptor was closed.
 ///
 /// # Safety
-/// There must be such a mapping at `start`, of this process alone; what refers to it goes on seeing
-/// the same bytes.
+/// A mapping of this length must begin at `start` and belong to the caller alone. References into
+/// it stay valid and see the same bytes.
 pub(super) unsafe fn map_privately(
     fd: Option<&std::os::fd::OwnedFd>,
     start: std::ptr::NonNull<u8>,
@@ -67,17 +67,17 @@ pub(super) unsafe fn map_privately(
 ) -> rustix::io::Result<()> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     let Some(fd) = fd else {
-        // SAFETY: as above.
+        // SAFETY: the caller guarantees what both functions require.
         return unsafe { copy_privately(start, bytes) };
     };
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    // SAFETY: the replaced mapping is the caller's own and holds the same bytes.
     unsafe { mmap(start.as_ptr().cast(), bytes, protection, flags, fd, 0)? };
     Ok(())
 }
 
-/// Puts a copy of a shared mapping in its place.
+/// Replaces a shared mapping by a private copy of its bytes.
 ///
 /// # Safety
 /// As for [`map_privately`].
@@ -88,15 +88,15 @@ unsafe fn copy_privately(start: std::ptr::NonNull<u8>, bytes: usize) -> rustix::
     // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
     let copy =
         unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, protection, MapFlags::PRIVATE)? };
-    // SAFETY: both mappings are as long, and the new one is not part of the old.
+    // SAFETY: both mappings are `bytes` long, and the new one does not overlap the old.
     unsafe { start.as_ptr().copy_to_nonoverlapping(copy.cast(), bytes) };
     let flags = MremapFlags::MAYMOVE;
-    // SAFETY: what is replaced is the caller's own mapping of the same bytes.
+    // SAFETY: the replaced mapping is the caller's own and holds the same bytes.
     unsafe { mremap_fixed(copy, bytes, bytes, flags, start.as_ptr().cast())? };
     Ok(())
 }
 
-/// Mappings cannot be moved here, so the memory stays shared.
+/// Fails: this system cannot move mappings, so the memory stays shared.
 ///
 /// # Safety
 /// As for [`map_privately`].

@@ -1,16 +1,17 @@
-//! The allocator of one segment: next fit over its length. Pure: offsets only, no memory.
+//! The allocator of one segment, by next fit. Pure: it computes offsets and touches no memory.
 //!
-//! In first-in-first-out use an allocation is O(1). A block that is still claimed is skipped, not
-//! waited for. When nothing is claimed the next block starts at 0 again, where the cache is warm.
+//! When blocks are freed in the order of their allocation, an allocation is O(1). A block that is
+//! still claimed is skipped, not waited for. When no block is claimed, the next one starts at
+//! offset 0, whose memory is most likely in the caches.
 
 use std::collections::BTreeMap;
 
-/// Blocks of one segment.
+/// The blocks of one segment.
 #[derive(Debug, Clone)]
 pub struct Ring {
     capacity: usize,
     alignment: usize,
-    /// Where the search for room begins.
+    /// Offset at which the search for a gap begins.
     head: usize,
     blocks: BTreeMap<usize, Block>,
     used: usize,
@@ -23,13 +24,15 @@ struct Block {
 }
 
 impl Ring {
-    /// An allocator over `capacity` bytes; blocks start at multiples of `alignment` (not 0).
+    /// An allocator over `capacity` bytes. Blocks start at multiples of `alignment`, which is above
+    /// 0.
     #[must_use]
     pub fn new(capacity: usize, alignment: usize) -> Self {
         Self { capacity, alignment, head: 0, blocks: BTreeMap::new(), used: 0 }
     }
 
-    /// A block of at least `bytes`, with one claim on it: its offset. `None` when there is no room.
+    /// Allocates a block of at least `bytes` with one claim on it; returns its offset. `None` when
+    /// no gap is large enough.
     pub fn allocate(&mut self, bytes: usize) -> Option<usize> {
         let bytes = bytes.max(1).checked_next_multiple_of(self.alignment)?;
         if bytes > self.capacity - self.used {
@@ -45,7 +48,8 @@ impl Ring {
         Some(offset)
     }
 
-    /// The first gap of at least `bytes` at or after `from`, which does not lie inside a block.
+    /// Offset of the first gap of at least `bytes` at or after `from`. `from` must not lie inside a
+    /// block.
     fn gap(&self, from: usize, bytes: usize) -> Option<usize> {
         let mut start = from;
         for (&offset, block) in self.blocks.range(from..) {
@@ -57,7 +61,7 @@ impl Ring {
         (self.capacity.checked_sub(start)? >= bytes).then_some(start)
     }
 
-    /// One more claim on a block. False when there is no such block.
+    /// Adds a claim on a block; false when there is no such block.
     pub fn claim(&mut self, offset: usize) -> bool {
         let Some(block) = self.blocks.get_mut(&offset) else { return false };
         let Some(claims) = block.claims.checked_add(1) else { return false };
@@ -65,7 +69,7 @@ impl Ring {
         true
     }
 
-    /// Gives a claim up; the block is free when it was the last. Gives the claims that are left,
+    /// Ends a claim; with its last claim the block is free. Returns the number of remaining claims,
     /// `None` when there is no such block.
     pub fn release(&mut self, offset: usize) -> Option<u32> {
         let block = self.blocks.get_mut(&offset)?;
@@ -78,13 +82,13 @@ impl Ring {
         Some(claims)
     }
 
-    /// Claims on a block; 0 when there is no such block.
+    /// Number of claims on a block; 0 when there is no such block.
     #[must_use]
     pub fn claims(&self, offset: usize) -> u32 {
         self.blocks.get(&offset).map_or(0, |block| block.claims)
     }
 
-    /// The block that holds `length` bytes from `offset` on.
+    /// Offset of the block that holds `length` bytes from `offset` on.
     #[must_use]
     pub fn block_of(&self, offset: usize, length: usize) -> Option<usize> {
         let (&start, block) = self.blocks.range(..=offset).next_back()?;
@@ -98,12 +102,12 @@ impl Ring {
         self.blocks.get(&offset).map(|block| block.bytes)
     }
 
-    /// Offsets of all blocks, in order.
+    /// Offsets of all blocks, in ascending order.
     pub fn blocks(&self) -> impl Iterator<Item = usize> + '_ {
         self.blocks.keys().copied()
     }
 
-    /// Bytes in blocks.
+    /// Total length of all blocks, in bytes.
     #[must_use]
     pub fn used(&self) -> usize {
         self.used

@@ -1,5 +1,5 @@
-//! One piece of shared memory, mapped into this process. [`SegmentKind`] lists the kinds; the arena
-//! decides which part of a segment is used for what.
+//! Segments: pieces of shared memory, mapped into this process. [`SegmentKind`] lists the kinds;
+//! the arena allocates blocks in them.
 
 use std::fmt;
 use std::io;
@@ -15,60 +15,61 @@ use super::copy::copy;
 use super::fork;
 use super::heap::{self, HeapMemory};
 
-/// How a segment is made and passed on.
+/// How a segment is made and passed to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SegmentKind {
-    /// A sealed memfd, passed by descriptor: no name, nothing to clean up. Linux.
+    /// A sealed memfd, passed by descriptor: without a name, so with nothing to clean up. Linux
+    /// only.
     Memfd,
-    /// A named segment, whose name is removed as soon as both sides have mapped it.
+    /// A segment with a name, which is removed as soon as both sides have mapped the segment.
     Named,
-    /// Memory of this process, for tests under Miri and loom.
+    /// Heap memory of this process, for tests under Miri and loom.
     Heap,
 }
 
-/// What a mapping of a peer's segment may do.
+/// How a peer's segment is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Read and write the memory itself: for the one peer that a segment is made for.
+    /// Shared, for reading and writing: for the one peer that the segment was made for.
     Shared,
-    /// Read the memory, write to pages of one's own: for everybody else.
+    /// Copy-on-write: reads see the segment, writes go to private pages. For all other peers.
     Private,
 }
 
-/// What another process needs to map a segment.
+/// What a process needs to map a segment.
 #[derive(Debug)]
 pub enum Ticket {
-    /// A descriptor.
+    /// The descriptor of a memfd.
     Descriptor(OwnedFd),
-    /// A name.
+    /// The name of a named segment.
     Name(String),
-    /// The memory itself, within one process.
+    /// The memory itself, for a peer in the same process.
     Heap(Arc<HeapMemory>),
 }
 
-/// What the kinds of segments have in common.
+/// Operations that all kinds of segments have.
 pub(super) trait Memory: fmt::Debug + Send + Sync {
-    /// First byte; the same for the segment's life, at least page-aligned.
+    /// Address of the first byte, page-aligned; constant for the segment's life.
     fn start(&self) -> NonNull<u8>;
 
     /// Length of the mapping, in bytes.
     fn bytes(&self) -> usize;
 
-    /// Makes sure that the memory up to `end` exists, so that touching it cannot fail.
+    /// Allocates the memory up to offset `end`, so that an access to it cannot fail.
     ///
     /// # Errors
-    /// When there is not that much memory.
+    /// When the system does not have that much memory.
     fn reserve(&self, _end: usize) -> io::Result<()> {
         Ok(())
     }
 
-    /// What a peer needs to map it.
+    /// What a peer needs to map the segment.
     ///
     /// # Errors
-    /// When no descriptor is left, or the name is gone.
+    /// When no descriptor is left, or the name was removed.
     fn ticket(&self) -> io::Result<Ticket>;
 
-    /// Called once both sides have mapped it: nobody else can map it for writing from now on.
+    /// Called once both sides have mapped the segment: prevents further writable mappings.
     ///
     /// # Errors
     /// When the system refuses.
@@ -76,44 +77,44 @@ pub(super) trait Memory: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether a third process can map it too.
+    /// Whether a third process can map the segment too.
     fn can_be_forwarded(&self) -> bool {
         false
     }
 
-    /// Forgets what was written to this part of an [`Access::Private`] mapping. Gives how many
-    /// bytes had been copied for that.
+    /// Discards what was written to this part of an [`Access::Private`] mapping. Returns how many
+    /// bytes the kernel had copied for those writes.
     ///
     /// # Errors
-    /// When the writes are still there: nothing else may come into this part then.
+    /// When the writes could not be discarded. This part must not be used for other data then.
     fn forget_writes(&self, _part: Range<usize>) -> io::Result<usize> {
         Ok(0)
     }
 
-    /// Whether something was written to this part of an [`Access::Private`] mapping.
+    /// Whether this part of an [`Access::Private`] mapping has been written to.
     fn has_writes(&self, _part: Range<usize>) -> bool {
         false
     }
 
-    /// Has what this process writes from now on be its own.
+    /// Makes the mapping private: other processes do not see what this process writes from now on.
     ///
     /// # Errors
-    /// When the system refuses; the memory is shared as before then.
+    /// When the system refuses; the memory then stays shared.
     fn become_private(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// One mapped segment. It is unmapped when the last reference is gone.
+/// One mapped segment; unmapped when its last reference is dropped.
 #[derive(Debug)]
 pub struct Segment {
     id: u64,
     memory: Box<dyn Memory>,
 }
 
-/// Segments of this process that differ have different numbers.
+/// The next [`Segment::id`]; no two segments of this process have the same.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-/// How many segments of this process are gone again.
+/// Number of segments that this process has dropped so far.
 static GONE: AtomicUsize = AtomicUsize::new(0);
 
 impl Segment {
@@ -123,17 +124,18 @@ impl Segment {
         segment
     }
 
-    /// How many segments of this process are gone again: a side that announced segments looks
-    /// which are no longer there when this has changed.
+    /// Number of segments that this process has dropped so far. When it has changed, a side that
+    /// announced segments checks which of them are gone.
     pub(crate) fn gone() -> usize {
-        // A reader that sees the count also sees that the references are gone: that comes before it.
+        // Acquire pairs with the release in `drop`: a reader of the new count also sees that the
+        // segment has no references left.
         GONE.load(Ordering::Acquire)
     }
 
     /// Makes a segment of `bytes` (a multiple of the page size) and maps it for writing.
     ///
     /// # Errors
-    /// When the system gives no memory, descriptor or name, or has no such segments.
+    /// When the system has no memory, descriptor or name left, or does not support the kind.
     pub fn create(kind: SegmentKind, bytes: usize) -> io::Result<Arc<Self>> {
         Ok(Self::new(match kind {
             #[cfg(target_os = "linux")]
@@ -148,7 +150,8 @@ impl Segment {
     /// Maps a segment that another process made.
     ///
     /// # Errors
-    /// When it is not `bytes` long, could be shortened while it is mapped, or cannot be mapped.
+    /// When the segment is not `bytes` long, could be shortened while it is mapped, or cannot be
+    /// mapped.
     pub fn open(ticket: Ticket, bytes: usize, access: Access) -> io::Result<Arc<Self>> {
         let is_shared = access == Access::Shared;
         Ok(Self::new(match ticket {
@@ -160,19 +163,20 @@ impl Segment {
         }))
     }
 
-    /// Its number in this process.
+    /// Number of the segment in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Length in bytes.
+    /// Length of the segment, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.memory.bytes()
     }
 
-    /// Address of its first byte, from which pointers may be made.
+    /// Address of the first byte, with its provenance exposed, so that pointers can be made from
+    /// it.
     #[must_use]
     pub fn address(&self) -> usize {
         self.memory.start().expose_provenance().get()
@@ -183,15 +187,15 @@ impl Segment {
         self.memory.reserve(end)
     }
 
-    /// What a peer needs to map it too.
+    /// What a peer needs to map the segment too.
     ///
     /// # Errors
-    /// When no descriptor is left, or the segment's name is gone already.
+    /// When no descriptor is left, or the segment's name was removed.
     pub fn ticket(&self) -> io::Result<Ticket> {
         self.memory.ticket()
     }
 
-    /// To be called once both sides have mapped it: nobody can map it for writing any more.
+    /// Prevents further writable mappings; to be called once both sides have mapped the segment.
     ///
     /// # Errors
     /// When the system refuses.
@@ -199,47 +203,48 @@ impl Segment {
         self.memory.seal()
     }
 
-    /// Whether a third process can map it too.
+    /// Whether a third process can map the segment too.
     #[must_use]
     pub fn can_be_forwarded(&self) -> bool {
         self.memory.can_be_forwarded()
     }
 
-    /// Forgets what this process wrote to a part of a private mapping, see [`Access::Private`].
-    /// Gives how many bytes the kernel had copied for that.
+    /// Discards what this process wrote to a part of a private mapping, see [`Access::Private`].
+    /// Returns how many bytes the kernel had copied for those writes.
     ///
     /// # Errors
-    /// When the writes are still there.
+    /// When the writes could not be discarded.
     pub(super) fn forget_writes(&self, part: Range<usize>) -> io::Result<usize> {
         self.memory.forget_writes(part)
     }
 
-    /// Whether this process wrote to a part of a private mapping.
+    /// Whether this process has written to a part of a private mapping.
     pub(super) fn has_writes(&self, part: Range<usize>) -> bool {
         self.memory.has_writes(part)
     }
 
-    /// Has what this process writes from now on be its own; for the child of a fork.
+    /// In a forked child: makes the mapping private, so that the parent does not see the child's
+    /// writes.
     pub(super) fn become_private(&self) -> io::Result<()> {
         self.memory.become_private()
     }
 
-    /// Pointer to the byte at `offset`, which lies within the segment.
+    /// Pointer to the byte at `offset`; `None` when `offset` lies behind the segment's end.
     pub(super) fn pointer(&self, offset: usize) -> Option<NonNull<u8>> {
         if offset > self.bytes() {
             return None;
         }
-        // SAFETY: the mapping is `bytes` long, so the result lies in it or one past its end.
+        // SAFETY: the mapping is `bytes` long, so the result lies in it or one byte past its end.
         Some(unsafe { self.memory.start().add(offset) })
     }
 
-    /// Copies `data` to `offset`. Only for blocks that nobody else looks at yet; false when it
-    /// does not fit.
+    /// Copies `data` to `offset`; false when it does not fit. Only for blocks that no other holder
+    /// refers to.
     pub(super) fn write(&self, offset: usize, data: &[u8]) -> bool {
         let fits = offset.checked_add(data.len()).is_some_and(|end| end <= self.bytes());
         let Some(start) = self.pointer(offset).filter(|_| fits) else { return false };
         // SAFETY: the target lies in the mapping (checked above), is writable because this side
-        // allocated it, and nobody refers to it yet (rule 2), so it cannot overlap `data`.
+        // allocated it, and has no other reference yet (rule 2), so it cannot overlap `data`.
         let target = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), data.len()) };
         copy(data, target);
         true

@@ -1,4 +1,5 @@
-//! Bytes in shared memory, as values hold them: who keeps them alive, and who else may look.
+//! Bytes in shared memory, as values hold them, with what keeps them alive and what other holders
+//! may do.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -10,23 +11,23 @@ use super::lease::Lease;
 use super::segment::Segment;
 use super::sync::{Arc, fence};
 
-/// Part of a block, shared by cloning. The block is not used again before the last clone is gone.
+/// Part of a block. Clones share it; the block is not reused before the last clone is dropped.
 #[derive(Clone)]
 pub struct SharedBytes {
     hold: Arc<Hold>,
     offset: usize,
     length: usize,
-    /// The holder may write, if nobody else holds the bytes.
+    /// True when a holder may write while it is the only one.
     is_writable: bool,
-    /// Somebody else may write while we look, with everybody's consent.
+    /// True when the owner may write while others read, see [`SharedBytes::aliased`].
     is_aliased: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Hold {
-    /// A block of our own.
+    /// A block of this side's arena.
     Claim(Claim),
-    /// A block of a peer.
+    /// A block that a peer has lent.
     Lease(Lease),
 }
 
@@ -37,8 +38,8 @@ impl fmt::Debug for SharedBytes {
 }
 
 impl SharedBytes {
-    /// `length` bytes of a claimed block, from `offset` in its segment on; `None` when they do not
-    /// lie in the block.
+    /// `length` bytes of a claimed block, from `offset` in its segment on; `None` when the block
+    /// does not hold them all.
     #[must_use]
     pub fn claimed(claim: Claim, offset: usize, length: usize) -> Option<Self> {
         let fits = offset >= claim.offset()
@@ -49,39 +50,40 @@ impl SharedBytes {
         })
     }
 
-    /// The leased bytes, whose place was checked against their segment.
+    /// The leased bytes. The caller has checked that they lie in their segment.
     pub(crate) fn leased(lease: Lease, is_writable: bool) -> Self {
         let (offset, length) = (lease.part().start, lease.part().len());
         let hold = Arc::new(Hold::Lease(lease));
         Self { hold, offset, length, is_writable, is_aliased: false }
     }
 
-    /// The same bytes for a program that shares them knowingly: nobody else gets to write them,
-    /// but they change under everybody when their owner writes.
+    /// The same bytes, marked as shared by the program's own choice: all holders see what the owner
+    /// writes later, and peers get the bytes read-only.
     #[must_use]
     pub fn aliased(self) -> Self {
         Self { is_aliased: true, ..self }
     }
 
-    /// Whether they are shared knowingly, see [`SharedBytes::aliased`].
+    /// Whether the bytes are shared by the program's choice, see [`SharedBytes::aliased`].
     #[must_use]
     pub fn is_aliased(&self) -> bool {
         self.is_aliased
     }
 
-    /// Whether a holder may write to them while nobody else holds them.
+    /// Whether a holder may write to the bytes while it is the only one.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.is_writable
     }
 
-    /// Whether nobody else in this process refers to the block, not even outside of values.
+    /// Whether this is the only reference to the block in this process, claims outside of values
+    /// included.
     #[must_use]
     pub fn is_sole(&self) -> bool {
         if Arc::strong_count(&self.hold) != 1 {
             return false;
         }
-        // What others did with the bytes before they let go of them comes before what is done now.
+        // Orders all accesses of earlier holders before those of the caller.
         fence(Ordering::Acquire);
         match &*self.hold {
             Hold::Claim(claim) => claim.is_sole(),
@@ -89,14 +91,14 @@ impl SharedBytes {
         }
     }
 
-    /// `length` of these bytes from `start` on; `None` when there are not as many.
+    /// `length` of these bytes, from `start` on; `None` when there are fewer.
     #[must_use]
     pub fn part(&self, start: usize, length: usize) -> Option<Self> {
         let fits = start.checked_add(length)? <= self.length;
         fits.then(|| Self { offset: self.offset + start, length, ..self.clone() })
     }
 
-    /// The part that begins at this address; `None` when it does not lie in these bytes.
+    /// The part of `length` bytes at this address; `None` when it does not lie in these bytes.
     #[must_use]
     pub fn part_at(&self, address: usize, length: usize) -> Option<Self> {
         self.part(address.checked_sub(self.address())?, length)
@@ -114,13 +116,13 @@ impl SharedBytes {
         self.length
     }
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The segment that they are in.
+    /// The segment of the bytes.
     #[must_use]
     pub fn segment(&self) -> &std::sync::Arc<Segment> {
         match &*self.hold {
@@ -135,7 +137,7 @@ impl SharedBytes {
         self.offset
     }
 
-    /// Whether they lie in a block of this arena.
+    /// Whether the bytes lie in a block of this arena.
     #[must_use]
     pub fn is_of(&self, arena: &Arena) -> bool {
         matches!(&*self.hold, Hold::Claim(claim) if claim.arena().is(arena))
@@ -148,17 +150,18 @@ impl SharedBytes {
         }
     }
 
-    /// The bytes.
+    /// The bytes as a slice of the mapped segment.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         let Some(start) = self.segment().pointer(self.offset) else { return &[] };
-        // SAFETY: the range was checked against the segment when this was made, the segment is
-        // mapped as long as `hold` lives, and nobody writes to lent bytes (rule 2). A holder that
-        // writes to its own sole bytes does not look at them through this slice meanwhile.
+        // SAFETY: the range was checked against the segment when this value was made, the segment
+        // is mapped as long as `hold` lives, and no other holder writes to lent bytes (rule 2). A
+        // holder that writes to bytes of which it is the only holder does not read them through
+        // this slice meanwhile.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), self.length) }
     }
 
-    /// The bytes as a handle that keeps them alive.
+    /// The bytes as a reference-counted handle that keeps their block alive.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         Bytes::from_owner(self.clone())

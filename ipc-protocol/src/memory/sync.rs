@@ -1,5 +1,5 @@
-//! What threads meet at: std's, or loom's while its models are checked (`--cfg loom`). Statics and
-//! the references to segments stay std's: nothing is handed over through them.
+//! Locks and atomics: std's, or loom's when its models are checked (`--cfg loom`). Statics and
+//! references to segments always use std's, because no data passes between threads through them.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{

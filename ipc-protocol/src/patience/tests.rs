@@ -1,4 +1,4 @@
-//! The rule in virtual time.
+//! Tests of the rule in virtual time.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// One end, and a clock that only moves when it is told to.
+/// One end, with a clock that the test moves.
 struct Rig {
     end: Patience,
     now: Instant,
@@ -20,8 +20,8 @@ impl Rig {
         Self { end: Patience::new(End::Caller, BOUND), now: Instant::now(), wake_up }
     }
 
-    /// A call to which this end comes `pause` after the last one. The other side works for so long and
-    /// says so. Gives whether the wait was awake at its end.
+    /// Makes a call, `pause` after the last one, on which the other side works for the time `works`
+    /// and reports it. Returns whether the wait was awake when it ended.
     fn call(&mut self, pause: Duration, works: Duration) -> bool {
         self.call_with(pause, works, works.into(), 0)
     }
@@ -48,7 +48,7 @@ impl Rig {
         is_awake
     }
 
-    /// Until it is no longer measuring.
+    /// Makes calls until the first measurements are done.
     fn settle(&mut self, works: Duration) {
         for _ in 0..20 {
             self.call(micros(5), works);
@@ -124,7 +124,7 @@ fn arrays_are_waited_for_as_long_as_they_take_to_read() {
     assert!(!ten_megabytes(&mut rig, Duration::from_millis(4)));
 }
 
-/// It says that it worked for a microsecond, and takes for ever.
+/// The other side reports one microsecond of work, but takes 30 ms each time.
 #[test]
 fn one_that_lies_is_waited_for_awake_ever_more_rarely() {
     let mut rig = Rig::new(micros(50));
@@ -138,7 +138,7 @@ fn one_that_lies_is_waited_for_awake_ever_more_rarely() {
         rig.end.given_up() - before
     };
     assert_eq!(lied(2), 2, "twice in a row");
-    // Pauses of 1, 2, 4, 8, 16, 32 and 64 waits, and one in vain behind each.
+    // Pauses of 1, 2, 4, 8, 16, 32 and 64 waits, each followed by one wait awake without an answer.
     assert_eq!(lied(127 + 6), 2 + 6);
     assert_eq!(lied(65 * 10), 2 + 6 + 10);
 }

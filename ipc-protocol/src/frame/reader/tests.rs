@@ -1,10 +1,10 @@
-//! How much memory the reader holds for a frame: inner state that the public face does not show.
+//! Tests of how much memory the reader holds for a frame, which its public interface does not show.
 
 use std::io::{self, Read};
 
 use super::*;
 
-/// The start of a frame of `total` bytes, then zeros up to `sent` bytes, then nothing for now.
+/// A stream that delivers a header, then zeros up to `sent` bytes, then would block.
 struct Promise {
     header: [u8; 24],
     at: usize,

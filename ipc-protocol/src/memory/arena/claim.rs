@@ -1,10 +1,10 @@
-//! Claims on blocks.
+//! Claims, which keep blocks of an arena from being reused.
 
 use std::sync::Arc;
 
 use super::{Arena, Segment};
 
-/// A claim on a block: as long as it lives the block is not used again.
+/// A claim on a block: the block is not reused while the claim exists.
 #[derive(Debug)]
 pub struct Claim {
     pub(super) arena: Arena,
@@ -26,7 +26,7 @@ impl Claim {
         &self.arena
     }
 
-    /// Where the block begins in its segment.
+    /// Offset of the block in its segment, in bytes.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.block
@@ -44,15 +44,15 @@ impl Claim {
         self.segment.address() + self.block
     }
 
-    /// Whether nobody else claims the block.
+    /// Whether this is the only claim on the block.
     #[must_use]
     pub fn is_sole(&self) -> bool {
         !self.arena.is_inherited()
             && self.arena.lock().claims(self.segment.address(), self.block) == 1
     }
 
-    /// Copies `data` to the start of the block; false when it does not fit, or when somebody else
-    /// claims the block and may look at it.
+    /// Copies `data` to the start of the block; false when it does not fit, or when another claim
+    /// exists, whose holder may read the block.
     #[must_use]
     pub fn write(&mut self, data: &[u8]) -> bool {
         data.len() <= self.bytes && self.is_sole() && self.segment.write(self.block, data)

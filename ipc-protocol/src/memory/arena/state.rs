@@ -1,4 +1,5 @@
-//! The bookkeeping of an arena: its segments, which are idle, what is in use. No lock.
+//! Bookkeeping of an arena: its segments, which of them are free, and the claims on blocks. Without
+//! locks; the arena locks it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,31 +11,35 @@ use crate::memory::pages::page_bytes;
 use crate::memory::ring::Ring;
 use crate::memory::segment::Segment;
 
-/// Own segments come in sizes of four steps per power of two, from this size on.
+/// Smallest segment for a single block. Larger ones come in four sizes per power of two.
 const SMALLEST_CLASS_BYTES: usize = 64 << 10;
-/// Each segment costs a descriptor on both sides, of which a process has 1,024 by default.
+/// Most segments of one arena. Each costs a descriptor on both sides, and a process has 1,024 by
+/// default.
 pub(crate) const MAX_SEGMENTS: usize = 256;
 
-/// What an arena has and who claims it.
+/// Segments, blocks and claims of an arena.
 #[derive(Debug)]
 pub(super) struct State {
     options: ArenaOptions,
-    /// By address.
+    /// All segments, by address.
     segments: BTreeMap<usize, Entry>,
-    /// Address of the ring.
+    /// Address of the ring's segment, once it is made.
     ring: Option<usize>,
-    /// Addresses of free own segments by size, the last freed at the end. No list is empty.
+    /// Addresses of free segments for single blocks, by size; the last freed is at the end. No list
+    /// is empty.
     idle: BTreeMap<usize, Vec<usize>>,
     mapped_bytes: usize,
     idle_bytes: usize,
     used_bytes: usize,
-    /// Claims that hold what was alive when the process forked: `(address, block)`.
+    /// Additional claims on the blocks that were claimed when the process forked: address of the
+    /// segment, offset of the block.
     held_for_fork: Vec<(usize, usize)>,
-    /// They are held until it is said that they need not be, not only for children.
+    /// True from `hold_for_fork` to `end_fork_hold`: the claims in `held_for_fork` then stay even
+    /// if no child is left.
     is_held: bool,
-    /// [`fork::count`] when that was last looked for.
+    /// [`fork::count`] at the last check for forks.
     forks: u64,
-    /// To be dropped without the lock.
+    /// Removed segments, to be dropped after the lock is released.
     unused: Vec<Arc<Segment>>,
 }
 
@@ -48,7 +53,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) segment: Arc<Segment>,
-    /// Where it begins in the segment.
+    /// Offset of the block in the segment, in bytes.
     pub(super) block: usize,
     pub(super) bytes: usize,
 }
@@ -70,7 +75,7 @@ impl State {
         }
     }
 
-    /// A block of at least `bytes`, with one claim on it.
+    /// Allocates a block of at least `bytes`, with one claim on it.
     pub(super) fn allocate(&mut self, bytes: usize) -> io::Result<Taken> {
         let fits_ring = bytes <= self.options.ring_block_max_bytes.min(self.options.ring_bytes);
         let in_ring = if fits_ring { self.in_ring(bytes)? } else { None };
@@ -106,7 +111,7 @@ impl State {
             None => self.add_segment(class)?,
         };
         let Some(entry) = self.segments.get_mut(&address) else {
-            return Err(io::Error::other("the segment is gone"));
+            return Err(io::Error::other("the segment is missing in the arena"));
         };
         if let Err(error) = entry.segment.reserve(class) {
             self.remove(address);
@@ -116,20 +121,21 @@ impl State {
         Ok(Taken { segment: Arc::clone(&entry.segment), block: 0, bytes: class })
     }
 
-    /// Makes a segment, after giving up idle ones where a limit needs it: its address.
+    /// Makes a segment and returns its address; removes free segments first if a limit requires it.
     fn add_segment(&mut self, bytes: usize) -> io::Result<usize> {
         let bytes =
             bytes.checked_next_multiple_of(page_bytes()).ok_or(io::ErrorKind::OutOfMemory)?;
         let limit = self.options.max_bytes;
         while self.is_full_for(bytes) && self.give_up_idle() {
-            // What is given up for the limit has to be gone before more is made.
+            // The removed segments must be unmapped before a new one is made, or the limit would be
+            // exceeded.
             self.unused.clear();
         }
         if self.is_full_for(bytes) {
             let message = if self.segments.len() < MAX_SEGMENTS {
                 format!("the limit of {limit} bytes of shared memory is reached")
             } else {
-                format!("the limit of {MAX_SEGMENTS} pieces of shared memory is reached")
+                format!("the limit of {MAX_SEGMENTS} segments of shared memory is reached")
             };
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, message));
         }
@@ -146,20 +152,20 @@ impl State {
             || self.mapped_bytes.saturating_add(bytes) > self.options.max_bytes
     }
 
-    /// Where an address lies: its segment, and the block that holds `bytes` from there on.
+    /// The segment of an address, and the block that holds `bytes` from this address on.
     pub(super) fn find(&self, address: usize, bytes: usize) -> Option<(&Entry, usize)> {
         let (&start, entry) = self.segments.range(..=address).next_back()?;
         let block = entry.ring.block_of(address - start, bytes)?;
         Some((entry, block))
     }
 
-    /// Whether an address lies in a segment, whatever is there.
+    /// Whether an address lies in a segment, inside a block or not.
     pub(super) fn has_segment_at(&self, address: usize) -> bool {
         let below = self.segments.range(..=address).next_back();
         below.is_some_and(|(start, entry)| address - start < entry.segment.bytes())
     }
 
-    /// One more claim on the block that holds `bytes` from this address on.
+    /// Adds a claim on the block that holds `bytes` from this address on.
     pub(super) fn claim_at(&mut self, address: usize, bytes: usize) -> Option<Taken> {
         let (&start, entry) = self.segments.range_mut(..=address).next_back()?;
         let block = entry.ring.block_of(address - start, bytes)?;
@@ -168,12 +174,12 @@ impl State {
         is_claimed.then(|| Taken { segment: Arc::clone(&entry.segment), block, bytes })
     }
 
-    /// Claims on a block.
+    /// Number of claims on a block.
     pub(super) fn claims(&self, start: usize, block: usize) -> u32 {
         self.segments.get(&start).map_or(0, |entry| entry.ring.claims(block))
     }
 
-    /// Gives up the claim on the block at an address; false when there is none.
+    /// Ends a claim on the block at an address; false when no block is there.
     pub(super) fn release_at(&mut self, address: usize) -> bool {
         let Some((entry, block)) = self.find(address, 0) else { return false };
         let start = entry.segment.address();
@@ -181,7 +187,7 @@ impl State {
         true
     }
 
-    /// Gives up a claim on a block of the segment at `start`.
+    /// Ends a claim on a block of the segment at `start`.
     pub(super) fn release(&mut self, start: usize, block: usize) {
         let Some(entry) = self.segments.get_mut(&start) else { return };
         let length = entry.ring.block_bytes(block).unwrap_or(0);
@@ -196,7 +202,8 @@ impl State {
         }
     }
 
-    /// Holds what is alive if the process has forked: nothing has changed here since.
+    /// Holds all claimed blocks if the process has forked since the last check. They are the blocks
+    /// of the time of the fork, because every change begins with this check.
     pub(super) fn note_forks(&mut self) {
         let forks = fork::count();
         if self.forks != forks {
@@ -205,7 +212,7 @@ impl State {
         }
     }
 
-    /// Gives up what is held for children that have ended.
+    /// Ends the hold of blocks if it was only for children, and all of them have ended.
     pub(super) fn end_needless_hold(&mut self) {
         if !self.held_for_fork.is_empty() && !self.is_held && !fork::has_children() {
             self.end_fork_hold();
@@ -234,7 +241,7 @@ impl State {
         }
     }
 
-    /// The idle segment of a size that was freed last.
+    /// Takes the free segment of this size that was freed last.
     fn take_idle_of(&mut self, class: usize) -> Option<usize> {
         let addresses = self.idle.get_mut(&class)?;
         let address = addresses.pop()?;
@@ -245,7 +252,8 @@ impl State {
         Some(address)
     }
 
-    /// Gives up the idle segment that was freed first among the largest.
+    /// Removes one free segment: among the largest, the one that was freed first. False when there
+    /// is none.
     fn give_up_idle(&mut self) -> bool {
         let Some(mut largest) = self.idle.last_entry() else { return false };
         let class = *largest.key();
@@ -265,7 +273,7 @@ impl State {
         }
     }
 
-    /// Segments that are to be dropped without the lock.
+    /// Takes the removed segments, to be dropped after the lock is released.
     pub(super) fn take_unused(&mut self) -> Vec<Arc<Segment>> {
         std::mem::take(&mut self.unused)
     }
@@ -280,7 +288,7 @@ impl State {
     }
 }
 
-/// The size of segment that serves a block: four sizes per power of two.
+/// Length of the segment for a single block of `bytes`: one of four sizes per power of two.
 fn class_of(bytes: usize) -> io::Result<usize> {
     let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
     let bytes = bytes.max(SMALLEST_CLASS_BYTES);

@@ -1,4 +1,4 @@
-//! Names: what they look like, and what happens when one is taken.
+//! Tests of segment names: their form, and names that are already in use.
 
 use super::*;
 

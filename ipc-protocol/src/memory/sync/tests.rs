@@ -1,5 +1,5 @@
-//! Models of every handover between threads, in which loom tries every order: queues of leases, the
-//! hold of a fork, and claims that come and go.
+//! Models of every handover between threads, in which loom tries every order of steps: queues of
+//! leases, the hold of a fork, and claims that are made and dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::memory::copy::Pieces;
 use crate::memory::{Arena, ArenaOptions, Lease, Releases, Segment, SegmentKind, SharedBytes};
 
 const PAGE: usize = 4096;
-/// Too large for the ring, so that it has a segment of its own.
+/// Too large for the ring, so it gets a segment of its own.
 const LARGE: usize = 3 * PAGE;
 
 fn options() -> ArenaOptions {
@@ -28,8 +28,8 @@ fn lease(number: u64, bytes: usize, segment: &Arc<Segment>, releases: &Arc<Relea
     Lease::new(number, Arc::clone(segment), 0..bytes, false, Arc::clone(releases)).unwrap()
 }
 
-/// Leases that are dropped while others are taken are given back once each, and whoever has to be
-/// woken for those that are left is.
+/// Leases that are dropped while others are taken from the queue are returned once each, and the
+/// waker is called for those that remain.
 #[test]
 fn every_lease_is_given_back_once() {
     loom::model(|| {
@@ -58,8 +58,8 @@ fn every_lease_is_given_back_once() {
     });
 }
 
-/// What is alive when the process forks waits for the end of the hold, and is woken for; what was
-/// dropped before or made later does not.
+/// A lease that is alive at the fork is returned only after the hold, with a call of the waker.
+/// Leases dropped before or made later are returned at once.
 #[test]
 fn nothing_passes_the_hold_of_a_fork() {
     loom::model(|| {
@@ -91,8 +91,8 @@ fn nothing_passes_the_hold_of_a_fork() {
     });
 }
 
-/// A claim that is given up while another is taken: either the second holds the block, or it has
-/// come too late and the block is free.
+/// A claim is dropped while another is requested: either the second one holds the block, or it came
+/// too late and the block is free.
 #[test]
 fn a_block_is_held_or_free() {
     for bytes in [PAGE, LARGE] {
@@ -115,7 +115,7 @@ fn a_block_is_held_or_free() {
     }
 }
 
-/// Two threads never get the same block, and a bare address is given up once.
+/// Two threads never get the same block, and a claim kept as an address is ended once.
 #[test]
 fn blocks_are_handed_out_once() {
     loom::model(|| {
@@ -138,7 +138,8 @@ fn blocks_are_handed_out_once() {
     });
 }
 
-/// Whoever finds that it is the only holder may write: everybody else's looking has happened before.
+/// The holder that finds itself the only one may write: all reads of earlier holders have happened
+/// before.
 #[test]
 fn the_sole_holder_comes_after_all_others() {
     loom::model(|| {
@@ -164,8 +165,8 @@ fn the_sole_holder_comes_after_all_others() {
     });
 }
 
-/// Whoever waits for a copy sees all that others copied, and nothing is touched after that by those
-/// that start late: loom finds an access to a piece that is not ordered with another.
+/// A thread that has waited for a copy sees everything that others copied, and helpers that start
+/// late touch no piece after that: loom reports accesses to a piece that are not ordered.
 #[test]
 fn a_copy_is_done_when_every_piece_is() {
     struct Copy {
@@ -193,7 +194,7 @@ fn a_copy_is_done_when_every_piece_is() {
             thread::yield_now();
         }
         for target in &copy.target {
-            // SAFETY: nobody writes once all pieces are done.
+            // SAFETY: no thread writes once all pieces are done.
             assert_eq!(target.with(|target| unsafe { *target }), 1);
         }
         helpers.into_iter().for_each(|helper| helper.join().unwrap());
