@@ -1,4 +1,4 @@
-//! Faults, dead workers and overdue nodes as errors that name the node.
+//! Makes errors that name the node of faults, dead workers and overdue nodes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
     Error::Node(Box::new(failure_of(fault, slot)))
 }
 
-/// The fault that the worker in this slot has told.
+/// A fault that the worker in this slot has reported, as the failure of its node.
 pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     let is_older = slot.protocol() < FACTS_SINCE;
     if let Some(import) = fault.import.as_deref_mut().filter(|_| is_older) {
@@ -37,7 +37,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     }
 }
 
-/// A failure that the orchestrator itself found, in a node's name.
+/// The error of a node that the orchestrator itself has detected.
 fn found(node_id: String, operation: FaultKind, remote_type: &str, message: String) -> Error {
     Error::Node(Box::new(NodeFailure {
         node_id,
@@ -66,14 +66,15 @@ fn first_node(stage: &Stage) -> String {
     stage.nodes.first().map_or_else(String::new, |node| node.id.clone())
 }
 
-/// Why the worker in a slot has ended. `None` when the slot has none.
+/// The error for the end of the worker in a slot. `None` when the slot has no worker, or the caller
+/// already has the error.
 pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Option<Error> {
     let end = slot.end.take();
     let death = Death { process: slot.process()?, slot, plan };
     Some(match end {
         Some(End::Told) => return None,
         Some(End::Overdue(overdue)) => death.overdue(&overdue),
-        // The names of a dead worker's segments are removed, also those not yet mapped.
+        // After a worker's death its segments have no names and cannot be mapped: it is a crash.
         Some(End::Link {
             broken: Some(LinkError::Lease(LeaseError::Unmappable { .. })),
             died_before: true,
@@ -104,8 +105,8 @@ impl Death<'_> {
         others.filter(|id| *id != lost).map(str::to_owned).collect()
     }
 
-    /// What the node did that ran. Nodes are imported and made before the session is open; afterwards
-    /// they are called and cleaned up.
+    /// The operation in which the worker died: from its flight recorder, or else guessed from the
+    /// state of the slot.
     fn operation(&self) -> FaultKind {
         let otherwise = match (self.slot.is_open, self.slot.is_cleaning_up) {
             (false, _) => FaultKind::Load,
