@@ -80,7 +80,7 @@ pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Op
             died_before: true,
         }) => death.crash(peak_memory_bytes),
         Some(End::Link { broken: Some(broken), .. }) if !matches!(broken, LinkError::Io(_)) => {
-            let message = format!("{broken}; the worker (pid {}) was ended", death.process.pid);
+            let message = format!("{broken}; the worker (pid {}) was killed", death.process.pid);
             found(death.running_node(), FaultKind::Protocol, "ProtocolError", message)
         }
         _ => death.crash(peak_memory_bytes),
@@ -142,7 +142,7 @@ impl Death<'_> {
 
     fn overdue_cleanup(&self, limit: Duration) -> Error {
         let message = format!(
-            "cleanup took longer than {} ms and its worker was ended; raise [workers] \
+            "cleanup took longer than {} ms and its worker was killed; raise [workers] \
              close_timeout if it needs that long",
             limit.as_millis()
         );

@@ -1,6 +1,6 @@
-//! What an interpreter lacks that ended before its worker could say anything: an interpreter that does
-//! not know `-P`, or finds no package, runs no code of ours that could tell. A short program does,
-//! by its exit code.
+//! Finds out what an interpreter lacks whose worker exited before its handshake. An interpreter
+//! that does not know `-P`, or finds no package, runs no code of ours that could report it. So a
+//! short program is run on it, which reports by its exit code.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::process::{await_readable, usable_directory};
 use super::{Start, WorkerKey};
 
-/// Works in every Python that there may be.
+/// The program, for every version of Python. Exit codes: 11, Python is too old; 12, no package.
 const PROGRAM: &str = "\
 import sys
 if sys.version_info < (3, 11):
@@ -30,8 +30,8 @@ pub enum Lack {
     Package,
 }
 
-/// Asks the interpreter of `key` in the surroundings of a worker. `None` when it lacks neither, or gives
-/// no answer in time.
+/// Runs the program on the interpreter of `key`, with a worker's environment and directory. `None`
+/// when the interpreter lacks nothing or does not answer in time.
 pub async fn probe(key: &WorkerKey, start: &Start, timeout: Duration) -> Option<Lack> {
     let mut command = Command::new(&key.interpreter);
     command

@@ -1,4 +1,4 @@
-//! The last lines of a worker's output, kept for the error that may need them.
+//! The last lines that a worker wrote to stderr, kept for error messages.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ const MAX_LINE_BYTES: usize = 2_000;
 pub struct Tail(VecDeque<String>);
 
 impl Tail {
-    /// Remembers a line, without its newline.
+    /// Adds a line, without its newline. Drops the oldest one if there are too many.
     pub fn push(&mut self, line: &str) {
         if self.0.len() == MAX_LINES {
             self.0.pop_front();

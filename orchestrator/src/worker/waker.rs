@@ -23,12 +23,12 @@ impl Waker {
         Ok(Self(Arc::new(eventfd)))
     }
 
-    /// Wakes the waiter. A full counter means that it is awake already.
+    /// Wakes the waiter. A full counter means that the waiter has not consumed earlier wake-ups.
     pub fn wake(&self) {
         let _already_awake = self.0.write(1);
     }
 
-    /// Takes the wake-ups that have come so far.
+    /// Consumes the wake-ups so far.
     pub fn drain(&self) {
         let _none_pending = self.0.read();
     }
