@@ -65,13 +65,13 @@ pub enum Error {
     #[error("the input could not be read: {0}")]
     Input(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The caller interrupted the run (Ctrl-C).
-    #[error("interrupted")]
+    #[error("the run was interrupted")]
     Interrupted,
     /// The run was cancelled by another thread, through its `CancelHandle`.
     #[error("the run was cancelled")]
     Cancelled,
     /// The runtime was shut down while a node ran.
-    #[error("the runtime was shut down while node '{node_id}' worked; make a new one")]
+    #[error("the runtime was shut down while node '{node_id}' ran; make a new runtime")]
     ShutDown {
         /// Id of the node.
         node_id: String,
@@ -112,7 +112,7 @@ pub enum Error {
     },
 }
 
-/// A node object cannot be sent to the interpreter that is to run it, or to no interpreter at all.
+/// A node object cannot be sent to the interpreter that is to run it, or to any interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}",
     .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' cannot be sent to a worker: ")),
@@ -157,7 +157,7 @@ pub struct Crash {
 impl std::error::Error for Crash {}
 
 impl Crash {
-    /// What happened in one line, without stack and stderr.
+    /// The crash in one line, without stack and stderr.
     #[must_use]
     pub fn headline(&self) -> String {
         let end = match (self.signal.as_deref(), self.exit_code) {
@@ -229,7 +229,7 @@ pub struct TimedOut {
 impl std::error::Error for TimedOut {}
 
 impl TimedOut {
-    /// What happened in one line, without the stack.
+    /// The time-out in one line, without the stack.
     #[must_use]
     pub fn headline(&self) -> String {
         let ms = self.timeout.as_millis();

@@ -72,12 +72,12 @@ pub fn clause(text: &str) -> String {
 /// What is known about how a node's code runs on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Finding {
-    /// It has not run there yet.
+    /// RustPython has not run the code yet.
     #[default]
     Untried,
-    /// A call of it has succeeded there.
+    /// A call of the code has succeeded on RustPython.
     Runs,
-    /// RustPython cannot run it.
+    /// RustPython cannot run the code.
     Unsupported(Reason),
 }
 

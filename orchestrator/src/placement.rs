@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// What runs a node.
+/// The engine of a node: the orchestrator itself, or an interpreter in workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Engine {
     /// Rust code in the orchestrator.
@@ -59,7 +59,7 @@ pub enum Origin {
     Environment,
     /// The configuration.
     Configuration,
-    /// No source has set it.
+    /// No other source has set the value.
     Default,
 }
 

@@ -57,12 +57,12 @@ pub enum Place {
     Native,
     /// In a worker process.
     Worker {
-        /// Number of the worker in this plan.
+        /// Number of the worker slot in the plan.
         slot: usize,
     },
 }
 
-/// A node with everything decided that its run needs.
+/// A node of a plan, with its engine, code, parameters and limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedNode {
     /// Id in the manifest.
@@ -131,7 +131,7 @@ pub enum PlanError {
     Unresolved {
         /// Id of the node.
         node_id: String,
-        /// Why.
+        /// Why its type has no code there.
         problem: ResolveError,
     },
     /// Isolated nodes need more workers than the pool may have.

@@ -30,7 +30,7 @@ pub enum Reason {
         /// How the worker ended.
         error: String,
     },
-    /// It failed several times in a row, for an unknown cause.
+    /// The node failed several times in a row, for an unknown cause.
     Failures {
         /// Number of failures in a row.
         count: u32,

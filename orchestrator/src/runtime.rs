@@ -46,7 +46,8 @@ struct OwnedPool {
 }
 
 impl OwnedPool {
-    /// After a fork the workers are the parent's: the child neither uses nor ends them.
+    /// Whether this process is a forked child. The workers are the parent's then: the child neither
+    /// uses nor ends them.
     fn is_inherited(&self) -> bool {
         self.owner != std::process::id()
     }

@@ -34,7 +34,7 @@ use crate::schedule::Event;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
 
-/// The program that drives a session: a Python thread, the command line.
+/// The program that drives a session: a Python thread or the command line.
 pub trait Host {
     /// Called before every wait that blocks. Signals that arrive from then on must interrupt the
     /// wait.
@@ -60,7 +60,7 @@ pub trait Host {
     fn log(&mut self, record: &LogRecord);
 }
 
-/// Where the inputs of a run come from.
+/// The source of a run's inputs.
 pub trait Inputs {
     /// The next input; `None` when there is none left.
     ///
@@ -315,8 +315,7 @@ impl Session {
                 Work::Run { is_fed, .. } => is_fed,
             };
             if let Some(failure) = self.driver.shell.failure.take() {
-                // The caller gets the failure at once; the next input need not wait for the rest of
-                // this.
+                // The caller gets the failure at once; its next input need not wait for this work.
                 self.drop_rounds();
                 return Err(failure);
             }

@@ -31,8 +31,8 @@ use crate::placement::Engine;
 /// Number of a worker, unique in its runtime.
 pub type WorkerId = u64;
 
-/// A kind of workers: those with the same interpreter, started with the same settings that take
-/// effect only then. Everything else of the caller's process is sent with each session.
+/// A kind of workers: those with the same interpreter and the same settings that take effect only
+/// when a process starts. Everything else of the caller's process is sent with each session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerKey {
     /// The engine. Workers name it in their handshake.
@@ -63,13 +63,13 @@ pub struct Start {
 /// Workers of one kind that a session asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The kind.
+    /// The kind of the workers.
     pub key: WorkerKey,
     /// The environment and directory for new workers.
     pub start: Arc<Start>,
     /// Digest of the session's module search path and working directory.
     pub place: u64,
-    /// How many.
+    /// Number of workers.
     pub count: usize,
 }
 
@@ -112,9 +112,9 @@ impl Interpreter {
 /// A worker that is ready for work, owned by the pool or by one session.
 #[derive(Debug)]
 pub struct Worker {
-    /// Its number.
+    /// Number of the worker.
     pub id: WorkerId,
-    /// The process behind it.
+    /// Its process.
     pub process: Arc<Process>,
     /// Its interpreter.
     pub interpreter: Interpreter,

@@ -15,7 +15,7 @@ pub enum StartError {
          configuration", interpreter.display()
     )]
     Spawn {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
         /// The configuration key that names it.
         setting: &'static str,
@@ -56,9 +56,9 @@ pub enum StartError {
         interpreter.display(), interpreter.display(), quoted(.stderr)
     )]
     NoPackage {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
     /// The worker ended, or sent an unexpected message, before its handshake was complete.
@@ -66,11 +66,11 @@ pub enum StartError {
         "the Python worker {} failed to start: {reason}{}", interpreter.display(), quoted(.stderr)
     )]
     Handshake {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// What happened.
+        /// Why it failed.
         reason: String,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
     /// The worker did not complete its handshake in time.
@@ -79,15 +79,15 @@ pub enum StartError {
          its imports take that long{}", interpreter.display(), quoted(.stderr)
     )]
     TooSlow {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
         /// The time limit.
         timeout: Duration,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
     /// The runtime is shut down.
-    #[error("the runtime is shut down; make a new one")]
+    #[error("cannot start a worker: the runtime is shut down; make a new runtime")]
     ShutDown,
 }
 

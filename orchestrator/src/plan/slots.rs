@@ -64,8 +64,8 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
 }
 
 /// Numbers the slots of an engine with at most `max_workers` numbers. Slots beyond that share the
-/// numbers of the first ones in turn; isolated slots share with none. False when the isolated slots
-/// alone, or one shared slot beside them, need too many.
+/// numbers of the first ones in turn, but never that of an isolated slot. False when there are too
+/// few numbers for the isolated slots and, if there are other slots, one for these.
 fn fold(slots: &[Slot], runtime: Engine, max_workers: usize, numbers: &mut Numbers) -> bool {
     let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.runtime == runtime);
     let isolated = ours().filter(|(_, slot)| slot.isolated).count();
@@ -120,7 +120,7 @@ fn isolated_ids(chains: &[Chain], runtime: Engine) -> Vec<String> {
     isolated.flat_map(|chain| chain.stage.nodes.iter().map(|node| node.id.clone())).collect()
 }
 
-/// Which stages come before which, directly or not: one row of bits for each stage.
+/// All ancestors of each stage, direct or not, as one row of bits per stage.
 struct Ancestors {
     words: usize,
     bits: Vec<u64>,

@@ -30,8 +30,8 @@ const START_PREFIXES: [&str; 9] =
     ["PYTHON", "LD_", "LC_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"];
 const START_SUFFIXES: [&str; 2] = ["_NUM_THREADS", "_MAX_THREADS"];
 
-/// Variables that the orchestrator sets for one worker. If the caller's own environment has them,
-/// because the caller is a worker itself, they are not passed on.
+/// Variables that the orchestrator sets for one worker. From the caller's own environment, which
+/// has them if the caller is a worker itself, they are not passed on.
 const INTERNAL: [&str; 4] = [
     "REMOTEMEDIA_BLACKBOX_FD",
     "REMOTEMEDIA_GIVEN_VARIABLES",
@@ -39,7 +39,7 @@ const INTERNAL: [&str; 4] = [
     "REMOTEMEDIA_INJECT_MODULES",
 ];
 
-/// Names of the variables that set the threads of numeric libraries.
+/// Names of the variables that set the number of threads of numeric libraries.
 const THREADS: [&str; 3] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
 /// What the workers of one session take over from the caller's process.
@@ -52,7 +52,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Takes it from the caller's options, and applies the changes of the configuration.
+    /// Reads the caller's options and applies the changes that the configuration makes to them.
     pub(crate) fn new(runtime: &Runtime, options: &OpenOptions) -> Self {
         let python = &runtime.config.python;
         let environment = environment(python, &options.environment);

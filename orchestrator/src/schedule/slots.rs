@@ -61,8 +61,8 @@ impl Slots {
         self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
     }
 
-    /// Whether the session is still opening. Once a slot has failed to open, this is true only
-    /// until no other slot's nodes are being made and no worker is dying.
+    /// Whether the session is still opening. Once a slot has failed to open, the session counts as
+    /// opening only while another slot's nodes are being made or a worker is dying.
     #[must_use]
     pub fn is_opening(&self) -> bool {
         let is_busy =

@@ -109,7 +109,7 @@ impl Driver {
                 }
             }
             heard = true;
-            // Only messages that were read together with this one. The socket is read next time.
+            // Only takes messages that were read together with this one; the next call reads more.
             news = self.shell.workers.buffered_news(slot);
         }
     }
@@ -149,7 +149,7 @@ impl Driver {
             self.look_up(Some(began), host)?;
         }
         if self.shell.workers.has_news() {
-            // Its wake-up has been consumed, so a wait that blocks would not notice it.
+            // The wake-up for this news has been consumed, so a blocking wait would not notice it.
             self.hear_all(host);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Makes errors that name the node of faults, dead workers and overdue nodes.
+//! Turns faults, dead workers and overdue nodes into errors that name the node.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     }
 }
 
-/// The error of a node that the orchestrator itself has detected.
+/// An error of a node that the orchestrator itself has detected.
 fn found(node_id: String, operation: FaultKind, remote_type: &str, message: String) -> Error {
     Error::Node(Box::new(NodeFailure {
         node_id,

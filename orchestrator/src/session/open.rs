@@ -105,8 +105,7 @@ impl Session {
         let driver = &mut self.driver;
         driver.feed(Event::Open);
         // When a node on RustPython has to move, the session is closed and opened again with a new
-        // plan. So that nodes that are being made can then clean up, the wait goes on after a
-        // failure.
+        // plan. Nodes that are still being made could not clean up then, so they are waited for.
         driver.drive(None, host, |driver| {
             !driver.core.slots().is_opening()
                 || driver.shell.failure.is_some() && !may_open_again(&driver.shell)

@@ -24,7 +24,7 @@ use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
 
-/// The slots of one session.
+/// The worker slots of one session, and its requests to the pool.
 #[derive(Debug)]
 pub(super) struct Workers {
     slots: Vec<Slot>,

@@ -17,7 +17,7 @@ pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 /// The first bytes of a new recorder, for the note of the running node. The Python stack begins
 /// behind them.
 const HEAD: [u8; 64] = [0; 64];
-/// Names that faulthandler gives to signals.
+/// The names by which faulthandler reports signals.
 const FATAL: [(&str, Signal); 5] = [
     ("Segmentation fault", Signal::SIGSEGV),
     ("Aborted", Signal::SIGABRT),
@@ -28,7 +28,7 @@ const FATAL: [(&str, Signal); 5] = [
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
-/// Most attempts to read a note that the worker is writing.
+/// How often a note is read at most, until two reads agree.
 const MAX_READS: usize = 8;
 
 /// What a worker has noted about the node that runs.
@@ -114,7 +114,7 @@ fn operation(number: u32) -> Option<FaultKind> {
     }
 }
 
-/// A moment, from the nanoseconds of the monotonic clock, which all processes share.
+/// Converts nanoseconds of the monotonic clock, which all processes share, to a moment.
 fn moment(since_ns: u64) -> Option<Instant> {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?);
     Instant::now().checked_sub(now.saturating_sub(Duration::from_nanos(since_ns)))

@@ -12,7 +12,7 @@ use super::pool::KeyId;
 use super::{Start, Wanted, WorkerKey};
 use crate::placement::Engine;
 
-/// One kind.
+/// A kind of workers.
 #[derive(Debug, Clone)]
 pub(super) struct Kind {
     /// The properties that its workers have in common.
@@ -78,7 +78,7 @@ impl Kinds {
         self.apart = self.numbers.keys().filter(|key| key.apart.is_some()).count();
     }
 
-    /// How many there are.
+    /// Number of kinds.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.kinds.len()

@@ -17,7 +17,7 @@ use ipc_protocol::version::Hello;
 use ipc_protocol::{FromWorker, Limits, ToWorker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// One connection.
+/// The connection to one worker.
 #[derive(Debug)]
 pub struct Link {
     output: Arc<Output>,
@@ -39,12 +39,12 @@ pub struct Output {
     awaits_giving_back: AtomicBool,
 }
 
-/// The result of reading.
+/// The result of reading from a link.
 #[derive(Debug)]
 pub enum Received<M> {
     /// A message.
     Message(M),
-    /// Nothing more for now.
+    /// No complete message has arrived.
     Nothing,
     /// The worker closed its end.
     Closed,
@@ -66,7 +66,7 @@ pub struct Sent {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The stream of frames is broken.
-    #[error("the connection broke: {0}")]
+    #[error("the connection to the worker broke: {0}")]
     Frame(#[from] FrameError),
     /// A frame holds something that is not a message.
     #[error("the worker sent a malformed message: {0}")]
@@ -75,7 +75,7 @@ pub enum LinkError {
     #[error("{}shared memory: {}", blame(.0), .0)]
     Lease(#[from] LeaseError),
     /// The socket failed.
-    #[error("the connection failed: {0}")]
+    #[error("the connection to the worker failed: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -111,8 +111,8 @@ impl Link {
         })
     }
 
-    /// Sends payloads in shared memory on these terms from now on. Only for a link whose
-    /// [`Link::output`] no one else holds yet.
+    /// Sends payloads in shared memory on these terms from now on. Must be called before
+    /// [`Link::output`] is shared with the supervisor.
     ///
     /// # Errors
     /// As [`Link::send`].

@@ -30,9 +30,9 @@ pub struct KeyId {
 /// How many workers of one kind a session asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// The kind.
+    /// The kind of the workers.
     pub key: KeyId,
-    /// How many.
+    /// Number of workers.
     pub count: usize,
 }
 
@@ -46,9 +46,9 @@ pub struct PoolLimits {
     pub min: usize,
     /// Most processes, all kinds of the pool together.
     pub max: usize,
-    /// How long a worker may be idle; `None` for ever.
+    /// How long a worker may be idle before it is ended; `None`: no limit.
     pub idle_timeout: Option<Duration>,
-    /// Sessions after which a worker is replaced; `None` for never.
+    /// Number of sessions after which a worker is ended; `None`: no limit.
     pub max_sessions: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ pub enum PoolEvent {
     Want {
         /// The request.
         ticket: Ticket,
-        /// What it needs, kind by kind.
+        /// The kinds of workers that it needs, and how many of each.
         needs: Vec<Need>,
         /// Whether the session already holds other workers. It is served first then.
         holds: bool,
@@ -108,7 +108,7 @@ pub enum PoolAction {
     Retire(WorkerId),
 }
 
-/// A worker in [`PoolCore::picture`].
+/// A snapshot of one worker, from [`PoolCore::picture`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pictured {
     /// Its number.
@@ -159,7 +159,7 @@ impl PoolCore {
         }
     }
 
-    /// Every worker that is not dead.
+    /// A snapshot of every worker that is not dead.
     pub fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
         self.workers.iter().map(|(id, entry)| Pictured {
             id: *id,

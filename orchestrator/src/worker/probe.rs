@@ -24,9 +24,9 @@ sys.exit(0 if find_spec('remotemedia') and find_spec('remotemedia._native') else
 /// What an interpreter lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
-    /// It is older than Python 3.11.
+    /// The interpreter is older than Python 3.11.
     Version,
-    /// It finds no `remotemedia` package, or one without its native part.
+    /// The interpreter finds no `remotemedia` package, or one without its native part.
     Package,
 }
 

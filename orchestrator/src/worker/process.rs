@@ -60,7 +60,7 @@ struct ProcessState {
 /// A line that came through a pipe of the worker and not through its link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawLine {
-    /// True for stderr.
+    /// Whether the line came through stderr.
     pub is_stderr: bool,
     /// The line, without its newline.
     pub text: String,
@@ -69,7 +69,7 @@ pub struct RawLine {
 /// The parts of a new process that its supervisor needs.
 #[derive(Debug)]
 pub struct Spawned {
-    /// The part that sessions share.
+    /// The process, which sessions and the pool share.
     pub process: Arc<Process>,
     /// The orchestrator's end of the link.
     pub link: UnixStream,
@@ -284,8 +284,8 @@ impl Process {
         if pidfd_signal_group(self.pidfd.as_fd(), signal) != Err(Errno::EINVAL) {
             return;
         }
-        // Before Linux 6.9 only the group's id is left, which no other group has while the leader
-        // is not reaped. If it is, programs that the nodes of a dead worker started keep running.
+        // Before Linux 6.9 a group can be signalled only by its id, which is safe until its leader
+        // is reaped. After that, programs that the nodes of a dead worker started keep running.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if let Some(pid) = self.raw_pid()
             && self.wait(look).is_ok()

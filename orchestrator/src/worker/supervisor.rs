@@ -115,7 +115,7 @@ enum Command {
     Close,
 }
 
-/// One worker in [`Pool::picture`].
+/// A snapshot of one worker, from [`Pool::picture`].
 #[derive(Debug, Clone)]
 pub struct WorkerPicture {
     /// Process id; 0 before the process runs.
@@ -138,7 +138,7 @@ pub struct WorkerMemory {
 }
 
 impl Pool {
-    /// Starts the supervisor; no worker yet.
+    /// Starts the supervisor, but no worker yet.
     ///
     /// # Errors
     /// When its thread cannot be started.
@@ -229,7 +229,7 @@ impl Pool {
         self.shared.take_back(&mut state, worker, returned);
     }
 
-    /// Every worker that is not dead.
+    /// A snapshot of every worker that is not dead.
     #[must_use]
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();

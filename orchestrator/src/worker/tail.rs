@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-/// Lines that are kept.
+/// Number of lines that are kept.
 const MAX_LINES: usize = 40;
 /// Longest part of a line that is kept, in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
 
-/// A bounded memory of lines.
+/// The last 40 lines.
 #[derive(Debug, Default)]
 pub struct Tail(VecDeque<String>);
 

@@ -1,4 +1,4 @@
-//! A wake-up that a blocked caller can wait for together with its sockets.
+//! A wake-up that a blocked thread can wait for together with its sockets.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::Error;
 
-/// Handle to an eventfd; clones wake the same waiter.
+/// Handle to an eventfd. All clones wake the same thread.
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<EventFd>);
 

@@ -70,13 +70,11 @@ impl Slots {
             State::Closing(watch) => (watch.began, running),
             _ => return,
         };
-        // A moment before this step was noted for an earlier one: this step counts from its own
-        // start.
+        // For a method that was entered before this step, time counts from the step's beginning.
         let since = running.map_or(began, |running| running.since.clamp(began, now.max(began)));
         let limit = match (running, state) {
             (Some(running), _) => self.homes[running.stage].timeout(running.node),
-            // No node is noted as running: only more than the time of all of them is too long for
-            // sure.
+            // No node is noted as running: the limit is the sum of all their time-outs.
             (None, State::Busy(stage, _)) => self.homes[stage].total_timeout(),
             (None, _) => None,
         };

@@ -14,7 +14,7 @@ use crate::schedule::StageId;
 /// How many times in a row a slot exchanges an unsuitable worker before it is given up.
 const MAX_UNSUITED: u32 = 8;
 
-/// One slot.
+/// A worker slot of the core.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) state: State,

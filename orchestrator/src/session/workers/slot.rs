@@ -14,7 +14,7 @@ use crate::worker::{Worker, memory};
 /// A node of the session: its stage, and its index in the stage.
 pub(in crate::session) type Seat = (StageId, usize);
 
-/// One slot.
+/// A worker slot of a session.
 #[derive(Debug)]
 pub(in crate::session) struct Slot {
     /// The engine of its workers.

@@ -23,8 +23,8 @@ const END_GRACE: Duration = Duration::from_secs(5);
 /// this process ends.
 const ANSWER_GRACE: Duration = Duration::from_millis(10);
 
-/// How long workers may wait for this process to exit before they exit: at the same time as four
-/// workers, a program took 100 ms longer to exit (`benches/peers/exit.py`, two processors).
+/// How long workers wait for this process to exit first. A program that exited at the same time as
+/// its four workers took 100 ms longer (`benches/peers/exit.py`, two processors).
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks an idle worker to end. Returns the link on which its answer will come. A worker whose

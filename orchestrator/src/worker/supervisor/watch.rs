@@ -132,8 +132,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
     }
 }
 
-/// Has leases returned to the worker soon after the caller has released them, if they are on many
-/// bytes, even if no message follows.
+/// Makes sure that released leases on many bytes are returned to the worker soon, even if no
+/// message follows.
 fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
     let Some(exchange) = worker.link.output().exchange() else { return };
     let (shared, id) = (Arc::downgrade(shared), worker.id);
