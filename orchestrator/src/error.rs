@@ -1,4 +1,4 @@
-//! What can go wrong while a pipeline is opened or run, as data. Problems of manifests, plans and
+//! The errors of opening and running a pipeline, as data. Problems of manifests, plans and
 //! configuration have types of their own in their modules, and so has the failure of a node.
 
 use std::time::Duration;
@@ -29,21 +29,21 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A native node rejects its parameters, or there is no such node.
+    /// A native node rejects its parameters, or its type does not exist.
     #[error("node '{node_id}' cannot be made: {}", if .problems.is_empty() { "its type is unknown".to_owned() } else { .problems.join("; ") })]
     Params {
         /// Id of the node in the manifest.
         node_id: String,
-        /// What is wrong, a line a parameter.
+        /// What is wrong, one text per parameter; empty when the type does not exist.
         problems: Vec<String>,
     },
-    /// A node raised.
+    /// A node raised an exception or returned an error.
     #[error(transparent)]
     Node(Box<NodeFailure>),
-    /// A worker died under a node.
+    /// A worker died while it ran a node.
     #[error(transparent)]
     Crashed(Box<Crash>),
-    /// A node did not answer in time and was stopped.
+    /// A node took longer than its time limit, and its worker was killed.
     #[error(transparent)]
     TimedOut(Box<TimedOut>),
     /// A node object cannot be sent to the interpreter that is to run it.
@@ -58,22 +58,22 @@ pub enum Error {
          pass an input, or begin the pipeline with a source node"
     )]
     NoInput {
-        /// The first node.
+        /// Id of the first node that gets no input.
         node_id: String,
     },
-    /// The caller's next input could not be taken.
+    /// The caller's source of inputs failed.
     #[error("the input could not be read: {0}")]
     Input(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The caller interrupted the run (Ctrl-C).
-    #[error("interrupted")]
+    #[error("the run was interrupted")]
     Interrupted,
-    /// The run was cancelled from elsewhere.
+    /// The run was cancelled by another thread, through its `CancelHandle`.
     #[error("the run was cancelled")]
     Cancelled,
-    /// The runtime ended while a node worked.
-    #[error("the runtime was shut down while node '{node_id}' worked; make a new one")]
+    /// The runtime was shut down while a node ran.
+    #[error("the runtime was shut down while node '{node_id}' ran; make a new runtime")]
     ShutDown {
-        /// The node.
+        /// Id of the node.
         node_id: String,
     },
     /// The session is closed.
@@ -87,30 +87,32 @@ pub enum Error {
     Busy {
         /// How long the session waited.
         waited: Duration,
-        /// The pool's bound.
+        /// The largest number of workers in the pool.
         max: usize,
     },
     /// No worker could host the nodes: each had modules loaded that have changed since, or that lie
     /// elsewhere for this session.
     #[error(
-        "no worker suits this session: modules that its nodes import change all the time, or lie \
-         at several places on its path"
+        "no worker suits this session: modules that its nodes import keep changing on disk, or lie \
+         at several places on its search path"
     )]
     Unsuitable,
-    /// The session would wait for ever.
-    #[error("the session waits for nothing; this is a fault of RemoteMedia, please report it")]
+    /// The session would wait for ever, because no event can come.
+    #[error(
+        "the session waits, but no event can come; this is a bug in RemoteMedia, please report it"
+    )]
     Stalled,
     /// The operating system refused something that every run needs.
     #[error("{action} failed: {source}{}", remedy(.source))]
     Os {
-        /// What was being done.
+        /// The action that failed.
         action: &'static str,
-        /// The reason.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 }
 
-/// A node object that cannot be described for another interpreter, or not at all.
+/// A node object cannot be sent to the interpreter that is to run it, or to any interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}",
     .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' cannot be sent to a worker: ")),
@@ -119,20 +121,20 @@ pub enum Error {
 pub struct ShipError {
     /// Id of the node, where it is known.
     pub node_id: Option<String>,
-    /// What stands in the way, in the caller's words.
+    /// What prevents it, as the caller's SDK puts it.
     pub message: String,
-    /// The message says what another `runtime_hint` would change.
+    /// Whether the message already says what another `runtime_hint` would change.
     pub names_runtime_hint: bool,
-    /// What the caller can change, when the node's interpreter is why.
+    /// What the user can change, when the node's interpreter is the cause.
     pub advice: Option<Box<Advice>>,
 }
 
-/// A worker process died while it held a session.
+/// A worker process died while a session used it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crash {
-    /// The node that ran.
+    /// Id of the node that ran.
     pub node_id: String,
-    /// What it was doing.
+    /// The operation in which it died.
     pub operation: FaultKind,
     /// Process id of the worker.
     pub pid: u32,
@@ -140,7 +142,7 @@ pub struct Crash {
     pub signal: Option<String>,
     /// Its exit code, when no signal ended it.
     pub exit_code: Option<i32>,
-    /// It has ended, and its exit status went elsewhere.
+    /// Whether it has ended with an unknown exit status.
     pub is_unknown: bool,
     /// Last lines that it wrote to stderr.
     pub stderr_tail: String,
@@ -155,7 +157,7 @@ pub struct Crash {
 impl std::error::Error for Crash {}
 
 impl Crash {
-    /// What happened in one line, without stack and stderr.
+    /// The crash in one line, without stack and stderr.
     #[must_use]
     pub fn headline(&self) -> String {
         let end = match (self.signal.as_deref(), self.exit_code) {
@@ -206,13 +208,13 @@ impl std::fmt::Display for Crash {
 /// A call that did not end in time; its worker was killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedOut {
-    /// The node that ran.
+    /// Id of the node that ran.
     pub node_id: String,
     /// Which of its methods ran.
     pub operation: FaultKind,
     /// Which deadline passed.
     pub deadline: Deadline,
-    /// The time it had.
+    /// The time limit.
     pub timeout: Duration,
     /// Process id of the worker.
     pub pid: u32,
@@ -227,7 +229,7 @@ pub struct TimedOut {
 impl std::error::Error for TimedOut {}
 
 impl TimedOut {
-    /// What happened in one line, without the stack.
+    /// The time-out in one line, without the stack.
     #[must_use]
     pub fn headline(&self) -> String {
         let ms = self.timeout.as_millis();

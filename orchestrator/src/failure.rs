@@ -12,19 +12,19 @@ use crate::reason::Advice;
 pub struct NodeFailure {
     /// Id of the node in the manifest.
     pub node_id: String,
-    /// What it was doing.
+    /// The operation in which it failed.
     pub operation: FaultKind,
     /// Qualified type of the exception; bare for builtins.
     pub remote_type: String,
-    /// Its message, and nothing else.
+    /// Message of the exception, without advice.
     pub message: String,
-    /// Its traceback with source lines; empty for native nodes.
+    /// Traceback with source lines; empty for native nodes.
     pub traceback: String,
-    /// What the interpreter lacks, when that is why.
+    /// The module or feature that the interpreter lacks, when that is the cause.
     pub import: Option<Box<ImportFault>>,
-    /// What else is known of it.
+    /// Further facts about the failure.
     pub detail: Option<Box<FaultDetail>>,
-    /// What the caller can change, when the node's interpreter is why.
+    /// What the user can change, when the node's interpreter is the cause.
     pub advice: Option<Advice>,
 }
 
@@ -40,8 +40,8 @@ impl fmt::Display for NodeFailure {
 }
 
 impl NodeFailure {
-    /// The message for people: with the part of a value that it is about, and with what to do about an
-    /// import.
+    /// The message as users see it: with the part of the value that it is about, and with what to
+    /// do about a missing module.
     #[must_use]
     pub fn told(&self) -> Cow<'_, str> {
         let message = match self.detail.as_deref() {
@@ -49,13 +49,14 @@ impl NodeFailure {
                 "{} of type {} cannot be restored in the receiving process: {}",
                 part.path, part.type_name, self.message
             )),
-            // Others say it themselves.
+            // The messages of all other failures name that part themselves.
             _ => Cow::Borrowed(self.message.as_str()),
         };
         let wanted = |import: &&ImportFault| !import.is_told && !import.suggestion.is_empty();
         let Some(import) = self.import.as_deref().filter(wanted) else { return message };
         let (message, suggestion) = (message.trim(), &import.suggestion);
-        // A long message is a package's own page on how to install it: the suggestion goes first.
+        // A message of many lines is a package's own advice on installing it: the suggestion goes
+        // before it.
         Cow::Owned(match message.lines().nth(1) {
             Some(_) => format!("{suggestion}\n\n{message}"),
             None => format!("{message}; {suggestion}"),
@@ -63,7 +64,7 @@ impl NodeFailure {
     }
 }
 
-/// A message with the sentence behind it that says what to do.
+/// A message, followed by the advice as a sentence.
 pub(crate) fn advised(message: &str, advice: Option<&Advice>) -> String {
     match advice {
         Some(advice) => format!("{}. {advice}", message.trim_end_matches('.')),

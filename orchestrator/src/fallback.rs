@@ -1,6 +1,6 @@
-//! When a node leaves RustPython for CPython: which failures are the interpreter's, how many
-//! failures of unknown cause are too many, and what was found so far. Pure; sessions carry out what
-//! is decided here.
+//! Decides when a node moves from RustPython to CPython: which failures RustPython causes, and how
+//! many failures of unknown cause are too many. Keeps what earlier sessions have found. Pure;
+//! sessions carry the decisions out.
 //!
 //! A finding belongs to the digest of a node's code and lives as long as the runtime: code that was
 //! changed has another digest, so RustPython is tried again.
@@ -15,7 +15,7 @@ use crate::reason::Reason;
 #[cfg(test)]
 mod tests;
 
-/// What follows from a failure on RustPython.
+/// The cause of a failure on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureClass {
     /// RustPython cannot run the node.
@@ -26,11 +26,11 @@ pub enum FailureClass {
     Unrelated,
 }
 
-/// Classifies a failure on RustPython. Only an import that made the node fail counts: a module that
-/// the node imports and does not need has made nothing fail.
+/// Classifies a failure on RustPython. A failed import counts only if it made the node fail, not if
+/// the node can do without the module.
 #[must_use]
 pub fn classify(failure: &NodeFailure) -> FailureClass {
-    // What a value's own code imports has not made the node fail.
+    // Here the import failed in the code of a value, not of the node.
     let names_value = matches!(
         failure.detail.as_deref(),
         Some(FaultDetail::Unsendable(_) | FaultDetail::Unopenable(_))
@@ -69,15 +69,15 @@ pub fn clause(text: &str) -> String {
     text.trim_end().trim_end_matches('.').to_owned()
 }
 
-/// What is known about a node's code on RustPython.
+/// What is known about how a node's code runs on RustPython.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Finding {
-    /// It has not run there yet.
+    /// RustPython has not run the code yet.
     #[default]
     Untried,
-    /// It gave an output there.
+    /// A call of the code has succeeded on RustPython.
     Runs,
-    /// RustPython cannot run it.
+    /// RustPython cannot run the code.
     Unsupported(Reason),
 }
 
@@ -100,7 +100,7 @@ impl Findings {
         self.records.get(digest).map_or_else(Finding::default, |record| record.finding.clone())
     }
 
-    /// Records an output; earlier failures no longer count.
+    /// Records a call that succeeded; earlier failures no longer count.
     pub fn record_success(&mut self, digest: &str) {
         let record = self.records.entry(digest.to_owned()).or_default();
         record.failures = 0;
@@ -110,7 +110,7 @@ impl Findings {
     }
 
     /// Records a failure of unknown cause. Returns the reason to move the node when it has failed
-    /// `limit` times in a row; 0 is no limit.
+    /// `limit` times in a row; with a `limit` of 0, never.
     pub fn record_failure(&mut self, digest: &str, error: String, limit: u32) -> Option<Reason> {
         let record = self.records.entry(digest.to_owned()).or_default();
         record.failures = record.failures.saturating_add(1);
@@ -122,12 +122,13 @@ impl Findings {
         Some(reason)
     }
 
-    /// Records that RustPython cannot run it.
+    /// Records that RustPython cannot run a node's code.
     pub fn record_unsupported(&mut self, digest: &str, reason: Reason) {
         self.records.entry(digest.to_owned()).or_default().finding = Finding::Unsupported(reason);
     }
 
-    /// Drops what was recorded: CPython failed the same way, so RustPython was not the cause.
+    /// Drops what was recorded about a node's code: CPython failed in the same way, so RustPython
+    /// was not the cause.
     pub fn retract(&mut self, digest: &str) {
         self.records.remove(digest);
     }

@@ -1,5 +1,4 @@
-//! A pipeline as data: what a manifest says, once it has been checked. Reading and checking it is
-//! `manifest`'s business.
+//! A pipeline as data: the content of a checked manifest. `manifest` reads and checks the JSON.
 
 use std::time::Duration;
 
@@ -13,22 +12,22 @@ pub use hint::RuntimeHint;
 /// node, there is no cycle, every node type is known and native nodes accept their parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    /// About the pipeline as a whole.
+    /// Name and description of the pipeline.
     pub metadata: Metadata,
-    /// At least one node, in the order of the text.
+    /// Nodes in the order of the JSON; at least one.
     pub nodes: Vec<ManifestNode>,
-    /// Edges, in the order of the text, each at most once.
+    /// Edges in the order of the JSON, without duplicates.
     pub connections: Vec<Connection>,
 }
 
-/// About a pipeline as a whole; describes and has no effect.
+/// Name and description of a pipeline. They have no effect on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata {
     /// Name of the pipeline.
     pub name: Option<String>,
-    /// What it is for.
+    /// Purpose of the pipeline.
     pub description: Option<String>,
-    /// When it was made: ISO 8601, as written.
+    /// Date on which it was made, in ISO 8601 and as written.
     pub created_at: Option<String>,
 }
 
@@ -44,43 +43,45 @@ pub struct ManifestNode {
     pub params: Map<String, Json>,
     /// Where the node is to run.
     pub runtime_hint: RuntimeHint,
-    /// The node takes one stream of inputs instead of single ones.
+    /// Whether the node gets its inputs as one stream and not one per call.
     pub is_streaming: bool,
-    /// The node produces without input.
+    /// Whether the node produces without input.
     pub is_source: bool,
-    /// Longest time between two outputs, before the node is stopped.
+    /// Longest time from a call, or from its last output, to the next output or the call's end;
+    /// then the node's worker is killed.
     pub timeout: Option<Duration>,
-    /// The node gets a worker of its own.
+    /// Whether the node gets a worker of its own.
     pub isolated: bool,
     /// How a node with several inputs takes them.
     pub join: Join,
     /// Index of the caller's node object; only the SDK sets it.
     pub instance: Option<u32>,
-    /// What the node asks of a machine; describes and has no effect.
+    /// What the node needs of its machine, as written. It has no effect on a run.
     pub capabilities: Option<Map<String, Json>>,
 }
 
 /// How a node with several inputs takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Join {
-    /// One call for each upstream item, ordered by input and then by connection.
+    /// One call per upstream item: for each input of the session, first the items of the first
+    /// connection, then those of the second, and so on.
     #[default]
     Interleave,
-    /// One call with a tuple of one item of each upstream node.
+    /// One call per tuple that has one item of each upstream node.
     Zip,
 }
 
 /// An edge between two nodes, by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// The node whose outputs flow.
+    /// Id of the node that sends its outputs.
     pub from: String,
-    /// The node that takes them.
+    /// Id of the node that gets them.
     pub to: String,
 }
 
 impl Manifest {
-    /// The pipeline's name for messages and metrics: its own, or a general one.
+    /// The pipeline's name for messages and metrics: `pipeline`, if the manifest has none.
     #[must_use]
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or("pipeline")

@@ -17,20 +17,20 @@ use crate::worker::waker::Waker;
 pub struct OpenOptions {
     /// The caller's node objects.
     pub nodes: Option<Arc<dyn NodeObjects>>,
-    /// The interpreter of Python nodes, as the caller wrote it; `None` leaves it to others.
+    /// The interpreter of Python nodes, as the caller wrote it; `None`: other settings decide.
     pub runtime: Option<String>,
-    /// Whether nodes that RustPython cannot run may move to CPython; `None` leaves it to others.
+    /// Whether nodes that RustPython cannot run may move to CPython; `None`: other settings decide.
     pub fallback: Option<bool>,
-    /// The caller's interpreter; the configuration may name another.
+    /// The caller's interpreter; the configuration may name another one for workers.
     pub interpreter: Option<PathBuf>,
-    /// Options that the caller's interpreter was started with, for workers that run the same.
+    /// Options that the caller's interpreter was started with, for its workers.
     pub interpreter_options: Vec<OsString>,
     /// The caller's environment.
     pub environment: Vec<(OsString, OsString)>,
     /// The caller's module search path.
     pub sys_path: Vec<OsString>,
-    /// The path is all of `sys.path` of the caller's interpreter, so that a worker that runs the same
-    /// finds each module where the caller does. Otherwise it is added behind the worker's own.
+    /// Whether `sys_path` is the complete `sys.path` of the caller's interpreter. Workers of that
+    /// interpreter then use it as it is; otherwise it is added behind the worker's own path.
     pub is_sys_path_complete: bool,
     /// The caller's `sys.argv`.
     pub argv: Vec<OsString>,
@@ -44,9 +44,9 @@ pub struct OpenOptions {
 
 /// The caller's node objects, in the order of the manifest's instance numbers.
 pub trait NodeObjects: std::fmt::Debug + Send + Sync {
-    /// The objects of these numbers for workers of an interpreter, each at its place; where the
-    /// interpreter is the caller's own, others may come along. `takes_buffers` says whether large
-    /// buffers may travel beside the pickle.
+    /// Pickles the objects with these numbers for workers of an interpreter, as a list in which
+    /// each object is at its number. For the caller's own interpreter the list may hold other
+    /// objects, too. `takes_buffers`: large buffers may travel beside the pickle.
     ///
     /// # Errors
     /// When one of them cannot be sent there.
@@ -61,12 +61,12 @@ pub trait NodeObjects: std::fmt::Debug + Send + Sync {
     fn code_digest(&self, instance: u32) -> Option<String>;
 }
 
-/// Node objects on their way to a worker. What the bytes are is between the caller and the guest.
+/// Node objects on their way to a worker. Only the caller and the guest read the bytes.
 #[derive(Debug, Clone)]
 pub struct Shipment {
     /// The pickle of the objects.
     pub pickle: Bytes,
-    /// The buffers that it leaves out.
+    /// The large buffers that the pickle leaves out, in its order.
     pub buffers: Vec<Payload>,
 }
 

@@ -1,9 +1,9 @@
-//! Where a node runs: what runs it, where its code comes from, and who chose that. Which of them a node
-//! gets is decided in `catalog`, `choice` and `plan`.
+//! Where a node runs: the engine that runs it, where its code comes from, and which setting chose
+//! the engine. `catalog`, `choice` and `plan` decide this for each node.
 
 use std::fmt;
 
-/// What runs a node.
+/// The engine of a node: the orchestrator itself, or an interpreter in workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Engine {
     /// Rust code in the orchestrator.
@@ -44,7 +44,7 @@ pub enum NodeSource {
         /// Qualified name of the class in it.
         name: String,
     },
-    /// The caller's node object of this index.
+    /// The caller's node object with this index.
     Instance(u32),
 }
 
@@ -55,11 +55,11 @@ pub enum Origin {
     Hint,
     /// The argument of the pipeline or the run.
     Argument,
-    /// The environment variable.
+    /// The environment variable `REMOTEMEDIA_PYTHON_RUNTIME`.
     Environment,
     /// The configuration.
     Configuration,
-    /// No source has set it.
+    /// No other source has set the value.
     Default,
 }
 

@@ -1,5 +1,5 @@
-//! The plan of a graph: which nodes form a stage, and which worker hosts which stage. Pure; the
-//! workers themselves are found and started elsewhere.
+//! The plan of a graph: which nodes form a stage, and which worker slot a stage runs in. Pure;
+//! workers for the slots come from the pools.
 //!
 //! A stage is a maximal chain of neighbouring nodes in the same place, the unit of dispatch. Stages
 //! that follow one another share a worker, parallel branches run side by side on different ones,
@@ -57,12 +57,12 @@ pub enum Place {
     Native,
     /// In a worker process.
     Worker {
-        /// Number of the worker in this plan.
+        /// Number of the worker slot in the plan.
         slot: usize,
     },
 }
 
-/// A node with everything decided.
+/// A node of a plan, with its engine, code, parameters and limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedNode {
     /// Id in the manifest.
@@ -73,26 +73,27 @@ pub struct PlannedNode {
     pub source: NodeSource,
     /// Its parameters, as written.
     pub params: Map<String, Json>,
-    /// Longest time between two outputs; `None` is no limit.
+    /// Longest time from a call, or from its last output, to the next output or the call's end;
+    /// `None`: no limit.
     pub timeout: Option<Duration>,
-    /// What runs it.
+    /// The engine that runs it.
     pub runtime: Engine,
-    /// Who chose that.
+    /// The setting that chose the engine.
     pub origin: Origin,
-    /// Why RustPython, which was chosen, does not run it.
+    /// Why it runs on CPython although RustPython was chosen; `None` when it was not moved.
     pub moved: Option<Reason>,
-    /// RustPython has not run its code yet: it is a stage of its own, so that its input is at hand
-    /// if it has to move.
+    /// Whether RustPython has not run its code yet. It is then a stage of its own, so that its
+    /// input can be sent to CPython if it has to move.
     pub is_on_trial: bool,
     /// The digest of its code, where RustPython was chosen for it and the code is known.
     pub code_digest: Option<String>,
-    /// It takes one stream of inputs instead of single ones.
+    /// Whether it gets its inputs as one stream and not one per call.
     pub is_streaming: bool,
-    /// It produces without input.
+    /// Whether it produces without input.
     pub is_source: bool,
 }
 
-/// What a plan depends on beside the graph.
+/// What a plan depends on besides the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOptions {
     /// Most CPython workers that one session may hold; at least 1.
@@ -103,7 +104,7 @@ pub struct PlanOptions {
     pub python: Choice,
     /// Whether nodes that RustPython cannot run move to CPython.
     pub fallback: bool,
-    /// What is known of nodes on RustPython, by their ids.
+    /// What is known about how nodes run on RustPython, by their ids.
     pub findings: HashMap<String, Finding>,
     /// Time limit of nodes that have none of their own.
     pub default_timeout: Option<Duration>,
@@ -122,18 +123,18 @@ impl Default for PlanOptions {
     }
 }
 
-/// Why a graph cannot be laid out.
+/// Why a graph cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A node has no code in the runtime that it asks for.
+    /// A node has no code for the engine that it asks for.
     #[error("node '{node_id}': {problem}")]
     Unresolved {
         /// Id of the node.
         node_id: String,
-        /// Why.
+        /// Why its type has no code there.
         problem: ResolveError,
     },
-    /// Isolated nodes need more workers than there may be.
+    /// Isolated nodes need more workers than the pool may have.
     #[error(
         "{} isolated node(s) ({}) {}need a worker each, and {} max allows {max_workers}; \
          raise it or isolate fewer nodes",
@@ -142,19 +143,19 @@ pub enum PlanError {
         if *.runtime == Engine::RustPython { "[rustpython]" } else { "[workers]" }
     )]
     TooFewWorkers {
-        /// What the workers run.
+        /// The engine of the workers.
         runtime: Engine,
         /// Ids of the isolated nodes.
         isolated: Vec<String>,
-        /// Whether Python nodes that are not isolated need a worker beside them.
+        /// Whether Python nodes that are not isolated need one more worker.
         shared: bool,
-        /// Most workers that there may be.
+        /// Most workers that the pool may have.
         max_workers: usize,
     },
 }
 
 impl Plan {
-    /// Lays a graph out.
+    /// Plans a graph.
     ///
     /// # Errors
     /// See [`PlanError`].
@@ -170,8 +171,8 @@ impl Plan {
         Ok(Self { stages, worker_slots })
     }
 
-    /// All nodes with the number of their stage, stage by stage; the order in which metrics count
-    /// them.
+    /// All nodes with the number of their stage, stage by stage. Metrics list the nodes in this
+    /// order.
     pub fn nodes(&self) -> impl Iterator<Item = (usize, &PlannedNode)> {
         self.stages
             .iter()
@@ -179,7 +180,7 @@ impl Plan {
             .flat_map(|(stage, of)| of.nodes.iter().map(move |node| (stage, node)))
     }
 
-    /// The plan in words, a line a stage: where it runs, its nodes, and what follows.
+    /// The plan as text, one line per stage: where it runs, its nodes, and the stages behind it.
     #[must_use]
     pub fn describe(&self) -> String {
         let mut text = format!("{} stages, {} workers\n", self.stages.len(), self.worker_slots);

@@ -1,11 +1,11 @@
-//! Why a node is not run by RustPython, and what its user can do about it: data, and the one place that
-//! makes sentences of it. Pure.
+//! Why RustPython does not run a node, and what the user can do about it: as data, and as
+//! sentences, which are made only here. Pure.
 
 use std::fmt;
 
 use ipc_protocol::{ImportFault, ImportReason};
 
-/// Why a node is not run by RustPython.
+/// Why RustPython does not run a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The interpreter lacks a module, or a feature of a module.
@@ -27,10 +27,10 @@ pub enum Reason {
     },
     /// The worker died while the node was made.
     Died {
-        /// How it ended.
+        /// How the worker ended.
         error: String,
     },
-    /// It failed several times in a row, for an unknown cause.
+    /// The node failed several times in a row, for an unknown cause.
     Failures {
         /// Number of failures in a row.
         count: u32,
@@ -40,7 +40,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Its name in metrics.
+    /// The name of the reason in metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -109,7 +109,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The extension module that Python classes of native nodes call.
+/// The extension module that the Python classes of native nodes call.
 const NATIVE_MODULE: &str = "remotemedia._native";
 
 fn write_lack(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,17 +133,17 @@ fn write_lack(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
 }
 
-/// What the caller can do about a node whose interpreter is why it failed. Shown behind the text of the
-/// failure.
+/// What the user can do about a node that failed because of its interpreter. Shown behind the text
+/// of the failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
-    /// The next session runs it on CPython by itself.
+    /// The next session runs the node on CPython without a change by the user.
     WaitForNext(Reason),
-    /// It may not move to CPython.
+    /// The node may not move to CPython; the user can allow it.
     LetMove {
-        /// Why it cannot run where it is.
+        /// Why it cannot run on RustPython.
         reason: Reason,
-        /// The text of the failure says already that its hint can be set.
+        /// Whether the text of the failure already says that `runtime_hint` can be set.
         names_hint: bool,
     },
 }
@@ -155,7 +155,7 @@ impl Advice {
     pub fn let_move(reason: Reason, names_hint: bool) -> Option<Self> {
         match &reason {
             Reason::Import(fault) if fault.reason == ImportReason::NotInstalled => None,
-            // A worker's suggestion names the way out.
+            // The suggestion of a worker already says what to set.
             Reason::Import(fault) => {
                 let names_hint = !fault.suggestion.is_empty();
                 Some(Self::LetMove { reason, names_hint })

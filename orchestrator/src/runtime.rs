@@ -31,7 +31,7 @@ mod code;
 pub struct Runtime {
     config: Config,
     pool: Mutex<Option<OwnedPool>>,
-    /// What its sessions found out about node code on RustPython.
+    /// What its sessions have found out about node code on RustPython.
     findings: Mutex<Findings>,
     /// Number of sessions that are waiting for a worker's answer.
     waiting: AtomicUsize,
@@ -46,7 +46,8 @@ struct OwnedPool {
 }
 
 impl OwnedPool {
-    /// After a fork the workers are the parent's: the child neither uses nor ends them.
+    /// Whether this process is a forked child. The workers are the parent's then: the child neither
+    /// uses nor ends them.
     fn is_inherited(&self) -> bool {
         self.owner != std::process::id()
     }
@@ -65,7 +66,7 @@ impl Runtime {
         }
     }
 
-    /// Its settings.
+    /// The settings of the runtime.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -83,11 +84,11 @@ impl Runtime {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Lays a manifest out with the runtime's settings and findings. `moved` are nodes, by their ids,
-    /// that RustPython cannot run whatever was found before.
+    /// Plans a manifest with the runtime's settings and findings. `moved` holds the ids of nodes
+    /// that must run on CPython whatever the findings say, with the reasons.
     ///
     /// # Errors
-    /// When the graph cannot be laid out, or an unknown interpreter is asked for.
+    /// When the graph cannot be planned, or an unknown interpreter is requested.
     pub fn plan(
         &self,
         manifest: &Manifest,
@@ -107,7 +108,7 @@ impl Runtime {
         if plan_options.python.runtime != Engine::RustPython && !manifest.nodes.iter().any(hinted) {
             return Ok(Plan::new(&graph, &plan_options)?);
         }
-        // Laid out a first time, without moves, to find the nodes that would run on RustPython.
+        // A first plan, without moves, finds the nodes that would run on RustPython.
         let fallback = std::mem::take(&mut plan_options.fallback);
         let untried = Plan::new(&graph, &plan_options)?;
         let mut digests = HashMap::new();
@@ -129,7 +130,7 @@ impl Runtime {
         Ok(plan)
     }
 
-    /// What the sessions of this runtime found out about node code on RustPython.
+    /// What the sessions of this runtime have found out about node code on RustPython.
     pub(crate) fn findings(&self) -> MutexGuard<'_, Findings> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,7 +155,7 @@ impl Runtime {
         Ok(setting.effective().is_none_or(|(enabled, _)| enabled))
     }
 
-    /// Which node of a manifest would run where now, and why.
+    /// Explains where each node of a manifest would run now, and why.
     ///
     /// # Errors
     /// As [`Runtime::plan`].
@@ -184,14 +185,14 @@ impl Runtime {
         own.map_or_else(Vec::new, |owned| owned.pool.shared_memory())
     }
 
-    /// Whether it has started workers.
+    /// Whether the pools of workers have been started.
     #[must_use]
     pub fn is_started(&self) -> bool {
         self.lock().is_some()
     }
 
-    /// Starts the first worker of the interpreter that a session with these options would have, and
-    /// does not wait for it. The session that needs it gets the error.
+    /// Starts one worker for a session with these options, if the pools have not been started yet.
+    /// Does not wait for it; an error is left to the first session that needs a worker.
     pub fn warm(&self, options: &OpenOptions) {
         if self.is_started() {
             return;
@@ -229,7 +230,7 @@ impl Runtime {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The program of the workers of an interpreter.
+    /// Path of the interpreter for an engine's workers.
     fn interpreter(&self, engine: Engine, options: &OpenOptions) -> Result<PathBuf, StartError> {
         let callers = options.interpreter.as_deref();
         if engine == Engine::RustPython {
@@ -254,7 +255,7 @@ impl Runtime {
         }
     }
 
-    /// Shuts runtimes down right before this process ends.
+    /// Shuts runtimes down right before this process exits.
     pub fn shut_down_for_exit(runtimes: &[Arc<Self>]) {
         let pools: Vec<_> = runtimes.iter().filter_map(|runtime| runtime.take_pool()).collect();
         Pool::close_for_exit(&pools);

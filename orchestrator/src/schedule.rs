@@ -1,10 +1,10 @@
-//! The session core: every rule of a session that has an order or a deadline. Pure: no clock, no
-//! I/O, no processes; `handle(now, event)` returns actions, which the session shell carries out.
+//! The session core: it decides the order of a session's calls and its deadlines. Pure: no clock,
+//! no I/O, no processes; `handle(now, event)` returns actions, which the session shell carries out.
 //!
-//! Inputs are numbered in rounds. Every edge carries the items of a round followed by a mark, so
-//! each stage knows when it has seen a round completely, joins can order their inputs, and a round
-//! is over when its mark has left every sink. Each worker slot is a state machine of its own
-//! (`slots`), from asking for a worker to its end.
+//! Every input starts a round. On each edge the items of a round are followed by a mark: from it a
+//! stage knows that the round is complete, joins order their inputs by it, and a round is over when
+//! its mark has left every sink. Each worker slot is a state machine of its own (`slots`), from
+//! asking for a worker to closing.
 
 mod edge;
 mod event;
@@ -26,12 +26,13 @@ pub use stage::{StageShape, Target, Traits, Work};
 pub type StageId = usize;
 /// Number of a worker slot in its plan.
 pub type SlotId = usize;
-/// Number of an input of the session; the first is 0.
+/// Number of a round, that is of one input or flush of the session; the first is 0.
 pub type Round = u64;
 
-/// How long a worker whose connection ended, or that was killed, may take to end.
+/// Longest wait for a worker to exit: once after its connection has ended, before it is killed, and
+/// once more after that, before it is removed.
 pub const EXIT_GRACE: Duration = Duration::from_millis(500);
-/// How long an overdue worker may take to write down its Python stack.
+/// How long an overdue worker may take to record its Python stack and exit, before it is killed.
 pub const STACK_GRACE: Duration = Duration::from_millis(250);
 
 /// Bounds of the core.
@@ -39,14 +40,14 @@ pub const STACK_GRACE: Duration = Duration::from_millis(250);
 pub struct Bounds {
     /// Outputs that a stage may send before it is suspended.
     pub window: u32,
-    /// Items that may wait on one edge before the stages in front of it pause.
+    /// Items that may wait on one edge before the stage that produces them pauses.
     pub queue: usize,
-    /// Time to get workers from the pool.
+    /// Longest wait for workers from the pool.
     pub acquire_timeout: Duration,
-    /// Time from the grant of a worker to the end of its nodes' `initialize`. For a worker that must
-    /// wait for others to open first, it begins when they have.
+    /// Longest time from the request to a worker to make its nodes ([`Action::Open`]) to the end of
+    /// their `initialize`.
     pub open_timeout: Duration,
-    /// Time for interrupted calls to end, and then for `cleanup`.
+    /// Longest time for interrupted calls to end, and as long again for `cleanup`.
     pub close_timeout: Duration,
 }
 
@@ -62,8 +63,8 @@ pub struct Core<T> {
 }
 
 impl<T: Clone> Core<T> {
-    /// A core for stages in topological order. `slots` says of each worker slot whether it opens
-    /// before the others.
+    /// A core for stages in topological order. `slots` has one entry per worker slot: whether it
+    /// opens before the others.
     #[must_use]
     pub fn new(shapes: Vec<StageShape>, slots: &[bool], bounds: Bounds) -> Self {
         let homes = shapes.iter().map(Home::of).collect();
@@ -77,7 +78,7 @@ impl<T: Clone> Core<T> {
         }
     }
 
-    /// Takes note of what a worker found out about a stage when it made the nodes.
+    /// Records what the worker of a stage reported about its nodes when it made them.
     pub fn note(&mut self, stage: StageId, traits: Traits) {
         let shape = &mut self.stages[stage].shape;
         shape.is_source |= traits.is_source;
@@ -90,7 +91,7 @@ impl<T: Clone> Core<T> {
         self.stages[stage].shape.is_source
     }
 
-    /// Starts nothing more; running calls may still end.
+    /// Starts no further call and grants no credit; running calls may still end.
     pub fn stop(&mut self) {
         self.is_stopped = true;
     }
@@ -101,7 +102,7 @@ impl<T: Clone> Core<T> {
         self.rounds_started - self.rounds_done
     }
 
-    /// Whether another input would not have to wait behind a full queue.
+    /// Whether the input queues of all root stages have room for another input.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         let limit = self.bounds.queue;
@@ -148,7 +149,7 @@ impl<T: Clone> Core<T> {
         actions
     }
 
-    /// Ends the calls of the stages of a slot that changed.
+    /// Skips the rounds that a changed slot can no longer work on, and ends the calls that it lost.
     fn apply(&mut self, change: Change) {
         let (Change::GivenUp(slot) | Change::Lost(slot)) = change;
         for stage in self.slots.stages_in(slot) {
@@ -218,8 +219,9 @@ impl<T: Clone> Core<T> {
         }
     }
 
-    /// Starts whatever can start. The stages furthest down go first: that keeps queues short and
-    /// lets stages that share a worker drain what the one above them produced.
+    /// Starts every call that can start, in stages furthest downstream first: queues stay short,
+    /// and of stages that share a worker, the later ones consume what the earlier ones have
+    /// produced.
     fn advance(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         loop {
             let mut moved = false;
@@ -240,7 +242,7 @@ impl<T: Clone> Core<T> {
                     return false;
                 }
                 self.stages[id].resume();
-                // An endless call of a round that was given up would keep the slot for ever.
+                // A call of a skipped round is ended: an endless one would hold the slot for ever.
                 let is_given_up = self.stages[id].is_skipping();
                 actions.push(if is_given_up { Action::Abort(id) } else { Action::Credit(id) });
                 true
@@ -265,7 +267,8 @@ impl<T: Clone> Core<T> {
         }
     }
 
-    /// Passes on the marks of rounds that the stage has completed.
+    /// Passes the marks of rounds that the stage has completed to the stages below it. Returns
+    /// whether there were any.
     fn pass_marks(&mut self, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
         let mut moved = false;
         while let Some(flush) = self.stages[id].take_mark() {

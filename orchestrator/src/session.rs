@@ -1,10 +1,10 @@
 //! One opened run of a pipeline: node instances that live as long as it does. The caller's own
-//! thread drives it: it writes, waits in `ppoll`, reads.
+//! thread drives it: that thread writes to the workers, waits in `ppoll` and reads.
 //!
-//! The core (`crate::schedule`) decides what happens when. The shell carries it out, with four
-//! owners: `workers` holds links and waits, `layout` knows where nodes live and which move from
-//! RustPython (`fallback`), `outfit` is what workers are given, `journal` is the session's record. The one
-//! loop is in `drive`.
+//! The core (`crate::schedule`) decides, and the shell carries its decisions out. The shell has
+//! four parts: `workers` (links and waiting), `layout` (where nodes run, and with `fallback` which
+//! of them move from RustPython to CPython), `outfit` (what workers get at opening) and `journal`
+//! (metrics, log records, notices). The loop between core and shell is in `drive`.
 
 mod close;
 mod drive;
@@ -34,17 +34,18 @@ use crate::schedule::Event;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
 
-/// The program that drives a session: a Python thread, the command line.
+/// The program that drives a session: a Python thread or the command line.
 pub trait Host {
-    /// Called before every wait that blocks; what comes from then on interrupts it.
+    /// Called before every wait that blocks. Signals that arrive from then on must interrupt the
+    /// wait.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] to stop, for what has come already.
+    /// [`Error::Interrupted`] to stop, for a signal that has already arrived.
     fn before_blocking(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// A descriptor that becomes readable when a signal has come, for hosts that have one.
+    /// A descriptor that becomes readable when a signal has arrived, for hosts that have one.
     fn interrupt_source(&self) -> Option<BorrowedFd<'_>> {
         None
     }
@@ -55,11 +56,11 @@ pub trait Host {
     /// [`Error::Interrupted`] to stop.
     fn check_interrupt(&mut self) -> Result<(), Error>;
 
-    /// Called with what nodes print and log.
+    /// Called with each line that a node prints and each record that it logs.
     fn log(&mut self, record: &LogRecord);
 }
 
-/// Where the inputs of a run come from.
+/// The source of a run's inputs.
 pub trait Inputs {
     /// The next input; `None` when there is none left.
     ///
@@ -71,7 +72,7 @@ pub trait Inputs {
 /// An output of the graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphOutput {
-    /// Id of the node that it left.
+    /// Id of the node that gave it.
     pub node_id: String,
     /// The value.
     pub value: Value,
@@ -82,18 +83,18 @@ pub struct GraphOutput {
 pub struct RunError {
     /// Why it failed.
     pub error: Error,
-    /// What it gave until then.
+    /// The outputs before the failure.
     pub partial: Vec<GraphOutput>,
 }
 
-/// What a session works on.
+/// The work that a session has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// Nothing: everything has been given out.
+    /// Nothing: no work was begun, or all its outputs have been returned.
     Nothing,
-    /// One round, of an item or a flush.
+    /// One round: an input or a flush.
     Round { since: Instant },
-    /// All inputs of a run, and a flush behind them.
+    /// A run: all inputs, then a flush. `is_fed`: no input is left to take.
     Run { since: Instant, is_fed: bool },
 }
 
@@ -111,30 +112,32 @@ impl Session {
         self.driver.cancel.clone()
     }
 
-    /// What the session has cost so far.
+    /// The metrics of the session so far.
     #[must_use]
     pub fn metrics(&self) -> RunMetrics {
         self.driver.shell.journal.metrics().clone()
     }
 
-    /// What the session has cost so far, readable while another thread drives the session.
+    /// The metrics of the session, readable while another thread drives the session.
     #[must_use]
     pub fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
         self.driver.shell.journal.shared_metrics()
     }
 
-    /// How often its workers, since they started, were waited for awake without success (see `[calls] spin`).
+    /// Number of busy waits for the session's workers that ended without an answer, since these
+    /// workers started (see `[calls] spin`).
     #[must_use]
     pub fn waits_in_vain(&self) -> u64 {
         self.driver.shell.workers.waits_in_vain()
     }
 
-    /// Counts how an input came from the caller's own objects.
+    /// Adds to the metrics what was copied or shared to convert an input from the caller's objects.
     pub fn count_taken(&mut self, traffic: Traffic) {
         self.driver.shell.journal.count_taken(traffic);
     }
 
-    /// Counts how an output of a sink reached the caller's own objects.
+    /// Adds to the metrics what was copied or shared to convert a sink's output to the caller's
+    /// objects.
     pub fn count_delivered(&mut self, node_id: &str, traffic: Traffic) {
         let moved = Moved { outgoing: traffic, ..Moved::default() };
         self.driver.shell.journal.metrics().count_moved_of(node_id, moved);
@@ -146,8 +149,8 @@ impl Session {
         &self.driver.shell.layout.plan
     }
 
-    /// Feeds all inputs (`None`: the sources produce), flushes, and gives every output. It stops
-    /// at the first failure.
+    /// Feeds all inputs (`None`: the sources produce), flushes, and returns every output. Stops at
+    /// the first failure.
     ///
     /// # Errors
     /// The failure, with the outputs until then.
@@ -161,10 +164,10 @@ impl Session {
     }
 
     /// Feeds one input and returns its outputs. After a failure the session stays usable; a node
-    /// whose worker died is made again on a fresh one.
+    /// whose worker died is made again in another worker.
     ///
     /// # Errors
-    /// The failure of this input, with the outputs that it gave before.
+    /// The failure of this input, with the outputs before it.
     pub fn process(
         &mut self,
         value: Value,
@@ -174,7 +177,7 @@ impl Session {
         self.collect(begun, |session| session.next(host))
     }
 
-    /// Lets every node give what it holds back, as at the end of the input.
+    /// Flushes every node, as at the end of the input, and returns the outputs.
     ///
     /// # Errors
     /// Like [`Session::process`].
@@ -214,10 +217,10 @@ impl Session {
     }
 
     /// Begins a run over inputs, or one in which the sources produce; [`Session::next_of_run`]
-    /// gives the outputs.
+    /// returns the outputs.
     ///
     /// # Errors
-    /// When the session is closed, or a first node is no source and has no inputs.
+    /// When the session is closed, or the sources are to produce and a first node is no source.
     pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
@@ -233,12 +236,12 @@ impl Session {
     /// The next output, as soon as it is made; `None` when there are no more.
     ///
     /// # Errors
-    /// The failure of what was begun, after the outputs that came before it.
+    /// The failure of the work that was begun, after the outputs that came before it.
     pub fn next(&mut self, host: &mut dyn Host) -> Result<Option<GraphOutput>, Error> {
         self.next_of_run(None, host)
     }
 
-    /// As [`Session::next`], for a run whose inputs are taken as they are needed.
+    /// Like [`Session::next`], for a run whose inputs are taken when there is room for them.
     ///
     /// # Errors
     /// Like [`Session::next`]; also when the source of inputs fails.
@@ -254,8 +257,8 @@ impl Session {
         result
     }
 
-    /// All outputs that are ready, at least one, and whether they are the last. For callers to which
-    /// each call is costly.
+    /// All outputs that are ready, waiting for the first, and whether they are the last. For
+    /// callers to which each call is costly.
     ///
     /// # Errors
     /// Like [`Session::next_of_run`].
@@ -276,7 +279,8 @@ impl Session {
         Ok((batch, is_last))
     }
 
-    /// Gives up what was begun, when the caller cannot use an output of it. The session goes on.
+    /// Gives up the work that was begun, when the caller cannot use an output of it. The session
+    /// stays usable.
     pub fn abandon(&mut self) {
         if !matches!(self.work, Work::Nothing) {
             self.drop_rounds();
@@ -311,7 +315,7 @@ impl Session {
                 Work::Run { is_fed, .. } => is_fed,
             };
             if let Some(failure) = self.driver.shell.failure.take() {
-                // The caller gets the failure at once, and the next item does not wait for this one.
+                // The caller gets the failure at once; its next input need not wait for this work.
                 self.drop_rounds();
                 return Err(failure);
             }

@@ -31,24 +31,27 @@ use crate::placement::Engine;
 /// Number of a worker, unique in its runtime.
 pub type WorkerId = u64;
 
-/// What makes two workers the same: the interpreter, and what counts only when its process starts.
-/// Everything else of the caller's process comes with each session.
+/// A kind of workers: those with the same interpreter and the same settings that take effect only
+/// when a process starts. Everything else of the caller's process is sent with each session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerKey {
-    /// What the interpreter is: its workers name it in their handshake.
+    /// The engine. Workers name it in their handshake.
     pub runtime: Engine,
-    /// The interpreter; never resolved, so that a virtual environment's link stays one.
+    /// Path of the interpreter. Symbolic links in it are kept: a virtual environment's interpreter
+    /// usually is one.
     pub interpreter: PathBuf,
     /// The interpreter's options, such as `-O`.
     pub options: Vec<OsString>,
-    /// The environment variables that count when a process starts, by name.
+    /// The environment variables that take effect only when a process starts, sorted by name.
     pub start_variables: Vec<(OsString, OsString)>,
-    /// Set when workers with this key hold modules that lie elsewhere for sessions with this path
-    /// and working directory (see [`Wanted::place`]): such sessions have workers of their own.
+    /// Set when only sessions with this search path and working directory (see [`Wanted::place`])
+    /// use the workers, because other workers have loaded modules that lie elsewhere for such
+    /// sessions.
     pub apart: Option<u64>,
 }
 
-/// What a process finds at its start. Sessions bring their own later, so it makes no worker different.
+/// The environment and directory that a worker process is started with. Each session later sends
+/// its own, so that they are not part of a worker's kind.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Start {
     /// The complete environment.
@@ -60,24 +63,24 @@ pub struct Start {
 /// Workers of one kind that a session asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The kind.
+    /// The kind of the workers.
     pub key: WorkerKey,
-    /// What new ones find at their start.
+    /// The environment and directory for new workers.
     pub start: Arc<Start>,
     /// Digest of the session's module search path and working directory.
     pub place: u64,
-    /// How many.
+    /// Number of workers.
     pub count: usize,
 }
 
 impl WorkerKey {
-    /// The pool that its workers belong to: each runtime has one.
+    /// The pool that its workers belong to: each engine has one.
     #[must_use]
     pub fn pool(&self) -> PoolId {
         usize::from(self.runtime == Engine::RustPython)
     }
 
-    /// The setting that names the program.
+    /// The configuration key for the path of the interpreter.
     #[must_use]
     pub fn executable_setting(&self) -> &'static str {
         if self.runtime == Engine::RustPython {
@@ -88,7 +91,7 @@ impl WorkerKey {
     }
 }
 
-/// The interpreter in a worker, in its own words.
+/// Name and version of the worker's interpreter, as its handshake reported them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Interpreter {
     /// `cpython` or `rustpython`.
@@ -109,27 +112,27 @@ impl Interpreter {
 /// A worker that is ready for work, owned by the pool or by one session.
 #[derive(Debug)]
 pub struct Worker {
-    /// Its number.
+    /// Number of the worker.
     pub id: WorkerId,
-    /// The process behind it.
+    /// Its process.
     pub process: Arc<Process>,
-    /// The interpreter in it.
+    /// Its interpreter.
     pub interpreter: Interpreter,
     /// The protocol version that it speaks.
     pub protocol: u32,
     /// The connection to it.
     pub link: Link,
-    /// How its answers are waited for.
+    /// Decides whether to busy-wait for its answers.
     pub patience: Patience,
-    /// What its process found at its start.
+    /// The environment and directory that its process was started with.
     pub start: Arc<Start>,
-    /// It is for sessions of one path (see [`WorkerKey::apart`]).
+    /// Whether only sessions with one search path use it (see [`WorkerKey::apart`]).
     pub is_apart: bool,
 }
 
 impl Worker {
-    /// Sends a message, a request with how long the caller took for it. `holder` is the node that gets
-    /// the message's payloads.
+    /// Sends a message. A request also reports how long it has been since the worker's last answer.
+    /// `holder` is the id of the node that gets the message's payloads.
     ///
     /// # Errors
     /// As [`Link::send`].
@@ -155,7 +158,7 @@ impl Worker {
         Ok(sent)
     }
 
-    /// Learns from what has come.
+    /// Updates the prediction of how long answers take, from a message of the worker.
     pub fn heard(&mut self, message: &FromWorker) {
         let report = match message {
             FromWorker::Output(output) if output.worked.is_absent() => return,

@@ -78,7 +78,7 @@ fn each_lie_is_one_error_and_the_next_session_works() {
         assert_eq!(failure.operation, FaultKind::Protocol, "{lie}: {}", failure.message);
         assert_eq!(failure.node_id, "liar");
         assert!(failure.message.contains(expected), "{lie}: {}", failure.message);
-        assert!(failure.message.contains("was ended"), "{lie}: {}", failure.message);
+        assert!(failure.message.contains("was killed"), "{lie}: {}", failure.message);
         drop(session);
 
         let outputs = honest.process(input(), &mut Quiet).unwrap();

@@ -69,10 +69,10 @@ fn an_interpreter_without_the_package_gets_the_command_that_installs_it() {
 #[test]
 fn a_worker_that_ends_at_once_is_quoted() {
     let (reason, stderr) = handshake_error("echo 'no licence found' >&2; exit 3");
-    assert_eq!(reason, "it ended with exit code 3 before it said hello");
+    assert_eq!(reason, "it ended with exit code 3 before completing the handshake");
     assert_eq!(stderr, "no licence found");
     let (reason, stderr) = handshake_error("kill -SEGV $$");
-    assert_eq!(reason, "it ended by SIGSEGV before it said hello");
+    assert_eq!(reason, "it ended by SIGSEGV before completing the handshake");
     assert_eq!(stderr, "");
 }
 
@@ -80,7 +80,7 @@ fn a_worker_that_ends_at_once_is_quoted() {
 fn an_error_without_output_ends_with_its_own_words() {
     let folder = tempfile::tempdir().unwrap();
     let (error, _) = open_with(&program(&folder, "exit 3"), "");
-    assert!(error.to_string().ends_with("before it said hello"), "{error}");
+    assert!(error.to_string().ends_with("before completing the handshake"), "{error}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_python_that_is_too_old_is_told() {
 fn what_a_program_writes_is_shown_and_not_read() {
     let body = "echo \"No module named 'remotemedia'\" >&2; echo 'Unknown option: -P' >&2; exit 1";
     let (reason, stderr) = handshake_error(body);
-    assert_eq!(reason, "it ended with exit code 1 before it said hello");
+    assert_eq!(reason, "it ended with exit code 1 before completing the handshake");
     assert!(stderr.contains("No module named"), "{stderr}");
 }
 

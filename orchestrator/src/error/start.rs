@@ -1,4 +1,4 @@
-//! Why a worker did not come up, and what to do about it.
+//! Why a worker failed to start, and what to do about it.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// Why a worker did not come up.
+/// Why a worker failed to start.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StartError {
     /// The interpreter could not be executed.
@@ -15,30 +15,30 @@ pub enum StartError {
          configuration", interpreter.display()
     )]
     Spawn {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// The setting that names it.
+        /// The configuration key that names it.
         setting: &'static str,
         /// The operating system's reason.
         reason: String,
     },
-    /// The operating system refused what every worker needs, whatever its interpreter.
+    /// The operating system refused something that every worker needs, whatever its interpreter.
     #[error("cannot start a worker: {action} failed ({reason}){remedy}")]
     System {
-        /// What was being done.
+        /// The action that failed.
         action: &'static str,
         /// The operating system's reason.
         reason: String,
         /// What to do, as a further clause; empty where that is unknown.
         remedy: &'static str,
     },
-    /// There is no interpreter.
+    /// No Python interpreter was found.
     #[error(
         "cannot start a Python worker: no Python interpreter is known; set [python] executable \
          in the configuration, pass --python, or activate a virtual environment"
     )]
     NoInterpreter,
-    /// There is no RustPython.
+    /// RustPython's program was not found.
     #[error(
         "cannot start a RustPython worker: remotemedia-rustpython is not installed; install it \
          with 'pip install ./worker-shim' in RemoteMedia's sources, name it in [rustpython] \
@@ -46,7 +46,7 @@ pub enum StartError {
         shown(.tried)
     )]
     NoRustPython {
-        /// Where it was looked for.
+        /// The paths that were tried.
         tried: Vec<PathBuf>,
     },
     /// The interpreter runs but lacks the package.
@@ -56,43 +56,43 @@ pub enum StartError {
         interpreter.display(), interpreter.display(), quoted(.stderr)
     )]
     NoPackage {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
-    /// The worker ended, or said something unexpected, before it was ready.
+    /// The worker ended, or sent an unexpected message, before its handshake was complete.
     #[error(
-        "the Python worker {} did not come up: {reason}{}", interpreter.display(), quoted(.stderr)
+        "the Python worker {} failed to start: {reason}{}", interpreter.display(), quoted(.stderr)
     )]
     Handshake {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// What happened.
+        /// Why it failed.
         reason: String,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
-    /// The worker was not ready in time.
+    /// The worker did not complete its handshake in time.
     #[error(
         "the Python worker {} was not ready within {timeout:?}; raise [workers] start_timeout if \
          its imports take that long{}", interpreter.display(), quoted(.stderr)
     )]
     TooSlow {
-        /// The interpreter.
+        /// Path of the interpreter.
         interpreter: PathBuf,
-        /// The time it had.
+        /// The time limit.
         timeout: Duration,
-        /// What it wrote.
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
     /// The runtime is shut down.
-    #[error("the runtime is shut down; make a new one")]
+    #[error("cannot start a worker: the runtime is shut down; make a new runtime")]
     ShutDown,
 }
 
 impl StartError {
-    /// The operating system refused what every worker needs.
+    /// The error for an action that every worker needs and that the operating system refused.
     #[must_use]
     pub fn system(action: &'static str, source: &io::Error) -> Self {
         Self::System { action, reason: source.to_string(), remedy: remedy(source) }
@@ -103,12 +103,12 @@ fn shown(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// What a worker wrote, below the error.
+/// A worker's last lines of stderr, on lines of their own behind the error.
 fn quoted(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!("\n{stderr}") }
 }
 
-/// What helps where the system has run out of something; empty for all other errors.
+/// What to do when the system has run out of something, as a clause; empty for all other errors.
 pub(crate) fn remedy(source: &io::Error) -> &'static str {
     match source.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EMFILE | Errno::ENFILE) => {

@@ -1,4 +1,4 @@
-//! Runtime hints: where a node is to run, in all the spellings that ever meant something.
+//! Runtime hints: where a node is to run, in all spellings that any version has accepted.
 
 use nodes::suggest;
 
@@ -14,11 +14,11 @@ pub enum RuntimeHint {
     CPython,
     /// A RustPython worker.
     RustPython,
-    /// CPython compiled to WebAssembly; no build has it.
+    /// CPython compiled to WebAssembly; no build supports it.
     CPythonWasm,
 }
 
-/// All spellings, canonical ones first; case does not count.
+/// All spellings, canonical ones first; upper and lower case are the same.
 const SPELLINGS: [(&str, RuntimeHint); 10] = [
     ("auto", RuntimeHint::Auto),
     ("rust_native", RuntimeHint::Native),
@@ -33,7 +33,7 @@ const SPELLINGS: [(&str, RuntimeHint); 10] = [
 ];
 
 impl RuntimeHint {
-    /// The hint of that spelling, in any case.
+    /// The hint with this spelling, in upper or lower case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         SPELLINGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, hint)| *hint)

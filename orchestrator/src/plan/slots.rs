@@ -1,7 +1,8 @@
 //! Assigns worker slots to Python stages.
 //!
-//! Stages of one slot are all ancestors and descendants of one another, so that branches which can
-//! run side by side do. Where that needs more workers than there may be, slots are folded.
+//! Stages share a slot only if one comes after the other in the graph, so that branches that can
+//! run in parallel do. If that needs more workers than the pool may have, slots are merged
+//! ("folded").
 
 use super::stages::Chain;
 use super::{Place, PlanError, PlanOptions};
@@ -28,7 +29,7 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
                 && slot.runtime == chain.runtime
                 && ancestors.contains(stage, slot.last)
         });
-        // The nearest ancestor's worker: its caches still hold what it just computed.
+        // The slot of the nearest ancestor: its worker's caches still hold what that computed.
         let slot = free.max_by_key(|(_, slot)| slot.last).map(|(number, _)| number);
         let number = slot.unwrap_or(slots.len());
         match slots.get_mut(number) {
@@ -62,8 +63,9 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
     Ok(count)
 }
 
-/// Gives the slots of a runtime numbers so that there are at most `max_workers`: they are folded
-/// onto each other in turn; isolated ones stay alone. False when even that is too many.
+/// Numbers the slots of an engine with at most `max_workers` numbers. Slots beyond that share the
+/// numbers of the first ones in turn, but never that of an isolated slot. False when there are too
+/// few numbers for the isolated slots and, if there are other slots, one for these.
 fn fold(slots: &[Slot], runtime: Engine, max_workers: usize, numbers: &mut Numbers) -> bool {
     let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.runtime == runtime);
     let isolated = ours().filter(|(_, slot)| slot.isolated).count();
@@ -88,7 +90,7 @@ fn fold(slots: &[Slot], runtime: Engine, max_workers: usize, numbers: &mut Numbe
     true
 }
 
-/// Numbers for slots, as they are handed out.
+/// The numbers given to slots.
 struct Numbers {
     next: usize,
     of: Vec<usize>,
@@ -100,7 +102,7 @@ impl Numbers {
         self.next - 1
     }
 
-    /// The same numbering, counted in the order of the slots.
+    /// The same numbering, renumbered in the order of the slots.
     fn in_order(self) -> Vec<usize> {
         let mut order: Vec<usize> = Vec::new();
         let mut place = |number: usize| {
@@ -118,7 +120,7 @@ fn isolated_ids(chains: &[Chain], runtime: Engine) -> Vec<String> {
     isolated.flat_map(|chain| chain.stage.nodes.iter().map(|node| node.id.clone())).collect()
 }
 
-/// Which stages come before which, directly or not: one row of bits for each stage.
+/// All ancestors of each stage, direct or not, as one row of bits per stage.
 struct Ancestors {
     words: usize,
     bits: Vec<u64>,

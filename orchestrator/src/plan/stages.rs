@@ -1,4 +1,4 @@
-//! Joins neighbouring nodes to stages.
+//! Joins neighbouring nodes into stages.
 
 use crate::catalog::Catalog;
 use crate::fallback::Finding;
@@ -8,18 +8,18 @@ use crate::placement::{Engine, Origin};
 
 use super::{Place, PlanError, PlanOptions, PlannedNode, Stage};
 
-/// A stage on its way to a worker slot.
+/// A stage that has no worker slot yet.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// The stage; its place is final only when slots are assigned.
     pub(super) stage: Stage,
-    /// What runs all of its nodes.
+    /// The engine that runs all of its nodes.
     pub(super) runtime: Engine,
-    /// Whether it is an isolated node.
+    /// Whether it is a single isolated node.
     pub(super) isolated: bool,
 }
 
-/// A node with its source, runtime and deadline decided.
+/// A node with its code, engine and time-out decided.
 pub(super) fn planned(
     node: &ManifestNode,
     options: &PlanOptions,

@@ -1,5 +1,5 @@
-//! What a session takes over from its caller's process. What counts only when a worker starts makes
-//! workers different; everything else travels when the session opens.
+//! What a session takes over from its caller's process. Settings that take effect only when a
+//! process starts are part of the worker's kind; everything else is sent when the session opens.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -23,15 +23,15 @@ mod tests;
 
 type Variable = (OsString, OsString);
 
-/// Variables that the interpreter, the C library and numeric libraries read once, when a process
-/// starts or they are loaded: by name, by beginning, by end.
+/// Variables that the interpreter, the C library and numeric libraries read only once, when the
+/// process starts or the library is loaded: by full name, by prefix, by suffix.
 const START_NAMES: [&str; 2] = ["LANG", "GLIBC_TUNABLES"];
 const START_PREFIXES: [&str; 9] =
     ["PYTHON", "LD_", "LC_", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"];
 const START_SUFFIXES: [&str; 2] = ["_NUM_THREADS", "_MAX_THREADS"];
 
-/// Variables of the orchestrator for one worker. Those of the caller's own process are not its
-/// workers' business.
+/// Variables that the orchestrator sets for one worker. From the caller's own environment, which
+/// has them if the caller is a worker itself, they are not passed on.
 const INTERNAL: [&str; 4] = [
     "REMOTEMEDIA_BLACKBOX_FD",
     "REMOTEMEDIA_GIVEN_VARIABLES",
@@ -39,10 +39,10 @@ const INTERNAL: [&str; 4] = [
     "REMOTEMEDIA_INJECT_MODULES",
 ];
 
-/// Names of the variables that set the threads of numeric libraries.
+/// Names of the variables that set the number of threads of numeric libraries.
 const THREADS: [&str; 3] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
-/// The caller's process as the workers of one session take it over.
+/// What the workers of one session take over from the caller's process.
 #[derive(Debug)]
 pub(crate) struct Caller {
     start: Arc<Start>,
@@ -52,7 +52,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Looks at what the caller handed over, with the changes of the configuration.
+    /// Reads the caller's options and applies the changes that the configuration makes to them.
     pub(crate) fn new(runtime: &Runtime, options: &OpenOptions) -> Self {
         let python = &runtime.config.python;
         let environment = environment(python, &options.environment);
@@ -81,12 +81,12 @@ impl Caller {
         }
     }
 
-    /// What of it comes with each session.
+    /// The part that is sent with each session.
     pub(crate) fn surroundings(&self, is_path_complete: bool) -> Surroundings {
         Surroundings { is_path_complete, ..self.surroundings.clone() }
     }
 
-    /// What a worker finds at its start.
+    /// The environment and directory for new workers.
     pub(crate) fn start(&self) -> &Start {
         &self.start
     }
@@ -117,7 +117,8 @@ impl Runtime {
         Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })
     }
 
-    /// Whether the caller's module search path is that of the interpreter of its workers.
+    /// Whether workers can take over the caller's module search path as it is: it is complete, and
+    /// they run the caller's own interpreter.
     pub(crate) fn shares_path(&self, runtime: Engine, options: &OpenOptions) -> bool {
         options.is_sys_path_complete
             && runtime == Engine::CPython
@@ -129,8 +130,9 @@ fn is_callers(interpreter: &Path, options: &OpenOptions) -> bool {
     options.interpreter.as_deref() == Some(interpreter)
 }
 
-/// The options that the caller's interpreter was started with. Another CPython gets all but `-X`, which
-/// belong to a version and a build; RustPython ignores those that it does not have.
+/// The options of the caller's interpreter, for a worker. Another CPython gets them without `-X`
+/// options, which depend on version and build; RustPython ignores the options that it does not
+/// have.
 fn interpreter_options(
     runtime: Engine,
     interpreter: &Path,
@@ -173,7 +175,7 @@ fn environment(python: &PythonConfig, callers: &[Variable]) -> Vec<Variable> {
     environment
 }
 
-/// As in environ(7).
+/// The environment as in environ(7): `NAME=value` with a NUL behind each.
 fn encoded(environment: &[Variable]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(environment.len() * 48);
     for (name, value) in environment {
@@ -188,7 +190,7 @@ fn bytes(text: &OsStr) -> ByteBuf {
     text.as_bytes().to_vec().into()
 }
 
-/// What a worker of a version before 5 gets of a path: the entries that are text.
+/// The entries of a search path that are UTF-8. A worker with a protocol before 5 gets only these.
 pub(crate) fn texts(path: &[OsString]) -> Vec<String> {
     path.iter().filter_map(|entry| entry.to_str().map(str::to_owned)).collect()
 }

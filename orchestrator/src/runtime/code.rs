@@ -8,7 +8,7 @@ use crate::options::OpenOptions;
 use crate::placement::NodeSource;
 
 /// The digest of a node's code: of the caller's object, or of a class given by name, whose module
-/// file is read as it is on disk now. `None` when there is no code to look at.
+/// file is read as it is on disk now. `None` for native nodes and objects whose code is unknown.
 pub(super) fn digest(source: &NodeSource, options: &OpenOptions) -> Option<String> {
     match source {
         NodeSource::Native => None,
@@ -22,7 +22,7 @@ pub(super) fn digest(source: &NodeSource, options: &OpenOptions) -> Option<Strin
     }
 }
 
-/// The text of the first file on the search path that a module may lie in.
+/// The bytes of the first file on the search path that may be the module.
 fn module_text(module: &str, sys_path: &[OsString]) -> Option<Vec<u8>> {
     let relative = module.replace('.', "/");
     let places = sys_path.iter().map(|folder| Path::new(folder).join(&relative));

@@ -11,7 +11,7 @@ pub(super) enum Entry<T> {
     Start,
     /// The current round is complete on this edge.
     Mark {
-        /// The round asks stages to flush.
+        /// Whether the round is a flush.
         flush: bool,
     },
 }
@@ -48,7 +48,7 @@ impl<T> Edge<T> {
         self.items
     }
 
-    /// True when the round is complete: the next entry is its mark.
+    /// If the next entry is the mark of the round: `Some`, with whether the round is a flush.
     pub(super) fn at_mark(&self) -> Option<bool> {
         match self.peek() {
             Some(Entry::Mark { flush }) => Some(*flush),

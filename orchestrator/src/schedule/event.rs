@@ -6,20 +6,20 @@ use ipc_protocol::FaultKind;
 
 use super::{Round, SlotId, StageId, Work};
 
-/// Node code that runs in a worker, as its flight recorder says.
+/// The node code that runs in a worker, read from its flight recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Running {
     /// The stage of the node.
     pub stage: StageId,
-    /// Its place in the stage.
+    /// Index of the node in its stage.
     pub node: usize,
-    /// Which of its methods runs.
+    /// Which of the node's methods runs.
     pub operation: FaultKind,
-    /// When the method was entered; a generator, when it was resumed.
+    /// When the method was entered, or the generator last resumed.
     pub since: Instant,
 }
 
-/// What happened.
+/// An event that the core handles.
 #[derive(Debug)]
 pub enum Event<T> {
     /// The session opens: every slot gets a worker, and every worker its nodes.
@@ -36,53 +36,55 @@ pub enum Event<T> {
     Failed(StageId),
     /// The slot has a worker, without nodes yet.
     Granted(SlotId),
-    /// The pool has no worker for the slot.
+    /// The pool cannot give the slot a worker.
     Refused(SlotId),
     /// The nodes of a slot are ready.
     Opened(SlotId),
-    /// The nodes of a slot cannot be made. Its worker has none and is returned to the pool.
+    /// The nodes of a slot cannot be made. Its worker has been returned to the pool.
     OpenFailed(SlotId),
-    /// The slot's worker cannot host these nodes, but another may. It is returned to the pool.
+    /// The slot's worker cannot host these nodes, but another may. It has been returned to the
+    /// pool.
     Unsuited(SlotId),
-    /// The answer to [`Action::Inspect`]: what runs in the slot's worker.
+    /// The answer to [`Action::Inspect`]: the node code that runs in the slot's worker, if any.
     Seen(SlotId, Option<Running>),
     /// The connection to the slot's worker has ended.
     LinkEnded(SlotId),
     /// The process in the slot has ended.
     Exited(SlotId),
-    /// The answer to [`Action::RemoveDead`]: the slot has no worker any more, and its calls are lost.
+    /// The answer to [`Action::RemoveDead`]: the slot has no worker now, and its calls are lost.
     Lost(SlotId),
     /// A stage has moved to a new slot, which has no worker yet.
     Moved {
         /// The stage.
         stage: StageId,
-        /// The slot.
+        /// The new slot.
         slot: SlotId,
-        /// The work of the call that was running, to be done there; `None` drops it.
+        /// The work of the call that was running, to be repeated there; `None` drops the call.
         work: Option<Work<T>>,
     },
-    /// All rounds that have begun are abandoned: the rest of them is skipped, without outputs.
+    /// All rounds that have begun are abandoned: their remaining work is skipped and their outputs
+    /// are dropped.
     Abandon,
     /// The session ends: running calls are interrupted, nodes clean up, workers are returned.
     Close,
-    /// The worker of a slot has closed the session and is returned to the pool.
+    /// The worker of a slot has closed the session and has been returned to the pool.
     Closed(SlotId),
-    /// Time passed.
+    /// A deadline may have passed.
     Tick,
 }
 
-/// What the shell has to do, in this order.
+/// An action for the shell; it carries out the actions of one event in their order.
 #[derive(Debug, PartialEq)]
 pub enum Action<T> {
-    /// Ask for workers for these slots, all at once.
+    /// Ask the pool for workers for these slots, in one request.
     Acquire(Vec<SlotId>),
-    /// The slot needs no worker any more.
+    /// Withdraw the slot's request for a worker.
     Withdraw(SlotId),
-    /// The pool had no worker for the slot in time.
+    /// Report that the pool had no worker for the slot in time.
     Unavailable(SlotId),
     /// Have the slot's worker make its nodes.
     Open(SlotId),
-    /// None of the workers that were tried suits the slot.
+    /// Report that none of the workers that were tried suits the slot.
     Unsuitable(SlotId),
     /// Begin a call.
     Call {
@@ -93,9 +95,9 @@ pub enum Action<T> {
     },
     /// Let a suspended stage send more outputs.
     Credit(StageId),
-    /// End the suspended call of a stage, whose round was given up.
+    /// End the suspended call of a stage, whose round is skipped.
     Abort(StageId),
-    /// An output of the graph.
+    /// Give the caller an output of the graph.
     Deliver {
         /// The sink stage.
         stage: StageId,
@@ -106,17 +108,18 @@ pub enum Action<T> {
     },
     /// Every sink has completed this round.
     RoundDone(Round),
-    /// The inputs of a zip join did not pair up in this round.
+    /// Report that one input of a zip join had fewer items in this round than the others.
     Uneven(StageId),
     /// Read from the flight recorder which node runs in the slot's worker, and since when.
     Inspect(SlotId),
-    /// A deadline has passed: make the worker write its stack and end.
+    /// A deadline has passed: make the worker record its Python stack and exit.
     Expire(SlotId, Overdue),
     /// Ask the node code that runs in the slot's worker to end.
     Interrupt(SlotId),
-    /// End the slot's process.
+    /// Kill the slot's process.
     Kill(SlotId),
-    /// The slot's process has ended, or ignores SIGKILL: report why, and remove the worker.
+    /// The slot's process has exited, or has not although it was killed: report why, and remove the
+    /// worker.
     RemoveDead(SlotId),
     /// Return the slot's worker, which has no nodes, to the pool.
     Release(SlotId),
@@ -127,7 +130,7 @@ pub enum Action<T> {
 /// A deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overdue {
-    /// The node that took too long; `None` when no single node did.
+    /// The node that took too long; `None` when no single node is known to have.
     pub running: Option<Running>,
     /// The time that was allowed.
     pub limit: Duration,
@@ -138,7 +141,7 @@ pub struct Overdue {
 /// The deadlines of node code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// A node's own time-out.
+    /// The node's own time-out.
     Node,
     /// [`Bounds::open_timeout`].
     Open,

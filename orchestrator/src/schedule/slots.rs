@@ -1,5 +1,5 @@
-//! The worker slots of a session: getting workers, opening, deaths, closing. Decides which stage may
-//! use a slot, and when; the stages decide what for.
+//! The worker slots of a session: getting workers, opening, deaths, closing. Decides which stage
+//! may use a slot, and when; `stage` decides which call it makes there.
 
 mod deadlines;
 mod slot;
@@ -10,24 +10,24 @@ use super::event::{Action, Event};
 use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
 use slot::{Slot, State, Watch};
 
-/// Where a stage lives.
+/// The slot of a stage, and the time-outs of its nodes.
 #[derive(Debug)]
 pub(super) struct Home {
     slot: Option<SlotId>,
-    /// The time that each node's methods may take.
+    /// Time-out of each node's methods; `None`: no limit.
     timeouts: Vec<Option<Duration>>,
 }
 
 /// A change of a slot that its stages must react to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
-    /// It has no worker and gets none: work that waits for it is skipped.
+    /// The slot has no worker and gets none: work that waits for it is skipped.
     GivenUp(SlotId),
-    /// Its worker is gone; every call on it is lost.
+    /// The slot's worker is gone; every call on it is lost.
     Lost(SlotId),
 }
 
-/// Where the session as a whole stands.
+/// State of the session as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Opening,
@@ -39,7 +39,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub struct Slots {
     slots: Vec<Slot>,
-    /// One entry for each stage.
+    /// One entry per stage.
     homes: Vec<Home>,
     bounds: Bounds,
     phase: Phase,
@@ -55,14 +55,14 @@ impl Slots {
         self.phase
     }
 
-    /// The next moment at which [`Event::Tick`] would do something.
+    /// The earliest deadline; before it, [`Event::Tick`] does nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
     }
 
-    /// Whether the session is still opening. Once a slot has failed, only slots whose nodes are being
-    /// made are waited for.
+    /// Whether the session is still opening. Once a slot has failed to open, the session counts as
+    /// opening only while another slot's nodes are being made or a worker is dying.
     #[must_use]
     pub fn is_opening(&self) -> bool {
         let is_busy =
@@ -90,31 +90,31 @@ impl Slots {
         self.slots.iter().all(|slot| slot.state == State::Closed)
     }
 
-    /// Whether messages of the slot's worker still count.
+    /// Whether the slot has a usable worker, so that the worker's messages count.
     #[must_use]
     pub fn hears(&self, slot: SlotId) -> bool {
         self.slots[slot].state.has_worker()
     }
 
-    /// Whether the slot's worker has been told to make its nodes and has not answered.
+    /// Whether the slot's worker was asked to make its nodes and has not answered.
     #[must_use]
     pub fn is_making(&self, slot: SlotId) -> bool {
         matches!(self.slots[slot].state, State::Opening(_) | State::Stopping { stage: None, .. })
     }
 
-    /// Whether the slot's worker has been told to clean up and has not answered.
+    /// Whether the slot's worker was asked to clean up and has not answered.
     #[must_use]
     pub fn is_cleaning_up(&self, slot: SlotId) -> bool {
         matches!(self.slots[slot].state, State::Closing(_))
     }
 
-    /// Whether the end of the slot's process is waited for.
+    /// Whether the slot waits for its process to exit.
     #[must_use]
     pub fn awaits_exit(&self, slot: SlotId) -> bool {
         matches!(self.slots[slot].state, State::Dying { .. })
     }
 
-    /// Whether messages of a stage's worker still count. They do not once the worker is dying.
+    /// Whether messages about a stage still count. They do not once its worker is dying.
     pub(super) fn hears_stage(&self, stage: StageId) -> bool {
         self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
     }
@@ -124,7 +124,7 @@ impl Slots {
         homes.filter(|(_, home)| home.slot == Some(slot)).map(|(stage, _)| stage).collect()
     }
 
-    /// Takes an event about a slot.
+    /// Handles an event about slots. Returns the changes that their stages must react to.
     pub(super) fn handle<T>(
         &mut self,
         now: Instant,
@@ -167,7 +167,7 @@ impl Slots {
         changes
     }
 
-    /// Opens or closes the slots whose turn it is.
+    /// Opens or closes every slot that is ready for it.
     pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         let is_ready = |slot: &Slot| slot.state == State::Ready;
         if self.phase == Phase::Opening && self.slots.iter().all(is_ready) {
@@ -188,7 +188,7 @@ impl Slots {
         self.slots.iter().any(|slot| slot.state == State::Empty)
     }
 
-    /// The state of a slot that has lost its worker, or got none.
+    /// The state of a slot that has lost its worker or got none.
     fn without_worker(&self) -> State {
         if self.phase == Phase::Closing { State::Closed } else { State::Empty }
     }
@@ -213,7 +213,7 @@ impl Slots {
         }
     }
 
-    /// The next round may try again.
+    /// Leaves the slot without a worker; the next call on it asks for one again.
     fn give_up(&mut self, slot: SlotId) -> Change {
         self.slots[slot].state = self.without_worker();
         Change::GivenUp(slot)
@@ -234,7 +234,8 @@ impl Slots {
         Some(self.give_up(slot))
     }
 
-    /// Takes the slot of a stage for a call; asks for a worker where there is none.
+    /// Takes the slot of a stage for a call; false when it is not free. Asks for a worker if the
+    /// slot has none.
     pub(super) fn take<T>(
         &mut self,
         now: Instant,
@@ -266,7 +267,7 @@ impl Slots {
         }
     }
 
-    /// The stage has no running call any more.
+    /// Frees the slot of a stage whose call has ended or is suspended.
     pub(super) fn free(&mut self, stage: StageId) {
         let Some(slot) = self.homes[stage].slot else { return };
         match self.slots[slot].state {
@@ -277,7 +278,7 @@ impl Slots {
         }
     }
 
-    /// Moves the stage to another slot. A new slot has no worker; its first call opens it.
+    /// Moves the stage to another slot. A new slot gets its worker when the first call needs it.
     pub(super) fn move_stage(&mut self, stage: StageId, slot: SlotId) {
         self.free(stage);
         while self.slots.len() <= slot {
@@ -323,7 +324,7 @@ impl Slots {
         }
     }
 
-    /// Closes the slots in which nothing runs. Suspended calls end with that.
+    /// Closes the slots in which nothing runs. Their suspended calls end with that.
     fn close_ready<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         for id in 0..self.slots.len() {
             if self.slots[id].state == State::Ready {

@@ -1,4 +1,4 @@
-//! One stage of the session core: its inputs, where it stands in its round, and its call.
+//! One stage of the session core: its inputs, its progress in the current round, and its call.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
 use crate::model::Join;
 
-/// An edge as its producer sees it.
+/// The receiving end of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     /// The stage behind the edge.
     pub stage: StageId,
-    /// Which of that stage's inputs it is.
+    /// Index of the edge among that stage's inputs.
     pub input: usize,
 }
 
-/// What the core must know of a stage.
+/// What the core knows about a stage from its plan.
 #[derive(Debug, Clone)]
 pub struct StageShape {
     /// The worker slot; `None` for native stages.
@@ -24,26 +24,26 @@ pub struct StageShape {
     pub inputs: usize,
     /// Downstream edges.
     pub outputs: Vec<Target>,
-    /// How several inputs are brought together.
+    /// How the items of several inputs are combined.
     pub join: Join,
-    /// It begins with a source node.
+    /// Whether its first node is a source.
     pub is_source: bool,
     /// One of its nodes may have outputs at the end of the input.
     pub flushes: bool,
-    /// The time that each node's methods may take.
+    /// Time-out of each node's methods; `None`: no limit.
     pub timeouts: Vec<Option<Duration>>,
 }
 
-/// What the nodes of a stage turned out to be.
+/// What a worker reports about the nodes of a stage when it has made them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
-    /// The first one is a source.
+    /// The first node is a source.
     pub is_source: bool,
     /// One of them may have outputs at the end of the input.
     pub flushes: bool,
 }
 
-/// The kinds of calls.
+/// What a call does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work<T> {
     /// Process an item.
@@ -52,11 +52,11 @@ pub enum Work<T> {
     Zip(Vec<T>),
     /// Produce, for stages that begin with a source.
     Start,
-    /// Give what was held back.
+    /// Give the outputs that the nodes have held back.
     Flush,
 }
 
-/// Where the call of a stage stands.
+/// State of a stage's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     None,
@@ -75,15 +75,15 @@ pub(super) struct Stage<T> {
     pub(super) call: Call,
     /// The round that the stage works on.
     pub(super) round: Round,
-    /// The input that is read now, for joins that take one after the other.
+    /// Index of the input that is read now, for joins that read one input after the other.
     current: usize,
-    /// A call of this round failed; the rest of the round is dropped here.
+    /// The rest of the current round is dropped here, because a call of it failed or was lost.
     skipping: bool,
     /// Rounds before this one are dropped.
     pub(super) skip_before: Round,
     /// The flush call of this round has been made.
     flushed: bool,
-    /// Work that is to be done again, before anything else.
+    /// The work of a call that is repeated before any other call begins.
     again: Option<Work<T>>,
 }
 
@@ -112,7 +112,7 @@ impl<T: Clone> Stage<T> {
         self.end_call();
     }
 
-    /// The rest of the current round is dropped.
+    /// Whether the rest of the current round is dropped.
     pub(super) fn is_skipping(&self) -> bool {
         self.skipping || self.round < self.skip_before
     }
@@ -121,8 +121,8 @@ impl<T: Clone> Stage<T> {
         self.shape.inputs == 0
     }
 
-    /// Whether the producer of an input must pause. An input that the stage cannot take from now
-    /// never counts as full, or branches that join again could wait for each other for ever.
+    /// Whether the producer of an input must pause. An input that the stage cannot read from now
+    /// never counts as full; otherwise two branches that join here could block each other for ever.
     pub(super) fn is_full(&self, input: usize, limit: usize) -> bool {
         let takes_now = match self.shape.join {
             Join::Interleave => input == self.current,
@@ -131,7 +131,8 @@ impl<T: Clone> Stage<T> {
         takes_now && self.inputs[input].items() >= limit
     }
 
-    /// Advances to the next input that still has items in this round.
+    /// Drops the queued items of a skipped round. Moves on to the first input that may still get
+    /// items in this round.
     fn settle(&mut self) {
         if self.is_skipping() {
             self.again = None;
@@ -145,7 +146,7 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// Whether a call could be made now.
+    /// Whether there is work for a call now.
     pub(super) fn has_work(&mut self) -> bool {
         self.settle();
         if self.again.is_some() {
@@ -181,8 +182,8 @@ impl<T: Clone> Stage<T> {
         Some(flush)
     }
 
-    /// Begins the next call. `None` when the inputs of a zip do not pair up; what is left of the
-    /// longer ones is then dropped with the round.
+    /// Begins the next call and returns its work. `None` when one input of a zip has no item left
+    /// in this round: the items left on the others are dropped with the round.
     pub(super) fn next_work(&mut self) -> Option<Work<T>> {
         let work = if let Some(work) = self.again.take() {
             work
@@ -215,7 +216,7 @@ impl<T: Clone> Stage<T> {
         Some(items.collect())
     }
 
-    /// Takes note of an output.
+    /// Counts an output against the window of its call.
     pub(super) fn count_output(&mut self, window: u32) -> Counted {
         let Call::Running { sent } = self.call else { return Counted::Stray };
         let sent = sent + 1;
@@ -245,8 +246,8 @@ impl<T: Clone> Stage<T> {
         self.skipping = true;
     }
 
-    /// Takes the round's mark from all inputs if the stage has completed the round. Returns whether
-    /// the round asks for a flush.
+    /// Takes the round's mark from all inputs if the stage has completed the round: `Some`, with
+    /// whether the round was a flush.
     pub(super) fn take_mark(&mut self) -> Option<bool> {
         self.settle();
         if self.again.is_some() {
@@ -272,8 +273,8 @@ impl<T: Clone> Stage<T> {
 pub(super) enum Counted {
     /// Pass it on.
     Taken,
-    /// Pass it on; it has used up the window.
+    /// Pass it on; it used up the window, so the call is suspended now.
     Suspended,
-    /// Drop it: its call was abandoned.
+    /// Drop it: the stage has no running call.
     Stray,
 }

@@ -1,5 +1,5 @@
-//! Closing: nodes clean up, their changed state comes back, workers return to the pool. A caller
-//! that leaves early does not wait for it: a thread completes the closing.
+//! Closing: nodes clean up, their changed state is sent back, workers return to the pool. If nodes
+//! still run, the caller waits only briefly, and a thread completes the closing.
 
 use std::sync::Arc;
 use std::thread;
@@ -18,10 +18,10 @@ use crate::error::Error;
 use crate::options::OpenOptions;
 use crate::schedule::{Core, Event};
 
-/// How long a caller that leaves while nodes run waits for them.
+/// How long closing waits while nodes still run, before a thread takes over.
 const LEAVING_PATIENCE: Duration = Duration::from_millis(80);
 
-/// The state of a node object after the session.
+/// The changed state of a node object, sent back when the session closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenBack {
     /// Id of the node in the manifest.
@@ -33,13 +33,13 @@ pub struct WrittenBack {
 /// The result of closing a session.
 #[derive(Debug, Default)]
 pub struct ClosedSession {
-    /// Node objects that changed.
+    /// The states of node objects that changed.
     pub states: Vec<WrittenBack>,
-    /// Nodes whose `cleanup` raised, and workers that died in it.
+    /// Failures of `cleanup`: of nodes that raised in it, and of workers that died in it.
     pub failures: Vec<Error>,
 }
 
-/// The host of a session whose caller has left.
+/// The host of a session whose caller has left. Log records are dropped.
 struct Nobody;
 
 impl Host for Nobody {
@@ -52,7 +52,7 @@ impl Host for Nobody {
 
 impl Session {
     /// Closes the session. Closing twice does nothing. If nodes still run, or the session was
-    /// cancelled, a thread completes the closing after a moment.
+    /// cancelled, this waits for 80 ms at most, and a thread completes the closing.
     #[must_use = "nodes may have failed to clean up"]
     pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
         let driver = &mut self.driver;
@@ -81,11 +81,11 @@ impl Driver {
             let is_done = |driver: &Self| driver.core.slots().is_closed();
             let _no_caller = rest.drive(None, &mut Nobody, is_done);
         };
-        // If no thread can be started, dropping the session ends its workers.
+        // If no thread can be started, `rest` is dropped, which kills its workers.
         let _detached = thread::Builder::new().name("remotemedia-closing".to_owned()).spawn(finish);
     }
 
-    /// A closed copy that keeps the plan and the metrics.
+    /// A closed driver with the same plan and metrics, but without workers.
     fn without_workers(&self) -> Self {
         let runtime = &self.shell.runtime;
         let outfit = Outfit::new(Arc::clone(runtime), OpenOptions::default());

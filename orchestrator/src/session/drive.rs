@@ -1,5 +1,5 @@
-//! The one loop of a session: it feeds the core, and waits for the next event: news on a link, a
-//! wake-up, a deadline.
+//! The loop of a session: it feeds events to the core and waits for the next one: news on a link, a
+//! wake-up or a deadline.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::options::CancelHandle;
 use crate::schedule::{Core, Event, SlotId};
 
-/// Signals, cancellation and what workers write to their pipes are looked for this often while
-/// answers come so fast that no wait blocks.
+/// How often signals, cancellation and workers' pipes are checked while answers come so fast that
+/// no wait blocks.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 
 /// A session's core and shell, and the loop between them.
@@ -25,9 +25,9 @@ pub(super) struct Driver {
     pub(super) core: Core<Value>,
     pub(super) shell: Shell,
     pub(super) cancel: CancelHandle,
-    /// The first failure ends what is under way.
+    /// Whether no further call starts after the first failure.
     pub(super) stops_at_failure: bool,
-    /// When signals and wake-ups were last looked for.
+    /// When signals and wake-ups were last checked.
     looked_up: Instant,
 }
 
@@ -69,12 +69,13 @@ impl Driver {
         heard
     }
 
-    /// A process may end while others, which it started, keep its connection open.
+    /// Handles the exit of a slot's process. Its connection may still be open: processes that it
+    /// started may have inherited the descriptor.
     fn hear_exit(&mut self, slot: SlotId, host: &mut dyn Host) {
         if !self.shell.workers.slot(slot).has_exited() {
             return;
         }
-        // All that it wrote is there by now.
+        // The supervisor reads the pipes of a process to their end before it reaps the process.
         forward_raw_output(&self.shell, host);
         if self.core.slots().hears(slot) {
             let ended = self.shell.hang_up(slot, None);
@@ -102,18 +103,18 @@ impl Driver {
                     forward_raw_output(&self.shell, host);
                     let ended = self.shell.hang_up(slot, reason);
                     ended.into_iter().for_each(|event| self.feed(event));
-                    // It may have ended already.
+                    // The process may have exited already.
                     self.hear_exit(slot, host);
                     return true;
                 }
             }
             heard = true;
-            // The socket is asked again when nothing else is left to do.
+            // Only takes messages that were read together with this one; the next call reads more.
             news = self.shell.workers.buffered_news(slot);
         }
     }
 
-    /// Waits and works until the condition holds or the time is over.
+    /// Waits for events and handles them until the condition holds or `until` has passed.
     pub(super) fn drive(
         &mut self,
         until: Option<Instant>,
@@ -139,7 +140,8 @@ impl Driver {
         }
     }
 
-    /// Waits for news, awake as long as that pays, and handles what has come.
+    /// Waits for news and handles it. Busy-waits first, if that is likely to cost less than to
+    /// sleep and be woken.
     fn hear_more(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let began = Instant::now();
         let awake = self.shell.workers.awake(began);
@@ -147,7 +149,7 @@ impl Driver {
             self.look_up(Some(began), host)?;
         }
         if self.shell.workers.has_news() {
-            // Nothing wakes a second time for it.
+            // The wake-up for this news has been consumed, so a blocking wait would not notice it.
             self.hear_all(host);
             return Ok(());
         }
@@ -163,8 +165,8 @@ impl Driver {
         heard
     }
 
-    /// Looks for news again and again, as long as that pays, and handles it; whether there was any.
-    /// Other threads that want the processor get it in between.
+    /// Busy-waits for news and handles it; false when the time for that ended without news. Yields
+    /// the processor to other threads between two looks.
     fn hear_awake(&mut self, began: Instant, host: &mut dyn Host) -> bool {
         let mut looked = began;
         loop {
@@ -181,7 +183,7 @@ impl Driver {
         }
     }
 
-    /// Blocks until there is news or the deadline passes.
+    /// Blocks until there may be news or the deadline passes. Handles signals.
     fn look_up(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let waited = self.shell.workers.wait(deadline, host);
         self.looked_up = Instant::now();

@@ -1,4 +1,4 @@
-//! Faults, dead workers and overdue nodes as errors that name the node.
+//! Turns faults, dead workers and overdue nodes into errors that name the node.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
     Error::Node(Box::new(failure_of(fault, slot)))
 }
 
-/// The fault that the worker in this slot has told.
+/// A fault that the worker in this slot has reported, as the failure of its node.
 pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     let is_older = slot.protocol() < FACTS_SINCE;
     if let Some(import) = fault.import.as_deref_mut().filter(|_| is_older) {
@@ -37,7 +37,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     }
 }
 
-/// A failure that the orchestrator itself found, in a node's name.
+/// An error of a node that the orchestrator itself has detected.
 fn found(node_id: String, operation: FaultKind, remote_type: &str, message: String) -> Error {
     Error::Node(Box::new(NodeFailure {
         node_id,
@@ -66,20 +66,21 @@ fn first_node(stage: &Stage) -> String {
     stage.nodes.first().map_or_else(String::new, |node| node.id.clone())
 }
 
-/// Why the worker in a slot has ended. `None` when the slot has none.
+/// The error for the end of the worker in a slot. `None` when the slot has no worker, or the caller
+/// already has the error.
 pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Option<Error> {
     let end = slot.end.take();
     let death = Death { process: slot.process()?, slot, plan };
     Some(match end {
         Some(End::Told) => return None,
         Some(End::Overdue(overdue)) => death.overdue(&overdue),
-        // The names of a dead worker's segments are removed, also those not yet mapped.
+        // After a worker's death its segments have no names and cannot be mapped: it is a crash.
         Some(End::Link {
             broken: Some(LinkError::Lease(LeaseError::Unmappable { .. })),
             died_before: true,
         }) => death.crash(peak_memory_bytes),
         Some(End::Link { broken: Some(broken), .. }) if !matches!(broken, LinkError::Io(_)) => {
-            let message = format!("{broken}; the worker (pid {}) was ended", death.process.pid);
+            let message = format!("{broken}; the worker (pid {}) was killed", death.process.pid);
             found(death.running_node(), FaultKind::Protocol, "ProtocolError", message)
         }
         _ => death.crash(peak_memory_bytes),
@@ -104,8 +105,8 @@ impl Death<'_> {
         others.filter(|id| *id != lost).map(str::to_owned).collect()
     }
 
-    /// What the node did that ran. Nodes are imported and made before the session is open; afterwards
-    /// they are called and cleaned up.
+    /// The operation in which the worker died: from its flight recorder, or else guessed from the
+    /// state of the slot.
     fn operation(&self) -> FaultKind {
         let otherwise = match (self.slot.is_open, self.slot.is_cleaning_up) {
             (false, _) => FaultKind::Load,
@@ -141,7 +142,7 @@ impl Death<'_> {
 
     fn overdue_cleanup(&self, limit: Duration) -> Error {
         let message = format!(
-            "cleanup took longer than {} ms and its worker was ended; raise [workers] \
+            "cleanup took longer than {} ms and its worker was killed; raise [workers] \
              close_timeout if it needs that long",
             limit.as_millis()
         );

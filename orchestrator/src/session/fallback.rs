@@ -1,6 +1,6 @@
-//! Decides which nodes move from RustPython to CPython, and when. Pure: the session carries verdicts
-//! out. The input of a call is kept until the call's first output, so that a stage that moves can
-//! repeat the call.
+//! Decides which nodes move from RustPython to CPython, and when. Pure: the session carries
+//! verdicts out. The input of a call is kept, so that a stage that moves can repeat the call,
+//! unless the call has already given an output.
 
 use std::collections::BTreeMap;
 
@@ -19,24 +19,25 @@ use crate::schedule::{StageId, Work};
 /// What the session knows of its stages on RustPython.
 #[derive(Debug, Default)]
 pub(super) struct Fallback {
-    /// Nodes may move from RustPython to CPython.
+    /// Whether nodes may move from RustPython to CPython.
     pub(super) is_enabled: bool,
-    /// Failures of unknown cause in a row after which a node moves; 0 is no limit.
+    /// Failures of unknown cause in a row after which a node moves; 0: it never moves for them.
     failures: u32,
-    /// One entry a stage; `None` for stages on other interpreters.
+    /// One entry per stage; `None` for stages that RustPython does not run.
     watched: Vec<Option<Watched>>,
-    /// Notices of moved stages, kept until CPython has run them: it may lack the same module.
+    /// Notices of moves, held back until the stage has run on CPython, which may lack the same
+    /// module.
     held: BTreeMap<StageId, LogRecord>,
-    /// Log records for the host.
+    /// Log records that the host has not got yet.
     notices: Vec<LogRecord>,
 }
 
 /// The state of a stage on RustPython, as far as a move depends on it.
 #[derive(Debug, Default)]
 struct Watched {
-    /// A call of this session succeeded, so its nodes may hold state.
+    /// A call in this session has succeeded, so the stage's nodes may hold state.
     has_succeeded: bool,
-    /// The current call gave an output.
+    /// The current call has given an output.
     call_gave: bool,
     /// The last call failed.
     has_failed: bool,
@@ -44,37 +45,37 @@ struct Watched {
     kept: Option<Work<Value>>,
 }
 
-/// What follows from a failure.
+/// What the session does about a failure.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The caller gets the error.
     Tell,
     /// The caller gets the error, and the next session runs the node on CPython.
     MoveNext {
-        /// Its place in the stage.
+        /// Index of the node in its stage.
         node: usize,
-        /// Why.
+        /// Why the node moves.
         reason: Reason,
     },
     /// The caller gets the error. CPython failed in the same way, so the move is retracted.
     Stay {
-        /// The stage.
+        /// The stage of the node that had moved.
         stage: StageId,
-        /// The node's place in it.
+        /// Index of the node in that stage.
         node: usize,
     },
     /// The stage moves to CPython. The caller gets the error only if the call cannot be repeated.
     Move(Move),
 }
 
-/// A stage that leaves RustPython.
+/// The move of a stage from RustPython to CPython.
 #[derive(Debug)]
 pub(super) struct Move {
     pub(super) stage: StageId,
     pub(super) reason: Reason,
-    /// What its call was to do.
+    /// The work of the failed call, to be repeated on CPython; `None`: it cannot be repeated.
     pub(super) work: Option<Work<Value>>,
-    /// Its node may have held something.
+    /// Whether the node may have held state, which is lost.
     pub(super) loses_state: bool,
 }
 
@@ -101,13 +102,14 @@ impl Fallback {
         }
     }
 
-    /// Whether a success of the stage must be recorded in the findings.
+    /// Whether a success of the stage must be reported to [`Fallback::note_success`].
     pub(super) fn is_on_trial(&self, stage: StageId) -> bool {
         self.held.contains_key(&stage)
             || self.watched[stage].as_ref().is_some_and(|w| !w.has_succeeded || w.has_failed)
     }
 
-    /// A call succeeded, of a stage that is on trial.
+    /// A call of a stage that is on trial has succeeded. Records that in the findings and releases
+    /// the notice of its move, if one is held back.
     pub(super) fn note_success(&mut self, stage: StageId, plan: &Plan, findings: &mut Findings) {
         self.notices.extend(self.held.remove(&stage));
         let Some(watched) = &mut self.watched[stage] else { return };
@@ -117,7 +119,7 @@ impl Fallback {
         }
     }
 
-    /// A call failed. Advice goes into the failure.
+    /// A call has failed: decides what follows. Advice for the user is added to the failure.
     pub(super) fn on_failure(
         &mut self,
         stage: StageId,
@@ -155,7 +157,8 @@ impl Fallback {
         Verdict::Move(Move { stage, reason, work, loses_state })
     }
 
-    /// A worker died, or was stopped, in a call. `here` are the stages that it was given.
+    /// A worker died, or was killed for a time-out. `here` are the stages that it ran. Returns the
+    /// stage at fault and what follows; `None`: the caller just gets the error.
     pub(super) fn on_death(
         &mut self,
         here: &[StageId],
@@ -176,7 +179,7 @@ impl Fallback {
         let reason = self.record(planned, FailureClass::Unknown, &line, findings);
         let watched = self.watched[stage].as_mut()?;
         watched.has_failed = true;
-        // If other stages shared the worker, their callers must get the error.
+        // If other stages shared the worker, their state is lost: the caller must get the error.
         let is_alone = here == [stage];
         let work = watched.kept.take().filter(|_| is_alone && !watched.call_gave);
         let reason = reason?;
@@ -186,8 +189,8 @@ impl Fallback {
         Some((stage, Verdict::Move(Move { stage, reason, work, loses_state: true })))
     }
 
-    /// The nodes of `stages`, whose worker could not make them, that must run on CPython before the
-    /// session can open, with the reasons. Empty when RustPython is not the cause.
+    /// `stages` could not be opened in their worker. Returns those of their nodes that must run on
+    /// CPython for the session to open, with the reasons; none when RustPython is not the cause.
     pub(super) fn on_open_failure(
         &self,
         stages: &[StageId],
@@ -221,7 +224,7 @@ impl Fallback {
             .collect()
     }
 
-    /// A stage has moved: it is no longer watched, and a notice is kept for the host.
+    /// A stage has moved: it is no longer watched, and the host will get a notice.
     pub(super) fn note_move(
         &mut self,
         stage: StageId,
@@ -231,14 +234,14 @@ impl Fallback {
     ) {
         self.watched[stage] = None;
         let record = move_notice(node_id, reason, loses_state);
-        // If CPython may lack the module too, the move is announced after the first success.
+        // If CPython may lack the module too, the move is announced after the first success there.
         match reason.is_doubtful() {
             true => drop(self.held.insert(stage, record)),
             false => self.notices.push(record),
         }
     }
 
-    /// Log records for the host.
+    /// Takes the log records for the host.
     pub(super) fn take_notices(&mut self) -> Vec<LogRecord> {
         std::mem::take(&mut self.notices)
     }
@@ -274,13 +277,13 @@ impl Fallback {
     }
 }
 
-/// The interpreter that runs a stage.
+/// The engine that runs a stage.
 pub(super) fn interpreter_of(stage: &Stage) -> Engine {
     stage.nodes.first().map_or(Engine::Native, |node| node.runtime)
 }
 
-/// A node failed on CPython. If it had moved because of a module that CPython lacks too, the finding
-/// is dropped.
+/// Handles the failure of a node on CPython. If the node had moved there because of a module that
+/// CPython lacks too, the finding is dropped.
 pub(super) fn retract(failure: &NodeFailure, plan: &Plan, findings: &mut Findings) -> Verdict {
     for (stage, planned) in plan.stages.iter().enumerate() {
         let is_it = |node: &PlannedNode| {
@@ -300,8 +303,8 @@ pub(super) fn retract(failure: &NodeFailure, plan: &Plan, findings: &mut Finding
     Verdict::Tell
 }
 
-/// Adds advice to the error of a session that did not open because of RustPython, whose nodes may
-/// not move.
+/// Adds advice to the error of a session that could not open because of RustPython and whose nodes
+/// may not move to CPython.
 pub(super) fn with_advice(error: Error) -> Error {
     match error {
         Error::Node(mut failure) => {
@@ -319,7 +322,7 @@ pub(super) fn with_advice(error: Error) -> Error {
     }
 }
 
-/// The node that an error is about.
+/// Id of the node that an error is about.
 fn node_of(error: &Error) -> Option<&str> {
     match error {
         Error::Node(failure) => Some(&failure.node_id),
@@ -330,11 +333,11 @@ fn node_of(error: &Error) -> Option<&str> {
     }
 }
 
-/// The log record of a node that moves.
+/// The log record about a node that moves.
 pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> LogRecord {
     let state = if loses_state { ". Its state is lost" } else { "" };
     let hint = match reason {
-        // Its text says what to do.
+        // The text of this reason already says what to do.
         Reason::Shipment { .. } => "",
         _ => ". runtime_hint=\"cpython\" starts it there",
     };
@@ -343,13 +346,14 @@ pub(super) fn move_notice(node_id: &str, reason: &Reason, loses_state: bool) -> 
     notice(node_id, WARNING, message)
 }
 
-/// The log record of a node that moves in the next session.
+/// The log record about a node that moves in the next session.
 pub(super) fn move_next_notice(node_id: &str, reason: &Reason) -> LogRecord {
     let message = format!("node '{node_id}' runs on CPython from the next session on: {reason}");
     notice(node_id, WARNING, message)
 }
 
-/// The log record of a node that runs on CPython because of an earlier session of this process.
+/// The log record about a node that runs on CPython because it failed on RustPython in an earlier
+/// session of this process.
 pub(super) fn moved_before_notice(node: &PlannedNode) -> Option<LogRecord> {
     let reason = node.moved.as_ref()?;
     let message = format!("node '{}' runs on CPython, not on RustPython: {reason}", node.id);

@@ -63,7 +63,7 @@ impl Shell {
                 self.take_closed(slot, answer, host);
                 vec![Event::Closed(slot)]
             }
-            // The link keeps news about shared memory to itself.
+            // Not allowed now. `Share` never is: the link handles the messages about shared memory.
             FromWorker::Opened(_)
             | FromWorker::Closed(_)
             | FromWorker::Share(_)
@@ -71,7 +71,7 @@ impl Shell {
         }
     }
 
-    /// A worker sent a message that is not allowed now.
+    /// Kills a worker that sent a message that is not allowed now.
     fn end_broken(&mut self, slot: SlotId) -> Events {
         self.workers.kill(slot);
         self.hang_up(slot, None)
@@ -89,7 +89,7 @@ impl Shell {
             let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
             let mut consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if failed.call < self.abandoned_before {
-                // Its caller has already received another failure.
+                // The caller of this round has already got another failure.
                 consequence.told = None;
             }
             let moved = self.accept(consequence);
@@ -101,7 +101,7 @@ impl Shell {
         if failed.stage.is_some() {
             return Events::new();
         }
-        // One side could not understand the other.
+        // A failure without a stage: one side could not decode a message of the other.
         let mut fault = failed.fault;
         if let (true, Some(seat)) =
             (fault.node_id.is_empty(), self.workers.slot(slot).running_seat())
@@ -116,7 +116,8 @@ impl Shell {
     fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) -> Event<ipc_protocol::Value> {
         let is_conflict = failed.fault.kind == FaultKind::Conflict;
         if is_conflict || failed.fault.kind == FaultKind::Stale {
-            // One that was apart already would be granted again.
+            // After a conflict a worker still suits sessions with another path. One that is apart has
+            // no such sessions: this session would get it again.
             let worker = self.workers.slot(slot).worker.as_ref();
             let is_apart = worker.is_some_and(|worker| worker.is_apart);
             let is_reusable = is_conflict && !is_apart;
@@ -154,7 +155,7 @@ impl Shell {
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
-        // A node that has moved leaves no state here.
+        // For a node that has moved to another slot, the state in this worker does not count.
         let seats = self.workers.slot(slot).seats.iter();
         let here = seats.filter(|seat| self.layout.slot_of(seat.0) == Some(slot));
         let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
@@ -189,7 +190,7 @@ impl Shell {
     }
 }
 
-/// Passes on output that came through the workers' pipes instead of their links.
+/// Passes output to the host that came through the workers' pipes and not through their links.
 pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
     for slot in (0..shell.workers.count()).map(|slot| shell.workers.slot(slot)) {
         let Some(process) = slot.process() else { continue };

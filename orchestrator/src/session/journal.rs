@@ -1,5 +1,4 @@
-//! The record of a session: its metrics, log records of its nodes and of the orchestrator, and
-//! notices for its user.
+//! The records of a session: its metrics, and the log records of its nodes and of the orchestrator.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,24 +12,24 @@ use crate::plan::Plan;
 use crate::schedule::StageId;
 use crate::worker::link::Sent;
 
-/// Level of a warning in Python's `logging`.
+/// The level WARNING of Python's `logging`.
 pub(super) const WARNING: u32 = 30;
-/// Level of information in Python's `logging`.
+/// The level INFO of Python's `logging`.
 pub(super) const INFORMATION: u32 = 20;
 
-/// The journal of one session.
+/// The journal of one session. Clones share its metrics.
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
     metrics: Arc<Mutex<RunMetrics>>,
-    /// Number of each stage's first node in the metrics, and behind them the number of all nodes.
+    /// Index of each stage's first node in the metrics; the last entry is the number of all nodes.
     first_node: Vec<usize>,
-    /// Stages that take the inputs of the session.
+    /// The stages that get the inputs of the session.
     roots: Vec<StageId>,
     /// Log records for the host, delivered at the next wait.
     notices: Vec<LogRecord>,
-    /// Nodes that were reported for keeping too much shared memory.
+    /// Ids of the nodes that a warning about too much kept shared memory was given for.
     warned: BTreeSet<String>,
-    /// Whether output of nodes is shown.
+    /// Whether the host gets what nodes print.
     forwards_output: bool,
 }
 
@@ -58,18 +57,18 @@ impl Journal {
         Arc::clone(&self.metrics)
     }
 
-    /// Number of a node in the metrics.
+    /// Index of a node in the metrics.
     pub(super) fn number(&self, stage: StageId, node: usize) -> usize {
         self.first_node[stage] + node
     }
 
-    /// What a call cost the nodes of a stage.
+    /// Adds the costs of a call to the metrics of a stage's nodes.
     pub(super) fn record(&mut self, stage: StageId, usage: &[NodeUsage]) {
         let nodes = self.first_node[stage + 1] - self.first_node[stage];
         self.metrics().record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
     }
 
-    /// Counts a failure for its node.
+    /// Counts a failure in the metrics of its node.
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
             Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
@@ -79,7 +78,7 @@ impl Journal {
         }
     }
 
-    /// Counts how an input came from the caller's own objects.
+    /// Counts what was copied or shared to convert an input from the caller's objects.
     pub(super) fn count_taken(&mut self, traffic: Traffic) {
         let moved = Moved { incoming: traffic, ..Moved::default() };
         let mut metrics = self.metrics();
@@ -88,8 +87,9 @@ impl Journal {
         }
     }
 
-    /// Counts how a stage's input travelled, and notes what is worth a warning, once each. `holder`
-    /// is the stage's first node.
+    /// Counts what of a stage's input was copied or shared to send it. Keeps a warning, once for
+    /// each cause, about a node that holds too much shared memory, and where there is none.
+    /// `holder` is the id of the stage's first node.
     pub(super) fn note_sent(&mut self, stage: StageId, holder: &Arc<str>, sent: Sent) {
         let moved = Moved { incoming: sent.traffic, ..Moved::default() };
         self.metrics().count_moved(self.first_node[stage], moved);
@@ -123,7 +123,7 @@ impl Journal {
         }
     }
 
-    /// Passes on what a node printed or logged.
+    /// Passes a line that a node printed, or a record that it logged, to the host.
     pub(super) fn show(&self, record: &LogRecord, host: &mut dyn Host) {
         if !record.is_stream || self.forwards_output {
             host.log(record);
@@ -131,7 +131,7 @@ impl Journal {
     }
 }
 
-/// A record of the orchestrator's own.
+/// A log record of the orchestrator itself.
 pub(super) fn notice(node_id: &str, level: u32, message: String) -> LogRecord {
     LogRecord {
         node_id: node_id.to_owned(),
@@ -143,7 +143,7 @@ pub(super) fn notice(node_id: &str, level: u32, message: String) -> LogRecord {
     }
 }
 
-/// A line that a node's process wrote to a pipe.
+/// The record of a line that a node's process wrote to a pipe.
 pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRecord {
     let logger = if is_stderr { "stderr" } else { "stdout" };
     LogRecord {
@@ -156,14 +156,15 @@ pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRec
     }
 }
 
-/// Tells of an attribute that changed and stays in the worker. That is common (models, files), so
-/// it is information and no warning.
+/// The log record about a changed attribute that cannot be sent back from the worker. That is
+/// common (models, files), so its level is INFO.
 pub(super) fn kept(node_id: &str, name: &str, reason: &str) -> LogRecord {
     let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
     notice(node_id, INFORMATION, message)
 }
 
-/// Tells why the next session starts a worker. Costly for a pipeline that runs often, and no error.
+/// The log record about a worker that no other session can use, so that another is started: slow
+/// for a pipeline that runs often, but no error.
 pub(super) fn replaced(nodes: &str, pid: u32, left: &[String]) -> LogRecord {
     let left = left.join(", ");
     let message = format!(

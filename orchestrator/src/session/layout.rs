@@ -1,4 +1,5 @@
-//! Where the session's nodes live: the plan, and the moves from RustPython to CPython that change it.
+//! Where the session's nodes run: the plan, and the moves from RustPython to CPython that change
+//! it.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::reason::Reason;
 use crate::runtime::Runtime;
 use crate::schedule::{Event, SlotId, StageId, Work};
 
-/// The plan of one session.
+/// The plan of one session, and the state that decides about moves.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) plan: Plan,
@@ -23,7 +24,7 @@ pub(super) struct Layout {
     runtime: Arc<Runtime>,
 }
 
-/// What follows from a failure: the error for the caller, and the stage that moves.
+/// The consequence of a failure: the error for the caller, and the stage that moves, if any.
 #[derive(Debug, Default)]
 pub(super) struct Consequence {
     pub(super) told: Option<Error>,
@@ -36,7 +37,7 @@ impl Layout {
         Self { fallback: Fallback::new(&plan, may_move, failures), plan, runtime }
     }
 
-    /// The same plan, without moves.
+    /// A layout with the same plan, in which no node moves.
     pub(super) fn settled(&self) -> Self {
         let (plan, runtime) = (self.plan.clone(), Arc::clone(&self.runtime));
         Self { plan, fallback: Fallback::default(), runtime }
@@ -54,7 +55,7 @@ impl Layout {
         stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
     }
 
-    /// What the workers of each slot run.
+    /// The engine of each slot's workers.
     pub(super) fn interpreters(&self) -> Vec<Engine> {
         let of = |slot| {
             let stages = self.plan.stages.iter();
@@ -68,7 +69,7 @@ impl Layout {
         self.plan.stages[stage].nodes.get(node).map_or("", |node| &node.id)
     }
 
-    /// Nodes on RustPython may move to CPython.
+    /// Whether nodes on RustPython may move to CPython.
     pub(super) fn may_move(&self) -> bool {
         self.fallback.is_enabled
     }
@@ -104,7 +105,7 @@ impl Layout {
         self.follow(Some((stage, verdict)), Error::Node(Box::new(failure)), journal)
     }
 
-    /// Decides what follows from the death of a worker that had these nodes.
+    /// Decides what follows from the death of a worker that ran these nodes.
     pub(super) fn handle_death(
         &mut self,
         seats: &[Seat],
@@ -149,7 +150,7 @@ impl Layout {
         }
     }
 
-    /// A stage moves to a slot of its own on CPython.
+    /// Moves a stage to a slot of its own on CPython. Returns the event for the core.
     pub(super) fn move_to(
         &mut self,
         slot: SlotId,
@@ -169,13 +170,14 @@ impl Layout {
         Event::Moved { stage, slot, work }
     }
 
-    /// The nodes of a slot that could not be opened that must run on CPython, with the reasons.
+    /// For a slot that could not be opened: its nodes that must run on CPython, with the reasons.
     pub(super) fn moves_after(&self, slot: SlotId, error: &Error) -> Vec<(String, Reason)> {
         let findings = &mut self.runtime.findings();
         self.fallback.on_open_failure(&self.stages_in(slot), error, &self.plan, findings)
     }
 
-    /// Whether a failure shows that a node had no reason to be on CPython.
+    /// Whether a failure shows that a node had no reason to move to CPython. Drops the finding
+    /// then.
     pub(super) fn retracts(&self, error: &Error) -> bool {
         let Error::Node(failure) = error else { return false };
         let verdict = retract(failure, &self.plan, &mut self.runtime.findings());

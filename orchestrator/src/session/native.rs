@@ -38,7 +38,7 @@ impl std::fmt::Debug for NativeStage {
 }
 
 impl NativeStage {
-    /// Makes the nodes.
+    /// Makes the nodes of a stage.
     ///
     /// # Errors
     /// When one of them rejects its parameters.
@@ -63,7 +63,8 @@ impl NativeStage {
         NativeOutcome { usage, failure: result.err() }
     }
 
-    /// Flushes node by node: what the first gives passes the others before they are flushed.
+    /// Flushes node by node: what one node gives passes through the nodes behind it before they are
+    /// flushed.
     fn flush(&mut self, emit: &mut dyn FnMut(Value)) -> Result<(), Box<NodeFailure>> {
         for first in 0..self.nodes.len() {
             step(&mut self.nodes[first..], FaultKind::Flush, None, emit)?;
@@ -84,7 +85,7 @@ fn process(
     step(chain, FaultKind::Process, Some(value), emit)
 }
 
-/// Calls the first node of a chain; its outputs go through the others.
+/// Calls the first node of a chain; its outputs go through the rest of the chain.
 fn step(
     chain: &mut [NativeNode],
     operation: FaultKind,
@@ -107,7 +108,7 @@ fn step(
         None => first.node.flush(&mut pass_on),
     });
     let result = result.unwrap_or_else(|panic| {
-        // One that was made before can be made again.
+        // A panic may leave the node in any state, so a new one takes its place.
         if let Ok(fresh) = build(&first.planned) {
             first.node = fresh;
         }
@@ -116,7 +117,7 @@ fn step(
     let mut cost = probe.finish(result.is_err());
     cost.busy_ns = cost.busy_ns.saturating_sub(below_ns);
     if operation == FaultKind::Flush {
-        // Users count items; a flush shows in the time only.
+        // The metrics count calls of `process`; a flush only adds to the time.
         cost.calls = 0;
     }
     add(&mut first.usage, &cost);
@@ -135,7 +136,7 @@ fn step(
     below
 }
 
-/// One call of [`Work`] may call a node several times.
+/// Adds the cost of one call of a node. In one call of the stage there may be several.
 fn add(usage: &mut NodeUsage, cost: &NodeUsage) {
     usage.calls += cost.calls;
     usage.errors += cost.errors;
@@ -148,8 +149,8 @@ fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Makes a native node. A parsed manifest has passed these checks already; one that was made in
-/// code has not.
+/// Makes a native node. Parsing a manifest has made these checks already; a manifest that was built
+/// in code may fail them.
 fn build(node: &PlannedNode) -> Result<Box<dyn Node>, Error> {
     let failed = |problems: Vec<ParamProblem>| Error::Params {
         node_id: node.id.clone(),

@@ -1,4 +1,4 @@
-//! Opening: takes all workers from the pool in one step, makes native nodes here and Python nodes in
+//! Opening: requests all workers from the pool at once, makes native nodes here and Python nodes in
 //! the workers.
 
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ impl Session {
     /// RustPython cannot load move to CPython, and the session is opened again with a new plan.
     ///
     /// # Errors
-    /// When the graph cannot be laid out, the pool has no worker, or a node cannot be made.
+    /// When the graph cannot be planned, the pool has no worker, or a node cannot be made.
     pub fn open(
         runtime: &Arc<Runtime>,
         manifest: &Manifest,
@@ -104,8 +104,8 @@ impl Session {
     fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
         let driver = &mut self.driver;
         driver.feed(Event::Open);
-        // If a node of RustPython has to move, all are opened again, after those that stand were
-        // cleaned up. So the others on RustPython are waited for even when one has failed.
+        // When a node on RustPython has to move, the session is closed and opened again with a new
+        // plan. Nodes that are still being made could not clean up then, so they are waited for.
         driver.drive(None, host, |driver| {
             !driver.core.slots().is_opening()
                 || driver.shell.failure.is_some() && !may_open_again(&driver.shell)
@@ -114,7 +114,8 @@ impl Session {
     }
 }
 
-/// Nodes may move from the slot that failed, and then the session is opened again.
+/// Whether nodes of the slot that failed may move to CPython, so that the session can be opened
+/// again.
 fn may_open_again(shell: &Shell) -> bool {
     let runs = shell.failed_slot.map(|slot| shell.workers.slot(slot).interpreter);
     shell.layout.may_move() && runs == Some(Engine::RustPython)

@@ -1,5 +1,6 @@
-//! What a session sends a worker when it opens: the caller's surroundings, the nodes, and the
-//! caller's node objects, pickled for the worker's interpreter.
+//! What a session sends a worker when it opens: the environment, paths and arguments of the
+//! caller's process, the nodes, and the caller's node objects, pickled for the worker's
+//! interpreter.
 
 use std::sync::Arc;
 
@@ -17,17 +18,17 @@ use crate::schedule::{SlotId, StageId};
 use crate::value_json;
 use crate::worker::{Interpreter, Wanted, Worker};
 
-/// What the workers of one session are given.
+/// What the workers of one session get when they open.
 #[derive(Debug)]
 pub(super) struct Outfit {
     runtime: Arc<Runtime>,
     options: OpenOptions,
-    /// What was taken over from the caller's process.
+    /// Environment, paths and arguments of the caller's process.
     caller: Arc<Caller>,
     shipments: Vec<Shipped>,
 }
 
-/// What was sent of the caller's node objects, to which interpreter.
+/// Node objects that were pickled for an interpreter, kept for its other workers.
 #[derive(Debug)]
 struct Shipped {
     interpreter: Interpreter,
@@ -52,7 +53,7 @@ impl Outfit {
     }
 
     /// The workers to ask the pool for, and the slots that they are for in the same order. With
-    /// `is_apart` they are none that sessions of other paths have.
+    /// `is_apart` they are workers that no session with another search path or directory uses.
     pub(super) fn wanted(
         &self,
         slots: &[(SlotId, Engine)],
@@ -74,13 +75,13 @@ impl Outfit {
         Ok((needs, in_order))
     }
 
-    /// Whether a worker can become what the session needs: one that speaks an older protocol has the
-    /// environment that it started with.
+    /// Whether a worker suits the session. One that speaks an older protocol cannot change its
+    /// environment, so it must have been started with the session's.
     pub(super) fn suits(&self, worker: &Worker) -> bool {
         worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *self.caller.start()
     }
 
-    /// The message that makes a worker open these stages.
+    /// The message that asks a worker to open these stages.
     pub(super) fn open_message(
         &mut self,
         plan: &Plan,
@@ -89,7 +90,7 @@ impl Outfit {
         worker: &Worker,
     ) -> Result<OpenSession, Error> {
         let protocol = worker.protocol;
-        // Without shared memory a buffer would be copied once more to stand beside the pickle.
+        // Without shared memory, buffers beside the pickle would be copied once more.
         let takes_buffers = protocol >= BUFFERS_SINCE && worker.link.output().exchange().is_some();
         let shipment = self.shipment(plan, runs, &worker.interpreter, takes_buffers)?;
         let (pickle, buffers) = shipment.map(|all| (all.pickle, all.buffers)).unzip();
@@ -115,8 +116,8 @@ impl Outfit {
         })
     }
 
-    /// The caller's node objects for an interpreter, if the plan has any there. Slots on the same
-    /// interpreter get the same, so that what nodes share is made once.
+    /// The caller's node objects, pickled for an interpreter; `None` if the plan has none there.
+    /// All slots on that interpreter get the same shipment, which is pickled once.
     fn shipment(
         &mut self,
         plan: &Plan,
@@ -155,7 +156,7 @@ fn node_spec(node: &PlannedNode) -> NodeSpec {
             NodeClass::Import { module: module.clone(), name: name.clone() }
         }
         NodeSource::Instance(index) => NodeClass::Instance(*index),
-        // Native nodes never reach a worker; the registry's name is at least a true answer.
+        // Never used: native nodes are not sent to workers.
         NodeSource::Native => {
             NodeClass::Import { module: String::new(), name: node.node_type.clone() }
         }
@@ -172,7 +173,7 @@ fn node_spec(node: &PlannedNode) -> NodeSpec {
     }
 }
 
-/// Stage numbers on the wire; a plan has far fewer stages than numbers.
+/// Number of a stage in messages. No plan has as many stages as `u32` has numbers.
 pub(super) fn stage_number(stage: StageId) -> u32 {
     u32::try_from(stage).unwrap_or(u32::MAX)
 }

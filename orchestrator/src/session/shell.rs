@@ -27,7 +27,7 @@ use crate::worker::supervisor::Returned;
 
 pub(super) type Events = Vec<Event<Value>>;
 
-/// Everything of a session but its core.
+/// All parts of a session but its core.
 #[derive(Debug)]
 pub(super) struct Shell {
     pub(super) runtime: Arc<Runtime>,
@@ -36,24 +36,24 @@ pub(super) struct Shell {
     pub(super) journal: Journal,
     pub(super) outfit: Outfit,
     pub(super) natives: Vec<Option<NativeStage>>,
-    /// The first node of each stage: the one that holds the stage's inputs.
+    /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
-    /// The first failure that the caller has not been told of.
+    /// The first failure that was not yet returned to the caller.
     pub(super) failure: Option<Error>,
-    /// What workers found out about stages, until the core has taken note of it.
+    /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
     /// The first slot that could not be opened.
     pub(super) failed_slot: Option<SlotId>,
     /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
-    /// Calls before this one were abandoned with their rounds.
+    /// Calls with a lower number were abandoned with their rounds.
     pub(super) abandoned_before: u64,
 }
 
 impl Shell {
-    /// The shell of a session with this layout, whose slots are for these interpreters.
+    /// A shell of these parts, still without native stages.
     pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
         let stages = &layout.plan.stages;
         let holder = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
@@ -164,7 +164,8 @@ impl Shell {
         }
     }
 
-    /// Whether the stage's worker can end a suspended call; an older one brings it to its end.
+    /// Whether the stage's worker understands `Abort`. An older worker gets credit instead, until
+    /// the call ends by itself.
     fn ends_calls(&self, stage: StageId) -> bool {
         let slot = self.layout.slot_of(stage).map(|slot| self.workers.slot(slot));
         slot.is_some_and(|slot| slot.protocol() >= ABORT_SINCE)
@@ -175,7 +176,7 @@ impl Shell {
         vec![Event::LinkEnded(slot)]
     }
 
-    /// Removes an ended worker from its slot, and reports why its calls failed.
+    /// Removes a worker that has ended from its slot, and reports why its calls failed.
     fn remove_dead(&mut self, slot: SlotId) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
@@ -200,7 +201,8 @@ impl Shell {
         events
     }
 
-    /// Keeps the error for the caller, if there is one. Returns the move, if a stage moves.
+    /// Keeps the error for the caller, if there is one. If a stage moves, adds a slot for it and
+    /// returns the event for the core.
     pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
         if let Some(error) = consequence.told {
             self.fail(error);
@@ -213,7 +215,8 @@ impl Shell {
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
-    /// Keeps the first failure; later ones follow from it.
+    /// Keeps the first failure for the caller. Later ones usually follow from it: they only show in
+    /// the metrics.
     pub(super) fn fail(&mut self, error: Error) {
         self.journal.note_failure(&error);
         self.failure.get_or_insert(error);
@@ -243,7 +246,7 @@ impl Shell {
         slots.into_iter().map(Event::Refused).collect()
     }
 
-    /// Has the worker in a slot make the slot's nodes.
+    /// Asks the worker in a slot to make the slot's nodes.
     fn open_slot(&mut self, slot: SlotId) -> Events {
         let Some(worker) = &self.workers.slot(slot).worker else { return Events::new() };
         if !self.outfit.suits(worker) {

@@ -1,5 +1,5 @@
-//! The workers of a session: the links in its slots, requests to the pool, and the one wait for
-//! news of any of them. To this module slots are only numbers.
+//! The workers of a session: the links in its slots, requests to the pool, and the wait for news
+//! from any of them. This module does not know what a slot's nodes are.
 
 mod slot;
 
@@ -24,20 +24,20 @@ use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
 
-/// The slots of one session.
+/// The worker slots of one session, and its requests to the pool.
 #[derive(Debug)]
 pub(super) struct Workers {
     slots: Vec<Slot>,
     pool: Option<Arc<Pool>>,
     requests: Vec<Request>,
     cancel: CancelHandle,
-    /// The pool, a process or its output may have news.
+    /// Whether the pool may have answered, or a process may have exited or written output.
     has_news: bool,
-    /// The process that opened the session; a forked child must leave its workers alone.
+    /// Id of the process that opened the session; a forked child must leave the workers alone.
     owner: u32,
 }
 
-/// Workers that were asked for.
+/// A request for workers that the pool has not answered.
 #[derive(Debug)]
 struct Request {
     ticket: Ticket,
@@ -46,12 +46,12 @@ struct Request {
     slots: Vec<SlotId>,
 }
 
-/// News from a slot's link.
+/// What a slot's link has received.
 #[derive(Debug)]
 pub(super) enum News {
     Message(FromWorker),
     Nothing,
-    /// The connection has ended, in order or not.
+    /// The connection has ended; with an error if it did not end in order.
     Gone(Option<LinkError>),
 }
 
@@ -92,8 +92,8 @@ impl Workers {
         self.slots.len() - 1
     }
 
-    /// Asks the pool for workers, all at once. A session that holds others goes first: those wait
-    /// with it.
+    /// Asks the pool for workers, all in one request. A session that already holds workers is
+    /// served first, because these are idle while it waits.
     pub(super) fn request(&mut self, pool: Arc<Pool>, needs: Vec<Wanted>, slots: Vec<SlotId>) {
         let holds = self.slots.iter().any(|slot| slot.worker.is_some());
         let ticket = pool.want(&needs, &self.cancel.waker, holds);
@@ -125,7 +125,7 @@ impl Workers {
                         answers.extend(request.slots.iter().map(|id| (*id, Err(error.clone()))));
                     }
                     Some(Ok(workers)) if workers.iter().any(|w| w.link.is_closed()) => {
-                        // One died while it was idle, and the pool has not heard of it yet.
+                        // A worker died while it was idle, and the pool does not know that yet.
                         for worker in workers {
                             let returned = match worker.link.is_closed() {
                                 true => Returned::Broken,
@@ -150,7 +150,7 @@ impl Workers {
         answers
     }
 
-    /// Sends a message to a slot's worker; `holder` is the node that gets its payloads.
+    /// Sends a message to a slot's worker; `holder` is the id of the node that gets its payloads.
     pub(super) fn send(
         &mut self,
         slot: SlotId,
@@ -174,41 +174,41 @@ impl Workers {
         News::heard_by(worker, Link::receive)
     }
 
-    /// What was read together with an earlier message.
+    /// The next message of a slot's worker that was read together with an earlier one.
     pub(super) fn buffered_news(&mut self, slot: SlotId) -> News {
         let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
         News::heard_by(worker, Link::receive_buffered)
     }
 
-    /// How long the next wait may stay awake: zero is to sleep at once.
+    /// How long the session may busy-wait from now on; zero: it sleeps at once.
     pub(super) fn awake(&mut self, now: Instant) -> Duration {
         let awake = |worker: &mut Worker| worker.patience.awake(now);
         self.called().map(awake).max().unwrap_or_default()
     }
 
-    /// Others had the processor for so long.
+    /// Notes how long a yield of the processor took while the session busy-waited.
     pub(super) fn yielded(&mut self, took: Duration) {
         self.called().for_each(|worker| worker.patience.yielded(took));
     }
 
-    /// Waits for its workers that were awake to the end without success.
+    /// Number of busy waits for the session's workers that ended without an answer.
     pub(super) fn waits_in_vain(&self) -> u64 {
         let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
         workers.map(|worker| worker.patience.given_up()).sum()
     }
 
-    /// The workers whose answers are waited for.
+    /// The workers that have a running call.
     fn called(&mut self) -> impl Iterator<Item = &mut Worker> {
         let called = self.slots.iter_mut().filter(|slot| !slot.calls.is_empty());
         called.filter_map(Slot::heard)
     }
 
-    /// Whether the pool, a process or its output may have news.
+    /// Whether the pool may have answered, or a process may have exited or written output.
     pub(super) fn has_news(&self) -> bool {
         self.has_news
     }
 
-    /// As [`Workers::has_news`], and resets it.
+    /// Returns [`Workers::has_news`] and resets it.
     pub(super) fn take_has_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
     }
@@ -253,9 +253,9 @@ impl Workers {
         }
     }
 
-    /// Makes the slot's worker write its stack and end.
+    /// Makes the slot's worker record its Python stack and exit.
     pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
-        // As it is now: the signal may end what runs.
+        // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         self.slots[slot].end = Some(End::Overdue(overdue));
         if let Some(process) = self.slots[slot].process() {
@@ -277,7 +277,8 @@ impl Workers {
         }
     }
 
-    /// The connection of a slot has ended. If it did not end in order, the process is killed.
+    /// Notes that the connection of a slot has ended. If it did not end in order, kills the
+    /// process.
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) {
         let Some(process) = self.slots[slot].process() else { return };
         let died_before = process.exit().is_some();

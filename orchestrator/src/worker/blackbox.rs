@@ -1,6 +1,6 @@
-//! The flight recorder of a worker: a nameless file that the kernel keeps when the worker dies.
-//! The worker notes the node that runs in its first bytes, and faulthandler writes the Python
-//! stack behind them. This side reads it as a file, and never maps it.
+//! The flight recorder of a worker: a file in memory that outlives the worker. In its first bytes
+//! the worker notes the node that runs; behind them faulthandler writes the Python stack. The
+//! orchestrator reads it as a file and never maps it.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
@@ -12,11 +12,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 
-/// Environment variable that tells the worker the recorder's descriptor.
+/// Environment variable that holds the number of the recorder's descriptor in the worker.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
-/// The first bytes, which hold the running node; the Python stack begins behind them.
+/// The first bytes of a new recorder, for the note of the running node. The Python stack begins
+/// behind them.
 const HEAD: [u8; 64] = [0; 64];
-/// Signals as faulthandler names them.
+/// The names by which faulthandler reports signals.
 const FATAL: [(&str, Signal); 5] = [
     ("Segmentation fault", Signal::SIGSEGV),
     ("Aborted", Signal::SIGABRT),
@@ -27,15 +28,16 @@ const FATAL: [(&str, Signal); 5] = [
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
-/// Attempts to read a note that is being written.
+/// How often a note is read at most, until two reads agree.
 const MAX_READS: usize = 8;
 
-/// What a worker noted of the node that runs.
+/// What a worker has noted about the node that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Note {
     /// Index of the node in its session on this worker.
     pub node: usize,
-    /// Which of its methods runs; `None` from workers that do not say, and while it is made.
+    /// Which of its methods runs; `None` while the node is imported or constructed, and from
+    /// workers that do not note it.
     pub operation: Option<FaultKind>,
     /// When the method was entered.
     pub since: Option<Instant>,
@@ -82,7 +84,7 @@ impl Blackbox {
         Some(Note { node, operation, since: operation.and_then(|_| moment(since_ns)) })
     }
 
-    /// Number of the signal that faulthandler named, which it does for those that mean a crash.
+    /// Number of the signal that faulthandler reported. It reports only those that mean a crash.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         let stack = self.stack();
@@ -91,7 +93,7 @@ impl Blackbox {
         Some(*signal as i32)
     }
 
-    /// What faulthandler wrote.
+    /// The text that faulthandler wrote: the Python stack at the time of death.
     #[must_use]
     pub fn stack(&self) -> String {
         let mut bytes = vec![0; MAX_STACK_BYTES];
@@ -101,7 +103,7 @@ impl Blackbox {
     }
 }
 
-/// The method with this number, as the worker counts them.
+/// The method that workers note by this number.
 fn operation(number: u32) -> Option<FaultKind> {
     match number {
         1 => Some(FaultKind::Process),
@@ -112,7 +114,7 @@ fn operation(number: u32) -> Option<FaultKind> {
     }
 }
 
-/// A moment on the monotonic clock that all processes share.
+/// Converts nanoseconds of the monotonic clock, which all processes share, to a moment.
 fn moment(since_ns: u64) -> Option<Instant> {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?);
     Instant::now().checked_sub(now.saturating_sub(Duration::from_nanos(since_ns)))

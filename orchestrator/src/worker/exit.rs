@@ -5,11 +5,12 @@ use nix::sys::signal::Signal;
 /// The end of a process, from its wait status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// It returned this code.
+    /// The process exited with this code.
     Code(i32),
-    /// This signal ended it.
+    /// The signal with this number ended the process.
     Signal(i32),
-    /// Only that it ended: this program ignores `SIGCHLD`, or another part of it took the status.
+    /// The process ended, and its status is lost: this program ignores `SIGCHLD`, or another part
+    /// of the program has taken the status.
     Unknown,
 }
 

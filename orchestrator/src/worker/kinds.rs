@@ -1,5 +1,6 @@
-//! The kinds of workers that are in use, by number. A kind that no worker and no request has is
-//! forgotten: a server that changes a start variable with each request keeps nothing of it.
+//! The kinds of workers that are in use, by number. A kind without workers and requests is
+//! forgotten, so that a server that changes a start variable with each request does not fill its
+//! memory.
 
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,12 @@ use super::pool::KeyId;
 use super::{Start, Wanted, WorkerKey};
 use crate::placement::Engine;
 
-/// One kind.
+/// A kind of workers.
 #[derive(Debug, Clone)]
 pub(super) struct Kind {
-    /// What its workers have in common.
+    /// The properties that its workers have in common.
     pub(super) key: Arc<WorkerKey>,
-    /// What the next of them finds at its start.
+    /// The environment and directory for its next new worker.
     pub(super) start: Arc<Start>,
 }
 
@@ -25,13 +26,14 @@ pub(super) struct Kind {
 pub(super) struct Kinds {
     numbers: HashMap<Arc<WorkerKey>, usize>,
     kinds: HashMap<usize, Kind>,
-    /// How many of them are apart from others.
+    /// Number of kinds whose [`WorkerKey::apart`] is set.
     apart: usize,
     next_number: usize,
 }
 
 impl Kinds {
-    /// The number of a kind. Sessions whose path has workers of its own get these.
+    /// The number of the kind for a request; a new kind is added. If there is a kind only for
+    /// sessions with the request's search path, it is that one.
     pub(super) fn intern(&mut self, wanted: &Wanted) -> KeyId {
         let number = self.apart(wanted).or_else(|| self.numbers.get(&wanted.key).copied());
         let number = number.unwrap_or_else(|| self.insert(wanted));
@@ -64,19 +66,19 @@ impl Kinds {
         self.kinds.get(&id.number)
     }
 
-    /// The runtime of a kind.
+    /// The engine of a kind.
     pub(super) fn runtime(&self, id: KeyId) -> Option<Engine> {
         self.get(id).map(|kind| kind.key.runtime)
     }
 
-    /// Forgets every kind but these.
+    /// Forgets all kinds except these.
     pub(super) fn keep(&mut self, used: &BTreeSet<usize>) {
         self.kinds.retain(|number, _| used.contains(number));
         self.numbers.retain(|_, number| used.contains(number));
         self.apart = self.numbers.keys().filter(|key| key.apart.is_some()).count();
     }
 
-    /// How many there are.
+    /// Number of kinds.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.kinds.len()

@@ -17,7 +17,7 @@ use ipc_protocol::version::Hello;
 use ipc_protocol::{FromWorker, Limits, ToWorker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// One connection.
+/// The connection to one worker.
 #[derive(Debug)]
 pub struct Link {
     output: Arc<Output>,
@@ -27,36 +27,38 @@ pub struct Link {
     has_unsent: bool,
 }
 
-/// The sending side and the shared memory, which others than the session may look after too.
+/// The sending side of a link and its shared memory. While a session uses the link, the supervisor
+/// uses these too: to return leases.
 #[derive(Debug)]
 pub struct Output {
     stream: Stream,
     queue: Mutex<FrameWriter>,
     exchange: Option<Arc<Exchange>>,
     limits: Limits,
-    /// Whether [`Output::give_back`] was asked for and has not come yet.
+    /// Whether a call of [`Output::give_back`] was requested and has not begun yet.
     awaits_giving_back: AtomicBool,
 }
 
-/// What reading gave.
+/// The result of reading from a link.
 #[derive(Debug)]
 pub enum Received<M> {
     /// A message.
     Message(M),
-    /// Nothing more for now.
+    /// No complete message has arrived.
     Nothing,
     /// The worker closed its end.
     Closed,
 }
 
-/// What sending did to the memory of a message's payloads.
+/// What happened to the memory of a message's payloads when it was sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// How it travelled.
+    /// How much was copied and how much was shared.
     pub traffic: Traffic,
-    /// The node that was given a copy because it keeps so many bytes of its inputs.
+    /// Set when a node got a copy instead of shared memory: its id, and how many bytes of its
+    /// inputs it still holds.
     pub over_quota: Option<(Arc<str>, usize)>,
-    /// Why shared memory was refused; reported once.
+    /// Why shared memory could not be made; set only the first time on a connection.
     pub failure: Option<std::io::Error>,
 }
 
@@ -64,20 +66,21 @@ pub struct Sent {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The stream of frames is broken.
-    #[error("the connection broke: {0}")]
+    #[error("the connection to the worker broke: {0}")]
     Frame(#[from] FrameError),
     /// A frame holds something that is not a message.
     #[error("the worker sent a malformed message: {0}")]
     Codec(#[from] CodecError),
-    /// The worker says something about shared memory that is not so, or this process cannot map it.
+    /// A message of the worker about shared memory is wrong, or this process cannot map the memory.
     #[error("{}shared memory: {}", blame(.0), .0)]
     Lease(#[from] LeaseError),
     /// The socket failed.
-    #[error("the connection failed: {0}")]
+    #[error("the connection to the worker failed: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Whether the worker is at fault. Memory that cannot be mapped need not be its fault.
+/// The words that blame the worker for an error; empty for memory that cannot be mapped, which need
+/// not be the worker's fault.
 fn blame(error: &LeaseError) -> &'static str {
     match error {
         LeaseError::Unmappable { .. } => "",
@@ -108,8 +111,8 @@ impl Link {
         })
     }
 
-    /// Sends payloads in shared memory on these terms from here on. Only for a link that is not
-    /// shared yet.
+    /// Sends payloads in shared memory on these terms from now on. Must be called before
+    /// [`Link::output`] is shared with the supervisor.
     ///
     /// # Errors
     /// As [`Link::send`].
@@ -125,18 +128,18 @@ impl Link {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
-        // Other states are noticed by reading.
+        // Polls only for the end of the connection; everything else is noticed by reading.
         poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    /// The sending side, for those who look after it while the session does something else.
+    /// The sending side, for the supervisor.
     #[must_use]
     pub fn output(&self) -> &Arc<Output> {
         &self.output
     }
 
     /// Encodes a message and sends what the socket takes now; the rest goes with [`Link::flush`].
-    /// `holder` is the node that gets the message's payloads.
+    /// `holder` is the id of the node that gets the message's payloads.
     ///
     /// # Errors
     /// When the message cannot be encoded. A dead peer is noticed by reading.
@@ -155,7 +158,7 @@ impl Link {
         sent.map(|(over_quota, failure)| Sent { traffic, over_quota, failure })
     }
 
-    #[expect(clippy::type_complexity, reason = "the two notices of a placement")]
+    #[expect(clippy::type_complexity, reason = "a pair of notices that only `send` unpacks")]
     fn send_placed(
         &mut self,
         message: ToWorker,
@@ -173,7 +176,7 @@ impl Link {
                 if let Some(exchange) = &output.exchange {
                     exchange.undo(placement);
                 }
-                // The segments are announced all the same: the next message counts on it.
+                // The segments are announced in any case: later messages rely on that.
                 self.has_unsent = output.write(frames)?;
                 return Err(error.into());
             }
@@ -182,7 +185,7 @@ impl Link {
         Ok(notices)
     }
 
-    /// Sends more of what is waiting.
+    /// Sends more of the queued frames, as far as the socket takes them.
     ///
     /// # Errors
     /// When the socket fails for another reason than the peer's end.
@@ -191,13 +194,14 @@ impl Link {
         Ok(())
     }
 
-    /// Whether the socket must become writable before everything is sent.
+    /// Whether frames are still queued, waiting for the socket to become writable.
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         self.has_unsent
     }
 
-    /// The next message, if one is there. What concerns shared memory alone is dealt with here.
+    /// The next message, if there is one. Messages about shared memory are handled here and not
+    /// returned.
     ///
     /// # Errors
     /// When the stream is broken or the message malformed.
@@ -243,7 +247,7 @@ impl Link {
         Ok(())
     }
 
-    /// The worker's first message, if it is there.
+    /// The worker's first message, if it has arrived.
     ///
     /// # Errors
     /// Like [`Link::receive`].
@@ -258,7 +262,7 @@ impl Link {
         }
     }
 
-    /// Reads once. Returns why nothing came, if nothing did.
+    /// Reads from the socket once. `None` when bytes came, otherwise the reason why none did.
     fn read<M>(&mut self) -> Result<Option<Received<M>>, LinkError> {
         let socket = Socket(self.output.stream.as_fd());
         match self.reader.read_some(&mut socket.reader(&mut self.descriptors)) {
@@ -274,7 +278,7 @@ impl Link {
 }
 
 impl Output {
-    /// The connection's shared memory, when it has some.
+    /// The connection's shared memory, if it uses any.
     #[must_use]
     pub fn exchange(&self) -> Option<&Arc<Exchange>> {
         self.exchange.as_ref()
@@ -284,17 +288,17 @@ impl Output {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether [`Output::give_back`] must be requested: it is not pending. Waking a thread for every
-    /// large result would cost each call as much as a small message.
+    /// Whether [`Output::give_back`] must be requested now; false while an earlier request is
+    /// pending. So not every large result wakes a thread, which would cost as much as a message.
     #[must_use]
     pub fn wants_giving_back(&self) -> bool {
         !self.awaits_giving_back.swap(true, Ordering::AcqRel)
     }
 
-    /// Gives leases back that no message has taken along, if the socket takes it now. What it does
-    /// not take goes with the session's next message.
+    /// Returns released leases to the worker that no message has returned yet. What the socket does
+    /// not take now goes with the session's next message.
     pub fn give_back(&self) {
-        // First, so that what is released from here on is asked for again.
+        // Cleared first, so that leases released from now on request another call.
         self.awaits_giving_back.store(false, Ordering::Release);
         let Ok(news) = self.news() else { return };
         if !news.is_empty() {
@@ -318,7 +322,7 @@ impl Output {
         })
     }
 
-    /// Sends frames after those that wait; true when something is left.
+    /// Queues frames and sends what the socket takes; true when something is left in the queue.
     fn write(&self, frames: impl IntoIterator<Item = Frame>) -> Result<bool, LinkError> {
         let mut queue = self.lock();
         frames.into_iter().for_each(|frame| queue.push(frame));

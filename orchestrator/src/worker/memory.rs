@@ -1,8 +1,8 @@
-//! The running picture of a worker's memory. Peaks come from the kernel through the worker itself.
+//! The current memory of a worker. Peaks are not measured here: workers read them from the kernel.
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Resident memory of a process in bytes; 0 when it is gone or the system does not tell.
+/// Resident memory of a process in bytes; 0 when the process is gone or the size is unknown.
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {
     let pid = Pid::from_u32(pid);

@@ -1,5 +1,5 @@
-//! The pool core: who gets which worker, which are started, recycled, let go. Pure: no clock, no
-//! processes; the supervisor carries its actions out.
+//! The pool core: decides which session gets which workers, and which workers are started, reused
+//! and ended. Pure: no clock, no processes; the supervisor carries its actions out.
 
 mod spare;
 mod used;
@@ -15,24 +15,24 @@ use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
 use want::Want;
 
-/// Number of a pool: of the bounds that its workers share.
+/// Number of a pool.
 pub type PoolId = usize;
 
-/// A distinct [`super::WorkerKey`].
+/// Identifies a kind, that is a distinct [`super::WorkerKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId {
     /// The pool that its workers belong to.
     pub pool: PoolId,
-    /// Its number among all keys.
+    /// Number of the kind, unique in all pools.
     pub number: usize,
 }
 
 /// How many workers of one kind a session asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// The kind.
+    /// The kind of the workers.
     pub key: KeyId,
-    /// How many.
+    /// Number of workers.
     pub count: usize,
 }
 
@@ -42,82 +42,82 @@ pub type Ticket = u64;
 /// Bounds of one pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
-    /// Workers that stay ready for the kind used last, also when nothing runs.
+    /// Workers of the kind used last that are kept ready, also while no session runs.
     pub min: usize,
-    /// Processes at most, all kinds of the pool together.
+    /// Most processes, all kinds of the pool together.
     pub max: usize,
-    /// How long a worker may be idle; `None` for ever.
+    /// How long a worker may be idle before it is ended; `None`: no limit.
     pub idle_timeout: Option<Duration>,
-    /// Sessions after which a worker is replaced; `None` for never.
+    /// Number of sessions after which a worker is ended; `None`: no limit.
     pub max_sessions: Option<u64>,
 }
 
-/// What happened.
+/// An event that the core handles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolEvent {
-    /// A session asks for workers, all at once.
+    /// A session requests workers, all at once.
     Want {
         /// The request.
         ticket: Ticket,
-        /// What it needs, kind by kind.
+        /// The kinds of workers that it needs, and how many of each.
         needs: Vec<Need>,
-        /// It holds other workers meanwhile, and goes first.
+        /// Whether the session already holds other workers. It is served first then.
         holds: bool,
     },
-    /// A session of this kind will come.
+    /// A session that needs a worker of this kind is expected.
     Warm(KeyId),
-    /// A session no longer waits.
+    /// A session withdraws its request.
     Withdraw(Ticket),
-    /// A worker is ready.
+    /// A new worker has completed its handshake.
     Started(WorkerId),
-    /// A session gives a worker back.
+    /// A session returns a worker.
     Returned {
         /// The worker.
         worker: WorkerId,
-        /// It may serve another session.
+        /// Whether it may serve another session.
         reusable: bool,
     },
-    /// A process ended.
+    /// The process of a worker has exited.
     Exited(WorkerId),
-    /// Time passed.
+    /// A deadline may have passed.
     Tick,
-    /// No more work will come.
+    /// The pools close: all workers end, and requests are refused.
     Close,
 }
 
-/// What the supervisor has to do, in this order.
+/// An action for the supervisor; it carries out the actions of one event in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PoolAction {
-    /// Start a process.
+    /// Start the process of a new worker.
     Spawn {
         /// Its number.
         worker: WorkerId,
         /// Its kind.
         key: KeyId,
     },
-    /// These workers belong to the request's session now.
+    /// Hand these workers to the session of the request.
     Grant {
         /// The request.
         ticket: Ticket,
         /// The workers, in the order of its needs.
         workers: Vec<WorkerId>,
     },
-    /// The request cannot be met: a worker of its kind did not come up, or the pool is closed.
+    /// Refuse the request: a worker of its kind failed to start, or the pools are closed.
     Refuse(Ticket),
-    /// End this process.
+    /// End this worker.
     Retire(WorkerId),
 }
 
-/// A worker as others see it.
+/// A snapshot of one worker, from [`PoolCore::picture`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pictured {
     /// Its number.
     pub id: WorkerId,
     /// Its kind.
     pub key: KeyId,
-    /// Where it stands.
+    /// Its state.
     pub state: LifeState,
-    /// Sessions that it has served.
+    /// Number of sessions that it has served, with the current one.
     pub sessions: u64,
 }
 
@@ -159,7 +159,7 @@ impl PoolCore {
         }
     }
 
-    /// Every worker that is not dead.
+    /// A snapshot of every worker that is not dead.
     pub fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
         self.workers.iter().map(|(id, entry)| Pictured {
             id: *id,
@@ -169,7 +169,7 @@ impl PoolCore {
         })
     }
 
-    /// The next moment at which [`PoolEvent::Tick`] would do something.
+    /// The earliest deadline; before it, [`PoolEvent::Tick`] does nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         (0..self.shelves.len()).filter_map(|pool| self.next_expiry(pool)).min()
@@ -242,8 +242,8 @@ impl PoolCore {
         actions.push(PoolAction::Retire(worker));
     }
 
-    /// A worker that dies before it is ready takes the requests for its kind with it, or they
-    /// would start the same failing process for ever.
+    /// Removes a worker whose process has exited. If it never was ready, the requests for its kind
+    /// are refused, or they would start the same failing process for ever.
     fn remove_dead(&mut self, worker: WorkerId, actions: &mut Vec<PoolAction>) {
         let Some(entry) = self.workers.remove(&worker) else { return };
         if entry.state != LifeState::Starting {
@@ -297,8 +297,8 @@ impl PoolCore {
         self.workers.values().filter(|e| e.key == key && e.state == state).count()
     }
 
-    /// Meets requests in the order they came. One that waits holds no worker, and only requests for
-    /// the same pools queue behind it.
+    /// Grants requests in their order. A request that has to wait holds no worker meanwhile, and
+    /// only requests for the same pools wait behind it.
     fn serve(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         if self.closed {
             actions.extend(self.waiting.drain(..).map(|want| PoolAction::Refuse(want.ticket)));
@@ -340,7 +340,7 @@ impl PoolCore {
         self.workers.values().filter(|entry| entry.key.pool == pool).count()
     }
 
-    /// The worker used last is the warmest, so it goes first.
+    /// Grants idle workers, those used last first, because their caches are warmest.
     fn grant(&mut self, now: Instant, key: KeyId, count: usize) -> Vec<WorkerId> {
         let mut ready: Vec<_> = self
             .workers
@@ -359,7 +359,7 @@ impl PoolCore {
         workers
     }
 
-    /// Starts workers; idle ones of the pool's other kinds make room where the bound is reached.
+    /// Starts workers. If the pool is full, idle workers of its other kinds are ended instead.
     fn start(&mut self, now: Instant, key: KeyId, count: usize, actions: &mut Vec<PoolAction>) {
         for _ in 0..count {
             if self.size(key.pool) >= self.shelves[key.pool].limits.max {
@@ -374,7 +374,7 @@ impl PoolCore {
                 if let Some(worker) = other {
                     self.retire(now, worker, actions);
                 }
-                // The process that ends makes room; the request is looked at again then.
+                // Its exit makes room; the request is considered again then.
                 continue;
             }
             let worker = self.next_worker;

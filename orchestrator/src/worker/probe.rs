@@ -1,6 +1,6 @@
-//! What an interpreter lacks that ended before its worker could say anything: an interpreter that does
-//! not know `-P`, or finds no package, runs no code of ours that could tell. A short program does,
-//! by its exit code.
+//! Finds out what an interpreter lacks whose worker exited before its handshake. An interpreter
+//! that does not know `-P`, or finds no package, runs no code of ours that could report it. So a
+//! short program is run on it, which reports by its exit code.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::process::{await_readable, usable_directory};
 use super::{Start, WorkerKey};
 
-/// Works in every Python that there may be.
+/// The program, for every version of Python. Exit codes: 11, Python is too old; 12, no package.
 const PROGRAM: &str = "\
 import sys
 if sys.version_info < (3, 11):
@@ -24,14 +24,14 @@ sys.exit(0 if find_spec('remotemedia') and find_spec('remotemedia._native') else
 /// What an interpreter lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
-    /// It is older than Python 3.11.
+    /// The interpreter is older than Python 3.11.
     Version,
-    /// It finds no `remotemedia` package, or one without its native part.
+    /// The interpreter finds no `remotemedia` package, or one without its native part.
     Package,
 }
 
-/// Asks the interpreter of `key` in the surroundings of a worker. `None` when it lacks neither, or gives
-/// no answer in time.
+/// Runs the program on the interpreter of `key`, with a worker's environment and directory. `None`
+/// when the interpreter lacks nothing or does not answer in time.
 pub async fn probe(key: &WorkerKey, start: &Start, timeout: Duration) -> Option<Lack> {
     let mut command = Command::new(&key.interpreter);
     command

@@ -1,6 +1,6 @@
-//! One worker process: spawning, killing, the news of its end. The only `unsafe` of the
-//! orchestrator is here: what a child does between fork and exec, a system call that no crate wraps,
-//! and the registration of owned descriptors with the reactor.
+//! One worker process: spawning, killing, noticing its exit. The only `unsafe` of the orchestrator
+//! is here: what a child does between fork and exec, a system call that no crate wraps, and the
+//! registration of owned descriptors with the reactor.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -25,7 +25,8 @@ use super::waker::Waker;
 use super::{Start, WorkerId, WorkerKey};
 use crate::error::StartError;
 
-/// Holds the names of all variables that a worker is given; see `_guest/surroundings.py`.
+/// Environment variable that holds the names of all variables that a worker is started with; see
+/// `_guest/surroundings.py`.
 const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
@@ -40,7 +41,7 @@ pub struct Process {
     pub pid: u32,
     /// Its flight recorder.
     pub blackbox: Blackbox,
-    /// Means this process and no later one with the same number.
+    /// Refers to this process and to no later one with the same id.
     pidfd: Arc<OwnedFd>,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
@@ -59,7 +60,7 @@ struct ProcessState {
 /// A line that came through a pipe of the worker and not through its link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawLine {
-    /// True for stderr.
+    /// Whether the line came through stderr.
     pub is_stderr: bool,
     /// The line, without its newline.
     pub text: String,
@@ -68,9 +69,9 @@ pub struct RawLine {
 /// The parts of a new process that its supervisor needs.
 #[derive(Debug)]
 pub struct Spawned {
-    /// What is shared.
+    /// The process, which sessions and the pool share.
     pub process: Arc<Process>,
-    /// Our end of the link.
+    /// The orchestrator's end of the link.
     pub link: UnixStream,
     /// Becomes readable when the process has ended.
     pub pidfd: Arc<OwnedFd>,
@@ -80,8 +81,8 @@ pub struct Spawned {
     pub stderr: ChildStderr,
 }
 
-/// Starts a worker. Call it only on the supervisor's thread: the parent-death signal follows the
-/// thread that forked.
+/// Starts a worker. Call it only on the supervisor's thread: the parent-death signal is sent when
+/// the thread that forked ends.
 ///
 /// # Errors
 /// When the interpreter cannot be executed or no descriptor is left.
@@ -110,7 +111,7 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
         match (open_pidfd(&child), child.stdout.take(), child.stderr.take()) {
             (Ok(pidfd), Some(stdout), Some(stderr)) => (Arc::new(pidfd), stdout, stderr),
             (pidfd, ..) => {
-                // Its end would go unnoticed.
+                // Without them, its exit or its output would go unnoticed.
                 let _gone = child.kill().and_then(|()| child.wait());
                 let missing = || std::io::Error::other("its output pipes are missing");
                 return Err(refused("watching it")(pidfd.err().unwrap_or_else(missing)));
@@ -127,16 +128,16 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
     Ok(Spawned { process: Arc::new(process), link: ours, pidfd, stdout, stderr })
 }
 
-/// What a worker is given, so that it can tell what a script in place of its interpreter has added: the
-/// names of variables, with what no name can hold in between.
+/// The names of the variables that a worker is started with, joined by `=`, which no name holds. If
+/// its interpreter is a wrapper script, the worker finds the variables that the script added.
 fn given_names(start: &Start) -> OsString {
     let of_start = start.environment.iter().map(|(name, _)| name.as_os_str());
     let own = [DESCRIPTOR_VARIABLE, GIVEN_VARIABLE].map(OsStr::new);
     of_start.chain(own).collect::<Vec<_>>().join(OsStr::new("="))
 }
 
-/// A program that cannot be executed is the interpreter's fault, unless the system is out of
-/// something that any other would need too.
+/// The error for a process that could not be started. It blames the interpreter, unless the system
+/// has run out of something that every process needs.
 fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
     match StartError::system("starting its process", source) {
         StartError::System { remedy: "", reason, .. } => StartError::Spawn {
@@ -148,8 +149,9 @@ fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
     }
 }
 
-/// A directory that has vanished, or that we may not enter, would make every spawn fail; the worker
-/// then keeps ours. Looking at what is in it needs the same right as entering it.
+/// `directory`, if it exists and may be entered. Otherwise every spawn with it would fail, so the
+/// worker starts in the orchestrator's own. To look up `.` in a directory needs the same permission
+/// as to enter it.
 pub(super) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
     directory.filter(|path| path.join(".").is_dir())
 }
@@ -159,8 +161,8 @@ fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// Signals the group of the process that `pidfd` means, or meant: no number is used. `EINVAL` before
-/// Linux 6.9.
+/// Signals the process group of the process that `pidfd` refers to, also after it was reaped. No id
+/// is used that another group might have by now. `EINVAL` before Linux 6.9.
 fn pidfd_signal_group(pidfd: BorrowedFd<'_>, signal: rustix::process::Signal) -> nix::Result<()> {
     const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
     let number = libc::SYS_pidfd_send_signal;
@@ -177,13 +179,13 @@ fn prepare_child(command: &mut Command, blackbox: std::os::fd::RawFd) {
     let parent = nix::unistd::getpid();
     let in_child = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // The supervisor's thread takes no signals; its children must.
+        // The supervisor's thread blocks all signals; its children must not inherit that.
         SigSet::empty().thread_set_mask()?;
-        // Ignored, it would take the exit codes of their children from nodes. What else the caller
-        // ignores (SIGHUP under nohup) is ignored in every program that it starts.
+        // If SIGCHLD stayed ignored, nodes could not get the exit codes of their own children.
+        // Other signals that the caller ignores (SIGHUP under nohup) stay ignored, as in any child.
         // SAFETY: the default disposition runs no code of this process.
         unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
-        // The parent may have died before the line above.
+        // The parent may have died before the parent-death signal was set.
         if nix::unistd::getppid() != parent {
             return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
         }
@@ -220,7 +222,7 @@ impl Process {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills the worker. The supervisor ends the other processes of its group then.
+    /// Kills the worker. The supervisor then ends the other processes of its group.
     pub fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
     }
@@ -230,9 +232,9 @@ impl Process {
         self.signal_group(rustix::process::Signal::KILL);
     }
 
-    /// Asks every process of the group of an ended worker to end too, but resource trackers of
+    /// Sends SIGTERM to all processes in the group of an ended worker, except resource trackers of
     /// `multiprocessing`: they end by themselves, once they have removed what the others left in
-    /// `/dev/shm`. Whether there are any.
+    /// `/dev/shm`. Returns whether there are any.
     pub fn terminate_group(&self) -> bool {
         let state = self.state();
         let (None, Some(group)) = (&state.exit, self.raw_pid()) else { return false };
@@ -244,7 +246,7 @@ impl Process {
         !trackers.is_empty()
     }
 
-    /// Kills the worker because its runtime has no more use for it.
+    /// Kills the worker because its runtime no longer needs it.
     pub fn retire(&self) {
         self.state().is_retired = true;
         self.kill();
@@ -256,12 +258,12 @@ impl Process {
         self.state().is_retired
     }
 
-    /// Ends the worker in a way that lets its faulthandler note the Python stack first.
+    /// Ends the worker with SIGABRT, on which its faulthandler records the Python stack first.
     pub fn abort(&self) {
         self.signal(rustix::process::Signal::ABORT);
     }
 
-    /// Asks the node code that runs in the worker to end.
+    /// Asks the node code that runs in the worker to end, with SIGURG.
     pub fn interrupt(&self) {
         self.signal(rustix::process::Signal::URG);
     }
@@ -271,18 +273,19 @@ impl Process {
     }
 
     fn signal_group(&self, signal: rustix::process::Signal) {
-        // The lock keeps our reaper out while the number is used.
+        // While the lock is held, `reap` cannot free the process id.
         let _unreaped = self.state();
         self.signal_group_locked(signal);
     }
 
-    /// Signals the group, though others may have reaped its leader.
+    /// Signals the group, even if another part of the program has reaped the group's leader. The
+    /// caller holds the lock of the state.
     fn signal_group_locked(&self, signal: rustix::process::Signal) {
         if pidfd_signal_group(self.pidfd.as_fd(), signal) != Err(Errno::EINVAL) {
             return;
         }
-        // Before Linux 6.9 there is only the number, which is nobody else's while the leader is not
-        // reaped. Where it is, programs that the nodes of a dead worker started are left alone.
+        // Before Linux 6.9 a group can be signalled only by its id, which is safe until its leader
+        // is reaped. After that, programs that the nodes of a dead worker started keep running.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if let Some(pid) = self.raw_pid()
             && self.wait(look).is_ok()
@@ -301,7 +304,7 @@ impl Process {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
     }
 
-    /// Reaps the ended process, after ending what is left of its group, and tells the listener.
+    /// Kills the rest of an ended process's group, reaps the process, and wakes the listener.
     pub fn reap(&self) {
         let mut state = self.state();
         if state.exit.is_some() {
@@ -319,7 +322,8 @@ impl Process {
         }
     }
 
-    /// Waits until the process is reaped. For the supervisor's thread, which is the one that reaps.
+    /// Waits until the process is reaped. Only for the supervisor's thread, which also reaps: on
+    /// another thread the notification could be missed.
     pub async fn ended(&self) {
         if self.exit().is_none() {
             self.end.notified().await;
@@ -332,7 +336,7 @@ impl Process {
         self.state().exit.clone()
     }
 
-    /// Names the one who is woken by output and by the end of the process.
+    /// Sets the waker for output and for the exit of the process. Drops output that still waits.
     pub fn set_listener(&self, listener: Option<Waker>) {
         let mut state = self.state();
         state.raw_output.clear();
@@ -351,7 +355,7 @@ impl Process {
         self.state().tail.text()
     }
 
-    /// Takes in a line from a pipe.
+    /// Adds a line that came through a pipe.
     pub fn push_raw(&self, line: RawLine) {
         let mut state = self.state();
         if line.is_stderr {
@@ -370,7 +374,7 @@ impl Process {
         }
     }
 
-    /// Hands out the lines that came through the pipes, with the number of those dropped.
+    /// Takes the waiting lines that came through the pipes, and the number of dropped ones.
     #[must_use]
     pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
         let mut state = self.state();
@@ -379,7 +383,8 @@ impl Process {
     }
 }
 
-/// The processes of a group. The kernel's own have group 0, which rustix takes for impossible.
+/// The processes of a group. Kernel threads have group 0, which rustix cannot represent, so nix is
+/// used.
 fn group_members(group: Pid) -> Vec<Pid> {
     let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
     let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
@@ -391,7 +396,8 @@ fn group_members(group: Pid) -> Vec<Pid> {
     members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
 }
 
-/// Whether its command line is the one that `multiprocessing` and its like give a resource tracker.
+/// Whether the command line of a process is that of a resource tracker, as `multiprocessing` and
+/// libraries like it start one.
 fn is_resource_tracker(pid: Pid) -> bool {
     let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
     command

@@ -1,9 +1,9 @@
 //! The life of a worker as a table: which event leads from which state to which.
 
-/// Where a worker stands.
+/// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LifeState {
-    /// Spawned, not yet ready.
+    /// Spawned, and its handshake is not complete.
     Starting,
     /// Idle in its pool.
     Ready,
@@ -15,22 +15,22 @@ pub enum LifeState {
     Dead,
 }
 
-/// What happens to a worker.
+/// An event in the life of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LifeEvent {
     /// The handshake is complete.
     HandshakeDone,
     /// A session took it.
     Granted,
-    /// A session gave it back in good order.
+    /// A session returned it, and it can be reused.
     Returned,
-    /// It has to end: idle too long, used up, or the runtime closes.
+    /// It must end: it was idle too long, must not be reused, or the pool closes.
     Retired,
     /// The process ended.
     Exited,
 }
 
-/// Every arrow of the picture.
+/// All transitions: the state before, the event, and the state after.
 pub const TRANSITIONS: &[(LifeState, LifeEvent, LifeState)] = &[
     (LifeState::Starting, LifeEvent::HandshakeDone, LifeState::Ready),
     (LifeState::Starting, LifeEvent::Retired, LifeState::Draining),
@@ -45,7 +45,7 @@ pub const TRANSITIONS: &[(LifeState, LifeEvent, LifeState)] = &[
 ];
 
 impl LifeState {
-    /// The state after an event; `None` when the table has no such arrow.
+    /// The state after an event; `None` when the table has no such transition.
     #[must_use]
     pub fn after(self, event: LifeEvent) -> Option<Self> {
         TRANSITIONS.iter().find(|(from, on, _)| *from == self && *on == event).map(|(_, _, to)| *to)

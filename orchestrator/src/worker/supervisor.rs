@@ -24,7 +24,8 @@ use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
 use crate::placement::Engine;
 
-/// Leases that are to be given back wait this long for a message to ride on.
+/// Released leases wait this long for a message that can return them to the worker; then they are
+/// returned in one of their own.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
 
 /// Settings of the supervisor.
@@ -36,9 +37,9 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// Limits on frames.
     pub limits: Limits,
-    /// How long workers may wait awake for their next message.
+    /// Longest busy wait for a message, in the orchestrator and in workers.
     pub spin: Duration,
-    /// Terms of shared memory; `None` does without.
+    /// Terms of shared memory; `None`: it is not used.
     pub memory: Option<MemoryTerms>,
 }
 
@@ -60,9 +61,9 @@ pub struct Pool {
 pub enum Returned {
     /// A worker that may serve another session.
     Reusable,
-    /// An idle worker that has served its time; it ends by itself.
+    /// An idle worker that must not serve another session. It is asked to end.
     UsedUp,
-    /// A worker that is dead, or in the middle of something.
+    /// A worker that is dead or in an unknown state. It is killed.
     Broken,
 }
 
@@ -78,20 +79,20 @@ struct Shared {
 struct State {
     core: PoolCore,
     kinds: Kinds,
-    /// Links of the workers that no session owns.
+    /// The workers that no session owns.
     idle: HashMap<WorkerId, Worker>,
     processes: HashMap<WorkerId, Arc<Process>>,
     /// The sending sides of the links of all workers that are up.
     outputs: HashMap<WorkerId, Arc<Output>>,
-    /// Workers that end by themselves, with the link of each until its answer is waited for.
+    /// Workers that were asked to end. Closing takes the link of each to wait for its answer.
     ending: HashMap<WorkerId, Option<Link>>,
-    /// How long workers that are asked to end may wait for the end of their links.
+    /// How long workers that are asked to end may still wait for their links to close.
     patience: Duration,
     answers: HashMap<Ticket, Answer>,
-    /// Why the last worker of a kind did not come up.
+    /// Why the last worker of a kind failed to start.
     start_errors: HashMap<KeyId, StartError>,
     next_ticket: Ticket,
-    /// When the supervisor looks at the pool again by itself.
+    /// When the supervisor next checks the deadlines of the pools.
     rechecks_at: Option<Instant>,
 }
 
@@ -105,25 +106,25 @@ struct Answer {
 #[derive(Debug)]
 enum Command {
     Spawn(WorkerId, KeyId),
-    /// This worker was asked to end.
+    /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
-    /// Leases on this worker's memory wait to be given back.
+    /// Return the released leases on this worker's memory.
     GiveBack(WorkerId),
-    /// The pool has a deadline before the one that the supervisor waits for.
+    /// The pools have an earlier deadline than the one that the supervisor waits for.
     Recheck,
     Close,
 }
 
-/// One worker in [`Pool::picture`].
+/// A snapshot of one worker, from [`Pool::picture`].
 #[derive(Debug, Clone)]
 pub struct WorkerPicture {
     /// Process id; 0 before the process runs.
     pub pid: u32,
-    /// What it runs.
+    /// Its engine.
     pub runtime: Engine,
-    /// Where it stands.
+    /// Its state.
     pub state: LifeState,
-    /// Sessions that it has served.
+    /// Number of sessions that it has served, with the current one.
     pub sessions: u64,
 }
 
@@ -132,18 +133,19 @@ pub struct WorkerPicture {
 pub struct WorkerMemory {
     /// Its process id.
     pub pid: u32,
-    /// The orchestrator's side.
+    /// The orchestrator's side of the shared memory of its connection.
     pub exchange: Arc<Exchange>,
 }
 
 impl Pool {
-    /// Starts the supervisor; no worker yet.
+    /// Starts the supervisor, but no worker yet.
     ///
     /// # Errors
     /// When its thread cannot be started.
     pub fn start(options: SupervisorOptions) -> Result<Self, Error> {
         if options.uses_names() {
-            // Names left by runtimes whose processes were killed. The next runtime tries again.
+            // Names left by runtimes whose processes were killed. After an error, the next runtime
+            // tries again.
             let _removed = remove_stale_names(None);
         }
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
@@ -168,7 +170,8 @@ impl Pool {
         let _detached = std::thread::Builder::new()
             .name("remotemedia-supervisor".to_owned())
             .spawn(move || {
-                // Signals belong to the host's own threads: Ctrl-C must reach the one that waits.
+                // Signals belong to the host's own threads: Ctrl-C must reach the thread that
+                // waits.
                 let _unchanged = nix::sys::signal::SigSet::all().thread_block();
                 runtime.block_on(supervise(for_thread, inbox));
             })
@@ -176,8 +179,9 @@ impl Pool {
         Ok(Self { shared })
     }
 
-    /// Asks for workers, kind by kind, all at once; `waker` is woken when the answer is there. The
-    /// answer has them in the same order. A session that `holds` others meanwhile goes first.
+    /// Requests workers of several kinds at once; `waker` is woken when the answer is there. The
+    /// answer has them in the order of `wanted`. A session that already `holds` other workers is
+    /// served first.
     #[must_use]
     pub fn want(&self, wanted: &[Wanted], waker: &Waker, holds: bool) -> Ticket {
         let mut state = self.shared.lock();
@@ -192,7 +196,7 @@ impl Pool {
         ticket
     }
 
-    /// Starts a worker of a kind of which there is none, if there is room.
+    /// Starts a worker of a kind that has none, if its pool has room.
     pub fn warm(&self, wanted: &Wanted) {
         let mut state = self.shared.lock();
         let key = state.kinds.intern(wanted);
@@ -225,7 +229,7 @@ impl Pool {
         self.shared.take_back(&mut state, worker, returned);
     }
 
-    /// Every worker that is not dead.
+    /// A snapshot of every worker that is not dead.
     #[must_use]
     pub fn picture(&self) -> Vec<WorkerPicture> {
         let state = self.shared.lock();
@@ -279,7 +283,8 @@ impl Shared {
         if may_end_a_kind {
             state.forget_kinds();
         }
-        // One that is later or gone costs nothing but a look; waking a thread costs each session.
+        // Only an earlier deadline wakes the supervisor, because each wake-up costs the session.
+        // After one that was dropped or is later now, the supervisor just checks once too often.
         let deadline = state.core.next_deadline();
         if deadline.is_some_and(|new| state.rechecks_at.is_none_or(|known| new < known)) {
             state.rechecks_at = deadline;
@@ -322,7 +327,7 @@ impl State {
     }
 }
 
-/// The supervisor's one loop.
+/// The loop of the supervisor's thread.
 async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
     let mut watches = tokio::task::JoinSet::new();
     let mut closing = false;
@@ -358,7 +363,7 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// Gives leases back that no message has taken along within a moment.
+/// Returns released leases that no message has returned within [`GIVE_BACK_GRACE`].
 async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
     tokio::time::sleep(GIVE_BACK_GRACE).await;
     let output = shared.lock().outputs.get(&worker).cloned();

@@ -1,18 +1,18 @@
-//! The last lines of a worker's output, kept for the error that may need them.
+//! The last lines that a worker wrote to stderr, kept for error messages.
 
 use std::collections::VecDeque;
 
-/// Lines that are kept.
+/// Number of lines that are kept.
 const MAX_LINES: usize = 40;
 /// Longest part of a line that is kept, in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
 
-/// A bounded memory of lines.
+/// The last 40 lines.
 #[derive(Debug, Default)]
 pub struct Tail(VecDeque<String>);
 
 impl Tail {
-    /// Remembers a line, without its newline.
+    /// Adds a line, without its newline. Drops the oldest one if there are too many.
     pub fn push(&mut self, line: &str) {
         if self.0.len() == MAX_LINES {
             self.0.pop_front();

@@ -1,4 +1,4 @@
-//! A wake-up that a blocked caller can wait for together with its sockets.
+//! A wake-up that a blocked thread can wait for together with its sockets.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::Error;
 
-/// Handle to an eventfd; clones wake the same waiter.
+/// Handle to an eventfd. All clones wake the same thread.
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<EventFd>);
 
@@ -23,12 +23,12 @@ impl Waker {
         Ok(Self(Arc::new(eventfd)))
     }
 
-    /// Wakes the waiter. A full counter means that it is awake already.
+    /// Wakes the waiter. A full counter means that the waiter has not consumed earlier wake-ups.
     pub fn wake(&self) {
         let _already_awake = self.0.write(1);
     }
 
-    /// Takes the wake-ups that have come so far.
+    /// Consumes the wake-ups so far.
     pub fn drain(&self) {
         let _none_pending = self.0.read();
     }

@@ -1,5 +1,6 @@
-//! Deadlines of waiting for a worker, of node code and of dying. A node's time-out counts from when
-//! its method is entered. The worker's flight recorder has that moment, so no message is sent for it.
+//! Deadlines for getting a worker, for node code and for a dying worker's exit. A node's time-out
+//! counts from the moment its method was entered. That moment is read from the worker's flight
+//! recorder, so the worker sends no message for it.
 
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,7 @@ impl Slots {
         }
     }
 
-    /// Expires the running node if its time is over; otherwise computes when to look again.
+    /// Expires the slot if the time of its running node is over; otherwise sets the next check.
     pub(super) fn check_running<T>(
         &mut self,
         now: Instant,
@@ -69,11 +70,11 @@ impl Slots {
             State::Closing(watch) => (watch.began, running),
             _ => return,
         };
-        // A note from before this step belongs to another step.
+        // For a method that was entered before this step, time counts from the step's beginning.
         let since = running.map_or(began, |running| running.since.clamp(began, now.max(began)));
         let limit = match (running, state) {
             (Some(running), _) => self.homes[running.stage].timeout(running.node),
-            // Between two nodes, only the time of all of them together is known to be too long.
+            // No node is noted as running: the limit is the sum of all their time-outs.
             (None, State::Busy(stage, _)) => self.homes[stage].total_timeout(),
             (None, _) => None,
         };
@@ -87,7 +88,8 @@ impl Slots {
         }
     }
 
-    /// Sets the next look: when this node is due, or when a node entered right now can be.
+    /// Sets the next check: when the running node is due, or when one that is entered right now
+    /// would be.
     fn look_again(&mut self, now: Instant, slot: SlotId, due: Option<Instant>) {
         let first = match self.slots[slot].state {
             State::Busy(stage, _) => self.homes[stage].first_timeout(),
@@ -123,12 +125,12 @@ impl Home {
         self.timeouts.get(node).copied().flatten()
     }
 
-    /// The time after which the first of its nodes can be overdue.
+    /// The shortest time-out of the stage's nodes.
     pub(super) fn first_timeout(&self) -> Option<Duration> {
         self.timeouts.iter().copied().flatten().min()
     }
 
-    /// The time of all nodes together; `None` when one has no limit.
+    /// The sum of all nodes' time-outs; `None` when one has none.
     fn total_timeout(&self) -> Option<Duration> {
         self.timeouts.iter().copied().sum()
     }

@@ -11,27 +11,27 @@ use std::time::{Duration, Instant};
 
 use crate::schedule::StageId;
 
-/// Workers that turned out not to suit a slot before it is given up.
+/// How many times in a row a slot exchanges an unsuitable worker before it is given up.
 const MAX_UNSUITED: u32 = 8;
 
-/// A slot.
+/// A worker slot of the core.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) state: State,
-    /// While the session opens, the others wait for it: a failure here changes their plan.
+    /// While the session opens, the other slots wait for this one: if it fails, their plan changes.
     pub(super) opens_first: bool,
-    /// Number of workers in a row that did not suit.
+    /// Number of unsuitable workers in a row.
     pub(super) unsuited: u32,
 }
 
-/// Where a slot stands.
+/// State of a slot, as in the diagram above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// No worker, and none asked for.
     Empty,
-    /// Waiting for the pool.
+    /// A worker was requested from the pool.
     Acquiring { until: Instant },
-    /// It has a worker, which must wait for other slots to open first.
+    /// The slot has a worker, whose nodes are not made yet: other slots may have to open first.
     Held,
     /// The worker makes its nodes.
     Opening(Watch),
@@ -39,37 +39,37 @@ pub(super) enum State {
     Ready,
     /// A call of this stage runs.
     Busy(StageId, Watch),
-    /// The session closes, and what ran was interrupted: a call of this stage, or the making of the
-    /// nodes.
+    /// The session closes, and node code was interrupted: a call of this stage, or, without a
+    /// stage, the making of the nodes.
     Stopping { until: Instant, stage: Option<StageId> },
     /// The nodes clean up.
     Closing(Watch),
     /// The worker was killed or its connection has ended; its exit is awaited.
     Dying { until: Instant, is_killed: bool },
-    /// The shell removes the worker.
+    /// The wait for the worker's exit is over; the shell removes the worker.
     Dead,
-    /// The session is over here.
+    /// The session is closed in this slot.
     Closed,
 }
 
 /// The deadlines of node code that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Watch {
-    /// When the step began: the call, or the last output.
+    /// When the current step began: with the call, or after the call's last output.
     pub(super) began: Instant,
-    /// When all of it must be complete.
+    /// When opening or closing as a whole must be complete; calls have no such deadline.
     pub(super) until: Option<Instant>,
-    /// When the first of its nodes can be overdue.
+    /// The earliest moment at which one of the nodes can be overdue.
     pub(super) check: Option<Instant>,
 }
 
 impl Watch {
-    /// Node code that begins now. `first` is the shortest time-out among its nodes.
+    /// For node code that begins now. `first` is the shortest time-out among its nodes.
     pub(super) fn new(now: Instant, first: Option<Duration>, until: Option<Instant>) -> Self {
         Self { began: now, until, check: first.and_then(|first| now.checked_add(first)) }
     }
 
-    /// Whether all of it together has taken too long.
+    /// Whether the deadline of opening or closing as a whole has passed.
     pub(super) fn is_over(self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
@@ -90,7 +90,7 @@ impl State {
         }
     }
 
-    /// Messages of its worker do not count any more.
+    /// Whether messages of its worker no longer count.
     pub(super) fn is_dying(self) -> bool {
         matches!(self, Self::Dying { .. } | Self::Dead)
     }
@@ -126,7 +126,7 @@ impl Slot {
         Self { state: State::Empty, opens_first, unsuited: 0 }
     }
 
-    /// Counts a worker that did not suit. Returns whether another may be tried.
+    /// Counts an unsuitable worker. Returns whether another may be tried.
     pub(super) fn may_try_another(&mut self) -> bool {
         self.unsuited += 1;
         self.unsuited <= MAX_UNSUITED

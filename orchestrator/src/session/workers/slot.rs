@@ -11,27 +11,27 @@ use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 use crate::worker::{Worker, memory};
 
-/// A node as its worker counts it: the stage, and the place in the stage.
+/// A node of the session: its stage, and its index in the stage.
 pub(in crate::session) type Seat = (StageId, usize);
 
-/// One slot.
+/// A worker slot of a session.
 #[derive(Debug)]
 pub(in crate::session) struct Slot {
-    /// What its workers run.
+    /// The engine of its workers.
     pub(in crate::session) interpreter: Engine,
     /// The worker; absent between a death and the next use.
     pub(in crate::session) worker: Option<Worker>,
-    /// Nodes that the worker was given, in the order that it counts them in.
+    /// The nodes of the worker, in the order in which the worker numbers them.
     pub(in crate::session) seats: Vec<Seat>,
-    /// The call that each stage is busy with.
+    /// The number of each stage's running call.
     pub(in crate::session) calls: BTreeMap<StageId, u64>,
-    /// Its nodes are ready.
+    /// Whether its nodes are ready.
     pub(in crate::session) is_open: bool,
-    /// It was told to clean up.
+    /// Whether the worker was asked to clean up.
     pub(in crate::session) is_cleaning_up: bool,
     /// Why the worker ends, once it does.
     pub(in crate::session) end: Option<End>,
-    /// The worker must not be one that sessions of other paths use.
+    /// Whether the slot needs a worker that no session with another search path uses.
     pub(in crate::session) wants_apart: bool,
 }
 
@@ -40,13 +40,13 @@ pub(in crate::session) struct Slot {
 pub(in crate::session) enum End {
     /// A deadline has passed.
     Overdue(Overdue),
-    /// The caller has been told why.
+    /// It broke the protocol; the caller already has the error.
     Told,
     /// Its connection has ended.
     Link {
         /// What was wrong with it; `None` when it just closed.
         broken: Option<LinkError>,
-        /// The process had ended before that was noticed.
+        /// Whether the process had exited before the end of the connection was noticed.
         died_before: bool,
     },
 }
@@ -65,7 +65,7 @@ impl Slot {
         }
     }
 
-    /// A worker comes; it has no nodes yet.
+    /// Puts a worker into the slot. The worker has no nodes yet.
     pub(super) fn seat(&mut self, worker: Worker) {
         self.worker = Some(worker);
         self.seats.clear();
@@ -75,7 +75,7 @@ impl Slot {
         self.end = None;
     }
 
-    /// Messages of its worker are ignored from here on.
+    /// Whether messages of its worker are ignored, because it ends.
     pub(super) fn is_deaf(&self) -> bool {
         self.end.is_some()
     }
@@ -107,15 +107,15 @@ impl Slot {
         self.process().map_or(0, |process| memory::resident_bytes(process.pid))
     }
 
-    /// What runs in the worker, as its flight recorder says.
+    /// The node code that runs in the worker, read from its flight recorder.
     pub(in crate::session) fn running(&self) -> Option<Running> {
         let note = self.process()?.blackbox.note()?;
         let (stage, node) = *self.seats.get(note.node)?;
         Some(Running { stage, node, operation: note.operation?, since: note.since? })
     }
 
-    /// The node that runs, as the flight recorder says; else the first of a stage with a call under
-    /// way, else the first of all.
+    /// The node that runs: the one in the flight recorder; else the first node of a stage that has
+    /// a running call; else the slot's first node.
     pub(in crate::session) fn running_seat(&self) -> Option<Seat> {
         let noted = self.process()?.blackbox.note();
         let noted = noted.and_then(|note| self.seats.get(note.node).copied());

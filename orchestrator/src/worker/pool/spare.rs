@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{KeyId, LifeState, PoolAction, PoolCore, PoolId, Shelf};
 
 impl PoolCore {
-    /// Starts a worker of a kind that has none, if there is room.
+    /// Starts a worker of a kind that has none, if the pool has room.
     pub(super) fn warm(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
         let has_one = self.workers.values().any(|entry| entry.key == key);
         if !has_one && !self.closed && self.size(key.pool) < self.shelves[key.pool].limits.max {
@@ -13,7 +13,7 @@ impl PoolCore {
         }
     }
 
-    /// Starts what is missing of the workers that stay ready.
+    /// Starts workers of the kind used last until as many as configured are idle or starting.
     pub(super) fn keep_spares(
         &mut self,
         now: Instant,

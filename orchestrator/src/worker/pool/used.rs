@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::PoolCore;
 
 impl PoolCore {
-    /// Numbers of the kinds that have workers, are asked for, or have spares kept.
+    /// Numbers of the kinds that have workers or requests, or of which workers are kept ready.
     #[must_use]
     pub fn used_keys(&self) -> BTreeSet<usize> {
         let workers = self.workers.values().map(|entry| entry.key);

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use super::{KeyId, Need, Ticket};
 
-/// A session that waits for workers.
+/// A request of a session that waits for workers.
 #[derive(Debug)]
 pub(super) struct Want {
     pub(super) ticket: Ticket,
     pub(super) needs: Vec<Need>,
-    /// It holds others meanwhile.
+    /// Whether the session already holds other workers.
     pub(super) holds: bool,
 }
 
@@ -20,7 +20,7 @@ impl Want {
     }
 }
 
-/// Puts a request in its place.
+/// Queues a request. Requests of sessions that hold workers come before all others.
 pub(super) fn insert(waiting: &mut VecDeque<Want>, want: Want) {
     let ahead = waiting.iter().filter(|other| !want.holds || other.holds).count();
     waiting.insert(ahead, want);

@@ -1,5 +1,5 @@
-//! Workers that are not needed any more: an idle one is asked to end and ends by itself, any other is
-//! killed. Closing a pool waits for neither, only for the answers of those that were asked.
+//! Ends workers that are not needed any more: an idle one is asked to end and exits by itself, any
+//! other is killed. Closing a pool waits for no exit, only for the answers of the workers asked.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -16,17 +16,19 @@ use crate::worker::pool::PoolEvent;
 use crate::worker::process::Process;
 use crate::worker::{Worker, WorkerId};
 
-/// How long a worker that was asked to end may take: its `atexit` functions and resource tracker run.
+/// How long a worker that was asked to end may take to exit, for its `atexit` functions and its
+/// resource tracker, before it is killed.
 const END_GRACE: Duration = Duration::from_secs(5);
-/// How long closing waits for answers. Until a worker has answered, the end of this process kills it.
+/// How long closing waits for answers. A worker that has not answered is killed by the kernel when
+/// this process ends.
 const ANSWER_GRACE: Duration = Duration::from_millis(10);
 
-/// How long a worker may wait for the end of this process before it ends itself: beside the ends of
-/// four workers, that of a program took 100 ms longer (`benches/peers/exit.py`, two processors).
+/// How long workers wait for this process to exit first. A program that exited at the same time as
+/// its four workers took 100 ms longer (`benches/peers/exit.py`, two processors).
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Asks an idle worker to end. Returns the link that its answer will come on; one whose protocol lacks
-/// the question ends when its link closes, as here.
+/// Asks an idle worker to end. Returns the link on which its answer will come. A worker whose
+/// protocol lacks `End` ends because its link is closed here.
 fn ask(worker: Worker, patience: Duration) -> Option<Link> {
     let Worker { mut link, protocol, .. } = worker;
     let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
@@ -43,7 +45,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Reads until the worker has answered or hung up. Other messages are dropped.
+    /// Reads until the worker has answered or closed its link. Other messages are dropped.
     fn read(&mut self) {
         while !self.has_answered {
             match self.link.receive() {
@@ -69,7 +71,7 @@ fn await_answers(asked: &mut [Asked]) {
         if fds.is_empty() || left.is_zero() {
             return;
         }
-        // After a signal the answers are looked at again.
+        // A signal ends the wait early; the loop then checks the answers and waits again.
         let _ready = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
     }
 }
@@ -78,24 +80,24 @@ impl Pool {
     /// Ends every worker. Returns once the idle ones have answered that they end, or after 10 ms; the
     /// supervisor stays until all processes are gone.
     pub fn close(&self) {
-        // The supervisor waits for those that are late.
+        // The supervisor waits for the exit of workers that have not answered in time.
         await_answers(&mut self.begin_close(Duration::ZERO));
     }
 
-    /// Closes pools right before this process ends, and their supervisors with it. So workers that have
-    /// not answered in time are killed.
+    /// Closes pools right before this process exits. Their supervisors end with it and cannot wait
+    /// for late workers, so workers that have not answered in time are killed.
     pub fn close_for_exit(pools: &[Arc<Self>]) {
         let mut asked: Vec<Asked> =
             pools.iter().flat_map(|pool| pool.begin_close(EXIT_PATIENCE)).collect();
         await_answers(&mut asked);
         let late = asked.iter().filter(|worker| !worker.has_answered);
         late.for_each(|worker| worker.process.kill_group());
-        // The end of this process closes the links, and with that the workers end.
+        // The exit of this process closes the links, and only then the workers exit.
         std::mem::forget(asked);
     }
 
-    /// Kills every worker, with its process group, but for those that end by themselves. Returns the
-    /// ones among these whose answers have not been waited for.
+    /// Asks idle workers to end and kills all others with their process groups. Returns the workers
+    /// whose answers are still to be waited for.
     fn begin_close(&self, patience: Duration) -> Vec<Asked> {
         let mut state = self.shared.lock();
         state.patience = patience;
@@ -124,7 +126,7 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// Ends a worker as the core wants it.
+    /// Ends a worker: asks it to end if it is idle, and kills it otherwise.
     pub(super) fn end(&self, state: &mut State, worker: WorkerId) {
         let Some(process) = state.processes.get(&worker) else { return };
         let Some(idle) = state.idle.remove(&worker) else {
@@ -132,13 +134,13 @@ impl Shared {
             return;
         };
         self.command(Command::AwaitEnd(Arc::clone(process)));
-        // It holds the link too.
+        // The output keeps the link open, too.
         state.outputs.remove(&worker);
         state.ending.insert(worker, ask(idle, state.patience));
     }
 }
 
-/// Lets a worker end by itself, then insists.
+/// Waits for a worker to exit by itself, and kills it after [`END_GRACE`].
 pub(super) async fn await_end(process: Arc<Process>) {
     let _in_time = tokio::time::timeout(END_GRACE, process.ended()).await;
     process.kill();

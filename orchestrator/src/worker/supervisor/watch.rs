@@ -24,26 +24,26 @@ use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 
-/// How long output that is still in the pipes of a dead worker may take to arrive, and other
-/// processes of its group may take to end after SIGTERM.
+/// Longest wait, after a worker's exit, for the output that is still in its pipes and for the other
+/// processes of its group, which get SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
-/// The same where a resource tracker is among them, which may only just have started.
+/// The same when a resource tracker is in the group, which may have only just started.
 const TRACKER_GRACE: Duration = Duration::from_secs(2);
-/// Leases on fewer bytes than this wait for the next message, however long it takes: waking the
-/// supervisor for each frame would cost more than the memory is worth.
+/// Released leases on fewer bytes than this wait for the next message, however late it is: to wake
+/// the supervisor for each frame would cost more than the memory is worth.
 const UNHURRIED_BYTES: usize = 256 << 10;
-/// How long an interpreter that ended may take to say what it lacks.
+/// Time limit for the program that finds out what an interpreter lacks.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A line of output is cut into pieces of at most this many bytes.
+/// A line of output that is longer is passed on in pieces of about this many bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Why a worker was not ready.
 enum Failure {
-    /// It had this time.
+    /// It did not complete its handshake in this time.
     TooSlow(Duration),
     /// It closed its connection before its first message.
     Ended,
-    /// It cannot be used.
+    /// It cannot be used, for this reason.
     Refused(String),
 }
 
@@ -55,7 +55,7 @@ impl From<String> for Failure {
 
 /// Runs one worker from its spawn to its end.
 pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
-    // A kind is in use as long as the pool has a worker of it.
+    // Always known: a kind is in use as long as the pool has a worker of it.
     let kind = shared.lock().kinds.get(key_id).cloned();
     let Some(kind) = kind else { return };
     match spawn(id, &kind.key, &kind.start) {
@@ -118,7 +118,7 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
         process.kill();
     }
     let _ended = pidfd.readable().await;
-    // What is left of the group may hold the pipes open; a resource tracker does until it ends.
+    // Processes left in the group may hold the pipes open; a resource tracker does until it ends.
     let grace = if process.terminate_group() { TRACKER_GRACE } else { DRAIN_GRACE };
     let all_output = async { while pipes.join_next().await.is_some() {} };
     let _in_time = tokio::time::timeout(grace, all_output).await;
@@ -132,7 +132,8 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
     }
 }
 
-/// Returns many bytes that the caller has released to the worker soon, even if no message follows.
+/// Makes sure that released leases on many bytes are returned to the worker soon, even if no
+/// message follows.
 fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
     let Some(exchange) = worker.link.output().exchange() else { return };
     let (shared, id) = (Arc::downgrade(shared), worker.id);
@@ -145,7 +146,7 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
     });
 }
 
-/// Makes the process known; it may have been retired while it was being spawned.
+/// Registers the process. Kills it if it was retired while it was being spawned.
 fn register(shared: &Shared, process: &Arc<Process>) {
     let mut state = shared.lock();
     state.processes.insert(process.id, Arc::clone(process));
@@ -191,7 +192,7 @@ async fn handshake(link: Link, shared: &Shared, key: &WorkerKey) -> Result<Greet
     Ok(Greeted { link, interpreter: Interpreter { implementation, version }, protocol })
 }
 
-/// Whether the worker is what its pool is for, and of this build.
+/// Checks that the worker has the interpreter of its pool and the same version of this package.
 fn check_identity(hello: &Hello, key: &WorkerKey) -> Result<(), String> {
     let wanted = key.runtime.name();
     if hello.interpreter != wanted {
@@ -227,7 +228,7 @@ async fn start_error(
         Failure::Ended => {
             let exit = process.exit();
             let lack = match (key.runtime, &exit) {
-                // An unknown option ends it with 2, a missing module with 1.
+                // Python exits with 2 after an unknown option, with 1 after a missing module.
                 (Engine::CPython, Some(Exit::Code(1 | 2))) => {
                     probe(key, start, PROBE_TIMEOUT).await
                 }
@@ -243,8 +244,8 @@ async fn start_error(
     StartError::Handshake { interpreter, reason, stderr }
 }
 
-/// How a process ended that was never ready. One that only closed its connection was killed for that,
-/// which says nothing.
+/// How a process ended before its handshake was complete. SIGKILL is not named: the supervisor
+/// itself kills a worker that has closed its connection.
 fn ending(exit: Option<&Exit>) -> String {
     let how = match exit {
         Some(Exit::Code(code)) => format!(" with exit code {code}"),
@@ -254,7 +255,7 @@ fn ending(exit: Option<&Exit>) -> String {
         },
         Some(Exit::Unknown) | None => String::new(),
     };
-    format!("it ended{how} before it said hello")
+    format!("it ended{how} before completing the handshake")
 }
 
 async fn drain(pipe: std::io::Result<Receiver>, process: Arc<Process>, is_stderr: bool) {
@@ -268,7 +269,7 @@ async fn drain(pipe: std::io::Result<Receiver>, process: Arc<Process>, is_stderr
     }
 }
 
-/// Reads up to the next newline, or as much of a very long line as is kept in one piece.
+/// Reads up to the next newline, or one piece of a very long line. False at the end of the pipe.
 async fn read_line<R>(lines: &mut BufReader<R>, line: &mut Vec<u8>) -> std::io::Result<bool>
 where
     R: AsyncRead + Unpin,
