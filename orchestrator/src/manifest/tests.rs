@@ -187,7 +187,7 @@ fn text_that_is_not_json_is_told_with_line_and_column() {
     }
     assert_eq!(class("{"), Class::Invalid);
     let deep = "[".repeat(200_000);
-    assert!(only(&deep).contains("nested more than 128 deep"));
+    assert!(only(&deep).contains("nested more than 128 levels deep"));
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn repeated_keys_are_problems() {
         "nodes": [{"id": "a", "node_type": "VADNode", "params": {"threshold": -30, "threshold": -20}}]}"#;
     let found = problems(text);
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found[0].starts_with("version: this key stands twice"));
-    assert!(found[1].starts_with("nodes[0].params.threshold: this key stands twice"));
+    assert!(found[0].starts_with("version: this key appears twice"));
+    assert!(found[1].starts_with("nodes[0].params.threshold: this key appears twice"));
 }
 
 // spec: FFI-23

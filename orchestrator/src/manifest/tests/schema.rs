@@ -73,7 +73,7 @@ fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
             | ProblemKind::HugeInteger { .. }
             | ProblemKind::Unsupported {
                 what: "isolate a native node, which runs in no worker"
-                    | "give back the outputs of a node that feeds another one",
+                    | "return the outputs of a node that feeds another one",
                 ..
             }
     )
