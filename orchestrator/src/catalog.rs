@@ -33,7 +33,7 @@ const PYTHON_NODES: [PythonNode; 17] = [
     node("ExtractAudioDataNode", "audio", "Takes the samples out of audio, as a flat array."),
     node("FormatConverterNode", "audio", "Converts audio samples between f32, i16 and i32."),
     node("MultiplyNode", "simple_math", "Multiplies a number or each number of a list."),
-    node("PassThroughNode", "base", "Gives back every item unchanged."),
+    node("PassThroughNode", "base", "Passes every item on unchanged."),
     node("StatefulCounter", "custom", "Counts its items."),
     node("TextProcessorNode", "text_processor", "Applies named operations to a text."),
     node("TextTransformNode", "transform", "Applies a function to a text."),

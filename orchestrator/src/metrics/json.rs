@@ -95,7 +95,10 @@ fn mib(bytes: u64) -> f64 {
     float(bytes) / MIB
 }
 
-#[expect(clippy::cast_precision_loss, reason = "shown to people; rounding above 2^53 does not matter")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shown to people; rounding above 2^53 does not matter"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }
