@@ -22,8 +22,8 @@ static PIPE: Mutex<Option<(u32, Arc<WakeupPipe>)>> = Mutex::new(None);
 
 thread_local! {
     /// Set to [`forks`] when this is not the main thread: Python delivers no signals to it, and a
-    /// second attempt would cost an exception. In a forked child the count of forks differs, as the
-    /// only thread of a child is its main one.
+    /// second attempt would cost an exception. A forked child has another count: its only thread is
+    /// its main thread.
     static GETS_NONE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
