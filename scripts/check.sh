@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What is wrong with a change can mostly be told in a few minutes: format, lints, types, unit tests.
+# Quick checks of a change, in a few minutes: format, lints, types, unit tests.
 source "$(dirname "$0")/steps.sh"
 
-# Tests that start hardly any worker, and none of RustPython, which may not have been built.
+# Tests that start few workers, and none of RustPython, whose program may not be built yet.
 unit_tests=(tests/python/sdk/test_sdk_{errors,node,pipeline,run,state}.py tests/python/workers/test_{guest,pickle}.py)
 
 step 'Rust format' rust_format || true

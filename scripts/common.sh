@@ -1,5 +1,5 @@
-# Sourced by the other scripts: the repository's root, the tools that must be there, the interpreter,
-# digests of sources.
+# Sourced by the other scripts: changes to the repository's root, checks the required tools, finds
+# the Python interpreter, computes digests of sources.
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -15,7 +15,7 @@ at_least() {
     [[ $(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1) == "$2" ]]
 }
 
-# The interpreter is tried, not only looked for: a shim may stand for a Python that is not installed.
+# Runs each candidate: it may be a shim for a Python that is not installed.
 find_python() {
     local candidate candidates=(python3.11 python3.12 python3.13 python3.14 python3)
     [[ -n ${PYTHON:-} ]] && candidates=("$PYTHON")
@@ -37,11 +37,12 @@ check_tools() {
     at_least "${have%%-*}" "$want" || fail "Rust $want or newer is needed, rustc is $have: run rustup update"
     command -v "${CC:-cc}" >/dev/null || fail "a C compiler is needed to link (Debian: build-essential)"
     PYTHON=$(find_python)
-    # One interpreter for every build, so that pyo3 is built once; the same mark that maturin sets.
+    # The same interpreter for every build, so that pyo3 is built once; maturin sets the last variable
+    # too.
     export PYTHON PYO3_PYTHON=$PYTHON PYO3_BUILD_EXTENSION_MODULE=1
 }
 
-# digest PATH...: changes with the content of any file below, with the compiler and the interpreter.
+# digest PATH...: prints a digest of the files below the paths, the compiler and the interpreter.
 digest() {
     {
         "$PYTHON" -c 'import sys; print(sys.version, sys.executable)'
@@ -62,7 +63,7 @@ pip() {
     "$1/bin/python" -m pip --quiet --disable-pip-version-check install "${@:2}"
 }
 
-# The environment with maturin.
+# The virtual environment with maturin.
 tools=.venvs/build
 
 make_tools() {

@@ -2,7 +2,7 @@
 # demo.sh [AUDIO]: sets up an environment with the wheel and runs the main job on a recording.
 scripts=$(cd "$(dirname "$0")" && pwd)
 audio=()
-# A relative path is meant from where the user stands.
+# A relative path is relative to the user's working directory, which common.sh leaves.
 (($#)) && audio=("$(realpath -- "$1")")
 source "$scripts/common.sh"
 scripts/install.sh demo

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh VENV [REQUIREMENTS]: makes the virtual environment .venvs/VENV with the wheel in it. The
-# wheel is built and installed only when something that it is made of has changed.
+# install.sh VENV [REQUIREMENTS]: makes the virtual environment .venvs/VENV with the wheel in it.
+# The wheel is built and installed only when its sources have changed.
 source "$(dirname "$0")/common.sh"
 check_tools
 

@@ -3,8 +3,8 @@
 
     scripts/lines.py [REVISION ...]
 
-`RustPython` collects what would not exist without the second interpreter, so that its share can be
-followed. A path counts for the first part whose pattern it matches.
+Parts called `RustPython` are code that exists only for the second interpreter, so that its share can
+be followed. A path counts for the first part whose pattern it matches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-# Part, is it product, patterns. `*` also matches `/`.
+# Name of the part, whether it is product code, patterns of paths. `*` also matches `/`.
 PARTS: list[tuple[str, bool, tuple[str, ...]]] = [
     (
         "tests: RustPython and views",
@@ -93,12 +93,12 @@ PARTS: list[tuple[str, bool, tuple[str, ...]]] = [
 
 
 def git(*arguments: str, stdin: bytes | None = None) -> bytes:
-    """What a git command prints."""
+    """Run a git command and return its output."""
     return subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=True).stdout
 
 
 def line_counts(revision: str | None) -> dict[str, int]:
-    """Lines of each Rust and Python file."""
+    """Number of lines of each Rust and Python file."""
     listing = ["ls-tree", "-r", "--name-only", revision] if revision else ["ls-files"]
     names = [n for n in git(*listing).decode().splitlines() if n.endswith((".rs", ".py", ".pyi"))]
     if not revision:
@@ -116,7 +116,7 @@ def line_counts(revision: str | None) -> dict[str, int]:
 
 
 def part_of(name: str) -> str | None:
-    """The part that a path counts for, None for the rest."""
+    """The part that a path belongs to, None if no pattern matches."""
     matches = (
         part for part, _, patterns in PARTS if any(fnmatch.fnmatch(name, p) for p in patterns)
     )

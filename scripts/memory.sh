@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What no compiler checks about shared memory: loom tries every order in which threads may meet, and
-# random walks run longer than among the other tests.
-# With --long: walks of twenty times that length, and the tests on the heap twin under Miri.
+# Long checks of shared memory: loom tries every interleaving of threads, and the property tests run
+# more cases than among the other tests. With --long: twenty times as many cases, and the tests that
+# can use heap memory in place of mapped memory under Miri.
 source "$(dirname "$0")/common.sh"
 
 long=0
@@ -11,13 +11,13 @@ case ${1-} in
     *) fail "usage: scripts/memory.sh [--long]" ;;
 esac
 
-# The tests that have something to do on the heap twin.
+# Modules with tests that can use heap memory in place of mapped memory.
 miri_tests=(memory:: segments:: arenas:: exchanges:: lies:: rings:: models::)
 
 under_miri() {
     cargo +nightly miri --version >/dev/null 2>&1 ||
         fail "Miri is not installed: rustup toolchain install nightly --component miri,rust-src"
-    # Pointers are made from addresses, as numpy makes them; random numbers come from the system.
+    # Provenance is permissive because pointers are made from addresses, as numpy does; isolation is off because random numbers come from the system.
     MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-disable-isolation' CARGO_TARGET_DIR=target/miri \
         cargo +nightly miri test --locked --quiet --package ipc-protocol --lib --test memory -- "${miri_tests[@]}"
 }
@@ -28,7 +28,7 @@ under_loom() {
 }
 
 longer_walks() {
-    # With the whole workspace's features, as among the other tests: nothing is compiled again.
+    # --workspace gives the same features as for the other tests, so nothing is compiled again.
     PROPTEST_CASES=$((long ? 51200 : 2560)) \
         cargo test --locked --quiet --workspace --test memory -- models:: rings::
 }
@@ -38,7 +38,7 @@ parts=(under_loom longer_walks)
 failed=()
 for part in "${parts[@]}"; do
     printf -- '-- %s\n' "${part//_/ }"
-    # In a shell of its own: one part that fails leaves the others to run.
+    # In a subshell, so that the other parts run when one fails.
     ("$part") || failed+=("${part//_/ }")
 done
 ((${#failed[@]} == 0)) || fail "failed: ${failed[*]}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Breaks the session core in small ways, one after the other, and asks the simulation about each.
+"""Makes small wrong changes to the session core and checks that the simulation fails for each.
 
 mutants.py [SEEDS]: each of the changes below is made in a copy of the repository, and the
-simulation runs there over so many seeds (10,000 by default). A change that it does not notice is a
-failure, and so is one that does not apply any more: then its line is to be found again.
+simulation runs there with this many seeds (10,000 by default). It is an error if the simulation does
+not notice a change, or if the line of a change is not in the source any more: then adapt the change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CORE = "orchestrator/src/schedule"
 
 
 class Mutant(NamedTuple):
-    """A line of the core, and what it becomes."""
+    """A change: a line of the core and its replacement."""
 
     name: str
     file: str
@@ -199,7 +199,7 @@ MUTANTS = [
 
 
 def copy_sources() -> None:
-    """Copy what git knows, as it is now."""
+    """Copy the present state of the files that git tracks."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     )
@@ -208,13 +208,13 @@ def copy_sources() -> None:
             target = COPY / name
             target.parent.mkdir(parents=True, exist_ok=True)
             source = ROOT / name
-            # Unchanged files keep their time, or everything would be compiled again.
+            # Unchanged files keep their modification time, so that cargo does not compile them again.
             if not target.exists() or target.read_bytes() != source.read_bytes():
                 shutil.copyfile(source, target)
 
 
 def run_simulation(seeds: int) -> subprocess.CompletedProcess[str]:
-    """Run the simulation of the copy."""
+    """Run the simulation in the copy."""
     command = ["cargo", "test", "--quiet", "--package", "orchestrator", "--lib", "simulation"]
     settings = {
         "SIMULATION_SEEDS": str(seeds),
@@ -233,11 +233,11 @@ def run_simulation(seeds: int) -> subprocess.CompletedProcess[str]:
 
 
 def verdict(mutant: Mutant, seeds: int) -> str | None:
-    """What is wrong with how the simulation took it; None when it was found out."""
+    """Run one mutant. Returns None when the simulation failed because of it, else the problem."""
     path = COPY / CORE / mutant.file
     original = path.read_text()
     if original.count(mutant.line) != 1:
-        return f"its line is there {original.count(mutant.line)} times"
+        return f"its line is in the file {original.count(mutant.line)} times, not once"
     try:
         path.write_text(original.replace(mutant.line, mutant.becomes))
         result = run_simulation(seeds)
@@ -248,7 +248,7 @@ def verdict(mutant: Mutant, seeds: int) -> str | None:
     if "could not compile" in result.stderr:
         return "it does not compile:\n" + result.stderr[-2000:]
     if result.returncode == 0:
-        return "it was not noticed"
+        return "the simulation did not notice it"
     found = result.stdout + result.stderr
     at = found.find("SIMULATION_SEED=")
     print(f"  found at seed {found[at:].split('=')[1].split()[0]}" if at >= 0 else "  found")
@@ -256,11 +256,11 @@ def verdict(mutant: Mutant, seeds: int) -> str | None:
 
 
 def main() -> int:
-    """Try every mutant; the exit code."""
+    """Try every mutant. Returns the exit code."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     copy_sources()
     if run_simulation(seeds).returncode != 0:
-        print("the core fails as it is")
+        print("the simulation fails without any change")
         return 1
     missed = 0
     for mutant in MUTANTS:

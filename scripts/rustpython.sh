@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# rustpython.sh [VENV]: builds the worker whose interpreter is RustPython, and installs it into the
-# virtual environment .venvs/VENV if one is named. The first build takes some ten minutes; there is
-# another one only when something that the program is made of has changed.
+# rustpython.sh [VENV]: builds the program of RustPython workers, and installs it into the virtual
+# environment .venvs/VENV if VENV is given. The first build takes about ten minutes; after that it
+# is built only when its sources have changed.
 source "$(dirname "$0")/common.sh"
 check_tools
 
 manifest=worker-shim/rustpython/Cargo.toml
 target=target/rustpython
 
-# Two versions of this crate are two kinds of integer, and the build fails far away from the reason.
+# With two versions of this crate there are two integer types, and the compiler's errors do not show the reason.
 count=$(grep --count '^name = "malachite-bigint"$' "${manifest%.toml}.lock")
 [[ $count == 1 ]] || fail "${manifest%.toml}.lock has $count versions of malachite-bigint, not one: see $manifest"
 

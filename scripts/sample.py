@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORTEST_COMMENT = 25
-"""Characters: what is shorter says little that could be misunderstood."""
+"""In characters; shorter comments have little that could be misunderstood."""
 RUST_COMMENT = re.compile(r"(?:^[ \t]*//[/!]?(?: .*|)\n)+", re.MULTILINE)
 PYTHON_COMMENT = re.compile(r"(?:^[ \t]*# .*\n)+", re.MULTILINE)
 RUST_TEXT = r'("(?:[^"\\]|\\.)*")'
@@ -24,11 +24,11 @@ RUST_ERROR = re.compile(rf"#\[error\(\s*{RUST_TEXT}|Error::\w+\(format!\(\s*{RUS
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 Text = tuple[str, str]
-"""Where it stands (file and line), and what it says."""
+"""Place of a text (file and line), and the text."""
 
 
 def sources(suffix: str) -> Iterator[Path]:
-    """The product's files of a language."""
+    """The product's source files with this suffix."""
     listed = subprocess.run(
         ["git", "ls-files", f"*{suffix}"], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -81,7 +81,7 @@ def show(title: str, texts: list[Text], count: int, chance: random.Random) -> No
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seed", nargs="?", type=int, default=1)
     parser.add_argument("--comments", type=int, default=40)

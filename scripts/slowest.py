@@ -8,7 +8,7 @@ COUNT = 10
 
 
 def slowest(reports: list[str]) -> list[tuple[float, str]]:
-    """Seconds and name of each, the longest first."""
+    """Seconds and names of the slowest tests, the slowest first."""
     tests = []
     for report in reports:
         for case in ElementTree.fromstring(Path(report).read_bytes()).iter("testcase"):

@@ -1,5 +1,6 @@
-# Sourced by check.sh, test.sh and stress.sh: steps, one after the other or in the background, their
-# summary, and the steps that several of these scripts take. Every step runs even when one fails.
+# Sourced by check.sh, test.sh and stress.sh: functions that run steps in the foreground or the
+# background and summarize them, and steps that several of these scripts use. A step that fails does
+# not stop the others.
 # shellcheck shell=bash
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,7 +16,7 @@ summary=()
 failed=0
 declare -A background=()
 
-# step NAME COMMAND...: runs it and notes how it went.
+# step NAME COMMAND...: runs COMMAND and records its result and its time.
 step() {
     local name=$1 start=$SECONDS verdict=ok
     shift
@@ -30,12 +31,12 @@ note() {
     [[ $2 == ok ]]
 }
 
-# begin NAME COMMAND...: starts a step beside the next ones; its output goes to a file until `finish`.
+# begin NAME COMMAND...: starts a step in the background; `finish` shows its output.
 begin() {
     local name=$1 log=$logs/${1// /-}
     shift
     printf '\n== %s: in the background, output in %s\n' "$name" "${log#"$PWD/"}.log"
-    # With job control it is a process group of its own, which `end_background` can end as a whole.
+    # Job control gives the step its own process group, which `end_background` can end as a whole.
     set -m
     {
         start=$SECONDS verdict=ok
@@ -46,7 +47,7 @@ begin() {
     set +m
 }
 
-# finish NAME: waits for a step of the background; shows its last lines, or all when it has failed.
+# finish NAME: waits for a background step; shows its last lines, or its whole output if it failed.
 finish() {
     local name=$1 log=$logs/${1// /-} verdict=FAILED seconds=0
     printf '\n== %s (of the background)\n' "$name"
@@ -65,7 +66,7 @@ end_background() {
 }
 trap end_background EXIT
 
-# The summary, and the exit code of the whole.
+# Prints the slowest tests and the summary; ends the script with an error if a step failed.
 conclude() {
     local files=("$reports"/*.xml)
     [[ target/nextest/default/junit.xml -nt $logs/.begin ]] &&
@@ -79,7 +80,7 @@ conclude() {
     ((failed == 0)) || fail "$failed of ${#summary[@]} steps failed"
 }
 
-# The worker of RustPython is a workspace of its own.
+# The RustPython worker is in a cargo workspace of its own.
 rustpython=worker-shim/rustpython/Cargo.toml
 
 rust_format() {
@@ -90,14 +91,15 @@ rust_lints() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
 }
 
-# With the profile and the folder of its build, clippy compiles no macros or build scripts again.
+# With the profile and the target folder of the build, clippy does not compile macros and build
+# scripts again.
 rustpython_lints() {
     cargo clippy --locked --release --ignore-rust-version --manifest-path "$rustpython" \
         --target-dir target/rustpython --all-targets -- -D warnings
 }
 
-# rust_tests [unit]: all tests, or those of modules and the rules of the repository. nextest ends a test
-# that hangs, which `cargo test` does not.
+# rust_tests [unit]: all Rust tests, or only those inside modules and those of the repository's
+# rules. nextest ends a test that hangs; `cargo test` does not.
 rust_tests() {
     local all=(--locked --workspace) unit=(--lib --bins --test integration)
     if cargo nextest --version >/dev/null 2>&1; then
@@ -114,7 +116,7 @@ rust_tests() {
     fi
 }
 
-# The settings of the Python tools are in python/pyproject.toml, with paths from there.
+# The settings of the Python tools are in python/pyproject.toml, so paths are relative to python/.
 python_files=(. ../tests/python ../examples ../benches ../scripts)
 
 in_python() {
@@ -141,14 +143,14 @@ stubs() {
         remotemedia remotemedia_runtime
 }
 
-# python_tests REPORT ARGUMENT...: pytest with what every call has in common.
+# python_tests REPORT ARGUMENT...: runs pytest with the options that all calls share.
 python_tests() {
     local report=$1
     shift
     "$bin/pytest" -c python/pyproject.toml --rootdir . --junit-xml "$reports/$report.xml" "$@"
 }
 
-# Without the wheel in its environment nothing in Python can be checked.
+# Checks of Python code; all of them need the installed wheel.
 python_checks() {
     step 'Python format' python_format || true
     step 'Python lints' python_lints || true

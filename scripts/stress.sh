@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What takes too long for every change: long loops, models and random walks at length, other versions of
-# numpy and Python. For nights and releases, beside `make test`; CONTRIBUTING.md has the list.
+# Checks that take too long for every change: long loops, models and property tests with many cases,
+# other versions of numpy and Python. Run at night and before releases, in addition to `make test`;
+# CONTRIBUTING.md lists them.
 source "$(dirname "$0")/steps.sh"
 
 step 'simulation' env SIMULATION_SEEDS=1000000 cargo test --locked --quiet -p orchestrator --lib simulation || true
@@ -10,7 +11,7 @@ step 'RustPython worker' scripts/rustpython.sh || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
     step 'RustPython wheel' scripts/rustpython.sh test || true
     begin 'memory checks' scripts/memory.sh --long
-    # One after the other: some watch memory, or what has a name on the whole machine.
+    # Not in parallel: some tests watch memory, or names that all processes of the machine share.
     step 'pytest --stress' python_tests stress --stress --timeout 3600 tests/python || true
     finish 'memory checks' || true
 fi

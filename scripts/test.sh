@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Every test, and every check but the lints of the RustPython worker: what CI runs. Steps that compute
-# and steps that mostly wait run beside each other.
+# All tests, and all checks but the lints of the RustPython worker; CI runs this. Steps that compute
+# and steps that mostly wait run in parallel.
 source "$(dirname "$0")/steps.sh"
 
-# The longest build. What is compiled meanwhile needs no second processor all the time.
+# The longest build. The steps meanwhile do not use a second processor all the time.
 begin 'RustPython worker' scripts/rustpython.sh
 step 'Rust format' rust_format || true
 step 'Rust lints' rust_lints || true
@@ -12,8 +12,8 @@ step 'Rust doc tests' cargo test --locked --workspace --doc --quiet || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
     python_checks
     finish 'RustPython worker' && step 'RustPython wheel' scripts/rustpython.sh test || true
-    # README, examples and everything else in Python, against the installed wheel. The tests wait for
-    # processes for most of their time, so there are more of them at once than processors.
+    # Tests of README, examples and all Python code, with the installed wheel. They mostly wait for
+    # processes, so more of them run at once than there are processors.
     begin 'memory checks' scripts/memory.sh
     step 'pytest' python_tests side-by-side -m 'not alone' --numprocesses 4 --dist worksteal tests/python || true
     finish 'memory checks' || true

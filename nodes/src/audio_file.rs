@@ -1,5 +1,5 @@
-//! Reads a whole audio file into float samples: WAV, AIFF, FLAC, OGG Vorbis and MP3 by their
-//! contents (symphonia), and headerless 16-bit PCM by the caller's word.
+//! Reads a whole audio file into float samples: WAV, AIFF, FLAC, OGG Vorbis and MP3, recognized by
+//! their contents (symphonia), and headerless 16-bit PCM in the format that the caller gives.
 
 #[cfg(test)]
 mod tests;
@@ -23,11 +23,11 @@ use crate::builtin::samples;
 pub const SUPPORTED: &str =
     "WAV, AIFF, FLAC, OGG Vorbis and MP3 (and headerless 16-bit PCM when its rate is given)";
 
-/// What the decoder calls a file that none of its formats takes. Its errors have texts for numbers; a
-/// test notices when this one changes.
+/// Error text of symphonia for a file in no format that it knows. Its errors have no codes, so the
+/// text is compared; a test fails when symphonia changes it.
 const NO_FORMAT_FITS: &str = "core (probe): no suitable format reader found";
 
-/// What a file without a header holds: signed 16-bit little-endian samples, channels interleaved.
+/// Format of a file without a header: signed 16-bit little-endian samples, channels interleaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawFormat {
     /// Samples per second and channel.
@@ -39,51 +39,51 @@ pub struct RawFormat {
 /// Why an audio file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AudioFileError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is no file {}", path.display())]
     NotFound {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The operating system did not let us read it.
+    /// The operating system refused to open or read the file.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The path that was given.
         path: PathBuf,
-        /// The operating system's reason.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The contents are of no format that we know.
+    /// The contents are in no supported format.
     #[error("{} is in no known audio format; supported are {SUPPORTED}", path.display())]
     UnknownFormat {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The container is known, the coding of its audio is not.
+    /// The container format is supported, the codec of its audio is not.
     #[error("{}: {feature}; supported are {SUPPORTED}", path.display())]
     UnsupportedCodec {
         /// The path that was given.
         path: PathBuf,
-        /// What is not supported, in the decoder's words.
+        /// The unsupported feature, as symphonia describes it.
         feature: &'static str,
     },
-    /// A known container without audio in it.
+    /// The file has a supported container format, but no audio track.
     #[error("{} has no audio track", path.display())]
     NoAudioTrack {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The file breaks its own format, or ends too early.
+    /// The file violates its format, or ends too early.
     #[error("{} is damaged after {decoded_samples} samples: {reason}", path.display())]
     Corrupt {
         /// The path that was given.
         path: PathBuf,
-        /// Samples per channel that could be read before.
+        /// Samples per channel that were read before the damage.
         decoded_samples: usize,
-        /// What is wrong, in the decoder's words.
+        /// Description of the damage.
         reason: String,
     },
-    /// The audio changes its rate or its channels on the way.
+    /// The sample rate or the number of channels changes within the file.
     #[error(
         "{} changes from {} Hz, {} channel(s) to {} Hz, {} channel(s) after {decoded_samples} \
          samples; split it first", path.display(), before.0, before.1, now.0, now.1
@@ -98,13 +98,13 @@ pub enum AudioFileError {
         /// Samples per channel before the change.
         decoded_samples: usize,
     },
-    /// There is not one sample in it.
+    /// The file has no samples.
     #[error("{} holds no audio samples", path.display())]
     Empty {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The description of a headerless file makes no sense.
+    /// The format given for a headerless file has a sample rate or a channel count of 0.
     #[error(
         "{}: a headerless file needs a sample rate above 0 Hz and at least one channel, \
          got {} Hz and {} channels", path.display(), format.sample_rate_hz, format.channels
@@ -112,18 +112,18 @@ pub enum AudioFileError {
     BadRawFormat {
         /// The path that was given.
         path: PathBuf,
-        /// What was given.
+        /// The format that was given.
         format: RawFormat,
     },
 }
 
 /// Reads a whole file into float32 samples in [-1, 1] of shape `(channels, samples)`.
 ///
-/// With `raw`, the file has no header and holds 16-bit samples as `raw` says; without it, the
-/// format is found from the contents, whatever the file's name.
+/// `raw` is the format of a file without a header. Without `raw` the format is recognized from the
+/// contents, whatever the file is called.
 ///
 /// # Errors
-/// See [`AudioFileError`]. A file that is damaged half-way is an error, not half a recording.
+/// See [`AudioFileError`]. A damaged file is an error, even if its first half could be read.
 pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Audio, AudioFileError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let length = file.metadata().map_err(|source| io_error(path, source))?;
@@ -179,16 +179,16 @@ fn audio(planes: &[Vec<f32>], sample_rate_hz: u32) -> Audio {
     Audio { samples: samples::planar_array(planes), sample_rate_hz }
 }
 
-/// One file being decoded.
+/// A file that is being decoded.
 struct Reading<'a> {
     path: &'a Path,
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
     planes: Vec<Vec<f32>>,
-    /// How many samples per channel the file says it has, where that is exact.
+    /// Samples per channel that the header declares; only for FLAC, where the number is exact.
     declared_samples: Option<u64>,
-    /// The file was written by a program that could not know how long it would be.
+    /// The header does not say how long the file is, see [`is_open_ended`].
     is_open_ended: bool,
     /// Sample rate (Hz) and channels, known from the first packet on.
     spec: Option<(u32, usize)>,
@@ -291,8 +291,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Whether a WAV file's header leaves its length open, as that of a file that was written to a
-/// pipe does. A pipe itself cannot be looked into beforehand and is taken as one that does.
+/// Whether the header of a WAV file leaves its length open, because the file was written to a pipe.
+/// A pipe as input cannot be rewound after a look at its header, so its length counts as open.
 fn is_open_ended(file: &mut File) -> io::Result<bool> {
     if !file.metadata()?.is_file() {
         return Ok(true);

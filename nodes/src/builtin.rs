@@ -1,5 +1,5 @@
-//! The nodes that come with the product, one module each. What audio nodes share is in
-//! `audio_item` and `samples`, what arithmetic nodes share in `number` and `number_array`.
+//! The built-in nodes, one module each. Audio nodes share `audio_item` and `samples`, arithmetic
+//! nodes share `number` and `number_array`.
 
 mod arithmetic;
 mod audio_item;

@@ -7,11 +7,11 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{kind}")]
 pub struct NodeError {
-    /// What was wrong.
+    /// What is wrong with the item.
     pub kind: NodeErrorKind,
 }
 
-/// The ways in which an item can be unacceptable.
+/// Reasons why a native node refuses an item.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NodeErrorKind {
     /// The item is of a type that the node does not take.
@@ -19,13 +19,13 @@ pub enum NodeErrorKind {
     TypeMismatch {
         /// What the node takes.
         expected: &'static str,
-        /// The Python name of the type that came.
+        /// Python name of the item's type.
         got: String,
     },
     /// The array's elements are of a type that the node does not take.
     #[error("dtype {dtype} is not supported here; convert the array to one of {supported}")]
     UnsupportedDtype {
-        /// numpy's name of the dtype that came.
+        /// numpy's name of the array's dtype.
         dtype: String,
         /// The dtypes that the node takes.
         supported: &'static str,
@@ -35,30 +35,30 @@ pub enum NodeErrorKind {
     BadShape {
         /// The shapes that the node takes.
         expected: &'static str,
-        /// The shape that came.
+        /// The array's shape.
         shape: Vec<u64>,
     },
-    /// The array's memory does not hold what its shape says.
+    /// The length of the array's memory does not fit its shape and dtype.
     #[error("the array of shape {} and dtype {dtype} has {bytes} bytes of memory", ShapeDisplay(.shape))]
     BadMemory {
-        /// The dtype that came.
+        /// numpy's name of the array's dtype.
         dtype: String,
-        /// The shape that came.
+        /// The array's shape.
         shape: Vec<u64>,
-        /// The memory that came with it.
+        /// Length of the array's memory.
         bytes: usize,
     },
-    /// A part of the item has a value that makes no sense.
+    /// A part of the item has a value that is not allowed.
     #[error("{what} must be {expected}, got {got}")]
     BadValue {
-        /// Which part of the item.
+        /// The part of the item.
         what: &'static str,
-        /// What it must be.
+        /// The values that are allowed.
         expected: String,
-        /// What it is.
+        /// The value in the item.
         got: String,
     },
-    /// A sample is not finite, or so large that sums of samples may not be.
+    /// A sample is not finite, or so large that a sum of samples might overflow.
     #[error(
         "sample {at} of channel {channel} is {sample}; audio samples are finite, and full scale is 1.0"
     )]
@@ -81,9 +81,9 @@ pub enum NodeErrorKind {
     /// An arithmetic operation that does not exist.
     #[error("Unknown operation: {operation} (use one of {known})")]
     UnknownOperation {
-        /// The name that came.
+        /// The name in the item.
         operation: String,
-        /// The names that exist.
+        /// The known names.
         known: &'static str,
     },
     /// Division or modulo by zero.
@@ -92,7 +92,7 @@ pub enum NodeErrorKind {
     /// Zero to a negative power.
     #[error("0 cannot be raised to a negative power")]
     ZeroToNegativePower,
-    /// A float result that is out of the range of a float.
+    /// A result is too large for a float.
     #[error("the result of {operation} is too large for a float")]
     FloatOverflow {
         /// The operation that was computed.
@@ -106,7 +106,7 @@ pub enum NodeErrorKind {
         /// numpy's name of the array's dtype.
         dtype: String,
     },
-    /// An integer result that is larger than the node is willing to compute.
+    /// An integer result is larger than the limit of the node.
     #[error("the result would have about {bits} bits; the limit is {limit_bits} bits")]
     ResultTooLarge {
         /// Estimated size of the result.
@@ -114,10 +114,10 @@ pub enum NodeErrorKind {
         /// The largest size allowed.
         limit_bits: u64,
     },
-    /// A result that only a complex number could hold.
+    /// The result would be a complex number.
     #[error("a negative number cannot be raised to a fractional power without complex numbers")]
     ComplexResult,
-    /// The pieces of one stream do not fit together.
+    /// A piece has another sample rate or channel count than the stream before it.
     #[error(
         "the stream began with {what} {before} and continues with {now}; \
          flush the node before a new stream begins"
@@ -130,23 +130,23 @@ pub enum NodeErrorKind {
         /// Value in this piece.
         now: u64,
     },
-    /// The node panicked; it must be made again.
-    #[error("the node {0}; this is a fault of the node's code")]
+    /// The node panicked; a new node must be made.
+    #[error("the node {0}; this is a bug in the node")]
     Panicked(#[from] crate::panics::Panic),
     /// The resampler refused the rates or the data.
     #[error("resampling from {from_hz} Hz to {to_hz} Hz failed: {reason}")]
     Resample {
-        /// Rate of the input.
+        /// Rate of the input, in Hz.
         from_hz: u32,
-        /// Rate asked for.
+        /// Rate of the output, in Hz.
         to_hz: u32,
-        /// The resampler's own words.
+        /// Error text of the resampler.
         reason: String,
     },
 }
 
 impl NodeError {
-    /// The Python exception that says the same: `TypeError`, `ValueError`, `ZeroDivisionError`,
+    /// Name of the Python exception for this error: `TypeError`, `ValueError`, `ZeroDivisionError`,
     /// `OverflowError` or `RuntimeError`.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
@@ -178,7 +178,7 @@ impl From<NodeErrorKind> for NodeError {
     }
 }
 
-/// A shape as numpy prints it: `(2, 480)`, `(480,)`, `()`.
+/// Prints a shape as numpy does: `(2, 480)`, `(480,)`, `()`.
 struct ShapeDisplay<'a>(&'a [u64]);
 
 impl fmt::Display for ShapeDisplay<'_> {

@@ -1,6 +1,6 @@
-//! The native nodes of RemoteMedia: what a node is, how its parameters are declared and checked,
-//! the registry of built-in nodes, and reading audio files. It knows nothing of workers, Python
-//! or scheduling.
+//! The native nodes of RemoteMedia: the trait of a node, its parameters and their check, the
+//! registry of built-in nodes, and a reader of audio files. The crate knows nothing of workers,
+//! Python or scheduling.
 
 pub mod audio_file;
 pub mod builtin;

@@ -1,5 +1,5 @@
-//! What a native node is, and what a node type says about itself. Parameters are declared here
-//! and checked in [`crate::params`]; when a node runs is the scheduler's business.
+//! The trait of native nodes, and the description of a node type. [`crate::params`] checks the
+//! parameters; the orchestrator decides when a node runs.
 
 use ipc_protocol::Value;
 use serde_json::{Map, Value as Json};
@@ -7,23 +7,23 @@ use serde_json::{Map, Value as Json};
 use crate::error::NodeError;
 use crate::params::{self, ParamProblem, ParamSpec, Params};
 
-/// Where a node puts its outputs, in order.
+/// Function that takes a node's outputs, in order.
 pub type Emit<'a> = &'a mut dyn FnMut(Value);
 
-/// One instance of a native node. It lives as long as its session and sees its items in order.
+/// One instance of a native node. It lives as long as its session and gets its items in order.
 pub trait Node: Send {
     /// Processes one item and emits any number of outputs.
     ///
     /// # Errors
-    /// The item cannot be processed; outputs emitted before the error stand, and the node is
-    /// ready for the next item.
+    /// The item cannot be processed. Outputs emitted before the error remain valid, and the node
+    /// can take the next item.
     fn process(&mut self, input: Value, emit: Emit<'_>) -> Result<(), NodeError>;
 
-    /// Emits what the node still holds back. Afterwards the node is as new: the next item starts
-    /// a new stream.
+    /// Emits the outputs that the node still holds back, and resets it: the next item starts a new
+    /// stream.
     ///
     /// # Errors
-    /// What is held back cannot be turned into outputs; it is dropped.
+    /// The data that the node held back cannot become outputs; it is dropped.
     fn flush(&mut self, _emit: Emit<'_>) -> Result<(), NodeError> {
         Ok(())
     }
@@ -36,7 +36,7 @@ pub struct NodeType {
     pub name: &'static str,
     /// Version of the node's behaviour, `major.minor.patch`.
     pub version: &'static str,
-    /// One sentence for people.
+    /// One sentence that describes the node to users.
     pub summary: &'static str,
     /// Further names under which the same node is found.
     pub aliases: &'static [&'static str],

@@ -1,4 +1,5 @@
-//! Panics of native nodes as errors. A node that panicked is in no known state: make a new one.
+//! Turns panics of native nodes into errors. A node that panicked is in an unknown state: make a
+//! new one.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -9,25 +10,25 @@ use std::sync::Once;
 #[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
 #[error("panicked{}: {message}", if .place.is_empty() { String::new() } else { format!(" at {}", .place) })]
 pub struct Panic {
-    /// File and line.
+    /// File, line and column of the panic; empty if unknown.
     pub place: String,
-    /// What it said.
+    /// Text of the panic.
     pub message: String,
 }
 
 thread_local! {
-    /// How many `catch` are on this thread's stack, and the panic that ends the innermost one.
+    /// Number of `catch` calls on this thread's stack, and the place of the last panic.
     static CAUGHT: RefCell<(usize, Panic)> = RefCell::default();
 }
 
-/// Calls code that may panic. The panic is not printed, as it is an error like any other.
+/// Calls code that may panic, and returns a panic as an error. The panic is not printed.
 ///
 /// # Errors
-/// The panic.
+/// `call` panicked.
 pub fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
     CAUGHT.with_borrow_mut(|(depth, _)| *depth += 1);
-    // What the call worked on is given up by the caller.
+    // `AssertUnwindSafe`: after a panic the caller drops everything that `call` worked on.
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     CAUGHT.with_borrow_mut(|(depth, panic)| {
         *depth -= 1;
@@ -38,8 +39,8 @@ pub fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
     })
 }
 
-/// The place of a panic is known to the process's hook alone. Panics outside `catch` go on to the
-/// hook that was there before.
+/// Installs a panic hook, as only a hook gets the place of a panic. Panics outside `catch` are
+/// passed on to the hook that was there before.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

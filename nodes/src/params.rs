@@ -1,5 +1,5 @@
-//! Parameters of native nodes: how they are declared, and what a checked set of them gives the
-//! node that is built from it. Checking is in `params/check.rs`.
+//! Parameters of native nodes: their declaration, and the checked values that a node is built from.
+//! `params/check.rs` checks them.
 
 mod check;
 mod problem;
@@ -17,17 +17,17 @@ pub use problem::ParamProblem;
 pub struct ParamSpec {
     /// Canonical name.
     pub name: &'static str,
-    /// Further spellings that mean the same.
+    /// Other names of the parameter.
     pub aliases: &'static [&'static str],
     /// Type of the value.
     pub kind: ParamKind,
-    /// Value when none is given; [`ParamDefault::Absent`] when there is none.
+    /// Value when the parameter is not given; [`ParamDefault::Absent`]: none.
     pub default: ParamDefault,
     /// Smallest and largest value allowed, both included; for numbers only.
     pub range: Option<(f64, f64)>,
     /// Unit of the value (`Hz`, `ms`, `dBFS`), or empty.
     pub unit: &'static str,
-    /// One sentence for people.
+    /// One sentence that describes the parameter to users.
     pub doc: &'static str,
 }
 
@@ -42,7 +42,7 @@ pub enum ParamKind {
     Bool,
     /// A number that stays an int or a float, as it was given.
     Number,
-    /// One of these words, in any case.
+    /// One of these words, in upper or lower case.
     Choice(&'static [&'static str]),
     /// Any text.
     Text,
@@ -77,7 +77,7 @@ pub enum ParamDefault {
     Text(&'static str),
 }
 
-/// A number as it was given.
+/// A number that is an int or a float, as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Number {
     /// A whole number of any size.
@@ -113,7 +113,7 @@ impl Params {
         self.node
     }
 
-    /// What was given, by canonical name and as it was written, without defaults.
+    /// The parameters as the user wrote them, with canonical names; without defaults.
     #[must_use]
     pub fn given(&self) -> &Map<String, Json> {
         &self.given
@@ -195,7 +195,7 @@ impl Params {
     }
 }
 
-/// A parameter's description; keys that say nothing are left out.
+/// The description of a parameter as JSON; keys without a value are left out, but for `default`.
 pub(crate) fn metadata(spec: &ParamSpec) -> Json {
     let mut out = Map::new();
     out.insert("type".into(), json!(spec.kind.name()));

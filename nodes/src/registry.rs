@@ -1,5 +1,5 @@
-//! The native node types by name, and their descriptions as JSON. What a type does is in
-//! [`crate::builtin`].
+//! The native node types by name, and their descriptions as JSON. [`crate::builtin`] implements the
+//! types.
 
 use std::sync::OnceLock;
 
@@ -24,7 +24,7 @@ pub fn builtin() -> &'static Registry {
 }
 
 impl Registry {
-    /// The type of that name or alias. Names are exact, as in Python.
+    /// The type with this name or alias; upper and lower case matter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'static NodeType> {
         self.types.iter().copied().find(|t| t.name == name || t.aliases.contains(&name))
@@ -50,7 +50,7 @@ impl Registry {
         names
     }
 
-    /// The name or alias nearest to a misspelt one, if any is near.
+    /// The name or alias that is most similar to a misspelt one, if any is similar.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
         suggest::nearest(name, self.names_and_aliases())
@@ -64,9 +64,10 @@ impl Registry {
 }
 
 impl NodeType {
-    /// The type's description for people and tools: `name`, `version`, `summary`, `aliases`,
-    /// `capabilities`, and `parameters` (per canonical name: `type`, `default`, `range`, `unit`,
-    /// `aliases`, `choices`, `description`; keys that say nothing are left out).
+    /// Description of the type as JSON, for users and tools: `name`, `version`, `summary`,
+    /// `aliases`, `capabilities`, and `parameters` (per canonical name: `type`, `default`, `range`,
+    /// `unit`, `aliases`, `choices`, `description`; keys without a value are left out, but for
+    /// `default`).
     #[must_use]
     pub fn metadata(&self) -> Json {
         let parameters: Map<String, Json> =

@@ -1,9 +1,9 @@
 //! "Did you mean ...?": the known name nearest to a misspelt one.
 
-/// The candidate that the writer of `name` most likely meant, or `None` when nothing is near.
+/// The candidate that is most similar to `name`; `None` when none is similar.
 ///
-/// Case, `-` and `_` do not count. Near means within a third of the name's letters by edit
-/// distance, or else that one name contains the other.
+/// Case, blanks, `-` and `_` are ignored. Similar means an edit distance of at most two or a third
+/// of the name's letters, whichever is more, or that one name contains the other.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(name);
     if wanted.is_empty() {
@@ -18,7 +18,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             let contained = wanted.len() >= 3
                 && known.len() >= 3
                 && (known.contains(&wanted) || wanted.contains(&known));
-            // A short name is within two edits of anything; at least one letter must be right.
+            // Any short name is within two edits of any other; at least one letter must be the
+            // same.
             let near = distance <= allowed && distance < known.chars().count();
             (near || contained).then_some(((!near, distance), candidate))
         })
@@ -26,7 +27,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The name without what people write differently each time.
+/// The name in lower case, without `_`, `-` and blanks.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }

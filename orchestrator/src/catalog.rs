@@ -16,7 +16,7 @@ pub struct PythonNode {
     pub name: &'static str,
     /// Module of the class.
     pub module: &'static str,
-    /// One sentence for people.
+    /// One sentence that describes the node to users.
     pub summary: &'static str,
 }
 
@@ -33,7 +33,7 @@ const PYTHON_NODES: [PythonNode; 17] = [
     node("ExtractAudioDataNode", "audio", "Takes the samples out of audio, as a flat array."),
     node("FormatConverterNode", "audio", "Converts audio samples between f32, i16 and i32."),
     node("MultiplyNode", "simple_math", "Multiplies a number or each number of a list."),
-    node("PassThroughNode", "base", "Gives back every item unchanged."),
+    node("PassThroughNode", "base", "Passes every item on unchanged."),
     node("StatefulCounter", "custom", "Counts its items."),
     node("TextProcessorNode", "text_processor", "Applies named operations to a text."),
     node("TextTransformNode", "transform", "Applies a function to a text."),
@@ -53,16 +53,16 @@ impl PythonNode {
     }
 }
 
-/// Where a node's code is, and what runs it.
+/// Where a node's code comes from, and which engine runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// Where its code comes from.
     pub source: NodeSource,
-    /// What runs it.
+    /// Engine that runs the node.
     pub runtime: Engine,
 }
 
-/// Why a node type has no code in the runtime that is asked for.
+/// Why a node type cannot be resolved to code for the requested engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// The name is unknown.
@@ -73,7 +73,7 @@ pub enum ResolveError {
         /// The most similar known name.
         nearest: Option<String>,
     },
-    /// The part before or after the colon is no Python name.
+    /// The part before or after the colon is not a dotted Python name.
     #[error(
         "node type '{node_type}' is not of the form package.module:Class; both parts are Python \
          names joined by dots"
@@ -91,19 +91,19 @@ pub enum ResolveError {
         /// The name as written.
         node_type: String,
     },
-    /// A native node is asked for, and the type has none.
+    /// The hint asks for a native node, but the type has none.
     #[error("node type '{node_type}' has no native node; use runtime_hint \"cpython\" or \"auto\"")]
     NoNative {
         /// The name as written.
         node_type: String,
     },
-    /// A Python class is asked for, and the type has none.
+    /// The hint asks for a Python class, but the type has none.
     #[error("node type '{node_type}' has no Python class; use runtime_hint \"native\" or \"auto\"")]
     NoPython {
         /// The name as written.
         node_type: String,
     },
-    /// CPython compiled to WebAssembly is asked for.
+    /// The hint asks for CPython compiled to WebAssembly, which no build has.
     #[error(
         "no build has a CPython that is compiled to WebAssembly; use runtime_hint \"cpython\" or \
          \"auto\""
@@ -146,7 +146,7 @@ impl Catalog {
         self.native.get(name)
     }
 
-    /// The SDK's class of that name, or of another name of the same native type: `ResampleNode`
+    /// The SDK's class with this name, or with an alias of the same native type: `ResampleNode`
     /// finds `AudioResampleNode`.
     #[must_use]
     pub fn python(&self, name: &str) -> Option<&'static PythonNode> {
@@ -163,8 +163,7 @@ impl Catalog {
         self.python
     }
 
-    /// Every name, native ones with their aliases and Python ones, each once, in alphabetical
-    /// order.
+    /// All known names (native types, their aliases, SDK classes), sorted, without duplicates.
     #[must_use]
     pub fn known_names(&self) -> Vec<&'static str> {
         let mut names = self.native.names_and_aliases();
@@ -180,8 +179,8 @@ impl Catalog {
         suggest::nearest(name, self.known_names())
     }
 
-    /// Where the code of a node is and what runs it. `python` is the interpreter of Python nodes
-    /// whose hint names none.
+    /// Finds out where the code of a node comes from and which engine runs it. `python` is the
+    /// interpreter of Python nodes whose hint does not name one.
     ///
     /// # Errors
     /// See [`ResolveError`].
@@ -234,7 +233,7 @@ fn python_only(
     Ok(resolved)
 }
 
-/// Splits `package.module:Class`.
+/// Parses `package.module:Class`.
 fn import(node_type: &str) -> Result<NodeSource, ResolveError> {
     let bad = || ResolveError::BadImport { node_type: node_type.to_owned() };
     let (module, name) = node_type.split_once(':').ok_or_else(bad)?;

@@ -9,8 +9,9 @@ use crate::placement::{Engine, Origin};
 #[cfg(test)]
 mod tests;
 
-/// Names of the interpreter of Python nodes, upper or lower case; `None` is the default interpreter.
-/// Unlike in a hint, `rust` means RustPython here: the variable only chooses between interpreters.
+/// Names of interpreters, in upper or lower case; `None` is the default interpreter. In a hint
+/// `rust` means a native node; here it means RustPython, as this setting only chooses between
+/// interpreters.
 const SPELLINGS: [(&str, Option<Engine>); 6] = [
     ("cpython", Some(Engine::CPython)),
     ("python", Some(Engine::CPython)),
@@ -35,13 +36,13 @@ const FLAG_SPELLINGS: [(&str, bool); 8] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown value `{value}`; known are {}", .known.join(", "))]
 pub struct UnknownWord {
-    /// The word.
+    /// The value as written.
     pub value: String,
-    /// The known words.
+    /// The words that are known.
     pub known: Vec<&'static str>,
 }
 
-/// The interpreter of that name; `None` for `auto`.
+/// Parses the name of an interpreter; `None` for `auto`.
 ///
 /// # Errors
 /// [`UnknownWord`] for any other.
@@ -49,7 +50,7 @@ pub fn parse_runtime(text: &str) -> Result<Option<Engine>, UnknownWord> {
     parse(text, &SPELLINGS)
 }
 
-/// The truth value of that name.
+/// Parses a word for true or false, such as `yes` or `off`.
 ///
 /// # Errors
 /// [`UnknownWord`] for any other.
@@ -66,7 +67,7 @@ fn parse<T: Copy>(text: &str, spellings: &[(&'static str, T)]) -> Result<T, Unkn
     })
 }
 
-/// The interpreter of Python nodes whose hint names none.
+/// The interpreter of Python nodes whose hint does not name one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// The interpreter.

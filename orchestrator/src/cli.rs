@@ -27,7 +27,7 @@ use input::{Input, InputError, RunInput};
 
 /// Everything went well.
 pub const EXIT_OK: i32 = 0;
-/// A node failed, a worker died under it, or it did not answer in time.
+/// A node raised an error, its worker died, or it did not answer in time.
 pub const EXIT_RUN_FAILED: i32 = 1;
 /// The arguments, the manifest, the configuration or the input cannot be used.
 pub const EXIT_BAD_INPUT: i32 = 2;
@@ -72,7 +72,7 @@ enum Verb {
         /// File with a manifest, or - for standard input
         manifest: PathBuf,
     },
-    /// Tell which node of a pipeline would run where, and why
+    /// Show where each node of a pipeline would run, and why
     #[command(after_help = EXIT_CODES)]
     Explain {
         /// File with a manifest, or - for standard input
@@ -115,7 +115,7 @@ struct RunArguments {
     setting: Setting,
 }
 
-/// What decides where nodes run.
+/// Arguments that decide where nodes run.
 #[derive(Debug, clap::Args)]
 struct Setting {
     /// Configuration in TOML; without it the file named by REMOTEMEDIA_CONFIG, or the defaults
@@ -124,7 +124,7 @@ struct Setting {
     /// Python interpreter of the workers
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Interpreter of Python nodes that name none: cpython, rustpython or auto; stronger than
+    /// Interpreter of Python nodes without a runtime_hint: cpython, rustpython or auto; overrides
     /// REMOTEMEDIA_PYTHON_RUNTIME and the configuration
     #[arg(long, value_name = "NAME")]
     runtime: Option<String>,
@@ -159,7 +159,7 @@ impl Setting {
     }
 }
 
-/// What ends the command line with an error.
+/// An error that ends the command line.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error("{}: {error}", path.display())]
@@ -216,20 +216,20 @@ impl CliError {
         }
     }
 
-    /// The reader of our output went away, which is its right.
+    /// True when the reader of standard output has closed it (`| head`); that is not an error.
     fn is_closed_output(&self) -> bool {
         matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-/// Runs the command line and gives its exit code. `arguments` begin with the program's name.
+/// Runs the command line and returns its exit code. `arguments` begin with the program's name.
 /// `default_python` is the interpreter of workers when neither an argument nor the configuration
-/// names one; without it, one is looked for.
+/// names one; `None` searches for one, see [`env::find_python`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option<PathBuf>) -> i32 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nothing is left to do when even that cannot be written.
+            // A help or error text that cannot be written is dropped.
             let _unwritable = error.print();
             return error.exit_code();
         }

@@ -1,9 +1,9 @@
-//! Typed configuration: what every setting is called, its unit, its default and where it comes
-//! from. Reading TOML, checking it and describing it live in the modules below; acting on the
-//! settings is the business of the modules that they are named after.
+//! Typed configuration: the name, unit, default and source of every setting. The modules below read
+//! TOML, check it and describe it.
 //!
-//! Every setting has a default, so no file is needed. A file that is named explicitly wins over
-//! one named by the environment variable `REMOTEMEDIA_CONFIG`; no other place is searched.
+//! Every setting has a default, so no file is needed. A file that is named explicitly takes
+//! precedence over the one named by the environment variable `REMOTEMEDIA_CONFIG`; no other place
+//! is searched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,14 +32,14 @@ pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
 /// The documented template: every key with its unit, its effect and its default.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// Fewest workers that `workers.max = "auto"` allows: a graph with a few parallel branches, or a
-/// few pipelines side by side, must not queue up on a machine with one or two processors.
+/// Lower bound of `workers.max = "auto"`: on a machine with one or two processors, the branches of
+/// a graph or a few pipelines at once must not wait for each other's workers.
 const AUTO_MIN_WORKERS: usize = 4;
 
 /// All settings of a runtime.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
-    /// Life of the worker processes.
+    /// Number, lifetime and time limits of the workers.
     pub workers: WorkersConfig,
     /// The interpreter of the worker processes.
     pub python: PythonConfig,
@@ -47,13 +47,13 @@ pub struct Config {
     pub rustpython: RustPythonConfig,
     /// Moving nodes that RustPython cannot run to CPython.
     pub fallback: FallbackConfig,
-    /// Calls of nodes.
+    /// Limits of node calls: time, buffering and waiting.
     pub calls: CallsConfig,
     /// Memory that arrays travel in.
     pub shared_memory: SharedMemoryConfig,
-    /// Bounds on what a worker may send.
+    /// Limits on the messages that a worker may send.
     pub limits: LimitsConfig,
-    /// What nodes print.
+    /// What happens to text that nodes print.
     pub output: OutputConfig,
 }
 
@@ -66,10 +66,10 @@ pub struct PoolBounds {
     pub max: Option<usize>,
     /// How long an idle worker above `min` is kept; `None` keeps it for ever.
     pub idle_timeout: Option<Duration>,
-    /// Sessions after which a worker is replaced; `None` never replaces it for that.
+    /// Sessions after which a worker is replaced; `None` is no limit.
     pub max_sessions: Option<u64>,
-    /// Resident memory in bytes, after a session, above which a worker is replaced; `None` never
-    /// replaces it for that.
+    /// Resident memory in bytes above which a worker is replaced after a session; `None` is no
+    /// limit.
     pub recycle_above_memory_bytes: Option<u64>,
 }
 
@@ -94,17 +94,17 @@ impl PoolBounds {
     }
 }
 
-/// Processors that this process may use. Asked once: the answer takes reading the files of its
-/// control group, and every plan needs it.
+/// Processors that this process may use. Cached: finding out reads files of the control group, and
+/// every plan needs the number.
 pub(crate) fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Life of the worker processes.
+/// Number, lifetime and time limits of the workers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkersConfig {
-    /// How many there are, and how long they live.
+    /// Number and lifetime of the workers.
     pub pool: PoolBounds,
     /// How long a worker may take from its start to its first message.
     pub start_timeout: Duration,
@@ -131,13 +131,14 @@ impl Default for WorkersConfig {
 /// The interpreter of the worker processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonConfig {
-    /// The interpreter of Python nodes that name none; `None` says nothing, which is CPython.
+    /// The interpreter of Python nodes whose hint does not name one. `None`: not set, so CPython.
     pub runtime: Option<Engine>,
-    /// The interpreter; `None` is the caller's own (see [`env::find_python`] for the command line).
+    /// Path of the interpreter that workers run; `None` is the caller's own (for the command line
+    /// see [`env::find_python`]).
     pub executable: Option<PathBuf>,
     /// Environment variables added to those that workers inherit.
     pub environment: BTreeMap<String, String>,
-    /// Names of further variables that count only when a worker starts.
+    /// Further environment variables that libraries read only once, when a worker starts.
     pub start_variables: Vec<String>,
     /// Modules that nodes can import under these names, with the files that they are in.
     pub modules: BTreeMap<String, String>,
@@ -164,16 +165,16 @@ impl Default for PythonConfig {
     }
 }
 
-/// Calls of nodes.
+/// Limits of node calls: time, buffering and waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallsConfig {
     /// Longest time between two outputs of a node that has no `timeout_ms`; `None` is no limit.
     pub timeout: Option<Duration>,
-    /// Outputs of one stage that may be in flight before it has to wait.
+    /// Outputs of one stage that may be in flight before the stage has to wait.
     pub window: u32,
     /// Items that may wait on one edge of the graph.
     pub queue: usize,
-    /// How long a call waits awake before it sleeps; zero lets it sleep at once.
+    /// How long a call waits awake before it sleeps; zero: it sleeps at once.
     pub spin: Duration,
 }
 
@@ -183,7 +184,7 @@ impl Default for CallsConfig {
     }
 }
 
-/// Bounds on what a worker may send.
+/// Limits on the messages that a worker may send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitsConfig {
     /// Largest message, arrays included, in bytes.
@@ -211,7 +212,7 @@ impl LimitsConfig {
     }
 }
 
-/// What nodes print.
+/// What happens to text that nodes print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputConfig {
     /// Whether what nodes write to stdout and stderr is shown on the caller's stderr, line by line

@@ -18,35 +18,35 @@ mod tests;
 pub struct Explanation {
     /// Name of the pipeline.
     pub pipeline: String,
-    /// Number of workers that a run holds.
+    /// Number of workers that a run takes from the pools.
     pub workers: usize,
     /// All nodes, stage by stage.
     pub nodes: Vec<NodeExplanation>,
 }
 
-/// One node.
+/// Where one node runs, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeExplanation {
     /// Id in the manifest.
     pub node_id: String,
     /// Type in the manifest.
     pub node_type: String,
-    /// What runs it.
+    /// Engine that runs the node.
     pub runtime: Engine,
-    /// Number of its stage; the nodes of one stage are called in one step.
+    /// Number of its stage; the nodes of one stage are called one after another by one message.
     pub stage: usize,
     /// Number of its worker; `None` for native nodes.
     pub worker: Option<usize>,
     /// The worker's program; `None` when none is found.
     pub program: Option<PathBuf>,
-    /// Why it runs there, as a clause.
+    /// Why the node runs there; a phrase without a full stop.
     pub why: String,
-    /// Why RustPython, which was chosen, cannot run it.
+    /// Why the node moved from RustPython to CPython; `None` if it did not move.
     pub moved: Option<Reason>,
 }
 
 impl Explanation {
-    /// Explains a plan. `program` returns the program of the workers of a runtime.
+    /// Explains a plan. `program` returns the path of the program that an engine's workers run.
     pub(crate) fn of(
         pipeline: &str,
         plan: &Plan,
@@ -75,7 +75,7 @@ impl Explanation {
         }
     }
 
-    /// The same as JSON.
+    /// The explanation as JSON.
     #[must_use]
     pub fn to_json(&self) -> Json {
         let node = |node: &NodeExplanation| {

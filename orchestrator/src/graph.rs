@@ -27,7 +27,7 @@ pub(crate) struct Edges {
     pub(crate) outputs: Vec<Vec<usize>>,
 }
 
-/// One thing that is wrong with a graph.
+/// One problem of a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphProblem {
     /// Two nodes have the same id.
@@ -72,19 +72,19 @@ pub enum GraphProblem {
         /// Index of the connection that repeats it.
         second: usize,
     },
-    /// Nodes feed each other in a circle.
+    /// Connections form a cycle.
     #[error(
         "the graph has a cycle: {}; remove one of these connections",
         .nodes.join(" -> ")
     )]
     Cycle {
-        /// Ids in the order data would flow; the first one again at the end.
+        /// Ids in the order in which data would flow; the first id is repeated at the end.
         nodes: Vec<String>,
     },
 }
 
 impl GraphProblem {
-    /// Its place in the manifest.
+    /// Place of the problem in the manifest.
     #[must_use]
     pub fn path(&self) -> String {
         match self {
@@ -114,7 +114,7 @@ impl Graph {
     /// Builds the graph of a manifest.
     ///
     /// # Errors
-    /// Every problem of its ids and connections, and its cycles. A manifest that was parsed has
+    /// All problems of ids and connections, and all cycles. A manifest from [`Manifest::parse`] has
     /// none.
     pub fn new(manifest: &Manifest) -> Result<Self, GraphError> {
         let ids: Vec<&str> = manifest.nodes.iter().map(|node| node.id.as_str()).collect();
@@ -139,8 +139,8 @@ impl Graph {
         &self.nodes
     }
 
-    /// Indices of the nodes in topological order; among nodes that could come next, the one that
-    /// comes first in the manifest does.
+    /// Indices of the nodes in topological order; where that leaves a choice, in the order of the
+    /// manifest.
     #[must_use]
     pub fn order(&self) -> &[usize] {
         &self.order
@@ -217,15 +217,15 @@ pub(crate) fn connect(ids: &[&str], connections: &[Connection]) -> (Edges, Vec<G
     (edges, problems)
 }
 
-/// A cycle of indices as a problem with ids.
+/// Makes a problem with node ids from a cycle of indices.
 pub(crate) fn named_cycle(cycle: &[usize], ids: &[&str]) -> GraphProblem {
     let closed = cycle.iter().chain(cycle.first());
     GraphProblem::Cycle { nodes: closed.map(|&node| ids[node].to_owned()).collect() }
 }
 
 impl Edges {
-    /// Kahn's algorithm with the smallest index first, or the cycles that forbid an order: one for
-    /// each knot of nodes, each beginning at its smallest index.
+    /// Topological order by Kahn's algorithm, smallest index first. The error lists cycles that
+    /// prevent an order: no two share a node, and each begins at its smallest index.
     pub(crate) fn topological_order(&self) -> Result<Vec<usize>, Vec<Vec<usize>>> {
         let mut waiting: Vec<usize> = self.inputs.iter().map(Vec::len).collect();
         let mut ready: BinaryHeap<Reverse<usize>> =

@@ -1,5 +1,5 @@
 //! The orchestrator: it plans graphs of audio nodes and runs them over native code and pooled
-//! worker processes. It links no interpreter; runtimes are ids to it.
+//! worker processes. It links no interpreter; an engine is only a name here.
 
 pub mod catalog;
 pub mod choice;

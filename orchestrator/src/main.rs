@@ -1,4 +1,4 @@
-//! The program `remotemedia`; everything is in the library.
+//! The program `remotemedia`; its code is in `orchestrator::cli`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Manifest v1: the way from a pipeline's JSON form to a checked [`Manifest`]. Every problem of a text is
-//! reported at once, with its place and what to do.
+//! Manifest v1: reads and checks the JSON form of a pipeline. All problems of a text are reported
+//! at once, each with its place and what to do.
 //!
 //! Which node goes to which worker is decided in [`crate::plan`].
 
@@ -22,20 +22,20 @@ pub use problem::{ManifestError, ManifestErrorClass, Problem, ProblemKind};
 /// [`Manifest::parse`].
 pub const SCHEMA: &str = include_str!("../../config/manifest.v1.schema.json");
 
-/// The only version there is.
+/// The only version of manifests that this build reads.
 pub const VERSION: &str = "v1";
 
-/// Who wrote a manifest.
+/// Author of a manifest; decides whether the field `instance` is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Author {
-    /// A person, a file, a network peer, the functions of the foreign-function interface.
+    /// Any author but the SDK: a file, a user, the functions of `remotemedia_runtime`.
     Anyone,
-    /// The Python SDK, for the node objects of its caller: `instance` is allowed.
+    /// The Python SDK: `instance` refers to a node object of its caller.
     Sdk,
 }
 
 impl Manifest {
-    /// Reads and checks a manifest that anyone may have written.
+    /// Reads and checks a manifest of any author.
     ///
     /// # Errors
     /// One [`ManifestError`] with every problem found.
@@ -43,7 +43,7 @@ impl Manifest {
         Self::parse_from(text, Author::Anyone)
     }
 
-    /// Reads and checks a manifest by a known author.
+    /// Reads and checks a manifest of `author`.
     ///
     /// # Errors
     /// One [`ManifestError`] with every problem found.

@@ -14,33 +14,35 @@ pub mod probe;
 #[cfg(test)]
 mod tests;
 
-/// The record of one session, over all of its runs.
+/// Metrics of one session, summed over all of its runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunMetrics {
     /// Name of the pipeline.
     pub pipeline_id: String,
-    /// Runs that ended.
+    /// Number of runs that ended.
     pub executions: u64,
     /// Time of all runs together, from the caller's call to its return.
     pub total: Duration,
-    /// Time spent on recording.
+    /// Time spent on recording these metrics.
     pub overhead: Duration,
     /// All nodes, stage by stage, in the order of [`Plan::nodes`].
     pub nodes: Vec<NodeMetrics>,
 }
 
-/// The record of one node.
+/// Metrics of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeMetrics {
     /// Id in the manifest.
     pub node_id: String,
     /// Type in the manifest.
     pub node_type: String,
-    /// What runs it.
+    /// Engine that runs the node.
     pub runtime: Engine,
-    /// Why RustPython, which was chosen, does not run it.
+    /// Why the node moved from RustPython to CPython, or will in the next session; `None`: it
+    /// stays.
     pub fallback: Option<Reason>,
-    /// Process id of the worker that hosted it last; `None` for native nodes and before the start.
+    /// Process id of the worker that hosted the node last; `None` for native nodes and before the
+    /// start.
     pub worker_pid: Option<u32>,
     /// Calls of `process`.
     pub calls: u64,
@@ -52,20 +54,19 @@ pub struct NodeMetrics {
     pub busy: Duration,
     /// The part of `busy` that was spent in `process`.
     pub processing: Duration,
-    /// Shortest call; zero before the first. Calls that are recorded together count with their
-    /// mean.
+    /// Shortest call; zero before the first. Calls that are recorded together count as their mean.
     pub shortest: Duration,
-    /// Longest call, likewise.
+    /// Longest call; calls that are recorded together count as their mean.
     pub longest: Duration,
-    /// Time spent turning values into and out of their wire form.
+    /// Time spent converting values to Python objects and back; zero for native nodes.
     pub marshal: Duration,
     /// Highest resident memory of the process while the node ran, in bytes; 0 when not measured.
     pub peak_memory_bytes: u64,
     /// Most that the node added to the memory that was resident before a call, in bytes.
     pub peak_delta_bytes: u64,
-    /// How values came to it and left it.
+    /// Bytes that were copied or shared on the way to the node and away from it.
     pub moved: Moved,
-    /// How its last call ended.
+    /// How the node's last call ended.
     pub status: NodeStatus,
     /// The last error in one line.
     pub error: Option<String>,
@@ -74,17 +75,17 @@ pub struct NodeMetrics {
 /// How the last call of a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NodeStatus {
-    /// Its last call went well.
+    /// The last call succeeded.
     Success,
-    /// Its last call failed.
+    /// The last call failed.
     Failed,
-    /// It never ran.
+    /// The node has not been called.
     #[default]
     Skipped,
 }
 
 impl NodeStatus {
-    /// The word in the JSON.
+    /// Name in the JSON form.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -150,7 +151,7 @@ impl NodeMetrics {
 }
 
 impl RunMetrics {
-    /// An empty record of a plan.
+    /// Metrics of a plan whose nodes have not run.
     #[must_use]
     pub fn new(pipeline_id: &str, plan: &Plan) -> Self {
         let nodes = plan.nodes().map(|(_, node)| NodeMetrics::new(node)).collect();
@@ -177,7 +178,7 @@ impl RunMetrics {
             .collect()
     }
 
-    /// Adds what a call cost a node. An index that does not exist is ignored.
+    /// Adds the cost of a call to the node with the index `node`; an unknown index is ignored.
     pub fn record(&mut self, node: usize, usage: &NodeUsage) {
         self.measured(|metrics| {
             if let Some(node) = metrics.nodes.get_mut(node) {
@@ -186,7 +187,7 @@ impl RunMetrics {
         });
     }
 
-    /// Adds what a call cost the nodes of a stage, the first of which has the index `first`.
+    /// Adds the cost of a call to the nodes of a stage; `first` is the index of its first node.
     pub fn record_stage(&mut self, first: usize, usage: &[NodeUsage]) {
         self.measured(|metrics| {
             let nodes = metrics.nodes.iter_mut().skip(first);
@@ -194,7 +195,7 @@ impl RunMetrics {
         });
     }
 
-    /// Notes that a node left RustPython for CPython.
+    /// Records that a node moved from RustPython to CPython.
     pub fn set_moved(&mut self, node: usize, reason: Reason) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.runtime = Engine::CPython;
@@ -202,7 +203,8 @@ impl RunMetrics {
         }
     }
 
-    /// Notes that a node will leave RustPython for CPython; false when that was noted before.
+    /// Records that a node will move to CPython in the next session. Returns false if that was
+    /// recorded before.
     pub fn set_decided(&mut self, node: usize, reason: &Reason) -> bool {
         let Some(node) = self.nodes.get_mut(node) else { return false };
         let is_news = node.fallback.is_none();
@@ -210,21 +212,21 @@ impl RunMetrics {
         is_news
     }
 
-    /// Notes that a node had no reason to leave RustPython.
+    /// Records that a node stays on RustPython after all.
     pub fn set_stayed(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.fallback = None;
         }
     }
 
-    /// Notes which worker hosts a node.
+    /// Records the process id of the worker that hosts a node.
     pub fn set_worker(&mut self, node: usize, pid: u32) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.worker_pid = Some(pid);
         }
     }
 
-    /// Adds how values came to a node or left it, as this side saw it.
+    /// Adds the traffic to or from a node that the orchestrator itself counted.
     pub fn count_moved(&mut self, node: usize, moved: Moved) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.moved += moved;
@@ -245,8 +247,8 @@ impl RunMetrics {
         }
     }
 
-    /// Notes an error that reached the caller; of `message`, the first line is kept. A call whose
-    /// usage never arrived (the worker died, or was stopped) is counted with `uncounted`.
+    /// Records an error that reached the caller, with the first line of `message`. `uncounted` also
+    /// counts the call: its usage never arrived, because the worker died or was stopped.
     pub fn fail(&mut self, node_id: &str, message: &str, uncounted: bool) {
         self.measured(|metrics| {
             if let Some(node) = metrics.find(node_id) {
@@ -264,7 +266,7 @@ impl RunMetrics {
         self.nodes.iter_mut().find(|node| node.node_id == node_id)
     }
 
-    /// Counts a run that took `total` and ended, well or badly.
+    /// Counts a run that ended, with or without an error, after the time `total`.
     pub fn finish(&mut self, total: Duration) {
         self.executions += 1;
         self.total += total;
@@ -276,13 +278,14 @@ impl RunMetrics {
         self.nodes.iter().map(|node| node.peak_memory_bytes).max().unwrap_or(0)
     }
 
-    /// The record as JSON, with the key names of every earlier generation beside each other.
+    /// The metrics as JSON. Some values have several keys: the names that earlier versions gave
+    /// them.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         json::run(self)
     }
 
-    /// Does some recording and adds its own time to the overhead.
+    /// Runs `record` and adds the time that it takes to the overhead.
     fn measured(&mut self, record: impl FnOnce(&mut Self)) {
         let start = Instant::now();
         record(self);

@@ -1,10 +1,11 @@
-//! JSON as a value: parameters and inputs that come from manifests, files and command lines.
+//! Converts the JSON of node parameters and metadata to values.
 
 use ipc_protocol::Value;
 use num_bigint::BigInt;
 use serde_json::Value as Json;
 
-/// The value that a piece of JSON stands for; integers of any size stay integers.
+/// Converts JSON to a value. Integers stay integers: they fit 64 bits, as a manifest with a larger
+/// one is refused.
 #[must_use]
 pub fn from_json(json: &Json) -> Value {
     match json {

@@ -1,5 +1,5 @@
 //! The bridge from the SDK to the orchestrator: sessions driven from Python threads, the functions
-//! of the FFI contract, native nodes on their own. It shapes values and errors and decides nothing.
+//! of `remotemedia_runtime`, native nodes without a pipeline. It only converts values and errors.
 
 mod caller;
 mod functions;

@@ -1,17 +1,17 @@
-//! Python objects to [`Value`]s and back, for the bridge and for the CPython guest alike.
+//! Converts Python objects to [`Value`]s and back, for the bridge and for the CPython guest.
 //!
-//! Exact builtin types and numpy arrays have a form of their own; every other object (subclasses
-//! of builtins, classes of the user, masked arrays, tensors) travels pickled, so that its type
-//! survives. Numpy is never imported by looking at a value: an array can only exist where numpy
-//! is loaded already, and only a [`Value`] that holds one imports it.
+//! Exact builtin types and numpy arrays have a form of their own; every other object (subclasses of
+//! builtins, classes of the user, masked arrays, tensors) travels pickled, so that its type
+//! survives. Reading an object never imports numpy: an array can only exist where numpy is loaded
+//! already. Numpy is imported only to make an object of a [`Value`] that holds an array.
 //!
 //! Shared references inside one item arrive as separate objects. A container that holds itself, or
-//! that is nested deeper than the wire allows, travels pickled as a whole.
+//! that is nested deeper than the protocol allows, travels pickled as a whole.
 //!
-//! Which memory may be borrowed for how long is decided by the caller, see [`Memory`]; the rules
-//! of the memory itself are in `memory`. Arrays that are in shared memory already stay where they
-//! are; whether they may be lent as they are, because nobody else refers to them, is decided when
-//! they are sent. What a conversion costs is measured by the callers, but for the copies.
+//! The caller decides whether memory may be borrowed, see [`Memory`]; the rules for borrowed memory
+//! are in `memory`. Arrays that are in shared memory already stay where they are; when they are
+//! sent, it is decided whether they need a copy because something else refers to them. Copies are
+//! counted here; other costs of a conversion are measured by the callers.
 
 mod array;
 mod block;
@@ -35,42 +35,42 @@ pub(crate) use kept::KeptBuffers;
 pub(crate) use memory::borrow_bytes;
 pub(crate) use shared::{asarray_shared, empty};
 
-/// Arrays up to this size are not worth the bookkeeping of shared memory, unless a configuration
-/// says otherwise.
+/// Arrays up to this size travel inside messages, unless the configuration has another limit: a
+/// copy costs less than the bookkeeping of shared memory.
 pub(crate) const INLINE_MAX_BYTES: usize = 8 << 10;
 
-/// What becomes of the memory of arrays and `bytes` objects on their way into a [`Value`].
+/// How a [`Value`] gets the memory of arrays and `bytes` objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Memory {
-    /// The value refers to the object's memory and keeps the object alive. Allowed only where the
-    /// caller stays blocked until nobody reads the value any more: Python may change the memory as
-    /// soon as it runs again.
+    /// The value refers to the object's memory and keeps the object alive. Allowed only if the
+    /// caller stays blocked until the value is no longer read: Python may change the memory as soon
+    /// as it runs again.
     Borrow,
-    /// The value has its own copy and lives as long as it likes. For streams and async calls.
+    /// The value has its own copy, so it may outlive the call. For streams and async calls.
     Copy,
 }
 
-/// What becomes of objects without a wire form of their own.
+/// How objects are sent that the protocol has no form for.
 #[derive(Debug)]
 pub(crate) enum Pickling {
-    /// They are an error.
+    /// Not at all: they are an error.
     Forbidden,
-    /// `remotemedia._pickle.dumps` writes them and `remotemedia._pickle.loads` opens them.
+    /// `remotemedia._pickle.dumps` pickles them and `remotemedia._pickle.loads` unpickles them.
     Default,
-    /// This callable, object to bytes, writes them; opening is as in [`Pickling::Default`].
+    /// This callable (object to bytes) pickles them; unpickling is as in [`Pickling::Default`].
     With(Py<PyAny>),
 }
 
 /// Where values are converted.
 #[derive(Debug)]
 enum Surroundings {
-    /// In the process of the user: what he gets nobody else may see.
+    /// In the user's process, where the arrays of outputs must be private to the user.
     Caller,
-    /// In a worker, which writes to this memory.
+    /// In a worker, which allocates arrays in this arena.
     Worker(Arena),
 }
 
-/// How values are converted: the choices of a session.
+/// Converts values with the settings of one session.
 #[derive(Debug)]
 pub(crate) struct Converter {
     memory: Memory,
@@ -78,7 +78,7 @@ pub(crate) struct Converter {
     root: &'static str,
     surroundings: Surroundings,
     inline_max_bytes: usize,
-    /// Copies that were made of arrays above that size, and their bytes.
+    /// Number of copies of arrays above `inline_max_bytes`, and their bytes.
     copies: AtomicU64,
     copied_bytes: AtomicU64,
 }
@@ -97,20 +97,21 @@ impl Converter {
         }
     }
 
-    /// The same for a worker with this memory.
+    /// The same converter for a worker, with the worker's shared memory.
     pub(crate) fn in_worker(self, outbound: &Outbound) -> Self {
         let surroundings = Surroundings::Worker(outbound.arena().clone());
         Self { surroundings, inline_max_bytes: outbound.inline_max_bytes, ..self }
     }
 
-    /// The same, where shared memory is of use for arrays above another size, or for none.
+    /// The same converter with another size up to which arrays travel inside messages; `None`: all
+    /// do.
     pub(crate) fn with_inline_max(self, bytes: Option<u64>) -> Self {
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
         Self { inline_max_bytes: bytes.unwrap_or(usize::MAX), ..self }
     }
 
-    /// The copies that were made of whole arrays since this was asked last, those not counted that
-    /// are small enough for a message.
+    /// Copies of whole arrays since the last call of this function. Copies of arrays that are small
+    /// enough for a message are not counted.
     pub(crate) fn take_traffic(&self) -> Traffic {
         Traffic {
             copies: self.copies.swap(0, Ordering::Relaxed),
@@ -124,7 +125,7 @@ impl Converter {
         self.copied_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Shared memory for an array, if there is some.
+    /// Allocates shared memory for an array; `None` if none is available.
     fn claim(&self, bytes: usize) -> Option<Claim> {
         match &self.surroundings {
             Surroundings::Worker(arena) => arena.allocate(bytes),
@@ -133,14 +134,14 @@ impl Converter {
         .ok()
     }
 
-    /// Makes the Python object that `value` stands for. Nobody else sees what is written to its
-    /// arrays; read-only are only those that the caller of a pipeline shares knowingly.
+    /// Makes the Python object that `value` stands for. Writes to its arrays are private to this
+    /// process. Only arrays that the caller of a pipeline shares deliberately (`remotemedia.empty`)
+    /// are read-only.
     ///
     /// # Errors
     /// With the path to the part: `TypeError` for an opaque object where pickles are forbidden or
     /// come from another kind of interpreter, `ValueError` for an array whose parts disagree,
-    /// `ModuleNotFoundError` for an array where numpy is missing, and whatever opening a pickle
-    /// raises.
+    /// `ModuleNotFoundError` for an array where numpy is missing, and any error of unpickling.
     pub(crate) fn to_object<'py>(
         &self,
         py: Python<'py>,
@@ -170,7 +171,7 @@ pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyA
     converter.to_object(py, value).map_err(|error| error.raised)
 }
 
-/// The first bytes of a claimed block.
+/// Makes shared bytes of the first `bytes` of a claimed block.
 fn whole(bytes: usize) -> impl FnOnce(Claim) -> Option<SharedBytes> {
     move |claim| {
         let offset = claim.offset();

@@ -1,5 +1,5 @@
-//! Errors of the orchestrator as the exceptions of `remotemedia.core.exceptions`; the only place
-//! where one becomes the other.
+//! Converts errors of the orchestrator to exceptions of `remotemedia.core.exceptions`; no other
+//! module does so.
 
 use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
@@ -84,7 +84,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     exception(py, class, &message, &fields)
 }
 
-/// What was being done, for errors that do not say it themselves.
+/// The exception's `operation`, for errors that do not carry one.
 fn operation_of(error: &Error) -> &'static str {
     match error {
         Error::Config(_) => "configure",
@@ -212,8 +212,8 @@ fn import_reason(reason: ImportReason) -> &'static str {
     }
 }
 
-/// The exception for a session that did not open. What the caller's own pickling raised stays what
-/// it was, unless there is advice to add.
+/// The exception for a session that did not open. An exception from pickling the caller's objects
+/// is raised as it is, unless there is advice to add.
 pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) -> PyErr {
     let (Error::Ship(problem), Some(raised)) = (&error, raised) else { return to_pyerr(py, error) };
     if problem.advice.is_none() {
@@ -221,7 +221,7 @@ pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) 
     }
     let advised = to_pyerr(py, error);
     for name in ["path", "type_name"] {
-        // Whatever was raised, the error is complete without them.
+        // The exception may lack these attributes; the error is complete without them.
         let _copied =
             raised.value(py).getattr(name).and_then(|v| advised.value(py).setattr(name, v));
     }
@@ -229,10 +229,10 @@ pub(crate) fn from_opening(py: Python<'_>, error: Error, raised: Option<PyErr>) 
     advised
 }
 
-/// No node type has this name.
+/// The exception for an unknown node type.
 pub(crate) fn node_not_found(py: Python<'_>, name: &str, nearest: Option<&str>) -> PyErr {
     let hint = nearest.map_or_else(
-        || "get_available_nodes() lists what there is".to_owned(),
+        || "get_available_nodes() lists the known ones".to_owned(),
         |nearest| format!("did you mean '{nearest}'?"),
     );
     let message = format!("unknown node type '{name}'; {hint}");
@@ -246,7 +246,7 @@ pub(crate) fn node_not_found(py: Python<'_>, name: &str, nearest: Option<&str>) 
     build().unwrap_or_else(|raised| raised)
 }
 
-/// A value that cannot travel.
+/// The exception for an input that cannot be sent.
 pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
     let message = error.message();
     let (path, type_name) = (error.path.clone(), error.type_name.clone());
@@ -266,14 +266,14 @@ pub(crate) fn from_marshal(py: Python<'_>, error: MarshalError) -> PyErr {
     build().unwrap_or_else(|raised| raised)
 }
 
-/// An output of a node that could not become an object of the caller.
+/// The exception for an output that could not become an object of the caller.
 pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError) -> PyErr {
     let (part, raised) = error.at_root("output");
     let failure = NodeFailure {
         node_id,
         operation: FaultKind::Marshal,
         remote_type: type_name(raised.value(py)),
-        // A message that cannot be made is none.
+        // If `str()` of the exception fails, the message is empty.
         message: raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string()),
         traceback: String::new(),
         import: None,
@@ -285,7 +285,7 @@ pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError)
     typed
 }
 
-/// An audio file that cannot be read.
+/// The exception for an audio file that cannot be read.
 pub(crate) fn audio_file_error(py: Python<'_>, error: &AudioFileError) -> PyErr {
     let message = error.to_string();
     match error {

@@ -1,4 +1,4 @@
-//! The worker process of CPython: its entry point, and CPython as the guest for Python needs it.
+//! The worker process of CPython: its entry point, and CPython as a [`PythonHost`].
 
 mod probe;
 
@@ -45,8 +45,8 @@ pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i3
     }
 }
 
-/// From here on a crash leaves the Python stack in the recorder, and Ctrl-C is left to the
-/// orchestrator.
+/// After this call a crash leaves the Python stack in the flight recorder, and Ctrl-C does not end
+/// the worker: the orchestrator handles it.
 fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
     let prepare = py.import("remotemedia._guest.process")?;
     let (end_group, glance) = (wrap_pyfunction!(end_group, py)?, wrap_pyfunction!(glance, py)?);
@@ -81,7 +81,7 @@ fn guest(py: Python<'_>, meter: Meter, writer: &LinkWriter) -> PyResult<PythonGu
 struct CPython {
     probe: Py<Probe>,
     converter: Converter,
-    /// The shared memory of the connection, if it has some.
+    /// The shared memory of the connection; `None` if it has none.
     outbound: Option<&'static Outbound>,
 }
 

@@ -10,7 +10,7 @@ mod numpy_types;
 
 use pyo3::prelude::*;
 
-/// Fills the module.
+/// Adds functions and classes to the module.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

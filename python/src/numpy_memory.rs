@@ -1,6 +1,6 @@
-//! Shared memory that the arrays of this process are made in: in a worker the memory of its
-//! connection, which numpy itself takes large arrays from while a node's `process` or `flush` runs,
-//! elsewhere a memory of the process's own. And what a fork means for both.
+//! The shared memory in which this process makes arrays. In a worker it is the memory of its
+//! connection, where numpy itself allocates large arrays while a node's `process` or `flush` runs.
+//! In other processes it is an arena of their own. `fork` handles forks of both.
 
 mod arena;
 mod fork;

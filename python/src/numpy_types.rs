@@ -1,18 +1,18 @@
-//! Numpy's own types, where numpy is loaded; looking for them never imports it.
+//! Numpy's types, if numpy is loaded; looking them up never imports it.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-/// The types.
+/// Numpy's class of arrays, and its base class of scalars.
 pub(crate) struct Types {
     pub(crate) ndarray: Py<PyType>,
     pub(crate) generic: Py<PyType>,
 }
 
 impl Types {
-    /// The types, when numpy is loaded; where it is not, no object can be an array.
+    /// The types; `None` if numpy is not loaded, so that no object can be an array.
     pub(crate) fn if_loaded(py: Python<'_>) -> PyResult<Option<&'static Self>> {
         static TYPES: PyOnceLock<Types> = PyOnceLock::new();
         if let Some(types) = TYPES.get(py) {

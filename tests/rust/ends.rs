@@ -1,4 +1,4 @@
-//! How workers end that are not needed any more: idle ones by themselves with exit code 0, others are
+//! How workers end that are no longer needed: idle ones by themselves with exit code 0, others are
 //! killed. The workers are real processes that speak the protocol.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -31,7 +31,7 @@ fn pool() -> Arc<Pool> {
     Arc::new(Pool::start(options).unwrap())
 }
 
-/// Workers of the tests, all of which behave as `lie` says.
+/// Starts test workers. `lie` names the way in which they misbehave; empty: they do not.
 fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
     let environment = vec![("LIE".into(), lie.into())];
     let key = WorkerKey {
@@ -58,7 +58,7 @@ fn wait(waker: &Waker) {
     waker.drain();
 }
 
-/// How a worker ended, once it has.
+/// Waits until a worker's process has ended, and returns how.
 fn exit(process: &Process) -> Exit {
     let waker = Waker::new().unwrap();
     process.set_listener(Some(waker.clone()));
@@ -109,7 +109,8 @@ fn a_broken_worker_is_killed() {
     assert_eq!(exit(&process), KILLED);
 }
 
-/// Ends a program with an idle worker, a busy one and one that does not answer.
+/// Closes pools as at the end of a program: with an idle worker, a busy one and one that does not
+/// answer. Returns how they ended.
 fn ends_of_a_program() -> [Exit; 3] {
     let (first, second) = (pool(), pool());
     let idle = workers(&first, 1, "");

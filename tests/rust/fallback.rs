@@ -1,5 +1,5 @@
-//! Nodes on two interpreters, and their way from RustPython to CPython: real processes, a session
-//! over each.
+//! Nodes on two interpreters, and moves from RustPython to CPython, in sessions with real
+//! processes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::quiet::Quiet;
 
-/// A runtime whose two interpreters are the worker of the tests under two names.
+/// A runtime whose two interpreters are the same test worker under two names.
 struct Rig {
     runtime: Arc<Runtime>,
     folder: tempfile::TempDir,
@@ -47,7 +47,7 @@ impl Rig {
         Session::open(&self.runtime, &line(classes), self.options(), &mut Quiet)
     }
 
-    /// One run over one item: what the nodes wrote, or the error.
+    /// Runs one item. Returns the trace that the nodes wrote, or the error.
     fn run(&self, classes: &[&str]) -> Result<String, Error> {
         let mut session = self.open(classes)?;
         let trace = process(&mut session);
@@ -60,7 +60,7 @@ impl Rig {
     }
 }
 
-/// Nodes a, b, c ... of these classes, one after the other.
+/// A manifest of nodes a, b, c ... of these classes, connected in a row.
 fn line(classes: &[&str]) -> Manifest {
     let ids = ["a", "b", "c", "d"];
     let nodes: Vec<Json> = ids
@@ -111,7 +111,8 @@ fn nodes_that_rustpython_cannot_run_move_once_per_runtime() {
             .map(|worker| (worker.runtime.name(), worker.sessions))
             .collect();
         assert_eq!(rig.run(&classes).unwrap(), wanted, "{class}, again");
-        // The second run takes one session of each warm worker that it needs, and tries nothing.
+        // The second run is one session of each of two warm workers: nothing is tried on RustPython
+        // again.
         let again: Vec<_> = rig.runtime.workers().iter().map(|worker| worker.sessions).collect();
         let before: u64 = sessions.iter().map(|(_, count)| count).sum();
         assert_eq!(again.iter().sum::<u64>(), before + 2, "{class}: {sessions:?}, {again:?}");

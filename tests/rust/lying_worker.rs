@@ -1,5 +1,6 @@
-//! Workers that lie. About shared memory: each lie is one error that names it, the worker is ended,
-//! nothing else suffers. About how long they work: nobody waits awake for them for long.
+//! Workers that send false data. Each lie about shared memory is one error that names it and ends
+//! the worker; other sessions go on. Lies about working time do not make the caller wait awake for
+//! long.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +15,7 @@ use orchestrator::{Config, Error, Manifest, Runtime};
 
 use super::quiet::Quiet;
 
-/// The worker reads its lie when it starts.
+/// `LIE` is a start variable, because the worker reads it when it starts.
 const CONFIG: &str = "[workers]\nmax = 4\n[python]\nstart_variables = [\"LIE\"]\n";
 
 const MANIFEST: &str =
@@ -97,7 +98,8 @@ fn one_that_claims_to_work_for_no_time_is_soon_waited_for_asleep() {
     for _ in 0..212 {
         assert_eq!(session.process(Value::None, &mut Quiet).unwrap().len(), 1);
     }
-    // At first, and behind pauses of 1, 2, 4, ... 64 waits. Fewer where others want the processor.
+    // Waits in vain occur at the start, and after pauses of 1, 2, 4, ... 64 waits. There are fewer
+    // when other threads want the processor.
     let vain = session.waits_in_vain();
     assert!(vain <= 2 + 7 + 2, "{vain} of 212 waits were in vain");
 }

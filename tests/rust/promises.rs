@@ -1,5 +1,5 @@
-//! The promised times are measured in `benches/`, where machine and method are told. What stands
-//! here is that the benchmarks measure the work that was promised, on a manifest that is real.
+//! The promised times are measured in `benches/`, with machine and method. These tests check that
+//! the benchmarks exist and that the promised work is what they measure, on a real manifest.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use orchestrator::graph::Graph;
 use orchestrator::metrics::RunMetrics;
 use orchestrator::plan::{Plan, PlanOptions};
 
-/// The benchmark of this name exists, and the page of limits and figures tells of it.
+/// Checks that the benchmark exists, and that `benches/README.md` lists it with its limit.
 fn assert_measured(benchmark: &str, limit: &str) {
     let root = tests::repository::absolute("");
     let source = std::fs::read_to_string(root.join("benches/benches/promises.rs")).unwrap();
@@ -49,7 +49,7 @@ fn collecting_the_metrics_of_ten_nodes_is_measured() {
     metrics.finish(Duration::from_millis(1));
     let exported = metrics.to_json();
     assert_eq!(exported["nodes"].as_array().map(Vec::len), Some(10));
-    // The cost of recording is part of the record.
+    // The metrics include the cost of recording them.
     assert!(exported["metrics_overhead_us"].as_f64().is_some_and(|us| us > 0.0));
     assert_measured("collect metrics", "100 µs");
 }

@@ -1,10 +1,10 @@
-//! The caller that the tests of failing workers need.
+//! A `Host` for the tests of failing workers.
 
 use ipc_protocol::from_worker::LogRecord;
 use orchestrator::Error;
 use orchestrator::session::Host;
 
-/// A caller that is never interrupted and does not listen.
+/// A host that is never interrupted and drops log records.
 pub(crate) struct Quiet;
 
 impl Host for Quiet {

@@ -1,5 +1,5 @@
-//! Workers that do not come up: each way gives one error that says what to do, and leaves nothing
-//! running. The "interpreters" are real programs that misbehave.
+//! Workers that fail to start: each failure is one error that says what to do, and leaves no
+//! process running. The "interpreters" are real programs that misbehave.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,7 +29,7 @@ fn open_with(interpreter: &Path, config: &str) -> (Error, Arc<Runtime>) {
     (error, runtime)
 }
 
-/// A program that the kernel runs in place of Python.
+/// A shell script in place of the Python interpreter.
 fn program(folder: &tempfile::TempDir, body: &str) -> PathBuf {
     let path = folder.path().join("python");
     std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
@@ -59,7 +59,8 @@ fn an_interpreter_that_does_not_exist_is_named() {
 #[test]
 fn an_interpreter_without_the_package_gets_the_command_that_installs_it() {
     let folder = tempfile::tempdir().unwrap();
-    // It answers the question that follows by its exit code.
+    // After the failed start the orchestrator asks what is missing (`-c`); exit code 12 says that
+    // the package is.
     let body = "[ \"$1\" = -c ] && exit 12; echo 'Kein Modul' >&2; exit 1";
     let (error, _) = open_with(&program(&folder, body), "");
     assert!(matches!(error, Error::Start(StartError::NoPackage { .. })), "{error}");

@@ -15,8 +15,8 @@ mod words;
 use tests::lexer::{Kind, Lexed, without_test_module};
 use tests::repository::{SourceFile, files_with_extension};
 
-/// The product's Rust files (no tests, no benchmarks) with their code: comments, literals and test
-/// modules are gone.
+/// The product's Rust files (no tests, no benchmarks) with their code, without comments, literals
+/// and test modules.
 fn product_rust() -> Vec<(&'static SourceFile, String)> {
     let files = files_with_extension("rs").filter(|file| !file.is_test());
     let code =
@@ -26,7 +26,7 @@ fn product_rust() -> Vec<(&'static SourceFile, String)> {
     code
 }
 
-/// The Python package's files with their code: comments and strings are gone.
+/// The Python package's files with their code, without comments and strings.
 fn product_python() -> Vec<(&'static SourceFile, String)> {
     let files =
         files_with_extension("py").filter(|file| file.path.starts_with("python/remotemedia"));

@@ -27,7 +27,7 @@ fn planes(audio: &Audio) -> Vec<Vec<f32>> {
     all.chunks(usize::try_from(samples).unwrap().max(1)).map(<[f32]>::to_vec).collect()
 }
 
-/// Frequency by counting zero crossings in the middle half.
+/// Frequency, from the zero crossings in the middle half.
 fn hz(plane: &[f32], rate_hz: u32) -> f64 {
     let middle = &plane[plane.len() / 4..plane.len() * 3 / 4];
     let crossings = middle.windows(2).filter(|w| w[0] <= 0.0 && w[1] > 0.0).count();
@@ -58,7 +58,7 @@ fn flac_ogg_and_mp3_are_read() {
         assert_eq!(audio.sample_rate_hz, 16_000, "{name}");
         let planes = planes(&audio);
         assert_eq!(planes.len(), 2, "{name}");
-        // MP3 adds silence around what it was given unless the encoder said how much.
+        // MP3 decoding adds silence at both ends, unless the encoder recorded how much it added.
         let samples = planes[0].len();
         assert!((8_000..10_500).contains(&samples), "{name}: {samples} samples");
         assert!(name == "tone.mp3" || samples == 8_000, "{name}: {samples} samples");
@@ -169,7 +169,7 @@ fn damaged_files_are_errors_and_not_half_recordings() {
 
 #[test]
 fn a_recording_of_unknown_length_is_read_to_its_end() {
-    // Programs that write to a pipe cannot say how long the data will be.
+    // A program that writes to a pipe cannot know the length beforehand.
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("piped.wav");
     write_wav(&path, spec(1, 8_000, 16), 0..8_000);

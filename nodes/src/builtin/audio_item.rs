@@ -1,15 +1,15 @@
-//! The forms in which audio arrives at a native node, and answering in the same form.
+//! Reads audio from an item in any of these forms, and writes the result in the same form.
 //!
-//! | comes as | goes as |
+//! | input | output |
 //! |---|---|
 //! | `(array, sample_rate)` | `(array, sample_rate)` |
 //! | `(array, sample_rate, more...)` | `(array, sample_rate, more...)` |
 //! | bare array | bare array |
 //! | `{data, sample_rate?, channels?, format?}` | the same keys, with new values |
 //!
-//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of
-//! one list of numbers per channel. `format` (`f32`, `i16`, `i32`) says what the numbers of a
-//! list mean; without it they are floats.
+//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of one
+//! list of numbers per channel. `format` (`f32`, `i16`, `i32`) is the sample format of the numbers
+//! in a list; without it they are floats.
 
 mod lists;
 
@@ -19,14 +19,14 @@ use num_traits::ToPrimitive;
 use super::samples::Planes;
 use crate::error::{NodeError, NodeErrorKind};
 
-/// Sample rates that make sense, in Hz.
+/// Accepted sample rates, lowest and highest, in Hz.
 pub(crate) const RATE_RANGE_HZ: (f64, f64) = (1_000.0, 768_000.0);
 const RATE_WORDS: &str = "a whole number of Hz between 1000 and 768000";
 
 const EXPECTED: &str =
     "audio: (array, sample_rate), an array, or a dict with 'data' and 'sample_rate'";
 
-/// One item of audio, taken apart.
+/// One item of audio, split into its parts.
 #[derive(Debug)]
 pub(crate) struct AudioItem {
     pub(crate) array: Array,
@@ -35,18 +35,18 @@ pub(crate) struct AudioItem {
     pub(crate) form: Form,
 }
 
-/// How the answer is to be put together.
+/// Form of the input, in which the output is written too.
 #[derive(Debug, Clone)]
 pub(crate) enum Form {
     Audio,
-    /// With what followed the sample rate.
+    /// The elements after the sample rate.
     Tuple(Vec<Value>),
     Bare,
-    /// With the dict's entries as they came, less `data`, and how `data` was written.
+    /// The dict's entries without `data`, and the form of `data`.
     Dict(Vec<(Value, Value)>, DataForm),
 }
 
-/// How the `data` of a dict was written.
+/// Form of the `data` of a dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DataForm {
     Array,
@@ -57,10 +57,10 @@ pub(crate) enum DataForm {
 }
 
 impl AudioItem {
-    /// Takes an item apart.
+    /// Splits an item into its parts.
     ///
     /// # Errors
-    /// The item is not audio in one of the forms above, or its sample rate makes no sense.
+    /// The item is not audio in one of the forms above, or its sample rate is out of range.
     pub(crate) fn take(input: Value) -> Result<Self, NodeError> {
         match input {
             Value::Audio(audio) => Ok(Self {
@@ -136,18 +136,19 @@ impl AudioItem {
     }
 }
 
-/// Full scale is 1. NaN and infinity are above it too, as comparisons go.
+/// Upper bound of a sample's magnitude, where full scale is 1. NaN and infinity fail the comparison
+/// too.
 const LOUDEST: f32 = 1e30;
 
-/// The most channels that audio may have. An array with more is one that was given as
-/// `(samples, channels)`.
+/// Most channels that audio may have. An array with more was most likely passed as `(samples,
+/// channels)`.
 const MAX_CHANNELS: i64 = 256;
 
-/// The samples of an array as floats. All are finite, and far from what a float can hold.
+/// The samples of an array as floats, all of them finite and below [`LOUDEST`] in magnitude.
 ///
 /// # Errors
-/// The array is of another shape or dtype than audio has, has more than 256 channels, or a sample
-/// that no sound has.
+/// The array does not have the shape or dtype of audio, has more than 256 channels, or has a sample
+/// that is NaN, infinite or too large.
 pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     let planes = Planes::of(array)?;
     if planes.channels.to_i64().is_none_or(|channels| channels > MAX_CHANNELS) {
@@ -159,7 +160,7 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         .into());
     }
     for (channel, plane) in planes.iter().enumerate() {
-        // In one go for most; the place is looked for when there is one.
+        // One fast pass over all samples; the position is searched for only when one is wrong.
         if !plane.iter().all(|sample| is_sound(*sample)) {
             let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
             let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
@@ -169,13 +170,13 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     Ok(planes)
 }
 
-/// Sums and transforms over any number of such samples stay in the range of a float.
+/// Sums and transforms of samples below this bound do not overflow a float.
 fn is_sound(sample: f32) -> bool {
     sample.abs() < LOUDEST
 }
 
 impl Form {
-    /// The answer to an item of this form. For a bare array the rate is dropped.
+    /// The output in this form. A bare array has no place for the rate.
     pub(crate) fn answer(self, array: Array, sample_rate_hz: u32) -> Value {
         let rate = Value::Int(sample_rate_hz.into());
         match self {
@@ -251,7 +252,7 @@ pub(crate) fn mismatch(expected: &'static str, got: &Value) -> NodeError {
     NodeErrorKind::TypeMismatch { expected, got: got.type_name().to_owned() }.into()
 }
 
-/// A value in a few words.
+/// A short text that describes a value in an error.
 pub(crate) fn brief(value: &Value) -> String {
     match value {
         Value::Int(n) => n.to_string(),

@@ -2,7 +2,7 @@
 //!
 //! | item | output |
 //! |---|---|
-//! | a number | the number `operation` the parameter `operand` |
+//! | a number | `number operation operand`, with the parameters `operation` and `operand` |
 //! | `{operation, args: [a, b]}` | `{operation, args, result, processed_by, node_config}`; when it cannot be computed, `error` in the place of `result` |
 //! | `{operation, operands: [a, b]}` | `{result, operation, operands}`; when it cannot be computed, an error |
 
@@ -64,7 +64,7 @@ fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
 struct Calculator {
     operation: Operation,
     operand: Number,
-    /// The parameters that were given, as `node_config` shows them.
+    /// The given parameters, for the key `node_config` of the output.
     config: Value,
 }
 
@@ -99,7 +99,8 @@ impl Node for Calculator {
 }
 
 impl Calculator {
-    /// The dict form that never raises: what went wrong is in the answer.
+    /// Computes the form with `args`, which never fails: an error becomes the key `error` of the
+    /// output.
     fn with_args(&self, operation: Option<&Value>, args: &Value) -> Value {
         let outcome = name_of(operation).and_then(|name| compute(name, args));
         let (key, value) = match outcome {

@@ -1,8 +1,8 @@
 //! FormatConverterNode: audio samples as float32, int16 or int32.
 //!
-//! Full scale of an integer format stands for 1.0. To an integer format, values are rounded to
-//! the nearest integer and those beyond full scale are clipped (NaN becomes 0). The array keeps
-//! its shape and memory order; an array that already has the format is given on as it is.
+//! Full scale of an integer format is 1.0 in float32. Conversion to an integer format rounds to the
+//! nearest integer and clips at full scale (NaN becomes 0). The array keeps its shape and memory
+//! order; an array that already has the format is passed on unchanged.
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::params::Number;
 /// The largest integer that `power` computes, in bits (about 300,000 decimal digits).
 pub(crate) const MAX_POWER_BITS: u64 = 1_000_000;
 
-/// The names of the operations, for messages.
+/// The names of the operations.
 pub(crate) const OPERATIONS: &[&str] =
     &["add", "subtract", "multiply", "divide", "power", "modulo"];
 
@@ -131,7 +131,8 @@ fn float_power(a: f64, b: f64) -> Result<f64, NodeError> {
 
 /// `a / b` to the nearest float, also for ints that no float can hold.
 fn true_quotient(a: &BigInt, b: &BigInt) -> Result<f64, NodeError> {
-    // 66 bits or more of quotient, and one sticky bit for the rest, round as the exact quotient.
+    // A quotient of 66 bits or more, with one sticky bit for the remainder, rounds to the same
+    // float as the exact quotient.
     let shift = (66 + b.bits()).saturating_sub(a.bits());
     let scaled = a.magnitude() << shift;
     let quotient = &scaled / b.magnitude();
@@ -161,7 +162,7 @@ fn int_to_float(int: &BigInt) -> Result<f64, NodeError> {
         .ok_or_else(|| NodeErrorKind::FloatOverflow { operation: "converting an int" }.into())
 }
 
-/// A number from a value; `None` for anything but int and float (a bool is not a number here).
+/// Converts an int or a float to a number; `None` for any other value, also for a bool.
 pub(crate) fn from_value(value: &Value) -> Option<Number> {
     match value {
         Value::Int(int) => Some(Number::Int(BigInt::from(*int))),

@@ -10,7 +10,7 @@ use super::samples;
 use crate::error::{NodeError, NodeErrorKind};
 use crate::params::Number;
 
-/// The two operations that arrays take.
+/// The operations that arrays support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ArrayOperation {
     Add,

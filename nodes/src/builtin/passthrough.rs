@@ -1,4 +1,4 @@
-//! PassThroughNode: gives every item on, untouched and uncopied.
+//! PassThroughNode: passes every item on unchanged, without a copy.
 
 use ipc_protocol::Value;
 
@@ -8,7 +8,7 @@ use crate::node::{Emit, Node, NodeType};
 pub(super) static TYPE: NodeType = NodeType {
     name: "PassThroughNode",
     version: "1.0.0",
-    summary: "Gives every item on unchanged.",
+    summary: "Passes every item on unchanged.",
     aliases: &["PassThrough"],
     capabilities: &[],
     params: &[],

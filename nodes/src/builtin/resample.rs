@@ -1,5 +1,5 @@
-//! ResampleNode: changes the sample rate of audio. Forms of items are in
-//! [`audio_item`](super::audio_item), the resampler itself in `resample/stream.rs`.
+//! ResampleNode: changes the sample rate of audio. [`audio_item`](super::audio_item) reads the
+//! forms of items, `resample/stream.rs` has the resampler.
 
 mod stream;
 #[cfg(test)]
@@ -81,17 +81,17 @@ fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
 
 struct Resample {
     target_hz: u32,
-    /// Rate of bare arrays.
+    /// Sample rate that is assumed for bare arrays, in Hz.
     input_hz: u32,
     quality: Quality,
     is_streaming: bool,
-    /// Kept from item to item, because making one is dear.
+    /// Resampler, kept from item to item because a new one is expensive.
     stream: Option<Stream>,
-    /// The stream in progress, when items are pieces.
+    /// The stream in progress; always `None` unless `is_streaming`.
     open: Option<Open>,
 }
 
-/// What a stream began with, and how its last piece came.
+/// Rate, channels and shape of a stream in progress, and the form of its last piece.
 struct Open {
     rate_hz: u32,
     channels: usize,
@@ -149,7 +149,7 @@ impl Node for Resample {
 }
 
 impl Resample {
-    /// Whether a piece fits the stream in progress.
+    /// Checks that a piece has the rate and the channels of the stream in progress.
     fn continues(&self, rate_hz: u32, channels: usize) -> Result<(), NodeError> {
         let Some(open) = &self.open else { return Ok(()) };
         let changed = |what, before, now| Err(NodeErrorKind::StreamChanged { what, before, now });
@@ -162,7 +162,7 @@ impl Resample {
         Ok(())
     }
 
-    /// The resampler for that rate and channel count: the one at hand, or a new one.
+    /// The resampler for this rate and channel count: the existing one if it fits, else a new one.
     fn stream_for(&mut self, rate_hz: u32, channels: usize) -> Result<&mut Stream, NodeError> {
         let fits = |s: &Stream| s.input_hz() == rate_hz && s.channels() == channels;
         let stream = match self.stream.take().filter(fits) {

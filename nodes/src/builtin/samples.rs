@@ -1,8 +1,8 @@
-//! The samples of an array: which element types are taken, how integers become floats in
-//! [-1, 1] and back, and how channels lie in memory.
+//! The samples of an array: the accepted element types, conversion between integers and floats in
+//! [-1, 1], and the layout of channels in memory.
 //!
-//! An integer of full scale stands for 1.0: `i16 / 32768`, `i32 / 2147483648`. Both conversions
-//! to float are exact for i16, and rounded to float32 for i32.
+//! Full scale of an integer is 1.0 as a float: `i16 / 32768`, `i32 / 2147483648`. The conversion to
+//! float is exact for i16 and rounded to float32 for i32.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use ipc_protocol::{Array, Dtype, Order, Payload};
 
 use crate::error::{NodeError, NodeErrorKind};
 
-/// The element types that audio nodes take, for messages.
+/// The element types that audio nodes accept, for error texts.
 pub(crate) const AUDIO_DTYPES: &str = "float32, float64, int16, int32";
 
-/// An element type that audio nodes take, in this machine's byte order.
+/// An element type that audio nodes accept, in this machine's byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     F32,
@@ -35,7 +35,7 @@ impl Element {
         Dtype { descr: format!("{}{code}", native_order()), item_bytes }
     }
 
-    /// The element type of an array and whether its bytes are in the other order.
+    /// The element type of an array, and whether its byte order is not this machine's.
     pub(crate) fn of(array: &Array) -> Result<(Self, bool), NodeError> {
         let descr = array.dtype.descr.as_str();
         let element = match descr.get(1..) {
@@ -66,7 +66,7 @@ pub(crate) fn native_order() -> &'static str {
     if cfg!(target_endian = "little") { "<" } else { ">" }
 }
 
-/// A dtype as numpy's users call it: `<f4` is `float32`.
+/// The name of a dtype in numpy: `<f4` is `float32`.
 pub(crate) fn dtype_name(descr: &str) -> String {
     let mut letters = descr.chars();
     let (_, kind, size) = (letters.next(), letters.next(), letters.as_str());
@@ -85,7 +85,7 @@ pub(crate) fn from_i16(sample: i16) -> f32 {
     f32::from(sample) / 32_768.0
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is what is meant")]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is intended")]
 pub(crate) fn from_i32(sample: i32) -> f32 {
     (f64::from(sample) / 2_147_483_648.0) as f32
 }
@@ -100,7 +100,7 @@ pub(crate) fn planar_array(planes: &[Vec<f32>]) -> Array {
     array_of(all, Element::F32, vec![planes.len() as u64, samples as u64], Order::C)
 }
 
-/// An array that takes over the elements' memory.
+/// An array over the memory of `elements`, without a copy.
 pub(crate) fn array_of<T: bytemuck::NoUninit + Send + 'static>(
     elements: Vec<T>,
     element: Element,
@@ -110,7 +110,7 @@ pub(crate) fn array_of<T: bytemuck::NoUninit + Send + 'static>(
     Array { dtype: element.dtype(), shape, order, scalar: false, data: payload_of(elements) }
 }
 
-/// Memory that the elements themselves stay in.
+/// A payload over the memory of `elements`, without a copy.
 pub(crate) fn payload_of<T: bytemuck::NoUninit + Send + 'static>(elements: Vec<T>) -> Payload {
     struct Owner<T>(Vec<T>);
     impl<T: bytemuck::NoUninit> AsRef<[u8]> for Owner<T> {
@@ -122,7 +122,7 @@ pub(crate) fn payload_of<T: bytemuck::NoUninit + Send + 'static>(elements: Vec<T
 }
 
 /// The elements of an array in this machine's byte order; borrowed when they already are and the
-/// memory is aligned. `T` must be the type that `swapped` was found for.
+/// memory is aligned. `T` must be the array's element type.
 pub(crate) fn elements<T: bytemuck::Pod>(
     array: &Array,
     swapped: bool,
@@ -151,9 +151,9 @@ pub(crate) fn elements<T: bytemuck::Pod>(
     Ok(Cow::Owned(copied.collect()))
 }
 
-/// One PCM sample, and what it is in other formats.
+/// One PCM sample, and its conversion to other formats.
 pub(crate) trait Sample: bytemuck::Pod + Send {
-    /// On the float scale, where full scale is 1.0.
+    /// The sample as a float, where full scale is 1.0.
     fn to_float(self) -> f32;
     /// To the nearest, clipped at full scale; NaN is 0.
     fn to_i16(self) -> i16;
@@ -264,7 +264,8 @@ impl<'a> Planes<'a> {
 
     /// The channels' samples.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        // `chunks` refuses a length of 0; without samples there is nothing to yield but channels.
+        // Not `chunks`, which panics for a length of 0: without samples, every channel is an empty
+        // slice.
         (0..self.channels).map(|c| &self.data[c * self.samples..(c + 1) * self.samples])
     }
 }
@@ -274,7 +275,7 @@ fn floats<T: Sample>(data: &[T], channels: usize, interleaved: bool) -> Cow<'sta
     if interleaved { planar(&floats, channels) } else { Cow::Owned(floats) }
 }
 
-/// Interleaved samples, channel by channel.
+/// Reorders interleaved samples so that channels follow each other.
 pub(crate) fn planar<'b, T: Clone>(data: &[T], channels: usize) -> Cow<'b, [T]> {
     let mut out = Vec::with_capacity(data.len());
     for channel in 0..channels {

@@ -1,5 +1,5 @@
-//! VADNode: where in the audio there is speech. How it is decided is in `vad/segments.rs`, from
-//! what `vad/features.rs` measures; `vad/detector.rs` follows a stream.
+//! VADNode: finds the segments of audio that contain speech. `vad/features.rs` measures frames of
+//! 10 ms, `vad/segments.rs` finds speech in them, `vad/detector.rs` does both for a stream.
 
 mod detector;
 mod features;
@@ -22,7 +22,7 @@ use segments::Settings;
 pub(super) static TYPE: NodeType = NodeType {
     name: "VADNode",
     version: "1.0.0",
-    summary: "Finds the segments of audio in which somebody speaks.",
+    summary: "Finds the segments of audio that contain speech.",
     aliases: &[],
     capabilities: &["audio"],
     params: PARAMS,
@@ -132,18 +132,18 @@ fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
 struct Vad {
     settings: Settings,
     frame_length_ms: u32,
-    /// Rate of bare arrays.
+    /// Sample rate that is assumed for bare arrays, in Hz.
     sample_rate_hz: u32,
     is_tagged: bool,
     is_streaming: bool,
-    /// The stream in progress, and how its last piece came.
+    /// The stream in progress; always `None` unless `is_streaming`.
     open: Option<Open>,
 }
 
 struct Open {
     detector: Detector,
     form: Form,
-    /// Shape of an array without samples, for the answer to a flush.
+    /// Shape of an array without samples, for the output of `flush`.
     empty_shape: Vec<u64>,
 }
 
@@ -197,7 +197,7 @@ impl Node for Vad {
     }
 }
 
-/// Segments found, speech as frame numbers from and to, and the samples from and to of the item.
+/// The segments found, the ranges of frames with speech, and the item's range of samples.
 type Findings = (Vec<Segment>, Vec<(usize, usize)>, (u64, u64));
 
 impl Vad {
@@ -243,8 +243,8 @@ impl Vad {
     }
 }
 
-/// The audio with what was found in it: `(audio, sample_rate, info, more...)`, or for a dict the
-/// dict with the findings among its keys.
+/// The audio with the results: `(audio, sample_rate, info, more...)`, or for a dict the same dict
+/// with the results as further keys.
 fn tagged(form: Form, array: Array, rate_hz: u32, info: [(&str, Value); 4]) -> Value {
     let info = info.map(|(key, value)| (Value::from(key), value)).to_vec();
     match form {

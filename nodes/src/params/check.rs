@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json};
 use super::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, whole};
 use crate::suggest;
 
-/// Checks `given` against the parameters of the node type called `node`, of which those that exclude
-/// each other stand in `exclusive`, and fills in the defaults.
+/// Checks `given` against the parameters `specs` of the node type `node`, and fills in the
+/// defaults. `exclusive` lists pairs of parameters that must not be given together.
 pub(crate) fn check(
     node: &'static str,
     specs: &'static [ParamSpec],
@@ -73,7 +73,7 @@ impl ParamSpec {
 }
 
 fn unknown(node: &'static str, specs: &[ParamSpec], name: &str) -> ParamProblem {
-    // An alias that is near is reported by the canonical name it stands for.
+    // If an alias is the nearest name, the error suggests its canonical name.
     let spellings = specs
         .iter()
         .flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()));
@@ -170,7 +170,7 @@ fn read(
     }
 }
 
-/// An integer of any size where JSON kept its digits, else the float.
+/// An int if the number has neither a fraction nor an exponent, else a float.
 pub(crate) fn read_number(number: &serde_json::Number) -> Option<Number> {
     match number.to_string().parse::<BigInt>() {
         Ok(int) => Some(Number::Int(int)),

@@ -22,7 +22,7 @@ pub enum ParamProblem {
         node: &'static str,
         /// The name that was written.
         param: String,
-        /// The type that the parameter has, in words.
+        /// Description of the parameter's type.
         expected: &'static str,
         /// The type and value that were written.
         got: String,
@@ -75,7 +75,7 @@ pub enum ParamProblem {
         canonical: &'static str,
         /// One spelling that was written.
         first: String,
-        /// The other one.
+        /// Another spelling that was written.
         second: String,
     },
     /// Two parameters that contradict each other were both given.
@@ -83,20 +83,19 @@ pub enum ParamProblem {
     Exclusive {
         /// The node type.
         node: &'static str,
-        /// Canonical name of one.
+        /// Canonical name of the first.
         first: &'static str,
-        /// Canonical name of the other.
+        /// Canonical name of the second.
         second: &'static str,
     },
-    /// A node's code asked for a parameter that its type does not declare: a mistake in this
-    /// crate, not of the user.
+    /// The code of a node reads a parameter that its type does not declare: a bug in this crate.
     #[error("{node} reads a parameter '{param}' of type {kind} that it does not declare")]
     Undeclared {
         /// The node type.
         node: &'static str,
-        /// The parameter that was asked for.
+        /// The parameter that the code reads.
         param: &'static str,
-        /// The type that was asked for.
+        /// The type that the code expects.
         kind: &'static str,
     },
 }

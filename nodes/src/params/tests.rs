@@ -104,7 +104,7 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn two_spellings_of_one_parameter_are_a_problem() {
-    // Also when one of them is wrong in itself.
+    // Also when one of the values is wrong.
     for first in [json!(100), json!("high")] {
         let problems = check(&json!({"pitch": first, "freq": 200})).unwrap_err();
         let text = problems.last().unwrap().to_string();

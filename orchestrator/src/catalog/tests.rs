@@ -1,4 +1,4 @@
-//! Names, and which code a name stands for.
+//! Tests of names and of the code that a name is resolved to.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Who chooses the interpreter, as tables.
+//! Precedence of the settings that choose the interpreter, as tables.
 
 use super::{Choice, Origin, Setting, parse_flag, parse_runtime};
 use crate::placement::Engine;

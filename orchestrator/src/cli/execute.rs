@@ -1,4 +1,4 @@
-//! Runs one pipeline for the command line: the one place where it touches runtime and session.
+//! Runs one pipeline for the command line; the only module of `cli` that opens a session.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use crate::options::OpenOptions;
 use crate::runtime::Runtime;
 use crate::session::{GraphOutput, Host, Session};
 
-/// Everything that a run needs.
+/// Everything that one run needs.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) manifest: Manifest,
@@ -25,8 +25,9 @@ pub(super) struct Job {
     pub(super) input: Input,
 }
 
-/// Runs a job, writes outputs to standard output as they come, and the metrics of the run, even of
-/// a failed one, to `metrics`, which is opened first: a run may take hours.
+/// Runs a job and writes its outputs to standard output as they are made. The metrics of the run,
+/// also of a failed one, go to the file `metrics`. It is opened first, so that a wrong path is an
+/// error before the run and not after hours.
 pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
     let mut host = Terminal;
     let mut metrics = metrics.map(Metrics::open).transpose()?;
@@ -43,7 +44,7 @@ pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> 
     if closed.failures.is_empty() { Ok(()) } else { Err(CliError::Cleanup(closed.failures)) }
 }
 
-/// One input after the other, so that outputs can be read while input still comes.
+/// Feeds one input at a time, so that its outputs are written before the next input is read.
 fn feed(session: &mut Session, input: Input, host: &mut Terminal) -> Result<(), CliError> {
     let Input::Items(items) = input else {
         session.begin_run(true).map_err(CliError::Run)?;
@@ -72,7 +73,7 @@ fn write_all(session: &mut Session, host: &mut Terminal) -> Result<(), CliError>
     Ok(())
 }
 
-/// Where the metrics go.
+/// Destination of the metrics: a file or standard error.
 struct Metrics {
     path: PathBuf,
     out: Box<dyn Write>,
@@ -102,7 +103,7 @@ struct Terminal;
 
 impl Host for Terminal {
     fn check_interrupt(&mut self) -> Result<(), Error> {
-        // `signals` looks after Ctrl-C.
+        // The thread of `signals` handles Ctrl-C.
         Ok(())
     }
 
@@ -116,7 +117,7 @@ impl Host for Terminal {
                 writeln!(out, "[{node}] {} {}: {line}", level_name(record.level), record.logger)
             }
         });
-        // Without a standard error the line is lost.
+        // Text that cannot be written to standard error is dropped.
         drop(written);
     }
 }

@@ -10,14 +10,14 @@ use nodes::audio_file::{self, AudioFileError, RawFormat};
 use super::marker::{self, MarkerError};
 use crate::manifest::json::{self, JsonError};
 
-/// Arguments that say what goes into a pipeline.
+/// Arguments that name the input of a pipeline.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(super) struct RunInput {
     /// Input: an audio file (WAV, AIFF, FLAC, OGG, MP3), .json (one item), .jsonl (an item per
-    /// line), or - for JSON lines on standard input. Without it, source nodes produce
+    /// line), or - for JSON lines on standard input. Without it, source nodes produce the items
     #[arg(long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
-    /// What the input is, where its name does not tell
+    /// Format of the input, if the file name does not show it
     #[arg(long, value_enum, requires = "input", value_name = "FORMAT")]
     pub(super) input_format: Option<InputFormat>,
     /// The input is audio without a header: signed 16-bit little-endian samples
@@ -26,12 +26,12 @@ pub(super) struct RunInput {
     pub(super) raw: Option<RawFormat>,
 }
 
-/// What an input is.
+/// Format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum InputFormat {
     /// One JSON value, one item
     Json,
-    /// A JSON value on each line, an item each; empty lines are skipped
+    /// One JSON value on each line, each an item; empty lines are skipped
     Jsonl,
     /// An audio file, one item
     Audio,
@@ -54,11 +54,11 @@ pub(super) enum InputError {
     Audio(#[from] AudioFileError),
 }
 
-/// What goes into a pipeline.
+/// Input of a pipeline.
 pub(super) enum Input {
-    /// Nothing: source nodes produce.
+    /// No input: source nodes produce the items.
     Sources,
-    /// One item after the other, read as they are needed.
+    /// Items, each read from the input when the run needs it.
     Items(Box<dyn Iterator<Item = Result<Value, InputError>>>),
 }
 
@@ -92,8 +92,8 @@ impl RunInput {
 }
 
 impl Input {
-    /// Opens what the arguments name. Single items are read at once, so that a bad file is told of
-    /// before anything is started.
+    /// Opens the input that the arguments name. An input of a single item is read completely, so
+    /// that a bad file is reported before any worker starts.
     pub(super) fn open(arguments: &RunInput) -> Result<Self, InputError> {
         let Some(path) = &arguments.input else { return Ok(Self::Sources) };
         let only = |value: Value| Self::Items(Box::new(std::iter::once(Ok(value))));
@@ -137,7 +137,7 @@ fn unmarked(value: Value, path: &Path, item: usize) -> Result<Value, InputError>
     })
 }
 
-/// An item on each line; ends at the first error.
+/// Reads one item from each line that is not empty.
 struct Lines {
     path: PathBuf,
     text: Box<dyn BufRead>,

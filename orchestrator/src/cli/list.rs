@@ -8,13 +8,13 @@ use serde_json::{Value as Json, json};
 use super::CliError;
 use crate::catalog::{Catalog, PythonNode};
 
-/// One node type, native, Python or both.
+/// A node type: its native node, its Python class, or both.
 struct Listed {
     native: Option<&'static NodeType>,
     python: Option<&'static PythonNode>,
 }
 
-/// Writes all node types, or the one of that name.
+/// Writes all node types, or only the one called `name`.
 pub(super) fn nodes(name: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let Some(name) = name else {
         let all = all();
@@ -42,7 +42,7 @@ pub(super) fn nodes(name: Option<&str>, json: bool, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Native types in alphabetical order, then what only Python has.
+/// Native types in alphabetical order, then types that only have a Python class.
 fn all() -> Vec<Listed> {
     let catalog = Catalog::builtin();
     let natives = nodes::registry::builtin();

@@ -1,10 +1,10 @@
-//! Values that JSON does not have, in the forms in which the command line writes them: arrays,
-//! bytes, floats that are no numbers, dicts with other keys. This is the way back, from input.
+//! Reads the marked JSON objects with which the command line writes values that JSON does not have:
+//! arrays, bytes, NaN and infinities, dicts whose keys are not all texts. `output` writes them.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ipc_protocol::{Array, Dtype, Order, Payload, Value};
 
-/// A marked object that does not hold what its mark says.
+/// A marked object whose content does not fit its mark.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MarkerError {
     #[error("an object with __numpy__ needs {field}: {expected}")]
@@ -25,7 +25,8 @@ pub(super) enum MarkerError {
     Opaque,
 }
 
-/// Element types that have names and are written as numbers: name, `numpy.dtype.str`, bytes.
+/// Element types that are written as JSON numbers or booleans: name, `numpy.dtype.str`, bytes per
+/// element.
 pub(super) const DTYPES: [(&str, &str, u32); 11] = [
     ("float32", "<f4", 4),
     ("float64", "<f8", 8),
@@ -44,7 +45,7 @@ fn known_dtypes() -> String {
     DTYPES.map(|(name, ..)| name).join(", ")
 }
 
-/// Replaces marked objects by what they stand for, at any depth.
+/// Replaces marked objects by the values that they stand for, at any depth.
 pub(super) fn resolve(value: Value) -> Result<Value, MarkerError> {
     match value {
         Value::List(items) => {
@@ -61,7 +62,8 @@ fn object(entries: Vec<(Value, Value)>) -> Result<Value, MarkerError> {
         return array(&value).map(Value::Array);
     }
     if let Some(opaque) = value.get("__opaque__") {
-        // An ordinary dict may have such a key; ours holds the name of a type and nothing else.
+        // An ordinary dict may have this key too; a mark is the only key and holds the name of a
+        // type.
         if matches!((opaque, &value), (Value::Str(_), Value::Dict(all)) if all.len() == 1) {
             return Err(MarkerError::Opaque);
         }
@@ -141,7 +143,7 @@ fn array(value: &Value) -> Result<Array, MarkerError> {
     Ok(Array { dtype, shape, order: Order::C, scalar: false, data: Payload::from(data) })
 }
 
-/// Lists inside lists are rows; their elements follow each other.
+/// Collects the elements of nested lists, row by row.
 fn flatten<'a>(value: &'a Value, elements: &mut Vec<&'a Value>) {
     match value {
         Value::List(items) => items.iter().for_each(|item| flatten(item, elements)),
@@ -159,7 +161,7 @@ fn lengths(shape: &Value) -> Option<Vec<u64>> {
         .collect()
 }
 
-/// Appends one element in its wire form; `None` when it does not fit.
+/// Appends the little-endian bytes of one element; `None` when the element does not fit `dtype`.
 fn push(data: &mut Vec<u8>, dtype: &str, element: &Value) -> Option<()> {
     if dtype == "bool" {
         let Value::Bool(flag) = element else { return None };
@@ -171,7 +173,7 @@ fn push(data: &mut Vec<u8>, dtype: &str, element: &Value) -> Option<()> {
         if dtype == "float64" {
             data.extend_from_slice(&number.to_le_bytes());
         } else {
-            #[expect(clippy::cast_possible_truncation, reason = "float32 is what was asked for")]
+            #[expect(clippy::cast_possible_truncation, reason = "the input asks for float32")]
             let number = number as f32;
             data.extend_from_slice(&number.to_le_bytes());
         }

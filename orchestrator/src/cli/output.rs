@@ -1,5 +1,5 @@
-//! Values as JSON. The forms for what JSON does not have are told in the help of `run`; `marker`
-//! reads them back.
+//! Writes values as JSON. The help of `run` lists the forms of values that JSON does not have;
+//! `marker` reads them back.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use ipc_protocol::{Array, Order, Value};
 
 use super::marker::DTYPES;
 
-/// Writes an output as one line.
+/// Writes an output as one line of JSON.
 pub(super) fn write_line(out: &mut dyn Write, node_id: &str, value: &Value) -> io::Result<()> {
     out.write_all(b"{\"node_id\": ")?;
     text(out, node_id)?;
@@ -51,7 +51,8 @@ fn mark(out: &mut dyn Write, name: &str, content: &str) -> io::Result<()> {
     out.write_all(b"}")
 }
 
-/// `digits` are those of a finite number, in its own precision.
+/// `digits` is the number as text, in the precision of its own type; it is written if the number is
+/// finite.
 fn float(out: &mut dyn Write, number: f64, digits: &str) -> io::Result<()> {
     if number.is_finite() {
         return out.write_all(digits.as_bytes());
@@ -118,7 +119,8 @@ fn write_array(out: &mut dyn Write, array: &Array) -> io::Result<()> {
     text(out, known.map_or(array.dtype.descr.as_str(), |(name, ..)| name))?;
     write!(out, ", \"shape\": {:?}, ", array.shape)?;
     if known.is_none() {
-        // Complex numbers, dates, records: their bytes, in the array's own order.
+        // Elements that are not plain numbers (complex, dates, records) are written as bytes, in
+        // the array's own order.
         let order = if array.order == Order::C { "C" } else { "F" };
         write!(out, "\"order\": \"{order}\", \"data_base64\": ")?;
         text(out, &BASE64_STANDARD.encode(array.data.as_slice()))?;
@@ -145,12 +147,12 @@ impl Elements<'_> {
         self.array.data.len() / self.item_bytes
     }
 
-    /// Where in memory the element is that comes at `at` when rows follow each other.
+    /// Position in memory of the element with index `at` in row-by-row (C) order.
     fn row_by_row(&self, at: usize) -> usize {
         if self.array.order == Order::C {
             return at;
         }
-        // The last axis counts fastest in `at`; the first is next to itself in memory.
+        // The last axis varies fastest in `at`, the first axis in memory (Fortran order).
         let axes: Vec<usize> =
             self.array.shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
         let (mut rest, mut place) = (at, 0);
@@ -189,7 +191,7 @@ impl Elements<'_> {
             "int32" => write!(out, "{}", i32::from_le_bytes([a, b, c, d])),
             "int64" => write!(out, "{}", i64::from_le_bytes(word)),
             "bool" => write!(out, "{}", a != 0),
-            // The rest is unsigned, and the bytes above are zero.
+            // The remaining types are unsigned; the high bytes of `word` are zero.
             _ => write!(out, "{}", u64::from_le_bytes(word)),
         }
     }

@@ -1,5 +1,5 @@
-//! Signals that end the command line. Workers die with it by themselves; programs that their nodes
-//! have started do not, so workers are ended first, with all of their process groups.
+//! Signals that end the command line. Workers die with it by themselves, but programs that their
+//! nodes started do not. So the workers are ended first, with their whole process groups.
 
 use std::fs;
 use std::io::{self, PipeWriter};
@@ -14,11 +14,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::runtime::Runtime;
 
-/// What a terminal, a service manager or a person ends a program with.
+/// Signals with which a terminal, a service manager or a user ends a program.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Looks after these signals until it is dropped. One that the caller ignores stays ignored, such as
-/// SIGHUP under nohup: blocked, it would be delivered all the same.
+/// Handles the signals in `ENDING` until it is dropped. Signals that this process ignores, such as
+/// SIGHUP under nohup, are left out: the signalfd would receive them once they are blocked.
 pub(super) struct Watch {
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
@@ -26,7 +26,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins. Threads that are started before would still be ended at once.
+    /// Blocks the signals and starts the thread that waits for them. Call it before other threads
+    /// start: an earlier thread does not block the signals, so they would end the process at once.
     ///
     /// # Errors
     /// When no descriptor is left, or no thread can be started.
@@ -41,12 +42,13 @@ impl Watch {
         let watch = move || {
             if let Some(signal) = wait(&told, &stopped) {
                 Runtime::shut_down_for_exit(&[runtime]);
-                // Now it ends us, as if it had not been caught.
+                // The signal's default action ends this process, so that its parent sees that
+                // signal.
                 let _unblocked = SigSet::from(signal).thread_unblock();
                 let _ended = raise(signal);
             }
         };
-        // From here on dropping it undoes everything.
+        // From here on, dropping `started` ends the thread and restores the signal mask.
         let mut started = Self { stop: Some(stop), thread: None, before };
         let builder = std::thread::Builder::new().name("remotemedia-signals".to_owned());
         started.thread = Some(builder.spawn(watch)?);
@@ -57,7 +59,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // If a signal came, this waits for our end.
+        // After a signal this `join` does not return: the thread ends the process.
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
@@ -65,14 +67,14 @@ impl Drop for Watch {
     }
 }
 
-/// Signals that this process ignores, as the kernel tells it; none where it does not.
+/// Bit mask of the signals that this process ignores; 0 if /proc cannot be read.
 fn ignored_mask() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// The signal that came, or none when the other end of the pipe is closed.
+/// Waits for a signal. `None`: the other end of the pipe was closed.
 fn wait(signals: &SignalFd, stopped: &impl AsFd) -> Option<Signal> {
     let mut sources = [
         PollFd::new(signals.as_fd(), PollFlags::POLLIN),

@@ -1,4 +1,4 @@
-//! Values on their way to JSON and back, inputs, arguments.
+//! Tests of conversion to JSON and back, of inputs and of arguments.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ fn audio_is_an_array_and_its_rate() {
 
 #[test]
 fn arrays_in_any_order_and_of_any_type_can_be_shown() {
-    // Columns follow each other in memory: [[1, 3, 5], [2, 4, 6]].
+    // Fortran order, so the columns follow each other in memory: [[1, 3, 5], [2, 4, 6]].
     let columns = array("|u1", 1, &[2, 3], Order::Fortran, vec![1, 2, 3, 4, 5, 6]);
     assert!(shown(&Value::Array(columns)).ends_with("\"data\": [1, 3, 5, 2, 4, 6]}"));
     let big_endian = array(">i4", 4, &[1], Order::C, vec![0, 0, 1, 2]);

@@ -15,14 +15,14 @@ use crate::placement::Engine;
 pub const CONFIG_VARIABLE: &str = "REMOTEMEDIA_CONFIG";
 /// Chooses the interpreter of Python nodes without a runtime hint of their own.
 pub const PYTHON_RUNTIME_VARIABLE: &str = "REMOTEMEDIA_PYTHON_RUNTIME";
-/// Says whether nodes that RustPython cannot run move to CPython.
+/// Decides whether nodes that RustPython cannot run move to CPython.
 pub const FALLBACK_VARIABLE: &str = "REMOTEMEDIA_ENABLE_FALLBACK";
 /// Names the program of RustPython workers.
 pub const RUSTPYTHON_VARIABLE: &str = "REMOTEMEDIA_RUSTPYTHON";
 /// File name of the program of RustPython workers.
 pub const RUSTPYTHON_PROGRAM: &str = "remotemedia-rustpython";
 
-/// The file that `REMOTEMEDIA_CONFIG` names; an empty value is as good as none.
+/// The file that `REMOTEMEDIA_CONFIG` names; an empty value counts as unset.
 #[must_use]
 pub fn config_file() -> Option<PathBuf> {
     env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
@@ -32,7 +32,7 @@ pub fn config_file() -> Option<PathBuf> {
 /// it is unset or empty.
 ///
 /// # Errors
-/// [`ConfigError`] with the known values for any other.
+/// [`ConfigError`] with the known values for a value that is none of them.
 pub fn python_runtime() -> Result<Option<Option<Engine>>, ConfigError> {
     word(PYTHON_RUNTIME_VARIABLE, choice::parse_runtime)
 }
@@ -68,10 +68,11 @@ pub fn working_directory() -> Option<PathBuf> {
     env::current_dir().ok()
 }
 
-/// The umask of this process. Asking umask(2) would change it for other threads meanwhile.
+/// The umask of this process. It is read from /proc, as umask(2) would change it for all threads
+/// meanwhile.
 #[must_use]
 pub fn umask() -> Option<u32> {
-    // It stands in the second line. The kernel writes the file anew for every read from its start.
+    // The umask is in the second line, so one short read is enough.
     let mut beginning = [0; 128];
     let length = File::open("/proc/self/status").ok()?.read(&mut beginning).ok()?;
     umask_in(&String::from_utf8_lossy(&beginning[..length]))
@@ -82,8 +83,8 @@ pub(super) fn umask_in(status: &str) -> Option<u32> {
     u32::from_str_radix(line.trim(), 8).ok()
 }
 
-/// The interpreter of the active virtual environment, else `python3` on PATH. Links are not
-/// resolved: an environment's interpreter is found by the link's own place.
+/// The interpreter of the active virtual environment, else `python3` on PATH. Symlinks are not
+/// resolved: the link's own location tells Python which environment it is in.
 #[must_use]
 pub fn find_python() -> Option<PathBuf> {
     find_python_in(env::var_os("VIRTUAL_ENV").as_deref(), env::var_os("PATH").as_deref())
@@ -102,12 +103,13 @@ pub(super) fn find_python_in(virtual_env: Option<&OsStr>, path: Option<&OsStr>) 
     })
 }
 
-/// The program of RustPython workers: the one that `REMOTEMEDIA_RUSTPYTHON` names, else the first of
-/// that name beside the caller's interpreter (whose link is not resolved: it lies in its virtual
-/// environment), beside the running program, on PATH.
+/// The program of RustPython workers: the one that `REMOTEMEDIA_RUSTPYTHON` names, else the first
+/// `remotemedia-rustpython` beside the caller's interpreter (whose symlink is not resolved: it lies
+/// in its virtual environment), beside the running program, in the active virtual environment, on
+/// PATH.
 ///
 /// # Errors
-/// The places that were looked at, when it is at none of them.
+/// The places that were searched, when none of them has the program.
 pub fn find_rustpython(interpreter: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
     let own = env::current_exe().ok();
     find_rustpython_in(&RustPythonPlaces {
@@ -120,7 +122,7 @@ pub fn find_rustpython(interpreter: Option<&Path>) -> Result<PathBuf, Vec<PathBu
     })
 }
 
-/// Where RustPython may lie.
+/// Places where the RustPython program may be.
 #[derive(Debug)]
 pub(super) struct RustPythonPlaces<'a> {
     pub(super) named: Option<PathBuf>,
@@ -131,7 +133,7 @@ pub(super) struct RustPythonPlaces<'a> {
 
 pub(super) fn find_rustpython_in(places: &RustPythonPlaces<'_>) -> Result<PathBuf, Vec<PathBuf>> {
     if let Some(named) = &places.named {
-        // A program that is named must be that one.
+        // When the variable names a program, no other is searched for.
         return if is_executable(named) { Ok(named.clone()) } else { Err(vec![named.clone()]) };
     }
     let beside = places.beside.iter().flatten().filter_map(|program| program.parent());
@@ -147,7 +149,7 @@ pub(super) fn find_rustpython_in(places: &RustPythonPlaces<'_>) -> Result<PathBu
     }
 }
 
-/// A path of the configuration, where `~/` is the home folder as in a shell.
+/// A path of the configuration, with a leading `~/` replaced by the home folder as in a shell.
 #[must_use]
 pub fn at_home(text: &str) -> PathBuf {
     at_home_in(text, env::var_os("HOME").as_deref())

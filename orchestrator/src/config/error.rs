@@ -52,7 +52,7 @@ impl ConfigError {
         Self { origin, problems: vec![ConfigProblem { at: String::new(), kind }] }
     }
 
-    /// A variable or argument of that name has a value that means nothing.
+    /// The error for a variable or an argument called `name` with an unknown value.
     #[must_use]
     pub fn unknown_word(origin: Origin, name: &str, word: UnknownWord) -> Self {
         let kind = ConfigProblemKind::UnknownWord(word);
@@ -76,7 +76,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// One thing that is wrong, and where.
+/// One problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// The place: `[workers] max`, or empty when it is the whole text.
@@ -100,7 +100,7 @@ pub enum ConfigProblemKind {
     /// The file cannot be read.
     #[error("cannot be read: {cause}")]
     Unreadable {
-        /// What the operating system said.
+        /// Error text of the operating system.
         cause: String,
     },
     /// The text is not TOML.
@@ -141,7 +141,7 @@ pub enum ConfigProblemKind {
         /// What the text has.
         found: String,
     },
-    /// A text that should be a size or a duration has no such form.
+    /// A text is not a size or a duration in the form that the key takes.
     #[error("`{text}` is not {expected}")]
     NotAQuantity {
         /// The text.
@@ -157,10 +157,10 @@ pub enum ConfigProblemKind {
         /// The range in words.
         allowed: String,
     },
-    /// An environment variable or an argument has a value that means nothing.
+    /// An environment variable or an argument has an unknown value.
     #[error(transparent)]
     UnknownWord(UnknownWord),
-    /// More workers are to be kept than may exist.
+    /// `min` is larger than `max`.
     #[error("min = {min} is more than max = {max}; lower min or raise max")]
     MinAboveMax {
         /// `workers.min`.

@@ -1,4 +1,5 @@
-//! The settings of the second interpreter: its workers, and when a node moves from it to CPython.
+//! Settings of RustPython: its workers, and when a node moves from RustPython to CPython. Three
+//! keys of `[python]` are here too.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,20 +10,20 @@ use super::{Config, PoolBounds, env};
 use crate::choice;
 use crate::placement::Engine;
 
-/// The workers that run RustPython. They are a pool of their own, beside that of CPython.
+/// The workers that run RustPython, a pool of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RustPythonConfig {
-    /// The worker's program; `None` looks for it (see [`super::env::find_rustpython`]).
+    /// Path of the worker's program; `None` searches for it (see [`super::env::find_rustpython`]).
     pub executable: Option<PathBuf>,
-    /// Names of modules, with commas in between, that nodes may import although they can endanger
-    /// the worker.
+    /// Comma-separated names of modules that nodes may import although they can endanger the
+    /// worker.
     pub allow_modules: String,
-    /// How many there are, and how long they live.
+    /// Number and lifetime of these workers.
     pub pool: PoolBounds,
 }
 
 impl Config {
-    /// What tells workers of modules, as environment variables; see `_guest/process.py`.
+    /// Environment variables that pass `allow_modules` and `modules` to workers.
     pub(crate) fn module_settings(&self) -> Vec<(OsString, OsString)> {
         let mut settings = Vec::new();
         if !self.rustpython.allow_modules.is_empty() {
@@ -44,7 +45,7 @@ impl Config {
 /// Moving nodes that RustPython cannot run to CPython.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FallbackConfig {
-    /// Whether nodes move; otherwise the run fails and says what to change.
+    /// Whether nodes move. If not, the run fails with an error that says what to change.
     pub enabled: bool,
     /// Consecutive failures of unknown cause after which a node moves; 0 disables this.
     pub failures: u32,

@@ -1,5 +1,5 @@
-//! The table of all settings: name, type, range, effect and where the value goes. The reader, the
-//! reference and the schema are all made from it.
+//! The table of all settings: name, type, range, effect and where the value goes. `read` and
+//! `reference` work from this table alone.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -17,11 +17,11 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// Type, range and destination.
     pub(super) kind: Kind,
-    /// What it does, in one or two sentences.
+    /// Effect of the setting in one or two sentences, for the reference.
     pub(super) doc: &'static str,
 }
 
-/// Type and range of a setting, with the way into (and out of) the configuration.
+/// Type and range of a setting, with the functions that read it from a [`Config`] and set it.
 pub(super) enum Kind {
     /// A whole number.
     Count { range: RangeInclusive<u64>, get: fn(&Config) -> u64, set: fn(&mut Config, u64) },
@@ -49,30 +49,30 @@ pub(super) enum Kind {
     },
     /// true or false.
     Flag { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
-    /// A path; an empty text is none.
+    /// A path; an empty text means `None`.
     Path { get: fn(&Config) -> Option<&Path>, set: fn(&mut Config, Option<PathBuf>) },
-    /// Some of a few words, with commas in between.
+    /// Any of the `known` words, separated by commas.
     Names {
         known: &'static [&'static str],
         get: fn(&Config) -> String,
         set: fn(&mut Config, String),
     },
-    /// A list of texts, or one text with commas in between.
+    /// A list of texts, or one text in which commas separate them.
     List { get: fn(&Config) -> Vec<String>, set: fn(&mut Config, Vec<String>) },
-    /// One of a few words.
+    /// One of the words in `names`.
     Choice {
         names: &'static [&'static str],
         get: fn(&Config) -> &'static str,
         set: fn(&mut Config, &str),
     },
-    /// A table of texts.
+    /// A table whose values are texts.
     Texts {
         get: fn(&Config) -> BTreeMap<String, String>,
         set: fn(&mut Config, BTreeMap<String, String>),
     },
 }
 
-/// The sections in the order of the documents, with what each is about.
+/// Name and description of each section, in the order of the reference.
 pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("workers", "Life of the worker processes."),
     ("python", "The interpreter of the worker processes."),
@@ -329,7 +329,7 @@ pub(super) fn as_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-// The ranges in the table keep counts far below these bounds.
+// The ranges in the table allow only counts far below these upper bounds.
 pub(super) fn as_usize(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

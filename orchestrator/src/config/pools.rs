@@ -1,22 +1,22 @@
-//! What the pools of both interpreters have in common: their bounds, and the keys that set them.
+//! The keys that set the bounds of a pool, the same for both interpreters.
 
 use std::time::Duration;
 
 use super::keys::{DAY, Key, Kind, MILLISECOND, as_u64, as_usize};
 use super::{Config, PoolBounds};
 
-/// A section that sets the bounds of a pool. [`Kind`] holds plain `fn` pointers, which cannot capture,
-/// so the section is a type parameter.
+/// A section that sets the bounds of a pool. It is a type parameter because the `fn` pointers in
+/// [`Kind`] cannot capture variables.
 pub(super) trait Pooled {
     /// Name of the section.
     const SECTION: &'static str;
-    /// What `min` does.
+    /// Text of the reference about `min`.
     const MIN: &'static str;
-    /// What `max` does.
+    /// Text of the reference about `max`.
     const MAX: &'static str;
-    /// The bounds in a configuration.
+    /// The bounds of this pool in a configuration.
     fn of(config: &Config) -> &PoolBounds;
-    /// The same, to be set.
+    /// The same bounds, mutable.
     fn of_mut(config: &mut Config) -> &mut PoolBounds;
 }
 

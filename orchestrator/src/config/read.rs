@@ -1,4 +1,4 @@
-//! From TOML text to a configuration, reporting everything that is wrong at once.
+//! Reads a configuration from TOML text and reports all problems at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -82,7 +82,8 @@ fn section(name: &str, value: &Value, keys: &[Key], target: &mut Target<'_>) {
     }
 }
 
-/// A name at the top that is no section: perhaps a key that lost its section.
+/// The problem for an unknown name at the top level. If the name is that of a key, the suggestion
+/// is this key in its section.
 fn unknown_at_top(name: &str, sections: &[&str], keys: &[Key]) -> ConfigProblemKind {
     let nearest = keys
         .iter()
@@ -216,7 +217,7 @@ fn bounds(low: &str, high: &str, zero: Option<&str>) -> String {
     }
 }
 
-/// The words of a choice, as they stand in the file.
+/// The words of a choice as they are written in the file: in quotes.
 pub(super) fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }

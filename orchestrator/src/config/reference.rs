@@ -1,5 +1,5 @@
-//! The generated faces of the configuration: the reference for people and the JSON Schema for
-//! editors. Both are checked in; a test fails when they are not current.
+//! Generates `docs/configuration.md` and the JSON Schema for editors. Both files are checked in; a
+//! test fails when they are out of date.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -76,7 +76,7 @@ that the next run's `sys.path` or working directory would find elsewhere is not 
 another worker, as does one after the module's file has changed.
 ";
 
-/// The reference in Markdown.
+/// The text of `docs/configuration.md`.
 #[must_use]
 pub fn markdown() -> String {
     let defaults = Config::default();
@@ -137,7 +137,7 @@ fn shown(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| path.display().to_string())
 }
 
-/// The JSON Schema of the TOML file, as an editor's TOML support wants it.
+/// The JSON Schema of the TOML file, for the TOML support of editors.
 #[must_use]
 pub fn json_schema() -> String {
     let keys = keys();

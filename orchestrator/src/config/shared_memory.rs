@@ -1,4 +1,4 @@
-//! The settings of shared memory, and their keys.
+//! Settings of shared memory, and their keys.
 
 use std::ops::RangeInclusive;
 
@@ -15,15 +15,15 @@ pub struct SharedMemoryConfig {
     pub segment: SegmentChoice,
     /// Arrays up to this size travel inside messages, in bytes.
     pub inline_max_bytes: u64,
-    /// Length of the ring of each direction of a worker, in bytes.
+    /// Length of the ring buffer for arrays, one for each direction of a worker, in bytes.
     pub ring_bytes: u64,
     /// Arrays above this size have a segment of their own, in bytes.
     pub ring_block_max_bytes: u64,
     /// Most shared memory for each direction of a worker, in bytes.
     pub max_bytes: u64,
-    /// Most of it that may lie idle, in bytes.
+    /// Most unused shared memory that is kept for the next arrays, in bytes.
     pub idle_max_bytes: u64,
-    /// Inputs that one node may keep before it is given copies, in bytes.
+    /// Bytes of inputs in shared memory that one node may keep; above this it gets copies.
     pub pinned_max_bytes: u64,
 }
 
@@ -34,7 +34,7 @@ pub enum SegmentChoice {
     Memfd,
     /// Named segments.
     Named,
-    /// None: arrays travel inside messages.
+    /// No shared memory: arrays travel inside messages.
     Off,
 }
 
@@ -57,7 +57,7 @@ impl Default for SharedMemoryConfig {
 }
 
 impl SharedMemoryConfig {
-    /// The terms that are offered to workers; `None` when there is to be no shared memory.
+    /// The settings in the form in which workers receive them; `None` when shared memory is off.
     #[must_use]
     pub fn terms(&self) -> Option<MemoryTerms> {
         let kind = match self.segment {
@@ -78,7 +78,7 @@ impl SharedMemoryConfig {
 }
 
 impl SegmentChoice {
-    /// The words in the configuration.
+    /// The names that the configuration file uses.
     pub(super) const NAMES: &'static [&'static str] = &["memfd", "named", "off"];
 
     fn name(self) -> &'static str {

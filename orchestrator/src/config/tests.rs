@@ -1,4 +1,4 @@
-//! The four faces of the configuration agree: struct, template, reference, schema.
+//! Struct, template, reference and schema of the configuration agree.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn template_is_the_default_and_names_every_key() {
     assert!(keys().iter().all(|key| SECTIONS.iter().any(|(name, _)| *name == key.section)));
 }
 
-/// `UPDATE=1 cargo test -p orchestrator generated` writes the files anew.
+/// `UPDATE=1 cargo test -p orchestrator generated` writes the files again.
 #[test]
 fn generated_files_are_current() {
     let files = [
@@ -77,7 +77,7 @@ fn examples_and_template_are_valid_by_parser_and_schema() {
     assert!(!validator.is_valid(&wrong));
 }
 
-/// Values that differ from the defaults.
+/// For each key, a value that differs from its default.
 const A_VALUE_FOR_EACH_KEY: &str = r#"
         [workers]
         min = 1

@@ -21,8 +21,8 @@ const DURATION_UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Bytes in a text such as `64 MiB`, `1.5 GB`, `512 B` or `0`; `None` if it has no such form or
-/// does not fit. Units are taken in any case; a number other than 0 needs one.
+/// Parses a size such as `64 MiB`, `1.5 GB`, `512 B` or `0` to bytes; `None` if the text has
+/// another form or the result does not fit. Units may be in upper or lower case; only 0 needs none.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor = match unit {
@@ -33,8 +33,8 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     scaled(number, factor)
 }
 
-/// Time in a text such as `250 ms`, `30 s`, `2 min` or `0`; `None` if it has no such form or does
-/// not fit. A number other than 0 needs a unit.
+/// Parses a time such as `250 ms`, `30 s`, `2 min` or `0`; `None` if the text has another form or
+/// the result does not fit. Only 0 needs no unit.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let factor = match unit {

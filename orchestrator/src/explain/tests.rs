@@ -1,4 +1,4 @@
-//! The words of an explanation.
+//! Tests of the text of an explanation.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Order, neighbours and everything that can be wrong with a graph.
+//! Tests of order, neighbours and all problems of a graph.
 
 use proptest::prelude::*;
 

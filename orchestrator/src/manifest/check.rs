@@ -12,7 +12,8 @@ use crate::placement::{Engine, NodeSource};
 
 type Problems = Vec<Problem>;
 
-/// Checks everything that refers to something else. Connections come with their index in the text.
+/// Checks node types, parameters, ids, connections and cycles. Each connection comes with its index
+/// in the text.
 pub(super) fn references(
     drafts: &[Draft],
     connections: &[(usize, Connection)],
@@ -29,7 +30,7 @@ pub(super) fn references(
     let cycles = edges.topological_order().err().unwrap_or_default();
     let cycles = cycles.iter().map(|cycle| named_cycle(cycle, &ids));
     for mut problem in graph_problems.into_iter().chain(cycles) {
-        // Nodes without an id were reported already; they are no duplicates of each other.
+        // Nodes without an id were reported already; an empty id is not a duplicate.
         if !matches!(&problem, GraphProblem::DuplicateId { id, .. } if id.is_empty()) {
             restore_index(&mut problem, connections);
             let path = problem.path();
@@ -39,7 +40,7 @@ pub(super) fn references(
     for (index, draft) in drafts.iter().enumerate() {
         if draft.is_output_node && !edges.outputs[index].is_empty() {
             let kind = ProblemKind::Unsupported {
-                what: "give back the outputs of a node that feeds another one",
+                what: "return the outputs of a node that feeds another one",
                 advice: "connect a PassThroughNode to it as a second branch, or leave \
                          is_output_node out",
             };
@@ -49,7 +50,8 @@ pub(super) fn references(
     }
 }
 
-/// Connections that could not be read are left out of the graph; counts as in the text.
+/// Replaces a problem's connection numbers by indices in the text: the graph was built without the
+/// connections that could not be read.
 fn restore_index(problem: &mut GraphProblem, connections: &[(usize, Connection)]) {
     let in_text = |number: usize| connections.get(number).map_or(number, |(index, _)| *index);
     match problem {

@@ -1,5 +1,5 @@
-//! Takes the fields of one JSON object apart: types, unknown names, paths. What the fields mean is
-//! known to the callers.
+//! Reads the fields of one JSON object and reports wrong types and unknown names, with their paths.
+//! The callers know what the fields mean.
 
 use ipc_protocol::Value;
 use nodes::suggest;
@@ -10,7 +10,7 @@ use super::problem::{Problem, ProblemKind};
 /// Longest excerpt of a user's value in a message, in characters.
 const EXCERPT: usize = 60;
 
-/// One object of the document.
+/// One object of the manifest.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     path: String,
@@ -18,11 +18,11 @@ pub(super) struct Fields<'a> {
     entries: &'a [(Value, Value)],
 }
 
-/// Collects problems.
+/// The problems found so far.
 pub(super) type Problems = Vec<Problem>;
 
 impl<'a> Fields<'a> {
-    /// The object at `path`, or a problem when there is something else.
+    /// The fields of `value`, which is at `path`; reports a value that is not an object.
     pub(super) fn of(
         value: &'a Value,
         path: String,
@@ -42,18 +42,18 @@ impl<'a> Fields<'a> {
         self.node_id = Some(id.to_owned());
     }
 
-    /// The path of one of its fields.
+    /// The path of the field `name`.
     pub(super) fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// Reports a problem of one of its fields.
+    /// Reports a problem of the field `name`.
     pub(super) fn report(&self, name: &str, kind: ProblemKind, problems: &mut Problems) {
         problems.push(Problem { path: self.at(name), node_id: self.node_id.clone(), kind });
     }
 
-    /// Reports every field that is not in `known`. `renamed` are fields of older dialects with
-    /// what v1 has instead.
+    /// Reports every field that is not in `known`. `renamed` lists fields of older formats, each
+    /// with what v1 has instead.
     pub(super) fn only(
         &self,
         known: &'static [&'static str],
@@ -75,12 +75,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a field stands there, even as null.
+    /// Whether the field is present, even as null.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names().any(|(known, _)| known == name)
     }
 
-    /// A field that is there and not null.
+    /// The value of a field that is present and not null.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
         let (_, value) = self.names().find(|(known, _)| *known == name)?;
         (*value != Value::None).then_some(value)
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A field through `read`, which gives `None` for a wrong type.
+    /// A field converted by `read`, which returns `None` for a wrong type; that is reported.
     fn typed<T>(
         &self,
         name: &str,
@@ -118,7 +118,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A text that must be there.
+    /// A text that must be present.
     pub(super) fn required_text(
         &self,
         name: &str,
@@ -159,7 +159,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A whole number in the range that `rule` puts into words.
+    /// A whole number in `range`; `rule` describes the range in words.
     pub(super) fn integer(
         &self,
         name: &str,
@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
         number
     }
 
-    /// A number above 0.
+    /// Checks that a field is a number above 0.
     pub(super) fn positive(&self, name: &str, problems: &mut Problems) {
         let above_zero = match self.get(name) {
             None => return,
@@ -214,7 +214,7 @@ impl<'a> Fields<'a> {
         Some(inner)
     }
 
-    /// The whole object as JSON, keys in order; integers beyond 64 bits are problems.
+    /// The whole object as JSON, keys in order; reports integers that do not fit 64 bits.
     pub(super) fn to_json(&self, problems: &mut Problems) -> Map<String, Json> {
         self.names()
             .map(|(name, value)| (name.to_owned(), self.json(value, &self.at(name), problems)))
@@ -265,7 +265,7 @@ pub(super) fn describe(value: &Value) -> String {
     }
 }
 
-/// The beginning of a text that may be long.
+/// A text cut to `EXCERPT` characters.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}...", &text[..end]),

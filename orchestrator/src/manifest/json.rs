@@ -1,5 +1,5 @@
 //! Reads JSON text into values without losing anything: integers of any size stay integers, keys
-//! stay in order, a repeated key is noticed, and an error has its line and column.
+//! stay in order, repeated keys are listed, and an error has its line and column.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -31,36 +31,36 @@ pub enum JsonErrorKind {
         /// What should follow.
         expected: &'static str,
     },
-    /// Something else stands where a certain thing should.
+    /// The text has another character than a value, key or sign that must follow.
     #[error("expected {expected}, found '{found}'")]
     Unexpected {
-        /// What should stand here.
+        /// What must follow at this place.
         expected: &'static str,
-        /// What does.
+        /// The character at this place.
         found: char,
     },
-    /// A number that JSON does not have, such as `01` or `1.`, that no float holds, such as `1e999`, or
-    /// of more than 4,300 digits.
+    /// A number that is not valid JSON (`01`, `1.`), is too large for a float (`1e999`) or has more
+    /// than 4,300 digits.
     #[error("'{text}' is not a number in JSON")]
     BadNumber {
         /// The number as written.
         text: String,
     },
-    /// An escape that JSON does not have, or half of a surrogate pair.
+    /// An unknown escape, or half of a surrogate pair.
     #[error("bad escape in a string")]
     BadEscape,
     /// A line break or another control character inside a string.
     #[error("a string must not contain a bare control character; write it as an escape")]
     BareControl,
     /// Arrays and objects are nested too deeply.
-    #[error("nested more than {MAX_DEPTH} deep")]
+    #[error("nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
 }
 
-/// A text as a value, and what was repeated in it.
+/// The value of a JSON text, and the keys that are repeated in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// The value: objects are dicts with text keys; of a repeated key the last value counts.
+    /// The value: objects are dicts with text keys; the last value of a repeated key counts.
     pub value: Value,
     /// Paths of repeated keys (`nodes[1].id`).
     pub repeated: Vec<String>,
@@ -88,11 +88,11 @@ struct Reader<'a> {
 
 /// Why reading ends early.
 enum Stop {
-    /// The parser's word.
+    /// The parser found an error.
     Json(JiterError),
-    /// A number by JSON's grammar that no float holds, which begins here.
+    /// A number that is valid JSON but too large for a float begins at this byte.
     BadNumber(usize),
-    /// Too many containers inside each other.
+    /// Arrays and objects are nested more than [`MAX_DEPTH`] levels deep.
     TooDeep,
 }
 
@@ -177,7 +177,7 @@ impl Reader<'_> {
         Ok(Value::List(items))
     }
 
-    /// Integers that do not fit 64 bits stay integers.
+    /// Reads a number. An integer that does not fit 64 bits becomes a `BigInt`.
     fn number(&mut self, first: Peek) -> Read<Value> {
         let start = self.json.current_index();
         self.json.known_number_bytes(first)?;
@@ -192,14 +192,15 @@ impl Reader<'_> {
         value.ok_or(Stop::BadNumber(start))
     }
 
-    /// Where reading ended, and why, in our own words.
+    /// Turns a [`Stop`] into an error with line, column and one of the descriptions above.
     fn explained(&self, stop: Stop) -> JsonError {
         let (at, kind) = match stop {
             Stop::TooDeep => (self.json.current_index(), JsonErrorKind::TooDeep),
             Stop::BadNumber(start) => (start, self.bad_number(start)),
             Stop::Json(error) => match error.error_type {
                 JiterErrorType::JsonError(kind) => self.in_our_words(&kind, error.index),
-                // Only where a type is asked for.
+                // The parser reports this only when it is asked for one certain type, which is not
+                // done here.
                 JiterErrorType::WrongType { .. } => {
                     (error.index, self.unexpected("a value", error.index))
                 }

@@ -1,4 +1,4 @@
-//! From JSON to one node of a manifest.
+//! Reads one node of a manifest from JSON.
 
 use std::time::Duration;
 
@@ -31,15 +31,15 @@ const FIELDS: &[&str] = &[
     "python_deps",
 ];
 const RENAMED_FIELDS: [(&str, &str); 2] = [("type", "\"node_type\""), ("config", "\"params\"")];
-/// A year: far beyond any call, and safe to add to any clock.
+/// A year: longer than any call, and safe to add to any clock without an overflow.
 const LONGEST_TIMEOUT_MS: u64 = 365 * 24 * 3600 * 1000;
 
 /// A node as far as it could be read.
 #[derive(Debug)]
 pub(super) struct Draft {
-    /// Its id, even when other fields are wrong; empty when it has none.
+    /// Id of the node, even when other fields are wrong; empty when it is missing.
     pub(super) id: String,
-    /// Whether it is marked as an output of the pipeline.
+    /// Whether the node is marked as an output of the pipeline.
     pub(super) is_output_node: bool,
     /// The node; `None` when a required field is missing.
     pub(super) node: Option<ManifestNode>,
@@ -120,7 +120,7 @@ fn instance(fields: &Fields<'_>, author: Author, problems: &mut Problems) -> Opt
     let value = fields.get("instance")?;
     if author != Author::Sdk {
         let kind = ProblemKind::Unsupported {
-            what: "find node objects that are not in the manifest",
+            what: "resolve `instance`, which only the Python SDK may use",
             advice: "leave instance out and name the class as package.module:Class",
         };
         fields.report("instance", kind, problems);

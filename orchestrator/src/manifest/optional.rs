@@ -1,6 +1,5 @@
-//! Fields that earlier generations of the manifest had. They are checked for their types. Those
-//! that describe a node have no effect; those that ask for something this build cannot do are
-//! errors that say so.
+//! Fields of earlier versions of the manifest. Their types are checked. A field that only describes
+//! a node has no effect; a field that asks for something that this build cannot do is an error.
 
 use ipc_protocol::Value;
 
@@ -11,7 +10,8 @@ const GPU_TYPES: &[&str] = &["cuda", "rocm", "metal", "vulkan", "any"];
 const CPU_ARCHITECTURES: &[&str] = &["x86_64", "aarch64", "arm", "any"];
 const PLACEMENTS: &[&str] = &["local", "remote", "prefer_local", "prefer_remote", "auto"];
 
-/// Checks the older fields of a node; true when it is marked as an output of the pipeline.
+/// Checks the older fields of a node. Returns whether the node is marked as an output of the
+/// pipeline.
 pub(super) fn node_fields(fields: &Fields<'_>, problems: &mut Problems) -> bool {
     capabilities(fields, problems);
     fields.object("media_capabilities", problems);
@@ -58,7 +58,8 @@ fn capabilities(fields: &Fields<'_>, problems: &mut Problems) {
     }
 }
 
-/// `host` and `execution`: only what can be done on this machine.
+/// Checks `host` and `execution`. Nodes run on this machine only, so a remote placement is an
+/// error.
 fn placement(fields: &Fields<'_>, problems: &mut Problems) {
     const REMOTE: ProblemKind = ProblemKind::Unsupported {
         what: "run nodes on other machines",
@@ -89,7 +90,8 @@ fn placement(fields: &Fields<'_>, problems: &mut Problems) {
     }
 }
 
-/// Checks the top-level `python_env`: workers use the interpreter that is there.
+/// Checks the top-level `python_env`. Only the mode `system` is accepted: workers use an existing
+/// interpreter.
 pub(super) fn python_env(top: &Fields<'_>, problems: &mut Problems) {
     let Some(environment) = top.object("python_env", problems) else { return };
     if environment.text("mode", problems) != Some("system") {

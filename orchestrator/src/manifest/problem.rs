@@ -15,22 +15,22 @@ pub struct ManifestError {
     pub problems: Vec<Problem>,
 }
 
-/// Sorts manifest errors by what callers tell apart.
+/// Kind of a manifest error as a whole; Python raises another exception for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManifestErrorClass {
     /// The text breaks JSON, the schema or a parameter's rules.
     Invalid,
-    /// Nothing but unknown node types.
+    /// All problems are unknown node types.
     NodeNotFound,
-    /// Nothing but ids and connections that do not make a graph.
+    /// All problems are ids and connections that do not make a graph.
     Graph,
-    /// Nothing but cycles.
+    /// All problems are cycles.
     Cycle,
 }
 
 impl ManifestError {
-    /// What kind of error this is as a whole. Where kinds are mixed it is [`Invalid`], or
-    /// [`Graph`] when all are of the graph.
+    /// The class that fits all problems. Problems of different classes give [`Invalid`], or
+    /// [`Graph`] when all concern the graph.
     ///
     /// [`Invalid`]: ManifestErrorClass::Invalid
     /// [`Graph`]: ManifestErrorClass::Graph
@@ -75,7 +75,7 @@ impl From<GraphError> for ManifestError {
     }
 }
 
-/// One thing that is wrong, and where.
+/// One problem and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// Place in the document (`nodes[2].params.target_rate`); empty for the document as a whole.
@@ -112,10 +112,10 @@ pub enum ProblemKind {
         /// What is wrong there.
         problem: JsonErrorKind,
     },
-    /// A key stands twice in one object.
-    #[error("this key stands twice in its object; remove one of them")]
+    /// A key appears twice in one object.
+    #[error("this key appears twice in its object; remove one of them")]
     RepeatedKey,
-    /// A field has another type.
+    /// A field has the wrong type.
     #[error("expected {expected}, got {found}")]
     WrongType {
         /// What the field takes.
@@ -123,7 +123,7 @@ pub enum ProblemKind {
         /// Type and value in the text.
         found: String,
     },
-    /// A required field is not there.
+    /// A required field is missing.
     #[error("missing; it must be {expected}")]
     Missing {
         /// What the field takes.
@@ -137,13 +137,13 @@ pub enum ProblemKind {
         /// All known names.
         known: &'static [&'static str],
     },
-    /// A field of an older dialect.
+    /// A field of an older manifest format.
     #[error("manifest v1 has no such field; write {instead}")]
     OldField {
         /// What v1 has instead.
         instead: &'static str,
     },
-    /// The version is not ours.
+    /// The version is not one that this build reads.
     #[error("Unsupported manifest version {found}: this build reads \"v1\"")]
     UnsupportedVersion {
         /// The version as written.

@@ -1,5 +1,5 @@
-//! From text to a manifest: the document as a whole. Single nodes are read in `node`, references
-//! between parts are checked in `check`.
+//! Reads a manifest from text: the document as a whole. `node` reads single nodes, `check` checks
+//! references between parts.
 
 use ipc_protocol::Value;
 

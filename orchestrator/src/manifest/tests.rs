@@ -1,4 +1,4 @@
-//! Parsing, validation and classification. Agreement with the published schema is next door.
+//! Parsing, validation and classification. `schema` tests agreement with the published schema.
 
 mod schema;
 
@@ -16,7 +16,7 @@ fn one(fields: &Json) -> String {
     json!({"version": "v1", "nodes": [node]}).to_string()
 }
 
-/// A manifest with every field that there is.
+/// A manifest with all fields.
 fn full() -> Json {
     json!({
         "version": "v1",
@@ -164,7 +164,7 @@ fn parameters_are_checked_by_type_range_and_choice() {
     assert!(found[0].starts_with("nodes[0].params.target_rate (node 'r'): "), "{found:#?}");
     assert!(found[1].contains("did you mean 'high'?"), "{found:#?}");
     assert!(found[2].contains("between"), "{found:#?}");
-    // A Python class checks its own.
+    // A Python class checks its own parameters.
     let text = text.to_string().replace("\"id\"", "\"runtime_hint\": \"cpython\", \"id\"");
     Manifest::parse(&text).unwrap();
 }
@@ -187,7 +187,7 @@ fn text_that_is_not_json_is_told_with_line_and_column() {
     }
     assert_eq!(class("{"), Class::Invalid);
     let deep = "[".repeat(200_000);
-    assert!(only(&deep).contains("nested more than 128 deep"));
+    assert!(only(&deep).contains("nested more than 128 levels deep"));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn the_place_of_an_error_is_where_it_stands() {
 }
 
 proptest! {
-    /// As another reader judges it, and an error is in the text.
+    /// Accepts what serde_json accepts, and every error has its place in the text.
     #[test]
     fn any_text_is_json_or_has_a_place_that_is_not(
         parts in proptest::collection::vec(proptest::sample::select(vec![
@@ -263,8 +263,8 @@ fn repeated_keys_are_problems() {
         "nodes": [{"id": "a", "node_type": "VADNode", "params": {"threshold": -30, "threshold": -20}}]}"#;
     let found = problems(text);
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found[0].starts_with("version: this key stands twice"));
-    assert!(found[1].starts_with("nodes[0].params.threshold: this key stands twice"));
+    assert!(found[0].starts_with("version: this key appears twice"));
+    assert!(found[1].starts_with("nodes[0].params.threshold: this key appears twice"));
 }
 
 // spec: FFI-23

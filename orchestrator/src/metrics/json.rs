@@ -1,5 +1,5 @@
-//! The record of a run as JSON: a superset of the key names of earlier generations, so that code
-//! written for any of them finds what it looks for.
+//! Metrics as JSON. Some values have several keys, so that code written for any earlier version
+//! finds the key that it expects.
 
 use std::time::Duration;
 
@@ -95,7 +95,10 @@ fn mib(bytes: u64) -> f64 {
     float(bytes) / MIB
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people; a rounding at 2^53 does not matter")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shown to people; rounding above 2^53 does not matter"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }

@@ -1,7 +1,7 @@
-//! Measures one call of a native node: its time and what it did to the memory of this process.
+//! Measures one call of a native node: its time, and the memory of this process during the call.
 //!
-//! Memory belongs to the process as a whole, so calls that run at the same time in other threads
-//! show in each other's numbers. A worker hosts one session at a time and measures more exactly.
+//! The kernel counts memory for the whole process, so calls that run at the same time in other
+//! threads are included. A worker hosts one session at a time and measures more exactly.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub struct NativeProbe {
 }
 
 impl NativeProbe {
-    /// Begins to measure.
+    /// Starts to measure.
     #[must_use]
     pub fn start() -> Self {
         let memory = Memory::now();
@@ -32,8 +32,8 @@ impl NativeProbe {
     pub fn finish(self, failed: bool) -> NodeUsage {
         let busy = self.start.elapsed();
         let after = Memory::now();
-        // A high-water mark that rose during the call was reached in it. One that did not may be
-        // older, and what is resident at both ends is all that is known.
+        // If the high-water mark rose, the call reached it. Otherwise the mark may be older than
+        // the call, and only the resident memory before and after the call is known.
         let peak = if after.high_water_bytes > self.memory.high_water_bytes {
             after.high_water_bytes
         } else {
@@ -63,12 +63,12 @@ impl Memory {
     }
 }
 
-/// Resident memory of this process in bytes; 0 where the system does not tell.
+/// Resident memory of this process in bytes; 0 if it cannot be read.
 #[must_use]
 pub fn resident_bytes() -> u64 {
     thread_local! {
-        // Opening the file costs more than reading it. It belongs to the process that opened it,
-        // so a forked child opens its own.
+        // Opening the file costs more than reading it. The open file shows the process that opened
+        // it, so a forked child must open its own.
         static STATM: RefCell<Option<(u32, File)>> = const { RefCell::new(None) };
     }
     let pages = STATM.with_borrow_mut(|open| {
@@ -85,7 +85,7 @@ pub fn resident_bytes() -> u64 {
     pages.unwrap_or(0).saturating_mul(*PAGE_BYTES)
 }
 
-/// Size of a memory page, from the vector that the kernel hands every program.
+/// Size of a memory page in bytes, from the auxiliary vector that the kernel passes to a program.
 static PAGE_BYTES: LazyLock<u64> = LazyLock::new(|| {
     const WORD: usize = size_of::<usize>();
     const AT_PAGESZ: u64 = 6;
@@ -103,7 +103,7 @@ static PAGE_BYTES: LazyLock<u64> = LazyLock::new(|| {
         .unwrap_or(USUAL)
 });
 
-/// Highest resident memory that this process ever had, in bytes; 0 where the system does not tell.
+/// Highest resident memory that this process ever had, in bytes; 0 if it cannot be read.
 #[must_use]
 pub fn high_water_bytes() -> u64 {
     let kibibytes = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());

@@ -1,4 +1,4 @@
-//! Recording, and the JSON that both generations of readers understand.
+//! Tests of recording, and of the JSON keys that older and newer readers expect.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn peak_memory_is_the_highest_of_all_calls() {
 #[test]
 fn a_native_call_is_measured() {
     let probe = NativeProbe::start();
-    // Touched, so that it is resident; larger than what other tests free meanwhile.
+    // Written to, so that it is resident; larger than the memory that other tests free meanwhile.
     let block = vec![1_u8; 64 << 20];
     let usage = probe.finish(true);
     assert_eq!(std::hint::black_box(&block).len(), 64 << 20);

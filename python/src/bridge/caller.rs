@@ -18,7 +18,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// What a session takes over from it.
+    /// The options that a session takes over from its caller.
     pub(super) fn into_options(self) -> OpenOptions {
         OpenOptions {
             interpreter: Some(self.interpreter),

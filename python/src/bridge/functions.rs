@@ -1,4 +1,4 @@
-//! The functions of the FFI contract, and the audio reader and command line beside them.
+//! The functions of `remotemedia_runtime`, the audio reader and the command line.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -19,10 +19,10 @@ use super::runtime::{default, open};
 use crate::convert::{Converter, Memory, Pickling, from_value};
 use crate::error::{audio_file_error, node_not_found, to_pyerr};
 
-/// Runs a pipeline whose first nodes produce.
+/// Runs a pipeline whose first nodes are sources.
 ///
-/// Gives `{"success": True, "result", "metrics", "error": None}`; `result` is what `Pipeline.run`
-/// gives. Raises what that raises; `ManifestError` for a manifest that cannot be used.
+/// Returns `{"success": True, "result", "metrics", "error": None}`; `result` is what `Pipeline.run`
+/// returns. Raises the errors of `Pipeline.run`, and `ManifestError` for an invalid manifest.
 #[pyfunction]
 pub(super) fn execute_pipeline<'py>(
     py: Python<'py>,
@@ -31,9 +31,9 @@ pub(super) fn execute_pipeline<'py>(
     execute(py, manifest_json, None)
 }
 
-/// Runs a pipeline on an input: a list is one item an element, anything else is one item.
+/// Runs a pipeline on an input: each element of a list is an item, anything else is one item.
 ///
-/// Gives and raises what `execute_pipeline` does.
+/// Returns and raises the same as `execute_pipeline`.
 #[pyfunction]
 pub(super) fn execute_pipeline_with_input<'py>(
     py: Python<'py>,
@@ -77,7 +77,7 @@ fn parse(py: Python<'_>, manifest_json: &str) -> PyResult<Manifest> {
     Manifest::parse(manifest_json).map_err(|error| to_pyerr(py, error.into()))
 }
 
-/// What a session takes over from the interpreter that calls.
+/// The options that a session takes over from the calling interpreter.
 fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
     let module = py.import(intern!(py, "remotemedia.core.caller"))?;
     let caller: Caller = module.call_method0("this_process")?.extract()?;
@@ -86,13 +86,13 @@ fn callers_options(py: Python<'_>) -> PyResult<OpenOptions> {
 
 /// Checks a manifest without running it.
 ///
-/// Gives True, or raises `ManifestError` with every problem.
+/// Returns True, or raises `ManifestError` with every problem.
 #[pyfunction]
 pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<bool> {
     parse(py, manifest_json).map(|_| true)
 }
 
-/// Refuses a word that names no interpreter of Python nodes.
+/// Raises an error when `word` does not name an interpreter of Python nodes.
 #[pyfunction]
 pub(super) fn check_runtime(py: Python<'_>, word: &str) -> PyResult<()> {
     let unknown = |word| ConfigError::unknown_word(Origin::Arguments, "runtime", word);
@@ -100,7 +100,7 @@ pub(super) fn check_runtime(py: Python<'_>, word: &str) -> PyResult<()> {
     parsed.map(drop).map_err(|error| to_pyerr(py, error.into()))
 }
 
-/// The program of RustPython workers, as a run of this interpreter would find it without any
+/// Path of the program of RustPython workers that a run of this interpreter would find without any
 /// configuration.
 #[pyfunction]
 pub(super) fn find_rustpython(py: Python<'_>, interpreter: PathBuf) -> PyResult<String> {
@@ -120,8 +120,8 @@ pub(super) fn get_available_nodes() -> &'static [&'static str] {
     })
 }
 
-/// What a node type says about itself: a dict with its summary, capabilities, and parameters with
-/// type, default, range and unit.
+/// Description of a node type: a dict with its summary, capabilities, and parameters with type,
+/// default, range and unit.
 ///
 /// Raises `NodeNotFoundError` with the nearest known name.
 #[pyfunction]
@@ -140,7 +140,7 @@ pub(super) fn get_node_metadata<'py>(
     describe.call_method1("describe", (python.name, python.module_path(), python.summary))
 }
 
-/// Reads an audio file: float32 samples (channels, samples) and their rate.
+/// Reads an audio file. Returns float32 samples of shape (channels, samples) and their rate in Hz.
 #[pyfunction]
 pub(super) fn read_audio<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
     let read = py.detach(|| nodes::audio_file::read(&path, None));
@@ -150,7 +150,7 @@ pub(super) fn read_audio<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<
     }
 }
 
-/// The command line, with the interpreter that runs now for Python nodes.
+/// Runs the command line with the current interpreter for Python nodes. Returns the exit code.
 #[pyfunction]
 pub(super) fn cli(py: Python<'_>, argv: &Bound<'_, PyList>) -> PyResult<i32> {
     let arguments: Vec<std::ffi::OsString> = argv.extract()?;

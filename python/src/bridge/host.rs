@@ -1,4 +1,4 @@
-//! The Python thread that drives a session: its signals, its log, its inputs.
+//! What a session needs from the Python thread that drives it: signals, a log, inputs.
 
 use std::os::fd::BorrowedFd;
 
@@ -13,21 +13,22 @@ use pyo3::types::PyIterator;
 use super::signals::SignalWatch;
 use crate::convert::{Converter, to_value};
 
-/// A Python thread that waits. It holds no lock of the interpreter while it does.
+/// A Python thread that drives a session. It does not hold the GIL while it waits.
 #[derive(Debug)]
 pub(super) struct PyHost {
-    /// Signals are watched from the first wait that blocks on, for the price of system calls.
+    /// Whether signals are watched. That costs system calls, so it starts with the first wait that
+    /// blocks.
     is_watching: bool,
     signals: Option<SignalWatch>,
-    /// What a signal handler raised (KeyboardInterrupt, as a rule).
+    /// Exception that a signal handler raised, usually KeyboardInterrupt.
     pub(super) raised: Option<PyErr>,
 }
 
 impl PyHost {
-    /// The thread that calls.
+    /// A host for the calling thread.
     ///
     /// # Errors
-    /// What the handler of a signal that has come already raises.
+    /// The exception that the handler of a pending signal raises.
     pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         py.check_signals()?;
         Ok(Self { is_watching: false, signals: None, raised: None })
@@ -95,7 +96,7 @@ impl Host for PyHost {
 pub(super) struct PyInputs<'a> {
     iterator: Py<PyIterator>,
     converter: &'a Converter,
-    /// What the iterator or the conversion raised.
+    /// Exception of the iterator or of the conversion.
     pub(super) raised: Option<PyErr>,
 }
 

@@ -1,4 +1,4 @@
-//! One native node without a graph around it: what the SDK's classes call when they run in a
+//! A native node without a pipeline. The SDK's classes of native nodes call it when they run in a
 //! worker.
 
 use std::sync::{Mutex, PoisonError};
@@ -86,7 +86,7 @@ impl NativeNode {
     }
 }
 
-/// A native node's error as the exception that Python code would raise.
+/// Maps a native node's error to a Python exception: TypeError, ZeroDivisionError, else ValueError.
 fn raise(error: &nodes::NodeError) -> PyErr {
     let message = error.to_string();
     match error.type_name() {

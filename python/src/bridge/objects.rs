@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 
 use crate::convert::{KeptBuffers, borrow_bytes};
 
-/// A `remotemedia.core.shipping.Shipper`.
+/// Wraps a `remotemedia.core.shipping.Shipper`.
 #[derive(Debug, Clone)]
 pub(super) struct PyObjects {
     shipper: Arc<Py<PyAny>>,
@@ -28,12 +28,12 @@ impl PyObjects {
         Ok(Self { shipper, kept: Arc::new(kept), raised })
     }
 
-    /// What the last failure of shipping was.
+    /// Takes the exception that ended the last attempt to ship objects.
     pub(super) fn take_raised(&self) -> Option<PyErr> {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A pickle with the arrays that it leaves out.
+    /// The pickle of node objects, with the arrays that are not in it.
     fn shipment(&self, shipped: &Bound<'_, PyAny>) -> PyResult<Shipment> {
         let (pickle, arrays): (Bound<'_, PyBytes>, Vec<Bound<'_, PyUntypedArray>>) =
             shipped.extract()?;
@@ -82,7 +82,8 @@ impl NodeObjects for PyObjects {
         Python::attach(|py| {
             let digest =
                 self.shipper.bind(py).call_method1(intern!(py, "code_digest"), (instance,));
-            // Without a digest RustPython is tried again in every session; nothing else is lost.
+            // The only effect of a missing digest is that RustPython is tried again in every
+            // session.
             digest.and_then(|digest| digest.extract()).ok()
         })
     }

@@ -1,4 +1,4 @@
-//! Runtimes as Python sees them, and the one that a process has by default.
+//! The Python class `Runtime`, and the default runtime of a process.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,9 +18,9 @@ use crate::convert::{Converter, Memory, Pickling};
 use crate::error::{from_opening, to_pyerr};
 use crate::numpy_memory::has_forked;
 
-/// Every runtime of this process, so that none outlives the interpreter.
+/// Every runtime of this process, to shut them down before the interpreter ends.
 static RUNTIMES: Mutex<Vec<Weak<orchestrator::Runtime>>> = Mutex::new(Vec::new());
-/// The runtime that is used where none is named.
+/// The runtime that is used when the caller names none.
 static DEFAULT: Mutex<Option<Arc<orchestrator::Runtime>>> = Mutex::new(None);
 
 /// A configured orchestrator with its pool of workers.
@@ -74,7 +74,7 @@ impl Runtime {
         open(py, &self.0, &manifest, options, converter, objects.as_ref())
     }
 
-    /// Which node would run where, and why: as JSON and as text.
+    /// Explains where each node would run, and why: as JSON and as text.
     #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn explain(
@@ -120,12 +120,12 @@ impl Runtime {
         Ok(list)
     }
 
-    /// Whether it has had workers.
+    /// Whether the runtime has started a worker.
     fn is_started(&self) -> bool {
         self.0.is_started()
     }
 
-    /// Starts the first worker, unless this is a process that was forked.
+    /// Starts the first worker, unless this process was forked.
     #[pyo3(signature = (*, runtime=None, caller))]
     fn warm(&self, py: Python<'_>, runtime: Option<String>, caller: Caller) {
         if !has_forked() {
@@ -139,7 +139,7 @@ impl Runtime {
     }
 }
 
-/// The shared memory of one worker, in the words of `remotemedia.shared_memory_stats`.
+/// The shared memory of one worker, with the keys of `remotemedia.shared_memory_stats`.
 fn worker_memory<'py>(py: Python<'py>, worker: &WorkerMemory) -> PyResult<Bound<'py, PyDict>> {
     let (pid, exchange) = (worker.pid, &worker.exchange);
     let made = exchange.stats();
@@ -175,8 +175,8 @@ pub(super) fn all_runtimes() -> Vec<Runtime> {
     lock(&RUNTIMES).iter().filter_map(Weak::upgrade).map(Runtime).collect()
 }
 
-/// Opens a session; the interpreter runs on while it waits.
-#[expect(clippy::too_many_arguments, reason = "what a session is made of, and whom to ask")]
+/// Opens a session; the GIL is released while it waits.
+#[expect(clippy::too_many_arguments, reason = "all the parts that a session is made of")]
 pub(super) fn open(
     py: Python<'_>,
     runtime: &Arc<orchestrator::Runtime>,
@@ -198,7 +198,7 @@ pub(super) fn open(
     }
 }
 
-/// The manifest of the SDK, which may refer to node objects.
+/// Parses a manifest of the SDK, which may refer to node objects.
 fn sdk_manifest(py: Python<'_>, manifest_json: &str) -> PyResult<Manifest> {
     Manifest::parse_from(manifest_json, Author::Sdk).map_err(|error| to_pyerr(py, error.into()))
 }
@@ -215,7 +215,7 @@ fn register(config: Config) -> Arc<orchestrator::Runtime> {
     runtime
 }
 
-/// The process's own runtime, made at first use.
+/// The default runtime of the process, made at first use.
 pub(super) fn default(py: Python<'_>) -> PyResult<Arc<orchestrator::Runtime>> {
     let mut default = lock(&DEFAULT);
     if let Some(runtime) = &*default {
@@ -238,7 +238,7 @@ fn shut_down_all(py: Python<'_>) {
     py.detach(|| orchestrator::Runtime::shut_down_for_exit(&all));
 }
 
-/// Has the interpreter end all workers before it ends itself.
+/// Registers with `atexit` the function that ends all workers before the interpreter ends.
 pub(super) fn shut_down_at_exit(py: Python<'_>) -> PyResult<()> {
     let module = PyModule::new(py, "remotemedia._native")?;
     let function = wrap_pyfunction!(shut_down_all, &module)?;

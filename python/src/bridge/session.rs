@@ -1,4 +1,4 @@
-//! Sessions as Python sees them. Every call blocks its thread and lets the others run.
+//! The Python class `Session`. Every call blocks its thread and releases the GIL meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,9 +22,9 @@ pub(crate) struct Session {
     inner: Mutex<orchestrator::Session>,
     cancel: CancelHandle,
     converter: Converter,
-    /// What it has cost; not locked while a call is under way.
+    /// Metrics of the session. Their lock is not held during a call, so they can be read meanwhile.
     metrics: Arc<Mutex<RunMetrics>>,
-    /// The items of the run that was begun.
+    /// The items of the run that `begin_run` started.
     items: Mutex<Option<Py<PyIterator>>>,
 }
 
@@ -43,7 +43,7 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ids of the nodes whose outputs are the graph's.
+    /// Ids of the nodes whose outputs are outputs of the pipeline.
     pub(super) fn sinks(&self) -> Vec<String> {
         self.lock().plan().stages.iter().filter_map(|stage| stage.sink.clone()).collect()
     }
@@ -74,7 +74,8 @@ impl Session {
                 let raised = raised.unwrap_or_else(|| to_pyerr(py, error));
                 let (partial, unopened) = self.open_all(py, partial)?;
                 if let Some(unopened) = unopened {
-                    let note = format!("An output before it is lost: {}", unopened.value(py));
+                    let note =
+                        format!("An output before this error is lost: {}", unopened.value(py));
                     raised.value(py).call_method1("add_note", (note,))?;
                 }
                 Err(carrying(py, raised, partial))
@@ -94,7 +95,8 @@ impl Session {
         py.detach(|| begin(&mut self.lock())).map_err(|error| to_pyerr(py, error))
     }
 
-    /// Closes the session: what was written back, and the failure of cleaning up, if any.
+    /// Closes the session. Returns the changed attributes of nodes, and the error of `cleanup`, if
+    /// any.
     pub(super) fn close<'py>(
         &self,
         py: Python<'py>,
@@ -120,7 +122,7 @@ impl Session {
         Ok((states, failure))
     }
 
-    /// The outputs as objects. The error of one that cannot become an object carries the others.
+    /// Converts outputs to objects. If one cannot be converted, the error carries the others.
     fn to_list<'py>(
         &self,
         py: Python<'py>,
@@ -132,7 +134,8 @@ impl Session {
         }
     }
 
-    /// The outputs that can become objects, and why the first of the others cannot.
+    /// Converts outputs to objects. Returns the converted ones, and the error of the first that
+    /// cannot be converted.
     fn open_all<'py>(
         &self,
         py: Python<'py>,
@@ -162,14 +165,13 @@ impl Session {
     }
 }
 
-/// The error with the outputs that came before it. Exceptions that take no attributes cannot carry
-/// any.
+/// Attaches the outputs that came before an error to it, unless the exception takes no attributes.
 fn carrying(py: Python<'_>, raised: PyErr, partial: Bound<'_, PyList>) -> PyErr {
     let _carried = raised.value(py).setattr("partial_results", partial);
     raised
 }
 
-/// Stops a session from any thread, also one that is still being opened.
+/// Stops a session from any thread, even while the session is being opened.
 #[pyclass(frozen, module = "remotemedia._native")]
 #[derive(Debug)]
 pub(crate) struct CancelToken(pub(super) CancelHandle);
@@ -227,7 +229,7 @@ impl Session {
         self.one_round(py, |session, host| session.flush(host))
     }
 
-    /// Begins with one item; `next` gives the outputs.
+    /// Starts a round with one item; `next` returns its outputs.
     fn begin(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
         let traffic = self.converter.take_traffic();
@@ -237,12 +239,13 @@ impl Session {
         })
     }
 
-    /// Begins a flush; `next` gives the outputs.
+    /// Starts a flush; `next` returns its outputs.
     fn begin_flush(&self, py: Python<'_>) -> PyResult<()> {
         self.begun(py, |session| session.begin(None))
     }
 
-    /// Begins a run over items, or one in which the sources produce; `next` gives the outputs.
+    /// Starts a run over `items`, or of the source nodes if that is None; `next` returns its
+    /// outputs.
     fn begin_run(&self, py: Python<'_>, items: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let items = items.map(|items| items.try_iter()).transpose()?;
         let sources_produce = items.is_none();
@@ -250,7 +253,7 @@ impl Session {
         self.begun(py, |session| session.begin_run(sources_produce))
     }
 
-    /// The outputs that are there, when at least one is, and whether they are the last.
+    /// Waits for outputs. Returns all that are ready, and whether they are the last.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, bool)> {
         let items = self.items().as_ref().map(|items| items.clone_ref(py));
         let mut inputs = items.map(|items| PyInputs::of(items, &self.converter));
@@ -276,7 +279,8 @@ impl Session {
         }
     }
 
-    /// Node ids with pickles of their changed attributes, and what went wrong in cleaning up.
+    /// Closes the session. Returns node ids with pickles of their changed attributes, and the error
+    /// of `cleanup`, if any.
     #[pyo3(name = "close")]
     fn py_close<'py>(
         &self,

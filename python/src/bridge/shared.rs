@@ -15,7 +15,7 @@ pub(super) fn empty_shared<'py>(
     convert::empty(dtype, &shape)
 }
 
-/// The array in shared memory: itself or a copy.
+/// Returns the array itself if it is in shared memory, else a copy that is.
 #[pyfunction]
 pub(super) fn asarray_shared<'py>(
     array: &Bound<'py, PyUntypedArray>,
@@ -23,7 +23,8 @@ pub(super) fn asarray_shared<'py>(
     convert::asarray_shared(array)
 }
 
-/// How much memory the arrays of [`empty_shared`] and [`asarray_shared`] take in this process.
+/// Bytes of shared memory that the arrays of [`empty_shared`] and [`asarray_shared`] take in this
+/// process.
 #[pyfunction]
 pub(super) fn own_memory(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = crate::numpy_memory::own_arena_stats();

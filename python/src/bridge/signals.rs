@@ -1,6 +1,7 @@
 //! Lets a signal end the wait of the main thread. Python's signal handlers run between bytecodes,
 //! and a thread that waits in native code runs none; `EINTR` alone would miss a signal that comes
-//! just before the wait. So Python's own wake-up descriptor is waited for as well.
+//! just before the wait. So the thread waits for Python's wake-up descriptor
+//! (`signal.set_wakeup_fd`) too.
 
 use std::cell::Cell;
 use std::io::{PipeReader, PipeWriter, Read};
@@ -16,12 +17,13 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::numpy_memory::forks;
 
-/// The descriptors of this process, and whose they are: a forked child needs its own.
+/// The pipe, with the id of the process that made it: a forked child needs its own.
 static PIPE: Mutex<Option<(u32, Arc<WakeupPipe>)>> = Mutex::new(None);
 
 thread_local! {
-    /// Set to [`forks`] when this was found not to be the main thread: no signal interrupts it, and to
-    /// ask Python again costs an exception. In a forked child the only thread is the main one.
+    /// Set to [`forks`] when this is not the main thread: Python delivers no signals to it, and a
+    /// second attempt would cost an exception. A forked child has another count: its only thread is
+    /// its main thread.
     static GETS_NONE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
@@ -54,7 +56,7 @@ impl WakeupPipe {
 #[derive(Debug)]
 pub(super) struct SignalWatch {
     pipe: Arc<WakeupPipe>,
-    /// What an event loop of the program had set; -1 for nothing.
+    /// Wake-up descriptor that was set before, such as that of an event loop; -1: none.
     previous: i32,
 }
 
@@ -78,19 +80,20 @@ impl SignalWatch {
         }
     }
 
-    /// Becomes readable when a signal has come.
+    /// Readable after a signal has arrived.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.pipe.reader.as_fd()
     }
 
-    /// Takes the wake-ups that have come, and hands them on to whom they would have gone.
+    /// Reads the wake-ups that have arrived, and writes them to the descriptor that was set before.
     pub(super) fn drain(&self, py: Python<'_>) {
         let mut signals = [0; 64];
         let Ok(count @ 1..) = (&self.pipe.reader).read(&mut signals) else { return };
         if self.previous >= 0 {
             let bytes = PyBytes::new(py, &signals[..count]);
             let write = || py.import("os")?.call_method1("write", (self.previous, bytes));
-            // A full or closed descriptor has nobody behind it who waits for more.
+            // A failed write loses nothing: a full descriptor wakes its reader anyway, a closed one
+            // has none.
             let _unwanted = write();
         }
     }
@@ -99,17 +102,18 @@ impl SignalWatch {
 impl Drop for SignalWatch {
     fn drop(&mut self) {
         Python::attach(|py| {
-            // With nobody to hand it on to, what came late ends the next wait, which is looked after.
+            // Without a previous descriptor a late wake-up stays in the pipe and only ends the next
+            // wait early.
             if self.previous >= 0 {
                 self.drain(py);
             }
-            // It can only fail off the main thread, where the watch never started.
+            // This fails only on other threads than the main one, where no watch is started.
             let _unchanged = set_wakeup(py, self.previous);
         });
     }
 }
 
-/// `signal.set_wakeup_fd`; gives the descriptor that was set before.
+/// Calls `signal.set_wakeup_fd`; returns the descriptor that was set before.
 fn set_wakeup(py: Python<'_>, descriptor: i32) -> PyResult<i32> {
     static SET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let options = PyDict::new(py);

@@ -1,4 +1,5 @@
-//! Numpy arrays and scalars to [`Array`]s and back: which dtypes have a wire form, and how.
+//! Converts numpy arrays and scalars to [`Array`]s and back, and decides which dtypes the protocol
+//! has a form for.
 //!
 //! Object arrays, dtypes of extension packages (bfloat16, variable-width strings) and subclasses
 //! of `ndarray` have none; they travel pickled, which keeps their type.
@@ -19,9 +20,9 @@ use super::block::Block;
 use super::{Converter, Memory, Surroundings, memory, whole};
 use crate::numpy_types::Types;
 
-/// Numbers of numpy's own dtypes are below this; extension packages get higher ones.
+/// Type numbers of numpy's own dtypes are below this; those of extension packages are higher.
 const FIRST_FOREIGN_DTYPE: i32 = 24;
-/// Dtypes remembered by their description; when full, the memory is emptied and fills again.
+/// Most dtypes in the cache; a full cache is emptied.
 const KNOWN_DTYPES_MAX: usize = 256;
 
 /// Reads an exact numpy array or numpy scalar; `None` for everything else, and for arrays without
@@ -37,7 +38,8 @@ pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult
     read_scalar(object)
 }
 
-/// Arrays are numpy's; a worker starts without it, and runs nodes that see no arrays.
+/// Imports numpy at the first array. A worker starts without numpy, and nodes that get no arrays do
+/// not need it.
 ///
 /// # Errors
 /// `ModuleNotFoundError` where numpy cannot be imported: it is missing, or made for another Python
@@ -70,7 +72,7 @@ fn read_array(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyRes
     Ok(Some(Array { dtype, shape, order, scalar: false, data }))
 }
 
-/// The order in which an array has its memory without gaps, if it has.
+/// The memory order of an array; `None` if its memory has gaps.
 pub(super) fn order_of(array: &Bound<'_, PyUntypedArray>) -> Option<Order> {
     if array.is_c_contiguous() {
         Some(Order::C)
@@ -83,7 +85,7 @@ pub(super) fn bytes_of(array: &Bound<'_, PyUntypedArray>) -> usize {
     array.len() * array.dtype().itemsize()
 }
 
-/// The memory of a contiguous array: as it is where that may be, else a copy.
+/// The memory of a contiguous array, without a copy if the converter allows that.
 fn contiguous(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> Payload {
     let bytes = bytes_of(array);
     let is_large = bytes > converter.inline_max_bytes;
@@ -102,8 +104,8 @@ fn contiguous(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> Paylo
     }
 }
 
-/// The memory of an array that lies in shared memory, if it may be handed on as it is. Whether
-/// somebody else still refers to it is seen when it is sent.
+/// The memory of an array that is in shared memory already, if it may be sent without a copy.
+/// Whether something else still refers to it is checked when it is sent.
 fn shared_already(
     array: &Bound<'_, PyUntypedArray>,
     bytes: usize,
@@ -118,14 +120,15 @@ fn shared_already(
         Surroundings::Caller => {
             let block = Block::of(array)?;
             let block = block.get();
-            // Other results are the caller's alone, and may change while a node looks at them.
+            // Other results are private to the caller, who may change them while a node reads them.
             block.is_aliased().then_some(())?;
             block.shared()?.part_at(address, bytes).map(SharedBytes::aliased)
         }
     }
 }
 
-/// A copy of an array with gaps, made where it can be sent from without another.
+/// A copy of an array whose memory has gaps. A large one is made in shared memory, so that sending
+/// needs no second copy.
 fn gathered(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Payload> {
     let bytes = bytes_of(array);
     if bytes > converter.inline_max_bytes {
@@ -136,7 +139,7 @@ fn gathered(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResul
         }
     }
     let copy = array.call_method0(intern!(array.py(), "copy"))?;
-    // Nobody else knows this copy, so it may be lent even where copies are asked for.
+    // Nothing else refers to this copy, so it may be borrowed even under `Memory::Copy`.
     Ok(memory::borrow_array(copy.cast::<PyUntypedArray>()?).into())
 }
 
@@ -154,8 +157,9 @@ fn read_scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Array>> {
     Ok(Some(Array { dtype, shape: Vec::new(), order: Order::C, scalar: true, data }))
 }
 
-/// Makes a numpy array (or a numpy scalar) over the value's own memory where that may be, else
-/// over a copy. In a worker it is read-only if its memory is shared knowingly, else writable.
+/// Makes a numpy array (or a numpy scalar) over the value's own memory if that is allowed, else
+/// over a copy. In a worker it is read-only if the caller shares the memory deliberately, else
+/// writable.
 pub(super) fn write<'py>(
     py: Python<'py>,
     array: Array,
@@ -172,7 +176,7 @@ pub(super) fn write<'py>(
         }
         memory::array_with_copy(descr, &shape, order, data)
     };
-    // The value's own handle is gone then, and does not look like another holder of the memory.
+    // Consumes the value's own handle, so that it does not count as another holder of the memory.
     let made = match array.data.into_memory() {
         PayloadMemory::Private(data) => match memory::writable_block(data, descr.alignment()) {
             Ok(block) => memory::array_over(descr, &shape, order, block)?,
@@ -180,7 +184,7 @@ pub(super) fn write<'py>(
         },
         PayloadMemory::Shared(shared) => {
             let is_aligned = shared.address().is_multiple_of(descr.alignment().max(1));
-            // A worker's view of memory that others hold too is its own as soon as it writes.
+            // A worker maps memory with other holders copy-on-write, so its writes are private.
             let is_free = match converter.surroundings {
                 Surroundings::Worker(_) => true,
                 Surroundings::Caller => shared.is_writable() && shared.is_sole(),
@@ -196,14 +200,15 @@ pub(super) fn write<'py>(
     if scalar { made.get_item(pyo3::types::PyTuple::empty(py)) } else { Ok(made) }
 }
 
-/// The shape as numpy wants it, after a check that shape, dtype and memory agree: the value may
-/// come from a broken worker.
+/// The shape in numpy's type, after a check that shape, dtype and memory agree: the value may come
+/// from a broken worker.
 fn checked_shape(array: &Array) -> PyResult<Vec<isize>> {
     let mut bytes = Some(array.dtype.item_bytes as usize);
     let mut shape = Vec::with_capacity(array.shape.len());
     for &length in &array.shape {
-        let length = isize::try_from(length)
-            .map_err(|_| PyValueError::new_err(format!("array axis of length {length}")))?;
+        let length = isize::try_from(length).map_err(|_| {
+            PyValueError::new_err(format!("array axis of length {length} is too long"))
+        })?;
         bytes = bytes.and_then(|bytes| bytes.checked_mul(length.unsigned_abs()));
         shape.push(length);
     }
@@ -218,7 +223,7 @@ fn checked_shape(array: &Array) -> PyResult<Vec<isize>> {
     Ok(shape)
 }
 
-/// The wire form of a dtype; `None` when it has none.
+/// The form of a dtype in the protocol; `None` when it has none.
 pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype>> {
     if descr.num() >= FIRST_FOREIGN_DTYPE || descr.has_object() || says_more(descr)? {
         return Ok(None);
@@ -243,8 +248,8 @@ pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype
     Ok(Some(Dtype { descr: text, item_bytes }))
 }
 
-/// Whether a dtype says what its description does not: metadata, or a type of its own for the
-/// elements (`numpy.record`), anywhere in it.
+/// Whether a dtype or a part of it has properties that its description lacks: metadata, or an
+/// element type of its own (`numpy.record`).
 fn says_more(descr: &Bound<'_, PyArrayDescr>) -> PyResult<bool> {
     let py = descr.py();
     if !descr.getattr(intern!(py, "metadata"))?.is_none() {
@@ -267,8 +272,8 @@ fn says_more(descr: &Bound<'_, PyArrayDescr>) -> PyResult<bool> {
     Ok(false)
 }
 
-/// The Python literal for a structured dtype; `None` where it would not give the same dtype again
-/// (overlapping fields, alignment).
+/// The Python literal for a structured dtype; `None` if the literal does not recreate the same
+/// dtype (overlapping fields, alignment).
 fn structured_text(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<String>> {
     if descr.is_aligned_struct() {
         return Ok(None);
@@ -285,7 +290,7 @@ fn structured_text(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<String>> 
     Ok(Some(literal.repr()?.extract()?))
 }
 
-/// The dtype that a description stands for.
+/// Makes the dtype of a description, or takes it from the cache.
 fn dtype_from<'py>(py: Python<'py>, dtype: &Dtype) -> PyResult<Bound<'py, PyArrayDescr>> {
     static KNOWN: Mutex<Option<HashMap<String, Py<PyArrayDescr>>>> = Mutex::new(None);
     let known = |text: &str| {

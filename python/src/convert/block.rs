@@ -8,12 +8,13 @@ use numpy::PyUntypedArray;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// The base of arrays over memory that is not numpy's: it lives as long as any of them.
+/// The base object of arrays over memory that numpy did not allocate. It lives as long as any of
+/// these arrays.
 #[pyclass(frozen, module = "remotemedia._native")]
 #[derive(Debug)]
 pub(super) struct Block {
     memory: BlockMemory,
-    /// A holder of an array over it shares it knowingly with the nodes that it is passed to.
+    /// The user shares the memory deliberately: nodes see what is written to it later.
     is_aliased: AtomicBool,
 }
 
@@ -25,13 +26,13 @@ enum BlockMemory {
 
 #[pymethods]
 impl Block {
-    /// Whether the memory can be handed to other processes as it is.
+    /// Whether the memory is shared memory, which other processes can map.
     #[getter]
     fn is_shared(&self) -> bool {
         self.shared().is_some()
     }
 
-    /// Whether nodes that it is passed to see later writes.
+    /// Whether nodes see what is written to the memory after it was passed to them.
     #[getter(is_aliased)]
     fn py_is_aliased(&self) -> bool {
         self.is_aliased()
@@ -58,12 +59,12 @@ impl Block {
         self.is_aliased.load(Ordering::Relaxed)
     }
 
-    /// From now on the memory is shared knowingly.
+    /// Marks the memory as shared deliberately, see `is_aliased`.
     pub(super) fn alias(&self) {
         self.is_aliased.store(true, Ordering::Relaxed);
     }
 
-    /// The block that an array lies in, itself or as a view.
+    /// The block whose memory an array, or the array of which it is a view, lies in.
     pub(super) fn of<'py>(array: &Bound<'py, PyUntypedArray>) -> Option<Bound<'py, Self>> {
         let base = intern!(array.py(), "base");
         let kind = array.get_type();

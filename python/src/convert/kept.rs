@@ -1,8 +1,9 @@
 //! Copies of large arrays that node objects hold, in shared memory. They are kept from run to run,
-//! so that what has not changed is not copied again.
+//! so that unchanged arrays are not copied again.
 //!
-//! Unchanged is an array whose bytes equal those of its copy, or that cannot have changed: it is
-//! read-only, down to the array that owns the memory, and that is the very one that was copied.
+//! An array is unchanged if its bytes equal those of its copy. They are not compared if the array
+//! cannot have changed: it and all arrays up to the owner of its memory are read-only, and the
+//! owner is the same object as when it was copied.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,18 +20,18 @@ use super::block::Block;
 use super::memory;
 use crate::numpy_memory::own_arena;
 
-/// A run pickles its objects once for each kind of interpreter, and has two kinds at most. A copy
-/// that so many pickles did not need is given up.
+/// A copy that this many pickles in a row did not use is dropped. A run makes one pickle for each
+/// kind of interpreter, two at most.
 const UNUSED_MAX: u8 = 2;
 
-/// The copies of one pipeline.
+/// The copies of arrays for one pipeline.
 #[pyclass(frozen, module = "remotemedia._native")]
 #[derive(Debug, Default)]
 pub(crate) struct KeptBuffers(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The process that made the copies: after a fork they are the parent's.
+    /// Id of the process that made the copies; a forked child must not use them.
     owner: u32,
     copies: Vec<ArrayCopy>,
 }
@@ -39,7 +40,7 @@ struct Kept {
 struct ArrayCopy {
     address: usize,
     shared: SharedBytes,
-    /// The owner of the memory, where the array was read-only down to it.
+    /// The owner of the array's memory, if all arrays up to it were read-only.
     frozen: Option<Py<PyWeakrefReference>>,
     unused: u8,
 }
@@ -53,9 +54,10 @@ impl KeptBuffers {
 }
 
 impl KeptBuffers {
-    /// The bytes of contiguous arrays as they are now, not to be written to here.
+    /// The present bytes of contiguous arrays. This process must not write to them.
     pub(crate) fn payloads(&self, arrays: &[Bound<'_, PyUntypedArray>]) -> PyResult<Vec<Payload>> {
-        // Who pickles the same pipeline meanwhile makes copies of its own.
+        // Another thread that pickles the same pipeline meanwhile finds no copies and makes its
+        // own.
         let mut known = self.take();
         let mut used = Vec::new();
         let payloads = arrays.iter().map(|array| payload(array, &mut known, &mut used)).collect();
@@ -77,8 +79,8 @@ impl KeptBuffers {
     }
 }
 
-/// The bytes of one array: where they are in shared memory, from a copy in `known`, or from a new
-/// one. The copy moves to `used`.
+/// The bytes of one array: its own memory if that is shared, else a copy from `known`, else a new
+/// copy. The copy moves to `used`.
 fn payload(
     array: &Bound<'_, PyUntypedArray>,
     known: &mut Vec<ArrayCopy>,
@@ -103,7 +105,8 @@ fn payload(
             used.push(ArrayCopy { frozen: weak(frozen)?, unused: 0, ..copy });
             return Ok(payload);
         }
-        // Given up first: its memory is the warmest for the next.
+        // The outdated copy is freed before the new one is allocated, so that its warm memory is
+        // reused.
     }
     let copied = own_arena().allocate(bytes).ok();
     let Some(shared) = copied.and_then(|claim| memory::copy_array_to(array, claim)) else {
@@ -125,7 +128,7 @@ impl ArrayCopy {
     }
 }
 
-/// The array that owns the memory of an array, when all from the one to the other are read-only.
+/// The array that owns the memory of `array`, if it and all arrays up to the owner are read-only.
 fn frozen_owner<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = array.py();
     let mut owner = array.clone();
@@ -137,7 +140,7 @@ fn frozen_owner<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Option<Boun
         if flags & NPY_ARRAY_OWNDATA != 0 {
             return Ok(Some(owner.into_any()));
         }
-        // Other owners (a file, a foreign buffer) may change behind a read-only view.
+        // Memory of other owners (a file, a foreign buffer) may change under a read-only view.
         let base = owner.as_any().getattr(intern!(py, "base"))?;
         let Ok(base) = base.cast_into::<PyUntypedArray>() else { return Ok(None) };
         owner = base;

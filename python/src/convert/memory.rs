@@ -1,5 +1,4 @@
-//! Memory that Python and Rust look at together. One of the two places of this crate with
-//! `unsafe`.
+//! Memory that both Python and Rust access. One of the two modules of this crate with `unsafe`.
 //!
 //! # Rules
 //! 1. Memory lent by a Python object ([`borrow_array`], [`borrow_bytes`]) stays valid as long as
@@ -8,14 +7,14 @@
 //!    attached to the interpreter is queued by pyo3 and released later, so a `Bytes` may be
 //!    dropped on any thread.
 //! 2. Nothing stops Python from writing to a lent array. Callers therefore lend only while the
-//!    Python caller is blocked until nobody reads the `Bytes` any more (`Memory::Borrow`), and copy
-//!    everywhere else. A program that writes to an array from another thread during a call gets
-//!    either the old or the new numbers, as with any numpy function that releases the lock.
+//!   Python caller is blocked until the `Bytes` is no longer read (`Memory::Borrow`), and copy
+//!   everywhere else. A program that writes to an array from another thread during a call gets
+//!   either the old or the new numbers, as with any numpy function that releases the GIL.
 //! 3. Memory handed to Python ([`array_over`], [`array_over_shared`]) has one owner, the [`Block`]
-//!    that is the array's base. Private memory Rust does not touch again; the block frees it when
-//!    the last array over it is gone. Shared memory is handed over as writable only to its sole
-//!    holder, or where writes stay in this process (`ipc_protocol::memory`, rule 2).
-//! 4. Shapes are checked against the length of the memory before they get here.
+//!   that is the array's base. Rust does not touch private memory again; the block frees it when
+//!   the last array over it is gone. Shared memory is writable only for its sole holder, or where
+//!   writes stay in this process (`ipc_protocol::memory`, rule 2).
+//! 4. Callers check shapes against the length of the memory before they call these functions.
 
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::Order;
@@ -30,7 +29,7 @@ use pyo3::types::PyBytes;
 
 use super::block::Block;
 
-/// Up to this size a copy is cheaper than keeping a frame alive.
+/// Up to this size in bytes a copy is cheaper than keeping a frame alive.
 pub(super) const SMALL_BYTES: usize = 4096;
 
 /// Keeps a Python object alive whose memory a `Bytes` refers to.
@@ -87,8 +86,8 @@ pub(super) fn copy_array_to(
     if is_written { SharedBytes::claimed(claim, offset, length) } else { None }
 }
 
-/// Copies an array of any layout into shared memory that nobody else refers to, in the order of
-/// `order`; it must hold exactly the array's elements.
+/// Copies an array of any layout into `target`, in the memory order `order`. Nothing else may refer
+/// to `target`, and it must hold exactly the array's elements.
 pub(super) fn gather_into(
     array: &Bound<'_, PyUntypedArray>,
     order: Order,
@@ -103,7 +102,7 @@ pub(super) fn gather_into(
     if status < 0 { Err(PyErr::fetch(py)) } else { Ok(()) }
 }
 
-/// Where the memory of an array begins.
+/// Address of an array's memory.
 pub(super) fn address_of(array: &Bound<'_, PyUntypedArray>) -> usize {
     // SAFETY: `as_array_ptr` gives the array object that `array` keeps alive.
     unsafe { (*array.as_array_ptr()).fields.data }.addr()
@@ -111,11 +110,11 @@ pub(super) fn address_of(array: &Bound<'_, PyUntypedArray>) -> usize {
 
 /// The flags of an array.
 pub(super) fn flags_of(array: &Bound<'_, PyUntypedArray>) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: `as_array_ptr` gives the array object that `array` keeps alive.
     unsafe { (*array.as_array_ptr()).fields.flags }
 }
 
-/// How many references an object has.
+/// Reference count of an object.
 pub(super) fn references_to(object: &Bound<'_, PyAny>) -> isize {
     // SAFETY: the object is alive, and this thread is attached to the interpreter.
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
@@ -138,11 +137,11 @@ pub(crate) fn borrow_bytes(bytes: &Bound<'_, PyBytes>) -> Bytes {
     Bytes::from_owner(Lent { _object: bytes.as_any().clone().unbind(), start, length })
 }
 
-/// Takes memory over for writing.
+/// Makes memory writable without a copy.
 ///
 /// # Errors
-/// Gives the memory back when somebody else holds it too, when it does not suit the dtype's
-/// alignment, or when it is so small that a copy is cheaper.
+/// Returns `data` unchanged when it has another holder, when it does not fit the dtype's alignment,
+/// or when it is so small that a copy is cheaper.
 pub(super) fn writable_block(data: Bytes, alignment: usize) -> Result<BytesMut, Bytes> {
     let aligned = data.as_ptr().align_offset(alignment.max(1)) == 0;
     if data.len() <= SMALL_BYTES || !aligned {
@@ -175,7 +174,7 @@ pub(super) fn array_over_shared<'py>(
     with_base(new_array(descr, shape, order, start, is_writable)?, Block::new(shared))
 }
 
-/// The array with the owner of its memory.
+/// Sets the owner of an array's memory.
 fn with_base(array: Bound<'_, PyAny>, block: Block) -> PyResult<Bound<'_, PyAny>> {
     let py = array.py();
     let base = Bound::new(py, block)?.into_any();
@@ -195,8 +194,8 @@ pub(super) fn array_with_copy<'py>(
     let array = new_array(descr, shape, order, std::ptr::null_mut(), true)?;
     let untyped = array.cast::<PyUntypedArray>()?;
     if untyped.len() * untyped.dtype().itemsize() == data.len() && !data.is_empty() {
-        // SAFETY: numpy has just allocated this many bytes for the array, and nobody else has
-        // seen it.
+        // SAFETY: numpy has just allocated this many bytes for the array, and no other code refers
+        // to it.
         unsafe {
             let start = (*untyped.as_array_ptr()).fields.data.cast::<u8>();
             std::ptr::copy_nonoverlapping(data.as_ptr(), start, data.len());
@@ -216,7 +215,7 @@ fn new_array<'py>(
     let py = descr.py();
     let mut shape = shape.to_vec();
     let order_flag = if order == Order::Fortran { NPY_ARRAY_F_CONTIGUOUS } else { 0 };
-    // Numpy makes its own memory writable by itself.
+    // An array over memory of its own is writable without the flag.
     let takes_over = !start.is_null() && is_writable;
     let flags = order_flag | if takes_over { NPY_ARRAY_WRITEABLE } else { 0 };
     let axes = i32::try_from(shape.len()).unwrap_or(i32::MAX);

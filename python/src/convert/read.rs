@@ -1,4 +1,4 @@
-//! Python objects to values.
+//! Converts Python objects to values.
 
 use ipc_protocol::{Opaque, Value};
 use num_bigint::BigInt;
@@ -13,9 +13,9 @@ use worker_shim::unsendable::Down;
 use super::error::{Reason, Stop, here, raised, type_name};
 use super::{Converter, MarshalError, Memory, Pickling, array, memory};
 
-/// Containers within containers that a value may have; safely below what the codec accepts.
+/// Deepest nesting of containers in a value; well below the limit of the codec.
 const MAX_DEPTH: usize = 128;
-/// From this size on, keeping a `bytes` object alive costs less than copying it.
+/// From this size in bytes on, keeping a `bytes` object alive costs less than copying it.
 const BORROWED_BYTES_MIN: usize = 4096;
 
 /// Reads one item.
@@ -84,7 +84,7 @@ impl<'a, 'py> Reader<'a, 'py> {
                 if lend { memory::borrow_bytes(bytes).into() } else { data.to_vec().into() };
             return Ok(Value::Bytes(payload));
         }
-        // Sets are listed first: pickling an element may run Python code that changes the set.
+        // The elements are listed first: pickling one may run Python code that changes the set.
         if let Ok(set) = object.cast_exact::<PySet>() {
             let elements: Vec<_> = set.iter().collect();
             return self.members(elements).map(Value::Set);
@@ -103,7 +103,8 @@ impl<'a, 'py> Reader<'a, 'py> {
         object.extract::<BigInt>().map(Value::BigInt).map_err(|error| raised(object, error))
     }
 
-    /// Reads a container, and sends it pickled as a whole when it contains itself.
+    /// Reads a container. A container that contains itself is pickled as a whole, as is an item
+    /// that is nested too deeply.
     fn nested(
         &mut self,
         object: &Bound<'py, PyAny>,
@@ -157,7 +158,7 @@ impl<'a, 'py> Reader<'a, 'py> {
     }
 
     fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Result<Value, Stop> {
-        // Listed first: pickling a value may run Python code that changes the dict.
+        // The entries are listed first: pickling a value may run Python code that changes the dict.
         let entries: Vec<_> = dict.iter().collect();
         let mut values = Vec::with_capacity(entries.len());
         for (key, value) in &entries {
@@ -194,7 +195,7 @@ impl<'a, 'py> Reader<'a, 'py> {
 
 /// The first bytes of pickles that any interpreter may open, as in `remotemedia._pickle`.
 const PORTABLE_PREFIX: &[u8] = b"RMP1";
-/// Who may open such a pickle, in the place of an interpreter's name.
+/// The name that stands for any interpreter, for a pickle with this prefix.
 pub(super) const PORTABLE: &str = "portable";
 
 fn default_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {

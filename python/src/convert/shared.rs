@@ -1,4 +1,4 @@
-//! Arrays that are in shared memory from the start, because the user asks for it.
+//! Arrays that the user makes in shared memory, so that they are never copied.
 
 use ipc_protocol::Order;
 use ipc_protocol::memory::SharedBytes;
@@ -10,8 +10,8 @@ use super::block::Block;
 use super::{array, memory, whole};
 use crate::numpy_memory::{outbound, own_arena};
 
-/// A new array in shared memory, its elements in an unknown state. Outside of workers it is shared
-/// knowingly with every node that it is passed to.
+/// A new array in shared memory with uninitialized elements. Outside of workers, nodes that get the
+/// array see what is written to it later.
 ///
 /// # Errors
 /// `TypeError` for a dtype that cannot be shared, `ValueError` for an impossible shape,
@@ -53,7 +53,7 @@ fn new_array<'py>(
     Ok(made)
 }
 
-/// The array in shared memory: itself if it is there already, else a copy.
+/// Returns the array itself if it is in shared memory already, else a copy that is.
 ///
 /// # Errors
 /// As [`empty`].
@@ -85,7 +85,7 @@ fn is_shared_already(array: &Bound<'_, PyUntypedArray>) -> bool {
         return block.get().shared().is_some();
     }
     if !block.get().is_aliased() {
-        // The array has one reference, and looking at it takes another.
+        // One reference is the array's, the other is `block` in this function.
         let is_only_its = memory::references_to(block.as_any()) <= 2
             && array.getattr("base").is_ok_and(|base| base.is(&block));
         if !(is_only_its && block.get().shared().is_some_and(is_shared)) {

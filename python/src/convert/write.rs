@@ -1,4 +1,4 @@
-//! Values to Python objects.
+//! Converts values to Python objects.
 
 use ipc_protocol::{Opaque, Payload, Value};
 use pyo3::exceptions::PyTypeError;
@@ -15,7 +15,7 @@ use super::{Converter, Pickling, array};
 
 type Written<'py> = Result<Bound<'py, PyAny>, OpenError>;
 
-/// Writes one item.
+/// Makes the object of one item.
 pub(super) struct Writer<'a, 'py> {
     py: Python<'py>,
     converter: &'a Converter,
@@ -63,7 +63,7 @@ impl<'a, 'py> Writer<'a, 'py> {
         }
     }
 
-    /// A value without parts.
+    /// Makes the object of a value without parts.
     fn write_plain(&self, value: Value) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         Ok(match value {
@@ -101,9 +101,9 @@ impl<'a, 'py> Writer<'a, 'py> {
         values.into_iter().map(write).collect()
     }
 
-    /// The payloads inside a received frame are slices of it, and only the sole holder of a frame
-    /// may write to it. Where that is the cheaper way, all but the largest array get memory of
-    /// their own first, so that the largest needs no copy and keeps no neighbours alive.
+    /// Payloads inside a received frame are slices of the frame, and only the sole holder of a
+    /// frame may write to it. If that copies fewer bytes, all payloads but the largest array are
+    /// copied first. Then the largest array needs no copy and does not keep the others alive.
     fn leave_one_array_shared(&self, value: &mut Value) {
         let (mut payloads, mut total_bytes, mut largest_bytes) = (0_usize, 0_usize, 0_usize);
         for_each_payload(value, &mut |payload, is_array| {
@@ -152,13 +152,13 @@ fn made<'py>(kind: &str, object: PyResult<Bound<'py, PyAny>>) -> Written<'py> {
     object.map_err(|raised| Unopenable::here(kind, raised))
 }
 
-/// A key as it is written in a path.
+/// A key in the form that paths use.
 fn shown(key: &Bound<'_, PyAny>) -> String {
     key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string())
 }
 
-/// Shows every payload of a value that is not in shared memory to `visit`, with whether it belongs
-/// to an array.
+/// Calls `visit` with every payload of a value that is not in shared memory; the flag is true for
+/// payloads of arrays.
 fn for_each_payload(value: &mut Value, visit: &mut dyn FnMut(&mut Payload, bool)) {
     let visit = &mut |payload: &mut Payload, is_array| {
         if !payload.is_shared() {

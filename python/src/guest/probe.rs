@@ -1,4 +1,4 @@
-//! What `remotemedia._guest` calls: the meter, and the log of what nodes print.
+//! Objects that `remotemedia._guest` calls: the meter, and the log of text that nodes print.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +10,11 @@ use worker_shim::{LinkWriter, SharedMeter};
 
 use crate::numpy_memory;
 
-/// The meter as Python sees it; see `Meter` in `remotemedia._guest.calling`.
+/// The meter as a Python object; see `Meter` in `remotemedia._guest.calling`.
 ///
-/// numpy takes large arrays from the outbound memory from a node's first call until code runs that
-/// makes no outputs. Arrays that are made between two calls may lie there too: switching around each
-/// call would cost every small item a microsecond.
+/// From a node's first call on, numpy allocates large arrays in the outbound memory, until code
+/// runs that makes no outputs. Arrays made between two calls may lie there too: to switch the
+/// memory around each call would cost a microsecond for every small item.
 #[pyclass(frozen)]
 #[derive(Debug)]
 pub(super) struct Probe {
@@ -27,7 +27,7 @@ impl Probe {
         Self { meter, serves_numpy: false.into() }
     }
 
-    /// Makes numpy use the outbound memory.
+    /// Makes numpy allocate large arrays in the outbound memory.
     fn begin_outputs(&self, py: Python<'_>) {
         if !self.serves_numpy.load(Ordering::Relaxed) {
             self.serves_numpy.store(numpy_memory::activate(py), Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl Log {
     ) {
         let place = place.map(|(path, line, function)| Place { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
-        // This fails when the orchestrator is gone, and then the process is about to end.
+        // This fails only when the orchestrator is gone, and then this process ends soon too.
         let _unheard = py.detach(|| self.0.send(FromWorker::Log(record)));
     }
 }

@@ -1,15 +1,16 @@
-//! Which shared memory this process makes its arrays in.
+//! The shared memory in which this process makes arrays.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::memory::{Arena, ArenaOptions, ArenaStats, SegmentKind};
 
-/// Of the memory of a worker's connection, numpy gets all but one part in this many: a node that
-/// hoards arrays leaves room for the copies that its outputs then need.
+/// Numpy gets all but one part in this many of the memory of a worker's connection: a node that
+/// keeps many arrays leaves room for the copies of its outputs.
 const RESERVED_PART: usize = 4;
 
-/// Sizes of the memory of a process that is no worker: as much as it likes, made as it is needed.
+/// Sizes of the arena of a process that is not a worker. Its total is not limited, and segments are
+/// made when they are needed.
 const OWN: ArenaOptions = ArenaOptions {
     kind: if cfg!(target_os = "linux") { SegmentKind::Memfd } else { SegmentKind::Named },
     ring_bytes: 64 << 20,
@@ -19,11 +20,11 @@ const OWN: ArenaOptions = ArenaOptions {
 };
 
 static OUTBOUND: OnceLock<Outbound> = OnceLock::new();
-/// Made at first use. Only threads that hold the interpreter's lock take this one, so that no
-/// forked child finds it locked.
+/// Made at first use. This lock is taken only under the GIL, so that it is never locked in a forked
+/// child.
 static OWN_ARENA: Mutex<Option<Arena>> = Mutex::new(None);
 
-/// The memory that a worker writes for its orchestrator.
+/// The outbound memory: shared memory that a worker writes and its orchestrator reads.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     pub(super) exchange: Arc<Exchange>,
@@ -37,7 +38,8 @@ impl Outbound {
         self.exchange.arena()
     }
 
-    /// A block for an array of a node: its address. `None` when the array is better off elsewhere.
+    /// Allocates a block for an array of a node and returns its address. `None` when the array is
+    /// small enough for a message, or when numpy's part of the memory is used up.
     pub(super) fn allocate(&self, bytes: usize) -> Option<usize> {
         let arena = self.arena();
         if bytes <= self.inline_max_bytes
@@ -49,7 +51,7 @@ impl Outbound {
     }
 }
 
-/// From now on this process is a worker with this connection. Only the first call has effect.
+/// Makes this process a worker with this connection. Only the first call has an effect.
 pub(crate) fn serve(exchange: &Arc<Exchange>) -> &'static Outbound {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     OUTBOUND.get_or_init(|| {
@@ -62,31 +64,32 @@ pub(crate) fn serve(exchange: &Arc<Exchange>) -> &'static Outbound {
     })
 }
 
-/// The memory of a worker's connection; `None` where this process is no worker, or a child of one.
+/// The memory of a worker's connection; `None` if this process is not a worker, or is a forked
+/// child of one.
 pub(crate) fn outbound() -> Option<&'static Outbound> {
     OUTBOUND.get().filter(|_| !super::fork::has_forked())
 }
 
-/// The same, also in the child of a worker: it has to tell inherited memory from its own.
+/// As [`outbound`], but also in a forked child of a worker, which must recognize inherited memory.
 pub(super) fn inherited_outbound() -> Option<&'static Outbound> {
     OUTBOUND.get()
 }
 
-/// The memory that a process which is no worker makes arrays in to share them.
+/// The arena in which a process that is not a worker makes shared arrays.
 pub(crate) fn own_arena() -> Arena {
     let mut own = OWN_ARENA.lock().unwrap_or_else(PoisonError::into_inner);
     own.get_or_insert_with(|| Arena::new(OWN)).clone()
 }
 
-/// How much it holds.
+/// Size and use of [`own_arena`].
 pub(crate) fn own_arena_stats() -> ArenaStats {
     let own = OWN_ARENA.lock().unwrap_or_else(PoisonError::into_inner);
     own.as_ref().map_or_else(ArenaStats::default, Arena::stats)
 }
 
-/// In a forked child: what is made from now on is not shared with the parent.
+/// For a forked child: arrays made after this call are in a new arena, not in the parent's.
 pub(super) fn forget_own_arena() {
     let inherited = OWN_ARENA.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // Arrays in it live on, and hold it themselves.
+    // Inherited arrays keep the old arena alive themselves.
     drop(inherited);
 }

@@ -8,11 +8,11 @@ use pyo3::types::PyDict;
 use super::arena::{forget_own_arena, outbound};
 use super::handler;
 
-/// How often this process and its parents have been forked off since one loaded the module.
+/// See [`forks`].
 static FORKS: AtomicU32 = AtomicU32::new(0);
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
-/// How many forks lie between this process and the one that loaded the module.
+/// Number of forks from the process that loaded the module down to this one; 0 in that process.
 pub(crate) fn forks() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
@@ -22,7 +22,7 @@ pub(crate) fn has_forked() -> bool {
     forks() > 0
 }
 
-/// Has Python tell of forks from now on.
+/// Registers the functions below with `os.register_at_fork`.
 pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let hooks = PyDict::new(py);
@@ -33,7 +33,8 @@ pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// The child may look at what is alive now for as long as it lives.
+/// In a worker, keeps all blocks and leases that are alive now until the session ends, because the
+/// child may read them.
 #[pyfunction]
 fn before_fork() {
     if let Some(outbound) = outbound() {
@@ -57,7 +58,8 @@ fn after_fork_in_child(py: Python<'_>) {
     handler::deactivate(py);
 }
 
-/// The nodes of a worker are gone, so nothing is left that could wait for their children.
+/// Ends the hold of [`before_fork`]: the nodes are gone, so no code is left that could wait for a
+/// child.
 pub(crate) fn end_of_session() {
     if HOLDS.swap(false, Ordering::Relaxed)
         && let Some(outbound) = outbound()

@@ -1,17 +1,17 @@
-//! The memory handler (NEP 49) through which numpy takes the data of large arrays from a worker's
-//! outbound memory. One of the two places of this crate with `unsafe`.
+//! The memory handler (NEP 49) with which numpy allocates the data of large arrays in a worker's
+//! outbound memory. One of the two modules of this crate with `unsafe`.
 //!
 //! # Rules
 //! 1. Numpy calls the handler whenever an array that it served is resized or freed: in any thread,
-//!    after the session, while the interpreter ends. So the handler, the memory that it serves and
-//!    the functions behind it are in statics that nothing changes or drops.
+//!   after the session, while the interpreter ends. So the handler, its memory and its functions
+//!   are in statics that are never changed or dropped.
 //! 2. Every address is either in a block of the arena, which knows its blocks exactly, or from
-//!    numpy's default handler, and goes back to where it is from.
+//!   numpy's default handler, and is freed where it was allocated.
 //! 3. The arena's lock is never held while numpy's own functions run.
-//! 4. In a forked child the arena gives nothing and takes nothing back: the handler then is numpy's
-//!    own, but for the freeing of inherited blocks, which does nothing.
+//! 4. In a forked child the arena allocates and frees nothing: the handler passes all calls on to
+//!   numpy's default handler, except that freeing an inherited block does nothing.
 //! 5. A block has one claim for the array, which ends with `free`. A message with the array makes a
-//!    further one, so that it is seen whether the array is still there.
+//!   further claim, and the count of claims shows whether the array still exists.
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{NonNull, null_mut, with_exposed_provenance_mut};
@@ -48,7 +48,7 @@ struct Handler {
 
 // SAFETY: the context is null or numpy's own, and numpy calls the functions from any thread.
 unsafe impl Send for Allocator {}
-// SAFETY: as above; nobody writes to it.
+// SAFETY: as above; it is never written to.
 unsafe impl Sync for Allocator {}
 
 static HANDLER: Handler = Handler {
@@ -56,16 +56,16 @@ static HANDLER: Handler = Handler {
     version: 1,
     allocator: Allocator { context: null_mut(), malloc, calloc, realloc, free },
 };
-/// What numpy uses where nothing else is asked for. Set before the handler is ever active.
+/// Numpy's default allocator. Set before our handler is ever active.
 static DEFAULT: OnceLock<Allocator> = OnceLock::new();
 
 /// Name of the capsules that hold handlers.
 const CAPSULE: &CStr = c"mem_handler";
-/// Places in numpy's table of functions, since 1.22.
+/// Indices in numpy's table of functions, since numpy 1.22.
 const SET_HANDLER: usize = 304;
 const GET_HANDLER: usize = 305;
 const DEFAULT_HANDLER: usize = 306;
-/// The number of 1.22 among the versions of that table.
+/// Version number of that table in numpy 1.22.
 const FIRST_VERSION: u32 = 0xf;
 
 const fn padded(name: &[u8]) -> [u8; 127] {
@@ -82,7 +82,7 @@ fn from_arena(bytes: usize) -> Option<NonNull<c_void>> {
     NonNull::new(with_exposed_provenance_mut(outbound()?.allocate(bytes)?))
 }
 
-/// Length of the block at an address; `None` when it is numpy's own memory.
+/// Length in bytes of the block at an address; `None` for memory of numpy's default handler.
 fn block_bytes(pointer: *mut c_void) -> Option<usize> {
     let arena = inherited_outbound()?.arena();
     let address = pointer.addr();
@@ -105,7 +105,7 @@ unsafe extern "C" fn malloc(_context: *mut c_void, bytes: usize) -> *mut c_void 
 unsafe extern "C" fn calloc(_context: *mut c_void, count: usize, size: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(size) else { return null_mut() };
     if let Some(block) = from_arena(bytes) {
-        // SAFETY: the block has at least this many bytes, and nobody else knows it yet.
+        // SAFETY: the block has at least this many bytes, and no other code has its address yet.
         unsafe { block.as_ptr().cast::<u8>().write_bytes(0, bytes) };
         return block.as_ptr();
     }
@@ -114,7 +114,7 @@ unsafe extern "C" fn calloc(_context: *mut c_void, count: usize, size: usize) ->
     unsafe { (default.calloc)(default.context, count, size) }
 }
 
-/// Memory of numpy's own stays there: how much of it there is only its own function knows.
+/// Memory from numpy's default handler stays there, because only that handler knows its length.
 unsafe extern "C" fn realloc(
     context: *mut c_void,
     pointer: *mut c_void,
@@ -129,7 +129,7 @@ unsafe extern "C" fn realloc(
     if bytes <= length && bytes > inline_max_bytes {
         return pointer;
     }
-    // SAFETY: `malloc` has no demands.
+    // SAFETY: `malloc` has no preconditions.
     let moved = unsafe { malloc(context, bytes) };
     if !moved.is_null() {
         // SAFETY: both have at least this many bytes, and the new memory is not part of the old.
@@ -151,7 +151,7 @@ unsafe extern "C" fn free(_context: *mut c_void, pointer: *mut c_void, bytes: us
     }
 }
 
-/// Numpy's functions around handlers, which are kept in a context variable.
+/// Numpy's functions that get and set the current handler, which is in a context variable.
 struct Api {
     set: unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject,
     get: unsafe extern "C" fn() -> *mut ffi::PyObject,
@@ -160,7 +160,7 @@ struct Api {
 }
 
 impl Api {
-    /// The functions, when numpy is loaded and knows handlers.
+    /// The functions; `None` if numpy is not loaded or is older than 1.22 and has no handlers.
     fn if_loaded(py: Python<'_>) -> Option<&'static Self> {
         static API: PyOnceLock<Option<Api>> = PyOnceLock::new();
         if let Some(api) = API.get(py) {
@@ -169,7 +169,7 @@ impl Api {
         if !Types::are_loaded(py) {
             return None;
         }
-        // Without handlers outputs are copied, and nothing else is different.
+        // Without handlers, outputs are copied to shared memory; nothing else differs.
         API.get_or_init(py, || Self::load(py).ok().flatten()).as_ref()
     }
 
@@ -182,8 +182,8 @@ impl Api {
         let name = if is_numpy_2(py) { "numpy._core.multiarray" } else { "numpy.core.multiarray" };
         let table = py.import(name)?.getattr("_ARRAY_API")?.cast_into::<PyCapsule>()?;
         let table = table.pointer_checked(None)?.cast::<*const c_void>();
-        // SAFETY: the table is numpy's for as long as the process lives; of this version on it has
-        // these places, and what is in them has these types (numpy's `__multiarray_api.h`).
+        // SAFETY: numpy keeps the table for as long as the process lives; from this version on it
+        // has these entries, and they have these types (numpy's `__multiarray_api.h`).
         let (set, get, default) = unsafe {
             (
                 table.add(SET_HANDLER).cast().read(),
@@ -191,13 +191,13 @@ impl Api {
                 table.add(DEFAULT_HANDLER).cast::<*const *mut ffi::PyObject>().read().read(),
             )
         };
-        // SAFETY: the place holds an object that numpy keeps alive.
+        // SAFETY: the entry points to an object that numpy keeps alive.
         let default = unsafe { Bound::from_borrowed_ptr_or_err(py, default)? };
         let handler = default.cast::<PyCapsule>()?.pointer_checked(Some(CAPSULE))?;
         // SAFETY: capsules of this name hold handlers, and the default one is never freed.
         let _first_stays = DEFAULT.set(unsafe { handler.cast::<Handler>().as_ref() }.allocator);
         let ours = (&raw const HANDLER).cast_mut().cast();
-        // SAFETY: the pointer is that of a static; numpy only reads what is there.
+        // SAFETY: the pointer is to a static, which numpy only reads.
         let ours = unsafe {
             Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(ours, CAPSULE.as_ptr(), None))?
         };
@@ -209,7 +209,8 @@ impl Api {
         unsafe { Bound::from_owned_ptr_or_err(py, (self.get)()) }
     }
 
-    /// Has numpy use a handler if it uses this other one now; says whether it did.
+    /// Replaces numpy's handler `old` by `new`. Returns false, without a change, if `old` is not
+    /// the current one.
     fn exchange(&self, py: Python<'_>, old: &Py<PyAny>, new: &Py<PyAny>) -> PyResult<bool> {
         if !self.current(py)?.is(old) {
             return Ok(false);
@@ -221,21 +222,21 @@ impl Api {
     }
 }
 
-/// From now on numpy takes large arrays of this thread, and of what copies its context, from the
-/// outbound memory. Says whether that is new: not without numpy, nor where somebody else's handler
-/// is at work.
+/// Makes numpy allocate large arrays in the outbound memory, in this thread and in copies of its
+/// context. Returns false if nothing changed: numpy is not loaded, or its handler is not the
+/// default one.
 pub(crate) fn activate(py: Python<'_>) -> bool {
     outbound().is_some()
         && Api::if_loaded(py)
             .is_some_and(|api| api.exchange(py, &api.default, &api.ours).unwrap_or(false))
 }
 
-/// The end of what [`activate`] began.
+/// Undoes [`activate`].
 pub(crate) fn deactivate(py: Python<'_>) {
     if inherited_outbound().is_some()
         && let Some(api) = Api::if_loaded(py)
     {
-        // Where numpy fails the handler stays, which is no more than a waste of shared memory.
+        // If this fails, the handler stays active, which only wastes shared memory.
         let _stays = api.exchange(py, &api.ours, &api.default);
     }
 }

@@ -22,7 +22,7 @@ fn modules_form_layers() {
     assert_none("modules that name each other in a circle", &broken);
 }
 
-/// A circle with every edge in it.
+/// Describes a circle with all of its edges.
 fn described(circle: &[&str], edges: &Edges) -> String {
     let mut lines = vec![circle.join(", ")];
     for from in circle {

@@ -1,4 +1,5 @@
-//! Crate edges: who may depend on whom, and which outside crates have one home.
+//! Crate edges: which crates may depend on each other, and external crates that only one of them
+//! may use.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Homes: names that may be written in a few files only, each with its reason.
+//! Homes: names that only a few files may use, each file with its reason.
 
 use tests::lexer::has_phrase;
 
@@ -12,7 +12,7 @@ struct Rule {
     homes: &'static [(&'static str, &'static str)],
 }
 
-/// Files with `unsafe`. One that no longer needs it has to leave the list.
+/// Files with `unsafe`. A file that no longer needs it must leave the list.
 const UNSAFE: Rule = Rule {
     what: "unsafe",
     phrases: &["unsafe"],
@@ -86,7 +86,7 @@ const RUST: &[Rule] = &[
             "the graces at the end of a worker and of its group",
         )],
     },
-    // `unwrap` and `expect` are clippy's, who knows the types.
+    // `unwrap` and `expect` are checked by clippy, which knows the types.
     Rule { what: "panics on purpose", phrases: &["panic!", "todo!", "unimplemented!"], homes: &[] },
 ];
 

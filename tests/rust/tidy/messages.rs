@@ -1,9 +1,9 @@
-//! No decision by the words of a message: a better comma must never change what the product does.
-//! Looked at are the names that messages have here, not every text.
+//! No code decides by the text of a message: better wording must never change what the product
+//! does. The test finds searches in variables with usual names of messages, not in every text.
 
 use super::{assert_none, product_python, product_rust};
 
-/// What texts for people are called.
+/// Names of variables that hold texts for people.
 const MESSAGES: [&str; 13] = [
     "message",
     "reason",
@@ -19,7 +19,7 @@ const MESSAGES: [&str; 13] = [
     "raised",
     "stack",
 ];
-/// What looks for words, in Rust and in Python.
+/// Methods that search in a text, in Rust and in Python.
 const RUST: [&str; 10] = [
     ".contains(",
     ".starts_with(",
@@ -43,7 +43,7 @@ const PYTHON: [&str; 8] = [
     ".removeprefix(",
 ];
 
-/// Searches that may stay, by file and what stands there, with the reason.
+/// Allowed searches: file, code and reason.
 const ALLOWED: [(&str, &str, &str); 3] = [
     (
         "orchestrator/src/worker/blackbox.rs",
@@ -71,7 +71,8 @@ fn receiver(code: &str, at: usize) -> &str {
     &code[start..at]
 }
 
-/// Whether the last name of an expression that is no method of texts is that of a message.
+/// Whether an expression is a message: whether its last name that is not a method of texts is one
+/// of `MESSAGES`.
 fn is_message(expression: &str) -> bool {
     let mut names = expression.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     let plain = [
@@ -121,7 +122,7 @@ fn contained(code: &str) -> Vec<(usize, String)> {
     found.collect()
 }
 
-/// One line per statement is enough: a chain of calls over several lines becomes one expression.
+/// Joins a chain of calls over several lines into one line.
 fn unbroken(code: &str) -> String {
     let mut unbroken = String::with_capacity(code.len());
     for line in code.lines() {

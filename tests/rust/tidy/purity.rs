@@ -1,5 +1,5 @@
-//! Purity: modules that say in their first sentences that they are pure know no clock, no thread, no
-//! input and no output. Time passes there as an argument.
+//! Purity: modules that say in their first paragraph that they are pure use no clock, no thread, no
+//! input and no output. They get the time as an argument.
 
 use tests::lexer::has_phrase;
 use tests::modules::{Module, product, uses};
@@ -25,7 +25,7 @@ const IMPURE: &[&str] = &[
     "SystemTime",
 ];
 
-/// Cores that have to say so; what else is pure may say it.
+/// Modules that must say that they are pure; others may say so.
 const CORES: &[&str] = &[
     "orchestrator/src/choice.rs",
     "orchestrator/src/fallback.rs",

@@ -1,4 +1,4 @@
-//! Audio as lists of numbers, as JSON has it.
+//! Audio as lists of numbers, which is how JSON holds it.
 
 use ipc_protocol::{Array, Order, Value};
 use num_traits::ToPrimitive;
@@ -106,7 +106,8 @@ fn array(all: Vec<f64>, element: Element, shape: Vec<u64>, order: Order) -> Arra
     }
 }
 
-/// The array as lists again; as it is when its elements are not PCM samples.
+/// Converts an array to the form of the input's `data`. An array that does not hold PCM samples
+/// stays an array.
 pub(super) fn write(array: Array, form: DataForm) -> Value {
     let Some(numbers) = numbers(&array).filter(|_| form != DataForm::Array) else {
         return Value::Array(array);

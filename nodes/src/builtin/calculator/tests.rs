@@ -60,7 +60,7 @@ fn true_division_is_right_for_ints_beyond_floats() {
     assert_eq!(divide(Value::Int(1), big(400)), Value::Float(0.0));
     assert_eq!(divide(Value::Int(-1), big(320)), Value::Float(-1e-320));
     assert_eq!(divide(Value::Int(1), Value::Int(3)), Value::Float(1.0 / 3.0));
-    // 2^53 + 1 is no float; its third is.
+    // A float cannot hold 2^53 + 1, but it can hold a third of it.
     let odd = 9_007_199_254_740_993_i64;
     assert_eq!(divide(Value::Int(odd), Value::Int(3)), Value::Float(3_002_399_751_580_331.0));
     let error = run(json!({}), request("divide", "operands", [big(400), Value::Int(1)]));

@@ -1,5 +1,6 @@
-//! One stream through rubato's FFT resampler: blocks of fixed size inside, pieces of any size
-//! outside, the filter's delay taken off, and exactly `round(n * to / from)` samples in total.
+//! Resamples one stream with rubato's FFT resampler. It takes pieces of any size, works on blocks
+//! of a fixed size, removes the filter's delay, and returns exactly `round(n * to / from)` samples
+//! in total.
 //!
 //! Whole recordings and streams go through the same blocks, so they give the same samples.
 
@@ -10,7 +11,7 @@ use rubato::{Fft, FixedSync, Indexing, Resampler, WindowFunction};
 use crate::builtin::samples::Planes;
 use crate::error::{NodeError, NodeErrorKind};
 
-/// How long the anti-aliasing filter is, and with it how narrow its transition band.
+/// Length of the anti-aliasing filter. A longer filter has a narrower transition band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quality {
     Low,
@@ -29,12 +30,12 @@ impl Quality {
     }
 }
 
-/// A resampler and the samples on their way through it.
+/// A resampler, and the input that it has not processed yet.
 pub(super) struct Stream {
     from_hz: u32,
     to_hz: u32,
     channels: usize,
-    /// `None` without channels, where there is nothing to do.
+    /// `None` for audio without channels, where there is nothing to resample.
     fft: Option<Fft<f32>>,
     block_in: usize,
     block_out: usize,
@@ -42,7 +43,7 @@ pub(super) struct Stream {
     pending: Vec<Vec<f32>>,
     /// Output samples that still have to be dropped because of the filter's delay.
     to_skip: usize,
-    /// Samples per channel that came in and went out since the stream began.
+    /// Samples per channel since the stream began: `taken` as input, `given` as output.
     taken: u64,
     given: u64,
 }
@@ -98,7 +99,8 @@ impl Stream {
         self.channels
     }
 
-    /// Takes a piece of the stream and appends what is ready to `out`, one vector per channel.
+    /// Takes a piece of the stream and appends the finished output to `out`, one vector per
+    /// channel.
     pub(super) fn push(
         &mut self,
         piece: &Planes<'_>,
@@ -178,7 +180,7 @@ impl Stream {
     }
 }
 
-/// Samples that `samples` at one rate become at another, to the nearest; a half counts up.
+/// Length of the output for `samples` of input, rounded to the nearest integer, halves up.
 pub(super) fn output_samples(samples: u64, from_hz: u32, to_hz: u32) -> u64 {
     let (from_hz, to_hz) = (u128::from(from_hz), u128::from(to_hz));
     let rounded = (u128::from(samples) * to_hz * 2 + from_hz) / (from_hz * 2);

@@ -57,7 +57,7 @@ fn sine(rate_hz: u32, hz: f64, seconds: f64) -> Vec<f32> {
     (0..n).filter_map(|i| sample(i).to_f32()).collect()
 }
 
-/// To the nearest, a half up.
+/// Rounds to the nearest integer, halves up.
 fn whole(number: f64) -> usize {
     number.round().to_usize().unwrap()
 }
@@ -123,7 +123,7 @@ proptest! {
         let mut node = node(json!({
             "target_rate": pair.1, "input_rate": pair.0, "quality": quality, "streaming": true
         }));
-        // Twice, since a stream after a flush must start clean.
+        // Twice, because a stream after a flush must not depend on the one before.
         for _ in 0..2 {
             let mut pieces = Vec::new();
             let mut at = 0;
@@ -220,7 +220,7 @@ fn quality_changes_the_passband() {
     assert!(at_95_percent("high") > -0.1);
     assert!(at_95_percent("medium") < at_95_percent("high") - 0.5);
     assert!(at_95_percent("low") < at_95_percent("medium") - 3.0);
-    // What the parameter's description promises.
+    // The numbers in the description of the parameter.
     for (quality, fraction) in [("low", 0.75), ("medium", 0.93), ("high", 0.98)] {
         let db =
             middle_db(&resample(48_000, 16_000, quality, sine(48_000, 8_000.0 * fraction, 0.5)));

@@ -1,5 +1,5 @@
-//! Detects speech in one stream: keeps the frames that may still matter, says which segments are
-//! finished, and describes them. A complete recording is a stream of one piece.
+//! Detects speech in one stream: keeps the frames that are still needed, and returns segments that
+//! no later audio can change. A complete recording is a stream of one piece.
 
 use num_traits::ToPrimitive;
 
@@ -7,7 +7,7 @@ use super::features::{Analyzer, FRAMES_PER_SECOND, Frame, HOP_MS};
 use super::segments::{self, FLOOR_REACH, SETTLING_FRAMES, Settings, Span};
 use crate::builtin::samples::Planes;
 
-/// Level that stands for digital silence.
+/// Level that is reported for digital silence, in dBFS.
 const SILENCE_DB: f64 = -120.0;
 
 /// One stretch of speech.
@@ -24,16 +24,16 @@ pub(super) struct Segment {
     pub(super) confidence: f64,
 }
 
-/// A stream under observation.
+/// Frames and results of one stream.
 pub(super) struct Detector {
     analyzer: Analyzer,
     settings: Settings,
-    /// Frames from number `first` on.
+    /// The frames from number `first` on; earlier ones were dropped.
     frames: Vec<Frame>,
     first: usize,
-    /// Frames before this number are told.
+    /// Segments before this frame number have been returned.
     settled: usize,
-    /// How many frames there were when segments were last looked for.
+    /// Number of frames at the last search for segments.
     looked_at: usize,
 }
 
@@ -62,11 +62,11 @@ impl Detector {
         self.analyzer.taken()
     }
 
-    /// Takes a piece; gives the segments that are now finished.
+    /// Takes a piece of the stream; returns the segments that no later audio can change.
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
         self.analyzer.push(piece, &mut self.frames);
         let end = self.first + self.frames.len();
-        // Looking takes time, so it is done every 100 ms at most, and not amid speech.
+        // A search takes time, so there is at most one for 100 ms of audio, and none during speech.
         if end < self.looked_at + 10 || !self.may_have_finished() {
             return Vec::new();
         }
@@ -76,7 +76,8 @@ impl Detector {
         let is_finished = |span: &&Span| span.end <= horizon;
         let finished: Vec<Segment> =
             found.iter().filter(is_finished).map(|span| self.describe(*span)).collect();
-        // Up to here nothing can change: the start of what is still open, or the horizon.
+        // No frame before this one can change: the start of the first unfinished segment, or the
+        // horizon.
         let open = found.iter().find(|span| span.end > horizon).map_or(horizon, |s| s.start);
         let last_end = found.iter().filter(is_finished).map(|s| s.end).max().unwrap_or(0);
         self.settled = self.settled.max(open.min(horizon)).max(last_end);
@@ -84,7 +85,7 @@ impl Detector {
         finished
     }
 
-    /// Ends the stream; gives the segments that are left.
+    /// Ends the stream; returns the remaining segments.
     pub(super) fn finish(&mut self) -> Vec<Segment> {
         self.analyzer.finish(&mut self.frames);
         let left: Vec<Segment> =
@@ -93,7 +94,7 @@ impl Detector {
         left
     }
 
-    /// Segments as they look now among the frames that are not settled, by frame number.
+    /// Segments after `settled`, in frame numbers. Later audio may still change them.
     pub(super) fn unsettled(&self) -> Vec<Span> {
         segments::find(&self.frames, &self.settings)
             .into_iter()
@@ -112,7 +113,7 @@ impl Detector {
         unsettled.split(is_loud).any(is_quiet)
     }
 
-    /// Drops frames that neither a segment nor a noise floor needs.
+    /// Drops frames that no segment and no noise floor needs.
     fn forget(&mut self) {
         let needed = self.settled.saturating_sub(FLOOR_REACH);
         let unneeded = needed.saturating_sub(self.first);

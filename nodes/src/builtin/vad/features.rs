@@ -1,5 +1,5 @@
-//! What the detector sees of the sound: every 10 ms the power in five bands of speech, measured
-//! through a window, and the plain power of those 10 ms. Pieces of any size give the same frames.
+//! Measures frames for the detector: every 10 ms the power in five bands of speech, through a
+//! window, and the plain power of those 10 ms. The size of the pieces does not change the frames.
 
 use std::sync::Arc;
 
@@ -11,26 +11,27 @@ use crate::builtin::samples::Planes;
 
 /// Frames per second.
 pub(super) const FRAMES_PER_SECOND: u64 = 100;
-/// Length of one step from frame to frame.
+/// Time from one frame to the next, in ms.
 pub(super) const HOP_MS: u32 = 10;
-/// Number of bands.
+/// Number of frequency bands.
 pub(super) const BANDS: usize = 5;
 /// Lower edge of each band, in Hz. Rumble, hum and pops below the first do not count.
 const BAND_EDGES_HZ: [f64; BANDS] = [120.0, 500.0, 1_000.0, 2_000.0, 4_000.0];
 /// Upper edge of the last band, in Hz.
 const TOP_HZ: f64 = 8_000.0;
-/// A frame is a tone when three neighbouring lines hold this share of its power.
+/// A frame is a tone when three neighbouring lines of its spectrum have more than this share of its
+/// power.
 const TONE_SHARE: f32 = 0.5;
 
-/// One frame. Powers are mean squares, 1.0 being that of a constant at full scale, and the mean
-/// over the channels.
+/// One frame. Powers are mean squares, averaged over the channels; a constant at full scale has
+/// 1.0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Frame {
     /// Power in each band, through the window.
     pub(super) bands: [f32; BANDS],
-    /// Whether nearly all power lies in one line of the spectrum.
+    /// Whether the frame is a tone, see `TONE_SHARE`.
     pub(super) is_tone: bool,
-    /// Power of the frame's own 10 ms, all frequencies.
+    /// Power of the frame's own 10 ms at all frequencies, without a window.
     pub(super) block: f32,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct Analyzer {
     window: Vec<f32>,
     /// First line of each band, and one past the last line of the last band.
     lines: [usize; BANDS + 1],
-    /// Turns a sum over lines into a mean square.
+    /// Factor that makes a mean square of a sum over lines.
     scale: f32,
     fft: Arc<dyn Fft<f32>>,
     spectrum: Vec<Complex<f32>>,
@@ -51,7 +52,7 @@ pub(super) struct Analyzer {
     begin: u64,
     /// Samples per channel so far.
     taken: u64,
-    /// Frames given out so far.
+    /// Number of frames completed so far.
     frames: u64,
 }
 
@@ -80,7 +81,7 @@ impl Analyzer {
         Self {
             rate_hz,
             lines,
-            // Both halves of the spectrum hold the same power.
+            // The factor 2 stands for the other half of the spectrum, which has the same power.
             scale: 2.0 / (energy * fft_length as f32 * channels.max(1) as f32),
             spectrum: vec![Complex::default(); fft_length],
             scratch: vec![Complex::default(); fft.get_inplace_scratch_len()],
@@ -110,7 +111,7 @@ impl Analyzer {
     /// Takes a piece and appends the frames that it completes.
     pub(super) fn push(&mut self, piece: &Planes<'_>, out: &mut Vec<Frame>) {
         for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
-            // A sample that is no number is silence.
+            // A sample that is not finite counts as silence.
             recent.extend(plane.iter().map(|s| if s.is_finite() { *s } else { 0.0 }));
         }
         self.taken += piece.samples as u64;
@@ -142,12 +143,12 @@ impl Analyzer {
         (2 * frame + 1) * u64::from(self.rate_hz) / (2 * FRAMES_PER_SECOND)
     }
 
-    /// Drops samples that no later frame looks at.
+    /// Drops samples that no later frame needs.
     fn forget(&mut self) {
         let needed = self.middle(self.frames).saturating_sub((self.window.len() / 2) as u64);
         let needed = needed.min(self.start(self.frames));
         let unneeded = needed.saturating_sub(self.begin).to_usize().unwrap_or(0);
-        // Moving the rest to the front is dear, so it is not done for every piece.
+        // Moving the remaining samples to the front takes time, so it is not done for every piece.
         if unneeded > 4 * self.window.len() {
             for recent in &mut self.recent {
                 recent.drain(..unneeded.min(recent.len()));
@@ -161,7 +162,7 @@ impl Analyzer {
         let (start, end) = (index(self.start(self.frames)), index(self.start(self.frames + 1)));
         let middle = index(self.middle(self.frames));
         let half = self.window.len() / 2;
-        // What lies before the stream is silence.
+        // The part of the window before the start of the stream counts as silence.
         let lead = half.saturating_sub(middle);
         let from = middle.saturating_sub(half);
         self.powers.fill(0.0);

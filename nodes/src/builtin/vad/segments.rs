@@ -1,17 +1,16 @@
-//! From frames to segments of speech. A pure function of the frames; nothing here knows of nodes
-//! or streams.
+//! Finds segments of speech in frames. A pure function of the frames, without nodes or streams.
 //!
-//! 1. The noise floor of each band is a low percentile of its power over the ten seconds around.
-//! 2. A frame is **active** when its level is above the threshold, or when some band is well
-//!    above that band's floor and above a bound that follows the threshold (so that weak
-//!    consonants, which show only above 2 kHz, count as soon as they are audible).
-//! 3. A frame is **voice-like** when enough of it lies below 1 kHz, or when it is for 50 ms a tone
-//!    or clearly above the threshold. Breath is none of these: a longer stretch of active frames
-//!    that are not voice-like is taken out.
-//! 4. A run of active frames with voice-like frames above the threshold is speech. Short weak
-//!    runs close to it (releases, final fricatives) belong to it.
-//! 5. Speech separated by less than the shortest silence is one segment; what is then shorter
-//!    than the shortest speech is dropped.
+//! 1. The noise floor of each band is a low percentile of its power from 5 s before to 5 s after.
+//! 2. A frame is **active** when its level is above the threshold, or when one band is well above
+//!   its noise floor and above a bound a fixed number of dB below the threshold. So weak
+//!   consonants, which have power only above 2 kHz, count too.
+//! 3. A frame is **voice-like** when enough of its power lies below 1 kHz, or when it is part of at
+//!   least 50 ms that are a tone or clearly above the threshold. Breath is not voice-like: a long
+//!   run of active frames that are not voice-like is made inactive.
+//! 4. A run of active frames with at least two voice-like frames above the threshold is speech.
+//!   Other short runs close to it (releases, final fricatives) are added to it.
+//! 5. Speech separated by less than the shortest silence is one segment. Then segments shorter than
+//!   the shortest speech are dropped.
 
 use super::features::{BANDS, Frame};
 
@@ -23,7 +22,7 @@ pub(super) struct Settings {
     pub(super) min_silence_frames: usize,
 }
 
-/// Frames `start..end` are speech.
+/// The range `start..end` of frame numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: usize,
@@ -36,40 +35,41 @@ impl Span {
     }
 }
 
-/// How far below the threshold the bound of each band lies. Consonants are weaker than vowels and
-/// lie higher.
+/// How far below the threshold the bound of each band is. Consonants are weaker than vowels and
+/// have higher frequencies.
 const BELOW_THRESHOLD_DB: [f32; BANDS] = [16.0, 20.0, 26.0, 28.0, 28.0];
-/// How far above the noise floor a band must be.
+/// How far above its noise floor a band of an active frame must be.
 const ABOVE_FLOOR_DB: f32 = 8.0;
 const FLOOR_PERCENTILE: usize = 8;
-/// The floor is measured over this many frames before and after, for blocks of frames.
+/// The noise floor of a block of frames is measured from this many frames before to as many after.
 pub(super) const FLOOR_REACH: usize = 500;
 const FLOOR_BLOCK: usize = 50;
-/// Share of a voice-like frame's power (up to 4 kHz) that lies below 1 kHz: -14 dB.
+/// A frame is voice-like when its power below 1 kHz is above this share of its power up to 4 kHz:
+/// -14 dB.
 const LOW_SHARE: f32 = 0.04;
-/// What is surely speech: a tone, or a level this far above the threshold, for that many frames.
-/// (A click is shorter, and so are the moments in which a breath whistles.)
+/// A tone, or a level this far above the threshold, is voice-like when it lasts `SURE_FRAMES`. A
+/// click is shorter, and so is a whistle in a breath.
 const SURE_DB: f32 = 6.0;
 const SURE_FRAMES: usize = 5;
-/// Active frames without voice for longer than this are breath.
+/// A longer run of active frames that are not voice-like is breath.
 const LONGEST_CONSONANT: usize = 25;
-/// Shorter dips within a run are not noticed.
+/// Inactive frames between active ones, up to this many, become active.
 const LONGEST_DIP: usize = 2;
-/// A run is speech with this many voice-like frames above the threshold.
+/// Voice-like frames above the threshold that a run needs to be speech.
 const MIN_SEEDS: usize = 2;
-/// Weak runs that belong to speech: how long each must be, how long all may be on one side, and
-/// how far from the speech.
+/// Weak runs that are added to speech, in frames: least length of each, greatest length of all on
+/// one side, greatest distance before and after the speech.
 const MIN_WEAK: usize = 3;
 const MAX_WEAK: usize = 20;
 const GAP_BEFORE: usize = 6;
 const GAP_AFTER: usize = 12;
-/// A frame at the edge whose own 10 ms are this much weaker than its window saw the sound of its
-/// neighbour: -15 dB.
+/// A frame at the edge of a segment is cut off when its own 10 ms have less than this share of the
+/// power in its window: the window reaches into the louder neighbour. -15 dB.
 const LEAKED_SHARE: f32 = 0.03;
-/// Sound down to this share of an active frame's bound, next to active frames, is fading: -6 dB.
+/// A frame next to speech still counts as fading sound above this share of the bound that makes a
+/// frame active: -6 dB.
 const FADING: f32 = 0.25;
-/// No frame that comes later than this after a segment can still change it (beside the shortest
-/// silence).
+/// A segment is final after this many frames plus the shortest silence.
 pub(super) const SETTLING_FRAMES: usize = 60;
 
 /// The segments in `frames`.
@@ -115,7 +115,7 @@ pub(super) fn level(frame: &Frame) -> f32 {
     frame.bands.iter().sum()
 }
 
-/// How many times each frame is above the bound that makes it active; above 1 it is.
+/// Power of each frame relative to the bound that makes it active; above 1 the frame is active.
 fn excess(frames: &[Frame], settings: &Settings) -> Vec<f32> {
     let threshold = power(settings.threshold_db);
     let least = BELOW_THRESHOLD_DB.map(|below| power(settings.threshold_db - below));
@@ -137,8 +137,8 @@ fn excess(frames: &[Frame], settings: &Settings) -> Vec<f32> {
     excess
 }
 
-/// Frames of silence between two spans. The first and the last frame of a pause are not silence
-/// yet while sound fades in them.
+/// Number of silent frames between two spans. The first and the last frame of the pause are not
+/// counted while sound fades in them.
 fn pause(frames: &[Frame], excess: &[f32], before: Span, after: Span) -> usize {
     let between = before.end..after.start.max(before.end);
     let is_fading = |i: &usize| excess[*i] > FADING && !is_leaked(&frames[*i]);
@@ -182,7 +182,7 @@ fn fill_dips(active: &mut [bool]) {
     }
 }
 
-/// Stretches of `true`.
+/// Ranges in which the mask is `true` throughout.
 fn runs(mask: &[bool]) -> impl Iterator<Item = Span> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -214,7 +214,8 @@ fn with_weak_neighbours(found: &[(Span, bool)], at: usize, run: Span) -> Span {
     span
 }
 
-/// Without the frames at the edges that only saw their neighbours' sound through the window.
+/// The span without frames at its edges whose power comes from their neighbours, through the
+/// window.
 fn trimmed(frames: &[Frame], span: Span) -> Span {
     let is_leaked = |i: &usize| is_leaked(&frames[*i]);
     let before = (span.start..span.end).take(3).take_while(is_leaked).count();

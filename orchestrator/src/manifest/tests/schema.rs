@@ -1,4 +1,4 @@
-//! The published schema and the parser agree, on documents that are damaged in every place.
+//! The published schema and the parser agree on documents with a fault in every place.
 
 use serde_json::{Value as Json, json};
 
@@ -62,7 +62,7 @@ fn collect(value: &Json, at: &str, pointers: &mut Vec<String>) {
     }
 }
 
-/// What the schema cannot say: names that must exist, and what follows from several parts.
+/// Problems that a schema cannot express: unknown names, and rules about several parts.
 fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
     matches!(
         kind,
@@ -73,7 +73,7 @@ fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
             | ProblemKind::HugeInteger { .. }
             | ProblemKind::Unsupported {
                 what: "isolate a native node, which runs in no worker"
-                    | "give back the outputs of a node that feeds another one",
+                    | "return the outputs of a node that feeds another one",
                 ..
             }
     )
