@@ -1,5 +1,6 @@
-//! What the kernel says about this process, in one piece. Two equal pieces mean that none of it has
-//! changed in between; what has, `remotemedia._guest.hygiene` finds out one by one.
+//! Kernel state of this process as one byte string, read at the end of each session. If two strings
+//! are equal, none of that state has changed; otherwise `remotemedia._guest.hygiene` compares its
+//! rows one by one.
 
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -10,7 +11,7 @@ use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{dup, getpgrp};
 
-/// All that Linux heeds.
+/// All resource limits that Linux enforces.
 const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_CPU,
     Resource::RLIMIT_FSIZE,
@@ -28,9 +29,9 @@ const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_RTTIME,
 ];
 
-/// Resource limits, the process group, descriptors 0 to 2, and whether the lowest free descriptor is
-/// among the lower seven eighths: rows of the table in Python, which are marked there. Nothing when there
-/// are children: those have to be told apart.
+/// Resource limits, the process group, descriptors 0 to 2, and whether the lowest free descriptor
+/// is below seven eighths of the limit: the rows of `hygiene` that have `in_glance` set. Empty if
+/// there are child processes, because Python has to look at each of them.
 #[must_use]
 pub fn glance() -> Vec<u8> {
     if has_children() {
@@ -52,7 +53,7 @@ pub fn glance() -> Vec<u8> {
     seen
 }
 
-/// Also when all of them have ended and wait to be reaped.
+/// Whether there are child processes, including ended ones that have not been reaped.
 fn has_children() -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, look).is_ok()
@@ -67,7 +68,7 @@ fn has_free_descriptors(any: BorrowedFd<'_>) -> nix::Result<bool> {
 fn note<const N: usize>(seen: &mut Vec<u8>, state: nix::Result<[u64; N]>) {
     match state {
         Ok(numbers) => seen.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
-        // Such as that of a closed descriptor.
+        // An error, such as that of a closed descriptor, is part of the state too.
         Err(error) => seen.extend((error as i32).to_le_bytes()),
     }
 }
