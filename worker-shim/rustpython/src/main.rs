@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         let written = writeln!(std::io::stdout(), "{}", arguments::version());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    // Aborts on a panic, since the state that a panic leaves behind is unsafe to use. Like any
+    // Aborts on a panic, since the state that a panic leaves behind must not be used. Like any
     // abort, it makes faulthandler write the Python stack.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
