@@ -1,9 +1,9 @@
-"""Builds the wheel with maturin, and with an argument of cargo that maturin's settings have no key
-for: parts of RustPython ask for a newer compiler than they need (`rustpython/Cargo.toml`).
+"""Builds the wheel with maturin and passes cargo the options that `rustpython/Cargo.toml` explains;
+maturin's settings in `pyproject.toml` have no key for them.
 """
 
 import os
 
 os.environ["MATURIN_PEP517_ARGS"] = "--ignore-rust-version --locked"
 
-from maturin import *  # noqa: E402, F403  (it reads the variable when it builds)
+from maturin import *  # noqa: E402, F403  (maturin reads the variable when it builds)

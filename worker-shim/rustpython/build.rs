@@ -1,11 +1,11 @@
-//! Lists the sources of the package `remotemedia`, which the program carries with it, so that
-//! tracebacks show lines wherever it lies.
+//! Embeds the sources of the package `remotemedia` into the program, so that tracebacks show source
+//! lines on every machine.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Seen from this file.
+/// Path of the package, relative to this file.
 const PACKAGE: &str = "../../python/remotemedia";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

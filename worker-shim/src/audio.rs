@@ -1,10 +1,11 @@
-//! The arrays of interpreters without numpy: what stands behind `AudioView`. A view is a shape over
-//! a block of memory, which may be shared with other processes; slices are further views of the same
-//! block, and operators make new ones.
+//! Arrays for interpreters without numpy: the implementation of the Python class `AudioView`. A
+//! view is a shape over a block of memory, which may be shared with other processes. Slices are
+//! further views of the same block; operators make new blocks.
 //!
-//! Every plain dtype of numpy can be held, indexed and passed on ([`Kind`]). Arithmetic is for the six
-//! that audio and video come in. What numpy can do and views cannot is
-//! [`ViewError::Unsupported`], by which the worker's Python code knows that the node needs CPython.
+//! Views can hold, index and pass on every plain dtype of numpy ([`Kind`]). They compute with six
+//! dtypes only, those that are usual for audio and video. An operation that numpy has and views
+//! lack fails with [`ViewError::Unsupported`]; the worker's Python code then moves the node to
+//! CPython.
 
 mod assign;
 mod block;
@@ -36,22 +37,22 @@ use thiserror::Error;
 /// Why an operation on a view is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ViewError {
-    /// Python's `IndexError`.
+    /// Raised as Python's `IndexError`.
     #[error("{0}")]
     Index(String),
-    /// Python's `TypeError`.
+    /// Raised as Python's `TypeError`.
     #[error("{0}")]
     Type(String),
-    /// Python's `TypeError`, for what numpy's arrays can do and views cannot.
+    /// Raised as Python's `TypeError`, for an operation that numpy's arrays have and views lack.
     #[error("{0}")]
     Unsupported(String),
-    /// Python's `ValueError`.
+    /// Raised as Python's `ValueError`.
     #[error("{0}")]
     Value(String),
-    /// Python's `OverflowError`.
+    /// Raised as Python's `OverflowError`.
     #[error("{0}")]
     Overflow(String),
-    /// Python's `MemoryError`.
+    /// Raised as Python's `MemoryError`.
     #[error("{0}")]
     Memory(String),
 }

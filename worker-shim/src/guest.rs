@@ -1,5 +1,5 @@
-//! What the session loop asks of the code that runs the nodes. The guest finds and calls nodes; the
-//! loop handles messages, credit and order.
+//! The trait by which the session loop uses the code that runs nodes. The guest finds and calls
+//! nodes; the loop handles messages, credit and the order of calls.
 
 use std::sync::Arc;
 
@@ -10,49 +10,50 @@ use ipc_protocol::{Fault, Value};
 
 use crate::link::Alarm;
 
-/// The interpreter as it introduces itself in the first message.
+/// The interpreter as it introduces itself in the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreter {
     /// `cpython` or `rustpython`.
     pub name: String,
-    /// Its version, for instance `3.11.7`.
+    /// Version of the interpreter, for instance `3.11.7`.
     pub version: String,
-    /// Version of the RemoteMedia package that comes with it.
+    /// Version of the RemoteMedia package in the worker.
     pub package_version: String,
 }
 
-/// How a call on a stage begins.
+/// What a call on a stage begins with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begin {
-    /// With one input.
+    /// One input.
     Item(Value),
-    /// Without input: the first node is a source.
+    /// No input: the first node is a source.
     Start,
-    /// With the end of the input.
+    /// The end of the input.
     Flush,
 }
 
 /// The result of one step of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// One output; the nodes may have more.
+    /// One output; more outputs may follow.
     Output(Value),
-    /// The last output and the end of the call, with the cost of each node. Saves the step that
-    /// would only return `Done`.
+    /// The last output and the end of the call, with the cost of each node. Saves the extra step
+    /// that would only return `Done`.
     Last(Value, Vec<NodeUsage>),
     /// The end of the call, with the cost of each node.
     Done(Vec<NodeUsage>),
-    /// The call failed and is over. With the cost of each node.
+    /// The call failed and is over; with the cost of each node.
     Failed(Fault, Vec<NodeUsage>),
 }
 
-/// Runs the nodes of one session at a time. The loop calls it from one thread.
+/// Runs the nodes of one session at a time. The session loop calls a guest from one thread.
 pub trait Guest {
     /// The interpreter's name and version.
     fn interpreter(&self) -> Interpreter;
 
-    /// Called before each session with the connection's shared memory, if it has some. A guest needs
-    /// it only to make arrays there itself: payloads are moved there when they are sent.
+    /// Called before each session with the connection's shared memory, if it has some. A guest
+    /// needs this only to allocate arrays there itself: other payloads are copied there when they
+    /// are sent.
     fn share(&mut self, _exchange: &Arc<Exchange>) {}
 
     /// Makes the nodes of a session and initializes them.
@@ -61,7 +62,7 @@ pub trait Guest {
     /// The fault of the first node that failed. The nodes before it have been cleaned up.
     fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault>;
 
-    /// Begins a call. At most one call per stage is under way.
+    /// Begins a call. At most one call per stage is under way at a time.
     ///
     /// # Errors
     /// When the call cannot begin, for instance because the input cannot become an object. The loop
@@ -74,21 +75,22 @@ pub trait Guest {
     /// Ends the stage's call without further outputs. Returns the cost of each node so far.
     fn abort(&mut self, stage: u32) -> Vec<NodeUsage>;
 
-    /// Ends calls that are under way, cleans up every node and drops the session.
+    /// Aborts all calls under way, cleans up every node and drops the session.
     fn close(&mut self) -> Closed;
 
-    /// The orchestrator ends this worker, and may be gone before it is. The default guest has no
-    /// process of its own.
+    /// Called when the orchestrator asks this worker to end. The orchestrator may exit before this
+    /// process does. The default does nothing: it is for guests inside another program.
     fn begin_end(&mut self) {}
 
-    /// Called before the wait for the next message, and again when the alarm has rung. A guest with an
-    /// event loop runs what is due there, and returns what wakes the loop next. The default has none.
+    /// Called before the wait for the next message, and again after each alarm (`has_rung` is then
+    /// true). A guest with an event loop runs the loop's due tasks here and returns the next alarm.
+    /// The default is for guests without an event loop.
     fn attend(&mut self, _has_rung: bool) -> Option<Alarm> {
         None
     }
 
-    /// Runs `blocking`, which does not touch the interpreter, while the interpreter's other threads
-    /// go on.
+    /// Runs `blocking`, which does not touch the interpreter, while other Python threads keep
+    /// running.
     fn unlocked<T: Send>(&mut self, blocking: impl FnOnce() -> T + Send) -> T {
         blocking()
     }

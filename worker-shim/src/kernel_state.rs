@@ -1,5 +1,6 @@
-//! What the kernel says about this process, in one piece. Two equal pieces mean that none of it has
-//! changed in between; what has, `remotemedia._guest.hygiene` finds out one by one.
+//! Kernel state of this process as one byte string, read at the end of each session. If two strings
+//! are equal, none of that state has changed; otherwise `remotemedia._guest.hygiene` compares its
+//! rows one by one.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{stderr, stdin, stdout};
@@ -14,7 +15,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, dup, getpgrp, getresgid, getresuid};
 use rustix::process::getpriority_process;
 
-/// All that Linux heeds.
+/// All resource limits that Linux enforces.
 const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_CPU,
     Resource::RLIMIT_FSIZE,
@@ -32,10 +33,10 @@ const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_RTTIME,
 ];
 
-/// The state of the rows that the table in Python marks with `in_glance`: resource limits, the process
-/// group, the user and group, the nice value, CPU affinity and blocked signals of the calling thread,
-/// descriptors 0 to 2, and whether the lowest free descriptor is among the lower seven eighths. Empty
-/// when there are children: Python code has to tell those of nodes from those of the interpreter.
+/// The rows of `hygiene` that have `in_glance` set: resource limits, process group, user and group, nice
+/// value, CPU affinity, blocked signals, descriptors 0 to 2, and whether the lowest free descriptor
+/// is below seven eighths of the limit. Empty if there are child processes, because Python has to
+/// look at each of them.
 #[must_use]
 pub fn glance() -> Vec<u8> {
     if has_children() {
@@ -73,7 +74,7 @@ pub fn glance() -> Vec<u8> {
     seen
 }
 
-/// Also when all of them have ended and wait to be reaped.
+/// Whether there are child processes, including ended ones that have not been reaped.
 fn has_children() -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, look).is_ok()
@@ -100,7 +101,7 @@ fn hash(value: &impl Hash) -> u64 {
 fn note<const N: usize>(seen: &mut Vec<u8>, state: nix::Result<[u64; N]>) {
     match state {
         Ok(numbers) => seen.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
-        // Such as that of a closed descriptor.
+        // An error, such as that of a closed descriptor, is part of the state too.
         Err(error) => seen.extend((error as i32).to_le_bytes()),
     }
 }

@@ -1,7 +1,7 @@
-//! The worker's side of a connection: the session loop, generic over what runs the nodes ([`Guest`]);
-//! the guest for Python, generic over the interpreter ([`PythonHost`]); the blocking link, the costs
-//! of nodes, and the watch that ends a worker after its orchestrator. It depends neither on the
-//! orchestrator nor on any interpreter.
+//! The worker's side of a connection: the session loop, generic over the code that runs nodes
+//! ([`Guest`]); the guest for Python, generic over the interpreter ([`PythonHost`]); the blocking
+//! link; the meter of node costs; and the thread that kills a worker after its orchestrator is
+//! gone. This crate depends neither on the orchestrator nor on any interpreter.
 
 pub mod audio;
 pub mod blackbox;

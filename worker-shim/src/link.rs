@@ -1,5 +1,6 @@
-//! The worker's end of its connection: whole messages over a blocking local socket, and the shared
-//! memory that goes with it. One reader, any number of writers whose frames never mix.
+//! The worker's end of its connection: messages over a blocking local socket, with the shared
+//! memory that belongs to it. There is one reader and any number of writers, whose frames never
+//! interleave.
 
 pub mod batch;
 mod idle;
@@ -35,25 +36,25 @@ use idle::{Idle, Woken};
 /// Why a message could not be sent or received.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The bytes that came are no frames.
-    #[error("the orchestrator sent no valid frame: {0}")]
+    /// The received bytes are not a valid frame.
+    #[error("received an invalid frame from the orchestrator: {0}")]
     Frame(#[from] FrameError),
-    /// A frame that came holds no message.
-    #[error("the orchestrator sent no valid message: {0}")]
+    /// A received frame does not contain a valid message.
+    #[error("received an invalid message from the orchestrator: {0}")]
     Received(#[source] CodecError),
-    /// What the orchestrator says about shared memory is wrong.
-    #[error("shared memory: {0}")]
+    /// A message about shared memory contradicts the state of this side.
+    #[error("received an invalid message about shared memory from the orchestrator: {0}")]
     Lease(#[from] LeaseError),
-    /// A message has no encoding within the limits. Nothing was sent.
+    /// A message cannot be encoded within the limits. Nothing was sent.
     #[error("{0}")]
     Unsendable(#[source] CodecError),
     /// Writing failed: the orchestrator is gone.
-    #[error("the orchestrator is gone: {0}")]
+    #[error("cannot write to the orchestrator: {0}")]
     Gone(#[source] io::Error),
 }
 
-/// Makes both ends of a link over one end of a socketpair. The limits are the defaults until
-/// [`LinkReader::set_limits`] and [`LinkWriter::with_limits`].
+/// Makes the reader and the writer of a link over one end of a socketpair. They use the default
+/// limits until [`LinkReader::set_limits`] and [`LinkWriter::with_limits`] are called.
 ///
 /// # Errors
 /// When the socket cannot be made blocking, or no descriptor is left.
@@ -75,7 +76,7 @@ pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     Ok((reader, LinkWriter { output, limits }))
 }
 
-/// The receiving half. What concerns shared memory alone it deals with itself.
+/// The receiving half. It handles messages about shared memory itself and returns all others.
 #[derive(Debug)]
 pub struct LinkReader {
     output: Arc<Output>,
@@ -84,34 +85,35 @@ pub struct LinkReader {
     limits: Limits,
     idle: Idle,
     patience: Patience,
-    /// The wait for the next message has begun.
+    /// `patience` knows that the wait for the next message has begun.
     has_asked: bool,
-    /// Bytes in shared memory of the last message.
+    /// Bytes of the last message's payloads in shared memory.
     shared_bytes: u64,
 }
 
-/// A message that came.
+/// A received message.
 #[derive(Debug)]
 pub struct Incoming {
     /// The message.
     pub message: ToWorker,
-    /// What happened to the memory of its payloads on this side.
+    /// How its payloads travelled: bytes copied on this side, in shared memory and inside the
+    /// frame.
     pub traffic: Traffic,
 }
 
-/// What a wait brought.
+/// How a wait for a message ended.
 #[derive(Debug)]
 pub enum Received {
     /// The next message.
     Message(Incoming),
-    /// The guest's alarm.
+    /// The alarm: the guest's event loop has something to run.
     Alarm,
     /// The orchestrator closed the connection between two messages.
     End,
 }
 
 impl LinkReader {
-    /// Replaces the limits, for the frames from the next one on.
+    /// Replaces the limits, beginning with the next frame.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.frames.set_limits(limits);
@@ -123,10 +125,10 @@ impl LinkReader {
         self.output.exchange.get()
     }
 
-    /// The next message, if it has been read already.
+    /// The next message, if its bytes have already been read from the socket.
     ///
     /// # Errors
-    /// When what was read is no message.
+    /// When those bytes are not a valid message.
     pub fn buffered(&mut self) -> Result<Option<Incoming>, LinkError> {
         while let Some(frame) = self.frames.next_buffered()? {
             let (message, traffic) = match self.output.exchange.get() {
@@ -181,10 +183,10 @@ impl LinkReader {
         Ok(())
     }
 
-    /// Waits for the next message, or the alarm; awake as long as that pays.
+    /// Waits for the next message or the alarm. Busy-waits for as long as [`Patience`] allows.
     ///
     /// # Errors
-    /// When the connection ends inside a message, fails, or brings something else than messages.
+    /// When the connection fails, ends inside a message, or delivers an invalid message.
     pub fn receive(&mut self, alarm: Option<Alarm>) -> Result<Received, LinkError> {
         let began = Instant::now();
         if !std::mem::replace(&mut self.has_asked, true) {
@@ -218,12 +220,13 @@ impl LinkReader {
         }
     }
 
-    /// Whether the wait stays awake, during which an alarm may go unheard for so long.
+    /// Whether to keep busy-waiting. With an alarm, busy-waiting ends after the time `unheard`.
     fn is_awake(&mut self, began: Instant, now: Instant, unheard: Option<Duration>) -> bool {
         unheard.is_none_or(|unheard| now - began < unheard) && !self.patience.awake(now).is_zero()
     }
 
-    /// Waits until a read will not block or the alarm rings, and gives leases back meanwhile.
+    /// Sleeps until a read would not block or the alarm rings; returns whether the alarm rang.
+    /// Sends messages about leases meanwhile.
     fn is_rung(&self, alarm: Option<Alarm>) -> Result<bool, LinkError> {
         let exchange = self.output.exchange.get().map(AsRef::as_ref);
         let socket = self.output.batch.stream().as_fd();
@@ -258,34 +261,35 @@ struct Output {
     exchange: OnceLock<Arc<Exchange>>,
 }
 
-/// A message that is ready to go, with whatever has to go before it.
+/// An encoded message, after the announcements of segments that it needs.
 #[derive(Debug)]
 pub struct Prepared {
     frames: Vec<Frame>,
-    /// What happened to the memory of its payloads.
+    /// How its payloads travel: bytes copied on this side, in shared memory and inside the frame.
     pub traffic: Traffic,
 }
 
 impl LinkWriter {
-    /// The same writer within other limits.
+    /// A writer to the same socket with other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { output: Arc::clone(&self.output), limits }
     }
 
-    /// Sends one message, and returns when the kernel has taken all of it.
+    /// Sends one message; returns when the kernel has taken all its bytes.
     ///
     /// # Errors
-    /// [`LinkError::Unsendable`] before anything is written, [`LinkError::Gone`] when writing fails.
+    /// [`LinkError::Unsendable`] before anything is written, [`LinkError::Gone`] when writing
+    /// fails.
     pub fn send<M: Message>(&self, message: M) -> Result<(), LinkError> {
         let prepared = self.prepare(message)?;
         self.write([prepared])
     }
 
-    /// Places the payloads of a message in shared memory, and encodes it.
+    /// Moves large payloads of a message to shared memory and encodes the message.
     ///
     /// # Errors
-    /// [`LinkError::Unsendable`]; nothing has happened then.
+    /// [`LinkError::Unsendable`]: the message was not sent and its payloads were released.
     pub fn prepare<M: Message>(&self, mut message: M) -> Result<Prepared, LinkError> {
         let Some(exchange) = self.output.exchange.get() else {
             let frame = codec::encode_within(message, &self.limits);
@@ -307,7 +311,7 @@ impl LinkWriter {
             Ok(frame) => frames.push(frame),
             Err(error) => {
                 exchange.undo(placement);
-                // The segments are announced all the same: the next message counts on it.
+                // New segments must still be announced, because later messages may use them.
                 self.write([Prepared { frames, traffic: Traffic::default() }])?;
                 return Err(LinkError::Unsendable(error));
             }
@@ -315,8 +319,8 @@ impl LinkWriter {
         Ok(Prepared { frames, traffic: placement.traffic })
     }
 
-    /// Sends what is ready, one after another with nothing between them, in one system call if it
-    /// is small.
+    /// Sends prepared messages with no other frame between them, in one system call if they are
+    /// small.
     ///
     /// # Errors
     /// [`LinkError::Gone`] when writing fails.
@@ -325,7 +329,7 @@ impl LinkWriter {
         self.output.batch.write(frames).map_err(LinkError::Gone)
     }
 
-    /// Sends one of perhaps many outputs, together with those that follow at once; see [`batch`].
+    /// Sends an output, possibly together with outputs that follow shortly; see [`batch`].
     ///
     /// # Errors
     /// [`LinkError::Gone`] when writing fails.
@@ -334,7 +338,7 @@ impl LinkWriter {
         self.output.batch.write_soon(frames).map_err(LinkError::Gone)
     }
 
-    /// Sends what waits for others to go with.
+    /// Sends the outputs that [`LinkWriter::write_soon`] has queued.
     ///
     /// # Errors
     /// [`LinkError::Gone`] when writing fails.
@@ -342,16 +346,16 @@ impl LinkWriter {
         self.output.batch.flush().map_err(LinkError::Gone)
     }
 
-    /// Has everything that is sent from here on fail: nobody reads it, and a print at the worker's end
-    /// must not wait until there is room for it. Then waits until the orchestrator closes its end, at
-    /// most `patience`.
+    /// Makes every further send fail: the orchestrator no longer reads, and a print during the
+    /// worker's clean-up must not block on a full socket. Then waits until the orchestrator closes
+    /// its end, at most for `patience`.
     pub fn shut_down(&self, patience: Duration) {
         let socket = self.output.batch.stream().as_fd();
         let _already_closed = shutdown(socket.as_raw_fd(), Shutdown::Write);
         let until = Instant::now() + patience;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            // A hang-up is reported without being asked for.
+            // poll(2) reports POLLHUP even if no events are requested.
             let mut watched = [PollFd::new(socket, PollFlags::empty())];
             if ppoll(&mut watched, Some(TimeSpec::from_duration(left)), None) != Err(Errno::EINTR) {
                 return;
@@ -374,7 +378,7 @@ impl LinkWriter {
     }
 }
 
-/// What has to be told about shared memory.
+/// The pending messages about leases and segments, encoded.
 fn news(exchange: &Exchange, limits: &Limits) -> Result<Vec<Frame>, LinkError> {
     let news = exchange.pending_news().into_iter();
     news.map(|news| codec::encode_within(FromWorker::Share(news.share), limits))

@@ -1,13 +1,12 @@
-//! What each node costs: time, calls, and peak memory by the kernel's own high-water mark, which
-//! the kernel resets on request.
+//! The cost of each node: time, calls, and peak memory. Peak memory is the kernel's high-water mark
+//! of resident memory, which the kernel resets on request.
 //!
-//! A measured stretch of node code costs four system calls (some 30 us), so not every one is
-//! measured. The policy, per node: the first [`FIRST_STRETCHES`] stretches, and one whenever
-//! [`INTERVAL`] has passed since its last measurement. Any stretch that took longer than
-//! [`LONG_STRETCH`] reads the mark at its end, whether it was measured from its start or not. A
-//! stretch is what runs between two hand-overs: a plain call, or a generator from one yield to the
-//! next. Stretches of different nodes never nest. Memory of the node's own child processes does
-//! not count.
+//! A stretch is node code that runs without interruption by other nodes: a plain call, or a
+//! generator from one yield to the next. Stretches never nest. Measuring the memory of a stretch
+//! costs four system calls (some 30 us), so only some stretches are measured. For each node these
+//! are the first [`FIRST_STRETCHES`], and one whenever [`INTERVAL`] has passed since the last
+//! measurement. After a stretch longer than [`LONG_STRETCH`] the mark is always read, even if it
+//! was not reset before that stretch. Memory of a node's child processes is not counted.
 
 mod memory;
 mod shared;
@@ -21,14 +20,14 @@ use crate::blackbox::{Blackbox, Operation};
 use memory::ProcessMemory;
 pub use shared::SharedMeter;
 
-/// Stretches of each node that are measured in any case.
+/// Number of first stretches of each node that are always measured.
 pub const FIRST_STRETCHES: u64 = 16;
-/// Longest time a node runs unmeasured in short stretches.
+/// Time after a measurement of a node from which on its next stretch is measured.
 pub const INTERVAL: Duration = Duration::from_millis(50);
-/// A stretch longer than this is always measured at its end.
+/// After a stretch longer than this the high-water mark is always read.
 pub const LONG_STRETCH: Duration = Duration::from_millis(1);
 
-/// Accounts for the nodes of one session, by their index in it.
+/// The accounts of a session's nodes, by the index of the node in the session.
 #[derive(Debug, Default)]
 pub struct Meter {
     nodes: Vec<Account>,
@@ -52,14 +51,14 @@ struct Stretch {
 }
 
 impl Meter {
-    /// A meter that notes the running node in `blackbox`. Where the kernel does not tell memory,
-    /// peaks stay 0.
+    /// A meter that notes the running node in `blackbox`. Memory peaks stay 0 if `/proc` does not
+    /// report memory.
     #[must_use]
     pub fn new(blackbox: Option<Blackbox>) -> Self {
         Self { memory: ProcessMemory::open().ok(), blackbox, ..Self::default() }
     }
 
-    /// Starts the accounts of a session with so many nodes.
+    /// Starts new accounts for a session with this many nodes.
     pub fn reset(&mut self, nodes: usize) {
         self.nodes.clear();
         self.nodes.resize_with(nodes, Account::default);
@@ -69,12 +68,12 @@ impl Meter {
         }
     }
 
-    /// Node code begins to run. Ignored for an index outside the session.
+    /// Called when code of a node begins to run. Ignored for an index outside the session.
     pub fn enter(&mut self, node: usize, operation: Operation) {
         self.enter_at(node, operation, Instant::now());
     }
 
-    /// Node code has handed over. Does nothing when none was running.
+    /// Called when the running node code has returned or yielded. Does nothing if none was running.
     pub fn leave(&mut self) {
         if self.running.is_some() {
             if let Some(blackbox) = &mut self.blackbox {
@@ -84,8 +83,8 @@ impl Meter {
         }
     }
 
-    /// One node of a chain has handed over, if one was running, and the next is called: with one
-    /// look at the clock, which costs as much as the rest.
+    /// Ends the running node's stretch, if there is one, and begins a call of the next node of a
+    /// chain. Both share one reading of the clock, which costs as much as the rest of this method.
     pub fn call_next(&mut self, node: usize) {
         let now = Instant::now();
         let now = if self.leave_at(now) { Instant::now() } else { now };
@@ -103,14 +102,14 @@ impl Meter {
         account.stretches = account.stretches.saturating_add(1);
         if is_measured && let Some(memory) = &mut self.memory {
             memory.reset_mark();
-            // Looked at again: measuring is not the node's time.
+            // Read the clock again: the reset is not part of the node's time.
             started = Instant::now();
             account.measured_at = Some(started);
         }
         self.running = Some(Stretch { node, started, is_measured });
     }
 
-    /// Gives whether memory was measured, which takes its time.
+    /// Returns whether memory was measured; if so, the time `now` is outdated.
     fn leave_at(&mut self, now: Instant) -> bool {
         let Some(stretch) = self.running.take() else { return false };
         let Some(account) = self.nodes.get_mut(stretch.node) else { return false };
@@ -126,7 +125,7 @@ impl Meter {
         account.usage.peak_delta_bytes = account.usage.peak_delta_bytes.max(delta);
         account.measured_at = Some(now);
         if is_long {
-            // The next long stretch that is not measured from its start must not see this peak.
+            // Otherwise a later long stretch whose start is not measured would report this peak.
             memory.reset_mark();
         }
         true
@@ -139,28 +138,28 @@ impl Meter {
         }
     }
 
-    /// Counts a call that raised.
+    /// Counts a call that raised an exception.
     pub fn count_error(&mut self, node: usize) {
         if let Some(account) = self.nodes.get_mut(node) {
             account.usage.errors += 1;
         }
     }
 
-    /// Counts time that was spent on a node's values.
+    /// Adds time spent on converting a node's inputs or outputs.
     pub fn count_marshal(&mut self, node: usize, time: Duration) {
         if let Some(account) = self.nodes.get_mut(node) {
             add_ns(&mut account.usage.marshal_ns, time);
         }
     }
 
-    /// Counts how a node's values travelled.
+    /// Adds the traffic of a node's inputs or outputs.
     pub fn count_moved(&mut self, node: usize, moved: Moved) {
         if let Some(account) = self.nodes.get_mut(node) {
             account.usage.moved += moved;
         }
     }
 
-    /// What the nodes of this range cost since the last take.
+    /// Returns the costs of the nodes in this range, and sets them back to zero.
     pub fn take(&mut self, nodes: Range<usize>) -> Vec<NodeUsage> {
         let accounts = self.nodes.get_mut(nodes).unwrap_or_default();
         accounts.iter_mut().map(|account| std::mem::take(&mut account.usage)).collect()

@@ -1,6 +1,6 @@
-//! The process around a guest: where its link is, how it ends in good order, and the watch that lets
-//! no worker outlive its orchestrator, even one that is stuck inside a C function with the
-//! interpreter's lock held.
+//! The worker process around a guest: taking over its link, ending in order, and the watch thread.
+//! The watch thread kills the worker after its orchestrator is gone, even while a C function of a
+//! node is stuck with the interpreter's lock held.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,20 +16,20 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{self, Pid};
 
-/// How long a worker whose connection closed without notice may take to end by itself.
+/// Time that a worker has to end by itself after its connection closed without an `End` message.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long one may take that was asked to end, counted from the end of the connection.
+/// Time that a worker has to end after an `End` message, counted from the connection's close.
 const END_GRACE: Duration = Duration::from_secs(5);
-/// How long the other processes of the group may take to end after SIGTERM.
+/// Time that the other processes of the group have to end after SIGTERM.
 const GROUP_GRACE: Duration = Duration::from_millis(200);
-/// Time between two looks at them.
+/// Time between two checks whether those processes still run.
 const GROUP_PAUSE: Duration = Duration::from_millis(2);
 
-/// Whether the orchestrator asked this process to end.
+/// Whether the orchestrator has asked this process to end.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Takes the link that the orchestrator put on descriptor 0, and leaves `/dev/null` there, so that
-/// no node reads from the link and no child process inherits it.
+/// Takes the link, a socket on descriptor 0, and puts `/dev/null` on descriptor 0. So no node reads
+/// from the link and no child process inherits it.
 ///
 /// # Errors
 /// When descriptor 0 is not an open socket.
@@ -40,7 +40,7 @@ pub fn take_link() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-/// Whether this process ignores the signal, as the kernel tells it; not where it does not.
+/// Whether this process ignores the signal, read from `/proc`; false if that cannot be read.
 #[must_use]
 pub fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -49,8 +49,8 @@ pub fn is_ignored(signal: Signal) -> bool {
     mask & (1 << (signal as i32 - 1)) != 0
 }
 
-/// From now on the calling thread has this process killed when the orchestrator dies. The kernel keeps
-/// the signal for each thread; the orchestrator sets it for the first one.
+/// Has the kernel kill this process when the orchestrator dies. The kernel keeps this setting for
+/// each thread; the orchestrator makes it for the first thread only.
 ///
 /// # Errors
 /// When the kernel has no parent-death signal.
@@ -58,25 +58,25 @@ pub fn die_with_parent() -> io::Result<()> {
     Ok(set_pdeathsig(Signal::SIGKILL)?)
 }
 
-/// The calling thread no longer has this process killed when the orchestrator dies.
+/// Undoes [`die_with_parent`] for the calling thread.
 pub fn outlive_parent() {
     let _always_allowed = set_pdeathsig(None::<Signal>);
 }
 
-/// Readies the process for an end in good order: the orchestrator may be gone before this process is,
-/// and nobody reads what it prints. Call it on the thread that has the parent-death signal.
+/// Prepares the process for an ordered end: from here on it survives the orchestrator's exit, and
+/// its output goes to `/dev/null`. Call this on the thread that has the parent-death signal.
 pub fn begin_end() {
     IS_ENDING.store(true, Ordering::Release);
     outlive_parent();
-    // A print into a pipe without a reader would break off the function that prints.
+    // Printing into a pipe without a reader would raise BrokenPipeError in the clean-up code.
     if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
         let _stays_a_pipe = unistd::dup2_stdout(&nowhere);
         let _stays_a_pipe = unistd::dup2_stderr(&nowhere);
     }
 }
 
-/// Ends the other processes of the group that this process leads: SIGTERM, and SIGKILL for those that
-/// take too long. `spared` are left alone.
+/// Ends the other processes of the group that this process leads: SIGTERM first, then SIGKILL for
+/// those that still run after `GROUP_GRACE`. The process ids in `spared` get no signal.
 pub fn end_group(spared: &[i32]) {
     let mut others = group_members(spared);
     signal_all(&others, Signal::SIGTERM);
@@ -85,7 +85,7 @@ pub fn end_group(spared: &[i32]) {
         thread::sleep(GROUP_PAUSE);
         others.retain(|pid| is_in_group(*pid, unistd::getpid()));
     }
-    // Those that were started meanwhile too.
+    // Lists the group again: processes may have been started meanwhile.
     signal_all(&group_members(spared), Signal::SIGKILL);
 }
 
@@ -103,10 +103,11 @@ fn group_members(spared: &[i32]) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a process runs and belongs to the group; a zombie does not.
+/// Whether a process belongs to the group and is not a zombie.
 fn is_in_group(pid: Pid, group: Pid) -> bool {
     let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return false };
-    // The name in parentheses may hold anything; behind it stand state, parent and group.
+    // The fields after the name, which is in parentheses and may contain any bytes, are state,
+    // parent and group.
     let name_end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |place| place + 1);
     let behind = String::from_utf8_lossy(&stat[name_end..]);
     let mut fields = behind.split_whitespace();
@@ -120,12 +121,12 @@ fn signal_all(pids: &[Pid], signal: Signal) {
     }
 }
 
-/// Starts a thread that waits for the orchestrator's end of `socket` to close, and then, after a
-/// grace, kills this process and, where it leads one, its process group. The thread never touches
-/// the interpreter.
+/// Starts a thread that waits until the orchestrator's end of `socket` closes. After `GRACE` or
+/// `END_GRACE` the thread kills this process, and its process group if this process leads one.
+/// The thread never touches the interpreter.
 ///
 /// # Errors
-/// When the socket cannot be duplicated or no thread can be started.
+/// When the socket cannot be duplicated or the thread cannot be started.
 pub fn watch_hangup(socket: &UnixStream) -> io::Result<()> {
     let socket = OwnedFd::from(socket.try_clone()?);
     let watch = move || {
@@ -141,7 +142,7 @@ pub fn watch_hangup(socket: &UnixStream) -> io::Result<()> {
 }
 
 fn has_hung_up(socket: &OwnedFd) -> bool {
-    // A hang-up is reported without being asked for.
+    // poll(2) reports POLLHUP even if no events are requested.
     let mut watched = [PollFd::new(socket.as_fd(), PollFlags::empty())];
     match poll(&mut watched, PollTimeout::NONE) {
         Ok(_) => watched[0].any().unwrap_or(true),

@@ -1,6 +1,6 @@
-//! The guest for Python, one for all interpreters: it moves values in and out of
-//! `remotemedia._guest`, which calls the nodes, counts what that costs, and turns exceptions into
-//! faults. A [`PythonHost`] does what differs from interpreter to interpreter.
+//! The guest for Python, the same for all interpreters. It passes values to and from the Python
+//! package `remotemedia._guest`, which calls the nodes; it counts their costs and turns exceptions
+//! into faults. A [`PythonHost`] does everything that differs between interpreters.
 
 mod answers;
 mod spec;
@@ -21,25 +21,26 @@ use crate::meter::SharedMeter;
 use crate::python_host::{Arguments, PythonHost};
 use crate::stages::Stages;
 
-/// Kinds of steps, as in `remotemedia._guest.session`.
+/// Kinds of steps: the same numbers as in `remotemedia._guest.session`.
 const LAST: Value = Value::Int(2);
 const DONE: Value = Value::Int(3);
 
-/// An interpreter of Python with the nodes of one session.
+/// A Python interpreter with the nodes of one session.
 #[derive(Debug)]
 pub struct PythonGuest<H: PythonHost> {
     host: H,
     methods: Methods<H::Object>,
-    /// Holds the event loop of the session; its attribute `made` is `None` while there is no loop.
+    /// A `LazyLoop` of `remotemedia._guest.streams`: its attribute `made` is the session's event
+    /// loop, or `None` if no node has needed one.
     event_loop: H::Object,
     made: H::Name,
-    /// The input of a call that has begun and has not been stepped, with the call's stage.
+    /// Stage and input of a call that has begun and whose first step has not run yet.
     input: Option<(u32, H::Object)>,
     meter: SharedMeter,
     stages: Stages,
 }
 
-/// The methods of `remotemedia._guest.Guest`, each looked up once.
+/// The bound methods of a `remotemedia._guest.Guest`, looked up once for speed.
 #[derive(Debug)]
 struct Methods<O> {
     open: O,
@@ -56,11 +57,10 @@ struct Methods<O> {
 }
 
 impl<H: PythonHost> PythonGuest<H> {
-    /// A guest around `guest`, an object of `remotemedia._guest.Guest` whose nodes report to
-    /// `meter`.
+    /// Wraps `guest`, an instance of `remotemedia._guest.Guest` that reports costs to `meter`.
     ///
     /// # Errors
-    /// `AttributeError` when `guest` lacks a method, which is a defect of the package.
+    /// `AttributeError` when `guest` lacks a method, which is a bug in the package.
     pub fn new(host: H, guest: &H::Object, meter: SharedMeter) -> Result<Self, H::Raised> {
         let (methods, event_loop, made) = host.attach(|py| {
             let attr = |name| host.attr(py, guest, &host.name(py, name));
@@ -83,7 +83,7 @@ impl<H: PythonHost> PythonGuest<H> {
         Ok(Self { host, methods, event_loop, made, input, meter, stages })
     }
 
-    /// Calls a method of the guest, and converts its result.
+    /// Calls a method of the guest and converts its result to a value.
     fn ask(
         &self,
         py: H::Python<'_>,
@@ -95,7 +95,8 @@ impl<H: PythonHost> PythonGuest<H> {
         value.map_err(|raised| self.fault(py, raised))
     }
 
-    /// Returns the input, which waits for its step: a call with an input begins when it is stepped.
+    /// Begins a call. Returns the input as an object if there is one: the guest's `first_step`
+    /// takes it and begins such a call.
     fn begin_call(
         &self,
         py: H::Python<'_>,
@@ -150,7 +151,7 @@ impl<H: PythonHost> PythonGuest<H> {
         })
     }
 
-    /// The exception as data.
+    /// Converts an exception to a fault.
     fn fault(&self, py: H::Python<'_>, raised: H::Raised) -> Fault {
         let exception = self.host.exception(py, raised);
         let facts = self.host.call(py, &self.methods.facts, Arguments::One(exception));
@@ -158,7 +159,7 @@ impl<H: PythonHost> PythonGuest<H> {
         facts.and_then(answers::fault).unwrap_or_else(answers::unknown_fault)
     }
 
-    /// The exception as a fault of the node whose id `method` returns.
+    /// Converts an exception to a fault of the node whose id `method` returns.
     fn fault_at(
         &self,
         py: H::Python<'_>,
@@ -233,7 +234,7 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
 
     fn abort(&mut self, stage: u32) -> Vec<NodeUsage> {
         self.input = None;
-        // The call is over, whether or not this fails.
+        // An error is ignored: the call is over either way.
         let abort = &self.methods.abort;
         let _over = self.host.attach(|py| self.ask(py, abort, Arguments::Stage(stage)));
         self.take_usage(stage)
@@ -260,7 +261,7 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
                 return None;
             }
             let has_rung = host.to_object(py, Value::Bool(has_rung)).ok()?;
-            // This fails when the node has closed the loop: then there is nothing to wait for.
+            // This fails if a node has closed the loop; then the loop cannot wake up any more.
             let called = host.call(py, &self.methods.attend, Arguments::One(has_rung)).ok()?;
             let parts: [H::Object; 3] = host.unpack(py, called).ok()?;
             answers::alarm(parts.map(|part| host.to_value(py, part).ok()))

@@ -1,7 +1,7 @@
-//! What the guest for Python asks of the interpreter that it runs in.
+//! The trait by which the guest for Python uses the interpreter that it runs in.
 //!
-//! A host knows one interpreter: how its objects are held, called and converted. It knows nothing
-//! of sessions, stages and faults; those are [`PythonGuest`](crate::PythonGuest)'s.
+//! A host knows one interpreter: how to hold, call and convert its objects. Sessions, stages and
+//! faults are handled by [`PythonGuest`](crate::PythonGuest).
 
 use std::sync::Arc;
 
@@ -14,21 +14,20 @@ use crate::guest::Interpreter;
 /// The arguments of a call.
 #[derive(Debug)]
 pub enum Arguments<O> {
-    /// None.
+    /// No arguments.
     None,
     /// The number of a stage.
     Stage(u32),
-    /// The number of a stage, and an item for it.
+    /// The number of a stage, and the item that the stage gets.
     Item(u32, O),
     /// One object.
     One(O),
 }
 
-/// An interpreter of Python with its objects. The guest calls it from one thread.
+/// A Python interpreter with its objects. The guest calls a host from one thread.
 ///
-/// Methods that take [`Python`](Self::Python) run only inside [`attach`](Self::attach). A host
-/// never panics on an object of another type than the guest expects: it returns the `TypeError`
-/// that the interpreter raises.
+/// Methods that take [`Python`](Self::Python) run only inside [`attach`](Self::attach). For an
+/// object of an unexpected type a host returns the interpreter's `TypeError` and never panics.
 pub trait PythonHost {
     /// Proof that this thread may touch the interpreter.
     type Python<'py>: Copy;
@@ -36,17 +35,18 @@ pub trait PythonHost {
     type Object;
     /// An exception that Python code raised.
     type Raised;
-    /// The name of an attribute, in the form that makes looking it up cheapest.
+    /// An attribute name in the form that the interpreter looks up fastest.
     type Name;
 
-    /// The interpreter's name and version, for the first message.
+    /// The interpreter's name and version, for the handshake.
     fn interpreter(&self) -> Interpreter;
 
-    /// Runs `work` with the interpreter locked for this thread.
+    /// Runs `work` while this thread holds the interpreter's lock, if there is one.
     fn attach<R>(&self, work: impl FnOnce(Self::Python<'_>) -> R) -> R;
 
-    /// Runs `blocking`, which does not touch the interpreter, while other threads of the
-    /// interpreter go on. Called outside `attach`. The default is for hosts that hold no lock there.
+    /// Runs `blocking`, which does not touch the interpreter, while other Python threads keep
+    /// running. Called outside `attach`. The default is for hosts that hold no lock outside
+    /// `attach`.
     fn unlocked<T: Send>(&mut self, blocking: impl FnOnce() -> T + Send) -> T {
         blocking()
     }
@@ -54,15 +54,15 @@ pub trait PythonHost {
     /// Called before each session with the connection's shared memory, if it has some.
     fn share(&mut self, exchange: &Arc<Exchange>);
 
-    /// A session opens. Until the next one, values are converted by its rules: with `allow_pickle`
-    /// objects without a wire form of their own travel as pickles.
+    /// Called when a session opens. With `allow_pickle`, objects without a wire form of their own
+    /// travel as pickles until the next session opens.
     fn begin_session(&mut self, allow_pickle: bool);
 
-    /// The nodes of the session are gone, or could not be made.
+    /// Called when the nodes of the session have been dropped or could not be made.
     fn end_session(&mut self);
 
-    /// The orchestrator ends this worker, and may be gone before it is. The default is for hosts
-    /// without a process of their own.
+    /// Called when the orchestrator asks this worker to end. The orchestrator may exit before this
+    /// process does. The default does nothing: it is for hosts inside another program.
     fn begin_end(&mut self) {}
 
     /// Makes the name of an attribute.
@@ -71,7 +71,7 @@ pub trait PythonHost {
     /// Reads an attribute.
     ///
     /// # Errors
-    /// What Python raises, for instance `AttributeError`.
+    /// The exception that Python raises, for instance `AttributeError`.
     fn attr(
         &self,
         py: Self::Python<'_>,
@@ -82,10 +82,10 @@ pub trait PythonHost {
     /// Whether the object is Python's `None`.
     fn is_none(&self, py: Self::Python<'_>, object: &Self::Object) -> bool;
 
-    /// Calls a Python function or method. Nodes run in here.
+    /// Calls a Python function or method. All node code runs inside such a call.
     ///
     /// # Errors
-    /// What the function raises.
+    /// The exception that the function raises.
     fn call(
         &self,
         py: Self::Python<'_>,
@@ -93,7 +93,7 @@ pub trait PythonHost {
         arguments: Arguments<Self::Object>,
     ) -> Result<Self::Object, Self::Raised>;
 
-    /// The elements of a tuple of `N`.
+    /// The elements of a tuple with `N` elements.
     ///
     /// # Errors
     /// `TypeError` or `ValueError` for any other object.
@@ -103,23 +103,23 @@ pub trait PythonHost {
         tuple: Self::Object,
     ) -> Result<[Self::Object; N], Self::Raised>;
 
-    /// Makes the object that a value stands for.
+    /// Converts a value to an object.
     ///
     /// # Errors
-    /// `TypeError` or `ValueError` for a value that cannot become an object here, and whatever
-    /// opening a pickle raises.
+    /// `TypeError` or `ValueError` for a value that this interpreter has no object for, and any
+    /// exception raised while a pickle is loaded.
     fn to_object(&self, py: Self::Python<'_>, value: Value) -> Result<Self::Object, Self::Raised>;
 
-    /// Makes the value of an object, and drops the object: memory that nobody else refers to may
-    /// leave without a copy. Numbers, `bool` and `None` cost no allocation.
+    /// Converts an object to a value and drops the object: an array without other references can be
+    /// sent without a copy. Numbers, `bool` and `None` cost no allocation.
     ///
     /// # Errors
-    /// `TypeError` with the path to the part that cannot travel.
+    /// `TypeError` with the path to the part that cannot be sent.
     fn to_value(&self, py: Self::Python<'_>, object: Self::Object) -> Result<Value, Self::Raised>;
 
-    /// The copies of arrays that conversions have made since the last call of this method.
+    /// Counts of the array copies that conversions have made since the last call of this method.
     fn take_traffic(&self) -> Traffic;
 
-    /// The exception as an object, with its traceback.
+    /// Returns a raised exception as an object with its traceback.
     fn exception(&self, py: Self::Python<'_>, raised: Self::Raised) -> Self::Object;
 }

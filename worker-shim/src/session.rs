@@ -1,5 +1,6 @@
-//! The session loop: messages in, guest driven, messages out. Sessions come one after another on a
-//! connection; within one, calls on different stages interleave only where one waits for credit.
+//! The session loop: reads messages, drives the guest, writes messages. Sessions follow one another
+//! on a connection. Within a session, a call runs until it ends or has no credit left; only then
+//! does a call of another stage run.
 
 mod calls;
 
@@ -16,42 +17,44 @@ use crate::guest::{Begin, Guest, Step};
 use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
 use calls::Calls;
 
-/// Why a worker ends other than by its orchestrator's wish.
+/// Why a worker ends without being asked to by its orchestrator.
 #[derive(Debug, Error)]
 pub enum SessionError {
-    /// The link is of no use any more.
+    /// Reading from or writing to the link failed.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// A message came that cannot come now.
+    /// A message came that the protocol does not allow at this point.
     #[error("the orchestrator broke the protocol: {0}")]
     OutOfOrder(OutOfOrder),
     /// The orchestrator speaks another version.
-    #[error("the orchestrator wants protocol {theirs}, this worker speaks {PROTOCOL_VERSION}")]
+    #[error(
+        "the orchestrator uses protocol version {theirs}, but this worker uses {PROTOCOL_VERSION}"
+    )]
     Version {
-        /// What the orchestrator announced.
+        /// Protocol version that the orchestrator announced.
         theirs: u32,
     },
 }
 
-/// What was wrong with a message's moment.
+/// Why a message is not allowed at this point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OutOfOrder {
-    /// Something else than the expected message.
-    #[error("{message} came {moment}")]
+    /// A message that does not belong to the current phase of the connection.
+    #[error("the message {message} came {moment}")]
     Message {
         /// Name of the message.
         message: &'static str,
-        /// When it came.
+        /// The phase, for instance "outside a session".
         moment: &'static str,
     },
-    /// A stage that the session does not have here.
-    #[error("stage {stage} is not part of the session")]
+    /// A message for a stage that this worker's part of the session does not have.
+    #[error("this worker's session has no stage {stage}")]
     UnknownStage {
-        /// Its number.
+        /// Number of the stage.
         stage: u32,
     },
-    /// A stage takes one call at a time.
-    #[error("call {call} came while stage {stage} was busy with call {current}")]
+    /// A call for a stage that still has one; a stage takes one call at a time.
+    #[error("call {call} was sent to stage {stage} before its call {current} had ended")]
     Busy {
         /// The stage.
         stage: u32,
@@ -62,12 +65,12 @@ pub enum OutOfOrder {
     },
 }
 
-/// Introduces the worker, then serves one session after another until the orchestrator ends it or
-/// closes the connection.
+/// Performs the handshake, then serves one session after another until the orchestrator ends the
+/// worker or closes the connection.
 ///
 /// # Errors
-/// When the connection fails or the orchestrator breaks the protocol. The orchestrator has been
-/// told then, if it can still be told.
+/// When the connection fails or the orchestrator breaks the protocol. If the link still works, the
+/// error has been sent to the orchestrator.
 pub fn serve<G: Guest>(
     reader: &mut LinkReader,
     writer: &LinkWriter,
@@ -80,7 +83,7 @@ pub fn serve<G: Guest>(
     if let Err(error) = &outcome
         && !matches!(error, SessionError::Link(LinkError::Gone(_)))
     {
-        // The orchestrator may be gone or deaf by now; the error itself is on its way up.
+        // Sending may fail; the first error is the one that is returned.
         let _unheard = server.writer.send(FromWorker::Failed(protocol_failure(error)));
     }
     outcome
@@ -104,7 +107,8 @@ struct Server<'a, G> {
     writer: LinkWriter,
     guest: &'a mut G,
     calls: Calls,
-    /// When the input came that is worked on, or the output before went.
+    /// When the guest began its current work: the arrival of the last message, or the time at which
+    /// the previous output was sent.
     works_since: Instant,
 }
 
@@ -116,7 +120,7 @@ impl<G: Guest> Server<'_, G> {
                 ToWorker::Open(session) => self.session(session)?,
                 ToWorker::End(patience_ms) => {
                     self.guest.begin_end();
-                    // The orchestrator need not wait for the answer.
+                    // Sending fails if the orchestrator is already gone.
                     let _unheard = self.send(FromWorker::Ending);
                     self.writer.shut_down(Duration::from_millis(patience_ms.into()));
                     return Ok(());
@@ -151,7 +155,7 @@ impl<G: Guest> Server<'_, G> {
         }
     }
 
-    /// One session, from `Open` to `Close` or the end of the connection.
+    /// Serves one session, from `Open` to `Close` or the end of the connection.
     fn session(&mut self, session: OpenSession) -> Result<(), SessionError> {
         let stages: Vec<u32> = session.stages.iter().map(|stage| stage.stage).collect();
         if let Some(exchange) = self.reader.exchange() {
@@ -185,7 +189,7 @@ impl<G: Guest> Server<'_, G> {
                 }
                 Some(incoming) => self.accept(incoming)?,
                 None => {
-                    // The caller is gone: failures cannot be reported.
+                    // The orchestrator is gone, so failures cannot be reported.
                     let _unheard = self.guest.close();
                     return Ok(());
                 }
@@ -218,7 +222,8 @@ impl<G: Guest> Server<'_, G> {
         }
     }
 
-    /// Ends a suspended call. One that has just ended is not there any more: the peer could not know.
+    /// Ends a suspended call. Does nothing if the call has just ended: its `Done` was still under
+    /// way when the orchestrator sent the message.
     fn abort(&mut self, stage: u32) -> Result<(), SessionError> {
         let call = self.calls.call_of(stage).map_err(SessionError::OutOfOrder)?;
         let Some(call) = call else { return Ok(()) };
@@ -288,7 +293,8 @@ impl<G: Guest> Server<'_, G> {
         self.works_since.elapsed().into()
     }
 
-    /// States that do not fit a frame are given up, each with its reason.
+    /// Sends the result of closing a session. If the changed node states do not fit into a frame,
+    /// the result is sent without them and with a fault that says so.
     fn send_closed(&mut self, closed: Closed) -> Result<(), SessionError> {
         match self.send(FromWorker::Closed(closed.clone())) {
             Err(SessionError::Link(LinkError::Unsendable(problem))) => {
@@ -309,7 +315,7 @@ impl<G: Guest> Server<'_, G> {
         Ok(self.guest.unlocked(move || writer.send(message))?)
     }
 
-    /// A message that is ready to go, or why it cannot be sent.
+    /// Encodes a message. The inner error says why the message cannot be sent.
     fn prepare(
         &mut self,
         message: FromWorker,

@@ -1,5 +1,5 @@
-//! Which nodes of a session are in which stage, by their number in the session: what a guest needs
-//! to tell costs and failures node by node.
+//! The node numbers of each stage of a session. A guest needs them to report costs and failures per
+//! node.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ mod tests;
 /// The stages of a session that one worker runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// Per stage its number and those of its nodes.
+    /// For each stage its number and the numbers of its nodes.
     stages: Vec<(u32, Range<usize>)>,
 }
 
 impl Stages {
-    /// Those of a session that is to be opened.
+    /// The stages of a session; its nodes are numbered from 0 in the order of the message.
     #[must_use]
     pub fn of(session: &OpenSession) -> Self {
         let mut first = 0;
@@ -29,14 +29,14 @@ impl Stages {
         Self { stages: session.stages.iter().map(numbered).collect() }
     }
 
-    /// The nodes of the stage with this number; none if there is no such stage.
+    /// The numbers of a stage's nodes; an empty range if the session has no such stage.
     #[must_use]
     pub fn nodes_of(&self, stage: u32) -> Range<usize> {
         let found = self.stages.iter().find(|(number, _)| *number == stage);
         found.map_or(0..0, |(_, nodes)| nodes.clone())
     }
 
-    /// How many nodes all stages have.
+    /// Number of nodes in all stages together.
     #[must_use]
     pub fn node_count(&self) -> usize {
         self.stages.last().map_or(0, |(_, nodes)| nodes.end)

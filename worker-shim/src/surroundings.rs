@@ -1,11 +1,12 @@
-//! The environment of this process beside the one that a session wants.
+//! Compares the environment variables of this process with those that a session wants.
 
 use std::collections::HashMap;
 use std::env;
 use std::os::unix::ffi::OsStrExt;
 
-/// The environment as the C library has it, which a node may have changed behind its interpreter's
-/// back; `None` when it is the wanted one. Both are as in environ(7), and the order does not count.
+/// Returns the environment variables as the C library has them, or `None` if they equal `wanted` in
+/// any order. A node's C code may have changed them without its interpreter noticing. Both are
+/// `NAME=value` entries, each ended by a zero byte.
 #[must_use]
 pub fn environment_unless(wanted: &[u8]) -> Option<Vec<u8>> {
     let present: Vec<_> = env::vars_os().collect();

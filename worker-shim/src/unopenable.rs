@@ -1,34 +1,34 @@
-//! Why a value could not become an object, and where in the item it sits: the counterpart of
-//! [`unsendable`](crate::unsendable), the same for every interpreter.
+//! Why a part of a received item could not become an object, and the path to that part. The same
+//! for every interpreter; [`unsendable`](crate::unsendable) is the counterpart for sending.
 
 use ipc_protocol::Part;
 
 use crate::unsendable::{Down, path};
 
-/// A part of an item that could not become an object. `E` is an exception of the interpreter.
+/// A part of an item that could not become an object. `E` is the interpreter's exception type.
 #[derive(Debug)]
 pub struct Unopenable<E> {
-    /// Innermost step first.
+    /// The path from the item to the part, innermost step first.
     steps: Vec<Down>,
     type_name: String,
-    /// What was raised.
+    /// The exception that was raised.
     pub raised: E,
 }
 
 impl<E> Unopenable<E> {
-    /// The object itself, of a type with this name, could not be made.
+    /// A failure to make the object itself, whose type has this name.
     pub fn here(type_name: impl Into<String>, raised: E) -> Self {
         Self { steps: Vec::new(), type_name: type_name.into(), raised }
     }
 
-    /// Notes that the trouble lies below `step`.
+    /// Adds `step` as the next outer step of the path.
     #[must_use]
     pub fn below(mut self, step: Down) -> Self {
         self.steps.push(step);
         self
     }
 
-    /// The part, and what was raised. The item is called `root`.
+    /// Returns the part and the exception. The part's path begins with `root`, the item's name.
     pub fn at_root(self, root: &str) -> (Part, E) {
         let part = Part { path: path(root, &self.steps), type_name: self.type_name };
         (part, self.raised)

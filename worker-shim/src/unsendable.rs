@@ -1,89 +1,89 @@
-//! Why an object could not become a value, and where in the item it sits: the same words whichever
-//! interpreter it is an object of. Looking at objects, and raising, is the interpreter's.
+//! Why a part of an item could not be sent, and the path to that part. The message is the same for
+//! every interpreter; each interpreter's own code reads the objects and raises the exception.
 
 use std::fmt::Write as _;
 
 #[cfg(test)]
 mod tests;
 
-/// A part of an item that has no wire form. `E` is an exception of the interpreter.
+/// A part of an item that has no wire form. `E` is the interpreter's exception type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsendable<E> {
     /// Python-like path from the item to the part, for instance `input[2]['x'].lock`.
     pub path: String,
     /// Qualified name of the part's type; bare for builtins.
     pub type_name: String,
-    /// What is wrong with it.
+    /// Why it cannot be sent.
     pub reason: Reason<E>,
 }
 
-/// What is wrong with a part of an item.
+/// Why a part of an item cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason<E> {
-    /// Pickles are not allowed here.
+    /// The part needs a pickle, and `allow_pickle` is off.
     PicklesForbidden,
-    /// A container holds itself, and pickles are not allowed here.
+    /// A container contains itself, and `allow_pickle` is off.
     ContainsItself,
-    /// It is nested too deep, and pickles are not allowed here.
+    /// Containers are nested too deep, and `allow_pickle` is off.
     TooDeep {
-        /// Levels that are allowed.
+        /// Highest number of levels that the wire format allows.
         limit: usize,
     },
-    /// Pickling raised.
+    /// Pickling raised an exception.
     Unpicklable {
-        /// What pickle said.
+        /// Message of that exception.
         message: String,
     },
-    /// Something that is not about the object: an interrupt, exhausted memory.
+    /// An exception that has nothing to do with the object: an interrupt, exhausted memory.
     Python(E),
 }
 
-/// One step down into a container.
+/// One step of a path, from a container down to one of its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Down {
     /// Element of a list or tuple.
     Index(usize),
     /// Value in a dict, under the key with this `repr`.
     Key(String),
-    /// A key of a dict itself.
+    /// Key of a dict, with this `repr`.
     KeyItself(String),
     /// Element of a set.
     Member,
-    /// Steps that pickle found inside an opaque object, already formatted.
+    /// Further steps inside an object that pickle took apart, already formatted.
     Inside(String),
 }
 
-/// Why reading stopped, on the way back up to the item.
+/// Why the conversion of an object to a value stopped, while it unwinds from the part to the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop<E> {
-    /// The container with this identity contains itself.
+    /// The container with this `id()` contains itself.
     Cycle(usize),
-    /// Nested deeper than the wire allows.
+    /// The containers are nested deeper than the wire format allows.
     Depth,
-    /// No way to send it.
+    /// A part cannot be sent.
     Failed(Box<Failure<E>>),
 }
 
-/// A part that cannot be sent, and the way to it.
+/// A part that cannot be sent, and the path to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure<E> {
-    /// Innermost step first.
+    /// The path from the item to the part, innermost step first.
     steps: Vec<Down>,
     type_name: String,
     reason: Reason<E>,
 }
 
-/// What an exception says that was raised while an object was pickled: the message, and the place
-/// inside the object if it names one.
+/// Data of an exception that was raised while an object was pickled. The exception of
+/// `remotemedia._pickle` also names the part inside the object; others have a message only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// Its message.
+    /// Message of the exception.
     pub message: String,
-    /// `path` of `remotemedia._pickle`'s exception.
+    /// Attribute `path`: from the pickled object to the part.
     pub path: Option<String>,
-    /// `type_name` of it.
+    /// Attribute `type_name`: the part's type.
     pub type_name: Option<String>,
-    /// `reason` of it.
+    /// Attribute `reason`: why the part cannot be pickled.
     pub reason: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl<E> Stop<E> {
         Self::Failed(Box::new(Failure { steps: Vec::new(), type_name, reason }))
     }
 
-    /// A failure of pickling an object whose type has the name that `type_name` gives.
+    /// A failure to pickle an object; `type_name` returns the name of the object's type.
     pub fn unpicklable(said: Said, type_name: impl FnOnce() -> String) -> Self {
         let (Some(path), Some(kind)) = (said.path, said.type_name) else {
             return Self::here(type_name(), Reason::Unpicklable { message: said.message });
@@ -105,7 +105,7 @@ impl<E> Stop<E> {
         Self::Failed(Box::new(Failure { steps, type_name: kind, reason }))
     }
 
-    /// Notes that the trouble lies below `step`, which is made only when it is needed.
+    /// Adds the result of `step` as the next outer step of the path, if there is a path.
     #[must_use]
     pub fn below(mut self, step: impl FnOnce() -> Down) -> Self {
         if let Self::Failed(failure) = &mut self {
@@ -114,12 +114,11 @@ impl<E> Stop<E> {
         self
     }
 
-    /// What is wrong with the item, which is called `root` and whose type has the name that
-    /// `type_name` gives.
+    /// Ends the path at the item: `root` is the item's name, `type_name` returns its type's name.
     pub fn at_root(self, root: &str, type_name: impl FnOnce() -> String) -> Unsendable<E> {
         let failure = match self {
             Self::Failed(failure) => *failure,
-            // A container answers both of these itself, so they cannot reach the top.
+            // Unreachable: the container that causes one of these is pickled, or makes a `Failed`.
             Self::Cycle(_) | Self::Depth => Failure {
                 steps: Vec::new(),
                 type_name: type_name(),
@@ -147,8 +146,7 @@ pub(crate) fn path(root: &str, steps: &[Down]) -> String {
 }
 
 impl<E> Unsendable<E> {
-    /// The exception for it: what Python raised, if it is not about the object, else what `raise`
-    /// makes of the message.
+    /// The exception to raise: the one in [`Reason::Python`], otherwise `raise(message)`.
     pub fn into_exception(self, raise: impl FnOnce(String) -> E) -> E {
         let message = self.message();
         match self.reason {
@@ -157,7 +155,7 @@ impl<E> Unsendable<E> {
         }
     }
 
-    /// The message for people.
+    /// The error message.
     #[must_use]
     pub fn message(&self) -> String {
         let Self { path, type_name, reason } = self;

@@ -1,8 +1,9 @@
-"""What calls nodes in a worker, whatever interpreter it hosts. Standard library only.
+"""The code that calls nodes in a worker, the same for every interpreter. It uses only the standard
+library.
 
-The session loop around it (messages, credit, order) is native; it makes one `Guest` and steps the
-calls of its stages. How a node is called is in `calling` and `streams`, how it is made in
-`loading`, what goes back when a session closes in `state`.
+The session loop around it (messages, credit, order) is native. It makes one `Guest` and steps the
+calls of its stages. `calling` and `streams` call a node, `loading` makes one, and `state` finds the
+attributes that are sent back when a session closes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The event loop of a session and the streams that run on it.
+"""The event loop of a session, and streams that run on it.
 
-Imported when the first node needs it: asyncio costs a third of a worker's start.
+This module is imported when the first node needs it: importing asyncio costs a third of a worker's
+start.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from remotemedia._guest.lean_loop import Pump
 
 _SETTLING_TURNS = 8
-"""Turns of the loop that a stream without input gets before it counts as quiet."""
+"""Turns of the loop that a stream without input must stay idle before it counts as quiet."""
 
 
 class Loop:
-    """The event loop of a session. It runs while a node is called and, so that background tasks
-    live on, whenever it has something to do while the worker waits for messages.
+    """The event loop of a session. It runs while a node is called. It also runs while the worker
+    waits for messages, whenever a background task of a node has something to do.
     """
 
     def __init__(self) -> None:
@@ -43,8 +44,8 @@ class Loop:
         asyncio.set_event_loop(self.asyncio_loop)
 
     def run(self, awaitable: Any) -> Any:
-        """The result of an awaitable. When another task ends the loop before it is there, that is
-        raised, and the awaitable cancelled.
+        """The result of an awaitable. If another task ends the loop first, the awaitable is
+        cancelled and the exception that ended the loop is raised.
         """
         if self._pump is not None:
             return self._pump.run(awaitable)
@@ -52,7 +53,7 @@ class Loop:
         try:
             return self.asyncio_loop.run_until_complete(future)
         except (SystemExit, KeyboardInterrupt) as error:
-            # The loop lets these through from any task.
+            # asyncio raises these two here from any task, not only from the awaited one.
             if not future.done() or future.cancelled() or future.exception() is error:
                 raise
             self._report(error)
@@ -63,41 +64,41 @@ class Loop:
                 self._run_to_end([future])
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """The result of a function that finds the loop running, awaited if it is awaitable."""
+        """Call a function while the loop runs; return its result, awaited if it is awaitable."""
         return self.run(_called(function))
 
     def attend(self, has_rung: bool) -> tuple[int, float | None, bool]:
-        """Run what is due, before the worker waits for its next message.
+        """Run the tasks that are due, before the worker waits for its next message.
 
         Args:
-            has_rung: the descriptor is readable.
+            has_rung: whether the descriptor is readable.
 
         Returns:
-            What wakes the loop next: a descriptor that becomes readable, the time until its first
-            timer in seconds, if there is one, and whether nothing is ready and nothing but another
-            thread can make the descriptor readable.
+            What wakes the loop next: the descriptor that becomes readable, the seconds until the
+            first timer or None, and whether the loop is quiet. A quiet loop has no task ready, and
+            only another thread can make the descriptor readable.
         """
         loop: Any = self.asyncio_loop
-        is_quiet = len(self._selector.get_map()) <= 1  # its own, which wakes it from other threads
+        is_quiet = len(self._selector.get_map()) <= 1  # only the loop's own wake-up descriptor
         if has_rung or loop._ready or not is_quiet or self._timer_seconds() == 0:
             loop.stop()  # after one turn
             try:
                 loop.run_forever()
-            except BaseException as error:  # SystemExit ends the task, not the waiting
+            except BaseException as error:  # SystemExit ends its task, not the worker
                 self._report(error)
             is_quiet = len(self._selector.get_map()) <= 1
         after = 0.0 if loop._ready else self._timer_seconds()
         return self._descriptor, after, is_quiet and not loop._ready
 
     def _timer_seconds(self) -> float | None:
-        """Until the loop's first timer is due."""
+        """Seconds until the loop's first timer is due; None without a timer."""
         loop: Any = self.asyncio_loop
         if not loop._scheduled:
             return None
         return max(0.0, float(loop._scheduled[0].when() - loop.time()))
 
     def close(self) -> None:
-        """Cancel what still runs, and close the loop."""
+        """Cancel all tasks and close the loop."""
         loop = self.asyncio_loop
         if self._pump is not None:
             self._pump.close()
@@ -116,7 +117,7 @@ class Loop:
         self.asyncio_loop.call_exception_handler({"message": message, "exception": error})
 
     def _run_to_end(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
-        """Run until the tasks are done, however they end, and whatever ends the loop meanwhile."""
+        """Run until the tasks are done; exceptions that end them or the loop are ignored."""
         loop = self.asyncio_loop
         while not (loop.is_closed() or all(task.done() for task in tasks)):
             with contextlib.suppress(BaseException):
@@ -129,8 +130,8 @@ async def _called(function: Callable[[], Any]) -> Any:
 
 
 class AsyncStream:
-    """An async generator function over an async iterator, as a task of the session's loop. The
-    generator goes on only when its output has been taken.
+    """A stream through an async generator function, run as a task of the session's loop. The
+    generator continues only after its last output has been taken.
     """
 
     def __init__(self, loop: Loop, process: Callable[[Any], Any]) -> None:
@@ -150,7 +151,7 @@ class AsyncStream:
         async with contextlib.aclosing(process(self._iterate())) as outputs:
             async for output in outputs:
                 self._output = output
-                del output  # it is not kept while this task waits
+                del output  # no reference is kept while this task waits
                 self._taken.clear()
                 self._changed.set()
                 await self._taken.wait()
@@ -184,7 +185,7 @@ class AsyncStream:
                 self._task.result()
                 return END
             if self._is_quiet():
-                # A node that reads ahead in a task of its own may still be at work on what it read.
+                # A node that reads inputs in a task of its own may still be working on one.
                 for _ in range(_SETTLING_TURNS):
                     await asyncio.sleep(0)
                     if not self._is_quiet():
@@ -207,5 +208,5 @@ class AsyncStream:
 
     def abandon(self) -> None:
         self._task.cancel()
-        with contextlib.suppress(BaseException):  # the stream is abandoned, with what it raises
+        with contextlib.suppress(BaseException):  # errors of an abandoned stream are dropped
             self._loop.run(asyncio.gather(self._task, return_exceptions=True))

@@ -1,11 +1,11 @@
 """Calls one node: `process` in all its forms, `initialize`, `flush`, `cleanup`.
 
-Every stretch of the node's code is entered in the meter, which also notes the running node for the
-case that it is the last thing this process does.
+The meter is informed before and after each piece of node code. It also notes the running node in
+the flight recorder, in case the code crashes this process.
 
-An output that nothing refers to any more leaves the worker without a copy. So nothing here keeps
-one: a generator that is suspended with an output in hand gives it away from a list, because its
-variables live on.
+An output without other references leaves the worker without a copy, so nothing here may keep a
+reference. A suspended generator keeps its local variables alive; therefore the generators below pop
+an output from a one-element list in the `yield` expression.
 """
 
 from __future__ import annotations
@@ -24,44 +24,44 @@ from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 from remotemedia._signatures import signature
 
 OTHER = 0
-"""A node is imported or constructed, or something around it runs."""
+"""Number of the operation while no method of a node runs: a node is imported or constructed."""
 _OPERATIONS = {"process": 1, "flush": 2, "initialize": 3, "cleanup": 4}
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
 
 
 class Meter(Protocol):
-    """Accounts for nodes by their number in the worker's session."""
+    """Counts the costs of nodes, each by its number in the worker's session."""
 
     def enter(self, node: int, operation: int) -> None:
-        """Node code begins to run. What `process` and `flush` make may be an output, and is
-        allocated as such.
+        """Called when node code begins to run. Arrays that `process` and `flush` make may be
+        outputs, so they are allocated in shared memory.
         """
 
     def leave(self) -> None:
-        """Node code has returned."""
+        """Called when node code has returned."""
 
     def call_next(self, node: int) -> None:
-        """`leave`, `enter` and `count_call` in one step, from node to node of a chain."""
+        """`leave`, `enter` and `count_call` in one call, to go from node to node of a chain."""
 
     def count_call(self, node: int) -> None:
-        """One more call of `process`."""
+        """Count a call of `process`."""
 
     def count_error(self, node: int) -> None:
-        """A call raised."""
+        """Count a call that raised an exception."""
 
 
 class Caller:
-    """One node of the session.
+    """Calls one node of the session.
 
     Attributes:
-        number: its number in the session.
-        node_id: its id.
-        node: the object.
-        is_source: it produces without input.
-        is_streaming: it takes one stream of inputs.
-        is_async: it uses asyncio.
-        plain_type: the type of its last plain result. Looking closer at every result would cost as
-            much as a small node.
+        number: number of the node in the session.
+        node_id: id of the node.
+        node: the node object.
+        is_source: whether the node produces without input.
+        is_streaming: whether `process` takes an iterator of inputs.
+        is_async: whether the node uses asyncio.
+        plain_type: type of the last plain result. Results of this type are not examined again,
+            since that would cost as much as a small node.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class Caller:
         self.plain_type: type | None = None
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of node code.
+        """Call node code and return the result.
 
         Raises:
-            Fault: it raised, whatever it was.
+            Fault: the code raised an exception of any type.
         """
         self._running.enter(self.node_id)
         self._meter.enter(self.number, _OPERATIONS[kind])
@@ -114,14 +114,14 @@ class Caller:
             self._meter.leave()
 
     def is_plain(self, result: Any) -> bool:
-        """A value as it is, nothing to be followed."""
+        """Whether a result is an output itself, not an iterator or awaitable of outputs."""
         if is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result):
             return False
         self.plain_type = type(result)
         return True
 
     def outputs(self, value: Any) -> Iterator[Any]:
-        """The outputs for one item."""
+        """The node's outputs for one item."""
         if self.is_streaming:
             self._meter.count_call(self.number)
             self._open_stream().feed(value)
@@ -135,9 +135,9 @@ class Caller:
         return self.expand("process", self.guarded("process", self.node.process))
 
     def flushed(self) -> Iterator[Any]:
-        """What the node gives at the end of the input."""
+        """The node's outputs at the end of the input."""
         if self.is_streaming and not self._has_streamed:
-            self._open_stream()  # a stream without items is a stream too
+            self._open_stream()  # the node runs once even if there were no items
         if self._stream is not None:
             self._stream.end_input()
             yield from self._stream_outputs("flush")
@@ -157,11 +157,11 @@ class Caller:
         return callable(flush) and not _is_inherited(flush)
 
     def initialize(self) -> None:
-        """Call `initialize`, if the node has it."""
+        """Call `initialize`, if the node has this method."""
         self._run_hook("initialize")
 
     def cleanup(self) -> None:
-        """End a stream under way and call `cleanup`, if the node has it."""
+        """End a running stream; call `cleanup`, if the node has this method."""
         if self._stream is not None:
             self._stream.abandon()
             self._stream = None
@@ -175,14 +175,14 @@ class Caller:
                 self.guarded(name, self._loop.run, result)
 
     def _hook_result(self, name: str, hook: Callable[[], Any]) -> Any:
-        """What a hook returns. The hooks of an async node find its loop running."""
+        """Call a hook and return its result. For an async node the event loop runs meanwhile."""
         return (
             self.guarded(name, self._loop.call, hook) if self.is_async else self.guarded(name, hook)
         )
 
     def expand(self, kind: str, result: Any) -> Iterator[Any]:
-        """The outputs in what a call returned: generators and awaitables are followed, None is
-        dropped.
+        """The outputs in the result of a call: iterates over iterators, awaits awaitables, drops
+        None.
         """
         if isinstance(result, AsyncIterator):
             yield from self._from_async(kind, result)
@@ -203,7 +203,7 @@ class Caller:
                 if in_hand[0] is not None:
                     yield in_hand.pop()
         finally:
-            if isinstance(items, Generator):  # other iterators may be the node's own, to go on
+            if isinstance(items, Generator):  # the node may want to continue any other iterator
                 self.guarded(kind, items.close)
 
     def _from_async(self, kind: str, items: AsyncIterator[Any]) -> Iterator[Any]:
@@ -219,7 +219,7 @@ class Caller:
         if self._stream is None or self._stream.has_ended():
             process = self.node.process
             make = self._loop.stream if self._generates_async else ThreadStream
-            # Guarded: what starts here keeps the context, and with it the node's name.
+            # `guarded` sets the node's id in the context, which the new thread or task copies.
             self._stream = self.guarded("process", make, process)
             self._has_streamed = True
         return self._stream
@@ -231,7 +231,7 @@ class Caller:
                 in_hand = [self.guarded(kind, stream.next)]
             except Fault:
                 self._stream = None
-                stream.abandon()  # it was perhaps not the stream itself that failed
+                stream.abandon()  # the stream may still run if something else raised the error
                 raise
             if in_hand[0] is END:
                 return
@@ -246,7 +246,7 @@ def _is_inherited(flush: Any) -> bool:
 
 
 def is_lazy(result: Any) -> bool:
-    """A generator, or another iterator that is no file."""
+    """Whether a result is an iterator of outputs: any iterator that is not a file."""
     return isinstance(result, Iterator) and not isinstance(result, io.IOBase)
 
 
@@ -258,7 +258,9 @@ async def _next(items: AsyncIterator[Any]) -> Any:
 
 
 def _is_function(is_kind: Callable[[Any], bool], process: Any) -> bool:
-    """Whether `process` is a function of a kind, or a decorator's plain wrapper around one."""
+    """Whether `process` is a function of a kind, or a decorator's wrapper around such a
+    function.
+    """
     if is_kind(process):
         return True
     return is_kind(inspect.unwrap(process)) and not inspect.iscoroutinefunction(process)
@@ -267,7 +269,7 @@ def _is_function(is_kind: Callable[[Any], bool], process: Any) -> bool:
 def _takes_nothing(process: Any) -> bool:
     function = getattr(process, "__func__", process)
     if type(function) is FunctionType and not function.__dict__:
-        # As below, for a plain function or method: without making a signature of it.
+        # The fast way for a plain function or method, without making a signature.
         code = function.__code__
         takes = code.co_argcount - (function is not process)
         return takes <= 0 and not code.co_flags & inspect.CO_VARARGS

@@ -1,4 +1,4 @@
-"""Exceptions of node code as data that crosses the process boundary."""
+"""Describes exceptions of node code as data for the orchestrator."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ _GUEST = __file__.rpartition("/")[0]
 
 
 Detail = tuple[str, str] | tuple[str, str, str] | None
-"""What is known beside the exception: ("nearest", name), or ("unsendable" or "unopenable", path and
-type of a part of a value)."""
+"""Details about an error: ("nearest", the known name most like an unknown one), or ("unsendable" or
+"unopenable", path of a part of an item, type of that part)."""
 
 
 class Fault(Exception):
     """A failure that is reported to the orchestrator.
 
     Attributes:
-        kind: what was being done: "stale", "not found", "load", "construct", "initialize",
-            "process", "flush" or "cleanup".
-        node_id: the node at fault.
+        kind: the operation that failed: "stale", "conflict", "not found", "load", "construct",
+            "initialize", "process", "flush" or "cleanup".
+        node_id: id of the node that failed.
         remote_type: qualified name of the exception's type, bare for builtins.
-        message: what the exception says, and nothing else.
+        message: the exception's message alone.
         traceback: formatted, with source lines, without the frames that only call the node.
-        import_info: what is known of an import that failed (see `imports.explain`), else None.
-        detail: what else is known, see `Detail`.
+        import_info: about an import that failed (see `imports.explain`), else None.
+        detail: see `Detail`.
     """
 
     def __init__(
         self, kind: str, node_id: str, error: BaseException, nearest: str | None = None
     ) -> None:
-        """Describe an error.
+        """Describe an exception.
 
         Args:
-            kind: what was being done.
-            node_id: the node at fault.
-            error: what was raised.
-            nearest: the known name that is most like the one that is not known.
+            kind: see the attribute.
+            node_id: id of the node that failed.
+            error: the exception.
+            nearest: the known name that is most like an unknown one, if that is the error.
         """
         super().__init__(kind, node_id)
         self.kind = kind
@@ -55,10 +55,10 @@ class Fault(Exception):
 
 
 def facts(error: BaseException) -> dict[str, Any]:
-    """What the orchestrator learns of an exception: the attributes of a `Fault` by name.
+    """The data about an exception for the orchestrator: the attributes of a `Fault` by name.
 
-    Any other exception was raised while a value was converted. Its kind is "marshal", and no node
-    is at fault yet.
+    An exception that is no `Fault` was raised while a value was converted. Its kind is "marshal",
+    and its `node_id` is empty, because the native side adds that.
     """
     if isinstance(error, Fault):
         return {
@@ -77,7 +77,7 @@ def facts(error: BaseException) -> dict[str, Any]:
         "message": _message(error),
         "traceback": formatted(error),
         "import_info": None,
-        # The native side leaves it there; not all that goes wrong is about a part.
+        # Set by the native side if the error is about one part of an item.
         "detail": getattr(error, "remotemedia_part", None),
     }
 
@@ -90,7 +90,7 @@ def type_name(kind: type) -> str:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback as Python would print it, from the node's own first frame on."""
+    """The traceback as Python would print it, beginning with the first frame of the node."""
     trimmed = error.with_traceback(_from_node(error.__traceback__))
     try:
         return sendable("".join(traceback.format_exception(trimmed)).rstrip())
@@ -109,7 +109,7 @@ def _message(error: BaseException) -> str:
 def _explained(error: BaseException) -> dict[str, Any] | None:
     try:
         info = imports.explain(error)
-    except Exception:  # the search for a reason must not hide the failure
+    except Exception:  # an error in the explanation must not replace the original error
         return None
     return info and {
         name: sendable(fact) if isinstance(fact, str) else fact for name, fact in info.items()
@@ -117,7 +117,7 @@ def _explained(error: BaseException) -> dict[str, Any] | None:
 
 
 def _from_node(frames: TracebackType | None) -> TracebackType | None:
-    """The frames without the leading ones that belong to us or to the event loop."""
+    """The frames without the leading ones of this package and of asyncio."""
     inner = frames
     while inner is not None and _is_caller(inner.tb_frame.f_code.co_filename):
         inner = inner.tb_next

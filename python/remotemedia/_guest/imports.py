@@ -1,8 +1,8 @@
-"""Why a module could not be imported.
+"""Explains why a module could not be imported.
 
-A finder at the end of `sys.meta_path` notes the names that no other finder found; it never raises,
-so `try: import x` and probes of the import system work as usual. Only when an ImportError leaves a
-node is it looked at: over all its causes, because packages wrap the error of their own C part.
+A finder at the end of `sys.meta_path` notes the names that no other finder found. It never raises,
+so `try: import x` and probes of the import system work as usual. An ImportError is examined only
+when a node raises it, together with its causes: packages wrap the error of their own C extension.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from remotemedia.audio import is_view
 
 _EXTENSIONS = (".so", ".pyd")
 
-# Packages that are nothing without their compiled part. Some hide that behind an error of their
-# own, or behind a Python file that stands for it.
+# Packages that do not work without their C extension. The name is needed because some raise an
+# error of their own, or have a Python file in place of the extension.
 _NATIVE_NAMES = (
     "numpy scipy pandas torch torchaudio tensorflow jax jaxlib sklearn numba llvmlite cupy cv2 av "
     "pyarrow polars ray zmq grpc soxr samplerate soundfile sounddevice pyaudio webrtcvad "
@@ -27,7 +27,7 @@ _NATIVE_NAMES = (
 )
 NATIVE_PACKAGES = frozenset(_NATIVE_NAMES.split())
 
-# What this interpreter's own standard library lacks, and what to use instead.
+# Standard library modules that this interpreter may lack, with advice on what to use instead.
 _MISSING_STDLIB = {
     "ssl": "it has no TLS",
     "sqlite3": "it has no SQLite",
@@ -48,7 +48,7 @@ _MISSING_STDLIB = {
     "telnetlib": "removed in Python 3.13",
 }
 
-# The compiled parts whose absence is noticed, by the module that is meant.
+# C extensions of the standard library, and the module that a user imports for each.
 _PART_OF = {"_ssl": "ssl", "_sqlite3": "sqlite3", "_lsprof": "cProfile", "_curses": "curses"}
 _PART_OF["_tkinter"] = "tkinter"
 
@@ -64,11 +64,11 @@ _IS_CPYTHON = sys.implementation.name == "cpython"
 
 
 class Guard:
-    """Stands behind all finders.
+    """A finder behind all others that notes names which they have not found.
 
     Attributes:
-        missing: the names that no finder found, with the path that was searched (None: `sys.path`).
-        wanted: for each module that asked for such names, the last of them.
+        missing: for each name that was not found the searched path (None: `sys.path`).
+        wanted: for each importing module the last name that was not found for it.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Guard:
         self.wanted: dict[str, str] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
-        """Notes the name; finds nothing."""
+        """Note the name, and return None."""
         self.missing[name] = list(path) if path is not None else None
         asking: Any = sys._getframe(1)
         while asking is not None and _is_of_import_system(asking.f_globals):
@@ -93,7 +93,7 @@ _guard = Guard()
 
 
 def install() -> None:
-    """Puts the guard in place. Idempotent."""
+    """Install a new `Guard`, which replaces an earlier one."""
     global _guard
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Guard)]
     _guard = Guard()
@@ -101,13 +101,14 @@ def install() -> None:
 
 
 def explain(error: BaseException) -> dict[str, Any] | None:
-    """What is known of the import that failed.
+    """Explain an error that comes from a failed import.
 
     Returns:
-        `module`, `root_package`, `reason` ("c_extension", "stdlib_missing", "not_installed",
-        "blocked" or "unsupported"), `path` (of a compiled file that cannot be used, or ""),
-        `suggestion`, `is_told` (the error's own message says that) and `nearest` (the installed
-        module that may be meant, or ""); None when the error comes from no import.
+        None if the error does not come from an import. Else a dict with `module`, `root_package`,
+        `reason` ("c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported"),
+        `path` (of a C extension that cannot be loaded, or ""), `suggestion`, `is_told` (the error's
+        own message contains the suggestion) and `nearest` (the installed module that may be meant,
+        or "").
     """
     first: BaseException | None = error
     while first is not None and not isinstance(first, ImportError):
@@ -126,17 +127,17 @@ def explain(error: BaseException) -> dict[str, Any] | None:
 
 
 def _of_part_of_numpy(error: BaseException) -> dict[str, Any] | None:
-    """What is known when code for numpy's arrays asks a view for what that does not have."""
+    """Explain an error of code that uses an `AudioView` like an array of numpy."""
     if _IS_CPYTHON:
         return None
-    lacks = getattr(error, "remotemedia_lacks", None)  # what a view raises itself
+    lacks = getattr(error, "remotemedia_lacks", None)  # set on exceptions that a view raises
     if lacks != "numpy" and not (isinstance(error, AttributeError) and is_view(error.obj)):
         return None
     return _about("numpy", "numpy", "unsupported", "", _PART_OF_NUMPY)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all of its causes."""
+    """The error, its causes and contexts, and theirs."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -195,8 +196,8 @@ def _about(module: str, root: str, reason: str, path: str, suggestion: str) -> d
 
 
 def _missed_by(error: ImportError) -> str | None:
-    """What the code that raised an error without a name may lack: the native package that it
-    belongs to, or the last module that it asked for without success.
+    """The module that was probably missing for an error that names none: the native package to
+    which the raising code belongs, or the last module that the code failed to import.
     """
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -207,7 +208,7 @@ def _missed_by(error: ImportError) -> str | None:
 
 
 def _compiled_file(module: str) -> str:
-    """A compiled file of this module that lies where it was looked for."""
+    """Path of a C extension for this module in a folder that was searched, or ""."""
     tail = module.rpartition(".")[2]
     searched = _guard.missing.get(module)
     folders: list[str] = list(searched if searched is not None else sys.path)
@@ -226,7 +227,7 @@ def _compiled_file(module: str) -> str:
 
 
 def _compiled_part(module: str) -> str:
-    """A compiled file of something in this package that no finder found."""
+    """Path of a C extension for a submodule of this package that no finder found, or ""."""
     parts = (name for name in list(_guard.missing) if name.startswith(f"{module}."))
     return next((file for name in parts if (file := _compiled_file(name))), "")
 
@@ -236,12 +237,12 @@ def _advice(module: str, near: str) -> str:
     root = module.partition(".")[0]
     if root != module and root in sys.modules:
         return f"{meant}{root} has no such module"
-    return f"{meant}it is looked for on the caller's sys.path: pip install {root} there"
+    return f"{meant}the module is searched on the caller's sys.path: pip install {root} there"
 
 
 def nearest_module(name: str) -> str | None:
-    """The installed module whose name is nearest, or None when none is near."""
-    import difflib  # for failures only, not at the start of every worker
+    """The installed module whose name is most similar, or None if no name is similar."""
+    import difflib  # imported late: only failures need it
     import pkgutil
 
     parent, _, last = name.rpartition(".")
@@ -251,13 +252,13 @@ def nearest_module(name: str) -> str | None:
         return None
     try:
         siblings = {info.name for info in pkgutil.iter_modules(path)}
-    except Exception:  # only a suggestion is lost
+    except Exception:  # go on without suggestions
         siblings = set()
     if not parent:
-        siblings |= {"numpy", "scipy", "pandas", "torch"}  # where they are not on this path, too
+        siblings |= {"numpy", "scipy", "pandas", "torch"}  # suggested even if not installed
     others = set() if parent else sys.stdlib_module_names - siblings
     near: list[str] = []
-    for names in (siblings, others):  # what was installed on purpose comes first
+    for names in (siblings, others):  # installed packages first, then the standard library
         near += difflib.get_close_matches(last, sorted(names), n=1, cutoff=0.6)
     if not near:
         return None

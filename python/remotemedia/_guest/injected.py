@@ -1,4 +1,4 @@
-"""Modules that the configuration gives to a worker, under names that may exist nowhere else."""
+"""Modules that the configuration provides to workers: the table `[python] modules`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 
 class Injected:
-    """Finds and loads the modules of the configuration, before all others.
+    """Finds and loads the modules of the configuration; they take precedence over all others.
 
     Args:
-        modules: by name, `{"file": path}` or `{"source": text}`.
+        modules: for each name `{"file": path}` or `{"source": text}`.
     """
 
     def __init__(self, modules: dict[str, dict[str, str]]) -> None:
         self._modules = modules
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """The spec of a module of the configuration."""
+        """The spec of a module of the configuration, or None for any other name."""
         given = self._modules.get(name)
         if given is None:
             return None
@@ -30,13 +30,13 @@ class Injected:
         return spec
 
     def create_module(self, spec: Any) -> None:
-        """The default module."""
+        """Return None: Python makes the module object."""
 
     def exec_module(self, module: Any) -> None:
-        """Runs the source.
+        """Run the module's source.
 
         Raises:
-            ImportError: its file cannot be read.
+            ImportError: the file with the source cannot be read.
         """
         import linecache
 
@@ -47,10 +47,10 @@ class Injected:
         exec(compile(text, origin, "exec", dont_inherit=True), vars(module))
 
     def get_source(self, name: str) -> str:
-        """The source, for tracebacks and `inspect`.
+        """The source of a module, also used for tracebacks and by `inspect`.
 
         Raises:
-            ImportError: its file cannot be read.
+            ImportError: the file with the source cannot be read.
         """
         given = self._modules[name]
         if "file" not in given:
@@ -60,17 +60,17 @@ class Injected:
                 return file.read()
         except OSError as problem:
             raise ImportError(
-                f"the configuration names {given['file']!r} for module {name!r}: {problem}",
+                f"cannot read {given['file']!r}, the configured file of module {name!r}: {problem}",
                 name=name,
                 path=given["file"],
             ) from problem
 
 
 def install(modules: str) -> None:
-    """Put them before all other modules; again replaces them.
+    """Make the configured modules importable. A second call replaces those of the first.
 
     Args:
-        modules: JSON, see `Injected`; empty for none.
+        modules: the argument of `Injected` as JSON; empty for no modules.
     """
     sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, Injected)]
     if modules:

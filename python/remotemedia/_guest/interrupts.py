@@ -1,9 +1,9 @@
-"""Ends node code that runs when its session ends: the orchestrator sends SIGURG, and the code finds
-a `KeyboardInterrupt` as it would at a terminal.
+"""Interrupts node code that still runs when its session ends. The orchestrator sends SIGURG, and
+the handler raises a `KeyboardInterrupt` in the node's code, like Ctrl-C at a terminal.
 
-It is SIGURG because few programs use that signal, and a process without a handler for it ignores it
-(Go's runtime chose it for the same reasons). It may come at any moment. It interrupts the running
-code, or else the next code of this session. It is reset when the session ends.
+SIGURG was chosen because few programs use it and a process without a handler ignores it (Go's
+runtime uses it for the same reasons). The signal may come at any moment. If no node code runs, the
+next node code of this session is interrupted when it begins. The end of the session resets this.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ import signal
 from types import FrameType
 
 is_running = False
-"""Code of a node runs on the main thread, and may be interrupted."""
+"""Whether node code runs on the main thread and may be interrupted."""
 _is_wanted = False
-"""The session ends: no more of its code may run."""
+"""Whether the session is ending, so that no more of its code may begin."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The session ends while this code runs."""
+    """The session is ending while this code runs."""
 
     def __init__(self) -> None:
-        super().__init__("the session ends")
+        super().__init__("the session is ending")
 
 
 def install() -> None:
-    """Take the signal over. Programs that nodes start have its default."""
+    """Install the handler of SIGURG. Programs that nodes start get the default handling."""
     signal.signal(signal.SIGURG, _on_signal)
 
 
 def begin() -> None:
-    """Node code begins.
+    """Call this before node code runs.
 
     Raises:
-        Interrupted: its session ends.
+        Interrupted: the session is ending.
     """
     global is_running
     if _is_wanted:
@@ -42,13 +42,13 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Node code has returned."""
+    """Call this when node code has returned."""
     global is_running
     is_running = False
 
 
 def forget() -> None:
-    """The session is over."""
+    """Reset the state at the end of a session."""
     global is_running, _is_wanted
     is_running = _is_wanted = False
 
@@ -57,7 +57,7 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
     global is_running, _is_wanted
     _is_wanted = True
     if is_running:
-        # Only once, so that `finally` and `cleanup` of the node can run.
+        # Interrupt only once, so that the node's `finally` blocks and `cleanup` can run.
         is_running = False
         raise Interrupted
 

@@ -1,8 +1,8 @@
-"""An event loop, and coroutines run on it, without what costs RustPython most.
+"""An event loop for RustPython that runs coroutines without a task for each of them.
 
-Its asyncio is mostly Python: a task for each call costs five times what it costs CPython, and
-leaves 50 bytes behind. The private names used here are those of the library that is built into the
-worker.
+RustPython's asyncio is mostly Python code: a task for each call costs five times as much as on
+CPython, and leaks 50 bytes. This module uses private names of asyncio; that is safe because the
+standard library is built into the worker.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 _STEPS_BETWEEN_SWEEPS = 4096
+"""Steps of the loop after which it replaces its growing dicts."""
 
 
 class LeanLoop(asyncio.SelectorEventLoop):
-    """An event loop that asks the kernel only when it has to, and that leaves the hooks of async
-    generators in place between two runs.
+    """An event loop that polls the kernel only when necessary, and keeps the hooks for async
+    generators installed between two runs.
 
-    It replaces dicts that grow now and then: RustPython's grow when the same key comes and goes,
-    by 32 bytes each time and for ever, which the table of current tasks sees with every step.
+    It replaces some dicts from time to time, because dicts of RustPython grow by 32 bytes each time
+    a key is removed and added again. asyncio's table of current tasks does that with every step.
     """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
@@ -48,12 +49,16 @@ class LeanLoop(asyncio.SelectorEventLoop):
         self.count_step()
 
     def only_threads_wake_it(self) -> bool:
-        """No timer is set, and nothing is watched but what lets other threads wake the loop."""
+        """Whether there is no timer, and no descriptor but the one by which threads wake the
+        loop.
+        """
         base: Any = self
         return not base._scheduled and len(base._selector.get_map()) <= 1
 
     def count_step(self) -> None:
-        """Called for every step of a task or turn of the loop, outside of tasks."""
+        """Count a step of a coroutine or a turn of the loop; replace growing dicts if it is time.
+        Call this only while no task is current.
+        """
         self._steps_left -= 1
         if not self._steps_left:
             base: Any = self
@@ -80,19 +85,20 @@ class LeanLoop(asyncio.SelectorEventLoop):
 
 
 class _Interrupted(BaseException):
-    """What ended the loop while a coroutine waited: a deadline, an exit, `stop`."""
+    """The loop has ended while a coroutine waited: by a deadline, an exit, or `stop`."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class Pump:
-    """Runs one coroutine after another, each in a context of its own and all in the name of one
-    task. That task rests all the time; the coroutines' steps are taken here, as a task takes them.
+    """Runs coroutines one after another, each in a context of its own. One task, which itself only
+    waits, is `asyncio.current_task()` for all of them. `Pump` performs the steps of a coroutine in
+    the same way as a task would.
 
     Args:
-        loop: where they run.
-        report: called with what ends the loop while no coroutine runs.
+        loop: the loop on which the coroutines run.
+        report: called with an exception that ends the loop while no coroutine runs.
     """
 
     def __init__(self, loop: LeanLoop, report: Callable[[BaseException], None]) -> None:
@@ -109,8 +115,8 @@ class Pump:
         """The result of an awaitable.
 
         Raises:
-            BaseException: what it raises, or what ended the loop before it was there. It has been
-                cancelled then.
+            BaseException: raised by the awaitable; or the exception that ended the loop before
+                there was a result. The awaitable has then been cancelled.
         """
         coroutine = awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
         context = contextvars.copy_context()
@@ -121,11 +127,11 @@ class Pump:
                 return self._drive(coroutine, context, task)
             except _Interrupted as interrupted:
                 self._thrown = asyncio.CancelledError()
-                with contextlib.suppress(BaseException):  # it is abandoned, with what it raises
+                with contextlib.suppress(BaseException):  # errors of a cancelled one are dropped
                     self._drive(coroutine, context, task)
                 raise interrupted.error from None
         except BaseException:
-            # A deadline may have come between the two ends of a step.
+            # A deadline may have interrupted a step between `_enter_task` and `_leave_task`.
             _asyncio._current_tasks.clear()  # type: ignore[attr-defined]
             raise
         finally:
@@ -133,11 +139,11 @@ class Pump:
             self._loop._run_forever_cleanup()
 
     def close(self) -> None:
-        """Let the task end when it is cancelled."""
+        """Let the waiting task end when the loop cancels it."""
         self._is_closing = True
 
     def _task_at_rest(self) -> asyncio.Task[None]:
-        """The task, free of what earlier coroutines did to it."""
+        """The waiting task, without requests to cancel it that earlier coroutines made."""
         if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._rest(), name="remotemedia")
         while self._parked.done():
@@ -181,17 +187,17 @@ class Pump:
             finally:
                 _leave_task(loop, task)
                 loop.count_step()
-            if waited is None:  # it lets others have a turn
+            if waited is None:  # `sleep(0)`: the coroutine lets others run
                 if loop._ready or not loop.only_threads_wake_it():
-                    loop.call_soon(_nothing)  # so that the turn does not wait
+                    loop.call_soon(_nothing)  # keeps the turn from blocking
                     self._turn()
             else:
                 self._accept(waited)
 
     def _accept(self, waited: Any) -> None:
-        """What a coroutine waits for, or the exception that it gets instead."""
+        """Note the future that a coroutine awaits, or the exception for what cannot be awaited."""
         if not getattr(waited, "_asyncio_future_blocking", False):
-            self._thrown = RuntimeError(f"a coroutine gave {waited!r}, which cannot be awaited")
+            self._thrown = RuntimeError(f"a coroutine awaited {waited!r}, which is no future")
         elif waited.get_loop() is not self._loop:
             self._thrown = RuntimeError(f"{waited!r} belongs to another event loop")
         else:
@@ -199,14 +205,14 @@ class Pump:
             self._waited = waited
 
     def _wait(self) -> None:
-        """Until the coroutine can go on."""
+        """Run the loop until the awaited future is done."""
         if self._waited is None:
             if self._parked.done():  # the task has been cancelled
                 self._turn()
             return
         while not self._waited.done():
             if self._thrown is not None and self._waited.cancel():
-                self._thrown = None  # it reaches the coroutine from there, perhaps turns later
+                self._thrown = None  # the cancelled future passes it on, perhaps some turns later
             else:
                 self._turn()
         self._waited = None

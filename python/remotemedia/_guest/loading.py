@@ -1,4 +1,4 @@
-"""Makes the node objects of a session: by import, or from the caller's pickle."""
+"""Makes node objects from imported classes and functions, and checks nodes of both origins."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from remotemedia._signatures import signature as signature_of
 
 
 def constructed(node_id: str, name: str, found: Any, params: dict[str, Any]) -> Any:
-    """An instance of a class that was `found` by this name, constructed with `params`; or a node
-    that calls a function, with `params` as its keywords.
+    """Make a node: an instance of the class `found`, constructed with `params`, or a node that
+    calls the function `found` with `params` as keyword arguments. `name` is used in errors.
 
     Raises:
-        Fault: the constructor raised.
+        Fault: the constructor raised, or `found` is neither a class nor a function.
     """
     try:
         if not callable(found):
             raise TypeError(f"{name} is neither a class nor a function but {type(found).__name__}")
         _check_arguments(found, params)
         node = found(**params) if isinstance(found, type) else _function_node(found, params)
-    except BaseException as error:  # SystemExit and the like are the constructor's failure too
+    except BaseException as error:  # SystemExit and the like count as failures too
         raise Fault("construct", node_id, error) from None
     return checked(node_id, node)
 
@@ -29,13 +29,17 @@ def constructed(node_id: str, name: str, found: Any, params: dict[str, Any]) -> 
 def _function_node(function: Any, params: dict[str, Any]) -> Any:
     import functools
 
-    from remotemedia.core.function import FunctionNode  # most sessions have none
+    from remotemedia.core.function import FunctionNode  # imported late: few sessions need it
 
     return FunctionNode(functools.partial(function, **params) if params else function)
 
 
 def checked(node_id: str, node: Any) -> Any:
-    """The node itself, if it can be called."""
+    """Return the node if it has a method `process`.
+
+    Raises:
+        Fault: it has none.
+    """
     if not callable(getattr(node, "process", None)):
         kind = type(node)
         missing = TypeError(f"{kind.__module__}.{kind.__qualname__} has no method process(data)")
@@ -44,10 +48,10 @@ def checked(node_id: str, node: Any) -> Any:
 
 
 def find(node_id: str, module: str, name: str) -> Any:
-    """What `name` is in `module`, which is imported.
+    """Import `module` and return its class or function `name`.
 
     Raises:
-        Fault: the module or name is not there, or its own code raised.
+        Fault: the module or name does not exist, or the module's own code raised.
     """
     try:
         found: Any = import_module(module)
@@ -55,12 +59,12 @@ def find(node_id: str, module: str, name: str) -> Any:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             raise Fault("not found", node_id, error) from None
         raise Fault("load", node_id, error) from None
-    except BaseException as error:  # whatever the module's own code raises
+    except BaseException as error:  # the module's own code can raise any exception
         raise Fault("load", node_id, error) from None
     for part in name.split("."):
         try:
             has_part = hasattr(found, part)
-        except ImportError as error:  # what its definition needs is missing
+        except ImportError as error:  # the definition of this name needs a missing module
             raise Fault("load", node_id, named_as_needed(error, module, name)) from error
         if not has_part:
             near = _nearest(part, [n for n in dir(found) if not n.startswith("_")])
@@ -71,7 +75,9 @@ def find(node_id: str, module: str, name: str) -> Any:
 
 
 def _check_arguments(kind: Any, params: dict[str, Any]) -> None:
-    """Names a parameter that the constructor or function does not take, with the nearest one."""
+    """Raise TypeError for a parameter that the class or function does not have; it suggests the
+    parameter with the nearest name.
+    """
     try:
         signature = signature_of(kind)
     except (TypeError, ValueError):
@@ -88,7 +94,7 @@ def _check_arguments(kind: Any, params: dict[str, Any]) -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str | None:
-    import difflib  # for failures only, not at the start of every worker
+    import difflib  # imported late: only failures need it
 
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
 

@@ -1,4 +1,4 @@
-"""The modules that a worker has loaded from files that may change between two sessions."""
+"""Finds loaded modules whose files have changed on disk between two sessions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 
 class LoadedModules:
-    """Remembers the files of the caller's own modules: not those of the interpreter, and not those
-    of installed packages, which change only when they are installed again.
+    """Remembers the files of the caller's own modules. Modules of the interpreter and of installed
+    packages are left out: they change only when they are installed again.
     """
 
     def __init__(self) -> None:
-        # sysconfig knows better, but costs a worker's start a millisecond.
+        # `sysconfig` is more exact, but importing it adds a millisecond to a worker's start.
         packages = ("site-packages", "dist-packages")
         roots = {os.__file__.rpartition(os.sep)[0], *(p for p in sys.path if p.endswith(packages))}
         self._installed = tuple(f"{root}{os.sep}" for root in roots)
@@ -20,7 +20,7 @@ class LoadedModules:
         self._files: dict[str, tuple[int, int] | None] = {}
 
     def note(self) -> None:
-        """Record what has been loaded since the last time."""
+        """Record the modules that have been loaded since the last call."""
         for name in sys.modules.keys() - self._seen:
             self._seen.add(name)
             path = getattr(sys.modules.get(name), "__file__", None)
@@ -28,7 +28,7 @@ class LoadedModules:
                 self._files[path] = _version(path)
 
     def changed(self) -> str | None:
-        """A file that is not as it was when it was loaded, or None."""
+        """Path of a file that has changed since it was loaded, or None."""
         for path, version in self._files.items():
             if _version(path) != version:
                 return path

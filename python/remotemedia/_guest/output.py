@@ -1,4 +1,6 @@
-"""What nodes print and log, sent to the orchestrator with the node's name."""
+"""Sends the lines that nodes print and their log records to the orchestrator, with the node's
+id.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,18 @@ Send = Callable[[str, str, bool, int, str, Place | None], None]
 """`send(node_id, logger, is_stream, level, message, place)`."""
 
 _MAX_LINE = 1 << 20
-"""Characters of an unfinished line that may wait for its end."""
+"""Characters of an unfinished line after which it is sent without waiting for its end."""
 
 _MAX_NUMBER = (1 << 31) - 1
-"""Highest level and line that travel."""
+"""Highest log level and line number that are sent; higher numbers are reduced to this."""
 
 
 class Running:
-    """Which node's code runs: by context, so that its tasks keep its name, and for threads that a
-    node started, the node that ran last.
+    """The node whose code runs. It is kept in a context variable, so that asyncio tasks of a node
+    keep its id. Threads started by a node have no context; for them it is the node that ran last.
 
     Attributes:
-        in_context: Id of the node by context.
+        in_context: Context variable with the id of the running node.
         last: Id of the node that ran last.
     """
 
@@ -40,25 +42,25 @@ class Running:
         self.last = ""
 
     def enter(self, node_id: str) -> None:
-        """`node_id`'s code begins to run in this context."""
+        """Call this when code of `node_id` begins to run in this context."""
         self.in_context.set(node_id)
         self.last = node_id
 
     def leave(self) -> None:
-        """No node runs until the next one is entered."""
+        """Note that no node runs."""
         self.enter("")
 
     @property
     def node_id(self) -> str:
-        """The node that runs here."""
+        """Id of the node that runs in this context; empty if none runs."""
         return self.in_context.get(self.last)
 
 
 class Printed(io.TextIOBase):
-    """A text stream whose lines go to the orchestrator. Unfinished lines wait for `flush`.
+    """A text stream whose lines are sent to the orchestrator. Unfinished lines wait for `flush`.
 
     Attributes:
-        pending: the beginning of a line that is not finished.
+        pending: the text of an unfinished line.
     """
 
     encoding = "utf-8"
@@ -77,24 +79,24 @@ class Printed(io.TextIOBase):
         self._pending_node = ""
 
     def __repr__(self) -> str:
-        """As for any stream."""
+        """The usual form for a stream."""
         return f"<Printed name={self.name!r}>"
 
     @property
     def buffer(self) -> BinaryIO:
-        """A binary stream into the worker's pipe. Closing it, as a wrapper around it does when it
-        goes, closes nothing else.
+        """A binary stream that writes to the worker's pipe. Closing it leaves the pipe open, since
+        a wrapper around this stream closes it when the wrapper is deleted.
         """
         if self._buffer is None or self._buffer.closed:
             self._buffer = open(self._descriptor, "wb", closefd=False)  # noqa: SIM115
         return self._buffer
 
     def detach(self) -> Any:
-        """The binary stream; text goes on as before."""
+        """The binary stream. This text stream stays usable."""
         return self.buffer
 
     def close(self) -> None:
-        """Send what is there. The stream stays open: it is the worker's, not the session's."""
+        """Flush only. The stream stays open, since it belongs to the worker, not to the session."""
         self.flush()
 
     def fileno(self) -> int:
@@ -102,15 +104,15 @@ class Printed(io.TextIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Never."""
+        """Always False."""
         return False
 
     def writable(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def write(self, text: str) -> int:
-        """Take text; whole lines are sent at once."""
+        """Write text; complete lines are sent at once."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         node_id = self._running.node_id
@@ -133,7 +135,7 @@ class Printed(io.TextIOBase):
         return bool(self.pending) or self._buffer is not None
 
     def flush(self) -> None:
-        """Send a line that is not finished, and what was written below."""
+        """Send an unfinished line, and flush the binary stream."""
         with self._lock:
             pending, self.pending = self.pending, ""
             if pending:
@@ -145,16 +147,16 @@ class Printed(io.TextIOBase):
         self._send(self._pending_node, self._name, True, 0, sendable(text), None)
 
     def reconfigure(self, **_settings: Any) -> None:
-        """Nothing: the text travels as text, line by line."""
+        """Do nothing: text is sent as text, so encoding and buffering do not matter."""
 
     def start_afresh(self) -> None:
-        """Forget an unfinished line, and the lock: a forked child may have inherited it locked."""
+        """Drop an unfinished line and replace the lock: a forked child may inherit it locked."""
         self._lock = threading.RLock()
         self.pending = ""
 
 
 FIELDS = "\u2063"
-"""Between a record's text and its fields: nothing to see, and in nobody's messages."""
+"""Separates a record's text from its extra fields: an invisible character that is not in use."""
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "asctime",
@@ -164,17 +166,17 @@ _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
 
 
 def _fields(record: logging.LogRecord) -> str:
-    """What the caller of a logger gave as `extra`, as JSON; empty when that is nothing."""
+    """The argument `extra` of the logging call as JSON after `FIELDS`; empty without `extra`."""
     extra = {name: value for name, value in vars(record).items() if name not in _OWN}
     if not extra:
         return ""
-    import json  # not at the start of every worker
+    import json  # imported here to keep the start of workers fast
 
     return f"{FIELDS} {json.dumps(extra, default=repr)}"
 
 
 class Logged(logging.Handler):
-    """Sends log records with their places, and with the fields of `extra` behind the text."""
+    """A log handler that sends records with their place in the code and their extra fields."""
 
     def __init__(self, running: Running, send: Send) -> None:
         super().__init__()
@@ -190,7 +192,7 @@ class Logged(logging.Handler):
             level = min(max(record.levelno, 0), _MAX_NUMBER)
             line = min(max(record.lineno, 0), _MAX_NUMBER)
             place = sendable(record.pathname), line, sendable(record.funcName or "")
-        except Exception:  # logging reports a bad record on stderr, as everywhere
+        except Exception:  # logging reports a bad record on stderr, as any handler does
             self.handleError(record)
             return
         self._send_record(self._running.node_id, name, False, level, message, place)
@@ -198,7 +200,7 @@ class Logged(logging.Handler):
 
 class Output:
     """The streams and the log handler of a worker. Each session installs them again, since nodes of
-    the last one may have replaced them.
+    an earlier session may have replaced them.
     """
 
     def __init__(self, running: Running, send: Send) -> None:
@@ -211,18 +213,22 @@ class Output:
         logging.getLogger().setLevel(logging.INFO)
         self._own_levels: list[tuple[logging.Logger, int]] = []
         self.attach()
-        # Two processes must not write frames to one connection.
+        # A forked child must not write frames to its parent's connection.
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def attach(self) -> None:
-        """Put the streams and the handler in place."""
+        """Install the streams and the handler."""
         sys.stdout, sys.stderr = self._streams
         root = logging.getLogger()
         if self._handler not in root.handlers:
             root.addHandler(self._handler)
 
     def lower_levels(self, levels: Mapping[str, int]) -> None:
-        """Let records through that the caller wants: `levels` by logger, "" for the root."""
+        """Lower the levels of loggers so that records which the caller wants are sent.
+
+        Args:
+            levels: wanted level by name of the logger; "" is the root logger.
+        """
         for name, level in levels.items():
             logger = logging.getLogger(name)
             if level < logger.getEffectiveLevel():
@@ -236,7 +242,7 @@ class Output:
         self._own_levels.clear()
 
     def flush(self) -> None:
-        """Send lines that are not finished."""
+        """Send unfinished lines."""
         for stream in self._streams:
             if stream.has_unsent:
                 stream.flush()
@@ -253,7 +259,7 @@ class Output:
         self._send(node_id, logger, is_stream, level, text, place)
 
     def _leave_to_parent(self) -> None:
-        """In a forked child: write to the worker's pipes, as any child process does."""
+        """Called in a forked child: write to the worker's pipes, like any other child process."""
         for stream in self._streams:
             stream.start_afresh()
         self._send = _write_to_pipe

@@ -1,6 +1,7 @@
-"""What a worker refuses because it could endanger the worker, and what to use instead.
+"""Modules and functions that a RustPython worker refuses because they could crash it, with advice
+on what to use instead.
 
-RustPython's workers alone have such a policy; in CPython's, node code may do what any program may.
+CPython workers have no such policy: node code there may do whatever any program may do.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Blocked(ImportError):
     """The worker's policy refuses a module or a function.
 
     Attributes:
-        instead: why, and what to do instead.
+        instead: the reason, and what to use instead.
     """
 
     def __init__(self, name: str, instead: str) -> None:
@@ -54,24 +55,25 @@ class Blocked(ImportError):
         self.instead = instead
 
 
-# Qualified as the type that user code would expect.
+# Tracebacks and errors show the type as the builtin `ImportError`.
 Blocked.__module__, Blocked.__qualname__ = "builtins", "ImportError"
 
 
 class Refusal:
-    """Stands before the finders, for the modules of the policy only."""
+    """A finder before all others that refuses the modules of the policy."""
 
     def __init__(self, refused: dict[str, str]) -> None:
         self._refused = refused
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Raises for a module that the policy refuses.
+        """Refuse a module of the policy; return None for any other.
 
         Raises:
-            ImportError: what to use instead.
+            ImportError: the policy refuses the module. The message says what to use instead.
         """
         if name in _LOCK_MODULES and "multiprocessing.popen_fork" in self._refused:
-            # Thread pools take locks from here; those of other contexts start a process at once.
+            # Thread pools need the locks of these modules. With the start method "fork" a lock does
+            # not start a process, as it does with other start methods.
             sys.modules["multiprocessing"].set_start_method("fork", force=True)
         instead = self._refused.get(name)
         if instead is not None:
@@ -79,11 +81,12 @@ class Refusal:
 
 
 def install(allowed: str = "") -> None:
-    """Puts the policy in place, before node code can keep a function of its own.
+    """Install the policy. Call this before node code runs, which could keep references to the
+    functions that are refused.
 
     Args:
-        allowed: names of what is allowed all the same, with commas in between: modules, and
-            `os.fork` for that function and `os.forkpty`, which `multiprocessing` allows too.
+        allowed: comma-separated names that the policy must not refuse: modules, and `os.fork` for
+            `os.fork` and `os.forkpty`. The name `multiprocessing` allows these two functions too.
     """
     if sys.implementation.name == "cpython":
         return

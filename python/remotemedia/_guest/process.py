@@ -1,4 +1,4 @@
-"""Readies the worker process before any node is made, and ends what nodes left at its end."""
+"""Prepares the worker process before any node is made, and ends the nodes' processes at its end."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from collections.abc import Callable
 from remotemedia._guest import hygiene, imports, injected, interrupts, policy, search
 
 EndGroup = Callable[[list[int]], None]
-"""`end_group(spared)` ends the other processes of the worker's process group but these."""
+"""`end_group(spared)` ends the other processes of the worker's process group, without those whose
+process ids are in `spared`."""
 
 is_worker = False
-"""Whether this process has been made a worker."""
+"""Whether this process is a worker."""
 state = hygiene.Table([])
-"""The state of this process that sessions find; empty in a process that is no worker."""
+"""The state of this process that every session must find; an empty table outside a worker."""
 
 
 def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
-    """Leave Ctrl-C to the orchestrator, have crashes write the Python stack, and have the worker's
-    process group end with the worker.
+    """Prepare this process as a worker: ignore Ctrl-C, which the orchestrator handles; have crashes
+    write the Python stack; end the worker's process group when the worker ends.
 
     Args:
-        recorder: descriptor of the flight recorder, or None to use standard error.
+        recorder: descriptor of the flight recorder; None writes the stack to standard error.
         end_group: see `EndGroup`.
         glance: see `hygiene.Glance`.
 
     Returns:
-        The descriptor that the stack is written to.
+        The descriptor to which crashes write the stack.
     """
-    # Functions that are registered later run earlier: those of nodes and their libraries.
+    # Registered first, so it runs after the `atexit` functions of nodes and their libraries.
     atexit.register(_end_children, os.getpid(), end_group)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # Programs that nodes start would inherit an ignored signal, but not a handler.
+        # An empty handler, because programs that nodes start would inherit an ignored signal.
         signal.signal(signal.SIGINT, lambda _number, _frame: None)
     interrupts.install()
     own = 2
     if recorder is not None:
-        # A descriptor of its own, which no child process inherits; the stack goes behind the note
-        # of the running node.
+        # Make a descriptor that child processes do not inherit. The stack is written behind the
+        # note of the running node (`STACK_OFFSET` in `blackbox.rs`).
         own = os.dup(recorder)
         os.close(recorder)
         os.lseek(own, 64, os.SEEK_SET)
     faulthandler.enable(file=own)
-    # `python -m` put the module's own search path first; a caller's module may have any name.
+    # `python -m` has put the path of this package into `sys.argv`; sessions set the caller's.
     sys.argv = [""]
     search.install()
     imports.install()
@@ -60,10 +61,11 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
 
 
 def _end_children(worker: int, end_group: EndGroup) -> None:
-    """End the processes that nodes left running. A resource tracker comes last: it removes named
-    semaphores and shared memory once no process uses it, and ignores signals until then.
+    """End the processes that nodes have left running. Resource trackers of `multiprocessing` come
+    last: they ignore signals, and clean up named semaphores and shared memory when no process uses
+    them any more.
     """
-    if os.getpid() != worker:  # a child that a node forked ends
+    if os.getpid() != worker:  # this process is a child that a node has forked
         return
     modules = [
         module for name, module in [*sys.modules.items()] if name.endswith("resource_tracker")

@@ -1,8 +1,8 @@
-"""Whether the modules that a worker has loaded are those that a fresh process would find.
+"""Checks that a fresh process would find the same files for the modules that a worker has loaded.
 
-A session with another search path or working folder may mean another file by a name that is loaded.
-That is looked at only when the path changes: then, per folder that modules were loaded from, what
-now comes before it.
+With another search path or working directory, the name of a loaded module may belong to another
+file. The check runs only when the path changes. For each folder from which modules were loaded, it
+looks at the entries of the path that now come before that folder.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from typing import Any
 
 
 class LoadedFrom:
-    """Compares the loaded modules with search paths, one after the other."""
+    """Compares the loaded modules with the search path of each session."""
 
     def __init__(self) -> None:
         self._entries: list[str] | None = None
 
     def conflict(self, path: Iterable[str]) -> str | None:
-        """Say which loaded module lies elsewhere on a path, which is `sys.path` by now; or give
-        None, and remember the path for the next time.
+        """Check the loaded modules against `path`, which must already be `sys.path`.
+
+        Returns:
+            A message about a loaded module that this path finds in another place. None if there is
+            no such module; the path is then remembered for the next check.
         """
         entries = _absolute(path)
         if self._entries is not None and entries != self._entries:
             for name, spec in _suspects(self._entries, entries):
                 moved = _moved(name, spec, None)
                 if moved is not None:
-                    return f"{moved} was loaded from {spec.origin}, and lies elsewhere now"
+                    return f"{moved} was loaded from {spec.origin}, but is no longer found there"
         self._entries = entries
         return None
 
@@ -37,13 +40,13 @@ class LoadedFrom:
 def _absolute(path: Iterable[str]) -> list[str]:
     try:
         here = os.getcwd()  # noqa: PTH109  (workers start without pathlib)
-    except OSError:  # it is gone, and nothing can be found there
+    except OSError:  # the working directory has been deleted
         here = ""
     return [os.path.normpath(os.path.join(here, entry)) for entry in path]  # noqa: PTH118
 
 
 def _suspects(before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]:
-    """Top-level modules that may lie elsewhere now than on the path before."""
+    """Loaded top-level modules that the path `now` may find in another place than `before`."""
     suspects: list[tuple[str, ModuleSpec]] = []
     homes: dict[str, dict[str, ModuleSpec]] = {}
     for name, module in list(sys.modules.items()):
@@ -53,7 +56,7 @@ def _suspects(before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]
         if spec.has_location and spec.origin is not None:
             homes.setdefault(_home(spec), {})[name] = spec
         elif spec.submodule_search_locations is not None:
-            suspects.append((name, spec))  # a namespace lies in several folders
+            suspects.append((name, spec))  # a namespace package may lie in several folders
     for home, specs in homes.items():
         if home in before and home not in now:
             suspects += specs.items()
@@ -65,7 +68,7 @@ def _suspects(before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]
 
 
 def _home(spec: ModuleSpec) -> str:
-    """The folder or archive on the path that a module was found in."""
+    """The entry of the path, a folder or archive, in which a module was found."""
     folder = os.path.dirname(spec.origin or "")  # noqa: PTH120
     is_package = spec.submodule_search_locations is not None
     return os.path.dirname(folder) if is_package else folder  # noqa: PTH120
@@ -76,18 +79,20 @@ def _before(home: str, path: list[str]) -> list[str]:
 
 
 def _listed(entry: str, names: Iterable[str]) -> set[str]:
-    """Which of the names may be found in an entry of the path."""
+    """Those of the names that may be found in an entry of the path."""
     try:
         return {name.partition(".")[0] for name in os.listdir(entry)} & set(names)  # noqa: PTH208
-    except NotADirectoryError:  # an archive
+    except NotADirectoryError:  # an archive, which may contain any name
         return set(names)
     except OSError:
         return set()
 
 
 def _moved(name: str, loaded: ModuleSpec, path: list[str] | None) -> str | None:
-    """The name of the module, or of one inside of a namespace, that a fresh process would not find
-    where it was loaded from.
+    """Check whether a fresh process would find a module in the place where it was loaded from.
+
+    Returns:
+        None if it would; else the name of the module or, for a namespace package, of a submodule.
     """
     found = _find(name, path)
     if found is None:
@@ -111,7 +116,7 @@ def _find(name: str, path: list[str] | None) -> ModuleSpec | None:
         find: Any = getattr(finder, "find_spec", None)
         try:
             found = None if find is None else find(name, path, None)
-        except ImportError:  # a finder that refuses it
+        except ImportError:  # a finder refuses to import the module
             return None
         if isinstance(found, ModuleSpec):
             return found

@@ -1,6 +1,6 @@
-"""Where an interpreter other than the caller's finds the caller's modules.
+"""The search path for the caller's modules in a worker with another interpreter than the caller's.
 
-Its own standard library it has itself; the caller's would be of another version.
+Such a worker uses its own standard library; the caller's belongs to another version of Python.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def _is_foreign_library(entry: str) -> bool:
 
 
 def install() -> None:
-    """Reads and writes no bytecode in files: CPython 3.14 writes some under the same names. Does
-    nothing on CPython.
+    """Stop the interpreter from reading and writing `.pyc` files, because those of CPython 3.14
+    have the same names. Does nothing on CPython.
     """
     if sys.implementation.name != "cpython":
         sys.dont_write_bytecode = True

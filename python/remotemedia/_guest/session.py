@@ -21,11 +21,11 @@ from remotemedia._guest.surroundings import Process
 from remotemedia._guest.text import sendable
 
 OUTPUT = 1
-"""A step gave an output; there may be more."""
+"""Kind of a step that returned an output; more may follow."""
 LAST = 2
-"""A step gave an output, and nothing follows."""
+"""Kind of a step that returned the last output; the call is complete."""
 DONE = 3
-"""The call is complete."""
+"""Kind of a step that returned no output; the call is complete."""
 
 
 class Guest:
@@ -35,7 +35,7 @@ class Guest:
     `facts` and the methods that take the number of a stage.
 
     Attributes:
-        loop: the event loop of the session, if its nodes need one.
+        loop: the event loop of the session, made when a node needs it.
     """
 
     @staticmethod
@@ -50,14 +50,15 @@ class Guest:
         self._process = Process()
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
-        # None while no call is open. Keys stay: RustPython's dicts grow when keys come and go.
+        # The open call of each stage, or None. Keys are never removed, since dicts of RustPython
+        # grow when keys are removed and added.
         self._calls: dict[int, Iterator[Any] | None] = {}
         self._snapshots: dict[str, Snapshot] = {}
         self._has_shipment = False
-        # The memory of large arrays, which the caller lends to one session.
+        # The memory of large arrays, which the caller lends to this session.
         self._buffers: list[weakref.ref[Any]] = []
         self._modules = LoadedModules()
-        # What earlier sessions left in the process that cannot be put back.
+        # Names of the rows of `hygiene` whose changes could not be undone after a session.
         self._left: list[str] = []
 
     def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool, bool]]:
@@ -68,16 +69,16 @@ class Guest:
         """Make and initialize the nodes.
 
         Returns:
-            Per node its id, and whether it is a source, takes a stream, uses asyncio, flushes.
+            For each node its id, and whether it is a source, is streaming, uses asyncio, flushes.
 
         Raises:
-            Fault: the first failure. The nodes that were initialized have been cleaned up, in
-                their order, as `close` does.
+            Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
+                the same order.
         """
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
-        if self._left:  # by a session that could not be opened, or whose `Closed` was lost
+        if self._left:  # the orchestrator does not know: it received no `Closed` message
             raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
         self._output.attach()
         process.state.begin()
@@ -119,7 +120,7 @@ class Guest:
             interrupts.begin()
             self._buffers = [weakref.ref(buffer) for buffer in spec.buffers]
             instances, log_levels = _pickle.open_shipment(spec.instances, spec.buffers)
-        except BaseException as error:  # whatever a module or a __setstate__ raises
+        except BaseException as error:  # a module or a `__setstate__` can raise any exception
             wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
             blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
             only = next(iter(wanted.values())) if len(wanted) == 1 else ""
@@ -130,7 +131,7 @@ class Guest:
         return instances, log_levels
 
     def _find(self, spec: NodeSpec, number: int) -> Any:
-        """The class or function of a node that has a name; its module is imported."""
+        """The class or function of a node, imported; None if the node came as an object."""
         if spec.instance is not None:
             return None
         self._running.enter(spec.node_id)
@@ -164,23 +165,23 @@ class Guest:
             )
         except Fault:
             raise
-        except BaseException as error:  # a property of the node, for instance
+        except BaseException as error:  # for instance raised by a property of the node
             raise Fault("construct", spec.node_id, error) from None
         finally:
             interrupts.end()
             self._meter.leave()
 
     def begin_start(self, stage: int) -> None:
-        """Begin a call without an input, whose first node is a source."""
+        """Begin a call without an input, on a stage whose first node is a source."""
         callers = self._stages[stage]
         self._calls[stage] = self._chain(callers[0].produced, callers[1:])
 
     def begin_flush(self, stage: int) -> None:
-        """Begin the call that ends the input."""
+        """Begin a call for the end of the input."""
         self._calls[stage] = self._flush(self._stages[stage])
 
     def first_step(self, stage: int, value: Any) -> tuple[int, Any]:
-        """Begin a call with one input, and run it as `step` does."""
+        """Begin a call with one input, and run its first step; see `step`."""
         try:
             passed, value = self._pass_plain(stage, value)
         except BaseException:
@@ -193,12 +194,12 @@ class Guest:
         return self.step(stage)
 
     def _pass_plain(self, stage: int, value: Any) -> tuple[Iterator[Any] | None, Any]:
-        """Pass a value from node to node in a plain loop, as most calls need no more. Coroutines
-        are run where they come up.
+        """Pass a value from node to node in a plain loop, which is enough for most calls. A result
+        that is a coroutine is awaited.
 
         Returns:
-            The result of the last node; or, from the first node on that gives more than a plain
-            result, the iterator over what the rest of the chain gives.
+            (None, result of the last node). If a node is streaming or returns an iterator: (an
+            iterator over the outputs of the chain from that node on, None).
         """
         callers = self._stages[stage]
         interrupts.begin()
@@ -209,7 +210,7 @@ class Guest:
 
     def _pass(self, callers: list[Caller], value: Any) -> tuple[Iterator[Any] | None, Any]:
         set_running, call_next = self._running.in_context.set, self._meter.call_next
-        # Inlined, not a call for each node: this loop is most of what a small node costs.
+        # `Caller.guarded` is inlined here, because this loop is most of the cost of a small node.
         for position, caller in enumerate(callers):
             if caller.is_streaming:
                 if position:
@@ -236,7 +237,10 @@ class Guest:
         return None, value
 
     def step(self, stage: int) -> tuple[int, Any]:
-        """Run a call up to its next output: (OUTPUT or LAST, value), or (DONE, None).
+        """Run a call up to its next output.
+
+        Returns:
+            (OUTPUT, output) or (DONE, None).
 
         Raises:
             Fault: a node failed; the call is over.
@@ -254,8 +258,8 @@ class Guest:
         return DONE, None
 
     def _pass_on(self, callers: list[Caller], value: Any) -> Iterator[Any]:
-        """The outputs of a chain for one item, depth first: a node goes on only when its output
-        has passed the rest of the chain.
+        """The outputs of a chain of nodes for one item, depth first: a node continues only after
+        its last output has passed through the rest of the chain.
         """
         in_hand = [value]
         del value
@@ -295,12 +299,12 @@ class Guest:
         """End a call early; generators of the nodes are closed."""
         call, self._calls[stage] = self._calls.get(stage), None
         if call is not None:
-            with contextlib.suppress(Fault):  # the call is over, whatever its `finally` raises
+            with contextlib.suppress(Fault):  # errors of `finally` blocks are dropped
                 call.close()  # type: ignore[attr-defined]  # calls are generators
         self._output.flush()
 
     def attend(self, has_rung: bool) -> tuple[int, float | None, bool]:
-        """Let background tasks do what is due; see `asynchronous.Loop.attend`."""
+        """Run background tasks that are due; see `asynchronous.Loop.attend`."""
         if self.loop.made is None:
             raise RuntimeError("no node of this session has needed an event loop")
         try:
@@ -311,12 +315,12 @@ class Guest:
     def close(
         self,
     ) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[dict[str, Any]], list[str]]:
-        """Clean up every node, forget the session, and put back what it changed in the process.
+        """Clean up every node, drop the session, and undo its changes to the process.
 
         Returns:
-            Per changed node its id, a pickle of its changed attributes, and the name of each that
-            cannot be sent with the reason; the `facts` of each failure of cleaning up; and what
-            cannot be put back, see `hygiene.Table.put_back`.
+            For each changed node its id, a pickle of its changed attributes, and name and reason
+            for each changed attribute that cannot be sent; the `facts` of each failed `cleanup`;
+            and the result of `hygiene.Table.put_back`.
         """
         for stage in list(self._stages):
             self.abort(stage)
@@ -344,7 +348,7 @@ class Guest:
 
     def _forget(self) -> None:
         self._stages, self._calls, self._snapshots = {}, {}, {}
-        with contextlib.suppress(BaseException):  # tasks of nodes that are gone
+        with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()
         self._output.flush()
         self._output.restore_levels()
@@ -355,5 +359,5 @@ class Guest:
             _pickle.forget_shipment()
         buffers, self._buffers = self._buffers, []
         if any(buffer() is not None for buffer in buffers):
-            gc.collect()  # in cycles, as of a node that refers to itself
+            gc.collect()  # frees reference cycles, such as a node that refers to itself
         self._left = process.state.put_back()

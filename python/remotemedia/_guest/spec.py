@@ -1,4 +1,4 @@
-"""A session and its nodes, as the orchestrator describes them."""
+"""The orchestrator's description of a session and its nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from remotemedia._guest.surroundings import Surroundings
 
 
 class NodeSpec(NamedTuple):
-    """A node as the orchestrator describes it: by class, or by index in the caller's pickle."""
+    """The description of a node: by module and name, or by `instance`, its index in the pickle of
+    the caller's node objects.
+    """
 
     node_id: str
     module: str
@@ -20,7 +22,7 @@ class NodeSpec(NamedTuple):
 
 
 class SessionSpec(NamedTuple):
-    """A session as the orchestrator describes it."""
+    """The description of a session."""
 
     stages: list[tuple[int, list[NodeSpec]]]
     instances: bytes | None
@@ -30,7 +32,7 @@ class SessionSpec(NamedTuple):
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> SessionSpec:
-        """The session with these fields, in which nodes too are dicts of their fields."""
+        """Make the description from a dict of fields, in which nodes are dicts of fields too."""
         stages = [
             (stage, [NodeSpec(**node) for node in nodes]) for stage, nodes in fields.pop("stages")
         ]

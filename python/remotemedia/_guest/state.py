@@ -1,4 +1,6 @@
-"""Which attributes of the caller's node objects changed while they worked, to be sent back."""
+"""Finds the attributes of the caller's node objects that a session has changed, to send them
+back.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,11 @@ class _TooBig(Exception):
 
 
 class _Digest:
-    """A file that keeps only a digest of what is written, up to a bound.
+    """A write-only file that keeps a digest of the written bytes. Raises `_TooBig` above `limit`
+    bytes.
 
-    The interpreter's own hash will do: digests are compared in one process, and hashlib with
-    OpenSSL would be loaded at the start of every worker.
+    The digest uses `hash()`: it is compared within this process only, and hashlib would load
+    OpenSSL at the start of every worker.
     """
 
     def __init__(self, limit: int) -> None:
@@ -41,7 +44,9 @@ class _Digest:
 
 
 def _is_small(value: Any) -> bool:
-    """Whether a value is its own digest: equal ones of its type have the same small pickle."""
+    """Whether a value can serve as its own digest. Equal values of these types have equal pickles,
+    and the pickles are small.
+    """
     if type(value) is int:
         return value.bit_length() < 64
     return value is None or type(value) is bool
@@ -51,15 +56,15 @@ Digest: TypeAlias = int | tuple[type, Any]
 
 
 def _digest(value: Any, limit: int) -> Digest | str:
-    """A digest of the pickled value, or why there is none."""
+    """A digest of the pickled value; a str says why there is none."""
     if limit >= _SMALL_BYTES and _is_small(value):
-        return type(value), value  # which is quicker than its pickle
+        return type(value), value  # quicker than pickling
     file = _Digest(limit)
     try:
         _pickle.dump_into(file, value, file.foresee)
     except _TooBig:
         return f"its pickle is larger than write_back_max ({limit} bytes)"
-    except BaseException as error:  # the pickling of an attribute can raise anything
+    except BaseException as error:  # pickling an attribute can raise any exception
         return f"{type(error).__name__}: {error}"
     return file.result()
 
@@ -75,15 +80,18 @@ class Snapshot:
         }
 
     def _attributes(self) -> dict[str, Any]:
-        # A copy at once: a thread of the node may add attributes meanwhile.
+        # Copy the attributes first, since a thread of the node may add some at any time.
         state: Any = object.__getstate__(self._node)
         in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
         attributes = {**(in_dict or {}), **(in_slots or {})}
         return {name: value for name, value in attributes.items() if name not in _PRIVATE}
 
     def changes(self) -> tuple[bytes | None, list[tuple[str, str]]]:
-        """A pickle of the dict of changed attributes and the list of deleted ones, None when there
-        are none, and for each changed attribute that stays here the reason.
+        """Compare the attributes with those after `initialize`.
+
+        Returns:
+            A pickle of the dict of changed attributes and the list of deleted ones, or None without
+            changes; and the name of each changed attribute that cannot be sent, with the reason.
         """
         changed: dict[str, Any] = {}
         kept: list[tuple[str, str]] = []
@@ -101,5 +109,5 @@ class Snapshot:
             return None, kept
         try:
             return _pickle.dumps((changed, deleted)), kept
-        except BaseException as error:  # it could be pickled a moment ago
+        except BaseException as error:  # a thread has changed them since they were pickled above
             return None, kept + [(name, f"{type(error).__name__}: {error}") for name in changed]

@@ -1,6 +1,7 @@
-"""Nodes that take one stream of inputs: fed item by item, asked for outputs in between.
+"""Streaming nodes, whose `process` takes an iterator of inputs: feeds items to the iterator and
+takes outputs in between.
 
-A stream is quiet when the node waits for its next input, or has ended, and no output is left.
+A stream is quiet when no output is left and the node waits for its next input or has ended.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ if TYPE_CHECKING:
     from remotemedia._guest.asynchronous import Loop
 
 END = object()
-"""No (further) output."""
+"""Stands for "no further output"."""
 
 
 class Stream(Protocol):
-    """A stream under way."""
+    """A running call of a streaming node's `process`."""
 
     def feed(self, value: Any) -> None:
-        """One more input."""
+        """Add an input."""
 
     def end_input(self) -> None:
-        """No more input."""
+        """End the iterator of inputs once the node has read all of them."""
 
     def next(self) -> Any:
         """The next output, or END when the stream is quiet. Raises what the node raises."""
 
     def has_ended(self) -> bool:
-        """The node has returned."""
+        """Whether the node has returned and no output is left."""
 
     def abandon(self) -> None:
-        """Stop the node."""
+        """Stop the node and drop the stream."""
 
 
 class LazyLoop:
     """The session's event loop, made when the first node needs one.
 
     Attributes:
-        made: the loop, if there is one.
+        made: the loop; None until a node needs one.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class LazyLoop:
         return self._needed().run(awaitable)
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """The result of a function that finds the loop running, awaited if it is awaitable."""
+        """Call a function while the loop runs; return its result, awaited if it is awaitable."""
         return self._needed().call(function)
 
     def stream(self, process: Callable[[Any], Any]) -> Stream:
@@ -70,15 +71,15 @@ class LazyLoop:
         return AsyncStream(self._needed(), process)
 
     def close(self) -> None:
-        """Cancel what still runs, and forget the loop."""
+        """Cancel all tasks and close the loop, if there is one."""
         loop, self.made = self.made, None
         if loop is not None:
             loop.close()
 
 
 class ThreadStream:
-    """A plain generator function over an iterator. The iterator blocks when no input is there, so
-    the node runs in a thread of its own; only one of the two threads runs at a time.
+    """A stream through a plain generator function. Its iterator of inputs blocks while there is no
+    input, so the node runs in a thread of its own; only one of the two threads runs at a time.
     """
 
     def __init__(self, process: Callable[[Any], Any]) -> None:
@@ -106,11 +107,11 @@ class ThreadStream:
                 for output in outputs:
                     with self._turn:
                         self._output = output
-                        del output  # it is not kept while this thread waits
+                        del output  # no reference is kept while this thread waits
                         self._is_allowed = False
                         self._turn.notify_all()
                     self._pass_turn(lambda: self._is_allowed)
-        except BaseException as error:  # handed to the thread that asked
+        except BaseException as error:  # `next` raises it in the calling thread
             self._error = error
         with self._turn:
             self._ended = True

@@ -1,6 +1,6 @@
 """Makes a worker's process like the caller's when a session opens: environment, search path,
-arguments, working directory, umask. What counts only when a process starts is the orchestrator's
-business: a worker that differs in that is another worker.
+arguments, working directory, umask. Settings that take effect only when a process starts belong to
+the worker's kind instead, so the orchestrator starts another worker for them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from remotemedia._guest.faults import Fault
 from remotemedia._guest.resolution import LoadedFrom
 
 _SHELLS_OWN = (b"_", b"OLDPWD", b"PWD", b"SHLVL")
-"""What a shell exports on its own account."""
+"""Variables that a shell exports by itself."""
 
 
 class Surroundings(NamedTuple):
-    """The caller's process. Texts of the system are bytes, as they need not be UTF-8.
+    """Settings of the caller's process. Strings of the system are bytes, as they need not be UTF-8.
 
     Attributes:
-        environment: `NAME=value` with a zero byte behind each.
+        environment: the caller's environment, as `NAME=value` with a zero byte after each.
         present: the environment of this process as the C library has it, in the same form; None
-            when it is the wanted one.
-        sys_path: the caller's.
-        is_path_complete: the path is that of an interpreter like this one. Otherwise this one's own
-            entries come first.
-        argv: the caller's.
-        working_directory: None when the caller's folder is gone.
-        umask: None is the one that this process was started with.
+            when it equals `environment`.
+        sys_path: `sys.path` of the caller.
+        is_path_complete: whether the caller's interpreter is of the same kind as this one, so that
+            its path is used as it is. Otherwise the worker's own entries come first.
+        argv: `sys.argv` of the caller.
+        working_directory: of the caller; None if it has been deleted.
+        umask: of the caller; None for the umask that this process was started with.
     """
 
     environment: bytes
@@ -46,7 +46,7 @@ class Surroundings(NamedTuple):
 
 
 class Process:
-    """This process, which takes over what the sessions bring."""
+    """Applies the settings of each session to this process."""
 
     def __init__(self) -> None:
         self._own_path = list(sys.path)
@@ -59,10 +59,10 @@ class Process:
         self._path: list[str] = []
 
     def enter(self, wanted: Surroundings) -> None:
-        """Become like the caller's process.
+        """Make this process like the caller's.
 
         Raises:
-            Fault: a loaded module lies elsewhere for this caller.
+            Fault: for this caller, a loaded module would come from another file ("conflict").
         """
         _enter_folder(wanted.working_directory)
         self._set_path(wanted.sys_path, wanted.is_path_complete)
@@ -86,17 +86,17 @@ class Process:
             self._path = merged(self._own_path, path, is_complete)
             self._last_path = theirs, is_complete
         sys.path[:] = self._path
-        importlib.invalidate_caches()  # a warm worker may have looked before a module was written
+        importlib.invalidate_caches()  # modules may have been written since the last session
 
 
 def merged(own: list[str], theirs: Iterable[str], is_complete: bool) -> list[str]:
-    """A search path with the caller's entries in the caller's order, so that a name means the same
-    module here.
+    """A search path with the caller's entries in the caller's order, so that a name stands for the
+    same module here.
 
     Args:
         own: the worker's own entries.
-        theirs: the caller's.
-        is_complete: theirs are those of an interpreter like this one, and come first.
+        theirs: the caller's entries.
+        is_complete: see `Surroundings.is_path_complete`; if true, the caller's entries come first.
     """
     theirs = list(dict.fromkeys(theirs if is_complete else search.usable(theirs)))
     own = [entry for entry in own if entry not in theirs]
@@ -104,7 +104,7 @@ def merged(own: list[str], theirs: Iterable[str], is_complete: bool) -> list[str
 
 
 def _added_variables() -> dict[bytes, bytes]:
-    """What a script that stands in for the interpreter has exported beyond what it was given."""
+    """Variables that were exported by a wrapper script which starts the interpreter."""
     given = os.environb.pop(b"REMOTEMEDIA_GIVEN_VARIABLES", None)
     if given is None:
         return {}
@@ -113,7 +113,7 @@ def _added_variables() -> dict[bytes, bytes]:
 
 
 def _enter_folder(folder: bytes | None) -> None:
-    # The orchestrator is in the caller's process, whose folder may have lost its name.
+    # The second place works if the folder was renamed: the parent process is the caller's.
     for place in (folder, f"/proc/{os.getppid()}/cwd"):
         if place is not None:
             with contextlib.suppress(OSError):
@@ -122,11 +122,11 @@ def _enter_folder(folder: bytes | None) -> None:
 
 
 def set_environment(wanted: bytes, present: bytes | None) -> None:
-    """Make the environment exactly this, for Python and for the C library.
+    """Set the environment, for Python and for the C library.
 
     Args:
-        wanted: see `Surroundings`.
-        present: see `Surroundings`.
+        wanted: `Surroundings.environment`.
+        present: `Surroundings.present`.
     """
     if present is None and len(os.environ) == wanted.count(b"\0"):
         return
@@ -139,7 +139,7 @@ def set_environment(wanted: bytes, present: bytes | None) -> None:
             os.unsetenv(name)
     for name, value in variables.items():
         if before.get(name) != value or os.environb.get(name) != value:
-            with contextlib.suppress(OSError, ValueError):  # what no process may have
+            with contextlib.suppress(OSError, ValueError):  # names that Python cannot set
                 os.environb[name] = value
     if zone != (variables.get(b"TZ"),) * 2 and hasattr(time, "tzset"):
         time.tzset()

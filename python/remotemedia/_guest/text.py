@@ -1,8 +1,8 @@
-"""Text that goes to the orchestrator, which takes UTF-8 only."""
+"""Text for the orchestrator, which accepts UTF-8 only."""
 
 from __future__ import annotations
 
 
 def sendable(text: str) -> str:
-    """The text with lone surrogates escaped: they have no UTF-8."""
+    """The text with lone surrogates escaped, since they cannot be encoded as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

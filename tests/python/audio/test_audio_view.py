@@ -64,7 +64,7 @@ def test_gains_and_mixes_keep_within_the_range(cases: dict[str, str]) -> None:
         ("out of range", "OverflowError: Python integer 300 out of bounds for uint8"),
         ("other shape", "ValueError: shapes (2, 3) and (3,) differ"),
         ("other target", "ValueError: shapes (2, 3) and (1,) differ"),
-        ("uneven", "ValueError: the sequences are not nested evenly"),
+        ("uneven", "ValueError: the nested sequences differ in length"),
         ("without axes", "ValueError: zero-dimensional arrays cannot be concatenated"),
         ("not computed", "TypeError: an 'AudioView' computes with bool, uint8, int16, int32"),
         ("no list", "TypeError: unsupported operand type(s) for +: 'remotemedia.AudioView' and"),

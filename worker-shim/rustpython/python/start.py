@@ -1,4 +1,4 @@
-"""The first code in the interpreter: makes the embedded package importable, and readies a worker."""
+"""The first Python code that runs: makes the embedded package importable and prepares a worker."""
 
 import _imp
 import sys
@@ -11,15 +11,15 @@ _ROOT = "<remotemedia-rustpython>/"
 
 
 class EmbeddedPackage(_LoaderBasics):
-    """Finds and loads the modules of `remotemedia` that the program carries. They come before
-    whatever copy lies on `sys.path`: it may be of another version.
+    """Finds and loads the embedded modules of `remotemedia`. They take precedence over a copy on
+    `sys.path`, which may be of another version.
     """
 
     def __init__(self):
         self._modules = {name: (path, is_package) for name, path, is_package in embedded.modules()}
 
     def find_spec(self, name, path=None, target=None):
-        """The spec of a module of ours."""
+        """The spec of an embedded module, or None for any other name."""
         if name not in self._modules:
             return None
         path, is_package = self._modules[name]
@@ -30,7 +30,7 @@ class EmbeddedPackage(_LoaderBasics):
         return spec
 
     def get_code(self, name):
-        """The module's code, under the name that its source has in tracebacks."""
+        """The module's code, with the file name that tracebacks show."""
         code = embedded.code(name)
         _imp._fix_co_filename(code, _ROOT + self._modules[name][0])
         return code
@@ -40,23 +40,23 @@ class EmbeddedPackage(_LoaderBasics):
         return embedded.source(name)
 
     def is_package(self, name):
-        """Whether it has submodules."""
+        """Whether the module is a package."""
         return self._modules[name][1]
 
 
 def install(path):
-    """Set the interpreter's search path, and put the embedded package before it."""
+    """Set `sys.path` and make the embedded package importable before everything on it."""
     sys.path[:] = path
     sys.meta_path.insert(0, EmbeddedPackage())
 
 
 class Overdue(BaseException):
-    """A call took longer than it may. Ends the call, and the worker with it."""
+    """A call has exceeded its deadline. The exception ends the call, and then the worker ends."""
 
 
 def prepare_worker(recorder):
-    """Leave Ctrl-C to the orchestrator, have crashes and deadlines note the Python stack, and load
-    what every session needs.
+    """Prepare this process as a worker: load the modules that every session needs, leave Ctrl-C to
+    the orchestrator, and have crashes and missed deadlines write the Python stack.
 
     Args:
         recorder: descriptor of the flight recorder, or None.
@@ -70,17 +70,17 @@ def prepare_worker(recorder):
 
     os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
     if worker.ignores_interrupts():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter has set a handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # replaces the interpreter's own handler
     _start_programs_unblocked()
     noted = process.prepare(recorder, worker.end_group, worker.glance)
     faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
     signal.signal(signal.SIGPWR, _interrupt)
-    # Also where node code may not fork: the policy is the configuration's.
+    # Registered even if the policy forbids nodes to fork, since the configuration can allow it.
     os.register_at_fork(before=worker.before_fork, after_in_child=worker.after_fork_in_child)
 
 
 def _start_programs_unblocked():
-    """Has other programs start without `SIGABRT` blocked, which a thread of its own waits for here."""
+    """Start other programs with `SIGABRT` unblocked. Here it is blocked for `deadline.rs`."""
     import os
     import posix
     import signal
@@ -110,4 +110,4 @@ def _start_programs_unblocked():
 
 
 def _interrupt(_signal, _frame):
-    raise Overdue("the time for this call is over")
+    raise Overdue("this call has exceeded its deadline")

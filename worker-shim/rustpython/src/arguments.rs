@@ -1,4 +1,4 @@
-//! What the process is asked to do: its arguments, and the environment variables that it looks at.
+//! Command-line arguments and environment variables of the program `remotemedia-rustpython`.
 
 use std::env;
 
@@ -7,28 +7,28 @@ use crate::interpreter::Options;
 const USAGE: &str = "usage: remotemedia-rustpython [script.py | -c code] [arguments]\n\
                      without arguments it is a worker, started by RemoteMedia only";
 
-/// Holds the number of the flight recorder's descriptor; taken away before node code runs.
+/// Environment variable with the flight recorder's descriptor; removed before node code runs.
 const RECORDER: &str = "REMOTEMEDIA_BLACKBOX_FD";
 
-/// Options of Python that change nothing here: this program writes no bytecode, has no `site`, and is
-/// quiet. The orchestrator passes on what its caller was started with, as `multiprocessing` does.
+/// Python options that have no effect here: this program writes no bytecode, has no `site` and no
+/// verbose output. The orchestrator passes on its caller's options, as `multiprocessing` does.
 const WITHOUT_EFFECT: [&str; 9] = ["-B", "-P", "-S", "-b", "-bb", "-d", "-q", "-s", "-v"];
 
-/// What Python's own options say about the interpreter.
+/// The values of Python's own command-line options.
 #[derive(Debug, Default)]
 struct Flags {
-    /// `-O`: how often.
+    /// Number of `O` in `-O` or `-OO`.
     optimize: u8,
-    /// `-W`.
+    /// Filters of the options `-W`.
     warnings: Vec<String>,
-    /// `-E` and `-I`.
+    /// Set by `-E` and `-I`.
     ignores_environment: bool,
-    /// `-X int_max_str_digits`.
+    /// Value of `-X int_max_str_digits`.
     int_max_str_digits: Option<i64>,
 }
 
 impl Flags {
-    /// Takes one option; false for what is none.
+    /// Parses one word; false if it is not one of these options.
     fn take(&mut self, word: &str) -> bool {
         match word {
             "-O" | "-OO" => self.optimize = u8::try_from(word.len() - 1).unwrap_or(2),
@@ -48,37 +48,37 @@ impl Flags {
     }
 }
 
-/// What to do.
+/// What the process is started for.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Serve an orchestrator.
+    /// Serve an orchestrator as a worker.
     Worker(Options),
-    /// Run code.
+    /// Run a script.
     Script(Options, Script),
-    /// Print versions.
+    /// Print the versions.
     Version,
 }
 
 /// Code to run as `__main__`.
 #[derive(Debug)]
 pub(crate) enum Script {
-    /// A file.
+    /// Path of a file.
     File(String),
-    /// The code itself.
+    /// Source code from the option `-c`.
     Code(String),
 }
 
-/// Reads the arguments.
+/// Parses the arguments of this process.
 ///
 /// # Errors
-/// A text for the user when they are none that are known.
+/// A message for the user if an argument is unknown.
 pub(crate) fn read() -> Result<Task, String> {
     let arguments = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let mut flags = Flags::default();
     let arguments: Vec<String> = arguments.skip_while(|word| flags.take(word)).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        // What a CPython worker is started with.
+        // A CPython worker's arguments are accepted too.
         [] | ["-m", "remotemedia._worker"] => Ok(Task::Worker(options(vec![String::new()], flags))),
         ["--version" | "-V"] => Ok(Task::Version),
         ["-c", code, ..] => {
@@ -98,7 +98,8 @@ pub(crate) fn read() -> Result<Task, String> {
     }
 }
 
-/// RustPython by itself reads none of Python's variables.
+/// Makes the interpreter's options. Reads the `PYTHON…` environment variables here, because
+/// RustPython itself does not.
 fn options(arguments: Vec<String>, flags: Flags) -> Options {
     let variable = |name| env::var_os(name).filter(|_| !flags.ignores_environment);
     let path = variable("PYTHONPATH").unwrap_or_default();
@@ -115,7 +116,7 @@ fn options(arguments: Vec<String>, flags: Flags) -> Options {
     }
 }
 
-/// The versions of program and interpreter.
+/// The versions of this program, of RustPython and of the Python language.
 pub(crate) fn version() -> String {
     use rustpython_vm::version::{MAJOR_IMPL, MICRO_IMPL, MINOR_IMPL};
     let (own, python) = (env!("CARGO_PKG_VERSION"), python_version());
@@ -123,7 +124,7 @@ pub(crate) fn version() -> String {
     format!("remotemedia-rustpython {own} (RustPython {rustpython}, Python {python})")
 }
 
-/// The version of the language, without what is not released of it.
+/// The version of the Python language, without suffixes such as "alpha".
 pub(crate) fn python_version() -> String {
     use rustpython_vm::version::{MAJOR, MICRO, MINOR};
     format!("{MAJOR}.{MINOR}.{MICRO}")

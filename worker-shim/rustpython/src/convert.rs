@@ -1,6 +1,6 @@
-//! Python objects to [`Value`]s and back, with the same rules as in the CPython guest: exact builtin
-//! types and audio views have a form of their own, every other object travels pickled, so that its
-//! type survives.
+//! Converts Python objects to [`Value`]s and back, with the same rules as the CPython guest:
+//! objects of exact builtin types and views have a wire form of their own; all other objects travel
+//! as pickles, so that their type is preserved.
 
 mod arrays;
 mod problem;
@@ -16,21 +16,21 @@ use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 
 use crate::native::audio::supply;
 
-/// How values are converted: the choices of a session.
+/// Converts the values of one session.
 #[derive(Debug)]
 pub(crate) struct Converter {
-    /// Whether objects without a wire form of their own may travel pickled.
+    /// Whether objects without a wire form of their own may travel as pickles.
     allows_pickles: bool,
     copies: Cell<Traffic>,
 }
 
 impl Converter {
-    /// A converter for a session.
+    /// Makes the converter of a session.
     pub(crate) fn new(allows_pickles: bool) -> Self {
         Self { allows_pickles, copies: Cell::default() }
     }
 
-    /// The copies that were made of large arrays since this was asked last.
+    /// Counts of the copies of large arrays since the last call of this method.
     pub(crate) fn take_traffic(&self) -> Traffic {
         self.copies.take()
     }
@@ -44,11 +44,12 @@ impl Converter {
         }
     }
 
-    /// Makes the Python object that `value` stands for.
+    /// Converts a value to a Python object.
     ///
     /// # Errors
-    /// With the path to the part: `TypeError` for an object that another kind of interpreter pickled, or any pickled one where
-    /// pickles are forbidden; `ValueError` for an array whose parts disagree; what a pickle raises.
+    /// `TypeError` for a pickle of another kind of interpreter, or for any pickle if pickles are
+    /// forbidden; `ValueError` for an inconsistent array; any exception that loading a pickle
+    /// raises. Each carries the path to the part.
     pub(crate) fn to_object(&self, vm: &VirtualMachine, value: Value) -> PyResult {
         write::write(self, vm, value).map_err(|error| {
             let (part, raised) = error.at_root("input");
@@ -56,7 +57,7 @@ impl Converter {
         })
     }
 
-    /// Makes the [`Value`] of a Python object.
+    /// Converts a Python object to a value.
     ///
     /// # Errors
     /// `TypeError` with the path to the part that has no wire form and cannot be pickled.
@@ -69,12 +70,12 @@ impl Converter {
     }
 }
 
-/// How a pickle begins that any interpreter may open, see `remotemedia._pickle`.
+/// First bytes of a pickle that any interpreter can load, see `remotemedia._pickle`.
 const PORTABLE_PREFIX: &[u8] = b"RMP1";
-/// What stands for the interpreter of such a pickle.
+/// The interpreter's name in a message that carries such a pickle.
 const PORTABLE: &str = "portable";
 
-/// The kind of interpreter that may open the pickles of this process.
+/// The kind of interpreter that can load the pickles of this process.
 fn interpreter_name() -> String {
     use rustpython_vm::version::{MAJOR, MINOR};
     format!("rustpython-{MAJOR}.{MINOR}")

@@ -1,10 +1,10 @@
-//! The end of a worker whose call takes too long: the orchestrator says so with `SIGABRT`, and kills
-//! the process soon after. In between the Python stack is noted, and the node's code is interrupted
-//! by an exception, so that its `finally` blocks run, if it is Python code that runs.
+//! Ends a worker whose call exceeds its deadline. The orchestrator sends `SIGABRT`, and kills the
+//! process soon after. In between, the worker writes the Python stack to the flight recorder and
+//! interrupts the node with an exception, so that `finally` blocks of Python code run.
 //!
-//! A thread of its own waits for the signal, which is blocked everywhere else: the thread that it
-//! came to could as well be one that Python knows nothing of. What aborts by itself is not
-//! concerned, for `abort` unblocks the signal.
+//! One thread waits for `SIGABRT`; all others block it, because otherwise the kernel might deliver
+//! it to a thread that the interpreter does not know. `abort()` still works: it unblocks the
+//! signal.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,11 +13,12 @@ use std::time::Duration;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, Signal};
 
-/// How long an interrupted node has for its last words; the orchestrator waits a little longer.
+/// Time that an interrupted node has for its `finally` blocks; the orchestrator waits a little
+/// longer before it kills the process.
 const GRACE: Duration = Duration::from_millis(150);
-/// Has faulthandler note the stack of the thread that gets it, see `start.py`.
+/// Makes faulthandler write the stack of the thread that receives this signal, see `start.py`.
 const NOTE_STACK: Signal = Signal::SIGSTKFLT;
-/// Raises in Python code, and ends waits in system calls, see `start.py`.
+/// Raises `Overdue` in Python code and ends blocking system calls, see `start.py`.
 const INTERRUPT: Signal = Signal::SIGPWR;
 
 static IS_OVERDUE: AtomicBool = AtomicBool::new(false);
@@ -28,24 +29,26 @@ fn told() -> SigSet {
     signals
 }
 
-/// The calling thread and all that it starts from now on leave signals to the interpreter.
+/// Blocks all signals for the calling thread and the threads that it starts, so that only the
+/// interpreter's thread receives signals.
 pub(crate) fn leave_to_interpreter() {
-    // Without it a deadline ends the process at once, as it would by itself.
+    // If blocking fails, `SIGABRT` at a deadline ends the process at once.
     let _at_once = SigSet::all().thread_block();
 }
 
-/// Takes the calling thread, which is the interpreter's, out of that.
+/// Unblocks all signals for the calling thread, which is the interpreter's.
 ///
 /// # Errors
-/// When the kernel refuses it.
+/// When the system call fails.
 pub(crate) fn take_signals() -> std::io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// Takes the calling thread out of that as well, and waits for the signal.
+/// Unblocks all signals except `SIGABRT` for the calling thread, which is the interpreter's, and
+/// starts the thread that waits for `SIGABRT`.
 ///
 /// # Errors
-/// When no thread can be started.
+/// When a system call fails or the thread cannot be started.
 pub(crate) fn watch() -> std::io::Result<()> {
     take_signals()?;
     told().thread_block()?;
@@ -62,14 +65,14 @@ pub(crate) fn watch() -> std::io::Result<()> {
 fn end(interpreter: Pthread) {
     IS_OVERDUE.store(true, Ordering::SeqCst);
     for signal in [NOTE_STACK, INTERRUPT] {
-        // The thread may be gone already; then there is nothing to note.
+        // Sending fails if the thread has ended; then it has no stack to write.
         let _gone = pthread_kill(interpreter, signal);
     }
     thread::park_timeout(GRACE);
     std::process::abort();
 }
 
-/// Called when node code has come back: the end that was put off for it.
+/// Aborts the process if a deadline has passed; called when node code has returned.
 pub(crate) fn end_if_overdue() {
     if IS_OVERDUE.load(Ordering::Relaxed) {
         std::process::abort();

@@ -1,4 +1,4 @@
-//! The package `remotemedia` as the program carries it: code compiled at build time, and sources.
+//! The package `remotemedia` inside this program: code compiled at build time, and its sources.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -8,14 +8,14 @@ use rustpython_vm::py_freeze;
 
 include!(concat!(env!("OUT_DIR"), "/sources.rs"));
 
-/// Names in it are relative to the package, whose own is empty.
+/// Compiled modules of the package. Their names are relative to the package; its own is empty.
 static PACKAGE: &FrozenLib = py_freeze!(dir = "../../../python/remotemedia");
 
-/// The code that runs first.
+/// `start.py`, the first Python code that runs.
 pub(crate) static START: &FrozenLib =
     py_freeze!(file = "../python/start.py", module_name = "_remotemedia_start");
 
-/// A module of the package.
+/// A module of the package: its code, and path and text of its source.
 #[derive(Clone, Copy)]
 struct Module {
     frozen: FrozenModule,
@@ -53,8 +53,7 @@ mod native {
         super::modules().get(name).copied().ok_or_else(missing)
     }
 
-    /// Per module its name, the path of its source in the package's folder, and whether it has
-    /// submodules.
+    /// For each module its name, the path of its source, and whether it is a package.
     #[pyfunction]
     fn modules(vm: &VirtualMachine) -> Vec<rustpython_vm::PyObjectRef> {
         let entry = |(name, module): (&String, &Module)| {

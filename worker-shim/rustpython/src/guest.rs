@@ -1,4 +1,4 @@
-//! RustPython as the guest for Python needs it.
+//! RustPython as a [`PythonHost`].
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::convert::Converter;
 use crate::deadline;
 use crate::native::{audio, fork};
 
-/// Makes the guest in an interpreter that is ready.
+/// Makes the guest in an interpreter that `interpreter::prepare` has prepared.
 ///
 /// # Errors
-/// Whatever importing `remotemedia._guest` raises; that is a defect of the program.
+/// Any exception raised by importing `remotemedia._guest`; that is a bug in this program.
 pub(crate) fn guest<'vm>(
     vm: &'vm VirtualMachine,
     meter: SharedMeter,
@@ -30,7 +30,7 @@ pub(crate) fn guest<'vm>(
     PythonGuest::new(RustPython { vm, converter: Converter::new(true) }, &guest, meter)
 }
 
-/// An imported module by its full name; importing returns the outermost package.
+/// Imports a module and returns it; RustPython's `import` returns the outermost package instead.
 fn module(vm: &VirtualMachine, name: &'static str) -> PyResult {
     vm.import(name, 0)?;
     vm.sys_module.get_attr("modules", vm)?.get_item(name, vm)
@@ -110,7 +110,7 @@ impl PythonHost for RustPython<'_> {
             Arguments::Item(stage, item) => callable.call((stage, item), vm),
             Arguments::One(object) => callable.call((object,), vm),
         };
-        // A call that ran past its deadline gets no answer.
+        // After a missed deadline this ends the process: the orchestrator expects no answer.
         deadline::end_if_overdue();
         returned
     }
@@ -122,7 +122,9 @@ impl PythonHost for RustPython<'_> {
     ) -> PyResult<[PyObjectRef; N]> {
         let elements: Option<&[PyObjectRef; N]> =
             tuple.downcast_ref::<PyTuple>().and_then(|tuple| tuple.as_slice().try_into().ok());
-        elements.cloned().ok_or_else(|| vm.new_type_error(format!("expected a tuple of {N}")))
+        elements
+            .cloned()
+            .ok_or_else(|| vm.new_type_error(format!("expected a tuple of {N} elements")))
     }
 
     fn to_object(&self, vm: &VirtualMachine, value: Value) -> PyResult {

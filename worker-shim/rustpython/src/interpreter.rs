@@ -1,5 +1,5 @@
-//! Makes the one interpreter of the process, the same for workers and for scripts. It looks at
-//! nothing of the machine but what it is told: neither `site` nor a Python that is installed here.
+//! Makes the one interpreter of the process, the same for workers and for scripts. It does not read
+//! `site` or any Python installation of the machine.
 
 use rustpython::InterpreterBuilderExt as _;
 use rustpython_vm::builtins::PyListRef;
@@ -7,20 +7,20 @@ use rustpython_vm::{Interpreter, InterpreterBuilder, PyResult, Settings, Virtual
 
 use crate::{embedded, native};
 
-/// What a process is told about its interpreter.
+/// Settings of the interpreter, from arguments and environment variables.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// `sys.argv`.
     pub(crate) arguments: Vec<String>,
-    /// `sys.path`, all of it: the standard library is inside the program.
+    /// The complete `sys.path`; the standard library is inside the program and needs no entry.
     pub(crate) path: Vec<String>,
-    /// `-O`: how often.
+    /// Number of `O` in `-O` or `-OO`.
     pub(crate) optimize: u8,
-    /// `-W`.
+    /// Filters of the options `-W`.
     pub(crate) warnings: Vec<String>,
-    /// `-X int_max_str_digits`.
+    /// Value of `-X int_max_str_digits`.
     pub(crate) int_max_str_digits: Option<i64>,
-    /// Seed of the hashes of strings; by chance without.
+    /// Seed for hashes of strings; random if `None`.
     pub(crate) hash_seed: Option<u32>,
     /// Descriptor of a worker's flight recorder.
     pub(crate) recorder: Option<i32>,
@@ -41,7 +41,7 @@ pub(crate) fn build(options: &Options) -> Interpreter {
     settings.safe_path = true;
     settings.write_bytecode = false;
     settings.buffered_stdio = false;
-    // Else it would follow the locale.
+    // The default would depend on the locale.
     settings.stdio_encoding = Some("utf-8".to_owned());
     settings.utf8_mode = 1;
     let builder = InterpreterBuilder::new().settings(settings);
@@ -53,12 +53,12 @@ pub(crate) fn build(options: &Options) -> Interpreter {
     builder.init_stdlib().add_native_modules(&modules).add_frozen_modules(embedded::START).build()
 }
 
-/// Readies an interpreter for the first Python code.
+/// Prepares an interpreter for the user's code: runs `install` of `start.py`.
 ///
 /// # Errors
-/// What the code that is carried raises; that is a fault of the program.
+/// Any exception of the embedded Python code; that is a bug in this program.
 pub(crate) fn prepare(vm: &VirtualMachine, options: &Options) -> PyResult<()> {
-    // Objects of native classes may be made only after their module was imported.
+    // RustPython can make objects of native classes only after their module was imported.
     vm.import("_remotemedia_native", 0)?;
     vm.new_scope_with_main()?;
     let start = vm.import("_remotemedia_start", 0)?;

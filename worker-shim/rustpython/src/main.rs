@@ -1,12 +1,11 @@
-//! `remotemedia-rustpython`: a worker whose interpreter is RustPython, and the same interpreter for
-//! scripts.
+//! `remotemedia-rustpython`: a worker with RustPython as its interpreter; it can also run scripts.
 //!
 //!     remotemedia-rustpython                      a worker; started by the orchestrator only
 //!     remotemedia-rustpython script.py [args]     runs a script
 //!     remotemedia-rustpython -c code [args]       runs code
 //!     remotemedia-rustpython --version            prints its versions
 //!
-//! A worker also takes the arguments of a CPython worker.
+//! A worker also accepts the arguments of a CPython worker.
 
 mod arguments;
 mod convert;
@@ -27,10 +26,11 @@ use std::thread;
 use arguments::Task;
 use worker_shim::process::outlive_parent;
 
-/// Deep recursion and long expressions need it: with 64 MiB Python's own limits are met first.
+/// Stack of the interpreter's thread: so large that deep recursion and long expressions reach
+/// Python's own limits before the end of the stack.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Says it on stderr. A caller that has closed it does not want to know, and is no reason to abort.
+/// Prints an error to stderr; a closed stderr is ignored.
 fn complain(problem: impl Display) {
     let _unheard = writeln!(std::io::stderr(), "{problem}");
 }
@@ -47,8 +47,8 @@ fn main() -> ExitCode {
         let written = writeln!(std::io::stdout(), "{}", arguments::version());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    // A panic ends the process as a fatal error of the interpreter does, so that faulthandler notes
-    // the Python stack: whatever state it left behind is not to be used.
+    // Aborts on a panic, since the state that a panic leaves behind must not be used. Like any
+    // abort, it makes faulthandler write the Python stack.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     deadline::leave_to_interpreter();
     let interpreter = thread::Builder::new().name("python".to_owned()).stack_size(STACK_BYTES);
     let interpreter = interpreter.spawn(run).map(|running| {
-        // A script says nothing, and its end closes the channel.
+        // A worker sends when it has the parent-death signal. A script only closes the channel.
         if followed.recv().is_ok() {
             outlive_parent();
         }
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(_panicked)) => ExitCode::FAILURE,
         Err(problem) => {
-            complain(format_args!("no thread for the interpreter: {problem}"));
+            complain(format_args!("cannot start the interpreter's thread: {problem}"));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,5 @@
-//! What Python code finds natively: `AudioView`, and what the worker's own Python calls.
+//! Native modules for Python code: `AudioView`, and the functions that the worker's own Python code
+//! calls.
 
 pub(crate) mod audio;
 pub(crate) mod fork;

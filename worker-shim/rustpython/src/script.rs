@@ -1,4 +1,4 @@
-//! Runs a script or a piece of code on the interpreter that workers have.
+//! Runs a script file or a piece of code in the same interpreter as workers have.
 
 use rustpython_vm::{PyResult, VirtualMachine};
 
@@ -7,10 +7,10 @@ use crate::complain;
 use crate::deadline;
 use crate::interpreter::{self, Options};
 
-/// Runs it to its end; gives the exit code.
+/// Runs a script to its end; returns the exit code.
 pub(crate) fn run(options: &Options, script: &Script) -> u8 {
     if let Err(problem) = deadline::take_signals() {
-        complain(format_args!("signals do not reach the script: {problem}"));
+        complain(format_args!("the script cannot receive signals: {problem}"));
     }
     let interpreter = interpreter::build(options);
     let code = interpreter.run(|vm| {

@@ -12,8 +12,9 @@ use crate::guest::{RustPython, guest};
 use crate::interpreter::{self, Options};
 use crate::{complain, deadline, native};
 
-/// Serves the orchestrator until it closes the connection. Returns the exit code. `follows_parent` gets
-/// a word once this thread has the parent-death signal, which only a thread itself can switch off.
+/// Serves the orchestrator until it closes the connection. Returns the exit code. Sends on
+/// `follows_parent` once this thread has the parent-death signal, so that the main thread can
+/// switch off its own; each thread can do that only for itself.
 pub(crate) fn run(options: &Options, follows_parent: &Sender<()>) -> u8 {
     match connect(options, follows_parent) {
         Ok(connection) => serve(options, connection),
@@ -63,7 +64,7 @@ fn serve(options: &Options, connection: Connection) -> u8 {
             }
         }
     });
-    // As CPython does at its end: waits for threads of nodes, and runs `atexit`.
+    // Waits for threads of nodes and runs `atexit` functions, as CPython does when it exits.
     let ended = interpreter.finalize(None);
     if served == 0 { u8::try_from(ended & 0xff).unwrap_or(u8::MAX) } else { served }
 }

@@ -1,4 +1,4 @@
-//! Writing whole views: filling, copying, joining.
+//! Writing whole views: filling, copying, concatenating.
 
 use ipc_protocol::Order;
 
@@ -6,11 +6,11 @@ use super::layout::shape_text;
 use super::{Kind, Number, Supply, View, ViewError, index};
 
 impl View {
-    /// Sets every element.
+    /// Sets every element to a number.
     ///
     /// # Errors
-    /// `ValueError` when the view is read-only, `OverflowError` or `TypeError` when the number does
-    /// not fit.
+    /// `ValueError` when the view is read-only, `OverflowError` or `TypeError` when the dtype
+    /// cannot store the number.
     pub fn fill(&self, number: Number) -> Result<(), ViewError> {
         self.check_writable()?;
         let element = &self.kind.encoded(number)?[..self.kind.bytes()];
@@ -21,12 +21,12 @@ impl View {
         Ok(())
     }
 
-    /// Copies the elements of a view whose shape is the same or can be broadcast to this one's; they
-    /// may overlap; numbers of another dtype are converted as by [`View::cast`].
+    /// Copies the elements of `source`, broadcast to this view's shape and converted to its dtype
+    /// as by [`View::cast`]. The two views may overlap.
     ///
     /// # Errors
-    /// `ValueError` when the view is read-only or for a shape that does not fit, `TypeError` when
-    /// the dtypes differ and are not both for computing.
+    /// `ValueError` when this view is read-only or the shape cannot be broadcast, `TypeError` when
+    /// the dtypes differ and views do not compute with both.
     pub fn copy_from(&self, source: &Self) -> Result<(), ViewError> {
         self.check_writable()?;
         let is_plain = source.order() == Some(Order::C) && source.kind == self.kind;
@@ -39,7 +39,7 @@ impl View {
         Ok(())
     }
 
-    /// A copy in C order, broadcast to a shape, with elements of this dtype.
+    /// A copy in C order, broadcast to a shape and converted to a dtype.
     ///
     /// # Errors
     /// As [`View::copy_from`].
@@ -59,11 +59,12 @@ impl View {
         source.stretched(shape).cast(kind, &Supply::default())
     }
 
-    /// Views one after another along an axis, in the smallest dtype that has the numbers of all.
+    /// Concatenates views along an axis, in the smallest dtype that can represent the numbers of
+    /// all.
     ///
     /// # Errors
-    /// `ValueError` for no views and for shapes that differ elsewhere, `TypeError` when the dtypes
-    /// differ and are not all for computing.
+    /// `ValueError` for no views and for shapes that differ in another axis, `TypeError` when the
+    /// dtypes differ and views do not compute with all of them.
     pub fn joined(views: &[Self], axis: isize, supply: &Supply) -> Result<Self, ViewError> {
         let refused = |message: &str| Err(ViewError::Value(message.to_owned()));
         let Some(first) = views.first() else {

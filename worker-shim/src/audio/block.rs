@@ -1,28 +1,28 @@
-//! Memory that Python code looks at and writes to.
+//! Memory of arrays, which Python code reads and writes.
 //!
 //! # Rules
-//! 1. The memory stays where it is as long as the block lives: its owner is a field that is never
-//!    replaced.
-//! 2. Bytes are handed out as slices only for the length of a call, and what runs meanwhile does not
-//!    write to the block: it reads or writes elements, or copies, and calls no Python code.
+//! 1. The memory stays at its address as long as the block lives: its owner is a field that is
+//! never    replaced.
+//! 2. A slice of the bytes is used only during a call. Code that holds one reads or writes
+//! elements,    or copies; it does not write to the block in another way and calls no Python code.
 //! 3. Threads of an interpreter without a global lock may write to one block at the same time, as
-//!    with any array of numpy: each number read is then an old or a new one. All numbers are plain
-//!    bytes, so that no value is invalid.
+//! with any array of numpy: each number that is read is then an old or a new one. All numbers are
+//! plain bytes, so no bit pattern is invalid.
 //! 4. Shared memory is writable only where `ipc_protocol::memory` says so (its rule 2).
 
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Payload, PayloadMemory};
 
-/// Alignment that every element's type is content with, in bytes.
+/// Alignment of a block, in bytes: enough for the elements of every dtype.
 const ALIGNMENT: usize = 8;
 
-/// Memory with its owner.
+/// Memory of arrays, together with its owner.
 #[derive(Debug)]
 pub struct Block {
     owner: Owner,
     start: *mut u8,
-    /// Their number.
+    /// Length of the memory, in bytes.
     pub(super) bytes: usize,
     is_writable: bool,
 }
@@ -34,13 +34,13 @@ enum Owner {
     Frame { _memory: BytesMut },
 }
 
-// SAFETY: the pointer is to memory that the block owns; see rule 3 for several threads.
+// SAFETY: `start` points to memory that the block owns; rule 3 covers use by several threads.
 unsafe impl Send for Block {}
 // SAFETY: as above.
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// Memory of this process's own, all zero.
+    /// Private memory of this process, filled with zeros.
     #[must_use]
     pub fn zeroed(bytes: usize) -> Self {
         let mut memory = vec![0_u64; bytes.div_ceil(ALIGNMENT)];
@@ -48,7 +48,7 @@ impl Block {
         Self { owner: Owner::Private { _memory: memory }, start, bytes, is_writable: true }
     }
 
-    /// A copy of `data`.
+    /// Private memory with a copy of `data`.
     #[must_use]
     pub fn copy_of(data: &[u8]) -> Self {
         let block = Self::zeroed(data.len());
@@ -56,7 +56,7 @@ impl Block {
         block
     }
 
-    /// Memory that other processes can be lent.
+    /// Shared memory, which can be lent to other processes.
     #[must_use]
     pub fn shared(shared: SharedBytes) -> Self {
         let start = shared.as_slice().as_ptr().cast_mut();
@@ -64,7 +64,7 @@ impl Block {
         Self { owner: Owner::Shared(shared), start, bytes, is_writable }
     }
 
-    /// The memory of a payload that arrived: as it is where that is possible, else a copy.
+    /// The memory of a received payload: a copy if it is misaligned or a frame with other owners.
     #[must_use]
     pub fn of_payload(payload: Payload) -> Self {
         match payload.into_memory() {
@@ -89,13 +89,13 @@ impl Block {
         }
     }
 
-    /// Whether it may be written to.
+    /// Whether the memory may be written to.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.is_writable
     }
 
-    /// The shared memory that it is, if it is.
+    /// The shared memory of this block; `None` for private memory.
     #[must_use]
     pub fn shared_bytes(&self) -> Option<&SharedBytes> {
         match &self.owner {
@@ -104,29 +104,30 @@ impl Block {
         }
     }
 
-    /// The bytes, for the length of a call (rule 2).
+    /// The bytes, for use during one call (rule 2).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         if self.bytes == 0 {
             return &[];
         }
-        // SAFETY: `start` and `bytes` describe the memory of the owner (rule 1); rule 2.
+        // SAFETY: `start` and `bytes` describe the memory of the owner (rule 1), and the slice is
+        // used as rule 2 says.
         unsafe { std::slice::from_raw_parts(self.start, self.bytes) }
     }
 
-    /// The bytes for writing, for the length of a call (rule 2); none when they are read-only.
+    /// The bytes for writing, for use during one call (rule 2); empty if they are read-only.
     #[expect(clippy::mut_from_ref, reason = "Python objects share the memory that they write to")]
     #[must_use]
     pub fn as_mut_slice(&self) -> &mut [u8] {
         if self.bytes == 0 || !self.is_writable {
             return &mut [];
         }
-        // SAFETY: as for `as_slice`, and the owner lets its holder write.
+        // SAFETY: as for `as_slice`, and the owner allows writing (rule 4).
         unsafe { std::slice::from_raw_parts_mut(self.start, self.bytes) }
     }
 
-    /// Copies `data` to the bytes from `offset` on; false when it does not fit or they are
-    /// read-only. `data` may be part of the same block.
+    /// Copies `data` to the bytes from `offset` on. Returns false if the data does not fit or the
+    /// block is read-only. `data` may be part of the same block.
     pub fn write(&self, offset: usize, data: &[u8]) -> bool {
         let fits = offset.checked_add(data.len()).is_some_and(|end| end <= self.bytes);
         if !fits || !self.is_writable {

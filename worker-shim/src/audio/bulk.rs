@@ -1,7 +1,7 @@
-//! Gains and mixes, and results that are written to views that there are.
+//! Scaling and mixing, and writing results to existing views.
 //!
-//! Products and sums are made in double precision; integers are cut off and kept within the range of
-//! their dtype, so that a mix clips instead of wrapping around.
+//! Products and sums are computed in double precision. For integer dtypes the fraction is cut off
+//! and the result is limited to the range of the dtype, so a mix clips instead of wrapping around.
 
 use ipc_protocol::Order;
 
@@ -10,21 +10,21 @@ use super::rows::{combine, map};
 use super::typed::{Element, typed};
 use super::{Index, Supply, View, ViewError};
 
-/// Elements that are computed before they are written: few enough to stay in the cache.
+/// Elements that are computed at a time before they are written: few enough to stay in the cache.
 const PART: usize = 4096;
 
 impl View {
-    /// `factor` times each number.
+    /// A new view with each number multiplied by `factor`.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that are only passed on, `MemoryError` when there is no memory.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
     pub fn scaled(&self, factor: f64, supply: &Supply) -> Result<Self, ViewError> {
         typed!(self.kind, T => {
             map(self, self.kind, supply, |number: T| T::of_double(number.double() * factor))
         })?
     }
 
-    /// Each number plus `gain` times the number of `other`.
+    /// A new view with each number plus `gain` times the number of `other` at the same place.
     ///
     /// # Errors
     /// As [`View::scaled`], and `ValueError` for shapes that differ.
@@ -38,7 +38,7 @@ impl View {
         Ok(made)
     }
 
-    /// Writes [`View::scaled`] to `target`, which may be the view itself.
+    /// Writes the result of [`View::scaled`] to `target`, which may be the view itself.
     ///
     /// # Errors
     /// As [`View::scaled`]; `ValueError` for a target of another shape or a read-only one.
@@ -47,7 +47,7 @@ impl View {
         target.put([self, self], |[part, _]| part.scaled(factor, &Supply::default()))
     }
 
-    /// Writes [`View::mixed`] to `target`, which may be either of both.
+    /// Writes the result of [`View::mixed`] to `target`, which may be either of the two views.
     ///
     /// # Errors
     /// As [`View::mixed`]; `ValueError` for a target of another shape or a read-only one.
@@ -57,8 +57,8 @@ impl View {
         target.put([self, other], |[part, other]| part.mixed(other, gain, &Supply::default()))
     }
 
-    /// Writes what `make` gives for two views that are broadcast to this one: in parts, where no part
-    /// is written before another that lies there is read.
+    /// Computes `make(sources)` and writes it, broadcast, to this view. Works in parts of [`PART`]
+    /// elements, unless a part might overwrite elements of a source that a later part needs.
     pub(super) fn put(
         &self,
         sources: [&Self; 2],
@@ -85,7 +85,8 @@ impl View {
         Ok(())
     }
 
-    /// Some of the numbers of a view with one axis; a single number is every part of itself.
+    /// Up to [`PART`] elements of a view with one axis, from `start` on. A view without axes is
+    /// returned as it is, since its number belongs to every part.
     fn part(&self, start: usize) -> Result<Self, ViewError> {
         if self.shape.is_empty() {
             return Ok(self.clone());
@@ -94,7 +95,7 @@ impl View {
         self.select(&[Index::Slice { start: Some(start), stop: Some(stop), step: 1 }])
     }
 
-    /// Whether both show the same elements.
+    /// Whether both views show the same elements in the same layout.
     fn is_same_as(&self, other: &Self) -> bool {
         self.shares_block(other)
             && (self.offset, self.kind) == (other.offset, other.kind)

@@ -1,24 +1,25 @@
-//! The dtypes that a view can have, and one number.
+//! The dtypes of views, and single numbers.
 
 use ipc_protocol::Dtype;
 
 use super::ViewError;
 
-/// What is known of a dtype.
+/// Names and size of a dtype.
 struct Facts {
     kind: Kind,
     name: &'static str,
-    /// numpy's typestring without its byte order.
+    /// numpy's type string without the byte order.
     wire: &'static str,
-    /// The format of `struct`.
+    /// The format character of Python's `struct`.
     format: &'static str,
     bytes: usize,
 }
 
 macro_rules! kinds {
     ($($kind:ident $name:literal $wire:literal $format:literal $bytes:literal;)+) => {
-        /// A plain dtype in this machine's byte order: first those that views compute with, where the
-        /// common dtype of two is mostly the later one, then those that are only passed on.
+        /// A plain dtype in this machine's byte order. First come the dtypes that views compute
+        /// with, ordered so that the common dtype of two is mostly the later; then the other
+        /// dtypes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind {
             $(#[doc = concat!("numpy's `", $name, "`")] $kind,)+
@@ -47,15 +48,15 @@ kinds! {
     C128 "complex128" "c16" "Zd" 16;
 }
 
-/// Bytes of the largest element.
+/// Size of the largest element, in bytes.
 const LARGEST: usize = 16;
 
-/// One number, as Python has it.
+/// A single number, by the Python type that it becomes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
     /// `bool`.
     Bool(bool),
-    /// `int`; wide enough for every element.
+    /// `int`; 128 bits are enough for every integer dtype.
     Int(i128),
     /// `float`.
     Float(f64),
@@ -74,19 +75,19 @@ impl Kind {
         self.facts().name
     }
 
-    /// The format of `struct` and `memoryview`.
+    /// The format in the sense of Python's `struct` and `memoryview`.
     #[must_use]
     pub fn format(self) -> &'static str {
         self.facts().format
     }
 
-    /// Bytes of one element.
+    /// Size of one element, in bytes.
     #[must_use]
     pub fn bytes(self) -> usize {
         self.facts().bytes
     }
 
-    /// The type as it is written on the wire.
+    /// The dtype as it is written on the wire.
     #[must_use]
     pub fn dtype(self) -> Dtype {
         let order = match (self.bytes(), cfg!(target_endian = "little")) {
@@ -98,8 +99,8 @@ impl Kind {
         Dtype { descr: format!("{order}{}", self.facts().wire), item_bytes }
     }
 
-    /// The kind of a dtype on the wire; `None` for other elements than plain numbers in this machine's
-    /// byte order.
+    /// The kind of a dtype from the wire; `None` if its elements are not plain numbers in this
+    /// machine's byte order.
     #[must_use]
     pub fn of_dtype(dtype: &Dtype) -> Option<Self> {
         let native = if cfg!(target_endian = "little") { '<' } else { '>' };
@@ -107,10 +108,11 @@ impl Kind {
         ALL.iter().find(|facts| facts.wire == rest).map(|facts| facts.kind)
     }
 
-    /// The kind that a user names: `float32`, `f4`, `<f4`, or a format of `struct` such as `f`.
+    /// The kind with a name that users write: `float32`, `f4`, `<f4`, or a `struct` format such as
+    /// `f`.
     ///
     /// # Errors
-    /// `TypeError` with the known names.
+    /// `TypeError` that lists the known names.
     pub fn named(name: &str) -> Result<Self, ViewError> {
         let native = if cfg!(target_endian = "little") { ['<', '|', '='] } else { ['>', '|', '='] };
         let bare = match name.strip_prefix(native).unwrap_or(name) {
@@ -128,7 +130,7 @@ impl Kind {
         })
     }
 
-    /// Reads an element from exactly its bytes.
+    /// Reads an element; `at` must have exactly the element's size.
     pub(super) fn read(self, at: &[u8]) -> Number {
         macro_rules! from {
             ($type:ty) => {
@@ -159,21 +161,21 @@ impl Kind {
         }
     }
 
-    /// Appends an element; see [`Kind::encoded`].
+    /// Appends a number to `bytes` as an element of this kind. A float loses its fraction if the
+    /// kind is an integer's, as in numpy.
     ///
     /// # Errors
-    /// As there.
+    /// `OverflowError` for an integer out of range; `TypeError` for complex numbers and for the
+    /// kinds `float16` and `complex`, whose elements can only be read and copied.
     pub fn push(self, bytes: &mut Vec<u8>, number: Number) -> Result<(), ViewError> {
         bytes.extend_from_slice(&self.encoded(number)?[..self.bytes()]);
         Ok(())
     }
 
-    /// The bytes of an element, and zeros behind them. As in numpy integers lose the fraction of a
-    /// float.
+    /// The bytes of a number as an element of this kind, padded with zeros; see [`Kind::push`].
     ///
     /// # Errors
-    /// `OverflowError` for an integer out of range; `TypeError` for complex numbers and for elements
-    /// of half precision and complex ones, which can be read and copied only.
+    /// As [`Kind::push`].
     pub(super) fn encoded(self, number: Number) -> Result<[u8; LARGEST], ViewError> {
         macro_rules! int {
             ($type:ty) => {{
@@ -193,16 +195,15 @@ impl Kind {
             Self::U64 => int!(u64),
             Self::F32 => padded(narrow(number.real(self)?).to_ne_bytes()),
             Self::F64 => padded(number.real(self)?.to_ne_bytes()),
-            Self::F16 | Self::C64 | Self::C128 => return Err(self.not_written("other numbers")),
+            Self::F16 | Self::C64 | Self::C128 => return Err(self.not_written("new numbers")),
         })
     }
 
-    /// Naming the class moves the node to CPython, where numpy writes them or says why not.
+    /// The error for a number that a view cannot store. It moves the node to CPython, where numpy
+    /// stores the number or raises its own error.
     fn not_written(self, what: &str) -> ViewError {
         let name = self.name();
-        ViewError::Unsupported(format!(
-            "an 'AudioView' of dtype {name} takes no {what} as elements"
-        ))
+        ViewError::Unsupported(format!("an 'AudioView' of dtype {name} cannot store {what}"))
     }
 
     fn out_of_range(self, number: Number) -> ViewError {
@@ -215,7 +216,7 @@ impl Kind {
 }
 
 impl Number {
-    /// Whether it is not zero.
+    /// Whether the number is not zero.
     #[must_use]
     pub fn is_true(self) -> bool {
         match self {
@@ -226,7 +227,7 @@ impl Number {
         }
     }
 
-    /// The integer, without the fraction of a float.
+    /// The number as an integer; a float loses its fraction.
     fn whole(self, kind: Kind) -> Result<i128, ViewError> {
         match self {
             Self::Bool(truth) => Ok(truth.into()),
@@ -234,17 +235,17 @@ impl Number {
             Self::Float(number) if number.is_nan() => {
                 Err(ViewError::Value("cannot convert float NaN to integer".to_owned()))
             }
-            #[expect(clippy::cast_possible_truncation, reason = "what is out of range stays so")]
+            #[expect(clippy::cast_possible_truncation, reason = "it saturates out of every range")]
             Self::Float(number) => Ok(number as i128),
             Self::Complex(..) => Err(kind.not_written("complex numbers")),
         }
     }
 
-    /// The number as near as a double gets.
+    /// The number, rounded to a double.
     pub(super) fn real(self, kind: Kind) -> Result<f64, ViewError> {
         match self {
             Self::Bool(truth) => Ok(truth.into()),
-            #[expect(clippy::cast_precision_loss, reason = "as near as a double gets")]
+            #[expect(clippy::cast_precision_loss, reason = "rounding to a double is intended")]
             Self::Int(number) => Ok(number as f64),
             Self::Float(number) => Ok(number),
             Self::Complex(..) => Err(kind.not_written("complex numbers")),
@@ -258,7 +259,7 @@ fn padded<const N: usize>(bytes: [u8; N]) -> [u8; LARGEST] {
     all
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the nearest single is meant")]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is intended")]
 fn narrow(number: f64) -> f32 {
     number as f32
 }

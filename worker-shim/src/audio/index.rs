@@ -1,26 +1,26 @@
-//! The parts of a subscript, `view[...]`.
+//! The parts of a subscript: what stands in the brackets of `view[...]`.
 
 use super::{View, ViewError};
 
 /// One part of a subscript.
 #[derive(Debug, Clone)]
 pub enum Index {
-    /// One element of an axis; negative from its end.
+    /// One element of an axis; a negative number counts from the end.
     At(isize),
-    /// `start:stop:step`, as Python's `slice` has them.
+    /// `start:stop:step`, as in Python's `slice`.
     Slice {
-        /// The first place; `None` for the first or, with a negative step, the last of the axis.
+        /// First index; `None` for the first or, with a negative step, the last of the axis.
         start: Option<isize>,
-        /// The place before which it ends; `None` for the end of the axis.
+        /// Index at which the slice ends, exclusive; `None` for the end of the axis.
         stop: Option<isize>,
-        /// The distance between two places; not zero.
+        /// Distance between two indices; not zero.
         step: isize,
     },
-    /// `...`: as many whole axes as are missing.
+    /// `...`: all axes that the other parts leave.
     Ellipsis,
     /// `None`: a new axis of length 1.
     NewAxis,
-    /// Truths, which choose elements of as many axes as they have.
+    /// A view of bools. It selects elements of as many axes as the mask has.
     Mask(View),
 }
 
@@ -28,7 +28,7 @@ impl Index {
     /// `:`
     pub const ALL: Self = Self::Slice { start: None, stop: None, step: 1 };
 
-    /// How many axes of the view it stands for.
+    /// Number of the view's axes that this part uses up; 0 for an ellipsis.
     pub(super) fn axes(&self) -> usize {
         match self {
             Self::At(_) | Self::Slice { .. } => 1,
@@ -38,17 +38,17 @@ impl Index {
     }
 }
 
-/// A slice of an axis: its first element, their number, and the distance between two.
+/// The elements that a slice selects: index of the first, their number, and the distance of two.
 pub(super) struct Range {
     pub(super) start: usize,
     pub(super) count: usize,
     pub(super) step: isize,
 }
 
-/// The place of an element on an axis.
+/// The index of an element, counted from the start of its axis.
 ///
 /// # Errors
-/// `IndexError` beyond its ends.
+/// `IndexError` beyond the ends of the axis.
 pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, ViewError> {
     let from_start = if index < 0 {
         length.checked_sub(index.unsigned_abs())
@@ -62,10 +62,10 @@ pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, View
     })
 }
 
-/// The axes of numbers, in the same order; negative ones count from the last axis.
+/// Checked axis numbers in the given order; negative numbers count from the last axis.
 ///
 /// # Errors
-/// `ValueError` for an axis that the view does not have, and when one is named twice.
+/// `ValueError` for an axis that the view does not have, and for an axis that is named twice.
 pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError> {
     let mut found = Vec::with_capacity(given.len());
     for &one in given {
@@ -81,7 +81,7 @@ pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError
     Ok(found)
 }
 
-/// The elements of a slice on an axis, by the rules of Python.
+/// The elements that a slice selects on an axis of this length, by Python's rules.
 ///
 /// # Errors
 /// `ValueError` for a step of zero.

@@ -1,22 +1,22 @@
-//! How the elements of a view lie in its block: parts and other shapes.
+//! The layout of a view's elements in its block: slices, reshaping, transposing, broadcasting.
 
 use ipc_protocol::Order;
 
 use super::{Index, Kind, Supply, View, ViewError, index};
 
-/// Masks of a subscript, each with the first axis that it is for in what is selected.
+/// Masks of a subscript, each with the first axis of the selected view that the mask covers.
 type Masks<'a> = Vec<(&'a View, usize)>;
 
 impl View {
-    /// The view that a subscript selects, with the remaining axes; masks select everything.
+    /// The view that a subscript selects; masks in the subscript are taken as `:`.
     ///
     /// # Errors
-    /// `IndexError` beyond an axis, `ValueError` for a step of zero.
+    /// `IndexError` for an index beyond an axis, `ValueError` for a step of zero.
     pub fn select(&self, subscript: &[Index]) -> Result<Self, ViewError> {
         self.with_masks(subscript).map(|(view, _)| view)
     }
 
-    /// As [`View::select`], with the masks.
+    /// Like [`View::select`], and returns the masks of the subscript too.
     pub(super) fn with_masks<'a>(
         &self,
         subscript: &'a [Index],
@@ -25,7 +25,9 @@ impl View {
         let ellipses = subscript.iter().filter(|part| matches!(part, Index::Ellipsis)).count();
         let Some(missing) = self.shape.len().checked_sub(given).filter(|_| ellipses <= 1) else {
             let axes = self.shape.len();
-            return Err(ViewError::Index(format!("{given} indices for {axes} axes")));
+            return Err(ViewError::Index(format!(
+                "the subscript has {given} indices and {ellipses} ellipses for {axes} axes"
+            )));
         };
         let mut view = Self { shape: Vec::new(), strides: Vec::new(), ..self.clone() };
         let (mut offset, mut axis, mut masks) = (self.offset, 0, Vec::new());
@@ -61,8 +63,8 @@ impl View {
         Ok((Self { offset, is_scalar: false, ..view }, masks))
     }
 
-    /// The same elements in another shape; one axis may be -1. Those that do not lie in C order
-    /// without gaps are copied.
+    /// The same elements in another shape; one axis may be -1 and gets the remaining length. Copies
+    /// the elements unless they lie in C order without gaps.
     ///
     /// # Errors
     /// `ValueError` when the number of elements differs.
@@ -88,16 +90,16 @@ impl View {
         Ok(Self { shape, strides, ..dense })
     }
 
-    /// The numbers on a single axis, in C order, as [`View::reshape`] has them.
+    /// The elements on a single axis, in C order; copied as by [`View::reshape`].
     ///
     /// # Errors
-    /// `ValueError` when there is no memory for a copy.
+    /// `MemoryError` when a copy is needed and allocation fails.
     pub fn raveled(&self, supply: &Supply) -> Result<Self, ViewError> {
         let length = self.len().cast_signed();
         self.reshape(&[length], supply)
     }
 
-    /// The view with its axes in another order; without one in reverse order.
+    /// The view with its axes in another order; with an empty `order`, in reverse order.
     ///
     /// # Errors
     /// `ValueError` when the order does not name each axis once.
@@ -115,8 +117,8 @@ impl View {
         Ok(Self { shape, strides, ..self.clone() })
     }
 
-    /// Another view of the same block, described by the length of each axis and the bytes from one
-    /// element to the next, and by where the first element begins.
+    /// Another view of the same block. `axes` holds the length and the stride of each axis,
+    /// `offset` is where the first element begins in the block; strides and offset are in bytes.
     ///
     /// # Errors
     /// `ValueError` when an element would lie outside of the block.
@@ -135,7 +137,7 @@ impl View {
             highest = highest.saturating_add(reach.max(0));
         }
         if !is_empty && (lowest < 0 || highest > self.block.bytes.cast_signed()) {
-            return Err(ViewError::Value("the view does not lie in its memory".to_owned()));
+            return Err(ViewError::Value("the view would extend beyond its memory".to_owned()));
         }
         Ok(Self {
             kind,
@@ -147,10 +149,10 @@ impl View {
         })
     }
 
-    /// The shape that two shapes are broadcast to, by numpy's rules.
+    /// The shape to which both views are broadcast, by numpy's rules.
     ///
     /// # Errors
-    /// `ValueError` when they do not fit.
+    /// `ValueError` when the shapes cannot be broadcast together.
     pub(super) fn common_shape(&self, other: &Self) -> Result<Vec<usize>, ViewError> {
         let (one, two) = (&self.shape, &other.shape);
         let axes = one.len().max(two.len());
@@ -170,7 +172,7 @@ impl View {
         })
     }
 
-    /// The view broadcast to a shape.
+    /// The view broadcast to a shape that it fits.
     pub(super) fn stretched(&self, shape: &[usize]) -> Self {
         let missing = shape.len().saturating_sub(self.shape.len());
         let mut strides = vec![0; missing];
@@ -181,10 +183,10 @@ impl View {
     }
 }
 
-/// Bytes of the elements of a shape.
+/// Size of an array in bytes; `item` is the size of one element.
 ///
 /// # Errors
-/// `ValueError` when they do not fit the address space.
+/// `ValueError` when the array does not fit the address space.
 pub(super) fn bytes_needed(item: usize, shape: &[usize]) -> Result<usize, ViewError> {
     let bytes = shape.iter().try_fold(item, |bytes, &length| bytes.checked_mul(length));
     let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok());

@@ -1,17 +1,17 @@
-//! Which dtypes views compute with, and which one a result has: numpy 2's rules.
+//! The dtypes that views compute with, and the dtype of a result by the rules of numpy 2.
 
 use super::{Kind, Number, ViewError};
 
 impl Kind {
-    /// The dtype itself, if views compute with it.
+    /// Checks that views compute with this dtype, and returns the dtype.
     ///
     /// # Errors
-    /// `TypeError` for those that are only passed on.
+    /// `TypeError` for dtypes that views can only hold and pass on.
     pub(super) fn computed(self) -> Result<Self, ViewError> {
         if self <= Self::F64 { Ok(self) } else { Err(self.not_computed()) }
     }
 
-    /// That a dtype is only passed on. Naming the class moves the node to CPython.
+    /// The error for a dtype that views do not compute with. It moves the node to CPython.
     pub(super) fn not_computed(self) -> ViewError {
         ViewError::Unsupported(format!(
             "an 'AudioView' computes with bool, uint8, int16, int32, float32 and float64, not with \
@@ -20,28 +20,28 @@ impl Kind {
         ))
     }
 
-    /// Whether its numbers are integers or truths, of a dtype for computing.
+    /// Whether this is bool or an integer dtype. Valid only for dtypes that views compute with.
     pub(super) fn is_whole(self) -> bool {
         self < Self::F32
     }
 
-    /// The smallest dtype that has the numbers of both.
+    /// The smallest dtype that can represent the numbers of both.
     ///
     /// # Errors
     /// As [`Kind::computed`].
     pub(super) fn common(self, other: Self) -> Result<Self, ViewError> {
         let (one, other) = (self.computed()?, other.computed()?);
         Ok(match (one.min(other), one.max(other)) {
-            // A single would round them.
+            // float32 would round large int32 numbers.
             (Self::I32, Self::F32) => Self::F64,
             (_, later) => later,
         })
     }
 
-    /// The dtype of both where the other operand is a number of Python, which has no width.
+    /// The common dtype of a view and a Python number, which has no dtype of its own.
     ///
     /// # Errors
-    /// `TypeError` where numpy's result is of a dtype that views do not compute with.
+    /// `TypeError` if numpy's result has a dtype that views do not compute with.
     pub(super) fn common_with_number(self, number: Number) -> Result<Self, ViewError> {
         match number {
             Number::Int(_) if self == Self::Bool => Err(Self::I64.not_computed()),
@@ -51,8 +51,8 @@ impl Kind {
         }
     }
 
-    /// Whether an operator in place may write a result of this dtype to a view of the other: not
-    /// floats to integers, and not signed ones to others.
+    /// Whether an in-place operator may store a result of this dtype in a view of dtype `target`:
+    /// not floats in integers, not signed integers in unsigned, not numbers in bools.
     pub(super) fn may_become(self, target: Self) -> bool {
         let family = |kind| match kind {
             Self::Bool => 0,
@@ -63,7 +63,7 @@ impl Kind {
         family(self) <= family(target)
     }
 
-    /// The smallest and the largest integer; `None` for floats.
+    /// The smallest and the largest integer of the dtype; `None` for floats.
     pub(super) fn range(self) -> Option<(i128, i128)> {
         match self {
             Self::Bool => Some((0, 1)),
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// Whether an integer of Python can be an operand beside this dtype.
+    /// Whether a Python integer can be an operand together with this dtype.
     pub(super) fn has(self, number: i128) -> bool {
         self.range().is_none_or(|(low, high)| (low..=high).contains(&number))
     }

@@ -5,11 +5,11 @@ use super::typed::{Element, Truth, typed};
 use super::{Kind, Number, Operand, Operator, Supply, Unary, View, ViewError};
 
 impl Operator {
-    /// The result of the operator.
+    /// Applies the operator and returns a new view.
     ///
     /// # Errors
-    /// `ValueError` for shapes that do not fit, `TypeError` for dtypes that do not have the operator,
-    /// `OverflowError` for a number that fits no element.
+    /// `ValueError` for shapes that cannot be broadcast together, `TypeError` for dtypes without
+    /// this operator, `OverflowError` for a number that does not fit the dtype.
     pub fn apply(
         self,
         left: &Operand,
@@ -20,18 +20,18 @@ impl Operator {
         self.computed(kind, [&left, &right], supply)
     }
 
-    /// Writes what the operator gives to the view that is its left operand.
+    /// Applies the operator and writes the result to its left operand, `target`.
     ///
     /// # Errors
-    /// As [`Operator::apply`]; `ValueError` when the view is read-only or its shape would grow,
-    /// `TypeError` when the dtype of the result may not become that of the view.
+    /// As [`Operator::apply`]; `ValueError` when `target` is read-only or its shape would change,
+    /// `TypeError` when numbers of the result's dtype cannot be stored in `target`.
     pub fn apply_in_place(self, target: &View, right: &Operand) -> Result<(), ViewError> {
         let (kind, [left, right]) = self.resolved(&target.into(), right)?;
         if !kind.may_become(target.kind) {
             let (symbol, made, own) = (self.symbol(), kind.name(), target.kind.name());
             return Err(ViewError::Type(format!(
-                "{symbol}= gives numbers of dtype {made}, which a view of {own} has no room for; \
-                 write x = x {symbol} y instead"
+                "{symbol}= would make numbers of dtype {made}, which a view of dtype {own} cannot \
+                 store; write x = x {symbol} y instead"
             )));
         }
         target.check_shape(&left.common_shape(&right)?)?;
@@ -43,13 +43,14 @@ impl Operator {
         matches!(self, Less | LessEqual | Equal | NotEqual | Greater | GreaterEqual)
     }
 
-    /// The dtype that is computed with, and the operands in it.
+    /// The dtype to compute with, and both operands converted to that dtype.
     fn resolved(self, left: &Operand, right: &Operand) -> Result<(Kind, [View; 2]), ViewError> {
         let common = match (left, right) {
             (Operand::View(left), Operand::View(right)) => left.kind.common(right.kind)?,
             (Operand::View(view), Operand::Number(number))
             | (Operand::Number(number), Operand::View(view)) => match *number {
-                // Doubles have all of these numbers, and a comparison's own dtype shows nowhere.
+                // Compare as doubles: they hold all numbers of the view's dtype exactly, and the
+                // result is bool in any case.
                 Number::Int(whole)
                     if self.is_comparison()
                         && (view.kind == Kind::Bool || !view.kind.has(whole)) =>
@@ -60,7 +61,7 @@ impl Operator {
                 number => view.kind.common_with_number(number)?,
             },
             (Operand::Number(_), Operand::Number(_)) => {
-                return Err(ViewError::Type("an operator without a view".to_owned()));
+                return Err(ViewError::Type("no operand of the operator is a view".to_owned()));
             }
         };
         let is_widened = self == Self::Divide && common.is_whole();
@@ -85,7 +86,8 @@ impl Operator {
             };
         }
         match (self, kind) {
-            // Of truths a sum is `or` and a product is `and`: not zero is true.
+            // For bools this makes a sum `or` and a product `and`: a result that is not zero is
+            // true.
             (Self::Add, _) => arithmetic(kind, both, target, i64::wrapping_add, |a, b| a + b)?,
             (Self::Multiply, _) => arithmetic(kind, both, target, i64::wrapping_mul, |a, b| a * b)?,
             (Self::And, Kind::Bool) | (Self::Minimum, _) => each!(|a, b| a.lesser(b)),
@@ -113,7 +115,8 @@ impl Operator {
     }
 }
 
-/// Writes what a function of integers, or one of floats, makes of the numbers of two views.
+/// Combines the numbers of two views with `whole` for integers or `float` for floats, and writes
+/// the results to `target`.
 fn arithmetic(
     kind: Kind,
     both: [&View; 2],
@@ -131,10 +134,10 @@ fn arithmetic(
 }
 
 impl Unary {
-    /// The result of the operator.
+    /// Applies the operator and returns a new view.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that do not have the operator.
+    /// `TypeError` for dtypes without this operator.
     pub fn apply(self, view: &View, supply: &Supply) -> Result<View, ViewError> {
         match (self, view.kind) {
             (Self::Invert, Kind::Bool) => {
@@ -149,7 +152,7 @@ impl Unary {
     }
 }
 
-/// What a function of integers, or one of floats, makes of each number.
+/// A new view with `whole` applied to each integer or `float` applied to each float.
 fn mapped(
     view: &View,
     supply: &Supply,
@@ -165,8 +168,8 @@ fn mapped(
     }))?
 }
 
-/// That a dtype does not have an operator. Naming the class moves the node to CPython: numpy has it
-/// for some dtypes more.
+/// The error for a dtype without this operator. It moves the node to CPython: numpy has the
+/// operator for more dtypes.
 fn refused(symbol: &str, kind: Kind) -> ViewError {
     ViewError::Unsupported(format!(
         "an 'AudioView' of dtype {} has no operator {symbol}",
@@ -175,7 +178,7 @@ fn refused(symbol: &str, kind: Kind) -> ViewError {
 }
 
 impl Operand {
-    /// The operand as a view of numbers of this dtype.
+    /// The operand as a view of this dtype; a Python number becomes a view without axes.
     fn in_kind(&self, kind: Kind) -> Result<View, ViewError> {
         let number = match self {
             Self::View(view) if view.kind == kind => return Ok(view.clone()),
@@ -189,10 +192,10 @@ impl Operand {
 }
 
 impl View {
-    /// The numbers in another dtype, in memory of their own: integers wrap around as in numpy.
+    /// A copy converted to another dtype; integers wrap around as in numpy.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that are only passed on, `MemoryError` when there is no memory.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
     pub fn cast(&self, kind: Kind, supply: &Supply) -> Result<Self, ViewError> {
         if kind == self.kind {
             return self.copy(supply);
@@ -203,7 +206,7 @@ impl View {
         }))??
     }
 
-    /// The numbers, but none below the one bound or above the other.
+    /// A copy with each number limited to the range from `low` to `high`.
     ///
     /// # Errors
     /// As [`Operator::apply`].
@@ -218,7 +221,7 @@ impl View {
         for (bound, operator) in [(low, Operator::Maximum), (high, Operator::Minimum)] {
             let Some(bound) = bound else { continue };
             if let (Operand::Number(Number::Int(whole)), Some((lowest, highest))) = (bound, range) {
-                // As in numpy an integer beyond the range of the dtype is no bound.
+                // As in numpy, an integer bound at or beyond the range of the dtype has no effect.
                 let is_low = operator == Operator::Maximum;
                 if (is_low && *whole <= lowest) || (!is_low && *whole >= highest) {
                     continue;
@@ -230,7 +233,7 @@ impl View {
         made.map_or_else(|| self.copy(supply), Ok)
     }
 
-    /// Whether an element equals a number or, where views are compared, one of them does.
+    /// Whether any element equals `value`; a view as `value` is compared element by element.
     ///
     /// # Errors
     /// As [`Operator::apply`].
@@ -239,7 +242,8 @@ impl View {
         Ok(equal.bytes().contains(&1))
     }
 
-    /// The view as result of an operator: a single number where both were, at the rate of either.
+    /// Marks this view as the result of an operator: a single number if it has no axes, with the
+    /// sample rate of either operand.
     pub(super) fn after(self, left: &Self, right: &Self) -> Self {
         let is_scalar = self.shape.is_empty();
         Self { is_scalar, ..self }.at_rate(left.sample_rate_hz.or(right.sample_rate_hz))

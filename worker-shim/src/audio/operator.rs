@@ -1,4 +1,4 @@
-//! The operators of views, and what they are applied to.
+//! The operators of views, and their operands.
 
 use super::{Number, View};
 
@@ -11,7 +11,7 @@ macro_rules! operators {
         }
 
         impl $name {
-            /// As it is written in Python.
+            /// The operator as it is written in Python.
             pub fn symbol(self) -> &'static str {
                 match self {
                     $(Self::$variant => $symbol,)+
@@ -51,12 +51,12 @@ operators! {
     }
 }
 
-/// What stands beside an operator.
+/// An operand of an operator.
 #[derive(Debug, Clone)]
 pub enum Operand {
-    /// Numbers with a dtype of their own.
+    /// A view, which has a dtype.
     View(View),
-    /// A number of Python, whose width is that of the other operand.
+    /// A Python number. It has no dtype; the other operand's applies, as in numpy 2.
     Number(Number),
 }
 

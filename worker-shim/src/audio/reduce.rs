@@ -1,41 +1,41 @@
-//! Many numbers to one: along axes or over all of them.
+//! Reductions such as sum and maximum, along some axes or over all elements.
 
 use super::rows::fold;
 use super::typed::{Element, typed};
 use super::{Found, Kind, Number, Supply, View, ViewError, index};
 
-/// What becomes of the numbers of an axis.
+/// The function that reduces numbers to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduction {
-    /// Their sum: of floats in double precision, then rounded to their dtype.
+    /// The sum; of floats in double precision, then rounded to their dtype.
     Sum,
-    /// Their mean, in double precision; NaN of no numbers.
+    /// The mean, computed in double precision; NaN for no numbers.
     Mean,
-    /// The smallest one.
+    /// The smallest number.
     Minimum,
-    /// The largest one.
+    /// The largest number.
     Maximum,
-    /// Whether one of them is not zero.
+    /// Whether at least one number is not zero.
     Any,
-    /// Whether none of them is zero.
+    /// Whether no number is zero.
     All,
 }
 
-/// The axes that a reduction goes along.
+/// The axes that a reduction removes.
 #[derive(Debug, Clone, Default)]
 pub struct Along {
-    /// Their numbers; all axes without them.
+    /// Numbers of the axes; `None` for all axes.
     pub axes: Option<Vec<isize>>,
-    /// Whether they stay, with length 1.
+    /// Whether the axes stay in the result, with length 1 (numpy's `keepdims`).
     pub is_kept: bool,
 }
 
 impl View {
-    /// The elements reduced: a number where no axis is left, else a view.
+    /// Reduces the elements. The result is a number if no axis is left, otherwise a view.
     ///
     /// # Errors
-    /// `ValueError` for an axis that there is not and for the smallest of no numbers, `TypeError`
-    /// for dtypes that are only passed on.
+    /// `ValueError` for an axis that does not exist and for the minimum or maximum of no numbers,
+    /// `TypeError` for dtypes that views do not compute with.
     pub fn reduced(
         &self,
         reduction: Reduction,
@@ -71,7 +71,7 @@ impl View {
         let count = axes.iter().map(|&axis| self.shape[axis]).product();
         match reduction {
             Reduction::Sum | Reduction::Mean if self.kind.computed()?.is_whole() => {
-                // Exact, and wrapping around at 64 bits as in numpy.
+                // Integer sums are exact and wrap around at 64 bits, as in numpy.
                 let sums = typed!(self.kind, T => fold(self, kept, 0_i64, |sum, number: T| {
                     sum.wrapping_add(number.long())
                 }, i64::wrapping_add))?;
@@ -111,10 +111,10 @@ impl View {
         }
     }
 
-    /// The root of the mean square, in double precision; NaN of no numbers.
+    /// The root mean square, in double precision; NaN for no numbers.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that are only passed on.
+    /// `TypeError` for dtypes that views do not compute with.
     pub fn rms(&self) -> Result<f64, ViewError> {
         let square = |number: f64| number * number;
         let squares = typed!(self.kind, T => {
@@ -123,7 +123,7 @@ impl View {
         Ok((squares / double(self.len())).sqrt())
     }
 
-    /// The largest magnitude; 0 of no numbers, NaN where one is NaN.
+    /// The largest absolute value; 0 for no numbers, NaN if a number is NaN.
     ///
     /// # Errors
     /// As [`View::rms`].
@@ -137,10 +137,10 @@ impl View {
         fold(self, &vec![1; self.shape.len()], 0.0, add, join)[0]
     }
 
-    /// Whether the only element is not zero.
+    /// The truth value of a view with one element: whether that element is not zero.
     ///
     /// # Errors
-    /// `ValueError` when there is not exactly one, as in numpy.
+    /// `ValueError` when the view does not have exactly one element, as in numpy.
     pub fn truth(&self) -> Result<bool, ViewError> {
         let message = match self.len() {
             1 => return Ok(self.single()?.is_true()),
@@ -156,10 +156,10 @@ impl View {
         Err(ViewError::Value(message.to_owned()))
     }
 
-    /// The only element.
+    /// The element of a view with one element.
     ///
     /// # Errors
-    /// `TypeError` when there is not exactly one, as in numpy.
+    /// `TypeError` when the view does not have exactly one element, as in numpy.
     pub fn single(&self) -> Result<Number, ViewError> {
         if self.len() != 1 {
             let message = "only length-1 arrays can be converted to Python scalars";
@@ -169,7 +169,7 @@ impl View {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "more elements than 2^53 fit no memory")]
+#[expect(clippy::cast_precision_loss, reason = "no memory holds more than 2^53 elements")]
 fn double(count: usize) -> f64 {
     count as f64
 }

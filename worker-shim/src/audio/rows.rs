@@ -1,4 +1,4 @@
-//! Loops over the numbers of views, row by row: fast where they lie side by side.
+//! Loops over the numbers of views, row by row; fast if the numbers of a row are contiguous.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -9,14 +9,15 @@ use super::layout::strides_of;
 use super::typed::Element;
 use super::{Block, Kind, Supply, View, ViewError};
 
-/// States that numbers are added to in turn, so that no addition waits for the one before.
+/// Number of independent partial results of a reduction, so that the processor can overlap their
+/// additions.
 const LANES: usize = 16;
 
-/// The innermost axis of a view, at one place on all others.
+/// One row: the elements along a view's innermost axis, at fixed indices of the other axes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
     block: &'a Block,
-    /// Where its first element begins.
+    /// Where the first element begins in the block, in bytes.
     at: usize,
     /// Bytes from one element to the next.
     step: isize,
@@ -28,20 +29,20 @@ impl<'a> Row<'a> {
         self.step == size.cast_signed() || self.length == 1
     }
 
-    /// The bytes of its numbers, where these lie side by side.
+    /// The bytes of the row's numbers; `None` if they are not contiguous.
     fn bytes<T: Element>(self) -> Option<&'a [u8]> {
         let size = size_of::<T>();
         let bytes = self.block.as_slice().get(self.at..self.at + self.length * size);
         bytes.filter(|_| self.is_dense(size))
     }
 
-    /// Its numbers, where they lie side by side.
+    /// The row's numbers; `None` if they are not contiguous.
     fn numbers<T: Element>(self) -> Option<impl Iterator<Item = T> + 'a> {
         let bytes = self.bytes::<T>()?;
         Some(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned))
     }
 
-    /// Its number, where an axis was broadcast.
+    /// The one number of a broadcast row; `None` for other rows.
     fn constant<T: Element>(self) -> Option<T> {
         if self.step != 0 {
             return None;
@@ -50,14 +51,15 @@ impl<'a> Row<'a> {
         bytes.map(bytemuck::pod_read_unaligned)
     }
 
-    /// Its numbers, with any step between them.
+    /// The row's numbers, for any step.
     fn spread<T: Element>(self) -> impl Iterator<Item = T> + 'a {
         let memory = self.block.as_slice();
         self.runs(size_of::<T>(), false)
             .map_while(|run| memory.get(run).map(bytemuck::pod_read_unaligned))
     }
 
-    /// Where its elements lie, those without gaps as one if they are to be `joined`.
+    /// Byte ranges of the row's elements in the block. With `joined`, contiguous elements make one
+    /// range.
     fn runs(self, size: usize, joined: bool) -> impl Iterator<Item = Range<usize>> {
         let is_one = joined && self.is_dense(size);
         let (count, bytes) = if is_one { (1, self.length * size) } else { (self.length, size) };
@@ -67,8 +69,8 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// What becomes of a state when the numbers are added to it, or to others which are then joined
-    /// with it.
+    /// Adds the row's numbers to `state`. For contiguous numbers it adds them to [`LANES`] states
+    /// that begin with `start`, and joins those with `state`.
     fn folded<A: Element, S: Copy>(
         self,
         state: S,
@@ -87,14 +89,15 @@ impl<'a> Row<'a> {
     }
 }
 
-/// An axis of views of one shape: its length, and the bytes from one element of each to the next.
+/// An axis of views of the same shape: its length, and the stride of each view in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Axis<const N: usize> {
     length: usize,
     steps: [isize; N],
 }
 
-/// The axes from the outermost on, as few as they can be.
+/// The axes of views of the same shape, outermost first. Neighbouring axes are merged where the
+/// strides allow it, so that rows are long.
 fn axes_of<const N: usize>(views: [&View; N]) -> Vec<Axis<N>> {
     let mut axes: Vec<Axis<N>> = Vec::new();
     for (axis, &length) in views[0].shape.iter().enumerate().filter(|(_, length)| **length != 1) {
@@ -110,7 +113,7 @@ fn axes_of<const N: usize>(views: [&View; N]) -> Vec<Axis<N>> {
     axes
 }
 
-/// The rows of views of one shape, in C order.
+/// The rows of views of the same shape, in C order.
 fn rows<'a, const N: usize>(views: [&'a View; N]) -> impl Iterator<Item = [Row<'a>; N]> {
     let mut axes = axes_of(views);
     let inner = axes.pop().unwrap_or(Axis { length: 1, steps: [0; N] });
@@ -137,7 +140,8 @@ fn rows<'a, const N: usize>(views: [&'a View; N]) -> impl Iterator<Item = [Row<'
     })
 }
 
-/// Writes what `work` makes of the numbers of two views of one shape to `target`, in C order.
+/// Applies `work` to the numbers of two views of the same shape and writes the results to `target`,
+/// in C order.
 pub(super) fn combine<A: Element, B: Element, U: Element>(
     views: [&View; 2],
     target: &mut [u8],
@@ -158,7 +162,7 @@ pub(super) fn combine<A: Element, B: Element, U: Element>(
     }
 }
 
-/// What `work` makes of each number, as a new view.
+/// A new view with `work` applied to each number.
 pub(super) fn map<A: Element, U: Element>(
     source: &View,
     kind: Kind,
@@ -187,8 +191,8 @@ fn write<'a, T, U: Element>(
     }
 }
 
-/// Adds the numbers of a view to states: there are as many as a view of the shape `kept` has elements,
-/// and this is broadcast to the one of the source. `start` changes nothing that it is joined with.
+/// Reduces a view: adds its numbers to states, one for each element of the shape `kept`. `kept` is
+/// the shape of `source` with length 1 for the reduced axes. `start` must be neutral for `join`.
 pub(super) fn fold<A: Element, S: Copy>(
     source: &View,
     kept: &[usize],
@@ -212,12 +216,13 @@ pub(super) fn fold<A: Element, S: Copy>(
 }
 
 impl View {
-    /// Where its elements lie in the block, in C order, those without gaps as one.
+    /// Byte ranges of the elements in the block, in C order; contiguous elements of a row make one
+    /// range.
     pub(super) fn runs(&self) -> impl Iterator<Item = Range<usize>> {
         rows([self]).flat_map(|[row]| row.runs(self.kind.bytes(), true))
     }
 
-    /// Where each element begins in the block, in C order.
+    /// Where each element begins in the block, in bytes, in C order.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> {
         rows([self]).flat_map(|[row]| row.runs(self.kind.bytes(), false)).map(|run| run.start)
     }

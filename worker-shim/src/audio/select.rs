@@ -1,24 +1,24 @@
-//! Reading and writing `view[...]`, with masks too.
+//! Reading and writing parts of a view: `view[...]`, also with masks.
 
 use std::ops::Range;
 
 use super::layout::shape_text;
 use super::{Index, Kind, Number, Operand, Supply, View, ViewError};
 
-/// A part of a view, or the number that it comes to where no axis is left.
+/// The result of a subscript or a reduction: a view, or a number if no axis is left.
 #[derive(Debug, Clone)]
 pub enum Found {
     /// A single number.
     Number(Number),
-    /// A view with at least one axis, or of a subscript with `...`.
+    /// A view. It has no axis only if a subscript contains `...` or a reduction keeps the axes.
     View(View),
 }
 
-/// Elements that a mask chooses.
+/// The elements that a mask selects.
 struct Masked {
-    /// The shape that they have together.
+    /// Shape of the selection.
     shape: Vec<usize>,
-    /// Where they lie, in C order.
+    /// Byte ranges of the elements in the block, in C order.
     runs: Vec<Range<usize>>,
 }
 
@@ -26,8 +26,8 @@ impl View {
     /// Reads `view[...]`.
     ///
     /// # Errors
-    /// `IndexError` beyond an axis and for masks of another shape, `ValueError` for a step of zero,
-    /// `TypeError` for several masks, and for one apart from a single place.
+    /// `IndexError` for an index beyond an axis and for a mask of another shape, `ValueError` for a
+    /// step of zero, `TypeError` for several masks and for a mask apart from the integer indices.
     pub fn get(&self, subscript: &[Index], supply: &Supply) -> Result<Found, ViewError> {
         let (view, masked) = self.chosen(subscript)?;
         if let Some(Masked { shape, runs }) = masked {
@@ -42,7 +42,7 @@ impl View {
         Ok(Found::View(view))
     }
 
-    /// Carries out `view[...] = value`.
+    /// Writes `view[...] = value`.
     ///
     /// # Errors
     /// As [`View::get`], and as [`View::copy_from`] and [`View::fill`].
@@ -67,27 +67,29 @@ impl View {
         Ok(())
     }
 
-    /// The view without regard to the mask in the subscript, and what this chooses of it.
+    /// The view that the subscript selects when its mask is taken as `:`, and the elements of that
+    /// view that the mask selects.
     fn chosen(&self, subscript: &[Index]) -> Result<(Self, Option<Masked>), ViewError> {
         let (view, masks) = self.with_masks(subscript)?;
         let Some(&(mask, axis)) = masks.first() else { return Ok((view, None)) };
-        // numpy moves the chosen axis to the front where single places are apart from it.
+        // If other parts stand between the mask and an integer index, numpy moves the masked axis
+        // to the front of the result. Views do not do that.
         let is_single = |part: &Index| matches!(part, Index::At(_) | Index::Mask(_));
         let places = (0..subscript.len()).filter(|place| is_single(&subscript[*place]));
         let is_apart = places.clone().zip(places.skip(1)).any(|(one, next)| one + 1 != next);
         if masks.len() > 1 || is_apart || mask.kind != Kind::Bool || mask.shape.is_empty() {
             let (shape, dtype) = (shape_text(&mask.shape), mask.kind.name());
-            // Naming the class moves the node to CPython.
+            // `Unsupported` moves the node to CPython.
             return Err(ViewError::Unsupported(format!(
-                "an 'AudioView' takes one mask at a time, beside single places, not this of shape \
-                 {shape} and dtype {dtype}"
+                "an 'AudioView' takes one mask at a time, of bools and next to the subscript's \
+                 integers; this mask has shape {shape} and dtype {dtype}"
             )));
         }
         let masked = view.masked(axis, mask)?;
         Ok((view, Some(masked)))
     }
 
-    /// The elements at which a mask over the axes from `axis` on is true.
+    /// The elements for which a mask is true; the mask covers the axes from `axis` on.
     fn masked(&self, axis: usize, mask: &Self) -> Result<Masked, ViewError> {
         let end = axis + mask.shape.len();
         for (axis, (&own, &length)) in (axis..).zip(self.shape[axis..end].iter().zip(&mask.shape)) {

@@ -1,4 +1,4 @@
-//! Where new arrays get their memory.
+//! Allocates memory for new arrays, in shared memory where possible.
 
 use bytemuck::Pod;
 use ipc_protocol::memory::{Arena, SharedBytes};
@@ -6,45 +6,45 @@ use ipc_protocol::memory::{Arena, SharedBytes};
 use super::layout::bytes_needed;
 use super::{Block, Kind, View, ViewError};
 
-/// New arrays may take all but one part in this many of a connection's shared memory. The rest is
-/// for copies of outputs when a node keeps many arrays.
+/// One part in this many of a connection's shared memory is not used for new arrays. It is reserved
+/// for copies of outputs in case a node keeps many arrays.
 const RESERVED_PART: usize = 4;
 
-/// Memory for new arrays: shared memory for large ones, where there is some.
+/// Allocates memory for new arrays: shared memory for large arrays, if the connection has some.
 #[derive(Debug, Clone, Default)]
 pub struct Supply {
+    /// The arena, the size above which arrays go there, and the limit of its used bytes.
     shared: Option<(Arena, usize, usize)>,
 }
 
 impl Supply {
-    /// Shared memory from this arena, for arrays above `inline_max_bytes`, of which `max_bytes` can
-    /// be had.
+    /// Takes arrays above `inline_max_bytes` from `arena`, which has `max_bytes` in total.
     #[must_use]
     pub fn new(arena: Arena, inline_max_bytes: usize, max_bytes: usize) -> Self {
         let limit_bytes = max_bytes - max_bytes / RESERVED_PART;
         Self { shared: Some((arena, inline_max_bytes, limit_bytes)) }
     }
 
-    /// A block for an array. Its contents are unknown, but never those of another program.
+    /// Allocates a block. Its contents are arbitrary, but never data of another program.
     #[must_use]
     pub fn block(&self, bytes: usize) -> Block {
         self.shared_block(bytes).unwrap_or_else(|| Block::zeroed(bytes))
     }
 
-    /// A view over a block for it.
+    /// Allocates a block for a view of this shape.
     ///
     /// # Errors
-    /// `MemoryError` when no memory has room for the shape.
+    /// `MemoryError` when the shape does not fit into the address space.
     pub fn view(&self, shape: &[usize], kind: Kind) -> Result<View, ViewError> {
         let bytes = bytes_needed(kind.bytes(), shape)
             .map_err(|_| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
         View::over(self.block(bytes), kind, shape)
     }
 
-    /// A view of numbers whose bytes are those of its elements, in C order.
+    /// A new view that holds `numbers` in C order; a number has the bytes of an element of `kind`.
     ///
     /// # Errors
-    /// As [`Supply::view`]; `ValueError` for a shape of another number of elements.
+    /// As [`Supply::view`]; `ValueError` if the shape does not have as many elements.
     pub fn view_of<T: Pod>(
         &self,
         numbers: &[T],
@@ -55,10 +55,13 @@ impl Supply {
         if made.len_bytes() == bytes.len() && made.block().write(0, bytes) {
             return Ok(made);
         }
-        Err(ViewError::Value(format!("{} bytes are no array of shape {shape:?}", bytes.len())))
+        Err(ViewError::Value(format!(
+            "{} bytes do not fit an array of shape {shape:?}",
+            bytes.len()
+        )))
     }
 
-    /// Whether an array of this size belongs into shared memory.
+    /// Whether an array of this many bytes should lie in shared memory.
     #[must_use]
     pub fn is_worth(&self, bytes: usize) -> bool {
         self.shared.as_ref().is_some_and(|(_, inline_max_bytes, _)| bytes > *inline_max_bytes)

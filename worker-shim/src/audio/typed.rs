@@ -1,16 +1,17 @@
-//! The numbers of each dtype as types, so that loops over them are compiled for each.
+//! The elements of each dtype as a Rust type, so that loops are compiled for each dtype.
 //!
-//! Integers are computed as `i64` and floats as `f64`, then written in the width of the dtype. That
-//! loses nothing: integers wrap around at any width alike, and a double has enough digits that
-//! rounding a sum, difference, product or quotient of singles twice gives what rounding once gives.
+//! Integers are computed as `i64` and floats as `f64`, then narrowed to the dtype. The result is
+//! the same as in the dtype itself: integers wrap around alike at every width, and a double has
+//! enough digits that rounding the sum, difference, product or quotient of two singles twice (to
+//! double, then to single) equals rounding once.
 
 use std::cmp::Ordering;
 
 use bytemuck::{Pod, Zeroable};
 
-/// A number of a dtype.
+/// An element of a dtype that views compute with.
 pub(super) trait Element: Pod + PartialOrd {
-    /// Whether it is an integer or a truth.
+    /// Whether the type is an integer or bool.
     const IS_WHOLE: bool;
     const LOWEST: Self;
     const HIGHEST: Self;
@@ -18,24 +19,24 @@ pub(super) trait Element: Pod + PartialOrd {
     fn double(self) -> f64;
     fn long(self) -> i64;
 
-    /// The number that a double becomes: fractions are cut off, and what is beyond an integer's
-    /// range, where numpy promises nothing, becomes the nearest integer.
+    /// Converts a double. An integer type cuts off the fraction; a number beyond the type's range,
+    /// for which numpy defines no result, becomes the nearest integer of the range.
     fn of_double(number: f64) -> Self;
 
-    /// The number that an integer becomes; integers wrap around.
+    /// Converts an integer, which wraps around.
     fn of_long(number: i64) -> Self;
 
-    /// The number in another dtype.
+    /// Converts to the element type of another dtype.
     fn cast<T: Element>(self) -> T {
         if Self::IS_WHOLE { T::of_long(self.long()) } else { T::of_double(self.double()) }
     }
 
-    /// The smaller one; NaN wins, as in numpy.
+    /// The smaller of two numbers; NaN if one is NaN, as in numpy.
     fn lesser(self, other: Self) -> Self {
         if self < other || self.is_nan() { self } else { other }
     }
 
-    /// The larger one; NaN wins, as in numpy.
+    /// The larger of two numbers; NaN if one is NaN, as in numpy.
     fn greater(self, other: Self) -> Self {
         if self > other || self.is_nan() { self } else { other }
     }
@@ -45,7 +46,7 @@ pub(super) trait Element: Pod + PartialOrd {
     }
 }
 
-/// One byte that is true or not.
+/// The element of dtype bool: one byte, true unless it is zero.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
 pub(super) struct Truth(u8);
@@ -96,7 +97,7 @@ impl Element for Truth {
 macro_rules! elements {
     ($($(#[$lint:meta])? $type:ident $is_whole:literal $lowest:expr, $highest:expr;)+) => {$(
         $(#[$lint])?
-        #[expect(clippy::cast_possible_truncation, reason = "wraps around or rounds, as promised")]
+        #[expect(clippy::cast_possible_truncation, reason = "wraps or rounds, see `Element`")]
         impl Element for $type {
             const IS_WHOLE: bool = $is_whole;
             const LOWEST: Self = $lowest;
@@ -119,7 +120,7 @@ macro_rules! elements {
 }
 
 elements! {
-    #[expect(clippy::cast_sign_loss, reason = "the same")]
+    #[expect(clippy::cast_sign_loss, reason = "wraps or rounds, see `Element`")]
     u8 true Self::MIN, Self::MAX;
     i16 true Self::MIN, Self::MAX;
     i32 true Self::MIN, Self::MAX;
@@ -127,7 +128,8 @@ elements! {
     f64 false Self::NEG_INFINITY, Self::INFINITY;
 }
 
-/// Runs the code with the type `$T` of a [`super::Kind`]; an error for those that are only passed on.
+/// Runs the code with `$T` as the element type of a [`super::Kind`]; an error for kinds that views
+/// do not compute with.
 macro_rules! typed {
     ($kind:expr, $T:ident => $body:expr) => {
         typed!(@ $kind, $T => $body,

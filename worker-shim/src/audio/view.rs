@@ -1,4 +1,5 @@
-//! A shape over a block of memory: its properties, its elements, and arrays of other processes.
+//! The type [`View`]: a shape over a block of memory, and its conversion from and to arrays of the
+//! protocol.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,22 +11,22 @@ use ipc_protocol::{Array, Order, Payload};
 use super::layout::{bytes_needed, shape_text, strides_of};
 use super::{Block, Kind, Number, Supply, ViewError, index};
 
-/// An n-dimensional view. Cloning gives another view of the same memory.
+/// An n-dimensional view of a block. Cloning makes another view of the same memory.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(super) block: Arc<Block>,
     pub(super) kind: Kind,
     pub(super) shape: Vec<usize>,
-    /// Bytes from one element of each axis to the next.
+    /// For each axis the bytes from one element to the next.
     pub(super) strides: Vec<isize>,
-    /// Where the first element begins in the block.
+    /// Where the first element begins in the block, in bytes.
     pub(super) offset: usize,
     pub(super) is_scalar: bool,
-    /// Samples per second and channel, where that is known.
+    /// Samples per second and channel, if known.
     pub sample_rate_hz: Option<u32>,
 }
 
-/// Keeps a block alive as long as its bytes are lent.
+/// Owner of the bytes of a payload: keeps the view's block alive as long as the payload lives.
 struct Borrowed(View);
 
 impl AsRef<[u8]> for Borrowed {
@@ -35,7 +36,7 @@ impl AsRef<[u8]> for Borrowed {
 }
 
 impl View {
-    /// A view of a whole block.
+    /// A view in C order from the start of a block.
     ///
     /// # Errors
     /// `ValueError` when the block is too short for the shape.
@@ -66,20 +67,21 @@ impl View {
         })
     }
 
-    /// The view of an array that arrived, over its own memory where that is possible.
+    /// A view of a received array; uses the array's memory without a copy where possible.
     ///
     /// # Errors
-    /// `TypeError` for elements that are no plain numbers in this machine's byte order: views do not
-    /// hold them. `ValueError` when shape, dtype and memory do not agree: the array may come from a
-    /// broken peer.
+    /// `TypeError` if the elements are not plain numbers in this machine's byte order, because
+    /// views cannot hold others. `ValueError` if shape, dtype and memory contradict each other: the
+    /// peer that sent the array may be broken.
     pub fn of_array(array: Array) -> Result<Self, ViewError> {
         let kind = Kind::of_dtype(&array.dtype).ok_or_else(|| {
             let dtype = &array.dtype.descr;
-            ViewError::Unsupported(format!("an 'AudioView' holds no arrays of dtype {dtype}"))
+            ViewError::Unsupported(format!("an 'AudioView' cannot hold arrays of dtype {dtype}"))
         })?;
         let fits = |length: &u64| usize::try_from(*length).ok();
         let shape: Option<Vec<usize>> = array.shape.iter().map(fits).collect();
-        let shape = shape.ok_or_else(|| ViewError::Value("an axis is too long".to_owned()))?;
+        let shape =
+            shape.ok_or_else(|| ViewError::Value("an axis of the array is too long".to_owned()))?;
         let needed = bytes_needed(array.dtype.item_bytes as usize, &shape)?;
         if needed != array.data.len() {
             return Err(ViewError::Value(format!(
@@ -93,12 +95,12 @@ impl View {
         Ok(Self { is_scalar: array.scalar, ..made })
     }
 
-    /// The array that this view is for other processes. Memory that is shared already stays where
-    /// it is; private memory is lent, so the array must be gone before Python code runs again. A view
-    /// with gaps is copied, after `copies` was told its bytes.
+    /// Converts the view to an array to be sent. Shared memory is not copied. Private memory is
+    /// lent, so the array must be dropped before Python code runs again. A view with gaps is
+    /// copied; `copies` is called with the number of copied bytes.
     ///
     /// # Errors
-    /// `ValueError` when the copy has no room.
+    /// `MemoryError` when a copy is needed and allocation fails.
     pub fn to_array(
         &self,
         supply: &Supply,
@@ -111,7 +113,7 @@ impl View {
         Ok(self.copy(supply)?.lent(Order::C))
     }
 
-    /// The array of a view without gaps.
+    /// The array for a view without gaps, without copying.
     fn lent(&self, order: Order) -> Array {
         let data: Payload = match self.block.shared_bytes() {
             Some(shared) => match shared.part(self.offset, self.len_bytes()) {
@@ -124,13 +126,13 @@ impl View {
         Array { dtype: self.kind.dtype(), shape, order, scalar: self.is_scalar, data }
     }
 
-    /// The same numbers with a sample rate.
+    /// The same view with another sample rate.
     #[must_use]
     pub fn at_rate(self, sample_rate_hz: Option<u32>) -> Self {
         Self { sample_rate_hz, ..self }
     }
 
-    /// The order in which the elements lie without gaps, if they do.
+    /// The order in which the elements lie, or `None` if there are gaps between them.
     pub(super) fn order(&self) -> Option<Order> {
         let lies = |order: Order| {
             let wanted = strides_of(self.kind.bytes(), &self.shape, order);
@@ -140,7 +142,7 @@ impl View {
         [Order::C, Order::Fortran].into_iter().find(|&order| lies(order))
     }
 
-    /// The bytes of a view without gaps, in the order in which they lie; nothing of one with gaps.
+    /// The bytes of a view without gaps, in memory order; empty for a view with gaps.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let bytes = self
@@ -149,18 +151,18 @@ impl View {
         bytes.unwrap_or(&[])
     }
 
-    /// The memory behind it.
+    /// The block that this view shows.
     #[must_use]
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// Whether both are views of one block.
+    /// Whether both views show the same block.
     pub(super) fn shares_block(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.block, &other.block)
     }
 
-    /// Where its first element begins in the block, in bytes.
+    /// Where the first element begins in the block, in bytes.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
@@ -172,7 +174,7 @@ impl View {
         &self.shape
     }
 
-    /// Bytes between two elements of each axis.
+    /// For each axis the bytes from one element to the next.
     #[must_use]
     pub fn strides(&self) -> &[isize] {
         &self.strides
@@ -184,51 +186,51 @@ impl View {
         self.shape.iter().product()
     }
 
-    /// Whether there are none.
+    /// Whether the view has no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
-    /// Bytes of all its elements.
+    /// Size of all elements together, in bytes.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         self.len() * self.kind.bytes()
     }
 
-    /// Whether its elements may be changed.
+    /// Whether the elements may be changed.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.block.is_writable()
     }
 
-    /// The dtype of its elements.
+    /// The dtype of the elements.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The number, if it arrived as a single one and not as an array.
+    /// The number, if this is a single number (numpy's scalar) and not an array.
     #[must_use]
     pub fn scalar(&self) -> Option<Number> {
         (self.is_scalar && self.shape.is_empty()).then(|| self.number(&[]).ok()).flatten()
     }
 
-    /// One element.
+    /// Reads the element at an index.
     ///
     /// # Errors
-    /// `IndexError` beyond an axis.
+    /// `IndexError` for an index beyond an axis.
     pub fn number(&self, place: &[isize]) -> Result<Number, ViewError> {
         let at = self.offset_of(place)?;
         let bytes = self.block.as_slice().get(at..at + self.kind.bytes());
         bytes.map(|bytes| self.kind.read(bytes)).ok_or_else(beyond_memory)
     }
 
-    /// Changes one element.
+    /// Writes the element at an index.
     ///
     /// # Errors
     /// As [`View::number`], `ValueError` when the view is read-only, `OverflowError` or `TypeError`
-    /// when the number does not fit.
+    /// when the dtype cannot store the number.
     pub fn set_number(&self, place: &[isize], number: Number) -> Result<(), ViewError> {
         self.check_writable()?;
         let element = &self.kind.encoded(number)?[..self.kind.bytes()];
@@ -263,17 +265,18 @@ impl View {
         Ok(offset.unsigned_abs())
     }
 
-    /// A copy of its elements in memory of their own, in C order.
+    /// A copy of the elements in a new block, in C order.
     ///
     /// # Errors
-    /// `MemoryError` when there is none.
+    /// `MemoryError` when allocation fails.
     pub fn copy(&self, supply: &Supply) -> Result<Self, ViewError> {
         let copy = supply.view(&self.shape, self.kind)?.at_rate(self.sample_rate_hz);
         copy.gather(&self.block, self.runs());
         Ok(copy)
     }
 
-    /// Writes what lies at some places of another block to this view without gaps.
+    /// Copies the byte ranges `runs` of another block to this view, one after another. This view
+    /// must have no gaps.
     pub(super) fn gather(&self, from: &Block, runs: impl IntoIterator<Item = Range<usize>>) {
         let mut to = self.offset;
         for run in runs {
@@ -283,7 +286,7 @@ impl View {
         }
     }
 
-    /// Writes bytes to some places of the block.
+    /// Copies `bytes` to the byte ranges `runs` of this view's block, one after another.
     pub(super) fn scatter(&self, runs: impl IntoIterator<Item = Range<usize>>, mut bytes: &[u8]) {
         for run in runs {
             let (now, later) = bytes.split_at(run.len().min(bytes.len()));
@@ -294,7 +297,7 @@ impl View {
 }
 
 fn beyond_memory() -> ViewError {
-    ViewError::Index("beyond the memory".to_owned())
+    ViewError::Index("the index is beyond the view's memory".to_owned())
 }
 
 impl fmt::Display for View {

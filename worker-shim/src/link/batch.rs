@@ -1,8 +1,10 @@
-//! What waits to be written: small outputs that follow each other quickly leave together.
+//! The queue in front of the socket: small outputs that follow each other quickly are written
+//! together.
 //!
-//! An output that comes when nothing was written for [`HOLD`] goes at once, so a slow generator
-//! has no added latency. One that comes sooner waits for others, at most until [`HOLD`] after the
-//! last write or until [`BATCH_BYTES`] wait. Any other message takes along what waits.
+//! An output is written at once if the last write was at least [`HOLD`] ago, so a slow generator
+//! has no added latency. An earlier output waits for others, at most until [`HOLD`] after the last
+//! write or until [`BATCH_BYTES`] are queued. Any other message is written at once, after the
+//! queue.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +17,7 @@ use ipc_protocol::frame::{Frame, FrameWriter, Socket};
 
 /// Longest time that an output waits for others.
 pub const HOLD: Duration = Duration::from_micros(200);
-/// Bytes that go at once.
+/// A queue of this many bytes is written at once.
 pub const BATCH_BYTES: usize = 64 << 10;
 
 /// The sending side of the socket.
@@ -36,9 +38,9 @@ struct Shared {
 struct State {
     queue: FrameWriter,
     last_write: Option<Instant>,
-    /// A flusher has been started.
+    /// The flusher thread has been started.
     has_flusher: bool,
-    /// Something waits that nobody else will write.
+    /// The queue holds frames that the flusher must write if no other write comes before.
     is_held: bool,
     is_closed: bool,
 }
@@ -57,17 +59,18 @@ impl Batch {
         &self.shared.stream
     }
 
-    /// Writes frames after those that wait, and returns when the kernel has taken all of it.
+    /// Writes the queue and then these frames; returns when the kernel has taken all bytes.
     pub(super) fn write(&self, frames: impl IntoIterator<Item = Frame>) -> io::Result<()> {
         let mut state = self.shared.lock();
         frames.into_iter().for_each(|frame| state.queue.push(frame));
         self.shared.write_all(&mut state)
     }
 
-    /// Writes frames now or soon, whatever is better.
+    /// Writes frames at once or queues them for [`HOLD`] at most, by the rules of this module.
     pub(super) fn write_soon(&self, frames: Vec<Frame>) -> io::Result<()> {
         let mut state = self.shared.lock();
-        // A node may write to memory that it lent as soon as it runs again.
+        // Frames that refer to a node's memory cannot wait: the node may write to that memory as
+        // soon as it runs again.
         let can_wait = frames.iter().all(Frame::is_whole);
         frames.into_iter().for_each(|frame| state.queue.push(frame));
         let is_burst = state.last_write.is_some_and(|last| last.elapsed() < self.shared.hold);
@@ -81,14 +84,14 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes what waits.
+    /// Writes the queue.
     pub(super) fn flush(&self) -> io::Result<()> {
         let mut state = self.shared.lock();
         if state.is_held { self.shared.write_all(&mut state) } else { Ok(()) }
     }
 
-    /// Makes sure that there is a thread which writes what nobody else does. It sleeps while
-    /// nothing waits.
+    /// Starts the flusher thread if needed, and returns whether it runs. The flusher writes the
+    /// queue when its time is up, and sleeps while the queue is empty.
     fn has_flusher(&self, state: &mut State) -> bool {
         if !state.has_flusher {
             let shared = Arc::clone(&self.shared);
@@ -129,7 +132,7 @@ impl Shared {
             let hold = self.hold;
             let left = state.last_write.map_or(hold, |last| hold.saturating_sub(last.elapsed()));
             if left.is_zero() {
-                // The next write fails, since the orchestrator is gone.
+                // An error means that the orchestrator is gone; the next write reports it.
                 let _gone = self.write_all(&mut state);
                 continue;
             }

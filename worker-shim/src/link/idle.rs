@@ -1,6 +1,6 @@
-//! Waiting for the next message while leases may have to be given back (they ride on the next
-//! frame, or go by themselves when the worker has idled for a moment) and while an event loop of the
-//! guest may get something to do.
+//! Waits for the next message. Two things may end the wait early: leases to be returned, which
+//! usually travel with the next frame but get a frame of their own once the worker is idle, and an
+//! event loop of the guest that has something to run.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -14,37 +14,39 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 
-/// Leases that are to be given back wait this long for a frame to ride on.
+/// Longest time that leases to be returned wait for a frame to travel with.
 const GRACE: Duration = Duration::from_millis(10);
-/// A wait with an event loop beside it stays awake for so long at most: it looks only for messages.
+/// Longest busy-wait while the guest has an event loop: busy-waiting polls the socket only, so a
+/// wake-up of the loop goes unnoticed for this time.
 const UNHEARD: Duration = Duration::from_micros(100);
 
-/// What calls the guest while the worker waits for a message.
+/// What wakes the guest's event loop while the worker waits for a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Alarm {
-    /// Readable when an event loop of the guest has something to do. The guest keeps it open while
-    /// the worker waits.
+    /// Becomes readable when the event loop has something to run. The guest keeps the descriptor
+    /// open while the worker waits.
     pub descriptor: RawFd,
-    /// When a timer of the loop is due.
+    /// Time until the loop's first timer is due; `None` without a timer.
     pub after: Option<Duration>,
-    /// Only another thread or the timer can ring; it may be heard a little later.
+    /// Only another thread or the timer can wake the loop, so a short delay is acceptable.
     pub is_quiet: bool,
 }
 
 impl Alarm {
-    /// How long the alarm may go unheard.
+    /// Longest time for which the alarm may go unnoticed.
     pub(super) fn may_be_unheard(&self) -> Duration {
         if self.is_quiet { UNHEARD.min(self.after.unwrap_or(UNHEARD)) } else { Duration::ZERO }
     }
 
-    /// The same alarm, that much later.
+    /// The same alarm after `waited` has passed.
     pub(super) fn after(self, waited: Duration) -> Self {
         Self { after: self.after.map(|after| after.saturating_sub(waited)), ..self }
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: no memory depends on it, and it is only waited for. A guest that closes it
-        // nevertheless, or lets another file have its number, is called for nothing.
+        // SAFETY: no memory depends on the descriptor; it is only polled. If the guest closes it
+        // against its promise, or its number is reused for another file, the guest is merely woken
+        // without a reason.
         unsafe { BorrowedFd::borrow_raw(self.descriptor) }
     }
 }
@@ -52,15 +54,15 @@ impl Alarm {
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Woken {
-    /// The socket is readable, or says what is wrong with it.
+    /// The socket is readable or has failed; the next read returns the error.
     Socket,
-    /// There are news of leases and segments to be sent.
+    /// Messages about leases and segments are due to be sent.
     News,
-    /// The guest is wanted.
+    /// The guest's event loop has something to run.
     Alarm,
 }
 
-/// The wait of the link's reader.
+/// Carries out the waits of the link's reader.
 #[derive(Debug)]
 pub(super) struct Idle(Arc<Wakeup>);
 
@@ -77,19 +79,19 @@ impl Idle {
         Ok(Self(Arc::new(Wakeup { event, is_waiting: AtomicBool::new(false) })))
     }
 
-    /// From now on other threads that drop leases end the wait, if there is one.
+    /// Has threads that drop a lease wake the reader if it waits.
     pub(super) fn watch(&self, exchange: &Exchange) {
         let wakeup = Arc::clone(&self.0);
         exchange.releases().set_waker(0, move || {
             if wakeup.is_waiting.load(Ordering::SeqCst) {
-                // A full counter means that the reader is awake.
+                // Writing fails only if the counter is full, and then the reader is awake.
                 let _awake = wakeup.event.write(1);
             }
         });
     }
 
-    /// Waits for the socket, for news of leases and segments to be sent, or for the guest's alarm.
-    /// Returns at once when only the socket can end the wait: the read may block then.
+    /// Waits for the socket, for messages about leases and segments to be sent, or for the guest's
+    /// alarm. Returns at once if only the socket could end the wait: the following read may block.
     pub(super) fn wait(
         &self,
         socket: BorrowedFd<'_>,
@@ -136,7 +138,7 @@ impl Idle {
                     let _taken = self.0.event.read();
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
-                // The read that follows says what is wrong.
+                // The following read returns the error of the socket.
                 Err(_) => return Woken::Socket,
             }
         }

@@ -1,5 +1,5 @@
-//! Resident memory of this process and its high-water mark, from `/proc/self` over descriptors
-//! that stay open.
+//! Resident memory of this process and its high-water mark, read from files of `/proc/self` that
+//! stay open.
 
 use std::fs::File;
 use std::io;
@@ -7,29 +7,29 @@ use std::os::unix::fs::FileExt;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Writing this to `clear_refs` sets the high-water mark back to the resident memory.
+/// Writing this to `/proc/self/clear_refs` sets the high-water mark to the current resident memory.
 const RESET_MARK: &[u8] = b"5";
-/// Longer than `/proc/self/status` is up to the line that is wanted.
+/// Bytes of `/proc/self/status` that are read: enough to contain the line `VmHWM`.
 const STATUS_BYTES: usize = 4096;
-/// Longer than seven numbers.
+/// Bytes that hold the seven decimal numbers of `/proc/self/statm` with blanks between.
 const STATM_BYTES: usize = 256;
-/// Name of the line in it.
+/// Beginning of the line of `/proc/self/status` with the high-water mark.
 pub(super) const HIGH_WATER_MARK: &[u8] = b"VmHWM:";
 
-/// The process's memory as the kernel counts it.
+/// The resident memory of this process as the kernel counts it.
 #[derive(Debug)]
 pub(super) struct ProcessMemory {
     clear_refs: Option<File>,
     status: File,
-    /// Tells the resident memory alone, for a sixth of the time.
+    /// Has the resident memory only; reading it takes a sixth of the time of `status`.
     statm: File,
     page_bytes: u64,
     resident_before: u64,
 }
 
 impl ProcessMemory {
-    /// Opens the kernel's files. Where the mark cannot be reset (a kernel without that option) the
-    /// resident memory before and after stands in for it.
+    /// Opens the files of `/proc/self`. On a kernel that cannot reset the mark, the resident memory
+    /// before and after a stretch is used instead.
     pub(super) fn open() -> io::Result<Self> {
         let clear_refs = File::options().write(true).open("/proc/self/clear_refs").ok();
         let (status, statm) = (File::open("/proc/self/status")?, File::open("/proc/self/statm")?);
@@ -40,7 +40,7 @@ impl ProcessMemory {
         Ok(memory)
     }
 
-    /// Sets the mark back to the memory that is resident now.
+    /// Sets the high-water mark to the current resident memory.
     pub(super) fn reset_mark(&mut self) {
         let reset = |file: &File| file.write_at(RESET_MARK, 0).is_ok();
         if self.clear_refs.as_ref().is_some_and(|file| !reset(file)) {
@@ -49,8 +49,8 @@ impl ProcessMemory {
         self.resident_before = self.resident().unwrap_or(self.resident_before);
     }
 
-    /// The highest resident memory since the mark was reset, and how far that is above the
-    /// resident memory then, both in bytes.
+    /// The highest resident memory since the last reset, and its growth over the resident memory at
+    /// that reset; both in bytes.
     pub(super) fn mark(&self) -> (u64, u64) {
         let is_reset = self.clear_refs.is_some();
         let highest = if is_reset { self.high_water_mark() } else { self.resident() };
@@ -71,14 +71,14 @@ impl ProcessMemory {
     }
 }
 
-/// The second number of `/proc/self/statm`, which is in pages, in bytes.
+/// The second number of `/proc/self/statm`, the resident memory, converted from pages to bytes.
 pub(super) fn resident_in(statm: &[u8], page_bytes: u64) -> Option<u64> {
     let pages = std::str::from_utf8(statm).ok()?.split_ascii_whitespace().nth(1)?;
     Some(pages.parse::<u64>().ok()? * page_bytes)
 }
 
-/// The size in this line of `/proc/self/status`, in bytes. The process's name in there may be any
-/// bytes.
+/// The size, in bytes, in the line of `/proc/self/status` that begins with `name`. The text is not
+/// decoded as a whole: the process's name in it may contain any bytes.
 pub(super) fn bytes_in_line(status: &[u8], name: &[u8]) -> Option<u64> {
     let mut lines = status.split(|byte| *byte == b'\n');
     let line = lines.find_map(|line| line.strip_prefix(name))?;

@@ -1,10 +1,10 @@
-//! One meter for the guest and for the node code that reports to it.
+//! One meter used by the guest and by the Python code that calls nodes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Meter;
 
-/// A meter with several holders.
+/// A meter with several owners; cloning makes another owner.
 #[derive(Debug, Clone)]
 pub struct SharedMeter(Arc<Mutex<Meter>>);
 
@@ -15,7 +15,7 @@ impl SharedMeter {
         Self(Arc::new(Mutex::new(meter)))
     }
 
-    /// The meter, for this thread alone.
+    /// Locks the meter for this thread.
     pub fn lock(&self) -> MutexGuard<'_, Meter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

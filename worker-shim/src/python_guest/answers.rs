@@ -1,4 +1,4 @@
-//! What `remotemedia._guest` returns, as data of the protocol.
+//! Converts the results of `remotemedia._guest` to data of the protocol.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ fn ready_node(entry: Value) -> Option<NodeReady> {
     Some(NodeReady { node_id, is_source, is_streaming, is_async, flushes })
 }
 
-/// What is left of a session that has closed.
+/// The result of closing a session: changed node states, faults of cleaning up, and process state
+/// that could not be restored.
 pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
     let closed = parts(answer).and_then(|[states, faults, left]| {
         let (states, faults) = (elements(states, state)?, elements(faults, fault)?);
@@ -45,27 +46,28 @@ fn name(entry: Value) -> Option<String> {
     Some(name)
 }
 
-/// The name of an attribute that cannot be sent, and why.
+/// The name of an attribute that cannot be sent back to the caller, and the reason.
 fn kept_attribute(entry: Value) -> Option<(String, String)> {
     let [Value::Str(name), Value::Str(reason)] = parts(entry)? else { return None };
     Some((name, reason))
 }
 
-/// What wakes the event loop: a descriptor, the seconds until its first timer, whether it is quiet.
+/// The alarm of the event loop, from the result of `Guest.attend`: a descriptor, the seconds until
+/// the first timer or `None`, and whether the loop is quiet.
 pub(super) fn alarm(parts: [Option<Value>; 3]) -> Option<Alarm> {
     let [Some(Value::Int(descriptor)), after, Some(Value::Bool(is_quiet))] = parts else {
         return None;
     };
     let after = match after? {
         Value::None => None,
-        // A time beyond any clock is no time-out.
+        // Seconds that no `Duration` can hold, such as infinity, mean no time-out.
         Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         _ => return None,
     };
     Some(Alarm { descriptor: i32::try_from(descriptor).ok()?, after, is_quiet })
 }
 
-/// The facts about an exception, see `remotemedia._guest.faults.facts`.
+/// The fault described by the dict that `remotemedia._guest.faults.facts` returns.
 pub(super) fn fault(facts: Value) -> Option<Fault> {
     Some(Fault {
         kind: FaultKind::from_name(&text(&facts, "kind")?),
@@ -78,7 +80,7 @@ pub(super) fn fault(facts: Value) -> Option<Fault> {
     })
 }
 
-/// What else is known, see `Detail` in `remotemedia._guest.faults`.
+/// The entry `detail` of that dict, see `Detail` in `remotemedia._guest.faults`.
 fn detail(known: &Value) -> Option<FaultDetail> {
     let Value::Tuple(words) = known else { return None };
     match words.as_slice() {
@@ -97,7 +99,7 @@ fn detail(known: &Value) -> Option<FaultDetail> {
     }
 }
 
-/// What the interpreter lacks; `None` when the exception has another reason.
+/// The entry `import_info` of that dict; `None` if the exception does not come from an import.
 fn import_fault(info: &Value) -> Option<ImportFault> {
     Some(ImportFault {
         reason: ImportReason::from_name(&text(info, "reason")?)?,
@@ -114,7 +116,7 @@ fn text(facts: &Value, name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// The fault of an exception whose facts could not be read, for instance because memory ran out.
+/// The fault for an exception that could not be described, for instance because memory ran out.
 pub(super) fn unknown_fault() -> Fault {
     marshal_fault("RuntimeError", "an exception was raised, and describing it failed".to_owned())
 }
@@ -135,13 +137,13 @@ fn marshal_fault(remote_type: &str, message: String) -> Fault {
     }
 }
 
-/// The elements of a tuple of `N`.
+/// The elements of a tuple; `None` unless there are exactly `N`.
 fn parts<const N: usize>(value: Value) -> Option<[Value; N]> {
     let Value::Tuple(parts) = value else { return None };
     parts.try_into().ok()
 }
 
-/// Every element of a list, converted.
+/// The elements of a list, each converted; `None` if one conversion fails.
 fn elements<T>(value: Value, element: impl Fn(Value) -> Option<T>) -> Option<Vec<T>> {
     let Value::List(values) = value else { return None };
     values.into_iter().map(element).collect()

@@ -1,6 +1,6 @@
-//! A session as `remotemedia._guest.spec` takes it: a `dict` with the fields of `SessionSpec`,
-//! and in it one `dict` a node with those of `NodeSpec`. The names are the only contract: a new
-//! field of [`OpenSession`] needs one line here and one in the class there.
+//! Converts [`OpenSession`] to the form that `remotemedia._guest.spec` takes: a `dict` with the
+//! fields of `SessionSpec`, which contains a `dict` for each node with the fields of `NodeSpec`. A
+//! new field needs one line here and one line in the Python class of the same name.
 
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
 use ipc_protocol::{Array, ByteBuf, Dtype, Order, Payload, Value};
@@ -12,13 +12,13 @@ pub(super) fn fields(session: OpenSession) -> Value {
     let OpenSession {
         stages,
         instances,
-        // These are what older versions have in place of `surroundings`.
+        // Older protocol versions send these two instead of `surroundings`.
         sys_path: _,
         working_directory: _,
         write_back_max_bytes,
         surroundings: around,
         buffers,
-        // The host has it already: it decides how values are converted.
+        // The host has got this from `begin_session`.
         allow_pickle: _,
     } = session;
     dict([
@@ -44,7 +44,7 @@ fn surroundings(around: Surroundings) -> Value {
     ])
 }
 
-/// The number of a stage and its nodes.
+/// A tuple of the stage's number and the list of its nodes.
 fn stage(StageSpec { stage, nodes }: StageSpec) -> Value {
     Value::Tuple(vec![Value::Int(stage.into()), list(nodes, node)])
 }
@@ -73,7 +73,7 @@ fn list<T>(items: Vec<T>, value: impl Fn(T) -> Value) -> Value {
     Value::List(items.into_iter().map(value).collect())
 }
 
-/// An array of bytes: it shows the payload's own memory, and may be written to.
+/// A writable uint8 array over the payload's own memory.
 fn buffer(payload: Payload) -> Value {
     let dtype = Dtype { descr: "|u1".to_owned(), item_bytes: 1 };
     let shape = vec![payload.len() as u64];

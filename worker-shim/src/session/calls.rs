@@ -1,4 +1,4 @@
-//! Which stages have a call under way, and how many outputs each may still send.
+//! The calls of a session that are under way, by stage, and the credit of each.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::OutOfOrder;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     stages: BTreeMap<u32, Option<Call>>,
-    /// The stage whose call moved last; it goes on first, so that stages do not take turns.
+    /// The stage that began a call last. Its call runs before others, so stages do not alternate.
     current: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Calls {
         Self { stages: stages.into_iter().map(|stage| (stage, None)).collect(), current: None }
     }
 
-    /// A stage whose call may go on, and that call.
+    /// A stage whose call has credit, and the number of that call.
     pub(super) fn runnable(&self) -> Option<(u32, u64)> {
         let ready = |stage: u32, call: &Option<Call>| {
             call.filter(|call| call.credit > 0).map(|call| (stage, call.call))
@@ -48,7 +48,8 @@ impl Calls {
         Ok(())
     }
 
-    /// Credit for a call that has just ended is void: the peer could not know yet.
+    /// Adds credit to a stage's call. Credit for an ended call is ignored: `Done` was still under
+    /// way to the orchestrator when the credit was sent.
     pub(super) fn add_credit(&mut self, stage: u32, outputs: u32) -> Result<(), OutOfOrder> {
         let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
         if let Some(call) = slot {
@@ -57,7 +58,7 @@ impl Calls {
         Ok(())
     }
 
-    /// The call that a stage has under way.
+    /// Number of the call that a stage has under way.
     pub(super) fn call_of(&self, stage: u32) -> Result<Option<u64>, OutOfOrder> {
         let call = self.stages.get(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
         Ok(call.map(|call| call.call))
@@ -69,15 +70,15 @@ impl Calls {
         }
     }
 
-    /// Counts how an output left.
+    /// Adds the traffic of one output to the stage's call.
     pub(super) fn count_outgoing(&mut self, stage: u32, traffic: Traffic) {
         if let Some(Some(call)) = self.stages.get_mut(&stage) {
             call.moved.outgoing += traffic;
         }
     }
 
-    /// The call is over. Gives what its nodes cost, with how its values travelled: the input to
-    /// the stage's first node, the outputs from its last.
+    /// Ends the stage's call. Returns `usage` with the call's traffic added: the input's to the
+    /// stage's first node, the outputs' to its last.
     pub(super) fn end(&mut self, stage: u32, mut usage: Vec<NodeUsage>) -> Vec<NodeUsage> {
         let call = self.stages.get_mut(&stage).and_then(Option::take);
         if let Some(Call { moved, .. }) = call {

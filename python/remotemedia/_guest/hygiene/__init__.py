@@ -1,11 +1,12 @@
-"""A session finds its worker as if it were fresh: what a process can change about itself, by rows.
+"""Restores the state of the worker process after each session, so that the next one finds it fresh.
 
-Each row can take the state of one thing, compare it with what it was, and put it back. What is
-still changed after that cannot be undone, and the worker is replaced. Loaded modules stay, with
-what they set while they were imported: they are what makes a worker warm.
+A table has one row for each thing that a process can change about itself. A row can read that
+state, compare it with the state before the session, and put it back. If a change cannot be undone,
+the worker is replaced. Loaded modules stay, with everything they set while they were imported: they
+are what makes a worker warm.
 
-`docs/worker-state.md` lists the rows for authors of nodes. What travels with each session anyway
-(environment, folder, umask, `sys.path`, `sys.argv`) has no row: see `surroundings`.
+`docs/worker-state.md` lists the rows for authors of nodes. State that every session sets anyway
+(environment, working directory, umask, `sys.path`, `sys.argv`) has no row: see `surroundings`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from remotemedia._guest.hygiene.row import Row
 __all__ = ["Glance", "Row", "Table", "rows_of_worker"]
 
 Glance = Callable[[], Any]
-"""`glance()` gives the state of all rows that are covered by it, to be compared with `==`, or what
-is false where they have to be looked at. Taking them one by one costs several times as much."""
+"""`glance()` returns the state of all rows with `in_glance` as one value, to be compared with `==`;
+a false value means that each of these rows must be compared. Reading the rows one by one costs
+several times as much."""
 
 
 class Table:
-    """The state of this process before the first session, row by row."""
+    """The state of this process before the first session, and how to restore it, row by row."""
 
     def __init__(self, rows: Sequence[Row], glance: Glance | None = None) -> None:
         self._all = rows
@@ -34,12 +36,16 @@ class Table:
         self._module_count = 0
 
     def begin(self) -> None:
-        """Take the state that every session must find, before the first one runs any code."""
+        """Read the state that every session must find. Only the first call has an effect; it comes
+        before any session has run code.
+        """
         if self._rows is None:
             self._take()
 
     def keep_imported(self) -> None:
-        """Keep what modules have set while they were imported. Called when nothing else has run."""
+        """Read the state again if modules were imported since, so that their changes are kept.
+        Called when imports are the only code of the session that has run.
+        """
         if self._rows is not None and len(sys.modules) != self._module_count:
             self._take()
 
@@ -48,7 +54,7 @@ class Table:
         for row in self._all:
             try:
                 self._rows.append((row, row.now()))
-            except Exception:  # this interpreter or system does not have it
+            except Exception:  # this interpreter or system has no such state
                 continue
         self._module_count = len(sys.modules)
         self._glanced = None if self._glance is None else self._glance()
@@ -57,13 +63,15 @@ class Table:
         """Undo what the session has changed.
 
         Returns:
-            The names of the rows that are still changed: the worker is not to be used again.
+            The names of the rows that are still changed; if there are any, the worker must not be
+            used again.
         """
         changed = []
         modules = sys.modules
         glanced = None if self._glance is None else self._glance()
         is_covered = bool(glanced) and glanced == self._glanced
-        # Inlined: most sessions change nothing, and this is most of what their end costs.
+        # Inlined for speed: most sessions change nothing, and then this loop is most of the cost of
+        # their end.
         for row, before in self._rows or ():
             _, take, put_back, is_same, module, in_glance = row
             if (in_glance and is_covered) or (module is not None and module not in modules):
@@ -77,7 +85,7 @@ class Table:
                         continue
                 elif is_same(take(), before):
                     continue
-            except BaseException:  # such as a closed descriptor, or what cannot be compared
+            except BaseException:  # for instance a closed descriptor or a failing `__eq__`
                 pass
             changed.append((row, before))
         return [row.name for row, before in changed if not _is_put_back(row, before)]
@@ -87,12 +95,13 @@ def _is_put_back(row: Row, before: Any) -> bool:
     try:
         row.put_back(before)
         return row.is_as(before)
-    except BaseException:  # whatever is in the way: the worker is replaced
+    except BaseException:  # the state cannot be restored, so the worker is replaced
         return False
 
 
 def rows_of_worker(recorder: int) -> list[Row]:
-    """Every row. Timers come before signal handlers: a default one may end the process.
+    """All rows. Timers come before signal handlers: a timer whose handler has been reset to the
+    default may end the process.
 
     Args:
         recorder: descriptor that faulthandler writes to.

@@ -1,4 +1,4 @@
-"""What an interpreter keeps for a whole process: limits, hooks, finders, builtins and the like."""
+"""Rows for process-wide state of the interpreter: limits, hooks, finders, builtins and the like."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(recorder: int) -> list[Row]:
         faulthandler.cancel_dump_traceback_later()
 
     found = [
-        # First: it slows down everything that follows.
+        # First, because a trace function slows down everything that follows.
         Row("trace and profile functions", _traces, _put_back_traces),
         of_module("tracemalloc", "tracemalloc", False, _is_tracing, _stop_tracing),
         Row("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
@@ -104,7 +104,7 @@ def _finders() -> tuple[list[Any], list[Any]]:
 
 
 def _has_own_finders(now: tuple[list[Any], list[Any]], before: tuple[list[Any], list[Any]]) -> bool:
-    """Whether nothing is there but what was there before, in its order, and what `_stays`."""
+    """Whether the finders are those from before in the same order, apart from finders that stay."""
     return now == before or all(
         [each for each in found if each in own or not _stays(each)] == own
         for found, own in zip(now, before, strict=True)
@@ -122,7 +122,9 @@ def _put_back_finders(before: tuple[list[Any], list[Any]]) -> None:
 
 
 def _stays(finder: Any) -> bool:
-    """Whether a loaded module has put it there: its imports need it, and it does so only once."""
+    """Whether a finder belongs to a loaded module. It must stay: the module installs its finder
+    only once, when it is imported, and its further imports may need it.
+    """
     name = getattr(finder, "__module__", None) or ""
     root = name.partition(".")[0]
     is_own = root == "remotemedia" or root in sys.stdlib_module_names
@@ -130,7 +132,8 @@ def _stays(finder: Any) -> bool:
 
 
 def _has_builtins(now: dict[str, Any], before: dict[str, Any]) -> bool:
-    # RustPython compares tuples in a third of the time, and names stay in their order.
+    # Compares tuples of values: RustPython needs a third of the time that dicts take, and a dict
+    # keeps the order of its names.
     return tuple(now.values()) == tuple(before.values())
 
 

@@ -1,5 +1,5 @@
-"""Modules of the standard library with a state for the whole process, and numpy. Those that are not
-loaded cost nothing.
+"""Rows for process-wide state of standard library modules and of numpy. A module that is not loaded
+costs nothing.
 """
 
 from __future__ import annotations
@@ -54,23 +54,24 @@ def rows() -> list[Row]:
             lambda socket: socket.getdefaulttimeout(),
             lambda socket, before: socket.setdefaulttimeout(before),
         ),
-        # Forgets the folder that it has chosen too: the next environment may name another.
+        # Also resets the folder that `tempfile` has chosen, since the next session's environment
+        # may name another.
         of_module("tempfile", "tempfile", None, lambda module: module.tempdir, _put_back_folder),
         of_module("asyncio policy", "asyncio.events", None, _policy, _put_back_policy),
     ]
-    if sys.implementation.name == "cpython":  # the policy of other workers sets it
+    if sys.implementation.name == "cpython":  # in other workers `policy` sets the start method
         name = "multiprocessing start method"
         found.append(of_module(name, "multiprocessing.context", None, _method, _put_back_method))
     return found
 
 
 def _seed_random(random: Any, _before: None) -> None:
-    """By chance, as in a fresh process. `seed()` takes 2,496 bytes of the kernel's for that."""
+    """Seed at random, as in a fresh process. 16 bytes are read; `seed()` would read 2,496 bytes."""
     random.seed(int.from_bytes(os.urandom(16), "little"))
 
 
 def _seed_numpy(random: Any, _before: None) -> None:
-    """As `_seed_random`; with `seed()` it takes twenty times as long."""
+    """Seed at random with 16 bytes; `seed()` takes twenty times as long."""
     random.seed([*os.urandom(16)])
 
 
@@ -90,7 +91,7 @@ def _fresh_context(decimal: Any) -> tuple[Any, ...]:
 
 
 def _has_contexts(now: tuple[Any, ...], before: tuple[Any, ...] | None) -> bool:
-    """Whether both contexts are as before, or as they are after loading the module."""
+    """Whether both contexts are as before, or as after the import if `before` is None."""
     if before is None:
         before = (_fresh_context(sys.modules["decimal"]),) * 2
     return now == before
@@ -144,7 +145,7 @@ def _put_back_folder(tempfile: Any, before: str | None) -> None:
 
 
 def _policy(events: Any) -> Any:
-    """The event loop policy that a node has set; the interpreter's own is none."""
+    """The event loop policy that a node has set; None for the interpreter's own policy."""
     policy = getattr(events, "_event_loop_policy", None)
     return None if type(policy).__module__ == "asyncio.unix_events" else policy
 

@@ -1,4 +1,4 @@
-"""`logging` and `warnings`."""
+"""Rows for the state of `logging` and `warnings`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def rows() -> list[Row]:
     filters: Any = warnings.filters
 
     def put_back_filters(before: tuple[Any, ...]) -> None:
-        # `catch_warnings` puts another list there.
+        # `catch_warnings` replaces the list, so put the original list object back.
         warnings.filters = filters
-        warnings.resetwarnings()  # what each module remembers of them is void then
+        warnings.resetwarnings()  # invalidates the modules' registries of shown warnings
         filters[:] = before
 
     return [
@@ -38,7 +38,7 @@ def _captures() -> bool:
 
 
 def _loggers() -> dict[logging.Logger, _State]:
-    """The loggers that are not as `getLogger` makes them, and the root."""
+    """The root logger, and all loggers whose settings differ from those of a new logger."""
     found: dict[logging.Logger, _State] = {logging.root: _state(logging.root)}
     for logger in [*logging.root.manager.loggerDict.values()]:
         if isinstance(logger, logging.Logger) and (

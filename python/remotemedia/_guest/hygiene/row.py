@@ -1,4 +1,4 @@
-"""One row of the table, and the kinds of rows that come often."""
+"""The class `Row`, and functions that make frequent kinds of rows."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any, NamedTuple
 
 
 def cannot(_before: Any) -> None:
-    """Puts nothing back: what is left retires the worker."""
+    """Do nothing: a change of this state cannot be undone, so the worker is replaced."""
 
 
 class Row(NamedTuple):
     """One thing that a process can change about itself.
 
     Attributes:
-        name: As docs and log name it.
-        take: The state as it is now. Raises where there is no such thing. None for a state that
-            cannot be read, or is cheaper to set than to compare: it is always put back.
-        put_back: Makes the state what `take` returned before.
-        is_same: Whether the state now, its first argument, is fine beside the one before; None asks
-            whether they are equal.
-        module: The module whose state it is, if it is one that nodes load. Until then there is
-            nothing to do.
-        in_glance: Covered by `Glance`.
+        name: Name in the documentation and in logs.
+        take: Returns the current state. Raises if the interpreter or system has no such state. None
+            for state that cannot be read or is cheaper to set than to compare: such state is put
+            back after every session.
+        put_back: Restores a state that `take` has returned.
+        is_same: `is_same(now, before)` says whether the current state is acceptable; None compares
+            both with `==`.
+        module: Name of the module that has the state, if only nodes import that module. While it is
+            not imported, the row is skipped.
+        in_glance: Whether `Glance` covers this row.
     """
 
     name: str
@@ -34,18 +35,18 @@ class Row(NamedTuple):
     in_glance: bool = False
 
     def now(self) -> Any:
-        """The state as it is now."""
+        """The current state; None if it cannot be read."""
         return None if self.take is None else self.take()
 
     def is_as(self, before: Any) -> bool:
-        """Whether the state is what it was, as far as can be seen."""
+        """Whether the current state is acceptable compared with an earlier one."""
         if self.is_same is None:
             return bool(self.now() == before)
         return self.is_same(self.now(), before)
 
 
 def attributes(name: str, owner: Any, names: tuple[str, ...]) -> Row:
-    """A row of attributes of a module, each of which may be missing."""
+    """A row for attributes of a module; each of them may be missing."""
     found = vars(owner).get
 
     def take() -> list[Any]:
@@ -68,12 +69,12 @@ def of_module(
     take: Callable[[Any], Any] | None,
     put_back: Callable[[Any, Any], object],
 ) -> Row:
-    """A row of a module that a worker loads only when a node needs it.
+    """A row for the state of a module that a worker imports only when a node needs it.
 
     Args:
         name: see `Row`.
-        module: full name of the module, which the functions get.
-        fresh: the state right after the module has been loaded.
+        module: full name of the module; `take` and `put_back` get the module as an argument.
+        fresh: the state right after the module has been imported.
         take: see `Row`.
         put_back: see `Row`.
     """

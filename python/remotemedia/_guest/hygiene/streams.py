@@ -1,4 +1,4 @@
-"""The standard streams: descriptors 0 to 2, and the objects that stand for them."""
+"""Rows for the standard streams: descriptors 0 to 2, and the stream objects in `sys`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def rows() -> list[Row]:
 
 
 def _files() -> list[tuple[int, int, bool]]:
-    """What each descriptor is open on, and whether reading and writing block."""
+    """For each descriptor the device and inode of its file, and whether it is blocking."""
     found = [(descriptor, os.fstat(descriptor)) for descriptor in _DESCRIPTORS]
     return [(file.st_dev, file.st_ino, os.get_blocking(number)) for number, file in found]
 
 
 class _Objects:
-    """The streams as the interpreter has made them; new ones for those that a node has closed."""
+    """The stream objects that the interpreter has made; replaces those that a node has closed."""
 
     def __init__(self) -> None:
         self._found = vars(sys).get
         self._own = {name: getattr(sys, name) for name in _OBJECTS}
 
     def take(self) -> bool:
-        """Whether all are in place and open. Raises for one that is detached from its buffer."""
+        """Whether all streams are in place and open. Raises if one is detached from its buffer."""
         own = self._own
         if sys.stdin is not own["__stdin__"]:
             return False
@@ -52,7 +52,7 @@ class _Objects:
         return True
 
     def put_back(self, _before: bool) -> None:
-        """Put them back, and replace those that cannot be used."""
+        """Put the streams back; replace those that are closed or detached."""
         for descriptor, (name, stream) in enumerate(self._own.items()):
             if stream is not None and not _is_open(stream):
                 self._own[name] = open(  # noqa: SIM115  (open as long as the process lives)
@@ -70,5 +70,5 @@ class _Objects:
 def _is_open(stream: Any) -> bool:
     try:
         return not stream.closed
-    except ValueError:  # it is detached
+    except ValueError:  # the stream is detached from its buffer
         return False

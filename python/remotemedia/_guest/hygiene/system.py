@@ -1,4 +1,4 @@
-"""What the kernel keeps for a process: timers, signals, limits, identity, threads, children."""
+"""Rows for kernel state of the process: timers, signals, limits, identity, threads, children."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 from remotemedia._guest.hygiene.row import Row
 
 _GRACE = 0.03
-"""Seconds for threads and children that are about to end, such as those of a pool that was shut
-down without waiting."""
+"""Seconds for which threads and child processes are awaited. Some are about to end, such as those
+of a thread pool that was shut down without waiting."""
 
 _TIMERS = (0, 1, 2)
-"""`ITIMER_REAL`, which `alarm` uses too, `ITIMER_VIRTUAL` and `ITIMER_PROF`."""
+"""`ITIMER_REAL` (also used by `signal.alarm`), `ITIMER_VIRTUAL` and `ITIMER_PROF`."""
 _SIGNALS = range(1, getattr(signal, "NSIG", 65))
 _LIMITS = [number for number in range(16) if number not in (5, 10)]
-"""All but `RLIMIT_RSS` and `RLIMIT_LOCKS`, which Linux does not heed."""
+"""All resource limits but `RLIMIT_RSS` and `RLIMIT_LOCKS`, which Linux does not enforce."""
 _SIGNAL: Any = getattr(signal, "_signal", signal)
-"""The functions without the enums around them, which take ten times as long."""
+"""The C module behind `signal`. The wrappers in `signal` make enums and take ten times as long."""
 
 
 def rows() -> list[Row]:
@@ -70,7 +70,7 @@ def _handlers() -> list[Any]:
 
 def _put_back_handlers(before: list[Any]) -> None:
     for number, handler in zip(_SIGNALS, before, strict=True):
-        # None is a handler that Python has not set.
+        # None stands for a handler that was set by C code; Python cannot restore it.
         if handler is not None and _SIGNAL.getsignal(number) != handler:
             signal.signal(number, handler)
 
@@ -82,7 +82,9 @@ def _mask() -> set[int]:
 
 @functools.cache
 def _resource() -> Any:
-    """The module `resource`. It does not stay loaded: a caller may have one of this name."""
+    """The module `resource`. It is removed from `sys.modules`, since the caller may have a module
+    of the same name.
+    """
     is_new = "resource" not in sys.modules
     import resource
 
@@ -121,13 +123,13 @@ def _identity() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
 
 def _put_back_identity(before: tuple[tuple[int, int, int], tuple[int, int, int]]) -> None:
     users, groups = before
-    os.setresuid(*users)  # who may change the rest
+    os.setresuid(*users)  # first: this user may be allowed to change the group
     os.setresgid(*groups)
 
 
 def _threads() -> set[threading.Thread]:
-    """The threads that Python knows, but those that an installed library made as a class of its
-    own, such as the monitor of a progress bar: these stay with their library.
+    """The threads that Python knows, without those of a thread class that an installed library
+    defines. Such a thread, for instance the monitor of a progress bar, may outlive a session.
     """
     return {
         thread
@@ -142,8 +144,8 @@ def _is_of_library(kind: type) -> bool:
 
 
 def _children() -> set[int]:
-    """The children that run, but those that `multiprocessing` has for itself. Those that have ended
-    are reaped: nobody is left who would.
+    """The running child processes, without the resource tracker of `multiprocessing`. Reaps
+    children that have ended, since their nodes are gone.
     """
     try:
         while os.waitpid(-1, os.WNOHANG)[0] != 0:
@@ -161,7 +163,7 @@ def _children() -> set[int]:
     tracker = getattr(
         sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None
     )
-    # None at all: this kernel does not tell.
+    # An empty set means that this kernel does not list children; 0 stands for an unknown child.
     return found - {getattr(tracker, "_pid", None)} if found else {0}
 
 
@@ -172,7 +174,7 @@ def _await_threads(before: set[threading.Thread]) -> None:
 
 
 def _await_children(before: set[int]) -> None:
-    """Raises where a child cannot be waited for."""
+    """Wait for new child processes. Raises if the kernel cannot wait for one of them."""
     import select
 
     until = time.monotonic() + _GRACE
@@ -188,9 +190,9 @@ def _await_children(before: set[int]) -> None:
 
 
 def _has_free_descriptors() -> bool:
-    """Whether fewer than seven eighths of the descriptors that the process may have are in use:
-    shared memory leaves a quarter free. Those that libraries keep are no harm, but nodes that leave
-    some behind use them all up one day.
+    """Whether the lowest free descriptor is below seven eighths of the limit. Descriptors that
+    libraries keep open do no harm, but a node that leaks some in each session would use up all of
+    them one day. Shared memory itself leaves a quarter of them free.
     """
     lowest_free = os.dup(0)
     os.close(lowest_free)

@@ -1,4 +1,5 @@
-//! Arrays to audio views and back. `array.array` and `memoryview` results travel as arrays too.
+//! Converts arrays of the protocol to views and back. `array.array` and `memoryview` objects are
+//! sent as arrays too.
 
 use ipc_protocol::Array;
 use rustpython_vm::builtins::{PyMemoryView, PyStr};
@@ -11,7 +12,7 @@ use worker_shim::audio::View;
 use super::Converter;
 use crate::native::audio::{AudioView, number_object, raise, supply, view_of_buffer};
 
-/// Reads an array; `None` for everything else.
+/// Converts a view or buffer object to an array; `None` for any other object.
 pub(super) fn read(
     object: &PyObject,
     converter: &Converter,
@@ -30,7 +31,8 @@ pub(super) fn read(
     to_array(&view, converter, vm).map(Some)
 }
 
-/// Whether it is an `array.array`: its type is no part of the interpreter's public interface.
+/// Whether the object is an `array.array`. Compares names, because RustPython does not export that
+/// type.
 fn is_array(object: &PyObject, vm: &VirtualMachine) -> bool {
     let kind = object.class();
     if &*kind.name() != "array" {
@@ -47,7 +49,7 @@ fn to_array(view: &View, converter: &Converter, vm: &VirtualMachine) -> PyResult
     array.map_err(|error| raise(error, vm))
 }
 
-/// The view of an array that arrived, or the number that it is.
+/// Converts a received array to a view, or to a number if it is a single number.
 pub(super) fn write(
     array: Array,
     sample_rate_hz: Option<u32>,

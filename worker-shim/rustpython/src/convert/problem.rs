@@ -1,5 +1,5 @@
-//! Why an object of this interpreter could not become a value, or a value an object; what is said of
-//! it is in `worker_shim::{unsendable, unopenable}`.
+//! Errors of converting objects to values and values to objects. Their messages are written by
+//! `worker_shim::{unsendable, unopenable}`.
 
 use ipc_protocol::Part;
 use rustpython_vm::builtins::PyBaseExceptionRef;
@@ -10,10 +10,10 @@ use worker_shim::unsendable;
 pub(super) type Reason = unsendable::Reason<PyBaseExceptionRef>;
 pub(super) type Stop = unsendable::Stop<PyBaseExceptionRef>;
 
-/// A part of an item could not become an object.
+/// A part of a received item that could not become an object.
 pub(super) type OpenError = Unopenable<PyBaseExceptionRef>;
 
-/// The exception with path and type on it, where `remotemedia._guest.faults` finds them.
+/// Adds the part's path and type to the exception, where `remotemedia._guest.faults` reads them.
 pub(super) fn marked(
     raised: PyBaseExceptionRef,
     kind: &str,
@@ -23,17 +23,17 @@ pub(super) fn marked(
     let texts = [kind.to_owned(), part.path, part.type_name];
     let mark = texts.map(|text| vm.ctx.new_str(text).into());
     let mark = vm.ctx.new_tuple(mark.into());
-    // An exception that takes no attributes is complete without it.
+    // Setting fails on exceptions without a `__dict__`; they are raised without these details.
     let _marked = raised.as_object().set_attr("remotemedia_part", mark, vm);
     raised
 }
 
-/// A failure at the object itself.
+/// A failure to convert the object itself.
 pub(super) fn here(object: &PyObject, reason: Reason, vm: &VirtualMachine) -> Stop {
     Stop::here(type_name(object, vm), reason)
 }
 
-/// Turns an exception that was raised while `object` was looked at into a stop.
+/// Converts an exception that was raised while `object` was being read.
 pub(super) fn raised(object: &PyObject, raised: PyBaseExceptionRef, vm: &VirtualMachine) -> Stop {
     if !raised.fast_isinstance(vm.ctx.exceptions.exception_type) {
         return here(object, Reason::Python(raised), vm);

@@ -1,4 +1,4 @@
-//! Python objects to values.
+//! Converts Python objects to values.
 
 use bytes::Bytes;
 use ipc_protocol::{Opaque, Part, Payload, Value};
@@ -13,20 +13,21 @@ use worker_shim::unsendable::Down;
 use super::problem::{Reason, Stop, here, marked, raised, type_name};
 use super::{Converter, PORTABLE, PORTABLE_PREFIX, arrays, interpreter_name};
 
-/// Containers within containers that a value may have; as in the CPython guest.
+/// Highest nesting of containers in a value; the same as in the CPython guest.
 const MAX_DEPTH: usize = 128;
-/// From this size on, keeping a `bytes` object alive costs less than copying it.
+/// Size, in bytes, from which keeping a `bytes` object alive costs less than copying it.
 const BORROWED_BYTES_MIN: usize = 4096;
 
-/// Reads one item.
+/// Converts one item.
 pub(super) struct Reader<'a> {
     converter: &'a Converter,
     vm: &'a VirtualMachine,
-    /// Identities of the containers that are being read, outermost first.
+    /// `id()` of the containers that are being read, outermost first; finds containers that contain
+    /// themselves.
     ancestors: Vec<usize>,
 }
 
-/// Keeps a `bytes` object alive whose contents are lent.
+/// Keeps a `bytes` object alive while a payload uses its memory.
 struct Lent(PyBytesRef);
 
 impl AsRef<[u8]> for Lent {
@@ -85,7 +86,7 @@ impl<'a> Reader<'a> {
         if kind.is(types.list_type)
             && let Some(list) = object.downcast_ref::<PyList>()
         {
-            // Listed first: pickling an element may run Python code that changes the list.
+            // Copies the list first: pickling an element may run Python code that changes it.
             let elements = list.borrow_vec().to_vec();
             return self.nested(object, |reader| reader.sequence(&elements).map(Value::List));
         }
@@ -123,7 +124,7 @@ impl<'a> Reader<'a> {
         self.opaque(object)
     }
 
-    /// Reads a container, and sends it pickled as a whole when it contains itself.
+    /// Reads a container. One that contains itself or is nested too deep is pickled as a whole.
     fn nested(
         &mut self,
         object: &PyObject,

@@ -1,4 +1,4 @@
-//! Values to Python objects.
+//! Converts values to Python objects.
 
 use ipc_protocol::{Opaque, Value};
 use malachite_bigint::BigInt;
@@ -70,7 +70,7 @@ fn write_dict(converter: &Converter, vm: &VirtualMachine, entries: Vec<(Value, V
     Ok(dict.into())
 }
 
-/// A key as it is written in a path.
+/// The `repr` of a key, for paths in error messages.
 fn shown(key: &PyObject, vm: &VirtualMachine) -> String {
     key.repr(vm).map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
 }

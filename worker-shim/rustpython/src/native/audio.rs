@@ -1,4 +1,5 @@
-//! `AudioView` for RustPython: the class around [`View`], which does the work.
+//! The Python class `AudioView` for RustPython. The operations themselves are in
+//! `worker_shim::audio`.
 
 mod arguments;
 mod buffers;
@@ -38,11 +39,11 @@ mod native {
     use super::shapes::Shapes;
     use super::{buffers, number_of, raise, read_only, subscript, supply};
 
-    /// An array of numbers over a block of memory, which may be shared with other processes.
+    /// An array of numbers in a block of memory, which may be shared with other processes.
     ///
     /// `AudioView(source, dtype=None, sample_rate=None)` copies nested sequences, an iterator, a
-    /// buffer or a view. It is indexed and sliced like an array of numpy and holds the same dtypes; it
-    /// computes with bool, uint8, int16, int32, float32 and float64, with numpy's results.
+    /// buffer or a view. Indexing, slicing and dtypes are those of numpy's arrays. Arithmetic works
+    /// for bool, uint8, int16, int32, float32 and float64, with numpy's results.
     #[pyattr]
     #[pyclass(name = "AudioView", module = "remotemedia")]
     #[derive(Debug, PyPayload)]
@@ -91,7 +92,7 @@ mod native {
         }
     }
 
-    /// A name of `remotemedia._audio`, which is written in Python.
+    /// A class or function of the Python module `remotemedia._audio`.
     fn helper(name: &'static str, vm: &VirtualMachine) -> PyResult {
         vm.import("remotemedia._audio", 0)?;
         let modules = vm.sys_module.get_attr("modules", vm)?;
@@ -139,13 +140,13 @@ mod native {
             compared(zelf, other, comparison, vm)
         }
 
-        /// A new view of a shape, with any contents.
+        /// A new view of a shape, with arbitrary contents.
         #[pyclassmethod]
         fn empty(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
             new_view(new, false, vm)
         }
 
-        /// A new view of a shape, full of zeros.
+        /// A new view of a shape, filled with zeros.
         #[pyclassmethod]
         fn zeros(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
             new_view(new, true, vm)
@@ -158,30 +159,33 @@ mod native {
             vm.ctx.new_tuple(lengths.collect())
         }
 
-        /// The dtype: its name, as numpy has it, with the attributes `name`, `kind` and `itemsize`.
+        /// The dtype: numpy's name for it as a `str` with the attributes `name`, `kind`,
+        /// `itemsize`.
         #[pygetset]
         fn dtype(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
             static CLASS: OnceLock<PyObjectRef> = OnceLock::new();
             if CLASS.get().is_none() {
                 let _first_stays = CLASS.set(helper("Dtype", vm)?);
             }
-            let class = CLASS.get().ok_or_else(|| vm.new_runtime_error("no class of dtypes"))?;
+            let class = CLASS
+                .get()
+                .ok_or_else(|| vm.new_runtime_error("the class of dtypes is missing"))?;
             class.call((zelf.view.kind().name(),), vm)
         }
 
-        /// numpy's arrays take another shape in place.
+        /// Raises an error that moves the node to CPython, because numpy's arrays allow this.
         #[pygetset(setter)]
         fn set_shape(_zelf: &Py<Self>, _shape: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             Err(read_only("shape", vm))
         }
 
-        /// numpy's arrays take another dtype in place.
+        /// Raises an error that moves the node to CPython, because numpy's arrays allow this.
         #[pygetset(setter)]
         fn set_dtype(_zelf: &Py<Self>, _dtype: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             Err(read_only("dtype", vm))
         }
 
-        /// Samples per second, or None where that is not known.
+        /// Samples per second, or None if unknown.
         #[pygetset]
         fn sample_rate(zelf: &Py<Self>) -> Option<u32> {
             zelf.view.sample_rate_hz
@@ -199,26 +203,26 @@ mod native {
             zelf.view.len()
         }
 
-        /// Bytes of all elements.
+        /// Size of all elements together, in bytes.
         #[pygetset]
         fn nbytes(zelf: &Py<Self>) -> usize {
             zelf.view.len_bytes()
         }
 
-        /// Whether writing is refused, because others see the memory too.
+        /// Whether the view is read-only, because its memory is shared with other readers.
         #[pygetset]
         fn readonly(zelf: &Py<Self>) -> bool {
             !zelf.view.is_writable()
         }
 
-        /// Whether the memory can be lent to other processes without a copy.
+        /// Whether the view lies in shared memory, so that it can be sent without a copy.
         #[pygetset]
         fn is_shared(zelf: &Py<Self>) -> bool {
             zelf.view.block().shared_bytes().is_some()
         }
 
-        /// Each number times `factor`, in a new view or in `out`, which may be the view itself.
-        /// Whole numbers are cut off and kept within their range.
+        /// Multiplies each number by `factor`; returns a new view or `out`, which may be this view.
+        /// For integers the fraction is cut off and the result is limited to the dtype's range.
         #[pymethod]
         fn scale(zelf: &Py<Self>, args: Scaled, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let factor = args.factor.into_float();
@@ -229,8 +233,9 @@ mod native {
             scaled.map_err(|error| raise(error, vm))
         }
 
-        /// Each number plus `gain` times the one of `other`, in a new view or in `out`, which may
-        /// be either of both. Whole numbers are cut off and kept within their range.
+        /// Adds `gain` times `other` to each number; returns a new view or `out`, which may be this
+        /// view or `other`. For integers the fraction is cut off and the result is limited to the
+        /// dtype's range.
         #[pymethod]
         fn mix(zelf: &Py<Self>, args: Mixed, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
             let gain = args.gain.map_or(1.0, ArgIntoFloat::into_float);
@@ -242,7 +247,7 @@ mod native {
             mixed.map_err(|error| raise(error, vm))
         }
 
-        /// Sets every element.
+        /// Sets every element to `value`.
         #[pymethod]
         fn fill(zelf: &Py<Self>, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             let number = number_of(&value, vm)?;
@@ -288,7 +293,7 @@ mod native {
     static BUFFER_METHODS: BufferMethods = BufferMethods {
         obj_bytes: |buffer| buffer.obj_as::<AudioView>().view.block().as_slice().into(),
         obj_bytes_mut: |buffer| buffer.obj_as::<AudioView>().view.block().as_mut_slice().into(),
-        // The holder of the buffer holds the view, and the view its memory.
+        // Nothing to do: a buffer holds a reference to the view, and the view one to its memory.
         release: |_| (),
         retain: |_| (),
     };

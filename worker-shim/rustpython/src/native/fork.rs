@@ -1,4 +1,4 @@
-//! Forks by Python code: the child shares memory with its parent and must not manage it.
+//! Forks by Python code: keeps shared memory alive for the child, which cannot hold leases itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,12 +8,13 @@ use ipc_protocol::exchange::Exchange;
 static EXCHANGE: OnceLock<Arc<Exchange>> = OnceLock::new();
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
-/// From now on the process shares memory through this connection.
+/// Sets the connection whose shared memory forks have to keep.
 pub(crate) fn serve(exchange: &Arc<Exchange>) {
     let _first_stays = EXCHANGE.set(Arc::clone(exchange));
 }
 
-/// The child may look at what is alive now for as long as it lives.
+/// Called before a fork: keeps all leases that are alive now until [`end_of_session`], because the
+/// child may use their memory.
 pub(crate) fn hold() {
     if let Some(exchange) = EXCHANGE.get() {
         exchange.hold_for_fork(true);
@@ -21,7 +22,7 @@ pub(crate) fn hold() {
     }
 }
 
-/// The nodes of a worker are gone, so nothing is left that could wait for their children.
+/// Called when the nodes of a session are gone: releases the leases that [`hold`] has kept.
 pub(crate) fn end_of_session() {
     if HOLDS.swap(false, Ordering::Relaxed)
         && let Some(exchange) = EXCHANGE.get()

@@ -1,5 +1,5 @@
-//! What `remotemedia._guest` calls: the meter, and the log of what nodes print. A process has one
-//! interpreter, so both are static.
+//! The native functions that `remotemedia._guest` calls: the meter, and sending what nodes print
+//! and log. A process has one interpreter, so their state is static.
 
 use std::sync::OnceLock;
 
@@ -11,15 +11,15 @@ static LOG: OnceLock<LinkWriter> = OnceLock::new();
 /// Whether the process was started with SIGINT ignored.
 static IGNORES_INTERRUPTS: OnceLock<bool> = OnceLock::new();
 
-/// From now on this process is a worker with this meter and this link. Called before there is an
-/// interpreter, which sets signal handlers of its own.
+/// Makes this process a worker with this meter and this link. Call this before the interpreter is
+/// made, which replaces the handler of SIGINT.
 pub(crate) fn serve(meter: &SharedMeter, writer: &LinkWriter) {
     let _first_stays = METER.set(meter.clone());
     let _first_stays = LOG.set(writer.clone());
     let _first_stays = IGNORES_INTERRUPTS.set(worker_shim::process::is_ignored(Signal::SIGINT));
 }
 
-/// Tells the meter something. A process that is no worker has none.
+/// Calls `work` with the meter; does nothing in a process that is not a worker.
 fn metered(work: impl FnOnce(&mut Meter)) {
     if let Some(meter) = METER.get() {
         work(&mut meter.lock());
@@ -44,13 +44,13 @@ mod native {
         super::IGNORES_INTERRUPTS.get().copied().unwrap_or_default()
     }
 
-    /// For `os.register_at_fork`.
+    /// The `before` function of `os.register_at_fork`.
     #[pyfunction]
     fn before_fork() {
         fork::hold();
     }
 
-    /// For `os.register_at_fork`.
+    /// The `after_in_child` function of `os.register_at_fork`.
     #[pyfunction]
     fn after_fork_in_child() {
         ipc_protocol::memory::forked_child();
@@ -102,12 +102,12 @@ mod native {
         let place = place.map(|place| place.extract_tuple(vm)).transpose()?;
         let place = place.map(|(path, line, function)| Place { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
-        // This fails when the orchestrator is gone, and then the process is about to end.
+        // Sending fails if the orchestrator is gone; then this process is about to end.
         let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
         Ok(())
     }
 
-    /// What a node printed or logged.
+    /// A line that a node printed, or a log record.
     #[derive(FromArgs)]
     struct Said {
         #[pyarg(positional)]

@@ -1,4 +1,4 @@
-//! The arguments of the methods of views.
+//! Parsing of the arguments of view methods.
 
 use std::ops::RangeInclusive;
 
@@ -9,8 +9,8 @@ use worker_shim::audio::{Along, Kind, ViewError};
 
 use super::{AudioView, raise};
 
-/// Arguments of a method that numpy's arrays have too, where it takes more. Those raise a `TypeError`
-/// that names the class, which moves the node to CPython.
+/// Arguments of a method that takes more arguments in numpy. Such an argument raises a `TypeError`
+/// that moves the node to CPython.
 pub(crate) struct Known<T>(pub(super) T);
 
 impl<T: FromArgs> FromArgs for Known<T> {
@@ -32,7 +32,7 @@ impl<T: FromArgs> FromArgs for Known<T> {
     }
 }
 
-/// A dtype by its name, or a type or an object with such a name.
+/// A dtype argument: its name, a type such as `float`, or an object with the attribute `name`.
 #[derive(Clone, Copy)]
 pub(super) struct Dtype(pub(super) Kind);
 
@@ -52,7 +52,7 @@ impl TryFromObject for Dtype {
     }
 }
 
-/// An axis or several.
+/// An argument that names one axis or, as a tuple, several.
 pub(super) struct Axes(pub(super) Vec<isize>);
 
 impl TryFromObject for Axes {
@@ -64,7 +64,7 @@ impl TryFromObject for Axes {
     }
 }
 
-/// `AudioView(...)`.
+/// Arguments of `AudioView(...)`.
 #[derive(FromArgs)]
 pub(crate) struct Made {
     #[pyarg(any)]
@@ -75,7 +75,7 @@ pub(crate) struct Made {
     pub(super) sample_rate: Option<u32>,
 }
 
-/// `zeros` and `empty`.
+/// Arguments of `zeros` and `empty`.
 #[derive(FromArgs)]
 pub(super) struct New {
     #[pyarg(any)]
@@ -86,7 +86,7 @@ pub(super) struct New {
     pub(super) sample_rate: Option<u32>,
 }
 
-/// `concatenate`.
+/// Arguments of `concatenate`.
 #[derive(FromArgs)]
 pub(crate) struct Joined {
     #[pyarg(any)]
@@ -95,7 +95,7 @@ pub(crate) struct Joined {
     pub(super) axis: isize,
 }
 
-/// `astype`.
+/// Arguments of `astype`.
 #[derive(FromArgs)]
 pub(crate) struct Casting {
     #[pyarg(any)]
@@ -104,7 +104,7 @@ pub(crate) struct Casting {
     pub(super) copy: bool,
 }
 
-/// `scale`.
+/// Arguments of `scale`.
 #[derive(FromArgs)]
 pub(super) struct Scaled {
     #[pyarg(any)]
@@ -113,7 +113,7 @@ pub(super) struct Scaled {
     pub(super) out: Option<PyRef<AudioView>>,
 }
 
-/// `mix`.
+/// Arguments of `mix`.
 #[derive(FromArgs)]
 pub(super) struct Mixed {
     #[pyarg(any)]
@@ -124,7 +124,7 @@ pub(super) struct Mixed {
     pub(super) out: Option<PyRef<AudioView>>,
 }
 
-/// `sum` and the like.
+/// Arguments of `sum` and the other reductions.
 #[derive(FromArgs)]
 pub(crate) struct Dropping {
     #[pyarg(any, optional)]
@@ -139,7 +139,7 @@ impl From<Dropping> for Along {
     }
 }
 
-/// `clip`.
+/// Arguments of `clip`.
 #[derive(FromArgs)]
 pub(crate) struct Bounds {
     #[pyarg(any, optional)]
@@ -148,7 +148,7 @@ pub(crate) struct Bounds {
     pub(super) max: Option<PyObjectRef>,
 }
 
-/// Integers that are given as arguments or as one sequence.
+/// Integers given as separate arguments or as one sequence, as in `reshape(2, 3)`.
 pub(super) fn lengths(given: PosArgs, vm: &VirtualMachine) -> PyResult<Vec<isize>> {
     match given.into_vec() {
         given if given.len() == 1 && given[0].downcast_ref::<PyInt>().is_none() => {

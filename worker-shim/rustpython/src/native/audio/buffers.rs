@@ -1,4 +1,4 @@
-//! Views and the buffer protocol.
+//! Conversion between views and buffers (Python's buffer protocol).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use worker_shim::audio::{Kind, Supply, View, ViewError};
 
 use super::{AudioView, raise, supply};
 
-/// The description of a view for `memoryview` and other users of buffers.
+/// The layout of a view, for `memoryview` and other users of the buffer protocol.
 pub(super) fn description(view: &View) -> BufferDescriptor {
     let kind = view.kind();
     let axes = view.shape().iter().zip(view.strides());
@@ -28,16 +28,17 @@ pub(super) fn bytes_of(view: &View) -> Result<Vec<u8>, ViewError> {
     Ok(view.copy(&Supply::default())?.bytes().to_vec())
 }
 
-/// A view with the contents of a buffer: over the same memory where the buffer is that of a view,
-/// else over a copy.
+/// A view of a buffer's contents: of the same memory if the buffer belongs to a view, otherwise of
+/// a copy.
 ///
 /// # Errors
-/// `TypeError` when its elements are no plain numbers.
+/// `TypeError` if the buffer's elements are not plain numbers.
 pub(crate) fn view_of_buffer(buffer: &PyBuffer, vm: &VirtualMachine) -> PyResult<View> {
     view_of_buffer_as(buffer, None, vm)
 }
 
-/// As [`view_of_buffer`], but bytes are read as numbers of another kind.
+/// Like [`view_of_buffer`]; with `kind`, a copy whose bytes are interpreted as numbers of that
+/// kind.
 pub(super) fn view_of_buffer_as(
     buffer: &PyBuffer,
     kind: Option<Kind>,
@@ -46,7 +47,7 @@ pub(super) fn view_of_buffer_as(
     let raised = |error| raise(error, vm);
     let description = &buffer.desc;
     let format = description.format.trim_start_matches('@');
-    // Some objects with bytes give this format.
+    // Some buffers of bytes have the format `c` instead of `B`.
     let own = Kind::named(if format == "c" { "B" } else { format }).map_err(raised)?;
     let memory = buffer.obj.downcast_ref::<PyMemoryView>();
     let viewed = memory.map_or(&*buffer.obj, |memory| memory.viewed_object());
@@ -61,7 +62,7 @@ pub(super) fn view_of_buffer_as(
     if let Some(kind) = kind {
         if !description.len.is_multiple_of(kind.bytes()) {
             let message =
-                format!("{} bytes are no whole number of {}", description.len, kind.name());
+                format!("{} bytes are not a multiple of {}", description.len, kind.name());
             return Err(vm.new_value_error(message));
         }
         shape = vec![description.len / kind.bytes()];

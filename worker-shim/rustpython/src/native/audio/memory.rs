@@ -1,4 +1,4 @@
-//! Where new views get their memory.
+//! The memory supply of new views: shared memory once there is a connection.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use worker_shim::audio::Supply;
 
 static SUPPLY: OnceLock<Supply> = OnceLock::new();
 
-/// From now on new arrays lie in the memory of this connection, if they are large.
+/// Has large new arrays allocated in the shared memory of this connection.
 pub(crate) fn serve(exchange: &Arc<Exchange>) {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let terms = exchange.terms();
@@ -15,7 +15,7 @@ pub(crate) fn serve(exchange: &Arc<Exchange>) {
     let _first_stays = SUPPLY.set(Supply::new(exchange.arena().clone(), inline_max, max));
 }
 
-/// Where new arrays get their memory.
+/// The supply that allocates new arrays: private memory only, until [`serve`] is called.
 pub(crate) fn supply() -> &'static Supply {
     static PRIVATE: OnceLock<Supply> = OnceLock::new();
     SUPPLY.get().unwrap_or_else(|| PRIVATE.get_or_init(Supply::default))

@@ -1,4 +1,4 @@
-//! Numbers between Python and views.
+//! Conversion of numbers and errors between Python and views.
 
 use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyComplex, PyFloat, PyInt};
@@ -8,7 +8,7 @@ use worker_shim::audio::{Kind, Number, View, ViewError};
 
 use super::supply;
 
-/// The Python exception for an error.
+/// Converts an error of a view to a Python exception.
 pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef {
     match error {
         ViewError::Index(message) => vm.new_index_error(message),
@@ -20,7 +20,8 @@ pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef
     }
 }
 
-/// An attribute that numpy's arrays let be set.
+/// The error for setting an attribute that numpy's arrays allow to set; it moves the node to
+/// CPython.
 pub(super) fn read_only(name: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     let message = format!("attribute '{name}' of 'remotemedia.AudioView' objects is not writable");
     marked(vm.new_attribute_error(message), vm)
@@ -30,13 +31,13 @@ fn unsupported(message: String, vm: &VirtualMachine) -> PyBaseExceptionRef {
     marked(vm.new_type_error(message), vm)
 }
 
-/// With the attribute by which `remotemedia._guest.imports` knows what numpy could do.
+/// Adds the attribute by which `remotemedia._guest.imports` recognises that the node needs numpy.
 fn marked(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef {
     let _marked = raised.as_object().set_attr("remotemedia_lacks", vm.ctx.new_str("numpy"), vm);
     raised
 }
 
-/// A number as Python object.
+/// Converts a number to a Python object.
 pub(crate) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef {
     match number {
         Number::Bool(truth) => vm.ctx.new_bool(truth).into(),
@@ -51,10 +52,10 @@ pub(crate) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef 
     }
 }
 
-/// A Python object as number.
+/// Converts a Python object to a number.
 ///
 /// # Errors
-/// `TypeError` when it is none.
+/// `TypeError` if the object is not a number, `OverflowError` for integers beyond 128 bits.
 pub(super) fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Number> {
     if let Some(number) = object.downcast_ref::<PyFloat>() {
         return Ok(Number::Float(number.to_f64()));
@@ -63,7 +64,7 @@ pub(super) fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Numb
         return Ok(Number::Bool(object.is(&vm.ctx.true_value)));
     }
     if let Some(number) = object.downcast_ref::<PyInt>() {
-        let too_large = || vm.new_overflow_error("the number fits no dtype");
+        let too_large = || vm.new_overflow_error("the number is too large for any dtype");
         return i128::try_from(number.as_bigint()).map(Number::Int).map_err(|_| too_large());
     }
     if let Some(number) = object.downcast_ref::<PyComplex>() {
@@ -76,14 +77,14 @@ pub(super) fn number_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Numb
     Ok(Number::Float(object.try_float(vm)?.to_f64()))
 }
 
-/// Whether it is a sequence that becomes an axis.
+/// Whether the object is a list, tuple or range, whose elements lie along an axis of a new view.
 pub(super) fn is_sequence(object: &PyObject, vm: &VirtualMachine) -> bool {
     let types = &vm.ctx.types;
     let kinds = [types.list_type, types.tuple_type, types.range_type];
     kinds.iter().any(|kind| object.class().fast_issubclass(*kind))
 }
 
-/// Numbers that come one after another, in C order, and the shape that they have so far.
+/// Numbers collected in C order, and their shape as known so far.
 struct Collected {
     kind: Kind,
     shape: Vec<usize>,
@@ -96,9 +97,9 @@ impl Collected {
         self.kind.push(&mut self.bytes, number).map_err(|error| raise(error, vm))
     }
 
-    /// Takes the numbers of nested sequences.
+    /// Adds the numbers of nested sequences; `depth` is the number of sequences around `object`.
     fn take(&mut self, object: &PyObject, depth: usize, vm: &VirtualMachine) -> PyResult<()> {
-        let uneven = || Err(vm.new_value_error("the sequences are not nested evenly"));
+        let uneven = || Err(vm.new_value_error("the nested sequences differ in length"));
         if !is_sequence(object, vm) {
             return if depth < self.shape.len() { uneven() } else { self.push(object, vm) };
         }
@@ -112,7 +113,7 @@ impl Collected {
     }
 }
 
-/// A new view of the numbers of nested sequences or of an iterator.
+/// A new view with the numbers of nested sequences or of an iterator.
 pub(super) fn view_of_numbers(
     object: &PyObject,
     kind: Kind,

@@ -1,4 +1,4 @@
-//! The operators of views.
+//! Python's operators for views.
 
 use rustpython_vm::builtins::{PyComplex, PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::function::{Either, PyComparisonValue};
@@ -9,7 +9,7 @@ use worker_shim::audio::{Found, Operand, Operator, Unary, View, ViewError};
 
 use super::{AudioView, number_object, number_of, raise, supply};
 
-/// An object as an operand; `None` for objects that have operators of their own.
+/// Converts an object to an operand; `None` if it is neither a view nor a number.
 pub(super) fn operand_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Operand>> {
     if let Some(view) = object.downcast_ref::<AudioView>() {
         return Ok(Some(Operand::View(view.view().clone())));
@@ -25,7 +25,7 @@ pub(super) fn shown(made: Result<View, ViewError>, vm: &VirtualMachine) -> PyRes
     Ok(AudioView::new(made).into_pyobject(vm))
 }
 
-/// Either operand may be the view.
+/// Applies a binary operator; the view may be the left or the right operand.
 fn operated(
     operator: Operator,
     left: &PyObject,
@@ -38,8 +38,9 @@ fn operated(
     }
 }
 
-/// An operator that views do not have for these operands: an error where numpy's arrays have it, else
-/// the other operand's turn.
+/// The result of an operator that views lack for these operands: an error that moves the node to
+/// CPython if numpy may have the operator, otherwise `NotImplemented`, so Python asks the other
+/// operand.
 fn refused(symbol: &str, left: &PyObject, right: &PyObject, vm: &VirtualMachine) -> PyResult {
     let suits_numpy = |object: &PyObject| -> PyResult<bool> {
         let is_sequence =
@@ -54,7 +55,7 @@ fn refused(symbol: &str, left: &PyObject, right: &PyObject, vm: &VirtualMachine)
     Err(raise(ViewError::Unsupported(message), vm))
 }
 
-/// A view or a number as Python object.
+/// Converts the result of a subscript or reduction to a Python object.
 pub(super) fn found(made: Result<Found, ViewError>, vm: &VirtualMachine) -> PyResult {
     match made.map_err(|error| raise(error, vm))? {
         Found::View(view) => Ok(AudioView::new(view).into_pyobject(vm)),
@@ -80,7 +81,7 @@ fn alone(operator: Unary, view: &Py<AudioView>, vm: &VirtualMachine) -> PyResult
     shown(operator.apply(view.view(), supply()), vm)
 }
 
-/// `**` with a third operand is for integers.
+/// Raises `TypeError` for `pow()` with a third argument, which only integers support.
 fn refuse_modulo(modulo: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     if vm.is_none(modulo) {
         return Ok(());
@@ -93,7 +94,7 @@ pub(super) fn single(view: &Py<AudioView>, vm: &VirtualMachine) -> PyResult {
     Ok(number_object(number, vm))
 }
 
-/// A comparison of each element.
+/// Compares element by element; the result is a view of bools.
 pub(super) fn compared(
     left: &PyObject,
     right: &PyObject,
@@ -115,7 +116,7 @@ pub(super) fn compared(
     .map(Either::A)
 }
 
-/// `value in view`, which holds for no other objects than numbers and views.
+/// `value in view`; false unless the value is a number or a view.
 pub(super) fn contains(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
     match operand_of(value, vm)? {
         Some(value) => view.contains(&value).map_err(|error| raise(error, vm)),

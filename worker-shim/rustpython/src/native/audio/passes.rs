@@ -1,4 +1,4 @@
-//! The methods of views that go through all numbers.
+//! View methods that read all numbers: reductions, `clip`, `rms` and `peak`.
 
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass};
 use worker_shim::audio::{Along, Reduction, View, ViewError};
@@ -7,7 +7,7 @@ use super::arguments::{Bounds, Dropping, Known};
 use super::operators::{found, operand_of, shown};
 use super::{AudioView, raise, supply};
 
-/// The methods that go through all numbers.
+/// The methods that read all numbers of a view.
 #[pyclass]
 pub(crate) trait Passes: PyPayload {
     fn passed(zelf: &Py<Self>) -> &View;
@@ -37,19 +37,20 @@ pub(crate) trait Passes: PyPayload {
         reduced(Self::passed(zelf), Reduction::Maximum, along.0, vm)
     }
 
-    /// Whether a number is not zero, of all or along axes.
+    /// Whether any number is not zero, or a view with the answers along axes.
     #[pymethod]
     fn any(zelf: &Py<Self>, along: Known<Dropping>, vm: &VirtualMachine) -> PyResult {
         reduced(Self::passed(zelf), Reduction::Any, along.0, vm)
     }
 
-    /// Whether no number is zero, of all or along axes.
+    /// Whether no number is zero, or a view with the answers along axes.
     #[pymethod]
     fn all(zelf: &Py<Self>, along: Known<Dropping>, vm: &VirtualMachine) -> PyResult {
         reduced(Self::passed(zelf), Reduction::All, along.0, vm)
     }
 
-    /// A new view whose numbers are not below `min` and not above `max`: numbers or views, or None.
+    /// A new view with the numbers limited to the range from `min` to `max`, each a number, a view
+    /// or None.
     #[pymethod]
     fn clip(zelf: &Py<Self>, bounds: Known<Bounds>, vm: &VirtualMachine) -> PyResult {
         let bound = |object: PyObjectRef| {
@@ -62,13 +63,13 @@ pub(crate) trait Passes: PyPayload {
         shown(Self::passed(zelf).clip(low.as_ref(), high.as_ref(), supply()), vm)
     }
 
-    /// The root of the mean square.
+    /// The root mean square.
     #[pymethod]
     fn rms(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
         Self::passed(zelf).rms().map_err(|error| raise(error, vm))
     }
 
-    /// The largest magnitude.
+    /// The largest absolute value.
     #[pymethod]
     fn peak(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<f64> {
         Self::passed(zelf).peak().map_err(|error| raise(error, vm))

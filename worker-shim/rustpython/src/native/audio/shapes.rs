@@ -1,4 +1,4 @@
-//! The methods of views for shapes, dtypes and copies.
+//! View methods that change shape or dtype, or copy.
 
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::PosArgs;
@@ -9,26 +9,26 @@ use super::arguments::{Casting, Joined, Known, lengths};
 use super::operators::{shown, single};
 use super::{AudioView, raise, supply};
 
-/// The methods that give views of the same numbers.
+/// The methods that return the same numbers in another shape, dtype or place.
 #[pyclass]
 pub(crate) trait Shapes: PyPayload {
     fn shaped(zelf: &Py<Self>) -> &View;
 
     fn only(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult;
 
-    /// The view with its axes in reverse order: a view of the same memory.
+    /// A view of the same memory with the axes in reverse order.
     #[pygetset(name = "T")]
     fn reversed(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).transpose(&[]), vm)
     }
 
-    /// Bytes of one element.
+    /// Size of one element, in bytes.
     #[pygetset]
     fn itemsize(zelf: &Py<Self>) -> usize {
         Self::shaped(zelf).kind().bytes()
     }
 
-    /// A view of memory of its own with the same numbers.
+    /// A copy with memory of its own.
     #[pymethod]
     fn copy(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).copy(supply()), vm)
@@ -44,8 +44,8 @@ pub(crate) trait Shapes: PyPayload {
         Self::copy(zelf, Known(()), vm)
     }
 
-    /// The numbers in another dtype: fractions are cut off, integers wrap around. A new view, but
-    /// the view itself with `copy=False` where it has that dtype.
+    /// The numbers in another dtype, as a new view. Fractions are cut off, integers wrap around.
+    /// With `copy=False`, returns the view itself if it has the dtype already.
     #[pymethod]
     fn astype(zelf: PyRef<Self>, casting: Known<Casting>, vm: &VirtualMachine) -> PyResult {
         let view = Self::shaped(&zelf);
@@ -55,15 +55,15 @@ pub(crate) trait Shapes: PyPayload {
         shown(view.cast(casting.0.dtype.0, supply()), vm)
     }
 
-    /// The same elements in another shape, where one axis may be -1: a view of the same memory
-    /// where the elements lie in order, else a copy.
+    /// The same elements in another shape; one axis may be -1. A view of the same memory if the
+    /// elements lie in C order without gaps, otherwise a copy.
     #[pymethod]
     fn reshape(zelf: &Py<Self>, shape: Known<PosArgs>, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).reshape(&lengths(shape.0, vm)?, supply()), vm)
     }
 
-    /// The elements on a single axis: a view of the same memory where they lie in order, else a
-    /// copy.
+    /// The elements on a single axis: a view of the same memory if they lie in C order without
+    /// gaps, otherwise a copy.
     #[pymethod]
     fn ravel(zelf: &Py<Self>, _none: Known<()>, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).raveled(supply()), vm)
@@ -76,20 +76,20 @@ pub(crate) trait Shapes: PyPayload {
         shown(copy.and_then(|copy| copy.raveled(supply())), vm)
     }
 
-    /// The view with its axes in another order, in reverse order without arguments: a view of the
-    /// same memory.
+    /// A view of the same memory with the axes in another order; without arguments, in reverse
+    /// order.
     #[pymethod]
     fn transpose(zelf: &Py<Self>, axes: PosArgs, vm: &VirtualMachine) -> PyResult {
         shown(Self::shaped(zelf).transpose(&lengths(axes, vm)?), vm)
     }
 
-    /// The only number of the view.
+    /// The number of a view with one element.
     #[pymethod]
     fn item(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
         Self::only(zelf, vm)
     }
 
-    /// Views one after another along an axis, as a new view.
+    /// A new view of several views joined along an axis.
     #[pyclassmethod]
     fn concatenate(_cls: PyRef<PyType>, joined: Joined, vm: &VirtualMachine) -> PyResult {
         let views: Vec<PyRef<AudioView>> = joined.views.try_into_value(vm)?;

@@ -1,4 +1,4 @@
-//! `view[...]`, `len(view)` and lists of its numbers.
+//! Subscripts `view[...]`, `len(view)`, and conversion of a view to lists.
 
 use rustpython_vm::builtins::{PyEllipsis, PyInt, PySlice, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, VirtualMachine};
@@ -13,7 +13,7 @@ pub(super) fn length(view: &View, vm: &VirtualMachine) -> PyResult<usize> {
     first.ok_or_else(|| vm.new_type_error("a view without axes has no length"))
 }
 
-/// The element of a view with one axis, or the part of the first axis of one with more.
+/// `view[place]`: an element of a view with one axis, otherwise a view with one axis less.
 pub(super) fn item(view: &View, place: isize, vm: &VirtualMachine) -> PyResult {
     if view.shape().len() == 1 {
         let number = view.number(&[place]);
@@ -42,7 +42,7 @@ pub(super) fn set(
     view.set(&parts(subscript, vm)?, &assigned(view, value, vm)?).map_err(raised)
 }
 
-/// The value of an assignment to elements of a view.
+/// Converts the value of an assignment `view[...] = value` to an operand.
 fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Operand> {
     if let Some(other) = value.downcast_ref::<AudioView>() {
         return Ok(Operand::View(other.view().clone()));
@@ -57,7 +57,8 @@ fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Oper
     number_of(value, vm).map(Operand::Number)
 }
 
-/// The subscript of a single number in a view with one axis, which is the most frequent one.
+/// The fast path for the most frequent subscript: the index of one element of a view with one axis;
+/// `None` for other subscripts.
 fn place_of(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Option<isize>> {
     match subscript.downcast_ref::<PyInt>() {
         Some(place) if view.shape().len() == 1 && !is_truth(subscript, vm) => {
@@ -89,7 +90,7 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
         return Ok(Index::Mask(mask.view().clone()));
     }
     let Some(slice) = part.downcast_ref::<PySlice>() else {
-        // numpy takes truths as masks and chooses by lists too.
+        // numpy also accepts bools as masks, and lists as index arrays.
         let place = if is_truth(part, vm) { None } else { part.try_index_opt(vm) };
         let place = place.ok_or_else(|| {
             let kind = part.class().name().to_string();
@@ -110,11 +111,11 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
     Ok(Index::Slice { start, stop: bound(&slice.stop)?, step: step.unwrap_or(1) })
 }
 
-/// The numbers as nested lists; a view without axes gives its number.
+/// The numbers as nested lists; for a view without axes, its number.
 pub(super) fn nested_lists(view: &View, vm: &VirtualMachine) -> PyResult {
     let mut numbers = Vec::with_capacity(view.len());
     view.each_number(|number| numbers.push(number_object(number, vm)));
-    // From the last axis to the first: each makes lists of what the next one made.
+    // Groups the objects into lists once for each axis, from the last axis to the first.
     for &length in view.shape().iter().rev() {
         if length == 0 {
             let outer = view.shape().iter().take_while(|length| **length > 0).product();
