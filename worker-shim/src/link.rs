@@ -96,8 +96,7 @@ pub struct LinkReader {
 pub struct Incoming {
     /// The message.
     pub message: ToWorker,
-    /// How its payloads travelled: bytes copied on this side, in shared memory and inside the
-    /// frame.
+    /// How its payloads travelled: bytes copied on this side and inside the frame.
     pub traffic: Traffic,
 }
 
@@ -152,6 +151,8 @@ impl LinkReader {
                 }
                 message => {
                     self.learn(&message, traffic);
+                    // The orchestrator has counted the bytes that it lent.
+                    let traffic = Traffic { shared_bytes: 0, ..traffic };
                     return Ok(Some(Incoming { message, traffic }));
                 }
             }

@@ -48,6 +48,7 @@ impl Visitor for Resolver<'_> {
                 (self.exchange.returned(lease, offset, length)?, LeaseTerms::Writable)
             }
         };
+        self.traffic.shared_bytes += shared.len() as u64;
         payload.0 = if terms == LeaseTerms::CopyOut {
             self.traffic.copies += 1;
             self.traffic.copied_bytes += shared.len() as u64;
