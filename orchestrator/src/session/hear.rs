@@ -24,7 +24,6 @@ impl Shell {
         answers.map(event).collect()
     }
 
-    /// The event for a worker's message, in the current state of the slots.
     pub(super) fn hear(
         &mut self,
         slot: SlotId,
@@ -63,7 +62,7 @@ impl Shell {
                 self.take_closed(slot, answer, host);
                 vec![Event::Closed(slot)]
             }
-            // Not allowed now. `Share` never is: the link handles the messages about shared memory.
+            // Not allowed now; `Share` never is, because the link handles it.
             FromWorker::Opened(_)
             | FromWorker::Closed(_)
             | FromWorker::Share(_)
@@ -71,7 +70,6 @@ impl Shell {
         }
     }
 
-    /// Kills a worker that sent a message that is not allowed now.
     fn end_broken(&mut self, slot: SlotId) -> Events {
         self.workers.kill(slot);
         self.hang_up(slot, None)
@@ -116,8 +114,7 @@ impl Shell {
     fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) -> Event<ipc_protocol::Value> {
         let is_conflict = failed.fault.kind == FaultKind::Conflict;
         if is_conflict || failed.fault.kind == FaultKind::Stale {
-            // After a conflict a worker still suits sessions with another path. One that is apart has
-            // no such sessions: this session would get it again.
+            // A worker that is apart has no sessions of other paths: this one would get it again.
             let worker = self.workers.slot(slot).worker.as_ref();
             let is_apart = worker.is_some_and(|worker| worker.is_apart);
             let is_reusable = is_conflict && !is_apart;

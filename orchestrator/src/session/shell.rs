@@ -53,7 +53,6 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// A shell of these parts, still without native stages.
     pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
         let stages = &layout.plan.stages;
         let holder = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
@@ -164,8 +163,7 @@ impl Shell {
         }
     }
 
-    /// Whether the stage's worker understands `Abort`. An older worker gets credit instead, until
-    /// the call ends by itself.
+    /// Whether the stage's worker understands `Abort`; calls in an older one run to their end.
     fn ends_calls(&self, stage: StageId) -> bool {
         let slot = self.layout.slot_of(stage).map(|slot| self.workers.slot(slot));
         slot.is_some_and(|slot| slot.protocol() >= ABORT_SINCE)
@@ -176,7 +174,6 @@ impl Shell {
         vec![Event::LinkEnded(slot)]
     }
 
-    /// Removes a worker that has ended from its slot, and reports why its calls failed.
     fn remove_dead(&mut self, slot: SlotId) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
@@ -201,8 +198,7 @@ impl Shell {
         events
     }
 
-    /// Keeps the error for the caller, if there is one. If a stage moves, adds a slot for it and
-    /// returns the event for the core.
+    /// Keeps the error for the caller, if any. Returns the core's event for a stage that moves.
     pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
         if let Some(error) = consequence.told {
             self.fail(error);
@@ -215,8 +211,7 @@ impl Shell {
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
-    /// Keeps the first failure for the caller. Later ones usually follow from it: they only show in
-    /// the metrics.
+    /// Keeps the first failure for the caller; later ones, which follow from it, are only counted.
     pub(super) fn fail(&mut self, error: Error) {
         self.journal.note_failure(&error);
         self.failure.get_or_insert(error);
@@ -231,7 +226,6 @@ impl Shell {
         }
     }
 
-    /// Asks the pool for workers for these slots.
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
         let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
         let kinds: Vec<(SlotId, Engine)> =
@@ -246,7 +240,6 @@ impl Shell {
         slots.into_iter().map(Event::Refused).collect()
     }
 
-    /// Asks the worker in a slot to make the slot's nodes.
     fn open_slot(&mut self, slot: SlotId) -> Events {
         let Some(worker) = &self.workers.slot(slot).worker else { return Events::new() };
         if !self.outfit.suits(worker) {

@@ -132,7 +132,7 @@ impl Link {
         poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
-    /// The sending side, for the supervisor.
+    /// The sending side, which the supervisor shares.
     #[must_use]
     pub fn output(&self) -> &Arc<Output> {
         &self.output

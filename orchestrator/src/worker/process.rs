@@ -25,8 +25,7 @@ use super::waker::Waker;
 use super::{Start, WorkerId, WorkerKey};
 use crate::error::StartError;
 
-/// Environment variable that holds the names of all variables that a worker is started with; see
-/// `_guest/surroundings.py`.
+/// Variable that names all variables that a worker is started with; see `_guest/surroundings.py`.
 const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
@@ -149,9 +148,8 @@ fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
     }
 }
 
-/// `directory`, if it exists and may be entered. Otherwise every spawn with it would fail, so the
-/// worker starts in the orchestrator's own. To look up `.` in a directory needs the same permission
-/// as to enter it.
+/// `directory`, if it can be entered (looking up `.` needs the same permission). Otherwise every
+/// spawn with it would fail, so the worker starts in the orchestrator's own directory.
 pub(super) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
     directory.filter(|path| path.join(".").is_dir())
 }
@@ -278,8 +276,7 @@ impl Process {
         self.signal_group_locked(signal);
     }
 
-    /// Signals the group, even if another part of the program has reaped the group's leader. The
-    /// caller holds the lock of the state.
+    /// Signals the group, even if another part of the program has reaped the group's leader.
     fn signal_group_locked(&self, signal: rustix::process::Signal) {
         if pidfd_signal_group(self.pidfd.as_fd(), signal) != Err(Errno::EINVAL) {
             return;
@@ -322,8 +319,8 @@ impl Process {
         }
     }
 
-    /// Waits until the process is reaped. Only for the supervisor's thread, which also reaps: on
-    /// another thread the notification could be missed.
+    /// Waits until the process is reaped. Other threads than the supervisor's, which reaps, could
+    /// miss the notification.
     pub async fn ended(&self) {
         if self.exit().is_none() {
             self.end.notified().await;
@@ -383,8 +380,7 @@ impl Process {
     }
 }
 
-/// The processes of a group. Kernel threads have group 0, which rustix cannot represent, so nix is
-/// used.
+/// The processes of a group. With nix: rustix cannot represent group 0, that of kernel threads.
 fn group_members(group: Pid) -> Vec<Pid> {
     let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
     let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
@@ -396,8 +392,7 @@ fn group_members(group: Pid) -> Vec<Pid> {
     members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
 }
 
-/// Whether the command line of a process is that of a resource tracker, as `multiprocessing` and
-/// libraries like it start one.
+/// Whether the command line of a process is that of a resource tracker of `multiprocessing`.
 fn is_resource_tracker(pid: Pid) -> bool {
     let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
     command
