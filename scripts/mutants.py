@@ -196,7 +196,7 @@ def copy_sources() -> None:
             target = COPY / name
             target.parent.mkdir(parents=True, exist_ok=True)
             source = ROOT / name
-            # Unchanged files keep their modification time, so that cargo does not compile them again.
+            # Unchanged files keep their time, so that cargo does not compile them again.
             if not target.exists() or target.read_bytes() != source.read_bytes():
                 shutil.copyfile(source, target)
 
