@@ -3,8 +3,8 @@
 
     scripts/lines.py [REVISION ...]
 
-Parts called `RustPython` are code that exists only for the second interpreter, so that its share can
-be followed. A path counts for the first part whose pattern it matches.
+Parts called `RustPython` are code that exists only for the second interpreter, so that its share
+can be followed. A path counts for the first part whose pattern it matches.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ miri_tests=(memory:: segments:: arenas:: exchanges:: lies:: rings:: models::)
 under_miri() {
     cargo +nightly miri --version >/dev/null 2>&1 ||
         fail "Miri is not installed: rustup toolchain install nightly --component miri,rust-src"
-    # Provenance is permissive because pointers are made from addresses, as numpy does; isolation is off because random numbers come from the system.
+    # Provenance is permissive because pointers are made from addresses, as numpy does; isolation is off
+    # because random numbers come from the system.
     MIRIFLAGS='-Zmiri-permissive-provenance -Zmiri-disable-isolation' CARGO_TARGET_DIR=target/miri \
         cargo +nightly miri test --locked --quiet --package ipc-protocol --lib --test memory -- "${miri_tests[@]}"
 }

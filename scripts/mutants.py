@@ -2,8 +2,9 @@
 """Makes small wrong changes to the session core and checks that the simulation fails for each.
 
 mutants.py [SEEDS]: each of the changes below is made in a copy of the repository, and the
-simulation runs there with this many seeds (10,000 by default). It is an error if the simulation does
-not notice a change, or if the line of a change is not in the source any more: then adapt the change.
+simulation runs there with this many seeds (10,000 by default). It is an error if the simulation
+does not notice a change, or if the line of a change is no longer in the source: then adapt the
+change.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ def copy_sources() -> None:
             target = COPY / name
             target.parent.mkdir(parents=True, exist_ok=True)
             source = ROOT / name
-            # Unchanged files keep their modification time, so that cargo does not compile them again.
+            # Unchanged files keep their time, so that cargo does not compile them again.
             if not target.exists() or target.read_bytes() != source.read_bytes():
                 shutil.copyfile(source, target)
 

@@ -8,7 +8,8 @@ check_tools
 manifest=worker-shim/rustpython/Cargo.toml
 target=target/rustpython
 
-# With two versions of this crate there are two integer types, and the compiler's errors do not show the reason.
+# With two versions of this crate there are two integer types, and the compiler's errors do not show
+# the reason.
 count=$(grep --count '^name = "malachite-bigint"$' "${manifest%.toml}.lock")
 [[ $count == 1 ]] || fail "${manifest%.toml}.lock has $count versions of malachite-bigint, not one: see $manifest"
 

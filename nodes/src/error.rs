@@ -1,5 +1,5 @@
-//! Why a native node could not process an item. Each kind carries its data; which Python
-//! exception it becomes is decided by [`NodeError::type_name`] alone.
+//! Why a native node could not process an item. Each kind carries its data;
+//! [`NodeError::type_name`] names the Python exception for it.
 
 use std::fmt;
 
@@ -39,13 +39,13 @@ pub enum NodeErrorKind {
         shape: Vec<u64>,
     },
     /// The length of the array's memory does not fit its shape and dtype.
-    #[error("the array of shape {} and dtype {dtype} has {bytes} bytes of memory", ShapeDisplay(.shape))]
+    #[error("an array of shape {} and dtype {dtype} cannot have {bytes} bytes of memory", ShapeDisplay(.shape))]
     BadMemory {
         /// numpy's name of the array's dtype.
         dtype: String,
         /// The array's shape.
         shape: Vec<u64>,
-        /// Length of the array's memory.
+        /// Length of the array's memory, in bytes.
         bytes: usize,
     },
     /// A part of the item has a value that is not allowed.
@@ -60,25 +60,26 @@ pub enum NodeErrorKind {
     },
     /// A sample is not finite, or so large that a sum of samples might overflow.
     #[error(
-        "sample {at} of channel {channel} is {sample}; audio samples are finite, and full scale is 1.0"
+        "sample {at} of channel {channel} is {sample}; audio samples must be finite and below 1e30, \
+         where full scale is 1.0"
     )]
     NotSound {
-        /// The channel, from 0.
+        /// Index of the channel, from 0.
         channel: usize,
-        /// The sample in it, from 0.
+        /// Index of the sample in the channel, from 0.
         at: usize,
-        /// Its value as float32.
+        /// Value of the sample, as float32.
         sample: f32,
     },
     /// A dict lacks a key.
     #[error("the dict has no key '{key}'; it needs {needed}")]
     MissingKey {
-        /// The key.
+        /// The missing key.
         key: &'static str,
         /// The keys that the node needs.
         needed: &'static str,
     },
-    /// An arithmetic operation that does not exist.
+    /// The item names an unknown arithmetic operation.
     #[error("Unknown operation: {operation} (use one of {known})")]
     UnknownOperation {
         /// The name in the item.
@@ -98,7 +99,7 @@ pub enum NodeErrorKind {
         /// The operation that was computed.
         operation: &'static str,
     },
-    /// A Python integer that the elements of an array cannot hold.
+    /// An integer does not fit the element type of the array.
     #[error("the integer {value} is out of bounds for {dtype}")]
     OutOfBounds {
         /// The integer.

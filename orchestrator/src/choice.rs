@@ -45,7 +45,7 @@ pub struct UnknownWord {
 /// Parses the name of an interpreter; `None` for `auto`.
 ///
 /// # Errors
-/// [`UnknownWord`] for any other.
+/// [`UnknownWord`] for any other text.
 pub fn parse_runtime(text: &str) -> Result<Option<Engine>, UnknownWord> {
     parse(text, &SPELLINGS)
 }
@@ -53,7 +53,7 @@ pub fn parse_runtime(text: &str) -> Result<Option<Engine>, UnknownWord> {
 /// Parses a word for true or false, such as `yes` or `off`.
 ///
 /// # Errors
-/// [`UnknownWord`] for any other.
+/// [`UnknownWord`] for any other text.
 pub fn parse_flag(text: &str) -> Result<bool, UnknownWord> {
     parse(text, &FLAG_SPELLINGS)
 }

@@ -142,7 +142,7 @@ impl Setting {
         Ok(config)
     }
 
-    /// What a session of the command line inherits from this process.
+    /// The options of a session, from these arguments and from this process.
     fn options(&self, default_python: Option<PathBuf>) -> OpenOptions {
         let working_directory = env::working_directory();
         OpenOptions {

@@ -1,8 +1,8 @@
-//! The graph of a pipeline: nodes in topological order, their neighbours, and what can be wrong
-//! with them. Pure: no clock, no I/O, nothing asynchronous.
+//! The graph of a pipeline: nodes in topological order, their neighbours, and problems of a graph.
+//! Pure: no clock, no I/O, nothing asynchronous.
 //!
-//! A manifest without connections is a set of independent nodes: each gets the input, each gives
-//! an output.
+//! A manifest without connections is a set of independent nodes: each gets the pipeline's input,
+//! and the output of each is an output of the pipeline.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -102,7 +102,7 @@ fn did_you_mean(nearest: Option<&str>) -> String {
         .map_or_else(|| "; no node has this id".to_owned(), |id| format!(", did you mean '{id}'?"))
 }
 
-/// A graph that cannot be built, with everything that is wrong with it.
+/// A graph that cannot be built, with all of its problems.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct GraphError {

@@ -155,9 +155,9 @@ pub(crate) fn elements<T: bytemuck::Pod>(
 pub(crate) trait Sample: bytemuck::Pod + Send {
     /// The sample as a float, where full scale is 1.0.
     fn to_float(self) -> f32;
-    /// To the nearest, clipped at full scale; NaN is 0.
+    /// Rounded to the nearest integer and clipped at full scale; NaN becomes 0.
     fn to_i16(self) -> i16;
-    /// To the nearest, clipped at full scale; NaN is 0.
+    /// Rounded to the nearest integer and clipped at full scale; NaN becomes 0.
     fn to_i32(self) -> i32;
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the parameters of a node, as data.
+//! Problems of the parameters of a node, as data.
 
 /// What is wrong with a parameter, and what to do about it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

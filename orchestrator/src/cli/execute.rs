@@ -97,7 +97,7 @@ impl Metrics {
     }
 }
 
-/// Shows on standard error what nodes print and log.
+/// Writes text and log records of nodes to standard error.
 #[derive(Debug)]
 struct Terminal;
 

@@ -17,7 +17,7 @@ pub(super) enum MarkerError {
     Shape { elements: usize, shape: Vec<u64> },
     #[error("__bytes__ needs a text in Base64")]
     Bytes,
-    #[error("__float__ is \"nan\", \"inf\" or \"-inf\"")]
+    #[error("__float__ must be \"nan\", \"inf\" or \"-inf\"")]
     Float,
     #[error("__dict__ needs a list of [key, value] pairs")]
     Dict,

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, as data.
+//! Problems of a configuration, as data.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A configuration that cannot be used, with everything that is wrong with it.
+/// A configuration that cannot be used, with all of its problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// Where the configuration came from.
@@ -79,7 +79,7 @@ impl std::error::Error for ConfigError {}
 /// One problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The place: `[workers] max`, or empty when it is the whole text.
+    /// Place of the problem, such as `[workers] max`; empty for the whole text.
     pub at: String,
     /// What is wrong.
     pub kind: ConfigProblemKind,
@@ -133,12 +133,12 @@ pub enum ConfigProblemKind {
         /// All known names of the section.
         known: Vec<String>,
     },
-    /// The value has another type than the key.
+    /// The value does not have the type of the key.
     #[error("expected {expected}, got {found}")]
     WrongType {
-        /// What the key takes, with an example.
+        /// Description of the allowed values, with an example.
         expected: String,
-        /// What the text has.
+        /// Type and value found in the text.
         found: String,
     },
     /// A text is not a size or a duration in the form that the key takes.
@@ -146,7 +146,7 @@ pub enum ConfigProblemKind {
     NotAQuantity {
         /// The text.
         text: String,
-        /// What the key takes, with an example.
+        /// Description of the allowed values, with an example.
         expected: String,
     },
     /// The value lies outside the range of the key.

@@ -1,5 +1,5 @@
-//! The table of all settings: name, type, range, effect and where the value goes. `read` and
-//! `reference` work from this table alone.
+//! The table of all settings: name, type, range, effect, and access to the value in [`Config`].
+//! `read` and `reference` work from this table alone.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     /// A duration with its unit.
     Duration {
         range: RangeInclusive<Duration>,
-        /// What 0 means, when 0 is allowed below the range.
+        /// Meaning of 0, if 0 is allowed below the range.
         zero: Option<&'static str>,
         get: fn(&Config) -> Duration,
         set: fn(&mut Config, Duration),
@@ -42,7 +42,7 @@ pub(super) enum Kind {
     /// A size with its unit.
     Size {
         range: RangeInclusive<u64>,
-        /// What 0 means, when 0 is allowed below the range.
+        /// Meaning of 0, if 0 is allowed below the range.
         zero: Option<&'static str>,
         get: fn(&Config) -> u64,
         set: fn(&mut Config, u64),

@@ -202,7 +202,7 @@ fn texts(value: &Value) -> Result<BTreeMap<String, String>, ConfigProblemKind> {
     for (name, value) in table {
         let text = value.as_str().ok_or_else(|| wrong_type(format!("a text for {name}"), value))?;
         if name.is_empty() || name.contains(['=', '\0']) || text.contains('\0') {
-            let allowed = "names without `=`, and no zero characters".to_owned();
+            let allowed = "names without `=`, texts without NUL characters".to_owned();
             return Err(ConfigProblemKind::OutOfRange { value: format!("`{name}`"), allowed });
         }
         texts.insert(name.clone(), text.to_owned());

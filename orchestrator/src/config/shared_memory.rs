@@ -32,7 +32,7 @@ pub struct SharedMemoryConfig {
 pub enum SegmentChoice {
     /// Sealed memfds.
     Memfd,
-    /// Named segments.
+    /// Named segments, for systems without memfds.
     Named,
     /// No shared memory: arrays travel inside messages.
     Off,

@@ -28,10 +28,10 @@ pub enum JsonErrorKind {
     /// The text ends in the middle of a value.
     #[error("the text ends where {expected} should be")]
     Ends {
-        /// What should follow.
+        /// What must follow.
         expected: &'static str,
     },
-    /// The text has another character than a value, key or sign that must follow.
+    /// The text has another character than the expected one.
     #[error("expected {expected}, found '{found}'")]
     Unexpected {
         /// What must follow at this place.

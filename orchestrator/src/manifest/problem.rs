@@ -1,4 +1,4 @@
-//! What can be wrong with a manifest, as data.
+//! Problems of a manifest, as data.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::json::JsonErrorKind;
 use crate::catalog::ResolveError;
 use crate::graph::{GraphError, GraphProblem};
 
-/// A manifest that cannot be used, with everything that is wrong with it.
+/// A manifest that cannot be used, with all of its problems.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManifestError {
     /// Every problem; never empty.
@@ -118,7 +118,7 @@ pub enum ProblemKind {
     /// A field has the wrong type.
     #[error("expected {expected}, got {found}")]
     WrongType {
-        /// What the field takes.
+        /// Description of the allowed values.
         expected: &'static str,
         /// Type and value in the text.
         found: String,
@@ -126,7 +126,7 @@ pub enum ProblemKind {
     /// A required field is missing.
     #[error("missing; it must be {expected}")]
     Missing {
-        /// What the field takes.
+        /// Description of the allowed values.
         expected: &'static str,
     },
     /// No field of that name exists.
@@ -190,9 +190,9 @@ pub enum ProblemKind {
     /// Something that this build cannot do.
     #[error("this build cannot {what}; {advice}")]
     Unsupported {
-        /// What is asked for.
+        /// What the build cannot do, as a verb phrase.
         what: &'static str,
-        /// What to do instead.
+        /// Advice on what to do instead.
         advice: &'static str,
     },
     /// The node type cannot be resolved.

@@ -51,7 +51,7 @@ fn require_numpy(py: Python<'_>) -> PyResult<()> {
         Err(error) if error.is_instance_of::<PyImportError>(py) => {
             let program = py.import("sys")?.getattr(intern!(py, "executable"))?;
             let missing = PyModuleNotFoundError::new_err(format!(
-                "an array arrived, and {program} has no numpy: pip install numpy there"
+                "an array arrived, but {program} has no numpy: pip install numpy there"
             ));
             missing.value(py).setattr(intern!(py, "name"), "numpy")?;
             missing.set_cause(py, Some(error));
@@ -72,7 +72,7 @@ fn read_array(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyRes
     Ok(Some(Array { dtype, shape, order, scalar: false, data }))
 }
 
-/// The memory order of an array; `None` if its memory has gaps.
+/// The memory order of a contiguous array; `None` for any other array.
 pub(super) fn order_of(array: &Bound<'_, PyUntypedArray>) -> Option<Order> {
     if array.is_c_contiguous() {
         Some(Order::C)
@@ -127,8 +127,8 @@ fn shared_already(
     }
 }
 
-/// A copy of an array whose memory has gaps. A large one is made in shared memory, so that sending
-/// needs no second copy.
+/// A copy of an array that is not contiguous. A large copy is made in shared memory, so that
+/// sending needs no second copy.
 fn gathered(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Payload> {
     let bytes = bytes_of(array);
     if bytes > converter.inline_max_bytes {
@@ -313,7 +313,10 @@ fn dtype_from<'py>(py: Python<'py>, dtype: &Dtype) -> PyResult<Bound<'py, PyArra
         }
     };
     if descr.has_object() || descr.itemsize() != dtype.item_bytes as usize {
-        return Err(PyValueError::new_err(format!("array of unexpected dtype {}", dtype.descr)));
+        return Err(PyValueError::new_err(format!(
+            "array of dtype {} holds objects, or does not have the announced element size",
+            dtype.descr
+        )));
     }
     Ok(descr)
 }

@@ -32,7 +32,11 @@ fn new_array<'py>(
         let message = format!("arrays of dtype {descr} cannot be shared");
         return Err(PyTypeError::new_err(message));
     }
-    let impossible = || PyValueError::new_err(format!("impossible shape {shape:?}"));
+    let impossible = || {
+        PyValueError::new_err(format!(
+            "impossible shape {shape:?}: a length is negative, or the size is too large"
+        ))
+    };
     let mut bytes = descr.itemsize();
     for &length in shape {
         let length = usize::try_from(length).map_err(|_| impossible())?;

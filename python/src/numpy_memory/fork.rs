@@ -58,7 +58,7 @@ fn after_fork_in_child(py: Python<'_>) {
     handler::deactivate(py);
 }
 
-/// Ends the hold of [`before_fork`]: the nodes are gone, so no code is left that could wait for a
+/// Ends the hold of `before_fork`: the nodes are gone, so no code is left that could wait for a
 /// child.
 pub(crate) fn end_of_session() {
     if HOLDS.swap(false, Ordering::Relaxed)

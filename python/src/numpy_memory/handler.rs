@@ -3,15 +3,15 @@
 //!
 //! # Rules
 //! 1. Numpy calls the handler whenever an array that it served is resized or freed: in any thread,
-//!   after the session, while the interpreter ends. So the handler, its memory and its functions
-//!   are in statics that are never changed or dropped.
+//!    after the session, while the interpreter ends. So the handler, its memory and its functions
+//!    are in statics that are never changed or dropped.
 //! 2. Every address is either in a block of the arena, which knows its blocks exactly, or from
-//!   numpy's default handler, and is freed where it was allocated.
+//!    numpy's default handler, and is freed where it was allocated.
 //! 3. The arena's lock is never held while numpy's own functions run.
 //! 4. In a forked child the arena allocates and frees nothing: the handler passes all calls on to
-//!   numpy's default handler, except that freeing an inherited block does nothing.
+//!    numpy's default handler, except that freeing an inherited block does nothing.
 //! 5. A block has one claim for the array, which ends with `free`. A message with the array makes a
-//!   further claim, and the count of claims shows whether the array still exists.
+//!    further claim, and the count of claims shows whether the array still exists.
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{NonNull, null_mut, with_exposed_provenance_mut};

@@ -2,15 +2,15 @@
 //!
 //! 1. The noise floor of each band is a low percentile of its power from 5 s before to 5 s after.
 //! 2. A frame is **active** when its level is above the threshold, or when one band is well above
-//!   its noise floor and above a bound a fixed number of dB below the threshold. So weak
-//!   consonants, which have power only above 2 kHz, count too.
+//!    its noise floor and above a bound that is a fixed number of dB below the threshold. So weak
+//!    consonants, which have power only above 2 kHz, count too.
 //! 3. A frame is **voice-like** when enough of its power lies below 1 kHz, or when it is part of at
-//!   least 50 ms that are a tone or clearly above the threshold. Breath is not voice-like: a long
-//!   run of active frames that are not voice-like is made inactive.
+//!    least 50 ms that are a tone or clearly above the threshold. Breath is not voice-like: a long
+//!    run of active frames that are not voice-like is made inactive.
 //! 4. A run of active frames with at least two voice-like frames above the threshold is speech.
-//!   Other short runs close to it (releases, final fricatives) are added to it.
+//!    Other short runs close to it (releases, final fricatives) are added to it.
 //! 5. Speech separated by less than the shortest silence is one segment. Then segments shorter than
-//!   the shortest speech are dropped.
+//!    the shortest speech are dropped.
 
 use super::features::{BANDS, Frame};
 
@@ -147,7 +147,7 @@ fn pause(frames: &[Frame], excess: &[f32], before: Span, after: Span) -> usize {
     between.len().saturating_sub(fading_out + fading_in)
 }
 
-/// A low percentile of a band's power, smoothed over three frames.
+/// Noise floor of a band: a low percentile of its power, smoothed over three frames.
 fn floor(frames: &[Frame], band: usize, scratch: &mut Vec<f32>) -> f32 {
     scratch.clear();
     scratch.extend(frames.windows(3).map(|w| w.iter().map(|f| f.bands[band]).sum::<f32>() / 3.0));
