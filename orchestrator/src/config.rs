@@ -227,6 +227,12 @@ impl Default for OutputConfig {
 }
 
 impl Config {
+    /// The bounds of the pool with an engine's workers.
+    #[must_use]
+    pub fn pool(&self, engine: Engine) -> &PoolBounds {
+        if engine == Engine::RustPython { &self.rustpython.pool } else { &self.workers.pool }
+    }
+
     /// Reads a configuration from TOML text.
     ///
     /// # Errors

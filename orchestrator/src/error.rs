@@ -8,6 +8,7 @@ use ipc_protocol::FaultKind;
 use crate::config::ConfigError;
 use crate::failure::{NodeFailure, advised, operation_name};
 use crate::manifest::ManifestError;
+use crate::placement::Engine;
 use crate::plan::PlanError;
 use crate::reason::Advice;
 use crate::schedule::Deadline;
@@ -71,7 +72,7 @@ pub enum Error {
     #[error("the run was cancelled")]
     Cancelled,
     /// The runtime was shut down while a node ran.
-    #[error("the runtime was shut down while node '{node_id}' ran; make a new runtime")]
+    #[error("the runtime was shut down while node '{node_id}' ran; open another session")]
     ShutDown {
         /// Id of the node.
         node_id: String,
@@ -82,13 +83,16 @@ pub enum Error {
     /// No worker became free in time.
     #[error(
         "no worker was ready within {waited:?}: at most {max} may run, and starting one takes time; \
-         raise [workers] max or [workers] acquire_timeout, or close sessions that are not needed"
+         raise [{}] max or [workers] acquire_timeout, or close sessions that are not needed",
+        pool_section(*.engine)
     )]
     Busy {
         /// How long the session waited.
         waited: Duration,
         /// The largest number of workers in the pool.
         max: usize,
+        /// The engine whose pool it is.
+        engine: Engine,
     },
     /// No worker could host the nodes: each had modules loaded that have changed since, or that lie
     /// elsewhere for this session.
@@ -182,6 +186,11 @@ impl Crash {
             also_lost(&self.also_lost)
         )
     }
+}
+
+/// Section of the configuration with the bounds of an engine's pool.
+fn pool_section(engine: Engine) -> &'static str {
+    if engine == Engine::RustPython { "rustpython" } else { "workers" }
 }
 
 fn also_lost(nodes: &[String]) -> String {

@@ -59,7 +59,6 @@ pub struct Core<T> {
     bounds: Bounds,
     rounds_started: Round,
     rounds_done: Round,
-    is_stopped: bool,
 }
 
 impl<T: Clone> Core<T> {
@@ -74,7 +73,6 @@ impl<T: Clone> Core<T> {
             bounds,
             rounds_started: 0,
             rounds_done: 0,
-            is_stopped: false,
         }
     }
 
@@ -89,11 +87,6 @@ impl<T: Clone> Core<T> {
     #[must_use]
     pub fn is_source(&self, stage: StageId) -> bool {
         self.stages[stage].shape.is_source
-    }
-
-    /// Starts no further call and grants no credit; running calls may still end.
-    pub fn stop(&mut self) {
-        self.is_stopped = true;
     }
 
     /// Number of rounds that have begun and are not complete.
@@ -143,7 +136,7 @@ impl<T: Clone> Core<T> {
             }
         }
         self.slots.advance(now, &mut actions);
-        if self.slots.phase() == Phase::Open && !self.is_stopped {
+        if self.slots.phase() == Phase::Open {
             self.advance(now, &mut actions);
         }
         actions

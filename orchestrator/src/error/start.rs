@@ -87,7 +87,7 @@ pub enum StartError {
         stderr: String,
     },
     /// The runtime is shut down.
-    #[error("cannot start a worker: the runtime is shut down; make a new runtime")]
+    #[error("cannot start a worker: the runtime was shut down; open the session again")]
     ShutDown,
 }
 

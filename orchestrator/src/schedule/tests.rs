@@ -287,18 +287,19 @@ fn what_waits_for_a_slot_that_cannot_be_opened_again_is_skipped() {
 }
 
 #[test]
-fn nothing_begins_after_a_stop() {
+fn abandoned_rounds_begin_nothing_more() {
     // spec: IOP-25
     let now = Instant::now();
     let mut core = line();
     core.handle(now, Event::Input(Some(1)));
     core.handle(now, Event::Input(Some(2)));
     core.handle(now, Event::Output(0, 10));
-    core.stop();
+    assert_eq!(core.handle(now, Event::Abandon), []);
     assert!(core.slots().is_working());
     assert_eq!(core.handle(now, Event::Failed(0)), []);
-    assert_eq!(core.handle(now, Event::Done(1)), []);
-    assert_eq!(core.handle(now, Event::Flush), []);
+    let done = [Action::RoundDone(0), Action::RoundDone(1)];
+    assert_eq!(core.handle(now, Event::Done(1)), done);
+    assert_eq!(core.handle(now, Event::Input(Some(3))), [item(0, 3)]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Driver {
         loop {
             while let Some(event) = events.pop_front() {
                 if self.stops_at_failure && self.shell.failure.is_some() {
-                    self.core.stop();
+                    actions.extend(self.core.handle(Instant::now(), Event::Abandon));
                 }
                 actions.extend(self.core.handle(Instant::now(), event));
             }

@@ -7,7 +7,6 @@ use super::journal::{kept, printed, replaced};
 use super::shell::{Events, Shell};
 use super::workers::End;
 use super::{Host, WrittenBack, failure};
-use crate::placement::Engine;
 use crate::schedule::{Event, SlotId, Slots, Traits};
 use crate::worker::supervisor::Returned;
 
@@ -167,11 +166,8 @@ impl Shell {
         }
         let failure = |fault| failure::from_fault(fault, self.workers.slot(slot));
         closed.failures.extend(answer.faults.into_iter().map(failure));
-        let config = self.runtime.config();
-        let limit = match self.workers.slot(slot).interpreter {
-            Engine::RustPython => config.rustpython.pool.recycle_above_memory_bytes,
-            _ => config.workers.pool.recycle_above_memory_bytes,
-        };
+        let pool = self.runtime.config().pool(self.workers.slot(slot).interpreter);
+        let limit = pool.recycle_above_memory_bytes;
         if !answer.left.is_empty() {
             let pid = self.workers.slot(slot).process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));

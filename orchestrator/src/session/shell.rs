@@ -79,9 +79,10 @@ impl Shell {
             Action::Acquire(slots) => return self.acquire(slots),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
             Action::Unavailable(slot) => {
-                let workers = &self.runtime.config().workers;
-                let (waited, max) = (workers.acquire_timeout, workers.pool.max_workers());
-                self.fail_to_open(slot, Error::Busy { waited, max });
+                let (config, engine) = (self.runtime.config(), self.workers.slot(slot).interpreter);
+                let (waited, max) =
+                    (config.workers.acquire_timeout, config.pool(engine).max_workers());
+                self.fail_to_open(slot, Error::Busy { waited, max, engine });
             }
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),

@@ -7,7 +7,9 @@ use ipc_protocol::Value;
 use nodes::node::Node;
 use nodes::{NodeErrorKind, panics};
 use orchestrator::Error;
-use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
+use pyo3::exceptions::{
+    PyOverflowError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -86,12 +88,14 @@ impl NativeNode {
     }
 }
 
-/// Maps a native node's error to a Python exception: TypeError, ZeroDivisionError, else ValueError.
+/// The Python exception that [`nodes::NodeError::type_name`] names.
 fn raise(error: &nodes::NodeError) -> PyErr {
     let message = error.to_string();
     match error.type_name() {
         "TypeError" => PyTypeError::new_err(message),
         "ZeroDivisionError" => PyZeroDivisionError::new_err(message),
+        "OverflowError" => PyOverflowError::new_err(message),
+        "RuntimeError" => PyRuntimeError::new_err(message),
         _ => PyValueError::new_err(message),
     }
 }
