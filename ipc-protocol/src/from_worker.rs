@@ -42,7 +42,7 @@ pub struct NodeReady {
     pub is_async: bool,
     /// It may have outputs at the end of the input: it has a method `flush`, or takes a stream.
     /// Since 6; true when absent.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub flushes: bool,
 }
 

@@ -113,6 +113,7 @@ impl Guest for Fickle {
                     is_source: false,
                     is_streaming: false,
                     is_async: false,
+                    flushes: true,
                 });
                 nodes.push((node.node_id, name));
             }

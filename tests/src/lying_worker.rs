@@ -99,6 +99,7 @@ impl Worker {
             is_source: false,
             is_streaming: false,
             is_async: false,
+            flushes: true,
         };
         self.send(FromWorker::Opened(nodes.map(|node| ready(&node.node_id)).collect()));
     }

@@ -166,7 +166,7 @@ fn from_worker_name(message: &FromWorker) -> &'static str {
 
 fn all_to_worker() -> Vec<(&'static str, ToWorker)> {
     let later = samples::to_worker_2().into_iter().chain(samples::to_worker_5());
-    samples::to_worker().into_iter().chain(later).collect()
+    samples::to_worker().into_iter().chain(later).chain(samples::to_worker_6()).collect()
 }
 
 fn all_from_worker() -> Vec<(&'static str, FromWorker)> {
@@ -187,6 +187,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
+            "Abort" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");

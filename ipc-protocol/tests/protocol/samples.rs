@@ -501,7 +501,15 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         is_told: true,
     };
     let left = vec!["threads".into(), "resource limits".into()];
+    let ready = NodeReady {
+        node_id: "gain".into(),
+        is_source: false,
+        is_streaming: false,
+        is_async: false,
+        flushes: false,
+    };
     vec![
+        ("opened_without_flush", FromWorker::Opened(vec![ready])),
         ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
         ("failed_stale", FromWorker::Failed(failed)),
         ("output_worked", FromWorker::Output(output)),

@@ -343,7 +343,7 @@ fn what_this_build_cannot_do_is_said() {
         (json!({"execution": {"placement": "remote"}}), "other machines"),
         (json!({"docker": {"image": "x"}}), "containers"),
         (json!({"isolated": true}), "isolate a native node"),
-        (json!({"instance": 0}), "node objects"),
+        (json!({"instance": 0}), "only the Python SDK"),
         (json!({"runtime_hint": "wasm"}), "WebAssembly"),
     ] {
         let found = only(&one(&fields));

@@ -7,8 +7,10 @@ use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};
 
 use super::workers::{End, Seat, Slot};
+use crate::config::Config;
 use crate::error::{Crash, Error, TimedOut};
 use crate::failure::NodeFailure;
+use crate::placement::Engine;
 use crate::plan::{Plan, Stage};
 use crate::schedule::{Deadline, Overdue};
 use crate::worker::exit::Exit;
@@ -17,6 +19,12 @@ use crate::worker::process::Process;
 
 pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
     Error::Node(Box::new(failure_of(fault, slot)))
+}
+
+/// No worker of this engine became free in time.
+pub(super) fn busy(config: &Config, engine: Engine) -> Error {
+    let max = config.pool(engine).max_workers();
+    Error::Busy { waited: config.workers.acquire_timeout, max, engine }
 }
 
 /// A fault that the worker in this slot has reported, as the failure of its node.

@@ -164,16 +164,15 @@ impl Shell {
             let attributes = state.attributes.to_bytes();
             closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
-        let failure = |fault| failure::from_fault(fault, self.workers.slot(slot));
+        let worker = self.workers.slot(slot);
+        let failure = |fault| failure::from_fault(fault, worker);
         closed.failures.extend(answer.faults.into_iter().map(failure));
-        let pool = self.runtime.config().pool(self.workers.slot(slot).interpreter);
-        let limit = pool.recycle_above_memory_bytes;
+        let limit = self.runtime.config().pool(worker.interpreter).recycle_above_memory_bytes;
+        let has_outgrown = limit.is_some_and(|limit| worker.resident_bytes() > limit);
         if !answer.left.is_empty() {
-            let pid = self.workers.slot(slot).process().map_or(0, |process| process.pid);
+            let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let has_outgrown =
-            limit.is_some_and(|limit| self.workers.slot(slot).resident_bytes() > limit);
         let returned = if has_outgrown || !answer.left.is_empty() {
             Returned::UsedUp
         } else {

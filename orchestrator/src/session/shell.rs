@@ -79,10 +79,8 @@ impl Shell {
             Action::Acquire(slots) => return self.acquire(slots),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
             Action::Unavailable(slot) => {
-                let (config, engine) = (self.runtime.config(), self.workers.slot(slot).interpreter);
-                let (waited, max) =
-                    (config.workers.acquire_timeout, config.pool(engine).max_workers());
-                self.fail_to_open(slot, Error::Busy { waited, max, engine });
+                let engine = self.workers.slot(slot).interpreter;
+                self.fail_to_open(slot, failure::busy(self.runtime.config(), engine));
             }
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
@@ -166,8 +164,8 @@ impl Shell {
 
     /// Whether the stage's worker understands `Abort`; calls in an older one run to their end.
     fn ends_calls(&self, stage: StageId) -> bool {
-        let slot = self.layout.slot_of(stage).map(|slot| self.workers.slot(slot));
-        slot.is_some_and(|slot| slot.protocol() >= ABORT_SINCE)
+        let slot = self.layout.slot_of(stage);
+        slot.is_some_and(|slot| self.workers.slot(slot).protocol() >= ABORT_SINCE)
     }
 
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {

@@ -2,12 +2,12 @@
 //!
 //! # Rules
 //! 1. The memory stays at its address as long as the block lives: its owner is a field that is
-//! never    replaced.
-//! 2. A slice of the bytes is used only during a call. Code that holds one reads or writes
-//! elements,    or copies; it does not write to the block in another way and calls no Python code.
+//!    never replaced.
+//! 2. A slice of the bytes is used only during a call. Code that holds one reads or writes elements,
+//!    or copies; it does not write to the block in another way and calls no Python code.
 //! 3. Threads of an interpreter without a global lock may write to one block at the same time, as
-//! with any array of numpy: each number that is read is then an old or a new one. All numbers are
-//! plain bytes, so no bit pattern is invalid.
+//!    with any array of numpy: each number that is read is then an old or a new one. All numbers are
+//!    plain bytes, so no bit pattern is invalid.
 //! 4. Shared memory is writable only where `ipc_protocol::memory` says so (its rule 2).
 
 use bytes::{Bytes, BytesMut};

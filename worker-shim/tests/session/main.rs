@@ -87,7 +87,7 @@ fn a_suspended_call_is_ended_and_the_stage_takes_the_next() {
     orchestrator.send(item(3, 1, 1, ints(0..1000)));
     assert_eq!(orchestrator.output(3, 1), Value::Int(0));
     orchestrator.send(ToWorker::Abort(3));
-    orchestrator.done(3, 1);
+    orchestrator.aborted(3, 1);
     // One that crosses the end of its call ends nothing.
     orchestrator.send(ToWorker::Abort(3));
     orchestrator.send(item(3, 2, 1, Value::Int(4)));

@@ -222,9 +222,18 @@ impl Orchestrator {
 
     /// The next message, which ends this call well.
     pub(crate) fn done(&mut self, stage: u32, call: u64) {
+        self.done_with(stage, call, usage(1));
+    }
+
+    /// The next message, which ends this call that was aborted.
+    pub(crate) fn aborted(&mut self, stage: u32, call: u64) {
+        self.done_with(stage, call, usage(7));
+    }
+
+    fn done_with(&mut self, stage: u32, call: u64, usage: Vec<NodeUsage>) {
         match self.receive() {
             FromWorker::Done(done) => {
-                assert_eq!((done.stage, done.call, done.usage), (stage, call, usage(1)));
+                assert_eq!((done.stage, done.call, done.usage), (stage, call, usage));
             }
             other => panic!("{stage}/{call} is not done but {other:?}"),
         }

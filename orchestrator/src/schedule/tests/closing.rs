@@ -54,7 +54,7 @@ fn a_call_that_is_suspended_needs_no_interrupt() {
     core.handle(now, Event::Input(Some(1)));
     // The second stage works on the first output; the queue before it is full.
     (0..4).for_each(|value| drop(core.handle(now, Event::Output(0, value))));
-    assert_eq!(core.handle(now, Event::Close), [Action::Close(0), Action::Interrupt(1)]);
+    assert_eq!(core.handle(now, Event::Close), [Action::Interrupt(1), Action::Close(0)]);
 }
 
 #[test]
