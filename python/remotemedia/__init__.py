@@ -7,7 +7,7 @@
     pipeline.add_node(MyNode())
     result = pipeline.run(audio)
 
-Names are loaded when first used; importing the package needs neither numpy nor the native module.
+Names are imported on first use; importing the package needs neither numpy nor the native module.
 """
 
 from __future__ import annotations
@@ -224,7 +224,8 @@ __all__ = [
 ]
 
 if sys.implementation.name != "cpython":
-    # So that `from remotemedia import *` works: what needs numpy or the native module is not here.
+    # `from remotemedia import *` must work without numpy and the native module, which are missing
+    # here.
     __all__ = sorted(
         set(__all__)
         - {"asarray_shared", "empty", "shared_memory_stats"}

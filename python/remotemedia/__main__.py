@@ -9,9 +9,9 @@ from remotemedia._load import native
 
 
 def main() -> int:
-    """Run the command line and give its exit code."""
-    # Ctrl-C ends the process, and its workers with it, as it would without Python around; a program
-    # in the background ignores it.
+    """Run the command line and return its exit code."""
+    # Let Ctrl-C end the process and with it the workers, without a KeyboardInterrupt. A program in
+    # the background, which ignores SIGINT, goes on ignoring it.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["compat"]:

@@ -1,10 +1,10 @@
-"""Pickles with code inside, for interpreters of one implementation and minor version.
+"""Pickles with bytecode, for interpreters of the same implementation and minor version.
 
-What a worker can import travels by reference, the rest by value (cloudpickle): classes and
-functions of ``__main__``, of notebooks, of ``exec`` and of modules that a worker cannot find. All
-of a session are shipped once, in the one pickle of its nodes, each with a token.
+Objects that a worker can import travel by reference. Other classes and functions travel by value
+(cloudpickle): those of ``__main__``, notebooks, ``exec`` and modules that a worker cannot find.
+They are shipped once for a session, in the one pickle of its nodes, each with a token.
 
-Callers of :func:`loads` have checked that the writer was such an interpreter.
+Callers of :func:`loads` must have checked that the writer was such an interpreter.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from remotemedia._tokens import MAIN, Shared, registry, resolve, travels_by_name
 from remotemedia._unpicklable import culprit
 
 PROTOCOL = 5
-"""Pickle protocol of everything that travels."""
+"""Pickle protocol of all pickles between processes."""
 
 
 class Writable(Protocol):
-    """Where a pickler writes."""
+    """The file to which a pickler writes."""
 
     def write(self, data: bytes, /) -> object:
-        """Takes the next bytes."""
+        """Write bytes."""
 
 
 _lock = threading.RLock()
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
-    """Pickles an item for peers that know the tokens ``shipped``.
+    """Pickle an item for receivers that know the tokens ``shipped``.
 
     Raises:
-        UnpicklableError: The object cannot be pickled; the error names the culprit.
+        UnpicklableError: The object cannot be pickled; the error names the part at fault.
     """
     file = io.BytesIO()
     try:
@@ -55,20 +55,21 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
 
 
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
-    """As ``_pickle.dump_into``."""
+    """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
         Pickler(file, frozenset(), foresee=foresee).dump(value)
 
 
 def loads(data: bytes) -> object:
-    """Opens a pickle that a process of the same session and kind wrote."""
+    """Load a pickle that a process of the same session and kind has written."""
     return pickle.loads(data)
 
 
 def open_nodes(data: bytes, buffers: Sequence[Any]) -> Any:
-    """What ``dump_nodes`` pickled, in the form of ``_pickle.open_shipment``."""
+    """Load the pickle of ``dump_nodes``; returns the tuple that was pickled."""
     for classes in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
-        # Otherwise cloudpickle gives the class of an earlier session, with what was put on it.
+        # Otherwise cloudpickle returns the class of an earlier session, with the attributes that
+        # were set on it.
         getattr(cloudpickle.cloudpickle, classes, {}).clear()
     return _load_bundle(data, buffers)
 
@@ -79,13 +80,17 @@ def dump_nodes(
     portable_items: bool,
     keep_in: Callable[[pickle.PickleBuffer], bool] | None,
 ) -> tuple[bytes, frozenset[str]]:
-    """The node objects of a session with all that they need, and the tokens of that.
+    """Pickle the node objects of a session with everything that they need.
 
     Args:
-        nodes: the objects.
-        log_levels: as for `_pickle.Shipment`.
-        portable_items: as there.
-        keep_in: told each buffer that could travel beside the pickle; whether it stays in it.
+        nodes: the node objects.
+        log_levels: see `_pickle.Shipment`.
+        portable_items: see `_pickle.Shipment`.
+        keep_in: called with each buffer that could travel beside the pickle; returns whether the
+            buffer stays in the pickle.
+
+    Returns:
+        The pickle, and the tokens of the classes and functions in it.
 
     Raises:
         UnpicklableError: A node cannot be pickled; the path begins with its index.
@@ -98,22 +103,22 @@ def dump_nodes(
 
 
 def holds_code(data: bytes) -> bool:
-    """Whether another interpreter could not open this pickle; in doubt it could not."""
+    """Whether another interpreter might be unable to load this pickle; true in case of doubt."""
     return b"cloudpickle" in data or b"_by_value" in data
 
 
 class _EmptyCell:
-    """Stands for one closure cell of this process while functions are pickled."""
+    """Pickled in place of a closure cell; becomes an empty cell at the receiver."""
 
     def __init__(self, cell: types.CellType) -> None:
-        self._cell = cell  # keeps its address its own
+        self._cell = cell  # a reference, so that the cell's `id` is not reused
 
     def __reduce__(self) -> tuple[Any, ...]:
         return types.CellType, ()
 
 
 class Pickler(cloudpickle.Pickler):
-    """Decides, object by object, between reference, token and value."""
+    """Decides for each object whether it travels by reference, by token or by value."""
 
     def __init__(
         self,
@@ -131,10 +136,10 @@ class Pickler(cloudpickle.Pickler):
         self._cells: dict[int, _EmptyCell] = {}
 
     def _function_getnewargs(self, func: types.FunctionType) -> Any:
-        """As cloudpickle's, but functions that share a variable go on sharing it."""
+        """Like cloudpickle's method, but functions that share a variable still share it after."""
         *arguments, closure = super()._function_getnewargs(func)
         if func.__closure__ is not None:
-            # The contents follow in the function's state, where they may refer to the function.
+            # The cells' contents are part of the function's state, as they may refer to it.
             closure = tuple(
                 self._cells.setdefault(id(cell), _EmptyCell(cell)) for cell in func.__closure__
             )
@@ -160,7 +165,7 @@ class Pickler(cloudpickle.Pickler):
         return super().reducer_override(obj)
 
     def _by_value(self, shared: Shared) -> tuple[Any, ...] | None:
-        """A reference to ``shared`` where the peer knows it; ``None`` to send it by value."""
+        """A reference to ``shared`` if the receiver knows it; ``None`` to pickle it by value."""
         if isinstance(shared, types.FunctionType):
             self._note_source(shared)
         token = registry.token_of(shared)
@@ -175,7 +180,7 @@ class Pickler(cloudpickle.Pickler):
         return None
 
     def _note_source(self, function: types.FunctionType) -> None:
-        """Keeps the source of code that has no file (notebook cells), for tracebacks."""
+        """Keep the source of code without a file (notebook cells), for tracebacks."""
         name = function.__code__.co_filename
         if name not in self.sources and (text := _sources.text_of(function)) is not None:
             self.sources[name] = text
@@ -185,14 +190,16 @@ _Cached = type(functools.lru_cache(len))
 
 
 def _cached(function: Any, parameters: dict[str, Any]) -> Any:
-    """A function with an empty cache, as cloudpickle knows only its name."""
+    """Make a function with an empty cache; cloudpickle would pickle such a function by name
+    only.
+    """
     return functools.lru_cache(**parameters)(function)
 
 
 def _dump_bundle(
     objects: Any, keep_in: Callable[[pickle.PickleBuffer], bool] | None = None
 ) -> tuple[bytes, dict[str, Shared]]:
-    """One pickle of ``objects`` with every by-value class and function that they need."""
+    """Pickle ``objects`` together with every class and function that they need by value."""
     file = io.BytesIO()
     collected: dict[str, Shared] = {}
     with _lock:
@@ -213,7 +220,7 @@ def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:
             continue
         registry.kept.append(shared)
         module, name, _ = token.split(":")
-        # cloudpickle forgets where a class stood; messages and tracebacks show it.
+        # cloudpickle does not keep the qualified name of a class, which tracebacks show.
         shared.__qualname__ = name
         if module == "__main__" and name.isidentifier():
             setattr(main, name, shared)
@@ -221,7 +228,7 @@ def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:
 
 
 def _bundle_of(shared: type[Any]) -> tuple[str, bytes]:
-    """A class with all that it needs as one pickle, made once."""
+    """The token of a class, and a pickle of it with everything that it needs; made once."""
     token = registry.issue(shared)
     bundle = registry.bundle(token)
     if bundle is None:
@@ -231,11 +238,11 @@ def _bundle_of(shared: type[Any]) -> tuple[str, bytes]:
 
 
 def _receive(token: str, bundle: bytes) -> Shared:
-    """Opens a class that comes with its own pickle; the first copy to arrive is kept."""
+    """Load a class that comes with its own pickle, unless its token is known already."""
     shared = registry.find(token)
     if shared is None:
         (shared,) = _load_bundle(bundle)
-        # The bundle's class may be one that is known already, under the token of another copy.
+        # Loading may have entered another copy of the class under this token; keep that one.
         shared = registry.find(token) or shared
     return shared
 
@@ -251,7 +258,7 @@ def _travels_by_value(shared: Shared) -> bool:
 
 
 def _by_value_unless_importable(name: str) -> bool:
-    """Tells cloudpickle to send the contents of a module that no other process can import."""
+    """Have cloudpickle send a module by value if another process cannot import it."""
     if name in MAIN:
         return False
     module = sys.modules.get(name)

@@ -1,4 +1,4 @@
-"""What a Python node class says about itself, in the form of the native nodes' metadata."""
+"""Metadata of a Python node class, in the same form as that of native nodes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def describe(name: str, module: str, summary: str) -> dict[str, Any]:
     """Metadata of the class `name` in `module`.
 
     Returns:
-        `name`, `version`, `summary`, `aliases`, `capabilities` and `parameters`: per constructor
-        parameter its `type` and `default`, as far as the signature tells.
+        `name`, `version`, `summary`, `aliases`, `capabilities` and `parameters`: for each
+        constructor parameter its `type` and `default`, as far as the signature has them.
     """
     import remotemedia
 

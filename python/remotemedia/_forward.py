@@ -1,7 +1,8 @@
-"""What nodes print and log in their workers, shown where the caller's own output goes.
+"""Shows in the caller's process what nodes print and log in their workers.
 
-Prints keep their stream and get the node's name in front; log records go to the logger of the same
-name here, with the place in the node's code, the fields of `extra` and the node's id (`node_id`).
+Printed lines go to the same stream here, with the node's id in front. A log record goes to the
+logger of the same name here. It keeps its place in the node's code and its `extra` fields, and gets
+the attribute `node_id`.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from typing import Any
 
 from remotemedia._guest.output import FIELDS, Place
 
-# What `logging` itself says of a caller that it cannot find.
+# The place that `logging` itself uses when it cannot find the caller.
 _NOWHERE: Place = ("(unknown file)", 0, "(unknown function)")
 
 
 def emit(
     node_id: str, logger: str, is_stream: bool, level: int, message: str, place: Place | None
 ) -> None:
-    """Show one piece of output.
+    """Show one printed text or log record.
 
     Args:
-        node_id: the node that ran, or "" when none did.
+        node_id: id of the node that ran, or "" if none ran.
         logger: "stdout", "stderr", or the name of a logger.
-        is_stream: whether it was printed rather than logged.
+        is_stream: whether the text was printed rather than logged.
         level: level of the log record.
         message: the text, without a final newline.
-        place: where it was logged; None for what was printed, and for what RemoteMedia says.
+        place: where the record was logged; None for printed text and for RemoteMedia's own records.
     """
     if is_stream:
         stream = sys.stderr if logger == "stderr" else sys.stdout
@@ -51,7 +52,7 @@ def emit(
 
 
 def _caller() -> Place:
-    """The line outside of RemoteMedia that called it; a thread of RemoteMedia's own has none."""
+    """The line of the user's code that called RemoteMedia; `_NOWHERE` in RemoteMedia's threads."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
@@ -64,7 +65,7 @@ def _caller() -> Place:
 
 
 def _split(message: str) -> tuple[str, dict[str, Any]]:
-    """A record's text, and the fields that its logger was given as `extra`."""
+    """Split a message into the record's text and its `extra` fields."""
     text, found, fields = message.rpartition(FIELDS)
     if not found:
         return message, {}

@@ -1,4 +1,4 @@
-"""Which modules another process of the same interpreter can import by name."""
+"""Checks whether another process of the same interpreter can import a module by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 
 
 def is_importable(name: str, module: types.ModuleType) -> bool:
-    """Whether a process with the same `sys.path` finds this very module under this name."""
+    """Whether a process with the same `sys.path` would import this same module by this name."""
     known = _importable.get(name)
     if known is not None and known[0] is module:
         return known[1]
@@ -23,7 +23,7 @@ _importable: dict[str, tuple[types.ModuleType, bool]] = {}
 
 
 def _find_out_importable(name: str, module: types.ModuleType) -> bool:
-    """Asks the import system for the module again, past ``sys.modules``."""
+    """Ask the import system for the module again, without looking in ``sys.modules``."""
     if name in sys.builtin_module_names:
         return True
     parent_name, _, _ = name.rpartition(".")
@@ -32,7 +32,8 @@ def _find_out_importable(name: str, module: types.ModuleType) -> bool:
         parent = sys.modules.get(parent_name)
         path = getattr(parent, "__path__", None)
         if path is None:
-            # A module that another one put into sys.modules itself, such as os.path.
+            # The parent is no package, so it has put this module into `sys.modules`, as `os` does
+            # with `os.path`.
             return parent is not None and is_importable(parent_name, parent)
         if not is_importable(parent_name, parent or module):
             return False
@@ -46,7 +47,7 @@ def _find_out_importable(name: str, module: types.ModuleType) -> bool:
 
 
 def _is_alias(module: types.ModuleType) -> bool:
-    """A module known under a second name, such as ``posixpath`` as ``os.path``."""
+    """Whether this is a second name of a module, such as ``os.path`` for ``posixpath``."""
     spec = module.__spec__
     return spec is not None and spec.name != module.__name__ and spec.name in sys.modules
 

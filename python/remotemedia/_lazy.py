@@ -1,6 +1,6 @@
-"""Package attributes that are imported when first used (PEP 562).
+"""Package attributes that are imported on first use (PEP 562).
 
-So `import remotemedia` stays quick, and pulls neither numpy nor the native module.
+This keeps `import remotemedia` quick: it imports neither numpy nor the native module.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 def lazy_attributes(
     package: str, homes: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`(__getattr__, __dir__)` for a package.
+    """Make the functions `__getattr__` and `__dir__` of a package.
 
     Args:
-        package: its `__name__`.
-        homes: the names that each module of it provides.
+        package: `__name__` of the package.
+        homes: for each module of the package the names that it provides.
     """
     home_of = {name: module for module, names in homes.items() for name in names}
 

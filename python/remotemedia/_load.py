@@ -1,7 +1,7 @@
-"""Access to the native module, loaded at first use.
+"""Access to the native module, loaded on first use.
 
-Importing the package must work without it: in workers of other interpreters, and to read a
-pipeline's manifest.
+Importing the package must work without the native module: RustPython workers do not have it, and
+writing a pipeline's manifest does not need it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def native() -> ModuleType:
     """The module `remotemedia._native`.
 
     Raises:
-        ImportError: it is not built for this interpreter; the message says what to do.
+        ImportError: the module is not built for this interpreter; the message says what to do.
     """
     try:
         return importlib.import_module("remotemedia._native")

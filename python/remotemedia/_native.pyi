@@ -1,4 +1,4 @@
-"""The native module: the bridge from the SDK to the orchestrator, and the worker's side of it."""
+"""The native module: the bridge from the SDK to the orchestrator, and the CPython worker."""
 
 from collections.abc import Iterable
 from os import PathLike

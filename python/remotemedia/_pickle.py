@@ -1,13 +1,13 @@
 """Pickles between the processes of one user: node objects, items, changed attributes.
 
-There are two kinds. Between interpreters of one implementation and minor version, what a worker
-cannot import travels by value (`_by_value`, cloudpickle). Everywhere else nothing may: bytecode of
-another interpreter ends the process that runs it. There the source travels (`_portable`). Which
-kind a pickle is stands in its first bytes, and a process opens only what it can.
+There are two kinds, told apart by their first bytes. Between interpreters of the same
+implementation and minor version, classes and functions that a worker cannot import travel by value:
+their bytecode is pickled (`_by_value`, cloudpickle). Bytecode crashes any other interpreter, so
+pickles for others are portable: they contain source text (`_portable`).
 
-Classes and functions that have travelled have a token (`_tokens`): later items refer to them by it,
-in both directions, so ``isinstance`` holds on both sides. The caller's script is never executed
-again: the worker's ``__main__`` is a stand-in module that holds the shipped names.
+Classes and functions that have travelled have a token (`_tokens`). Later items refer to them by
+token, in both directions, so ``isinstance`` works on both sides. The caller's script is never
+executed again: the worker's ``__main__`` is a stand-in module with the shipped names.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from remotemedia import _by_value as by_value
 
 PORTABLE = b"RMP1"
-"""The first bytes of a pickle that any interpreter may open; a plain one begins otherwise."""
+"""The first bytes of a portable pickle; no other pickle begins with them."""
 
 
 def _load_by_value() -> Any:
-    """The other kind, where there is cloudpickle and an interpreter that it knows."""
+    """The module `_by_value`; None without cloudpickle or on an interpreter other than CPython."""
     if sys.implementation.name != "cpython":
         return None
     try:
@@ -39,20 +39,20 @@ def _load_by_value() -> Any:
     return _by_value
 
 
-# At once, where it is there: workers wait warm, and the first item should not pay for it.
+# Imported at once: workers have time for it while they wait, the first item does not.
 if not TYPE_CHECKING:
     by_value = _load_by_value()
 
 
 class Writable(Protocol):
-    """Where a pickler writes."""
+    """The file to which a pickler writes."""
 
     def write(self, data: bytes, /) -> object:
-        """Takes the next bytes."""
+        """Write bytes."""
 
 
 def _portable_writer() -> Any:
-    """What writes portable pickles; imported when first needed, because it costs a start."""
+    """The module that writes portable pickles; imported late, to keep the start of workers fast."""
     from remotemedia._portable import writing
 
     return writing
@@ -63,15 +63,15 @@ def _is_portable() -> bool:
 
 
 def dumps(value: object) -> bytes:
-    """Pickles an item for a peer that has not been shipped anything, or for the caller's process.
+    """Pickle an item for the caller's process, or for a worker without a shipment.
 
     Raises:
-        UnpicklableError: The object cannot be pickled; the error names the culprit.
+        UnpicklableError: The object cannot be pickled; the error names the part at fault.
     """
     if _is_portable():
         return _dumps_portably(value)
     plain = by_value.dumps(value)
-    # Without anything by value it is as good as a portable one.
+    # A pickle without bytecode is portable.
     return plain if by_value.holds_code(plain) else PORTABLE + b"v" + plain
 
 
@@ -81,16 +81,16 @@ def _dumps_portably(value: object) -> bytes:
     except UnpicklableError as problem:
         if not registry.has_callers_kind:
             raise
-        # Others than the caller's kind refuse it, and their nodes can move there.
+        # Workers of another kind will refuse this pickle; their nodes can move to this kind.
         return dumps_by_value_after(problem, value)
     return data
 
 
 def dumps_by_value_after(problem: UnpicklableError, value: object) -> bytes:
-    """Pickles for the caller's kind alone an item that not every interpreter may open.
+    """Pickle by value, only for the caller's kind of interpreter, an item that cannot be portable.
 
     Raises:
-        UnpicklableError: that is not possible either; it is `problem`.
+        UnpicklableError: that fails too; the error raised is `problem`.
     """
     if by_value is None:
         raise problem
@@ -102,20 +102,20 @@ def dumps_by_value_after(problem: UnpicklableError, value: object) -> bytes:
 
 
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
-    """Pickles an object piece by piece, so that `file` can stop it by raising.
+    """Pickle an object piece by piece, so that `file` can stop this by raising an exception.
 
-    So can `foresee`, which is told the size in bytes of an array or tensor inside the object
-    before that is pickled: tensors make a copy of themselves then.
+    `foresee` can stop it too. It is called with the size in bytes of each array or tensor inside
+    the object before that is pickled, because a tensor then makes a copy of itself.
     """
     writer = _portable_writer() if _is_portable() else by_value
     writer.dump_into(file, value, foresee)
 
 
 def loads(data: bytes) -> object:
-    """Opens a pickle that a process of the same session wrote.
+    """Load a pickle that a process of the same session has written.
 
     Raises:
-        UnpicklableError: It may hold code of another interpreter.
+        UnpicklableError: The pickle may contain bytecode of another interpreter.
     """
     if data.startswith(PORTABLE):
         from remotemedia._portable import opening
@@ -125,32 +125,32 @@ def loads(data: bytes) -> object:
 
 
 def _by_value_only() -> Any:
-    """The kind that may hold code.
+    """The module `_by_value`.
 
     Raises:
-        UnpicklableError: This interpreter does not open it.
+        UnpicklableError: This interpreter does not have it.
     """
     if by_value is None:
-        raise UnpicklableError("", "bytes", "a pickle with code of another interpreter")
+        raise UnpicklableError("", "bytes", "it needs bytecode, which this interpreter cannot run")
     return by_value
 
 
 LARGE_BYTES = 64 << 10
-"""Smaller arrays are copied faster than they are passed on by themselves."""
+"""Arrays of at least this size travel beside the pickle; smaller ones are copied faster."""
 
 
 class LeftArrays:
-    """Takes large arrays of numpy out of a pickle: the `buffer_callback` of a pickler.
+    """Takes large numpy arrays out of a pickle, as the `buffer_callback` of a pickler.
 
     Attributes:
-        arrays: What was taken, in the order of the pickle.
+        arrays: The arrays that were taken out, in the order of the pickle.
     """
 
     def __init__(self) -> None:
         self.arrays: list[Any] = []
 
     def __call__(self, buffer: Any) -> bool:
-        """Whether the buffer stays in the pickle."""
+        """Return whether the buffer stays in the pickle."""
         with memoryview(buffer) as view:
             array = view.obj
             if view.nbytes < LARGE_BYTES or not _is_array(array):
@@ -165,15 +165,15 @@ def _is_array(value: object) -> bool:
 
 
 class Shipment:
-    """The node objects of a session, pickled once by value, and the way to pickle its items.
+    """The node objects of a session, pickled once by value; also pickles the session's items.
 
-    For workers of this process's own implementation and minor version; for others there is
-    `_portable.writing.PortableShipment`, which looks the same.
+    This is for workers of this process's own implementation and minor version. For others there is
+    `_portable.writing.PortableShipment` with the same interface.
 
     Attributes:
         instances: One pickle with all node objects and every class that they need, and the levels
             of the caller's loggers.
-        arrays: Large arrays among their attributes, which are not in the pickle, in its order.
+        arrays: Large arrays of the nodes that were left out of the pickle, in the pickle's order.
         shipped: Tokens that the workers of this session know from the start.
     """
 
@@ -184,15 +184,14 @@ class Shipment:
         portable_items: bool = False,
         leaves_arrays: bool = False,
     ) -> None:
-        """Pickles ``nodes`` as they are now.
+        """Pickle ``nodes`` as they are now.
 
         Args:
             nodes: The node objects.
-            log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
-                wants records.
-            portable_items: Workers of another kind take part in the session: what these send must
-                be open to them.
-            leaves_arrays: Large arrays stay outside the pickle.
+            log_levels: By logger, ``""`` for the root, the lowest level that the caller shows.
+            portable_items: Whether the workers must write portable pickles, because workers of
+                another kind take part in the session.
+            leaves_arrays: Whether large arrays are left out of the pickle.
 
         Raises:
             UnpicklableError: A node cannot be pickled; the path begins with its index.
@@ -203,23 +202,23 @@ class Shipment:
         self.arrays = [] if left is None else left.arrays
 
     def dumps(self, value: object) -> bytes:
-        """Pickles an item for the workers of this session.
+        """Pickle an item for the workers of this session.
 
         Raises:
-            UnpicklableError: The object cannot be pickled; the error names the culprit.
+            UnpicklableError: The object cannot be pickled; the error names the part at fault.
         """
         data: bytes = by_value.dumps(value, self.shipped)
         return data
 
 
 def open_shipment(data: bytes, buffers: Sequence[Any] = ()) -> tuple[list[object], dict[str, int]]:
-    """Opens a session's node objects in a worker, whose ``__main__`` becomes the caller's stand-in.
+    """Load a session's node objects in a worker; ``__main__`` becomes a stand-in for the caller's.
 
     Everything shipped for an earlier session is forgotten.
 
     Args:
         data: The pickle.
-        buffers: The memory of the arrays that it leaves out.
+        buffers: The memory of the arrays that were left out of the pickle.
 
     Returns:
         The node objects, and the levels of the caller's loggers.
@@ -239,8 +238,8 @@ def open_shipment(data: bytes, buffers: Sequence[Any] = ()) -> tuple[list[object
 
 
 def unopened() -> Sequence[int]:
-    """The places of the nodes for whose sake the last shipment could not be opened, as far as that
-    is known.
+    """The indices of the nodes because of which the last shipment could not be loaded, as far as
+    that is known.
     """
     opening = sys.modules.get("remotemedia._portable.opening")
     places: Sequence[int] = opening.worked_for() if opening is not None else ()
@@ -248,5 +247,5 @@ def unopened() -> Sequence[int]:
 
 
 def forget_shipment() -> None:
-    """Forgets in a worker what was shipped for a session: the next may have other classes."""
+    """Forget, in a worker, everything shipped for a session."""
     registry.start_afresh()

@@ -1,4 +1,4 @@
-"""Signatures of the callers' functions. Names that only annotations use may be missing."""
+"""Signatures of functions whose annotations may use names that are missing in this interpreter."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def signature(function: Callable[..., Any]) -> inspect.Signature:
-    """As `inspect.signature`, with annotations as texts where they are evaluated late (from Python
-    3.14 on): what only they name may be missing in this interpreter.
+    """Like `inspect.signature`. From Python 3.14 on, which evaluates annotations only when they are
+    read, annotations stay text, so the names in them may be missing.
 
     Raises:
-        TypeError, ValueError: it has none.
+        TypeError, ValueError: the function has no signature.
     """
     if sys.version_info >= (3, 14):
         import annotationlib

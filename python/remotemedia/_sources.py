@@ -1,4 +1,4 @@
-"""File names and source lines of code that travels by value, for the tracebacks of a worker."""
+"""File names and source lines of code that travels by value, for tracebacks in workers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 PROGRAM = ("<string>", "<stdin>")
-"""File names of a program that lies in no file (`python -c`), and of what `exec` is given."""
+"""File names in code without a file: code of `python -c`, of `exec`, and piped to Python."""
 
 _entered: set[str] = set()
-"""The names under which `linecache` has received lines for the current session."""
+"""The file names whose lines the current session has entered in `linecache`."""
 
 
 def reduce_code(code: types.CodeType, reduce: Callable[[types.CodeType], Any]) -> tuple[Any, ...]:
-    """How a code object is pickled: as `reduce` says, and under its own file name.
+    """How to pickle a code object: as `reduce` does, but with the code's own file name.
 
-    cloudpickle writes `<dynamic-code>` instead from version 3.1.3 on.
+    From version 3.1.3 on, cloudpickle itself replaces the file name by `<dynamic-code>`.
     """
     make, arguments = reduce(code)
     return _with_file_name, (code.co_filename, make, arguments)
@@ -30,11 +30,11 @@ def _with_file_name(name: str, make: Callable[..., Any], arguments: tuple[Any, .
 
 
 def text_of(function: types.FunctionType) -> str | None:
-    """The whole text that a function was compiled from, None when it is in a file or unknown."""
+    """The whole text from which a function was compiled; None if it is in a file or unknown."""
     name = function.__code__.co_filename
     if os.path.exists(name):  # noqa: PTH110  (pathlib takes long to import)
         return None
-    is_module = function.__globals__.get("__file__") == name  # of an archive, perhaps
+    is_module = function.__globals__.get("__file__") == name  # for instance in a zip archive
     lines = linecache.getlines(name, function.__globals__ if is_module else None)
     if not lines:
         lines = program_of(function.__code__)
@@ -42,7 +42,9 @@ def text_of(function: types.FunctionType) -> str | None:
 
 
 def program_of(code: types.CodeType) -> list[str]:
-    """The lines of the program of `python -c`, if compiling them gives this code."""
+    """The lines given to `python -c`, if compiling them yields this code; otherwise an empty
+    list.
+    """
     place = sys.orig_argv.index("-c") + 1 if "-c" in sys.orig_argv[:-1] else 0
     if code.co_filename != "<string>" or not place:
         return []
@@ -62,11 +64,11 @@ def program_of(code: types.CodeType) -> list[str]:
 
 
 def enter(texts: Mapping[str, str], *, replace: bool) -> None:
-    """Have tracebacks show these texts, by the file names in the code.
+    """Have tracebacks show these texts.
 
     Args:
-        texts: the texts.
-        replace: the texts are newer than those that this process has under the same names.
+        texts: texts by file name.
+        replace: whether to replace texts that this process has under the same names.
     """
     for name, text in texts.items():
         if replace or name not in linecache.cache:
@@ -74,13 +76,13 @@ def enter(texts: Mapping[str, str], *, replace: bool) -> None:
 
 
 def enter_part(name: str, first: int, lines: list[str], *, replace: bool) -> None:
-    """Have tracebacks show lines of a text of which this process knows parts only.
+    """Have tracebacks show some lines of a text whose other lines may be unknown.
 
     Args:
         name: the file name in the code.
-        first: number of the first line, from 1 on.
+        first: number of the first line, counted from 1.
         lines: the lines.
-        replace: as for `enter`; otherwise a file also keeps its own lines.
+        replace: as for `enter`; if false, an existing file keeps its own lines too.
     """
     if not replace and (os.path.exists(name) or name in linecache.cache):  # noqa: PTH110
         return
@@ -98,7 +100,7 @@ def _enter(name: str, lines: list[str]) -> None:
 
 
 def forget() -> None:
-    """Drop the texts of a session: the next may have other code under the same file names."""
+    """Drop the texts of a session, since the next may have other code with the same file names."""
     while _entered:
         linecache.cache.pop(_entered.pop(), None)
 

@@ -1,7 +1,7 @@
-"""Tokens for classes and functions that another process cannot import.
+"""Tokens: names for classes and functions that another process cannot import.
 
-Both kinds of shipments (by value and portable) hand them out here, so an instance that comes back
-is an instance of the caller's own class, whichever way its class went out.
+Both kinds of pickles (by value and portable) use the same tokens. So an instance that comes back is
+an instance of the caller's own class, whichever kind has carried the class to the worker.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ Shared: TypeAlias = "type[Any] | types.FunctionType"
 
 
 class Registry:
-    """The objects that have a token, in this process.
+    """The objects of this process that have a token.
 
     Attributes:
-        is_worker: this process is a worker: what it received is known to its peer by token.
-        writes_portable: what leaves this process may be opened by any interpreter.
-        has_callers_kind: this process is a worker of the caller's own implementation and version.
-        kept: what must live as long as the session: shipped objects, the stand-in main module.
-        stand_ins: modules made for the session, by the names that their code knows.
-        places: in a worker the source of what came as source, by its `id`, with the object itself.
+        is_worker: whether this process is a worker. If so, the caller knows the tokens of all
+            objects that this process has received.
+        writes_portable: whether all pickles of this process must be portable.
+        has_callers_kind: whether this is a worker of the caller's own implementation and version.
+        kept: objects that must live as long as the session: shipped classes and functions, and the
+            stand-in for the main module.
+        stand_ins: modules made for the session, by label.
+        places: in a worker, for classes and functions made from source: by `id`, the object and the
+            place of its source.
     """
 
     def __init__(self) -> None:
@@ -42,12 +45,12 @@ class Registry:
         self.places: dict[int, tuple[object, Any]] = {}
 
     def token_of(self, shared: Shared) -> str | None:
-        """The token of an object that has one."""
+        """The token of an object; None if it has none."""
         token = self._tokens.get(id(shared))
         return token if token is not None and self._by_token.get(token) is shared else None
 
     def issue(self, shared: Shared) -> str:
-        """The token of an object, a new one if it has none."""
+        """The token of an object; makes one if it has none."""
         token = self.token_of(shared)
         if token is None:
             token = f"{shared.__module__}:{shared.__qualname__}:{os.urandom(16).hex()}"
@@ -55,12 +58,12 @@ class Registry:
         return token
 
     def receive(self, token: str, shared: Shared) -> None:
-        """Note an object that came under a token that its sender will understand."""
+        """Note a received object under the token by which its sender knows it."""
         self._shipped.add(token)
         self.enter(token, shared)
 
     def enter(self, token: str, shared: Shared) -> None:
-        """Note an object under a token."""
+        """Note an object under a token; the entry goes when the object is deleted."""
         self._by_token[token] = shared
         self._tokens[id(shared)] = token
         weakref.finalize(shared, self._forget, id(shared), token).atexit = False
@@ -68,31 +71,31 @@ class Registry:
     def _forget(self, address: int, token: str) -> None:
         if self._tokens.get(address) == token:
             del self._tokens[address]
-        if token not in self._by_token:  # no other object has come under it since
+        if token not in self._by_token:  # no other object has been entered under this token
             self._shipped.discard(token)
             self._bundles.pop(token, None)
 
     def is_known_to_peer(self, token: str) -> bool:
-        """Whether the process that answers are for understands the token."""
+        """Whether the caller, which gets the outputs of this worker, knows the token."""
         return self.is_worker and token in self._shipped
 
     def find(self, token: str) -> Shared | None:
-        """The object under a token."""
+        """The object with this token, or None."""
         return self._by_token.get(token)
 
     def bundle(self, token: str) -> bytes | None:
-        """The pickle of a class with all that it needs, if one was kept."""
+        """The kept pickle of a class with everything that it needs, or None."""
         return self._bundles.get(token)
 
     def keep_bundle(self, token: str, bundle: bytes) -> None:
-        """Keep it as long as the class lives."""
+        """Keep the pickle of a class as long as the class lives."""
         self._bundles[token] = bundle
 
     def start_afresh(self) -> None:
-        """Forget what was shipped for a session, and take a new stand-in for ``__main__``.
+        """Forget everything shipped for a session, and make a new stand-in for ``__main__``.
 
-        What came for it lives on in cycles until the collector comes by, so its tokens go at once:
-        in the next session they stand for what comes then.
+        Tokens are dropped at once, although objects in reference cycles live until the garbage
+        collector runs: in the next session the same tokens stand for new objects.
         """
         self.is_worker = True
         self._by_token = weakref.WeakValueDictionary()
@@ -113,7 +116,11 @@ registry = Registry()
 
 
 def resolve(token: str) -> Shared:
-    """Opens a reference by token; called by pickles."""
+    """Return the object with this token; pickles call this function.
+
+    Raises:
+        pickle.UnpicklingError: there is no object with this token.
+    """
     shared = registry.find(token)
     if shared is not None:
         return shared
@@ -121,12 +128,12 @@ def resolve(token: str) -> Shared:
 
     module, name, _ = token.split(":")
     raise UnpicklingError(
-        f"{name} of {module} is not known here any more (it was redefined or deleted meanwhile)"
+        f"{name} of {module} no longer exists in this process: it has been redefined or deleted"
     )
 
 
 def travels_by_name(shared: Shared) -> bool:
-    """Whether a process with the same search path finds this very object by its name."""
+    """Whether a process with the same search path would find this same object by its name."""
     from remotemedia._importable import is_importable
 
     if isinstance(shared, type) and not shared.__flags__ & _HEAP_TYPE:

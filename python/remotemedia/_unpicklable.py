@@ -1,4 +1,4 @@
-"""Why an object cannot be pickled, and what an object consists of, to find the culprit."""
+"""The error for an object that cannot be pickled, and the search for the part at fault."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ _SEARCH_DEPTH = 40
 
 
 class UnpicklableError(TypeError):
-    """An object, or something inside it, cannot be pickled.
+    """An object, or a part of it, cannot be pickled.
 
     Attributes:
-        path: Path from the object to the culprit, for instance ``.lock`` or ``[3]['k']``; empty
-            when it is the object itself.
-        type_name: Qualified name of the culprit's type; bare for builtins.
-        reason: What pickle said.
+        path: Path from the object to the part at fault, for instance ``.lock`` or ``[3]['k']``;
+            empty if the object itself is at fault.
+        type_name: Qualified name of that part's type; bare for builtins.
+        reason: The error message of pickle.
     """
 
     def __init__(self, path: str, type_name: str, reason: str) -> None:
-        """Makes the error from the path to the culprit, its type and what pickle said."""
+        """Make the error; the arguments are the attributes."""
         super().__init__(f"{path or 'the object'} of type {type_name} cannot be pickled: {reason}")
         self.path = path
         self.type_name = type_name
         self.reason = reason
 
     def below(self, path: str) -> UnpicklableError:
-        """The same error, seen from an object that holds this one at ``path``."""
+        """The same error for an outer object, which holds this one at ``path``."""
         return type(self)(path + self.path, self.type_name, self.reason)
 
 
 def parts(value: Any) -> list[tuple[str, Any]]:
-    """The parts of an object as far as they have a path in Python's words."""
+    """The direct parts of an object with their paths, written like Python expressions."""
     if isinstance(value, dict):
         keys = [(f" key {key!r}", key) for key in value]
         return [(f"[{key!r}]", part) for key, part in value.items()] + keys
@@ -56,12 +56,12 @@ def parts(value: Any) -> list[tuple[str, Any]]:
 def culprit(
     value: Any, error: Exception, problem_of: Callable[[Any], Exception | None]
 ) -> UnpicklableError:
-    """The error about the innermost part of ``value`` that cannot be pickled.
+    """The error that names the innermost part of ``value`` that cannot be pickled.
 
     Args:
-        value: What was to be pickled.
-        error: What came of it.
-        problem_of: What comes of pickling a part; None when that works.
+        value: The object that could not be pickled.
+        error: The exception that pickling it has raised.
+        problem_of: Pickles a part on trial; returns the exception, or None if it works.
     """
     path = ""
     for _ in range(_SEARCH_DEPTH):
@@ -72,7 +72,7 @@ def culprit(
                 break
         else:
             break
-    if isinstance(error, UnpicklableError):  # it says itself what is wrong
+    if isinstance(error, UnpicklableError):  # this error already names type and reason
         return error.below(path)
     kind = type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."

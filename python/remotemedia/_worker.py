@@ -1,6 +1,6 @@
 """The entry point of a CPython worker: `python -P -m remotemedia._worker`.
 
-Started by the orchestrator only, with its end of the connection as standard input.
+Only the orchestrator starts it, with the worker's end of the connection as standard input.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Audio files, and arrays of samples that are made in the same way on every interpreter.
+"""Reading audio files, and making arrays of samples in the same way on every interpreter.
 
-On CPython the functions give arrays of numpy, on RustPython an `AudioView`. Both are computed with
-alike::
+On CPython the functions return arrays of numpy, on RustPython an `AudioView`. The same code works
+with both::
 
     from remotemedia import audio
 
@@ -24,53 +24,53 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Samples: TypeAlias = Any
-"""An array of numpy or an `AudioView`: for mypy there is only one of them."""
+"""An array of numpy or an `AudioView`; `Any` for mypy, which knows only one of the two."""
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
-    """A WAV, AIFF, FLAC, OGG or MP3 file as `(samples, sample_rate)`.
+    """Read a WAV, AIFF, FLAC, OGG or MP3 file as `(samples, sample_rate)`.
 
     Returns:
         float32 samples of shape (channels, samples) in [-1, 1], and the rate in Hz.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no audio file of these formats.
+        ValueError: the file is not an audio file of these formats.
     """
     audio: tuple[NDArray[np.float32], int] = native().read_audio(os.fspath(path))
     return audio
 
 
 def zeros(shape: int | Sequence[int], dtype: str | type = "float32") -> Samples:
-    """A new array of this shape, full of zeros."""
+    """A new array of this shape, filled with zeros."""
     return _arrays().zeros(shape, dtype)
 
 
 def empty(shape: int | Sequence[int], dtype: str | type = "float32") -> Samples:
-    """A new array of this shape, with any contents."""
+    """A new array of this shape, with arbitrary contents."""
     return _arrays().empty(shape, dtype)
 
 
 def from_samples(samples: Iterable[complex], dtype: str | type = "float32") -> Samples:
-    """A new array with one axis, of numbers that come one after another, without a list of them."""
+    """A new array with one axis from an iterable of numbers, without making a list of them."""
     arrays = _arrays()
     return arrays(iter(samples), dtype) if _HAS_VIEWS else arrays.fromiter(samples, dtype)
 
 
 def concatenate(arrays: Sequence[Samples], axis: int = 0) -> Samples:
-    """The arrays one after another along an axis, as a new array.
+    """Join arrays along an axis, as a new array.
 
     Raises:
-        ValueError: there are none, or their shapes differ elsewhere.
+        ValueError: there are no arrays, or their shapes differ in another axis.
     """
     return _arrays().concatenate(arrays, axis)
 
 
 def stack(arrays: Sequence[Samples], axis: int = 0) -> Samples:
-    """The arrays side by side along a new axis, as a new array: channels to a frame, for instance.
+    """Join arrays along a new axis, as a new array; for instance single channels to a recording.
 
     Raises:
-        ValueError: there are none, or their shapes differ.
+        ValueError: there are no arrays, or their shapes differ.
     """
     if not _HAS_VIEWS:
         return _arrays().stack(arrays, axis)
@@ -82,21 +82,22 @@ def stack(arrays: Sequence[Samples], axis: int = 0) -> Samples:
 
 
 def is_view(value: object) -> bool:
-    """Whether it is an `AudioView` of RustPython."""
+    """Whether a value is an `AudioView` of RustPython."""
     return type(value).__name__ == "AudioView" and type(value).__module__.startswith("remotemedia")
 
 
-# Trying to import numpy would make a node on RustPython look as if it needed it.
+# Decided without trying to import numpy: a failed import would make a node on RustPython look as if
+# it needed numpy.
 _HAS_VIEWS = sys.implementation.name != "cpython"
 
 
 def _arrays() -> Any:
-    """What makes arrays here: numpy, or the class of views.
+    """The object whose functions make arrays: the module numpy, or the class `AudioView`.
 
     Raises:
-        ModuleNotFoundError: this is CPython, without numpy.
+        ModuleNotFoundError: this is CPython without numpy.
     """
-    # Not at the top: the package can be imported without either.
+    # Imported late, because importing this package must not need numpy.
     from remotemedia import _audio
 
     return _audio.AudioView if _HAS_VIEWS else _audio.numpy

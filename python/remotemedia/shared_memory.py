@@ -1,18 +1,19 @@
-"""Arrays that travel without a copy, because they are in shared memory from the start.
+"""Arrays that are never copied, because they are in shared memory from the start.
 
-Any array may be passed to a pipeline; one in ordinary memory is copied on its way, once. These are
-not: nodes look at the very memory that the caller writes to.
+Any array may be passed to a pipeline; one in ordinary memory is copied once on its way. The arrays
+of this module are not copied: nodes read the same memory that the caller writes to.
 
     frame = remotemedia.empty((480, 640, 3), dtype="uint8")
     while camera.read_into(frame):
         pipeline.run(frame)
 
-So they alias, as arrays passed within one process do. Nodes see them read-only, and what the caller
-writes later shows in the inputs that nodes keep, unless these are so small that they travel inside
-a message (`inline_max` in the configuration). That holds for contiguous views of such arrays too,
-and for asynchronous sessions, which copy every other input when they take it.
+So they alias, like arrays passed within one process. Nodes see them read-only. If a node keeps such
+an input, it sees what the caller writes to the array later, unless the array is so small that it
+travels inside a message (`inline_max` in the configuration). The same holds for contiguous views of
+such arrays, and in asynchronous sessions, which copy all other inputs.
 
-Nodes may call both functions as well: there the arrays are in the memory that a worker sends from.
+Nodes may call `empty` and `asarray_shared` too; outputs that they make in such arrays are not
+copied.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 def empty(
     shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """A new array in shared memory, its elements in an unknown state.
+    """A new array in shared memory, with arbitrary contents.
 
     Raises:
-        TypeError: elements of this dtype are objects, or it says more than where its fields lie
-            (metadata, alignment, numpy.record).
+        TypeError: the dtype has object elements, or properties that cannot be sent (metadata,
+            alignment, `numpy.record`).
         MemoryError: no shared memory is left.
     """
     axes = shape if isinstance(shape, Sequence) else (shape,)
@@ -45,13 +46,13 @@ def empty(
 
 
 def asarray_shared(x: ArrayLike) -> NDArray[Any]:
-    """The array in shared memory: itself if it is there, else a copy.
+    """An array in shared memory: `x` itself if it lies there already, otherwise a copy.
 
-    The result of a pipeline is in shared memory as a rule, and aliases from then on. Only to the
-    worker that made it it goes as a copy.
+    Large outputs of a pipeline usually lie in shared memory already; from this call on they alias
+    as described above. Such an output is still copied when it is sent to the worker that made it.
 
     Raises:
-        TypeError: as for `empty`.
+        TypeError: see `empty`.
         MemoryError: no shared memory is left.
     """
     shared: NDArray[Any] = native().asarray_shared(np.asarray(x))
@@ -59,18 +60,19 @@ def asarray_shared(x: ArrayLike) -> NDArray[Any]:
 
 
 def shared_memory_stats(runtime: Runtime | None = None) -> dict[str, Any]:
-    """Who holds how much shared memory, and for how long.
+    """The shared memory that each process holds, and for how long.
 
     Args:
-        runtime: one runtime; None for all of this process.
+        runtime: one runtime; None for all runtimes of this process.
 
     Returns:
-        `workers`, one dict for each worker that runs: `pid`; `made_bytes`, the memory that was made
-        for it, with `used_bytes` (in blocks that are in use) and `idle_bytes` (waiting for their
-        next use); `mapped_bytes`, the memory that it made; `pinned_by_worker`, the inputs that it
-        holds, each with `node_id`, `bytes` and `seconds`; `pinned_by_caller`, its outputs that this
-        process holds, each with `bytes` and `seconds`; oldest first. And `arrays`, the memory of
-        `empty` and `asarray_shared` in this process: `made_bytes`, `used_bytes`, `idle_bytes`.
+        A dict with `workers` and `arrays`. `workers` has one dict for each running worker: `pid`;
+        `made_bytes`, the memory that this process has made for the worker, of which `used_bytes`
+        are in use and `idle_bytes` wait for reuse; `mapped_bytes`, the memory that the worker has
+        made; `pinned_by_worker`, the inputs that the worker holds, each with `node_id`, `bytes` and
+        `seconds`; `pinned_by_caller`, the worker's outputs that this process holds, each with
+        `bytes` and `seconds`; both oldest first. `arrays` is the memory of `empty` and
+        `asarray_shared` in this process: `made_bytes`, `used_bytes` and `idle_bytes`.
     """
     natives = native().all_runtimes() if runtime is None else [runtime.native]
     workers = [worker for each in natives for worker in each.shared_memory()]

@@ -1,11 +1,11 @@
-"""Pickles that any interpreter may open: no code inside, but source where it is needed.
+"""Portable pickles, which any interpreter can load: they contain source text instead of bytecode.
 
-What the other side can import travels by reference. Classes and functions that it cannot travel as
-the lines that define them, with what these refer to in their module, and no more: the caller's
-script never runs again. Values of a module travel as they are now. What cannot be expressed so is
-an error that names it and the way out.
+A class or function that the receiver can import travels by reference. Any other travels as the
+source lines that define it, together with the names of its module that those lines use, but no
+more: the caller's script never runs again. Values of a module travel as they are now. For an object
+that cannot travel like this there is an error that names the object and a workaround.
 
-`source` reads source, `spaces` finds it, `parts` says what goes along and how it is written,
-`writing` pickles. The other side is `opening`; `imports` also gives what can be made of a module
-whose import fails.
+`source` analyses source text, `spaces` finds it, `parts` finds what an object needs and how to
+write that, `writing` pickles. `opening` loads the pickles. `imports` imports modules for the
+receiver, also parts of a module whose own import fails there.
 """

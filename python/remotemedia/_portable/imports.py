@@ -1,8 +1,9 @@
-"""Imports in the place of the caller's, also of a module whose own import fails here.
+"""Imports modules for received code, also parts of a module whose own import fails.
 
-RustPython lacks modules that CPython has. A module that imports one at its top may hold much that
-does not need it: of a name that is asked for run the statements that bind or change it, with those
-that they need, in their order. What needs the missing module raises its ImportError.
+RustPython lacks modules that CPython has. A module that imports one of them at its top may define
+many names that do not need it. When such a name is requested, the statements run that bind or
+change it, and those that they need, in order. A name that needs the missing module raises its
+ImportError.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
 def import_module(name: str) -> ModuleType:
-    """A module, or what can be made of it.
+    """Import a module; on RustPython as a `Partial` if its own import fails.
 
     Raises:
-        ImportError: it is not there, or its source is not the caller's.
+        ImportError: the module does not exist, or fails and is not one of the caller's own.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        if sys.implementation.name == "cpython":  # its own import says the last word
+        if sys.implementation.name == "cpython":  # there is no partial import on CPython
             raise
         parent = name.rpartition(".")[0]
         if parent and parent not in sys.modules:
@@ -36,7 +37,7 @@ def import_module(name: str) -> ModuleType:
             return import_module(name)
         found = _partial_module(name, error)
         if found is None:
-            error.name = error.name or name  # numpy's error has none
+            error.name = error.name or name  # the error that numpy raises has no name
             raise
         return found
 
@@ -47,23 +48,23 @@ def imported(
     below: Sequence[str] = (),
     uses: Iterable[str] = (),
 ) -> Any:
-    """A module, or a name of one.
+    """Import a module, or a name of a module.
 
     Args:
-        module: what to import.
-        attribute: the name in it; None for the module itself.
-        below: modules below it to import too.
-        uses: what code takes from it by a dot.
+        module: the module to import.
+        attribute: the name to import from it; None for the module itself.
+        below: submodules to import too.
+        uses: names that code reads from the module as attributes.
 
     Raises:
-        ImportError: it is not there.
+        ImportError: the module or the name does not exist.
     """
     found = import_module(module)
     for further in below:
         import_module(further)
     if attribute is None:
         for use in uses:
-            getattr(found, use, None)  # of a module that is here in part
+            getattr(found, use, None)  # defines the name if the module is a `Partial`
         return found
     try:
         return getattr(found, attribute)
@@ -80,15 +81,15 @@ def imported(
 
 
 def named_as_needed(error: ImportError, module: str, name: str) -> ImportError:
-    """The error about a class or function whose definition needs what failed."""
+    """The error for a class or function whose definition needs the module that failed."""
     missing = error.name or ""
     if not missing or module == missing or module.startswith(f"{missing}."):
         return error
-    return ImportError(f"{module}.{name} needs {missing} to be defined", name=missing)
+    return ImportError(f"the definition of {module}.{name} needs {missing}", name=missing)
 
 
 def flags_of(features: Sequence[str]) -> int:
-    """The compiler's flags for `from __future__ import`."""
+    """The compiler flags for features of `from __future__ import`."""
     import __future__
 
     flags = 0
@@ -98,14 +99,14 @@ def flags_of(features: Sequence[str]) -> int:
 
 
 class Partial(ModuleType):
-    """A module of which only so much is defined as is asked for."""
+    """A module that defines its names only when they are requested."""
 
     def __getattr__(self, name: str) -> Any:
-        """Defines the name.
+        """Define a name.
 
         Raises:
-            ImportError: it needs what is missing.
-            AttributeError: the source has no such name.
+            ImportError: the name needs the missing module.
+            AttributeError: the source does not define this name.
         """
         outline = self.__dict__["__outline__"]
         if not name.startswith("__") or outline.has(name):
@@ -118,8 +119,8 @@ class Partial(ModuleType):
 
 
 def _partial_module(name: str, problem: ImportError) -> Partial | None:
-    """The module of this name in part, in its place among the modules; None when its source is
-    none of the caller's.
+    """Make a `Partial` and enter it in `sys.modules`; None if the module has no source or is not
+    one of the caller's own.
     """
     import importlib.util
 
@@ -150,7 +151,7 @@ def _partial_module(name: str, problem: ImportError) -> Partial | None:
 
 
 class _Statement:
-    """A statement at the top of a module; of an import one name."""
+    """A statement at the top level of a module. An import has one statement for each name."""
 
     def __init__(self, node: ast.stmt) -> None:
         import ast
@@ -174,7 +175,7 @@ class _Statement:
 
 
 class _Outline:
-    """The source of a module as statements, of which some have run."""
+    """The statements of a module, of which some have run."""
 
     def __init__(self, source: str, path: str, package: str, problem: ImportError) -> None:
         import ast
@@ -199,7 +200,9 @@ class _Outline:
         return name in self._having
 
     def _effects_of_calls(self, statement: _Statement) -> set[str]:
-        """What the functions change that a statement may call, such as its decorators."""
+        """Names that are changed by functions which a statement may call, such as its
+        decorators.
+        """
         found: set[str] = set()
         waiting = list(statement.names.early - statement.binds)
         seen = set(waiting)
@@ -215,10 +218,10 @@ class _Outline:
         return found
 
     def define(self, name: str, module: ModuleType) -> None:
-        """Runs what a name needs.
+        """Run the statements that define a name.
 
         Raises:
-            ImportError: something of it is missing.
+            ImportError: one of them needs a missing module.
         """
         required = set(self._needed({name}))
         wished = set(
@@ -242,7 +245,7 @@ class _Outline:
         waiting, found = list(names), set[_Statement]()
         while waiting:
             having = self._having.get(waiting.pop())
-            if having is None:  # what nothing binds may come by a star, also in a builtin's place
+            if having is None:  # `import *` may bind the name, even if it is also a builtin
                 having = [s for s in self._statements if s.is_star]
             for statement in having:
                 if statement not in found:
@@ -252,7 +255,7 @@ class _Outline:
 
     def _run(self, statement: _Statement, namespace: dict[str, Any]) -> None:
         if statement.names.by_text:
-            raise self._problem  # it may need any name of the module
+            raise self._problem  # it computes names, so it may need any name of the module
         statement.has_run = True
         try:
             if statement.is_import and not statement.is_star:
@@ -260,7 +263,7 @@ class _Outline:
             else:
                 self._execute(statement.node, namespace)
         except BaseException:
-            statement.has_run = False  # it fails again for the next who asks
+            statement.has_run = False  # so that the next request fails in the same way
             raise
 
     def _import(self, node: Any, namespace: dict[str, Any]) -> None:
@@ -283,7 +286,7 @@ class _Outline:
 
 
 def _split(node: ast.stmt) -> Iterator[ast.stmt]:
-    """A statement; an import as one statement for each of its names."""
+    """The statement itself, or an import split into one statement for each of its names."""
     import ast
 
     if not isinstance(node, (ast.Import, ast.ImportFrom)):

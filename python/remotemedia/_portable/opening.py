@@ -1,6 +1,6 @@
-"""Opens portable pickles: defines what came as source, refuses what holds code.
+"""Loads portable pickles: defines classes and functions from source, and refuses bytecode.
 
-The functions here are called by pickles, in the order in which the writer put them.
+A pickle calls the functions of this module, in the order in which the writer has put the calls.
 """
 
 from __future__ import annotations
@@ -23,35 +23,36 @@ from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
 PROTOCOL = 5
-"""Pickle protocol of everything that travels."""
+"""Pickle protocol of all pickles between processes."""
 VALUE, UNITS, SHIPMENT = b"v", b"u", b"s"
-"""What follows the prefix: an object; definitions and an object; the same for a session's nodes."""
+"""Kind of a pickle, after the prefix: an object; definitions and an object; a session's nodes."""
 IMPORTED = "import "
-"""Begins the label of a module that is imported, not made from source."""
+"""Prefix of the label of a module that is imported, not made from source."""
 
 _REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop", "remotemedia._by_value")
 _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"})
 Place = tuple[str, str, int, str, Sequence[str]]
-"""A module's label, the file, the first line there, the text, and the file's future features."""
+"""Source text with its place: the module's label, the file name, the number of the text's first
+line, the text, and the file's `from __future__` features."""
 
 
 class Unpickler(pickle.Unpickler):
-    """Opens references and data. Code of another interpreter is refused, not tried."""
+    """Loads references and data, and refuses bytecode of another interpreter."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The object of this name.
+        """The object with this name.
 
         Raises:
-            pickle.UnpicklingError: it makes functions of bytecode.
-            ImportError: its module, or what its definition needs, is not here.
+            pickle.UnpicklingError: the object would make functions from bytecode.
+            ImportError: its module, or a module that its definition needs, is missing here.
         """
         is_code = module.startswith(_REFUSED_MODULES) and module.split(".")[0] in {
             refused.split(".")[0] for refused in _REFUSED_MODULES
         }
         if is_code or (module == "types" and name in _REFUSED_NAMES):
             raise pickle.UnpicklingError(
-                f"refused: the pickle holds code ({module}.{name}), which only the interpreter "
-                "that wrote it can run"
+                f"refused a pickle that contains bytecode ({module}.{name}), which only the "
+                "interpreter that wrote it can run"
             )
         try:
             if module not in sys.modules:
@@ -62,12 +63,12 @@ class Unpickler(pickle.Unpickler):
 
 
 class _Opening:
-    """What is being opened.
+    """State while a pickle is being loaded.
 
     Attributes:
-        is_shipment: a session's shipment: only its tokens are known to everybody.
-        works_for: the places of the nodes that need what is being made, as far as that is known.
-        new: what has been bound or made since the pickle began: names by module, and tokens.
+        is_shipment: whether it is a session's shipment, whose tokens all workers know.
+        works_for: the indices of the nodes that need the current definition, as far as known.
+        new: what this pickle has bound or made so far: (label, name) pairs, and tokens.
     """
 
     is_shipment = False
@@ -76,10 +77,10 @@ class _Opening:
 
 
 def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
-    """The object in a portable pickle; `buffers` are the memory of the arrays that it leaves out.
+    """Load a portable pickle; `buffers` are the memory of the arrays that were left out of it.
 
     Raises:
-        pickle.UnpicklingError: it holds code, or is damaged.
+        pickle.UnpicklingError: the pickle contains bytecode, or is damaged.
     """
     start = len(PREFIX) + 1
     kind, body = data[len(PREFIX) : start], io.BytesIO(memoryview(data)[start:])
@@ -89,7 +90,7 @@ def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
     if kind == SHIPMENT:
         _Opening.works_for = ()
     if not registry.is_worker:
-        registry.stand_ins.clear()  # names of an earlier answer may have other values now
+        registry.stand_ins.clear()  # an earlier result may have had other values for these names
     try:
         _, opened = Unpickler(body, buffers=buffers).load()
     finally:
@@ -99,7 +100,7 @@ def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
 
 
 class Call:
-    """A call that opening the pickle makes."""
+    """Pickles as a call: loading the pickle calls the function with these arguments."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self._call = function, arguments
@@ -109,22 +110,22 @@ class Call:
 
 
 def work_for(nodes: Sequence[int]) -> None:
-    """What follows in the pickle is made for these nodes of the shipment."""
+    """Note that the next part of the pickle is made for these nodes of the shipment."""
     _Opening.works_for = nodes
 
 
 def worked_for() -> Sequence[int]:
-    """The nodes that the last call of a shipment was for: when it failed, they cannot be made."""
+    """The nodes that the last `work_for` named; if the shipment failed, they are the cause."""
     return _Opening.works_for
 
 
 def node_of(_work: None, node: Any) -> Any:
-    """A node of a shipment, behind the note that it is the one that follows."""
+    """Return the node; `_work` is there only because its call has to be loaded first."""
     return node
 
 
 def namespace_of(label: str) -> dict[str, Any]:
-    """The names of a module: of a stand-in, or of one that is imported."""
+    """The namespace of a module: of an imported module, or of a stand-in, made on first use."""
     if label.startswith(IMPORTED):
         return vars(import_module(label.removeprefix(IMPORTED)))
     module = registry.stand_ins.get(label)
@@ -137,7 +138,7 @@ def namespace_of(label: str) -> dict[str, Any]:
 
 
 def open_space(label: str, attributes: dict[str, Any]) -> None:
-    """Gives a stand-in the attributes that its code may ask for, such as `__file__`."""
+    """Set attributes of a stand-in that its code may read, such as `__file__`."""
     namespace = namespace_of(label)
     for name, value in attributes.items():
         if namespace.get(name) is None:
@@ -145,7 +146,7 @@ def open_space(label: str, attributes: dict[str, Any]) -> None:
 
 
 def bind(label: str, name: str, value: Any) -> None:
-    """Sets a value of a module, unless it has one: it may have changed here."""
+    """Bind a name of a module, unless it is bound already: its value may have changed here."""
     namespace = namespace_of(label)
     if name not in namespace:
         namespace[name] = value
@@ -153,8 +154,8 @@ def bind(label: str, name: str, value: Any) -> None:
 
 
 def restore(label: str, name: str, data: bytes) -> None:
-    """Gives a name its value at the sender's: the definitions that have changed it since `bind`
-    had changed it there, too.
+    """Set a name to the sender's value again, since definitions that ran after `bind` have changed
+    it. At the sender they had run before.
     """
     if (label, name) not in _Opening.new:
         return
@@ -162,7 +163,7 @@ def restore(label: str, name: str, data: bytes) -> None:
     known = namespace[name]
     if type(known) is not type(value):
         namespace[name] = value
-    elif isinstance(known, list):  # a definition may have taken hold of it
+    elif isinstance(known, list):  # changed in place, since a definition may refer to it
         known[:] = value
     elif isinstance(known, (dict, set)):
         known.clear()
@@ -182,15 +183,15 @@ def make(
     cells: dict[str, types.CellType] | None,
     _before: Sequence[None],
 ) -> Any:
-    """What statements of a module define under a name.
+    """Run statements of a module and return the object that they define.
 
     Args:
         places: the statements.
-        name: the name.
-        qualname: its qualified name.
-        token: the token of a class or function.
-        cells: for a class inside a function: the variables of that.
-        _before: what had to be bound.
+        name: name of the object.
+        qualname: qualified name of the object.
+        token: token of a class or function.
+        cells: for a class inside a function, the variables of that function.
+        _before: results of the calls that have bound the names which the statements read.
     """
     namespace = namespace_of(places[0][0])
     known = registry.find(token) if token is not None else namespace.get(name)
@@ -199,7 +200,7 @@ def make(
     if cells is not None:
         made = _inner(places[0], cells)()
         made.__qualname__ = qualname
-        # Its methods say where they stood, as they do at the sender's.
+        # Methods get the same qualified names as at the sender.
         for value in vars(made).values():
             if isinstance(value, types.FunctionType):
                 value.__qualname__ = f"{qualname}.{value.__name__}"
@@ -210,7 +211,7 @@ def make(
         for place in places:
             _run(place, namespace)
         made = namespace[name]
-        if token is not None:  # the name may stand for something else: `bind` knows
+        if token is not None:  # leave it to `bind` which object the name stands for
             namespace.pop(name) if outside is None else namespace.update({name: outside})
     if token is not None:
         _claim(token, made)
@@ -218,20 +219,20 @@ def make(
 
 
 def _run(place: Place, names: dict[str, Any]) -> None:
-    """Runs source of a module; what it defines is put under `names`."""
+    """Run source text of a module; the names that it defines are put into `names`."""
     label, filename, first, text, features = place
     source, flags = remember(filename, first, text), flags_of(features)
     exec(compile(source, filename, "exec", flags, dont_inherit=True), namespace_of(label), names)
 
 
 def fill_cells(_made: Any, contents: Sequence[tuple[types.CellType, Any]]) -> None:
-    """Gives variables of an enclosing function their values, which may refer to what uses them."""
+    """Set variables of an enclosing function. Done last, as values may refer to their users."""
     for cell, value in contents:
         cell.cell_contents = value
 
 
 def fill(made: Any, token: str, attributes: dict[str, Any]) -> None:
-    """Gives a new class the attributes that its statement has not given it so; `...` is none."""
+    """Set attributes of a new class that its statement has not made; `...` deletes one."""
     for name, value in attributes.items() if token in _Opening.new else ():
         known = vars(made).get(name, ...)
         if value is ...:
@@ -242,7 +243,7 @@ def fill(made: Any, token: str, attributes: dict[str, Any]) -> None:
 
 
 def nested(outer: Any, path: str, token: str) -> Any:
-    """A class or function inside a class."""
+    """Return a class or function inside the class `outer`, and note its token."""
     for part in path.split("."):
         outer = getattr(outer, part)
     _claim(token, outer)
@@ -256,7 +257,7 @@ def make_function(
     cells: dict[str, types.CellType],
     is_plain: bool,
 ) -> Any:
-    """A function over the variables that it used; `is_plain`: nothing was evaluated around it."""
+    """Make a function over variables `cells`; `is_plain`: no variables, defaults or decorators."""
     known = registry.find(token) if token is not None else None
     if known is not None:
         return known
@@ -277,7 +278,7 @@ def make_function(
 
 
 def fill_function(function: Any, state: tuple[Any, ...]) -> None:
-    """What a function refers to, which may refer to it."""
+    """Set attributes and variables of a function. Done last, as values may refer to it."""
     contents, own, attributes = state
     for name, value in own.items():
         setattr(function, name, value)
@@ -286,15 +287,15 @@ def fill_function(function: Any, state: tuple[Any, ...]) -> None:
 
 
 def empty_cell() -> types.CellType:
-    """A variable of an enclosing function; its value follows."""
+    """Make a variable of an enclosing function; its value is set later."""
     return types.CellType()
 
 
 def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType:
-    """A function without what was evaluated around it (defaults, decorators), or what makes a
-    class, inside a function that has the variables.
+    """Define a function without defaults and decorators, or a function that makes a class, inside a
+    function that has the variables `cells`.
     """
-    import ast  # not at the start of every worker
+    import ast  # imported late, to keep the start of workers fast
 
     label, filename, first, text, features = place
     inner = node_of_text(remember(filename, first, text), filename)
@@ -318,7 +319,7 @@ def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType
     made: types.FunctionType = scratch["_outer"](*cells)
     if label.startswith(IMPORTED):
         _have(label, made.__code__)
-    # So that it shares the variables with what else uses them.
+    # Uses the given cells, so that all functions with a common variable share it.
     closure = tuple(cells[variable] for variable in made.__code__.co_freevars) or None
     function = types.FunctionType(made.__code__, namespace, made.__name__, None, closure)
     function.__annotations__ = made.__annotations__
@@ -326,17 +327,17 @@ def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType
 
 
 def node_of_text(text: str, filename: str = "") -> Any:
-    """The definition or lambda that a text of its own consists of."""
+    """Parse a text that consists of one definition or lambda."""
     import ast
 
     found: Any = ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text, filename).body[0]
-    while isinstance(found, ast.If):  # the indentation's
+    while isinstance(found, ast.If):  # the `if` that was added for the indentation
         found = found.body[0]
     return found.value if isinstance(found, ast.Expr) else found
 
 
 def _have(label: str, code: types.CodeType) -> None:
-    """Defines what code looks up in a module that is here in part."""
+    """Define the names that code looks up in a module of which only parts are defined."""
     module = import_module(label.removeprefix(IMPORTED))
     if isinstance(module, Partial):
         for name in code.co_names:
@@ -347,7 +348,7 @@ def _have(label: str, code: types.CodeType) -> None:
 
 
 def _claim(token: str, shared: Any) -> None:
-    """Notes an object under its token."""
+    """Note an object under its token."""
     _Opening.new.add(token)
     if registry.find(token) is None:
         (registry.receive if _Opening.is_shipment else registry.enter)(token, shared)
@@ -356,12 +357,12 @@ def _claim(token: str, shared: Any) -> None:
 
 
 def remember(filename: str, first: int, text: str) -> str:
-    """The text at its own lines, and in `linecache`, so that tracebacks show them."""
+    """Enter the text in `linecache` for tracebacks; return it shifted to its line numbers."""
     source = text
     if text[:1] in " \t":
         first, source = first - 1, f"if 1:\n{text}"
     lines = source.splitlines(keepends=True)
-    # The caller has the file or cell itself.
+    # Only workers replace known lines; the caller has the file or notebook cell itself.
     _sources.enter_part(filename, first, lines, replace=registry.is_worker)
     return "\n" * (first - 1) + source
 
@@ -369,8 +370,8 @@ def remember(filename: str, first: int, text: str) -> str:
 def open_array(
     dtype: str, shape: tuple[int, ...], data: Any, sample_rate: int | None = None
 ) -> Any:
-    """An array as this interpreter has them: of numpy, else a view. `data` are its bytes, or the
-    memory itself, that of an array of bytes.
+    """Make an array: numpy's, or an `AudioView` without numpy. `data` is a copy of its bytes, or a
+    byte array over its memory.
     """
     try:
         import numpy as np
@@ -383,7 +384,7 @@ def open_array(
 
 
 def open_scalar(kind: str, value: Any) -> Any:
-    """A number of numpy's, or the plain number where there is no numpy."""
+    """Make a number of numpy, or return the plain number without numpy."""
     try:
         import numpy as np
     except ImportError:
@@ -392,7 +393,7 @@ def open_scalar(kind: str, value: Any) -> Any:
 
 
 def open_path(kind: str, text: str) -> Any:
-    """A path: its class has another home in some versions of Python."""
+    """Make a path. By name, since some versions of Python define the class in another module."""
     import pathlib
 
     return getattr(pathlib, kind)(text)

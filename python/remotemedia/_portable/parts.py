@@ -1,9 +1,9 @@
-"""What objects need whose code the other side cannot import, and how each part of it is written.
+"""Finds what an object needs whose code the receiver cannot import, and how to write each part.
 
-Functions travel as their own text, with what was evaluated around it as values. The statements of
-classes run again, behind all that they may read. The names that code looks up when it is called are
-bound before the objects are opened: imports as imports, all others as the values that they are now.
-What would run or read differently there is an `UnportableError` that says why.
+A function travels as its text with its defaults as values; decorators do not run again. A class
+statement runs again, after everything that it may read is bound. Names that code looks up when it
+is called are bound before the objects are loaded: imports as imports, others with their current
+values. If code would behave differently at the receiver, `UnportableError` says why.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from remotemedia._tokens import registry
 
 # By name: Python 3.11 has no statement `type X = ...`.
 _ASSIGNMENTS = ("Assign", "AnnAssign", "TypeAlias")
-_HOLDS_ITSELF = "a registry that its definition reads holds it already"
+_HOLDS_ITSELF = "its definition reads an object that already contains it, such as a registry"
 _FIXED = (bool, int, float, complex, str, bytes, type(None))
 _OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
 Need = Key | type
@@ -41,7 +41,7 @@ Need = Key | type
 
 
 class _Standing:
-    """Stands for an object in a pickle: `write` says how it is written."""
+    """A placeholder that is pickled in place of an object; `write` returns its `__reduce__`."""
 
     def __init__(self, write: Callable[[], Any]) -> None:
         self._write = write
@@ -54,14 +54,14 @@ _DEFINITIONS: tuple[type, ...] = (type, types.FunctionType, _Standing)
 
 
 class Parts:
-    """What goes along with some objects.
+    """The definitions and values that have to travel together with some objects.
 
     Args:
-        try_value: pickles a value nowhere with these parts, to learn what it needs.
+        try_value: pickles a value with these parts and drops the result, to find what it needs.
         dump: pickles a value with these parts.
 
     Attributes:
-        tokens: of everything that was written.
+        tokens: tokens of all classes and functions that were written.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class Parts:
         self._is_final = False
         self.tokens: set[str] = set()
 
-    # What an object needs.
+    # Finding what an object needs.
 
     def needs_of(self, value: object) -> dict[Need, None]:
-        """All that an object needs.
+        """Everything that an object needs, directly and indirectly.
 
         Raises:
-            UnportableError: something of it cannot travel.
+            UnportableError: a part of that cannot travel.
         """
         found = self._needs_of(value)
         waiting = list(found)
@@ -97,7 +97,7 @@ class Parts:
         return found
 
     def _needs_of(self, value: object) -> dict[Need, None]:
-        """What pickling a value refers to."""
+        """What an object needs directly, found by pickling it on trial."""
         self._found.append({})
         try:
             self._try_value(value)
@@ -120,7 +120,7 @@ class Parts:
                 found |= self._needs_of(value)
             except UnportableError:
                 raise
-            except Exception:  # it stays as the statement makes it
+            except Exception:  # the attribute keeps the value that the class statement makes
                 del self._attributes[shared][name]
         return found
 
@@ -143,7 +143,9 @@ class Parts:
             raise UnportableError("", type(problem).__qualname__, told) from problem
 
     def _standing_for(self, key: Key) -> Any:
-        """What is pickled for a name: an import, its statement, or its value."""
+        """What is pickled for a name: the value itself, or a placeholder for an import or a
+        statement.
+        """
         space = self._spaces.by_label[key.label]
         value = space.namespace[key.name]
         source = space.import_of(key.name)
@@ -160,10 +162,10 @@ class Parts:
         uses = {path.partition(".")[0] for path in paths}
         return imported, (module, attribute, sorted(modules & sys.modules.keys()), sorted(uses))
 
-    # How classes and functions are written: called back while a value is pickled.
+    # Writing classes and functions: called by the pickler.
 
     def reduce(self, shared: Any) -> Any:
-        """How a class or function is written that the other side does not have."""
+        """How to write a class or function that the receiver does not have."""
         home = self._spaces.home_of(shared)
         if home.leads_to(shared):
             outer, _, path = shared.__qualname__.partition(".")
@@ -172,13 +174,13 @@ class Parts:
             if path:
                 return opening.nested, (home.namespace[outer], path, self._token(shared))
             if isinstance(shared, types.FunctionType) and shared.__globals__ is not home.namespace:
-                return self._statement(home, outer, shared)  # what a library's decorator has made
+                return self._statement(home, outer, shared)  # made by a library's decorator
         if isinstance(shared, types.FunctionType):
             return self._function(shared, home)
         return self._class(home, shared)
 
     def named(self, module: types.ModuleType, name: str, value: object) -> Any:
-        """How something is written that pickle would look up by its name in the module."""
+        """How to write an object that pickle would look up by its name in the module."""
         return self._statement(self._spaces.of(vars(module)), name, value)
 
     def _need(self, needs: Iterable[Need]) -> None:
@@ -186,10 +188,10 @@ class Parts:
             self._found[-1].update(dict.fromkeys(needs))
 
     def _note(self, space: Space, shared: Any, names: Names) -> None:
-        """Notes the names that code looks up when it is called.
+        """Note the names that code looks up when it is called.
 
         Raises:
-            UnportableError: it looks names up by text, so that they are not known.
+            UnportableError: the code computes names, as with `eval`, so they are unknown.
         """
         if names.by_text is not None:
             raise about(shared, f"it looks names up by text, with {names.by_text}()")
@@ -215,7 +217,7 @@ class Parts:
                 raise without_source(function, code.co_filename)
             node = text.function(code)
             if node is None:
-                raise about(function, f"its source in {code.co_filename} is not clear")
+                raise about(function, f"its source in {code.co_filename} is ambiguous")
             place = _unread(space.place(text, node))
         names = names_of(node, of_call=True)
         names.late.difference_update(code.co_freevars)
@@ -223,7 +225,7 @@ class Parts:
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
         contents = [(cell, cell.cell_contents) for cell in cells.values() if is_set(cell)]
         state = (contents, {name: getattr(function, name) for name in _OWN}, vars(function))
-        # Workers by value know no tokens of others.
+        # Only functions found under their name get tokens, as in `_by_value`.
         token = self._token(function) if home.leads_to(function) else None
         around = [
             *node.args.defaults,
@@ -239,13 +241,13 @@ class Parts:
         if found is None:
             bindings = space.bindings(shared.__name__)
             if space.leads_to(shared) and bindings and isinstance(bindings[-1].node, ast.Assign):
-                return self._statement(space, shared.__name__, shared)  # such as a named tuple
+                return self._statement(space, shared.__name__, shared)  # for instance a namedtuple
             files = (function.__code__.co_filename for function in functions_of(shared))
             raise without_source(shared, next(files, None))
         place, node, position = found
         is_inner = "<locals>" in shared.__qualname__
         if not (is_inner or space.leads_to(shared)) and node.decorator_list:
-            raise about(shared, "its decorator has put something else in its place")
+            raise about(shared, "its decorator has replaced it with another object")
         names = names_of(node)
         cells = space.variables(shared, names) if is_inner else {}
         early = {name for name in cells if name in names.early}
@@ -266,14 +268,14 @@ class Parts:
         return opening.make, made, state, None, None, opening.fill_cells
 
     def _statement(self, space: Space, name: str, value: Any) -> Any:
-        """How something is written that its statement in the module makes once more."""
+        """How to write an object by running the statement of its module that makes it."""
         bindings = space.bindings(name)
         if not bindings:
             raise without_source(value, None)
         position, text, node = bindings[-1]
         definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         if not isinstance(node, definitions) and type(node).__name__ not in _ASSIGNMENTS:
-            raise about(value, f"no statement makes {name} alone")
+            raise about(value, f"no single statement defines {name}")
         nodes = [node, *text.registered_with(name)]
         names = Names()
         for part in nodes:
@@ -287,10 +289,10 @@ class Parts:
     def _before(
         self, space: Space, shared: Any, names: Names, position: Position, early: list[Any]
     ) -> list[Call]:
-        """Binds before a statement runs all that it may read, itself or by what it calls.
+        """Calls that bind, before a statement runs, all names that it or its callees may read.
 
         Raises:
-            UnportableError: it would read something else than it has read here.
+            UnportableError: the statement would read other values than it has read here.
         """
         if id(shared) in self._building:
             raise about(shared, _HOLDS_ITSELF)
@@ -312,7 +314,7 @@ class Parts:
                 first = [binding.position for binding in home.bindings(need.name)[:1]]
                 is_later = home is space and first and first[0] >= position
                 if is_later or home.namespace[need.name] is shared:
-                    continue  # it was not there yet
+                    continue  # the name was not bound yet when the statement ran
                 read[need] = None
                 waiting += self._needs_of_part(need)
         finally:
@@ -324,8 +326,8 @@ class Parts:
         return [Call(opening.bind, *key, self._standing_for(key)) for key in read]
 
     def _stay_text(self, space: Space, names: Names) -> bool:
-        """Whether the annotations of a class are not evaluated: where nothing needs them, or they
-        name what may be missing there.
+        """Whether the annotations of a class stay text. They do if the class annotates no fields,
+        or if they name modules that the receiver may lack.
         """
         known = {*sys.stdlib_module_names, "remotemedia"}
         if names.has_fields:
@@ -336,8 +338,8 @@ class Parts:
         return True
 
     def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
-        """The attributes of a class as they are now, apart from what its statement makes for
-        certain; `...` for those that are gone.
+        """The current attributes of a class, without those that the class statement certainly
+        makes; `...` stands for a deleted attribute.
         """
         bound = bound_in(node.body)
         found = {name: ... for name in bound if name not in vars(shared) and name[:2] != "__"}
@@ -353,13 +355,13 @@ class Parts:
                 found[name] = value
         return found
 
-    # What the other side does, in order, before it opens the objects.
+    # The calls that the receiver makes, in order, before it loads the objects.
 
     def calls(self, roots: list[dict[Need, None]]) -> list[Call]:
-        """Binds all that objects need.
+        """The calls that bind everything that the objects need.
 
         Args:
-            roots: for each object what it needs.
+            roots: for each object the result of `needs_of`.
         """
         self._is_final = True
         spaces = [space for space in self._spaces.by_label.values() if not space.is_imported]
@@ -371,7 +373,7 @@ class Parts:
             calls.append(Call(opening.work_for, (root,)))
             keys = {n: self._standing_for(n) for n in new if isinstance(n, Key)}
             values = [key for key in keys if not isinstance(keys[key], _DEFINITIONS)]
-            # Definitions come first: values may call them.
+            # Definitions come first, since loading values may call them.
             calls += [Call(opening.bind, *key, keys[key]) for key in keys if key not in values]
             calls += [Call(opening.bind, *key, keys[key]) for key in values]
             for need in new:
@@ -387,7 +389,7 @@ class Parts:
 
 
 def _unread(place: Place) -> Place:
-    """A place whose annotations stay text: they need not be there."""
+    """The same place with `from __future__ import annotations`, so annotations stay text."""
     return (*place[:4], [*place[4], "annotations"])
 
 

@@ -1,4 +1,4 @@
-"""Source text: where a definition stands, and which names of its module code looks up, and when."""
+"""Analyses source text: finds definitions, and the names that code looks up in its module."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _SCOPES = (*FUNCTIONS, ast.ClassDef)
 
 @dataclass
 class Names:
-    """Names that code looks up in its module, and what it does to them.
+    """The names that code looks up in its module, and those that it changes.
 
     Attributes:
-        early: while a statement runs: bases, decorators, defaults, the body of a class.
-        late: when a function in it is called.
-        annotations: in annotations; it is no error if they are missing.
-        unsure: in the body of a class that binds them itself, perhaps later.
-        dotted: per name the paths that are taken from it by dots.
-        changed: names whose objects a statement changes, by a store or a call.
-        changed_late: names that its functions change when they are called.
-        has_fields: the body of a class annotates variables.
-        by_text: the function with which it looks up names by text.
+        early: looked up while a statement runs: bases, decorators, defaults, bodies of classes.
+        late: looked up when a function in it is called.
+        annotations: used in annotations only; they may be missing without an error.
+        unsure: looked up in the body of a class that also binds them, perhaps later.
+        dotted: for each name the dotted attribute paths that are read from it.
+        changed: names whose objects a statement changes, by an assignment or a call.
+        changed_late: names whose objects functions change when they are called.
+        has_fields: whether the body of a class annotates variables.
+        by_text: the function, such as `eval`, with which the code looks up computed names.
     """
 
     early: set[str] = field(default_factory=set)
@@ -43,7 +43,7 @@ class Names:
     by_text: str | None = None
 
     def add(self, other: Names) -> None:
-        """Adds what another statement needs, for the parts that travel."""
+        """Add the names of another statement, as far as shipping code needs them."""
         self.early |= other.early
         self.late |= other.late
         self.by_text = self.by_text or other.by_text
@@ -52,7 +52,7 @@ class Names:
 
 
 def names_of(node: ast.AST, *, of_call: bool = False) -> Names:
-    """The names that a statement or a lambda needs; `of_call`: that calling a function needs."""
+    """The names that a statement looks up; with `of_call`, those that calling a function does."""
     finder = _Finder()
     if of_call:
         finder.visit_body(node)
@@ -69,9 +69,9 @@ class _Finder(ast.NodeVisitor):
         self.names = Names()
         self._is_late = False
         self._locals: list[set[str]] = []
-        """Names bound in the enclosing functions."""
+        """For each enclosing function the names that it binds."""
         self._class_locals: set[str] = set()
-        """Names bound in the class body that is visited, perhaps only after they are used."""
+        """Names that the visited class body binds, perhaps only after it has used them."""
 
     def _is_local(self, name: str) -> bool:
         return any(name in bound for bound in self._locals)
@@ -107,7 +107,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call):  # its value is not used, so its effect is the point
+        if isinstance(node.value, ast.Call):  # the result is unused, so it is called for an effect
             for part in (node.value.func, *node.value.args):
                 if isinstance(part, (ast.Attribute, ast.Name)):
                     self._change(part)
@@ -142,7 +142,7 @@ class _Finder(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
 
     def visit_body(self, node: Any) -> None:
-        """What runs when a function is called."""
+        """Visit the code that runs when a function is called."""
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
         outer = self._is_late, self._class_locals
         self._is_late, self._class_locals = True, set()
@@ -175,7 +175,7 @@ class _Finder(ast.NodeVisitor):
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
                 try:
                     self._annotation(ast.parse(part.value, mode="eval").body)
-                except SyntaxError:  # a text, such as in Literal["on"]
+                except SyntaxError:  # not a type but a string, as in Literal["two words"]
                     continue
 
     def visit_ListComp(self, node: Any) -> None:
@@ -188,14 +188,14 @@ class _Finder(ast.NodeVisitor):
 
 
 def root_name(node: ast.expr) -> str | None:
-    """`name` in `name.attribute`, `name[key]`, `name(...)` and chains of these."""
+    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
 
 
 def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run in the same namespace, nested scopes apart."""
+    """The nodes and their parts that run in the same namespace; nested scopes are not entered."""
     for node in nodes:
         yield node
         if not isinstance(node, _SCOPES):
@@ -203,14 +203,14 @@ def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
 
 
 def bound_in(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """The names that a function or class body binds itself."""
+    """The local names that the body of a function or class binds."""
     nodes = list(own_nodes(*body))
     declared = [n.names for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
     return {name for node in nodes for name in bound_by(node)}.difference(*declared)
 
 
 def bound_by(node: ast.AST) -> list[str]:
-    """The names that this node itself binds, without those that its parts bind."""
+    """The names that a node itself binds, without those that its parts bind."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [(a.asname or a.name.partition(".")[0]) for a in node.names]
     if isinstance(node, ast.Name):
@@ -222,12 +222,12 @@ def bound_by(node: ast.AST) -> list[str]:
 
 
 class Text:
-    """One file, notebook cell, or text with a name in `linecache`.
+    """One file, notebook cell, or other text that `linecache` knows by a name.
 
     Attributes:
-        bindings: per name the statements at the top level that bind it.
-        changed: names whose objects are given attributes.
-        declared: names that functions bind, by `global`.
+        bindings: for each name the statements at the top level that bind it.
+        changed: names whose attributes are set.
+        declared: names that functions bind with `global`.
     """
 
     def __init__(self, name: str, lines: list[str]) -> None:
@@ -259,12 +259,12 @@ class Text:
         return dict(_paths(self.tree, ""))
 
     def features(self) -> list[str]:
-        """What the file asks for by `from __future__ import`."""
+        """The names that the file imports from `__future__`."""
         found = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
         return [a.name for node in found if node.module == "__future__" for a in node.names]
 
     def cut(self, node: Any) -> tuple[int, str]:
-        """The first line of a node with its decorators, from 1, and its text."""
+        """The number of a node's first line, from 1, and its text; both include decorators."""
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             first = first_line(node)
             return first, "".join(self.lines[first - 1 : node.end_lineno])
@@ -275,8 +275,8 @@ class Text:
         return node.lineno, f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
 
     def registered_with(self, name: str) -> list[ast.stmt]:
-        """The functions that a decorator such as `@name.register` hands to what `name` stands for:
-        they belong to it, whatever their own name is.
+        """The functions with a decorator such as `@name.register`. They belong to the object
+        `name`, whatever their own name is.
         """
         functions = (ast.FunctionDef, ast.AsyncFunctionDef)
         return [
@@ -290,7 +290,7 @@ class Text:
         ]
 
     def function(self, code: types.CodeType) -> ast.AST | None:
-        """The function or lambda that a code object was compiled from, None if it is not clear."""
+        """The function or lambda from which a code object was compiled; None if ambiguous."""
         nodes, line = self._functions.get(code.co_name, []), code.co_firstlineno
         found = [node for node in nodes if first_line(node) <= line <= node.lineno]
         if code.co_name != "<lambda>":
@@ -298,11 +298,11 @@ class Text:
         if len(found) > 1 and hasattr(code, "co_positions"):
             spans = [p for p in code.co_positions() if None not in p and p[2] != p[3]]
             found = [node for node in found if _holds(node.body, spans)]
-        # One may stand inside another.
+        # The shortest: one lambda may contain another.
         return min(found, key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0), default=None)
 
     def class_of(self, shared: type, lines: list[int]) -> ast.ClassDef | None:
-        """The statement of a class, from lines inside it; without them from its qualified name."""
+        """The statement of a class, found by line numbers in it, or else by its qualified name."""
         found = self._classes.get(shared.__name__, [])
         exact = getattr(shared, "__firstlineno__", None)
         if exact is not None:
@@ -315,13 +315,13 @@ class Text:
 
 
 def first_line(node: Any) -> int:
-    """The line of a definition's first decorator, else its own."""
+    """The line of a definition's first decorator, or of the definition itself."""
     first: int = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
     return first
 
 
 def _paths(node: ast.AST, prefix: str) -> Iterator[tuple[ast.AST, str]]:
-    """The definitions with their qualified names."""
+    """The definitions inside a node with their qualified names."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield child, f"{prefix}{child.name}"
@@ -332,7 +332,7 @@ def _paths(node: ast.AST, prefix: str) -> Iterator[tuple[ast.AST, str]]:
 
 
 def _holds(body: ast.expr, spans: list[Any]) -> bool:
-    """Whether the positions of a code object lie in the body of a lambda."""
+    """Whether most positions of a code object lie in the body of a lambda."""
     start = (body.lineno, body.col_offset)
     end = (body.end_lineno or 0, body.end_col_offset or 0)
     inside = [s for s in spans if start <= (s[0], s[2]) and (s[1], s[3]) <= end]
@@ -343,7 +343,7 @@ _texts: dict[str, Text | None] = {}
 
 
 def text_of(code: types.CodeType | str, namespace: dict[str, Any] | None = None) -> Text | None:
-    """The text of a file name or of the file of some code, None if there is none that parses."""
+    """The parsed text of a file, given by name or by code from it; None without valid source."""
     name = code if isinstance(code, str) else code.co_filename
     lines = linecache.getlines(name, namespace) if name not in _sources.PROGRAM else []
     if not lines and not isinstance(code, str):
@@ -353,14 +353,14 @@ def text_of(code: types.CodeType | str, namespace: dict[str, Any] | None = None)
         return known
     try:
         text = Text(name, lines) if lines else None
-    except SyntaxError:  # it has changed since, or is no Python
+    except SyntaxError:  # the file has been changed or is not Python
         text = None
     _texts[name] = text
     return text
 
 
 def functions_of(shared: type) -> Iterator[types.FunctionType]:
-    """The functions of a class's own text, also those that decorators hold in their closures."""
+    """The functions that the class statement defines, also those wrapped by decorators."""
     waiting: list[Any] = list(vars(shared).values())
     seen: set[int] = set()
     while waiting:

@@ -1,4 +1,6 @@
-"""The namespaces that shipped code comes from: what was executed there, and where things stand."""
+"""The namespaces from which code is shipped: their source texts, and the statements that bind
+names.
+"""
 
 from __future__ import annotations
 
@@ -23,26 +25,26 @@ Position = tuple[int, int]
 
 
 class UnportableError(UnpicklableError):
-    """Something cannot be expressed for another interpreter. `reason` says what and why, and what
-    to do about it: it names `runtime_hint`.
+    """An object cannot be written for another interpreter. `reason` says which object, why, and
+    what the user can do, including `runtime_hint`.
 
     Attributes:
-        names_user: The reason says which name needs it.
+        names_user: Whether `reason` already says which name of the module needs the object.
     """
 
     def __init__(self, path: str, type_name: str, reason: str, *, names_user: bool = False) -> None:
-        """Makes the error as its base does."""
+        """Make the error; see the base class."""
         super().__init__(path, type_name, reason)
         self.names_user = names_user
 
     def below(self, path: str) -> UnportableError:
-        """The same error, seen from an object that holds this one at ``path``."""
+        """The same error for an outer object, which holds this one at ``path``."""
         whole = path + self.path
         return UnportableError(whole, self.type_name, self.reason, names_user=self.names_user)
 
 
 def about(shared: Any, reason: str) -> UnportableError:
-    """The error about a class, function or value."""
+    """The error for a class, function or value that cannot travel."""
     name = getattr(shared, "__qualname__", type(shared).__qualname__)
     module = getattr(shared, "__module__", None) or "?"
     told = f"{module}.{name} cannot travel to another interpreter: {reason}; {_WAY_OUT}"
@@ -50,25 +52,25 @@ def about(shared: Any, reason: str) -> UnportableError:
 
 
 def without_source(shared: Any, filename: str | None) -> UnportableError:
-    """The error about a class or function whose source cannot be found."""
+    """The error for a class or function whose source cannot be found."""
     if filename is None or not filename.startswith("<"):
-        return about(shared, f"its source is not to be found ({filename or 'its module'})")
+        return about(shared, f"its source cannot be found in {filename or 'its module'}")
     told = (
-        f"the source of {shared.__module__}.{shared.__qualname__} is not to be found, because code "
-        f"that is given to exec() or piped in leaves none; {_NO_FILE}"
+        f"the source of {shared.__module__}.{shared.__qualname__} cannot be found, because Python "
+        f"does not keep the text of code that is given to exec() or piped in; {_NO_FILE}"
     )
     return UnportableError("", type(shared).__qualname__, told)
 
 
 class Key(NamedTuple):
-    """A name in a module, by the module's label."""
+    """A name in a module, with the module's label."""
 
     label: str
     name: str
 
 
 class Binding(NamedTuple):
-    """A statement that binds a name, and where it stands among all of its module."""
+    """A statement that binds a name, with its position among all statements of its module."""
 
     position: Position
     text: Text
@@ -76,25 +78,25 @@ class Binding(NamedTuple):
 
 
 class Space:
-    """The names of one module, or of one namespace that code was executed in."""
+    """The names and source texts of one module, or of one namespace of `exec`."""
 
     def __init__(self, label: str, namespace: dict[str, Any]) -> None:
         self.label = label
         self.namespace = namespace
         self.is_imported = label.startswith(IMPORTED)
         self.dotted: dict[str, set[str]] = {}
-        """What travelling code takes from a name by dots."""
+        """For each name the dotted attribute paths that shipped code reads from it."""
         self._texts: list[Text] | None = None
 
     def leads_to(self, shared: Any) -> bool:
-        """Whether the object stands under its own name here."""
+        """Whether the object's qualified name leads to the object in this namespace."""
         found: Any = self
         for part in shared.__qualname__.split("."):
             found = self.namespace.get(part) if found is self else getattr(found, part, None)
         return found is shared
 
     def texts(self) -> list[Text]:
-        """What was executed here, in its order, as far as it is to be found."""
+        """The source texts that were executed in this namespace, in order, as far as available."""
         if self._texts is None:
             files: dict[Any, Any] = {self.namespace.get("__file__"): None}
             for value in list(self.namespace.values()):
@@ -112,7 +114,7 @@ class Space:
         return self._texts
 
     def bindings(self, name: str) -> list[Binding]:
-        """The statements that bind a name, in their order."""
+        """The statements that bind a name, in order."""
         return [
             Binding((place, node.lineno), text, node)
             for place, text in enumerate(self.texts())
@@ -120,34 +122,34 @@ class Space:
         ]
 
     def is_changed_after(self, name: str, position: Position, is_dotted: bool) -> bool:
-        """Whether a name may be bound behind this position; `is_dotted`: or whether its attributes
-        are set at all.
+        """Whether a name may be bound after this position. With `is_dotted`, also whether
+        attributes of the name are set anywhere.
         """
         is_set = is_dotted and any(name in text.changed for text in self.texts())
         is_bound = any(binding.position > position for binding in self.bindings(name))
         return is_set or is_bound or self.declares(name)
 
     def declares(self, name: str) -> bool:
-        """Whether functions bind a name, by `global`."""
+        """Whether a function binds a name with `global`."""
         return any(name in text.declared for text in self.texts())
 
     def keys(self, names: Iterable[str]) -> list[Key]:
-        """Those of the names that are bound here."""
+        """The keys of those names that are bound in this namespace."""
         known = self.namespace.keys() - {"__name__", "__file__", "__builtins__", "__doc__"}
         return [Key(self.label, name) for name in sorted(names) if name in known]
 
     def opening(self) -> Call:
-        """The step that readies the other side's stand-in."""
+        """The call that prepares the receiver's stand-in for this module."""
         names = ("__package__", "__file__", "__doc__")
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
         return Call(open_space, self.label, known)
 
     def place(self, text: Text, node: ast.AST) -> Place:
-        """The source of a node."""
+        """The source text of an `ast` node, with its place."""
         return (self.label, text.name, *text.cut(node), text.features())
 
     def class_statement(self, shared: type) -> tuple[Place, ast.ClassDef, Position] | None:
-        """The statement of a class, and where it stands."""
+        """The statement of a class with its place and position; None if it cannot be found."""
         _, known = registry.places.get(id(shared), (None, None))
         if known is not None:
             return known, node_of_text(known[3]), (0, known[2])
@@ -162,10 +164,10 @@ class Space:
         return None
 
     def variables(self, shared: type, names: Names) -> dict[str, types.CellType]:
-        """The variables of the function around a class that it uses.
+        """The variables that a class uses of the function in which it is defined.
 
         Raises:
-            UnportableError: some of them cannot be reached any more.
+            UnportableError: a variable no longer exists.
         """
         cells = {
             name: cell
@@ -182,11 +184,11 @@ class Space:
             if base is not None:
                 cells[name] = types.CellType(base)
             elif name not in ("__name__", "__qualname__"):
-                raise about(shared, f"it uses {name} of the function around it")
+                raise about(shared, f"it uses the variable {name} of the function that defines it")
         return cells
 
     def import_of(self, name: str) -> tuple[str, str | None] | None:
-        """The module, and the name in it, if a name stands for what an import gives."""
+        """The module and the name in it, if this name is bound to the result of an import."""
         value = self.namespace[name]
         for node in (binding.node for binding in self.bindings(name)[-1:]):
             for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
@@ -206,7 +208,7 @@ class Space:
 
 
 def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
-    """Whether a worker's import gives what the name stands for."""
+    """Whether a worker's import would give the same object as `value`."""
     found = sys.modules.get(module)
     if found is None or module == "__main__" or not is_importable(module, found):
         return False
@@ -217,13 +219,15 @@ def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
 
 
 class Spaces:
-    """All namespaces that the code of a shipment comes from."""
+    """All namespaces from which the code of a shipment comes."""
 
     def __init__(self) -> None:
         self.by_label: dict[str, Space] = {}
 
     def home_of(self, shared: Any) -> Space:
-        """The namespace in which it stands under its name, else where it looks names up."""
+        """The namespace in which an object is found under its name; otherwise the one in which its
+        code looks names up.
+        """
         module = sys.modules.get(shared.__module__)
         home = self.of(vars(module)) if module is not None else None
         if home is not None and home.leads_to(shared):
@@ -233,11 +237,11 @@ class Spaces:
         if function is not None:
             return self.of(function.__globals__)
         if home is None:
-            raise about(shared, f"its module {shared.__module__} is gone")
+            raise about(shared, f"its module {shared.__module__} is no longer in sys.modules")
         return home
 
     def of(self, namespace: dict[str, Any]) -> Space:
-        """The space of these names."""
+        """The space for a namespace, made on first use."""
         for space in self.by_label.values():
             if space.namespace is namespace:
                 return space

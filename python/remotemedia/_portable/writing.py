@@ -1,4 +1,4 @@
-"""Writes portable pickles: references, tokens, and what `parts` says of everything else."""
+"""Writes portable pickles."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _lock = threading.RLock()
 
 
 class _NeedsParts(Exception):
-    """The object refers to what the peer does not know."""
+    """The object refers to a class or function that the receiver does not know."""
 
 
 class Pickler(pickle.Pickler):
-    """Decides, object by object, how it travels.
+    """Decides for each object whether it travels by reference, by token, as source or as data.
 
     Args:
         file: where to write.
-        shipped: tokens that the peer knows.
-        parts: what else goes along; None to raise `_NeedsParts` where something must.
-        foresee: told the size in bytes of arrays, before they are pickled.
-        is_trial: find out what goes along, without copying arrays.
-        left: takes large arrays, which are not in the pickle then.
+        shipped: tokens that the receiver knows.
+        parts: collects and writes source; with None, an object that needs source raises
+            `_NeedsParts`.
+        foresee: called with the size in bytes of each array before it is pickled.
+        is_trial: only find out what the object needs, without copying arrays.
+        left: takes large arrays out of the pickle.
     """
 
     def __init__(
@@ -56,13 +57,13 @@ class Pickler(pickle.Pickler):
         self._is_trial = is_trial
 
     def reducer_override(self, obj: Any) -> Any:
-        """How pickle asks."""
+        """Called by pickle for each object; returns how to write it."""
         if isinstance(obj, (type, types.FunctionType)):
             return NotImplemented if travels_by_name(obj) else self._shared(obj)
         if isinstance(obj, types.ModuleType):
             return self._module(obj)
         if isinstance(obj, types.CodeType):
-            raise UnpicklableError("", "code", "bytecode is not open to another interpreter")
+            raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
         if isinstance(obj, types.CellType):
             return opening.empty_cell, ()
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
@@ -71,11 +72,13 @@ class Pickler(pickle.Pickler):
         return self._data(obj) if named is None else named
 
     def _named(self, obj: Any) -> Any:
-        """For what pickle finds by its name in a module, such as a TypeVar or a cached function."""
+        """How to write an object that pickle would find by its name in a module, such as a TypeVar
+        or a cached function; None if the receiver can import it or it is no such object.
+        """
         try:
             module = getattr(obj, "__module__", None)
             name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
-        except Exception:  # whatever stands for something else may raise
+        except Exception:  # attributes of a proxy object may raise
             return None
         if not (isinstance(module, str) and isinstance(name, str)):
             return None
@@ -106,7 +109,9 @@ class Pickler(pickle.Pickler):
         raise UnpicklableError("", "module", f"a worker cannot import {module.__name__}")
 
     def _data(self, obj: Any) -> Any:
-        """Data whose own pickle only some interpreters can open."""
+        """How to write objects whose own pickles not every interpreter can load: arrays and
+        paths.
+        """
         kind = type(obj)
         home = kind.__module__
         if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
@@ -130,7 +135,7 @@ class Pickler(pickle.Pickler):
 
 
 def _callback(left: LeftArrays | None) -> dict[str, Any]:
-    # Not every interpreter that writes pickles has the argument.
+    # RustPython's pickler does not have the argument, and never needs it.
     return {} if left is None else {"buffer_callback": left}
 
 
@@ -140,7 +145,7 @@ class _Nowhere:
 
 
 def _new_parts(shipped: frozenset[str]) -> Parts:
-    # Most of what a worker sends needs none, and reading source takes imports.
+    # Imported late: most objects that a worker sends need no source, and the import takes time.
     from remotemedia._portable.parts import Parts
 
     def try_value(value: object) -> None:
@@ -156,10 +161,10 @@ def _new_parts(shipped: frozenset[str]) -> Parts:
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
-    """Pickles an item for peers that know the tokens ``shipped``.
+    """Pickle an item for receivers that know the tokens ``shipped``.
 
     Raises:
-        UnpicklableError: The object cannot be pickled; the error names the culprit.
+        UnpicklableError: The object cannot be pickled; the error names the part at fault.
     """
     file = io.BytesIO()
     file.write(opening.PREFIX + opening.VALUE)
@@ -174,7 +179,7 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
 
 
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
-    """As ``_pickle.dump_into``."""
+    """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
         try:
             Pickler(file, foresee=foresee).dump(value)
@@ -216,7 +221,7 @@ def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
 
 
 class _Marked:
-    """A node behind a note of its place, so that the other side knows whose opening failed."""
+    """A node with its index, so that the receiver knows which node failed to load."""
 
     def __init__(self, place: int, node: object) -> None:
         self._parts = place, node
@@ -232,9 +237,9 @@ class PortableShipment:
     Attributes:
         instances: One pickle with all node objects and the definitions that they need, and the
             levels of the caller's loggers.
-        arrays: Large arrays among their attributes, which are not in the pickle, in its order.
+        arrays: Large arrays of the nodes that were left out of the pickle, in the pickle's order.
         shipped: Tokens that every worker of the session knows from the start.
-        refused: Why a node cannot go, by its index; ``None`` is in its place in `instances`.
+        refused: Why a node cannot be pickled, by its index; `instances` has ``None`` in its place.
     """
 
     def __init__(
@@ -243,13 +248,12 @@ class PortableShipment:
         log_levels: Mapping[str, int] = {},
         left: LeftArrays | None = None,
     ) -> None:
-        """Pickles ``nodes`` as they are now.
+        """Pickle ``nodes`` as they are now.
 
         Args:
             nodes: The node objects.
-            log_levels: Levels of loggers by name, ``""`` for the root: from there on the caller
-                wants records.
-            left: Takes large arrays, which stay outside the pickle then.
+            log_levels: By logger, ``""`` for the root, the lowest level that the caller shows.
+            left: Takes large arrays out of the pickle.
         """
         self.refused: dict[int, UnpicklableError] = {}
         nothing: frozenset[str] = frozenset()
@@ -272,10 +276,10 @@ class PortableShipment:
         self.shipped = frozenset(parts.tokens)
 
     def dumps(self, value: object) -> bytes:
-        """Pickles an item for any worker of this session.
+        """Pickle an item for any worker of this session.
 
         Raises:
-            UnpicklableError: The object cannot be pickled; the error names the culprit.
+            UnpicklableError: The object cannot be pickled; the error names the part at fault.
         """
         return dumps(value, self.shipped)
 

@@ -16,7 +16,7 @@ from remotemedia.core.exceptions import WorkerStartError
 
 ALL_WORK, SOME_DO_NOT, BAD_INPUT, ENVIRONMENT = 0, 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
-"""The exit code of a program that SIGPIPE ended."""
+"""The exit code of a program that was ended by SIGPIPE."""
 
 _NAMES = {"cpython": "CPython", "rustpython": "RustPython"}
 _EPILOG = """\
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except WorkerStartError as error:
         return _fail(str(error), ENVIRONMENT)
-    except BrokenPipeError:  # the reader has read enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     return code
@@ -72,7 +72,7 @@ def _run(given: argparse.Namespace) -> int:
     for path in given.paths:
         found, problems = check(path, program, given.python)
         if not found and not problems:
-            problems = [f"{path}: holds no class with a method process"]
+            problems = [f"{path}: contains no class with a method process"]
         for problem in problems:
             _fail(problem, BAD_INPUT)
         has_problems |= bool(problems)

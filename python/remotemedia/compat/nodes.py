@@ -1,4 +1,4 @@
-"""Finds the classes of Python files and loads them with both interpreters."""
+"""Finds the classes of Python files and loads them in workers of both interpreters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remotemedia.runtime import Runtime
 
 INTERPRETERS = ("cpython", "rustpython")
 _MOVE = 'runtime_hint="cpython" on the node runs it on CPython'
-# Loading a module may take long (torch), but it has to end.
+# Deadline for loading one class; importing a large package such as torch takes long.
 _DEADLINE_MS = 120_000
 
 
@@ -26,9 +26,10 @@ class Candidate:
     """A class that may be a node.
 
     Attributes:
-        statements: the positions of the statements at the top of its file that it needs.
-        is_script: its file does more than to define names, so it is not imported.
-        is_likely: it has a method `process` of its own, or derives from something called a node.
+        statements: indices of the top-level statements of the file that the class needs.
+        is_script: whether the file does more than define names; it is then not imported.
+        is_likely: whether the class has a method `process` of its own, or a base class whose name
+            ends in `Node`.
     """
 
     file: Path
@@ -42,14 +43,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened when an interpreter loaded a class.
+    """The result of loading a class in one interpreter.
 
     Attributes:
-        is_node: it has a method `process`; None when it could not be loaded.
-        module: the module whose import failed, if that is why; `reason` says how: `c_extension`,
-            `stdlib_missing`, `not_installed`, `blocked` or `unsupported`.
-        error: what was raised, in one line.
-        advice: what to do about it.
+        is_node: whether the class has a method `process`; None if it could not be loaded.
+        module: the module whose import failed, if that was the error.
+        reason: why that import failed: `c_extension`, `stdlib_missing`, `not_installed`, `blocked`
+            or `unsupported`.
+        error: the exception in one line.
+        advice: what the user can do.
     """
 
     is_node: bool | None
@@ -59,21 +61,21 @@ class Outcome:
     advice: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The outcome as data."""
+        """The outcome as data for JSON."""
         shown = {"module": self.module, "reason": self.reason, "error": self.error}
         return {"works": bool(self.is_node), **shown, "advice": self.advice}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A node, and what each interpreter made of it."""
+    """A node, with the result of loading it in each interpreter."""
 
     node: Candidate
     cpython: Outcome
     rustpython: Outcome
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict as data."""
+        """The verdict as data for JSON."""
         return {
             "node": self.node.name,
             "file": str(self.node.file),
@@ -84,10 +86,11 @@ class Verdict:
 
 
 def check(path: Path, rustpython: str, cpython: str) -> tuple[list[Verdict], list[str]]:
-    """The nodes of a file, or of all files below a folder, in the order of files and lines.
+    """Check the nodes of a file, or of all files below a folder.
 
     Returns:
-        The verdicts; and a line for each file that cannot be read or is not Python.
+        The verdicts in the order of files and lines; and an error line for each file that cannot be
+        read or is not Python.
 
     Raises:
         WorkerStartError: an interpreter cannot be started.
@@ -104,7 +107,7 @@ def check(path: Path, rustpython: str, cpython: str) -> tuple[list[Verdict], lis
             candidates += _classes(tree, file, _module_name(file, path))
     if not candidates:
         return [], problems
-    # A worker that holds modules of one path must not be asked about another.
+    # New workers for each path: loaded modules of another path could have the same names.
     with Runtime(_config(rustpython, cpython)) as runtime:
         loaded = [_load(candidates, runtime, name, path) for name in INTERPRETERS]
     verdicts = map(Verdict, candidates, *loaded)
@@ -124,7 +127,7 @@ def _module_name(file: Path, path: Path) -> str:
 
 
 def _config(rustpython: str, cpython: str) -> str:
-    # TOML reads JSON strings. What modules print while they are loaded is not shown.
+    # A JSON string is a valid TOML string. Output of modules while they are loaded is not shown.
     return (
         f"[python]\nexecutable = {json.dumps(cpython)}\n"
         f"[rustpython]\nexecutable = {json.dumps(rustpython)}\n"
@@ -135,7 +138,7 @@ def _config(rustpython: str, cpython: str) -> str:
 def _load(
     candidates: list[Candidate], runtime: Runtime, interpreter: str, path: Path
 ) -> list[Outcome]:
-    """What an interpreter makes of the classes, in one session."""
+    """Load the classes in one interpreter, in one session."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
@@ -148,21 +151,21 @@ def _load(
 
 def _load_one(session: Any, candidate: Candidate, interpreter: str) -> Outcome:
     file = str(candidate.file.resolve())
-    # As sessions do: CPython imports modules; RustPython, which may lack a module that the file
-    # imports, can also do with what the class needs.
+    # The same as in other sessions: CPython imports the whole module. RustPython may lack a module
+    # that the file imports, so it runs only the statements that the class needs.
     in_part = candidate.is_script or interpreter == "rustpython"
     statements = candidate.statements if in_part else None
     try:
         (is_node,) = session.process((candidate.module, candidate.name, file, statements))
     except NodeError as error:
-        advice = _MOVE if interpreter == "rustpython" else "it has to load there to run anywhere"
+        advice = _MOVE if interpreter == "rustpython" else "every node must load on CPython"
         shown = _first_line(error)
         return Outcome(None, error.module, error.import_reason, shown, error.suggestion or advice)
     return Outcome(True) if is_node else Outcome(False, error="it has no method process(data)")
 
 
 def _first_line(error: NodeError) -> str:
-    """The first line of the exception; a crash has none and says itself what happened."""
+    """The first line of the node's exception, or of the error itself if the worker crashed."""
     if error.remote_message is None:
         return error.message.splitlines()[0]
     first = next(iter(error.remote_message.splitlines()), "")
@@ -170,7 +173,7 @@ def _first_line(error: NodeError) -> str:
 
 
 def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:
-    """The classes at the top of a file that may be nodes."""
+    """The top-level classes of a file that may be nodes."""
     is_script = any(map(_acts, tree.body))
     likely: set[str] = set()
     for statement in _flat(tree.body):
@@ -187,7 +190,7 @@ def _classes(tree: ast.Module, file: Path, module: str) -> Iterator[Candidate]:
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a body, and of the `if` and `try` statements in it."""
+    """The statements of a body, including those inside `if` and `try`."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If | ast.Try):
@@ -195,15 +198,15 @@ def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _acts(statement: ast.stmt) -> bool:
-    """Whether a statement at the top of a file does something beside defining names."""
+    """Whether a top-level statement does more than define names."""
     if isinstance(statement, ast.Expr):
         return not isinstance(statement.value, ast.Constant)
     return isinstance(statement, ast.For | ast.While | ast.With | ast.Assert | ast.Raise)
 
 
 def _needed(tree: ast.Module, name: str) -> list[int]:
-    """The positions of the statements at the top of a file that make a name, and the names that
-    these use. What a script does beside that is not run: it may open windows or send mail.
+    """The indices of the top-level statements that define a name, and the names that these use.
+    Other statements of a script must not run here: they may open windows or send mail.
     """
     makers: dict[str, list[int]] = {}
     for position, statement in enumerate(tree.body):
@@ -211,7 +214,7 @@ def _needed(tree: ast.Module, name: str) -> list[int]:
             for bound in _bound(statement):
                 makers.setdefault(bound, []).append(position)
     needed = set(makers.get("*", ()))
-    names = {name, "annotations"}  # from __future__ import annotations
+    names = {name, "annotations"}  # for `from __future__ import annotations`
     waiting = list(names)
     while waiting:
         for position in set(makers.get(waiting.pop(), ())) - needed:
@@ -227,7 +230,7 @@ def _is_main_guard(statement: ast.stmt) -> bool:
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement at the top of a file binds."""
+    """The names that a top-level statement binds."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
         return
@@ -241,7 +244,7 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
 
 
 def _used(node: ast.AST) -> Iterator[str]:
-    """The names that code uses, annotations left out: a worker does not evaluate them."""
+    """The names that code uses, except in annotations, which are not evaluated."""
     if isinstance(node, ast.Name):
         yield node.id
     for field, value in ast.iter_fields(node):

@@ -1,4 +1,4 @@
-"""Loads classes inside a worker, with what a worker has and refuses."""
+"""A node that loads classes inside a worker, so that they meet the worker's limits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from remotemedia.core.node import Node
 
 
 class Probe(Node):
-    """A node whose items are classes to load: `(module, name, file, statements)`."""
+    """A node that loads a class for each item `(module, name, file, statements)`."""
 
     def process(self, data: tuple[str, str, str, list[int] | None]) -> bool:
         """Load a class.
 
         Args:
-            data: the module and the name of the class; the file of the module; and the positions
-                of the statements that the class needs, or None to import the whole module.
+            data: the module and the name of the class; the file of the module; and the indices of
+                the statements that the class needs, or None to import the whole module.
 
         Returns:
             Whether the class is a node.
@@ -34,7 +34,7 @@ class Probe(Node):
 
 
 def _run(name: str, file: str, positions: Collection[int]) -> dict[str, Any]:
-    """The names that some of the statements of a file define."""
+    """Run some top-level statements of a file and return the names that they define."""
     with open(file, "rb") as source:  # noqa: PTH123  (workers start without pathlib)
         tree = ast.parse(source.read(), file)
     tree.body = [tree.body[position] for position in sorted(positions)]
@@ -45,7 +45,7 @@ def _run(name: str, file: str, positions: Collection[int]) -> dict[str, Any]:
         module.__path__, module.__package__ = [folder], name
     else:
         module.__package__ = name.rpartition(".")[0]
-    # It stands for the whole module only while it is made: others may import that.
+    # In `sys.modules` only while the statements run, because others may import the whole module.
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:

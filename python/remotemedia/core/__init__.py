@@ -1,4 +1,4 @@
-"""Pipelines, nodes and errors. Needs neither numpy nor the native module to be imported."""
+"""Pipelines, nodes and errors. Importing it needs neither numpy nor the native module."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Blocking calls for asyncio callers: a thread per call, cancelled with its task.
+"""Runs blocking calls for asyncio callers, each in a thread of its own that is cancelled with its
+task.
 
-Knows nothing of pipelines. The loop is never blocked; a cancelled caller goes on only when the
-thread has ended, so nothing runs behind its back.
+This module knows nothing of pipelines. The event loop is never blocked. A cancelled caller
+continues only after the thread has ended, so no call keeps running unnoticed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ T = TypeVar("T")
 
 
 class Cancellable(Protocol):
-    """Something that another thread can stop."""
+    """An object with a call that another thread can stop."""
 
     def cancel(self) -> None:
         """Stop the running call."""
 
 
 class CancelPoint:
-    """Connects a request to cancel with what it cancels, whichever comes first."""
+    """Passes a request to cancel on to its target, even if the request comes before the target."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +36,7 @@ class CancelPoint:
         self._target: Cancellable | None = None
 
     def attach(self, target: Cancellable) -> None:
-        """Make `cancel` stop `target`; at once if it was called before."""
+        """Set the target that `cancel` stops; stops it at once if `cancel` was called before."""
         with self._lock:
             self._target = target
             requested = self._requested
@@ -48,7 +49,7 @@ class CancelPoint:
         return self._requested
 
     def cancel(self) -> None:
-        """Stop the target, now or as soon as there is one."""
+        """Stop the target, now or as soon as it is attached."""
         with self._lock:
             self._requested = True
             target = self._target
@@ -57,8 +58,8 @@ class CancelPoint:
 
 
 def is_loop_running() -> bool:
-    """Whether an event loop runs in this thread. A program that has not imported asyncio has none,
-    and its first result need not wait for that import.
+    """Whether an event loop runs in this thread. Does not import asyncio: a program that has not
+    imported it has no loop, and need not wait for the import.
     """
     if "asyncio" not in sys.modules:
         return False
@@ -72,10 +73,10 @@ def is_loop_running() -> bool:
 
 
 async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
-    """The result of `call`, made in a thread of its own.
+    """Run `call` in a thread of its own and return its result.
 
-    When the awaiting task is cancelled, `cancel` is called, the thread's end awaited, and
-    CancelledError raised.
+    If the awaiting task is cancelled, this calls `cancel`, waits until the thread has ended, and
+    raises CancelledError.
     """
     import asyncio
 
@@ -94,9 +95,9 @@ async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
         error: BaseException | None = None
         try:
             result = context.run(call)
-        except BaseException as raised:  # handed to the awaiting task, whatever it is
+        except BaseException as raised:  # any exception is raised in the awaiting task
             error = raised
-        # Raised when the loop is closed: no task waits any more.
+        # RuntimeError means that the loop is closed; then no task waits any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
@@ -113,10 +114,10 @@ async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
 
 
 class PendingRun(Coroutine[Any, Any, Any]):
-    """The awaitable that `Pipeline.run` gives where an event loop runs.
+    """The awaitable that `Pipeline.run` returns where an event loop runs.
 
-    Works wherever a coroutine does (`await`, `create_task`, `gather`). Dropped without having been
-    awaited, it warns and names the remedy.
+    It works wherever a coroutine does (`await`, `create_task`, `gather`). If it is dropped without
+    having been awaited, it warns and says what to do.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -124,33 +125,33 @@ class PendingRun(Coroutine[Any, Any, Any]):
         self._started = False
 
     def send(self, value: Any) -> Any:
-        """Part of the coroutine protocol."""
+        """Part of the coroutine protocol: continue with a value."""
         self._started = True
         return self._coroutine.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Part of the coroutine protocol."""
+        """Part of the coroutine protocol: raise an exception in the coroutine."""
         self._started = True
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """Part of the coroutine protocol."""
+        """Part of the coroutine protocol: end the coroutine."""
         self._started = True
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Run, and return the result."""
+        """Run the pipeline, and return the result."""
         self._started = True
         return self._coroutine.__await__()
 
     def __repr__(self) -> str:
-        """What a notebook shows when `await` is missing."""
+        """The text that a notebook shows if `await` is missing."""
         if self._started:
             return "<Pipeline.run(), started>"
         return "<Pipeline.run(), not started: await it, or call run_sync(), which blocks>"
 
     def __del__(self) -> None:
-        """Warn when it was never awaited."""
+        """Warn if the result was never awaited."""
         if not self._started:
             import warnings
 

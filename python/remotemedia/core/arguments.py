@@ -1,6 +1,6 @@
-"""The forms in which nodes and pipelines may be given, brought to one.
+"""Normalizes the arguments of `Pipeline` and `add_node`.
 
-Historic snippets name, list and wrap nodes in several ways; all of them are accepted.
+Old scripts name, list and wrap nodes in several ways; all of these are accepted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from remotemedia.core.manifest_node import ManifestNode
 def pipeline_arguments(
     args: tuple[Any, ...], nodes: Iterable[Any] | None, name: str | None, enable_metrics: bool
 ) -> tuple[list[Any], str | None, bool]:
-    """`(nodes, name, enable_metrics)` from the arguments of `Pipeline`.
+    """Returns `(nodes, name, enable_metrics)` from the arguments of `Pipeline`.
 
     Raises:
-        PipelineError: two names.
+        PipelineError: two names are given.
     """
     given: list[Any] = []
     for arg in args:
@@ -41,10 +41,10 @@ def pipeline_arguments(
 def node_arguments(
     args: tuple[Any, ...], given_id: str | None, name: str | None = None
 ) -> tuple[Any, str | None]:
-    """`(node, id or None)` from the arguments of `Pipeline.add_node`.
+    """Returns `(node, id or None)` from the arguments of `Pipeline.add_node`.
 
     Raises:
-        PipelineError: they are not a node, a function, a dict, or an id and one of these.
+        PipelineError: the arguments are not a node, a function or a dict, alone or after an id.
     """
     if len(args) == 2 and isinstance(args[0], str):
         if given_id is not None:
@@ -73,7 +73,7 @@ def node_arguments(
 
 
 def predecessors(after: Any) -> list[Any] | None:
-    """The list of predecessors from the argument `after`; None means the node added last."""
+    """The argument `after` as a list of predecessors; None stands for the node added last."""
     if after is None:
         return None
     return list(after) if isinstance(after, list | tuple | set | frozenset) else [after]

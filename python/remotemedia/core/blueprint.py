@@ -1,7 +1,4 @@
-"""What a pipeline is made of: adding nodes, reading and writing documents.
-
-The base of `Pipeline`; running is added there.
-"""
+"""The base class of `Pipeline`: adds nodes, reads and writes documents. `Pipeline` adds running."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Blueprint:
-    """A named graph of nodes that can be built, described and read back."""
+    """A named graph of nodes that can be built, written as a manifest and read again."""
 
     def __init__(
         self,
@@ -37,7 +34,7 @@ class Blueprint:
 
     @property
     def is_initialized(self) -> bool:
-        """Whether the nodes are loaded, so that the graph is fixed."""
+        """Whether the nodes are loaded; the graph cannot change then."""
         return False
 
     # Building.
@@ -53,25 +50,27 @@ class Blueprint:
 
         Args:
             *node: a node, a function, a manifest entry (dict), or `"id", node`.
-            after: what it follows: a node, id or name, or a list of them to join branches. By
-                default the node added last; an empty list makes a root.
+            after: the predecessor: a node, id or name, or a list of these to join branches. By
+                default the node added last; an empty list adds a node without predecessor.
             id: the node's id in the manifest, in errors and in metrics; by default
                 `<name>_<index>`.
-            name: what the node of a function is called, by default as the function.
+            name: the name of a function's node; by default the function's name.
 
         Raises:
-            PipelineError: it is no node, or the pipeline is initialised.
-            ConfigurationError: the id is malformed or taken.
+            PipelineError: the argument is not a node, or the pipeline is initialised.
+            ConfigurationError: the id is malformed or in use.
         """
         if self.is_initialized:
-            raise PipelineError("the pipeline is initialised: add nodes before, or cleanup() first")
+            raise PipelineError(
+                "the pipeline is initialised: add nodes before that, or call cleanup() first"
+            )
         added, given_id = node_arguments(node, id, name)
         self.graph.add(added, given_id, predecessors(after))
         self._node_added(added)
         return self
 
     def _node_added(self, node: Any) -> None:
-        """A node has joined the graph; for pipelines that prepare for it."""
+        """Called for each node that was added; a subclass may override this."""
 
     def add(
         self,
@@ -84,9 +83,11 @@ class Blueprint:
         return self.add_node(*node, after=after, id=id, name=name)
 
     def remove_node(self, node_name: str) -> bool:
-        """Take out the node with this name or id and close the gap; False when there is none."""
+        """Remove the node with this name or id; its successors get its predecessors. Returns False
+        if there is no such node.
+        """
         if self.is_initialized:
-            raise PipelineError("the pipeline is initialised: cleanup() first")
+            raise PipelineError("the pipeline is initialised: call cleanup() first")
         try:
             entry = self.graph.find(node_name)
         except PipelineError:
@@ -107,7 +108,7 @@ class Blueprint:
         """The pipeline as a JSON manifest (schema v1), indented.
 
         Raises:
-            SerializationError: a node has a parameter without a JSON form.
+            SerializationError: a parameter of a node cannot be written as JSON.
         """
         return json.dumps(
             documents.manifest(
@@ -120,20 +121,20 @@ class Blueprint:
         )
 
     def export_definition(self) -> dict[str, Any]:
-        """The pipeline as a dict that `from_definition` reads."""
+        """The pipeline as a dict, which `from_definition` can read."""
         return documents.definition(self.graph, self.name, self.enable_metrics)
 
     @classmethod
     async def from_definition(cls, definition: dict[str, Any]) -> Self:
-        """A pipeline from what `export_definition` returned."""
+        """Make a pipeline from a dict of `export_definition`."""
         return cls.from_dict(definition)
 
     @classmethod
     def from_dict(cls, manifest: dict[str, Any]) -> Self:
-        """A pipeline from a manifest.
+        """Make a pipeline from a manifest.
 
         Raises:
-            ManifestError: it is no manifest.
+            ManifestError: the dict is not a manifest.
         """
         pipeline = cls(
             name=documents.name_in(manifest),
@@ -144,17 +145,17 @@ class Blueprint:
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any] | str | os.PathLike[str]) -> Self:
-        """A pipeline from a manifest: a dict, JSON text, or the path of a JSON file."""
+        """Make a pipeline from a manifest: a dict, JSON text, or the path of a JSON file."""
         return cls.from_dict(manifest) if isinstance(manifest, dict) else cls.from_json(manifest)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> Self:
-        """A pipeline from a JSON manifest: its text, or the path of a file."""
+        """Make a pipeline from a JSON manifest: its text, or the path of a file."""
         return cls.from_dict(documents.read_json(source))
 
     @classmethod
     def from_yaml(cls, source: str | os.PathLike[str]) -> Self:
-        """A pipeline from a manifest in YAML: its text, or the path of a file.
+        """Make a pipeline from a manifest in YAML: its text, or the path of a file.
 
         Raises:
             ImportError: PyYAML is not installed (`pip install 'remotemedia[yaml]'`).
@@ -165,7 +166,7 @@ class Blueprint:
         """Not available: raises RemoteMediaError."""
         raise RemoteMediaError(
             "packages (.rmpkg) are not part of this version; "
-            "pipeline.serialize() gives the manifest, which `remotemedia run` takes",
+            "pipeline.serialize() returns the manifest, which `remotemedia run` takes",
             operation="export",
         )
 
@@ -173,12 +174,14 @@ class Blueprint:
         """Not available: raises RemoteMediaError."""
         raise RemoteMediaError(
             "package registries are not part of this version; "
-            "pipeline.serialize() gives the manifest, which `remotemedia run` takes",
+            "pipeline.serialize() returns the manifest, which `remotemedia run` takes",
             operation="push",
         )
 
     def get_config(self) -> dict[str, Any]:
-        """`name`, `enable_metrics`, `node_count`, and every node's `get_config()` as `nodes`."""
+        """Returns `name`, `enable_metrics`, `node_count`, and `nodes`: each node's
+        `get_config()`.
+        """
         return documents.config(self.graph, self.name, self.enable_metrics)
 
     @property
@@ -188,28 +191,28 @@ class Blueprint:
 
     @property
     def node_count(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return len(self.graph.entries)
 
     @property
     def remote_node_count(self) -> int:
-        """How many nodes are marked to run on other machines."""
+        """Number of nodes that are marked to run on other machines."""
         return sum(bool(getattr(node, "is_remote", False)) for node in self.nodes)
 
     def __iter__(self) -> Iterator[Any]:
-        """Over the nodes."""
+        """Iterate over the nodes."""
         return iter(self.nodes)
 
     def __len__(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return self.node_count
 
     def __bool__(self) -> bool:
-        """Always true, also without nodes."""
+        """Always true, even without nodes."""
         return True
 
     def __repr__(self) -> str:
-        """Name and ids."""
+        """The pipeline's name and the ids of its nodes."""
         return f"{type(self).__name__}(name={self.name!r}, nodes=[{', '.join(self.graph.ids())}])"
 
 

@@ -1,5 +1,5 @@
-"""What a session takes over from the process that opens it, so that its nodes find there what they
-would find here.
+"""The settings of this process that a session passes to its workers, so that nodes find the same
+modules, arguments and working directory as here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _OPTION_FLAGS = (
 
 
 class Caller(NamedTuple):
-    """The calling process. Environment and umask are read where they are handed over.
+    """Settings of the calling process. The native side adds environment and umask.
 
     Attributes:
         interpreter: path of the interpreter.
-        options: what it was started with, such as `-O`.
-        sys_path: where it finds modules.
-        argv: its `sys.argv`.
-        working_directory: None when the folder is gone.
+        options: the interpreter's command-line options, such as `-O`.
+        sys_path: `sys.path`.
+        argv: `sys.argv`.
+        working_directory: None if it has been deleted.
     """
 
     interpreter: str
@@ -36,10 +36,10 @@ class Caller(NamedTuple):
 
 
 def this_process() -> Caller:
-    """The process as it is now.
+    """The current settings of this process.
 
     Raises:
-        ConfigurationError: it has no interpreter that could be started.
+        ConfigurationError: `sys.executable` is empty, so there is no interpreter to start.
     """
     if not sys.executable:
         raise ConfigurationError(
@@ -51,8 +51,8 @@ def this_process() -> Caller:
 
 
 def module_path(here: str | None) -> list[str]:
-    """`sys.path` for a worker; the empty entry means the working directory `here`. What the system
-    could not name is no folder, and left out.
+    """`sys.path` for a worker, with the working directory `here` in place of empty entries. Entries
+    that cannot be paths on this system are left out.
     """
     entries = (entry or here or "" for entry in sys.path if isinstance(entry, str))
     return [entry for entry in entries if _is_encodable(entry)]
@@ -67,12 +67,12 @@ def _arguments() -> list[str]:
 
 
 def _options() -> list[str]:
-    """The interpreter's options as multiprocessing passes them on, and all of `-X`."""
+    """The interpreter's options that `multiprocessing` passes on, and all `-X` options."""
     if _has_default_options():
         return []
-    import subprocess  # not when the package is imported
+    import subprocess  # imported late: few programs need it here
 
-    # What the standard library has for this has a private name.
+    # The standard library has this function under a private name only.
     given = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     options = [o for before, o in zip(["", *given], given, strict=False) if "-X" not in (before, o)]
     extended = sys._xoptions.items()
@@ -80,7 +80,9 @@ def _options() -> list[str]:
 
 
 def _has_default_options() -> bool:
-    """Whether none was given, as a rule: the module that knows them takes long to import."""
+    """Whether the interpreter was started without options. This usually avoids the slow import of
+    `subprocess`.
+    """
     flags = (getattr(sys.flags, name) for name in _OPTION_FLAGS)
     return not (any(flags) or sys.warnoptions or sys._xoptions)
 

@@ -1,7 +1,7 @@
-"""Pipelines as manifests, older definitions, JSON and YAML, in both directions.
+"""Reads and writes pipelines as manifests, older definitions, JSON and YAML.
 
-Reading checks only the shape that building the graph needs. The orchestrator checks everything else
-when the manifest runs, and reports all problems at once.
+Reading checks only what building the graph needs. The orchestrator checks everything else when the
+manifest runs, and reports all problems at once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def manifest(
 
 
 def definition(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
-    """The older dict form: a manifest with the name on top, and name and class at every node."""
+    """The older form: a manifest with `name` at the top level, and `name` and `class` in each
+    node.
+    """
     document = manifest(graph, name)
     for described, entry in zip(document["nodes"], graph.entries, strict=True):
         described.setdefault("name", getattr(entry.node, "name", described["id"]))
@@ -50,7 +52,7 @@ def definition(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
 
 
 def config(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
-    """The pipeline's settings and those of its nodes."""
+    """The settings of the pipeline and of its nodes, as `Pipeline.get_config` returns them."""
     nodes = []
     for entry in graph.entries:
         get_config = getattr(entry.node, "get_config", None)
@@ -74,11 +76,11 @@ def fill(graph: Graph, document: dict[str, Any]) -> None:
     """Add the nodes and connections of a manifest to an empty graph.
 
     Raises:
-        ManifestError: it has no list of nodes, or a connection names no node of it.
+        ManifestError: the manifest has no list of nodes, or a connection names an unknown node.
     """
     version = document.get("version", VERSION)
     if version != VERSION:
-        raise ManifestError(f"Unsupported manifest version {version!r}; this one reads {VERSION!r}")
+        raise ManifestError(f"Unsupported manifest version {version!r}; supported: {VERSION!r}")
     nodes = document.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
         raise ManifestError("nodes: a manifest needs a list of nodes, each an object")
@@ -101,23 +103,23 @@ def fill(graph: Graph, document: dict[str, Any]) -> None:
 
 
 def read_json(source: str | os.PathLike[str]) -> dict[str, Any]:
-    """A JSON object from text or a file.
+    """Read a JSON object from text or from a file.
 
     Raises:
-        ManifestError: it is no JSON, or no object.
+        ManifestError: the text is not JSON, or not an object.
     """
     try:
         document = json.loads(_text(source))
     except ValueError as problem:
-        raise ManifestError(f"the manifest is no valid JSON: {problem}") from problem
+        raise ManifestError(f"the manifest is not valid JSON: {problem}") from problem
     return _object(document)
 
 
 def read_yaml(source: str | os.PathLike[str]) -> dict[str, Any]:
-    """A YAML mapping from text or a file.
+    """Read a YAML mapping from text or from a file.
 
     Raises:
-        ManifestError: it is no YAML, or no mapping.
+        ManifestError: the text is not YAML, or not a mapping.
         ImportError: PyYAML is not installed.
     """
     try:
@@ -129,12 +131,14 @@ def read_yaml(source: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         document = yaml.safe_load(_text(source))
     except yaml.YAMLError as problem:
-        raise ManifestError(f"the manifest is no valid YAML: {problem}") from problem
+        raise ManifestError(f"the manifest is not valid YAML: {problem}") from problem
     return _object(document)
 
 
 def _text(source: str | os.PathLike[str]) -> str:
-    """`source` itself when it looks like a document, else what the file of that name holds."""
+    """`source` itself if it looks like a document, otherwise the text of the file with that
+    name.
+    """
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
         return source
     from pathlib import Path
@@ -144,7 +148,7 @@ def _text(source: str | os.PathLike[str]) -> str:
 
 def _object(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise ManifestError(f"a manifest is an object, not {type(document).__name__}")
+        raise ManifestError(f"a manifest must be an object, not {type(document).__name__}")
     return document
 
 

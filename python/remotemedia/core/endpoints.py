@@ -1,7 +1,8 @@
-"""The two kinds of node that live in the caller's process: where its data enters and leaves.
+"""The two kinds of nodes that live in the caller's process, where data enters and leaves a
+pipeline.
 
-Everything else runs in the orchestrator or in a worker. In the graph that runs, their places are
-held by nodes that pass everything through.
+All other nodes run as native nodes or in a worker. In the graph that runs, pass-through nodes stand
+in place of these two.
 """
 
 from __future__ import annotations
@@ -14,30 +15,32 @@ from remotemedia.core.node import Node
 
 
 class CallerSource(Node):
-    """A root of the graph whose items the caller's own threads or tasks provide."""
+    """A source whose items come from the caller's own threads or tasks."""
 
     is_source = True
 
     @abstractmethod
     def items(self) -> Iterator[Any]:
-        """The items, until the caller closes the source. May block."""
+        """The items, until the caller closes the source. Getting the next item may block."""
 
     def process(self, data: Any = None, /) -> Any:
-        """An item that comes from elsewhere passes through."""
+        """Return the item unchanged."""
         return data
 
 
 class CallerSink(Node):
-    """An end of the graph that hands every output to the caller as soon as it is made."""
+    """A sink that passes each output to the caller as soon as it is made."""
 
     is_sink = True
 
     @abstractmethod
     def deliver(self, value: Any) -> None:
-        """Take one output."""
+        """Take an output."""
 
     def process(self, data: Any, /) -> Any:
-        """An item passes through; with further nodes behind it the hand-over is made here."""
+        """Deliver the item and return it unchanged. This runs only if more nodes follow this
+        one.
+        """
         self.deliver(data)
         return data
 

@@ -1,8 +1,8 @@
-"""Every error that RemoteMedia raises.
+"""All exception classes of RemoteMedia.
 
-`RemoteMediaError` is the root. Each class is also the builtin exception that a caller would expect
-(a bad manifest is a ValueError, a failed node a RuntimeError, ...), carries its data as attributes,
-and survives pickling. The native module constructs these classes with keyword arguments.
+`RemoteMediaError` is their base class. Each class also derives from the builtin exception that a
+caller would expect (`ManifestError` from ValueError, `NodeError` from RuntimeError, ...), has its
+data as attributes, and can be pickled. The native module makes them with keyword arguments.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ class _Remote(_Where, total=False):
 
 
 class RemoteMediaError(Exception):
-    """Root of all errors of this package.
+    """Base class of all errors of this package.
 
     Attributes:
-        node_id: id of the node concerned, or None when no single node is.
-        operation: what was being done ("process", "initialize", "parse", ...), or None.
+        node_id: id of the node concerned, or None if it is no single node.
+        operation: the operation that failed ("process", "initialize", "parse", ...), or None.
     """
 
     def __init__(
         self, message: str = "", *, node_id: str | None = None, operation: str | None = None
     ) -> None:
-        # Everything but the message has a default: unpickling calls `cls(message)` and restores
-        # the attributes afterwards.
+        # All parameters but the message have defaults: unpickling calls `cls(message)` and sets the
+        # attributes afterwards.
         super().__init__(message)
         self.node_id = node_id
         self.operation = operation
-        # The native module says in the message which node it was.
+        # Set by the native module, whose messages name the node already.
         self._names_node = False
 
     @property
     def message(self) -> str:
-        """What happened, without the node and the operation."""
+        """The message without node and operation."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
-        """The message, with node and operation in front unless it names the node already."""
+        """The message, after node and operation unless the message names the node already."""
         if self.node_id is None or self._names_node:
             return self.message
         where = f"node {self.node_id!r}"
@@ -62,7 +62,7 @@ class RemoteMediaError(Exception):
 
 
 class PipelineError(RemoteMediaError):
-    """A pipeline was used in a way or at a time that it does not allow."""
+    """A pipeline was used in a way that is not allowed, or not at this time."""
 
 
 class RunCancelled(PipelineError):
@@ -70,14 +70,14 @@ class RunCancelled(PipelineError):
 
 
 class ConfigurationError(RemoteMediaError, ValueError):
-    """A parameter, an option or the configuration is wrong."""
+    """A parameter, an option or the configuration is invalid."""
 
 
 class ManifestError(RemoteMediaError, ValueError):
-    """The manifest is not valid JSON or breaks the schema.
+    """The manifest is not valid JSON or does not match the schema.
 
     Attributes:
-        problems: every problem found, one line each, with its JSON path.
+        problems: a line for each problem, with its JSON path.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class ManifestError(RemoteMediaError, ValueError):
 
 
 class GraphError(ManifestError):
-    """The nodes and connections do not make a graph that can run."""
+    """The nodes and connections do not form a graph that can run."""
 
 
 class CycleError(GraphError):
     """The connections form a cycle.
 
     Attributes:
-        nodes: ids of the nodes of the cycle, in the order of the connections.
+        nodes: ids of the nodes in the cycle, in the order of the connections.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class NodeNotFoundError(RemoteMediaError, KeyError, ValueError):
     """No node type has this name, or the Python class cannot be found.
 
     Attributes:
-        node_type: the name that was asked for.
-        nearest: the known name most like it, or None.
+        node_type: the unknown name.
+        nearest: the most similar known name, or None.
     """
 
     def __init__(
@@ -136,12 +136,12 @@ class NodeNotFoundError(RemoteMediaError, KeyError, ValueError):
 
 
 class MarshalingError(RemoteMediaError, TypeError):
-    """A value cannot travel between the processes.
+    """A value cannot be sent to another process.
 
     Attributes:
-        path: where in the value, such as `item["frames"][3]` or `self.model.lock`.
-        type_name: qualified name of the type that cannot travel.
-        names_runtime_hint: the message says what another `runtime_hint` would change.
+        path: the part of the value, such as `item["frames"][3]` or `self.model.lock`.
+        type_name: qualified name of that part's type.
+        names_runtime_hint: whether the message recommends another `runtime_hint`.
     """
 
     names_runtime_hint = False
@@ -160,25 +160,25 @@ class MarshalingError(RemoteMediaError, TypeError):
 
 
 class SerializationError(MarshalingError):
-    """A node cannot be written as a manifest or as bytes."""
+    """A node cannot be described by a manifest."""
 
 
 class NodeError(RemoteMediaError, RuntimeError):
     """A node failed while it was made, initialised, called, flushed or cleaned up.
 
-    An uncaught one prints the node's own traceback, with its source lines, below the caller's.
+    If this error is not caught, Python prints the node's traceback below the caller's.
 
     Attributes:
-        remote_type: type of the exception the node raised, qualified, bare for builtins; or None.
-        remote_message: what that exception says, and nothing else; or None.
-        remote_traceback: the traceback in the worker, as text with source lines; or None.
-        partial_results: the outputs that the run had given before the error.
-        module: full name of the module that the node's interpreter lacks, when that is why; else
-            None, as all that follows.
-        root_package: the package that it belongs to.
+        remote_type: qualified name of the type of the node's exception, bare for builtins; or None.
+        remote_message: message of that exception; or None.
+        remote_traceback: traceback in the worker, as text with source lines; or None.
+        partial_results: the outputs that the run had made before the error.
+        module: full name of the missing module, if a failed import was the reason; else None, and
+            the following attributes are None too.
+        root_package: the package of that module.
         import_reason: "c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported".
-        module_path: the file that was found and cannot be used.
-        suggestion: what to do about it.
+        module_path: path of a C extension that was found but cannot be loaded.
+        suggestion: what the user can do.
     """
 
     def __init__(
@@ -215,8 +215,8 @@ class NodeClassNotFound(NodeError, NodeNotFoundError):
     """A worker cannot find the module or class of a node.
 
     Attributes:
-        node_type: None; the message names module and class.
-        nearest: the known name most like it, or None.
+        node_type: always None; the message names module and class.
+        nearest: the most similar known name, or None.
     """
 
     def __init__(
@@ -231,11 +231,11 @@ class NodeClassNotFound(NodeError, NodeNotFoundError):
 
 
 class NodeMarshalingError(NodeError, MarshalingError):
-    """What a node returned cannot travel to another process.
+    """An output of a node cannot be sent to another process.
 
     Attributes:
-        path: where in the output, such as `output['kept'][0]`.
-        type_name: qualified name of the type that cannot travel.
+        path: the part of the output, such as `output['kept'][0]`.
+        type_name: qualified name of that part's type.
     """
 
     def __init__(
@@ -252,10 +252,10 @@ class NodeMarshalingError(NodeError, MarshalingError):
 
 
 class NodeTimeout(NodeError):
-    """A node took longer than its `timeout_ms`; its worker was killed and replaced.
+    """A node exceeded its `timeout_ms`; its worker was killed and will be replaced.
 
     Attributes:
-        timeout_ms: the limit that was exceeded, in milliseconds.
+        timeout_ms: the exceeded limit, in milliseconds.
     """
 
     def __init__(
@@ -272,17 +272,17 @@ class NodeTimeout(NodeError):
 class WorkerCrashed(NodeError):
     """The worker process died while it ran a node. The next run gets a fresh worker.
 
-    Neither signal nor exit code is known when this program ignores SIGCHLD, or another part of it
-    took the worker's exit status.
+    Neither signal nor exit code is known if this program ignores SIGCHLD, or if other code of this
+    program has waited for the worker process.
 
     Attributes:
-        signal: name of the signal that ended it, such as "SIGSEGV", or None.
-        exit_code: its exit code when it ended by itself, or None.
-        stderr_tail: the last lines that it wrote to stderr.
-        also_lost: ids of the other nodes of the session whose state died with it.
-        worker_pid: its process id.
+        signal: name of the signal that ended the worker, such as "SIGSEGV", or None.
+        exit_code: exit code of the worker if it exited by itself, or None.
+        stderr_tail: the last lines that the worker wrote to stderr.
+        also_lost: ids of the other nodes of the session whose state was lost with the worker.
+        worker_pid: process id of the worker.
         python_stack: the Python stack at the time of death, innermost call first, or None.
-        peak_memory_bytes: its peak resident memory, or None when not known.
+        peak_memory_bytes: peak resident memory of the worker, or None if unknown.
     """
 
     def __init__(
@@ -309,15 +309,15 @@ class WorkerCrashed(NodeError):
         if python_stack:
             self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
         if stderr_tail.strip():
-            self.add_note(f"\nLast lines of its stderr:\n{stderr_tail.rstrip()}")
+            self.add_note(f"\nLast lines of the worker's stderr:\n{stderr_tail.rstrip()}")
 
 
 class WorkerStartError(RemoteMediaError, RuntimeError):
     """No worker process could be started: the interpreter or the package in it is missing.
 
     Attributes:
-        python: path of the interpreter that was tried.
-        stderr_tail: what it wrote to stderr.
+        python: path of the interpreter.
+        stderr_tail: the last lines that the process wrote to stderr.
     """
 
     def __init__(
@@ -332,14 +332,14 @@ class WorkerStartError(RemoteMediaError, RuntimeError):
         self.python = python
         self.stderr_tail = stderr_tail
         if stderr_tail.strip():
-            self.add_note(f"\nIts stderr:\n{stderr_tail.rstrip()}")
+            self.add_note(f"\nstderr of the process:\n{stderr_tail.rstrip()}")
 
 
 class RemoteExecutionError(RemoteMediaError, RuntimeError):
     """A call to another machine failed.
 
     Attributes:
-        remote_traceback: the traceback over there, as text, or None.
+        remote_traceback: the traceback on the other machine, as text, or None.
     """
 
     def __init__(
@@ -351,7 +351,7 @@ class RemoteExecutionError(RemoteMediaError, RuntimeError):
         super().__init__(message, **where)
         self.remote_traceback = remote_traceback
         if remote_traceback:
-            self.add_note(f"\nOn the other side:\n{remote_traceback.rstrip()}")
+            self.add_note(f"\nTraceback on the other machine:\n{remote_traceback.rstrip()}")
 
 
 class WebRTCError(RemoteMediaError, RuntimeError):

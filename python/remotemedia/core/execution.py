@@ -1,8 +1,8 @@
-"""One run of a pipeline on the native runtime: opening it, feeding it, taking state back.
+"""One run of a pipeline on the native runtime: opens a session, feeds it, and takes state back.
 
 The steps between a `Pipeline` and `remotemedia._native`: describe the graph, pickle the node
-objects that go to workers, open the native session, and after it has closed put changed attributes
-back on the caller's objects. All calls block; threads and event loops are handled by the callers.
+objects that go to workers, open the native session, and after its end set changed attributes on the
+caller's objects. All calls block; the callers handle threads and event loops.
 """
 
 from __future__ import annotations
@@ -48,10 +48,15 @@ _PASS_THROUGH = "PassThroughNode"
 
 @dataclass
 class RunPlan:
-    """The graph as it is when the run opens, ready for the native runtime.
+    """The graph at the time when the run opens, in the form for the native runtime.
 
-    `instances` are the node objects that go along, in the order of the manifest's `instance`
-    numbers; `nodes` maps every id to the caller's object, `sinks` every sink's id to its name.
+    Attributes:
+        manifest: the manifest.
+        nodes: the caller's node object by id.
+        sinks: the name of each sink by id.
+        roots: ids of the nodes without a predecessor.
+        instances: by id, the node objects to pickle, in the order of the manifest's `instance`
+            numbers.
     """
 
     manifest: dict[str, Any]
@@ -65,13 +70,13 @@ def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
     """Describe the graph for a run.
 
     Args:
-        graph: the nodes and their wiring.
+        graph: the nodes and connections.
         name: the pipeline's name.
-        python_only: run the Python class also of nodes that have a native twin.
+        python_only: use the Python class even of nodes that also exist as native nodes.
 
     Raises:
         ManifestError: there are no nodes.
-        RemoteMediaError: a node is to run on another machine.
+        RemoteMediaError: a node is marked to run on another machine.
     """
     if not graph.entries:
         raise ManifestError("the pipeline has no nodes: add at least one node with add_node()")
@@ -109,7 +114,7 @@ def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
 
 
 class Execution:
-    """An open native session with the caller's objects around it."""
+    """An open native session together with the caller's node objects."""
 
     def __init__(
         self,
@@ -124,13 +129,14 @@ class Execution:
         """Open the session.
 
         Args:
-            pipeline: whose graph runs.
-            point: cancelling it stops the session, also while it is being opened.
-            python_only: run the Python class also of nodes that have a native twin.
-            copy: copy inputs instead of borrowing their memory, because the caller goes on while
-                they are worked on.
-            runtime: the interpreter of Python nodes; None is the pipeline's.
-            fallback: whether nodes may move from RustPython to CPython; None is the pipeline's.
+            pipeline: the pipeline whose graph runs.
+            point: cancelling it stops the session, even while the session is being opened.
+            python_only: use the Python class even of nodes that also exist as native nodes.
+            copy: copy inputs instead of borrowing their memory, because the caller may change them
+                while they are processed.
+            runtime: the interpreter of Python nodes; None for the pipeline's.
+            fallback: whether nodes may move from RustPython to CPython; None for the pipeline's
+                setting.
         """
         self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
         self._pipeline = pipeline
@@ -149,17 +155,17 @@ class Execution:
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
             cancel=self._cancel_token,
-            # A sink at the caller may change an input that is still in use.
+            # A sink in the caller's process may change an input that is still in use.
             copy=copy or bool(self._caller_sinks),
         )
         pipeline.watch_metrics(self)
 
     def source_items(self) -> Iterable[Any] | None:
-        """The items of a run without input: those of a source at the caller, or None when nodes of
-        the graph give them.
+        """The items of a run without input: those of a `CallerSource`, or None if source nodes
+        produce them.
 
         Raises:
-            ConfigurationError: no node gives items.
+            ConfigurationError: there is no source.
         """
         roots = [self.plan.nodes[node_id] for node_id in self.plan.roots]
         at_caller = [node for node in roots if isinstance(node, CallerSource)]
@@ -169,19 +175,19 @@ class Execution:
                     f"{name_of(at_caller[0])} must be the only node without a predecessor"
                 )
             return at_caller[0].items()
-        # What a manifest entry names may be a source; only the orchestrator can tell.
+        # The node of a manifest entry may be a source; only the orchestrator knows.
         if not any(is_source(node) or isinstance(node, ManifestNode) for node in roots):
             names = ", ".join(name_of(node) for node in roots)
             raise ConfigurationError(
-                f"run() got no input, and the first node ({names}) is no source: pass the input "
+                f"run() got no input, and the first node ({names}) is not a source: pass the input "
                 "as in run(data), or set is_source = True on a first node whose process() yields "
                 "items"
             )
         return None
 
     def run(self, items: Iterable[Any] | None) -> Pairs:
-        """Feed everything, flush, and return all outputs. On an error the outputs so far are on the
-        exception.
+        """Feed all items, flush, and return all outputs. After an error, `partial_results` of the
+        exception has the outputs that were made before.
         """
         return self._all(lambda: self._native.run(items), lambda: self._native.begin_run(items))
 
@@ -190,7 +196,7 @@ class Execution:
         return self._all(lambda: self._native.process(item), lambda: self._native.begin(item))
 
     def flush(self) -> Pairs:
-        """End the input and return what the nodes had kept."""
+        """End the input and return the nodes' last outputs."""
         return self._all(self._native.flush, self._native.begin_flush)
 
     def begin(self, item: Any) -> None:
@@ -198,19 +204,19 @@ class Execution:
         self._native.begin(item)
 
     def begin_flush(self) -> None:
-        """End the input; `next` returns what the nodes had kept."""
+        """End the input; `next` returns the nodes' last outputs."""
         self._native.begin_flush()
 
     def begin_produce(self) -> None:
         """Let the sources produce; `next` returns the outputs.
 
         Raises:
-            ConfigurationError: no node gives items.
+            ConfigurationError: there is no source.
         """
         self._native.begin_run(self.source_items())
 
     def next(self) -> tuple[Pairs, bool]:
-        """All outputs that are ready, at least one, and whether they are the last."""
+        """Wait for outputs. Returns all that are ready, and whether they are the last."""
         pairs, is_last = self._native.next()
         for node_id, value in pairs:
             if node_id in self._caller_sinks:
@@ -218,7 +224,7 @@ class Execution:
         return pairs, is_last
 
     def _all(self, at_once: Callable[[], Pairs], begin: Callable[[], None]) -> Pairs:
-        """All outputs; a sink at the caller sees each when it is made."""
+        """All outputs. A sink in the caller's process gets each as soon as it is made."""
         pairs: Pairs = []
         try:
             if not self._caller_sinks:
@@ -235,7 +241,7 @@ class Execution:
         return pairs
 
     def metrics(self) -> str:
-        """What the session has cost so far, as JSON."""
+        """The metrics of the session so far, as JSON."""
         return self._native.metrics()
 
     def cancel(self) -> None:
@@ -270,14 +276,14 @@ class Execution:
             raise failure
 
     def close_after(self, error: BaseException) -> None:
-        """Close because of `error`, which is the one that the caller gets."""
+        """Close because of `error`; further errors are added to it as notes."""
         if not isinstance(error, Exception):
-            # Ctrl-C and the like: stop everything.
+            # Ctrl-C and the like: stop all nodes.
             self.cancel()
         try:
             self.close()
         except RemoteMediaError as further:
-            error.add_note(f"Cleaning up after it failed too: {further}")
+            error.add_note(f"Closing the session after this error failed too: {further}")
 
 
 def _shipper(pipeline: Pipeline, plan: RunPlan) -> Shipper | None:
@@ -290,11 +296,11 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
         attributes, deleted = changes
     except KeyboardInterrupt:
         raise
-    except BaseException as problem:  # any error of any user's __setstate__, even SystemExit
+    except BaseException as problem:  # a `__setstate__` can raise any exception, even SystemExit
         import warnings
 
         warnings.warn(
-            f"what node {node_id!r} changed in its worker could not be put back: "
+            f"the attributes that node {node_id!r} changed in its worker could not be put back: "
             f"{type(problem).__name__}: {problem}",
             RuntimeWarning,
             stacklevel=2,
@@ -304,7 +310,7 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
         if isinstance(node, FunctionNode) and name == "function":
             node.take_back(value)
         elif isinstance(getattr(type(node), name, None), MemberDescriptorType):
-            object.__setattr__(node, name, value)  # a slot, perhaps of a frozen dataclass
+            object.__setattr__(node, name, value)  # a slot, which a frozen dataclass may protect
         elif hasattr(node, "__dict__"):
             vars(node)[name] = value
     for name in deleted:
@@ -315,7 +321,7 @@ def _write_back(node_id: str, node: Any, state: bytes) -> None:
 def explain(
     pipeline: Pipeline, *, python_only: bool, runtime: str | None, fallback: bool | None
 ) -> Explanation:
-    """Where the nodes of a pipeline would run now, and why; arguments as for `Execution`."""
+    """Where the nodes of a pipeline would run now, and why; for the arguments see `Execution`."""
     from remotemedia.core.explanation import Explanation
 
     plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
@@ -330,7 +336,7 @@ def explain(
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:
-    # Any exception can end a run, not only those that declare the attribute.
+    # Any exception can end a run, also one whose class does not have this attribute.
     error.partial_results = partial  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Which node of a pipeline runs where, and why: what `Pipeline.explain` returns."""
+"""The result of `Pipeline.explain`: where each node of a pipeline runs, and why."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Placement:
     """Where one node runs.
 
     Attributes:
-        node_id: its id.
-        node_type: its type, as in the manifest.
+        node_id: id of the node.
+        node_type: type of the node, as in the manifest.
         runtime: "rust_native", "cpython" or "rustpython".
-        stage: number of its stage; the nodes of one stage are called in one step.
-        worker: number of its worker in a run, or None for native nodes.
-        program: the interpreter of that worker, or None.
-        why: the reason, in a clause.
-        fallback: when RustPython was chosen and cannot run it, a dict with `from`, `kind`,
+        stage: number of the node's stage; the nodes of a stage are called together.
+        worker: number of the node's worker in the run; None for native nodes.
+        program: path of that worker's interpreter; None for native nodes.
+        why: the reason, as part of a sentence.
+        fallback: if RustPython was chosen but cannot run the node, a dict with `from`, `kind`,
             `module` and `reason`; else None.
     """
 
@@ -36,12 +36,13 @@ class Placement:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where the nodes of a pipeline run. Printed, it is a line a node.
+    """Where the nodes of a pipeline run. Its `str` has one line for each node.
 
     Attributes:
-        pipeline: the pipeline's name.
-        workers: how many workers a run holds.
-        nodes: a `Placement` a node, stage by stage.
+        pipeline: name of the pipeline.
+        workers: number of workers that a run uses.
+        nodes: a `Placement` for each node, stage by stage.
+        text: the lines for printing.
     """
 
     pipeline: str
@@ -51,7 +52,7 @@ class Explanation:
 
     @classmethod
     def read(cls, told: tuple[str, str]) -> Explanation:
-        """From the native runtime's JSON and text."""
+        """Make an explanation from the JSON and the text of the native runtime."""
         document = json.loads(told[0])
         nodes = tuple(Placement(**node) for node in document["nodes"])
         return cls(document["pipeline"], document["workers"], nodes, told[1])
@@ -60,7 +61,7 @@ class Explanation:
         """The placement of the node with this id.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such node.
         """
         for node in self.nodes:
             if node.node_id == node_id:
@@ -68,15 +69,15 @@ class Explanation:
         raise KeyError(node_id)
 
     def __iter__(self) -> Iterator[Placement]:
-        """Over the placements."""
+        """Iterate over the placements."""
         return iter(self.nodes)
 
     def __len__(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return len(self.nodes)
 
     def __str__(self) -> str:
-        """A line a node, in columns."""
+        """One line for each node, in columns."""
         return self.text
 
 

@@ -20,7 +20,8 @@ _METHODS: tuple[type, ...] = (types.MethodType, types.BuiltinMethodType, types.M
 class FunctionNode(Node):
     """A node whose `process` is a function.
 
-    `Pipeline(f)` and `add_node(f)` make one of every callable; make it yourself to set options::
+    `Pipeline(f)` and `add_node(f)` make such a node from any callable. Make it yourself to set
+    options::
 
         Pipeline(read, FunctionNode(transcribe, timeout_ms=5000, isolated=True))
 
@@ -29,10 +30,10 @@ class FunctionNode(Node):
     generator function without parameters is a source.
 
     Args:
-        function: a function, lambda, method, `functools.partial`, or any other callable. It may
-            need one argument; bind others with `functools.partial` or a lambda.
-        name: what the node is called; by default the function's name.
-        timeout_ms: as for `Node`, like the other options.
+        function: a function, lambda, method, `functools.partial`, or any other callable. It must be
+            callable with one argument; bind others with `functools.partial` or a lambda.
+        name: the node's name; by default the function's name.
+        timeout_ms: see `Node`; the same for the other options.
 
     Attributes:
         function: the function.
@@ -71,17 +72,18 @@ class FunctionNode(Node):
 
     @property
     def process(self) -> Any:
-        """The function, without a call of this class around it."""
+        """The function itself, so that calling the node adds no cost."""
         function = self.function
         if type(function) is types.FunctionType or isinstance(function, (type, functools.partial)):
             return function
-        # Of an object whose class defines it: what tells generators and coroutines from others.
+        # For an object whose class defines `__call__`: that method shows whether the call makes a
+        # generator or a coroutine.
         is_object = isinstance(getattr(type(function), "__call__", None), types.FunctionType)  # noqa: B004
         return function.__call__ if is_object else function
 
     @property
     def function_path(self) -> str:
-        """`package.module:function`, for the manifest and for messages."""
+        """The name `package.module:function`, for manifests and messages."""
         function = _inner(self.function)
         if not hasattr(function, "__name__"):
             function = type(function)
@@ -90,7 +92,7 @@ class FunctionNode(Node):
 
     @property
     def code_owner(self) -> Any:
-        """The function or class whose code a call runs."""
+        """The function or class whose code runs when the node is called."""
         function = _inner(self.function)
         if isinstance(function, types.MethodType):
             owner = function.__self__
@@ -99,25 +101,28 @@ class FunctionNode(Node):
         return function if has_home and hasattr(function, "__name__") else type(function)
 
     def is_made_of(self, reference: Any) -> bool:
-        """Whether `reference` is the function; methods are made at each access, so they compare."""
+        """Whether `reference` is this node's function. Methods are compared by value, since Python
+        makes a new method object at each access.
+        """
         if isinstance(self.function, _METHODS) and isinstance(reference, _METHODS):
             return self.function == reference
         return self.function is reference
 
     def take_back(self, function: Any) -> None:
-        """Put what a run has changed on the caller's own object or variables.
+        """Apply the changes that a run has made to the caller's own object or variables.
 
         Args:
-            function: `function` as it came back from a worker.
+            function: the function as it came back from a worker.
         """
         ours, theirs = self.function, function
         if isinstance(ours, types.MethodType) and isinstance(theirs, types.MethodType):
             ours, theirs = ours.__self__, theirs.__self__
         if isinstance(ours, types.FunctionType) and isinstance(theirs, types.FunctionType):
-            # Functions themselves stay: a copy would not see later changes of its module.
+            # Only variables change, not functions: a copy of a function would not see later changes
+            # of its module.
             cells = zip(ours.__closure__ or (), theirs.__closure__ or (), strict=False)
             for cell, changed in cells:
-                with contextlib.suppress(ValueError):  # it is empty
+                with contextlib.suppress(ValueError):  # the cell is empty
                     if not isinstance(changed.cell_contents, types.FunctionType):
                         cell.cell_contents = changed.cell_contents
         elif type(ours) is type(theirs) and hasattr(ours, "__dict__"):
@@ -126,7 +131,7 @@ class FunctionNode(Node):
             self.function = function
 
     def _extract_params(self) -> dict[str, Any]:
-        """The keywords of a `functools.partial`; another function has none.
+        """The keywords of a `functools.partial`; an empty dict for any other function.
 
         Raises:
             SerializationError: the function cannot be found by its name.
@@ -139,12 +144,12 @@ class FunctionNode(Node):
         found: Any = sys.modules.get(module)
         for part in name.split("."):
             found = getattr(found, part, None)
-        is_class = isinstance(found, type)  # a manifest would make a node of it
+        is_class = isinstance(found, type)  # in a manifest, a class stands for a node class
         if is_class or not (found is function or FunctionNode.is_made_of(self, found)):
             raise SerializationError(
                 f"the function of node {self.name!r} cannot be found by a name, so a manifest "
                 "cannot describe it. Running the pipeline does not need that; for a manifest use a "
-                "function defined at the top level of a module.",
+                "function that is defined at the top level of a module.",
                 node_id=self.name,
                 operation="serialize",
                 path="function",
@@ -154,7 +159,7 @@ class FunctionNode(Node):
 
 
 def _inner(function: Any) -> Any:
-    """The function in a `functools.partial`, else the function itself."""
+    """The function inside a `functools.partial`, or the function itself."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
@@ -170,13 +175,13 @@ def _module_of(function: Any) -> str:
     module = getattr(function, "__module__", None)
     if isinstance(module, str):
         return module
-    # A method of a built-in type, such as `str.upper`.
+    # This is a method of a built-in type, such as `str.upper`.
     owner = getattr(function, "__objclass__", None) or type(getattr(function, "__self__", function))
     return str(owner.__module__)
 
 
 def _check_call(function: Any, name: str, is_source: bool) -> None:
-    """Refuse a function that cannot be called with one item, as far as its signature tells.
+    """Check by its signature that a function can be called with one item, or as a source.
 
     Raises:
         PipelineError: it cannot.
@@ -184,7 +189,7 @@ def _check_call(function: Any, name: str, is_source: bool) -> None:
     takes_nothing = False
     try:
         bind = signature(function).bind
-    except (TypeError, ValueError):  # numpy tells the signatures of its ufuncs from 2.4 on
+    except (TypeError, ValueError):  # no signature, for instance numpy's ufuncs before 2.4
         inputs = getattr(function, "nin", 1)
         if not isinstance(inputs, int) or inputs == 1:
             return

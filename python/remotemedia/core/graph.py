@@ -1,6 +1,6 @@
-"""The graph under a `Pipeline`: which nodes there are, what they are called, who follows whom.
+"""The graph of a `Pipeline`: its nodes, their ids and their connections.
 
-Pure data. Ids follow `<name>_<index>` unless given; edges are kept at their target, in the order
+Pure data. An id is `<name>_<index>` unless given. Each entry keeps its predecessors, in the order
 in which they were named.
 """
 
@@ -34,10 +34,15 @@ class Graph:
         self.entries: list[Entry] = []
 
     def add(self, node: Any, given_id: str | None, after: Iterable[Any] | None) -> Entry:
-        """Add a node after the given ones (nodes, ids or names), by default after the last added.
+        """Add a node.
+
+        Args:
+            node: the node object.
+            given_id: the id, or None for the default.
+            after: its predecessors (nodes, ids or names); None for the node added last.
 
         Raises:
-            ConfigurationError: the id is malformed or taken.
+            ConfigurationError: the id is malformed or in use.
             PipelineError: a predecessor is not in the graph.
         """
         if given_id is not None:
@@ -51,10 +56,10 @@ class Graph:
         return entry
 
     def find(self, reference: Any) -> Entry:
-        """The entry of a node object, a function, an id or a name.
+        """The entry of a node, given as the node object, a function, an id or a name.
 
         Raises:
-            PipelineError: there is none, or several nodes have the name or the function.
+            PipelineError: there is no such node, or several nodes have this name or function.
         """
         for entry in self.entries:
             if entry.node is reference:
@@ -79,7 +84,7 @@ class Graph:
         raise PipelineError(f"{reference!r} is not in the pipeline; its nodes: {known}")
 
     def remove(self, entry: Entry) -> None:
-        """Take a node out; what followed it now follows what came before it."""
+        """Remove a node; its successors get its predecessors."""
         self.entries.remove(entry)
         for other in self.entries:
             if entry in other.after:
@@ -88,7 +93,7 @@ class Graph:
                 other.after[at : at + 1] = spliced
 
     def connect(self, source: Entry, target: Entry) -> None:
-        """Add an edge."""
+        """Add a connection from `source` to `target`."""
         target.after.append(source)
 
     def ids(self) -> list[str]:
@@ -110,7 +115,7 @@ class Graph:
         return self.ids()[self.entries.index(entry)]
 
     def connections(self) -> list[dict[str, str]]:
-        """The edges as a manifest has them."""
+        """The connections, as a manifest has them."""
         id_of = dict(zip(self.entries, self.ids(), strict=True))
         return [
             {"from": id_of[source], "to": id_of[target]}
@@ -119,22 +124,22 @@ class Graph:
         ]
 
     def roots(self) -> Iterator[Entry]:
-        """The entries that follow none."""
+        """The entries without a predecessor."""
         return (entry for entry in self.entries if not entry.after)
 
     def sinks(self) -> list[Entry]:
-        """The entries that none follows."""
+        """The entries without a successor."""
         followed = {source for entry in self.entries for source in entry.after}
         return [entry for entry in self.entries if entry not in followed]
 
     def _check_id(self, given_id: str) -> None:
         if not _ID.fullmatch(given_id):
             raise ConfigurationError(
-                f"node id {given_id!r} may hold only letters, digits, '_' and '-', "
+                f"node id {given_id!r} may contain only letters, digits, '_' and '-', "
                 f"for example {safe_id(given_id) or 'node'!r}"
             )
         if given_id in self.ids():
-            raise ConfigurationError(f"node id {given_id!r} is taken")
+            raise ConfigurationError(f"node id {given_id!r} is already in use")
 
 
 def _is_made_of(node: Any, reference: Any) -> bool:

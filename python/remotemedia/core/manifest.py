@@ -1,7 +1,7 @@
-"""Nodes and graphs as manifest v1 entries.
+"""Describes nodes as entries of a manifest (schema v1).
 
-Reads attributes only, so it serves `Node` subclasses and any other object with a `process` method
-alike. The orchestrator validates the manifest.
+It only reads attributes, so it works for `Node` subclasses and for any other object with a
+`process` method. The orchestrator validates the manifest.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from typing import Any
 from remotemedia.core.exceptions import SerializationError
 
 VERSION = "v1"
-# Spellings of `runtime_hint` that ask for the Python class of a node that has a native one too.
+# Values of `runtime_hint` that select the Python class of a node which also exists as a native
+# node.
 _PYTHON_HINTS = frozenset(
     {"cpython", "python", "rustpython", "rust_python", "cpython_wasm", "wasm"}
 )
-# Classes in here are known to the runtime by their bare names.
+# The orchestrator knows classes below this package by their bare names.
 _SDK_NODES = "remotemedia.nodes."
 _UNSAFE_IN_ID = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def name_of(node: Any) -> str:
-    """The node's name: its `name` when that is a text, else its class name."""
+    """The node's attribute `name` if it is a text, otherwise its class name."""
     name = getattr(node, "name", None)
     return name if isinstance(name, str) and name else type(node).__name__
 
 
 def safe_id(name: str) -> str:
-    """`name` with every character that ids may not have replaced by an underscore."""
+    """`name` with an underscore in place of each character that is not allowed in ids."""
     return _UNSAFE_IN_ID.sub("_", name)
 
 
 def class_path(node: Any) -> str:
-    """`package.module:Class` of the node's class, or `package.module:function` of its function."""
+    """The path `package.module:Class` of the node's class, or the path of its function."""
     function = getattr(node, "function_path", None)
     if isinstance(function, str):
         return function
@@ -44,7 +45,9 @@ def class_path(node: Any) -> str:
 
 
 def runs_natively(node: Any) -> bool:
-    """Whether the node's own class, not a base, has a native twin and nothing asks for Python."""
+    """Whether the node runs as a native node: its own class, not a base, has one, and neither
+    `runtime_hint` nor a `process` set on the object requires Python.
+    """
     return (
         "native_type" in vars(type(node))
         and str(getattr(node, "runtime_hint", "auto")).lower() not in _PYTHON_HINTS
@@ -53,12 +56,12 @@ def runs_natively(node: Any) -> bool:
 
 
 def flag_of(node: Any, name: str) -> bool:
-    """A mark on the node, which is a truth value: some objects answer for every attribute."""
+    """Whether an attribute is exactly True. Some objects, such as mocks, have every attribute."""
     return getattr(node, name, False) is True
 
 
 def is_source(node: Any) -> bool:
-    """Whether the node gives items without getting one."""
+    """Whether the node produces items without input."""
     if flag_of(node, "is_source"):
         return True
     process = getattr(node, "process", None)
@@ -75,8 +78,8 @@ def is_source(node: Any) -> bool:
 def constructor_params(node: Any) -> dict[str, Any]:
     """The arguments to make such a node again.
 
-    They are `node.config` and every attribute that has the name of a constructor parameter. What
-    has a manifest field of its own (name, timeout, ...) is left out.
+    They are `node.config` and every attribute with the name of a constructor parameter, except
+    those with a manifest field of their own (name, timeout, ...).
     """
     from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
@@ -94,10 +97,10 @@ def constructor_params(node: Any) -> dict[str, Any]:
 def node_entry(
     node: Any, node_id: str | None = None, *, include_capabilities: bool = True
 ) -> dict[str, Any]:
-    """The node as a manifest entry that any program can run, with its parameters.
+    """The node as a manifest entry with its parameters, which any program can run.
 
     Raises:
-        SerializationError: a parameter has no JSON form.
+        SerializationError: a parameter cannot be written as JSON.
     """
     from remotemedia.core.manifest_node import ManifestNode
 
@@ -126,13 +129,13 @@ def node_entry(
 
 
 def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
-    """The node as an entry of the manifest of a run.
+    """The node as an entry of a run's manifest.
 
     Args:
         node: the node.
-        node_id: its id in the graph.
-        instance: its place among the node objects that go along with the manifest; None for a
-            node that the manifest alone describes.
+        node_id: id of the node in the graph.
+        instance: index among the node objects that are pickled for the run; None if the entry alone
+            describes the node.
     """
     if instance is None:
         return node_entry(node, node_id)
@@ -144,7 +147,7 @@ def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
 
 
 def _flags(node: Any) -> dict[str, Any]:
-    """The attributes that the runtime honours, where they differ from the defaults."""
+    """The manifest fields for attributes such as `timeout_ms` that differ from their defaults."""
     flags: dict[str, Any] = {}
     for name, kinds, default in (
         ("is_streaming", bool, False),
@@ -155,25 +158,25 @@ def _flags(node: Any) -> dict[str, Any]:
         ("timeout_ms", (int, float), None),
     ):
         value = getattr(node, name, default)
-        # A wrong value that was set is for the manifest's check to tell.
+        # A set value of a wrong type is included, so that the check of the manifest reports it.
         if (isinstance(value, kinds) or _has_set(node, name)) and value != default:
-            # NaN and infinity are no JSON; the check names the field when it sees their words.
+            # JSON has no NaN and infinity. As text they make the check of the manifest report them.
             is_number = not isinstance(value, float) or math.isfinite(value)
             flags[name] = value if is_number else str(value)
     return flags
 
 
 def _has_set(node: Any, name: str) -> bool:
-    """Whether the node or its class has the attribute, and no `__getattr__` made it up."""
+    """Whether the node or its class really has the attribute, not only through `__getattr__`."""
     own = getattr(node, "__dict__", {})
     return name in own or any(name in vars(kind) for kind in type(node).__mro__)
 
 
 def check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
-    """Refuse parameters that a manifest cannot carry.
+    """Check that parameters can be written as JSON.
 
     Raises:
-        SerializationError: a parameter has no JSON form, as NaN and infinity have none.
+        SerializationError: a parameter cannot be written as JSON, for instance NaN.
     """
     for name, value in params.items():
         try:

@@ -1,4 +1,4 @@
-"""A node of which only its manifest entry is known."""
+"""A node for which only the manifest entry is known."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from remotemedia.core.node import Node
 
 
 class ManifestNode(Node):
-    """Stands in a pipeline for a manifest entry; made by `add_node({...})` and `from_json`.
+    """Represents a manifest entry in a pipeline; made by `add_node({...})` and `from_json`.
 
     Args:
-        entry: `node_type` is needed; `id`, `params` and the other fields of a manifest's node
-            are optional.
+        entry: the entry. `node_type` is required; `id`, `params` and the other fields of a node in
+            a manifest are optional.
 
     Raises:
-        ManifestError: there is no `node_type`.
+        ManifestError: the entry has no `node_type`.
     """
 
     def __init__(self, entry: dict[str, Any]) -> None:
@@ -28,22 +28,22 @@ class ManifestNode(Node):
                 f"this one has {sorted(map(str, entry))}"
             )
         self.manifest_entry = copy.deepcopy(entry)
-        # A short name for the id of an entry that brings none: the class of "package.module:Class".
+        # Without an id, the name is the class name in "package.module:Class".
         self.name = entry.get("id") or node_type.rpartition(":")[2]
         self.config = self.manifest_entry.setdefault("params", {}) or {}
         self.is_source = bool(entry.get("is_source", False))
 
     def process(self, data: Any, /) -> Any:
-        """Not to be called here: raises PipelineError."""
+        """Raises PipelineError: such a node runs only as part of a pipeline."""
         raise PipelineError(
-            f"{self.manifest_entry['node_type']} is known only by its manifest entry; "
-            "it runs as part of a pipeline",
+            f"{self.manifest_entry['node_type']} was given as a manifest entry, so it can run only "
+            "as part of a pipeline",
             node_id=self.name,
             operation="process",
         )
 
     def get_config(self) -> dict[str, Any]:
-        """`{"name", "class", "config"}` with the entry's node type as class."""
+        """Returns `{"name", "class", "config"}`; the class is the entry's node type."""
         return {
             "name": self.name,
             "class": self.manifest_entry["node_type"],

@@ -1,8 +1,8 @@
 """`Node`: the base class of Python nodes.
 
-A subclass needs `process` and nothing else; it need not call `super().__init__()`, because every
-attribute that the runtime reads has a default on the class. How a node is called in its worker is
-the guest's part, how it is written as a manifest that of `remotemedia.core.manifest`.
+A subclass needs only `process`. It need not call `super().__init__()`, because every attribute that
+RemoteMedia reads has a default on the class. `remotemedia._guest` calls nodes in workers;
+`remotemedia.core.manifest` writes them as manifest entries.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 
     from remotemedia.core.state import SessionState, StateManager
 
-# Constructor keywords of `Node` that set the attribute of the same name.
+# Keyword arguments of `Node` that set the attribute of the same name.
 RUNTIME_KEYWORDS = ("is_streaming", "is_source", "isolated", "join", "runtime_hint", "timeout_ms")
 _METADATA_KEYS = ("session_id", "metadata", "user_name", "timestamp")
 _CO_COROUTINE = 0x80
 
 
 class _Done:
-    """What `await super().initialize()` awaits: nothing."""
+    """An awaitable that does nothing, for `await super().initialize()`."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()
 
 
 def _done_for_coroutines() -> Any:
-    """An empty awaitable when the method's caller is a coroutine function, else None.
+    """An awaitable that does nothing if the method was called by a coroutine function, else None.
 
-    Subclasses may override `initialize` and `cleanup` with coroutine functions and await the
-    base's; a plain caller must not find an awaitable, which would cost it an event loop.
+    A subclass may override `initialize` and `cleanup` with coroutine functions that await the
+    methods of the base class. Any other caller must get None, because an awaitable would need an
+    event loop.
     """
     caller = sys._getframe(2)
     return _Done() if caller.f_code.co_flags & _CO_COROUTINE else None
@@ -47,23 +48,24 @@ class Node(ABC):
     """One step of a pipeline, written in Python.
 
     Args:
-        name: what the node is called; the class name by default.
+        name: the node's name; by default the class name.
         enable_state: whether `state` keeps values per session id.
-        state_ttl: how long a session id's state lives after its last access (default 24 hours).
-        max_sessions: at most so many session ids keep state.
+        state_ttl: how long the state of a session id lives after its last access (default 24
+            hours).
+        max_sessions: how many session ids have state at the same time.
         **kwargs: `timeout_ms`, `isolated`, `join`, `runtime_hint`, `is_streaming` and `is_source`
-            set the attribute of that name; everything else goes into `config`.
+            set the attribute of that name; all others go into `config`.
 
     Attributes:
-        timeout_ms: the longest that one step of `process` may take, in milliseconds; the worker
-            is killed and replaced after that. None: no limit.
+        timeout_ms: longest time for each call of `initialize`, `process`, `flush` and `cleanup`, in
+            milliseconds; after that the worker is killed and replaced. None: no limit.
         isolated: True gives the node a worker process of its own.
-        join: with several predecessors, "interleave" calls the node once per item that arrives,
-            "zip" once per tuple of one item from each.
+        join: for several predecessors: "interleave" calls the node for each item that arrives,
+            "zip" for each tuple with one item from each predecessor.
         runtime_hint: "auto", "cpython", "rustpython" or "native", or an older name of one of them.
-        is_streaming: with an async generator as `process`: it is called once, with an async
-            iterator over all items.
-        is_source: `process` is called without an item and gives the pipeline's items.
+        is_streaming: `process` is called once, with an iterator over all items. It must be a
+            generator, or an async generator, which gets an async iterator.
+        is_source: `process` is called without an item and produces the pipeline's items.
     """
 
     timeout_ms: int | None = None
@@ -75,7 +77,7 @@ class Node(ABC):
     is_sink: bool = False
     is_remote: bool = False
     enable_state: bool = True
-    # Attributes that stay behind when the node is pickled.
+    # Attributes that are not pickled.
     _transient: ClassVar[frozenset[str]] = frozenset({"logger", "state", "_is_initialized"})
     _is_initialized: bool = False
     _session_id: str | None = None
@@ -100,26 +102,26 @@ class Node(ABC):
                 setattr(self, keyword, kwargs.pop(keyword))
         self.config = kwargs
 
-    # Defaults that need the instance. Assigning to one replaces it; so none needs `__init__`.
+    # Defaults that depend on the instance. They work without `__init__`; assigning replaces them.
 
     @cached_property
     def name(self) -> str:
-        """What the node is called."""
+        """The node's name."""
         return type(self).__name__
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The constructor's further keywords."""
+        """The other keyword arguments of the constructor."""
         return {}
 
     @cached_property
     def logger(self) -> logging.Logger:
-        """The class's logger; in a worker its records reach the caller's `logging`."""
+        """The logger of the class; records from a worker reach the caller's `logging`."""
         return logging.getLogger(f"{type(self).__module__}.{type(self).__qualname__}")
 
     @cached_property
     def state(self) -> StateManager | None:
-        """Values kept per session id, or None when `enable_state` is False."""
+        """Values kept per session id; None if `enable_state` is False."""
         if not self.enable_state:
             return None
         from remotemedia.core.state import StateManager
@@ -132,49 +134,49 @@ class Node(ABC):
         return self._is_initialized
 
     def initialize(self) -> Any:
-        """Called once in the worker, before the first item. May be a coroutine function."""
+        """Called once in the worker before the first item. May be a coroutine function."""
         self._is_initialized = True
         return _done_for_coroutines()
 
     def cleanup(self) -> Any:
-        """Called once in the worker, after the last item. May be a coroutine function."""
+        """Called once in the worker after the last item. May be a coroutine function."""
         self._is_initialized = False
         return _done_for_coroutines()
 
     @abstractmethod
     def process(self, data: Any, /) -> Any:
-        """Turn one item into an output.
+        """Process one item and return the output.
 
-        May be a plain function, a coroutine function, a generator or an async generator. None
-        drops the item; each value that a generator yields is an output.
+        May be a plain function, a coroutine function, a generator or an async generator. Returning
+        None drops the item; each value that a generator yields is an output.
         """
 
     def flush(self) -> Any:
-        """Give what is left after the last item; None is nothing. May be a coroutine function.
+        """Return the remaining output after the last item, or None. May have all forms of `process`.
 
-        A node without a `flush` of its own, after `initialize`, is not asked.
+        A node that has no `flush` of its own once it is initialized is not called.
         """
         return None
 
     # State per session id.
 
     def set_session_id(self, session_id: str | None) -> None:
-        """Make `session_id` the one that `get_session_state` uses by default."""
+        """Set the default session id of `get_session_state`."""
         self._session_id = session_id
 
     def get_session_id(self) -> str | None:
-        """The session id set last, or None."""
+        """The session id that was set last, or None."""
         return self._session_id
 
     def get_session_state(self, session_id: str | None = None) -> SessionState | None:
-        """The values of `session_id` (default: the one set), or None without state or id."""
+        """The state of a session id, by default the one set last; None without state or id."""
         session_id = session_id or self._session_id
         if self.state is None or session_id is None:
             return None
         return self.state.get_or_create_session(session_id)
 
     def extract_session_id(self, data: Any) -> str | None:
-        """The session id that `data` carries: in its metadata, or as a dict's own key."""
+        """The `session_id` in the metadata of an item, or in the item itself if it is a dict."""
         _, metadata = self.split_data_metadata(data)
         if metadata is None and isinstance(data, dict):
             metadata = data
@@ -182,8 +184,10 @@ class Node(ABC):
         return session_id if isinstance(session_id, str) else None
 
     def split_data_metadata(self, data: Any) -> tuple[Any, dict[str, Any] | None]:
-        """`(data, metadata)`: a tuple's last element is metadata when it is a dict that has one of
-        `session_id`, `metadata`, `user_name`, `timestamp`. A single value left is unwrapped.
+        """Split an item into `(data, metadata)`.
+
+        The last element of a tuple is metadata if it is a dict with a key `session_id`, `metadata`,
+        `user_name` or `timestamp`. If one element remains, it is returned without the tuple.
         """
         if not (isinstance(data, tuple) and len(data) > 1 and isinstance(data[-1], dict)):
             return data, None
@@ -201,38 +205,38 @@ class Node(ABC):
     # Descriptions.
 
     def get_config(self) -> dict[str, Any]:
-        """`{"name", "class", "config"}` of the node."""
+        """Returns `{"name", "class", "config"}` of the node."""
         return {"name": self.name, "class": type(self).__name__, "config": dict(self.config)}
 
     def get_capabilities(self) -> dict[str, Any] | None:
-        """What the node needs, such as `{"cpu": {"cores": 2}, "memory_gb": 1.0}`; None: nothing."""
+        """The node's needs, such as `{"cpu": {"cores": 2}, "memory_gb": 1.0}`, or None."""
         return None
 
     def to_manifest(self, include_capabilities: bool = True) -> dict[str, Any]:
         """The node as an entry of a manifest's `nodes`.
 
         Raises:
-            SerializationError: a parameter has no JSON form.
+            SerializationError: a parameter cannot be written as JSON.
         """
         from remotemedia.core.manifest import node_entry
 
         return node_entry(self, include_capabilities=include_capabilities)
 
     def _extract_params(self) -> dict[str, Any]:
-        """The constructor's arguments: `config`, and the attributes named like its parameters."""
+        """The arguments to make the node again: `config`, and attributes with parameter names."""
         from remotemedia.core.manifest import constructor_params
 
         return constructor_params(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All attributes but the logger and the per-session state, which do not travel."""
+        """All attributes except the logger and the per-session state, which are not pickled."""
         state: Any = super().__getstate__()
         in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
         attributes = {**(in_dict or {}), **(in_slots or {})}
         return {k: v for k, v in attributes.items() if k not in self._transient}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the attributes; the node is not initialised."""
+        """Restore the attributes, without calling `__init__` or `initialize`."""
         for name, value in state.items():
             if isinstance(getattr(type(self), name, None), MemberDescriptorType):
                 object.__setattr__(self, name, value)

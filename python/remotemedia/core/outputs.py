@@ -1,7 +1,7 @@
-"""What goes into a run and what comes out, in the shapes that callers see.
+"""Converts a run's inputs and outputs between the forms for callers and for the native session.
 
-The native session speaks of `(sink node id, output)` pairs; callers get a bare output, a list, or
-a dict by node id.
+The native session returns pairs `(id of a sink, output)`. Callers get a single output, a list, or a
+dict by node id.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ Pairs = list[tuple[str, Any]]
 
 
 class SinkOutputs(dict[str, Any]):
-    """Outputs by sink node id, in graph order. A node's name finds them too when it is unique."""
+    """Outputs by id of the sink, in graph order. A sink's name works as a key too if it is
+    unique.
+    """
 
     def __init__(self, values: Mapping[str, Any], id_of_name: Mapping[str, str]) -> None:
         super().__init__(values)
         self._id_of_name = dict(id_of_name)
 
     def __missing__(self, name: str) -> Any:
-        """The outputs of the sink called `name`."""
+        """The outputs of the sink with this name."""
         if name in self._id_of_name:
             return self[self._id_of_name[name]]
         raise KeyError(name)
 
 
 def items_of(data: Any) -> Iterable[Any]:
-    """The items that `run(data)` feeds: each element of a list, each value of an iterator (taken
-    one by one, as the pipeline gets to it), else `data` itself as one item.
+    """The items that `run(data)` feeds: the elements of a list, the values of an iterator (each
+    taken when the pipeline is ready for it), or else `data` itself as one item.
 
     Raises:
-        TypeError: `data` is asynchronous.
+        TypeError: `data` is an async iterator.
     """
     if isinstance(data, AsyncIterable):
         raise TypeError(
-            "run() takes no async iterator; use `async with pipeline.managed_execution(): "
+            "run() does not take async iterators; use `async with pipeline.managed_execution(): "
             "async for output in pipeline.process(stream): ...`"
         )
     if isinstance(data, list | Iterator):
@@ -44,14 +46,14 @@ def items_of(data: Any) -> Iterable[Any]:
 
 
 def collapse(values: list[Any]) -> Any:
-    """None, the only value, or the list."""
+    """None for no values, the value if there is one, otherwise the list."""
     if not values:
         return None
     return values[0] if len(values) == 1 else values
 
 
 def by_sink(pairs: Pairs, sinks: Mapping[str, str]) -> dict[str, list[Any]]:
-    """The outputs of each sink, in order; `sinks` maps id to name."""
+    """The outputs of each sink by its id, in order; `sinks` maps ids to names."""
     outputs: dict[str, list[Any]] = {node_id: [] for node_id in sinks}
     for node_id, value in pairs:
         outputs.setdefault(node_id, []).append(value)
@@ -59,7 +61,9 @@ def by_sink(pairs: Pairs, sinks: Mapping[str, str]) -> dict[str, list[Any]]:
 
 
 def run_result(pairs: Pairs, sinks: Mapping[str, str]) -> Any:
-    """What `run` returns: one sink's outputs collapsed, or `SinkOutputs` of several."""
+    """The result of `run`: the collapsed outputs of one sink, or `SinkOutputs` for several
+    sinks.
+    """
     if len(sinks) == 1:
         return collapse([value for _, value in pairs])
     outputs = {node_id: collapse(values) for node_id, values in by_sink(pairs, sinks).items()}
@@ -67,14 +71,14 @@ def run_result(pairs: Pairs, sinks: Mapping[str, str]) -> Any:
 
 
 def session_result(pairs: Pairs, sinks: Mapping[str, str]) -> Any:
-    """What a session returns: one sink's list of outputs, or `SinkOutputs` of several lists."""
+    """The result of a session's call: the list of one sink, or `SinkOutputs` for several sinks."""
     if len(sinks) == 1:
         return [value for _, value in pairs]
     return SinkOutputs(by_sink(pairs, sinks), _unique(sinks))
 
 
 def flat(result: Any) -> Iterator[Any]:
-    """The outputs in a session's result: values, or `(node id, value)` with several sinks."""
+    """The outputs in a session's result: values, or `(node id, value)` for several sinks."""
     if isinstance(result, SinkOutputs):
         for node_id, values in result.items():
             yield from ((node_id, value) for value in values)
@@ -83,7 +87,7 @@ def flat(result: Any) -> Iterator[Any]:
 
 
 async def asynchronous(stream: Any) -> AsyncIterator[Any]:
-    """The items of an async iterator, or of any other iterable."""
+    """The items of an async or plain iterable, as an async iterator."""
     if isinstance(stream, AsyncIterable):
         async for item in stream:
             yield item

@@ -1,7 +1,7 @@
-"""`Pipeline`: the face of the package. Nodes go in, `run()` comes out.
+"""The class `Pipeline`, the main entry point of the package.
 
-Building and describing the graph are inherited from `blueprint`; the steps of a run are those of
-`execution` and `session`.
+It inherits building and describing the graph from `blueprint`; `execution` and `session` implement
+the steps of a run.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Pipeline(Blueprint):
         *args: nodes, lists of nodes, or a name, in any order: `Pipeline("name")`,
             `Pipeline([a, b])` and `Pipeline(a, b)` are all fine. A function is a node:
             `Pipeline(read, lambda audio: audio * 2)`.
-        nodes: the nodes, each following the one before it.
+        nodes: the nodes; each follows the previous one.
         name: the pipeline's name.
         enable_metrics: accepted for compatibility; metrics are always kept.
-        runtime: where it runs, a `Runtime`, by default the process's own; or the interpreter of
-            its Python nodes that name none: "cpython", "rustpython" or "auto".
-        fallback: whether a node that RustPython cannot run moves to CPython; by default what the
-            environment (REMOTEMEDIA_ENABLE_FALLBACK) or the configuration says.
+        runtime: the `Runtime` that runs the pipeline, by default that of the process. Or the
+            interpreter of Python nodes without a `runtime_hint`: "cpython", "rustpython", "auto".
+        fallback: whether a node that RustPython cannot run moves to CPython; by default as set by
+            the environment (REMOTEMEDIA_ENABLE_FALLBACK) or the configuration.
 
     A node is a `Node`, any object with a `process` method, a function or another callable (see
     `FunctionNode`), or a manifest entry as a dict.
@@ -68,7 +68,7 @@ class Pipeline(Blueprint):
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
 
     def _node_added(self, node: Any) -> None:
-        # With the first node that needs a worker one starts.
+        # The first node that needs a worker starts one.
         warming.start_worker_for(self, node)
 
     @property
@@ -86,26 +86,26 @@ class Pipeline(Blueprint):
     ) -> Any:
         """Run once and return the outputs.
 
-        Blocks, except where an event loop runs: there it gives an awaitable (`await
-        pipeline.run(x)`); `run_sync` always blocks.
+        Blocks, unless an event loop runs in this thread: then it returns an awaitable (`await
+        pipeline.run(x)`). `run_sync` always blocks.
 
         Args:
-            input_data: a list is one item per element, and an iterator gives items as the
-                pipeline gets to them; anything else (tuple, dict, array, number) is one item.
-                None needs a source as the first node.
-            use_rust: False runs the Python class also of nodes that have a native twin, in a
-                worker like every Python node.
-            runtime: the interpreter of Python nodes that name none, for this run.
+            input_data: each element of a list is an item, and so is each value of an iterator,
+                taken when the pipeline is ready for it; any other value (tuple, dict, array,
+                number) is one item. With None the first node must be a source.
+            use_rust: False uses the Python class even of nodes that also exist as native nodes, and
+                runs it in a worker like any Python node.
+            runtime: the interpreter of Python nodes without a `runtime_hint`, for this run.
             fallback: whether nodes may move from RustPython to CPython in this run.
 
         Returns:
-            The only output, a list of several, None for none; with several sinks a dict of these
-            by node id.
+            The output if there is one, a list of several, or None; for several sinks a dict of
+            these by node id.
 
         Raises:
-            NodeError: a node failed, crashed or took too long; `partial_results` has the outputs
-                before that, all of them when only cleaning up failed.
-            ValueError: the graph or a parameter is wrong, or there is neither input nor source.
+            NodeError: a node failed, crashed or exceeded its deadline; `partial_results` has the
+                outputs that were made before, and all outputs if only `cleanup` failed.
+            ValueError: the graph or a parameter is invalid, or there is neither input nor source.
         """
         if runtime is not None:
             _known(runtime)
@@ -122,7 +122,7 @@ class Pipeline(Blueprint):
         runtime: str | None = None,
         fallback: bool | None = None,
     ) -> Any:
-        """As `run`, but always blocks, even where an event loop runs."""
+        """Like `run`, but always blocks, even where an event loop runs."""
         how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
         return self._run_blocking(input_data, CancelPoint(), how)
 
@@ -144,8 +144,8 @@ class Pipeline(Blueprint):
         return run_result(pairs, execution.plan.sinks)
 
     def session(self, *, runtime: str | None = None, fallback: bool | None = None) -> Session:
-        """The pipeline held open, to feed items one by one: `with pipeline.session() as s: ...`
-        or `async with pipeline.session() as s: ...`. The arguments are those of `run`.
+        """A session, to feed items one by one: `with pipeline.session() as s: ...` or `async with
+        pipeline.session() as s: ...`. The arguments are those of `run`.
         """
         if runtime is not None:
             _known(runtime)
@@ -158,7 +158,7 @@ class Pipeline(Blueprint):
         )
 
     def _execution(self, point: CancelPoint, **how: Any) -> Execution:
-        # Imported while the first worker starts.
+        # Imported here, since the first worker is starting at the same time.
         from remotemedia.core.execution import Execution
 
         return Execution(self, point, **how)
@@ -166,29 +166,29 @@ class Pipeline(Blueprint):
     def explain(
         self, *, use_rust: bool = True, runtime: str | None = None, fallback: bool | None = None
     ) -> Explanation:
-        """Which node would run where now, and why; after a run also what that has shown.
+        """Explain where each node would run now, and why; earlier runs may have moved nodes.
 
-        Nothing is started for it. The arguments are those of `run`. Print what it gives, or look
-        at it: `pipeline.explain()["node id"].runtime`.
+        This starts no worker. The arguments are those of `run`. Print the result, or read from it:
+        `pipeline.explain()["node id"].runtime`.
         """
         from remotemedia.core.execution import explain
 
         return explain(self, python_only=not use_rust, runtime=runtime, fallback=fallback)
 
     async def initialize(self) -> None:
-        """Load the nodes for `process`. Does nothing when they are loaded."""
+        """Load the nodes for `process`. Does nothing if they are loaded."""
         if self._active is None:
             self._active = await self.session().__aenter__()
 
     async def cleanup(self) -> None:
-        """Undo `initialize`. Does nothing when nothing is loaded."""
+        """Undo `initialize`. Does nothing if the nodes are not loaded."""
         active, self._active = self._active, None
         if active is not None:
             await active.close()
 
     @asynccontextmanager
     async def managed_execution(self) -> AsyncIterator[Pipeline]:
-        """`initialize` on entering, `cleanup` on leaving."""
+        """A context manager that calls `initialize` on entering and `cleanup` on leaving."""
         await self.initialize()
         try:
             yield self
@@ -196,16 +196,15 @@ class Pipeline(Blueprint):
             await self.cleanup()
 
     async def process(self, stream: Any = None) -> AsyncIterator[Any]:
-        """The outputs for a stream of items, as they come.
+        """Yield the outputs for a stream of items, each as soon as it is made.
 
         Args:
-            stream: an async iterator or any iterable of items; None needs a source as the first
-                node.
+            stream: an async iterator or any iterable of items. With None the first node must be a
+                source.
 
-        With several sinks the values are `(node id, output)`. Each output comes when it is made.
-        Leaving the loop early stops the running nodes (`aclose`, or
-        `contextlib.aclosing`); the next `process` begins with fresh nodes, made from yours as they
-        are then.
+        For several sinks the values are `(node id, output)`. Leaving the loop early stops the
+        running nodes (`aclose`, or `contextlib.aclosing`). The next `process` then begins with
+        fresh copies of your node objects.
 
         Raises:
             PipelineError: `initialize` has not run.
@@ -227,7 +226,8 @@ class Pipeline(Blueprint):
                 yield output
         finally:
             if active.is_live and self._active is active:
-                # The caller has left early: stop the running nodes, and make fresh ones next time.
+                # The caller has left the loop early: stop the running nodes, and use fresh ones
+                # next time.
                 self._active = self.session().asynchronous()
                 await active.close()
 
@@ -247,16 +247,18 @@ class Pipeline(Blueprint):
         return runtime
 
     def kept_buffers(self) -> KeptBuffers:
-        """The copies of its nodes' large arrays in shared memory, which live as long as it does."""
+        """Copies, in shared memory, of the nodes' large arrays; they live as long as the
+        pipeline.
+        """
         if self._kept is None:
             self._kept = native().KeptBuffers()
         return self._kept
 
     def get_metrics(self) -> dict[str, Any] | None:
-        """What the run that is open has measured so far, else the last one; None before the first.
+        """The metrics of the open run so far, otherwise of the last run; None before the first run.
 
-        `nodes` is a list of dicts with `node_id`, `runtime`, `worker_pid`, `peak_memory_bytes`,
-        times in microseconds, and counts of calls and errors.
+        The entry `nodes` is a list of dicts with `node_id`, `runtime`, `worker_pid`,
+        `peak_memory_bytes`, times in microseconds, and counts of calls and errors.
         """
         import json
 
@@ -265,19 +267,19 @@ class Pipeline(Blueprint):
         return None if metrics is None else json.loads(metrics)
 
     def watch_metrics(self, execution: Execution) -> None:
-        """Have `get_metrics` look at an execution as long as it is open."""
+        """Have `get_metrics` read from an execution while it is open."""
         self._open = weakref.ref(execution)
 
     def keep_metrics(self, metrics: str) -> None:
-        """Make `metrics` (JSON), of an execution that has ended, what `get_metrics` gives."""
+        """Keep the metrics (JSON) of an execution that has ended, for `get_metrics`."""
         self._metrics, self._open = metrics, None
 
 
 def _known(interpreter: str) -> str:
-    """The name of an interpreter, as long as it is one.
+    """Check the name of an interpreter and return it.
 
     Raises:
-        ConfigurationError: it is none; the message lists those that are known.
+        ConfigurationError: the name is unknown; the message lists the known names.
     """
     native().check_runtime(interpreter)
     return interpreter

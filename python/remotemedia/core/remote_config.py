@@ -1,4 +1,6 @@
-"""Where a node would run on another machine. Described and checked here, not executed yet."""
+"""The address of another machine for a node. It is checked, but remote execution is not
+available.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ class RemoteExecutorConfig:
         host: name or address.
         port: 1 to 65535.
         protocol: "grpc".
-        auth_token: sent with each call.
+        auth_token: token to send with each call.
         timeout: seconds until a call fails.
-        max_retries: how often a failed call is tried again.
+        max_retries: how often a failed call is repeated.
         ssl_enabled: whether the connection is encrypted.
-        pip_packages: packages that the node needs over there.
+        pip_packages: packages that the node needs on the other machine.
 
     Raises:
-        ConfigurationError: protocol, port or timeout is wrong.
+        ConfigurationError: protocol, port or timeout is invalid.
     """
 
     host: str

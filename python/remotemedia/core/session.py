@@ -1,4 +1,4 @@
-"""A pipeline held open: its nodes stay loaded between items."""
+"""Sessions: a pipeline whose nodes stay loaded between items."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ T = TypeVar("T")
 
 
 class Session:
-    """Made by `Pipeline.session()`; every call blocks.
+    """An open pipeline, made by `Pipeline.session()`. All calls block.
 
-    With `with` it opens at once, else with its first call::
+    In a `with` statement the session opens at once, otherwise at its first call::
 
         with pipeline.session() as session:
             outputs = session.process(item)     # a list
 
-    With `async with` the same methods are there as coroutines, see `AsyncSession`.
+    `async with` gives the same methods as coroutines, see `AsyncSession`.
 
-    An error belongs to its item: the call raises, the session stays open, and the next item runs,
-    on a fresh worker if the old one died. Calls from several threads take turns.
+    An error affects only its item: the call raises, the session stays open, and the next item runs
+    normally, on a fresh worker if the old one died. Calls from several threads run one at a time.
 
     Attributes:
-        tail: what the nodes still held back when the session closed without a `flush`, in the form
-            of `process`; None before that.
+        tail: the last outputs of the nodes, in the form of `process`, if the session was closed
+            without a `flush`; None before that.
     """
 
     def __init__(self, open_execution: Callable[[CancelPoint, bool], Execution]) -> None:
@@ -47,17 +47,16 @@ class Session:
         self.tail: Any = None
 
     def open(self) -> Session:
-        """Start the nodes now. Does nothing when they have been started."""
+        """Start the nodes now. Does nothing if they have been started."""
         with self._turn:
             self._opened()
         return self
 
     def process(self, item: Any) -> Any:
-        """The outputs of `item`: a list, or with several sinks a dict of lists by node id.
-
-        A list is one item here.
+        """Process an item and return its outputs: a list, or for several sinks a dict of lists by
+        node id. Here a list as `item` is a single item.
         """
-        # As `with self._turn`, for a third of its time.
+        # The same as `with self._turn`, in a third of the time.
         self._turn.acquire()
         try:
             execution = self._opened()
@@ -68,21 +67,21 @@ class Session:
             self._turn.release()
 
     def flush(self) -> Any:
-        """End the input, and return what the nodes had kept, in the form of `process`."""
+        """End the input and return the nodes' last outputs, in the form of `process`."""
         with self._turn:
             return self._flush(self._opened())
 
     def produce(self) -> Any:
-        """The outputs of the source nodes, in the form of `process`. Ends when they do."""
+        """Run the source nodes to their end and return their outputs, in the form of `process`."""
         with self._turn:
             execution = self._opened()
             return session_result(execution.run(execution.source_items()), execution.plan.sinks)
 
     def begin(self, begin: Callable[[Execution], None]) -> None:
-        """Begin work whose outputs `next` returns when they are made.
+        """Begin a call whose outputs `next` returns as they are made.
 
         Raises:
-            PipelineError: the outputs of the last thing have not all been taken.
+            PipelineError: not all outputs of the previous call have been taken.
         """
         with self._turn:
             self._refuse_while_live()
@@ -90,8 +89,8 @@ class Session:
             self._is_live = True
 
     def next(self) -> tuple[Pairs, bool]:
-        """All outputs that are ready, with their sinks, and whether they are the last. Waits for
-        at least one.
+        """Wait for outputs. Returns all that are ready, with their sinks, and whether they are the
+        last.
         """
         with self._turn:
             is_last = True
@@ -103,25 +102,27 @@ class Session:
 
     @property
     def is_live(self) -> bool:
-        """Whether outputs of the work that was begun may still come."""
+        """Whether more outputs of the call that `begin` has begun may come."""
         return self._is_live
 
     def _refuse_while_live(self) -> None:
         if self._is_live:
             raise PipelineError(
-                "the outputs of the item before have not all been taken: take them, or close the "
+                "not all outputs of the previous item have been taken: take them, or close the "
                 "session"
             )
 
     def cancel(self) -> None:
-        """Stop for good: the call under way in another thread and later ones raise RunCancelled."""
+        """Stop the session for good: running calls of other threads and all later calls raise
+        RunCancelled.
+        """
         self._cancel_point.cancel()
 
     def close(self) -> None:
-        """End the input, clean up the nodes and put their changed attributes back on yours.
+        """End the input, clean up the nodes and set changed attributes on your node objects.
 
-        What the nodes still held back is in `tail` afterwards; a cancelled session keeps it.
-        Idempotent.
+        Afterwards `tail` has the nodes' last outputs, unless the session was cancelled. Further
+        calls do nothing.
         """
         with self._turn:
             if self._closed or self._execution is None:
@@ -173,12 +174,12 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close."""
+        """Close the session."""
         self._close_after(error)
 
     def asynchronous(self) -> AsyncSession:
-        """The same as coroutines; the nodes start with the first call."""
-        # The caller goes on while its inputs are worked on.
+        """The same session with coroutines as methods; the nodes start with the first call."""
+        # Inputs are copied, since the caller may change them while they are processed.
         self._copy = True
         return AsyncSession(self)
 
@@ -194,25 +195,27 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close without blocking the event loop."""
+        """Close the session without blocking the event loop."""
         await run_in_thread(lambda: self._close_after(error), self.cancel)
 
 
 class AsyncSession:
-    """A session whose calls are coroutines; what `async with pipeline.session()` gives.
+    """A session with coroutines as methods, from `async with pipeline.session()`.
 
-    Cancelling a call (or its task) cancels the session: it can only be closed after that.
+    Cancelling a call (or its task) cancels the session, which can then only be closed.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def process(self, item: Any) -> Any:
-        """As `Session.process`."""
+        """See `Session.process`."""
         return await self._call(lambda: self._session.process(item))
 
     async def live(self, begin: Callable[[Execution], None]) -> AsyncGenerator[tuple[str, Any]]:
-        """The outputs of what `begin` begins, with their sinks, each as soon as it is made."""
+        """The outputs of the call that `begin` begins, with their sinks, each as soon as it is
+        made.
+        """
 
         def first() -> tuple[Pairs, bool]:
             self._session.begin(begin)
@@ -228,23 +231,23 @@ class AsyncSession:
 
     @property
     def is_live(self) -> bool:
-        """As `Session.is_live`."""
+        """See `Session.is_live`."""
         return self._session.is_live
 
     async def flush(self) -> Any:
-        """As `Session.flush`."""
+        """See `Session.flush`."""
         return await self._call(self._session.flush)
 
     async def produce(self) -> Any:
-        """As `Session.produce`."""
+        """See `Session.produce`."""
         return await self._call(self._session.produce)
 
     async def close(self) -> None:
-        """As `Session.close`."""
+        """See `Session.close`."""
         await self._call(self._session.close)
 
     def cancel(self) -> None:
-        """As `Session.cancel`."""
+        """See `Session.cancel`."""
         self._session.cancel()
 
     async def _call(self, call: Callable[[], T]) -> T:

@@ -1,7 +1,7 @@
-"""Sends the node objects of a run to workers, and takes the digests of their code.
+"""Pickles the node objects of a run for workers, and computes digests of their code.
 
-The orchestrator asks for the objects once per interpreter: by value for the caller's own, else in a
-form that any interpreter can open.
+The orchestrator requests the objects once for each kind of interpreter: pickled by value for the
+caller's own kind, as a portable pickle for others.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Shipper:
-    """The node objects of one run, by their ids, in the order of their instance numbers.
+    """Pickles the node objects of one run.
 
     Attributes:
-        kept: the copies of their large arrays, from this run and the one before.
+        kept: copies, in shared memory, of the nodes' large arrays, from this and earlier runs.
     """
 
     def __init__(self, instances: dict[str, Any], kept: KeptBuffers) -> None:
@@ -40,19 +40,19 @@ class Shipper:
     def ship(
         self, implementation: str, version: str, wanted: Sequence[int], leaves_arrays: bool = False
     ) -> tuple[bytes, list[Any]]:
-        """The objects for workers of an interpreter, pickled as they are now.
+        """Pickle the objects for workers of an interpreter, as they are now.
 
         Args:
             implementation: name of the interpreter ("cpython", "rustpython").
-            version: its minor version ("3.12").
+            version: minor version of the interpreter ("3.12").
             wanted: numbers of the objects that run there.
-            leaves_arrays: large arrays stay outside the pickle.
+            leaves_arrays: whether large arrays are left out of the pickle.
 
         Returns:
-            The pickle, and the arrays that it leaves out, in its order.
+            The pickle, and the arrays that were left out, in the pickle's order.
 
         Raises:
-            MarshalingError: one of them cannot go there.
+            MarshalingError: an object cannot be pickled.
         """
         own = f"{sys.version_info.major}.{sys.version_info.minor}"
         try:
@@ -63,10 +63,10 @@ class Shipper:
             raise self._refusal(problem) from problem
 
     def dumps(self, value: object) -> bytes:
-        """An item for the workers of the run, pickled.
+        """Pickle an item for the workers of the run.
 
         Raises:
-            UnpicklableError: it cannot be pickled.
+            UnpicklableError: the item cannot be pickled.
         """
         shipment = self._portable or next(iter(self._own.values()), None)
         if shipment is None:
@@ -76,18 +76,18 @@ class Shipper:
         except _pickle.UnpicklableError as problem:
             if shipment is not self._portable:
                 raise
-            # Workers of another kind refuse it, and their nodes can move.
+            # Workers of another kind will refuse this pickle; their nodes can move.
             return _pickle.dumps_by_value_after(problem, value)
         return data
 
     def code_digest(self, instance: int) -> str:
-        """A text that changes when the code of an object's class changes."""
+        """A text that changes when the code of the object with this number changes."""
         return code_digest(self._nodes[instance])
 
     def _by_value(self, leaves_arrays: bool) -> tuple[bytes, list[Any]]:
         own = self._own.get(leaves_arrays)
         if own is None:
-            # In a mixed run every interpreter must be able to open the items.
+            # With several kinds of workers in a run, each must be able to load every item.
             is_mixed = self._portable is not None
             own = _pickle.Shipment(self._nodes, log_levels(), is_mixed, leaves_arrays)
             self._own[leaves_arrays] = own
@@ -99,7 +99,7 @@ class Shipper:
         try:
             return self._by_value(leaves_arrays)
         except _pickle.UnpicklableError:
-            # A lock of the script, or what a decorator holds: its source can go instead.
+            # Some objects can only travel as source, for instance a lock of the script.
             with contextlib.suppress(_pickle.UnpicklableError, MarshalingError):
                 return self._portably(wanted, leaves_arrays)
             raise
@@ -120,7 +120,7 @@ class Shipper:
     ) -> MarshalingError:
         path = problem.path
         if number is None:
-            # Its path begins with the place in the list: `[1].model.lock`.
+            # The path begins with the node's index in the list: `[1].model.lock`.
             place = re.match(r"\[(\d+)\](.*)", path, re.DOTALL)
             number, path = (int(place[1]), place[2]) if place else (None, path)
         told = f"self{path}: {problem.reason}" if path else problem.reason
@@ -142,7 +142,7 @@ class Shipper:
 
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
-    """Whether its reason is a sentence with advice."""
+    """Whether the reason of the error already names the object and gives advice."""
     from remotemedia._portable.spaces import UnportableError
 
     return isinstance(problem, UnportableError)
@@ -158,7 +158,7 @@ def _way_out(node: Any) -> str:
 
 
 def log_levels() -> dict[str, int]:
-    """The levels of the loggers that have one of their own, by name; "" is the root."""
+    """The levels of all loggers on which a level is set, by name; "" is the root logger."""
     root = logging.getLogger()
     loggers = list(root.manager.loggerDict.items())
     levels = {name: log.level for name, log in loggers if isinstance(log, logging.Logger)}
@@ -166,11 +166,11 @@ def log_levels() -> dict[str, int]:
 
 
 def code_digest(node: Any) -> str:
-    """A digest of the code that a node runs: the file of the module of its class or function, or
-    without one the code of these and of what they name in their module; and the functions among its
-    attributes.
+    """A digest of the code that a node runs. It covers the module file of the node's class or
+    function and the functions among the node's attributes. Without such a file it covers the class
+    or function and the functions and classes of the same module that their code names.
     """
-    import hashlib  # for RustPython only, and not for a program's first result elsewhere
+    import hashlib  # imported late: only runs with RustPython need it
 
     owner: Any = node.code_owner if isinstance(node, FunctionNode) else type(node)
     state = hashlib.sha256()
@@ -187,8 +187,8 @@ def code_digest(node: Any) -> str:
 
 
 def _module_text(owner: Any) -> bytes | None:
-    """The file of the module of a class or function; None for a script or a notebook, which may
-    define it again while it runs.
+    """The contents of the module file of a class or function. None for scripts and notebooks, which
+    may define an object again while they run.
     """
     file = getattr(sys.modules.get(owner.__module__), "__file__", None)
     if owner.__module__ == "__main__" or not isinstance(file, str):
@@ -196,13 +196,13 @@ def _module_text(owner: Any) -> bytes | None:
     try:
         with open(file, "rb") as code:  # noqa: PTH123  (pathlib takes long to import)
             return code.read()
-    except OSError:  # in an archive, or removed
+    except OSError:  # the module is in an archive, or its file was deleted
         return None
 
 
 def _add_definition(state: Any, value: Any, seen: set[int]) -> None:
-    """Adds the code of a function or class, and of the functions and classes of its module that it
-    names.
+    """Add to a digest the code of a function or class, and of the functions and classes of the same
+    module that it names.
     """
     value = getattr(value, "__func__", getattr(value, "fget", value))
     if id(value) in seen:
@@ -217,7 +217,7 @@ def _add_definition(state: Any, value: Any, seen: set[int]) -> None:
     elif isinstance(value, type):
         own = (base for base in value.__mro__ if base.__module__ == value.__module__)
         for name, part in (pair for base in own for pair in sorted(vars(base).items())):
-            if name != "__slotnames__":  # pickling an instance leaves it there
+            if name != "__slotnames__":  # added by pickle when an instance is pickled
                 state.update(name.encode())
                 _add_definition(state, part, seen)
     elif isinstance(value, str | bytes | int | float | type(None)):

@@ -1,6 +1,8 @@
-"""Per-session state of a node: values kept under a session id, forgotten after a time to live.
+"""Per-session state of a node: values kept by session id and dropped after a time to live.
 
-Lives inside one node instance, so inside one worker; it is not shared between processes.
+The state belongs to one node object, so it lives in one worker and is not shared between processes.
+A session id is any text that the user's items carry; it has nothing to do with
+`Pipeline.session()`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ def _now() -> datetime:
 class SessionState:
     """The values of one session id.
 
-    `created_at` and `last_accessed` are timezone-aware (UTC); every access moves the latter.
+    `created_at` and `last_accessed` are timezone-aware (UTC). Every access updates `last_accessed`.
     """
 
     session_id: str
@@ -40,17 +42,17 @@ class SessionState:
         return self.data.get(key, default)
 
     def set(self, key: str, value: Any) -> None:
-        """Keep `value` under `key`."""
+        """Set the value under `key`."""
         self.last_accessed = _now()
         self.data[key] = value
 
     def update(self, values: Mapping[str, Any]) -> None:
-        """Keep every value of `values`."""
+        """Set every value of `values`."""
         self.last_accessed = _now()
         self.data.update(values)
 
     def clear(self) -> None:
-        """Forget all values."""
+        """Drop all values."""
         self.last_accessed = _now()
         self.data.clear()
 
@@ -59,9 +61,10 @@ class StateManager:
     """The session states of one node.
 
     Args:
-        default_ttl: a session not accessed for this long is expired (default 24 hours).
-        max_sessions: at most this many are kept; the one accessed longest ago goes first.
-        enable_persistence: not available; anything but False is refused.
+        default_ttl: a session expires when it has not been accessed for this time (default 24
+            hours).
+        max_sessions: how many sessions are kept; the least recently accessed is dropped first.
+        enable_persistence: not available; True raises ValueError.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class StateManager:
         self._cleanup_task: asyncio.Task[None] | None = None
 
     def get_or_create_session(self, session_id: str) -> SessionState:
-        """The state of `session_id`, made empty when there is none or it has expired."""
+        """The state of `session_id`; a new empty one if there is none or it has expired."""
         with self._lock:
             session = self.get_session(session_id)
             if session is None:
@@ -90,7 +93,7 @@ class StateManager:
             return session
 
     def get_session(self, session_id: str) -> SessionState | None:
-        """The state of `session_id`, or None when there is none or it has expired."""
+        """The state of `session_id`; None if there is none or it has expired."""
         with self._lock:
             session = self._sessions.get(session_id)
             if session is None:
@@ -102,7 +105,7 @@ class StateManager:
             return session
 
     def delete_session(self, session_id: str) -> bool:
-        """Forget one session; False when there was none."""
+        """Drop a session; returns False if there was none."""
         with self._lock:
             return self._sessions.pop(session_id, None) is not None
 
@@ -113,12 +116,12 @@ class StateManager:
             return {k: s for k, s in self._sessions.items() if not self._expired(s, now)}
 
     def clear_all_sessions(self) -> None:
-        """Forget all sessions."""
+        """Drop all sessions."""
         with self._lock:
             self._sessions.clear()
 
     def cleanup_expired_sessions(self) -> int:
-        """Forget the expired sessions. Returns how many there were."""
+        """Drop the expired sessions; returns their number."""
         with self._lock:
             now = _now()
             expired = [k for k, s in self._sessions.items() if self._expired(s, now)]
@@ -127,18 +130,17 @@ class StateManager:
             return len(expired)
 
     def start_cleanup_task(self, interval: timedelta = timedelta(minutes=5)) -> None:
-        """Forget expired sessions every `interval`, on the running event loop, until stopped.
+        """Drop expired sessions every `interval`, on the running event loop, until stopped.
 
-        Not needed for correct results: expired sessions are never handed out. It returns their
-        memory early.
+        This only frees their memory earlier: expired sessions are never returned in any case.
         """
         if self._cleanup_task is None or self._cleanup_task.done():
-            import asyncio  # there already, where a loop runs
+            import asyncio  # already imported wherever a loop runs
 
             self._cleanup_task = asyncio.get_running_loop().create_task(self._clean_up(interval))
 
     def stop_cleanup_task(self) -> None:
-        """End what `start_cleanup_task` started."""
+        """Stop the task that `start_cleanup_task` has started."""
         if self._cleanup_task is not None:
             self._cleanup_task.cancel()
             self._cleanup_task = None
@@ -162,11 +164,11 @@ class StateManager:
             del self._sessions[oldest.session_id]
 
     def __getstate__(self) -> dict[str, Any]:
-        """The settings and sessions; the lock and the task stay behind."""
+        """The settings and sessions; the lock and the task are not pickled."""
         return {k: v for k, v in vars(self).items() if k not in ("_lock", "_cleanup_task")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore, with a new lock and no task."""
+        """Restore the settings and sessions, with a new lock and without a task."""
         vars(self).update(state)
         self._lock = threading.RLock()
         self._cleanup_task = None

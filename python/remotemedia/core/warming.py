@@ -1,4 +1,4 @@
-"""Starts a program's first worker when it has made a pipeline that needs one, while it goes on."""
+"""Starts a program's first worker early: when a node that needs one is added to a pipeline."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def start_worker_for(pipeline: Pipeline, node: Any) -> None:
-    """Have the pipeline's runtime start its first worker, if the node needs one. Does not wait, and
-    whatever is wrong shows when the pipeline runs.
+    """Have the pipeline's runtime start its first worker if the node needs one. Does not wait for
+    the worker, and hides errors, because they will appear again when the pipeline runs.
 
-    Processes that others have made to do their work start none before they need it.
+    Does nothing in a worker or in a process of `multiprocessing`: it may never run the pipeline.
     """
     if not _needs_worker(node) or _is_at_work_for_others():
         return
@@ -39,7 +39,7 @@ def _needs_worker(node: Any) -> bool:
 
 
 def _is_at_work_for_others() -> bool:
-    """Whether this is a worker, or a process of multiprocessing."""
+    """Whether this process is a worker, or was started by `multiprocessing`."""
     guest = sys.modules.get("remotemedia._guest.process")
     if guest is not None and guest.is_worker:
         return True

@@ -1,4 +1,4 @@
-"""The nodes that come with the package. numpy is imported when an audio node first runs."""
+"""The nodes that come with the package. Importing them does not import numpy."""
 
 from __future__ import annotations
 

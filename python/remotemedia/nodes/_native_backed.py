@@ -1,7 +1,7 @@
-"""What the SDK classes with a native twin have in common.
+"""Base class of SDK nodes that also exist as native nodes.
 
-In a pipeline the twin runs inside the orchestrator. The `process` here is for subclasses
-(`super().process(item)`) and `runtime_hint="cpython"`: the same Rust code, in the worker.
+In a pipeline the native node runs inside the orchestrator. `process` here runs the same Rust code
+in a worker; it is used by subclasses (`super().process(item)`) and with `runtime_hint="cpython"`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ _NODE_KEYWORDS = {"name", "enable_state", "state_ttl", "max_sessions", *RUNTIME_
 
 
 class NativeBackedNode(Node):
-    """Base of them; sets its own attributes before it calls this constructor.
+    """A node whose class has a native node. A subclass must set the attributes that `native_params`
+    reads before it calls this constructor.
 
     Raises:
-        ConfigurationError: a keyword is unknown; the message has the nearest known one.
+        ConfigurationError: a keyword is unknown; the message names the most similar known one.
     """
 
-    # The registered name of the native node. Counts only for the class that sets it: a subclass
+    # The registered name of the native node. It applies only to the class that sets it: a subclass
     # has code of its own, so it runs in a worker.
     native_type: ClassVar[str]
     _transient: ClassVar[frozenset[str]] = Node._transient | {"_engine"}
@@ -45,22 +46,22 @@ class NativeBackedNode(Node):
 
     @abstractmethod
     def native_params(self) -> dict[str, Any]:
-        """The native node's parameters, under their canonical names."""
+        """The parameters of the native node, by their canonical names."""
 
     def _extract_params(self) -> dict[str, Any]:
         return self.native_params()
 
     def process(self, data: Any, /) -> Any:
-        """The native node's outputs for `data`: None, one, or a generator of several."""
+        """The native node's outputs for `data`: None, one output, or a generator of several."""
         return _as_outputs(self._native().process(data))
 
     def flush(self) -> Any:
-        """What the native node has kept, in the form of `process`."""
+        """The native node's outputs at the end of the input, in the form of `process`."""
         engine = vars(self).get("_engine")
         return _as_outputs(engine[1].flush()) if engine else None
 
     def _native(self) -> NativeNode:
-        """The native node with the parameters as they are now."""
+        """The native node with the current parameters; made again if they have changed."""
         given = self.native_params()
         params = json.dumps(given)
         engine: tuple[str, NativeNode] | None = vars(self).get("_engine")
@@ -72,10 +73,10 @@ class NativeBackedNode(Node):
 
 
 def one_of(given: Mapping[str, Any], default: Any) -> Any:
-    """The value of a parameter that has several spellings.
+    """The value of a parameter that has several names.
 
     Raises:
-        ConfigurationError: two spellings with different values.
+        ConfigurationError: two of the names have different values.
     """
     used = {name: value for name, value in given.items() if value is not None}
     if not used:
@@ -83,7 +84,7 @@ def one_of(given: Mapping[str, Any], default: Any) -> Any:
     values = list(used.values())
     if any(value != values[0] for value in values[1:]):
         told = ", ".join(f"{name}={value!r}" for name, value in used.items())
-        raise ConfigurationError(f"{told} are spellings of one parameter: give one of them")
+        raise ConfigurationError(f"{told} are names of the same parameter: give only one of them")
     return values[0]
 
 

@@ -1,4 +1,4 @@
-"""The simplest nodes: passing through and collecting."""
+"""Nodes that pass items through or collect them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from remotemedia.nodes._native_backed import NativeBackedNode
 
 
 class PassThroughNode(NativeBackedNode):
-    """Every item unchanged."""
+    """Returns every item unchanged."""
 
     native_type = "PassThroughNode"
 
     def native_params(self) -> dict[str, Any]:
-        """It has none."""
+        """An empty dict: this node has no parameters."""
         return {}
 
     def process(self, data: Any, /) -> Any:
-        """The item."""
+        """The item itself."""
         return data
 
 
 class BufferNode(Node):
-    """Collects items and gives them as lists of `buffer_size`; the rest comes with the flush.
+    """Collects items and returns them in lists of `buffer_size`; `flush` returns the rest.
 
     Args:
         buffer_size: items per list, at least 1.
-        **kwargs: as for `Node`.
+        **kwargs: see `Node`.
     """
 
     def __init__(self, buffer_size: int = 10, **kwargs: Any) -> None:
@@ -39,12 +39,12 @@ class BufferNode(Node):
         self._buffer: list[Any] = []
 
     def process(self, data: Any, /) -> list[Any] | None:
-        """A full list, or None until there is one."""
+        """A full list of items, or None while the list is not full."""
         self._buffer.append(data)
         return self.flush() if len(self._buffer) >= self.buffer_size else None
 
     def flush(self) -> list[Any]:
-        """The items collected so far; empty when there are none."""
+        """The items collected since the last list."""
         collected, self._buffer = self._buffer, []
         return collected
 

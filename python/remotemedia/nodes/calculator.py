@@ -10,13 +10,14 @@ from remotemedia.nodes._native_backed import NativeBackedNode
 class CalculatorNode(NativeBackedNode):
     """Computes with two numbers.
 
-    A number is combined with `operand`; a dict `{"operation", "args": [a, b]}` or
-    `{"operation", "operands": [a, b]}` says itself what to compute and comes back with `result`.
+    A number is combined with `operand`. A dict `{"operation", "args": [a, b]}` or
+    `{"operation", "operands": [a, b]}` has its own operation and operands; it is returned with the
+    key `result` added.
 
     Args:
         operation: add, subtract, multiply, divide, power or modulo.
         operand: the second number.
-        **kwargs: as for `Node`.
+        **kwargs: see `Node`.
     """
 
     native_type = "CalculatorNode"
@@ -27,7 +28,7 @@ class CalculatorNode(NativeBackedNode):
         super().__init__(**kwargs)
 
     def native_params(self) -> dict[str, Any]:
-        """`operation` and `operand`."""
+        """The parameters `operation` and `operand`."""
         return {"operation": self.operation, "operand": self.operand}
 
 

@@ -1,4 +1,4 @@
-"""Counting items."""
+"""A node that counts items."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from remotemedia.core.node import Node
 
 
 class StatefulCounter(Node):
-    """Gives `(count,)` for each item of a stream, where count is `initial_value` plus the number
-    of items so far.
+    """Yields `(count,)` for each item of a stream: `initial_value` plus the number of items so far.
 
     Args:
-        initial_value: where counting starts.
-        **kwargs: as for `Node`.
+        initial_value: the count before the first item.
+        **kwargs: see `Node`.
     """
 
     is_streaming = True
@@ -25,7 +24,7 @@ class StatefulCounter(Node):
         self.value = initial_value
 
     async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[tuple[int]]:
-        """The counts."""
+        """Yield the counts."""
         async for _ in data:
             self.value += 1
             yield (self.value,)

@@ -1,6 +1,6 @@
-"""Where the caller's program feeds a running pipeline and takes its outputs.
+"""Nodes through which the caller's program feeds a running pipeline and takes its outputs.
 
-These live in the caller's process: `push_data` and callbacks work on the objects that you made.
+They live in the caller's process: `push_data` and callbacks use your own objects, not copies.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from remotemedia.core.exceptions import PipelineError
 
 
 class _Pushed:
-    """Lets `await source.push_data(x)` work like `source.push_data(x)`."""
+    """An awaitable that does nothing, so that `await source.push_data(x)` works too."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()
 
 
 class DataSourceNode(CallerSource):
-    """Items that your program pushes, from any thread, until it closes the source.
+    """A source of the items that your program pushes, from any thread, until it closes the source.
 
     Args:
-        buffer_size: at most so many items wait; `push_data` blocks beyond that.
-        timeout_seconds: the longest wait for an item in the pipeline, and for room in `push_data`.
-        name: what the node is called.
+        buffer_size: how many items may wait; `push_data` blocks while that many wait.
+        timeout_seconds: longest time that the pipeline waits for an item, and that `push_data`
+            waits for room.
+        name: the node's name.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class DataSourceNode(CallerSource):
         self._closed = False
 
     def push_data(self, data: Any) -> Any:
-        """Add an item. May be awaited as well.
+        """Add an item. The result may be awaited, which does nothing.
 
         Raises:
             PipelineError: the source is closed, or there was no room for `timeout_seconds`.
@@ -53,7 +54,7 @@ class DataSourceNode(CallerSource):
         return _Pushed()
 
     def close(self) -> Any:
-        """No more items come; the run ends after those that wait. May be awaited as well."""
+        """End the items; the run ends after those that wait. The result may be awaited."""
         if not self._closed:
             self._closed = True
             self._put(None)
@@ -63,7 +64,7 @@ class DataSourceNode(CallerSource):
         """The items, until the source is closed.
 
         Raises:
-            PipelineError: none came for `timeout_seconds`.
+            PipelineError: no item was pushed for `timeout_seconds`.
         """
         while True:
             try:
@@ -84,7 +85,7 @@ class DataSourceNode(CallerSource):
             self._items.put(waiting, timeout=self.timeout_seconds)
         except queue.Full:
             raise PipelineError(
-                f"{self.buffer_size} items wait and none was taken for "
+                f"{self.buffer_size} items are waiting and none was taken for "
                 f"{self.timeout_seconds} seconds: is the pipeline running?",
                 node_id=self.name,
                 operation="push_data",
@@ -92,13 +93,13 @@ class DataSourceNode(CallerSource):
 
 
 class DataSinkNode(CallerSink):
-    """Hands each output to your program as soon as it is there.
+    """Passes each output to your program as soon as it is made.
 
     Args:
         callback: called with each output; may be a coroutine function.
-        buffer_output: keep the outputs for `get_buffered_output`.
-        buffer_size: at most so many are kept; the oldest go first.
-        name: what the node is called.
+        buffer_output: whether to keep outputs for `get_buffered_output`.
+        buffer_size: how many outputs are kept; older ones are dropped.
+        name: the node's name.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class DataSinkNode(CallerSink):
         self._output_queue: Any = None
 
     def deliver(self, value: Any) -> None:
-        """Call the callback, keep the value, put it into the queue."""
+        """Keep an output, put it into the queue and call the callback, as far as these are set."""
         if self.buffer_output:
             self._kept.append(value)
         if self._output_queue is not None:
@@ -127,19 +128,19 @@ class DataSinkNode(CallerSink):
                 asyncio.run(returned)
 
     def set_callback(self, callback: Callable[[Any], Any] | None) -> None:
-        """Call `callback` with the outputs from now on."""
+        """Call `callback` with all further outputs; None stops that."""
         self.callback = callback
 
     def set_output_queue(self, output_queue: queue.Queue[Any] | None) -> None:
-        """Put the outputs into a `queue.Queue` from now on."""
+        """Put all further outputs into a `queue.Queue`; None stops that."""
         self._output_queue = output_queue
 
     def get_buffered_output(self) -> list[Any]:
-        """The outputs kept so far."""
+        """The kept outputs, oldest first."""
         return list(self._kept)
 
     def clear_buffer(self) -> None:
-        """Forget them."""
+        """Drop the kept outputs."""
         self._kept.clear()
 
 

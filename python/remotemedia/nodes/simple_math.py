@@ -1,4 +1,4 @@
-"""Adding and multiplying numbers."""
+"""Nodes that add and multiply numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class AddNode(NativeBackedNode):
         super().__init__(**kwargs)
 
     def native_params(self) -> dict[str, Any]:
-        """`addend`."""
+        """The parameter `addend`."""
         return {"addend": self.addend}
 
 
 class MultiplyNode(NativeBackedNode):
     """Multiplies a number, each number of a list, or each element of an array by `factor`.
 
-    `multiplier` is another spelling of `factor` (default 2).
+    `multiplier` is another name of `factor` (default 2).
     """
 
     native_type = "MultiplyNode"
@@ -36,7 +36,7 @@ class MultiplyNode(NativeBackedNode):
         super().__init__(**kwargs)
 
     def native_params(self) -> dict[str, Any]:
-        """`factor`."""
+        """The parameter `factor`."""
         return {"factor": self.factor}
 
 

@@ -1,4 +1,4 @@
-"""The historic home of `DataSourceNode`."""
+"""`DataSourceNode` under its old module name, kept for old scripts."""
 
 from remotemedia.nodes.io_nodes import DataSourceNode
 

@@ -1,4 +1,4 @@
-"""Simple operations on text."""
+"""A node with simple operations on text."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _OPERATIONS: dict[str, Callable[[str], Any]] = {
 class TextProcessorNode(Node):
     """Applies named operations to a text.
 
-    Takes `{"text": str, "operations": [name, ...]}` (default: `["uppercase"]`) and gives
+    Takes `{"text": str, "operations": [name, ...]}` (default: `["uppercase"]`) and returns
     `{"original_text", "operations", "results", "processed_by", "node_config"}`, with one entry of
-    `results` per operation. Operations: uppercase, lowercase, reverse, word_count, char_count,
-    title_case, remove_spaces, first_word, last_word; another name gives the entry
+    `results` for each operation. Operations: uppercase, lowercase, reverse, word_count, char_count,
+    title_case, remove_spaces, first_word, last_word; any other name makes the entry
     `unknown_operation_<name>`.
     """
 
@@ -34,7 +34,7 @@ class TextProcessorNode(Node):
         """The results for one text.
 
         Raises:
-            TypeError: `data` is no dict with a `text`.
+            TypeError: `data` is not a dict with a `text`.
         """
         if not isinstance(data, dict) or not isinstance(data.get("text"), str):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""Any function on text as a node."""
+"""A node that applies a function to text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from remotemedia.core.node import Node
 
 
 class TextTransformNode(Node):
-    """Applies `transform_func` to a text, or to the text that leads a tuple.
+    """Applies `transform_func` to a text, or to the text that is the first element of a tuple.
 
     Args:
-        transform_func: takes and gives a text; a lambda is fine.
-        **kwargs: as for `Node`.
+        transform_func: takes and returns a text; a lambda is fine.
+        **kwargs: see `Node`.
     """
 
     def __init__(self, transform_func: Callable[[str], Any], **kwargs: Any) -> None:
@@ -24,7 +24,7 @@ class TextTransformNode(Node):
         """The transformed text; a tuple keeps its other elements.
 
         Raises:
-            TypeError: there is no text.
+            TypeError: `data` is neither a text nor a tuple that begins with one.
         """
         text = data[0] if isinstance(data, tuple) and data else data
         if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""The runtime that runs pipelines: one by default, others with a configuration of their own."""
+"""The class `Runtime`, for worker pools with a configuration of their own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Runtime:
     """Worker pools with their configuration.
 
-    A pipeline uses the process's default runtime unless it is given one::
+    A pipeline uses the default runtime of the process unless another is passed to it::
 
         with Runtime("runtime.toml") as runtime:
             Pipeline(node, runtime=runtime).run(data)
 
     Args:
-        config: the path of a TOML file, or TOML text (recognised by a newline or `=`); None or
-            empty text: the defaults.
+        config: path of a TOML file, or TOML text (recognised by a newline or `=`). None or an empty
+            text: the defaults.
 
     Raises:
         ConfigurationError: a key is unknown, a value is wrong, or the file cannot be read.
@@ -36,28 +36,29 @@ class Runtime:
         except UnicodeEncodeError as error:
             part = error.object[error.start : error.end]
             raise ConfigurationError(
-                f"a configuration is UTF-8 text, and this one holds {part!r}: name a path that is "
-                "not UTF-8 by a link to it"
+                f"the configuration must be UTF-8 text, but contains {part!r}; for a path that is "
+                "not UTF-8, use a symbolic link to it"
             ) from None
 
     @property
     def native(self) -> NativeRuntime:
-        """The native object behind it."""
+        """The native runtime that this object wraps."""
         return self._native
 
     def workers(self) -> list[dict[str, Any]]:
-        """The worker processes: `pid`, `runtime`, `state` and `sessions` of each."""
+        """The worker processes, each as a dict with `pid`, `runtime`, `state` and `sessions`."""
         return self._native.workers()
 
     def shutdown(self) -> None:
         """End all workers. Sessions that are still open fail.
 
-        Idle workers end by themselves, with their `atexit` functions; this does not wait for them.
+        Idle workers end by themselves and run their `atexit` functions; this does not wait for
+        them.
         """
         self._native.shutdown()
 
     def __enter__(self) -> Runtime:
-        """The runtime itself."""
+        """Return the runtime itself."""
         return self
 
     def __exit__(
@@ -66,7 +67,7 @@ class Runtime:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Shut down."""
+        """Shut the runtime down."""
         self.shutdown()
 
 

@@ -1,4 +1,4 @@
-"""Is the native runtime there? For code that decides by that, as old scripts do."""
+"""Checks whether the native runtime can be loaded; kept for old scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def try_load_rust_runtime() -> tuple[bool, ModuleType | None, str | None]:
-    """`(True, module remotemedia_runtime, None)`, or `(False, None, what is wrong)`."""
+    """Returns `(True, module remotemedia_runtime, None)`, or `(False, None, error message)`."""
     try:
         return True, importlib.import_module("remotemedia_runtime"), None
     except ImportError as problem:
@@ -16,7 +16,7 @@ def try_load_rust_runtime() -> tuple[bool, ModuleType | None, str | None]:
 
 
 def is_rust_runtime_available() -> bool:
-    """Whether pipelines can run; warns with the reason when they cannot."""
+    """Whether the native runtime can be loaded; otherwise also warns with the reason."""
     available, _, problem = try_load_rust_runtime()
     if not available:
         warnings.warn(f"Rust runtime unavailable: {problem}", UserWarning, stacklevel=2)
@@ -24,7 +24,7 @@ def is_rust_runtime_available() -> bool:
 
 
 def get_rust_runtime() -> ModuleType | None:
-    """The module `remotemedia_runtime`, or None when it cannot be loaded."""
+    """The module `remotemedia_runtime`, or None if it cannot be loaded."""
     return try_load_rust_runtime()[1]
 
 

@@ -1,4 +1,4 @@
-"""A thin class over the functions of `remotemedia_runtime`."""
+"""The class `RustExecutor`, a wrapper around the functions of `remotemedia_runtime`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ class RustExecutor:
         """Validate the manifest and run it.
 
         Returns:
-            `success`, `result`, `metrics` and `error`, as `execute_pipeline_with_input` does.
+            A dict with `success`, `result`, `metrics` and `error`, the same as the function
+            `execute_pipeline_with_input` returns.
 
         Raises:
-            ValueError: the manifest is wrong.
+            ValueError: the manifest is invalid.
             RuntimeError: the run failed.
         """
         runtime = native()

@@ -164,7 +164,7 @@ def test_a_broken_file_does_not_stop_the_others(tmp_path: Path) -> None:
         path.write_text(files[path.stem])
     done = _compat(*paths)
     assert done.returncode == 2
-    for part in ("empty.py: holds no class", "broken.py: invalid syntax"):
+    for part in ("empty.py: contains no class", "broken.py: invalid syntax"):
         assert part in done.stderr
     for name in ("first", "last"):
         assert f"{name}.py:2: A: works on CPython and RustPython" in done.stdout

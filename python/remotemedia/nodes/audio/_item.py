@@ -1,7 +1,7 @@
-"""Taking audio items apart: `(array, sample_rate[, metadata...])`, array (channels, samples).
+"""Helpers for audio items `(array, sample_rate[, metadata...])`, array (channels, samples).
 
-Arrays are numpy's, on RustPython `AudioView`s. Both give the same results, within the rounding of
-float32 sums.
+Arrays are numpy's, on RustPython `AudioView`s. Both lead to the same results, within the rounding
+of float32 sums.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FULL_SCALE = {"int16": 1 << 15, "int32": 1 << 31}
 
 
 def is_array(value: Any) -> bool:
-    """An array of numpy, or a view of audio."""
+    """Whether a value is an array of numpy or an `AudioView`."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return True
@@ -24,12 +24,13 @@ def is_array(value: Any) -> bool:
 
 
 def split(item: Any, taker: str) -> tuple[Samples, int, tuple[Any, ...]]:
-    """`(samples, sample_rate, rest)`: float32 of shape (channels, samples), Hz, further elements.
+    """Split an audio item into `(samples, sample_rate, rest)`.
 
-    Integer samples are scaled to [-1, 1). A one-dimensional array becomes one channel.
+    The samples are float32 of shape (channels, samples), the rate is in Hz. Integer samples are
+    scaled to [-1, 1). A one-dimensional array becomes one channel.
 
     Raises:
-        TypeError: `item` is no such tuple; the message names `taker`.
+        TypeError: `item` is not an audio item; the message names `taker`.
     """
     if not (
         isinstance(item, tuple)
@@ -65,7 +66,7 @@ def _as_float(samples: Samples) -> Samples:
 
 
 def joined(pieces: Sequence[Samples]) -> Samples:
-    """The pieces one after another, as one array."""
+    """Join pieces of audio in time, as one array."""
     return concatenate(pieces, axis=1)
 
 
@@ -75,7 +76,9 @@ def mono(samples: Samples) -> Samples:
 
 
 def with_channels(samples: Samples, channels: int) -> Samples:
-    """So many channels: the mean for one, else the first ones, the last repeated."""
+    """Change the number of channels. One channel is the mean of all; otherwise channels are dropped
+    at the end, or the last channel is repeated.
+    """
     have = samples.shape[0]
     if have == channels:
         return samples
@@ -85,7 +88,9 @@ def with_channels(samples: Samples, channels: int) -> Samples:
 
 
 def frame_rms(samples: Samples, length: int) -> list[float]:
-    """RMS of each frame of the mean of all channels; the last frame may be shorter."""
+    """The RMS of each frame of `length` samples, over the mean of all channels; the last frame may
+    be shorter.
+    """
     if not isinstance(samples.dtype, str):
         import numpy as np
 

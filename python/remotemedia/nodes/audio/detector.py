@@ -10,27 +10,27 @@ from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
 from remotemedia.nodes.audio._item import frame_rms, split
 
-# Frame energies that the running estimate of the noise looks back on.
+# Number of last frames from which the noise level is estimated.
 _HISTORY_FRAMES = 200
 _NOISE_PERCENTILE = 30
 _ABOVE_NOISE = 2.5
-# Share of the estimate in the threshold; the rest is `energy_threshold`.
+# Weight of the noise estimate in the threshold; the rest is the weight of `energy_threshold`.
 _ADAPTIVE_SHARE = 0.7
 
 
 class VoiceActivityDetector(Node):
-    """Says for each item of a stream whether it holds speech.
+    """Detects for each item of a stream whether it contains speech.
 
-    Gives `((array, sample_rate), info)` with `info` `{"is_speech", "speech_ratio", "avg_energy",
-    "frame_duration_ms"}`; energies are linear RMS.
+    Yields `((array, sample_rate), info)`, where `info` is `{"is_speech", "speech_ratio",
+    "avg_energy", "frame_duration_ms"}`; energies are linear RMS.
 
     Args:
         frame_duration_ms: length of a frame.
-        energy_threshold: RMS above which a frame counts as speech, before it adapts.
-        speech_threshold: share of speech frames from which an item counts as speech.
-        filter_mode: give only the items that hold speech, and without `info`.
-        include_metadata: whether `info` goes along.
-        **kwargs: as for `Node`.
+        energy_threshold: RMS above which a frame counts as speech, before the threshold adapts.
+        speech_threshold: share of speech frames from which on an item counts as speech.
+        filter_mode: yield only items with speech, as `(array, sample_rate)` without `info`.
+        include_metadata: whether to yield `info`.
+        **kwargs: see `Node`.
     """
 
     is_streaming = True
@@ -54,7 +54,7 @@ class VoiceActivityDetector(Node):
         self.include_metadata = include_metadata
 
     async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[Any]:
-        """The items, tagged or filtered."""
+        """Yield the items, with `info` or filtered."""
         history: list[float] = []
         async for item in data:
             samples, rate, _ = split(item, type(self).__name__)
@@ -84,7 +84,7 @@ class VoiceActivityDetector(Node):
 
 
 def _percentile(values: list[float], percent: float) -> float:
-    """The value below which so many percent lie, between two neighbours in proportion."""
+    """The percentile of some values, interpolated linearly between two neighbours."""
     ordered = sorted(values)
     place = (len(ordered) - 1) * percent / 100
     below = math.floor(place)

@@ -1,7 +1,7 @@
-"""The audio nodes with a native twin: resampling, voice activity, sample formats.
+"""Audio nodes that exist as native nodes: resampling, voice activity, sample formats.
 
 Audio items are `(array, sample_rate)`, the array float32 of shape (channels, samples) in [-1, 1].
-One-dimensional arrays are accepted and come back one-dimensional.
+For a one-dimensional array the result is one-dimensional too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.nodes._native_backed import NativeBackedNode, one_of
 
-# The native node's own default, so that a manifest without parameters finds the same segments.
+# The same default as the native node's, so that a manifest without parameters finds the same
+# segments.
 _DEFAULT_THRESHOLD_DB = -30.0
 _FORMATS = ("f32", "i16", "i32")
 
@@ -21,14 +22,14 @@ class AudioResampleNode(NativeBackedNode):
     """Changes the sample rate. n samples become round(n * target / input).
 
     Args:
-        target_sample_rate: in Hz, 16,000 by default; also spelt `target_rate`, `output_rate`.
+        target_sample_rate: in Hz, by default 16,000.
         quality: "low", "medium" or "high".
-        runtime_hint: "cpython" runs it in a worker.
-        target_rate: see `target_sample_rate`.
-        output_rate: see `target_sample_rate`.
-        input_rate: rate of items that bring none (bare arrays), in Hz.
-        streaming: items are pieces of one recording; the tail comes with the flush.
-        **kwargs: as for `Node`.
+        runtime_hint: "cpython" runs the node in a worker.
+        target_rate: another name of `target_sample_rate`.
+        output_rate: another name of `target_sample_rate`.
+        input_rate: rate of items without one (bare arrays), in Hz.
+        streaming: items are pieces of one recording; the last samples come with the flush.
+        **kwargs: see `Node`.
     """
 
     native_type = "AudioResampleNode"
@@ -59,7 +60,7 @@ class AudioResampleNode(NativeBackedNode):
         super().__init__(runtime_hint=runtime_hint, **kwargs)
 
     def native_params(self) -> dict[str, Any]:
-        """`target_rate`, `input_rate`, `quality`, `streaming`."""
+        """The parameters `target_rate`, `input_rate`, `quality`, `streaming`."""
         return {
             "target_rate": self.target_sample_rate,
             "input_rate": self.input_rate,
@@ -71,20 +72,20 @@ class AudioResampleNode(NativeBackedNode):
 class VADNode(NativeBackedNode):
     """Finds speech.
 
-    With `output="tagged"` gives `(audio, sample_rate, info)`, where `info` has `segments`,
-    `is_speech`, `speech_frames` and `total_frames`; with `output="segments"` gives the list of
-    segments alone. A segment is `{"start_ms", "end_ms", "energy_db", "confidence"}`.
+    With `output="tagged"` returns `(audio, sample_rate, info)`, where `info` has `segments`,
+    `is_speech`, `speech_frames` and `total_frames`; with `output="segments"` returns only the list
+    of segments. A segment is `{"start_ms", "end_ms", "energy_db", "confidence"}`.
 
     Args:
-        frame_duration_ms: length of a frame; also spelt `frame_length_ms`.
+        frame_duration_ms: length of a frame, by default 30.
         energy_threshold: RMS above which a frame counts as speech, linear.
-        runtime_hint: "cpython" runs it in a worker.
-        threshold: the same in dB relative to full scale (-60 to 0), -30 by default.
-        frame_length_ms: see `frame_duration_ms`.
-        sample_rate: rate of items that bring none (bare arrays), in Hz.
+        runtime_hint: "cpython" runs the node in a worker.
+        threshold: the same threshold in dB relative to full scale (-60 to 0), by default -30.
+        frame_length_ms: another name of `frame_duration_ms`.
+        sample_rate: rate of items without one (bare arrays), in Hz.
         output: "tagged" or "segments".
         streaming: items are pieces of one recording.
-        **kwargs: as for `Node`.
+        **kwargs: see `Node`.
     """
 
     native_type = "VADNode"
@@ -117,7 +118,9 @@ class VADNode(NativeBackedNode):
         return float(10 ** (self.threshold_db / 20))
 
     def native_params(self) -> dict[str, Any]:
-        """`threshold` (dB), `frame_length_ms`, `sample_rate`, `output`, `streaming`."""
+        """The parameters `threshold` (dB), `frame_length_ms`, `sample_rate`, `output`,
+        `streaming`.
+        """
         return {
             "threshold": self.threshold_db,
             "frame_length_ms": self.frame_duration_ms,
@@ -132,8 +135,8 @@ class FormatConverterNode(NativeBackedNode):
 
     Args:
         target_format: "f32", "i16" or "i32".
-        runtime_hint: "cpython" runs it in a worker.
-        **kwargs: as for `Node`.
+        runtime_hint: "cpython" runs the node in a worker.
+        **kwargs: see `Node`.
     """
 
     native_type = "FormatConverterNode"
@@ -149,7 +152,7 @@ class FormatConverterNode(NativeBackedNode):
         super().__init__(runtime_hint=runtime_hint, **kwargs)
 
     def native_params(self) -> dict[str, Any]:
-        """`target_format`."""
+        """The parameter `target_format`."""
         return {"target_format": self.target_format}
 
 
@@ -161,7 +164,7 @@ def _threshold_db(energy_threshold: float | None, threshold: float | None) -> fl
     if not 0 < energy_threshold <= 1:
         raise ConfigurationError(
             f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold}; "
-            "decibels go into threshold"
+            "use threshold for decibels"
         )
     return 20 * math.log10(energy_threshold)
 

@@ -1,4 +1,4 @@
-"""Taking audio apart: the samples alone, chunks of one length."""
+"""Nodes that extract samples from audio items, or cut audio into chunks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from remotemedia.nodes.audio._item import Samples, is_array, joined, split
 
 
 class ExtractAudioDataNode(Node):
-    """`(array, sample_rate)` to the samples alone, as one dimension, channel after channel."""
+    """Turns `(array, sample_rate)` into a one-dimensional array, channel after channel."""
 
     def process(self, data: Any, /) -> Samples:
-        """The samples.
+        """The samples of an audio item.
 
         Raises:
-            TypeError: `data` does not begin with an array.
+            TypeError: `data` is neither an array nor a tuple that begins with one.
         """
         array = data[0] if isinstance(data, tuple) and data else data
         if not is_array(array):
@@ -30,7 +30,7 @@ class AudioBuffer(Node):
 
     Args:
         buffer_size_samples: samples per channel in a chunk.
-        **kwargs: as for `Node`.
+        **kwargs: see `Node`.
     """
 
     is_streaming = True
@@ -42,7 +42,7 @@ class AudioBuffer(Node):
         self.buffer_size_samples = buffer_size_samples
 
     async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[Any]:
-        """Chunks `(array (channels, buffer_size_samples), sample_rate)`."""
+        """Yield chunks `(array (channels, buffer_size_samples), sample_rate)`."""
         held: list[Samples] = []
         length, rate = 0, 0
         async for item in data:

@@ -1,4 +1,4 @@
-"""Changing rate and channels of audio at once."""
+"""A node that changes sample rate and number of channels."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from remotemedia.nodes.audio.native import AudioResampleNode
 
 
 class AudioTransform(Node):
-    """Brings audio to a sample rate and a number of channels.
+    """Converts audio to a sample rate and a number of channels.
 
-    To one channel it takes the mean of all; from one it repeats it; else it drops the last
-    channels, or repeats the last one.
+    One output channel is the mean of all channels. For more, surplus channels are dropped at the
+    end, and missing ones are copies of the last channel.
 
     Args:
         output_sample_rate: in Hz.
         output_channels: at least 1.
-        **kwargs: as for `Node`.
+        **kwargs: see `Node`.
     """
 
     def __init__(
@@ -33,7 +33,9 @@ class AudioTransform(Node):
         self._resampler = AudioResampleNode(output_sample_rate)
 
     def process(self, data: Any, /) -> tuple[Any, ...]:
-        """`(samples, sample_rate, ...)`: float32 (channels, samples); further elements stay."""
+        """Returns `(samples, sample_rate, ...)`: float32 (channels, samples); other elements
+        stay.
+        """
         samples, rate, rest = split(data, type(self).__name__)
         samples = with_channels(samples, self.output_channels)
         if rate != self.output_sample_rate:
