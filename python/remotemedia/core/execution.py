@@ -249,10 +249,11 @@ class Execution:
         self._cancel_token.cancel()
 
     def close(self, outputs: Pairs | None = None) -> None:
-        """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent.
+        """Clean up the nodes, keep the metrics, and set changed attributes on the caller's objects.
+        Further calls do nothing.
 
         Args:
-            outputs: what the run gave; when cleaning up fails they are on the exception.
+            outputs: the outputs of the run, for `partial_results` of an error in cleaning up.
         """
         if self._closed:
             return

@@ -152,7 +152,7 @@ class Node(ABC):
         """
 
     def flush(self) -> Any:
-        """Return the remaining output after the last item, or None. May have all forms of `process`."""
+        """Return remaining output after the last item, or None. Has the same forms as `process`."""
         return None
 
     # State per session id.
