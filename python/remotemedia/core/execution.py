@@ -172,7 +172,8 @@ class Execution:
         if at_caller:
             if len(roots) > 1:
                 raise ConfigurationError(
-                    f"{name_of(at_caller[0])} must be the only node without a predecessor"
+                    f"{name_of(at_caller[0])} feeds the pipeline from your program, so it must be "
+                    "the only node without a predecessor"
                 )
             return at_caller[0].items()
         # The node of a manifest entry may be a source; only the orchestrator knows.

@@ -17,7 +17,8 @@ impl View {
     /// A new view with each number multiplied by `factor`.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` for a result that would
+    /// exceed the address space.
     pub fn scaled(&self, factor: f64, supply: &Supply) -> Result<Self, ViewError> {
         typed!(self.kind, T => {
             map(self, self.kind, supply, |number: T| T::of_double(number.double() * factor))

@@ -93,7 +93,7 @@ impl View {
     /// The elements on a single axis, in C order; copied as by [`View::reshape`].
     ///
     /// # Errors
-    /// `MemoryError` when a copy is needed and allocation fails.
+    /// `MemoryError` when a copy would exceed the address space.
     pub fn raveled(&self, supply: &Supply) -> Result<Self, ViewError> {
         let length = self.len().cast_signed();
         self.reshape(&[length], supply)

@@ -195,7 +195,8 @@ impl View {
     /// A copy converted to another dtype; integers wrap around as in numpy.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` for a result that would
+    /// exceed the address space.
     pub fn cast(&self, kind: Kind, supply: &Supply) -> Result<Self, ViewError> {
         if kind == self.kind {
             return self.copy(supply);

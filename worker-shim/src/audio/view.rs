@@ -100,7 +100,7 @@ impl View {
     /// copied; `copies` is called with the number of copied bytes.
     ///
     /// # Errors
-    /// `MemoryError` when a copy is needed and allocation fails.
+    /// `MemoryError` when a copy would exceed the address space.
     pub fn to_array(
         &self,
         supply: &Supply,
@@ -268,7 +268,7 @@ impl View {
     /// A copy of the elements in a new block, in C order.
     ///
     /// # Errors
-    /// `MemoryError` when allocation fails.
+    /// `MemoryError` when the copy would exceed the address space.
     pub fn copy(&self, supply: &Supply) -> Result<Self, ViewError> {
         let copy = supply.view(&self.shape, self.kind)?.at_rate(self.sample_rate_hz);
         copy.gather(&self.block, self.runs());
