@@ -80,8 +80,7 @@ impl View {
         })?;
         let fits = |length: &u64| usize::try_from(*length).ok();
         let shape: Option<Vec<usize>> = array.shape.iter().map(fits).collect();
-        let shape =
-            shape.ok_or_else(|| ViewError::Value("an axis of the array is too long".to_owned()))?;
+        let shape = shape.ok_or_else(|| ViewError::Value("an axis is too long".to_owned()))?;
         let needed = bytes_needed(array.dtype.item_bytes as usize, &shape)?;
         if needed != array.data.len() {
             return Err(ViewError::Value(format!(
@@ -275,8 +274,7 @@ impl View {
         Ok(copy)
     }
 
-    /// Copies the byte ranges `runs` of another block to this view, one after another. This view
-    /// must have no gaps.
+    /// Copies the byte ranges `runs` of another block to this view, which must have no gaps.
     pub(super) fn gather(&self, from: &Block, runs: impl IntoIterator<Item = Range<usize>>) {
         let mut to = self.offset;
         for run in runs {
