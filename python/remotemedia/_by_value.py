@@ -136,7 +136,7 @@ class Pickler(cloudpickle.Pickler):
         self._cells: dict[int, _EmptyCell] = {}
 
     def _function_getnewargs(self, func: types.FunctionType) -> Any:
-        """Like cloudpickle's method, but functions that share a variable still share it after."""
+        """Like cloudpickle's method, but functions with a common variable still share it later."""
         *arguments, closure = super()._function_getnewargs(func)
         if func.__closure__ is not None:
             # The cells' contents are part of the function's state, as they may refer to it.

@@ -1,6 +1,6 @@
 //! The worker's side of its flight recorder: a memory-backed file that the orchestrator reads when
 //! a call may have exceeded its deadline and when the worker has died. The first bytes name the
-//! running node; the rest is the Python stack, which the interpreter writes when it crashes.
+//! running node; the rest is the Python stack, which the interpreter writes before it dies.
 //!
 //! All numbers are little-endian. Bytes 0 to 4: index of the node plus one. Bytes 4 to 8: number of
 //! the operation. Bytes 8 to 16: when the operation began, in nanoseconds of the monotonic clock.

@@ -54,7 +54,7 @@ pub enum OutOfOrder {
         stage: u32,
     },
     /// A call for a stage that still has one; a stage takes one call at a time.
-    #[error("call {call} was sent to stage {stage} before its call {current} had ended")]
+    #[error("call {call} was sent to stage {stage} while its call {current} was running")]
     Busy {
         /// The stage.
         stage: u32,

@@ -88,7 +88,7 @@ pub struct Said {
 }
 
 impl<E> Stop<E> {
-    /// A failure at the object itself, whose type has this name.
+    /// A failure of the object itself; `type_name` is the name of its type.
     #[must_use]
     pub fn here(type_name: String, reason: Reason<E>) -> Self {
         Self::Failed(Box::new(Failure { steps: Vec::new(), type_name, reason }))

@@ -74,6 +74,6 @@ def _end_children(worker: int, end_group: EndGroup) -> None:
     pids = [getattr(tracker, "_pid", None) for tracker in trackers]
     end_group([pid for pid in pids if pid is not None])
     for tracker in trackers:
-        # The name is private; where it is missing, the tracker ends after the worker.
+        # `_stop` is private. Without it the tracker ends some time after the worker.
         with contextlib.suppress(AttributeError, OSError):
             tracker._stop()  # type: ignore[union-attr]

@@ -300,7 +300,7 @@ def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType
     label, filename, first, text, features = place
     inner = node_of_text(remember(filename, first, text), filename)
     name = getattr(inner, "name", "_lambda")
-    # The class hides the name of a function from its body, as a module does.
+    # A function in a class body looks its own name up in the module, as it did at the sender.
     scope = f"class ____: pass\n return ____.__dict__[{name!r}]"
     if isinstance(inner, ast.ClassDef):
         scope = f"def _made(): return {name}\n return _made"

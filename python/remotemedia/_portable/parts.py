@@ -31,7 +31,7 @@ from remotemedia._portable.spaces import (
 )
 from remotemedia._tokens import registry
 
-# By name: Python 3.11 has no statement `type X = ...`.
+# Names of `ast` classes, not the classes: Python 3.11 has no `ast.TypeAlias`.
 _ASSIGNMENTS = ("Assign", "AnnAssign", "TypeAlias")
 _HOLDS_ITSELF = "its definition reads an object that already contains it, such as a registry"
 _FIXED = (bool, int, float, complex, str, bytes, type(None))

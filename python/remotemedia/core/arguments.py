@@ -67,7 +67,7 @@ def node_arguments(
         return FunctionNode(node, name), given_id
     if name is not None:
         raise PipelineError(
-            f"name={name!r} is for functions; this node is called {name_of(node)!r}"
+            f"name={name!r} can be given for functions only; this node's name is {name_of(node)!r}"
         )
     return node, given_id
 

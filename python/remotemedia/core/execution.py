@@ -172,7 +172,8 @@ class Execution:
         if at_caller:
             if len(roots) > 1:
                 raise ConfigurationError(
-                    f"{name_of(at_caller[0])} must be the only node without a predecessor"
+                    f"{name_of(at_caller[0])} feeds the pipeline from your program, so it must be "
+                    "the only node without a predecessor"
                 )
             return at_caller[0].items()
         # The node of a manifest entry may be a source; only the orchestrator knows.
@@ -249,10 +250,11 @@ class Execution:
         self._cancel_token.cancel()
 
     def close(self, outputs: Pairs | None = None) -> None:
-        """Clean up the nodes, keep the metrics, put changed attributes back. Idempotent.
+        """Clean up the nodes, keep the metrics, and set changed attributes on the caller's objects.
+        Further calls do nothing.
 
         Args:
-            outputs: what the run gave; when cleaning up fails they are on the exception.
+            outputs: the outputs of the run, for `partial_results` of an error in cleaning up.
         """
         if self._closed:
             return

@@ -183,9 +183,9 @@ def check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as problem:
             raise SerializationError(
-                f"parameter {name!r} of {type(node).__name__} has no JSON form ({problem}). "
-                "Manifests and native nodes take plain, finite values; a Python node object runs "
-                "with any.",
+                f"parameter {name!r} of {type(node).__name__} cannot be written as JSON "
+                f"({problem}). Manifests and native nodes take plain, finite values only; a Python "
+                "node object may have any.",
                 node_id=node_id,
                 operation="serialize",
                 path=f"params.{name}",

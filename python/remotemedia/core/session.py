@@ -25,7 +25,7 @@ class Session:
         with pipeline.session() as session:
             outputs = session.process(item)     # a list
 
-    `async with` gives the same methods as coroutines, see `AsyncSession`.
+    In an `async with` statement the same methods are coroutines, see `AsyncSession`.
 
     An error affects only its item: the call raises, the session stays open, and the next item runs
     normally, on a fresh worker if the old one died. Calls from several threads run one at a time.

@@ -63,7 +63,8 @@ fn main() -> ExitCode {
     deadline::leave_to_interpreter();
     let interpreter = thread::Builder::new().name("python".to_owned()).stack_size(STACK_BYTES);
     let interpreter = interpreter.spawn(run).map(|running| {
-        // A worker sends when it has the parent-death signal. A script only closes the channel.
+        // A worker's thread sends once it has the parent-death signal; a script sends nothing, and
+        // its end closes the channel.
         if followed.recv().is_ok() {
             outlive_parent();
         }

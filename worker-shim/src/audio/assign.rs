@@ -59,8 +59,7 @@ impl View {
         source.stretched(shape).cast(kind, &Supply::default())
     }
 
-    /// Concatenates views along an axis, in the smallest dtype that can represent the numbers of
-    /// all.
+    /// Joins views along an axis, in the smallest dtype that can represent the numbers of all.
     ///
     /// # Errors
     /// `ValueError` for no views and for shapes that differ in another axis, `TypeError` when the

@@ -36,7 +36,7 @@ enum Owner {
 
 // SAFETY: `start` points to memory that the block owns; rule 3 covers use by several threads.
 unsafe impl Send for Block {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl Sync for Block {}
 
 impl Block {

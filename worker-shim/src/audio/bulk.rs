@@ -17,7 +17,7 @@ impl View {
     /// A new view with each number multiplied by `factor`.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` for a too large result.
     pub fn scaled(&self, factor: f64, supply: &Supply) -> Result<Self, ViewError> {
         typed!(self.kind, T => {
             map(self, self.kind, supply, |number: T| T::of_double(number.double() * factor))
@@ -85,8 +85,7 @@ impl View {
         Ok(())
     }
 
-    /// Up to [`PART`] elements of a view with one axis, from `start` on. A view without axes is
-    /// returned as it is, since its number belongs to every part.
+    /// Up to [`PART`] elements of a view with one axis; a view without axes is returned as it is.
     fn part(&self, start: usize) -> Result<Self, ViewError> {
         if self.shape.is_empty() {
             return Ok(self.clone());

@@ -1,4 +1,4 @@
-//! The parts of a subscript: what stands in the brackets of `view[...]`.
+//! The parts of a subscript: the comma-separated expressions in the brackets of `view[...]`.
 
 use super::{View, ViewError};
 
@@ -25,7 +25,7 @@ pub enum Index {
 }
 
 impl Index {
-    /// `:`
+    /// `:`, which selects a whole axis.
     pub const ALL: Self = Self::Slice { start: None, stop: None, step: 1 };
 
     /// Number of the view's axes that this part uses up; 0 for an ellipsis.

@@ -25,9 +25,7 @@ impl View {
         let ellipses = subscript.iter().filter(|part| matches!(part, Index::Ellipsis)).count();
         let Some(missing) = self.shape.len().checked_sub(given).filter(|_| ellipses <= 1) else {
             let axes = self.shape.len();
-            return Err(ViewError::Index(format!(
-                "the subscript has {given} indices and {ellipses} ellipses for {axes} axes"
-            )));
+            return Err(ViewError::Index(format!("too many indices or ellipses for {axes} axes")));
         };
         let mut view = Self { shape: Vec::new(), strides: Vec::new(), ..self.clone() };
         let (mut offset, mut axis, mut masks) = (self.offset, 0, Vec::new());
@@ -93,7 +91,7 @@ impl View {
     /// The elements on a single axis, in C order; copied as by [`View::reshape`].
     ///
     /// # Errors
-    /// `MemoryError` when a copy is needed and allocation fails.
+    /// `MemoryError` when a copy would exceed the address space.
     pub fn raveled(&self, supply: &Supply) -> Result<Self, ViewError> {
         let length = self.len().cast_signed();
         self.reshape(&[length], supply)

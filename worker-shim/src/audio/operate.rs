@@ -195,7 +195,7 @@ impl View {
     /// A copy converted to another dtype; integers wrap around as in numpy.
     ///
     /// # Errors
-    /// `TypeError` for dtypes that views do not compute with, `MemoryError` when allocation fails.
+    /// `TypeError` for dtypes that views do not compute with, `MemoryError` for a too large result.
     pub fn cast(&self, kind: Kind, supply: &Supply) -> Result<Self, ViewError> {
         if kind == self.kind {
             return self.copy(supply);
@@ -242,8 +242,7 @@ impl View {
         Ok(equal.bytes().contains(&1))
     }
 
-    /// Marks this view as the result of an operator: a single number if it has no axes, with the
-    /// sample rate of either operand.
+    /// This view as an operator's result: a scalar if it has no axes, at either operand's rate.
     pub(super) fn after(self, left: &Self, right: &Self) -> Self {
         let is_scalar = self.shape.is_empty();
         Self { is_scalar, ..self }.at_rate(left.sample_rate_hz.or(right.sample_rate_hz))

@@ -216,8 +216,7 @@ pub(super) fn fold<A: Element, S: Copy>(
 }
 
 impl View {
-    /// Byte ranges of the elements in the block, in C order; contiguous elements of a row make one
-    /// range.
+    /// Byte ranges of the elements in the block, in C order; a contiguous row is one range.
     pub(super) fn runs(&self) -> impl Iterator<Item = Range<usize>> {
         rows([self]).flat_map(|[row]| row.runs(self.kind.bytes(), true))
     }

@@ -67,13 +67,11 @@ impl View {
         Ok(())
     }
 
-    /// The view that the subscript selects when its mask is taken as `:`, and the elements of that
-    /// view that the mask selects.
+    /// The view that the subscript selects with its mask taken as `:`, and the mask's selection.
     fn chosen(&self, subscript: &[Index]) -> Result<(Self, Option<Masked>), ViewError> {
         let (view, masks) = self.with_masks(subscript)?;
         let Some(&(mask, axis)) = masks.first() else { return Ok((view, None)) };
-        // If other parts stand between the mask and an integer index, numpy moves the masked axis
-        // to the front of the result. Views do not do that.
+        // With other parts between mask and integers, numpy moves the masked axis to the front.
         let is_single = |part: &Index| matches!(part, Index::At(_) | Index::Mask(_));
         let places = (0..subscript.len()).filter(|place| is_single(&subscript[*place]));
         let is_apart = places.clone().zip(places.skip(1)).any(|(one, next)| one + 1 != next);

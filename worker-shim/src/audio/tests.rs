@@ -1,5 +1,5 @@
-//! Views stay within their memory, read before they write, and change all elements or none. What
-//! numbers they give is compared with numpy by a table of vectors, in the Python tests.
+//! Tests that views stay within their memory, read before they write, and change all elements or
+//! none. The Python tests compare their numbers with numpy's by a table of vectors.
 
 use ipc_protocol::{Array, Dtype, Order};
 
@@ -7,7 +7,7 @@ use super::{
     Along, Block, Found, Index, Kind, Number, Operand, Operator, Reduction, Supply, View, ViewError,
 };
 
-/// 0, 1, 2 and so on.
+/// A view of the numbers 0, 1, 2 and so on.
 fn numbers(shape: &[usize], kind: Kind) -> View {
     let mut bytes = Vec::new();
     (0..shape.iter().product()).for_each(|n: usize| {
@@ -188,7 +188,7 @@ fn an_operator_in_place_changes_all_or_nothing() {
 #[test]
 fn an_operand_in_the_same_memory_is_read_before_it_is_written() {
     let whole = numbers(&[10_000], Kind::F32);
-    // The second number, as a view without axes.
+    // A view without axes of the second number.
     let single = whole.select(&[Index::At(1)]).unwrap();
     whole.set_number(&[1], Number::Int(2)).unwrap();
     Operator::Multiply.apply_in_place(&whole, &Operand::View(single)).unwrap();

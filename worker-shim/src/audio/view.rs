@@ -80,8 +80,7 @@ impl View {
         })?;
         let fits = |length: &u64| usize::try_from(*length).ok();
         let shape: Option<Vec<usize>> = array.shape.iter().map(fits).collect();
-        let shape =
-            shape.ok_or_else(|| ViewError::Value("an axis of the array is too long".to_owned()))?;
+        let shape = shape.ok_or_else(|| ViewError::Value("an axis is too long".to_owned()))?;
         let needed = bytes_needed(array.dtype.item_bytes as usize, &shape)?;
         if needed != array.data.len() {
             return Err(ViewError::Value(format!(
@@ -100,7 +99,7 @@ impl View {
     /// copied; `copies` is called with the number of copied bytes.
     ///
     /// # Errors
-    /// `MemoryError` when a copy is needed and allocation fails.
+    /// `MemoryError` when a copy would exceed the address space.
     pub fn to_array(
         &self,
         supply: &Supply,
@@ -268,15 +267,14 @@ impl View {
     /// A copy of the elements in a new block, in C order.
     ///
     /// # Errors
-    /// `MemoryError` when allocation fails.
+    /// `MemoryError` when the copy would exceed the address space.
     pub fn copy(&self, supply: &Supply) -> Result<Self, ViewError> {
         let copy = supply.view(&self.shape, self.kind)?.at_rate(self.sample_rate_hz);
         copy.gather(&self.block, self.runs());
         Ok(copy)
     }
 
-    /// Copies the byte ranges `runs` of another block to this view, one after another. This view
-    /// must have no gaps.
+    /// Copies the byte ranges `runs` of another block to this view, which must have no gaps.
     pub(super) fn gather(&self, from: &Block, runs: impl IntoIterator<Item = Range<usize>>) {
         let mut to = self.offset;
         for run in runs {

@@ -1,4 +1,4 @@
-//! The meter over the real kernel counters of this process.
+//! Tests of the meter with the kernel's counters of this process.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,13 +8,14 @@ use super::{FIRST_STRETCHES, LONG_STRETCH, Meter, Operation};
 
 const SPIKE_BYTES: usize = 48 << 20;
 
-/// The high-water mark is the process's, and threads of one process run the tests.
+/// Makes tests run one at a time: they run in threads of one process, which has one high-water
+/// mark.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Allocates, touches and frees memory, as a node does that works on a copy.
+/// Allocates, touches and frees memory, like a node that works on a copy.
 fn spike() {
     let mut memory = vec![0_u8; SPIKE_BYTES];
     for page in memory.chunks_mut(4096) {

@@ -1,5 +1,5 @@
-//! The guest over a host without an interpreter: which calls it makes, in which order, and what it
-//! makes of their results and exceptions.
+//! Tests of the guest with a host without an interpreter: the calls that the guest makes, their
+//! order, and the conversion of their results and exceptions.
 
 mod fake;
 mod sessions;
@@ -18,7 +18,7 @@ use fake::{Content, Fake, Object, Raised, World, dict, facts, plain, raised, tup
 
 type Answer = Result<Object, Raised>;
 
-/// A guest and the world of its host.
+/// A guest with a fake host, and the state of that host.
 struct Rig {
     guest: PythonGuest<Fake>,
     world: Rc<World>,
@@ -33,7 +33,7 @@ impl Rig {
         Self { guest, world }
     }
 
-    /// With an open session: stage 3 with the nodes 0 and 1, stage 5 with node 2.
+    /// A rig with an open session: stage 3 has the nodes 0 and 1, stage 5 has node 2.
     fn in_session() -> Self {
         let mut rig = Self::new();
         rig.open(Ok(plain(Value::List(vec![])))).unwrap();
@@ -55,7 +55,7 @@ impl Rig {
     }
 }
 
-/// The environment of this process.
+/// The environment variables of this process.
 fn environment() -> Vec<u8> {
     environment_unless(b"").unwrap()
 }

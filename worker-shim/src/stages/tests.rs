@@ -1,4 +1,4 @@
-//! Numbers of nodes and stages.
+//! Tests of the node numbers of stages.
 
 use ipc_protocol::Value;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};

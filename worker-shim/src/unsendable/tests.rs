@@ -1,4 +1,4 @@
-//! What is said of parts that cannot be sent.
+//! Tests of the error messages about parts that cannot be sent.
 
 use super::{Down, Reason, Said, Stop};
 

@@ -1,4 +1,4 @@
-//! The end that the orchestrator asks for.
+//! Tests of the message `End`.
 
 use ipc_protocol::{FromWorker, Limits, ToWorker};
 

@@ -1,4 +1,4 @@
-//! The session loop over a real socketpair, with a scripted guest in place of an interpreter.
+//! Tests of the session loop over a socketpair, with a scripted guest in place of an interpreter.
 
 mod ending;
 mod rig;
@@ -88,7 +88,7 @@ fn a_suspended_call_is_ended_and_the_stage_takes_the_next() {
     assert_eq!(orchestrator.output(3, 1), Value::Int(0));
     orchestrator.send(ToWorker::Abort(3));
     orchestrator.aborted(3, 1);
-    // One that crosses the end of its call ends nothing.
+    // An `Abort` that arrives after the end of the call has no effect.
     orchestrator.send(ToWorker::Abort(3));
     orchestrator.send(item(3, 2, 1, Value::Int(4)));
     assert_eq!(orchestrator.output(3, 2), Value::Int(4));
@@ -101,7 +101,7 @@ fn credit_for_a_call_that_has_ended_is_void() {
     orchestrator.send(credit(3, 50));
     orchestrator.send(item(3, 1, 1, ints(0..3)));
     assert_eq!(orchestrator.output(3, 1), Value::Int(0));
-    // The other stage answers, so stage 3 has stopped.
+    // Stage 5 can run only if stage 3 has run out of credit.
     orchestrator.send(item(5, 2, 1, Value::None));
     assert_eq!(orchestrator.output(5, 2), Value::None);
     orchestrator.done(5, 2);
@@ -154,7 +154,7 @@ fn one_session_follows_another() {
     assert_eq!(closed.faults[0].message, "of cleanup");
     orchestrator.send(open());
     assert!(matches!(orchestrator.receive(), FromWorker::Opened(ready) if ready.len() == 2));
-    // The call of the first session is forgotten.
+    // The open call of the first session does not block stage 3 of the second.
     orchestrator.send(item(3, 1, 1, Value::Int(1)));
     assert_eq!(orchestrator.output(3, 1), Value::Int(1));
     orchestrator.done(3, 1);
@@ -261,7 +261,7 @@ fn what_is_no_frame_or_no_message_ends_the_worker() {
     let error = broken(orchestrator);
     assert!(matches!(error, SessionError::Link(LinkError::Frame(_))), "{error}");
 
-    // A frame of the other direction.
+    // A message of the other direction.
     let orchestrator = Orchestrator::in_session();
     let wrong = codec::encode(FromWorker::Opened(Vec::new())).unwrap();
     wrong.write_to(&mut &orchestrator.socket).unwrap();
@@ -343,7 +343,7 @@ fn frames_of_several_threads_do_not_mix() {
     logger.join().unwrap();
 }
 
-/// A worker that has been welcomed, and the other end of its bell.
+/// A worker with an open session, and the other end of its guest's bell.
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 fn with_bell(after: Option<Duration>) -> (Orchestrator, UnixStream) {
     let (here, wire) = UnixStream::pair().unwrap();
@@ -359,7 +359,7 @@ fn a_guest_is_called_while_the_worker_waits_and_messages_come_all_the_same() {
     for after in [None, Some(Duration::from_millis(1))] {
         let (mut orchestrator, mut here) = with_bell(after);
         for call in 1..4 {
-            // The first may ring by itself.
+            // With a timer, the first alarm rings by itself.
             if call > 1 || after.is_none() {
                 here.write_all(b"?").unwrap();
             }

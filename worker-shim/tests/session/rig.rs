@@ -1,4 +1,4 @@
-//! A guest that plays scripts, and the orchestrator's end of its connection.
+//! A guest controlled by its inputs, and the orchestrator's end of its connection.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 use std::collections::HashMap;
@@ -22,24 +22,24 @@ use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, Payload, ToWorker, Valu
 use worker_shim::link::link;
 use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};
 
-/// Plays what its inputs say: a list gives its elements one by one and then ends, `"fail"` fails
-/// when it is stepped to, `"refuse"` when the call begins, `"grow"` gives much, bytes are kept, any
-/// other value is the last output.
+/// A guest whose inputs say what to do. A list: outputs its elements one by one. `"fail"`: fails at
+/// its step. `"refuse"`: fails when the call begins. `"grow"`: outputs a large text. Bytes: keeps
+/// them. Any other value: outputs it as the last output.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     calls: HashMap<u32, Vec<Value>>,
-    /// What was asked of the guest, in order.
+    /// The calls of the guest's methods, in order.
     pub(crate) events: Vec<String>,
     pub(crate) bell: Option<Bell>,
-    /// Bytes that came, until the bell rings.
+    /// The received bytes; dropped when the bell rings.
     kept: Vec<Payload>,
 }
 
-/// What calls the guest. It answers with a byte.
+/// The guest's alarm. The guest answers each ring with a byte.
 #[derive(Debug)]
 pub(crate) struct Bell {
     pub(crate) wire: UnixStream,
-    /// Until it rings by itself, once.
+    /// Time until the bell rings by itself, once.
     pub(crate) after: Option<Duration>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn fault(message: &str) -> Fault {
     }
 }
 
-/// `"grow"` becomes a text of 5000 bytes.
+/// The value itself, or a text of 5000 bytes for `"grow"`.
 fn grown(value: Value) -> Value {
     if value == Value::from("grow") { Value::Str("x".repeat(5000)) } else { value }
 }
@@ -148,7 +148,7 @@ impl Guest for Script {
     }
 }
 
-/// The orchestrator's end.
+/// The orchestrator's end of the connection.
 pub(crate) struct Orchestrator {
     pub(crate) socket: UnixStream,
     pub(crate) writer: LinkWriter,
@@ -157,12 +157,12 @@ pub(crate) struct Orchestrator {
 }
 
 impl Orchestrator {
-    /// A worker that has not been spoken to.
+    /// Starts a worker that has received no message.
     pub(crate) fn start() -> Self {
         Self::start_with(None)
     }
 
-    /// A worker that has not been spoken to, whose guest has this bell.
+    /// Starts a worker that has received no message and whose guest has this bell.
     pub(crate) fn start_with(bell: Option<Bell>) -> Self {
         let mut script = Script { bell, ..Script::default() };
         let (socket, theirs) = UnixStream::pair().unwrap();
@@ -175,7 +175,7 @@ impl Orchestrator {
         Self { socket, writer, frames: FrameReader::new(Limits::default()), worker }
     }
 
-    /// A worker with an open session of two stages, 3 and 5.
+    /// Starts a worker with an open session of two stages, 3 and 5.
     pub(crate) fn in_session() -> Self {
         let mut orchestrator = Self::welcomed(Limits::default());
         orchestrator.send(open());
@@ -183,12 +183,12 @@ impl Orchestrator {
         orchestrator
     }
 
-    /// A worker that has been welcomed with these limits.
+    /// Starts a worker and completes the handshake with these limits.
     pub(crate) fn welcomed(limits: Limits) -> Self {
         Self::start().welcome(limits)
     }
 
-    /// The same worker, welcomed with these limits.
+    /// Completes the handshake with these limits.
     pub(crate) fn welcome(mut self, limits: Limits) -> Self {
         let _: Hello = self.receive();
         self.send(ToWorker::Welcome(Welcome { protocol: PROTOCOL_VERSION, limits }));
@@ -210,7 +210,7 @@ impl Orchestrator {
         }
     }
 
-    /// The next message, which is an output of this stage and call.
+    /// Receives the next message, which must be an output of this stage and call.
     pub(crate) fn output(&mut self, stage: u32, call: u64) -> Value {
         match self.receive() {
             FromWorker::Output(output) if (output.stage, output.call) == (stage, call) => {
@@ -220,7 +220,7 @@ impl Orchestrator {
         }
     }
 
-    /// The next message, which ends this call well.
+    /// Receives the next message, which must be the `Done` of this call.
     pub(crate) fn done(&mut self, stage: u32, call: u64) {
         self.done_with(stage, call, usage(1));
     }
@@ -239,7 +239,7 @@ impl Orchestrator {
         }
     }
 
-    /// Ends the connection and gives what became of the worker.
+    /// Closes the sending direction of the connection; returns the guest and the worker's result.
     pub(crate) fn hang_up(self) -> (Script, Result<(), SessionError>) {
         self.socket.shutdown(Shutdown::Write).unwrap();
         self.join()
@@ -249,13 +249,13 @@ impl Orchestrator {
         self.worker.is_finished()
     }
 
-    /// Closes both directions of the connection and gives what became of the worker.
+    /// Closes both directions of the connection; returns the worker's result.
     pub(crate) fn close(self) -> Result<(), SessionError> {
         drop(self.socket);
         self.worker.join().unwrap().1
     }
 
-    /// What became of a worker that ends by itself.
+    /// Waits until the worker has ended; returns the guest and the worker's result.
     pub(crate) fn join(self) -> (Script, Result<(), SessionError>) {
         let outcome = self.worker.join().unwrap();
         let mut rest = Vec::new();

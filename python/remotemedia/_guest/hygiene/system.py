@@ -154,7 +154,7 @@ def _children() -> set[int]:
         return set()
     found: set[int] = set()
     for task in os.listdir("/proc/self/task"):  # noqa: PTH208  (workers start without pathlib)
-        # A thread may end meanwhile.
+        # The file is missing if the thread has just ended.
         with (
             contextlib.suppress(FileNotFoundError, ProcessLookupError),
             open(f"/proc/self/task/{task}/children", encoding="ascii") as listed,  # noqa: PTH123

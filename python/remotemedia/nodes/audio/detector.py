@@ -10,7 +10,7 @@ from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
 from remotemedia.nodes.audio._item import frame_rms, split
 
-# Number of last frames from which the noise level is estimated.
+# Number of most recent frames from which the noise level is estimated.
 _HISTORY_FRAMES = 200
 _NOISE_PERCENTILE = 30
 _ABOVE_NOISE = 2.5

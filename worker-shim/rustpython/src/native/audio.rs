@@ -173,13 +173,15 @@ mod native {
             class.call((zelf.view.kind().name(),), vm)
         }
 
-        /// Raises an error that moves the node to CPython, because numpy's arrays allow this.
+        /// Setter of `shape`: raises an error that moves the node to CPython, where numpy allows
+        /// this.
         #[pygetset(setter)]
         fn set_shape(_zelf: &Py<Self>, _shape: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             Err(read_only("shape", vm))
         }
 
-        /// Raises an error that moves the node to CPython, because numpy's arrays allow this.
+        /// Setter of `dtype`: raises an error that moves the node to CPython, where numpy allows
+        /// this.
         #[pygetset(setter)]
         fn set_dtype(_zelf: &Py<Self>, _dtype: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
             Err(read_only("dtype", vm))

@@ -1,4 +1,4 @@
-//! What goes at once, what waits for others, and for how long.
+//! Tests of which frames are written at once, which wait for others, and for how long.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -23,7 +23,7 @@ fn output(value: Value) -> Vec<Frame> {
     vec![codec::encode_within(output, &Limits::default()).unwrap()]
 }
 
-/// Bytes that have arrived.
+/// Number of bytes that have arrived.
 fn arrived(socket: &mut UnixStream) -> usize {
     let mut buffer = vec![0; 1 << 20];
     let mut total = 0;

@@ -1,5 +1,6 @@
-//! A host without an interpreter: objects are plain data, and the methods of the guest return what a
-//! test has laid out. It notes what it is asked for, and holds the guest to the rules of `attach`.
+//! A host without an interpreter: objects are plain data, and the methods of the Python guest
+//! return results that a test has prepared. The host records its calls, and checks the rules of
+//! `attach`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ use ipc_protocol::from_worker::Traffic;
 use crate::guest::Interpreter;
 use crate::python_host::{Arguments, PythonHost};
 
-/// A reference to an object. `Rc::strong_count` counts who else refers to it.
+/// A reference to an object. `Rc::strong_count` is the object's number of references.
 pub(super) type Object = Rc<Content>;
 
 #[derive(Debug)]
@@ -23,22 +24,22 @@ pub(super) enum Content {
     Plain(Value),
     /// A tuple as the guest unpacks it.
     Tuple(Vec<Object>),
-    /// The guest, or an attribute of it.
+    /// The Python guest, or an attribute of the guest.
     Guest(&'static str),
     /// An object without a wire form.
     Unsendable,
     Exception(Raised),
 }
 
-/// An exception: its facts, unless it cannot be described.
+/// An exception with its facts; `None` if it cannot be described.
 #[derive(Debug, Clone)]
 pub(super) struct Raised(pub(super) Option<Value>);
 
-/// Proof of `attach`.
+/// Proof that the code runs inside `attach`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attached<'py>(PhantomData<&'py ()>);
 
-/// The world of a host, shared with the test.
+/// The state of a host, shared with the test.
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) events: RefCell<Vec<String>>,
@@ -49,12 +50,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Lays out what the next call of `method` returns.
+    /// Sets the result of the next call of `method`.
     pub(super) fn answer(&self, method: &'static str, answer: Result<Object, Raised>) {
         self.answers.borrow_mut().push_back((method, answer));
     }
 
-    /// What happened since this was asked last.
+    /// The calls since the last call of this method.
     pub(super) fn take_events(&self) -> Vec<String> {
         assert!(!self.is_attached.get());
         self.events.take()
@@ -79,12 +80,12 @@ pub(super) fn tuple<const N: usize>(elements: [Object; N]) -> Object {
     Rc::new(Content::Tuple(elements.into()))
 }
 
-/// An exception with a message alone.
+/// An exception that has only a message.
 pub(super) fn raised(message: &str) -> Raised {
     Raised(Some(facts("marshal", "", message)))
 }
 
-/// What `remotemedia._guest.faults.facts` returns.
+/// Facts in the form of `remotemedia._guest.faults.facts`.
 pub(super) fn facts(kind: &str, node_id: &str, message: &str) -> Value {
     dict([
         ("kind", kind.into()),

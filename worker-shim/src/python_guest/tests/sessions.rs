@@ -1,4 +1,4 @@
-//! Sessions from opening to closing, and what happens between calls.
+//! Tests of sessions from opening to closing, and of the event loop between calls.
 
 use std::rc::Rc;
 use std::time::Duration;
