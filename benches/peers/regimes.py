@@ -1,5 +1,5 @@
-"""What goes on beside a measurement: nothing, as many busy processes as processors, or that caller
-and worker have to share one.
+"""What goes on beside a measurement: nothing, as many busy processes as processors, that caller and
+worker have to share one, or that every wake-up is slow, as on many virtual machines.
 
 Each regime is measured in a process of its own, so that everything in it starts there. The regimes
 take turns, run after run; of each figure the median of the runs is shown, and so are ratios: those
@@ -14,6 +14,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from common import markdown, microseconds, percentile, show
 
 HAND = "pipe"
+SLOW_WAKE_US = 60
 HEADER = (
     "candidate",
     "p50 µs",
@@ -66,6 +68,22 @@ def one_processor() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextmanager
+def slow_wake_ups() -> Iterator[None]:
+    """What is started meanwhile sleeps as on a host whose wake-ups take that much longer."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = os.path.join(folder, "slow_wake.so")
+        source = os.path.join(os.path.dirname(__file__), "slow_wake.c")
+        compiler = os.environ.get("CC", "cc")
+        options = ["-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"]
+        subprocess.run([compiler, *options], check=True)
+        os.environ |= {"LD_PRELOAD": library, "SLOW_WAKE_US": str(SLOW_WAKE_US)}
+        try:
+            yield
+        finally:
+            del os.environ["LD_PRELOAD"], os.environ["SLOW_WAKE_US"]
+
+
 @dataclass
 class Regime:
     """A regime, and what was measured in it."""
@@ -81,6 +99,7 @@ def regimes() -> list[Regime]:
         Regime("machine idle", nothing),
         Regime(f"{max(2, os.cpu_count() or 1)} busy processes beside", busy),
         Regime("caller and worker on one processor", one_processor),
+        Regime(f"idle, wake-ups {SLOW_WAKE_US} µs slower (slow_wake.c)", slow_wake_ups),
     ]
 
 
