@@ -61,11 +61,13 @@ def comments() -> Iterator[Text]:
 
 
 def errors() -> Iterator[Text]:
-    """Texts of errors."""
+    """Texts of errors, but those that are made of one word or of another text."""
     for path in sources(".rs"):
         text = path.read_text()
         for match in RUST_ERROR.finditer(text):
-            yield place(path, text, match.start()), match.group(1) or match.group(2)
+            said = match.group(1) or match.group(2)
+            if " " in said:
+                yield place(path, text, match.start()), said
     for path in sources(".py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
