@@ -8,7 +8,7 @@ mod placed;
 
 pub use check::ArrayError;
 pub use element::{Element, Elements};
-pub(crate) use payload::Place;
+pub(crate) use payload::Storage;
 pub use payload::{Payload, PayloadMemory};
 pub use placed::{LeaseTerms, Placed};
 

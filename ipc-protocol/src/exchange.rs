@@ -36,7 +36,7 @@ pub struct Exchange {
     terms: MemoryTerms,
     arena: Arena,
     releases: Arc<Releases>,
-    state: Mutex<State>,
+    state: Mutex<ExchangeState>,
     /// True for the orchestrator, which enforces the agreed limits on the worker.
     is_orchestrator: bool,
     /// True once a failure was reported in [`Placement::failure`]; later ones are not reported.
@@ -107,7 +107,7 @@ impl Exchange {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -177,12 +177,12 @@ pub struct LogRecord {
     pub message: String,
     /// Line of code that logged the record. Since 4; absent for streams and when it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<SourceLine>,
 }
 
 /// A line of code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SourceLine {
     /// Path of the file, as the worker knows it.
     pub path: String,
     /// Number of the line, counted from 1.

@@ -13,14 +13,14 @@ import sys
 from types import FrameType
 from typing import Any
 
-from remotemedia._guest.output import FIELDS, Place
+from remotemedia._guest.output import FIELDS, SourceLine
 
 # The place that `logging` itself uses when it cannot find the caller.
-_NOWHERE: Place = ("(unknown file)", 0, "(unknown function)")
+_NOWHERE: SourceLine = ("(unknown file)", 0, "(unknown function)")
 
 
 def emit(
-    node_id: str, logger: str, is_stream: bool, level: int, message: str, place: Place | None
+    node_id: str, logger: str, is_stream: bool, level: int, message: str, place: SourceLine | None
 ) -> None:
     """Show one printed text or log record.
 
@@ -51,7 +51,7 @@ def emit(
         target.handle(record)
 
 
-def _caller() -> Place:
+def _caller() -> SourceLine:
     """The line of the user's code that called RemoteMedia; `_NOWHERE` in RemoteMedia's threads."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

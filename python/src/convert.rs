@@ -8,7 +8,7 @@
 //! Shared references inside one item arrive as separate objects. A container that holds itself, or
 //! that is nested deeper than the protocol allows, travels pickled as a whole.
 //!
-//! The caller decides whether memory may be borrowed, see [`Memory`]; the rules for borrowed memory
+//! The caller decides whether memory may be borrowed, see [`Lending`]; the rules for borrowed memory
 //! are in `memory`. Arrays that are in shared memory already stay where they are; when they are
 //! sent, it is decided whether they need a copy because something else refers to them. Copies are
 //! counted here; other costs of a conversion are measured by the callers.
@@ -41,7 +41,7 @@ pub(crate) const INLINE_MAX_BYTES: usize = 8 << 10;
 
 /// How a [`Value`] gets the memory of arrays and `bytes` objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub(crate) enum Lending {
     /// The value refers to the object's memory and keeps the object alive. Allowed only if the
     /// caller stays blocked until the value is no longer read: Python may change the memory as soon
     /// as it runs again.
@@ -73,7 +73,7 @@ enum Surroundings {
 /// Converts values with the settings of one session.
 #[derive(Debug)]
 pub(crate) struct Converter {
-    memory: Memory,
+    memory: Lending,
     pickling: Pickling,
     root: &'static str,
     surroundings: Surroundings,
@@ -85,7 +85,7 @@ pub(crate) struct Converter {
 
 impl Converter {
     /// A converter whose error paths begin with `root`, for instance `input` or `output`.
-    pub(crate) fn new(root: &'static str, memory: Memory, pickling: Pickling) -> Self {
+    pub(crate) fn new(root: &'static str, memory: Lending, pickling: Pickling) -> Self {
         Self {
             memory,
             pickling,
@@ -167,7 +167,7 @@ pub(crate) fn to_value(
 /// # Errors
 /// As [`Converter::to_object`].
 pub(crate) fn from_value(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
-    let converter = Converter::new("value", Memory::Copy, Pickling::Default);
+    let converter = Converter::new("value", Lending::Copy, Pickling::Default);
     converter.to_object(py, value).map_err(|error| error.raised)
 }
 

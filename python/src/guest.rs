@@ -17,7 +17,7 @@ use worker_shim::{
     Arguments, Interpreter, LinkWriter, Meter, PythonGuest, PythonHost, SharedMeter,
 };
 
-use crate::convert::{Converter, Memory, Pickling, to_value, unopenable, unsendable};
+use crate::convert::{Converter, Lending, Pickling, to_value, unopenable, unsendable};
 use crate::numpy_memory::{self, Outbound};
 use probe::{Log, Probe};
 
@@ -72,7 +72,7 @@ fn guest(py: Python<'_>, meter: Meter, writer: &LinkWriter) -> PyResult<PythonGu
     let log = Py::new(py, Log::new(writer.clone()))?;
     let class = py.import("remotemedia._guest")?.getattr("Guest")?;
     let guest = class.call1((&probe, log))?.unbind();
-    let converter = Converter::new("output", Memory::Borrow, Pickling::Default);
+    let converter = Converter::new("output", Lending::Borrow, Pickling::Default);
     PythonGuest::new(CPython { probe, converter, outbound: None }, &guest, meter)
 }
 
@@ -113,7 +113,7 @@ impl PythonHost for CPython {
 
     fn begin_session(&mut self, allow_pickle: bool) {
         let pickling = if allow_pickle { Pickling::Default } else { Pickling::Forbidden };
-        let converter = Converter::new("output", Memory::Borrow, pickling);
+        let converter = Converter::new("output", Lending::Borrow, pickling);
         self.converter = match self.outbound {
             Some(outbound) => converter.in_worker(outbound),
             None => converter.with_inline_max(None),

@@ -62,7 +62,7 @@ pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
     socket.set_nonblocking(false)?;
     let limits = Limits::default();
     let batch = Batch::new(Stream::from(socket));
-    let output = Arc::new(Output { batch, exchange: OnceLock::new() });
+    let output = Arc::new(Outgoing { batch, exchange: OnceLock::new() });
     let reader = LinkReader {
         output: Arc::clone(&output),
         frames: FrameReader::new(limits),
@@ -79,7 +79,7 @@ pub fn link(socket: UnixStream) -> io::Result<(LinkReader, LinkWriter)> {
 /// The receiving half. It handles messages about shared memory itself and returns all others.
 #[derive(Debug)]
 pub struct LinkReader {
-    output: Arc<Output>,
+    output: Arc<Outgoing>,
     frames: FrameReader,
     descriptors: DescriptorQueue,
     limits: Limits,
@@ -252,12 +252,12 @@ impl LinkReader {
 /// The sending half; clones send over the same socket, from any thread.
 #[derive(Debug, Clone)]
 pub struct LinkWriter {
-    output: Arc<Output>,
+    output: Arc<Outgoing>,
     limits: Limits,
 }
 
 #[derive(Debug)]
-struct Output {
+struct Outgoing {
     batch: Batch,
     exchange: OnceLock<Arc<Exchange>>,
 }
@@ -387,7 +387,7 @@ fn news(exchange: &Exchange, limits: &Limits) -> Result<Vec<Frame>, LinkError> {
         .map_err(LinkError::Unsendable)
 }
 
-impl Output {
+impl Outgoing {
     fn send_share(&self, share: Share, limits: &Limits) -> Result<(), LinkError> {
         let frame = codec::encode_within(FromWorker::Share(share), limits);
         let frame = frame.map_err(LinkError::Unsendable)?;

@@ -12,14 +12,14 @@ use crate::memory::SharedBytes;
 /// Inside an encoded message, a payload is the number of a blob behind the message's body, or a
 /// place in shared memory. Only the codec and the connection's exchange handle these two forms.
 #[derive(Clone)]
-pub struct Payload(pub(crate) Place);
+pub struct Payload(pub(crate) Storage);
 
 /// Number of bytes that a payload's `Debug` shows: enough to tell payloads apart without filling a
 /// log.
 const DEBUG_BYTES: usize = 24;
 
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Storage {
     /// Index into the blobs of the frame that carries the message.
     Blob(u32),
     /// Bytes in this process's own memory.
@@ -35,9 +35,9 @@ impl Payload {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
-            Place::Memory(bytes) => bytes,
-            Place::Shared(shared) => shared.as_slice(),
-            Place::Blob(_) | Place::Placed(_) => &[],
+            Storage::Memory(bytes) => bytes,
+            Storage::Shared(shared) => shared.as_slice(),
+            Storage::Blob(_) | Storage::Placed(_) => &[],
         }
     }
 
@@ -45,9 +45,9 @@ impl Payload {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         match &self.0 {
-            Place::Memory(bytes) => bytes.clone(),
-            Place::Shared(shared) => shared.to_bytes(),
-            Place::Blob(_) | Place::Placed(_) => Bytes::new(),
+            Storage::Memory(bytes) => bytes.clone(),
+            Storage::Shared(shared) => shared.to_bytes(),
+            Storage::Blob(_) | Storage::Placed(_) => Bytes::new(),
         }
     }
 
@@ -56,26 +56,26 @@ impl Payload {
     #[must_use]
     pub fn into_memory(self) -> PayloadMemory {
         match self.0 {
-            Place::Memory(bytes) => PayloadMemory::Private(bytes),
-            Place::Shared(shared) => PayloadMemory::Shared(shared),
-            Place::Blob(_) | Place::Placed(_) => PayloadMemory::Private(Bytes::new()),
+            Storage::Memory(bytes) => PayloadMemory::Private(bytes),
+            Storage::Shared(shared) => PayloadMemory::Shared(shared),
+            Storage::Blob(_) | Storage::Placed(_) => PayloadMemory::Private(Bytes::new()),
         }
     }
 
     /// Whether the bytes lie in shared memory that this process has mapped.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        matches!(self.0, Place::Shared(_))
+        matches!(self.0, Storage::Shared(_))
     }
 
     /// Number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Place::Memory(bytes) => bytes.len(),
-            Place::Shared(shared) => shared.len(),
-            Place::Placed(placed) => usize::try_from(placed.length()).unwrap_or(usize::MAX),
-            Place::Blob(_) => 0,
+            Storage::Memory(bytes) => bytes.len(),
+            Storage::Shared(shared) => shared.len(),
+            Storage::Placed(placed) => usize::try_from(placed.length()).unwrap_or(usize::MAX),
+            Storage::Blob(_) => 0,
         }
     }
 
@@ -98,11 +98,10 @@ pub enum PayloadMemory {
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Place::Blob(a), Place::Blob(b)) => a == b,
-            (Place::Placed(a), Place::Placed(b)) => a == b,
-            (Place::Blob(_) | Place::Placed(_), _) | (_, Place::Blob(_) | Place::Placed(_)) => {
-                false
-            }
+            (Storage::Blob(a), Storage::Blob(b)) => a == b,
+            (Storage::Placed(a), Storage::Placed(b)) => a == b,
+            (Storage::Blob(_) | Storage::Placed(_), _)
+            | (_, Storage::Blob(_) | Storage::Placed(_)) => false,
             _ => self.as_slice() == other.as_slice(),
         }
     }
@@ -122,13 +121,13 @@ impl fmt::Debug for Payload {
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        Self(Place::Memory(bytes))
+        Self(Storage::Memory(bytes))
     }
 }
 
 impl From<SharedBytes> for Payload {
     fn from(shared: SharedBytes) -> Self {
-        Self(Place::Shared(shared))
+        Self(Storage::Shared(shared))
     }
 }
 
@@ -136,18 +135,18 @@ impl From<Placed> for Payload {
     /// A payload that is a reference into shared memory, for peers that count leases without an
     /// exchange.
     fn from(placed: Placed) -> Self {
-        Self(Place::Placed(placed))
+        Self(Storage::Placed(placed))
     }
 }
 
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Place::Memory(bytes.into()))
+        Self(Storage::Memory(bytes.into()))
     }
 }
 
 impl From<&'static [u8]> for Payload {
     fn from(bytes: &'static [u8]) -> Self {
-        Self(Place::Memory(Bytes::from_static(bytes)))
+        Self(Storage::Memory(Bytes::from_static(bytes)))
     }
 }

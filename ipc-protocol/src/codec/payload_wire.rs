@@ -7,7 +7,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::wire::next;
 use crate::array::{LeaseTerms, Placed};
-use crate::array::{Payload, Place};
+use crate::array::{Payload, Storage};
 
 /// First element of a place whose bytes the sender lends.
 const LENT: u8 = 1;
@@ -17,14 +17,14 @@ const RETURNED: u8 = 2;
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Place::Blob(index) => serializer.serialize_u32(index),
-            Place::Placed(Placed::Lent { lease, segment, offset, length, terms }) => {
+            Storage::Blob(index) => serializer.serialize_u32(index),
+            Storage::Placed(Placed::Lent { lease, segment, offset, length, terms }) => {
                 (LENT, lease, segment, offset, length, terms.number()).serialize(serializer)
             }
-            Place::Placed(Placed::Returned { lease, offset, length }) => {
+            Storage::Placed(Placed::Returned { lease, offset, length }) => {
                 (RETURNED, lease, offset, length).serialize(serializer)
             }
-            Place::Memory(_) | Place::Shared(_) => {
+            Storage::Memory(_) | Storage::Shared(_) => {
                 Err(serde::ser::Error::custom("only the codec can serialize a payload"))
             }
         }
@@ -40,20 +40,20 @@ impl<'de> Deserialize<'de> for Payload {
 struct PayloadVisitor;
 
 impl<'de> Visitor<'de> for PayloadVisitor {
-    type Value = Place;
+    type Value = Storage;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the number of a blob, or a place in shared memory")
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Place, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Storage, E> {
         let too_large = |_| E::invalid_value(Unexpected::Unsigned(number), &self);
-        u32::try_from(number).map(Place::Blob).map_err(too_large)
+        u32::try_from(number).map(Storage::Blob).map_err(too_large)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Place, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Storage, A::Error> {
         match next(&mut seq, "the kind of place")? {
-            LENT => Ok(Place::Placed(Placed::Lent {
+            LENT => Ok(Storage::Placed(Placed::Lent {
                 lease: next(&mut seq, "the lease")?,
                 segment: next(&mut seq, "the segment")?,
                 offset: next(&mut seq, "the offset")?,
@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for PayloadVisitor {
                 terms: LeaseTerms::from_number(next(&mut seq, "the terms")?)
                     .ok_or_else(|| de::Error::custom("the terms of a lease must be 0, 1 or 2"))?,
             })),
-            RETURNED => Ok(Place::Placed(Placed::Returned {
+            RETURNED => Ok(Storage::Placed(Placed::Returned {
                 lease: next(&mut seq, "the lease")?,
                 offset: next(&mut seq, "the offset")?,
                 length: next(&mut seq, "the length")?,

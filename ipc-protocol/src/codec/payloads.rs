@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::array::{Array, Payload, Place};
+use crate::array::{Array, Payload, Storage};
 use crate::error::{CodecError, LeaseError};
 use crate::limits::Limits;
 use crate::visit::{Message, Visitor};
@@ -54,7 +54,7 @@ impl Visitor for Refuse {
 
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
         match payload.0 {
-            Place::Placed(_) => Err(LeaseError::NoSharedMemory.into()),
+            Storage::Placed(_) => Err(LeaseError::NoSharedMemory.into()),
             _ => Ok(()),
         }
     }
@@ -77,20 +77,20 @@ impl Visitor for Detach {
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
         // More than 2^32 blobs do not fit in memory; `Frame::assemble` refuses too many blobs.
         let index = u32::try_from(self.blobs.len()).unwrap_or(u32::MAX);
-        match std::mem::replace(&mut payload.0, Place::Blob(index)) {
-            Place::Memory(bytes) => {
+        match std::mem::replace(&mut payload.0, Storage::Blob(index)) {
+            Storage::Memory(bytes) => {
                 self.blobs.push(bytes);
                 Ok(())
             }
-            Place::Shared(shared) => {
+            Storage::Shared(shared) => {
                 self.blobs.push(shared.to_bytes());
                 Ok(())
             }
-            placed @ Place::Placed(_) => {
+            placed @ Storage::Placed(_) => {
                 payload.0 = placed;
                 Ok(())
             }
-            Place::Blob(index) => Err(CodecError::DetachedPayload { index }),
+            Storage::Blob(index) => Err(CodecError::DetachedPayload { index }),
         }
     }
 
@@ -111,10 +111,10 @@ impl Visitor for Attach {
     }
 
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
-        let Place::Blob(index) = payload.0 else { return Ok(()) };
+        let Storage::Blob(index) = payload.0 else { return Ok(()) };
         let blob = usize::try_from(index).ok().and_then(|i| self.blobs.get_mut(i)?.take());
         let missing = CodecError::BlobMissing { index, count: self.blobs.len() };
-        payload.0 = Place::Memory(blob.ok_or(missing)?);
+        payload.0 = Storage::Memory(blob.ok_or(missing)?);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::state::State;
 use super::{Exchange, Placement};
-use crate::array::{Array, LeaseTerms, Payload, Place, Placed};
+use crate::array::{Array, LeaseTerms, Payload, Placed, Storage};
 use crate::error::CodecError;
 use crate::limits::Limits;
 use crate::memory::{SegmentKind, SharedBytes};
@@ -66,13 +66,13 @@ impl Visitor for Placer<'_> {
             self.placement.traffic.inline_bytes += payload.len() as u64;
             return Ok(());
         }
-        let place = std::mem::replace(&mut payload.0, Place::Blob(u32::MAX));
+        let place = std::mem::replace(&mut payload.0, Storage::Blob(u32::MAX));
         payload.0 = match place {
-            Place::Memory(bytes) => match self.copy_in(&bytes) {
-                Some(placed) => Place::Placed(placed),
-                None => self.inline(Place::Memory(bytes)),
+            Storage::Memory(bytes) => match self.copy_in(&bytes) {
+                Some(placed) => Storage::Placed(placed),
+                None => self.inline(Storage::Memory(bytes)),
             },
-            Place::Shared(shared) => self.shared(shared),
+            Storage::Shared(shared) => self.shared(shared),
             other => other,
         };
         Ok(())
@@ -85,8 +85,8 @@ impl Visitor for Placer<'_> {
 }
 
 impl Placer<'_> {
-    fn inline(&mut self, place: Place) -> Place {
-        if let Place::Memory(bytes) = &place {
+    fn inline(&mut self, place: Storage) -> Storage {
+        if let Storage::Memory(bytes) = &place {
             self.placement.traffic.inline_bytes += bytes.len() as u64;
         }
         place
@@ -94,7 +94,7 @@ impl Placer<'_> {
 
     /// Places bytes that lie in shared memory already: returns or lends them, or copies them if the
     /// peer cannot map them or another holder could be affected.
-    fn shared(&mut self, shared: SharedBytes) -> Place {
+    fn shared(&mut self, shared: SharedBytes) -> Storage {
         let exchange = self.exchange;
         let described = if let Some(lease) = shared.lease()
             && let Some(number) = lease.number_for(&exchange.releases)
@@ -105,7 +105,7 @@ impl Placer<'_> {
                 let offset = (shared.offset() - lease.part().start) as u64;
                 let length = shared.len() as u64;
                 self.placement.traffic.shared_bytes += length;
-                return Place::Placed(Placed::Returned { lease: number, offset, length });
+                return Storage::Placed(Placed::Returned { lease: number, offset, length });
             }
             None
         } else if shared.is_of(&exchange.arena) {
@@ -118,14 +118,14 @@ impl Placer<'_> {
         };
         if let Some((terms, is_paired)) = described {
             match self.lend(shared.clone(), terms, is_paired) {
-                Ok(Some(placed)) => return Place::Placed(placed),
+                Ok(Some(placed)) => return Storage::Placed(placed),
                 Ok(None) => {}
                 Err(error) => self.note_failure(error),
             }
         }
         match self.copy_in(shared.as_slice()) {
-            Some(placed) => Place::Placed(placed),
-            None => self.inline(Place::Memory(shared.to_bytes())),
+            Some(placed) => Storage::Placed(placed),
+            None => self.inline(Storage::Memory(shared.to_bytes())),
         }
     }
 
@@ -177,7 +177,7 @@ impl Placer<'_> {
 
     /// The terms of a loan: a copy if the node already keeps more bytes than its quota. Copies do
     /// not count, so the node may keep them for ever.
-    fn within_quota(&mut self, state: &State, terms: LeaseTerms) -> LeaseTerms {
+    fn within_quota(&mut self, state: &ExchangeState, terms: LeaseTerms) -> LeaseTerms {
         let Some(holder) = self.holder else { return terms };
         let pinned = state.pinned(holder);
         if pinned as u64 <= self.exchange.terms.pinned_max_bytes {

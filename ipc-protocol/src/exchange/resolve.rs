@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Exchange;
-use crate::array::{Array, LeaseTerms, Payload, Place, Placed};
+use crate::array::{Array, LeaseTerms, Payload, Placed, Storage};
 use crate::error::{CodecError, LeaseError};
 use crate::from_worker::Traffic;
 use crate::limits::Limits;
@@ -41,7 +41,7 @@ impl Visitor for Resolver<'_> {
     }
 
     fn payload(&mut self, payload: &mut Payload) -> Result<(), CodecError> {
-        let Place::Placed(placed) = payload.0 else { return Ok(()) };
+        let Storage::Placed(placed) = payload.0 else { return Ok(()) };
         let (shared, terms) = match placed {
             Placed::Lent { terms, .. } => (self.exchange.lent(placed)?, terms),
             Placed::Returned { lease, offset, length } => {
@@ -52,9 +52,9 @@ impl Visitor for Resolver<'_> {
         payload.0 = if terms == LeaseTerms::CopyOut {
             self.traffic.copies += 1;
             self.traffic.copied_bytes += shared.len() as u64;
-            Place::Memory(shared.as_slice().to_vec().into())
+            Storage::Memory(shared.as_slice().to_vec().into())
         } else {
-            Place::Shared(shared)
+            Storage::Shared(shared)
         };
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::memory::{Segment, SharedBytes, Ticket, page_bytes};
 use crate::share::{Attach, Share};
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct ExchangeState {
     /// Segments that the peer knows, by [`Segment::id`].
     announced: HashMap<u64, Announced>,
     next_segment: u32,
@@ -81,7 +81,7 @@ impl Forwarded {
     }
 }
 
-impl State {
+impl ExchangeState {
     pub(super) fn loans(&self) -> impl Iterator<Item = &Loan> {
         self.loans.values()
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use super::fork::Generation;
 use super::segment::{Segment, SegmentKind};
 use super::sync::{AtomicUsize, Mutex, MutexGuard};
-use state::{State, Taken};
+use state::{ArenaState, Taken};
 
 pub use claim::Claim;
 pub(crate) use state::MAX_SEGMENTS;
@@ -41,7 +41,7 @@ pub struct Arena(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<ArenaState>,
     kind: SegmentKind,
     /// Lowest and highest address of all segments ever made, to recognise foreign addresses without
     /// the lock.
@@ -70,7 +70,7 @@ impl Arena {
     #[must_use]
     pub fn new(options: ArenaOptions) -> Self {
         Self(Arc::new(Inner {
-            state: Mutex::new(State::new(options)),
+            state: Mutex::new(ArenaState::new(options)),
             kind: options.kind,
             lowest: AtomicUsize::new(usize::MAX),
             highest: AtomicUsize::new(0),
@@ -78,7 +78,7 @@ impl Arena {
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ArenaState> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.note_forks();
         state
@@ -90,7 +90,7 @@ impl Arena {
 
     /// The state for reading. `None` in a forked child whose lock was taken at the fork, because
     /// the thread that would release it exists only in the parent.
-    fn look(&self) -> Option<MutexGuard<'_, State>> {
+    fn look(&self) -> Option<MutexGuard<'_, ArenaState>> {
         if !self.is_inherited() {
             return Some(self.lock());
         }
@@ -103,7 +103,7 @@ impl Arena {
 
     /// Changes the state; then releases the lock and unmaps the segments that are not needed any
     /// more.
-    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut ArenaState) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
         let unused = state.take_unused();
@@ -218,7 +218,7 @@ impl Arena {
     /// Ends the hold of [`Arena::hold_for_fork`].
     pub fn end_fork_hold(&self) {
         if !self.is_inherited() {
-            self.change(State::end_fork_hold);
+            self.change(ArenaState::end_fork_hold);
         }
     }
 

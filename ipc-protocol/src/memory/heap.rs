@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::pages::page_bytes;
-use super::segment::{Memory, Ticket};
+use super::segment::{Mapping, Ticket};
 
 /// Memory on the heap, freed with its last reference.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl HeapSegment {
     }
 }
 
-impl Memory for HeapSegment {
+impl Mapping for HeapSegment {
     fn start(&self) -> NonNull<u8> {
         self.memory.start
     }

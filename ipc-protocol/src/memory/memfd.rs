@@ -16,7 +16,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::descriptors;
 use super::pages::{self, Reserved, page_bytes};
-use super::segment::{Access, Memory, Ticket};
+use super::segment::{Access, Mapping, Ticket};
 
 /// Bit in an entry of `/proc/self/pagemap`: the page is in memory.
 const PAGE_PRESENT: u64 = 1 << 63;
@@ -130,7 +130,7 @@ fn map(fd: &OwnedFd, bytes: usize, flags: MapFlags) -> io::Result<NonNull<u8>> {
     NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-impl Memory for Memfd {
+impl Mapping for Memfd {
     fn start(&self) -> NonNull<u8> {
         self.start
     }

@@ -18,7 +18,7 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 use super::descriptors;
 use super::fork::Generation;
 use super::pages::Reserved;
-use super::segment::{Memory, Ticket};
+use super::segment::{Mapping, Ticket};
 
 /// First part of all names. The creator's process id, a counter and a random number follow.
 const PREFIX: &str = "remotemedia-";
@@ -171,7 +171,7 @@ fn system_error(error: ShmemError) -> io::Error {
     }
 }
 
-impl Memory for Named {
+impl Mapping for Named {
     fn start(&self) -> NonNull<u8> {
         self.start
     }

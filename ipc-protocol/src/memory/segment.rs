@@ -48,7 +48,7 @@ pub enum Ticket {
 }
 
 /// Operations that all kinds of segments have.
-pub(super) trait Memory: fmt::Debug + Send + Sync {
+pub(super) trait Mapping: fmt::Debug + Send + Sync {
     /// Address of the first byte, page-aligned; constant for the segment's life.
     fn start(&self) -> NonNull<u8>;
 
@@ -109,7 +109,7 @@ pub(super) trait Memory: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Segment {
     id: u64,
-    memory: Box<dyn Memory>,
+    memory: Box<dyn Mapping>,
 }
 
 /// The next [`Segment::id`]; no two segments of this process have the same.
@@ -118,7 +118,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 static GONE: AtomicUsize = AtomicUsize::new(0);
 
 impl Segment {
-    fn new(memory: Box<dyn Memory>) -> Arc<Self> {
+    fn new(memory: Box<dyn Mapping>) -> Arc<Self> {
         let segment = Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), memory });
         fork::watch(&segment);
         segment
@@ -182,7 +182,7 @@ impl Segment {
         self.memory.start().expose_provenance().get()
     }
 
-    /// See [`Memory::reserve`].
+    /// See [`Mapping::reserve`].
     pub(super) fn reserve(&self, end: usize) -> io::Result<()> {
         self.memory.reserve(end)
     }

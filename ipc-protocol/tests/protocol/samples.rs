@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::from_worker::{
-    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Place, Traffic,
+    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, SourceLine,
+    Traffic,
 };
 use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::patience::Report;
@@ -357,7 +358,7 @@ pub(crate) fn from_worker_3() -> Vec<(&'static str, FromWorker)> {
 /// What version 4 brought from the worker: where a record was logged.
 pub(crate) fn from_worker_4() -> Vec<(&'static str, FromWorker)> {
     let log = |level, line, path: &str| {
-        let place = Place { path: path.into(), line, function: "process".into() };
+        let place = SourceLine { path: path.into(), line, function: "process".into() };
         FromWorker::Log(LogRecord {
             node_id: "gain".into(),
             logger: "studio.mixer".into(),

@@ -16,14 +16,14 @@ use nix::sys::resource::{UsageWho, getrusage};
 #[derive(Debug)]
 pub struct NativeProbe {
     start: Instant,
-    memory: Memory,
+    memory: MemoryReading,
 }
 
 impl NativeProbe {
     /// Starts to measure.
     #[must_use]
     pub fn start() -> Self {
-        let memory = Memory::now();
+        let memory = MemoryReading::now();
         Self { start: Instant::now(), memory }
     }
 
@@ -31,7 +31,7 @@ impl NativeProbe {
     #[must_use]
     pub fn finish(self, failed: bool) -> NodeUsage {
         let busy = self.start.elapsed();
-        let after = Memory::now();
+        let after = MemoryReading::now();
         // If the high-water mark rose, the call reached it. Otherwise the mark may be older than
         // the call, and only the resident memory before and after the call is known.
         let peak = if after.high_water_bytes > self.memory.high_water_bytes {
@@ -52,12 +52,12 @@ impl NativeProbe {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Memory {
+struct MemoryReading {
     resident_bytes: u64,
     high_water_bytes: u64,
 }
 
-impl Memory {
+impl MemoryReading {
     fn now() -> Self {
         Self { resident_bytes: resident_bytes(), high_water_bytes: high_water_bytes() }
     }

@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// The connection to one worker.
 #[derive(Debug)]
 pub struct Link {
-    output: Arc<Output>,
+    output: Arc<Outgoing>,
     reader: FrameReader,
     descriptors: DescriptorQueue,
     limits: Limits,
@@ -30,12 +30,12 @@ pub struct Link {
 /// The sending side of a link and its shared memory. While a session uses the link, the supervisor
 /// uses these too: to return leases.
 #[derive(Debug)]
-pub struct Output {
+pub struct Outgoing {
     stream: Stream,
     queue: Mutex<FrameWriter>,
     exchange: Option<Arc<Exchange>>,
     limits: Limits,
-    /// Whether a call of [`Output::give_back`] was requested and has not begun yet.
+    /// Whether a call of [`Outgoing::give_back`] was requested and has not begun yet.
     awaits_giving_back: AtomicBool,
 }
 
@@ -95,7 +95,7 @@ impl Link {
     /// When the socket cannot be made non-blocking.
     pub fn new(stream: UnixStream, limits: Limits) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let output = Output {
+        let output = Outgoing {
             stream: Stream::from(stream),
             queue: Mutex::default(),
             exchange: None,
@@ -134,7 +134,7 @@ impl Link {
 
     /// The sending side, which the supervisor shares.
     #[must_use]
-    pub fn output(&self) -> &Arc<Output> {
+    pub fn output(&self) -> &Arc<Outgoing> {
         &self.output
     }
 
@@ -277,7 +277,7 @@ impl Link {
     }
 }
 
-impl Output {
+impl Outgoing {
     /// The connection's shared memory, if it uses any.
     #[must_use]
     pub fn exchange(&self) -> Option<&Arc<Exchange>> {
@@ -288,7 +288,7 @@ impl Output {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether [`Output::give_back`] must be requested now; false while an earlier request is
+    /// Whether [`Outgoing::give_back`] must be requested now; false while an earlier request is
     /// pending. So not every large result wakes a thread, which would cost as much as a message.
     #[must_use]
     pub fn wants_giving_back(&self) -> bool {

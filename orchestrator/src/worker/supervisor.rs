@@ -15,7 +15,7 @@ use ipc_protocol::share::MemoryTerms;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;
-use super::link::{Link, Output};
+use super::link::{Link, Outgoing};
 use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
 use super::state::LifeState;
@@ -67,23 +67,23 @@ pub enum Returned {
     Broken,
 }
 
-/// State shared by sessions and the supervisor's thread.
+/// PoolState shared by sessions and the supervisor's thread.
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     commands: UnboundedSender<Command>,
     options: SupervisorOptions,
 }
 
 #[derive(Debug)]
-struct State {
+struct PoolState {
     core: PoolCore,
     kinds: Kinds,
     /// The workers that no session owns.
     idle: HashMap<WorkerId, Worker>,
     processes: HashMap<WorkerId, Arc<Process>>,
     /// The sending sides of the links of all workers that are up.
-    outputs: HashMap<WorkerId, Arc<Output>>,
+    outputs: HashMap<WorkerId, Arc<Outgoing>>,
     /// Workers that were asked to end. Closing takes the link of each to wait for its answer.
     ending: HashMap<WorkerId, Option<Link>>,
     /// How long workers that are asked to end may still wait for their links to close.
@@ -150,7 +150,7 @@ impl Pool {
         }
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
         let (commands, inbox) = unbounded_channel();
-        let state = State {
+        let state = PoolState {
             core: PoolCore::new(&options.pools),
             kinds: Kinds::default(),
             idle: HashMap::new(),
@@ -248,7 +248,7 @@ impl Pool {
     #[must_use]
     pub fn shared_memory(&self) -> Vec<WorkerMemory> {
         let state = self.shared.lock();
-        let of = |(id, output): (&WorkerId, &Arc<Output>)| {
+        let of = |(id, output): (&WorkerId, &Arc<Outgoing>)| {
             let pid = state.processes.get(id)?.pid;
             Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
         };
@@ -257,12 +257,12 @@ impl Pool {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Feeds the core one event and carries out what it decides.
-    fn apply(&self, state: &mut State, event: PoolEvent) {
+    fn apply(&self, state: &mut PoolState, event: PoolEvent) {
         let may_end_a_kind = matches!(event, PoolEvent::Exited(_) | PoolEvent::Withdraw(_));
         for action in state.core.handle(Instant::now(), event) {
             match action {
@@ -296,7 +296,7 @@ impl Shared {
         let _supervisor_gone = self.commands.send(command);
     }
 
-    fn take_back(&self, state: &mut State, worker: Worker, returned: Returned) {
+    fn take_back(&self, state: &mut PoolState, worker: Worker, returned: Returned) {
         worker.process.set_listener(None);
         let id = worker.id;
         if returned != Returned::Broken {
@@ -307,7 +307,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl PoolState {
     fn forget_kinds(&mut self) {
         let used = self.core.used_keys();
         self.kinds.keep(&used);

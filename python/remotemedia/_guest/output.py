@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from remotemedia._guest.text import sendable
 
-Place = tuple[str, int, str]
+SourceLine = tuple[str, int, str]
 """File, line and function of a log record."""
 
-Send = Callable[[str, str, bool, int, str, Place | None], None]
+Send = Callable[[str, str, bool, int, str, SourceLine | None], None]
 """`send(node_id, logger, is_stream, level, message, place)`."""
 
 _MAX_LINE = 1 << 20
@@ -198,7 +198,7 @@ class Logged(logging.Handler):
         self._send_record(self._running.node_id, name, False, level, message, place)
 
 
-class Output:
+class OutputCapture:
     """The streams and the log handler of a worker. Each session installs them again, since nodes of
     an earlier session may have replaced them.
     """
@@ -254,7 +254,7 @@ class Output:
         is_stream: bool,
         level: int,
         text: str,
-        place: Place | None,
+        place: SourceLine | None,
     ) -> None:
         self._send(node_id, logger, is_stream, level, text, place)
 
@@ -266,7 +266,7 @@ class Output:
 
 
 def _write_to_pipe(
-    _node_id: str, logger: str, is_stream: bool, _level: int, text: str, _place: Place | None
+    _node_id: str, logger: str, is_stream: bool, _level: int, text: str, _place: SourceLine | None
 ) -> None:
     stream = sys.__stdout__ if is_stream and logger == "stdout" else sys.__stderr__
     if stream is not None:

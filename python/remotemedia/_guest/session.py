@@ -46,7 +46,7 @@ class Guest:
     def __init__(self, meter: Meter, send: output.Send) -> None:
         self._meter = meter
         self._running = output.Running()
-        self._output = output.Output(self._running, send)
+        self._output = output.OutputCapture(self._running, send)
         self._process = Process()
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}

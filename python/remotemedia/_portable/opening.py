@@ -31,7 +31,7 @@ IMPORTED = "import "
 
 _REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop", "remotemedia._by_value")
 _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"})
-Place = tuple[str, str, int, str, Sequence[str]]
+SourceText = tuple[str, str, int, str, Sequence[str]]
 """Source text with its place: the module's label, the file name, the number of the text's first
 line, the text, and the file's `from __future__` features."""
 
@@ -176,7 +176,7 @@ def restore(label: str, name: str, data: bytes) -> None:
 
 
 def make(
-    places: Sequence[Place],
+    places: Sequence[SourceText],
     name: str,
     qualname: str,
     token: str | None,
@@ -218,7 +218,7 @@ def make(
     return made
 
 
-def _run(place: Place, names: dict[str, Any]) -> None:
+def _run(place: SourceText, names: dict[str, Any]) -> None:
     """Run source text of a module; the names that it defines are put into `names`."""
     label, filename, first, text, features = place
     source, flags = remember(filename, first, text), flags_of(features)
@@ -251,7 +251,7 @@ def nested(outer: Any, path: str, token: str) -> Any:
 
 
 def make_function(
-    place: Place,
+    place: SourceText,
     qualname: str,
     token: str | None,
     cells: dict[str, types.CellType],
@@ -291,7 +291,7 @@ def empty_cell() -> types.CellType:
     return types.CellType()
 
 
-def _inner(place: Place, cells: dict[str, types.CellType]) -> types.FunctionType:
+def _inner(place: SourceText, cells: dict[str, types.CellType]) -> types.FunctionType:
     """Define a function without defaults and decorators, or a function that makes a class, inside a
     function that has the variables `cells`.
     """

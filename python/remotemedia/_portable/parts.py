@@ -17,7 +17,7 @@ from typing import Any
 
 from remotemedia._portable import opening
 from remotemedia._portable.imports import imported
-from remotemedia._portable.opening import Call, Place
+from remotemedia._portable.opening import Call, SourceText
 from remotemedia._portable.source import Names, bound_in, functions_of, is_set, names_of, text_of
 from remotemedia._portable.spaces import (
     INITIALIZE,
@@ -388,7 +388,7 @@ class Parts:
         return calls
 
 
-def _unread(place: Place) -> Place:
+def _unread(place: SourceText) -> SourceText:
     """The same place with `from __future__ import annotations`, so annotations stay text."""
     return (*place[:4], [*place[4], "annotations"])
 

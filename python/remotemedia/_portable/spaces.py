@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from remotemedia._importable import is_importable
-from remotemedia._portable.opening import IMPORTED, Call, Place, node_of_text, open_space
+from remotemedia._portable.opening import IMPORTED, Call, SourceText, node_of_text, open_space
 from remotemedia._portable.source import Names, Text, functions_of, text_of
 from remotemedia._tokens import MAIN, registry
 from remotemedia._unpicklable import UnpicklableError
@@ -144,11 +144,11 @@ class Space:
         known = {n: v for n in names if isinstance(v := self.namespace.get(n), str)}
         return Call(open_space, self.label, known)
 
-    def place(self, text: Text, node: ast.AST) -> Place:
+    def place(self, text: Text, node: ast.AST) -> SourceText:
         """The source text of an `ast` node, with its place."""
         return (self.label, text.name, *text.cut(node), text.features())
 
-    def class_statement(self, shared: type) -> tuple[Place, ast.ClassDef, Position] | None:
+    def class_statement(self, shared: type) -> tuple[SourceText, ast.ClassDef, Position] | None:
         """The statement of a class with its place and position; None if it cannot be found."""
         _, known = registry.places.get(id(shared), (None, None))
         if known is not None:

@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::caller::Caller;
 use super::runtime::{default, open};
-use crate::convert::{Converter, Memory, Pickling, from_value};
+use crate::convert::{Converter, Lending, Pickling, from_value};
 use crate::error::{audio_file_error, node_not_found, to_pyerr};
 
 /// Runs a pipeline whose first nodes are sources.
@@ -52,7 +52,7 @@ fn execute<'py>(
     let shapes = py.import(intern!(py, "remotemedia.core.outputs"))?;
     let items = input.map(|input| shapes.call_method1(intern!(py, "items_of"), (input,)));
     let runtime = default(py)?;
-    let converter = Converter::new("input", Memory::Borrow, Pickling::Default);
+    let converter = Converter::new("input", Lending::Borrow, Pickling::Default);
     let session = open(py, &runtime, &manifest, callers_options(py)?, converter, None)?;
     let outcome = items.transpose().and_then(|items| session.run(py, items));
     let (_, failure) = session.close(py)?;

@@ -13,7 +13,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::convert::{Converter, Memory, Pickling, to_value};
+use crate::convert::{Converter, Lending, Pickling, to_value};
 use crate::error::{from_marshal, to_pyerr};
 
 /// An instance of a native node.
@@ -70,7 +70,7 @@ impl NativeNode {
         Ok(Self {
             name: found.name,
             node: Mutex::new(node),
-            converter: Converter::new("input", Memory::Borrow, Pickling::Default),
+            converter: Converter::new("input", Lending::Borrow, Pickling::Default),
         })
     }
 

@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::host::PyHost;
 use super::objects::PyObjects;
 use super::session::{CancelToken, Session};
-use crate::convert::{Converter, Memory, Pickling};
+use crate::convert::{Converter, Lending, Pickling};
 use crate::error::{from_opening, to_pyerr};
 use crate::numpy_memory::has_forked;
 
@@ -69,7 +69,7 @@ impl Runtime {
             (true, Some(dumps)) => Pickling::With(dumps.unbind()),
             (true, None) => Pickling::Default,
         };
-        let memory = if copy { Memory::Copy } else { Memory::Borrow };
+        let memory = if copy { Lending::Copy } else { Lending::Borrow };
         let converter = Converter::new("input", memory, pickling);
         open(py, &self.0, &manifest, options, converter, objects.as_ref())
     }

@@ -17,7 +17,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::block::Block;
-use super::{Converter, Memory, Surroundings, memory, whole};
+use super::{Converter, Lending, Surroundings, memory, whole};
 use crate::numpy_types::Types;
 
 /// Type numbers of numpy's own dtypes are below this; those of extension packages are higher.
@@ -93,14 +93,14 @@ fn contiguous(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> Paylo
         return shared.into();
     }
     match converter.memory {
-        Memory::Borrow => memory::borrow_array(array).into(),
-        Memory::Copy if is_large => {
+        Lending::Borrow => memory::borrow_array(array).into(),
+        Lending::Copy if is_large => {
             converter.count_copy(bytes);
             let shared =
                 converter.claim(bytes).and_then(|claim| memory::copy_array_to(array, claim));
             shared.map_or_else(|| memory::copy_array(array).into(), Payload::from)
         }
-        Memory::Copy => memory::copy_array(array).into(),
+        Lending::Copy => memory::copy_array(array).into(),
     }
 }
 
@@ -139,7 +139,7 @@ fn gathered(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResul
         }
     }
     let copy = array.call_method0(intern!(array.py(), "copy"))?;
-    // Nothing else refers to this copy, so it may be borrowed even under `Memory::Copy`.
+    // Nothing else refers to this copy, so it may be borrowed even under `Lending::Copy`.
     Ok(memory::borrow_array(copy.cast::<PyUntypedArray>()?).into())
 }
 

@@ -7,7 +7,7 @@
 //!    attached to the interpreter is queued by pyo3 and released later, so a `Bytes` may be
 //!    dropped on any thread.
 //! 2. Nothing stops Python from writing to a lent array. Callers therefore lend only while the
-//!    Python caller is blocked until the `Bytes` is no longer read (`Memory::Borrow`), and copy
+//!    Python caller is blocked until the `Bytes` is no longer read (`Lending::Borrow`), and copy
 //!    everywhere else. A program that writes to an array from another thread during a call gets
 //!    either the old or the new numbers, as with any numpy function that releases the GIL.
 //! 3. Memory handed to Python ([`array_over`], [`array_over_shared`]) has one owner, the [`Block`]

@@ -11,7 +11,7 @@ use pyo3::types::{
 use worker_shim::unsendable::Down;
 
 use super::error::{Reason, Stop, here, raised, type_name};
-use super::{Converter, MarshalError, Memory, Pickling, array, memory};
+use super::{Converter, Lending, MarshalError, Pickling, array, memory};
 
 /// Deepest nesting of containers in a value; well below the limit of the codec.
 const MAX_DEPTH: usize = 128;
@@ -79,7 +79,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         }
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
             let data = bytes.as_bytes();
-            let lend = self.converter.memory == Memory::Borrow && data.len() >= BORROWED_BYTES_MIN;
+            let lend = self.converter.memory == Lending::Borrow && data.len() >= BORROWED_BYTES_MIN;
             let payload =
                 if lend { memory::borrow_bytes(bytes).into() } else { data.to_vec().into() };
             return Ok(Value::Bytes(payload));

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipc_protocol::FromWorker;
-use ipc_protocol::from_worker::{LogRecord, Place};
+use ipc_protocol::from_worker::{LogRecord, SourceLine};
 use pyo3::prelude::*;
 use worker_shim::blackbox::Operation;
 use worker_shim::{LinkWriter, SharedMeter};
@@ -96,7 +96,7 @@ impl Log {
         message: String,
         place: Option<(String, u32, String)>,
     ) {
-        let place = place.map(|(path, line, function)| Place { path, line, function });
+        let place = place.map(|(path, line, function)| SourceLine { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
         // This fails only when the orchestrator is gone, and then this process ends soon too.
         let _unheard = py.detach(|| self.0.send(FromWorker::Log(record)));

@@ -30,12 +30,12 @@ pub(super) struct Batch {
 struct Shared {
     stream: Stream,
     hold: Duration,
-    state: Mutex<State>,
+    state: Mutex<BatchState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BatchState {
     queue: FrameWriter,
     last_write: Option<Instant>,
     /// The flusher thread has been started.
@@ -92,7 +92,7 @@ impl Batch {
 
     /// Starts the flusher thread if needed, and returns whether it runs. The flusher writes the
     /// queue when its time is up, and sleeps while the queue is empty.
-    fn has_flusher(&self, state: &mut State) -> bool {
+    fn has_flusher(&self, state: &mut BatchState) -> bool {
         if !state.has_flusher {
             let shared = Arc::clone(&self.shared);
             let builder = thread::Builder::new().name("remotemedia-flush".to_owned());
@@ -110,11 +110,11 @@ impl Drop for Batch {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_all(&self, state: &mut State) -> io::Result<()> {
+    fn write_all(&self, state: &mut BatchState) -> io::Result<()> {
         state.is_held = false;
         let mut socket = Socket(self.stream.as_fd());
         while !state.queue.write_to_socket(&mut socket)? {}

@@ -19,7 +19,7 @@ pub(crate) const MAX_SEGMENTS: usize = 256;
 
 /// Segments, blocks and claims of an arena.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ArenaState {
     options: ArenaOptions,
     /// All segments, by address.
     segments: BTreeMap<usize, Entry>,
@@ -58,7 +58,7 @@ pub(super) struct Taken {
     pub(super) bytes: usize,
 }
 
-impl State {
+impl ArenaState {
     pub(super) fn new(options: ArenaOptions) -> Self {
         Self {
             options,

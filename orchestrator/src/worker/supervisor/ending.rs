@@ -10,7 +10,7 @@ use ipc_protocol::{FromWorker, ToWorker};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::{Command, Pool, Shared, State};
+use super::{Command, Pool, PoolState, Shared};
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::PoolEvent;
 use crate::worker::process::Process;
@@ -103,7 +103,7 @@ impl Pool {
         state.patience = patience;
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
-        let State { processes, ending, .. } = &mut *state;
+        let PoolState { processes, ending, .. } = &mut *state;
         let mut asked = Vec::new();
         for (id, process) in processes {
             match ending.get_mut(id).map(Option::take) {
@@ -127,7 +127,7 @@ impl Drop for Pool {
 
 impl Shared {
     /// Ends a worker: asks it to end if it is idle, and kills it otherwise.
-    pub(super) fn end(&self, state: &mut State, worker: WorkerId) {
+    pub(super) fn end(&self, state: &mut PoolState, worker: WorkerId) {
         let Some(process) = state.processes.get(&worker) else { return };
         let Some(idle) = state.idle.remove(&worker) else {
             process.retire();

@@ -31,7 +31,7 @@ pub(crate) use native::module_def;
 #[rustpython_vm::pymodule(name = "_remotemedia_worker")]
 mod native {
     use ipc_protocol::FromWorker;
-    use ipc_protocol::from_worker::{LogRecord, Place};
+    use ipc_protocol::from_worker::{LogRecord, SourceLine};
     use rustpython_vm::builtins::PyTupleRef;
     use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
     use worker_shim::blackbox::Operation;
@@ -100,7 +100,7 @@ mod native {
         let Some(writer) = super::LOG.get() else { return Ok(()) };
         let Said { node_id, logger, is_stream, level, message, place } = said;
         let place = place.map(|place| place.extract_tuple(vm)).transpose()?;
-        let place = place.map(|(path, line, function)| Place { path, line, function });
+        let place = place.map(|(path, line, function)| SourceLine { path, line, function });
         let record = LogRecord { node_id, logger, is_stream, level, message, place };
         // Sending fails if the orchestrator is gone; then this process is about to end.
         let _unheard = vm.allow_threads(|| writer.send(FromWorker::Log(record)));
