@@ -7,6 +7,7 @@ mod edges;
 mod homes;
 mod layout;
 mod messages;
+mod names;
 mod purity;
 mod text;
 mod types;
