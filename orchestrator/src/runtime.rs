@@ -1,10 +1,12 @@
 //! One configured orchestrator: its settings and its pool of workers. Sessions are opened on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use ipc_protocol::from_worker::LogRecord;
 
 use crate::choice::{self, Choice, Setting};
 use crate::config::{Config, ConfigError, Origin, PoolBounds, env, processors};
@@ -25,6 +27,9 @@ use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPic
 pub(crate) mod caller;
 mod code;
 
+/// Largest number of log records that are kept for the next session.
+const KEPT_RECORDS_MAX: usize = 1000;
+
 /// A configured orchestrator. It starts workers when sessions need them, the first one when
 /// [`Runtime::warm`] is called, and ends them when it is dropped.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub struct Runtime {
     pool: Mutex<Option<OwnedPool>>,
     /// What its sessions have found out about node code on RustPython.
     findings: Mutex<Findings>,
+    /// Log records of sessions that were closed after their callers had left.
+    kept_records: Mutex<VecDeque<LogRecord>>,
     /// Number of sessions that are waiting for a worker's answer.
     waiting: AtomicUsize,
     processors: usize,
@@ -61,6 +68,7 @@ impl Runtime {
             config,
             pool: Mutex::new(None),
             findings: Mutex::default(),
+            kept_records: Mutex::default(),
             waiting: AtomicUsize::new(0),
             processors: processors(),
         }
@@ -70,6 +78,21 @@ impl Runtime {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Keeps a log record that has no caller for the next session. The oldest one is dropped when
+    /// there are too many.
+    pub(crate) fn keep_record(&self, record: LogRecord) {
+        let mut kept = self.kept_records.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_RECORDS_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(record);
+    }
+
+    /// The records that were kept, oldest first. They are returned once.
+    pub(crate) fn take_records(&self) -> VecDeque<LogRecord> {
+        std::mem::take(&mut *self.kept_records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Registers a waiting session. Returns how long it may busy-wait: `awake`, or zero when at least

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ipc_protocol::from_worker::LogRecord;
 
 use super::drive::Driver;
+use super::journal::{WARNING, notice};
 use super::open::bounds;
 use super::outfit::Outfit;
 use super::shell::Shell;
@@ -16,6 +17,7 @@ use super::workers::Workers;
 use super::{Host, Session};
 use crate::error::Error;
 use crate::options::OpenOptions;
+use crate::runtime::Runtime;
 use crate::schedule::{Core, Event};
 
 /// How long closing waits while nodes still run, before a thread takes over.
@@ -39,15 +41,17 @@ pub struct ClosedSession {
     pub failures: Vec<Error>,
 }
 
-/// The host of a session whose caller has left. Log records are dropped.
-struct Nobody;
+/// The host of a session whose caller has left: the next session of the runtime gets its log.
+struct Absent(Arc<Runtime>);
 
-impl Host for Nobody {
+impl Host for Absent {
     fn check_interrupt(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
-    fn log(&mut self, _: &LogRecord) {}
+    fn log(&mut self, record: &LogRecord) {
+        self.0.keep_record(record.clone());
+    }
 }
 
 impl Session {
@@ -78,8 +82,13 @@ impl Driver {
     fn leave_behind(&mut self) {
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
+            let mut host = Absent(Arc::clone(&rest.shell.runtime));
             let is_done = |driver: &Self| driver.core.slots().is_closed();
-            let _no_caller = rest.drive(None, &mut Nobody, is_done);
+            let _no_caller = rest.drive(None, &mut host, is_done);
+            for failure in rest.shell.closed.take().unwrap_or_default().failures {
+                let message = format!("in a session that its caller had left: {failure}");
+                host.log(&notice("", WARNING, message));
+            }
         };
         // If no thread can be started, `rest` is dropped, which kills its workers.
         let _detached = thread::Builder::new().name("remotemedia-closing".to_owned()).spawn(finish);

@@ -34,6 +34,7 @@ impl Session {
         mut options: OpenOptions,
         host: &mut dyn Host,
     ) -> Result<Self, Error> {
+        runtime.take_records().iter().for_each(|record| host.log(record));
         let mut moved = HashMap::new();
         let mut held = Vec::new();
         loop {

@@ -20,6 +20,7 @@ from live_nodes import (
     Endless,
     EndlessAtFirst,
     FailsAtFirst,
+    FailsToCleanUp,
     InTurns,
     Process,
     Waits,
@@ -139,6 +140,23 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
         (pid,) = asyncio.run(main())
         assert Pipeline(Process(), runtime=where).run(0) == pid
         assert isinstance(node, Waits) or (tmp_path / "interrupted").exists()
+
+
+@each
+def test_the_next_session_logs_what_fails_after_the_caller_has_left(
+    tmp_path: Path, program: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # spec: IOP-25
+    async def main() -> None:
+        pipeline = Pipeline(FailsToCleanUp(str(tmp_path)), runtime=where)
+        async with pipeline.managed_execution():
+            await take(pipeline, 1)
+
+    with one_worker(program) as where:
+        asyncio.run(main())
+        while "nothing is cleaned up" not in caplog.text:
+            Pipeline(Process(), runtime=where).run(0)
+    assert "begins to clean up" in capfd.readouterr().out
 
 
 @each
