@@ -10,9 +10,12 @@
 //!    plain bytes, so no bit pattern is invalid.
 //! 4. Shared memory is writable only where `ipc_protocol::memory` says so (its rule 2).
 
+use bytemuck::allocation::try_zeroed_slice_box;
 use bytes::{Bytes, BytesMut};
 use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Payload, PayloadMemory};
+
+use super::ViewError;
 
 /// Alignment of a block, in bytes: enough for the elements of every dtype.
 const ALIGNMENT: usize = 8;
@@ -30,7 +33,7 @@ pub struct Block {
 #[derive(Debug)]
 enum Owner {
     Shared(SharedBytes),
-    Private { _memory: Vec<u64> },
+    Private { _memory: Box<[u64]> },
     Frame { _memory: BytesMut },
 }
 
@@ -41,19 +44,25 @@ unsafe impl Sync for Block {}
 
 impl Block {
     /// Private memory of this process, filled with zeros.
-    #[must_use]
-    pub fn zeroed(bytes: usize) -> Self {
-        let mut memory = vec![0_u64; bytes.div_ceil(ALIGNMENT)];
+    ///
+    /// # Errors
+    /// `MemoryError` when the allocation fails.
+    pub fn zeroed(bytes: usize) -> Result<Self, ViewError> {
+        let memory = try_zeroed_slice_box::<u64>(bytes.div_ceil(ALIGNMENT));
+        let mut memory =
+            memory.map_err(|()| ViewError::Memory(format!("no memory for {bytes} bytes")))?;
         let start = memory.as_mut_ptr().cast();
-        Self { owner: Owner::Private { _memory: memory }, start, bytes, is_writable: true }
+        Ok(Self { owner: Owner::Private { _memory: memory }, start, bytes, is_writable: true })
     }
 
     /// Private memory with a copy of `data`.
-    #[must_use]
-    pub fn copy_of(data: &[u8]) -> Self {
-        let block = Self::zeroed(data.len());
+    ///
+    /// # Errors
+    /// As [`Block::zeroed`].
+    pub fn copy_of(data: &[u8]) -> Result<Self, ViewError> {
+        let block = Self::zeroed(data.len())?;
         block.write(0, data);
-        block
+        Ok(block)
     }
 
     /// Shared memory, which can be lent to other processes.
@@ -65,25 +74,32 @@ impl Block {
     }
 
     /// The memory of a received payload: a copy if it is misaligned or a frame with other owners.
-    #[must_use]
-    pub fn of_payload(payload: Payload) -> Self {
+    ///
+    /// # Errors
+    /// As [`Block::zeroed`].
+    pub fn of_payload(payload: Payload) -> Result<Self, ViewError> {
         match payload.into_memory() {
             PayloadMemory::Shared(shared) if shared.address().is_multiple_of(ALIGNMENT) => {
-                Self::shared(shared)
+                Ok(Self::shared(shared))
             }
             PayloadMemory::Shared(shared) => Self::copy_of(shared.as_slice()),
             PayloadMemory::Private(data) => Self::of_frame(data),
         }
     }
 
-    fn of_frame(data: Bytes) -> Self {
+    fn of_frame(data: Bytes) -> Result<Self, ViewError> {
         if data.as_ptr().align_offset(ALIGNMENT) != 0 {
             return Self::copy_of(&data);
         }
         match data.try_into_mut() {
             Ok(mut memory) => {
                 let (start, bytes) = (memory.as_mut_ptr(), memory.len());
-                Self { owner: Owner::Frame { _memory: memory }, start, bytes, is_writable: true }
+                Ok(Self {
+                    owner: Owner::Frame { _memory: memory },
+                    start,
+                    bytes,
+                    is_writable: true,
+                })
             }
             Err(data) => Self::copy_of(&data),
         }

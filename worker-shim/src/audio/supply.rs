@@ -26,19 +26,21 @@ impl Supply {
     }
 
     /// Allocates a block. Its contents are arbitrary, but never data of another program.
-    #[must_use]
-    pub fn block(&self, bytes: usize) -> Block {
-        self.shared_block(bytes).unwrap_or_else(|| Block::zeroed(bytes))
+    ///
+    /// # Errors
+    /// `MemoryError` when the allocation fails.
+    pub fn block(&self, bytes: usize) -> Result<Block, ViewError> {
+        self.shared_block(bytes).map_or_else(|| Block::zeroed(bytes), Ok)
     }
 
     /// Allocates a block for a view of this shape.
     ///
     /// # Errors
-    /// `MemoryError` when the shape does not fit into the address space.
+    /// `MemoryError` when the allocation fails.
     pub fn view(&self, shape: &[usize], kind: Kind) -> Result<View, ViewError> {
         let bytes = bytes_needed(kind.bytes(), shape)
             .map_err(|_| ViewError::Memory(format!("no memory for shape {shape:?}")))?;
-        View::over(self.block(bytes), kind, shape)
+        View::over(self.block(bytes)?, kind, shape)
     }
 
     /// A new view that holds `numbers` in C order; a number has the bytes of an element of `kind`.

@@ -41,13 +41,21 @@ fn parts_are_views_of_the_same_memory() {
 }
 
 #[test]
+fn memory_that_runs_out_is_an_error() {
+    // More than the address space of any process.
+    let shape = [1 << 50];
+    let made = Supply::default().view(&shape, Kind::F64);
+    assert!(matches!(made, Err(ViewError::Memory(_))), "{made:?}");
+}
+
+#[test]
 fn nothing_outside_of_the_memory_is_reached() {
     let whole = numbers(&[3, 4], Kind::F32);
     assert!(matches!(whole.select(&[Index::At(3)]), Err(ViewError::Index(_))));
     assert!(matches!(whole.select(&[ALL, ALL, ALL]), Err(ViewError::Index(_))));
     assert!(matches!(whole.number(&[0, -5]), Err(ViewError::Index(_))));
-    assert!(View::over(Block::zeroed(8), Kind::F64, &[2]).is_err());
-    assert!(View::over(Block::zeroed(8), Kind::F64, &[usize::MAX, 2]).is_err());
+    assert!(View::over(Block::zeroed(8).unwrap(), Kind::F64, &[2]).is_err());
+    assert!(View::over(Block::zeroed(8).unwrap(), Kind::F64, &[usize::MAX, 2]).is_err());
     assert!(whole.relaid(Kind::F32, &[(13, 4)], 0).is_err());
     assert!(whole.relaid(Kind::F32, &[(2, -4)], 0).is_err());
     assert!(whole.relaid(Kind::F32, &[(12, -4)], 44).is_ok());
@@ -145,7 +153,8 @@ fn overlapping_parts_are_read_before_they_are_written() {
 
 #[test]
 fn dtypes_without_arithmetic_are_held_and_passed_on() {
-    let halves = View::over(Block::copy_of(&[0x66, 0x2e, 0xff, 0x7b]), Kind::F16, &[2]).unwrap();
+    let halves =
+        View::over(Block::copy_of(&[0x66, 0x2e, 0xff, 0x7b]).unwrap(), Kind::F16, &[2]).unwrap();
     assert_eq!(floats(&halves), [0.099_975_585_937_5, 65504.0]);
     let kept = halves.copy(&Supply::default()).unwrap();
     kept.copy_from(&halves.select(&[Index::Slice { start: None, stop: None, step: -1 }]).unwrap())

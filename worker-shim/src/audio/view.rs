@@ -89,7 +89,7 @@ impl View {
                 array.data.len()
             )));
         }
-        let block = Block::of_payload(array.data);
+        let block = Block::of_payload(array.data)?;
         let made = Self::with_layout(block, kind, &shape, array.order)?;
         Ok(Self { is_scalar: array.scalar, ..made })
     }

@@ -56,7 +56,7 @@ pub(super) fn view_of_buffer_as(
             description.dim_desc.iter().map(|&(length, stride, _)| (length, stride)).collect();
         return view.view().relaid(own, &axes, description.offset).map_err(raised);
     }
-    let block = supply().block(description.len);
+    let block = supply().block(description.len).map_err(raised)?;
     buffer.contiguous_or_collect(|bytes| block.write(0, bytes));
     let mut shape: Vec<usize> = description.dim_desc.iter().map(|&(length, ..)| length).collect();
     if let Some(kind) = kind {
