@@ -36,8 +36,8 @@ use drive::Driver;
 
 /// The program that drives a session: a Python thread or the command line.
 pub trait Host {
-    /// Called before every wait that blocks. Signals that arrive from then on must interrupt the
-    /// wait.
+    /// Called before a wait that may last for longer than 10 ms. Signals that arrive from then on
+    /// must interrupt the wait.
     ///
     /// # Errors
     /// [`Error::Interrupted`] to stop, for a signal that has already arrived.

@@ -24,6 +24,9 @@ use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
 
+/// Length of a wait that the host need not prepare for.
+const SHORT_WAIT: Duration = Duration::from_millis(10);
+
 /// The worker slots of one session, and its requests to the pool.
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -213,13 +216,27 @@ impl Workers {
         std::mem::take(&mut self.has_news)
     }
 
-    /// Blocks until a link has news, a wake-up comes or the deadline passes.
+    /// Blocks until a link has news, a wake-up comes or the deadline passes. Most answers come within
+    /// [`SHORT_WAIT`], for which the host need not prepare: a signal ends the wait (`EINTR`), and one
+    /// that came just before it is noticed at its end.
     pub(super) fn wait(
         &mut self,
         deadline: Option<Instant>,
         host: &mut dyn Host,
     ) -> Result<(), Error> {
-        host.before_blocking()?;
+        let soon = Instant::now() + SHORT_WAIT;
+        if host.interrupt_source().is_none() && deadline.is_none_or(|deadline| soon < deadline) {
+            if self.poll(Some(soon), host)? {
+                return Ok(());
+            }
+            host.check_interrupt()?;
+            host.before_blocking()?;
+        }
+        self.poll(deadline, host).map(|_| ())
+    }
+
+    /// Blocks as [`Workers::wait`] does. Returns false when the deadline has passed.
+    fn poll(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<bool, Error> {
         let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
         for worker in
             self.slots.iter().filter(|slot| !slot.is_deaf()).filter_map(|s| s.worker.as_ref())
@@ -246,9 +263,9 @@ impl Workers {
             self.has_news = true;
         }
         match polled {
-            Ok(_) if is_signalled => host.check_interrupt(),
-            Ok(_) => Ok(()),
-            Err(Errno::EINTR) => host.check_interrupt(),
+            Ok(_) if is_signalled => host.check_interrupt().map(|()| true),
+            Ok(count) => Ok(count > 0),
+            Err(Errno::EINTR) => host.check_interrupt().map(|()| true),
             Err(errno) => Err(Error::Os { action: "waiting for workers", source: errno.into() }),
         }
     }

@@ -241,7 +241,11 @@ pub(super) fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> PyResult<Option<Dtype
             b'=' => native,
             other => char::from(other),
         };
-        format!("{order}{}{item_bytes}", char::from(kind))
+        // Not by `format!`, which takes longer: nearly every array has such a dtype.
+        let mut text = item_bytes.to_string();
+        text.insert(0, char::from(kind));
+        text.insert(0, order);
+        text
     } else {
         descr.getattr(intern!(descr.py(), "str"))?.extract()?
     };
