@@ -26,7 +26,7 @@ use crate::memory::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
 use crate::memory::{Arena, ArenaOptions, ArenaStats, Releases, Segment};
 use crate::share::{MemoryTerms, Share};
 use crate::visit::Message;
-use state::State;
+use state::ExchangeState;
 
 pub use state::Loan;
 

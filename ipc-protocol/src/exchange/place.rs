@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::state::State;
+use super::state::ExchangeState;
 use super::{Exchange, Placement};
 use crate::array::{Array, LeaseTerms, Payload, Placed, Storage};
 use crate::error::CodecError;
