@@ -6,8 +6,12 @@ mod payload_wire;
 mod payloads;
 mod wire;
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
 use rmp_serde::decode::Error as DecodeError;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::CodecError;
 use crate::frame::{Frame, HEADER_BYTES, Parts};
@@ -68,11 +72,39 @@ pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M,
     let Parts { body, blobs } = Parts::split(&frame, limits)?;
     drop(frame);
     check_name::<M>(&body)?;
-    let mut rest: &[u8] = &body;
+    let mut message = match decode_body(&body, limits) {
+        Some(message) => message,
+        None => decode_counting(&body, limits)?,
+    };
+    message.check()?;
+    payloads::attach(&mut message, blobs, limits)?;
+    Ok(message)
+}
+
+fn message_depth(limits: &Limits) -> usize {
+    (limits.depth() + MESSAGE_DEPTH) as usize
+}
+
+/// Decodes a body without copying its texts twice. `None` when anything is wrong with it.
+fn decode_body<M: Message>(body: &[u8], limits: &Limits) -> Option<M> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
+    deserializer.set_max_depth(message_depth(limits));
+    let message = M::deserialize(&mut deserializer).ok()?;
+    match IgnoredAny::deserialize(&mut deserializer) {
+        Err(DecodeError::InvalidMarkerRead(end)) if end.kind() == ErrorKind::UnexpectedEof => {
+            Some(message)
+        }
+        _ => None,
+    }
+}
+
+/// As [`decode_body`], slower, with errors that say where in the body the problem is.
+fn decode_counting<M: Message>(body: &[u8], limits: &Limits) -> Result<M, CodecError> {
+    let mut rest = body;
     let mut deserializer = rmp_serde::Deserializer::new(&mut rest);
-    deserializer.set_max_depth((limits.depth() + MESSAGE_DEPTH) as usize);
+    deserializer.set_max_depth(message_depth(limits));
     let decoded = M::deserialize(&mut deserializer);
-    let mut message = decoded.map_err(|error| match error {
+    let message = decoded.map_err(|error| match error {
         DecodeError::DepthLimitExceeded => CodecError::TooDeep { limit: limits.depth() },
         error => CodecError::Malformed {
             message: M::NAME,
@@ -83,8 +115,6 @@ pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M,
     if !rest.is_empty() {
         return Err(CodecError::TrailingBytes { message: M::NAME, count: rest.len() });
     }
-    message.check()?;
-    payloads::attach(&mut message, blobs, limits)?;
     Ok(message)
 }
 
