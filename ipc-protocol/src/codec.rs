@@ -72,7 +72,7 @@ pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M,
     let Parts { body, blobs } = Parts::split(&frame, limits)?;
     drop(frame);
     check_name::<M>(&body)?;
-    let mut message = match decode_body(&body, limits) {
+    let mut message: M = match decode_body(&body, limits) {
         Some(message) => message,
         None => decode_counting(&body, limits)?,
     };
