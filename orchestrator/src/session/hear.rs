@@ -1,7 +1,7 @@
 //! Turns messages of workers and answers of the pool into events for the core.
 
 use ipc_protocol::FaultKind;
-use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
+use ipc_protocol::from_worker::{Closed, Failed, FromWorker, NodeReady};
 
 use super::journal::{kept, printed, replaced};
 use super::shell::{Events, Shell};
@@ -49,7 +49,8 @@ impl Shell {
             }
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
-                self.hear_log(slot, &record, host);
+                self.workers.note_stderr(slot, &record);
+                self.journal.show(&record, host);
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
@@ -138,16 +139,6 @@ impl Shell {
                 _ => self.traits.push((stage, Traits { is_source, flushes })),
             }
         }
-    }
-
-    fn hear_log(&self, slot: SlotId, record: &LogRecord, host: &mut dyn Host) {
-        if record.is_stream
-            && record.logger == "stderr"
-            && let Some(process) = self.workers.slot(slot).process()
-        {
-            process.note_stderr(&record.message);
-        }
-        self.journal.show(record, host);
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {

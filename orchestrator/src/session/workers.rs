@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::ToWorker;
-use ipc_protocol::from_worker::FromWorker;
+use ipc_protocol::from_worker::{FromWorker, LogRecord};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -267,6 +267,16 @@ impl Workers {
             Ok(count) => Ok(count > 0),
             Err(Errno::EINTR) => host.check_interrupt().map(|()| true),
             Err(errno) => Err(Error::Os { action: "waiting for workers", source: errno.into() }),
+        }
+    }
+
+    /// Keeps a line that a node wrote to stderr, for the error when its process dies.
+    pub(super) fn note_stderr(&self, slot: SlotId, record: &LogRecord) {
+        if record.is_stream
+            && record.logger == "stderr"
+            && let Some(process) = self.slots[slot].process()
+        {
+            process.note_stderr(&record.message);
         }
     }
 
