@@ -6,5 +6,6 @@ mod fallback;
 mod lying_worker;
 mod promises;
 mod quiet;
+mod sessions;
 mod startup;
 mod tidy;
