@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from remotemedia import _pickle
 
-_SMALL_BYTES = 64
+_SMALL_BYTES = 256
+"""Least `limit` for which the pickles of all small values are within it."""
 _PRIVATE = frozenset({"logger", "state", "_is_initialized"})
 
 
@@ -49,6 +50,8 @@ def _is_small(value: Any) -> bool:
     """
     if type(value) is int:
         return value.bit_length() < 64
+    if type(value) is str:
+        return len(value) <= 32
     return value is None or type(value) is bool
 
 
