@@ -130,7 +130,9 @@ def run(
         for which in range(processes):
             numbers = list(range(which, sessions, processes))
             ours, theirs = spawn.Pipe()
-            child = spawn.Process(target=caller, args=(theirs, numbers, sessions, frames, is_pinned))
+            child = spawn.Process(
+                target=caller, args=(theirs, numbers, sessions, frames, is_pinned)
+            )
             child.start()
             theirs.close()
             pairs.append(ours)

@@ -144,7 +144,10 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
 
 @each
 def test_the_next_session_logs_what_fails_after_the_caller_has_left(
-    tmp_path: Path, program: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    program: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     # spec: IOP-25
     async def main() -> None:
