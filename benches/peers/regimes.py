@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from common import markdown, microseconds, percentile, show
 
@@ -72,12 +73,12 @@ def one_processor() -> Iterator[None]:
 def slow_wake_ups() -> Iterator[None]:
     """What is started meanwhile sleeps as on a host whose wake-ups take that much longer."""
     with tempfile.TemporaryDirectory() as folder:
-        library = os.path.join(folder, "slow_wake.so")
-        source = os.path.join(os.path.dirname(__file__), "slow_wake.c")
+        library = Path(folder, "slow_wake.so")
+        source = Path(__file__).with_name("slow_wake.c")
         compiler = os.environ.get("CC", "cc")
         options = ["-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"]
         subprocess.run([compiler, *options], check=True)
-        os.environ |= {"LD_PRELOAD": library, "SLOW_WAKE_US": str(SLOW_WAKE_US)}
+        os.environ |= {"LD_PRELOAD": str(library), "SLOW_WAKE_US": str(SLOW_WAKE_US)}
         try:
             yield
         finally:

@@ -152,7 +152,7 @@ class Node(ABC):
         """
 
     def flush(self) -> Any:
-        """Return the remaining output after the last item, or None. Has the same forms as `process`.
+        """Return what is left after the last item, or None. Has the same forms as `process`.
 
         A node that has no `flush` of its own once it is initialized is not called.
         """
