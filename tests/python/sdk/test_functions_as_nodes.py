@@ -177,7 +177,7 @@ def test_names_ids_and_order() -> None:
     assert edges[-3:] == [("double_0", "method_5"), ("Gain_4", "again_7"), ("method_5", "again_7")]
     with pytest.raises(PipelineError, match=r"2 nodes are called 'double'.*double_0"):
         pipeline.add_node(len, after=double)
-    with pytest.raises(PipelineError, match="this node is called 'AddNode'"):
+    with pytest.raises(PipelineError, match="this node's name is 'AddNode'"):
         pipeline.add_node(AddNode(1), name="other")
 
 

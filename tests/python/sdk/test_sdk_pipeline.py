@@ -106,7 +106,7 @@ def test_branches_and_joins() -> None:
 def test_ids_given_by_the_user() -> None:
     pipeline = Pipeline().add_node("first", Double()).add_node(Double(), id="second")
     assert _edges(pipeline) == [("first", "second")]
-    with pytest.raises(ConfigurationError, match="taken"):
+    with pytest.raises(ConfigurationError, match="already in use"):
         pipeline.add_node("first", Double())
     with pytest.raises(ConfigurationError, match="letters, digits"):
         pipeline.add_node("no spaces", Double())
@@ -189,7 +189,7 @@ def test_yaml_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ("[\n]", "an object, not list"),
         ('{"version": "v9", "nodes": []}', "Unsupported manifest version 'v9'"),
         ('{"nodes": {}}', "needs a list of nodes"),

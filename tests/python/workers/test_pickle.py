@@ -375,7 +375,7 @@ def test_a_class_that_is_gone_is_named() -> None:
     import gc
 
     gc.collect()
-    with pytest.raises(Exception, match=r"shipped\.<locals>\.Gone of test_pickle is not known"):
+    with pytest.raises(Exception, match=r"shipped\.<locals>\.Gone of test_pickle no longer exists"):
         _pickle.loads(data)
 
 
