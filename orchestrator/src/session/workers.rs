@@ -24,8 +24,8 @@ use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
 
-/// Length of a wait that the host need not prepare for.
-const SHORT_WAIT: Duration = Duration::from_millis(10);
+/// How long a signal may go unnoticed that came just before a wait.
+const UNWATCHED: Duration = Duration::from_millis(10);
 
 /// The worker slots of one session, and its requests to the pool.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Workers {
     cancel: CancelHandle,
     /// Whether the pool may have answered, or a process may have exited or written output.
     has_news: bool,
+    /// When the host was last asked whether a signal has come.
+    checked_signals: Instant,
     /// Id of the process that opened the session; a forked child must leave the workers alone.
     owner: u32,
 }
@@ -70,6 +72,7 @@ impl Workers {
             requests: Vec::new(),
             cancel,
             has_news: false,
+            checked_signals: Instant::now(),
             owner: std::process::id(),
         }
     }
@@ -217,22 +220,33 @@ impl Workers {
     }
 
     /// Blocks until a link has news, a wake-up comes or the deadline passes. Most answers come within
-    /// [`SHORT_WAIT`], for which the host need not prepare: a signal ends the wait (`EINTR`), and one
-    /// that came just before it is noticed at its end.
+    /// [`UNWATCHED`], for which the host need not prepare: signals are checked at the end of that
+    /// time, and as often while answers keep coming.
     pub(super) fn wait(
         &mut self,
         deadline: Option<Instant>,
         host: &mut dyn Host,
     ) -> Result<(), Error> {
-        let soon = Instant::now() + SHORT_WAIT;
-        if host.interrupt_source().is_none() && deadline.is_none_or(|deadline| soon < deadline) {
-            if self.poll(Some(soon), host)? {
-                return Ok(());
+        if host.interrupt_source().is_none() {
+            let now = Instant::now();
+            if now.duration_since(self.checked_signals) >= UNWATCHED {
+                self.check_signals(host)?;
             }
-            host.check_interrupt()?;
-            host.before_blocking()?;
+            let soon = now + UNWATCHED;
+            if deadline.is_none_or(|deadline| soon < deadline) {
+                if self.poll(Some(soon), host)? {
+                    return Ok(());
+                }
+                self.check_signals(host)?;
+                host.before_blocking()?;
+            }
         }
         self.poll(deadline, host).map(|_| ())
+    }
+
+    fn check_signals(&mut self, host: &mut dyn Host) -> Result<(), Error> {
+        self.checked_signals = Instant::now();
+        host.check_interrupt()
     }
 
     /// Blocks as [`Workers::wait`] does. Returns false when the deadline has passed.

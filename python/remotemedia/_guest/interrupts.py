@@ -9,7 +9,9 @@ next node code of this session is interrupted when it begins. The end of the ses
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
+from typing import Any
 
 is_running = False
 """Whether node code runs on the main thread and may be interrupted."""
@@ -27,6 +29,24 @@ class Interrupted(KeyboardInterrupt):
 def install() -> None:
     """Install the handler of SIGURG. Programs that nodes start get the default handling."""
     signal.signal(signal.SIGURG, _on_signal)
+    report = sys.unraisablehook
+
+    def report_others(unraisable: Any) -> None:
+        if unraisable.exc_type is Interrupted:
+            _try_again()
+        else:
+            report(unraisable)
+
+    sys.unraisablehook = report_others
+
+
+def _try_again() -> None:
+    """The handler ran in code that cannot raise, such as the callback of a weak reference. It runs
+    again as soon as that code has returned.
+    """
+    global is_running
+    is_running = True
+    signal.raise_signal(signal.SIGURG)
 
 
 def begin() -> None:
@@ -48,7 +68,9 @@ def end() -> None:
 
 
 def forget() -> None:
-    """Reset the state at the end of a session."""
+    """Reset the state, at the end of a session and before the next one: a signal that was sent while
+    the end of the last one was on its way may come only now.
+    """
     global is_running, _is_wanted
     is_running = _is_wanted = False
 

@@ -75,6 +75,7 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
+        interrupts.forget()
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))

@@ -56,6 +56,10 @@ impl Host for PyHost {
     }
 
     fn check_interrupt(&mut self) -> Result<(), Error> {
+        if self.raised.is_some() {
+            // While output of nodes was forwarded.
+            return Err(Error::Interrupted);
+        }
         let handled = Python::attach(|py| {
             if let Some(signals) = &self.signals {
                 signals.drain(py);
