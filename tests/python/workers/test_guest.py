@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from remotemedia import Node, _pickle, _tokens
-from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest
+from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest, interrupts
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.surroundings import Surroundings
 
@@ -189,6 +189,15 @@ def test_a_stream_goes_on_only_when_its_output_has_passed(worker: Worker, kind: 
     assert worker.flush() == ["end"]
     assert worker.item("c") == ["c1", "c2"], "after a flush a new stream begins"
     assert worker.flush() == ["end"]
+
+
+def test_an_interrupt_of_an_ended_session_does_not_reach_the_next(worker: Worker) -> None:
+    # spec: IOP-25
+    worker.open([Echo])
+    worker.guest.close()
+    interrupts._on_signal(0, None)
+    worker.open([Echo])
+    assert worker.item(1) == [1]
 
 
 class InheritsFlush(Node):

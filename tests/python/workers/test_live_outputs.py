@@ -21,6 +21,7 @@ from live_nodes import (
     EndlessAtFirst,
     FailsAtFirst,
     FailsToCleanUp,
+    InterruptedInCallback,
     InTurns,
     Process,
     Waits,
@@ -140,6 +141,13 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
         (pid,) = asyncio.run(main())
         assert Pipeline(Process(), runtime=where).run(0) == pid
         assert isinstance(node, Waits) or (tmp_path / "interrupted").exists()
+
+
+def test_an_interrupt_is_not_lost_where_exceptions_are_ignored() -> None:
+    # spec: IOP-25
+    with one_worker("cpython") as where, pytest.raises(NodeError) as caught:
+        Pipeline(InterruptedInCallback(), runtime=where).run(1_000_000)
+    assert caught.value.remote_type == "remotemedia._guest.interrupts.Interrupted"
 
 
 @each
