@@ -38,8 +38,8 @@ pub fn encode<M: Message>(message: M) -> Result<Frame, CodecError> {
 ///
 /// # Errors
 ///
-/// [`CodecError`] when the parts of an array do not agree, values are nested too deep, or the frame
-/// would exceed the limits.
+/// [`CodecError`] when the dtype, shape and data of an array do not agree, values are nested too
+/// deep, or the frame would exceed the limits.
 pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Frame, CodecError> {
     let blobs = payloads::detach(&mut message, limits)?;
     let mut start = Vec::with_capacity(USUAL_START_BYTES + copied_bytes(&blobs));

@@ -46,7 +46,7 @@ pub struct Exchange {
     told_gone: AtomicUsize,
 }
 
-/// One loan, as reported to users.
+/// Bytes that are lent to the peer under one lease, as reported to users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseReport {
     /// The node that the bytes were sent to, if known.

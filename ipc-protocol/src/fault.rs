@@ -17,11 +17,11 @@ pub struct Fault {
     pub message: String,
     /// Formatted traceback with source lines, ending with the exception line.
     pub traceback: String,
-    /// The module or feature that the interpreter lacks, if that is the cause. Since 3; absent
-    /// otherwise.
+    /// The module or feature that the interpreter lacks, if that is the cause. Since protocol 3;
+    /// absent otherwise.
     #[serde(default)]
     pub import: Option<Box<ImportFault>>,
-    /// A further fact about the failure, as data. Since 6; absent when there is none.
+    /// A further fact about the failure, as data. Since protocol 6; absent when there is none.
     #[serde(default)]
     pub detail: Option<Box<FaultDetail>>,
 }
@@ -84,7 +84,8 @@ pub struct ImportFault {
     pub path: String,
     /// What the user can do, as text; empty when no advice is known.
     pub suggestion: String,
-    /// True when the fault's message already contains the suggestion. Since 6; absent when false.
+    /// True when the fault's message already contains the suggestion. Since protocol 6; absent when
+    /// false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_told: bool,
 }
@@ -98,7 +99,7 @@ pub enum ImportReason {
     StdlibMissing,
     /// No module of that name is on the search path.
     NotInstalled,
-    /// The worker's policy forbids the module.
+    /// RustPython workers refuse the module, which could crash them (`remotemedia._guest.policy`).
     Blocked,
     /// The module exists, but lacks something that CPython's has.
     Unsupported,
@@ -128,7 +129,7 @@ pub enum FaultKind {
     /// opened has changed the process; a fresh worker is needed.
     Stale,
     /// A module that this worker has loaded lies elsewhere on the session's search path; the worker
-    /// still suits other sessions. Since 5.
+    /// still suits other sessions. Since protocol 5.
     Conflict,
     /// The node's module raised while it was imported.
     Load,

@@ -1,5 +1,5 @@
 //! Frames: the bytes of one message and its payloads on a stream. The codec decodes the message in
-//! a frame and checks its payloads.
+//! a frame and checks its payloads. A blob is the bytes of one payload.
 //!
 //! Header (24 bytes, little-endian), body, table of blob lengths (u64 each), then the blobs, each
 //! starting at the next multiple of 64 bytes from the frame's start.
@@ -32,9 +32,9 @@ const TABLE_ENTRY_BYTES: usize = size_of::<u64>();
 pub(crate) struct Header {
     /// Length of the whole frame, in bytes.
     pub(crate) total: usize,
-    /// Length of the body, in bytes.
+    /// Length of the body, which is the encoded message, in bytes.
     pub(crate) body: usize,
-    /// Number of blobs.
+    /// Number of blobs: payloads whose bytes follow the body.
     pub(crate) blobs: usize,
 }
 
@@ -91,7 +91,7 @@ impl Header {
 pub(crate) struct Parts {
     /// The encoded message.
     pub(crate) body: Bytes,
-    /// The payloads.
+    /// The bytes of each payload.
     pub(crate) blobs: Vec<Bytes>,
 }
 

@@ -11,21 +11,23 @@ use crate::value::Value;
 /// All messages from a worker after its `Hello`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// The session's nodes exist and `initialize` has run on each. Since 1.
+    /// The session's nodes exist and `initialize` has run on each. Since protocol 1.
     Opened(Vec<NodeReady>),
-    /// One output of a stage. Since 1.
+    /// One output of a stage. Since protocol 1.
     Output(Output),
-    /// A call is complete. Since 1.
+    /// A call is complete. Since protocol 1.
     Done(Done),
-    /// A call, or the opening of a session, failed and is over. The worker lives on. Since 1.
+    /// A call, or the opening of a session, failed and is over. The worker lives on. Since protocol
+    /// 1.
     Failed(Failed),
-    /// A text that a node printed or logged. Since 1.
+    /// A text that a node printed or logged. Since protocol 1.
     Log(LogRecord),
-    /// The session has ended; the answer to `Close`. Since 1.
+    /// The session has ended; the answer to `Close`. Since protocol 1.
     Closed(Closed),
-    /// A message about segments and leases. Since 2.
+    /// A message about segments and leases. Since protocol 2.
     Share(Share),
-    /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since 5.
+    /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since
+    /// protocol 5.
     Ending,
 }
 
@@ -41,7 +43,7 @@ pub struct NodeReady {
     /// True when the node uses asyncio.
     pub is_async: bool,
     /// It may have outputs at the end of the input: it has a method `flush`, or takes a stream.
-    /// Since 6; true when absent.
+    /// Since protocol 6; true when absent.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub flushes: bool,
 }
@@ -60,7 +62,7 @@ pub struct Output {
     /// The output value.
     pub value: Value,
     /// How long the worker worked since it got the request or sent the output before, whichever was
-    /// later. Since 6; absent when the end of the call is sent together with the output.
+    /// later. Since protocol 6; absent when the end of the call is sent together with the output.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
@@ -74,7 +76,7 @@ pub struct Done {
     pub call: u64,
     /// What the call cost: one entry per node, in the stage's order.
     pub usage: Vec<NodeUsage>,
-    /// How long the worker worked, as in [`Output`]. Since 6.
+    /// How long the worker worked, as in [`Output`]. Since protocol 6.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
@@ -90,7 +92,7 @@ pub struct Failed {
     pub fault: Fault,
     /// What the call cost until it failed, as in [`Done`].
     pub usage: Vec<NodeUsage>,
-    /// How long the worker worked, as in [`Output`]. Since 6.
+    /// How long the worker worked, as in [`Output`]. Since protocol 6.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub worked: Report,
 }
@@ -110,8 +112,8 @@ pub struct NodeUsage {
     pub peak_memory_bytes: u64,
     /// `peak_memory_bytes` minus the resident memory before the call, in bytes.
     pub peak_delta_bytes: u64,
-    /// How the node's inputs and outputs travelled, as far as the worker saw it. Since 2; absent
-    /// when the worker saw no payload move.
+    /// How the node's inputs and outputs travelled, as far as the worker saw it. Since protocol 2;
+    /// absent when the worker saw no payload move.
     #[serde(default, skip_serializing_if = "Moved::is_nothing")]
     pub moved: Moved,
 }
@@ -175,7 +177,8 @@ pub struct LogRecord {
     pub level: u32,
     /// The text, without a final newline.
     pub message: String,
-    /// Line of code that logged the record. Since 4; absent for streams and when it is unknown.
+    /// Line of code that logged the record. Since protocol 4; absent for streams and when it is
+    /// unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<SourceLine>,
 }
@@ -199,7 +202,8 @@ pub struct Closed {
     /// Failures of `cleanup`, at most one per node.
     pub faults: Vec<Fault>,
     /// Changes of the session to the worker's process that cannot be undone, as text for a log. If
-    /// there are any, the worker must not serve another session. Since 6; absent when empty.
+    /// there are any, the worker must not serve another session. Since protocol 6; absent when
+    /// empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
 }

@@ -12,35 +12,36 @@ use crate::value::Value;
 /// All messages from the orchestrator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Answer to the worker's `Hello`. Since 1.
+    /// Answer to the worker's `Hello`. Since protocol 1.
     Welcome(Welcome),
-    /// Makes the nodes of a session. Answered by `Opened` or `Failed`. Since 1.
+    /// Makes the nodes of a session. Answered by `Opened` or `Failed`. Since protocol 1.
     Open(OpenSession),
     /// One input of a stage. Answered by any number of `Output`, then one `Done` or `Failed`. Since
-    /// 1.
+    /// protocol 1.
     Item(Item),
-    /// Starts a stage that begins with a source node; answered like `Item`. Since 1.
+    /// Starts a stage that begins with a source node; answered like `Item`. Since protocol 1.
     Start(Step),
     /// Ends a stage's input: the worker ends the streams and calls `flush`; answered like `Item`.
-    /// Since 1.
+    /// Since protocol 1.
     Flush(Step),
-    /// Lets a call whose window is used up send more outputs. Since 1.
+    /// Lets a call whose window is used up send more outputs. Since protocol 1.
     Credit(Credit),
-    /// Ends the session: the worker calls `cleanup` on its nodes. Answered by `Closed`. Since 1.
+    /// Ends the session: the worker calls `cleanup` on its nodes. Answered by `Closed`. Since
+    /// protocol 1.
     Close,
-    /// Allows shared memory, on these terms. Since 2.
+    /// Allows shared memory, on these terms. Since protocol 2.
     SharedMemory(MemoryTerms),
-    /// A message about segments and leases. Since 2.
+    /// A message about segments and leases. Since protocol 2.
     Share(Share),
     /// How long the worker may poll for its next message before it sleeps, in microseconds. Since
-    /// 2.
+    /// protocol 2.
     Spin(u32),
     /// Ends the worker. It makes sure that the orchestrator's end does not kill it, answers
     /// `Ending`, and exits when the connection closes, or at the latest after this many
-    /// milliseconds. Sent only between two sessions. Since 5.
+    /// milliseconds. Sent only between two sessions. Since protocol 5.
     End(u32),
     /// Ends the suspended call of the stage with this number: no further outputs, and `Done` as the
-    /// answer. Since 6.
+    /// answer. Since protocol 6.
     Abort(u32),
 }
 
@@ -60,20 +61,21 @@ pub struct OpenSession {
     pub stages: Vec<StageSpec>,
     /// One pickle with the list of all node objects of the session, for [`NodeClass::Instance`].
     pub instances: Option<Payload>,
-    /// The caller's module search path, added behind the worker's own. Empty since 5: the path is
-    /// in [`Surroundings`].
+    /// The caller's module search path, added behind the worker's own. Empty since protocol 5: the
+    /// path is in [`Surroundings`].
     pub sys_path: Vec<String>,
-    /// The caller's working directory; unchanged when absent. Absent since 5: see [`Surroundings`].
+    /// The caller's working directory; unchanged when absent. Absent since protocol 5: see
+    /// [`Surroundings`].
     pub working_directory: Option<String>,
     /// Largest pickle of one node attribute that `Closed` brings back, in bytes.
     pub write_back_max_bytes: u64,
     /// Whether values without a form of their own in the protocol may travel as pickles.
     pub allow_pickle: bool,
-    /// The caller's process state, which the worker takes over. Since 5; absent before.
+    /// The caller's process state, which the worker takes over. Since protocol 5; absent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surroundings: Option<Box<Surroundings>>,
     /// The out-of-band buffers of the pickle in `instances`, in its order (pickle protocol 5).
-    /// Since 6; absent when there are none.
+    /// Since protocol 6; absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buffers: Vec<Payload>,
 }
@@ -151,8 +153,8 @@ pub struct Step {
     pub call: u64,
     /// Number of outputs that the worker may send before it needs a `Credit`.
     pub window: u32,
-    /// Time that the orchestrator took since the worker's last answer. Since 6; absent when there
-    /// was no answer yet.
+    /// Time that the orchestrator took since the worker's last answer. Since protocol 6; absent
+    /// when there was no answer yet.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub took: Report,
 }
@@ -164,7 +166,7 @@ pub struct Credit {
     pub stage: u32,
     /// Number of further outputs that the call may send.
     pub outputs: u32,
-    /// Time since the worker's last answer, as in [`Step`]. Since 6.
+    /// Time since the worker's last answer, as in [`Step`]. Since protocol 6.
     #[serde(default, skip_serializing_if = "Report::is_absent")]
     pub took: Report,
 }

@@ -228,7 +228,9 @@ def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:
 
 
 def _bundle_of(shared: type[Any]) -> tuple[str, bytes]:
-    """The token of a class, and a pickle of it with everything that it needs; made once."""
+    """The token of a class, and a bundle: a pickle of the class with the classes and functions
+    that it needs. Each class has one bundle, made on first use.
+    """
     token = registry.issue(shared)
     bundle = registry.bundle(token)
     if bundle is None:
@@ -238,7 +240,9 @@ def _bundle_of(shared: type[Any]) -> tuple[str, bytes]:
 
 
 def _receive(token: str, bundle: bytes) -> Shared:
-    """Load a class that comes with its own pickle, unless its token is known already."""
+    """Return the class with this token. If the process does not have it yet, load it from `bundle`,
+    the pickle that `_bundle_of` has made.
+    """
     shared = registry.find(token)
     if shared is None:
         (shared,) = _load_bundle(bundle)

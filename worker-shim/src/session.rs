@@ -39,8 +39,8 @@ pub enum SessionError {
 /// Why a message is not allowed at this point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OutOfOrder {
-    /// A message that does not belong to the current phase of the connection.
-    #[error("the message {message} came {moment}")]
+    /// The message is not allowed in the current phase of the connection.
+    #[error("the message {message} is not allowed {moment}")]
     Message {
         /// Name of the message.
         message: &'static str,

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{Array, Dtype};
 use crate::limits::MAX_AXES;
 
-/// Why the parts of an array do not agree, or the array cannot travel.
+/// Why the dtype, shape and data of an array do not agree, or why the array cannot travel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArrayError {
     /// The dtype is neither a plain numpy typestring nor the literal of a structured type.

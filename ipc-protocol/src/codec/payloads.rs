@@ -1,6 +1,6 @@
 //! Moves payloads out of a message into the blobs of its frame, and back. Both ways check that the
-//! parts of arrays agree and that values are not nested too deep; the bytes of payloads are not
-//! read.
+//! dtype, shape and data of each array agree and that values are not nested too deep; the bytes of
+//! payloads are not read.
 
 use bytes::Bytes;
 

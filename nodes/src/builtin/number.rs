@@ -11,7 +11,7 @@ use crate::params::Number;
 /// The largest integer that `power` computes, in bits (about 300,000 decimal digits).
 pub(crate) const MAX_POWER_BITS: u64 = 1_000_000;
 
-/// The names of the operations.
+/// The operations that `CalculatorNode` knows, by the names in its input.
 pub(crate) const OPERATIONS: &[&str] =
     &["add", "subtract", "multiply", "divide", "power", "modulo"];
 

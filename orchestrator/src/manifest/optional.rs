@@ -10,8 +10,8 @@ const GPU_TYPES: &[&str] = &["cuda", "rocm", "metal", "vulkan", "any"];
 const CPU_ARCHITECTURES: &[&str] = &["x86_64", "aarch64", "arm", "any"];
 const PLACEMENTS: &[&str] = &["local", "remote", "prefer_local", "prefer_remote", "auto"];
 
-/// Checks the older fields of a node. Returns whether the node is marked as an output of the
-/// pipeline.
+/// Checks the fields of a node that earlier manifest versions had. Returns whether `is_output_node`
+/// is set.
 pub(super) fn node_fields(fields: &Fields<'_>, problems: &mut Problems) -> bool {
     capabilities(fields, problems);
     fields.object("media_capabilities", problems);

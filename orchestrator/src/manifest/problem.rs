@@ -29,8 +29,8 @@ pub enum ManifestErrorClass {
 }
 
 impl ManifestError {
-    /// The class that fits all problems. Problems of different classes give [`Invalid`], or
-    /// [`Graph`] when all concern the graph.
+    /// The class of all problems. When their classes differ: [`Graph`] if all concern the graph,
+    /// otherwise [`Invalid`].
     ///
     /// [`Invalid`]: ManifestErrorClass::Invalid
     /// [`Graph`]: ManifestErrorClass::Graph

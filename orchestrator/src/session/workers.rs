@@ -47,7 +47,8 @@ pub(super) struct Workers {
 struct Request {
     ticket: Ticket,
     needs: Vec<Wanted>,
-    /// The slots that they are for, in the order of the needs.
+    /// The slots that get the workers: the first worker of `needs` goes to the first slot, and so
+    /// on.
     slots: Vec<SlotId>,
 }
 

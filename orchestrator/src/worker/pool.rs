@@ -18,10 +18,10 @@ use want::Want;
 /// Number of a pool.
 pub type PoolId = usize;
 
-/// Identifies a kind, that is a distinct [`super::WorkerKey`].
+/// Identifies a kind of workers: those with the same [`super::WorkerKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId {
-    /// The pool that its workers belong to.
+    /// The pool of the workers of this kind.
     pub pool: PoolId,
     /// Number of the kind, unique in all pools.
     pub number: usize,
@@ -42,9 +42,10 @@ pub type Ticket = u64;
 /// Bounds of one pool.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
-    /// Workers of the kind used last that are kept ready, also while no session runs.
+    /// Number of workers of the most recently used kind that are kept ready, also while no session
+    /// runs.
     pub min: usize,
-    /// Most processes, all kinds of the pool together.
+    /// Largest number of worker processes, all kinds of the pool together.
     pub max: usize,
     /// How long a worker may be idle before it is ended; `None`: no limit.
     pub idle_timeout: Option<Duration>,
@@ -61,7 +62,7 @@ pub enum PoolEvent {
         ticket: Ticket,
         /// The kinds of workers that it needs, and how many of each.
         needs: Vec<Need>,
-        /// Whether the session already holds other workers. It is served first then.
+        /// Whether the session already holds other workers. If so, its request is served first.
         holds: bool,
     },
     /// A session that needs a worker of this kind is expected.

@@ -44,7 +44,7 @@ _FORK_CALLS = ("fork", "forkpty")
 
 
 class Blocked(ImportError):
-    """The worker's policy refuses a module or a function.
+    """This worker refuses a module or a function.
 
     Attributes:
         instead: the reason, and what to use instead.
@@ -60,16 +60,18 @@ Blocked.__module__, Blocked.__qualname__ = "builtins", "ImportError"
 
 
 class Refusal:
-    """A finder before all others that refuses the modules of the policy."""
+    """An import finder, first in `sys.meta_path`, that refuses the modules which could crash the
+    worker.
+    """
 
     def __init__(self, refused: dict[str, str]) -> None:
         self._refused = refused
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Refuse a module of the policy; return None for any other.
+        """Refuse a module that could crash the worker; return None for any other.
 
         Raises:
-            ImportError: the policy refuses the module. The message says what to use instead.
+            ImportError: the module is refused. The message says what to use instead.
         """
         if name in _LOCK_MODULES and "multiprocessing.popen_fork" in self._refused:
             # Thread pools need the locks of these modules. With the start method "fork" a lock does
@@ -81,11 +83,11 @@ class Refusal:
 
 
 def install(allowed: str = "") -> None:
-    """Install the policy. Call this before node code runs, which could keep references to the
-    functions that are refused.
+    """Make this worker refuse such modules and functions. Call this before node code runs, which
+    could keep references to the functions.
 
     Args:
-        allowed: comma-separated names that the policy must not refuse: modules, and `os.fork` for
+        allowed: comma-separated names that must not be refused: modules, and `os.fork` for
             `os.fork` and `os.forkpty`. The name `multiprocessing` allows these two functions too.
     """
     if sys.implementation.name == "cpython":

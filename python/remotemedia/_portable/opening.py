@@ -125,7 +125,7 @@ def node_of(_work: None, node: Any) -> Any:
 
 
 def namespace_of(label: str) -> dict[str, Any]:
-    """The namespace of a module: of an imported module, or of a stand-in, made on first use."""
+    """The namespace of an imported module, or of a stand-in: a new module, filled by `bind`."""
     if label.startswith(IMPORTED):
         return vars(import_module(label.removeprefix(IMPORTED)))
     module = registry.stand_ins.get(label)
@@ -138,7 +138,7 @@ def namespace_of(label: str) -> dict[str, Any]:
 
 
 def open_space(label: str, attributes: dict[str, Any]) -> None:
-    """Set attributes of a stand-in that its code may read, such as `__file__`."""
+    """Set attributes such as `__file__` of the stand-in (see `namespace_of`) for a module."""
     namespace = namespace_of(label)
     for name, value in attributes.items():
         if namespace.get(name) is None:

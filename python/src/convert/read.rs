@@ -1,4 +1,4 @@
-//! Converts Python objects to values.
+//! Converts Python objects to values of the protocol.
 
 use ipc_protocol::{Opaque, Value};
 use num_bigint::BigInt;
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 128;
 /// From this size in bytes on, keeping a `bytes` object alive costs less than copying it.
 const BORROWED_BYTES_MIN: usize = 4096;
 
-/// Reads one item.
+/// Converts one item from a Python object to a [`Value`].
 pub(super) struct Reader<'a, 'py> {
     py: Python<'py>,
     converter: &'a Converter,

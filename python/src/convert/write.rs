@@ -1,4 +1,4 @@
-//! Converts values to Python objects.
+//! Converts values of the protocol to Python objects.
 
 use ipc_protocol::{Opaque, Payload, Value};
 use pyo3::exceptions::PyTypeError;
@@ -15,7 +15,7 @@ use super::{Converter, Pickling, array};
 
 type Written<'py> = Result<Bound<'py, PyAny>, OpenError>;
 
-/// Makes the object of one item.
+/// Converts one item from a [`Value`] to a Python object.
 pub(super) struct Writer<'a, 'py> {
     py: Python<'py>,
     converter: &'a Converter,
@@ -63,7 +63,7 @@ impl<'a, 'py> Writer<'a, 'py> {
         }
     }
 
-    /// Makes the object of a value without parts.
+    /// Converts a value that contains no other value.
     fn write_plain(&self, value: Value) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
         Ok(match value {
@@ -138,7 +138,8 @@ impl<'a, 'py> Writer<'a, 'py> {
         let ours = interpreter_name(py)?;
         if opaque.interpreter != ours && opaque.interpreter != PORTABLE {
             return Err(PyTypeError::new_err(format!(
-                "an object of type {} was pickled by {}, and this interpreter is {ours}",
+                "an object of type {} was pickled by {}, and this interpreter ({ours}) \
+                 cannot open it; pass plain data or arrays instead",
                 opaque.type_name, opaque.interpreter
             )));
         }

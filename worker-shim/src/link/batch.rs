@@ -91,7 +91,7 @@ impl Batch {
     }
 
     /// Starts the flusher thread if needed, and returns whether it runs. The flusher writes the
-    /// queue when its time is up, and sleeps while the queue is empty.
+    /// queue [`HOLD`] after the last write, and sleeps while the queue is empty.
     fn has_flusher(&self, state: &mut BatchState) -> bool {
         if !state.has_flusher {
             let shared = Arc::clone(&self.shared);

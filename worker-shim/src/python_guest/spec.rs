@@ -7,7 +7,7 @@ use ipc_protocol::{Array, ByteBuf, Dtype, Order, Payload, Value};
 
 use crate::surroundings::environment_unless;
 
-/// The fields of `SessionSpec`.
+/// Converts a session to a `dict` with the fields of the Python class `SessionSpec`.
 pub(super) fn fields(session: OpenSession) -> Value {
     let OpenSession {
         stages,
@@ -30,7 +30,7 @@ pub(super) fn fields(session: OpenSession) -> Value {
     ])
 }
 
-/// The fields of `Surroundings`.
+/// Converts surroundings to a `dict` with the fields of the Python class `Surroundings`.
 fn surroundings(around: Surroundings) -> Value {
     let present = environment_unless(&around.environment);
     dict([
@@ -49,7 +49,7 @@ fn stage(StageSpec { stage, nodes }: StageSpec) -> Value {
     Value::Tuple(vec![Value::Int(stage.into()), list(nodes, node)])
 }
 
-/// The fields of `NodeSpec`.
+/// Converts a node to a `dict` with the fields of the Python class `NodeSpec`.
 fn node(NodeSpec { node_id, class, params, is_streaming }: NodeSpec) -> Value {
     let (module, name, instance) = match class {
         NodeClass::Import { module, name } => (module, name, Value::None),

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::schedule::StageId;
 
-/// How many times in a row a slot exchanges an unsuitable worker before it is given up.
+/// How many workers in a row a slot exchanges because they do not suit the session. After the next
+/// such worker, the slot is given up.
 const MAX_UNSUITED: u32 = 8;
 
 /// A worker slot of the core.
@@ -20,7 +21,7 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// While the session opens, the other slots wait for this one: if it fails, their plan changes.
     pub(super) opens_first: bool,
-    /// Number of unsuitable workers in a row.
+    /// Number of workers in a row that did not suit the session.
     pub(super) unsuited: u32,
 }
 
@@ -126,7 +127,7 @@ impl Slot {
         Self { state: State::Empty, opens_first, unsuited: 0 }
     }
 
-    /// Counts an unsuitable worker. Returns whether another may be tried.
+    /// Counts a worker that does not suit the session. Returns whether another may be tried.
     pub(super) fn may_try_another(&mut self) -> bool {
         self.unsuited += 1;
         self.unsuited <= MAX_UNSUITED

@@ -106,7 +106,8 @@ fn open(converter: &Converter, vm: &VirtualMachine, opaque: &Opaque) -> PyResult
     let (theirs, ours) = (&opaque.interpreter, interpreter_name());
     if *theirs != ours && theirs != PORTABLE {
         return Err(vm.new_type_error(format!(
-            "an object of type {kind} was pickled by {theirs}, and this interpreter is {ours}"
+            "an object of type {kind} was pickled by {theirs}, and this interpreter ({ours}) \
+             cannot open it; pass plain data or arrays instead"
         )));
     }
     vm.import("remotemedia._pickle", 0)?;
