@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import remotemedia
-from kept_nodes import Asks, Fills, Holder, Looks
+from kept_nodes import Asks, Collections, Fills, Holder, Looks
 from remotemedia import Pipeline, Runtime
 from remotemedia.shared_memory import shared_memory_stats
 
@@ -64,6 +64,14 @@ def test_what_the_node_writes_reaches_neither_the_caller_nor_the_next_run(
     metrics: Any = pipeline.get_metrics()
     assert metrics["nodes"][0]["runtime"] == interpreter
     assert table[7] == 7
+
+
+def test_the_end_of_a_session_needs_no_collection_of_garbage(runtime: Runtime) -> None:
+    pipeline = Pipeline([Collections(numbers())], runtime=runtime)
+    (worker, before), *_, (same, after) = [pipeline.run(0) for _ in range(10)]
+    assert worker == same
+    # The interpreter itself may begin one meanwhile.
+    assert after - before <= 1
 
 
 def test_a_changed_attribute_comes_back_and_goes_out_again() -> None:
