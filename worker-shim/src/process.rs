@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{self, Pid};
+use rustix::io::ioctl_fionread;
 
 /// Time that a worker has to end by itself after its connection closed without an `End` message.
 const GRACE: Duration = Duration::from_millis(500);
@@ -24,6 +25,11 @@ const END_GRACE: Duration = Duration::from_secs(5);
 const GROUP_GRACE: Duration = Duration::from_millis(200);
 /// Time between two checks whether those processes still run.
 const GROUP_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long a session's end waits for the orchestrator to read what nodes have written.
+const OUTPUT_GRACE: Duration = Duration::from_millis(50);
+/// Time between two looks at it.
+const OUTPUT_PAUSE: Duration = Duration::from_micros(200);
 
 /// Whether the orchestrator has asked this process to end.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
@@ -72,6 +78,19 @@ pub fn begin_end() {
     if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
         let _stays_a_pipe = unistd::dup2_stdout(&nowhere);
         let _stays_a_pipe = unistd::dup2_stderr(&nowhere);
+    }
+}
+
+/// Waits until the orchestrator has read what was written to descriptors 1 and 2, or a moment has
+/// passed, so that the lines reach the session that wrote them.
+pub fn await_output_read() {
+    let until = Instant::now() + OUTPUT_GRACE;
+    let is_unread = |pipe: BorrowedFd<'_>| ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0);
+    while is_unread(io::stdout().as_fd()) || is_unread(io::stderr().as_fd()) {
+        if until <= Instant::now() {
+            return;
+        }
+        thread::sleep(OUTPUT_PAUSE);
     }
 }
 

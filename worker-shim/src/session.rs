@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::guest::{Begin, Guest, Step};
 use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
+use crate::process::await_output_read;
 use calls::Calls;
 
 /// Why a worker ends without being asked to by its orchestrator.
@@ -185,6 +186,7 @@ impl<G: Guest> Server<'_, G> {
             match self.next_message()? {
                 Some(Incoming { message: ToWorker::Close, .. }) => {
                     let closed = self.guest.close();
+                    await_output_read();
                     return self.send_closed(closed);
                 }
                 Some(incoming) => self.accept(incoming)?,

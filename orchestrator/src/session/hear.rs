@@ -59,6 +59,8 @@ impl Shell {
                 vec![Event::Opened(slot)]
             }
             FromWorker::Closed(answer) if slots.is_cleaning_up(slot) => {
+                // The supervisor has read what nodes wrote before the worker closes the session.
+                forward_raw_output(self, host);
                 self.take_closed(slot, answer, host);
                 vec![Event::Closed(slot)]
             }

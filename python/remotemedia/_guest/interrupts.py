@@ -8,15 +8,20 @@ next node code of this session is interrupted when it begins. The end of the ses
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
+_PAUSE_SECONDS = 0.001
 is_running = False
 """Whether node code runs on the main thread and may be interrupted."""
 _is_wanted = False
 """Whether the session is ending, so that no more of its code may begin."""
+_ended_sessions = 0
+"""Changes when a session ends."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,11 +47,19 @@ def install() -> None:
 
 def _try_again() -> None:
     """The handler ran in code that cannot raise, such as the callback of a weak reference. It runs
-    again as soon as that code has returned.
+    again when that code has returned.
     """
     global is_running
     is_running = True
-    signal.raise_signal(signal.SIGURG)
+    session = _ended_sessions
+
+    def send() -> None:
+        if session == _ended_sessions:
+            os.kill(os.getpid(), signal.SIGURG)
+
+    again = threading.Timer(_PAUSE_SECONDS, send)
+    again.daemon = True
+    again.start()
 
 
 def begin() -> None:
@@ -71,8 +84,9 @@ def forget() -> None:
     """Reset the state, at the end of a session and before the next one: a signal that was sent while
     the end of the last one was on its way may come only now.
     """
-    global is_running, _is_wanted
+    global is_running, _is_wanted, _ended_sessions
     is_running = _is_wanted = False
+    _ended_sessions += 1
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
