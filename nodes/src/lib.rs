@@ -2,6 +2,8 @@
 //! the registry of built-in nodes, and reading audio files. It knows nothing of workers, Python
 //! or scheduling.
 
+mod brief;
+
 pub mod audio_file;
 pub mod builtin;
 pub mod error;

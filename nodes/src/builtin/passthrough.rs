@@ -1,4 +1,4 @@
-//! PassThroughNode: gives every item on, untouched and uncopied.
+//! PassThroughNode: gives every item on, untouched and uncopied. It takes any item.
 
 use ipc_protocol::Value;
 

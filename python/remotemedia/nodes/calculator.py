@@ -12,6 +12,7 @@ class CalculatorNode(NativeBackedNode):
 
     A number is combined with `operand`; a dict `{"operation", "args": [a, b]}` or
     `{"operation", "operands": [a, b]}` says itself what to compute and comes back with `result`.
+    Numbers follow Python, NaN and infinity included; integers have up to a million bits.
 
     Args:
         operation: add, subtract, multiply, divide, power or modulo.

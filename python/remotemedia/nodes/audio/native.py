@@ -1,7 +1,8 @@
 """The audio nodes with a native twin: resampling, voice activity, sample formats.
 
 Audio items are `(array, sample_rate)`, the array float32 of shape (channels, samples) in [-1, 1].
-One-dimensional arrays are accepted and come back one-dimensional.
+One-dimensional arrays are accepted and come back one-dimensional. docs/native-nodes.md lists what
+each node does with NaN, infinities, odd shapes and odd rates.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ _FORMATS = ("f32", "i16", "i32")
 
 class AudioResampleNode(NativeBackedNode):
     """Changes the sample rate. n samples become round(n * target / input).
+
+    Samples must be finite and at most 1e10, channels 1 to 256, rates 1,000 to 768,000 Hz; anything
+    else is a NodeError. So is an output of more than 16 times the samples of its input, when it has
+    more than 16 million (one million in lists).
 
     Args:
         target_sample_rate: in Hz, 16,000 by default; also spelt `target_rate`, `output_rate`.
@@ -63,7 +68,7 @@ class AudioResampleNode(NativeBackedNode):
         return {
             "target_rate": self.target_sample_rate,
             "input_rate": self.input_rate,
-            "quality": self.quality.lower(),
+            "quality": self.quality,
             "streaming": self.streaming,
         }
 
@@ -75,6 +80,9 @@ class VADNode(NativeBackedNode):
     `is_speech`, `speech_frames` and `total_frames`; with `output="segments"` gives the list of
     segments alone. A segment is `{"start_ms", "end_ms", "energy_db", "confidence"}`.
 
+    Samples must be finite and at most 1e10, channels 1 to 256, rates 1,000 to 768,000 Hz; anything
+    else is a NodeError.
+
     Args:
         frame_duration_ms: length of a frame; also spelt `frame_length_ms`.
         energy_threshold: RMS above which a frame counts as speech, linear.
@@ -83,7 +91,7 @@ class VADNode(NativeBackedNode):
         frame_length_ms: see `frame_duration_ms`.
         sample_rate: rate of items that bring none (bare arrays), in Hz.
         output: "tagged" or "segments".
-        streaming: items are pieces of one recording.
+        streaming: items are pieces of one recording; segments of more than ten minutes come in parts.
         **kwargs: as for `Node`.
     """
 
@@ -130,6 +138,9 @@ class VADNode(NativeBackedNode):
 class FormatConverterNode(NativeBackedNode):
     """Converts samples between float32, int16 and int32.
 
+    Takes any shape and any sample. Integers are clipped at full scale, NaN becomes 0; float32 keeps
+    NaN, infinities and values beyond full scale.
+
     Args:
         target_format: "f32", "i16" or "i32".
         runtime_hint: "cpython" runs it in a worker.
@@ -158,9 +169,13 @@ def _threshold_db(energy_threshold: float | None, threshold: float | None) -> fl
         raise ConfigurationError("give energy_threshold (linear) or threshold (dB), not both")
     if energy_threshold is None:
         return _DEFAULT_THRESHOLD_DB if threshold is None else threshold
-    if not 0 < energy_threshold <= 1:
+    try:
+        is_level = bool(0 < energy_threshold <= 1)
+    except (TypeError, ValueError):
+        is_level = False
+    if not is_level:
         raise ConfigurationError(
-            f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold}; "
+            f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold!r}; "
             "decibels go into threshold"
         )
     return 20 * math.log10(energy_threshold)
