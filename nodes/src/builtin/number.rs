@@ -50,7 +50,9 @@ impl Operation {
     /// Division or modulo by zero, a result that is too large, or one that would be complex.
     pub(crate) fn apply(self, a: &Number, b: &Number) -> Result<Number, NodeError> {
         for number in [a, b] {
-            if let Number::Int(int) = number && int.bits() > MAX_BITS {
+            if let Number::Int(int) = number
+                && int.bits() > MAX_BITS
+            {
                 let (bits, limit_bits) = (int.bits(), MAX_BITS);
                 return Err(NodeErrorKind::IntegerTooLarge { bits, limit_bits }.into());
             }

@@ -7,7 +7,8 @@ use crate::dice::Dice;
 use crate::sound::{self, UNSOUND};
 
 const NUMBER_DTYPES: [&str; 14] = [
-    "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", ">f8", ">i4", "<f2", "|b1",
+    "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", ">f8", ">i4", "<f2",
+    "|b1",
 ];
 
 /// An item for a node that computes.

@@ -6,8 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::dice::Dice;
 
 /// Rates between which resampling is cheap.
-pub(crate) const USUAL_RATES_HZ: [u32; 7] =
-    [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+pub(crate) const USUAL_RATES_HZ: [u32; 7] = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// Parameters that the type accepts, edges of ranges among them.
 pub(crate) fn fitting(dice: &mut Dice, node_type: &NodeType) -> Map<String, Json> {

@@ -17,22 +17,28 @@ pub(crate) struct Habit {
 }
 
 /// Samples that no sound has.
-pub(crate) const UNSOUND: [f64; 8] = [
-    f64::NAN,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    f64::MAX,
-    f32::MAX as f64,
-    1e30,
-    -1e31,
-    1.1e10,
-];
+pub(crate) const UNSOUND: [f64; 8] =
+    [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f32::MAX as f64, 1e30, -1e31, 1.1e10];
 /// Samples that are odd, and sound all the same.
 const ODD_SAMPLES: [f64; 8] = [0.0, -0.0, 1e-310, 1e-44, -1e-38, 1e10, -1e10, 32_768.0];
 const SOUND_DTYPES: [&str; 6] = ["<f4", "<f4", "<f4", "<f8", "<i2", "<i4"];
 const OTHER_DTYPES: [&str; 16] = [
-    ">f4", ">f8", ">i2", ">i4", "<f2", "<f16", "|u1", "<u2", "<i8", "|b1", "<c8", "<U7",
-    "|S2147483647", "", "<M8[ns]", "[('left', '<f4'), ('right', '<f4')]",
+    ">f4",
+    ">f8",
+    ">i2",
+    ">i4",
+    "<f2",
+    "<f16",
+    "|u1",
+    "<u2",
+    "<i8",
+    "|b1",
+    "<c8",
+    "<U7",
+    "|S2147483647",
+    "",
+    "<M8[ns]",
+    "[('left', '<f4'), ('right', '<f4')]",
 ];
 const ODD_RATES_HZ: [u32; 10] =
     [0, 1, 999, 1_000, 44_101, 192_000, 767_999, 768_000, 768_001, u32::MAX];
@@ -61,7 +67,7 @@ impl Habit {
         }
         // An odd pair of rates may take a tenth of a second.
         let rate_hz =
-            if odd(dice) && dice.chance(50) { dice.pick(&ODD_RATES_HZ) } else { self.rate_hz };
+            if odd(dice) && dice.chance(20) { dice.pick(&ODD_RATES_HZ) } else { self.rate_hz };
         match form {
             4 => {
                 let rate = rate_of(dice, rate_hz, self.oddness);
@@ -154,7 +160,7 @@ fn odd_shape(dice: &mut Dice, count: u64) -> Vec<u64> {
 fn bytes_of(numbers: &[f64], dtype: &str) -> Vec<u8> {
     let each = |bytes: fn(f64) -> Vec<u8>| {
         let swap = dtype.starts_with('>');
-        numbers.iter().flat_map(|x| {
+        numbers.iter().flat_map(move |x| {
             let mut element = bytes(*x);
             if swap {
                 element.reverse();

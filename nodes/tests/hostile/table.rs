@@ -139,7 +139,8 @@ fn shapes() {
         (&[u64::MAX, u64::MAX, 0], ["BadShape", "BadMemory", "BadMemory"]),
     ];
     for (shape, expected) in rows {
-        let array = if shape.contains(&0) { array("<f4", shape, vec![]) } else { floats(shape, 0.5) };
+        let array =
+            if shape.contains(&0) { array("<f4", shape, vec![]) } else { floats(shape, 0.5) };
         check_array(&format!("shape {shape:?}"), &array, expected);
     }
     for (bytes, shape) in [(3, 1), (5, 1), (0, 1), (4, 0), (8, 1), (4, u64::MAX)] {
@@ -161,7 +162,8 @@ fn dtypes() {
     }
     let structured = "[('left', '<f4'), ('right', '<f4')]";
     let long = format!("[{}]", "('left', '<f4'), ".repeat(10_000));
-    let others = ["<f2", "<f16", "<c8", "|b1", "|S2147483647", "<U7", "<M8[ns]", "|V4", "", "é", "|O"];
+    let others =
+        ["<f2", "<f16", "<c8", "|b1", "|S2147483647", "<U7", "<M8[ns]", "|V4", "", "é", "|O"];
     for descr in others.into_iter().chain([structured, long.as_str()]) {
         let mut array = array("|u1", &[0], vec![]);
         descr.clone_into(&mut array.dtype.descr);
@@ -205,13 +207,21 @@ fn rates() {
     for (rate, expected) in rows {
         let row = format!("rate {rate:?}");
         let samples = floats(&[1, 10], 0.5);
-        let outcome = ["ok", "TypeMismatch", "TypeMismatch", "TypeMismatch", expected, expected, expected];
+        let outcome =
+            ["ok", "TypeMismatch", "TypeMismatch", "TypeMismatch", expected, expected, expected];
         check(&row, &Value::Tuple(vec![Value::Array(samples), rate]), outcome);
     }
     for rate in [0, 1, 999, 768_001, u32::MAX] {
         let audio = Audio { samples: floats(&[10], 0.5), sample_rate_hz: rate };
-        let expected =
-            ["ok", "TypeMismatch", "TypeMismatch", "TypeMismatch", "BadValue", "BadValue", "BadValue"];
+        let expected = [
+            "ok",
+            "TypeMismatch",
+            "TypeMismatch",
+            "TypeMismatch",
+            "BadValue",
+            "BadValue",
+            "BadValue",
+        ];
         check(&format!("audio at {rate} Hz"), &Value::Audio(audio), expected);
     }
 }
@@ -393,7 +403,8 @@ fn messages_say_what_where_and_what_to_do() {
     let mut bytes = samples.data.as_slice().to_vec();
     bytes[20..24].copy_from_slice(&f32::NAN.to_le_bytes());
     samples.data = bytes.into();
-    let error = node("VADNode", &json!({})).process(Value::Array(samples), &mut |_| {}).unwrap_err();
+    let error =
+        node("VADNode", &json!({})).process(Value::Array(samples), &mut |_| {}).unwrap_err();
     let NodeErrorKind::NotSound { channel: 1, at: 1, sample, .. } = error.kind else { panic!() };
     assert!(sample.is_nan());
     let text = error.to_string();

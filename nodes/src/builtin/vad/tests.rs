@@ -336,7 +336,8 @@ fn channels_count_by_their_mean_power() {
 fn speech_that_never_pauses_comes_in_parts_of_ten_minutes() {
     // A tone of 200 Hz for eleven minutes.
     let audio: Vec<f32> = (0..660_000).map(|i| (2.0 * PI * 0.2 * i as f32).sin() * 0.5).collect();
-    let whole = run(node(json!({"sample_rate": 1_000})).as_mut(), Value::Array(flat(audio.clone())));
+    let whole =
+        run(node(json!({"sample_rate": 1_000})).as_mut(), Value::Array(flat(audio.clone())));
     assert_close(&spans(&whole[0]), &[(0, 660_000)], 20);
     for piece in [660_000, 7_777] {
         let mut node = node(json!({"sample_rate": 1_000, "streaming": true}));

@@ -73,7 +73,8 @@ fn a_session_is_described_by_the_names_of_its_fields() {
 #[test]
 fn an_opened_session_lists_its_nodes() {
     let mut rig = Rig::new();
-    let entry = Value::Tuple(vec!["a".into(), true.into(), false.into(), true.into(), false.into()]);
+    let entry =
+        Value::Tuple(vec!["a".into(), true.into(), false.into(), true.into(), false.into()]);
     let ready = rig.open(Ok(plain(Value::List(vec![entry])))).unwrap();
     let expected = NodeReady {
         node_id: "a".to_owned(),
