@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
-from remotemedia.nodes._native_backed import NativeBackedNode, one_of
+from remotemedia.nodes._native_backed import NativeBackedNode, one_of, shown
 
 # The native node's own default, so that a manifest without parameters finds the same segments.
 _DEFAULT_THRESHOLD_DB = -30.0
@@ -152,9 +152,9 @@ class FormatConverterNode(NativeBackedNode):
     def __init__(
         self, target_format: str = "f32", runtime_hint: str = "auto", **kwargs: Any
     ) -> None:
-        if target_format not in _FORMATS:
+        if not isinstance(target_format, str) or target_format not in _FORMATS:
             raise ConfigurationError(
-                f"target_format must be one of {', '.join(_FORMATS)}, not {target_format!r}"
+                f"target_format must be one of {', '.join(_FORMATS)}, not {shown(target_format)}"
             )
         self.target_format = target_format
         super().__init__(runtime_hint=runtime_hint, **kwargs)
@@ -175,7 +175,7 @@ def _threshold_db(energy_threshold: float | None, threshold: float | None) -> fl
         is_level = False
     if not is_level:
         raise ConfigurationError(
-            f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold!r}; "
+            f"energy_threshold is a linear RMS in (0, 1], not {shown(energy_threshold)}; "
             "decibels go into threshold"
         )
     return 20 * math.log10(energy_threshold)
