@@ -219,9 +219,8 @@ fn check_array(array: &Array, is_finite: bool) -> Result<(), String> {
     if wanted != Some(bytes.len() as u64) {
         return Err(format!("{:?} {} in {} bytes", array.shape, array.dtype.descr, bytes.len()));
     }
-    let floats = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-    if is_finite && array.dtype.descr == "<f4" && !floats.fold(true, |all, x| all && x.is_finite())
-    {
+    let mut floats = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    if is_finite && array.dtype.descr == "<f4" && !floats.all(f32::is_finite) {
         return Err("an array with a sample that is not finite".to_owned());
     }
     Ok(())

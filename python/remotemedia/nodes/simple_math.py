@@ -28,8 +28,8 @@ class AddNode(NativeBackedNode):
 class MultiplyNode(NativeBackedNode):
     """Multiplies a number, each number of a list, or each element of an array by `factor`.
 
-    `multiplier` is another spelling of `factor` (default 2). Numbers follow Python and arrays numpy,
-    NaN and infinity included; integers have up to a million bits.
+    `multiplier` is another spelling of `factor` (default 2). Numbers follow Python and arrays
+    numpy, NaN and infinity included; integers have up to a million bits.
     """
 
     native_type = "MultiplyNode"

@@ -1,4 +1,4 @@
-"""Native nodes under hostile input, from Python: a result or one NodeError, and the session goes on.
+"""Native nodes under hostile input, from Python: a result or one NodeError, and it goes on.
 
 The whole table is in nodes/tests/hostile; here are the same kinds of input in the forms of Python.
 """
@@ -24,10 +24,22 @@ from remotemedia.nodes import (
 )
 
 GOOD = (np.sin(np.arange(4800, dtype=np.float32) / 10) / 2, 48000)
-RATES = [1000, 768000, 48000.0, np.int64(44100), np.float64(44100), np.uint16(44100)]
-BAD_RATES = [0, 1, 999, -1, 768001, 2**32 - 1, 2**63, 10**400, 48000.5, math.nan, math.inf]
+RATES: list[Any] = [1000, 768000, 48000.0, np.int64(44100), np.float64(44100), np.uint16(44100)]
+BAD_RATES: list[Any] = [
+    0,
+    1,
+    999,
+    -1,
+    768001,
+    2**32 - 1,
+    2**63,
+    10**400,
+    48000.5,
+    math.nan,
+    math.inf,
+]
 BAD_RATES += [np.float32(math.nan), np.uint64(2**64 - 1), np.bool_(True)]
-NO_RATES = [None, True, "48000", b"", []]
+NO_RATES: list[Any] = [None, True, "48000", b"", []]
 
 
 def samples(value: float, dtype: str = "<f4", shape: tuple[int, ...] = (2, 480)) -> Any:
@@ -71,8 +83,8 @@ ARRAYS: dict[str, tuple[Any, str, str, str]] = {
     "long texts": (np.zeros(0, "S2147483647"), "ValueError", "ValueError", "ValueError"),
     "records": (np.zeros(4, [("l", "f4"), ("r", "f4")]), "ValueError", "ValueError", "ValueError"),
 }
-# Items that are no audio, with the outcome at analysing nodes and the converter, at the calculator, and
-# at nodes that add and multiply.
+# Items that are no audio, with the outcome at analysing nodes and the converter, at the calculator,
+# and at nodes that add and multiply.
 OTHERS: dict[str, tuple[Any, str, str, str]] = {
     "int": (1, "TypeError", "ok", "ok"),
     "nan": (math.nan, "TypeError", "ok", "ok"),
@@ -140,9 +152,9 @@ def items(node: str) -> Iterator[tuple[str, Any, str]]:
         in_dict = expected(node, analysis, convert, "ValueError", "TypeError")
         yield f"{name}, dict", {"data": array, "sample_rate": 48000}, in_dict
         # Lists have no dtype: what numpy can write as numbers is taken.
-        if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8) and 0 < array.ndim < 3:
-            if array.shape[0] > 0 or array.ndim == 1:
-                yield f"{name}, list", {"data": array.tolist(), "sample_rate": 48000}, in_dict
+        is_plain = array.dtype.kind == "f" and array.dtype.itemsize in (4, 8)
+        if is_plain and (array.ndim == 1 or (array.ndim == 2 and len(array) > 0)):
+            yield f"{name}, list", {"data": array.tolist(), "sample_rate": 48000}, in_dict
     for rates, outcome in [(RATES, "ok"), (BAD_RATES, "ValueError"), (NO_RATES, "TypeError")]:
         for rate in rates:
             wanted = expected(node, outcome, outcome, "TypeError", "TypeError")
@@ -151,12 +163,12 @@ def items(node: str) -> Iterator[tuple[str, Any, str]]:
         yield name, item, expected(node, audio, audio, calculator, compute)
 
 
-def outcome_of(call: Callable[[], Any]) -> str:
+def outcome_of(call: Callable[[Any], Any], item: Any) -> str:
     try:
-        call()
+        call(item)
     except NodeError as error:
-        assert len(str(error)) < 1000, str(error)[:2000]
-        return str(error.remote_type).removeprefix("builtins.")
+        kind = str(error.remote_type).removeprefix("builtins.")
+        return kind if len(str(error)) < 1000 else f"{kind} in {len(str(error))} characters"
     return "ok"
 
 
@@ -171,7 +183,7 @@ def test_an_error_is_the_items_own_and_the_session_goes_on(node: str) -> None:
     with Pipeline(NODES[node]()).session() as session:
         before = session.process(probe)
         for name, item, wanted in items(node):
-            found = outcome_of(lambda item=item: session.process(item))  # type: ignore[misc]
+            found = outcome_of(session.process, item)
             assert found == wanted, name
             assert same(session.process(probe), before), name
 
@@ -189,7 +201,7 @@ def test_a_refused_piece_is_not_part_of_the_stream(node: str) -> None:
         outputs = [*session.flush(), *session.process((GOOD[0][:half], 48000))]
         for name, item, wanted in items(node):
             if wanted != "ok":
-                found = outcome_of(lambda item=item: session.process(item))  # type: ignore[misc]
+                found = outcome_of(session.process, item)
                 assert found == wanted, name
         outputs += [*session.process((GOOD[0][half:], 48000)), *session.flush(), *session.flush()]
     assert same(outputs, clean)
@@ -199,7 +211,7 @@ def test_a_refused_piece_is_not_part_of_the_stream(node: str) -> None:
 def test_the_class_in_a_worker_gives_the_same_outcomes(node: str) -> None:
     with Pipeline(NODES[node](runtime_hint="cpython")).session() as session:
         for name, item, wanted in items(node):
-            found = outcome_of(lambda item=item: session.process(item))  # type: ignore[misc]
+            found = outcome_of(session.process, item)
             assert found == wanted, name
 
 
@@ -207,7 +219,7 @@ def test_a_run_reports_the_item_and_the_next_run_works() -> None:
     pipeline = Pipeline(AudioResampleNode(16000))
     expected_output = pipeline.run(GOOD)
     for name, item, wanted in items("resample"):
-        found = outcome_of(lambda item=item: pipeline.run([GOOD, item, GOOD]))  # type: ignore[misc]
+        found = outcome_of(pipeline.run, [GOOD, item, GOOD])
         assert found == wanted, name
         assert same(pipeline.run(GOOD), expected_output), name
 
@@ -274,11 +286,13 @@ def test_any_parameter_gives_a_result_or_one_error(cls: Callable[..., Any], hint
     # spec: IOP-25
     item: Any = 7 if cls in (CalculatorNode, AddNode, MultiplyNode) else GOOD
     values = VALUES if hint == "auto" else [*VALUES[:2], 2**64, 10**400, "x" * 1_000_000, object()]
+    broken = []
     for name in PARAMETERS[cls]:
         for value in values:
             try:
                 Pipeline(cls(**{name: value}, runtime_hint=hint)).run(item)
             except RemoteMediaError as error:
                 text = str(error)
-                assert len(text) < 1500, (name, text[:3000])
-                assert "param" in text or name in text, text
+                if len(text) > 1500 or not ("param" in text or name in text):
+                    broken.append((name, text[:300]))
+    assert broken == []

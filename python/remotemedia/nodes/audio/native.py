@@ -91,7 +91,8 @@ class VADNode(NativeBackedNode):
         frame_length_ms: see `frame_duration_ms`.
         sample_rate: rate of items that bring none (bare arrays), in Hz.
         output: "tagged" or "segments".
-        streaming: items are pieces of one recording; segments of more than ten minutes come in parts.
+        streaming: items are pieces of one recording; a segment of more than ten minutes comes in
+            parts.
         **kwargs: as for `Node`.
     """
 
