@@ -5,6 +5,7 @@
 source "$(dirname "$0")/steps.sh"
 
 step 'simulation' env SIMULATION_SEEDS=1000000 cargo test --locked --quiet -p orchestrator --lib simulation || true
+step 'native nodes' env HOSTILE_FRAMES=10000000 cargo test --locked -p nodes --test hostile every_node -- --nocapture || true
 step 'mutants of the core' "$PYTHON" scripts/mutants.py || true
 step 'RustPython lints' rustpython_lints || true
 step 'RustPython worker' scripts/rustpython.sh || true

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::brief::Brief;
+
 /// An item that a native node could not process.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{kind}")]
@@ -15,7 +17,7 @@ pub struct NodeError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NodeErrorKind {
     /// The item is of a type that the node does not take.
-    #[error("expected {expected}, got {got}")]
+    #[error("expected {expected}, got {}", Brief(.got))]
     TypeMismatch {
         /// What the node takes.
         expected: &'static str,
@@ -23,7 +25,10 @@ pub enum NodeErrorKind {
         got: String,
     },
     /// The array's elements are of a type that the node does not take.
-    #[error("dtype {dtype} is not supported here; convert the array to one of {supported}")]
+    #[error(
+        "dtype {} is not supported here; convert the array to one of {supported}",
+        Brief(.dtype)
+    )]
     UnsupportedDtype {
         /// numpy's name of the array's dtype.
         dtype: String,
@@ -38,8 +43,11 @@ pub enum NodeErrorKind {
         /// The array's shape.
         shape: Vec<u64>,
     },
-    /// The length of the array's memory does not fit its shape and dtype.
-    #[error("an array of shape {} and dtype {dtype} cannot have {bytes} bytes of memory", ShapeDisplay(.shape))]
+    /// The array's memory does not hold what its shape says.
+    #[error(
+        "the array of shape {} and dtype {} has {bytes} bytes of memory",
+        ShapeDisplay(.shape), Brief(.dtype)
+    )]
     BadMemory {
         /// numpy's name of the array's dtype.
         dtype: String,
@@ -58,10 +66,10 @@ pub enum NodeErrorKind {
         /// The value in the item.
         got: String,
     },
-    /// A sample is not finite, or so large that a sum of samples might overflow.
+    /// A sample is not finite, or so large that sums of squares may not be.
     #[error(
-        "sample {at} of channel {channel} is {sample}; audio samples must be finite and below 1e30, \
-         where full scale is 1.0"
+        "sample {at} of channel {channel} is {sample}; audio samples are finite and at most {limit:e}, \
+         with full scale at 1.0: scale the array, or replace the sample (np.nan_to_num)"
     )]
     NotSound {
         /// Index of the channel, from 0.
@@ -70,6 +78,8 @@ pub enum NodeErrorKind {
         at: usize,
         /// Value of the sample, as float32.
         sample: f32,
+        /// The largest magnitude that is taken.
+        limit: f32,
     },
     /// A dict lacks a key.
     #[error("the dict has no key '{key}'; it needs {needed}")]
@@ -79,8 +89,8 @@ pub enum NodeErrorKind {
         /// The keys that the node needs.
         needed: &'static str,
     },
-    /// The item names an unknown arithmetic operation.
-    #[error("Unknown operation: {operation} (use one of {known})")]
+    /// An arithmetic operation that does not exist.
+    #[error("Unknown operation: {} (use one of {known})", Brief(.operation))]
     UnknownOperation {
         /// The name in the item.
         operation: String,
@@ -115,7 +125,50 @@ pub enum NodeErrorKind {
         /// The largest size allowed.
         limit_bits: u64,
     },
-    /// The result would be a complex number.
+    /// An integer that is larger than the node computes with.
+    #[error("an integer of {bits} bits is too large here; the limit is {limit_bits} bits")]
+    IntegerTooLarge {
+        /// Size of the integer.
+        bits: u64,
+        /// The largest size allowed.
+        limit_bits: u64,
+    },
+    /// Resampled audio that is far larger than what it is made from.
+    #[error(
+        "{samples} samples at {from_hz} Hz would become {wanted} at {to_hz} Hz; the limit is {limit}: \
+         give shorter pieces (streaming=True), or resample to a lower rate"
+    )]
+    OutputTooLarge {
+        /// Rate of the input.
+        from_hz: u32,
+        /// Rate asked for.
+        to_hz: u32,
+        /// Samples that came, of all channels.
+        samples: u64,
+        /// Samples that they would become.
+        wanted: u64,
+        /// The most that is made of them.
+        limit: u64,
+    },
+    /// Rates that divide each other so badly that the resampler needs huge blocks.
+    #[error(
+        "resampling {channels} channels from {from_hz} Hz to {to_hz} Hz works on blocks of {samples} \
+         samples; the limit is {limit}: give fewer channels at once, or rates with a larger common \
+         divisor"
+    )]
+    BlockTooLarge {
+        /// Rate of the input.
+        from_hz: u32,
+        /// Rate asked for.
+        to_hz: u32,
+        /// Channels of the item.
+        channels: usize,
+        /// Samples of one block before and after, of all channels.
+        samples: u64,
+        /// The most that is worked on at once.
+        limit: u64,
+    },
+    /// A result that only a complex number could hold.
     #[error("a negative number cannot be raised to a fractional power without complex numbers")]
     ComplexResult,
     /// A piece has another sample rate or channel count than the stream before it.
@@ -161,12 +214,15 @@ impl NodeError {
             | NodeErrorKind::MissingKey { .. }
             | NodeErrorKind::UnknownOperation { .. }
             | NodeErrorKind::ComplexResult
+            | NodeErrorKind::OutputTooLarge { .. }
+            | NodeErrorKind::BlockTooLarge { .. }
             | NodeErrorKind::StreamChanged { .. } => "ValueError",
             NodeErrorKind::DivisionByZero | NodeErrorKind::ZeroToNegativePower => {
                 "ZeroDivisionError"
             }
             NodeErrorKind::FloatOverflow { .. }
             | NodeErrorKind::OutOfBounds { .. }
+            | NodeErrorKind::IntegerTooLarge { .. }
             | NodeErrorKind::ResultTooLarge { .. } => "OverflowError",
             NodeErrorKind::Resample { .. } | NodeErrorKind::Panicked(_) => "RuntimeError",
         }

@@ -2,6 +2,8 @@
 //! registry of built-in nodes, and a reader of audio files. The crate knows nothing of workers,
 //! Python or scheduling.
 
+mod brief;
+
 pub mod audio_file;
 pub mod builtin;
 pub mod error;

@@ -1,10 +1,16 @@
 //! "Did you mean ...?": the known name nearest to a misspelt one.
 
-/// The candidate that is most similar to `name`; `None` when none is similar.
+/// A longer text is no misspelt name, and comparing it would take time and memory.
+const LONGEST_NAME: usize = 200;
+
+/// The candidate that the writer of `name` most likely meant, or `None` when nothing is near.
 ///
 /// Case, blanks, `-` and `_` are ignored. Similar means an edit distance of at most two or a third
 /// of the name's letters, whichever is more, or that one name contains the other.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     let wanted = plain(name);
     if wanted.is_empty() {
         return None;
@@ -51,5 +57,6 @@ mod tests {
         assert_eq!(nearest("colour", ["target_rate", "quality"]), None);
         assert_eq!(nearest("", ["quality"]), None);
         assert_eq!(nearest("ab", ["xy"]), None);
+        assert_eq!(nearest(&"quality".repeat(1_000_000), ["quality"]), None);
     }
 }

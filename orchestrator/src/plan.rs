@@ -1,7 +1,8 @@
 //! The plan of a graph: which nodes form a stage, and which worker slot a stage runs in. Pure;
 //! workers for the slots come from the pools.
 //!
-//! A stage is a maximal chain of neighbouring nodes in the same place, the unit of dispatch. Stages
+//! A stage is a maximal chain of neighbouring nodes in the same place (of at most 100 native ones), the
+//! unit of dispatch. Stages
 //! that follow one another share a worker, parallel branches run side by side on different ones,
 //! and an isolated node has a worker to itself.
 

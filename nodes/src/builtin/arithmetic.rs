@@ -1,5 +1,9 @@
 //! AddNode and MultiplyNode: one operation with a fixed number on numbers, lists of numbers and
 //! arrays. The rules are in [`number`](super::number) and [`number_array`](super::number_array).
+//!
+//! NaN and infinity are numbers like others, and a float result may overflow to infinity, as in numpy.
+//! An output has at most eight times the bytes of its input (int8 and a float make float64); an
+//! integer grows by the bits of the parameter.
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,18 @@
 //! | bare array | bare array |
 //! | `{data, sample_rate?, channels?, format?}` | the same keys, with new values |
 //!
-//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of one
-//! list of numbers per channel. `format` (`f32`, `i16`, `i32`) is the sample format of the numbers
-//! in a list; without it they are floats.
+//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of
+//! one list of numbers per channel. `format` (`f32`, `i16`, `i32`) says what the numbers of a
+//! list mean; without it they are floats.
+//!
+//! | of audio | is taken | anything else |
+//! |---|---|---|
+//! | sample rate | a whole number from 1,000 to 768,000 Hz | BadValue |
+//! | shape | `(samples,)`, or `(channels, samples)` with 1 to 256 channels; no samples are fine | BadShape |
+//! | dtype | float32, float64, int16, int32, in either byte order | UnsupportedDtype |
+//! | samples | finite, at most 1e10; denormals are numbers like others | NotSound |
+//!
+//! Nodes that only convert samples take any shape and any sample.
 
 mod lists;
 
@@ -17,6 +26,7 @@ use ipc_protocol::{Array, Audio, Value};
 use num_traits::ToPrimitive;
 
 use super::samples::Planes;
+use crate::brief::Brief;
 use crate::error::{NodeError, NodeErrorKind};
 
 /// Accepted sample rates, lowest and highest, in Hz.
@@ -136,24 +146,24 @@ impl AudioItem {
     }
 }
 
-/// Upper bound of a sample's magnitude, where full scale is 1. NaN and infinity fail the comparison
-/// too.
-const LOUDEST: f32 = 1e30;
+/// The largest magnitude of a sample. Full scale is 1.0; 32-bit integers written as floats reach 2e9.
+/// The power of a window of such samples in all channels stays in the range of a float32.
+const LOUDEST: f32 = 1e10;
 
 /// Most channels that audio may have. An array with more was most likely passed as `(samples,
 /// channels)`.
 const MAX_CHANNELS: i64 = 256;
 
-/// The samples of an array as floats, all of them finite and below [`LOUDEST`] in magnitude.
+/// The samples of an array as floats: finite, at least one channel.
 ///
 /// # Errors
-/// The array does not have the shape or dtype of audio, has more than 256 channels, or has a sample
-/// that is NaN, infinite or too large.
+/// The array is of another shape or dtype than audio has, has no channel or more than 256, or a
+/// sample that no sound has.
 pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     let planes = Planes::of(array)?;
-    if planes.channels.to_i64().is_none_or(|channels| channels > MAX_CHANNELS) {
+    if planes.channels.to_i64().is_none_or(|channels| !(1..=MAX_CHANNELS).contains(&channels)) {
         return Err(NodeErrorKind::BadShape {
-            expected: "(samples,) or (channels, samples), with at most 256 channels \
+            expected: "(samples,) or (channels, samples), with 1 to 256 channels \
                        (transpose an array of shape (samples, channels))",
             shape: array.shape.clone(),
         }
@@ -164,19 +174,24 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         if !plane.iter().all(|sample| is_sound(*sample)) {
             let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
             let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
-            return Err(NodeErrorKind::NotSound { channel, at, sample }.into());
+            return Err(NodeErrorKind::NotSound { channel, at, sample, limit: LOUDEST }.into());
         }
     }
     Ok(planes)
 }
 
-/// Sums and transforms of samples below this bound do not overflow a float.
+/// NaN compares as false.
 fn is_sound(sample: f32) -> bool {
-    sample.abs() < LOUDEST
+    sample.abs() <= LOUDEST
 }
 
 impl Form {
-    /// The output in this form. A bare array has no place for the rate.
+    /// Whether samples are written as lists of numbers.
+    pub(crate) fn is_lists(&self) -> bool {
+        matches!(self, Self::Dict(_, DataForm::Flat | DataForm::Nested))
+    }
+
+    /// The answer to an item of this form. For a bare array the rate is dropped.
     pub(crate) fn answer(self, array: Array, sample_rate_hz: u32) -> Value {
         let rate = Value::Int(sample_rate_hz.into());
         match self {
@@ -193,7 +208,7 @@ impl Form {
                         (Value::Str(name), Value::Str(_)) if name == "format" => {
                             *value = Value::Str(lists::format_name(&array).to_owned());
                         }
-                        (Value::Str(name), Value::Int(_) | Value::Float(_))
+                        (Value::Str(name), Value::Int(_) | Value::Float(_) | Value::Array(_))
                             if name == "sample_rate" =>
                         {
                             *value = rate.clone();
@@ -212,7 +227,8 @@ fn rate_of(value: &Value) -> Result<u32, NodeError> {
     let number = match value {
         Value::Int(rate) => rate.to_f64(),
         Value::Float(rate) => Some(*rate).filter(|rate| rate.fract() == 0.0),
-        Value::Array(scalar) if scalar.shape.is_empty() => scalar_int(scalar),
+        Value::BigInt(_) => None,
+        Value::Array(scalar) if scalar.shape.is_empty() => scalar_number(scalar),
         other => return Err(mismatch("the sample rate to be an int (Hz)", other)),
     };
     match number {
@@ -221,20 +237,25 @@ fn rate_of(value: &Value) -> Result<u32, NodeError> {
     }
 }
 
-/// The value of a numpy integer scalar such as `np.int64(16000)`.
-fn scalar_int(scalar: &Array) -> Option<f64> {
+/// The value of a numpy scalar such as `np.int64(16000)`, when it is a whole number.
+fn scalar_number(scalar: &Array) -> Option<f64> {
     let mut bytes = scalar.data.as_slice().to_vec();
     if scalar.dtype.descr.starts_with('>') {
         bytes.reverse();
     }
-    let signed = match scalar.dtype.descr.get(1..2)? {
-        "i" => true,
-        "u" => false,
+    let float = |number: f64| Some(number).filter(|number| number.fract() == 0.0);
+    let signed = match (scalar.dtype.descr.get(1..2)?, bytes.as_slice()) {
+        ("f", &[a, b, c, d]) => return float(f32::from_le_bytes([a, b, c, d]).into()),
+        ("f", &[a, b, c, d, e, f, g, h]) => {
+            return float(f64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        }
+        ("i", _) => true,
+        ("u", _) => false,
         _ => return None,
     };
     let fill = if signed && bytes.last()? & 0x80 != 0 { 0xff } else { 0 };
-    bytes.resize(8, fill);
-    i64::from_le_bytes(bytes.try_into().ok()?).to_f64()
+    bytes.resize(16, fill);
+    i128::from_le_bytes(bytes.try_into().ok()?).to_f64()
 }
 
 fn in_range(rate: f64) -> Result<u32, NodeError> {
@@ -256,9 +277,10 @@ pub(crate) fn mismatch(expected: &'static str, got: &Value) -> NodeError {
 pub(crate) fn brief(value: &Value) -> String {
     match value {
         Value::Int(n) => n.to_string(),
+        Value::BigInt(n) => format!("an int of {} bits", n.bits()),
         Value::Float(n) => n.to_string(),
         Value::Bool(b) => b.to_string(),
-        Value::Str(text) => format!("'{}'", text.chars().take(40).collect::<String>()),
+        Value::Str(text) => format!("'{}'", Brief(text)),
         other => other.type_name().to_owned(),
     }
 }

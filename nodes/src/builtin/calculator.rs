@@ -5,6 +5,9 @@
 //! | a number | `number operation operand`, with the parameters `operation` and `operand` |
 //! | `{operation, args: [a, b]}` | `{operation, args, result, processed_by, node_config}`; when it cannot be computed, `error` in the place of `result` |
 //! | `{operation, operands: [a, b]}` | `{result, operation, operands}`; when it cannot be computed, an error |
+//!
+//! NaN and infinity are computed with as Python does. Integers have up to a million bits, those that
+//! come and those that `power` makes.
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +37,8 @@ pub(super) static TYPE: NodeType = NodeType {
             default: ParamDefault::Text("add"),
             range: None,
             unit: "",
-            doc: "What to do with a number; a dict names its own operation. Integer powers are \
-                  exact up to 1,000,000 bits.",
+            doc: "What to do with a number; a dict names its own operation. Integers have up to \
+                  1,000,000 bits.",
         },
         ParamSpec {
             name: "operand",

@@ -1,8 +1,10 @@
 //! FormatConverterNode: audio samples as float32, int16 or int32.
 //!
-//! Full scale of an integer format is 1.0 in float32. Conversion to an integer format rounds to the
-//! nearest integer and clips at full scale (NaN becomes 0). The array keeps its shape and memory
-//! order; an array that already has the format is passed on unchanged.
+//! Full scale of an integer format stands for 1.0. To an integer format, values are rounded to
+//! the nearest integer and those beyond full scale are clipped (NaN becomes 0). To float32 they keep
+//! their value: NaN and infinities too, and a float64 beyond float32's range becomes infinity. The
+//! array keeps its shape, which may be any, and its memory order; an array that already has the
+//! format is given on as it is. The output has at most twice the bytes of the input.
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,8 @@ pub(super) static TYPE: NodeType = NodeType {
         default: ParamDefault::Text("f32"),
         range: None,
         unit: "",
-        doc: "Format of the output: f32 in [-1, 1], i16 or i32.",
+        doc: "Format of the output: f32 (NaN, infinities and values beyond [-1, 1] stay), i16 or i32 \
+              (those are clipped, NaN becomes 0).",
     }],
     exclusive: &[],
     build,
@@ -59,7 +62,10 @@ impl Node for FormatConverter {
 fn convert(array: Array, target: Element) -> Result<Array, NodeError> {
     let (source, swapped) = Element::of(&array)?;
     match source {
-        _ if source == target && !swapped => Ok(array),
+        _ if source == target && !swapped => {
+            samples::check_memory(&array, array.dtype.item_bytes as usize)?;
+            Ok(array)
+        }
         Element::F32 => to_target::<f32>(&array, swapped, target),
         Element::F64 => to_target::<f64>(&array, swapped, target),
         Element::I16 => to_target::<i16>(&array, swapped, target),

@@ -1,5 +1,5 @@
-//! Arithmetic on single numbers, with Python's rules: ints are exact at any size, `divide` is
-//! true division, `modulo` takes the sign of the divisor.
+//! Arithmetic on single numbers, with Python's rules: ints are exact up to a million bits, `divide` is
+//! true division, `modulo` takes the sign of the divisor. NaN and infinity are numbers like others.
 
 use ipc_protocol::Value;
 use num_bigint::{BigInt, BigUint, Sign};
@@ -8,8 +8,9 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use crate::error::{NodeError, NodeErrorKind};
 use crate::params::Number;
 
-/// The largest integer that `power` computes, in bits (about 300,000 decimal digits).
-pub(crate) const MAX_POWER_BITS: u64 = 1_000_000;
+/// The largest integer that is computed with, and that `power` makes, in bits (about 300,000 decimal
+/// digits): a division of larger ones takes seconds.
+pub(crate) const MAX_BITS: u64 = 1_000_000;
 
 /// The operations that `CalculatorNode` knows, by the names in its input.
 pub(crate) const OPERATIONS: &[&str] =
@@ -48,6 +49,14 @@ impl Operation {
     /// # Errors
     /// Division or modulo by zero, a result that is too large, or one that would be complex.
     pub(crate) fn apply(self, a: &Number, b: &Number) -> Result<Number, NodeError> {
+        for number in [a, b] {
+            if let Number::Int(int) = number
+                && int.bits() > MAX_BITS
+            {
+                let (bits, limit_bits) = (int.bits(), MAX_BITS);
+                return Err(NodeErrorKind::IntegerTooLarge { bits, limit_bits }.into());
+            }
+        }
         match (a, b) {
             (Number::Int(a), Number::Int(b)) => self.apply_ints(a, b),
             _ => self.apply_floats(to_float(a)?, to_float(b)?).map(Number::Float),
@@ -110,8 +119,8 @@ fn int_power(base: &BigInt, exponent: &BigInt) -> Result<BigInt, NodeError> {
     let exponent = exponent.to_u64().unwrap_or(u64::MAX);
     let bits = base.bits().saturating_mul(exponent);
     match u32::try_from(exponent) {
-        Ok(exponent) if bits <= MAX_POWER_BITS => Ok(base.pow(exponent)),
-        _ => Err(NodeErrorKind::ResultTooLarge { bits, limit_bits: MAX_POWER_BITS }.into()),
+        Ok(exponent) if bits <= MAX_BITS => Ok(base.pow(exponent)),
+        _ => Err(NodeErrorKind::ResultTooLarge { bits, limit_bits: MAX_BITS }.into()),
     }
 }
 
@@ -131,14 +140,15 @@ fn float_power(a: f64, b: f64) -> Result<f64, NodeError> {
 
 /// `a / b` to the nearest float, also for ints that no float can hold.
 fn true_quotient(a: &BigInt, b: &BigInt) -> Result<f64, NodeError> {
-    // A quotient of 66 bits or more, with one sticky bit for the remainder, rounds to the same
-    // float as the exact quotient.
+    // 66 bits or more of quotient, the last of them set for a rest, round as the exact quotient.
     let shift = (66 + b.bits()).saturating_sub(a.bits());
     let scaled = a.magnitude() << shift;
-    let quotient = &scaled / b.magnitude();
+    let mut quotient = &scaled / b.magnitude();
     let is_exact = &quotient * b.magnitude() == scaled;
-    let quotient = (quotient << 1_u32) + u32::from(!is_exact);
-    let shift = i32::try_from(shift + 1).unwrap_or(i32::MAX);
+    if !is_exact {
+        quotient.set_bit(0, true);
+    }
+    let shift = i32::try_from(shift).unwrap_or(i32::MAX);
     // Scaled back in two steps, since 2^-shift alone may be too small for a float.
     let size = quotient.to_f64().unwrap_or(f64::INFINITY)
         * 2.0_f64.powi(-(shift / 2))

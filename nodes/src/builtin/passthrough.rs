@@ -1,4 +1,4 @@
-//! PassThroughNode: passes every item on unchanged, without a copy.
+//! PassThroughNode: gives every item on, untouched and uncopied. It takes any item.
 
 use ipc_protocol::Value;
 

@@ -1,5 +1,10 @@
-//! ResampleNode: changes the sample rate of audio. [`audio_item`](super::audio_item) reads the
-//! forms of items, `resample/stream.rs` has the resampler.
+//! ResampleNode: changes the sample rate of audio. Forms of items, and which rates, shapes and
+//! samples are taken, are in [`audio_item`](super::audio_item), the resampler itself in
+//! `resample/stream.rs`. All that comes out is finite float32.
+//!
+//! What an item makes of memory is bounded: an output has at most 16 times as many samples as its
+//! input. Smaller outputs are always allowed (16 million samples, or one million written as lists),
+//! larger ones than a thousand million samples never. Items at the target rate pass as they are.
 
 mod stream;
 #[cfg(test)]
@@ -8,11 +13,11 @@ mod tests;
 use ipc_protocol::{Array, Order, Value};
 
 use super::audio_item::{self, AudioItem, Form, RATE_RANGE_HZ};
-use super::samples::{self, Element};
+use super::samples::{self, Element, Planes};
 use crate::error::{NodeError, NodeErrorKind};
 use crate::node::{Emit, Node, NodeType};
 use crate::params::{ParamDefault, ParamKind, ParamProblem, ParamSpec, Params};
-use stream::{Quality, Stream};
+use stream::{Quality, Stream, output_samples};
 
 pub(super) static TYPE: NodeType = NodeType {
     name: "ResampleNode",
@@ -28,7 +33,8 @@ pub(super) static TYPE: NodeType = NodeType {
             default: ParamDefault::Int(16_000),
             range: Some(RATE_RANGE_HZ),
             unit: "Hz",
-            doc: "Sample rate of the output.",
+            doc: "Sample rate of the output, which may have 16 times the samples of the input, \
+                  or 16 million (one million in lists).",
         },
         ParamSpec {
             name: "input_rate",
@@ -106,6 +112,10 @@ impl Node for Resample {
         let planes = audio_item::planes(&item.array)?;
         if self.is_streaming {
             self.continues(rate_hz, planes.channels)?;
+        }
+        let is_same = rate_hz == self.target_hz;
+        let out = if is_same { None } else { Some(self.resample(&item.form, &planes, rate_hz)?) };
+        if self.is_streaming {
             self.open = Some(Open {
                 rate_hz,
                 channels: planes.channels,
@@ -113,19 +123,12 @@ impl Node for Resample {
                 form: item.form.clone(),
             });
         }
-        if rate_hz == self.target_hz {
+        let Some(out) = out else {
             drop(planes);
             emit(item.form.answer(item.array, rate_hz));
             return Ok(());
-        }
-        let mut out = vec![Vec::new(); planes.channels];
-        let is_streaming = self.is_streaming;
-        let stream = self.stream_for(rate_hz, planes.channels)?;
-        stream.push(&planes, &mut out)?;
-        if !is_streaming {
-            stream.finish(&mut out)?;
-        }
-        if is_streaming && out.iter().all(Vec::is_empty) {
+        };
+        if self.is_streaming && out.iter().all(Vec::is_empty) {
             return Ok(());
         }
         let array = output_array(out, planes.flat);
@@ -162,22 +165,60 @@ impl Resample {
         Ok(())
     }
 
-    /// The resampler for this rate and channel count: the existing one if it fits, else a new one.
-    fn stream_for(&mut self, rate_hz: u32, channels: usize) -> Result<&mut Stream, NodeError> {
+    /// What is ready of the item at the target rate, one vector per channel. A resampler that fails
+    /// in the middle of an item is not used again.
+    fn resample(
+        &mut self,
+        form: &Form,
+        planes: &Planes<'_>,
+        rate_hz: u32,
+    ) -> Result<Vec<Vec<f32>>, NodeError> {
+        let (channels, to_hz) = (planes.channels, self.target_hz);
         let fits = |s: &Stream| s.input_hz() == rate_hz && s.channels() == channels;
-        let stream = match self.stream.take().filter(fits) {
-            Some(stream) => stream,
-            None => Stream::new(rate_hz, self.target_hz, channels, self.quality)?,
+        let taken = (planes.samples as u64).saturating_mul(channels as u64);
+        let wanted = output_samples(planes.samples as u64, rate_hz, to_hz);
+        let wanted = wanted.saturating_mul(channels as u64);
+        let limit = most_samples(form, taken);
+        if wanted > limit {
+            let (from_hz, samples) = (rate_hz, taken);
+            return Err(
+                NodeErrorKind::OutputTooLarge { from_hz, to_hz, samples, wanted, limit }.into()
+            );
+        }
+        if !self.stream.as_ref().is_some_and(fits) {
+            self.stream = Some(Stream::new(rate_hz, to_hz, channels, self.quality)?);
+        }
+        let mut out = vec![Vec::new(); channels];
+        let Some(mut stream) = self.stream.take() else { return Ok(out) };
+        let pushed = stream.push(planes, &mut out);
+        let finished = match pushed {
+            Ok(()) if !self.is_streaming => stream.finish(&mut out),
+            pushed => pushed,
         };
-        Ok(self.stream.insert(stream))
+        match finished {
+            Ok(()) => self.stream = Some(stream),
+            Err(_) => self.open = None,
+        }
+        finished.map(|()| out)
     }
+}
+
+/// How many samples may be made of so many.
+fn most_samples(form: &Form, taken: u64) -> u64 {
+    // A number of a list takes many times the memory of a sample in an array.
+    let always = if form.is_lists() { 1 << 20 } else { 1 << 24 };
+    taken.saturating_mul(16).clamp(always, 1 << 30)
 }
 
 /// The output: shape `(samples,)` for an input without a channel axis, else
 /// `(channels, samples)`.
 fn output_array(mut out: Vec<Vec<f32>>, flat: bool) -> Array {
     match out.pop() {
-        Some(only) if out.is_empty() => {
+        Some(mut only) if out.is_empty() => {
+            // A block of the resampler may be far longer than what is left of it.
+            if only.capacity() / 2 > only.len() {
+                only.shrink_to_fit();
+            }
             let samples = only.len() as u64;
             let shape = if flat { vec![samples] } else { vec![1, samples] };
             samples::array_of(only, Element::F32, shape, Order::C)

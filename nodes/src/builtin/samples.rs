@@ -70,7 +70,7 @@ pub(crate) fn native_order() -> &'static str {
 pub(crate) fn dtype_name(descr: &str) -> String {
     let mut letters = descr.chars();
     let (_, kind, size) = (letters.next(), letters.next(), letters.as_str());
-    let bits = size.parse::<u32>().map(|bytes| bytes * 8);
+    let bits = size.parse::<u32>().map(|bytes| u64::from(bytes) * 8);
     match (kind, bits) {
         (Some('f'), Ok(bits)) => format!("float{bits}"),
         (Some('i'), Ok(bits)) => format!("int{bits}"),
@@ -121,23 +121,26 @@ pub(crate) fn payload_of<T: bytemuck::NoUninit + Send + 'static>(elements: Vec<T
     Payload::from(Bytes::from_owner(Owner(elements)))
 }
 
+/// Whether the memory of an array holds what its shape says.
+pub(crate) fn check_memory(array: &Array, item_bytes: usize) -> Result<(), NodeError> {
+    let bytes = array.data.as_slice().len();
+    let count = array.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis));
+    let wanted = count.and_then(|n| n.checked_mul(item_bytes as u64));
+    if wanted == Some(bytes as u64) {
+        return Ok(());
+    }
+    let dtype = dtype_name(&array.dtype.descr);
+    Err(NodeErrorKind::BadMemory { dtype, shape: array.shape.clone(), bytes }.into())
+}
+
 /// The elements of an array in this machine's byte order; borrowed when they already are and the
 /// memory is aligned. `T` must be the array's element type.
 pub(crate) fn elements<T: bytemuck::Pod>(
     array: &Array,
     swapped: bool,
 ) -> Result<Cow<'_, [T]>, NodeError> {
+    check_memory(array, size_of::<T>())?;
     let bytes = array.data.as_slice();
-    let count = array.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis));
-    let wanted = count.and_then(|n| n.checked_mul(size_of::<T>() as u64));
-    if wanted != Some(bytes.len() as u64) {
-        return Err(NodeErrorKind::BadMemory {
-            dtype: dtype_name(&array.dtype.descr),
-            shape: array.shape.clone(),
-            bytes: bytes.len(),
-        }
-        .into());
-    }
     if !swapped && let Ok(slice) = bytemuck::try_cast_slice(bytes) {
         return Ok(Cow::Borrowed(slice));
     }
@@ -219,7 +222,7 @@ impl Sample for i32 {
 pub(crate) struct Planes<'a> {
     /// All channels, one after the other.
     data: Cow<'a, [f32]>,
-    /// Number of channels; may be 0.
+    /// Number of channels.
     pub(crate) channels: usize,
     /// Samples per channel.
     pub(crate) samples: usize,

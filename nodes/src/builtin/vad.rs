@@ -1,5 +1,10 @@
-//! VADNode: finds the segments of audio that contain speech. `vad/features.rs` measures frames of
-//! 10 ms, `vad/segments.rs` finds speech in them, `vad/detector.rs` does both for a stream.
+//! VADNode: where in the audio there is speech. How it is decided is in `vad/segments.rs`, from
+//! what `vad/features.rs` measures; `vad/detector.rs` follows a stream.
+//!
+//! Which rates, shapes and samples are taken is in [`audio_item`](super::audio_item). Levels are
+//! finite and at least -120 dBFS. A recording has at most one segment per 20 ms. In a stream a
+//! segment of more than ten minutes comes in parts, each beginning where the one before ends, so
+//! that what is kept is bounded.
 
 mod detector;
 mod features;
@@ -104,10 +109,13 @@ const PARAMS: &[ParamSpec] = &[
         range: None,
         unit: "",
         doc: "False: every item is a complete recording. True: items are pieces of one stream, \
-              times count from its start, a segment is given about a second after its end, and \
-              a flush gives the rest.",
+              times count from its start, a segment is given about a second after its end (of \
+              one that goes on, every ten minutes), and a flush gives the rest.",
     },
 ];
+
+/// The longest segment that is given in a stream, in frames: ten minutes.
+const LONGEST_IN_STREAM: usize = 60_000;
 
 fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
     let threshold_db = match params.optional_float("energy_threshold")? {
@@ -115,16 +123,18 @@ fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
         None => params.float("threshold")?,
     };
     let frames = |name| Ok((params.u32(name)?.div_ceil(HOP_MS)).to_usize().unwrap_or(0));
+    let is_streaming = params.bool("streaming")?;
     Ok(Box::new(Vad {
         settings: Settings {
             threshold_db: threshold_db.to_f32().unwrap_or(0.0),
             min_speech_frames: frames("min_speech_ms")?,
             min_silence_frames: frames("min_silence_ms")?,
+            longest_frames: if is_streaming { LONGEST_IN_STREAM } else { usize::MAX },
         },
         frame_length_ms: params.u32("frame_length_ms")?,
         sample_rate_hz: params.u32("sample_rate")?,
         is_tagged: params.text("output")? == "tagged",
-        is_streaming: params.bool("streaming")?,
+        is_streaming,
         open: None,
     }))
 }
@@ -228,9 +238,11 @@ impl Vad {
         }
         let frame_samples = (u64::from(rate_hz) * u64::from(self.frame_length_ms) / 1_000).max(1);
         let total = (end - begin) / frame_samples;
+        // The stretches follow each other, so only the last one that begins before can hold a frame.
         let is_speech = |frame: &u64| {
             let middle = frame_of(begin + frame * frame_samples + frame_samples / 2, rate_hz);
-            speech.iter().any(|(from, to)| (*from..*to).contains(&middle))
+            let begun = speech.partition_point(|(from, _)| *from <= middle);
+            begun.checked_sub(1).is_some_and(|last| middle < speech[last].1)
         };
         let speech_frames = (0..total).filter(is_speech).count() as u64;
         let info = [

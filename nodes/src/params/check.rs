@@ -5,6 +5,7 @@ use num_bigint::BigInt;
 use serde_json::{Map, Value as Json};
 
 use super::{Number, ParamDefault, ParamKind, ParamProblem, ParamSpec, ParamValue, Params, whole};
+use crate::brief::Brief;
 use crate::suggest;
 
 /// Checks `given` against the parameters `specs` of the node type `node`, and fills in the
@@ -184,10 +185,7 @@ fn describe(json: &Json) -> String {
         Json::Null => "null".to_owned(),
         Json::Bool(truth) => format!("the bool {truth}"),
         Json::Number(number) => format!("the number {number}"),
-        Json::String(text) => {
-            let short: String = text.chars().take(40).collect();
-            format!("the string '{short}'")
-        }
+        Json::String(text) => format!("the string '{}'", Brief(text)),
         Json::Array(items) => format!("a list of {} elements", items.len()),
         Json::Object(_) => "an object".to_owned(),
     }

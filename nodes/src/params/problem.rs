@@ -1,10 +1,15 @@
 //! Problems of the parameters of a node, as data.
 
+use crate::brief::Brief;
+
 /// What is wrong with a parameter, and what to do about it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ParamProblem {
     /// The node type has no parameter of that name.
-    #[error("{node} has no parameter '{param}'{}", unknown_hint(.nearest.as_deref(), .known))]
+    #[error(
+        "{node} has no parameter '{}'{}",
+        Brief(.param), unknown_hint(.nearest.as_deref(), .known)
+    )]
     Unknown {
         /// The node type.
         node: &'static str,
@@ -48,8 +53,8 @@ pub enum ParamProblem {
     },
     /// The word is not one of the choices.
     #[error(
-        "{node}: parameter '{param}' must be one of {}, got '{value}'{}",
-        choices.join(", "), did_you_mean(.nearest.as_deref())
+        "{node}: parameter '{param}' must be one of {}, got '{}'{}",
+        choices.join(", "), Brief(.value), did_you_mean(.nearest.as_deref())
     )]
     NotAChoice {
         /// The node type.

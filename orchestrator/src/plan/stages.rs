@@ -8,7 +8,10 @@ use crate::placement::{Engine, Origin};
 
 use super::{Place, PlanError, PlanOptions, PlannedNode, Stage};
 
-/// A stage that has no worker slot yet.
+/// The most nodes of a native stage. They call each other, one a level of the caller's stack.
+const MAX_NATIVE_NODES: usize = 100;
+
+/// A stage on its way to a worker slot.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// The stage; its place is final only when slots are assigned.
@@ -86,8 +89,10 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
     let mut chains: Vec<Chain> = Vec::new();
     for &node in graph.order() {
         let Some(planned) = nodes[node].take() else { continue };
-        if let Some(before) = follows(node) {
-            let stage = stage_of[before];
+        let has_room = |stage: usize| {
+            runtimes[node] != Engine::Native || chains[stage].stage.nodes.len() < MAX_NATIVE_NODES
+        };
+        if let Some(stage) = follows(node).map(|before| stage_of[before]).filter(|s| has_room(*s)) {
             stage_of[node] = stage;
             last_of[stage] = node;
             chains[stage].stage.nodes.push(planned);

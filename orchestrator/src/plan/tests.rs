@@ -79,6 +79,23 @@ fn neighbours_in_the_same_place_are_one_stage() {
     assert_eq!(plan.stages[1].sink.as_deref(), Some("e"));
 }
 
+// The nodes of a native stage call each other, so a stage of any length would need any stack.
+#[test]
+fn a_native_stage_has_at_most_a_hundred_nodes() {
+    let ids: Vec<String> = (0..250).map(|i| format!("n{i}")).collect();
+    let nodes: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "PassThroughNode")).collect();
+    let edges: Vec<(&str, &str)> =
+        ids.windows(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+    let plan = plan_of(&manifest(&nodes, &edges, &[]), 1).unwrap();
+    let lengths: Vec<usize> = plan.stages.iter().map(|stage| stage.nodes.len()).collect();
+    assert_eq!(lengths, [100, 100, 50]);
+    assert_eq!(
+        (plan.stages[1].inputs.as_slice(), plan.stages[1].outputs.as_slice()),
+        (&[0][..], &[2][..])
+    );
+    assert_eq!(plan.stages[2].sink.as_deref(), Some("n249"));
+}
+
 #[test]
 fn stages_in_a_line_share_a_worker_and_branches_do_not() {
     let plan = plan(&["aP", "bP", "cP", "dP"], &["ab", "ac", "bd", "cd"], &[]);

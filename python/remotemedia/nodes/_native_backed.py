@@ -63,13 +63,37 @@ class NativeBackedNode(Node):
     def _native(self) -> NativeNode:
         """The native node with the current parameters; made again if they have changed."""
         given = self.native_params()
-        params = json.dumps(given)
+        try:
+            params = json.dumps(given, allow_nan=False)
+        except (TypeError, ValueError):
+            # Its error names the parameter.
+            check_json(self, self.name, given)
+            raise
         engine: tuple[str, NativeNode] | None = vars(self).get("_engine")
         if engine is None or engine[0] != params:
-            check_json(self, self.name, given)
+            _check_integers(self, given)
             engine = (params, native().NativeNode(self.native_type, params))
             self._engine = engine
         return engine[1]
+
+
+def shown(value: Any) -> str:
+    """The value in a message: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:
+        # An integer of more digits than Python writes, for instance.
+        text = f"a value of type {type(value).__qualname__}"
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _check_integers(node: Node, params: Mapping[str, Any]) -> None:
+    # As JSON a larger one would be rounded to a float.
+    for name, value in params.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise ConfigurationError(
+                f"parameter {name!r} of {type(node).__name__}: the integer does not fit 64 bits"
+            )
 
 
 def one_of(given: Mapping[str, Any], default: Any) -> Any:
@@ -83,8 +107,8 @@ def one_of(given: Mapping[str, Any], default: Any) -> Any:
         return default
     values = list(used.values())
     if any(value != values[0] for value in values[1:]):
-        told = ", ".join(f"{name}={value!r}" for name, value in used.items())
-        raise ConfigurationError(f"{told} are names of the same parameter: give only one of them")
+        told = ", ".join(f"{name}={shown(value)}" for name, value in used.items())
+        raise ConfigurationError(f"{told} are spellings of one parameter: give one of them")
     return values[0]
 
 
@@ -107,4 +131,4 @@ def _as_outputs(outputs: list[Any]) -> Any:
     return (output for output in outputs)
 
 
-__all__ = ["NativeBackedNode", "one_of"]
+__all__ = ["NativeBackedNode", "one_of", "shown"]

@@ -10,9 +10,9 @@ from remotemedia.nodes._native_backed import NativeBackedNode
 class CalculatorNode(NativeBackedNode):
     """Computes with two numbers.
 
-    A number is combined with `operand`. A dict `{"operation", "args": [a, b]}` or
-    `{"operation", "operands": [a, b]}` has its own operation and operands; it is returned with the
-    key `result` added.
+    A number is combined with `operand`; a dict `{"operation", "args": [a, b]}` or
+    `{"operation", "operands": [a, b]}` says itself what to compute and comes back with `result`.
+    Numbers follow Python, NaN and infinity included; integers have up to a million bits.
 
     Args:
         operation: add, subtract, multiply, divide, power or modulo.

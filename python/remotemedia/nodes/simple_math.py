@@ -8,7 +8,11 @@ from remotemedia.nodes._native_backed import NativeBackedNode, one_of
 
 
 class AddNode(NativeBackedNode):
-    """Adds `addend` to a number, to each number of a list, or to each element of an array."""
+    """Adds `addend` to a number, to each number of a list, or to each element of an array.
+
+    Numbers follow Python and arrays numpy, NaN and infinity included; integers have up to a million
+    bits.
+    """
 
     native_type = "AddNode"
 
@@ -24,7 +28,8 @@ class AddNode(NativeBackedNode):
 class MultiplyNode(NativeBackedNode):
     """Multiplies a number, each number of a list, or each element of an array by `factor`.
 
-    `multiplier` is another name of `factor` (default 2).
+    `multiplier` is another spelling of `factor` (default 2). Numbers follow Python and arrays
+    numpy, NaN and infinity included; integers have up to a million bits.
     """
 
     native_type = "MultiplyNode"

@@ -4,8 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
-use nodes::node::Node;
-use nodes::{NodeErrorKind, panics};
+use nodes::node::{Node, NodeType};
+use nodes::{NodeErrorKind, Params, panics};
 use orchestrator::Error;
 use pyo3::exceptions::{
     PyOverflowError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError,
@@ -19,14 +19,15 @@ use crate::error::{from_marshal, to_pyerr};
 /// An instance of a native node.
 #[pyclass(frozen, module = "remotemedia._native")]
 pub(crate) struct NativeNode {
-    name: &'static str,
+    node_type: &'static NodeType,
+    params: Params,
     node: Mutex<Box<dyn Node>>,
     converter: Converter,
 }
 
 impl std::fmt::Debug for NativeNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("NativeNode").field(&self.name).finish()
+        f.debug_tuple("NativeNode").field(&self.node_type.name).finish()
     }
 }
 
@@ -39,8 +40,15 @@ impl NativeNode {
         let mut outputs = Vec::new();
         let result = py.detach(|| {
             let mut node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-            panics::catch(|| call(node.as_mut(), &mut |value| outputs.push(value)))
-                .unwrap_or_else(|panic| Err(NodeErrorKind::Panicked(panic).into()))
+            panics::catch(|| call(node.as_mut(), &mut |value| outputs.push(value))).unwrap_or_else(
+                |panic| {
+                    // One that was made before can be made again.
+                    if let Ok(fresh) = (self.node_type.build)(&self.params) {
+                        *node = fresh;
+                    }
+                    Err(NodeErrorKind::Panicked(panic).into())
+                },
+            )
         });
         result.map_err(|error| raise(&error))?;
         let list = PyList::empty(py);
@@ -58,17 +66,20 @@ impl NativeNode {
         let unusable = |problems: Vec<String>| {
             to_pyerr(py, Error::Params { node_id: node_type.to_owned(), problems })
         };
-        let Some(found) = nodes::registry::builtin().get(node_type) else {
+        let Some(node_type) = nodes::registry::builtin().get(node_type) else {
             return Err(unusable(Vec::new()));
         };
         let params: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(params_json).map_err(|error| unusable(vec![error.to_string()]))?;
-        let node = found
-            .check_params(&params)
-            .and_then(|params| (found.build)(&params).map_err(|problem| vec![problem]))
+        let checked = node_type.check_params(&params).and_then(|params| {
+            let node = (node_type.build)(&params).map_err(|problem| vec![problem])?;
+            Ok((params, node))
+        });
+        let (params, node) = checked
             .map_err(|problems| unusable(problems.iter().map(ToString::to_string).collect()))?;
         Ok(Self {
-            name: found.name,
+            node_type,
+            params,
             node: Mutex::new(node),
             converter: Converter::new("input", Lending::Borrow, Pickling::Default),
         })

@@ -45,7 +45,7 @@ pub(super) fn read(
     element: Element,
 ) -> Result<(Array, DataForm), NodeError> {
     if let [Value::List(first), ..] = items {
-        let mut all = Vec::with_capacity(first.len() * items.len());
+        let mut all = Vec::new();
         for item in items {
             let Value::List(plane) = item else { return Err(mismatch(NUMBERS, item)) };
             if plane.len() != first.len() {
@@ -84,6 +84,7 @@ fn float(value: &Value) -> Result<f64, NodeError> {
     match value {
         Value::Float(number) => Ok(*number),
         Value::Int(number) => Ok(number.to_f64().unwrap_or_default()),
+        Value::BigInt(number) => Ok(number.to_f64().unwrap_or_default()),
         other => Err(mismatch(NUMBERS, other)),
     }
 }
@@ -119,6 +120,9 @@ pub(super) fn write(array: Array, form: DataForm) -> Value {
     let per_channel = (numbers.len() / channels).max(1);
     let is_planar = array.order == Order::C;
     match form {
+        DataForm::Nested if numbers.is_empty() => {
+            Value::List(vec![Value::List(Vec::new()); channels])
+        }
         DataForm::Nested => {
             Value::List(numbers.chunks(per_channel).map(|c| Value::List(c.to_vec())).collect())
         }

@@ -63,6 +63,8 @@ fn true_division_is_right_for_ints_beyond_floats() {
     // A float cannot hold 2^53 + 1, but it can hold a third of it.
     let odd = 9_007_199_254_740_993_i64;
     assert_eq!(divide(Value::Int(odd), Value::Int(3)), Value::Float(3_002_399_751_580_331.0));
+    let largest = Value::BigInt(BigInt::from(10).pow(307) * 17);
+    assert_eq!(divide(largest, Value::Int(1)), Value::Float(1.7e308));
     let error = run(json!({}), request("divide", "operands", [big(400), Value::Int(1)]));
     assert_eq!(error.unwrap_err().type_name(), "OverflowError");
 }

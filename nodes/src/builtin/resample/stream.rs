@@ -30,13 +30,16 @@ impl Quality {
     }
 }
 
-/// A resampler, and the input that it has not processed yet.
+/// The most samples of one block, before and after, of all channels: 64 MiB of float32. Rates with a
+/// small common divisor need blocks of seconds (44,101 Hz to 48,000 Hz takes two seconds a channel).
+const MAX_BLOCK_SAMPLES: u64 = 1 << 24;
+
+/// A resampler and the samples on their way through it, for one channel or more.
 pub(super) struct Stream {
     from_hz: u32,
     to_hz: u32,
     channels: usize,
-    /// `None` for audio without channels, where there is nothing to resample.
-    fft: Option<Fft<f32>>,
+    fft: Fft<f32>,
     block_in: usize,
     block_out: usize,
     /// Input that does not fill a block yet, per channel.
@@ -62,28 +65,32 @@ impl Stream {
         // An even number of ratio periods puts the filter's centre on a sample at both rates, so
         // that the delay is a whole number of output samples.
         let periods = quality.filter_samples().div_ceil(ratio_in.min(ratio_out));
-        let block_in = usize_of(periods.next_multiple_of(2))? * usize_of(ratio_in)?;
-        let fft = if channels == 0 {
-            None
-        } else {
-            let fft = Fft::new_custom(
-                usize_of(from_hz)?,
-                usize_of(to_hz)?,
-                block_in,
-                1,
-                channels,
-                WindowFunction::BlackmanHarris2,
-                FixedSync::Both,
+        let periods = periods.next_multiple_of(2);
+        let block = u64::from(periods) * (u64::from(ratio_in) + u64::from(ratio_out));
+        let samples = block.saturating_mul(channels as u64);
+        if samples > MAX_BLOCK_SAMPLES {
+            let limit = MAX_BLOCK_SAMPLES;
+            return Err(
+                NodeErrorKind::BlockTooLarge { from_hz, to_hz, channels, samples, limit }.into()
             );
-            Some(fft.map_err(|error| failed(error.to_string()))?)
-        };
+        }
+        let fft = Fft::new_custom(
+            usize_of(from_hz)?,
+            usize_of(to_hz)?,
+            usize_of(periods)? * usize_of(ratio_in)?,
+            1,
+            channels,
+            WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        );
+        let fft = fft.map_err(|error| failed(error.to_string()))?;
         Ok(Self {
             from_hz,
             to_hz,
             channels,
-            block_in: fft.as_ref().map_or(1, Resampler::input_frames_next),
-            block_out: fft.as_ref().map_or(1, Resampler::output_frames_next),
-            to_skip: fft.as_ref().map_or(0, Resampler::output_delay),
+            block_in: fft.input_frames_next(),
+            block_out: fft.output_frames_next(),
+            to_skip: fft.output_delay(),
             fft,
             pending: vec![Vec::new(); channels],
             taken: 0,
@@ -117,10 +124,8 @@ impl Stream {
     pub(super) fn finish(&mut self, out: &mut [Vec<f32>]) -> Result<(), NodeError> {
         let total = output_samples(self.taken, self.from_hz, self.to_hz);
         let finished = self.finish_to(total, out);
-        if let Some(fft) = &mut self.fft {
-            fft.reset();
-            self.to_skip = fft.output_delay();
-        }
+        self.fft.reset();
+        self.to_skip = self.fft.output_delay();
         self.pending.iter_mut().for_each(Vec::clear);
         self.taken = 0;
         self.given = 0;
@@ -128,13 +133,13 @@ impl Stream {
     }
 
     fn finish_to(&mut self, total: u64, out: &mut [Vec<f32>]) -> Result<(), NodeError> {
-        while self.given < total && self.channels > 0 {
+        while self.given < total {
             for pending in &mut self.pending {
                 pending.resize(self.block_in, 0.0);
             }
             self.run_blocks(out)?;
         }
-        let surplus = usize::try_from(self.given - total).unwrap_or(usize::MAX);
+        let surplus = usize::try_from(self.given.saturating_sub(total)).unwrap_or(usize::MAX);
         for plane in out {
             plane.truncate(plane.len().saturating_sub(surplus));
         }
@@ -143,7 +148,6 @@ impl Stream {
 
     /// Resamples every full block of the pending input.
     fn run_blocks(&mut self, out: &mut [Vec<f32>]) -> Result<(), NodeError> {
-        let Some(fft) = &mut self.fft else { return Ok(()) };
         let (from_hz, to_hz) = (self.from_hz, self.to_hz);
         let failed = |reason: String| NodeErrorKind::Resample { from_hz, to_hz, reason };
         let pending_samples = self.pending.first().map_or(0, Vec::len);
@@ -164,7 +168,8 @@ impl Stream {
             let at = Indexing::new()
                 .input_offset(block * self.block_in)
                 .output_offset(begin + block * self.block_out);
-            fft.process_into_buffer(&input, &mut output, Some(&at))
+            self.fft
+                .process_into_buffer(&input, &mut output, Some(&at))
                 .map_err(|error| failed(error.to_string()))?;
         }
         let skipped = self.to_skip.min(blocks * self.block_out);

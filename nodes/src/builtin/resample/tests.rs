@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use rustfft::{FftPlanner, num_complex::Complex};
 use serde_json::json;
 
+use super::most_samples;
 use super::stream::output_samples;
+use crate::builtin::audio_item::{DataForm, Form};
 use crate::builtin::samples::{self, Element};
 use crate::node::Node;
 use crate::{NodeErrorKind, registry};
@@ -327,4 +329,27 @@ fn what_is_not_audio_is_refused_with_a_reason() {
     let wide = samples::array_of(vec![0_f32; 2_000], Element::F32, vec![1_000, 2], Order::C);
     let (_, text) = refuse(Value::Array(wide));
     assert!(text.contains("transpose") && text.contains("(1000, 2)"), "{text}");
+}
+
+#[test]
+fn a_dict_whose_rate_is_a_numpy_number_gets_the_new_rate() {
+    let dtype = ipc_protocol::Dtype { descr: "<i8".into(), item_bytes: 8 };
+    let data = 48_000_i64.to_le_bytes().to_vec().into();
+    let rate = Array { dtype, shape: vec![], order: Order::C, scalar: true, data };
+    let item = Value::Dict(vec![
+        (Value::from("data"), Value::Array(flat(noise(300)))),
+        (Value::from("sample_rate"), Value::Array(rate)),
+    ]);
+    let out = run(node(json!({})).as_mut(), item);
+    assert_eq!(out[0].get("sample_rate"), Some(&Value::Int(16_000)));
+}
+
+#[test]
+fn a_large_output_is_at_most_sixteen_times_its_input() {
+    let lists = Form::Dict(Vec::new(), DataForm::Flat);
+    assert_eq!(most_samples(&Form::Bare, 1), 1 << 24);
+    assert_eq!(most_samples(&lists, 1), 1 << 20);
+    assert_eq!(most_samples(&Form::Audio, 1 << 21), 1 << 25);
+    assert_eq!(most_samples(&lists, 1 << 21), 1 << 25);
+    assert_eq!(most_samples(&Form::Audio, u64::MAX), 1 << 30);
 }

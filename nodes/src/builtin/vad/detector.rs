@@ -66,13 +66,19 @@ impl Detector {
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
         self.analyzer.push(piece, &mut self.frames);
         let end = self.first + self.frames.len();
-        // A search takes time, so there is at most one for 100 ms of audio, and none during speech.
-        if end < self.looked_at + 10 || !self.may_have_finished() {
+        // Looking takes time, so it is done every 100 ms at most, and not amid speech.
+        let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);
+        let longest = self.settings.longest_frames;
+        let is_long = horizon.saturating_sub(self.settled) > longest;
+        if end < self.looked_at + 10 {
             return Vec::new();
         }
         self.looked_at = end;
-        let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);
-        let found = self.unsettled();
+        if !is_long && !self.may_have_finished() {
+            return Vec::new();
+        }
+        let parts = |span: Span| span.parts(longest, horizon);
+        let found: Vec<Span> = self.unsettled().into_iter().flat_map(parts).collect();
         let is_finished = |span: &&Span| span.end <= horizon;
         let finished: Vec<Segment> =
             found.iter().filter(is_finished).map(|span| self.describe(*span)).collect();

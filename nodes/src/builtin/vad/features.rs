@@ -111,8 +111,7 @@ impl Analyzer {
     /// Takes a piece and appends the frames that it completes.
     pub(super) fn push(&mut self, piece: &Planes<'_>, out: &mut Vec<Frame>) {
         for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
-            // A sample that is not finite counts as silence.
-            recent.extend(plane.iter().map(|s| if s.is_finite() { *s } else { 0.0 }));
+            recent.extend_from_slice(plane);
         }
         self.taken += piece.samples as u64;
         let half = (self.window.len() / 2) as u64;

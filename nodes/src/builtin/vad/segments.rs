@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) threshold_db: f32,
     pub(super) min_speech_frames: usize,
     pub(super) min_silence_frames: usize,
+    /// Longer segments of a stream come in parts.
+    pub(super) longest_frames: usize,
 }
 
 /// The range `start..end` of frame numbers.
@@ -32,6 +34,19 @@ pub(super) struct Span {
 impl Span {
     fn len(self) -> usize {
         self.end - self.start
+    }
+
+    /// Parts of at most `longest` frames, as far as they end by the horizon, and the rest.
+    pub(super) fn parts(self, longest: usize, horizon: usize) -> Vec<Self> {
+        let mut rest = self;
+        let mut parts = Vec::new();
+        while rest.len() > longest && rest.start.saturating_add(longest) <= horizon {
+            let at = rest.start + longest;
+            parts.push(Self { end: at, ..rest });
+            rest.start = at;
+        }
+        parts.push(rest);
+        parts
     }
 }
 

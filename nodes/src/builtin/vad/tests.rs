@@ -331,3 +331,24 @@ fn channels_count_by_their_mean_power() {
     let difference = float(&mono[0], "energy_db") - float(&segments[0], "energy_db");
     assert!((difference - 3.01).abs() < 0.1, "{difference}");
 }
+
+#[test]
+fn speech_that_never_pauses_comes_in_parts_of_ten_minutes() {
+    // A tone of 200 Hz for eleven minutes.
+    let audio: Vec<f32> = (0..660_000).map(|i| (2.0 * PI * 0.2 * i as f32).sin() * 0.5).collect();
+    let whole =
+        run(node(json!({"sample_rate": 1_000})).as_mut(), Value::Array(flat(audio.clone())));
+    assert_close(&spans(&whole[0]), &[(0, 660_000)], 20);
+    for piece in [660_000, 7_777] {
+        let mut node = node(json!({"sample_rate": 1_000, "streaming": true}));
+        let mut found = Vec::new();
+        for samples in audio.chunks(piece) {
+            found.extend(run(node.as_mut(), Value::Array(flat(samples.to_vec()))));
+        }
+        assert_eq!(found.iter().flat_map(spans).count(), 1, "given before the end");
+        found.extend(flush(node.as_mut()));
+        let found: Vec<_> = found.iter().flat_map(spans).collect();
+        assert_close(&found, &[(0, 600_000), (600_000, 660_000)], 20);
+        assert_eq!(found[0].1, found[1].0);
+    }
+}

@@ -1,7 +1,8 @@
 """Audio nodes that exist as native nodes: resampling, voice activity, sample formats.
 
 Audio items are `(array, sample_rate)`, the array float32 of shape (channels, samples) in [-1, 1].
-For a one-dimensional array the result is one-dimensional too.
+One-dimensional arrays are accepted and come back one-dimensional. docs/native-nodes.md lists what
+each node does with NaN, infinities, odd shapes and odd rates.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
-from remotemedia.nodes._native_backed import NativeBackedNode, one_of
+from remotemedia.nodes._native_backed import NativeBackedNode, one_of, shown
 
 # The same default as the native node's, so that a manifest without parameters finds the same
 # segments.
@@ -20,6 +21,10 @@ _FORMATS = ("f32", "i16", "i32")
 
 class AudioResampleNode(NativeBackedNode):
     """Changes the sample rate. n samples become round(n * target / input).
+
+    Samples must be finite and at most 1e10, channels 1 to 256, rates 1,000 to 768,000 Hz; anything
+    else is a NodeError. So is an output of more than 16 times the samples of its input, when it has
+    more than 16 million (one million in lists).
 
     Args:
         target_sample_rate: in Hz, by default 16,000.
@@ -64,7 +69,7 @@ class AudioResampleNode(NativeBackedNode):
         return {
             "target_rate": self.target_sample_rate,
             "input_rate": self.input_rate,
-            "quality": self.quality.lower(),
+            "quality": self.quality,
             "streaming": self.streaming,
         }
 
@@ -76,6 +81,9 @@ class VADNode(NativeBackedNode):
     `is_speech`, `speech_frames` and `total_frames`; with `output="segments"` returns only the list
     of segments. A segment is `{"start_ms", "end_ms", "energy_db", "confidence"}`.
 
+    Samples must be finite and at most 1e10, channels 1 to 256, rates 1,000 to 768,000 Hz; anything
+    else is a NodeError.
+
     Args:
         frame_duration_ms: length of a frame, by default 30.
         energy_threshold: RMS above which a frame counts as speech, linear.
@@ -84,8 +92,9 @@ class VADNode(NativeBackedNode):
         frame_length_ms: another name of `frame_duration_ms`.
         sample_rate: rate of items without one (bare arrays), in Hz.
         output: "tagged" or "segments".
-        streaming: items are pieces of one recording.
-        **kwargs: see `Node`.
+        streaming: items are pieces of one recording; a segment of more than ten minutes comes in
+            parts.
+        **kwargs: as for `Node`.
     """
 
     native_type = "VADNode"
@@ -133,6 +142,9 @@ class VADNode(NativeBackedNode):
 class FormatConverterNode(NativeBackedNode):
     """Converts samples between float32, int16 and int32.
 
+    Takes any shape and any sample. Integers are clipped at full scale, NaN becomes 0; float32 keeps
+    NaN, infinities and values beyond full scale.
+
     Args:
         target_format: "f32", "i16" or "i32".
         runtime_hint: "cpython" runs the node in a worker.
@@ -144,9 +156,9 @@ class FormatConverterNode(NativeBackedNode):
     def __init__(
         self, target_format: str = "f32", runtime_hint: str = "auto", **kwargs: Any
     ) -> None:
-        if target_format not in _FORMATS:
+        if not isinstance(target_format, str) or target_format not in _FORMATS:
             raise ConfigurationError(
-                f"target_format must be one of {', '.join(_FORMATS)}, not {target_format!r}"
+                f"target_format must be one of {', '.join(_FORMATS)}, not {shown(target_format)}"
             )
         self.target_format = target_format
         super().__init__(runtime_hint=runtime_hint, **kwargs)
@@ -161,10 +173,14 @@ def _threshold_db(energy_threshold: float | None, threshold: float | None) -> fl
         raise ConfigurationError("give energy_threshold (linear) or threshold (dB), not both")
     if energy_threshold is None:
         return _DEFAULT_THRESHOLD_DB if threshold is None else threshold
-    if not 0 < energy_threshold <= 1:
+    try:
+        is_level = bool(0 < energy_threshold <= 1)
+    except (TypeError, ValueError):
+        is_level = False
+    if not is_level:
         raise ConfigurationError(
-            f"energy_threshold is a linear RMS in (0, 1], not {energy_threshold}; "
-            "use threshold for decibels"
+            f"energy_threshold is a linear RMS in (0, 1], not {shown(energy_threshold)}; "
+            "decibels go into threshold"
         )
     return 20 * math.log10(energy_threshold)
 
