@@ -25,6 +25,9 @@ pub enum FromWorker {
     Closed(Closed),
     /// A message about segments and leases. Since 2.
     Share(Share),
+    /// Installed modules that the session's code has loaded, and no session before it did. Comes
+    /// before `Opened` and `Closed`. Since 6.
+    Loaded(Vec<String>),
     /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since 5.
     Ending,
 }
