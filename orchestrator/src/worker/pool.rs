@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
 use want::Want;
+pub use zygotes::ZygoteNews;
 use zygotes::Zygotes;
 
 /// Number of a pool.
@@ -55,25 +56,6 @@ pub struct PoolLimits {
     pub max_sessions: Option<u64>,
     /// Whether kinds in use have a zygote.
     pub zygotes: bool,
-}
-
-/// What a zygote has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ZygoteNews {
-    /// It has imported its modules and can fork workers.
-    Ready,
-    /// It has forked a worker.
-    Forked,
-    /// It ended before it was ready, to be started again without a module that cannot be forked.
-    LeavesOut,
-    /// It ended, or gave no answer, before it was ready.
-    Failed,
-    /// The one that was ready ended.
-    Died,
-    /// The one that was ready holds files that have changed since, and was given up.
-    Stale,
-    /// No zygote can serve this kind.
-    Unfit,
 }
 
 /// An event that the core handles.
@@ -220,7 +202,10 @@ impl PoolCore {
             }
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
-            PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),
+            PoolEvent::Started(worker) => {
+                self.note_parked_ready(worker);
+                self.step(now, worker, LifeEvent::HandshakeDone);
+            }
             PoolEvent::Returned { worker, reusable } => {
                 self.take_back(now, worker, reusable, &mut actions);
             }
@@ -229,7 +214,7 @@ impl PoolCore {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
                 self.tend_zygotes(now, &mut actions);
             }
-            PoolEvent::Zygote { key, news } => self.hear_zygote(now, key, news),
+            PoolEvent::Zygote { key, news } => self.hear_zygote(now, key, news, &mut actions),
             PoolEvent::Learned(key) => self.renew_zygote(now, key),
             PoolEvent::Close => self.close(now, &mut actions),
         }
@@ -269,6 +254,7 @@ impl PoolCore {
     /// Removes a worker whose process has exited. If it never was ready, the requests for its kind
     /// are refused, or they would start the same failing process for ever.
     fn remove_dead(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
+        self.note_parked_end(now, worker, actions);
         let Some(entry) = self.workers.remove(&worker) else { return };
         self.note_end(now, entry.key);
         if entry.state != LifeState::Starting {
@@ -320,9 +306,9 @@ impl PoolCore {
                 at += 1;
                 continue;
             }
-            let needs = want.needs.clone();
+            let (ticket, needs) = (want.ticket, want.needs.clone());
+            needs.iter().for_each(|need| self.unpark(now, *need));
             if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
-                let ticket = want.ticket;
                 self.waiting.remove(at);
                 needs.iter().for_each(|need| self.want_zygote(now, need.key));
                 let workers =

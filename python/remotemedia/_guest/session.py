@@ -60,6 +60,8 @@ class Guest:
         self._modules = modules.at_start or LoadedModules()
         # Names of the rows of `hygiene` whose changes could not be undone after a session.
         self._left: list[str] = []
+        # Not with the first session, which waits for it.
+        process.state.begin()
 
     def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool, bool]]:
         """Open the session with these fields of `SessionSpec`; see `open`."""

@@ -58,7 +58,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     // Always known: a kind is in use as long as the pool has a worker of it.
     let kind = shared.lock().kinds.get(key_id).cloned();
     let Some(kind) = kind else { return };
-    if !serve_forked(&shared, id, &kind, key_id).await {
+    if !serve_forked(&shared, id, &kind, key_id).await && is_wanted(&shared, id) {
         let error = match spawn(id, &kind.key, &kind.start) {
             Ok(spawned) => accompany(&shared, spawned, None, &kind, key_id).await,
             Err(error) => Some(error),
@@ -166,7 +166,15 @@ async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
         None => process.reap(),
         Some(zygote) => {
             process.end_group();
-            process.note_exit(zygote.reap(process.pid).await);
+            // The flight recorder names the signal of a crash sooner than the zygote, which may have
+            // to wait for a processor.
+            let crash = process.blackbox.signal().map(Exit::Signal);
+            if crash.is_some() {
+                process.note_exit(crash);
+                zygote.reap(process.pid).await;
+            } else {
+                process.note_exit(zygote.reap(process.pid).await);
+            }
         }
     }
 }
@@ -187,8 +195,12 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
 
 /// Registers the process. Kills it if it was retired while it was being spawned.
 fn register(shared: &Shared, process: &Arc<Process>) {
-    shared.lock().processes.insert(process.id, Arc::clone(process));
-    if !is_wanted(shared, process.id) {
+    let is_parked = {
+        let mut state = shared.lock();
+        state.processes.insert(process.id, Arc::clone(process));
+        state.core.is_parked(process.id)
+    };
+    if !is_parked && !is_wanted(shared, process.id) {
         process.kill();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DELAY, MAX_DEATHS, MAX_ZYGOTES, STAY};
+use super::{DELAY, MAX_DEATHS, MAX_ZYGOTES, PARK_DELAY, STAY};
 use crate::worker::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, ZygoteNews};
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -32,15 +32,41 @@ fn session(pool: &mut PoolCore, now: Instant, key: KeyId) -> u64 {
     worker
 }
 
-/// A pool with a worker in use and a zygote that is ready, and the time by then.
-fn with_zygote() -> (PoolCore, u64, Instant) {
+/// The number of the worker in use, and of the parked one.
+const USED: u64 = 1;
+const PARKED: u64 = 2;
+
+/// A pool with a worker in use, a zygote and a parked worker, and the time by then.
+fn with_zygote() -> (PoolCore, Instant) {
+    with_zygote_in(LIMITS)
+}
+
+fn with_zygote_in(limits: PoolLimits) -> (PoolCore, Instant) {
     let now = Instant::now();
-    let mut pool = PoolCore::new(&[LIMITS]);
-    let worker = session(&mut pool, now, kind(0));
+    let mut pool = PoolCore::new(&[limits]);
+    assert_eq!(session(&mut pool, now, kind(0)), USED);
     let now = now + DELAY;
     assert_eq!(pool.handle(now, PoolEvent::Tick), begin(kind(0)));
-    assert_eq!(pool.handle(now, news(kind(0), ZygoteNews::Ready)), []);
-    (pool, worker, now)
+    park(&mut pool, now, ZygoteNews::Ready, PARKED);
+    (pool, now)
+}
+
+/// The zygote is ready, or a moment has passed, and a worker of it is parked.
+fn park(pool: &mut PoolCore, now: Instant, ready: ZygoteNews, worker: u64) {
+    pool.handle(now, news(kind(0), ready));
+    let actions = pool.handle(now, PoolEvent::Tick);
+    assert_eq!(actions, [PoolAction::Spawn { worker, key: kind(0) }]);
+    assert!(pool.is_parked(worker));
+    assert_eq!(pool.handle(now, news(kind(0), ZygoteNews::Forked)), []);
+    assert_eq!(pool.handle(now, PoolEvent::Started(worker)), []);
+}
+
+fn want(ticket: u64) -> PoolEvent {
+    PoolEvent::Want { ticket, needs: vec![Need { key: kind(0), count: 1 }], holds: false }
+}
+
+fn pictured(pool: &PoolCore) -> Vec<u64> {
+    pool.picture().map(|worker| worker.id).collect()
 }
 
 #[test]
@@ -71,7 +97,7 @@ fn a_pool_without_zygotes_starts_none() {
 
 #[test]
 fn a_zygote_that_dies_is_replaced_until_three_died_in_a_row() {
-    let (mut pool, worker, mut now) = with_zygote();
+    let (mut pool, mut now) = with_zygote();
     for death in 1..=MAX_DEATHS {
         let last = if death == 1 { ZygoteNews::Died } else { ZygoteNews::Failed };
         assert_eq!(pool.handle(now, news(kind(0), last)), []);
@@ -82,7 +108,7 @@ fn a_zygote_that_dies_is_replaced_until_three_died_in_a_row() {
     assert_eq!(pool.handle(now, PoolEvent::Learned(kind(0))), []);
     assert_eq!(pool.handle(now + DELAY, PoolEvent::Tick), []);
     assert!(pool.used_keys().contains(&0), "its worker lives");
-    pool.handle(now, PoolEvent::Exited(worker));
+    pool.handle(now, PoolEvent::Exited(USED));
     assert!(pool.used_keys().is_empty());
     session(&mut pool, now, kind(0));
     assert_eq!(pool.next_deadline(), Some(now + DELAY), "the kind is new again");
@@ -90,19 +116,19 @@ fn a_zygote_that_dies_is_replaced_until_three_died_in_a_row() {
 
 #[test]
 fn a_forked_worker_forgives_earlier_deaths() {
-    let (mut pool, _, mut now) = with_zygote();
-    for _ in 0..3 * MAX_DEATHS {
+    let (mut pool, mut now) = with_zygote();
+    for life in 0..3 * MAX_DEATHS {
         pool.handle(now, news(kind(0), ZygoteNews::Forked));
-        pool.handle(now, news(kind(0), ZygoteNews::Died));
+        let last = if life == 0 { ZygoteNews::Died } else { ZygoteNews::Failed };
+        pool.handle(now, news(kind(0), last));
         now += DELAY;
         assert_eq!(pool.handle(now, PoolEvent::Tick), begin(kind(0)));
-        pool.handle(now, news(kind(0), ZygoteNews::Ready));
     }
 }
 
 #[test]
 fn what_a_session_has_learned_starts_a_replacement_once_no_more_comes() {
-    let (mut pool, _, now) = with_zygote();
+    let (mut pool, now) = with_zygote();
     assert_eq!(pool.handle(now, PoolEvent::Learned(kind(0))), []);
     let later = now + DELAY / 2;
     assert_eq!(pool.handle(later, PoolEvent::Learned(kind(0))), []);
@@ -112,15 +138,22 @@ fn what_a_session_has_learned_starts_a_replacement_once_no_more_comes() {
     // What comes while one starts waits for it.
     pool.handle(now, PoolEvent::Learned(kind(0)));
     assert_eq!(pool.handle(now + DELAY, PoolEvent::Tick), []);
-    pool.handle(now + DELAY, news(kind(0), ZygoteNews::Ready));
-    assert_eq!(pool.handle(now + DELAY, PoolEvent::Tick), begin(kind(0)));
+    // The parked worker is replaced by one of the new zygote.
+    let actions = pool.handle(now + DELAY, news(kind(0), ZygoteNews::Ready));
+    assert_eq!(actions, [PoolAction::Retire(PARKED)]);
+    let actions = pool.handle(now + DELAY, PoolEvent::Tick);
+    let spawn = PoolAction::Spawn { worker: PARKED + 1, key: kind(0) };
+    assert_eq!(actions, [PoolAction::BeginZygote(kind(0)), spawn]);
 }
 
 #[test]
 fn a_module_that_is_left_out_and_a_changed_file_start_the_next_at_once() {
-    let (mut pool, _, now) = with_zygote();
-    for last in [ZygoteNews::Stale, ZygoteNews::LeavesOut, ZygoteNews::LeavesOut] {
-        assert_eq!(pool.handle(now, news(kind(0), last)), []);
+    let (mut pool, now) = with_zygote();
+    let actions = pool.handle(now, news(kind(0), ZygoteNews::Stale));
+    assert_eq!(actions, [PoolAction::Retire(PARKED)]);
+    assert_eq!(pool.handle(now, PoolEvent::Tick), begin(kind(0)));
+    for _ in 0..3 {
+        assert_eq!(pool.handle(now, news(kind(0), ZygoteNews::LeavesOut)), []);
         assert_eq!(pool.handle(now, PoolEvent::Tick), begin(kind(0)));
     }
 }
@@ -138,20 +171,23 @@ fn an_unfit_kind_gets_no_zygote() {
 
 #[test]
 fn a_zygote_outlives_the_last_worker_by_the_time_that_a_worker_may_be_idle() {
-    let (mut pool, worker, now) = with_zygote();
-    pool.handle(now, PoolEvent::Exited(worker));
+    let (mut pool, now) = with_zygote();
+    pool.handle(now, PoolEvent::Exited(USED));
     assert!(pool.used_keys().contains(&0));
     assert_eq!(pool.next_deadline(), Some(now + IDLE));
-    assert_eq!(pool.handle(now + IDLE, PoolEvent::Tick), [PoolAction::EndZygote(kind(0))]);
+    let actions = pool.handle(now + IDLE, PoolEvent::Tick);
+    assert_eq!(actions, [PoolAction::Retire(PARKED), PoolAction::EndZygote(kind(0))]);
     assert!(pool.used_keys().is_empty());
     assert_eq!(pool.next_deadline(), None);
 }
 
 #[test]
 fn closing_ends_every_zygote() {
-    let (mut pool, worker, now) = with_zygote();
+    let (mut pool, now) = with_zygote();
     let actions = pool.handle(now, PoolEvent::Close);
-    assert_eq!(actions, [PoolAction::EndZygote(kind(0)), PoolAction::Retire(worker)]);
+    let retired = [PARKED, USED].map(PoolAction::Retire);
+    let [parked, used] = retired;
+    assert_eq!(actions, [parked, PoolAction::EndZygote(kind(0)), used]);
     assert_eq!(pool.handle(now, news(kind(0), ZygoteNews::Died)), []);
     assert_eq!(pool.next_deadline(), None);
 }
@@ -166,9 +202,6 @@ fn a_pool_has_few_zygotes_and_the_one_used_least_makes_room() {
     let now = start + DELAY * 2;
     let begun: Vec<_> = (0..MAX_ZYGOTES).flat_map(|number| begin(kind(number))).collect();
     assert_eq!(pool.handle(now, PoolEvent::Tick), begun);
-    for number in 0..MAX_ZYGOTES {
-        pool.handle(now, news(kind(number), ZygoteNews::Ready));
-    }
     pool.handle(now, news(kind(0), ZygoteNews::Forked));
     assert_eq!(pool.next_deadline(), Some(start + STAY));
     assert_eq!(pool.handle(start + STAY, PoolEvent::Tick), [], "kind 0 was used since");
@@ -176,4 +209,59 @@ fn a_pool_has_few_zygotes_and_the_one_used_least_makes_room() {
     assert_eq!(pool.next_deadline(), Some(now), "kind 1 was used least recently");
     let expected = [PoolAction::EndZygote(kind(1)), PoolAction::BeginZygote(kind(MAX_ZYGOTES))];
     assert_eq!(pool.handle(now, PoolEvent::Tick), expected);
+}
+
+#[test]
+fn a_parked_worker_is_granted_at_once_and_replaced_a_moment_later() {
+    let (mut pool, now) = with_zygote();
+    assert_eq!(pictured(&pool), [USED], "it is no part of the pool");
+    let workers = vec![PARKED];
+    assert_eq!(pool.handle(now, want(7)), [PoolAction::Grant { ticket: 7, workers }]);
+    assert_eq!(pictured(&pool), [USED, PARKED]);
+    assert_eq!(pool.next_deadline(), Some(now + PARK_DELAY));
+    park(&mut pool, now + PARK_DELAY, ZygoteNews::Forked, PARKED + 1);
+}
+
+#[test]
+fn a_parked_worker_waits_for_room_in_the_pool() {
+    let (mut pool, now) = with_zygote_in(PoolLimits { max: 1, ..LIMITS });
+    assert_eq!(pool.handle(now, want(7)), []);
+    let actions = pool.handle(now, PoolEvent::Exited(USED));
+    assert_eq!(actions, [PoolAction::Grant { ticket: 7, workers: vec![PARKED] }]);
+}
+
+#[test]
+fn an_idle_worker_is_granted_before_a_parked_one() {
+    let (mut pool, now) = with_zygote();
+    pool.handle(now, PoolEvent::Returned { worker: USED, reusable: true });
+    let workers = vec![USED];
+    assert_eq!(pool.handle(now, want(7)), [PoolAction::Grant { ticket: 7, workers }]);
+    assert!(pool.is_parked(PARKED));
+}
+
+#[test]
+fn a_parked_worker_that_is_still_starting_is_waited_for() {
+    let (mut pool, now) = with_zygote();
+    pool.handle(now, PoolEvent::Exited(PARKED));
+    let now = now + DELAY;
+    let spawn = PoolAction::Spawn { worker: PARKED + 1, key: kind(0) };
+    assert_eq!(pool.handle(now, PoolEvent::Tick), [spawn], "one that has ended is replaced");
+    assert_eq!(pool.handle(now, want(7)), []);
+    let actions = pool.handle(now, PoolEvent::Started(PARKED + 1));
+    assert_eq!(actions, [PoolAction::Grant { ticket: 7, workers: vec![PARKED + 1] }]);
+}
+
+#[test]
+fn a_zygote_whose_workers_do_not_come_up_is_given_up() {
+    let (mut pool, mut now) = with_zygote();
+    pool.handle(now, PoolEvent::Exited(PARKED));
+    for death in 1..=MAX_DEATHS {
+        now += DELAY;
+        let actions = pool.handle(now, PoolEvent::Tick);
+        let [PoolAction::Spawn { worker, .. }] = actions[..] else { panic!("{actions:?}") };
+        let expected = (death == MAX_DEATHS).then_some(PoolAction::EndZygote(kind(0)));
+        let actions = pool.handle(now, PoolEvent::Exited(worker));
+        assert_eq!(actions, expected.into_iter().collect::<Vec<_>>());
+    }
+    assert_eq!(pool.next_deadline(), None);
 }
