@@ -2,10 +2,10 @@
 
     python recovery.py [--crashes 100] [--starts 100] [--workers 8]
 
-A node of numpy reads address 0, and the time counts from right before that until the same pipeline has
-given its next right result, in a session and over `run()`. Beside it, in turns, the same with workers that
-are all started on their own (`[workers] zygote = false`). Then the start of a worker, from the request to
-its handshake, and the private memory of idle workers that have numpy.
+A node of numpy reads address 0, and the time counts from right before that until the same
+pipeline has given its next right result, in a session and over `run()`. Beside it, in turns, the
+same with workers that are all started on their own (`[workers] zygote = false`). Then the start of
+a worker, from the pool's decision to the handshake, and the memory of idle workers with numpy.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -1,5 +1,5 @@
-"""Finds loaded modules whose files have changed on disk between two sessions, and those of installed
-packages, which later workers may import before their first session.
+"""Finds loaded modules whose files have changed on disk between two sessions, and those of
+installed packages, which later workers may import before their first session.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 
 class LoadedModules:
-    """Remembers the files of the caller's own modules. Of modules of the interpreter and of installed
-    packages, which change only when they are installed again, it remembers the names.
+    """Remembers the files of the caller's own modules. Of modules of the interpreter and of
+    installed packages, which change only when they are installed again, it remembers the names.
     """
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class LoadedModules:
                 self._fresh.append(name)
 
     def take_fresh(self) -> list[str]:
-        """Names of the installed modules that have been recorded since the last call, in the order in
-        which they were loaded. Those that were loaded before this object was made are left out.
+        """Names of the installed modules that have been recorded since the last call, in the order
+        in which they were loaded. Those that were loaded before this object was made are left out.
         """
         fresh, self._fresh = self._fresh, []
         return fresh

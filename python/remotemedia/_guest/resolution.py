@@ -22,8 +22,8 @@ class LoadedFrom:
         self._found: _Found | None = None
 
     def remember(self, path: Iterable[str]) -> None:
-        """Note that the modules loaded by now were found along `path`. Until the next check no other
-        module is loaded.
+        """Note that the modules loaded by now were found along `path`. No other module is loaded
+        before the next check.
         """
         self._entries = absolute(path)
         self._found = _find_loaded()
@@ -84,9 +84,7 @@ def absolute(path: Iterable[str]) -> list[str]:
     return [os.path.normpath(os.path.join(here, entry)) for entry in path]  # noqa: PTH118
 
 
-def _suspects(
-    loaded: _Found, before: list[str], now: list[str]
-) -> list[tuple[str, ModuleSpec]]:
+def _suspects(loaded: _Found, before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]:
     """Loaded top-level modules that the path `now` may find in another place than `before`."""
     suspects = list(loaded.namespaces)
     listed: dict[str, set[str] | None] = {}

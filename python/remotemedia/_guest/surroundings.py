@@ -17,7 +17,7 @@ from remotemedia._guest import resolution, search
 from remotemedia._guest.faults import Fault
 
 caller: Callable[[], int] = os.getppid
-"""Returns the process id of the caller, which is the parent of workers that no zygote has forked."""
+"""Returns the process id of the caller: the parent, unless a zygote has forked this process."""
 
 _SHELLS_OWN = (b"_", b"OLDPWD", b"PWD", b"SHLVL")
 """Variables that a shell exports by itself."""

@@ -1,7 +1,7 @@
 """The zygote: a process that has imported what workers need, and forks them on request.
 
-It runs no node and has one thread, so that each child is a process like any other. `serve` returns in the
-children. The messages are described in `orchestrator/src/worker/zygote/message.rs`.
+It runs no node and has one thread, so that each child is a process like any other. `serve` returns
+in the children. The messages are described in `orchestrator/src/worker/zygote/message.rs`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _import_all(link: _socket.socket, names: Iterable[str]) -> None:
 
 
 def _left(own: set[int]) -> str:
-    """What imports have left in this process beside modules and files, in words; empty if nothing."""
+    """What imports have left in this process beside modules and files, in words; empty if none."""
     found = []
     _settle()
     if (threads := _thread_count()) > 1:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from e2e_nodes import BrokenConstructor, BrokenInitialize, Identity, Pid, children
-from processes import wait_for_children
+from processes import is_zygote, wait_for_children
 from remotemedia import (
     AddNode,
     ConfigurationError,

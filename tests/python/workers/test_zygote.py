@@ -26,7 +26,7 @@ def ask(session: Any, question: str) -> Any:
 
 
 def wait_for_zygote(known: set[int]) -> int:
-    """A zygote beside those that are known, once it runs. A watchdog of the test run ends a hang."""
+    """A zygote beside those that are known, once it runs. A watchdog ends a hang."""
     while not (found := zygotes() - known):
         time.sleep(0.002)
     return found.pop()
@@ -69,17 +69,20 @@ def test_the_end_of_a_forked_worker_is_reported(
     order: str, signal_name: str | None, exit_code: int | None
 ) -> None:
     """spec: CARD-08: its parent is the zygote, which learns how it ended."""
-    with Runtime() as runtime, Pipeline([Inspector()], runtime=runtime).session():
-        with forked_session(runtime) as forked:
-            dead = ask(forked, "pid")
-            with pytest.raises(WorkerCrashed) as caught:
-                forked.process(order)
-            assert (caught.value.signal, caught.value.exit_code) == (signal_name, exit_code)
-            zygote = ask(forked, "parent")
-            assert is_zygote(zygote)
-            while dead in children(zygote):  # it is reaped after it is reported
-                time.sleep(0.002)
-            assert ask(forked, "pid") in children(zygote)
+    with (
+        Runtime() as runtime,
+        Pipeline([Inspector()], runtime=runtime).session(),
+        forked_session(runtime) as forked,
+    ):
+        dead = ask(forked, "pid")
+        with pytest.raises(WorkerCrashed) as caught:
+            forked.process(order)
+        assert (caught.value.signal, caught.value.exit_code) == (signal_name, exit_code)
+        zygote = ask(forked, "parent")
+        assert is_zygote(zygote)
+        while dead in children(zygote):  # it is reaped after it is reported
+            time.sleep(0.002)
+        assert ask(forked, "pid") in children(zygote)
 
 
 def test_a_killed_zygote_harms_nothing() -> None:
@@ -119,18 +122,20 @@ def test_a_node_that_kills_its_parent_harms_no_other_session() -> None:
 
 
 def test_spares_are_forked() -> None:
-    with Runtime("[workers]\nmin = 1\n") as runtime:
-        with Pipeline([Inspector()], runtime=runtime).session() as held:
-            with forked_session(runtime) as forked:
-                zygote = ask(forked, "parent")
-                ask(held, "count")
-                spares = [w["pid"] for w in runtime.workers() if w["state"] != "busy"]
-                while not (set(spares) & children(zygote)):
-                    for pid in filter(None, spares):
-                        os.kill(pid, signal.SIGKILL)
-                        wait_until_gone({pid})
-                    time.sleep(0.002)
-                    spares = [w["pid"] for w in runtime.workers() if w["state"] != "busy"]
+    with (
+        Runtime("[workers]\nmin = 1\n") as runtime,
+        Pipeline([Inspector()], runtime=runtime).session() as held,
+        forked_session(runtime) as forked,
+    ):
+        zygote = ask(forked, "parent")
+        ask(held, "count")
+        spares = [w["pid"] for w in runtime.workers() if w["state"] != "busy"]
+        while not (set(spares) & children(zygote)):
+            for pid in filter(None, spares):
+                os.kill(pid, signal.SIGKILL)
+                wait_until_gone({pid})
+            time.sleep(0.002)
+            spares = [w["pid"] for w in runtime.workers() if w["state"] != "busy"]
 
 
 def test_installed_modules_of_earlier_sessions_are_there_at_the_start() -> None:
@@ -166,7 +171,9 @@ def test_a_configured_module_is_there_at_the_start(tmp_path: Path) -> None:
 
 
 LEAVES = {
-    "thread": "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n",
+    "thread": (
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    ),
     "child": "import subprocess\nchild = subprocess.Popen(['sleep', '300'])\n",
     "socket": "import socket\npair = socket.socketpair()\n",
 }
@@ -179,10 +186,13 @@ def test_a_module_that_cannot_be_forked_is_imported_afterwards(
     (tmp_path / "leaves.py").write_text(LEAVES[what])
     config = PRELOAD.format(folder=tmp_path, module="leaves")
     caplog.set_level(logging.DEBUG, logger="remotemedia")
-    with Runtime(config) as runtime, Pipeline([Inspector()], runtime=runtime).session():
-        with forked_session(runtime) as forked:
-            assert ask(forked, "loaded leaves") == [False]
-            assert ask(forked, "import leaves") is True
+    with (
+        Runtime(config) as runtime,
+        Pipeline([Inspector()], runtime=runtime).session(),
+        forked_session(runtime) as forked,
+    ):
+        assert ask(forked, "loaded leaves") == [False]
+        assert ask(forked, "import leaves") is True
     notes = [r for r in caplog.records if "module leaves is imported after" in r.getMessage()]
     assert len(notes) == 1
     assert notes[0].levelno == logging.DEBUG
@@ -192,18 +202,21 @@ def test_a_zygote_whose_files_have_changed_is_replaced(tmp_path: Path) -> None:
     module = tmp_path / "changing.py"
     module.write_text("VALUE = 1\n")
     config = PRELOAD.format(folder=tmp_path, module="changing")
-    with Runtime(config) as runtime, Pipeline([Inspector()], runtime=runtime).session():
-        with forked_session(runtime) as forked:
-            assert ask(forked, "attribute changing VALUE") == 1
-            zygote = ask(forked, "parent")
-            module.write_text("VALUE = 22\n")
-            with Pipeline([Inspector()], runtime=runtime).session() as fresh:
-                assert ask(fresh, "parent") == os.getpid()
-                assert ask(fresh, "attribute changing VALUE") == 22
-            with forked_session(runtime) as again:
-                assert ask(again, "parent") != zygote
-                assert ask(again, "loaded changing") == [True]
-                assert ask(again, "attribute changing VALUE") == 22
+    with (
+        Runtime(config) as runtime,
+        Pipeline([Inspector()], runtime=runtime).session(),
+        forked_session(runtime) as forked,
+    ):
+        assert ask(forked, "attribute changing VALUE") == 1
+        zygote = ask(forked, "parent")
+        module.write_text("VALUE = 22\n")
+        with Pipeline([Inspector()], runtime=runtime).session() as fresh:
+            assert ask(fresh, "parent") == os.getpid()
+            assert ask(fresh, "attribute changing VALUE") == 22
+        with forked_session(runtime) as again:
+            assert ask(again, "parent") != zygote
+            assert ask(again, "loaded changing") == [True]
+            assert ask(again, "attribute changing VALUE") == 22
 
 
 def test_a_callers_module_wins_over_one_that_was_imported_ahead(tmp_path: Path) -> None:
@@ -308,9 +321,11 @@ def test_neither_zygote_nor_workers_outlive_their_program(is_killed: bool) -> No
     command = [sys.executable, "-c", PROGRAM]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as program:
-        assert program.stdout is not None and program.stdin is not None
+        assert program.stdout is not None
+        assert program.stdin is not None
         pids = {int(word) for word in program.stdout.readline().split()}
-        assert len(pids) >= 4 and all(is_alive(pid) for pid in pids)
+        assert len(pids) >= 4
+        assert all(is_alive(pid) for pid in pids)
         if is_killed:
             program.kill()
         else:
@@ -326,5 +341,3 @@ def test_a_zygote_ends_with_its_runtime() -> None:
             zygote = ask(forked, "parent")
         runtime.shutdown()
         wait_until_gone({zygote})
-
-
