@@ -127,7 +127,7 @@ impl Sealed for ToWorker {
 impl Message for FromWorker {
     const NAME: &'static str = "FromWorker";
     const VARIANTS: &'static [&'static str] =
-        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share", "Ending"];
+        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share", "Loaded", "Ending"];
 }
 
 impl Sealed for FromWorker {
@@ -143,6 +143,7 @@ impl Sealed for FromWorker {
             | Self::Failed(_)
             | Self::Log(_)
             | Self::Share(_)
+            | Self::Loaded(_)
             | Self::Ending => Ok(()),
         }
     }

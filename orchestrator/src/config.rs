@@ -21,6 +21,7 @@ mod read;
 pub mod reference;
 mod shared_memory;
 mod units;
+mod zygotes;
 
 #[cfg(test)]
 mod tests;
@@ -106,6 +107,8 @@ pub(crate) fn processors() -> usize {
 pub struct WorkersConfig {
     /// Number and lifetime of the workers.
     pub pool: PoolBounds,
+    /// Whether workers are forked from a process that has imported their modules.
+    pub zygote: bool,
     /// How long a worker may take from its start to its first message.
     pub start_timeout: Duration,
     /// How long a session's nodes in a worker may take to be made and initialized.
@@ -120,6 +123,7 @@ impl Default for WorkersConfig {
     fn default() -> Self {
         Self {
             pool: PoolBounds::default(),
+            zygote: true,
             start_timeout: Duration::from_secs(30),
             open_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
@@ -142,6 +146,8 @@ pub struct PythonConfig {
     pub start_variables: Vec<String>,
     /// Modules that nodes can import under these names, with the files that they are in.
     pub modules: BTreeMap<String, String>,
+    /// Modules that zygotes import before they fork workers.
+    pub preload: Vec<String>,
     /// Threads of BLAS and OpenMP in a worker, unless the environment sets them.
     pub threads: u32,
     /// Whether values without a wire form of their own may travel as pickles.
@@ -158,6 +164,7 @@ impl Default for PythonConfig {
             environment: BTreeMap::new(),
             start_variables: vec!["CUDA_VISIBLE_DEVICES".to_owned()],
             modules: BTreeMap::new(),
+            preload: Vec::new(),
             threads: 1,
             allow_pickle: true,
             write_back_max_bytes: 1 << 20,

@@ -238,11 +238,12 @@ impl Runtime {
         }
         let (workers, rustpython) = (&self.config.workers, &self.config.rustpython);
         let options = SupervisorOptions {
-            pools: [limits(&workers.pool), limits(&rustpython.pool)],
+            pools: [limits(&workers.pool, workers.zygote), limits(&rustpython.pool, false)],
             start_timeout: workers.start_timeout,
             limits: self.config.limits.to_protocol(),
             spin: self.config.calls.spin,
             memory: self.config.shared_memory.terms(),
+            preload: self.config.python.preload.clone(),
         };
         let started = Arc::new(Pool::start(options)?);
         *pool = Some(OwnedPool { pool: Arc::clone(&started), owner: std::process::id() });
@@ -300,11 +301,12 @@ impl Drop for Runtime {
     }
 }
 
-fn limits(bounds: &PoolBounds) -> PoolLimits {
+fn limits(bounds: &PoolBounds, zygotes: bool) -> PoolLimits {
     PoolLimits {
         min: bounds.min,
         max: bounds.max_workers(),
         idle_timeout: bounds.idle_timeout,
         max_sessions: bounds.max_sessions,
+        zygotes,
     }
 }

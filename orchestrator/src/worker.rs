@@ -13,6 +13,7 @@ pub mod state;
 pub mod supervisor;
 pub mod tail;
 pub mod waker;
+pub mod zygote;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -26,6 +26,7 @@ use probe::{Log, Probe};
 #[pyfunction]
 #[pyo3(signature = (recorder=None))]
 pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i32> {
+    numpy_memory::begin_worker();
     let socket = take_link()?;
     watch_hangup(&socket)?;
     let recorder: Option<i32> = recorder.and_then(|number| number.parse().ok());

@@ -7,5 +7,5 @@ mod fork;
 mod handler;
 
 pub(crate) use arena::{Outbound, outbound, own_arena, own_arena_stats, serve};
-pub(crate) use fork::{end_of_session, forks, has_forked, watch_forks};
+pub(crate) use fork::{begin_worker, end_of_session, forks, has_forked, watch_forks};
 pub(crate) use handler::{activate, deactivate};

@@ -20,13 +20,15 @@ use orchestrator::worker::{Start, Wanted, Worker, WorkerKey};
 const KILLED: Exit = Exit::Signal(9);
 
 fn pool() -> Arc<Pool> {
-    let limits = PoolLimits { min: 0, max: 4, idle_timeout: None, max_sessions: None };
+    let limits =
+        PoolLimits { min: 0, max: 4, idle_timeout: None, max_sessions: None, zygotes: false };
     let options = SupervisorOptions {
         pools: [limits; 2],
         start_timeout: Duration::from_secs(60),
         limits: ipc_protocol::Limits::default(),
         spin: Duration::ZERO,
         memory: None,
+        preload: Vec::new(),
     };
     Arc::new(Pool::start(options).unwrap())
 }

@@ -78,6 +78,12 @@ pub trait Guest {
     /// Aborts all calls under way, cleans up every node and drops the session.
     fn close(&mut self) -> Closed;
 
+    /// Returns the installed modules that have been loaded since the last call. The default is for
+    /// guests that do not tell.
+    fn take_loaded(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Called when the orchestrator asks this worker to end. The orchestrator may exit before this
     /// process does. The default does nothing: it is for guests inside another program.
     fn begin_end(&mut self) {}

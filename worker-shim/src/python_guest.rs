@@ -53,6 +53,7 @@ struct Methods<O> {
     abort: O,
     attend: O,
     close: O,
+    loaded: O,
     facts: O,
 }
 
@@ -75,6 +76,7 @@ impl<H: PythonHost> PythonGuest<H> {
                 abort: attr("abort")?,
                 attend: attr("attend")?,
                 close: attr("close")?,
+                loaded: attr("loaded")?,
                 facts: attr("facts")?,
             };
             Ok((methods, attr("loop")?, host.name(py, "made")))
@@ -247,6 +249,13 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
         self.host.end_session();
         let closed = closed.and_then(answers::closed);
         closed.unwrap_or_else(|fault| Closed { faults: vec![fault], ..Closed::default() })
+    }
+
+    fn take_loaded(&mut self) -> Vec<String> {
+        let loaded = &self.methods.loaded;
+        let names = self.host.attach(|py| self.ask(py, loaded, Arguments::None));
+        self.host.take_traffic();
+        names.ok().and_then(answers::names).unwrap_or_default()
     }
 
     fn begin_end(&mut self) {

@@ -165,6 +165,7 @@ impl<G: Guest> Server<'_, G> {
         match self.guest.open(session) {
             Ok(ready) => {
                 self.calls = Calls::new(stages);
+                self.report_loaded()?;
                 self.send(FromWorker::Opened(ready))?;
             }
             Err(fault) => {
@@ -187,6 +188,7 @@ impl<G: Guest> Server<'_, G> {
                 Some(Incoming { message: ToWorker::Close, .. }) => {
                     let closed = self.guest.close();
                     await_output_read();
+                    self.report_loaded()?;
                     return self.send_closed(closed);
                 }
                 Some(incoming) => self.accept(incoming)?,
@@ -197,6 +199,11 @@ impl<G: Guest> Server<'_, G> {
                 }
             }
         }
+    }
+
+    fn report_loaded(&mut self) -> Result<(), SessionError> {
+        let loaded = self.guest.take_loaded();
+        if loaded.is_empty() { Ok(()) } else { self.send(FromWorker::Loaded(loaded)) }
     }
 
     fn accept(&mut self, incoming: Incoming) -> Result<(), SessionError> {

@@ -160,6 +160,7 @@ fn from_worker_name(message: &FromWorker) -> &'static str {
         FromWorker::Log(_) => "Log",
         FromWorker::Closed(_) => "Closed",
         FromWorker::Share(_) => "Share",
+        FromWorker::Loaded(_) => "Loaded",
         FromWorker::Ending => "Ending",
     }
 }

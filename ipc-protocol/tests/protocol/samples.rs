@@ -512,6 +512,7 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
     vec![
         ("opened_without_flush", FromWorker::Opened(vec![ready])),
         ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
+        ("loaded", FromWorker::Loaded(vec!["scipy".into(), "scipy.signal".into()])),
         ("failed_stale", FromWorker::Failed(failed)),
         ("output_worked", FromWorker::Output(output)),
         ("done_worked", FromWorker::Done(Done { stage: 1, call: 300, usage: usage(), worked })),

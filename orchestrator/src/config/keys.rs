@@ -92,10 +92,12 @@ pub(super) fn keys() -> Vec<Key> {
     let pool = pool_keys::<CPythonPool>();
     let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_above_memory];
     keys.push(pool.idle_timeout);
+    keys.push(super::zygotes::zygote_key());
     keys.extend(worker_times());
     keys.push(super::interpreters::runtime_key());
     keys.push(super::interpreters::start_variables_key());
     keys.push(super::interpreters::modules_key());
+    keys.push(super::zygotes::preload_key());
     keys.extend(python());
     keys.extend(super::interpreters::keys());
     keys.extend(calls());

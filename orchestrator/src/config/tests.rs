@@ -85,6 +85,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         idle_timeout = "1 h"
         max_sessions = 10
         recycle_above_memory = "1.5 GB"
+        zygote = false
         start_timeout = "2 min"
         open_timeout = "90 s"
         close_timeout = "250 ms"
@@ -106,6 +107,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         environment = { A = "1" }
         modules = { settings = "/etc/settings.py" }
         start_variables = ["CUDA_VISIBLE_DEVICES", "B"]
+        preload = ["scipy.signal"]
         threads = 2
         allow_pickle = false
         write_back_max = "0"
@@ -161,6 +163,8 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.pool.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(config.workers.pool.max_sessions, Some(10));
     assert_eq!(config.workers.pool.recycle_above_memory_bytes, Some(1_500_000_000));
+    assert!(!config.workers.zygote && default.workers.zygote);
+    assert_eq!(config.python.preload, ["scipy.signal"]);
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.open_timeout, Duration::from_secs(90));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));

@@ -3,7 +3,7 @@
 use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, NodeReady};
 
-use super::journal::{kept, printed, replaced};
+use super::journal::{DEBUG, kept, notice, printed, replaced};
 use super::shell::{Events, Shell};
 use super::workers::End;
 use super::{Host, WrittenBack, failure};
@@ -57,6 +57,10 @@ impl Shell {
                 self.note_traits(slot, &nodes);
                 self.workers.slot_mut(slot).is_open = true;
                 vec![Event::Opened(slot)]
+            }
+            FromWorker::Loaded(modules) => {
+                self.workers.learn(slot, modules);
+                Events::new()
             }
             FromWorker::Closed(answer) if slots.is_cleaning_up(slot) => {
                 // The supervisor has read what nodes wrote before the worker closes the session.
@@ -160,6 +164,9 @@ impl Shell {
         let worker = self.workers.slot(slot);
         let failure = |fault| failure::from_fault(fault, worker);
         closed.failures.extend(answer.faults.into_iter().map(failure));
+        for note in self.workers.take_notes() {
+            host.log(&notice("", DEBUG, note));
+        }
         let limit = self.runtime.config().pool(worker.interpreter).recycle_above_memory_bytes;
         let has_outgrown = limit.is_some_and(|limit| worker.resident_bytes() > limit);
         if !answer.left.is_empty() {

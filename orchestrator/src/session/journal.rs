@@ -14,6 +14,8 @@ use crate::worker::link::Sent;
 
 /// The level WARNING of Python's `logging`.
 pub(super) const WARNING: u32 = 30;
+/// The level DEBUG of Python's `logging`.
+pub(super) const DEBUG: u32 = 10;
 /// The level INFO of Python's `logging`.
 pub(super) const INFORMATION: u32 = 20;
 

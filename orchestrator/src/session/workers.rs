@@ -342,6 +342,18 @@ impl Workers {
             pool.give_back(worker, returned);
         }
     }
+
+    /// Notes which installed modules the slot's worker has loaded.
+    pub(super) fn learn(&self, slot: SlotId, modules: Vec<String>) {
+        if let (Some(worker), Some(pool)) = (&self.slots[slot].worker, &self.pool) {
+            pool.learn(worker.id, modules);
+        }
+    }
+
+    /// What the pool has to say to developers.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        self.pool.as_ref().map(|pool| pool.take_notes()).unwrap_or_default()
+    }
 }
 
 impl News {

@@ -3,7 +3,7 @@
 //! orchestrator reads it as a file and never maps it.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,12 @@ impl Blackbox {
         let length = self.0.read_at(&mut bytes, HEAD.len() as u64).unwrap_or(0);
         bytes.truncate(length);
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
+    }
+}
+
+impl AsFd for Blackbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

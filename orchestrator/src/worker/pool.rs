@@ -1,9 +1,11 @@
 //! The pool core: decides which session gets which workers, and which workers are started, reused
 //! and ended. Pure: no clock, no processes; the supervisor carries its actions out.
 
+mod idle;
 mod spare;
 mod used;
 mod want;
+mod zygotes;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
 use want::Want;
+pub use zygotes::ZygoteNews;
+use zygotes::Zygotes;
 
 /// Number of a pool.
 pub type PoolId = usize;
@@ -51,6 +55,8 @@ pub struct PoolLimits {
     pub idle_timeout: Option<Duration>,
     /// Number of sessions after which a worker is ended; `None`: no limit.
     pub max_sessions: Option<u64>,
+    /// Whether kinds in use have a zygote.
+    pub zygotes: bool,
 }
 
 /// An event that the core handles.
@@ -80,6 +86,15 @@ pub enum PoolEvent {
     },
     /// The process of a worker has exited.
     Exited(WorkerId),
+    /// A zygote did something.
+    Zygote {
+        /// Its kind.
+        key: KeyId,
+        /// What it did.
+        news: ZygoteNews,
+    },
+    /// The zygote of this kind has more to import than it has imported.
+    Learned(KeyId),
     /// A deadline may have passed.
     Tick,
     /// The pools close: all workers end, and requests are refused.
@@ -107,6 +122,10 @@ pub enum PoolAction {
     Refuse(Ticket),
     /// End this worker.
     Retire(WorkerId),
+    /// Start a zygote of this kind; one that is ready serves until the new one is.
+    BeginZygote(KeyId),
+    /// Let the zygotes of this kind end.
+    EndZygote(KeyId),
 }
 
 /// A snapshot of one worker, from [`PoolCore::picture`].
@@ -144,6 +163,7 @@ pub struct PoolCore {
     workers: BTreeMap<WorkerId, Entry>,
     waiting: VecDeque<Want>,
     next_worker: WorkerId,
+    zygotes: Zygotes,
     closed: bool,
 }
 
@@ -156,6 +176,7 @@ impl PoolCore {
             workers: BTreeMap::new(),
             waiting: VecDeque::new(),
             next_worker: 1,
+            zygotes: Zygotes::default(),
             closed: false,
         }
     }
@@ -170,24 +191,6 @@ impl PoolCore {
         })
     }
 
-    /// The earliest deadline; before it, [`PoolEvent::Tick`] does nothing.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
-        (0..self.shelves.len()).filter_map(|pool| self.next_expiry(pool)).min()
-    }
-
-    fn next_expiry(&self, pool: PoolId) -> Option<Instant> {
-        let limits = &self.shelves[pool].limits;
-        let timeout = limits.idle_timeout?;
-        let expiring =
-            self.workers.values().filter(|e| e.key.pool == pool && e.state == LifeState::Ready);
-        let idle = expiring.clone().count();
-        if idle <= limits.min {
-            return None;
-        }
-        expiring.filter_map(|e| e.idle_since.checked_add(timeout)).min()
-    }
-
     /// Handles one event and returns the actions that follow.
     pub fn handle(&mut self, now: Instant, event: PoolEvent) -> Vec<PoolAction> {
         let mut actions = Vec::new();
@@ -200,14 +203,20 @@ impl PoolCore {
             }
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
-            PoolEvent::Started(worker) => self.step(now, worker, LifeEvent::HandshakeDone),
+            PoolEvent::Started(worker) => {
+                self.note_parked_ready(worker);
+                self.step(now, worker, LifeEvent::HandshakeDone);
+            }
             PoolEvent::Returned { worker, reusable } => {
                 self.take_back(now, worker, reusable, &mut actions);
             }
-            PoolEvent::Exited(worker) => self.remove_dead(worker, &mut actions),
+            PoolEvent::Exited(worker) => self.remove_dead(now, worker, &mut actions),
             PoolEvent::Tick => {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
+                self.tend_zygotes(now, &mut actions);
             }
+            PoolEvent::Zygote { key, news } => self.hear_zygote(now, key, news, &mut actions),
+            PoolEvent::Learned(key) => self.renew_zygote(now, key),
             PoolEvent::Close => self.close(now, &mut actions),
         }
         self.serve(now, &mut actions);
@@ -245,8 +254,10 @@ impl PoolCore {
 
     /// Removes a worker whose process has exited. If it never was ready, the requests for its kind
     /// are refused, or they would start the same failing process for ever.
-    fn remove_dead(&mut self, worker: WorkerId, actions: &mut Vec<PoolAction>) {
+    fn remove_dead(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
+        self.note_parked_end(now, worker, actions);
         let Some(entry) = self.workers.remove(&worker) else { return };
+        self.note_end(now, entry.key);
         if entry.state != LifeState::Starting {
             return;
         }
@@ -263,26 +274,9 @@ impl PoolCore {
         });
     }
 
-    fn retire_idle(&mut self, now: Instant, pool: PoolId, actions: &mut Vec<PoolAction>) {
-        let PoolLimits { min, idle_timeout, .. } = self.shelves[pool].limits;
-        let Some(timeout) = idle_timeout else { return };
-        let mut idle: Vec<_> = self
-            .workers
-            .iter()
-            .filter(|(_, e)| e.key.pool == pool && e.state == LifeState::Ready)
-            .map(|(id, e)| (e.idle_since, *id))
-            .collect();
-        idle.sort_unstable();
-        let surplus = idle.len().saturating_sub(min);
-        for (since, worker) in idle.into_iter().take(surplus) {
-            if now.duration_since(since) >= timeout {
-                self.retire(now, worker, actions);
-            }
-        }
-    }
-
     fn close(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         self.closed = true;
+        self.end_zygotes(actions);
         let alive: Vec<WorkerId> = self
             .workers
             .iter()
@@ -313,10 +307,11 @@ impl PoolCore {
                 at += 1;
                 continue;
             }
-            let needs = want.needs.clone();
+            let (ticket, needs) = (want.ticket, want.needs.clone());
+            needs.iter().for_each(|need| self.unpark(now, *need));
             if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
-                let ticket = want.ticket;
                 self.waiting.remove(at);
+                needs.iter().for_each(|need| self.want_zygote(now, need.key));
                 let workers =
                     needs.iter().flat_map(|need| self.grant(now, need.key, need.count)).collect();
                 actions.push(PoolAction::Grant { ticket, workers });

@@ -3,6 +3,7 @@
 
 mod ending;
 mod watch;
+mod zygotes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
 use crate::placement::Engine;
+use zygotes::Zygotes;
 
 /// Released leases wait this long for a message that can return them to the worker; then they are
 /// returned in one of their own.
@@ -41,6 +43,8 @@ pub struct SupervisorOptions {
     pub spin: Duration,
     /// Terms of shared memory; `None`: it is not used.
     pub memory: Option<MemoryTerms>,
+    /// Modules that zygotes import before they fork, beside those that sessions load.
+    pub preload: Vec<String>,
 }
 
 impl SupervisorOptions {
@@ -91,6 +95,7 @@ struct PoolState {
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind failed to start.
     start_errors: HashMap<KeyId, StartError>,
+    zygotes: Zygotes,
     next_ticket: Ticket,
     /// When the supervisor next checks the deadlines of the pools.
     rechecks_at: Option<Instant>,
@@ -106,6 +111,7 @@ struct Answer {
 #[derive(Debug)]
 enum Command {
     Spawn(WorkerId, KeyId),
+    Zygote(KeyId),
     /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
     /// Return the released leases on this worker's memory.
@@ -160,6 +166,7 @@ impl Pool {
             patience: Duration::ZERO,
             answers: HashMap::new(),
             start_errors: HashMap::new(),
+            zygotes: Zygotes::default(),
             next_ticket: 1,
             rechecks_at: None,
         };
@@ -263,7 +270,8 @@ impl Shared {
 
     /// Feeds the core one event and carries out what it decides.
     fn apply(&self, state: &mut PoolState, event: PoolEvent) {
-        let may_end_a_kind = matches!(event, PoolEvent::Exited(_) | PoolEvent::Withdraw(_));
+        let may_end_a_kind =
+            matches!(event, PoolEvent::Exited(_) | PoolEvent::Withdraw(_) | PoolEvent::Tick);
         for action in state.core.handle(Instant::now(), event) {
             match action {
                 PoolAction::Spawn { worker, key } => self.command(Command::Spawn(worker, key)),
@@ -278,6 +286,8 @@ impl Shared {
                     state.resolve(ticket, Err(error.unwrap_or(StartError::ShutDown)));
                 }
                 PoolAction::Retire(worker) => self.end(state, worker),
+                PoolAction::BeginZygote(key) => self.command(Command::Zygote(key)),
+                PoolAction::EndZygote(key) => state.zygotes.end(key),
             }
         }
         if may_end_a_kind {
@@ -311,6 +321,7 @@ impl PoolState {
     fn forget_kinds(&mut self) {
         let used = self.core.used_keys();
         self.kinds.keep(&used);
+        self.zygotes.keep(&used);
         self.start_errors.retain(|key, _| used.contains(&key.number));
     }
 
@@ -337,6 +348,9 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
             command = inbox.recv() => match command {
                 Some(Command::Spawn(worker, key)) => {
                     watches.spawn(watch::watch(Arc::clone(&shared), worker, key));
+                }
+                Some(Command::Zygote(key)) => {
+                    watches.spawn(zygotes::tend(Arc::clone(&shared), key));
                 }
                 Some(Command::AwaitEnd(process)) => {
                     watches.spawn(ending::await_end(process));

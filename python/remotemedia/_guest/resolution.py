@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class LoadedFrom:
@@ -19,6 +19,14 @@ class LoadedFrom:
 
     def __init__(self) -> None:
         self._entries: list[str] | None = None
+        self._found: _Found | None = None
+
+    def remember(self, path: Iterable[str]) -> None:
+        """Note that the modules loaded by now were found along `path`. No other module is loaded
+        before the next check.
+        """
+        self._entries = absolute(path)
+        self._found = _find_loaded()
 
     def conflict(self, path: Iterable[str]) -> str | None:
         """Check the loaded modules against `path`, which must already be `sys.path`.
@@ -27,9 +35,10 @@ class LoadedFrom:
             A message about a loaded module that this path finds in another place. None if there is
             no such module; the path is then remembered for the next check.
         """
-        entries = _absolute(path)
+        entries = absolute(path)
+        found, self._found = self._found, None
         if self._entries is not None and entries != self._entries:
-            for name, spec in _suspects(self._entries, entries):
+            for name, spec in _suspects(found or _find_loaded(), self._entries, entries):
                 moved = _moved(name, spec, None)
                 if moved is not None:
                     return f"{moved} was loaded from {spec.origin}, but is no longer found there"
@@ -37,7 +46,37 @@ class LoadedFrom:
         return None
 
 
-def _absolute(path: Iterable[str]) -> list[str]:
+at_start: LoadedFrom | None = None
+"""The modules that were loaded before the first session. A zygote sets it."""
+
+
+class _Found(NamedTuple):
+    """The loaded top-level modules.
+
+    Attributes:
+        homes: per entry of the path, a folder or archive, those that were found in it.
+        namespaces: namespace packages, which may lie in several folders.
+    """
+
+    homes: dict[str, dict[str, ModuleSpec]]
+    namespaces: list[tuple[str, ModuleSpec]]
+
+
+def _find_loaded() -> _Found:
+    found = _Found({}, [])
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__dict__", {}).get("__spec__")
+        if "." in name or not isinstance(spec, ModuleSpec) or spec.name != name:
+            continue
+        if spec.has_location and spec.origin is not None:
+            found.homes.setdefault(_home(spec), {})[name] = spec
+        elif spec.submodule_search_locations is not None:
+            found.namespaces.append((name, spec))
+    return found
+
+
+def absolute(path: Iterable[str]) -> list[str]:
+    """A search path with relative entries taken from the working directory."""
     try:
         here = os.getcwd()  # noqa: PTH109  (workers start without pathlib)
     except OSError:  # the working directory has been deleted
@@ -45,24 +84,19 @@ def _absolute(path: Iterable[str]) -> list[str]:
     return [os.path.normpath(os.path.join(here, entry)) for entry in path]  # noqa: PTH118
 
 
-def _suspects(before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]:
+def _suspects(loaded: _Found, before: list[str], now: list[str]) -> list[tuple[str, ModuleSpec]]:
     """Loaded top-level modules that the path `now` may find in another place than `before`."""
-    suspects: list[tuple[str, ModuleSpec]] = []
-    homes: dict[str, dict[str, ModuleSpec]] = {}
-    for name, module in list(sys.modules.items()):
-        spec = getattr(module, "__dict__", {}).get("__spec__")
-        if "." in name or not isinstance(spec, ModuleSpec) or spec.name != name:
-            continue
-        if spec.has_location and spec.origin is not None:
-            homes.setdefault(_home(spec), {})[name] = spec
-        elif spec.submodule_search_locations is not None:
-            suspects.append((name, spec))  # a namespace package may lie in several folders
-    for home, specs in homes.items():
+    suspects = list(loaded.namespaces)
+    listed: dict[str, set[str] | None] = {}
+    for home, specs in loaded.homes.items():
         if home in before and home not in now:
             suspects += specs.items()
             continue
         ahead = set(_before(home, now)) - set(_before(home, before))
-        names = {name for entry in ahead for name in _listed(entry, specs)}
+        for entry in ahead - listed.keys():
+            listed[entry] = _listed(entry)
+        found = (listed[entry] for entry in ahead)
+        names = {n for names in found for n in (specs if names is None else names & specs.keys())}
         suspects += [(name, specs[name]) for name in names]
     return suspects
 
@@ -78,12 +112,12 @@ def _before(home: str, path: list[str]) -> list[str]:
     return path[: path.index(home)] if home in path else path
 
 
-def _listed(entry: str, names: Iterable[str]) -> set[str]:
-    """Those of the names that may be found in an entry of the path."""
+def _listed(entry: str) -> set[str] | None:
+    """The names that may be found in an entry of the path; None if any may."""
     try:
-        return {name.partition(".")[0] for name in os.listdir(entry)} & set(names)  # noqa: PTH208
+        return {name.partition(".")[0] for name in os.listdir(entry)}  # noqa: PTH208
     except NotADirectoryError:  # an archive, which may contain any name
-        return set(names)
+        return None
     except OSError:
         return set()
 

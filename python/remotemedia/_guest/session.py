@@ -10,7 +10,7 @@ from types import CoroutineType
 from typing import Any
 
 from remotemedia import _pickle
-from remotemedia._guest import faults, interrupts, loading, output, process
+from remotemedia._guest import faults, interrupts, loading, modules, output, process
 from remotemedia._guest.calling import OTHER, Caller, Meter
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
@@ -57,9 +57,11 @@ class Guest:
         self._has_shipment = False
         # The memory of large arrays, which the caller lends to this session.
         self._buffers: list[weakref.ref[Any]] = []
-        self._modules = LoadedModules()
+        self._modules = modules.at_start or LoadedModules()
         # Names of the rows of `hygiene` whose changes could not be undone after a session.
         self._left: list[str] = []
+        # Not with the first session, which waits for it.
+        process.state.begin()
 
     def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool, bool]]:
         """Open the session with these fields of `SessionSpec`; see `open`."""
@@ -342,6 +344,10 @@ class Guest:
             except Fault as fault:
                 failures.append(faults.facts(fault))
         return failures
+
+    def loaded(self) -> list[str]:
+        """The installed modules that sessions have loaded since the last time."""
+        return self._modules.take_fresh()
 
     def _states(self) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
         states = []

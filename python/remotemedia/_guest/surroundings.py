@@ -10,12 +10,14 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from remotemedia._guest import search
+from remotemedia._guest import resolution, search
 from remotemedia._guest.faults import Fault
-from remotemedia._guest.resolution import LoadedFrom
+
+caller: Callable[[], int] = os.getppid
+"""Returns the process id of the caller: the parent, unless a zygote has forked this process."""
 
 _SHELLS_OWN = (b"_", b"OLDPWD", b"PWD", b"SHLVL")
 """Variables that a shell exports by itself."""
@@ -54,7 +56,7 @@ class Process:
         self._added = _added_variables()
         self._own_umask = os.umask(0)
         os.umask(self._own_umask)
-        self._loaded_from = LoadedFrom()
+        self._loaded_from = resolution.at_start or resolution.LoadedFrom()
         self._last_path: tuple[list[bytes], bool] | None = None
         self._path: list[str] = []
 
@@ -113,8 +115,8 @@ def _added_variables() -> dict[bytes, bytes]:
 
 
 def _enter_folder(folder: bytes | None) -> None:
-    # The second place works if the folder was renamed: the parent process is the caller's.
-    for place in (folder, f"/proc/{os.getppid()}/cwd"):
+    # The second place works if the folder was renamed.
+    for place in (folder, f"/proc/{caller()}/cwd"):
         if place is not None:
             with contextlib.suppress(OSError):
                 os.chdir(os.fsdecode(place))

@@ -22,6 +22,11 @@ pub(crate) fn has_forked() -> bool {
     forks() > 0
 }
 
+/// Makes this process the one that forks are counted from: a zygote may have forked it to be a worker.
+pub(crate) fn begin_worker() {
+    FORKS.store(0, Ordering::Relaxed);
+}
+
 /// Registers the functions below with `os.register_at_fork`.
 pub(crate) fn watch_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();

@@ -28,7 +28,7 @@ from crash_nodes import (
 )
 from loops import CRASHES, INTERRUPTS, Loop
 from places import FIXTURES
-from processes import children, is_alive, resident_bytes, shared_memory_names, wait_until_gone
+from processes import is_alive, resident_bytes, shared_memory_names, started, wait_until_gone
 from remotemedia import (
     NodeError,
     NodeTimeout,
@@ -183,7 +183,7 @@ def test_many_crashes_leave_nothing_behind(rounds: Callable[[Loop], int]) -> Non
     assert min(runs) > 0
     assert grown < 20 << 20, f"{crashes - caches_are_full} crashes cost {grown} bytes"
     workers = {worker["pid"] for worker in runtime.workers()}
-    assert workers <= children()
+    assert workers <= started()
     assert len(workers) <= 6
     runtime.shutdown()
     wait_until_gone(workers)

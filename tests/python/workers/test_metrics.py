@@ -22,7 +22,7 @@ from e2e_nodes import (
     children,
     node_metrics,
 )
-from processes import wait_for_children
+from processes import started, wait_for_children
 from remotemedia import AddNode, NodeError, PassThroughNode, Pipeline, PipelineError, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 
@@ -137,7 +137,7 @@ def test_python_nodes_run_in_the_process_that_the_metrics_name() -> None:
     assert list(pids) == named
     assert os.getpid() not in named
     assert len(set(named)) == 2
-    assert set(named) <= children()
+    assert set(named) <= started()
 
 
 MB = 1_000_000
@@ -181,7 +181,7 @@ def test_the_next_run_finds_its_worker_warm() -> None:
         assert len(pids) == 1
         (worker,) = runtime.workers()
         assert (worker["pid"], worker["sessions"]) == (*pids, 5)
-        assert pids <= children()
+        assert pids <= started()
     wait_for_children(children() - pids)
 
 

@@ -29,7 +29,9 @@ const UNSAFE: Rule = Rule {
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
         ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
-        ("orchestrator/src/worker/process.rs", "runs between fork and exec of a worker"),
+        ("orchestrator/src/worker/process.rs", "registers owned descriptors with the reactor"),
+        ("orchestrator/src/worker/process/group.rs", "makes a system call that no crate wraps"),
+        ("orchestrator/src/worker/process/start.rs", "runs between fork and exec of a worker"),
     ],
 };
 
@@ -74,7 +76,7 @@ const RUST: &[Rule] = &[
         what: "starting processes",
         phrases: &["Command::new", "process::Command"],
         homes: &[
-            ("orchestrator/src/worker/process.rs", "parent-death signals follow its thread"),
+            ("orchestrator/src/worker/process/start.rs", "parent-death signals follow its thread"),
             ("orchestrator/src/worker/probe.rs", "asks an interpreter what it lacks, briefly"),
         ],
     },
@@ -112,6 +114,7 @@ const PYTHON: &[Rule] = &[
             ("python/remotemedia/_worker.py", "the entry point of a worker"),
             ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
             ("python/remotemedia/_guest/surroundings.py", "gives a worker the caller's"),
+            ("python/remotemedia/_guest/zygote.py", "finds the modules of the configuration"),
         ],
     },
     Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },

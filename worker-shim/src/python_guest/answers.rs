@@ -41,6 +41,11 @@ fn state(entry: Value) -> Option<NodeState> {
     Some(NodeState { node_id, attributes, kept: elements(kept, kept_attribute)? })
 }
 
+/// Names of modules.
+pub(super) fn names(answer: Value) -> Option<Vec<String>> {
+    elements(answer, name)
+}
+
 fn name(entry: Value) -> Option<String> {
     let Value::Str(name) = entry else { return None };
     Some(name)

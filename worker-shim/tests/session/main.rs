@@ -161,6 +161,19 @@ fn one_session_follows_another() {
 }
 
 #[test]
+fn modules_that_a_session_has_loaded_are_reported_once_before_it_is_open() {
+    let mut orchestrator = Orchestrator::welcomed(Limits::default());
+    let ToWorker::Open(mut session) = open() else { unreachable!() };
+    session.instances = Some(rig::LOADS.to_vec().into());
+    orchestrator.send(ToWorker::Open(session));
+    let FromWorker::Loaded(modules) = orchestrator.receive() else { panic!("nothing loaded") };
+    assert_eq!(modules, ["scipy", "scipy.signal"]);
+    assert!(matches!(orchestrator.receive(), FromWorker::Opened(_)));
+    orchestrator.send(ToWorker::Close);
+    assert!(matches!(orchestrator.receive(), FromWorker::Closed(_)));
+}
+
+#[test]
 fn a_session_that_cannot_open_leaves_the_worker_ready() {
     let mut orchestrator = Orchestrator::welcomed(Limits::default());
     let ToWorker::Open(mut session) = open() else { unreachable!() };

@@ -31,9 +31,14 @@ pub(crate) struct Script {
     /// The calls of the guest's methods, in order.
     pub(crate) events: Vec<String>,
     pub(crate) bell: Option<Bell>,
+    /// The modules that a session with the instances `LOADS` has loaded.
+    loads: Vec<&'static str>,
     /// The received bytes; dropped when the bell rings.
     kept: Vec<Payload>,
 }
+
+/// Instances of a session that loads modules.
+pub(crate) const LOADS: &[u8] = b"loads";
 
 /// The guest's alarm. The guest answers each ring with a byte.
 #[derive(Debug)]
@@ -84,7 +89,9 @@ impl Guest for Script {
 
     fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault> {
         self.events.push("open".to_owned());
-        if session.instances.is_some() {
+        if session.instances == Some(LOADS.to_vec().into()) {
+            self.loads = vec!["scipy", "scipy.signal"];
+        } else if session.instances.is_some() {
             return Err(fault("cannot open"));
         }
         let nodes = session.stages.into_iter().flat_map(|stage| stage.nodes);
@@ -136,6 +143,10 @@ impl Guest for Script {
             self.kept.clear();
         }
         self.bell.as_mut().map(|bell| bell.alarm(has_rung))
+    }
+
+    fn take_loaded(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.loads).into_iter().map(str::to_owned).collect()
     }
 
     fn begin_end(&mut self) {

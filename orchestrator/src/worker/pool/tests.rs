@@ -9,8 +9,13 @@ use proptest::prelude::*;
 use super::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits};
 use crate::worker::state::{LifeEvent, LifeState, TRANSITIONS};
 
-const LIMITS: PoolLimits =
-    PoolLimits { min: 0, max: 3, idle_timeout: Some(Duration::from_secs(60)), max_sessions: None };
+const LIMITS: PoolLimits = PoolLimits {
+    min: 0,
+    max: 3,
+    idle_timeout: Some(Duration::from_secs(60)),
+    max_sessions: None,
+    zygotes: false,
+};
 
 /// A kind of worker of the first pool.
 fn kind(number: usize) -> KeyId {

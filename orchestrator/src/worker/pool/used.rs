@@ -2,16 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::PoolCore;
+use super::{KeyId, PoolCore};
+use crate::worker::WorkerId;
 
 impl PoolCore {
-    /// Numbers of the kinds that have workers or requests, or of which workers are kept ready.
+    /// Numbers of the kinds that have workers, a zygote or requests, or of which workers are kept ready.
     #[must_use]
     pub fn used_keys(&self) -> BTreeSet<usize> {
         let workers = self.workers.values().map(|entry| entry.key);
         let waiting = self.waiting.iter().flat_map(|want| want.needs.iter().map(|need| need.key));
         let spares = self.shelves.iter().filter(|shelf| shelf.limits.min > 0);
         let spares = spares.filter_map(|shelf| shelf.last_key);
-        workers.chain(waiting).chain(spares).map(|key| key.number).collect()
+        let zygotes = self.zygotes.kinds();
+        workers.chain(waiting).chain(spares).chain(zygotes).map(|key| key.number).collect()
+    }
+
+    /// The kind of a worker that is not dead.
+    #[must_use]
+    pub fn kind_of(&self, worker: WorkerId) -> Option<KeyId> {
+        self.workers.get(&worker).map(|entry| entry.key)
     }
 }

@@ -1,6 +1,5 @@
 //! The life of one worker process as the supervisor sees it: spawn, handshake, output, end.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +11,17 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
 
-use super::{Command, Shared};
+use super::{Command, Shared, zygotes};
 use crate::error::StartError;
 use crate::placement::Engine;
 use crate::worker::exit::Exit;
 use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
-use crate::worker::pool::{KeyId, PoolEvent};
+use crate::worker::pool::{KeyId, PoolEvent, ZygoteNews};
 use crate::worker::probe::{Lack, probe};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
+use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 
 /// Longest wait, after a worker's exit, for the output that is still in its pipes and for the other
@@ -58,9 +58,12 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     // Always known: a kind is in use as long as the pool has a worker of it.
     let kind = shared.lock().kinds.get(key_id).cloned();
     let Some(kind) = kind else { return };
-    match spawn(id, &kind.key, &kind.start) {
-        Ok(spawned) => accompany(&shared, spawned, &kind, key_id).await,
-        Err(error) => {
+    if !serve_forked(&shared, id, &kind, key_id).await && is_wanted(&shared, id) {
+        let error = match spawn(id, &kind.key, &kind.start) {
+            Ok(spawned) => accompany(&shared, spawned, None, &kind, key_id).await,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = error {
             shared.lock().start_errors.insert(key_id, error);
         }
     }
@@ -72,21 +75,42 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
-async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: KeyId) {
+/// Runs a worker of the zygote of its kind from its start to its end. False where there is none, and
+/// where it failed before its handshake: that may be because it was forked.
+async fn serve_forked(shared: &Arc<Shared>, id: WorkerId, kind: &Kind, key_id: KeyId) -> bool {
+    let Some((spawned, zygote)) = zygotes::fork(shared, id, key_id).await else {
+        return false;
+    };
+    let error = accompany(shared, spawned, Some(&zygote), kind, key_id).await;
+    match error {
+        Some(error) if is_wanted(shared, id) => {
+            zygotes::note_unready(shared, key_id, &zygote, &error.to_string());
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Runs one process from its start to its end. Returns why it did not complete its handshake.
+async fn accompany(
+    shared: &Arc<Shared>,
+    spawned: Spawned,
+    zygote: Option<&Arc<Zygote>>,
+    kind: &Kind,
+    key_id: KeyId,
+) -> Option<StartError> {
     let key: &WorkerKey = &kind.key;
     let Spawned { process, link, pidfd, stdout, stderr } = spawned;
     register(shared, &process);
     let mut pipes = JoinSet::new();
-    pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stdout)), Arc::clone(&process), false));
-    pipes.spawn(drain(Receiver::from_owned_fd(OwnedFd::from(stderr)), Arc::clone(&process), true));
+    pipes.spawn(drain(Receiver::from_owned_fd(stdout), Arc::clone(&process), false));
+    pipes.spawn(drain(Receiver::from_owned_fd(stderr), Arc::clone(&process), true));
     let pidfd = match await_readable(pidfd) {
         Ok(pidfd) => pidfd,
         Err(source) => {
             process.kill();
-            process.reap();
-            let error = StartError::system("watching it", &source);
-            shared.lock().start_errors.insert(key_id, error);
-            return;
+            reap(&process, zygote).await;
+            return Some(StartError::system("watching it", &source));
         }
     };
     let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
@@ -108,6 +132,10 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
             state.outputs.insert(id, Arc::clone(worker.link.output()));
             state.start_errors.remove(&key_id);
             state.idle.insert(id, worker);
+            if zygote.is_some() {
+                let news = ZygoteNews::Forked;
+                shared.apply(&mut state, PoolEvent::Zygote { key: key_id, news });
+            }
             shared.apply(&mut state, PoolEvent::Started(id));
             None
         }
@@ -122,13 +150,32 @@ async fn accompany(shared: &Arc<Shared>, spawned: Spawned, kind: &Kind, key_id: 
     let grace = if process.terminate_group() { TRACKER_GRACE } else { DRAIN_GRACE };
     let all_output = async { while pipes.join_next().await.is_some() {} };
     let _in_time = tokio::time::timeout(grace, all_output).await;
-    process.reap();
+    reap(&process, zygote).await;
     if shared.options.uses_names() {
         let _removed = remove_stale_names(Some(process.pid));
     }
-    if let Some(failure) = failure {
-        let error = start_error(key, &kind.start, &process, failure).await;
-        shared.lock().start_errors.insert(key_id, error);
+    match failure {
+        Some(failure) => Some(start_error(key, &kind.start, &process, failure).await),
+        None => None,
+    }
+}
+
+/// Ends what is left of the group of an ended process, and has its parent reap it.
+async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
+    match zygote {
+        None => process.reap(),
+        Some(zygote) => {
+            process.end_group();
+            // The flight recorder names the signal of a crash sooner than the zygote, which may have
+            // to wait for a processor.
+            let crash = process.blackbox.signal().map(Exit::Signal);
+            if crash.is_some() {
+                process.note_exit(crash);
+                zygote.reap(process.pid).await;
+            } else {
+                process.note_exit(zygote.reap(process.pid).await);
+            }
+        }
     }
 }
 
@@ -148,12 +195,20 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
 
 /// Registers the process. Kills it if it was retired while it was being spawned.
 fn register(shared: &Shared, process: &Arc<Process>) {
-    let mut state = shared.lock();
-    state.processes.insert(process.id, Arc::clone(process));
-    let wanted = state.core.picture().any(|w| w.id == process.id && w.state == LifeState::Starting);
-    if !wanted {
+    let is_parked = {
+        let mut state = shared.lock();
+        state.processes.insert(process.id, Arc::clone(process));
+        state.core.is_parked(process.id)
+    };
+    if !is_parked && !is_wanted(shared, process.id) {
         process.kill();
     }
+}
+
+/// Whether the pool still waits for a worker to start.
+fn is_wanted(shared: &Shared, id: WorkerId) -> bool {
+    let state = shared.lock();
+    state.core.picture().any(|worker| worker.id == id && worker.state == LifeState::Starting)
 }
 
 /// A worker that has completed its handshake.

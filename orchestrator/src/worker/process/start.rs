@@ -1,0 +1,208 @@
+//! Starting processes of an interpreter: workers, and zygotes that fork workers.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags};
+
+use super::{Process, Spawned};
+use crate::error::StartError;
+use crate::worker::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
+use crate::worker::{Start, WorkerId, WorkerKey};
+
+/// Holds the names of all variables that a worker is given; see `_guest/surroundings.py`.
+const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
+/// What makes a zygote of the entry point of workers; see `_worker.py`.
+const ZYGOTE_ARGUMENT: &str = "zygote";
+
+/// A new zygote.
+#[derive(Debug)]
+pub struct SpawnedZygote {
+    /// Our end of its connection.
+    pub connection: OwnedFd,
+    /// Becomes readable when the process has ended.
+    pub pidfd: Arc<OwnedFd>,
+    /// Its standard output and standard error.
+    pub outputs: [OwnedFd; 2],
+}
+
+/// The parts of a worker that stay here.
+#[derive(Debug)]
+pub struct WorkerEnds {
+    /// Our end of the link.
+    pub link: UnixStream,
+    /// Its standard output and standard error, to be read.
+    pub outputs: [OwnedFd; 2],
+    /// Its flight recorder.
+    pub blackbox: Blackbox,
+}
+
+/// Its end of the link, and where it writes: what becomes descriptors 0 to 2 of a worker.
+pub type Theirs = [OwnedFd; 3];
+
+impl WorkerEnds {
+    /// New ones, and what the worker gets.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn new() -> Result<(Self, Theirs), StartError> {
+        let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
+        let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
+        let (link, input) = UnixStream::pair().map_err(refused("making its connection"))?;
+        let pipe = || std::io::pipe().map_err(refused("making its output pipes"));
+        let ((stdout, theirs_out), (stderr, theirs_err)) = (pipe()?, pipe()?);
+        let outputs = [stdout.into(), stderr.into()];
+        let theirs = [input.into(), theirs_out.into(), theirs_err.into()];
+        Ok((Self { link, outputs, blackbox }, theirs))
+    }
+
+    /// Brings our parts together with the process that got the others.
+    #[must_use]
+    pub fn joined(
+        self,
+        id: WorkerId,
+        pid: u32,
+        pidfd: Arc<OwnedFd>,
+        zygote: Option<Arc<OwnedFd>>,
+    ) -> Spawned {
+        let Self { link, outputs: [stdout, stderr], blackbox } = self;
+        let process = Process::new(id, pid, blackbox, Arc::clone(&pidfd), zygote);
+        Spawned { process, link, pidfd, stdout, stderr }
+    }
+}
+
+/// Starts a worker. Call it only on the supervisor's thread: the parent-death signal is sent when
+/// the thread that forked ends.
+///
+/// # Errors
+/// When the interpreter cannot be executed or no descriptor is left.
+pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, StartError> {
+    let (ends, theirs) = WorkerEnds::new()?;
+    let recorder = ends.blackbox.descriptor();
+    let mut command = command(key, start);
+    command.env(DESCRIPTOR_VARIABLE, recorder.to_string());
+    let (pid, pidfd) = run(command, key, theirs, Some(recorder))?;
+    Ok(ends.joined(id, pid, pidfd, None))
+}
+
+/// Starts a zygote, on the same terms as [`spawn`].
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_zygote(key: &WorkerKey, start: &Start) -> Result<SpawnedZygote, StartError> {
+    let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    let pair = socketpair(AddressFamily::UNIX, kind, flags, None);
+    let (connection, input) = pair.map_err(|e| refused("making its connection")(e.into()))?;
+    let pipe = || std::io::pipe().map_err(refused("making its output pipes"));
+    let ((stdout, theirs_out), (stderr, theirs_err)) = (pipe()?, pipe()?);
+    let mut command = command(key, start);
+    command.arg(ZYGOTE_ARGUMENT);
+    let theirs = [input, theirs_out.into(), theirs_err.into()];
+    let (_, pidfd) = run(command, key, theirs, None)?;
+    Ok(SpawnedZygote { connection, pidfd, outputs: [stdout.into(), stderr.into()] })
+}
+
+/// The worker program of an interpreter.
+fn command(key: &WorkerKey, start: &Start) -> Command {
+    let mut command = Command::new(&key.interpreter);
+    command
+        .args(&key.options)
+        .args(["-P", "-m", "remotemedia._worker"])
+        .env_clear()
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
+        .env(GIVEN_VARIABLE, given_names(start))
+        .process_group(0);
+    if let Some(directory) = usable_directory(start.working_directory.as_deref()) {
+        command.current_dir(directory);
+    }
+    command
+}
+
+/// Starts a program with these descriptors 0 to 2, and one that it inherits under its number.
+fn run(
+    mut command: Command,
+    key: &WorkerKey,
+    [stdin, stdout, stderr]: [OwnedFd; 3],
+    inherited: Option<RawFd>,
+) -> Result<(u32, Arc<OwnedFd>), StartError> {
+    command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
+    prepare_child(&mut command, inherited);
+    let mut child = command.spawn().map_err(|source| not_started(key, &source))?;
+    match open_pidfd(&child) {
+        Ok(pidfd) => Ok((child.id(), Arc::new(pidfd))),
+        Err(source) => {
+            // Its exit would go unnoticed.
+            let _gone = child.kill().and_then(|()| child.wait());
+            Err(StartError::system("watching it", &source))
+        }
+    }
+}
+
+/// The names of the variables that a worker is started with, joined by `=`, which no name holds. If
+/// its interpreter is a wrapper script, the worker finds the variables that the script added.
+fn given_names(start: &Start) -> OsString {
+    let of_start = start.environment.iter().map(|(name, _)| name.as_os_str());
+    let own = [DESCRIPTOR_VARIABLE, GIVEN_VARIABLE].map(OsStr::new);
+    of_start.chain(own).collect::<Vec<_>>().join(OsStr::new("="))
+}
+
+/// The error for a process that could not be started. It blames the interpreter, unless the system
+/// has run out of something that every process needs.
+fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
+    match StartError::system("starting its process", source) {
+        StartError::System { remedy: "", reason, .. } => StartError::Spawn {
+            interpreter: key.interpreter.clone(),
+            setting: key.executable_setting(),
+            reason,
+        },
+        shortage => shortage,
+    }
+}
+
+/// `directory`, if it can be entered (looking up `.` needs the same permission). Otherwise every
+/// spawn with it would fail, so the worker starts in the orchestrator's own directory.
+pub(in crate::worker) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
+    directory.filter(|path| path.join(".").is_dir())
+}
+
+fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {
+    let pid = Pid::from_child(child);
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+fn prepare_child(command: &mut Command, inherited: Option<RawFd>) {
+    let parent = nix::unistd::getpid();
+    let in_child = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The supervisor's thread blocks all signals; its children must not inherit that.
+        SigSet::empty().thread_set_mask()?;
+        // If SIGCHLD stayed ignored, nodes could not get the exit codes of their own children.
+        // Other signals that the caller ignores (SIGHUP under nohup) stay ignored, as in any child.
+        // SAFETY: the default disposition runs no code of this process.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+        // The parent may have died before the parent-death signal was set.
+        if nix::unistd::getppid() != parent {
+            return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
+        }
+        if let Some(inherited) = inherited {
+            // SAFETY: the descriptor is open in the parent while it forks, hence in the child.
+            let inherited = unsafe { BorrowedFd::borrow_raw(inherited) };
+            let inherit = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty());
+            nix::fcntl::fcntl(inherited, inherit)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made (prctl, sigprocmask, sigaction, getppid,
+    // fcntl), all of them async-signal-safe; nothing allocates or takes a lock.
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
