@@ -119,7 +119,7 @@ pub enum Error {
 /// A node object cannot be sent to the interpreter that is to run it, or to any interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}",
-    .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' cannot be sent to a worker: ")),
+    .node_id.as_ref().map_or_else(String::new, |id| format!("node '{id}' was not sent to a worker: ")),
     advised(.message, .advice.as_deref())
 )]
 pub struct ShipError {

@@ -542,7 +542,7 @@ def test_a_worker_refuses_code_of_another_interpreter(tmp_path: Path, interprete
         try:
             _pickle.loads(disguised)
         except Exception as error:
-            answers += [type(error).__name__, "holds code" in str(error)]
+            answers += [type(error).__name__, "contains bytecode" in str(error)]
         """,
         tmp_path,
         interpreter,
