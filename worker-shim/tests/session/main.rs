@@ -249,7 +249,7 @@ fn messages_out_of_order_end_the_worker() {
     }
     let orchestrator = Orchestrator::in_session();
     orchestrator.send(open());
-    assert!(broken(orchestrator).to_string().contains("Open came inside a session"));
+    assert!(broken(orchestrator).to_string().contains("message Open is not allowed inside a session"));
 }
 
 #[test]
@@ -321,6 +321,8 @@ fn an_end_in_a_session_cleans_the_nodes_up() {
 fn frames_of_several_threads_do_not_mix() {
     const RECORDS: usize = 200;
     let mut orchestrator = Orchestrator::in_session();
+    let large = Value::Bytes(vec![7; 100_000].into());
+    orchestrator.send(item(3, 1, WIDE, Value::List(vec![large.clone(); 50])));
     let writer = orchestrator.writer.clone();
     let logger = std::thread::spawn(move || {
         for number in 0..RECORDS {
@@ -335,8 +337,6 @@ fn frames_of_several_threads_do_not_mix() {
             writer.send(FromWorker::Log(record)).unwrap();
         }
     });
-    let large = Value::Bytes(vec![7; 100_000].into());
-    orchestrator.send(item(3, 1, WIDE, Value::List(vec![large.clone(); 50])));
     let (mut records, mut outputs, mut is_done) = (0, 0, false);
     while !is_done || records < RECORDS {
         match orchestrator.receive() {
