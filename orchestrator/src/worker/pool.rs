@@ -204,7 +204,7 @@ impl PoolCore {
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => {
-                self.note_parked_ready(worker);
+                self.zygotes.note_ready(worker);
                 self.step(now, worker, LifeEvent::HandshakeDone);
             }
             PoolEvent::Returned { worker, reusable } => {
@@ -215,8 +215,8 @@ impl PoolCore {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
                 self.tend_zygotes(now, &mut actions);
             }
-            PoolEvent::Zygote { key, news } => self.hear_zygote(now, key, news, &mut actions),
-            PoolEvent::Learned(key) => self.renew_zygote(now, key),
+            PoolEvent::Zygote { key, news } => self.zygotes.hear(now, key, news, &mut actions),
+            PoolEvent::Learned(key) => self.zygotes.renew(now, key),
             PoolEvent::Close => self.close(now, &mut actions),
         }
         self.serve(now, &mut actions);
@@ -255,9 +255,10 @@ impl PoolCore {
     /// Removes a worker whose process has exited. If it never was ready, the requests for its kind
     /// are refused, or they would start the same failing process for ever.
     fn remove_dead(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
-        self.note_parked_end(now, worker, actions);
+        self.zygotes.note_parked_exit(now, worker, actions);
         let Some(entry) = self.workers.remove(&worker) else { return };
-        self.note_end(now, entry.key);
+        let is_last = self.workers.values().all(|other| other.key != entry.key);
+        self.zygotes.note_exit(now, entry.key, is_last);
         if entry.state != LifeState::Starting {
             return;
         }
@@ -276,7 +277,7 @@ impl PoolCore {
 
     fn close(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         self.closed = true;
-        self.end_zygotes(actions);
+        self.zygotes.end_all(actions);
         let alive: Vec<WorkerId> = self
             .workers
             .iter()
@@ -311,7 +312,6 @@ impl PoolCore {
             needs.iter().for_each(|need| self.unpark(now, *need));
             if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
                 self.waiting.remove(at);
-                needs.iter().for_each(|need| self.want_zygote(now, need.key));
                 let workers =
                     needs.iter().flat_map(|need| self.grant(now, need.key, need.count)).collect();
                 actions.push(PoolAction::Grant { ticket, workers });
@@ -346,6 +346,9 @@ impl PoolCore {
             .collect();
         ready.sort_unstable();
         let workers: Vec<WorkerId> = ready.into_iter().take(count).map(|(_, id)| id).collect();
+        if self.shelves[key.pool].limits.zygotes {
+            self.zygotes.note_grant(now, key);
+        }
         for worker in &workers {
             self.step(now, *worker, LifeEvent::Granted);
             if let Some(entry) = self.workers.get_mut(worker) {

@@ -91,7 +91,12 @@ impl Zygote {
         (self.is_up && self.parked.is_none()).then_some(self.parks_at)
     }
 
-    fn is_parked(&self, worker: WorkerId) -> bool {
+    /// When it has been idle for as long as it may.
+    fn expiry(&self, timeout: Option<Duration>) -> Option<Instant> {
+        self.used_at.checked_add(timeout?).filter(|_| self.is_up)
+    }
+
+    fn has_parked(&self, worker: WorkerId) -> bool {
         self.parked.as_ref().is_some_and(|parked| parked.worker == worker)
     }
 
@@ -106,24 +111,9 @@ impl Zygotes {
         self.0.values().filter(|zygote| !zygote.is_given_up()).map(|zygote| zygote.key)
     }
 
-    /// Of the zygotes of a pool at its bound, the one that was used least recently.
-    fn replaceable(&self, key: KeyId) -> Option<&Zygote> {
-        let others = self
-            .0
-            .values()
-            .filter(|zygote| zygote.key.pool == key.pool && zygote.key != key && zygote.exists());
-        let is_full = others.clone().count() >= MAX_ZYGOTES;
-        others.min_by_key(|zygote| zygote.used_at).filter(|_| is_full)
-    }
-}
-
-impl PoolCore {
     /// A session gets a worker of this kind.
-    pub(super) fn want_zygote(&mut self, now: Instant, key: KeyId) {
-        if !self.shelves[key.pool].limits.zygotes {
-            return;
-        }
-        let zygote = self.zygotes.0.entry(key.number).or_insert(Zygote {
+    pub(super) fn note_grant(&mut self, now: Instant, key: KeyId) {
+        let zygote = self.0.entry(key.number).or_insert(Zygote {
             key,
             is_up: false,
             is_coming: false,
@@ -137,30 +127,30 @@ impl PoolCore {
     }
 
     /// A worker of this kind has ended. A kind that is given up is forgotten with its last worker.
-    pub(super) fn note_end(&mut self, now: Instant, key: KeyId) {
-        let is_last = self.workers.values().all(|entry| entry.key != key);
-        let Some(zygote) = self.zygotes.0.get_mut(&key.number) else { return };
+    pub(super) fn note_exit(&mut self, now: Instant, key: KeyId, is_last: bool) {
+        let Some(zygote) = self.0.get_mut(&key.number) else { return };
         zygote.used_at = now;
         if is_last && zygote.is_given_up() {
-            self.zygotes.0.remove(&key.number);
+            self.0.remove(&key.number);
         }
     }
 
-    pub(super) fn renew_zygote(&mut self, now: Instant, key: KeyId) {
-        let zygote = self.zygotes.0.get_mut(&key.number);
+    /// There is more to import.
+    pub(super) fn renew(&mut self, now: Instant, key: KeyId) {
+        let zygote = self.0.get_mut(&key.number);
         if let Some(zygote) = zygote.filter(|zygote| !zygote.is_given_up()) {
             zygote.due = Some(now + DELAY);
         }
     }
 
-    pub(super) fn hear_zygote(
+    pub(super) fn hear(
         &mut self,
         now: Instant,
         key: KeyId,
         news: ZygoteNews,
         actions: &mut Vec<PoolAction>,
     ) {
-        let Some(zygote) = self.zygotes.0.get_mut(&key.number) else { return };
+        let Some(zygote) = self.0.get_mut(&key.number) else { return };
         match news {
             ZygoteNews::Ready => {
                 // One of the zygote before lacks what the new one has imported.
@@ -188,82 +178,118 @@ impl PoolCore {
         }
     }
 
-    /// The next moment at which a zygote starts or ends.
-    pub(super) fn next_zygote_deadline(&self) -> Option<Instant> {
-        let zygotes = self.zygotes.0.values();
-        let next = |z: &Zygote| [z.next_start(), z.next_parking(), self.zygote_expiry(z)];
-        zygotes.flat_map(next).flatten().min()
+    /// The next moment at which a zygote starts, ends or forks a worker. `timeout` says for how long the
+    /// zygote of a kind may be idle; `None` while it may not end.
+    pub(super) fn next_deadline(
+        &self,
+        timeout: impl Fn(KeyId) -> Option<Duration>,
+    ) -> Option<Instant> {
+        let next = |z: &Zygote| [z.next_start(), z.next_parking(), z.expiry(timeout(z.key))];
+        self.0.values().flat_map(next).flatten().min()
     }
 
-    /// When a zygote has been idle for as long as a worker may be.
-    fn zygote_expiry(&self, zygote: &Zygote) -> Option<Instant> {
-        let timeout = self.shelves[zygote.key.pool].limits.idle_timeout?;
-        let is_needed = self.workers.values().any(|entry| entry.key == zygote.key)
-            || self.waiting.iter().any(|want| want.asks_for(zygote.key));
-        if is_needed || !zygote.is_up {
-            return None;
-        }
-        zygote.used_at.checked_add(timeout)
+    /// The kinds whose zygotes have been idle for too long; `timeout` as in [`Self::next_deadline`].
+    pub(super) fn expired(
+        &self,
+        now: Instant,
+        timeout: impl Fn(KeyId) -> Option<Duration>,
+    ) -> Vec<KeyId> {
+        let zygotes = self.0.values();
+        zygotes.filter(|z| is_past(z.expiry(timeout(z.key)), now)).map(|z| z.key).collect()
     }
 
-    /// Starts the zygotes that are due, and ends those that are not needed any more.
-    pub(super) fn tend_zygotes(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
-        let is_past = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
-        let zygotes = self.zygotes.0.values();
-        let idle: Vec<_> =
-            zygotes.filter(|z| is_past(self.zygote_expiry(z))).map(|z| z.key).collect();
-        for key in idle {
-            self.end_zygote(key, actions);
-        }
-        let zygotes = self.zygotes.0.values();
-        let due: Vec<_> = zygotes.filter(|z| is_past(z.next_start())).map(|z| z.key).collect();
+    /// Starts the zygotes that are due.
+    pub(super) fn begin_due(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
+        let zygotes = self.0.values();
+        let due: Vec<_> = zygotes.filter(|z| is_past(z.next_start(), now)).map(|z| z.key).collect();
         for key in due {
-            self.begin_zygote(now, key, actions);
-        }
-        for zygote in self.zygotes.0.values_mut() {
-            if is_past(zygote.next_parking()) {
-                let worker = self.next_worker;
-                self.next_worker += 1;
-                zygote.parked = Some(Parked { worker, is_ready: false });
-                actions.push(PoolAction::Spawn { worker, key: zygote.key });
-            }
+            self.begin(now, key, actions);
         }
     }
 
-    /// Makes a parked worker one of the pool, if the request lacks one and there is room.
-    pub(super) fn unpark(&mut self, now: Instant, Need { key, count }: Need) {
-        let known = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-        if known >= count || self.size(key.pool) >= self.shelves[key.pool].limits.max {
-            return;
+    fn begin(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
+        let replaced = self.replaceable(key).map(|zygote| (zygote.key, zygote.used_at));
+        if let Some((other, used_at)) = replaced {
+            if now.duration_since(used_at) < STAY {
+                if let Some(zygote) = self.0.get_mut(&key.number) {
+                    zygote.due = Some(used_at + STAY);
+                }
+                return;
+            }
+            self.end(other, actions);
         }
-        let Some(zygote) = self.zygotes.0.get_mut(&key.number) else { return };
-        let Some(Parked { worker, is_ready }) = zygote.parked.take() else { return };
+        if let Some(zygote) = self.0.get_mut(&key.number) {
+            (zygote.is_coming, zygote.due) = (true, None);
+            actions.push(PoolAction::BeginZygote(key));
+        }
+    }
+
+    /// Of the zygotes of a pool at its bound, the one that was used least recently.
+    fn replaceable(&self, key: KeyId) -> Option<&Zygote> {
+        let others = self
+            .0
+            .values()
+            .filter(|zygote| zygote.key.pool == key.pool && zygote.key != key && zygote.exists());
+        let is_full = others.clone().count() >= MAX_ZYGOTES;
+        others.min_by_key(|zygote| zygote.used_at).filter(|_| is_full)
+    }
+
+    /// Ends a zygote, and forgets it.
+    pub(super) fn end(&mut self, key: KeyId, actions: &mut Vec<PoolAction>) {
+        let Some(mut zygote) = self.0.remove(&key.number) else { return };
+        zygote.retire_parked(actions);
+        if zygote.exists() {
+            actions.push(PoolAction::EndZygote(key));
+        }
+    }
+
+    /// Ends all of them: the pool closes.
+    pub(super) fn end_all(&mut self, actions: &mut Vec<PoolAction>) {
+        let keys: Vec<_> = self.0.values().map(|zygote| zygote.key).collect();
+        for key in keys {
+            self.end(key, actions);
+        }
+    }
+
+    /// Forks the workers that are to be parked.
+    pub(super) fn park(
+        &mut self,
+        now: Instant,
+        next_worker: &mut WorkerId,
+        actions: &mut Vec<PoolAction>,
+    ) {
+        for zygote in self.0.values_mut().filter(|z| is_past(z.next_parking(), now)) {
+            let worker = *next_worker;
+            *next_worker += 1;
+            zygote.parked = Some(Parked { worker, is_ready: false });
+            actions.push(PoolAction::Spawn { worker, key: zygote.key });
+        }
+    }
+
+    /// Takes the parked worker of a kind, with whether it is ready.
+    pub(super) fn unpark(&mut self, now: Instant, key: KeyId) -> Option<(WorkerId, bool)> {
+        let zygote = self.0.get_mut(&key.number)?;
+        let Parked { worker, is_ready } = zygote.parked.take()?;
         zygote.parks_at = now + PARK_DELAY;
-        let entry = Entry { key, state: LifeState::Starting, sessions: 0, idle_since: now };
-        self.workers.insert(worker, entry);
-        if is_ready {
-            self.step(now, worker, LifeEvent::HandshakeDone);
-        }
+        Some((worker, is_ready))
     }
 
     /// A worker has completed its handshake.
-    pub(super) fn note_parked_ready(&mut self, worker: WorkerId) {
-        let mut zygotes = self.zygotes.0.values_mut();
-        let parked =
-            zygotes.find_map(|zygote| zygote.parked.as_mut().filter(|p| p.worker == worker));
-        if let Some(parked) = parked {
+    pub(super) fn note_ready(&mut self, worker: WorkerId) {
+        let mut parked = self.0.values_mut().filter_map(|zygote| zygote.parked.as_mut());
+        if let Some(parked) = parked.find(|parked| parked.worker == worker) {
             parked.is_ready = true;
         }
     }
 
-    /// A worker has ended. Parked ones that fail before they are ready count as deaths of the zygote.
-    pub(super) fn note_parked_end(
+    /// A worker has ended. A parked one that was not ready counts as a death of its zygote.
+    pub(super) fn note_parked_exit(
         &mut self,
         now: Instant,
         worker: WorkerId,
         actions: &mut Vec<PoolAction>,
     ) {
-        let zygote = self.zygotes.0.values_mut().find(|zygote| zygote.is_parked(worker));
+        let zygote = self.0.values_mut().find(|zygote| zygote.has_parked(worker));
         let Some(zygote) = zygote else { return };
         let was_ready = zygote.parked.take().is_some_and(|parked| parked.is_ready);
         zygote.parks_at = now + DELAY;
@@ -274,41 +300,55 @@ impl PoolCore {
         }
     }
 
-    /// Whether this worker is parked, or is to be.
+    /// Whether this worker is parked, or will be.
+    pub(super) fn is_parked(&self, worker: WorkerId) -> bool {
+        self.0.values().any(|zygote| zygote.has_parked(worker))
+    }
+}
+
+fn is_past(moment: Option<Instant>, now: Instant) -> bool {
+    moment.is_some_and(|moment| moment <= now)
+}
+
+impl PoolCore {
+    /// The next moment at which a zygote starts, ends or forks a worker.
+    pub(super) fn next_zygote_deadline(&self) -> Option<Instant> {
+        self.zygotes.next_deadline(|key| self.zygote_timeout(key))
+    }
+
+    /// How long the zygote of a kind may be idle: like a worker, once there is no worker of the kind.
+    fn zygote_timeout(&self, key: KeyId) -> Option<Duration> {
+        let is_needed = self.workers.values().any(|entry| entry.key == key)
+            || self.waiting.iter().any(|want| want.asks_for(key));
+        self.shelves[key.pool].limits.idle_timeout.filter(|_| !is_needed)
+    }
+
+    /// Starts, uses and ends zygotes whose time has come.
+    pub(super) fn tend_zygotes(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
+        for key in self.zygotes.expired(now, |key| self.zygote_timeout(key)) {
+            self.zygotes.end(key, actions);
+        }
+        self.zygotes.begin_due(now, actions);
+        self.zygotes.park(now, &mut self.next_worker, actions);
+    }
+
+    /// Makes a parked worker one of the pool, if the request lacks one and there is room.
+    pub(super) fn unpark(&mut self, now: Instant, Need { key, count }: Need) {
+        let known = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
+        if known >= count || self.size(key.pool) >= self.shelves[key.pool].limits.max {
+            return;
+        }
+        let Some((worker, is_ready)) = self.zygotes.unpark(now, key) else { return };
+        let entry = Entry { key, state: LifeState::Starting, sessions: 0, idle_since: now };
+        self.workers.insert(worker, entry);
+        if is_ready {
+            self.step(now, worker, LifeEvent::HandshakeDone);
+        }
+    }
+
+    /// Whether this worker is parked, or will be.
+    #[must_use]
     pub fn is_parked(&self, worker: WorkerId) -> bool {
-        self.zygotes.0.values().any(|zygote| zygote.is_parked(worker))
-    }
-
-    fn begin_zygote(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
-        let replaced = self.zygotes.replaceable(key).map(|zygote| (zygote.key, zygote.used_at));
-        if let Some((other, used_at)) = replaced {
-            if now.duration_since(used_at) < STAY {
-                if let Some(zygote) = self.zygotes.0.get_mut(&key.number) {
-                    zygote.due = Some(used_at + STAY);
-                }
-                return;
-            }
-            self.end_zygote(other, actions);
-        }
-        if let Some(zygote) = self.zygotes.0.get_mut(&key.number) {
-            (zygote.is_coming, zygote.due) = (true, None);
-            actions.push(PoolAction::BeginZygote(key));
-        }
-    }
-
-    fn end_zygote(&mut self, key: KeyId, actions: &mut Vec<PoolAction>) {
-        let Some(mut zygote) = self.zygotes.0.remove(&key.number) else { return };
-        zygote.retire_parked(actions);
-        if zygote.exists() {
-            actions.push(PoolAction::EndZygote(key));
-        }
-    }
-
-    /// Ends all of them: the pool closes.
-    pub(super) fn end_zygotes(&mut self, actions: &mut Vec<PoolAction>) {
-        let keys: Vec<_> = self.zygotes.0.values().map(|zygote| zygote.key).collect();
-        for key in keys {
-            self.end_zygote(key, actions);
-        }
+        self.zygotes.is_parked(worker)
     }
 }
