@@ -27,7 +27,9 @@ fn an_idle_worker_answers_and_ends() {
 fn an_end_inside_a_session_is_out_of_order() {
     let orchestrator = Orchestrator::in_session();
     orchestrator.send(ToWorker::End(0));
-    assert!(broken(orchestrator).to_string().contains("message End is not allowed inside a session"));
+    assert!(
+        broken(orchestrator).to_string().contains("message End is not allowed inside a session")
+    );
 }
 
 #[test]

@@ -249,7 +249,9 @@ fn messages_out_of_order_end_the_worker() {
     }
     let orchestrator = Orchestrator::in_session();
     orchestrator.send(open());
-    assert!(broken(orchestrator).to_string().contains("message Open is not allowed inside a session"));
+    assert!(
+        broken(orchestrator).to_string().contains("message Open is not allowed inside a session")
+    );
 }
 
 #[test]
