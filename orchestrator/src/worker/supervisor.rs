@@ -251,12 +251,12 @@ impl Pool {
         picture.collect()
     }
 
-    /// The shared memory of every worker that is up.
+    /// The shared memory of every worker that is up and part of the pool.
     #[must_use]
     pub fn shared_memory(&self) -> Vec<WorkerMemory> {
         let state = self.shared.lock();
         let of = |(id, output): (&WorkerId, &Arc<Outgoing>)| {
-            let pid = state.processes.get(id)?.pid;
+            let pid = state.processes.get(id).filter(|_| !state.core.is_parked(*id))?.pid;
             Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
         };
         state.outputs.iter().filter_map(of).collect()

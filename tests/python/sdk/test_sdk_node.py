@@ -164,7 +164,7 @@ def test_every_spelling_of_the_target_rate_counts(spelling: str) -> None:
 
 def test_two_spellings_must_agree() -> None:
     assert AudioResampleNode(8000, target_rate=8000).target_sample_rate == 8000
-    with pytest.raises(ConfigurationError, match="names of the same parameter"):
+    with pytest.raises(ConfigurationError, match="spellings of one parameter"):
         AudioResampleNode(8000, target_rate=16000)
     with pytest.raises(ConfigurationError, match="not both"):
         VADNode(energy_threshold=0.1, threshold=-30)

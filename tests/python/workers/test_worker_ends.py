@@ -98,7 +98,7 @@ def run_to_end(program: str, folder: Path, ending: str, code: int) -> bool:
     assert found == code
     names = {entry.name for entry in folder.iterdir()}
     finished = {pid for pid in workers if f"{pid}.ended" in names}
-    for pid in workers:
+    for pid in orphans.keys() & set(workers):  # a program that is slow to end reaps some itself
         assert orphans[pid] == (0 if pid in finished else KILLED)
     return finished == set(workers) and not any(n.startswith("temporary") for n in names)
 
