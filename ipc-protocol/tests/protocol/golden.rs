@@ -172,7 +172,7 @@ fn all_to_worker() -> Vec<(&'static str, ToWorker)> {
 
 fn all_from_worker() -> Vec<(&'static str, FromWorker)> {
     let later = samples::from_worker_2().into_iter().chain(samples::from_worker_5());
-    samples::from_worker().into_iter().chain(later).collect()
+    samples::from_worker().into_iter().chain(later).chain(samples::from_worker_6()).collect()
 }
 
 /// spec: CARD-04: the specification names every message with the version that brought it, and
@@ -188,7 +188,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
-            "Abort" => 6,
+            "Abort" | "Loaded" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");

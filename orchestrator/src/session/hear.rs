@@ -63,7 +63,6 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Closed(answer) if slots.is_cleaning_up(slot) => {
-                // The supervisor has read what nodes wrote before the worker closes the session.
                 forward_raw_output(self, host);
                 self.take_closed(slot, answer, host);
                 vec![Event::Closed(slot)]
@@ -173,16 +172,14 @@ impl Shell {
             let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let returned = if has_outgrown || !answer.left.is_empty() {
-            Returned::UsedUp
-        } else {
-            Returned::Reusable
-        };
+        let is_used_up = has_outgrown || !answer.left.is_empty();
+        let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
         self.workers.give_back(slot, returned);
     }
 }
 
-/// Passes output to the host that came through the workers' pipes and not through their links.
+/// Passes output to the host that came through the workers' pipes and not through their links. A
+/// worker closes a session only when the supervisor has read what its nodes wrote.
 pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
     for slot in (0..shell.workers.count()).map(|slot| shell.workers.slot(slot)) {
         let Some(process) = slot.process() else { continue };
