@@ -188,7 +188,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
-            "Abort" => 6,
+            "Abort" | "Loaded" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");
