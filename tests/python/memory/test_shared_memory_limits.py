@@ -230,7 +230,7 @@ def test_results_that_are_kept_take_no_more_files_than_there_are() -> None:
 NO_FILES = """
 import os, resource
 import numpy as np
-from remotemedia import Node, NodeError, Pipeline
+from remotemedia import Node, NodeError, Pipeline, Runtime
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
 
@@ -240,7 +240,8 @@ class Makes(Node):
         return np.ones(data, dtype=np.uint8)
 
 
-pipeline = Pipeline([Makes()])
+# A worker that is forked meanwhile would take and free descriptors.
+pipeline = Pipeline([Makes()], runtime=Runtime("[workers]\\nzygote = false"))
 with pipeline.session() as session:
     files = []
     try:
