@@ -81,8 +81,8 @@ def end() -> None:
 
 
 def forget() -> None:
-    """Reset the state, at the end of a session and before the next one: a signal that was sent while
-    the end of the last one was on its way may come only now.
+    """Reset the state, at the end of a session and before the next one: a signal that was sent
+    while the end of the last one was on its way may come only now.
     """
     global is_running, _is_wanted, _ended_sessions
     is_running = _is_wanted = False
