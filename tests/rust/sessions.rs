@@ -1,7 +1,5 @@
 //! What a session still does after one of its runs has failed.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use ipc_protocol::Value;
