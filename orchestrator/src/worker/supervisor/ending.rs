@@ -126,10 +126,12 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// Ends a worker: asks it to end if it is idle, and kills it otherwise.
+    /// Ends a worker: asks it to end if it is idle, and kills it otherwise. A parked one, which the pool
+    /// does not know any more, has run no node, so that it has nothing to end in order.
     pub(super) fn end(&self, state: &mut PoolState, worker: WorkerId) {
         let Some(process) = state.processes.get(&worker) else { return };
-        let Some(idle) = state.idle.remove(&worker) else {
+        let idle = state.idle.remove(&worker);
+        let Some(idle) = idle.filter(|_| state.core.kind_of(worker).is_some()) else {
             process.retire();
             return;
         };
