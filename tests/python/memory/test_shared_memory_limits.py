@@ -183,7 +183,8 @@ class Doubles(Node):
 
 inputs = np.arange(75_000, dtype=np.float32)
 kept = []
-runtimes = [Runtime() for _ in range(4)]
+# The zygotes of four runtimes would take a quarter of the descriptors.
+runtimes = [Runtime("[workers]\\nzygote = false") for _ in range(4)]
 for runtime in runtimes:
     with Pipeline([Doubles()], runtime=runtime).session() as session:
         for number in range(60):
