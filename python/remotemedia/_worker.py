@@ -11,11 +11,15 @@ import sys
 
 from remotemedia._load import native
 
-if __name__ == "__main__":
+
+def _recorder() -> str | None:
+    """Number of the flight recorder's descriptor. In a zygote this returns in each forked worker."""
     if sys.argv[1:] == ["zygote"]:
         from remotemedia._guest import zygote
 
-        recorder: str | None = zygote.serve(native().__version__)  # returns in each worker
-    else:
-        recorder = os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
-    sys.exit(native().worker_main(recorder))
+        return zygote.serve(native().__version__)
+    return os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
+
+
+if __name__ == "__main__":
+    sys.exit(native().worker_main(_recorder()))
