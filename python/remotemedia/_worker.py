@@ -13,7 +13,7 @@ from remotemedia._load import native
 
 
 def _recorder() -> str | None:
-    """Number of the flight recorder's descriptor. In a zygote this returns in each forked worker."""
+    """Number of the flight recorder's descriptor. In a zygote it returns in each forked worker."""
     if sys.argv[1:] == ["zygote"]:
         from remotemedia._guest import zygote
 
