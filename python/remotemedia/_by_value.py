@@ -22,7 +22,7 @@ import cloudpickle
 
 from remotemedia import _sources
 from remotemedia._importable import is_importable
-from remotemedia._tokens import MAIN, Shared, registry, resolve, travels_by_name
+from remotemedia._tokens import Shared, registry, resolve, travels_by_name
 from remotemedia._unpicklable import culprit
 
 PROTOCOL = 5
@@ -263,7 +263,8 @@ def _travels_by_value(shared: Shared) -> bool:
 
 def _by_value_unless_importable(name: str) -> bool:
     """Have cloudpickle send a module by value if another process cannot import it."""
-    if name in MAIN:
+    # cloudpickle does so by itself, but not for `__mp_main__` of a process of multiprocessing.
+    if name == "__main__":
         return False
     module = sys.modules.get(name)
     if module is None or is_importable(name, module):
