@@ -98,8 +98,8 @@ fn one_that_claims_to_work_for_no_time_is_soon_waited_for_asleep() {
     for _ in 0..212 {
         assert_eq!(session.process(Value::None, &mut Quiet).unwrap().len(), 1);
     }
-    // Waits without an answer occur at the start, and after pauses of 1, 2, 4, ... 64 waits. There are fewer
-    // when other threads want the processor.
+    // Waits without an answer occur at the start, and after pauses of 1, 2, 4, ... 64 waits. There
+    // are fewer when other threads want the processor.
     let vain = session.waits_in_vain();
     assert!(vain <= 2 + 7 + 2, "{vain} of 212 waits were in vain");
 }
