@@ -25,7 +25,7 @@ pub mod visit;
 
 pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};
-pub use fault::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part};
+pub use fault::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Raised};
 pub use from_worker::FromWorker;
 pub use limits::Limits;
 pub use serde_bytes::ByteBuf;

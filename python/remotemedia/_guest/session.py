@@ -162,6 +162,7 @@ class Guest:
                 spec.node_id,
                 node,
                 spec.is_streaming,
+                spec.keeps_failed,
                 self._meter,
                 self._running,
                 self.loop,
@@ -177,7 +178,8 @@ class Guest:
     def begin_start(self, stage: int) -> None:
         """Begin a call without an input, on a stage whose first node is a source."""
         callers = self._stages[stage]
-        self._calls[stage] = self._chain(callers[0].produced, callers[1:])
+        first = callers[0]
+        self._calls[stage] = self._chain(lambda: first.tried(first.produced), callers[1:])
 
     def begin_flush(self, stage: int) -> None:
         """Begin a call for the end of the input."""
@@ -204,14 +206,14 @@ class Guest:
             (None, result of the last node). If a node is streaming or returns an iterator: (an
             iterator over the outputs of the chain from that node on, None).
         """
-        callers = self._stages[stage]
         interrupts.begin()
         try:
-            return self._pass(callers, value)
+            return self._pass(stage, value)
         finally:
             interrupts.end()
 
-    def _pass(self, callers: list[Caller], value: Any) -> tuple[Iterator[Any] | None, Any]:
+    def _pass(self, stage: int, value: Any) -> tuple[Iterator[Any] | None, Any]:
+        callers = self._stages[stage]
         set_running, call_next = self._running.in_context.set, self._meter.call_next
         # `Caller.guarded` is inlined here, because this loop is most of the cost of a small node.
         for position, caller in enumerate(callers):
@@ -223,19 +225,25 @@ class Guest:
             self._running.last = caller.node_id
             call_next(caller.number)
             try:
-                value = caller.node.process(value)
-                if type(value) is CoroutineType:
-                    value = self.loop.run(value)
+                result = caller.node.process(value)
+                if type(result) is CoroutineType:
+                    result = self.loop.run(result)
             except BaseException as error:  # as in `Caller.guarded`
                 self._meter.leave()
                 self._meter.count_error(caller.number)
-                raise Fault("process", caller.node_id, error) from None
-            if value is None:
+                fault = Fault("process", caller.node_id, error)
+                if caller.keeps_failed and fault.may_be_kept:
+                    fault.is_kept = True
+                    self._calls[stage] = self._pass_on(callers[position:], value)
+                raise fault from None
+            if result is None:
+                value = None
                 break
-            if type(value) is not caller.plain_type and not caller.is_plain(value):
+            if type(result) is not caller.plain_type and not caller.is_plain(result):
                 self._meter.leave()
-                outputs = caller.expand("process", value)
+                outputs = caller.begun(result, value)
                 return self._chain(outputs.__iter__, callers[position + 1 :]), None
+            value = result
         self._meter.leave()
         return None, value
 
@@ -246,7 +254,7 @@ class Guest:
             (OUTPUT, output) or (DONE, None).
 
         Raises:
-            Fault: a node failed; the call is over.
+            Fault: a node failed. The call is over, unless the fault is kept.
         """
         try:
             value = next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
@@ -254,6 +262,9 @@ class Guest:
             self._calls[stage] = None
             self._output.flush()
             raise
+        if type(value) is Fault:
+            self._output.flush()
+            raise value
         if value is not END:
             return OUTPUT, value
         self._calls[stage] = None
@@ -269,12 +280,16 @@ class Guest:
         if not callers:
             yield in_hand.pop()
             return
-        yield from self._chain(lambda: callers[0].outputs(in_hand.pop()), callers[1:])
+        first = callers[0]
+        yield from self._chain(lambda: first.tried(first.outputs, in_hand.pop()), callers[1:])
 
     def _chain(self, first: Any, rest: list[Caller]) -> Iterator[Any]:
         outputs = first()
         try:
             for value in outputs:
+                if type(value) is Fault:
+                    yield value
+                    continue
                 passed_on = self._pass_on(rest, value)
                 del value
                 yield from passed_on
@@ -287,7 +302,8 @@ class Guest:
 
     def _flush(self, callers: list[Caller]) -> Iterator[Any]:
         for position, caller in enumerate(callers):
-            yield from self._chain(caller.flushed, callers[position + 1 :])
+            flushed = caller.tried(caller.flushed)
+            yield from self._chain(flushed.__iter__, callers[position + 1 :])
 
     def first_node(self, stage: int) -> str:
         """Id of a stage's first node."""
