@@ -147,6 +147,7 @@ impl Setting {
         let working_directory = env::working_directory();
         OpenOptions {
             runtime: self.runtime.clone(),
+            is_run: true,
             fallback: self.no_fallback.then_some(false),
             interpreter: default_python,
             environment: env::inherited(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_protocol::FaultKind;
 
 use crate::config::ConfigError;
-use crate::failure::{NodeFailure, advised, operation_name};
+use crate::failure::{NodeFailure, advised, operation_name, times};
 use crate::manifest::ManifestError;
 use crate::placement::Engine;
 use crate::plan::PlanError;
@@ -47,6 +47,9 @@ pub enum Error {
     /// A node took longer than its time limit, and its worker was killed.
     #[error(transparent)]
     TimedOut(Box<TimedOut>),
+    /// A node failed too often, and is not called for a while.
+    #[error(transparent)]
+    Skipped(Box<Skipped>),
     /// A node object cannot be sent to the interpreter that is to run it.
     #[error(transparent)]
     Ship(#[from] ShipError),
@@ -116,6 +119,31 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Id of the node that the error is about, if it is about one.
+    #[must_use]
+    pub fn node_id(&self) -> Option<&str> {
+        match self {
+            Self::Node(failure) => Some(&failure.node_id),
+            Self::Crashed(crash) => Some(&crash.node_id),
+            Self::TimedOut(over) => Some(&over.node_id),
+            Self::Skipped(skipped) => Some(&skipped.node_id),
+            Self::Ship(problem) => problem.node_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Notes how often the call was tried that ended with this error.
+    pub(crate) fn note_tries(&mut self, tries: u32) {
+        match self {
+            Self::Node(failure) => failure.tries = tries,
+            Self::Crashed(crash) => crash.tries = tries,
+            Self::TimedOut(over) => over.tries = tries,
+            _ => {}
+        }
+    }
+}
+
 /// A node object cannot be sent to the interpreter that is to run it, or to any interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}",
@@ -156,6 +184,8 @@ pub struct Crash {
     pub also_lost: Vec<String>,
     /// Highest resident memory that was measured in the worker, in bytes; 0 when none was.
     pub peak_memory_bytes: u64,
+    /// Number of tries, of which this is the last.
+    pub tries: u32,
 }
 
 impl std::error::Error for Crash {}
@@ -180,8 +210,9 @@ impl Crash {
             (None, None) => "closed its connection".to_owned(),
         };
         format!(
-            "node '{}' crashed: its worker (pid {}) {end}{}. The next run gets a fresh worker.",
+            "node '{}' crashed{}: its worker (pid {}) {end}{}. The next run gets a fresh worker.",
             self.node_id,
+            times(self.tries),
             self.pid,
             also_lost(&self.also_lost)
         )
@@ -214,6 +245,23 @@ impl std::fmt::Display for Crash {
     }
 }
 
+/// An item whose node is skipped, because it has failed too often.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "node '{node_id}' is skipped, because {failures} items in a row failed in it; it is tried again \
+     {pause:?} after the last failure. The first causes: {}", .causes.join("; ")
+)]
+pub struct Skipped {
+    /// Id of the node.
+    pub node_id: String,
+    /// Number of failed items in a row that its breaker allows.
+    pub failures: u32,
+    /// How long the node is skipped.
+    pub pause: Duration,
+    /// The first errors of that row, each in one line; at most five.
+    pub causes: Vec<String>,
+}
+
 /// A call that did not end in time; its worker was killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedOut {
@@ -233,6 +281,8 @@ pub struct TimedOut {
     pub stderr_tail: String,
     /// Other nodes of the session whose state died with the worker.
     pub also_lost: Vec<String>,
+    /// Number of tries, of which this is the last.
+    pub tries: u32,
 }
 
 impl std::error::Error for TimedOut {}
@@ -247,12 +297,16 @@ impl TimedOut {
                 "was not ready within {ms} ms, and was in {} then ([workers] open_timeout)",
                 operation_name(operation)
             ),
+            (Deadline::Item, _) => {
+                format!("was not done with an item within {ms} ms (deadline_ms)")
+            }
             (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
             (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
         };
         format!(
-            "node '{}' {what}; its worker (pid {}) was killed{}. The next run gets a fresh worker.",
+            "node '{}' {what}{}; its worker (pid {}) was killed{}. The next run gets a fresh worker.",
             self.node_id,
+            times(self.tries),
             self.pid,
             also_lost(&self.also_lost)
         )

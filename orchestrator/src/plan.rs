@@ -16,7 +16,7 @@ use crate::catalog::{Catalog, ResolveError};
 use crate::choice::Choice;
 use crate::fallback::Finding;
 use crate::graph::Graph;
-use crate::model::Join;
+use crate::model::{FailingDefaults, FailingPlan, Join};
 use crate::placement::{Engine, NodeSource, Origin};
 use crate::reason::Reason;
 
@@ -77,6 +77,8 @@ pub struct PlannedNode {
     /// Longest time from a call, or from its last output, to the next output or the call's end;
     /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// What happens when it fails.
+    pub failing: FailingPlan,
     /// The engine that runs it.
     pub runtime: Engine,
     /// The setting that chose the engine.
@@ -109,6 +111,10 @@ pub struct PlanOptions {
     pub findings: HashMap<String, Finding>,
     /// Time limit of nodes that have none of their own.
     pub default_timeout: Option<Duration>,
+    /// What happens when nodes fail, as far as they leave it open.
+    pub failing: FailingDefaults,
+    /// Whether the plan is for one run and not for a session that stays open.
+    pub is_run: bool,
 }
 
 impl Default for PlanOptions {
@@ -120,6 +126,8 @@ impl Default for PlanOptions {
             fallback: true,
             findings: HashMap::new(),
             default_timeout: None,
+            failing: FailingDefaults::default(),
+            is_run: false,
         }
     }
 }

@@ -6,8 +6,10 @@
 //! its mark has left every sink. Each worker slot is a state machine of its own (`slots`), from
 //! asking for a worker to closing.
 
+mod attempts;
 mod edge;
 mod event;
+mod failures;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -15,8 +17,9 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+pub use attempts::BreakerState;
 use edge::Entry;
-pub use event::{Action, Deadline, Event, Overdue, Running};
+pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
 pub use slots::Slots;
 use slots::{Change, Home, Phase};
 use stage::{Counted, Stage};
@@ -32,8 +35,6 @@ pub type Round = u64;
 /// Longest wait for a worker to exit: once after its connection has ended, before it is killed, and
 /// once more after that, before it is removed.
 pub const EXIT_GRACE: Duration = Duration::from_millis(500);
-/// How long an overdue worker may take to record its Python stack and exit, before it is killed.
-pub const STACK_GRACE: Duration = Duration::from_millis(250);
 
 /// Bounds of the core.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,10 @@ pub struct Core<T> {
     bounds: Bounds,
     rounds_started: Round,
     rounds_done: Round,
+    /// Whether the first failure abandons all rounds.
+    stops_at_failure: bool,
+    /// When the last event was handled; absent before the first.
+    now: Option<Instant>,
 }
 
 impl<T: Clone> Core<T> {
@@ -73,6 +78,8 @@ impl<T: Clone> Core<T> {
             bounds,
             rounds_started: 0,
             rounds_done: 0,
+            stops_at_failure: false,
+            now: None,
         }
     }
 
@@ -81,6 +88,22 @@ impl<T: Clone> Core<T> {
         let shape = &mut self.stages[stage].shape;
         shape.is_source |= traits.is_source;
         shape.flushes = traits.flushes;
+    }
+
+    /// The breaker of a stage as it stands.
+    #[must_use]
+    pub fn breaker(&self, stage: StageId) -> BreakerState {
+        self.stages[stage].breaker
+    }
+
+    /// Sets the breaker of a stage, as an earlier session left it.
+    pub fn set_breaker(&mut self, stage: StageId, state: BreakerState) {
+        self.stages[stage].breaker = state;
+    }
+
+    /// Whether the first failure from now on abandons all rounds that have begun until then.
+    pub fn stop_at_failure(&mut self, stops: bool) {
+        self.stops_at_failure = stops;
     }
 
     /// Whether a stage produces without input.
@@ -108,30 +131,42 @@ impl<T: Clone> Core<T> {
         &self.slots
     }
 
+    /// The earliest deadline; before it, [`Event::Tick`] does nothing.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.slots.next_deadline().into_iter().chain(self.tries()).min()
+    }
+
+    /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.slots.is_under_way() || self.tries().next().is_some()
+    }
+
     /// Handles one event and returns the actions that follow.
     pub fn handle(&mut self, now: Instant, event: Event<T>) -> Vec<Action<T>> {
+        self.now = Some(now);
         let mut actions = Vec::new();
         match event {
             Event::Input(item) => self.begin_round(item, false),
             Event::Flush => self.begin_round(None, true),
-            Event::Abandon => {
-                let begun = self.rounds_started;
-                self.stages.iter_mut().for_each(|stage| stage.skip_before = begun);
-            }
+            Event::Abandon => self.abandon(),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
-            Event::Done(stage) => self.finish_call(stage),
-            Event::Failed(stage) if self.slots.hears_stage(stage) => {
-                self.stages[stage].skip_round();
-                self.finish_call(stage);
+            Event::Done(stage) => self.finish_call(stage, &mut actions),
+            Event::Failed(stage, failure) if self.slots.hears_stage(stage) => {
+                self.fail(now, stage, failure, &mut actions);
             }
-            Event::Failed(_) => {}
+            Event::Failed(..) => {}
             Event::Moved { stage, slot, work } => {
+                if work.is_none() {
+                    self.note_failure();
+                }
                 self.slots.move_stage(stage, slot);
                 self.stages[stage].restart(work);
             }
             about_slots => {
                 for change in self.slots.handle(now, about_slots, &mut actions) {
-                    self.apply(change);
+                    self.apply(now, change, &mut actions);
                 }
             }
         }
@@ -143,18 +178,18 @@ impl<T: Clone> Core<T> {
     }
 
     /// Skips the rounds that a changed slot can no longer work on, and ends the calls that it lost.
-    fn apply(&mut self, change: Change) {
-        let (Change::GivenUp(slot) | Change::Lost(slot)) = change;
-        for stage in self.slots.stages_in(slot) {
-            let stage = &mut self.stages[stage];
-            match change {
-                Change::GivenUp(_) if stage.has_work() => stage.skip_round(),
-                Change::Lost(_) if stage.has_call() => {
-                    stage.skip_round();
-                    stage.end_call();
+    fn apply(&mut self, now: Instant, change: Change, actions: &mut Vec<Action<T>>) {
+        match change {
+            Change::GivenUp(slot) => {
+                for id in self.slots.stages_in(slot) {
+                    let stage = &mut self.stages[id];
+                    if stage.waits_until().is_some() || stage.has_work(now) {
+                        stage.skip_round();
+                    }
                 }
-                _ => {}
+                self.note_failure();
             }
+            Change::Lost(slot) => self.lose(now, slot, actions),
         }
     }
 
@@ -180,15 +215,20 @@ impl<T: Clone> Core<T> {
         if !self.slots.hears_stage(stage) {
             return;
         }
-        let round = self.stages[stage].round;
-        match self.stages[stage].count_output(self.bounds.window) {
+        match self.stages[stage].count_output(now, self.bounds.window) {
             Counted::Stray => return,
             Counted::Taken => self.slots.begin_step(now, stage),
             Counted::Suspended => self.slots.free(stage),
         }
+        self.pass_on(stage, value, actions);
+    }
+
+    /// Passes an output of a stage to the stages below it, or to the caller.
+    fn pass_on(&mut self, stage: StageId, value: T, actions: &mut Vec<Action<T>>) {
         if self.stages[stage].is_skipping() {
             return;
         }
+        let round = self.stages[stage].round;
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
             actions.push(Action::Deliver { stage, round, value });
             return;
@@ -205,10 +245,16 @@ impl<T: Clone> Core<T> {
         self.stages[target.stage].inputs[target.input].push(entry);
     }
 
-    fn finish_call(&mut self, stage: StageId) {
-        if self.slots.hears_stage(stage) {
-            self.slots.free(stage);
-            self.stages[stage].end_call();
+    fn finish_call(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        if !self.slots.hears_stage(id) {
+            return;
+        }
+        self.slots.free(id);
+        let stage = &mut self.stages[id];
+        stage.end_call();
+        // The end of a skipped call says nothing about its node.
+        if !stage.is_skipping() && stage.breaker.succeed() {
+            actions.push(Action::Breaker(id, false));
         }
     }
 
@@ -228,36 +274,61 @@ impl<T: Clone> Core<T> {
     }
 
     fn advance_stage(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
+        if self.stages[id].is_too_late(now) && !self.stages[id].is_skipping() {
+            self.give_up_try(now, id, actions);
+        }
         match self.stages[id].call {
             stage::Call::Running { .. } => false,
             stage::Call::Suspended => {
-                if self.is_blocked_below(id) || !self.slots.take(now, id, actions) {
+                if self.is_blocked_below(id) || !self.take(now, id, actions) {
                     return false;
                 }
-                self.stages[id].resume();
+                self.stages[id].resume(now);
                 // A call of a skipped round is ended: an endless one would hold the slot for ever.
                 let is_given_up = self.stages[id].is_skipping();
                 actions.push(if is_given_up { Action::Abort(id) } else { Action::Credit(id) });
                 true
             }
+            stage::Call::Kept { at, .. } => {
+                let is_skipping = self.stages[id].is_skipping();
+                if (now < at && !is_skipping) || !self.take(now, id, actions) {
+                    return false;
+                }
+                self.stages[id].retry();
+                actions.push(if is_skipping { Action::Abort(id) } else { Action::Retry(id) });
+                true
+            }
             stage::Call::None => {
                 let moved = self.pass_marks(id, actions);
-                if !self.stages[id].has_work()
-                    || self.is_blocked_below(id)
-                    || !self.slots.take(now, id, actions)
-                {
+                if !self.stages[id].has_work(now) || self.is_blocked_below(id) {
                     return moved;
                 }
-                if let Some(work) = self.stages[id].next_work() {
+                if self.stages[id].breaker.is_open(now) {
+                    self.skip(now, id, actions);
+                    return true;
+                }
+                if !self.take(now, id, actions) {
+                    return moved;
+                }
+                if let Some(work) = self.stages[id].next_work(now) {
                     actions.push(Action::Call { stage: id, work });
                 } else {
                     self.slots.free(id);
                     self.stages[id].skip_round();
                     actions.push(Action::Uneven(id));
+                    self.note_failure();
                 }
                 true
             }
         }
+    }
+
+    /// Takes the slot of a stage for a call.
+    fn take(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
+        // Only a call that is wanted has a deadline; one that is ended has the time-outs of its nodes.
+        let stage = &self.stages[id];
+        let due = stage.due(now).filter(|_| !stage.is_skipping());
+        self.slots.take(now, id, due, actions)
     }
 
     /// Passes the marks of rounds that the stage has completed to the stages below it. Returns

@@ -211,7 +211,7 @@ impl Session {
     pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Round { since: Instant::now() };
-        self.driver.stops_at_failure = false;
+        self.driver.core.stop_at_failure(false);
         self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Session {
     pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
-        self.driver.stops_at_failure = true;
+        self.driver.core.stop_at_failure(true);
         if sources_produce {
             self.check_sources()?;
             self.driver.feed(Event::Input(None));
@@ -283,14 +283,9 @@ impl Session {
     /// stays usable.
     pub fn abandon(&mut self) {
         if !matches!(self.work, Work::Nothing) {
-            self.drop_rounds();
+            self.driver.feed(Event::Abandon);
             self.end_work();
         }
-    }
-
-    fn drop_rounds(&mut self) {
-        self.driver.shell.abandoned_before = self.driver.shell.next_call;
-        self.driver.feed(Event::Abandon);
     }
 
     fn end_work(&mut self) {
@@ -316,7 +311,7 @@ impl Session {
             };
             if let Some(failure) = self.driver.shell.failure.take() {
                 // The caller gets the failure at once; its next input need not wait for this work.
-                self.drop_rounds();
+                self.driver.feed(Event::Abandon);
                 return Err(failure);
             }
             if is_fed && self.driver.core.open_rounds() == 0 {

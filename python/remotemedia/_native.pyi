@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from remotemedia.core.caller import Caller
 
 __all__ = [
+    "Breakers",
     "CancelToken",
     "KeptBuffers",
     "NativeNode",
@@ -48,6 +49,8 @@ class Runtime:
         runtime: str | None = None,
         fallback: bool | None = None,
         caller: Caller,
+        is_run: bool = False,
+        breakers: Breakers | None = None,
         cancel: CancelToken | None = None,
         copy: bool = False,
     ) -> Session: ...
@@ -80,6 +83,9 @@ class Session:
     def metrics(self) -> str: ...
 
 @final
+class Breakers:
+    def __new__(cls) -> Breakers: ...
+
 class CancelToken:
     def __new__(cls) -> CancelToken: ...
     def cancel(self) -> None: ...

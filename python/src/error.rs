@@ -35,6 +35,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("python_stack", some_text(&crash.python_stack))?;
             let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
             fields.set_item("peak_memory_bytes", peak)?;
+            fields.set_item("tries", crash.tries)?;
             ("WorkerCrashed", crash.headline())
         }
         Error::TimedOut(over) => {
@@ -42,7 +43,15 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("operation", operation_name(over.operation))?;
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
+            fields.set_item("tries", over.tries)?;
             ("NodeTimeout", over.headline())
+        }
+        Error::Skipped(skipped) => {
+            fields.set_item("node_id", &skipped.node_id)?;
+            fields.set_item("operation", operation_name(FaultKind::Process))?;
+            fields.set_item("causes", &skipped.causes)?;
+            fields.set_item("pause_ms", skipped.pause.as_millis())?;
+            ("NodeSkipped", skipped.to_string())
         }
         Error::Ship(problem) => {
             fields.set_item("node_id", &problem.node_id)?;
@@ -174,6 +183,7 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
+    fields.set_item("tries", failure.tries)?;
     if let Some(import) = &failure.import {
         fields.set_item("module", &import.module)?;
         fields.set_item("root_package", &import.root_package)?;
@@ -279,6 +289,7 @@ pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError)
         import: None,
         detail: Some(Box::new(FaultDetail::Unopenable(part))),
         advice: None,
+        tries: 1,
     };
     let typed = node_error(py, &failure).unwrap_or_else(|raised| raised);
     typed.set_cause(py, Some(raised));

@@ -25,6 +25,7 @@ fn pool() -> Arc<Pool> {
     let options = SupervisorOptions {
         pools: [limits; 2],
         start_timeout: Duration::from_secs(60),
+        stop_grace: Duration::from_millis(250),
         limits: ipc_protocol::Limits::default(),
         spin: Duration::ZERO,
         memory: None,

@@ -15,7 +15,7 @@ use ipc_protocol::to_worker::{
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultDetail, FaultKind, FromWorker, Hello, ImportFault,
-    ImportReason, Limits, Opaque, Order, Part, Payload, ToWorker, Value,
+    ImportReason, Limits, Opaque, Order, Part, Payload, Raised, ToWorker, Value,
 };
 use num_bigint::BigInt;
 use serde_bytes::ByteBuf;
@@ -464,6 +464,15 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         surroundings: Some(Box::new(surroundings)),
         buffers: vec![bytes(b"table"), bytes(b"")],
     };
+    let node = NodeSpec {
+        node_id: "gain".into(),
+        class: NodeClass::Instance(0),
+        params: Value::Dict(vec![]),
+        is_streaming: false,
+        keeps_failed: true,
+    };
+    let stages = vec![StageSpec { stage: 1, nodes: vec![node] }];
+    let keeping = OpenSession { stages, buffers: vec![], ..open.clone() };
     let took = Duration::from_micros(42).into();
     let step = Step { took, ..STEP };
     vec![
@@ -473,7 +482,7 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),
         ("abort", ToWorker::Abort(1)),
         ("retry", ToWorker::Retry(1)),
-        ("open_keeps_failed", ToWorker::Open(open_keeping())),
+        ("open_keeps_failed", ToWorker::Open(keeping)),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
     ]
 }

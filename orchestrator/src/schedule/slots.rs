@@ -16,6 +16,8 @@ pub(super) struct Home {
     slot: Option<SlotId>,
     /// Time-out of each node's methods; `None`: no limit.
     timeouts: Vec<Option<Duration>>,
+    /// Longest time for an item with all its tries.
+    deadline: Option<Duration>,
 }
 
 /// A change of a slot that its stages must react to.
@@ -55,9 +57,8 @@ impl Slots {
         self.phase
     }
 
-    /// The earliest deadline; before it, [`Event::Tick`] does nothing.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
+    /// The earliest deadline of a slot.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
     }
 
@@ -71,9 +72,8 @@ impl Slots {
             && (!self.has_failed_to_open() || self.slots.iter().any(is_busy))
     }
 
-    /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
+    /// Whether an event about a slot is certain to come.
+    pub(super) fn is_under_way(&self) -> bool {
         self.slots.iter().any(|slot| slot.state.is_under_way())
     }
 
@@ -112,6 +112,10 @@ impl Slots {
     #[must_use]
     pub fn awaits_exit(&self, slot: SlotId) -> bool {
         matches!(self.slots[slot].state, State::Dying { .. })
+    }
+
+    pub(super) fn slot_of(&self, stage: StageId) -> Option<SlotId> {
+        self.homes[stage].slot
     }
 
     /// Whether messages about a stage still count. They do not once its worker is dying.
@@ -235,18 +239,19 @@ impl Slots {
     }
 
     /// Takes the slot of a stage for a call; false when it is not free. Asks for a worker if the
-    /// slot has none.
+    /// slot has none. The time for the call's item ends at `due`.
     pub(super) fn take<T>(
         &mut self,
         now: Instant,
         stage: StageId,
+        due: Option<Instant>,
         actions: &mut Vec<Action<T>>,
     ) -> bool {
         let Some(slot) = self.homes[stage].slot else { return true };
         match self.slots[slot].state {
             State::Ready => {
                 let first = self.homes[stage].first_timeout();
-                self.slots[slot].state = State::Busy(stage, Watch::new(now, first, None));
+                self.slots[slot].state = State::Busy(stage, Watch::new(now, first, due));
                 true
             }
             State::Empty => {
@@ -263,7 +268,7 @@ impl Slots {
         if let Some(slot) = self.homes[stage].slot
             && let State::Busy(_, watch) = &mut self.slots[slot].state
         {
-            *watch = Watch::new(now, first, None);
+            *watch = Watch::new(now, first, watch.until);
         }
     }
 
@@ -339,6 +344,6 @@ impl Slots {
 
 impl Home {
     pub(super) fn of(shape: &StageShape) -> Self {
-        Self { slot: shape.slot, timeouts: shape.timeouts.clone() }
+        Self { slot: shape.slot, timeouts: shape.timeouts.clone(), deadline: shape.deadline }
     }
 }

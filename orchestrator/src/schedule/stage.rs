@@ -1,10 +1,11 @@
 //! One stage of the session core: its inputs, its progress in the current round, and its call.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::attempts::{BreakerState, Tries};
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
-use crate::model::Join;
+use crate::model::{Breaker, Join, Retry};
 
 /// The receiving end of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,15 @@ pub struct StageShape {
     pub flushes: bool,
     /// Time-out of each node's methods; `None`: no limit.
     pub timeouts: Vec<Option<Duration>>,
+    /// When calls that fail in each node are tried again; `None`: never.
+    pub retries: Vec<Option<Retry>>,
+    /// When a call that is lost with its worker is tried again: only where no node of the slot keeps
+    /// state.
+    pub repeats: Option<Retry>,
+    /// Longest time for an item with all its tries. Only where the stage has one node.
+    pub deadline: Option<Duration>,
+    /// When the node is skipped. Only where the stage has one node.
+    pub breaker: Option<Breaker>,
 }
 
 /// What a worker reports about the nodes of a stage when it has made them.
@@ -64,8 +74,15 @@ pub(super) enum Call {
         /// Outputs since the last credit.
         sent: u32,
     },
-    /// The window is used up; the call continues after a credit.
+    /// The window is used up, or the call has failed for good and is kept; it continues after a credit.
     Suspended,
+    /// A node has failed; it is called again at this moment or later.
+    Kept {
+        /// The earliest moment.
+        at: Instant,
+        /// Outputs since the last credit.
+        sent: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -85,6 +102,14 @@ pub(super) struct Stage<T> {
     flushed: bool,
     /// The work of a call that is repeated before any other call begins.
     again: Option<Work<T>>,
+    /// The earliest moment for that.
+    again_at: Option<Instant>,
+    /// The work of the running call, where it may be repeated.
+    kept: Option<Work<T>>,
+    /// The running call has given an output, so that it cannot be repeated.
+    has_given: bool,
+    tries: Tries,
+    pub(super) breaker: BreakerState,
 }
 
 impl<T: Clone> Stage<T> {
@@ -100,6 +125,11 @@ impl<T: Clone> Stage<T> {
             skip_before: 0,
             flushed: false,
             again: None,
+            again_at: None,
+            kept: None,
+            has_given: false,
+            tries: Tries::default(),
+            breaker: BreakerState::default(),
         }
     }
 
@@ -109,12 +139,20 @@ impl<T: Clone> Stage<T> {
             self.skip_round();
         }
         self.again = work;
+        self.again_at = None;
+        // The move is not the node's doing, and takes as long as a worker takes to start.
+        self.tries = Tries::default();
         self.end_call();
+    }
+
+    /// Whether the caller has given up the current round.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.round < self.skip_before
     }
 
     /// Whether the rest of the current round is dropped.
     pub(super) fn is_skipping(&self) -> bool {
-        self.skipping || self.round < self.skip_before
+        self.skipping || self.is_given_up()
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -147,10 +185,10 @@ impl<T: Clone> Stage<T> {
     }
 
     /// Whether there is work for a call now.
-    pub(super) fn has_work(&mut self) -> bool {
+    pub(super) fn has_work(&mut self, now: Instant) -> bool {
         self.settle();
         if self.again.is_some() {
-            return true;
+            return self.again_at.is_none_or(|at| at <= now);
         }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
@@ -184,10 +222,15 @@ impl<T: Clone> Stage<T> {
 
     /// Begins the next call and returns its work. `None` when one input of a zip has no item left
     /// in this round: the items left on the others are dropped with the round.
-    pub(super) fn next_work(&mut self) -> Option<Work<T>> {
-        let work = if let Some(work) = self.again.take() {
-            work
-        } else if self.needs_flush() {
+    pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
+        if let Some(work) = self.again.take() {
+            self.again_at = None;
+            self.tries.begin_unless_begun(now);
+            self.begin(&work);
+            return Some(work);
+        }
+        self.tries = Tries::begin(now);
+        let work = if self.needs_flush() {
             self.flushed = true;
             Work::Flush
         } else {
@@ -200,8 +243,84 @@ impl<T: Clone> Stage<T> {
                 Join::Zip => Work::Zip(self.zip()?),
             }
         };
-        self.resume();
+        self.begin(&work);
         Some(work)
+    }
+
+    fn begin(&mut self, work: &Work<T>) {
+        self.kept = self.shape.repeats.map(|_| work.clone());
+        self.has_given = false;
+        self.call = Call::Running { sent: 0 };
+    }
+
+    /// The end of the time for the item that is worked on, or that would be begun now.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let goes_on = self.again.is_some() || self.has_call();
+        let began = self.tries.began(now).filter(|_| goes_on).unwrap_or(now);
+        began.checked_add(self.shape.deadline?)
+    }
+
+    /// A node has failed, and the worker keeps the call there. Returns when it is called again; `None`:
+    /// never, and the call waits to be ended.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        node: usize,
+        is_transient: bool,
+    ) -> Option<Instant> {
+        let Call::Running { sent } = self.call else { return None };
+        let retry = self.shape.retries.get(node).copied().flatten().filter(|_| is_transient);
+        let due = self.due(now);
+        let at = self.tries.fail(now, Some(node), retry, due).filter(|_| !self.is_skipping());
+        self.call = at.map_or(Call::Suspended, |at| Call::Kept { at, sent });
+        at
+    }
+
+    /// The running call is lost with its worker. Returns when it is repeated; `None`: never.
+    pub(super) fn lose(&mut self, now: Instant) -> Option<Instant> {
+        let due = self.due(now);
+        let at = self.tries.fail(now, None, self.shape.repeats, due)?;
+        if self.has_given || self.is_skipping() {
+            return None;
+        }
+        self.again = Some(self.kept.take()?);
+        self.again_at = Some(at);
+        self.end_call();
+        Some(at)
+    }
+
+    /// Number of failed tries of the last call.
+    pub(super) fn failures(&self) -> u32 {
+        self.tries.failures()
+    }
+
+    /// When a failed call is tried again, if one waits for that.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        match self.call {
+            Call::Kept { at, .. } => Some(at),
+            _ => self.again_at.filter(|_| self.again.is_some()),
+        }
+    }
+
+    /// Whether a call waits for another try although its time is over.
+    pub(super) fn is_too_late(&self, now: Instant) -> bool {
+        self.waits_until().is_some() && self.due(now).is_some_and(|due| due <= now)
+    }
+
+    /// Drops the call that waits for another try. One that the worker keeps is ended there.
+    pub(super) fn drop_try(&mut self) {
+        self.again = None;
+        self.skip_round();
+        if matches!(self.call, Call::Kept { .. }) {
+            self.call = Call::Suspended;
+        }
+    }
+
+    /// The call goes on at the node that failed.
+    pub(super) fn retry(&mut self) {
+        if let Call::Kept { sent, .. } = self.call {
+            self.call = Call::Running { sent };
+        }
     }
 
     /// One item of each input, or `None` when an input has none left in this round.
@@ -217,19 +336,22 @@ impl<T: Clone> Stage<T> {
     }
 
     /// Counts an output against the window of its call.
-    pub(super) fn count_output(&mut self, window: u32) -> Counted {
+    pub(super) fn count_output(&mut self, now: Instant, window: u32) -> Counted {
         let Call::Running { sent } = self.call else { return Counted::Stray };
+        self.has_given = true;
         let sent = sent + 1;
         if self.shape.slot.is_some() && sent >= window {
             self.call = Call::Suspended;
+            self.tries.suspend(now);
             return Counted::Suspended;
         }
         self.call = Call::Running { sent };
         Counted::Taken
     }
 
-    /// A call begins, or continues after a credit.
-    pub(super) fn resume(&mut self) {
+    /// A call continues after a credit.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.tries.resume(now);
         self.call = Call::Running { sent: 0 };
     }
 

@@ -65,6 +65,7 @@ impl Session {
         }
         driver.shell.closed = Some(ClosedSession::default());
         driver.shell.failure = None;
+        driver.keep_breakers();
         let leaves = driver.core.slots().is_working() || driver.cancel.is_cancelled();
         let until = leaves.then(|| Instant::now() + LEAVING_PATIENCE);
         driver.feed(Event::Close);
@@ -80,6 +81,7 @@ impl Session {
 impl Driver {
     /// Completes the closing on a thread, so that interrupted nodes can end and clean up.
     fn leave_behind(&mut self) {
+        self.shell.workers.let_replace();
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
             let mut host = Absent(Arc::clone(&rest.shell.runtime));

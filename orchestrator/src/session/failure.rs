@@ -42,6 +42,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         import: fault.import,
         detail: fault.detail,
         advice: None,
+        tries: 1,
     }
 }
 
@@ -56,6 +57,7 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
         import: None,
         detail: None,
         advice: None,
+        tries: 1,
     }))
 }
 
@@ -145,6 +147,7 @@ impl Death<'_> {
             pid: self.process.pid,
             python_stack: self.process.blackbox.stack(),
             stderr_tail: self.process.stderr_tail(),
+            tries: 1,
         }))
     }
 
@@ -174,6 +177,7 @@ impl Death<'_> {
             stderr_tail: self.process.stderr_tail(),
             python_stack: self.process.blackbox.stack(),
             peak_memory_bytes,
+            tries: 1,
         }))
     }
 }

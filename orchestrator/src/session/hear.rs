@@ -1,13 +1,14 @@
 //! Turns messages of workers and answers of the pool into events for the core.
 
-use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, NodeReady};
+use ipc_protocol::{FaultKind, ToWorker};
 
 use super::journal::{DEBUG, kept, notice, printed, replaced};
+use super::outfit::stage_number;
 use super::shell::{Events, Shell};
 use super::workers::End;
 use super::{Host, WrittenBack, failure};
-use crate::schedule::{Event, SlotId, Slots, Traits};
+use crate::schedule::{Blame, Event, Failure, SlotId, Slots, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -45,6 +46,8 @@ impl Shell {
                 self.journal.record(stage, &done.usage);
                 self.workers.slot_mut(slot).calls.remove(&stage);
                 self.layout.note_success(stage, &mut self.journal);
+                self.journal.forget_causes(stage);
+                self.undecided.remove(&Blame::Stage(stage));
                 vec![Event::Done(stage)]
             }
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
@@ -87,16 +90,22 @@ impl Shell {
             self.journal.record(stage, &failed.usage);
             self.workers.slot_mut(slot).calls.remove(&stage);
             if self.closed.is_some() {
-                return vec![Event::Failed(stage)];
+                return vec![Event::Failed(stage, Failure::default())];
             }
+            let end = self.layout.judge(stage, &failed.fault);
             let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
-            let mut consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
-            if failed.call < self.abandoned_before {
-                // The caller of this round has already got another failure.
-                consequence.told = None;
+            let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
+            if end.kept_at.is_some() {
+                if consequence.moves.is_some() {
+                    // The worker keeps a call that goes on elsewhere. Its `Done` means nothing more.
+                    let abort = ToWorker::Abort(stage_number(stage));
+                    let _link_ended = self.workers.send(slot, abort, None);
+                } else {
+                    self.workers.slot_mut(slot).calls.insert(stage, failed.call);
+                }
             }
-            let moved = self.accept(consequence);
-            return vec![moved.unwrap_or(Event::Failed(stage))];
+            let moved = self.accept(Blame::Stage(stage), consequence);
+            return vec![moved.unwrap_or(Event::Failed(stage, end))];
         }
         if slots.is_making(slot) {
             return vec![self.hear_open_failure(slot, failed)];

@@ -1,17 +1,20 @@
 //! The records of a session: its metrics, and the log records of its nodes and of the orchestrator.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 
 use super::Host;
-use crate::error::Error;
+use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stage};
 use crate::schedule::StageId;
 use crate::worker::link::Sent;
 
+/// Number of causes that the error about a skipped node names.
+const MAX_CAUSES: usize = 5;
 /// The level WARNING of Python's `logging`.
 pub(super) const WARNING: u32 = 30;
 /// The level DEBUG of Python's `logging`.
@@ -27,6 +30,8 @@ pub(super) struct Journal {
     first_node: Vec<usize>,
     /// The stages that get the inputs of the session.
     roots: Vec<StageId>,
+    /// The first errors of each stage since its last success, where it has a breaker.
+    causes: BTreeMap<StageId, Vec<String>>,
     /// Log records for the host, delivered at the next wait.
     notices: Vec<LogRecord>,
     /// Ids of the nodes that a warning about too much kept shared memory was given for.
@@ -44,6 +49,7 @@ impl Journal {
             metrics: Arc::new(Mutex::new(RunMetrics::new(name, plan))),
             first_node,
             roots: roots.map(|(stage, _)| stage).collect(),
+            causes: BTreeMap::new(),
             notices: Vec::new(),
             warned: BTreeSet::new(),
             forwards_output,
@@ -75,9 +81,71 @@ impl Journal {
         match error {
             Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
             Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &error.to_string(), true),
+            Error::Skipped(skipped) => {
+                self.metrics().fail(&skipped.node_id, &error.to_string(), false);
+            }
             Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
             _ => {}
         }
+    }
+
+    /// Counts and tells that a failed call will be tried again.
+    pub(super) fn note_retry(&mut self, error: &Error, at: Instant) {
+        let node_id = error.node_id().unwrap_or_default();
+        self.metrics().retry(node_id);
+        let wait = at.saturating_duration_since(Instant::now()).as_millis();
+        let message = format!("{}; it is tried again in {wait} ms", first_line(error));
+        self.notices.push(notice(node_id, WARNING, message));
+    }
+
+    /// Keeps an error that the caller is told, for when its node is skipped.
+    pub(super) fn note_cause(&mut self, stage: StageId, error: &Error) {
+        let causes = self.causes.entry(stage).or_default();
+        if causes.len() < MAX_CAUSES {
+            causes.push(first_line(error));
+        }
+    }
+
+    /// The errors that are kept for when the node of a stage is skipped.
+    pub(super) fn causes(&self, stage: StageId) -> Vec<String> {
+        self.causes.get(&stage).cloned().unwrap_or_default()
+    }
+
+    /// Takes over the errors of an earlier session.
+    pub(super) fn set_causes(&mut self, stage: StageId, causes: Vec<String>) {
+        self.causes.insert(stage, causes);
+    }
+
+    /// The stage has succeeded, so its earlier errors are no cause any more.
+    pub(super) fn forget_causes(&mut self, stage: StageId) {
+        self.causes.remove(&stage);
+    }
+
+    /// Tells that the breaker of a stage's node has opened or closed.
+    pub(super) fn note_breaker(&mut self, stage: &Stage, is_open: bool) {
+        let Some(node) = stage.nodes.first() else { return };
+        let Some(breaker) = node.failing.breaker else { return };
+        let message = match is_open {
+            true => format!(
+                "node '{}' is skipped for {:?}: {} items in a row failed in it",
+                node.id, breaker.pause, breaker.failures
+            ),
+            false => format!("node '{}' works again, and is not skipped any more", node.id),
+        };
+        self.notices.push(notice(&node.id, WARNING, message));
+    }
+
+    /// Counts an item whose node is skipped. Returns the error about it.
+    pub(super) fn note_skipped(&mut self, number: StageId, stage: &Stage) -> Error {
+        self.metrics().skip(self.first_node[number]);
+        let node = stage.nodes.first();
+        let breaker = node.and_then(|node| node.failing.breaker);
+        Error::Skipped(Box::new(Skipped {
+            node_id: node.map_or_else(String::new, |node| node.id.clone()),
+            failures: breaker.map_or(0, |breaker| breaker.failures),
+            pause: breaker.map_or(Duration::ZERO, |breaker| breaker.pause),
+            causes: self.causes(number),
+        }))
     }
 
     /// Counts what was copied or shared to convert an input from the caller's objects.
@@ -131,6 +199,10 @@ impl Journal {
             host.log(record);
         }
     }
+}
+
+fn first_line(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// A log record of the orchestrator itself.

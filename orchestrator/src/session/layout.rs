@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ipc_protocol::Value;
+use ipc_protocol::{Fault, Value};
 
 use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
 use super::journal::Journal;
@@ -11,10 +11,10 @@ use super::workers::Seat;
 use crate::error::Error;
 use crate::failure::NodeFailure;
 use crate::placement::Engine;
-use crate::plan::{Place, Plan};
+use crate::plan::{Place, Plan, Stage};
 use crate::reason::Reason;
 use crate::runtime::Runtime;
-use crate::schedule::{Event, SlotId, StageId, Work};
+use crate::schedule::{Event, Failure, SlotId, StageId, Work};
 
 /// The plan of one session, and the state that decides about moves.
 #[derive(Debug)]
@@ -55,6 +55,15 @@ impl Layout {
         stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
     }
 
+    /// The stages with breakers, and the id of the node in each.
+    pub(super) fn guarded(&self) -> Vec<(StageId, String)> {
+        let guarded = |(stage, of): (StageId, &Stage)| {
+            let node = of.nodes.iter().find(|node| node.failing.breaker.is_some())?;
+            Some((stage, node.id.clone()))
+        };
+        self.plan.stages.iter().enumerate().filter_map(guarded).collect()
+    }
+
     /// The engine of each slot's workers.
     pub(super) fn interpreters(&self) -> Vec<Engine> {
         let of = |slot| {
@@ -90,6 +99,17 @@ impl Layout {
             self.fallback.note_success(stage, &self.plan, &mut self.runtime.findings());
             journal.notice(self.fallback.take_notices());
         }
+    }
+
+    /// Whether the worker keeps a failed call of a stage, and whether another try may succeed.
+    pub(super) fn judge(&self, stage: StageId, fault: &Fault) -> Failure {
+        let Some(raised) = fault.raised.as_deref() else { return Failure::default() };
+        let nodes = &self.plan.stages[stage].nodes;
+        let at = nodes.iter().position(|node| node.id == fault.node_id);
+        let is_transient = at.is_some_and(|at| nodes[at].failing.is_transient(&raised.types));
+        // A call that the worker keeps must be ended, whoever the worker blames.
+        let kept_at = raised.is_kept.then(|| at.unwrap_or(0));
+        Failure { kept_at, is_transient }
     }
 
     /// Decides what follows from a failed call of a stage.

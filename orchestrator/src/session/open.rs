@@ -15,10 +15,10 @@ use super::workers::Workers;
 use super::{Host, Session, Work};
 use crate::config::Config;
 use crate::error::Error;
-use crate::model::Manifest;
+use crate::model::{Manifest, Retry};
 use crate::options::{CancelHandle, OpenOptions};
 use crate::placement::Engine;
-use crate::plan::{Place, Plan, Stage};
+use crate::plan::{Place, Plan, PlannedNode, Stage};
 use crate::runtime::Runtime;
 use crate::schedule::{Bounds, Core, Event, StageShape, Target};
 
@@ -99,7 +99,9 @@ impl Session {
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.natives = natives;
         let core = Core::new(shapes, &opens_first, bounds(config));
-        Ok(Self { driver: Driver::new(core, shell, cancel), work: Work::Nothing })
+        let mut driver = Driver::new(core, shell, cancel);
+        driver.take_breakers();
+        Ok(Self { driver, work: Work::Nothing })
     }
 
     fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
@@ -148,8 +150,23 @@ fn shapes(plan: &Plan) -> Vec<StageShape> {
         is_source: stage.nodes.first().is_some_and(|node| node.is_source),
         flushes: true,
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
+        retries: stage.nodes.iter().map(|node| node.failing.retry).collect(),
+        repeats: repeats(plan, stage),
+        deadline: stage.nodes.iter().find_map(|node| node.failing.deadline),
+        breaker: stage.nodes.iter().find_map(|node| node.failing.breaker),
     };
     plan.stages.iter().enumerate().map(shape).collect()
+}
+
+/// When a call of the stage is tried again after the death of its worker: if all its nodes ask for
+/// that, and no node in the worker keeps state, which would be lost.
+fn repeats(plan: &Plan, stage: &Stage) -> Option<Retry> {
+    let Place::Worker { .. } = stage.place else { return None };
+    let neighbours = plan.stages.iter().filter(|other| other.place == stage.place);
+    let mut lost = neighbours.flat_map(|stage| &stage.nodes);
+    let asks = |node: &PlannedNode| node.failing.retry.filter(|_| node.failing.outlives_worker);
+    let asked: Vec<Retry> = stage.nodes.iter().map(asks).collect::<Option<_>>()?;
+    lost.all(|node| node.failing.is_stateless).then(|| asked.into_iter().min_by_key(|r| r.limit))?
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {

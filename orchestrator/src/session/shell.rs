@@ -1,8 +1,9 @@
 //! Carries out the core's actions: messages to workers, calls of native nodes, requests to the pool.
 //! `hear` turns the answers into events.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{Credit, Item, Step};
@@ -18,10 +19,11 @@ use super::outfit::{Outfit, stage_number};
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::error::Error;
+use crate::model::OnOpen;
 use crate::placement::Engine;
 use crate::plan::Stage;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Event, SlotId, StageId, Traits, Work};
+use crate::schedule::{Action, Blame, Event, Failure, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -39,6 +41,8 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
+    /// Errors that the core has not decided about: whether the caller is told.
+    pub(super) undecided: HashMap<Blame, Error>,
     /// The first failure that was not yet returned to the caller.
     pub(super) failure: Option<Error>,
     /// What workers have reported about stages, for the core.
@@ -48,8 +52,6 @@ pub(super) struct Shell {
     /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
-    /// Calls with a lower number were abandoned with their rounds.
-    pub(super) abandoned_before: u64,
 }
 
 impl Shell {
@@ -65,12 +67,12 @@ impl Shell {
             journal,
             outfit,
             outputs: VecDeque::new(),
+            undecided: HashMap::new(),
             failure: None,
             traits: Vec::new(),
             failed_slot: None,
             closed: None,
             next_call: 1,
-            abandoned_before: 0,
         }
     }
 
@@ -88,6 +90,26 @@ impl Shell {
             Action::Abort(stage) if self.ends_calls(stage) => {
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
+            Action::Retry(stage) => {
+                return self.send(stage, ToWorker::Retry(stage_number(stage)));
+            }
+            Action::TryLater(stage, at) => self.note_try(stage, at),
+            Action::Tell(blame, tries) => {
+                if let Some(mut error) = self.undecided.remove(&blame) {
+                    error.note_tries(tries);
+                    self.note_causes(blame, &error);
+                    self.fail(error);
+                }
+            }
+            Action::Breaker(stage, is_open) => {
+                self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
+            }
+            Action::Skipped(stage, on_open) => {
+                let skipped = self.journal.note_skipped(stage, &self.layout.plan.stages[stage]);
+                if on_open == OnOpen::Error {
+                    self.fail(skipped);
+                }
+            }
             Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
                 let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
@@ -102,13 +124,16 @@ impl Shell {
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
-            Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
+            Action::Expire(slot, overdue) => {
+                self.workers.expire(slot, overdue);
+                return self.remove(slot, Returned::Overdue);
+            }
             Action::Interrupt(slot) => self.workers.interrupt(slot),
             Action::Kill(slot) => {
                 self.workers.hang_up(slot, None);
                 self.workers.kill(slot);
             }
-            Action::RemoveDead(slot) => return self.remove_dead(slot),
+            Action::RemoveDead(slot) => return self.remove(slot, Returned::Broken),
             Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
             Action::Close(slot) => return self.close_slot(slot),
         }
@@ -121,11 +146,11 @@ impl Shell {
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
             self.journal.record(stage, &outcome.usage);
             events.push(match outcome.failure {
-                None => Event::Done(stage),
-                Some(failure) => {
-                    self.fail(Error::Node(failure));
-                    Event::Failed(stage)
+                None => {
+                    self.journal.forget_causes(stage);
+                    Event::Done(stage)
                 }
+                Some(failure) => self.fail_call(stage, Error::Node(failure)),
             });
             return events;
         }
@@ -155,8 +180,8 @@ impl Shell {
             }
             Err(LinkError::Codec(error)) => {
                 self.workers.slot_mut(slot).calls.remove(&stage);
-                self.fail(failure::unsendable(&self.layout.plan.stages[stage], &error));
-                vec![Event::Failed(stage)]
+                let error = failure::unsendable(&self.layout.plan.stages[stage], &error);
+                vec![self.fail_call(stage, error)]
             }
             Err(broken) => self.hang_up(slot, Some(broken)),
         }
@@ -173,7 +198,8 @@ impl Shell {
         vec![Event::LinkEnded(slot)]
     }
 
-    fn remove_dead(&mut self, slot: SlotId) -> Events {
+    /// Removes the worker of a slot, which has ended or is to end.
+    fn remove(&mut self, slot: SlotId, returned: Returned) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
         let dead = self.workers.slot(slot);
@@ -182,32 +208,65 @@ impl Shell {
             (Some(error), Some(closed)) if dead.is_cleaning_up => closed.failures.push(error),
             (Some(error), None) if dead.is_open => {
                 let seats = &dead.seats;
-                let mut consequence = self.layout.handle_death(seats, error, &mut self.journal);
-                let is_abandoned = |call: &u64| *call < self.abandoned_before;
-                if !dead.calls.is_empty() && dead.calls.values().all(is_abandoned) {
-                    consequence.told = None;
-                }
-                events.extend(self.accept(consequence));
+                let consequence = self.layout.handle_death(seats, error, &mut self.journal);
+                events.extend(self.accept(Blame::Slot(slot), consequence));
             }
             (Some(error), None) => self.fail_to_open(slot, error),
             _ => {}
         }
-        self.workers.give_back(slot, Returned::Broken);
+        self.workers.give_back(slot, returned);
         events.push(Event::Lost(slot));
         events
     }
 
-    /// Keeps the error for the caller, if any. Returns the core's event for a stage that moves.
-    pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
-        if let Some(error) = consequence.told {
-            self.fail(error);
+    /// Keeps the error, if any: for the caller where a stage moves, else until the core has decided.
+    /// Returns the core's event for a stage that moves.
+    pub(super) fn accept(
+        &mut self,
+        blame: Blame,
+        consequence: Consequence,
+    ) -> Option<Event<Value>> {
+        let Consequence { told, moves } = consequence;
+        match (told, &moves) {
+            (Some(error), Some(_)) => self.fail(error),
+            (Some(error), None) => drop(self.undecided.insert(blame, error)),
+            (None, _) => {}
         }
-        let moves = consequence.moves?;
+        let moves = moves?;
         if let Some(old) = self.layout.slot_of(moves.stage) {
             self.workers.slot_mut(old).calls.remove(&moves.stage);
         }
         let slot = self.workers.add(Engine::CPython);
         Some(self.layout.move_to(slot, moves, &mut self.journal))
+    }
+
+    /// A call has failed for good, unless the core knows that its round is given up.
+    fn fail_call(&mut self, stage: StageId, error: Error) -> Event<Value> {
+        self.undecided.insert(Blame::Stage(stage), error);
+        Event::Failed(stage, Failure::default())
+    }
+
+    /// Keeps an error for the stages that it counts for and that have breakers.
+    fn note_causes(&mut self, blame: Blame, error: &Error) {
+        for (stage, _) in self.layout.guarded() {
+            let is_blamed = match blame {
+                Blame::Stage(blamed) => blamed == stage,
+                Blame::Slot(slot) => self.layout.slot_of(stage) == Some(slot),
+            };
+            if is_blamed {
+                self.journal.note_cause(stage, error);
+            }
+        }
+    }
+
+    /// A failed call will be tried again. The error is kept for when there is no time for that.
+    fn note_try(&mut self, stage: StageId, at: Instant) {
+        let slot = self.layout.slot_of(stage);
+        let error = self.undecided.get(&Blame::Stage(stage));
+        let error = error.or_else(|| self.undecided.get(&Blame::Slot(slot?)));
+        if let Some(error) = error {
+            self.journal.note_retry(error, at);
+        }
     }
 
     /// Keeps the first failure for the caller; later ones, which follow from it, are only counted.

@@ -295,14 +295,13 @@ impl Workers {
         }
     }
 
-    /// Makes the slot's worker record its Python stack and exit.
+    /// Reads the stacks of the slot's worker, whose deadline has passed, and interrupts its node code.
     pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
         // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         self.slots[slot].end = Some(End::Overdue(overdue));
         if let Some(process) = self.slots[slot].process() {
-            // faulthandler notes the stack on SIGABRT and lets the process end.
-            process.abort();
+            process.record_stacks();
         }
     }
 
@@ -341,6 +340,13 @@ impl Workers {
             }
             pool.give_back(worker, returned);
         }
+    }
+
+    /// Lets the pool replace all workers of this session, which has been left.
+    pub(super) fn let_replace(&self) {
+        let Some(pool) = &self.pool else { return };
+        let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        workers.for_each(|worker| pool.let_replace(worker.id));
     }
 
     /// Notes which installed modules the slot's worker has loaded.

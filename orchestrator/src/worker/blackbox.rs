@@ -17,6 +17,8 @@ pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 /// The first bytes of a new recorder, for the note of the running node. The Python stack begins
 /// behind them.
 const HEAD: [u8; 64] = [0; 64];
+/// Place of the byte that says that the stacks of a worker that missed a deadline are complete.
+const RECORDED_OFFSET: u64 = 16;
 /// The names by which faulthandler reports signals.
 const FATAL: [(&str, Signal); 5] = [
     ("Segmentation fault", Signal::SIGSEGV),
@@ -91,6 +93,13 @@ impl Blackbox {
         let named = stack.lines().find_map(|line| line.strip_prefix("Fatal Python error: "))?;
         let (_, signal) = FATAL.iter().find(|(name, _)| *name == named)?;
         Some(*signal as i32)
+    }
+
+    /// Whether the worker has said that the stacks are complete that it was asked for.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        let mut byte = [0];
+        self.0.read_at(&mut byte, RECORDED_OFFSET).is_ok() && byte != [0]
     }
 
     /// The text that faulthandler wrote: the Python stack at the time of death.

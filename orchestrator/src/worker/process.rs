@@ -7,9 +7,11 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -25,6 +27,11 @@ pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
 const MAX_RAW_LINES: usize = 4_096;
+
+/// Longest wait for the stacks of a worker that has missed a deadline.
+pub const STACK_GRACE: Duration = Duration::from_millis(5);
+/// Time between two looks whether they are there.
+const STACK_PAUSE: Duration = Duration::from_micros(200);
 
 /// A worker process, as sessions, the pool and the supervisor share it.
 #[derive(Debug)]
@@ -148,9 +155,23 @@ impl Process {
         self.state().is_retired
     }
 
-    /// Ends the worker with SIGABRT, on which its faulthandler records the Python stack first.
-    pub fn abort(&self) {
-        self.signal(rustix::process::Signal::ABORT);
+    /// Has the worker record the Python stacks of its threads and interrupts its node code, with
+    /// SIGSTKFLT. Waits for the record, at most [`STACK_GRACE`].
+    pub fn record_stacks(&self) {
+        self.signal(rustix::process::Signal::STKFLT);
+        let until = Instant::now() + STACK_GRACE;
+        // The worker cannot tell by its link, which it may have filled or closed.
+        while !self.blackbox.is_recorded() && Instant::now() < until {
+            let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            if ppoll(&mut polled, Some(TimeSpec::from_duration(STACK_PAUSE)), None) != Ok(0) {
+                return;
+            }
+        }
+    }
+
+    /// Asks the worker to end, with SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
     }
 
     /// Asks the node code that runs in the worker to end, with SIGURG.

@@ -26,10 +26,6 @@ use crate::error::{Error, StartError};
 use crate::placement::Engine;
 use zygotes::Zygotes;
 
-/// Released leases wait this long for a message that can return them to the worker; then they are
-/// returned in one of their own.
-const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
-
 /// Settings of the supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
@@ -39,6 +35,9 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// Limits on frames.
     pub limits: Limits,
+    /// How long a worker that missed a deadline may take to end after it was interrupted, and again
+    /// after SIGTERM.
+    pub stop_grace: Duration,
     /// Longest busy wait for a message, in the orchestrator and in workers.
     pub spin: Duration,
     /// Terms of shared memory; `None`: it is not used.
@@ -69,6 +68,8 @@ pub enum Returned {
     UsedUp,
     /// A worker that is dead or in an unknown state. It is killed.
     Broken,
+    /// A worker that has missed a deadline. It is ended in the background, and replaced before that.
+    Overdue,
 }
 
 /// PoolState shared by sessions and the supervisor's thread.
@@ -90,6 +91,8 @@ struct PoolState {
     outputs: HashMap<WorkerId, Arc<Outgoing>>,
     /// Workers that were asked to end. Closing takes the link of each to wait for its answer.
     ending: HashMap<WorkerId, Option<Link>>,
+    /// The links of workers that are being stopped. One whose link closes ends without its grace.
+    stopping: HashMap<WorkerId, Option<Link>>,
     /// How long workers that are asked to end may still wait for their links to close.
     patience: Duration,
     answers: HashMap<Ticket, Answer>,
@@ -114,6 +117,8 @@ enum Command {
     Zygote(KeyId),
     /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
+    /// Stop this worker, which has missed a deadline.
+    Stop(Arc<Process>),
     /// Return the released leases on this worker's memory.
     GiveBack(WorkerId),
     /// The pools have an earlier deadline than the one that the supervisor waits for.
@@ -163,6 +168,7 @@ impl Pool {
             processes: HashMap::new(),
             outputs: HashMap::new(),
             ending: HashMap::new(),
+            stopping: HashMap::new(),
             patience: Duration::ZERO,
             answers: HashMap::new(),
             start_errors: HashMap::new(),
@@ -234,6 +240,12 @@ impl Pool {
     pub fn give_back(&self, worker: Worker, returned: Returned) {
         let mut state = self.shared.lock();
         self.shared.take_back(&mut state, worker, returned);
+    }
+
+    /// Lets another worker take the place of one whose session was left and goes on.
+    pub fn let_replace(&self, worker: WorkerId) {
+        let mut state = self.shared.lock();
+        self.shared.apply(&mut state, PoolEvent::Left(worker));
     }
 
     /// A snapshot of every worker that is not dead.
@@ -309,6 +321,10 @@ impl Shared {
     fn take_back(&self, state: &mut PoolState, worker: Worker, returned: Returned) {
         worker.process.set_listener(None);
         let id = worker.id;
+        if returned == Returned::Overdue {
+            self.stop(state, worker);
+            return self.apply(state, PoolEvent::Replaced(id));
+        }
         if returned != Returned::Broken {
             state.idle.insert(id, worker);
         }
@@ -355,8 +371,11 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::AwaitEnd(process)) => {
                     watches.spawn(ending::await_end(process));
                 }
+                Some(Command::Stop(process)) => {
+                    watches.spawn(ending::stop(process, shared.options.stop_grace));
+                }
                 Some(Command::GiveBack(worker)) => {
-                    watches.spawn(give_back(Arc::clone(&shared), worker));
+                    watches.spawn(watch::give_back(Arc::clone(&shared), worker));
                 }
                 Some(Command::Recheck) => {}
                 Some(Command::Close) | None => closing = true,
@@ -374,14 +393,5 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Returns released leases that no message has returned within [`GIVE_BACK_GRACE`].
-async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
-    tokio::time::sleep(GIVE_BACK_GRACE).await;
-    let output = shared.lock().outputs.get(&worker).cloned();
-    if let Some(output) = output {
-        output.give_back();
     }
 }

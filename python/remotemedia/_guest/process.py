@@ -48,6 +48,7 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
         os.close(recorder)
         os.lseek(own, 64, os.SEEK_SET)
     faulthandler.enable(file=own)
+    interrupts.record_stacks(own)
     # `python -m` has put the path of this package into `sys.argv`; sessions set the caller's.
     sys.argv = [""]
     search.install()

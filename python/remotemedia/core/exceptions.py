@@ -25,6 +25,7 @@ class _Remote(_Where, total=False):
     import_reason: str | None
     module_path: str | None
     suggestion: str | None
+    tries: int
 
 
 class RemoteMediaError(Exception):
@@ -179,6 +180,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         import_reason: "c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported".
         module_path: path of a C extension that was found but cannot be loaded.
         suggestion: what the user can do.
+        tries: number of tries, of which this was the last.
     """
 
     def __init__(
@@ -196,8 +198,10 @@ class NodeError(RemoteMediaError, RuntimeError):
         import_reason: str | None = None,
         module_path: str | None = None,
         suggestion: str | None = None,
+        tries: int = 1,
     ) -> None:
         super().__init__(message, node_id=node_id, operation=operation)
+        self.tries = tries
         self.module = module
         self.root_package = root_package
         self.import_reason = import_reason
@@ -251,8 +255,36 @@ class NodeMarshalingError(NodeError, MarshalingError):
         self.type_name = type_name
 
 
+class TransientError(Exception):
+    """Raise it in a node for a failure that may pass by itself: the call is tried again, as for a
+    ConnectionError (see `Node.retry`).
+    """
+
+
+class NodeSkipped(NodeError):
+    """A node failed for too many items in a row, and is not called for a while (see `Node.breaker`).
+
+    Attributes:
+        causes: the first errors of that row, a line each; at most five.
+        pause_ms: how long the node is skipped after its last failure, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        causes: list[str] | None = None,
+        pause_ms: int | None = None,
+        **where: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **where)
+        self.causes: list[str] = list(causes or ())
+        self.pause_ms = pause_ms
+
+
 class NodeTimeout(NodeError):
-    """A node exceeded its `timeout_ms`; its worker was killed and will be replaced.
+    """A node exceeded its `timeout_ms` or `deadline_ms`. Its worker is replaced, and ended in the
+    background.
 
     Attributes:
         timeout_ms: the exceeded limit, in milliseconds.

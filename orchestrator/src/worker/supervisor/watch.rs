@@ -24,6 +24,9 @@ use crate::worker::state::LifeState;
 use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 
+/// Released leases wait this long for a message that can return them to the worker; then they are
+/// returned in one of their own.
+const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
 /// Longest wait, after a worker's exit, for the output that is still in its pipes and for the other
 /// processes of its group, which get SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
@@ -72,6 +75,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     state.processes.remove(&id);
     state.outputs.remove(&id);
     state.ending.remove(&id);
+    state.stopping.remove(&id);
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
@@ -191,6 +195,15 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
             shared.command(Command::GiveBack(id));
         }
     });
+}
+
+/// Returns released leases that no message has returned within `GIVE_BACK_GRACE`.
+pub(super) async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
+    tokio::time::sleep(GIVE_BACK_GRACE).await;
+    let output = shared.lock().outputs.get(&worker).cloned();
+    if let Some(output) = output {
+        output.give_back();
+    }
 }
 
 /// Registers the process. Kills it if it was retired while it was being spawned.
