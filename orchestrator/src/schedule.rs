@@ -314,9 +314,7 @@ impl<T: Clone> Core<T> {
                     actions.push(Action::Call { stage: id, work });
                 } else {
                     self.slots.free(id);
-                    self.stages[id].skip_round();
-                    actions.push(Action::Uneven(id));
-                    self.note_failure();
+                    self.tell_uneven(id, actions);
                 }
                 true
             }

@@ -118,16 +118,25 @@ impl<T: Clone> Core<T> {
         }
     }
 
+    /// One input of a zip join has fewer items than the others: the rest of the round is dropped.
+    pub(super) fn tell_uneven(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        self.stages[id].skip_round();
+        actions.push(Action::Uneven(id));
+        self.note_failure();
+    }
+
     /// Skips the next work of a stage whose breaker is open.
     pub(super) fn skip(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
-        let work = self.stages[id].next_work(now);
+        let Some(work) = self.stages[id].next_work(now) else {
+            return self.tell_uneven(id, actions);
+        };
         self.stages[id].end_call();
         let Some(breaker) = self.stages[id].shape.breaker else { return };
         let (values, is_flush) = match work {
-            Some(Work::Item(value)) => (vec![value], false),
-            Some(Work::Zip(values)) => (values, false),
-            Some(Work::Flush) => (Vec::new(), true),
-            Some(Work::Start) | None => (Vec::new(), false),
+            Work::Item(value) => (vec![value], false),
+            Work::Zip(values) => (values, false),
+            Work::Flush => (Vec::new(), true),
+            Work::Start => (Vec::new(), false),
         };
         match breaker.on_open {
             OnOpen::Error if !is_flush => {
