@@ -51,11 +51,14 @@ pub struct OpenOptions {
 
 /// The breakers of one pipeline, from session to session: each node's state and last causes, by id.
 #[derive(Debug, Clone, Default)]
-pub struct Breakers(Arc<Mutex<HashMap<String, (BreakerState, Vec<String>)>>>);
+pub struct Breakers(Arc<Mutex<HashMap<String, KeptBreaker>>>);
+
+/// The state of one breaker, and the last errors that it counted.
+type KeptBreaker = (BreakerState, Vec<String>);
 
 impl Breakers {
     /// The breaker of a node as the last session left it.
-    pub(crate) fn get(&self, node_id: &str) -> Option<(BreakerState, Vec<String>)> {
+    pub(crate) fn get(&self, node_id: &str) -> Option<KeptBreaker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(node_id).cloned()
     }
 

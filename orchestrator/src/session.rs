@@ -17,6 +17,7 @@ mod native;
 mod open;
 mod outfit;
 mod shell;
+mod undecided;
 mod workers;
 
 use std::os::fd::BorrowedFd;

@@ -5,7 +5,7 @@ use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
-use orchestrator::error::StartError;
+use orchestrator::error::{Skipped, StartError};
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
@@ -46,13 +46,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("tries", over.tries)?;
             ("NodeTimeout", over.headline())
         }
-        Error::Skipped(skipped) => {
-            fields.set_item("node_id", &skipped.node_id)?;
-            fields.set_item("operation", operation_name(FaultKind::Process))?;
-            fields.set_item("causes", &skipped.causes)?;
-            fields.set_item("pause_ms", skipped.pause.as_millis())?;
-            ("NodeSkipped", skipped.to_string())
-        }
+        Error::Skipped(skipped) => return skipped_error(py, skipped),
         Error::Ship(problem) => {
             fields.set_item("node_id", &problem.node_id)?;
             fields.set_item("operation", "pickle")?;
@@ -174,6 +168,15 @@ fn manifest_error(py: Python<'_>, error: &ManifestError) -> PyResult<PyErr> {
         }
     };
     exception(py, class, &error.to_string(), &fields)
+}
+
+fn skipped_error(py: Python<'_>, skipped: &Skipped) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    fields.set_item("node_id", &skipped.node_id)?;
+    fields.set_item("operation", operation_name(FaultKind::Process))?;
+    fields.set_item("causes", &skipped.causes)?;
+    fields.set_item("pause_ms", skipped.pause.as_millis())?;
+    exception(py, "NodeSkipped", &skipped.to_string(), &fields)
 }
 
 fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {

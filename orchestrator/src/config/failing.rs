@@ -108,7 +108,7 @@ fn ends() -> [Key; 4] {
                     c.calls.failing.on_open = OnOpen::parse(word).unwrap_or(OnOpen::Error);
                 },
             },
-            doc: "What becomes of the items of a skipped node, for nodes without `on_open`: \"error\", \
+            doc: "What happens to the items of a skipped node, for nodes without `on_open`: \"error\", \
                   one error with the first five causes; \"drop\", the node gives nothing for them; \
                   \"pass\", they are passed on as its outputs.",
         },

@@ -79,7 +79,8 @@ fn a_native_call_is_measured() {
 fn errors_retries_and_lost_calls_count() {
     let (mut metrics, _) = metrics();
     metrics.record(0, &NodeUsage { errors: 1, ..usage(1) });
-    metrics.retry("a");
+    let id = metrics.nodes[0].node_id.clone();
+    metrics.retry(&id);
     metrics.record(0, &usage(1));
     assert_eq!(metrics.nodes[0].status, NodeStatus::Success);
     metrics.set_worker(2, 4711);

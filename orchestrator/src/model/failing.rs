@@ -30,11 +30,11 @@ pub struct Breaker {
     pub failures: u32,
     /// How long it stays open; then the next item is tried.
     pub pause: Duration,
-    /// What becomes of the items while it is open.
+    /// What happens to the items while it is open.
     pub on_open: OnOpen,
 }
 
-/// What becomes of an item whose node is skipped.
+/// What happens to an item whose node is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOpen {
     /// It fails.
@@ -129,7 +129,7 @@ pub struct Failing {
     pub deadline: Option<Duration>,
     /// Failed items in a row after which the node is skipped; 0: never.
     pub breaker: Option<u32>,
-    /// What becomes of the items of a skipped node.
+    /// What happens to the items of a skipped node.
     pub on_open: Option<OnOpen>,
     /// Whether the node keeps nothing from one item to the next.
     pub is_stateless: bool,
@@ -150,7 +150,7 @@ pub struct FailingDefaults {
     pub breaker: u32,
     /// How long a node is skipped.
     pub breaker_pause: Duration,
-    /// What becomes of the items of a skipped node.
+    /// What happens to the items of a skipped node.
     pub on_open: OnOpen,
 }
 

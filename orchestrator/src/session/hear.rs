@@ -46,9 +46,7 @@ impl Shell {
                 self.journal.record(stage, &done.usage);
                 self.workers.slot_mut(slot).calls.remove(&stage);
                 self.layout.note_success(stage, &mut self.journal);
-                self.journal.forget_causes(stage);
-                self.undecided.remove(&Blame::Stage(stage));
-                vec![Event::Done(stage)]
+                vec![self.finish_call(stage)]
             }
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
@@ -92,7 +90,7 @@ impl Shell {
             if self.closed.is_some() {
                 return vec![Event::Failed(stage, Failure::default())];
             }
-            let end = self.layout.judge(stage, &failed.fault);
+            let end = self.layout.classify(stage, &failed.fault);
             let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
             let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if end.kept_at.is_some() {

@@ -98,7 +98,7 @@ impl Journal {
         self.notices.push(notice(node_id, WARNING, message));
     }
 
-    /// Keeps an error that the caller is told, for when its node is skipped.
+    /// Keeps an error that the caller gets, for when its node is skipped.
     pub(super) fn note_cause(&mut self, stage: StageId, error: &Error) {
         let causes = self.causes.entry(stage).or_default();
         if causes.len() < MAX_CAUSES {

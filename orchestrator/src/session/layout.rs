@@ -102,12 +102,12 @@ impl Layout {
     }
 
     /// Whether the worker keeps a failed call of a stage, and whether another try may succeed.
-    pub(super) fn judge(&self, stage: StageId, fault: &Fault) -> Failure {
+    pub(super) fn classify(&self, stage: StageId, fault: &Fault) -> Failure {
         let Some(raised) = fault.raised.as_deref() else { return Failure::default() };
         let nodes = &self.plan.stages[stage].nodes;
         let at = nodes.iter().position(|node| node.id == fault.node_id);
         let is_transient = at.is_some_and(|at| nodes[at].failing.is_transient(&raised.types));
-        // A call that the worker keeps must be ended, whoever the worker blames.
+        // A call that the worker keeps must be ended, even if the worker names an unknown node.
         let kept_at = raised.is_kept.then(|| at.unwrap_or(0));
         Failure { kept_at, is_transient }
     }

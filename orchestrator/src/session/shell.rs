@@ -1,9 +1,8 @@
 //! Carries out the core's actions: messages to workers, calls of native nodes, requests to the pool.
 //! `hear` turns the answers into events.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{Credit, Item, Step};
@@ -16,6 +15,7 @@ use super::journal::Journal;
 use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
 use super::outfit::{Outfit, stage_number};
+use super::undecided::Undecided;
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::error::Error;
@@ -41,8 +41,8 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
-    /// Errors that the core has not decided about: whether the caller is told.
-    pub(super) undecided: HashMap<Blame, Error>,
+    /// Errors that the core has not decided about: whether the caller gets them.
+    pub(super) undecided: Undecided,
     /// The first failure that was not yet returned to the caller.
     pub(super) failure: Option<Error>,
     /// What workers have reported about stages, for the core.
@@ -67,7 +67,7 @@ impl Shell {
             journal,
             outfit,
             outputs: VecDeque::new(),
-            undecided: HashMap::new(),
+            undecided: Undecided::default(),
             failure: None,
             traits: Vec::new(),
             failed_slot: None,
@@ -93,13 +93,12 @@ impl Shell {
             Action::Retry(stage) => {
                 return self.send(stage, ToWorker::Retry(stage_number(stage)));
             }
-            Action::TryLater(stage, at) => self.note_try(stage, at),
+            Action::TryLater(stage, at) => {
+                self.undecided.note_try(stage, at, &self.layout, &mut self.journal);
+            }
             Action::Tell(blame, tries) => {
-                if let Some(mut error) = self.undecided.remove(&blame) {
-                    error.note_tries(tries);
-                    self.note_causes(blame, &error);
-                    self.fail(error);
-                }
+                let error = self.undecided.take(blame, tries, &self.layout, &mut self.journal);
+                error.into_iter().for_each(|error| self.fail(error));
             }
             Action::Breaker(stage, is_open) => {
                 self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
@@ -146,10 +145,7 @@ impl Shell {
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
             self.journal.record(stage, &outcome.usage);
             events.push(match outcome.failure {
-                None => {
-                    self.journal.forget_causes(stage);
-                    Event::Done(stage)
-                }
+                None => self.finish_call(stage),
                 Some(failure) => self.fail_call(stage, Error::Node(failure)),
             });
             return events;
@@ -229,7 +225,7 @@ impl Shell {
         let Consequence { told, moves } = consequence;
         match (told, &moves) {
             (Some(error), Some(_)) => self.fail(error),
-            (Some(error), None) => drop(self.undecided.insert(blame, error)),
+            (Some(error), None) => self.undecided.keep(blame, error),
             (None, _) => {}
         }
         let moves = moves?;
@@ -240,33 +236,17 @@ impl Shell {
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
+    /// A call has succeeded.
+    pub(super) fn finish_call(&mut self, stage: StageId) -> Event<Value> {
+        self.journal.forget_causes(stage);
+        self.undecided.forget(stage);
+        Event::Done(stage)
+    }
+
     /// A call has failed for good, unless the core knows that its round is given up.
     fn fail_call(&mut self, stage: StageId, error: Error) -> Event<Value> {
-        self.undecided.insert(Blame::Stage(stage), error);
+        self.undecided.keep(Blame::Stage(stage), error);
         Event::Failed(stage, Failure::default())
-    }
-
-    /// Keeps an error for the stages that it counts for and that have breakers.
-    fn note_causes(&mut self, blame: Blame, error: &Error) {
-        for (stage, _) in self.layout.guarded() {
-            let is_blamed = match blame {
-                Blame::Stage(blamed) => blamed == stage,
-                Blame::Slot(slot) => self.layout.slot_of(stage) == Some(slot),
-            };
-            if is_blamed {
-                self.journal.note_cause(stage, error);
-            }
-        }
-    }
-
-    /// A failed call will be tried again. The error is kept for when there is no time for that.
-    fn note_try(&mut self, stage: StageId, at: Instant) {
-        let slot = self.layout.slot_of(stage);
-        let error = self.undecided.get(&Blame::Stage(stage));
-        let error = error.or_else(|| self.undecided.get(&Blame::Slot(slot?)));
-        if let Some(error) = error {
-            self.journal.note_retry(error, at);
-        }
     }
 
     /// Keeps the first failure for the caller; later ones, which follow from it, are only counted.

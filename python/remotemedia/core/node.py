@@ -81,7 +81,7 @@ class Node(ABC):
         retry_on: further exceptions that may pass by themselves: classes, or their names.
         breaker: number of failed items in a row after which the node is skipped for a while; 0: never.
             None: as `[calls] breaker` says.
-        on_open: what becomes of the items of a skipped node: "error", "drop" (it gives nothing for
+        on_open: what happens to the items of a skipped node: "error", "drop" (it gives nothing for
             them) or "pass" (they are passed on). None: as `[calls] on_open` says.
         stateless: True says that the node keeps nothing from one item to the next.
         isolated: True gives the node a worker process of its own.

@@ -363,28 +363,8 @@ impl World {
             }
             What::Enters(stage, operation) => self.enter_node(slot, stage, operation),
             What::Output(stage) => self.give(slot, stage),
-            What::Fails(stage) => {
-                let node = self.workers[slot].running.map_or(0, |running| running.node);
-                self.workers[slot].enter(self.now, Phase::Ready);
-                if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
-                    call.is_kept = true;
-                }
-                let is_transient = self.dice.chance(800);
-                self.checks.fails_at(stage, node, is_transient);
-                self.feed(Event::Failed(stage, Failure { kept_at: Some(node), is_transient }));
-            }
-            What::Ends { stage, fails } => {
-                self.end_call(slot, stage);
-                if fails {
-                    self.checks.fails_for_good(stage);
-                }
-                self.feed(match fails {
-                    true => Event::Failed(stage, Failure::default()),
-                    false => Event::Done(stage),
-                });
-                let cleans_up = self.workers[slot].phase == Phase::Closing;
-                assert!(!self.is_closing || cleans_up, "a call that was interrupted is not heard");
-            }
+            What::Fails(stage) => self.fail_kept(slot, stage),
+            What::Ends { stage, fails } => self.end(slot, stage, fails),
             What::Moves(stage) => {
                 let call = self.end_call(slot, stage);
                 let takes_along = call.given == 0 && self.dice.chance(700);
@@ -410,6 +390,31 @@ impl World {
                 self.feed(Event::Closed(slot));
             }
         }
+    }
+
+    fn end(&mut self, slot: SlotId, stage: StageId, fails: bool) {
+        self.end_call(slot, stage);
+        if fails {
+            self.checks.fails_for_good(stage);
+        }
+        self.feed(match fails {
+            true => Event::Failed(stage, Failure::default()),
+            false => Event::Done(stage),
+        });
+        let cleans_up = self.workers[slot].phase == Phase::Closing;
+        assert!(!self.is_closing || cleans_up, "a call that was interrupted is not heard");
+    }
+
+    /// The node that runs fails, and the worker keeps the call there.
+    fn fail_kept(&mut self, slot: SlotId, stage: StageId) {
+        let node = self.workers[slot].running.map_or(0, |running| running.node);
+        self.workers[slot].enter(self.now, Phase::Ready);
+        if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
+            call.is_kept = true;
+        }
+        let is_transient = self.dice.chance(800);
+        self.checks.fails_at(stage, node, is_transient);
+        self.feed(Event::Failed(stage, Failure { kept_at: Some(node), is_transient }));
     }
 
     fn give(&mut self, slot: SlotId, stage: StageId) {
