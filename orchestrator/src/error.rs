@@ -304,7 +304,7 @@ impl TimedOut {
             (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
         };
         format!(
-            "node '{}' {what}{}; its worker (pid {}) was killed{}. The next run gets a fresh worker.",
+            "node '{}' {what}{}; its worker (pid {}) is ended{}. The next run gets a fresh worker.",
             self.node_id,
             times(self.tries),
             self.pid,
@@ -316,9 +316,9 @@ impl TimedOut {
 impl std::fmt::Display for TimedOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.headline())?;
-        if !self.python_stack.is_empty() {
-            write!(f, "\nPython stack when the time was over:\n{}", self.python_stack.trim_end())?;
+        match self.python_stack.trim_end() {
+            "" => f.write_str("\nIts Python stack was not there within 5 ms."),
+            stack => write!(f, "\nPython stacks when the time was over:\n{stack}"),
         }
-        Ok(())
     }
 }

@@ -9,6 +9,7 @@
 mod close;
 mod drive;
 mod failure;
+mod failures;
 mod fallback;
 mod hear;
 mod journal;
@@ -17,7 +18,6 @@ mod native;
 mod open;
 mod outfit;
 mod shell;
-mod undecided;
 mod workers;
 
 use std::os::fd::BorrowedFd;
@@ -272,8 +272,9 @@ impl Session {
         let mut batch = vec![first];
         batch.extend(self.driver.shell.outputs.drain(..));
         let is_fed = matches!(self.work, Work::Round { .. } | Work::Run { is_fed: true, .. });
-        let is_last =
-            is_fed && self.driver.core.open_rounds() == 0 && self.driver.shell.failure.is_none();
+        let is_last = is_fed
+            && self.driver.core.open_rounds() == 0
+            && self.driver.shell.failures.first.is_none();
         if is_last {
             self.end_work();
         }
@@ -310,7 +311,7 @@ impl Session {
                 Work::Round { .. } => true,
                 Work::Run { is_fed, .. } => is_fed,
             };
-            if let Some(failure) = self.driver.shell.failure.take() {
+            if let Some(failure) = self.driver.shell.failures.first.take() {
                 // The caller gets the failure at once; its next input need not wait for this work.
                 self.driver.feed(Event::Abandon);
                 return Err(failure);
@@ -325,7 +326,7 @@ impl Session {
             }
             self.driver.drive(None, host, |driver| {
                 !driver.shell.outputs.is_empty()
-                    || driver.shell.failure.is_some()
+                    || driver.shell.failures.first.is_some()
                     || if is_fed {
                         driver.core.open_rounds() == 0
                     } else {

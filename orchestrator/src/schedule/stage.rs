@@ -1,5 +1,7 @@
 //! One stage of the session core: its inputs, its progress in the current round, and its call.
 
+mod tries;
+
 use std::time::{Duration, Instant};
 
 use super::attempts::{BreakerState, Tries};
@@ -251,76 +253,6 @@ impl<T: Clone> Stage<T> {
         self.kept = self.shape.repeats.map(|_| work.clone());
         self.has_given = false;
         self.call = Call::Running { sent: 0 };
-    }
-
-    /// The end of the time for the item that is worked on, or that would be begun now.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        let goes_on = self.again.is_some() || self.has_call();
-        let began = self.tries.began(now).filter(|_| goes_on).unwrap_or(now);
-        began.checked_add(self.shape.deadline?)
-    }
-
-    /// A node has failed, and the worker keeps the call there. Returns when it is called again; `None`:
-    /// never, and the call waits to be ended.
-    pub(super) fn keep(
-        &mut self,
-        now: Instant,
-        node: usize,
-        is_transient: bool,
-    ) -> Option<Instant> {
-        let Call::Running { sent } = self.call else { return None };
-        let retry = self.shape.retries.get(node).copied().flatten().filter(|_| is_transient);
-        let due = self.due(now);
-        let at = self.tries.fail(now, Some(node), retry, due).filter(|_| !self.is_skipping());
-        self.call = at.map_or(Call::Suspended, |at| Call::Kept { at, sent });
-        at
-    }
-
-    /// The running call is lost with its worker. Returns when it is repeated; `None`: never.
-    pub(super) fn lose(&mut self, now: Instant) -> Option<Instant> {
-        let due = self.due(now);
-        let at = self.tries.fail(now, None, self.shape.repeats, due)?;
-        if self.has_given || self.is_skipping() {
-            return None;
-        }
-        self.again = Some(self.kept.take()?);
-        self.again_at = Some(at);
-        self.end_call();
-        Some(at)
-    }
-
-    /// Number of failed tries of the last call.
-    pub(super) fn failures(&self) -> u32 {
-        self.tries.failures()
-    }
-
-    /// When a failed call is tried again, if one waits for that.
-    pub(super) fn waits_until(&self) -> Option<Instant> {
-        match self.call {
-            Call::Kept { at, .. } => Some(at),
-            _ => self.again_at.filter(|_| self.again.is_some()),
-        }
-    }
-
-    /// Whether a call waits for another try although its time is over.
-    pub(super) fn is_too_late(&self, now: Instant) -> bool {
-        self.waits_until().is_some() && self.due(now).is_some_and(|due| due <= now)
-    }
-
-    /// Drops the call that waits for another try. One that the worker keeps is ended there.
-    pub(super) fn drop_try(&mut self) {
-        self.again = None;
-        self.skip_round();
-        if matches!(self.call, Call::Kept { .. }) {
-            self.call = Call::Suspended;
-        }
-    }
-
-    /// The call goes on at the node that failed.
-    pub(super) fn retry(&mut self) {
-        if let Call::Kept { sent, .. } = self.call {
-            self.call = Call::Running { sent };
-        }
     }
 
     /// One item of each input, or `None` when an input has none left in this round.

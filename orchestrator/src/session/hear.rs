@@ -3,12 +3,13 @@
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, NodeReady};
 use ipc_protocol::{FaultKind, ToWorker};
 
-use super::journal::{DEBUG, kept, notice, printed, replaced};
+use super::journal::{DEBUG, notice, printed, replaced};
+use super::layout::Layout;
 use super::outfit::stage_number;
 use super::shell::{Events, Shell};
-use super::workers::End;
-use super::{Host, WrittenBack, failure};
-use crate::schedule::{Blame, Event, Failure, SlotId, Slots, Traits};
+use super::workers::{End, Seat, Slot};
+use super::{Host, failure};
+use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -55,7 +56,7 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
-                self.note_traits(slot, &nodes);
+                self.traits.extend(traits(&self.workers.slot(slot).seats, &nodes, &self.layout));
                 self.workers.slot_mut(slot).is_open = true;
                 vec![Event::Opened(slot)]
             }
@@ -86,21 +87,20 @@ impl Shell {
             failed.stage.and_then(|stage| self.workers.slot(slot).current(stage, failed.call))
         {
             self.journal.record(stage, &failed.usage);
-            self.workers.slot_mut(slot).calls.remove(&stage);
-            if self.closed.is_some() {
-                return vec![Event::Failed(stage, Failure::default())];
+            let mut end = self.layout.classify(stage, &failed.fault);
+            if end.kept_at.is_none() || self.closed.is_some() {
+                self.workers.slot_mut(slot).calls.remove(&stage);
+                end = Failure::default();
             }
-            let end = self.layout.classify(stage, &failed.fault);
+            if self.closed.is_some() {
+                return vec![Event::Failed(stage, end)];
+            }
             let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
             let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
-            if end.kept_at.is_some() {
-                if consequence.moves.is_some() {
-                    // The worker keeps a call that goes on elsewhere. Its `Done` means nothing more.
-                    let abort = ToWorker::Abort(stage_number(stage));
-                    let _link_ended = self.workers.send(slot, abort, None);
-                } else {
-                    self.workers.slot_mut(slot).calls.insert(stage, failed.call);
-                }
+            if end.kept_at.is_some() && consequence.moves.is_some() {
+                // The call goes on elsewhere, so its `Done` from here means nothing.
+                let _link_ended =
+                    self.workers.send(slot, ToWorker::Abort(stage_number(stage)), None);
             }
             let moved = self.accept(Blame::Stage(stage), consequence);
             return vec![moved.unwrap_or(Event::Failed(stage, end))];
@@ -135,22 +135,8 @@ impl Shell {
             self.workers.slot_mut(slot).wants_apart |= is_conflict;
             return Event::Unsuited(slot);
         }
-        self.fail_to_open(slot, failure::from_fault(failed.fault, self.workers.slot(slot)));
-        self.workers.give_back(slot, Returned::Reusable);
-        Event::OpenFailed(slot)
-    }
-
-    fn note_traits(&mut self, slot: SlotId, nodes: &[NodeReady]) {
-        for &(stage, node) in &self.workers.slot(slot).seats {
-            let id = self.layout.node_id((stage, node));
-            let ready = nodes.iter().find(|ready| ready.node_id == id);
-            let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
-            let flushes = ready.is_none_or(|ready| ready.flushes);
-            match self.traits.last_mut() {
-                Some((last, traits)) if *last == stage => traits.flushes |= flushes,
-                _ => self.traits.push((stage, Traits { is_source, flushes })),
-            }
-        }
+        let error = failure::from_fault(failed.fault, self.workers.slot(slot));
+        self.give_up_opening(slot, error, Returned::Reusable)
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
@@ -160,13 +146,7 @@ impl Shell {
         let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
         let states = answer.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
         let closed = self.closed.get_or_insert_default();
-        for state in states {
-            for (name, reason) in &state.kept {
-                host.log(&kept(&state.node_id, name, reason));
-            }
-            let attributes = state.attributes.to_bytes();
-            closed.states.push(WrittenBack { node_id: state.node_id, attributes });
-        }
+        states.for_each(|state| closed.take_back(state, host));
         let worker = self.workers.slot(slot);
         let failure = |fault| failure::from_fault(fault, worker);
         closed.failures.extend(answer.faults.into_iter().map(failure));
@@ -174,13 +154,11 @@ impl Shell {
             host.log(&notice("", DEBUG, note));
         }
         let limit = self.runtime.config().pool(worker.interpreter).recycle_above_memory_bytes;
-        let has_outgrown = limit.is_some_and(|limit| worker.resident_bytes() > limit);
         if !answer.left.is_empty() {
             let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let is_used_up = has_outgrown || !answer.left.is_empty();
-        let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
+        let returned = after_session(worker, &answer.left, limit);
         self.workers.give_back(slot, returned);
     }
 }
@@ -203,4 +181,27 @@ pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
             shell.journal.show(&printed(node_id, line.is_stderr, line.text), host);
         }
     }
+}
+
+/// What the worker of these nodes reports about their stages.
+fn traits(seats: &[Seat], nodes: &[NodeReady], layout: &Layout) -> Vec<(StageId, Traits)> {
+    let mut known: Vec<(StageId, Traits)> = Vec::new();
+    for &(stage, node) in seats {
+        let id = layout.node_id((stage, node));
+        let ready = nodes.iter().find(|ready| ready.node_id == id);
+        let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
+        let flushes = ready.is_none_or(|ready| ready.flushes);
+        match known.last_mut() {
+            Some((last, traits)) if *last == stage => traits.flushes |= flushes,
+            _ => known.push((stage, Traits { is_source, flushes })),
+        }
+    }
+    known
+}
+
+/// Whether a worker may serve another session: not if it has outgrown its limit in bytes, or if changes
+/// of its nodes are left.
+fn after_session(worker: &Slot, left: &[String], limit: Option<u64>) -> Returned {
+    let has_outgrown = limit.is_some_and(|limit| worker.resident_bytes() > limit);
+    if has_outgrown || !left.is_empty() { Returned::UsedUp } else { Returned::Reusable }
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 
 use super::Host;
+use super::workers::Seat;
 use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
+use crate::model::OnOpen;
 use crate::plan::{Plan, Stage};
 use crate::schedule::StageId;
 use crate::worker::link::Sent;
@@ -93,7 +95,8 @@ impl Journal {
     pub(super) fn note_retry(&mut self, error: &Error, at: Instant) {
         let node_id = error.node_id().unwrap_or_default();
         self.metrics().retry(node_id);
-        let wait = at.saturating_duration_since(Instant::now()).as_millis();
+        // The moment was set a little ago.
+        let wait = (at.saturating_duration_since(Instant::now()).as_secs_f64() * 1e3).ceil();
         let message = format!("{}; it is tried again in {wait} ms", first_line(error));
         self.notices.push(notice(node_id, WARNING, message));
     }
@@ -135,17 +138,29 @@ impl Journal {
         self.notices.push(notice(&node.id, WARNING, message));
     }
 
-    /// Counts an item whose node is skipped. Returns the error about it.
-    pub(super) fn note_skipped(&mut self, number: StageId, stage: &Stage) -> Error {
+    /// Notes which worker hosts these nodes.
+    pub(super) fn note_worker(&self, seats: &[Seat], pid: u32) {
+        let mut metrics = self.metrics();
+        seats.iter().for_each(|(stage, node)| metrics.set_worker(self.number(*stage, *node), pid));
+    }
+
+    /// Counts an item whose node is skipped. Returns the error about it, if it is one.
+    pub(super) fn note_skipped(
+        &mut self,
+        (number, stage): (StageId, &Stage),
+        on_open: OnOpen,
+    ) -> Option<Error> {
         self.metrics().skip(self.first_node[number]);
         let node = stage.nodes.first();
         let breaker = node.and_then(|node| node.failing.breaker);
-        Error::Skipped(Box::new(Skipped {
-            node_id: node.map_or_else(String::new, |node| node.id.clone()),
-            failures: breaker.map_or(0, |breaker| breaker.failures),
-            pause: breaker.map_or(Duration::ZERO, |breaker| breaker.pause),
-            causes: self.causes(number),
-        }))
+        (on_open == OnOpen::Error).then(|| {
+            Error::Skipped(Box::new(Skipped {
+                node_id: node.map_or_else(String::new, |node| node.id.clone()),
+                failures: breaker.map_or(0, |breaker| breaker.failures),
+                pause: breaker.map_or(Duration::ZERO, |breaker| breaker.pause),
+                causes: self.causes(number),
+            }))
+        })
     }
 
     /// Counts what was copied or shared to convert an input from the caller's objects.

@@ -55,6 +55,18 @@ impl Layout {
         stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
     }
 
+    /// Id of the first node of each stage, the node that holds the stage's inputs.
+    pub(super) fn holders(&self) -> Vec<Arc<str>> {
+        let first = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
+        self.plan.stages.iter().map(first).collect()
+    }
+
+    /// The nodes of these stages, in the order in which a worker numbers them.
+    pub(super) fn seats(&self, stages: &[StageId]) -> Vec<Seat> {
+        let nodes = |stage: StageId| 0..self.plan.stages[stage].nodes.len();
+        stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node))).collect()
+    }
+
     /// The stages with breakers, and the id of the node in each.
     pub(super) fn guarded(&self) -> Vec<(StageId, String)> {
         let guarded = |(stage, of): (StageId, &Stage)| {

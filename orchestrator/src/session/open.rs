@@ -48,7 +48,7 @@ impl Session {
                 session.driver.shell.journal.notice(notices);
                 return Ok(session);
             };
-            let failed = session.driver.shell.failed_slot;
+            let failed = session.driver.shell.failures.slot;
             let further = failed.map_or_else(Vec::new, |slot| {
                 session.driver.shell.layout.moves_after(slot, &error)
             });
@@ -111,16 +111,16 @@ impl Session {
         // plan. Nodes that are still being made could not clean up then, so they are waited for.
         driver.drive(None, host, |driver| {
             !driver.core.slots().is_opening()
-                || driver.shell.failure.is_some() && !may_open_again(&driver.shell)
+                || driver.shell.failures.first.is_some() && !may_open_again(&driver.shell)
         })?;
-        driver.shell.failure.take().map_or(Ok(()), Err)
+        driver.shell.failures.first.take().map_or(Ok(()), Err)
     }
 }
 
 /// Whether nodes of the slot that failed may move to CPython, so that the session can be opened
 /// again.
 fn may_open_again(shell: &Shell) -> bool {
-    let runs = shell.failed_slot.map(|slot| shell.workers.slot(slot).interpreter);
+    let runs = shell.failures.slot.map(|slot| shell.workers.slot(slot).interpreter);
     shell.layout.may_move() && runs == Some(Engine::RustPython)
 }
 

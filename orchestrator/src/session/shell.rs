@@ -10,18 +10,16 @@ use ipc_protocol::version::ABORT_SINCE;
 use ipc_protocol::{ToWorker, Value};
 
 use super::close::ClosedSession;
+use super::failures::Failures;
 use super::fallback::with_advice;
 use super::journal::Journal;
 use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
 use super::outfit::{Outfit, stage_number};
-use super::undecided::Undecided;
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::error::Error;
-use crate::model::OnOpen;
 use crate::placement::Engine;
-use crate::plan::Stage;
 use crate::runtime::Runtime;
 use crate::schedule::{Action, Blame, Event, Failure, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
@@ -41,14 +39,9 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
-    /// Errors that the core has not decided about: whether the caller gets them.
-    pub(super) undecided: Undecided,
-    /// The first failure that was not yet returned to the caller.
-    pub(super) failure: Option<Error>,
+    pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
-    /// The first slot that could not be opened.
-    pub(super) failed_slot: Option<SlotId>,
     /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
@@ -56,21 +49,17 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
-        let stages = &layout.plan.stages;
-        let holder = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
         Self {
             runtime: Arc::clone(outfit.runtime()),
             natives: Vec::new(),
-            holders: stages.iter().map(holder).collect(),
+            holders: layout.holders(),
             layout,
             workers,
             journal,
             outfit,
             outputs: VecDeque::new(),
-            undecided: Undecided::default(),
-            failure: None,
+            failures: Failures::default(),
             traits: Vec::new(),
-            failed_slot: None,
             closed: None,
             next_call: 1,
         }
@@ -87,27 +76,26 @@ impl Shell {
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
-            Action::Abort(stage) if self.ends_calls(stage) => {
+            Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
                 return self.send(stage, ToWorker::Retry(stage_number(stage)));
             }
             Action::TryLater(stage, at) => {
-                self.undecided.note_try(stage, at, &self.layout, &mut self.journal);
+                self.failures.note_try(stage, at, &self.layout, &mut self.journal);
             }
             Action::Tell(blame, tries) => {
-                let error = self.undecided.take(blame, tries, &self.layout, &mut self.journal);
+                let error = self.failures.take(blame, tries, &self.layout, &mut self.journal);
                 error.into_iter().for_each(|error| self.fail(error));
             }
             Action::Breaker(stage, is_open) => {
                 self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
             }
             Action::Skipped(stage, on_open) => {
-                let skipped = self.journal.note_skipped(stage, &self.layout.plan.stages[stage]);
-                if on_open == OnOpen::Error {
-                    self.fail(skipped);
-                }
+                let stage = (stage, &self.layout.plan.stages[stage]);
+                let error = self.journal.note_skipped(stage, on_open);
+                error.into_iter().for_each(|error| self.fail(error));
             }
             Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
@@ -158,13 +146,11 @@ impl Shell {
         if let Some(slot) = self.layout.slot_of(stage) {
             self.workers.slot_mut(slot).calls.insert(stage, call);
         }
-        let message = match work {
-            Work::Item(value) => ToWorker::Item(Item { step, value }),
-            Work::Zip(values) => ToWorker::Item(Item { step, value: Value::Tuple(values) }),
-            Work::Start => ToWorker::Start(step),
-            Work::Flush => ToWorker::Flush(step),
-        };
-        self.send(stage, message)
+        self.send(stage, message(step, work))
+    }
+
+    fn speaks(&self, stage: StageId, version: u32) -> bool {
+        self.workers.speaks(self.layout.slot_of(stage), version)
     }
 
     fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
@@ -181,12 +167,6 @@ impl Shell {
             }
             Err(broken) => self.hang_up(slot, Some(broken)),
         }
-    }
-
-    /// Whether the stage's worker understands `Abort`; calls in an older one run to their end.
-    fn ends_calls(&self, stage: StageId) -> bool {
-        let slot = self.layout.slot_of(stage);
-        slot.is_some_and(|slot| self.workers.slot(slot).protocol() >= ABORT_SINCE)
     }
 
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
@@ -225,7 +205,7 @@ impl Shell {
         let Consequence { told, moves } = consequence;
         match (told, &moves) {
             (Some(error), Some(_)) => self.fail(error),
-            (Some(error), None) => self.undecided.keep(blame, error),
+            (Some(error), None) => self.failures.keep(blame, error),
             (None, _) => {}
         }
         let moves = moves?;
@@ -239,29 +219,40 @@ impl Shell {
     /// A call has succeeded.
     pub(super) fn finish_call(&mut self, stage: StageId) -> Event<Value> {
         self.journal.forget_causes(stage);
-        self.undecided.forget(stage);
+        self.failures.forget(stage);
         Event::Done(stage)
     }
 
     /// A call has failed for good, unless the core knows that its round is given up.
     fn fail_call(&mut self, stage: StageId, error: Error) -> Event<Value> {
-        self.undecided.keep(Blame::Stage(stage), error);
+        self.failures.keep(Blame::Stage(stage), error);
         Event::Failed(stage, Failure::default())
     }
 
-    /// Keeps the first failure for the caller; later ones, which follow from it, are only counted.
     pub(super) fn fail(&mut self, error: Error) {
         self.journal.note_failure(&error);
-        self.failure.get_or_insert(error);
+        self.failures.add(error);
     }
 
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         let runs = self.workers.slot(slot).interpreter;
         let is_stuck = runs == Engine::RustPython && !self.layout.may_move();
-        if self.closed.is_none() && self.failure.is_none() {
-            self.failed_slot = Some(slot);
+        if self.closed.is_none() && self.failures.first.is_none() {
+            self.failures.slot = Some(slot);
             self.fail(if is_stuck { with_advice(error) } else { error });
         }
+    }
+
+    /// The nodes of a slot cannot be made: its worker goes back to the pool.
+    pub(super) fn give_up_opening(
+        &mut self,
+        slot: SlotId,
+        error: Error,
+        returned: Returned,
+    ) -> Event<Value> {
+        self.fail_to_open(slot, error);
+        self.workers.give_back(slot, returned);
+        Event::OpenFailed(slot)
     }
 
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
@@ -290,34 +281,35 @@ impl Shell {
         let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
             Ok(message) => message,
             Err(error) => {
-                self.fail_to_open(slot, error);
-                self.workers.give_back(slot, Returned::Reusable);
-                return vec![Event::OpenFailed(slot)];
+                return vec![self.give_up_opening(slot, error, Returned::Reusable)];
             }
         };
-        let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
-        let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
-        self.workers.slot_mut(slot).seats = seats.collect();
-        for (stage, node) in &self.workers.slot(slot).seats {
-            self.journal.metrics().set_worker(self.journal.number(*stage, *node), pid);
-        }
+        let seats = self.layout.seats(&stages);
+        self.journal.note_worker(&seats, pid);
+        self.workers.slot_mut(slot).seats = seats;
         match self.workers.send(slot, ToWorker::Open(message), None) {
             Ok(_) => Events::new(),
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
                 let error = Error::Os { action: "sending the nodes to a worker", source };
-                self.fail_to_open(slot, error);
-                self.workers.give_back(slot, Returned::Broken);
-                vec![Event::OpenFailed(slot)]
+                vec![self.give_up_opening(slot, error, Returned::Broken)]
             }
         }
     }
 
     fn close_slot(&mut self, slot: SlotId) -> Events {
         self.workers.slot_mut(slot).is_cleaning_up = true;
-        match self.workers.send(slot, ToWorker::Close, None) {
-            Ok(_) => Events::new(),
-            Err(broken) => self.hang_up(slot, Some(broken)),
-        }
+        let sent = self.workers.send(slot, ToWorker::Close, None);
+        sent.map_or_else(|broken| self.hang_up(slot, Some(broken)), |_| Events::new())
+    }
+}
+
+/// The message that begins a call.
+fn message(step: Step, work: Work<Value>) -> ToWorker {
+    match work {
+        Work::Item(value) => ToWorker::Item(Item { step, value }),
+        Work::Zip(values) => ToWorker::Item(Item { step, value: Value::Tuple(values) }),
+        Work::Start => ToWorker::Start(step),
+        Work::Flush => ToWorker::Flush(step),
     }
 }

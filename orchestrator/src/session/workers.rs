@@ -94,6 +94,11 @@ impl Workers {
         &mut self.slots[slot]
     }
 
+    /// Whether the slot's worker speaks this version of the protocol or a later one.
+    pub(super) fn speaks(&self, slot: Option<SlotId>, version: u32) -> bool {
+        slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
+    }
+
     pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
         self.slots.push(Slot::new(interpreter));
         self.slots.len() - 1

@@ -1,4 +1,5 @@
-//! Errors about which the core has not decided: the caller gets them, or the call is tried again.
+//! The failures of a session: the one that the caller gets next, and those about which the core has not
+//! decided: the caller gets them, or the call is tried again.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -6,16 +7,28 @@ use std::time::Instant;
 use super::journal::Journal;
 use super::layout::Layout;
 use crate::error::Error;
-use crate::schedule::{Blame, StageId};
+use crate::schedule::{Blame, SlotId, StageId};
 
-/// The last error of each stage and of each slot.
+/// The failures that the caller has not got.
 #[derive(Debug, Default)]
-pub(super) struct Undecided(HashMap<Blame, Error>);
+pub(super) struct Failures {
+    /// The first failure since the caller got one.
+    pub(super) first: Option<Error>,
+    /// The first slot that could not be opened.
+    pub(super) slot: Option<SlotId>,
+    /// The last error of each stage and of each slot.
+    undecided: HashMap<Blame, Error>,
+}
 
-impl Undecided {
+impl Failures {
+    /// Adds a failure for the caller. Later ones, which follow from the first, are only counted.
+    pub(super) fn add(&mut self, error: Error) {
+        self.first.get_or_insert(error);
+    }
+
     /// Keeps an error until the core has decided.
     pub(super) fn keep(&mut self, blame: Blame, error: Error) {
-        self.0.insert(blame, error);
+        self.undecided.insert(blame, error);
     }
 
     /// The error for the caller, after the last of this number of tries. Nodes with breakers are blamed
@@ -27,7 +40,7 @@ impl Undecided {
         layout: &Layout,
         journal: &mut Journal,
     ) -> Option<Error> {
-        let mut error = self.0.remove(&blame)?;
+        let mut error = self.undecided.remove(&blame)?;
         error.note_tries(tries);
         for (stage, _) in layout.guarded() {
             let is_blamed = match blame {
@@ -49,14 +62,14 @@ impl Undecided {
         layout: &Layout,
         journal: &mut Journal,
     ) {
-        let of_slot = || self.0.get(&Blame::Slot(layout.slot_of(stage)?));
-        if let Some(error) = self.0.get(&Blame::Stage(stage)).or_else(of_slot) {
+        let of_slot = || self.undecided.get(&Blame::Slot(layout.slot_of(stage)?));
+        if let Some(error) = self.undecided.get(&Blame::Stage(stage)).or_else(of_slot) {
             journal.note_retry(error, at);
         }
     }
 
     /// The stage has succeeded.
     pub(super) fn forget(&mut self, stage: StageId) {
-        self.0.remove(&Blame::Stage(stage));
+        self.undecided.remove(&Blame::Stage(stage));
     }
 }
