@@ -21,6 +21,14 @@ pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
     Error::Node(Box::new(failure_of(fault, slot)))
 }
 
+/// A fault that belongs to no stage, as a failure of the node that runs.
+pub(super) fn without_stage(mut fault: Fault, slot: &Slot, plan: &Plan) -> Error {
+    if let (true, Some(seat)) = (fault.node_id.is_empty(), slot.running_seat()) {
+        node_id(plan, seat).clone_into(&mut fault.node_id);
+    }
+    from_fault(fault, slot)
+}
+
 /// No worker of this engine became free in time.
 pub(super) fn busy(config: &Config, engine: Engine) -> Error {
     let max = config.pool(engine).max_workers();

@@ -112,13 +112,9 @@ impl Shell {
             return Events::new();
         }
         // A failure without a stage: one side could not decode a message of the other.
-        let mut fault = failed.fault;
-        if let (true, Some(seat)) =
-            (fault.node_id.is_empty(), self.workers.slot(slot).running_seat())
-        {
-            self.layout.node_id(seat).clone_into(&mut fault.node_id);
-        }
-        self.fail(failure::from_fault(fault, self.workers.slot(slot)));
+        let error =
+            failure::without_stage(failed.fault, self.workers.slot(slot), &self.layout.plan);
+        self.fail(error);
         self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
     }

@@ -147,18 +147,19 @@ impl Journal {
     /// Counts an item whose node is skipped. Returns the error about it, if it is one.
     pub(super) fn note_skipped(
         &mut self,
-        (number, stage): (StageId, &Stage),
+        plan: &Plan,
+        stage: StageId,
         on_open: OnOpen,
     ) -> Option<Error> {
-        self.metrics().skip(self.first_node[number]);
-        let node = stage.nodes.first();
+        self.metrics().skip(self.first_node[stage]);
+        let node = plan.stages[stage].nodes.first();
         let breaker = node.and_then(|node| node.failing.breaker);
         (on_open == OnOpen::Error).then(|| {
             Error::Skipped(Box::new(Skipped {
                 node_id: node.map_or_else(String::new, |node| node.id.clone()),
                 failures: breaker.map_or(0, |breaker| breaker.failures),
                 pause: breaker.map_or(Duration::ZERO, |breaker| breaker.pause),
-                causes: self.causes(number),
+                causes: self.causes(stage),
             }))
         })
     }

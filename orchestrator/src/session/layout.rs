@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipc_protocol::{Fault, Value};
 
+use super::GraphOutput;
 use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
 use super::journal::Journal;
 use super::workers::Seat;
@@ -53,6 +54,12 @@ impl Layout {
     pub(super) fn stages_in(&self, slot: SlotId) -> Vec<StageId> {
         let stages = self.plan.stages.iter().enumerate();
         stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
+    }
+
+    /// A value that a sink gave, as an output of the graph.
+    pub(super) fn output(&self, stage: StageId, value: Value) -> GraphOutput {
+        let node_id = self.plan.stages[stage].sink.clone().unwrap_or_default();
+        GraphOutput { node_id, value }
     }
 
     /// Id of the first node of each stage, the node that holds the stage's inputs.

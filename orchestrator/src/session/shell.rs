@@ -93,8 +93,7 @@ impl Shell {
                 self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
             }
             Action::Skipped(stage, on_open) => {
-                let stage = (stage, &self.layout.plan.stages[stage]);
-                let error = self.journal.note_skipped(stage, on_open);
+                let error = self.journal.note_skipped(&self.layout.plan, stage, on_open);
                 error.into_iter().for_each(|error| self.fail(error));
             }
             Action::Credit(stage) | Action::Abort(stage) => {
@@ -103,8 +102,7 @@ impl Shell {
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
-                let node_id = self.layout.plan.stages[stage].sink.clone().unwrap_or_default();
-                self.outputs.push_back(GraphOutput { node_id, value });
+                self.outputs.push_back(self.layout.output(stage, value));
             }
             Action::RoundDone(_) => {}
             Action::Uneven(stage) => self.fail(failure::uneven(&self.layout.plan.stages[stage])),
