@@ -19,7 +19,7 @@ class NodeSpec(NamedTuple):
     instance: int | None
     params: dict[str, Any]
     is_streaming: bool
-    keeps_failed: bool
+    keeps_failed: bool = False
 
 
 class SessionSpec(NamedTuple):
