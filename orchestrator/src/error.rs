@@ -247,6 +247,10 @@ impl TimedOut {
                 "was not ready within {ms} ms, and was in {} then ([workers] open_timeout)",
                 operation_name(operation)
             ),
+            (Deadline::Close, operation) => format!(
+                "was in {} for {ms} ms when its session closed ([workers] close_timeout)",
+                operation_name(operation)
+            ),
             (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
             (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
         };

@@ -27,6 +27,8 @@ LAST = 2
 DONE = 3
 """Kind of a step that returned no output; the call is complete."""
 
+_next = next  # a node may replace the builtin; a call would then never end
+
 
 class Guest:
     """Hosts one session at a time. All methods are called from one thread.
@@ -41,6 +43,7 @@ class Guest:
     @staticmethod
     def facts(error: BaseException) -> dict[str, Any]:
         """The exception as data; see `faults.facts`."""
+        process.state.repair()
         return faults.facts(error)
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
@@ -77,6 +80,7 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
+        process.state.repair()
         interrupts.forget()
         changed = self._modules.changed()
         if changed is not None:
@@ -109,6 +113,11 @@ class Guest:
                 with contextlib.suppress(Fault):  # only the first failure is reported
                     caller.cleanup()
             self._forget()
+            raise
+        except BaseException:
+            self._break()
+            self._forget()
+            self._break()
             raise
         self._modules.note()
         limit = spec.write_back_max_bytes
@@ -249,7 +258,7 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            value = next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
+            value = _next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
         except BaseException:
             self._calls[stage] = None
             self._output.flush()
@@ -325,15 +334,25 @@ class Guest:
             for each changed attribute that cannot be sent; the `facts` of each failed `cleanup`;
             and the result of `hygiene.Table.put_back`.
         """
-        for stage in list(self._stages):
-            self.abort(stage)
-        failures = self._clean_up()
+        process.state.repair()
         try:
-            states = self._states()
-        finally:
-            self._modules.note()
-            self._forget()
+            for stage in list(self._stages):
+                self.abort(stage)
+            failures = self._clean_up()
+            try:
+                states = self._states()
+            finally:
+                self._modules.note()
+                self._forget()
+        except BaseException:
+            self._break()
+            raise
         return states, failures, self._left
+
+    def _break(self) -> None:
+        """Give this worker up: a node has changed something that this package needs."""
+        process.state.give_up()
+        self._left = ["interpreter"]
 
     def _clean_up(self) -> list[dict[str, Any]]:
         # A function of its own: a variable of `close` would keep the last node alive.
@@ -359,6 +378,7 @@ class Guest:
         return states
 
     def _forget(self) -> None:
+        process.state.repair()
         self._stages, self._calls, self._snapshots = {}, {}, {}
         with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()

@@ -166,10 +166,10 @@ class Lab:
         if Path(fuse["file"]).exists():
             verdict.problems.append("the node did not come to its moment")
             Path(fuse["file"]).unlink()
-        alive = _alive_after(_END_SECONDS, _noted(fuse, "started"))
+        ending = _noted(fuse, "started")
         if seen.letter in (CRASH, TIMEOUT):
-            alive |= _alive_after(_END_SECONDS, _noted(fuse, "worker"))
-        for pid in alive:
+            ending |= _noted(fuse, "worker") | _noted(fuse, "detached")
+        for pid in _alive_after(_END_SECONDS, ending):
             verdict.problems.append(f"process {pid} is still alive")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

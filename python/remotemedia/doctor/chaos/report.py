@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remotemedia._load import native
+from remotemedia.core.pipeline import Pipeline
 from remotemedia.doctor.chaos.lab import HUNG, Cell, Lab, Seen, Verdict
+from remotemedia.doctor.chaos.moments import Counting
 from remotemedia.doctor.chaos.table import LETTERS, MOMENTS, NAMES, expected
-from remotemedia.doctor.chaos.traces import Traces
+from remotemedia.doctor.chaos.traces import Traces, await_threads, count_threads
+from remotemedia.runtime import Runtime
 
 _SEED = 8
 _LONGEST_CELL = 90.0
@@ -100,7 +102,7 @@ def run_cells(
     The order is a random one, the same each time, so that a run that is cut short has seen
     some of every moment and misbehaviour.
     """
-    native()  # what it opens once is no trace
+    _warm_up()
     traces = Traces()
     results = Results()
     began = time.monotonic()
@@ -119,6 +121,14 @@ def run_cells(
     order = {cell: number for number, cell in enumerate(cells)}
     results.verdicts.sort(key=lambda verdict: order[verdict.cell])
     return results
+
+
+def _warm_up() -> None:
+    """Have this process open what it opens only once, which is no trace."""
+    before = count_threads()
+    with Runtime() as runtime:
+        Pipeline({"node_type": f"{Counting.__module__}:Counting"}, runtime=runtime).run(0)
+    await_threads(before)
 
 
 class _Runner:

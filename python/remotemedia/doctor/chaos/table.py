@@ -8,7 +8,7 @@ The letters:
 - C: a `WorkerCrashed`, with signal or exit code.
 - T: a `NodeTimeout`.
 
-Two letters: either is right.
+Several letters: each is right. What happens without builtins differs between versions of Python.
 """
 
 from __future__ import annotations
@@ -61,32 +61,45 @@ descriptors        R      R         R       R          R     R     R     R      
 streams            R      R         R       R          R     R     R     R       R     R      R    R     R       R
 surroundings       R      R         R       R          R     R     R     R       R     R      R    R     R       R
 folder             R      R         R       R          R     R     R     R       R     R      R    R     R       R
-builtins           E      E         E       E          E     E     E     E       E     E      E    E     E       E
+builtins           REM    REM       REM     REM        REM   REM   REM   REM     REMT  REM    REM  REM   REM     REM
 """  # noqa: E501
 
-_HEAD, *_LINES = (line.split() for line in _GRID.strip().splitlines())
-MOMENTS: tuple[str, ...] = tuple(_HEAD)
-"""Names of the moments, in the order in which a session comes to them."""
-_CELLS: dict[str, dict[str, str]] = {
-    name: dict(zip(_HEAD, letters, strict=True)) for name, *letters in _LINES
+_RUSTPYTHON = """
+                   import construct restore initialize input first later between await result idle flush cleanup save
+memory             EC     EC        EC      EC         MC    EC    EC    EC      EC    MC     RC   EC    EC      RC
+c-stack            EC     EC        EC      EC         MC    EC    EC    EC      EC    MC     RC   EC    EC      RC
+holds-gil          T      T         T       T          T     T     T     T       T     T      R    T     T       T
+regex              T      T         T       T          T     T     T     T       T     T      R    T     T       T
+forks              R      E         E       E          M     E     E     E       E     M      R    E     E       R
+"""  # noqa: E501
+REASONS = {
+    "memory": "an allocation that fails in native code ends the process",
+    "c-stack": "its compiler bounds the depth of expressions; the native stack is not reached by "
+    "every build",
+    "holds-gil": "no lock is held by native code, so other threads run",
+    "regex": "no lock is held by native code, so other threads run",
+    "forks": "the worker refuses os.fork with an ImportError; a module that raises it while it is "
+    "imported is taken apart",
 }
-NAMES: tuple[str, ...] = tuple(_CELLS)
-"""Names of the misbehaviours."""
+"""Why RustPython differs, for each misbehaviour of which it does."""
 
-_EVERY = "*"
-_RUSTPYTHON: dict[tuple[str, str], tuple[str, str]] = {
-    (_EVERY, "forks"): ("E", "the worker refuses os.fork: `_guest/policy.py`"),
-}
-"""Where RustPython differs: moment (`*` for all) and misbehaviour, letters, reason."""
+
+def _cells(grid: str) -> dict[str, dict[str, str]]:
+    head, *lines = (line.split() for line in grid.strip().splitlines())
+    return {name: dict(zip(head, letters, strict=True)) for name, *letters in lines}
+
+
+_ALL = _cells(_GRID)
+_OF = {"cpython": _ALL, "rustpython": {**_ALL, **_cells(_RUSTPYTHON)}}
+NAMES: tuple[str, ...] = tuple(_ALL)
+"""Names of the misbehaviours."""
+MOMENTS: tuple[str, ...] = tuple(_ALL[NAMES[0]])
+"""Names of the moments, in the order in which a session comes to them."""
 
 
 def expected(interpreter: str, moment: str, misbehaviour: str) -> str:
     """The letters of a cell, each of which is right."""
-    if interpreter == "rustpython":
-        for place in ((moment, misbehaviour), (_EVERY, misbehaviour)):
-            if place in _RUSTPYTHON:
-                return _RUSTPYTHON[place][0]
-    return _CELLS[misbehaviour][moment]
+    return _OF[interpreter][misbehaviour][moment]
 
 
 __all__ = [
@@ -96,6 +109,7 @@ __all__ = [
     "MARSHAL",
     "MOMENTS",
     "NAMES",
+    "REASONS",
     "RESULT",
     "TIMEOUT",
     "expected",

@@ -1,4 +1,4 @@
-"""What the matrix could leave behind: processes, descriptors, names, temporary files.
+"""What the matrix could leave behind: processes, threads, descriptors, names in shared memory.
 
 The process adopts orphans, so that every process that nodes have started is among its descendants.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import select
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ _SET_CHILD_SUBREAPER = 36
 _SHARED_NAMES = "remotemedia-"
 """Beginning of the names of shared memory; see `ipc-protocol/src/memory/named.rs`."""
 _END_SECONDS = 10.0
+_PAUSE_SECONDS = 0.01
 
 
 class Traces:
@@ -26,12 +29,16 @@ class Traces:
     def __init__(self) -> None:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._processes = set(_descendants())
+        self._threads = count_threads()
         self._descriptors = _descriptors()
         self._names = _names()
 
     def left(self) -> list[str]:
-        """A line for each thing that is left, once the processes have had the time to end."""
+        """A line for each thing that is left, once processes and threads have had time to end."""
         found = [f"process {pid}: {_command(pid)}" for pid in self._left_processes()]
+        if not await_threads(self._threads):
+            found.append(f"threads: {count_threads() - self._threads}")
+        gc.collect()  # errors refer to sessions, by frames in a circle; a session has a descriptor
         added = _descriptors() - self._descriptors
         found += [f"descriptor: {count} x {what}" for what, count in sorted(added.items())]
         return found + [f"shared memory: {name}" for name in sorted(_names() - self._names)]
@@ -45,6 +52,23 @@ class Traces:
             if not alive or seconds <= 0:
                 return alive
             _wait_for(alive[0], seconds)
+
+
+def await_threads(count: int, seconds: float = _END_SECONDS) -> bool:
+    """Wait until this process has no more threads than this; returns whether it has. A runtime's
+    supervisor closes its descriptors and ends after `shutdown` has returned; nothing tells when.
+    """
+    until = time.monotonic() + seconds
+    while count_threads() > count:
+        if time.monotonic() > until:
+            return False
+        threading.Event().wait(_PAUSE_SECONDS)
+    return True
+
+
+def count_threads() -> int:
+    """The threads of this process, also those that Python does not know."""
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def _wait_for(pid: int, seconds: float) -> None:
@@ -121,4 +145,4 @@ def _is_of_other(pid: str) -> bool:
     return pid != str(os.getpid()) and Path("/proc", pid).exists()
 
 
-__all__ = ["Traces"]
+__all__ = ["Traces", "await_threads", "count_threads"]
