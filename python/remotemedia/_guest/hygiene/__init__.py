@@ -28,6 +28,7 @@ several times as much."""
 
 _BUILTINS = dict(vars(builtins))
 """As the interpreter has made them."""
+_update_builtins = vars(builtins).update
 
 _Entry = tuple[Callable[[], Any] | None, Callable[[Any, Any], bool] | None, str | None, Any, Row]
 """`take`, `is_same` and `module` of a row, its state before the first session, and the row. A plain
@@ -76,11 +77,11 @@ class Table:
         is_right = all(row.is_as(before) for *_, before, row in covered)
         self._glanced = self._glance() if self._glance is not None and is_right else None
 
-    def repair(self, _update: Callable[[Any], None] = vars(builtins).update) -> None:
+    def repair(self) -> None:
         """Put back the builtins that a session has replaced, so that the rest of this package can
         run. Uses none of them.
         """
-        _update(self._builtins)
+        _update_builtins(self._builtins)
 
     def give_up(self) -> None:
         """Put back all builtins, also those that a module has replaced when it was imported: this

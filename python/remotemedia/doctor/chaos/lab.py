@@ -117,6 +117,7 @@ class Lab:
         self._stack = contextlib.ExitStack()
         self._turn = threading.Lock()
         self._asked = 0
+        self._is_closed = False
 
     def __enter__(self) -> Lab:
         """Start the workers."""
@@ -136,7 +137,8 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers."""
+        """End the workers. Cells that run in other threads end without a meaning."""
+        self._is_closed = True
         self._stack.close()
 
     @staticmethod
@@ -169,7 +171,7 @@ class Lab:
         ending = _noted(fuse, "started")
         if seen.letter in (CRASH, TIMEOUT):
             ending |= _noted(fuse, "worker") | _noted(fuse, "detached")
-        for pid in _alive_after(_END_SECONDS, ending):
+        for pid in _alive_after(0 if self._is_closed else _END_SECONDS, ending):
             verdict.problems.append(f"process {pid} is still alive")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -213,6 +215,8 @@ class Lab:
 
     def _attempt(self, pipeline: Pipeline, cell: Cell, fuse: Fuse) -> Seen:
         """Run the pipeline once."""
+        if self._is_closed:
+            return Seen(OTHER, "the lab is closed")
         plan = moments.PLANS[cell.moment]
         outputs: list[Any] = []
         session = pipeline.session()

@@ -113,7 +113,7 @@ def memory(_: Fuse) -> None:
 
     with open("/proc/self/statm") as sizes:  # noqa: PTH123
         size = int(sizes.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (size + _HEADROOM, hard))
     hoard = []
     while True:
@@ -315,7 +315,7 @@ def uses_up_descriptors(_: Fuse) -> None:
     """Open files until there are no more descriptors."""
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FEW_DESCRIPTORS, hard), hard))
     try:
         while True:
@@ -328,7 +328,7 @@ def closes_streams(_: Fuse) -> None:
     """Close the standard streams of Python."""
     for stream in (sys.stdout, sys.stderr):
         stream.close()
-    sys.stdin = None  # type: ignore[assignment]
+    sys.stdin = None
 
 
 # The surroundings.

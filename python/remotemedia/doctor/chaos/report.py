@@ -26,6 +26,10 @@ from remotemedia.runtime import Runtime
 _SEED = 8
 _LONGEST_CELL = 90.0
 """Seconds after which a thread that runs a cell is given up."""
+_AT_ONCE_SECONDS = 0.5
+"""Seconds that workers have to end after Ctrl-C before they are killed."""
+_END_SECONDS = 10.0
+"""Seconds in which the threads must end once the lab is closed."""
 
 
 @dataclass
@@ -110,11 +114,15 @@ def run_cells(
     with tempfile.TemporaryDirectory(prefix=prefix) as folder, warnings.catch_warnings():
         # About attributes that could not travel back.
         warnings.simplefilter("ignore")
-        for interpreter in dict.fromkeys(cell.interpreter for cell in cells):
-            own = [cell for cell in cells if cell.interpreter == interpreter]
-            random.Random(_SEED).shuffle(own)
-            until = began + seconds * (len(results.verdicts) + len(own)) / len(cells)
-            _Runner(Path(folder), own, until, results, progress).run()
+        try:
+            for interpreter in dict.fromkeys(cell.interpreter for cell in cells):
+                own = [cell for cell in cells if cell.interpreter == interpreter]
+                random.Random(_SEED).shuffle(own)
+                until = began + seconds * (len(results.verdicts) + len(own)) / len(cells)
+                _Runner(Path(folder), own, until, results, progress).run()
+        except BaseException:  # Ctrl-C
+            traces.left(_AT_ONCE_SECONDS)
+            raise
         results.left = traces.left()
         results.left += [f"temporary file: {name}" for name in Lab.temporary_files(Path(folder))]
     results.seconds = time.monotonic() - began
@@ -154,21 +162,31 @@ class _Runner:
         """Run all cells that there is time for."""
         interpreter = self._waiting[0].interpreter
         count = min(8, max(2, 2 * len(os.sched_getaffinity(0))), len(self._waiting))
-        with Lab(interpreter, self._folder, count) as lab:
-            threads = [
-                threading.Thread(target=self._work, args=(lab,), daemon=True) for _ in range(count)
-            ]
+        threads: list[threading.Thread] = []
+        try:
+            with Lab(interpreter, self._folder, count) as lab:
+                for _ in range(count):
+                    threads.append(threading.Thread(target=self._work, args=(lab,), daemon=True))
+                    threads[-1].start()
+                try:
+                    for thread in threads:
+                        thread.join(max(0.0, self._until - time.monotonic()) + _LONGEST_CELL)
+                finally:
+                    self._until = 0.0  # after Ctrl-C no more cells begin
+                self._count_unfinished()
+        finally:
+            # Sessions of cells that still run have failed with the lab's runtimes.
             for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(max(0.0, self._until - time.monotonic()) + _LONGEST_CELL)
-            with self._turn:
-                for cell in self._running:
-                    seen = Seen(HUNG, f"the cell did not end within {_LONGEST_CELL:.0f} s")
-                    self._results.verdicts.append(Verdict(cell, expected(*cell), seen, [seen[1]]))
-                self._results.skipped += len(self._waiting)
+                thread.join(_END_SECONDS)
         if self._progress is not None:
             self._progress("")
+
+    def _count_unfinished(self) -> None:
+        with self._turn:
+            for cell in self._running:
+                seen = Seen(HUNG, f"the cell did not end within {_LONGEST_CELL:.0f} s")
+                self._results.verdicts.append(Verdict(cell, expected(*cell), seen, [seen[1]]))
+            self._results.skipped += len(self._waiting)
 
     def _work(self, lab: Lab) -> None:
         while True:

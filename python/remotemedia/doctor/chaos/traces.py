@@ -10,6 +10,7 @@ import ctypes
 import gc
 import os
 import select
+import signal
 import threading
 import time
 from collections import Counter
@@ -33,25 +34,31 @@ class Traces:
         self._descriptors = _descriptors()
         self._names = _names()
 
-    def left(self) -> list[str]:
-        """A line for each thing that is left, once processes and threads have had time to end."""
-        found = [f"process {pid}: {_command(pid)}" for pid in self._left_processes()]
-        if not await_threads(self._threads):
+    def left(self, seconds: float = _END_SECONDS) -> list[str]:
+        """A line for each thing that is left after this time, which processes and threads have to
+        end. Processes that are left are killed.
+        """
+        found = []
+        for pid in self._left_processes(seconds):
+            found.append(f"process {pid}: {_command(pid)}")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not await_threads(self._threads, seconds):
             found.append(f"threads: {count_threads() - self._threads}")
         gc.collect()  # errors refer to sessions, by frames in a circle; a session has a descriptor
         added = _descriptors() - self._descriptors
         found += [f"descriptor: {count} x {what}" for what, count in sorted(added.items())]
         return found + [f"shared memory: {name}" for name in sorted(_names() - self._names)]
 
-    def _left_processes(self) -> list[int]:
-        until = time.monotonic() + _END_SECONDS
+    def _left_processes(self, seconds: float) -> list[int]:
+        until = time.monotonic() + seconds
         while True:
             _reap()
             alive = [pid for pid in _descendants() if pid not in self._processes]
-            seconds = until - time.monotonic()
-            if not alive or seconds <= 0:
+            remaining = until - time.monotonic()
+            if not alive or remaining <= 0:
                 return alive
-            _wait_for(alive[0], seconds)
+            _wait_for(alive[0], remaining)
 
 
 def await_threads(count: int, seconds: float = _END_SECONDS) -> bool:
