@@ -1,6 +1,5 @@
 //! Turns faults, dead workers and overdue nodes into errors that name the node.
 
-
 use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};

@@ -11,7 +11,7 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._guest import faults, interrupts, loading, modules, output, process
-from remotemedia._guest.calling import OTHER, Caller, Meter
+from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.spec import NodeSpec, SessionSpec
@@ -26,8 +26,6 @@ LAST = 2
 """Kind of a step that returned the last output; the call is complete."""
 DONE = 3
 """Kind of a step that returned no output; the call is complete."""
-
-_next = next  # a node may replace the builtin; a call would then never end
 
 
 class Guest:
@@ -80,13 +78,14 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
-        process.state.repair()
+        process.state.repair(self._left)
         interrupts.forget()
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         if self._left:  # the orchestrator does not know: it received no `Closed` message
             raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
+        self._left = ["interpreter"]  # if anything but a node fails from here on
         self._output.attach()
         process.state.begin()
         if spec.surroundings is not None:
@@ -114,11 +113,7 @@ class Guest:
                     caller.cleanup()
             self._forget()
             raise
-        except BaseException:
-            self._break()
-            self._forget()
-            self._break()
-            raise
+        self._left = []
         self._modules.note()
         limit = spec.write_back_max_bytes
         if spec.instances is not None:
@@ -258,7 +253,7 @@ class Guest:
             Fault: a node failed; the call is over.
         """
         try:
-            value = _next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
+            value = next_item(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
         except BaseException:
             self._calls[stage] = None
             self._output.flush()
@@ -335,24 +330,16 @@ class Guest:
             and the result of `hygiene.Table.put_back`.
         """
         process.state.repair()
-        try:
-            for stage in list(self._stages):
-                self.abort(stage)
-            failures = self._clean_up()
-            try:
-                states = self._states()
-            finally:
-                self._modules.note()
-                self._forget()
-        except BaseException:
-            self._break()
-            raise
-        return states, failures, self._left
-
-    def _break(self) -> None:
-        """Give this worker up: a node has changed something that this package needs."""
-        process.state.give_up()
         self._left = ["interpreter"]
+        for stage in list(self._stages):
+            self.abort(stage)
+        failures = self._clean_up()
+        try:
+            states = self._states()
+        finally:
+            self._modules.note()
+            self._forget()
+        return states, failures, self._left
 
     def _clean_up(self) -> list[dict[str, Any]]:
         # A function of its own: a variable of `close` would keep the last node alive.

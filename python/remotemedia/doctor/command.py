@@ -20,6 +20,11 @@ READER_GONE = 128 + signal.SIGPIPE
 _INTERPRETERS = ("cpython", "rustpython")
 _SECONDS = 120.0
 _MARKS = {OK: "ok     ", NOTE: "note   ", PROBLEM: "PROBLEM"}
+_DESCRIPTION = """\
+Check whether this machine can run pipelines, and what to do where it cannot.
+With --chaos: have nodes misbehave in every way at every moment, check that each
+gives the documented outcome and harms nothing else, and that nothing is left
+behind."""
 _EPILOG = """\
 exit codes:
   0  no problems; with --chaos: every cell as expected, and nothing left behind
@@ -46,9 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "remotemedia doctor",
-        description="Check whether this machine can run pipelines, and what to do where it cannot. "
-        "With --chaos: have nodes misbehave in every way at every moment, check that each gives "
-        "the documented outcome and harms nothing else, and that nothing is left behind.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

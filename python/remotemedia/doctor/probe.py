@@ -10,7 +10,7 @@ DIE = "die"
 
 
 class Probe:
-    """Doubles what it gets, and dies when it is told to."""
+    """Doubles what it gets; dies of the item `DIE`."""
 
     def process(self, item: Any) -> Any:
         """Double or die."""

@@ -122,7 +122,7 @@ const PYTHON: &[Rule] = &[
     Rule {
         what: "sleeping threads",
         phrases: &["time.sleep"],
-        homes: &[("python/remotemedia/doctor/chaos/misbehaviours.py", "hangs on purpose")],
+        homes: &[("python/remotemedia/doctor/chaos/", "hangs on purpose")],
     },
 ];
 

@@ -73,22 +73,23 @@ class Table:
         self._module_count = len(sys.modules)
         self._builtins = dict(vars(builtins))
         # A glance only shows changes; state that was wrong before must be looked at.
-        covered = [entry for entry in self._entries if entry[-1].in_glance]
-        is_right = all(row.is_as(before) for *_, before, row in covered)
+        compared = [
+            entry for entry in self._entries if entry[-1].in_glance and entry[1] is not None
+        ]
+        is_right = all(row.is_as(before) for *_, before, row in compared)
         self._glanced = self._glance() if self._glance is not None and is_right else None
 
-    def repair(self) -> None:
+    def repair(self, left: Sequence[str] = ()) -> None:
         """Put back the builtins that a session has replaced, so that the rest of this package can
         run. Uses none of them.
-        """
-        _update_builtins(self._builtins)
 
-    def give_up(self) -> None:
-        """Put back all builtins, also those that a module has replaced when it was imported: this
-        package cannot run with them, and the worker will be replaced.
+        Args:
+            left: what could not be put back. If there is anything, the worker will be replaced, and
+                builtins that a module has replaced when it was imported are put back too.
         """
-        self._builtins = _BUILTINS
-        self.repair()
+        if left:
+            self._builtins = _BUILTINS
+        _update_builtins(self._builtins)
 
     def put_back(self) -> list[str]:
         """Undo what the session has changed.

@@ -28,7 +28,8 @@ from remotemedia.core.exceptions import (
 )
 from remotemedia.core.pipeline import Pipeline
 from remotemedia.doctor.chaos import moments
-from remotemedia.doctor.chaos.misbehaviours import ENDINGS, HANGING, Fuse
+from remotemedia.doctor.chaos.fuse import Fuse
+from remotemedia.doctor.chaos.misbehaviours import ENDINGS, HANGING
 from remotemedia.doctor.chaos.table import (
     CRASH,
     ERROR,

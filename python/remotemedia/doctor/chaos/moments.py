@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from remotemedia.core.node import Node
-from remotemedia.doctor.chaos.misbehaviours import Fuse, act
+from remotemedia.doctor.chaos.fuse import Fuse
+from remotemedia.doctor.chaos.misbehaviours import act
 
 ITEMS = [1, 2, 3]
 _MODULE = __name__
