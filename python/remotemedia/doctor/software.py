@@ -126,7 +126,11 @@ def _rustpython() -> Finding:
     except (OSError, subprocess.SubprocessError) as error:
         advice = "build it for this machine: pip install --force-reinstall ./worker-shim"
         return problem(name, f"{program} does not start: {error}", advice)
-    return ok(name, f"{done.stdout.strip()} at {program}")
+    text = f"{done.stdout.strip()} at {program}"
+    if remotemedia.__version__ not in done.stdout.split():
+        advice = "install the one of this version: pip install --force-reinstall ./worker-shim"
+        return problem(name, f"{text}, but the package is {remotemedia.__version__}", advice)
+    return ok(name, text)
 
 
 def _configuration() -> Finding:
