@@ -300,6 +300,10 @@ impl TimedOut {
             (Deadline::Item, _) => {
                 format!("was not done with an item within {ms} ms (deadline_ms)")
             }
+            (Deadline::Close, operation) => format!(
+                "was in {} for {ms} ms when its session closed ([workers] close_timeout)",
+                operation_name(operation)
+            ),
             (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
             (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
         };

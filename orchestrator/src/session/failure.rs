@@ -1,7 +1,5 @@
 //! Turns faults, dead workers and overdue nodes into errors that name the node.
 
-use std::time::Duration;
-
 use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};
@@ -135,15 +133,13 @@ impl Death<'_> {
     }
 
     fn overdue(&self, overdue: &Overdue) -> Error {
-        if overdue.deadline == Deadline::Close {
-            return self.overdue_cleanup(overdue.limit);
-        }
         let seat = overdue.running.map(|running| (running.stage, running.node));
         let node_id =
             seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
         let operation = match (overdue.running, overdue.deadline) {
             (Some(running), _) => running.operation,
             (None, Deadline::Open) => FaultKind::Load,
+            (None, Deadline::Close) => FaultKind::Cleanup,
             (None, _) => FaultKind::Process,
         };
         Error::TimedOut(Box::new(TimedOut {
@@ -157,15 +153,6 @@ impl Death<'_> {
             stderr_tail: self.process.stderr_tail(),
             tries: 1,
         }))
-    }
-
-    fn overdue_cleanup(&self, limit: Duration) -> Error {
-        let message = format!(
-            "cleanup took longer than {} ms and its worker was killed; raise [workers] \
-             close_timeout if it needs that long",
-            limit.as_millis()
-        );
-        found(self.running_node(), FaultKind::Cleanup, "TimeoutError", message)
     }
 
     fn crash(&self, peak_memory_bytes: u64) -> Error {

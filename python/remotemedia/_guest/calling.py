@@ -25,6 +25,8 @@ from remotemedia._signatures import signature
 
 OTHER = 0
 """Number of the operation while no method of a node runs: a node is imported or constructed."""
+next_item = next
+"""A node may replace the builtin, and a call would then never end."""
 _OPERATIONS = {"process": 1, "flush": 2, "initialize": 3, "cleanup": 4}
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
 
@@ -243,7 +245,7 @@ class Caller:
 
     def _from_iterator(self, kind: str, items: Any) -> Iterator[Any]:
         try:
-            while (in_hand := [self.guarded(kind, next, items, END)])[0] is not END:
+            while (in_hand := [self.guarded(kind, next_item, items, END)])[0] is not END:
                 if in_hand[0] is not None:
                     yield in_hand.pop()
         finally:

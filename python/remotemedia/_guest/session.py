@@ -11,7 +11,7 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._guest import faults, interrupts, loading, modules, output, process
-from remotemedia._guest.calling import OTHER, Caller, Meter
+from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.spec import NodeSpec, SessionSpec
@@ -41,6 +41,7 @@ class Guest:
     @staticmethod
     def facts(error: BaseException) -> dict[str, Any]:
         """The exception as data; see `faults.facts`."""
+        process.state.repair()
         return faults.facts(error)
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
@@ -77,12 +78,14 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
+        process.state.repair(self._left)
         interrupts.forget()
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         if self._left:  # the orchestrator does not know: it received no `Closed` message
             raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
+        self._left = ["interpreter"]  # if anything but a node fails from here on
         self._output.attach()
         process.state.begin()
         if spec.surroundings is not None:
@@ -110,6 +113,7 @@ class Guest:
                     caller.cleanup()
             self._forget()
             raise
+        self._left = []
         self._modules.note()
         limit = spec.write_back_max_bytes
         if spec.instances is not None:
@@ -257,7 +261,7 @@ class Guest:
             Fault: a node failed. The call is over, unless the fault is kept.
         """
         try:
-            value = next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
+            value = next_item(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
         except BaseException:
             self._calls[stage] = None
             self._output.flush()
@@ -341,6 +345,8 @@ class Guest:
             for each changed attribute that cannot be sent; the `facts` of each failed `cleanup`;
             and the result of `hygiene.Table.put_back`.
         """
+        process.state.repair()
+        self._left = ["interpreter"]
         for stage in list(self._stages):
             self.abort(stage)
         failures = self._clean_up()
@@ -375,6 +381,7 @@ class Guest:
         return states
 
     def _forget(self) -> None:
+        process.state.repair()
         self._stages, self._calls, self._snapshots = {}, {}, {}
         with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()

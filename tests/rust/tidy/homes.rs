@@ -115,9 +115,15 @@ const PYTHON: &[Rule] = &[
             ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
             ("python/remotemedia/_guest/surroundings.py", "gives a worker the caller's"),
             ("python/remotemedia/_guest/zygote.py", "finds the modules of the configuration"),
+            ("python/remotemedia/doctor/software.py", "reports what is set"),
+            ("python/remotemedia/doctor/chaos/misbehaviours.py", "clears them"),
         ],
     },
-    Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },
+    Rule {
+        what: "sleeping threads",
+        phrases: &["time.sleep"],
+        homes: &[("python/remotemedia/doctor/chaos/", "hangs on purpose")],
+    },
 ];
 
 impl Rule {

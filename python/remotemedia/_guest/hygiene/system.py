@@ -51,7 +51,12 @@ def rows() -> list[Row]:
         Row("process group", os.getpgrp, lambda pgid: os.setpgid(0, pgid), in_glance=True),
         Row("threads", _threads, _await_threads, set.issubset),
         Row("child processes", _children, _await_children, set.issubset, in_glance=True),
-        Row("free descriptors", _has_free_descriptors, in_glance=True),
+        Row(
+            "free descriptors",
+            _has_free_descriptors,
+            is_same=lambda has_some, _before: has_some,
+            in_glance=True,
+        ),
     ]
 
 
@@ -195,7 +200,10 @@ def _has_free_descriptors() -> bool:
     libraries keep open do no harm, but a node that leaks some in each session would use up all of
     them one day. Shared memory itself leaves a quarter of them free.
     """
-    lowest_free = os.dup(0)
+    try:
+        lowest_free = os.dup(0)
+    except OSError:
+        return False
     os.close(lowest_free)
     resource = _resource()
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
