@@ -19,6 +19,9 @@ pub(super) const DEBUG: u32 = 10;
 /// The level INFO of Python's `logging`.
 pub(super) const INFORMATION: u32 = 20;
 
+/// The logger that gets each crash as one JSON object.
+const CRASHES: &str = "remotemedia.crashes";
+
 /// The journal of one session. Clones share its metrics.
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
@@ -74,7 +77,13 @@ impl Journal {
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
             Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
-            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &error.to_string(), true),
+            Error::Crashed(crash) => {
+                self.metrics().fail(&crash.node_id, &crash.headline(), true);
+                self.notices.push(LogRecord {
+                    logger: CRASHES.to_owned(),
+                    ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())
+                });
+            }
             Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
             _ => {}
         }

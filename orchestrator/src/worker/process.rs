@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,6 +40,7 @@ pub struct Process {
     pidfd: Arc<OwnedFd>,
     /// The pidfd of the zygote that is its parent; absent for children of this process.
     zygote: Option<Arc<OwnedFd>>,
+    started: Instant,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
 }
@@ -46,6 +48,7 @@ pub struct Process {
 #[derive(Debug, Default)]
 struct ProcessState {
     exit: Option<Exit>,
+    ended: Option<Instant>,
     /// Its number may mean another process by now.
     is_reaped: bool,
     is_retired: bool,
@@ -105,7 +108,8 @@ impl Process {
         zygote: Option<Arc<OwnedFd>>,
     ) -> Arc<Self> {
         let (state, end) = (Mutex::default(), tokio::sync::Notify::new());
-        Arc::new(Self { id, pid, blackbox, pidfd, zygote, state, end })
+        let started = Instant::now();
+        Arc::new(Self { id, pid, blackbox, pidfd, zygote, started, state, end })
     }
 
     fn state(&self) -> MutexGuard<'_, ProcessState> {
@@ -209,7 +213,11 @@ impl Process {
         self.end_group();
         let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
         let code = || status.as_ref()?.exit_status().map(Exit::Code);
-        let signal = || status.as_ref()?.terminating_signal().map(Exit::Signal);
+        let signal = || {
+            let status = status.as_ref()?;
+            let number = status.terminating_signal()?;
+            Some(Exit::Signal { number, has_core: Some(status.dumped()) })
+        };
         self.note_exit(code().or_else(signal));
     }
 
@@ -226,8 +234,8 @@ impl Process {
     /// parent it is what the flight recorder says.
     pub fn note_exit(&self, exit: Option<Exit>) {
         let mut state = self.state();
-        let exit = exit.or_else(|| self.blackbox.signal().map(Exit::Signal));
-        state.exit = Some(exit.unwrap_or(Exit::Unknown));
+        state.exit = Some(exit.or_else(|| self.blackbox.exit()).unwrap_or(Exit::Unknown));
+        state.ended = Some(Instant::now());
         self.end.notify_waiters();
         if let Some(listener) = &state.listener {
             listener.wake();
@@ -240,6 +248,13 @@ impl Process {
         if self.exit().is_none() {
             self.end.notified().await;
         }
+    }
+
+    /// How long the process has existed, or had when it ended.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        let until = self.state().ended.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.started)
     }
 
     /// How the process ended, once it is reaped.

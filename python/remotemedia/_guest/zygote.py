@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from remotemedia._guest import injected, modules, resolution, surroundings
 
-FORMAT = 1
+FORMAT = 2
 """Of the messages; `message.rs` has it too."""
 
 _HYGIENE = ("interpreter", "libraries", "loggers", "streams", "system")
@@ -235,7 +235,8 @@ def _reap(link: _socket.socket, child: int) -> None:
         _say(link, f"lost {child}")
         return
     if os.WIFSIGNALED(status):
-        _say(link, f"signal {child} {os.WTERMSIG(status)}")
+        word = "core" if os.WCOREDUMP(status) else "signal"
+        _say(link, f"{word} {child} {os.WTERMSIG(status)}")
     else:
         _say(link, f"code {child} {os.WEXITSTATUS(status)}")
 

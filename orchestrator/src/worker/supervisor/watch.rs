@@ -167,9 +167,9 @@ async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
         Some(zygote) => {
             process.end_group();
             // The flight recorder names the signal of a crash sooner than the zygote, which may have
-            // to wait for a processor.
-            let crash = process.blackbox.signal().map(Exit::Signal);
-            if crash.is_some() {
+            // to wait for a processor. Only the zygote knows of a core dump, which takes longer.
+            let crash = process.blackbox.exit();
+            if crash.as_ref().is_some_and(|crash| crash.has_core().is_some()) {
                 process.note_exit(crash);
                 zygote.reap(process.pid).await;
             } else {
@@ -304,7 +304,7 @@ async fn start_error(
 fn ending(exit: Option<&Exit>) -> String {
     let how = match exit {
         Some(Exit::Code(code)) => format!(" with exit code {code}"),
-        Some(exit @ Exit::Signal(_)) => match exit.signal_name() {
+        Some(exit @ Exit::Signal { .. }) => match exit.signal_name() {
             Some(signal) if signal != "SIGKILL" => format!(" by {signal}"),
             _ => String::new(),
         },

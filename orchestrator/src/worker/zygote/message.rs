@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `import NAME...` | | `left NAME WHY` for a module that cannot stay, then the zygote ends; or `ready` |
 //! | `fork` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
-//! | `reap PID` | | `code PID NUMBER`, `signal PID NUMBER` or `lost PID` |
+//! | `reap PID` | | `code PID NUMBER`, `signal PID NUMBER`, `core PID NUMBER` (a signal, and a core dump was written) or `lost PID` |
 //!
 //! The zygote begins with `zygote FORMAT PACKAGE_VERSION`. It ends when the connection closes. A
 //! request is answered before the next one is read.
@@ -13,7 +13,7 @@
 use crate::worker::exit::Exit;
 
 /// Raised with every change of these messages; `_guest/zygote.py` has it too.
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 /// Longest packet to a zygote, in bytes. A socket takes twice as much by default.
 const MAX_IMPORT_BYTES: usize = 96 << 10;
 
@@ -92,7 +92,8 @@ impl Answer {
             "stale" => Some(Self::Stale(rest.to_owned())),
             "failed" => Some(Self::Failed(rest.to_owned())),
             "code" => reaped(Exit::Code),
-            "signal" => reaped(Exit::Signal),
+            "signal" => reaped(|number| Exit::Signal { number, has_core: Some(false) }),
+            "core" => reaped(|number| Exit::Signal { number, has_core: Some(true) }),
             "lost" => Some(Self::Reaped(rest.parse().ok()?, None)),
             _ => None,
         }
@@ -136,7 +137,10 @@ mod tests {
         assert_eq!(parse("stale /a b.py"), Some(Answer::Stale("/a b.py".to_owned())));
         assert_eq!(parse("failed no memory"), Some(Answer::Failed("no memory".to_owned())));
         assert_eq!(parse("code 12 3"), Some(Answer::Reaped(12, Some(Exit::Code(3)))));
-        assert_eq!(parse("signal 12 11"), Some(Answer::Reaped(12, Some(Exit::Signal(11)))));
+        for (word, has_core) in [("signal", Some(false)), ("core", Some(true))] {
+            let exit = Exit::Signal { number: 11, has_core };
+            assert_eq!(parse(&format!("{word} 12 11")), Some(Answer::Reaped(12, Some(exit))));
+        }
         assert_eq!(parse("lost 12"), Some(Answer::Reaped(12, None)));
         for other in ["", "forked", "forked x", "code 1", "left x", "signal a 1", "hello"] {
             assert_eq!(parse(other), None, "{other:?}");
