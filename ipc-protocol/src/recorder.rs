@@ -14,8 +14,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+/// Size of the note, in bytes.
+pub const NOTE_BYTES: usize = 64;
 /// Offset of the Python stack, in bytes.
-pub const PYTHON_STACK_AT: u64 = 64;
+pub const PYTHON_STACK_AT: u64 = NOTE_BYTES as u64;
 /// Offset of the [`Death`], in bytes.
 pub const DEATH_AT: u64 = 8 << 20;
 /// Offset of the copy of the stack, in bytes. Its first byte comes from [`Death::stack_start`].
@@ -64,3 +66,5 @@ pub struct Death {
     /// The largest core dump that this process may write, in bytes (`RLIMIT_CORE`).
     pub core_limit: u64,
 }
+
+const _: () = assert!(size_of::<Death>() as u64 <= STACK_AT - DEATH_AT);

@@ -20,7 +20,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::death;
 
 /// Number of bytes that this module writes.
-const NOTE_BYTES: usize = 40;
+const USED_BYTES: usize = 40;
 
 /// Which method of a node runs. `remotemedia._guest.calling` uses the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Blackbox {
         // SAFETY: the file is at least as long as the mapping, and no process shortens it: the
         // orchestrator only reads it, and a node that truncates its worker's descriptors harms only
         // this process. References into the mapping live no longer than a borrow of it.
-        let note = unsafe { MmapOptions::new().len(NOTE_BYTES).map_mut(&file)? };
+        let note = unsafe { MmapOptions::new().len(USED_BYTES).map_mut(&file)? };
         let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         let origin = (Instant::now(), nanoseconds(now));
         Ok(Self { note, origin, file: Some(file), calls: (0, 0) })
@@ -145,7 +145,7 @@ impl Blackbox {
     fn words(&mut self) -> (&AtomicU32, &AtomicU32, &AtomicU64) {
         let start = self.note.as_mut_ptr();
         // SAFETY: a mapping begins at a page, so all three numbers are aligned, and they lie inside
-        // its `NOTE_BYTES`. This process accesses the bytes only through these references, and they
+        // its `USED_BYTES`. This process accesses the bytes only through these references, and they
         // do not outlive the borrow of the mapping.
         unsafe {
             (

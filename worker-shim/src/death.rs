@@ -7,7 +7,7 @@
 //! no pointer of the dying program. Memory that cannot be read is skipped by the kernel.
 
 use std::fs::File;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::OnceLock;
@@ -23,8 +23,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 
 /// The signals that mean a crash. faulthandler handles the same ones.
-const FATAL: [c_int; 5] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
+const FATAL: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 /// Size of the stack that the handlers run on, in bytes. faulthandler, which runs on it too, needs
 /// half as much with large registers.
 const ALTERNATE_STACK_BYTES: usize = 64 << 10;
@@ -72,7 +71,8 @@ pub fn record_in(recorder: File) -> io::Result<()> {
 pub fn renew() {
     let Some(before) = BEFORE.get() else { return };
     for (signal, before) in FATAL.into_iter().zip(before) {
-        let is_replaced = action_of(signal).is_ok_and(|now| now.sa_sigaction == before.sa_sigaction);
+        let is_replaced =
+            action_of(signal).is_ok_and(|now| now.sa_sigaction == before.sa_sigaction);
         if is_replaced {
             // If that fails there is no C stack, and everything else is as it was.
             let _without = install(signal);
@@ -174,18 +174,17 @@ fn pass_on(before: &libc::sigaction, signal: c_int, info: *mut siginfo_t, contex
 
 fn record(recorder: &Recorder, signal: c_int, info: &siginfo_t, context: &ucontext_t) {
     let file = &recorder.file;
-    let is_own = rustix::fs::fstat(file)
-        .is_ok_and(|stat| (stat.st_dev as u64, stat.st_ino as u64) == recorder.identity);
+    let is_own =
+        rustix::fs::fstat(file).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == recorder.identity);
     if !is_own {
         return;
     }
-    let is_of_instruction = info.si_code > 0;
-    // SAFETY: the kernel sets the address for signals that an instruction has caused and the process
-    // id for those that a process has sent; both are plain numbers.
-    let (address, sender) = match is_of_instruction {
-        true => (unsafe { info.si_addr() } as u64, 0),
-        false => (0, unsafe { info.si_pid() }),
-    };
+    // SAFETY: a part of a union that has bytes of the kernel for every signal; they mean an address
+    // only where an instruction has raised it.
+    let address = unsafe { info.si_addr() } as u64;
+    // SAFETY: the same; they mean a process id only where a process has sent it.
+    let sender = unsafe { info.si_pid() };
+    let (address, sender) = if info.si_code > 0 { (address, 0) } else { (0, sender) };
     let mut death = Death {
         magic: MAGIC,
         signal,
@@ -202,7 +201,7 @@ fn record(recorder: &Recorder, signal: c_int, info: &siginfo_t, context: &uconte
     if save(&death).is_err() {
         return;
     }
-    if let Some(stack_pointer) = stack_pointer {
+    if let Some(stack_pointer) = stack_pointer.and_then(|start| usize::try_from(start).ok()) {
         copy_stack(file, stack_pointer);
     }
     death.maps_bytes = copy_mappings(file);
@@ -251,12 +250,17 @@ fn take_registers(_death: &mut Death, _context: &ucontext_t) -> Option<u64> {
     None
 }
 
-fn copy_stack(file: &File, start: u64) {
-    for offset in (0..STACK_BYTES).step_by(PIECE) {
-        let address = start.wrapping_add(offset as u64) as *const c_void;
-        let place = (STACK_AT as libc::off_t) + (offset as libc::off_t);
+fn copy_stack(file: &File, start: usize) {
+    let mut copied = 0;
+    while copied < STACK_BYTES {
+        let address = start.wrapping_add(copied);
+        // Up to the end of a page: what begins in one that cannot be read is skipped as a whole.
+        let size = PIECE - address % PIECE;
+        let place = (STACK_AT + copied as u64).cast_signed();
+        let memory = address as *const c_void;
         // SAFETY: the kernel reads the memory, and refuses what cannot be read.
-        let _skipped = unsafe { libc::pwrite(file.as_raw_fd(), address, PIECE, place) };
+        let _skipped = unsafe { libc::pwrite(file.as_raw_fd(), memory, size, place) };
+        copied += size;
     }
 }
 
@@ -291,5 +295,3 @@ fn resident_pages() -> u64 {
 fn open_own(path: &std::ffi::CStr) -> Option<OwnedFd> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
-
-const _: () = assert!(size_of::<Death>() <= (STACK_AT - DEATH_AT) as usize);

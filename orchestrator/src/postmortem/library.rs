@@ -63,9 +63,8 @@ impl Library {
             size: program.p_filesz.get(ENDIAN),
             address: program.p_vaddr.get(ENDIAN),
         };
-        let of_type = |wanted| {
-            programs.iter().filter(move |program| program.p_type.get(ENDIAN) == wanted)
-        };
+        let of_type =
+            |wanted| programs.iter().filter(move |program| program.p_type.get(ENDIAN) == wanted);
         let segments: Vec<Segment> = of_type(PT_LOAD).map(segment).collect();
         let frame_table = of_type(PT_GNU_EH_FRAME).map(segment).next();
         let frame_table = frame_table.and_then(|table| {
@@ -138,10 +137,38 @@ impl Library {
     }
 
     fn symbols_at(&self, addresses: &[u64]) -> Option<Vec<Option<(String, u64)>>> {
+        let (first, last) = (*addresses.iter().min()?, *addresses.iter().max()?);
+        let (table, names_at) = self.symbol_table()?;
+        let symbols: &[Sym64<_>] = entries(&table)?;
+        let mut best: Vec<Option<&Sym64<_>>> = vec![None; addresses.len()];
+        for symbol in symbols {
+            let start = symbol.st_value.get(ENDIAN);
+            let end = start.saturating_add(symbol.st_size.get(ENDIAN));
+            // Most of many thousand symbols are left out here.
+            if start > last || end <= first || !is_function(symbol) {
+                continue;
+            }
+            for (best, at) in best.iter_mut().zip(addresses) {
+                let is_nearer = |best: &Sym64<_>| best.st_value.get(ENDIAN) < start;
+                if (start..end).contains(at) && best.is_none_or(is_nearer) {
+                    *best = Some(symbol);
+                }
+            }
+        }
+        let name_of = |symbol: &Sym64<object::LittleEndian>| {
+            let at = names_at.checked_add(symbol.st_name.get(ENDIAN).into())?;
+            Some((self.text(at)?, symbol.st_value.get(ENDIAN)))
+        };
+        Some(best.into_iter().map(|best| best.and_then(name_of)).collect())
+    }
+
+    /// All symbols, or those for other libraries only in a file without the rest; and where their
+    /// names are in the file.
+    fn symbol_table(&self) -> Option<(Vec<u8>, u64)> {
         let header: FileHeader64<_> = one(&self.file, 0)?;
-        let count = usize::from(header.e_shnum.get(ENDIAN));
+        let sections = header.e_shoff.get(ENDIAN);
         let sections: Vec<SectionHeader64<_>> =
-            many(&self.file, header.e_shoff.get(ENDIAN), count)?;
+            many(&self.file, sections, header.e_shnum.get(ENDIAN).into())?;
         let of_type = |wanted| {
             sections.iter().find(|section: &&SectionHeader64<object::LittleEndian>| {
                 let size = section.sh_size.get(ENDIAN);
@@ -150,24 +177,9 @@ impl Library {
         };
         let table = of_type(SHT_SYMTAB).or_else(|| of_type(SHT_DYNSYM))?;
         let names = sections.get(usize::try_from(table.sh_link.get(ENDIAN)).ok()?)?;
-        let count = usize::try_from(table.sh_size.get(ENDIAN)).ok()?;
-        let count = count / size_of::<Sym64<object::LittleEndian>>();
-        let symbols: Vec<Sym64<_>> = many(&self.file, table.sh_offset.get(ENDIAN), count)?;
-        let mut best: Vec<Option<&Sym64<_>>> = vec![None; addresses.len()];
-        for symbol in symbols.iter().filter(|symbol| is_function(symbol)) {
-            let start = symbol.st_value.get(ENDIAN);
-            let holds = start..start.saturating_add(symbol.st_size.get(ENDIAN));
-            for (best, _) in best.iter_mut().zip(addresses).filter(|(_, at)| holds.contains(at)) {
-                if best.is_none_or(|best| best.st_value.get(ENDIAN) < start) {
-                    *best = Some(symbol);
-                }
-            }
-        }
-        let name_of = |symbol: &Sym64<object::LittleEndian>| {
-            let at = names.sh_offset.get(ENDIAN).checked_add(symbol.st_name.get(ENDIAN).into())?;
-            Some((self.text(at)?, symbol.st_value.get(ENDIAN)))
-        };
-        Some(best.into_iter().map(|best| best.and_then(name_of)).collect())
+        let (offset, size) = (table.sh_offset.get(ENDIAN), table.sh_size.get(ENDIAN));
+        let bytes = bytes(&self.file, offset, size, MAX_TABLE_BYTES)?;
+        Some((bytes, names.sh_offset.get(ENDIAN)))
     }
 
     fn text(&self, offset: u64) -> Option<String> {
@@ -192,13 +204,16 @@ fn bytes(file: &File, offset: u64, size: u64, most: u64) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn one<T: Pod>(file: &File, offset: u64) -> Option<T> {
+fn one<T: Pod + Clone>(file: &File, offset: u64) -> Option<T> {
     many(file, offset, 1)?.pop()
 }
 
-fn many<T: Pod>(file: &File, offset: u64, count: usize) -> Option<Vec<T>> {
+fn many<T: Pod + Clone>(file: &File, offset: u64, count: usize) -> Option<Vec<T>> {
     let size = u64::try_from(count.checked_mul(size_of::<T>())?).ok()?;
     let read = bytes(file, offset, size, MAX_TABLE_BYTES)?;
-    let (all, _) = pod::slice_from_bytes::<T>(&read, count).ok()?;
-    Some(all.to_vec())
+    Some(entries(&read)?.to_vec())
+}
+
+fn entries<T: Pod>(table: &[u8]) -> Option<&[T]> {
+    Some(pod::slice_from_bytes(table, table.len() / size_of::<T>()).ok()?.0)
 }

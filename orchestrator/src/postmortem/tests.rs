@@ -92,6 +92,6 @@ proptest! {
             ..Death::zeroed()
         };
         let frames = Remains { death, stack, maps: own_maps() }.c_stack();
-        prop_assert!(!frames.is_empty() && frames.len() <= 24);
+        prop_assert!(!frames.is_empty() && frames.len() <= 16);
     }
 }

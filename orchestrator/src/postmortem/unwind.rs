@@ -7,7 +7,7 @@ use ipc_protocol::recorder::{AARCH64, Death, X86_64};
 use super::Files;
 
 /// Number of calls that are looked at: the innermost ones say what happened, and each takes time.
-const MAX_CALLS: usize = 24;
+const MAX_CALLS: usize = 16;
 /// Bits of an address on AArch64; those above may sign it.
 const AARCH64_ADDRESS: u64 = (1 << 48) - 1;
 
@@ -32,11 +32,13 @@ struct Machine {
     frame_pointer: usize,
     stack_pointer: usize,
     return_address: usize,
+    /// Whether a call leaves the return address in a register, and not on the stack.
+    has_link: bool,
 }
 
 const MACHINES: [(u32, Machine); 2] = [
-    (X86_64, Machine { frame_pointer: 6, stack_pointer: 7, return_address: 16 }),
-    (AARCH64, Machine { frame_pointer: 29, stack_pointer: 31, return_address: 30 }),
+    (X86_64, Machine { frame_pointer: 6, stack_pointer: 7, return_address: 16, has_link: false }),
+    (AARCH64, Machine { frame_pointer: 29, stack_pointer: 31, return_address: 30, has_link: true }),
 ];
 
 struct Thread<'a> {
@@ -87,35 +89,32 @@ impl Thread<'_> {
 
     /// Undoes a call of an address where there is no code.
     fn leave_nowhere(&mut self) -> Option<()> {
-        let Machine { stack_pointer, return_address, .. } = self.machine;
-        let address = match self.registers.get(return_address) {
-            Some(link) => *link,
-            None => {
-                let pushed = self.word(self.registers[stack_pointer])?;
-                self.registers[stack_pointer] += 8;
-                pushed
-            }
+        let Machine { stack_pointer, return_address, has_link, .. } = self.machine;
+        let address = if has_link {
+            self.registers[return_address]
+        } else {
+            let pushed = self.word(self.registers[stack_pointer])?;
+            self.registers[stack_pointer] += 8;
+            pushed
         };
-        self.call = Call { address, is_exact: false };
+        self.call = Call { address: self.plain(address), is_exact: false };
         (address != 0).then_some(())
     }
 
     fn caller(&self, row: &UnwindTableRow<usize>, is_signal: bool) -> Option<([u64; 32], Call)> {
-        let Machine { stack_pointer, return_address, .. } = self.machine;
+        let Machine { stack_pointer, return_address, has_link, .. } = self.machine;
         let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return None };
         let base = self.registers.get(usize::from(register.0))?.wrapping_add_signed(*offset);
         let mut registers = self.registers;
         registers[stack_pointer] = base;
         // In a function that calls nothing, the link register still holds the return address.
-        let mut back = registers.get(return_address).copied();
+        let mut back = has_link.then_some(self.registers[return_address]);
         for (Register(number), rule) in row.registers() {
             let number = usize::from(*number);
             let value = match rule {
                 RegisterRule::Offset(offset) => self.word(base.wrapping_add_signed(*offset)),
                 RegisterRule::ValOffset(offset) => Some(base.wrapping_add_signed(*offset)),
-                RegisterRule::Register(other) => {
-                    self.registers.get(usize::from(other.0)).copied()
-                }
+                RegisterRule::Register(other) => self.registers.get(usize::from(other.0)).copied(),
                 _ => continue,
             };
             if number == return_address {
@@ -143,9 +142,7 @@ impl Thread<'_> {
     }
 
     fn plain(&self, address: u64) -> u64 {
-        // Only AArch64 has the return address in a general register.
-        let is_signed = self.machine.return_address < self.registers.len();
-        if is_signed { address & AARCH64_ADDRESS } else { address }
+        if self.machine.has_link { address & AARCH64_ADDRESS } else { address }
     }
 
     fn word(&self, address: u64) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::FaultKind;
-use ipc_protocol::recorder::PYTHON_STACK_AT;
+use ipc_protocol::recorder::{NOTE_BYTES, PYTHON_STACK_AT};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::time::{ClockId, clock_gettime};
 
@@ -18,7 +18,7 @@ use crate::postmortem::{self, Remains};
 /// Environment variable that holds the number of the recorder's descriptor in the worker.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
 /// The first bytes of a new recorder, for the note of the running node.
-const HEAD: [u8; PYTHON_STACK_AT as usize] = [0; PYTHON_STACK_AT as usize];
+const HEAD: [u8; NOTE_BYTES] = [0; NOTE_BYTES];
 /// Where the kernel's rule for core dumps is. One that begins with `|` names a program that gets
 /// them, also from processes whose own limit allows none.
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";

@@ -70,7 +70,9 @@ def test_a_call_of_an_address_without_code_is_followed_to_its_caller() -> None:
     error = crash("jump")
     assert (error.signal, error.fault_address) == ("SIGSEGV", 32)
     assert error.c_stack[0] == CrashFrame(None, None, 32)
-    assert any(library.startswith("libffi") for library in libraries(error)[1:3])
+    # Some interpreters have both in themselves.
+    caller = libraries(error)[1]
+    assert caller.startswith(("libffi", "_ctypes")) or is_interpreter(caller)
 
 
 def test_an_abort_names_what_called_it() -> None:

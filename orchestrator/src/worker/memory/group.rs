@@ -20,9 +20,8 @@ pub fn kills() -> Option<u64> {
 pub fn limit_bytes() -> Option<u64> {
     // A group above may have the smallest limit.
     let groups = folder()?.ancestors().take_while(|group| group.starts_with(ROOT));
-    let limit = |group: &Path| {
-        fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok()
-    };
+    let limit =
+        |group: &Path| fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok();
     groups.filter_map(limit).min()
 }
 
