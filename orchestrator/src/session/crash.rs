@@ -54,7 +54,7 @@ pub(super) fn crash(slot: &Slot, process: &Process, place: Place) -> Crash {
         uptime: process.uptime(),
         calls_of_worker: counts.map_or(0, |counts| counts.of_worker),
         calls_of_session: counts.map_or(0, |counts| counts.of_session),
-        peak_memory_bytes: place.peak_memory_bytes.max(died_with),
+        peak_memory_bytes: place.peak_memory_bytes.max(died_with).max(process.peak_memory()),
         memory_limit_bytes: group::limit_bytes(),
     }
 }

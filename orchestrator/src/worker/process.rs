@@ -20,7 +20,7 @@ use super::blackbox::Blackbox;
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
-use group::{group_members, is_resource_tracker, pidfd_signal_group};
+use group::{group_members, is_resource_tracker, peak_memory, pidfd_signal_group};
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
 
@@ -49,6 +49,8 @@ pub struct Process {
 struct ProcessState {
     exit: Option<Exit>,
     ended: Option<Instant>,
+    /// In bytes; 0 when unknown.
+    peak_memory: u64,
     /// Its number may mean another process by now.
     is_reaped: bool,
     is_retired: bool,
@@ -211,6 +213,7 @@ impl Process {
     /// Kills the rest of an ended process's group, reaps the process, and wakes the listener.
     pub fn reap(&self) {
         self.end_group();
+        self.note_peak(peak_memory(self.pidfd.as_fd()));
         let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
         let code = || status.as_ref()?.exit_status().map(Exit::Code);
         let signal = || {
@@ -228,6 +231,17 @@ impl Process {
             self.signal_group_locked(&state, rustix::process::Signal::KILL);
             state.is_reaped = true;
         }
+    }
+
+    /// Notes the highest resident memory of the process, in bytes, as its parent says.
+    pub fn note_peak(&self, bytes: u64) {
+        self.state().peak_memory = bytes;
+    }
+
+    /// Highest resident memory of the ended process, in bytes; 0 when unknown.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.state().peak_memory
     }
 
     /// Notes how the process ended, as its parent says, and tells the listener. Without a word of the

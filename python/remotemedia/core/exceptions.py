@@ -295,8 +295,8 @@ class WorkerCrashed(NodeError):
     """The worker process died while it ran a node. The next run gets a fresh worker.
 
     The message is one line; facts, stacks and stderr are notes, which Python prints below it. The
-    logger `remotemedia.crashes` gets all of it as one JSON object, at level INFO. Attributes are None
-    where something is unknown.
+    logger `remotemedia.crashes` gets all of it as one JSON object, at level INFO. What is unknown
+    is None.
 
     Neither signal nor exit code is known if this program ignores SIGCHLD, or if other code of this
     program has waited for the worker process.

@@ -173,7 +173,9 @@ async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
                 process.note_exit(crash);
                 zygote.reap(process.pid).await;
             } else {
-                process.note_exit(zygote.reap(process.pid).await);
+                let reaped = zygote.reap(process.pid).await;
+                process.note_peak(reaped.as_ref().map_or(0, |reaped| reaped.peak_memory_bytes));
+                process.note_exit(reaped.map(|reaped| reaped.exit));
             }
         }
     }
