@@ -72,12 +72,7 @@ fn verdict(
         Some(Exit::Signal { number, .. }) => *number,
     };
     if number == KILL {
-        let kills = group::kills();
-        return match (slot.kills_before, kills) {
-            (Some(before), Some(now)) if now > before => Verdict::OutOfMemory,
-            _ if slot.is_killed => Verdict::Disconnected,
-            _ => Verdict::Killed { by: None, may_be_memory: kills.is_none() },
-        };
+        return of_kill(slot.kills_before, group::kills(), slot.is_killed);
     }
     let Some(remains) = remains else {
         return Verdict::Killed { by: None, may_be_memory: false };
@@ -94,5 +89,30 @@ fn verdict(
     match number {
         ABORT => Verdict::Aborted { library },
         _ => Verdict::Crashed { library },
+    }
+}
+
+/// The verdict on a SIGKILL. `before` and `now` count kills for lack of memory.
+fn of_kill(before: Option<u64>, now: Option<u64>, is_ours: bool) -> Verdict {
+    match (before, now) {
+        (Some(before), Some(now)) if now > before => Verdict::OutOfMemory,
+        _ if is_ours => Verdict::Disconnected,
+        _ => Verdict::Killed { by: None, may_be_memory: before.is_none() || now.is_none() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict, of_kill};
+
+    // spec: CARD-08
+    #[test]
+    fn a_kill_is_for_memory_when_the_kernel_has_counted_one() {
+        let killed = |may_be_memory| Verdict::Killed { by: None, may_be_memory };
+        assert_eq!(of_kill(Some(2), Some(3), false), Verdict::OutOfMemory);
+        assert_eq!(of_kill(Some(2), Some(3), true), Verdict::OutOfMemory);
+        assert_eq!(of_kill(Some(2), Some(2), true), Verdict::Disconnected);
+        assert_eq!(of_kill(Some(2), Some(2), false), killed(false));
+        assert_eq!(of_kill(None, None, false), killed(true));
     }
 }

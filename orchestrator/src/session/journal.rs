@@ -77,15 +77,19 @@ impl Journal {
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
             Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
-            Error::Crashed(crash) => {
-                self.metrics().fail(&crash.node_id, &crash.headline(), true);
-                self.notices.push(LogRecord {
-                    logger: CRASHES.to_owned(),
-                    ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())
-                });
-            }
+            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &crash.headline(), true),
             Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
             _ => {}
+        }
+    }
+
+    /// Keeps a record of a crash for the host: all that is known about it, as one JSON object.
+    pub(super) fn note_crash(&mut self, error: &Error) {
+        if let Error::Crashed(crash) = error {
+            self.notices.push(LogRecord {
+                logger: CRASHES.to_owned(),
+                ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import resource
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,39 @@ def test_a_signal_from_outside_is_no_crash_of_native_code(tmp_path: Path) -> Non
         assert error.signal == number.name
         assert (error.verdict, error.killed_by, error.library) == ("killed", sender, None)
         assert "not by RemoteMedia" in str(error) or f"process {sender}" in str(error)
+
+
+LIMITS = {"memory": "memory.limit_in_bytes", "": "memory.max"}
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group with 64 MiB of memory."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        folder = (
+            Path("/sys/fs/cgroup") / controllers / path.lstrip("/") / f"remotemedia-{os.getpid()}"
+        )
+        limit = folder / LIMITS.get(controllers, "none")
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+            try:
+                if limit.exists():
+                    limit.write_text(str(64 << 20))
+                    yield folder
+                    return
+            finally:
+                folder.rmdir()
+    pytest.skip("no control group with a memory limit can be made here")
+
+
+def test_a_worker_that_the_kernel_kills_for_its_memory_is_told_so(small_group: Path) -> None:
+    """spec: CARD-08"""
+    error = crash(f"starve {small_group}")
+    assert (error.verdict, error.signal) == ("out_of_memory", "SIGKILL")
+    assert "ran out of memory" in str(error)
+    assert "smaller items" in error.what_next
+    assert (error.peak_memory_bytes or 0) > 32 << 20
 
 
 def test_an_exit_has_its_code_and_no_stack_of_native_code() -> None:
