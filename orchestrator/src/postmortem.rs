@@ -125,6 +125,10 @@ impl Remains {
     #[must_use]
     pub fn c_stack(&self) -> Vec<Frame> {
         let mut files = Files { mappings: maps::executable(&self.maps), open: BTreeMap::new() };
+        if files.mappings.is_empty() {
+            // The worker was killed, or had no descriptor left, before it could tell where things are.
+            return Vec::new();
+        }
         let calls = unwind::calls(&self.death, &self.stack, &mut files);
         files.frames(&calls)
     }

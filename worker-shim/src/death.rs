@@ -117,7 +117,7 @@ fn provide_alternate_stack() -> io::Result<()> {
         ss_flags: 0,
         ss_size: ALTERNATE_STACK_BYTES,
     };
-    // SAFETY: the memory is never freed and used for nothing else. The kernel refuses the call while
+    // SAFETY: the memory is never freed, and nothing else uses it. The kernel refuses the call while
     // a handler runs on the present stack.
     succeeded(unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) })
 }

@@ -2,14 +2,15 @@
 //! and what its functions are called. Only what is needed of it is read, and it is never mapped: it
 //! may be changed at any moment.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use gimli::{
     BaseAddresses, EhFrame, EhFrameHdr, EhFrameOffset, LittleEndian, Pointer, UnwindContext,
     UnwindSection, UnwindTableRow,
 };
+use nix::libc;
 use object::elf::{
     ELFMAG, FileHeader64, PT_GNU_EH_FRAME, PT_LOAD, ProgramHeader64, SHN_UNDEF, SHT_DYNSYM,
     SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, SectionHeader64, Sym64,
@@ -17,7 +18,7 @@ use object::elf::{
 use object::pod::{self, Pod};
 
 /// Tables of a file that are larger are not read, in bytes.
-const MAX_TABLE_BYTES: u64 = 24 << 20;
+const MAX_TABLE_BYTES: u64 = 16 << 20;
 /// The description of one function that is larger is not read, in bytes.
 const MAX_ENTRY_BYTES: u64 = 1 << 20;
 /// Longest name of a symbol, in bytes.
@@ -48,10 +49,11 @@ struct Segment {
 impl Library {
     /// Opens a file; `None` if it is not the one that was mapped, or no ELF file of this machine.
     pub(super) fn open(path: &Path, inode: u64) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        if file.metadata().ok()?.ino() != inode {
-            return None;
-        }
+        let is_it = |metadata: &Metadata| metadata.is_file() && metadata.ino() == inode;
+        fs::metadata(path).ok().filter(is_it)?;
+        // Does not wait for anything, whatever the path has come to mean meanwhile.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+        file.metadata().ok().filter(is_it)?;
         let header: FileHeader64<_> = one(&file, 0)?;
         if header.e_ident.magic != ELFMAG || header.e_ident.class != object::elf::ELFCLASS64 {
             return None;

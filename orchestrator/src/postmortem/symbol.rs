@@ -1,7 +1,18 @@
 //! Names of functions as their languages write them. Pure.
 
+/// Longest name, in characters: those of C++ templates fill screens.
+const MAX_CHARACTERS: usize = 240;
+
 /// A symbol's name without the mangling of C++ and Rust.
 pub(super) fn readable(name: &str) -> String {
+    let name = demangled(name);
+    match name.char_indices().nth(MAX_CHARACTERS) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name,
+    }
+}
+
+fn demangled(name: &str) -> String {
     // Which version of a symbol this is (`memcpy@@GLIBC_2.14`) is of no interest here.
     let name = name.split('@').next().unwrap_or(name);
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
@@ -27,5 +38,6 @@ mod tests {
         ] {
             assert_eq!(readable(name), expected);
         }
+        assert_eq!(readable(&"é".repeat(500)), format!("{}...", "é".repeat(240)));
     }
 }

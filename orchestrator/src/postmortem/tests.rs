@@ -1,10 +1,14 @@
+//! Frames of this program, and what a record may hold that no sound process writes.
+
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bytemuck::Zeroable;
 use ipc_protocol::recorder::{Death, MAGIC, STACK_BYTES, X86_64};
 use proptest::prelude::*;
 
+use super::library::Library;
 use super::unwind::Call;
 use super::{Fault, Files, Frame, Remains, is_of_system, maps};
 
@@ -31,6 +35,21 @@ fn functions_are_found_by_their_addresses() {
         assert_eq!(frame.offset, 1);
     }
     assert_eq!(frames[2], Frame { library: None, symbol: None, offset: 16 });
+}
+
+#[test]
+fn only_the_file_that_was_mapped_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, text) = (folder.path().join("pipe"), folder.path().join("text"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(&text, "no library").unwrap();
+    let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+    let own = std::env::current_exe().unwrap();
+    assert!(Library::open(&own, inode(&own)).is_some());
+    assert!(Library::open(&own, inode(&own) + 1).is_none());
+    assert!(Library::open(&text, inode(&text)).is_none());
+    // It would wait for a writer.
+    assert!(Library::open(&pipe, inode(&pipe)).is_none());
 }
 
 #[test]

@@ -15,8 +15,8 @@ const KILL: i32 = Signal::SIGKILL as i32;
 /// The signal of `abort`.
 const ABORT: i32 = Signal::SIGABRT as i32;
 
-/// What is known where the slot's nodes are.
-pub(super) struct Place {
+/// What the session knows about the nodes of a worker that died.
+pub(super) struct Circumstances {
     pub(super) node_id: String,
     pub(super) operation: FaultKind,
     pub(super) also_lost: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Place {
 }
 
 /// The crash of the worker in a slot.
-pub(super) fn crash(slot: &Slot, process: &Process, place: Place) -> Crash {
+pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Crash {
     let exit = process.exit();
     let number = match exit {
         Some(Exit::Signal { number, .. }) => Some(number),
@@ -35,11 +35,11 @@ pub(super) fn crash(slot: &Slot, process: &Process, place: Place) -> Crash {
     let remains = process.blackbox.remains().filter(|left| Some(left.signal()) == number);
     let c_stack = remains.as_ref().map(Remains::c_stack).unwrap_or_default();
     let counts = process.blackbox.calls();
-    let is_call = place.operation == FaultKind::Process;
+    let is_call = known.operation == FaultKind::Process;
     let died_with = remains.as_ref().map_or(0, Remains::resident_bytes);
     Crash {
-        node_id: place.node_id,
-        operation: place.operation,
+        node_id: known.node_id,
+        operation: known.operation,
         call: counts.map(|counts| counts.of_node).filter(|count| is_call && *count > 0),
         pid: process.pid,
         signal: exit.as_ref().and_then(Exit::signal_name),
@@ -50,11 +50,11 @@ pub(super) fn crash(slot: &Slot, process: &Process, place: Place) -> Crash {
         c_stack,
         python_stack: process.blackbox.stack(),
         stderr_tail: process.stderr_tail(),
-        also_lost: place.also_lost,
+        also_lost: known.also_lost,
         uptime: process.uptime(),
         calls_of_worker: counts.map_or(0, |counts| counts.of_worker),
         calls_of_session: counts.map_or(0, |counts| counts.of_session),
-        peak_memory_bytes: place.peak_memory_bytes.max(died_with).max(process.peak_memory()),
+        peak_memory_bytes: known.peak_memory_bytes.max(died_with).max(process.peak_memory()),
         memory_limit_bytes: group::limit_bytes(),
     }
 }

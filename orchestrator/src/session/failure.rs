@@ -162,13 +162,13 @@ impl Death<'_> {
         if self.process.is_retired() {
             return Error::ShutDown { node_id };
         }
-        let place = crash::Place {
+        let known = crash::Circumstances {
             also_lost: self.also_lost(&node_id),
             node_id,
             operation: self.operation(),
             peak_memory_bytes,
         };
-        Error::Crashed(Box::new(crash::crash(self.slot, self.process, place)))
+        Error::Crashed(Box::new(crash::crash(self.slot, self.process, known)))
     }
 }
 

@@ -8,7 +8,9 @@ data as attributes, and can be pickled. The native module makes them with keywor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
+
+from remotemedia.core.crash import Crash, Known
 
 
 class _Where(TypedDict, total=False):
@@ -270,28 +272,7 @@ class NodeTimeout(NodeError):
         self.timeout_ms = timeout_ms
 
 
-class CrashFrame(NamedTuple):
-    """One call of native code."""
-
-    library: str | None
-    """Path of the library or program; None where no file is mapped."""
-    symbol: str | None
-    """Name of the function, where the library names it."""
-    offset: int
-    """Offset in the function; without a name the address in the library as linkers number it, and
-    without a library the address in memory."""
-
-    def __str__(self) -> str:
-        """The frame as one line of a stack."""
-        library = (self.library or "").rpartition("/")[2]
-        if not library:
-            return hex(self.offset)
-        if self.symbol is None:
-            return f"{library}+{self.offset:#x}"
-        return f"{self.symbol}+{self.offset:#x} in {library}"
-
-
-class WorkerCrashed(NodeError):
+class WorkerCrashed(NodeError, Crash):
     """The worker process died while it ran a node. The next run gets a fresh worker.
 
     The message is one line; facts, stacks and stderr are notes, which Python prints below it. The
@@ -332,93 +313,15 @@ class WorkerCrashed(NodeError):
         self,
         message: str = "",
         *,
-        verdict: str = "unknown",
-        what_next: str = "",
-        call: int | None = None,
-        worker_pid: int | None = None,
-        signal: str | None = None,
-        exit_code: int | None = None,
-        core_dumped: bool | None = None,
-        library: str | None = None,
-        killed_by: int | None = None,
-        fault_code: str | None = None,
-        fault_address: int | None = None,
-        c_stack: Iterable[tuple[str | None, str | None, int]] = (),
-        python_stack: str | None = None,
-        stderr_tail: str = "",
-        also_lost: list[str] | None = None,
-        uptime: float | None = None,
-        calls_of_worker: int | None = None,
-        calls_of_session: int | None = None,
-        peak_memory_bytes: int | None = None,
-        memory_limit_bytes: int | None = None,
+        node_id: str | None = None,
+        operation: str | None = None,
         facts: Iterable[str] = (),
-        **where: Unpack[_Remote],
+        **known: Unpack[Known],
     ) -> None:
-        super().__init__(message, **where)
-        self.verdict = verdict
-        self.what_next = what_next
-        self.call = call
-        self.worker_pid = worker_pid
-        self.signal = signal
-        self.exit_code = exit_code
-        self.core_dumped = core_dumped
-        self.library = library
-        self.killed_by = killed_by
-        self.fault_code = fault_code
-        self.fault_address = fault_address
-        self.c_stack: list[CrashFrame] = [CrashFrame(*frame) for frame in c_stack]
-        self.python_stack = python_stack
-        self.stderr_tail = stderr_tail
-        self.also_lost: list[str] = list(also_lost or ())
-        self.uptime = uptime
-        self.calls_of_worker = calls_of_worker
-        self.calls_of_session = calls_of_session
-        self.peak_memory_bytes = peak_memory_bytes
-        self.memory_limit_bytes = memory_limit_bytes
-        facts_text = "\n".join(f"  {fact}" for fact in facts)
-        if facts_text:
-            self.add_note(facts_text)
-        if python_stack:
-            self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
-        if self.c_stack:
-            frames = "\n".join(f"  {frame}" for frame in self.c_stack)
-            self.add_note(f"\nC stack of the worker when it died, innermost call first:\n{frames}")
-        if stderr_tail.strip():
-            self.add_note(f"\nLast lines of the worker's stderr:\n{stderr_tail.rstrip()}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """All attributes of the crash, ready for JSON."""
-        facts = {name: getattr(self, name) for name in _CRASH}
-        return {**facts, "c_stack": [frame._asdict() for frame in self.c_stack]}
-
-
-_CRASH = (
-    "message",
-    "node_id",
-    "operation",
-    "call",
-    "worker_pid",
-    "signal",
-    "exit_code",
-    "core_dumped",
-    "verdict",
-    "library",
-    "killed_by",
-    "fault_code",
-    "fault_address",
-    "c_stack",
-    "python_stack",
-    "stderr_tail",
-    "also_lost",
-    "uptime",
-    "calls_of_worker",
-    "calls_of_session",
-    "peak_memory_bytes",
-    "memory_limit_bytes",
-    "what_next",
-)
-"""What `WorkerCrashed.as_dict` gives; the keys of the JSON object in the log."""
+        super().__init__(message, node_id=node_id, operation=operation)
+        self.take(known)
+        for section in self.sections(facts):
+            self.add_note(section)
 
 
 class WorkerStartError(RemoteMediaError, RuntimeError):

@@ -18,7 +18,7 @@ import pytest
 
 from native_crashes import Native
 from remotemedia import Pipeline, Runtime, WorkerCrashed
-from remotemedia.core.exceptions import CrashFrame
+from remotemedia.core.crash import CrashFrame
 
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 

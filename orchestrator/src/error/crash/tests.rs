@@ -1,3 +1,5 @@
+//! Crashes as text and as JSON.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
