@@ -90,7 +90,7 @@ def test_a_stack_that_overflows_is_shown() -> None:
     error = crash("overflow")
     assert (error.verdict, error.signal) == ("crashed", "SIGSEGV")
     assert len(error.c_stack) > 8
-    assert "in deeper" in (error.python_stack or "")
+    assert "in recurse" in (error.python_stack or "")
 
 
 def test_a_signal_from_outside_is_no_crash_of_native_code(tmp_path: Path) -> None:
