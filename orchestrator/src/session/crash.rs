@@ -77,13 +77,13 @@ fn verdict(
     let Some(remains) = remains else {
         return Verdict::Killed { by: None, may_be_memory: false };
     };
-    let sender = remains.sender();
-    if sender.is_some() && sender != slot.process().map(|process| process.pid) {
-        return Verdict::Killed { by: sender, may_be_memory: false };
+    let (was_sent, by) = (remains.fault().is_none(), remains.sender());
+    if was_sent && by != slot.process().map(|process| process.pid) {
+        return Verdict::Killed { by, may_be_memory: false };
     }
     // `abort`, `raise` and `kill` are functions of the C library, which does as it was asked.
     let is_telling = |frame: &&Frame| {
-        sender.is_none() || frame.library.as_deref().is_some_and(|path| !is_of_system(path))
+        !was_sent || frame.library.as_deref().is_some_and(|path| !is_of_system(path))
     };
     let library = c_stack.iter().find(is_telling).and_then(Frame::library_name);
     match number {
