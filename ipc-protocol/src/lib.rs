@@ -17,6 +17,7 @@ pub mod from_worker;
 pub mod limits;
 pub mod memory;
 pub mod patience;
+pub mod recorder;
 pub mod share;
 pub mod to_worker;
 pub mod value;

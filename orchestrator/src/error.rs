@@ -13,8 +13,10 @@ use crate::plan::PlanError;
 use crate::reason::Advice;
 use crate::schedule::Deadline;
 
+mod crash;
 mod start;
 
+pub use crash::{Crash, Verdict};
 pub use start::StartError;
 use start::remedy;
 
@@ -161,64 +163,6 @@ pub struct ShipError {
     pub advice: Option<Box<Advice>>,
 }
 
-/// A worker process died while a session used it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Crash {
-    /// Id of the node that ran.
-    pub node_id: String,
-    /// The operation in which it died.
-    pub operation: FaultKind,
-    /// Process id of the worker.
-    pub pid: u32,
-    /// Name of the signal that ended it, such as `SIGSEGV`.
-    pub signal: Option<String>,
-    /// Its exit code, when no signal ended it.
-    pub exit_code: Option<i32>,
-    /// Whether it has ended with an unknown exit status.
-    pub is_unknown: bool,
-    /// Last lines that it wrote to stderr.
-    pub stderr_tail: String,
-    /// Python stack at the time of death, if it was recorded.
-    pub python_stack: String,
-    /// Other nodes of the session whose state died with the worker.
-    pub also_lost: Vec<String>,
-    /// Highest resident memory that was measured in the worker, in bytes; 0 when none was.
-    pub peak_memory_bytes: u64,
-    /// Number of tries, of which this is the last.
-    pub tries: u32,
-}
-
-impl std::error::Error for Crash {}
-
-impl Crash {
-    /// The crash in one line, without stack and stderr.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let end = match (self.signal.as_deref(), self.exit_code) {
-            (Some("SIGKILL"), _) => {
-                "was killed by SIGKILL (not by RemoteMedia; the kernel does that when memory runs \
-                 out)"
-                    .to_owned()
-            }
-            (Some(signal), _) => format!("was killed by {signal}"),
-            (None, Some(code)) => format!("exited with code {code}"),
-            (None, None) if self.is_unknown => {
-                "ended, and how is unknown: this program ignores SIGCHLD or takes the exit status \
-                 of its children"
-                    .to_owned()
-            }
-            (None, None) => "closed its connection".to_owned(),
-        };
-        format!(
-            "node '{}' crashed{}: its worker (pid {}) {end}{}. The next run gets a fresh worker.",
-            self.node_id,
-            times(self.tries),
-            self.pid,
-            also_lost(&self.also_lost)
-        )
-    }
-}
-
 /// Section of the configuration with the bounds of an engine's pool.
 fn pool_section(engine: Engine) -> &'static str {
     if engine == Engine::RustPython { "rustpython" } else { "workers" }
@@ -229,19 +173,6 @@ fn also_lost(nodes: &[String]) -> String {
         String::new()
     } else {
         format!("; state also lost: {}", nodes.join(", "))
-    }
-}
-
-impl std::fmt::Display for Crash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.headline())?;
-        if !self.python_stack.is_empty() {
-            write!(f, "\nPython stack at the time of death:\n{}", self.python_stack.trim_end())?;
-        }
-        if !self.stderr_tail.is_empty() {
-            write!(f, "\nLast lines of its stderr:\n{}", self.stderr_tail.trim_end())?;
-        }
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //! (metrics, log records, notices). The loop between core and shell is in `drive`.
 
 mod close;
+mod crash;
 mod drive;
 mod failure;
 mod failures;

@@ -5,10 +5,11 @@ use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
-use orchestrator::error::{Skipped, StartError};
+use orchestrator::error::{Crash, Skipped, StartError};
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
+use orchestrator::postmortem::Frame;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,17 +26,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Manifest(manifest) => return manifest_error(py, manifest),
         Error::Node(failure) => return node_error(py, failure),
         Error::Crashed(crash) => {
-            fields.set_item("node_id", &crash.node_id)?;
-            fields.set_item("operation", operation_name(crash.operation))?;
-            fields.set_item("signal", &crash.signal)?;
-            fields.set_item("exit_code", crash.exit_code)?;
-            fields.set_item("stderr_tail", &crash.stderr_tail)?;
-            fields.set_item("also_lost", &crash.also_lost)?;
-            fields.set_item("worker_pid", crash.pid)?;
-            fields.set_item("python_stack", some_text(&crash.python_stack))?;
-            let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
-            fields.set_item("peak_memory_bytes", peak)?;
-            fields.set_item("tries", crash.tries)?;
+            crash_fields(crash, &fields)?;
             ("WorkerCrashed", crash.headline())
         }
         Error::TimedOut(over) => {
@@ -85,6 +76,39 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         fields.set_item("operation", operation_of(error))?;
     }
     exception(py, class, &message, &fields)
+}
+
+/// The attributes of `WorkerCrashed`.
+fn crash_fields(crash: &Crash, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    fields.set_item("node_id", &crash.node_id)?;
+    fields.set_item("operation", operation_name(crash.operation))?;
+    fields.set_item("verdict", crash.verdict.name())?;
+    fields.set_item("what_next", crash.what_next())?;
+    fields.set_item("call", crash.call)?;
+    fields.set_item("worker_pid", crash.pid)?;
+    fields.set_item("signal", &crash.signal)?;
+    fields.set_item("exit_code", crash.exit_code)?;
+    fields.set_item("core_dumped", crash.core_dumped)?;
+    fields.set_item("library", crash.verdict.library())?;
+    fields.set_item("killed_by", crash.verdict.killed_by())?;
+    fields.set_item("fault_code", crash.fault.map(|fault| fault.code))?;
+    fields.set_item("fault_address", crash.fault.and_then(|fault| fault.address))?;
+    let frame = |frame: &Frame| {
+        let library = frame.library.as_deref().map(|path| path.to_string_lossy().into_owned());
+        (library, frame.symbol.clone(), frame.offset)
+    };
+    fields.set_item("c_stack", crash.c_stack.iter().map(frame).collect::<Vec<_>>())?;
+    fields.set_item("python_stack", some_text(&crash.python_stack))?;
+    fields.set_item("stderr_tail", &crash.stderr_tail)?;
+    fields.set_item("also_lost", &crash.also_lost)?;
+    fields.set_item("tries", crash.tries)?;
+    fields.set_item("uptime", crash.uptime.as_secs_f64())?;
+    fields.set_item("calls_of_worker", crash.calls_of_worker)?;
+    fields.set_item("calls_of_session", crash.calls_of_session)?;
+    let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
+    fields.set_item("peak_memory_bytes", peak)?;
+    fields.set_item("memory_limit_bytes", crash.memory_limit_bytes)?;
+    fields.set_item("facts", crash.facts())
 }
 
 /// The exception's `operation`, for errors that do not carry one.

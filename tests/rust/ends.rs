@@ -17,7 +17,7 @@ use orchestrator::worker::supervisor::{Pool, Returned, SupervisorOptions};
 use orchestrator::worker::waker::Waker;
 use orchestrator::worker::{Start, Wanted, Worker, WorkerKey};
 
-const KILLED: Exit = Exit::Signal(9);
+const KILLED: Exit = Exit::Signal { number: 9, has_core: Some(false) };
 
 fn pool() -> Arc<Pool> {
     let limits =

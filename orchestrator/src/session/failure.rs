@@ -4,14 +4,14 @@ use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};
 
+use super::crash;
 use super::workers::{End, Seat, Slot};
 use crate::config::Config;
-use crate::error::{Crash, Error, TimedOut};
+use crate::error::{Error, TimedOut};
 use crate::failure::NodeFailure;
 use crate::placement::Engine;
 use crate::plan::{Plan, Stage};
 use crate::schedule::{Deadline, Overdue};
-use crate::worker::exit::Exit;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 
@@ -160,20 +160,13 @@ impl Death<'_> {
         if self.process.is_retired() {
             return Error::ShutDown { node_id };
         }
-        let exit = self.process.exit();
-        Error::Crashed(Box::new(Crash {
+        let known = crash::Circumstances {
             also_lost: self.also_lost(&node_id),
             node_id,
             operation: self.operation(),
-            pid: self.process.pid,
-            signal: exit.as_ref().and_then(Exit::signal_name),
-            exit_code: exit.as_ref().and_then(Exit::code),
-            is_unknown: matches!(exit, Some(Exit::Unknown)),
-            stderr_tail: self.process.stderr_tail(),
-            python_stack: self.process.blackbox.stack(),
             peak_memory_bytes,
-            tries: 1,
-        }))
+        };
+        Error::Crashed(Box::new(crash::crash(self.slot, self.process, known)))
     }
 }
 

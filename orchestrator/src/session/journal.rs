@@ -24,6 +24,9 @@ pub(super) const DEBUG: u32 = 10;
 /// The level INFO of Python's `logging`.
 pub(super) const INFORMATION: u32 = 20;
 
+/// The logger that gets each crash as one JSON object.
+const CRASHES: &str = "remotemedia.crashes";
+
 /// The journal of one session. Clones share its metrics.
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
@@ -82,7 +85,7 @@ impl Journal {
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
             Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
-            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &error.to_string(), true),
+            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &crash.headline(), true),
             Error::Skipped(skipped) => {
                 self.metrics().fail(&skipped.node_id, &error.to_string(), false);
             }
@@ -162,6 +165,16 @@ impl Journal {
                 causes: self.causes(stage),
             }))
         })
+    }
+
+    /// Keeps a record of a crash for the host: all that is known about it, as one JSON object.
+    pub(super) fn note_crash(&mut self, error: &Error) {
+        if let Error::Crashed(crash) = error {
+            self.notices.push(LogRecord {
+                logger: CRASHES.to_owned(),
+                ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())
+            });
+        }
     }
 
     /// Counts what was copied or shared to convert an input from the caller's objects.

@@ -176,6 +176,9 @@ impl Shell {
     fn remove(&mut self, slot: SlotId, returned: Returned) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
+        if let Some(error) = &error {
+            self.journal.note_crash(error);
+        }
         let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {

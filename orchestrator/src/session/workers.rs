@@ -310,7 +310,8 @@ impl Workers {
         }
     }
 
-    pub(super) fn kill(&self, slot: SlotId) {
+    pub(super) fn kill(&mut self, slot: SlotId) {
+        self.slots[slot].is_killed = true;
         if let Some(process) = self.slots[slot].process() {
             process.kill();
         }

@@ -21,7 +21,7 @@ use super::blackbox::Blackbox;
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
-use group::{group_members, is_resource_tracker, pidfd_signal_group};
+use group::{group_members, is_resource_tracker, peak_memory, pidfd_signal_group};
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
 
@@ -46,6 +46,7 @@ pub struct Process {
     pidfd: Arc<OwnedFd>,
     /// The pidfd of the zygote that is its parent; absent for children of this process.
     zygote: Option<Arc<OwnedFd>>,
+    started: Instant,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
 }
@@ -53,6 +54,9 @@ pub struct Process {
 #[derive(Debug, Default)]
 struct ProcessState {
     exit: Option<Exit>,
+    ended: Option<Instant>,
+    /// In bytes; 0 when unknown.
+    peak_memory: u64,
     /// Its number may mean another process by now.
     is_reaped: bool,
     is_retired: bool,
@@ -112,7 +116,8 @@ impl Process {
         zygote: Option<Arc<OwnedFd>>,
     ) -> Arc<Self> {
         let (state, end) = (Mutex::default(), tokio::sync::Notify::new());
-        Arc::new(Self { id, pid, blackbox, pidfd, zygote, state, end })
+        let started = Instant::now();
+        Arc::new(Self { id, pid, blackbox, pidfd, zygote, started, state, end })
     }
 
     fn state(&self) -> MutexGuard<'_, ProcessState> {
@@ -228,9 +233,14 @@ impl Process {
     /// Kills the rest of an ended process's group, reaps the process, and wakes the listener.
     pub fn reap(&self) {
         self.end_group();
+        self.note_peak(peak_memory(self.pidfd.as_fd()));
         let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
         let code = || status.as_ref()?.exit_status().map(Exit::Code);
-        let signal = || status.as_ref()?.terminating_signal().map(Exit::Signal);
+        let signal = || {
+            let status = status.as_ref()?;
+            let number = status.terminating_signal()?;
+            Some(Exit::Signal { number, has_core: Some(status.dumped()) })
+        };
         self.note_exit(code().or_else(signal));
     }
 
@@ -243,12 +253,23 @@ impl Process {
         }
     }
 
+    /// Notes the highest resident memory of the process, in bytes, as its parent says.
+    pub fn note_peak(&self, bytes: u64) {
+        self.state().peak_memory = bytes;
+    }
+
+    /// Highest resident memory of the ended process, in bytes; 0 when unknown.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.state().peak_memory
+    }
+
     /// Notes how the process ended, as its parent says, and tells the listener. Without a word of the
     /// parent it is what the flight recorder says.
     pub fn note_exit(&self, exit: Option<Exit>) {
         let mut state = self.state();
-        let exit = exit.or_else(|| self.blackbox.signal().map(Exit::Signal));
-        state.exit = Some(exit.unwrap_or(Exit::Unknown));
+        state.exit = Some(exit.or_else(|| self.blackbox.exit()).unwrap_or(Exit::Unknown));
+        state.ended = Some(Instant::now());
         self.end.notify_waiters();
         if let Some(listener) = &state.listener {
             listener.wake();
@@ -261,6 +282,13 @@ impl Process {
         if self.exit().is_none() {
             self.end.notified().await;
         }
+    }
+
+    /// How long the process has existed, or had when it ended.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        let until = self.state().ended.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.started)
     }
 
     /// How the process ended, once it is reaped.

@@ -53,6 +53,15 @@ pub enum NotReady {
     Failed,
 }
 
+/// What a zygote says about a worker that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// How it ended.
+    pub exit: Exit,
+    /// Its highest resident memory.
+    pub peak_memory_bytes: u64,
+}
+
 /// Why a zygote gave no worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotForked {
@@ -110,9 +119,9 @@ impl Zygote {
     }
 
     /// Reaps an ended worker. `None` when its status is lost, as when the zygote died first.
-    pub async fn reap(&self, pid: u32) -> Option<Exit> {
+    pub async fn reap(&self, pid: u32) -> Option<Reaped> {
         match self.ask(Request::Reap(pid), &[]).await {
-            Some((Answer::Reaped(reaped, exit), _)) if reaped == pid => exit,
+            Some((Answer::Reaped(reaped, how), _)) if reaped == pid => how,
             _ => None,
         }
     }

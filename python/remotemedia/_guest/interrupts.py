@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 _PAUSE_SECONDS = 0.001
-_RECORDED_OFFSET = 16
+_RECORDED_OFFSET = 48
 """Place in the flight recorder of the byte that says that the stacks are complete."""
 _recorder = -1
 is_running = False

@@ -43,7 +43,7 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
     own = 2
     if recorder is not None:
         # Make a descriptor that child processes do not inherit. The stack is written behind the
-        # note of the running node (`STACK_OFFSET` in `blackbox.rs`).
+        # note of the running node (`PYTHON_STACK_AT` in `ipc-protocol/src/recorder.rs`).
         own = os.dup(recorder)
         os.close(recorder)
         os.lseek(own, 64, os.SEEK_SET)

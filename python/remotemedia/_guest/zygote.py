@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from remotemedia._guest import injected, modules, resolution, surroundings
 
-FORMAT = 1
+FORMAT = 2
 """Of the messages; `message.rs` has it too."""
 
 _HYGIENE = ("interpreter", "libraries", "loggers", "streams", "system")
@@ -230,14 +230,15 @@ def _become_worker(link: _socket.socket, given: list[int]) -> str:
 
 def _reap(link: _socket.socket, child: int) -> None:
     try:
-        _, status = os.waitpid(child, 0)
+        _, status, usage = os.wait4(child, 0)
     except ChildProcessError:
         _say(link, f"lost {child}")
         return
     if os.WIFSIGNALED(status):
-        _say(link, f"signal {child} {os.WTERMSIG(status)}")
+        word = "core" if os.WCOREDUMP(status) else "signal"
+        _say(link, f"{word} {child} {os.WTERMSIG(status)} {usage.ru_maxrss}")
     else:
-        _say(link, f"code {child} {os.WEXITSTATUS(status)}")
+        _say(link, f"code {child} {os.WEXITSTATUS(status)} {usage.ru_maxrss}")
 
 
 def _changed_at(folder: str) -> int | None:

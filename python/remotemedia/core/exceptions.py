@@ -7,7 +7,10 @@ data as attributes, and can be pickled. The native module makes them with keywor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
+
+from remotemedia.core.crash import Crash, Known
 
 
 class _Where(TypedDict, total=False):
@@ -301,47 +304,56 @@ class NodeTimeout(NodeError):
         self.timeout_ms = timeout_ms
 
 
-class WorkerCrashed(NodeError):
+class WorkerCrashed(NodeError, Crash):
     """The worker process died while it ran a node. The next run gets a fresh worker.
+
+    The message is one line; facts, stacks and stderr are notes, which Python prints below it. The
+    logger `remotemedia.crashes` gets all of it as one JSON object, at level INFO. What is unknown
+    is None.
 
     Neither signal nor exit code is known if this program ignores SIGCHLD, or if other code of this
     program has waited for the worker process.
 
     Attributes:
+        verdict: why the worker ended: "crashed" (native code did what is not allowed), "aborted"
+            (native code called `abort`), "out_of_memory" (the kernel killed it because memory ran
+            out), "killed" (a signal came from outside), "killed_or_out_of_memory" (the kernel does
+            not say which), "exited", "disconnected" (it closed its connection) or "unknown".
+        what_next: what happens next, and what the user can do.
+        call: which call of the node's `process` it was, from 1 on in each worker and session; None
+            in other operations.
+        worker_pid: process id of the worker.
         signal: name of the signal that ended the worker, such as "SIGSEGV", or None.
         exit_code: exit code of the worker if it exited by itself, or None.
+        core_dumped: whether the kernel wrote a core dump.
+        library: file name of the library or program whose code crashed or called `abort`.
+        killed_by: process id of the process that sent the signal.
+        fault_code: the kernel's name for what the instruction could not do, such as "SEGV_MAPERR".
+        fault_address: the address that it could not use.
+        c_stack: the calls of native code at the time of death, innermost first; empty if unknown.
+        python_stack: the Python stack at the time of death, innermost call first, or None.
         stderr_tail: the last lines that the worker wrote to stderr.
         also_lost: ids of the other nodes of the session whose state was lost with the worker.
-        worker_pid: process id of the worker.
-        python_stack: the Python stack at the time of death, innermost call first, or None.
+        uptime: how long the worker existed, in seconds.
+        calls_of_worker: calls of nodes that had begun in the worker, in all its sessions.
+        calls_of_session: those in the session that it died in.
         peak_memory_bytes: peak resident memory of the worker, or None if unknown.
+        memory_limit_bytes: the most memory that the worker may have, or None without a limit.
     """
 
     def __init__(
         self,
         message: str = "",
         *,
-        signal: str | None = None,
-        exit_code: int | None = None,
-        stderr_tail: str = "",
-        also_lost: list[str] | None = None,
-        worker_pid: int | None = None,
-        python_stack: str | None = None,
-        peak_memory_bytes: int | None = None,
-        **where: Unpack[_Remote],
+        node_id: str | None = None,
+        operation: str | None = None,
+        facts: Iterable[str] = (),
+        **known: Unpack[Known],
     ) -> None:
-        super().__init__(message, **where)
-        self.signal = signal
-        self.exit_code = exit_code
-        self.stderr_tail = stderr_tail
-        self.also_lost: list[str] = list(also_lost or ())
-        self.worker_pid = worker_pid
-        self.python_stack = python_stack
-        self.peak_memory_bytes = peak_memory_bytes
-        if python_stack:
-            self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
-        if stderr_tail.strip():
-            self.add_note(f"\nLast lines of the worker's stderr:\n{stderr_tail.rstrip()}")
+        super().__init__(message, node_id=node_id, operation=operation)
+        self.take(known)
+        for section in self.sections(facts):
+            self.add_note(section)
 
 
 class WorkerStartError(RemoteMediaError, RuntimeError):

@@ -28,6 +28,7 @@ const UNSAFE: Rule = Rule {
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
+        ("worker-shim/src/death.rs", "handles fatal signals, for which no crate keeps a chain"),
         ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
         ("orchestrator/src/worker/process.rs", "registers owned descriptors with the reactor"),
         ("orchestrator/src/worker/process/group.rs", "makes a system call that no crate wraps"),

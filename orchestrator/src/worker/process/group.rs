@@ -1,9 +1,11 @@
-//! Process groups: who is in one, and a signal to all of one.
+//! Process groups: who is in one, and a signal to all of one. The memory of an ended process.
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::Pid;
 
 /// Signals the process group of the process that `pidfd` refers to, also after it was reaped. No id
@@ -21,6 +23,24 @@ pub(super) fn pidfd_signal_group(
         libc::syscall(number, pidfd, signal, nothing, PIDFD_SIGNAL_PROCESS_GROUP)
     };
     Errno::result(sent).map(drop)
+}
+
+/// Highest resident memory of an ended child that was not reaped, in bytes; 0 when unknown. Before
+/// its program began, the child was a copy of this process, and that counts: up to our own highest,
+/// the number says nothing about the child.
+pub(super) fn peak_memory(pidfd: BorrowedFd<'_>) -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes the usage, and no other memory, as there is a null for the status.
+    let waited = unsafe {
+        let nothing = std::ptr::null_mut::<libc::siginfo_t>();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let (kind, pidfd) = (libc::P_PIDFD, pidfd.as_raw_fd());
+        libc::syscall(libc::SYS_waitid, kind, pidfd, nothing, options, usage.as_mut_ptr())
+    };
+    // SAFETY: zeroes are a valid usage, also when the kernel wrote nothing.
+    let of_child = unsafe { usage.assume_init() }.ru_maxrss;
+    let own = getrusage(UsageWho::RUSAGE_SELF).map_or(libc::c_long::MAX, |own| own.max_rss());
+    if waited < 0 || of_child <= own { 0 } else { of_child.unsigned_abs() << 10 }
 }
 
 /// The processes of a group. With nix: rustix cannot represent group 0, that of kernel threads.

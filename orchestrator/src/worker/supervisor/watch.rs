@@ -171,13 +171,15 @@ async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
         Some(zygote) => {
             process.end_group();
             // The flight recorder names the signal of a crash sooner than the zygote, which may have
-            // to wait for a processor.
-            let crash = process.blackbox.signal().map(Exit::Signal);
-            if crash.is_some() {
+            // to wait for a processor. Only the zygote knows of a core dump, which takes longer.
+            let crash = process.blackbox.exit();
+            if crash.as_ref().is_some_and(|crash| crash.has_core().is_some()) {
                 process.note_exit(crash);
                 zygote.reap(process.pid).await;
             } else {
-                process.note_exit(zygote.reap(process.pid).await);
+                let reaped = zygote.reap(process.pid).await;
+                process.note_peak(reaped.as_ref().map_or(0, |reaped| reaped.peak_memory_bytes));
+                process.note_exit(reaped.map(|reaped| reaped.exit));
             }
         }
     }
@@ -317,7 +319,7 @@ async fn start_error(
 fn ending(exit: Option<&Exit>) -> String {
     let how = match exit {
         Some(Exit::Code(code)) => format!(" with exit code {code}"),
-        Some(exit @ Exit::Signal(_)) => match exit.signal_name() {
+        Some(exit @ Exit::Signal { .. }) => match exit.signal_name() {
             Some(signal) if signal != "SIGKILL" => format!(" by {signal}"),
             _ => String::new(),
         },
