@@ -2,15 +2,18 @@
 //! carries out what the pool core decides. Sessions reach it through [`Pool`].
 
 mod ending;
+mod reaper;
 mod watch;
 mod zygotes;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
 use ipc_protocol::exchange::Exchange;
+use ipc_protocol::kin::Mark;
 use ipc_protocol::memory::{SegmentKind, remove_stale_names};
 use ipc_protocol::share::MemoryTerms;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -77,6 +80,8 @@ struct Shared {
     state: Mutex<PoolState>,
     commands: UnboundedSender<Command>,
     options: SupervisorOptions,
+    /// The family of the marks of its processes.
+    family: u64,
 }
 
 #[derive(Debug)]
@@ -114,6 +119,8 @@ enum Command {
     Zygote(KeyId),
     /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
+    /// A worker of this kind is up: see that there is a reaper.
+    Reaper(KeyId),
     /// Return the released leases on this worker's memory.
     GiveBack(WorkerId),
     /// The pools have an earlier deadline than the one that the supervisor waits for.
@@ -170,7 +177,8 @@ impl Pool {
             next_ticket: 1,
             rechecks_at: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), commands, options });
+        let family = RandomState::new().hash_one(std::process::id());
+        let shared = Arc::new(Shared { state: Mutex::new(state), commands, options, family });
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(os)?;
         let for_thread = Arc::clone(&shared);
@@ -268,6 +276,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The mark of a worker.
+    fn mark(&self, id: WorkerId) -> Mark {
+        Mark::new(self.family, id)
+    }
+
     /// Feeds the core one event and carries out what it decides.
     fn apply(&self, state: &mut PoolState, event: PoolEvent) {
         let may_end_a_kind =
@@ -341,6 +354,7 @@ impl PoolState {
 /// The loop of the supervisor's thread.
 async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
     let mut watches = tokio::task::JoinSet::new();
+    let mut reaper = None;
     let mut closing = false;
     while !closing || !watches.is_empty() {
         let deadline = shared.lock().next_recheck();
@@ -351,6 +365,12 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 }
                 Some(Command::Zygote(key)) => {
                     watches.spawn(zygotes::tend(Arc::clone(&shared), key));
+                }
+                Some(Command::Reaper(key)) => {
+                    let kind = shared.lock().kinds.get(key).cloned();
+                    if let Some(kind) = kind.filter(|_| reaper.is_none()) {
+                        reaper = Some(tokio::spawn(reaper::keep(kind, shared.mark(0))));
+                    }
                 }
                 Some(Command::AwaitEnd(process)) => {
                     watches.spawn(ending::await_end(process));
@@ -367,6 +387,11 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 shared.apply(&mut state, PoolEvent::Tick);
             }
         }
+    }
+    // All workers have ended, with what their nodes have started.
+    if let Some(reaper) = reaper {
+        reaper.abort();
+        let _cancelled = reaper.await;
     }
 }
 

@@ -1,10 +1,9 @@
-//! Process groups: who is in one, and a signal to all of one.
+//! A signal to all processes of a group.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use rustix::process::Pid;
 
 /// Signals the process group of the process that `pidfd` refers to, also after it was reaped. No id
 /// is used that another group might have by now. `EINVAL` before Linux 6.9.
@@ -21,23 +20,4 @@ pub(super) fn pidfd_signal_group(
         libc::syscall(number, pidfd, signal, nothing, PIDFD_SIGNAL_PROCESS_GROUP)
     };
     Errno::result(sent).map(drop)
-}
-
-/// The processes of a group. With nix: rustix cannot represent group 0, that of kernel threads.
-pub(super) fn group_members(group: Pid) -> Vec<Pid> {
-    let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
-    let number = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.ok()?.file_name().to_str()?.parse().ok().map(nix::unistd::Pid::from_raw)
-    };
-    let members =
-        listed.filter_map(number).filter(|pid| nix::unistd::getpgid(Some(*pid)) == Ok(group));
-    members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
-}
-
-/// Whether the command line of a process is that of a resource tracker of `multiprocessing`.
-pub(super) fn is_resource_tracker(pid: Pid) -> bool {
-    let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
-    command
-        .is_ok_and(|words| String::from_utf8_lossy(&words).contains("resource_tracker import main"))
 }

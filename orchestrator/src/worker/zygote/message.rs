@@ -4,16 +4,18 @@
 //! | to the zygote | with | answer |
 //! |---|---|---|
 //! | `import NAME...` | | `left NAME WHY` for a module that cannot stay, then the zygote ends; or `ready` |
-//! | `fork` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
+//! | `fork MARK` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
 //! | `reap PID` | | `code PID NUMBER`, `signal PID NUMBER` or `lost PID` |
 //!
 //! The zygote begins with `zygote FORMAT PACKAGE_VERSION`. It ends when the connection closes. A
 //! request is answered before the next one is read.
 
+use ipc_protocol::kin::Mark;
+
 use crate::worker::exit::Exit;
 
 /// Raised with every change of these messages; `_guest/zygote.py` has it too.
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 /// Longest packet to a zygote, in bytes. A socket takes twice as much by default.
 const MAX_IMPORT_BYTES: usize = 96 << 10;
 
@@ -22,8 +24,8 @@ const MAX_IMPORT_BYTES: usize = 96 << 10;
 pub(super) enum Request<'a> {
     /// Import these modules, in this order.
     Import(&'a [String]),
-    /// Fork a worker.
-    Fork,
+    /// Fork a worker with this mark.
+    Fork(Mark),
     /// Reap an ended worker.
     Reap(u32),
 }
@@ -43,7 +45,7 @@ impl Request<'_> {
                 }
                 packet
             }
-            Self::Fork => b"fork".to_vec(),
+            Self::Fork(mark) => format!("fork {}", mark.value()).into_bytes(),
             Self::Reap(pid) => format!("reap {pid}").into_bytes(),
         }
     }
@@ -101,7 +103,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Request};
+    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Mark, Request};
 
     fn parse(text: &str) -> Option<Answer> {
         Answer::parse(text.as_bytes())
@@ -112,7 +114,8 @@ mod tests {
         let names = ["numpy".to_owned(), "scipy.signal".to_owned()];
         assert_eq!(Request::Import(&names).packet(), b"import numpy scipy.signal");
         assert_eq!(Request::Import(&[]).packet(), b"import");
-        assert_eq!(Request::Fork.packet(), b"fork");
+        let mark = Mark::new(5, 1);
+        assert_eq!(Request::Fork(mark).packet(), format!("fork {}", mark.value()).into_bytes());
         assert_eq!(Request::Reap(7).packet(), b"reap 7");
     }
 
