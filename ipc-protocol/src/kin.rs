@@ -57,6 +57,15 @@ impl Mark {
         setrlimit(Resource::RLIMIT_LOCKS, self.0, hard)
     }
 
+    /// Takes any mark off the calling process. Async-signal-safe.
+    ///
+    /// # Errors
+    /// When the limit cannot be read.
+    pub fn take_off() -> nix::Result<()> {
+        let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
+        setrlimit(Resource::RLIMIT_LOCKS, hard, hard)
+    }
+
     fn own() -> Option<Self> {
         Self::parse(getrlimit(Resource::RLIMIT_LOCKS).ok()?.0)
     }
@@ -230,6 +239,8 @@ mod tests {
         let mut marked = sleep.arg("1000").env_clear().process_group(0).spawn().unwrap();
         other.put_on().unwrap();
         let mut another = Command::new("sleep").arg("1000").spawn().unwrap();
+        Mark::take_off().unwrap();
+        assert_eq!(Mark::own(), None);
         setrlimit(Resource::RLIMIT_LOCKS, before.0, before.1).unwrap();
 
         let kin = Kin::of(mark);

@@ -13,8 +13,8 @@ from remotemedia._load import native
 
 
 def _given() -> tuple[str | None, int]:
-    """Number of the flight recorder's descriptor, and process id of the orchestrator. In a zygote it
-    returns in each forked worker.
+    """Number of the flight recorder's descriptor, and process id of the orchestrator. In a zygote
+    it returns in each forked worker.
     """
     if sys.argv[1:] == ["zygote"]:
         from remotemedia._guest import zygote

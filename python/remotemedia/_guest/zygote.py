@@ -58,8 +58,8 @@ def serve(version: str) -> tuple[str, int]:
         version: of the package.
 
     Returns:
-        In each forked worker, the number of the descriptor of its flight recorder, and the process id
-        of the orchestrator.
+        In each forked worker, the number of the descriptor of its flight recorder, and the process
+        id of the orchestrator.
 
     Raises:
         SystemExit: in the zygote, when the connection has closed.

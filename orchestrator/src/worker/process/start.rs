@@ -150,10 +150,12 @@ pub fn spawn_reaper(
         .current_dir("/");
     let in_child = || {
         nix::unistd::setsid()?;
+        // This process may be a worker itself, whose end must not be the reaper's.
+        let _had_none = Mark::take_off();
         Ok(SigSet::empty().thread_set_mask()?)
     };
-    // SAFETY: between fork and exec only system calls are made (setsid, sigprocmask), all of them
-    // async-signal-safe; nothing allocates or takes a lock.
+    // SAFETY: between fork and exec only system calls are made (setsid, prlimit, sigprocmask), all of
+    // them async-signal-safe; nothing allocates or takes a lock.
     unsafe {
         command.pre_exec(in_child);
     }
