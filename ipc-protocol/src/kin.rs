@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
-use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, Rlimit, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// Bits 62 and 63 tell a mark from a limit: `unlimited` has both of them, and smaller limits neither.
 const TAG: u64 = 0b01 << 62;
@@ -55,6 +55,18 @@ impl Mark {
     pub fn put_on(self) -> nix::Result<()> {
         let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
         setrlimit(Resource::RLIMIT_LOCKS, self.0, hard)
+    }
+
+    /// Puts the mark on a child of the calling process that has not been reaped.
+    ///
+    /// # Errors
+    /// As [`Mark::put_on`].
+    pub fn put_on_child(self, child: Pid) -> io::Result<()> {
+        let child = rustix::process::Pid::from_raw(child.as_raw());
+        let Rlimit { maximum, .. } = rustix::process::getrlimit(rustix::process::Resource::Locks);
+        let limit = Rlimit { current: Some(self.0), maximum };
+        rustix::process::prlimit(child, rustix::process::Resource::Locks, limit)?;
+        Ok(())
     }
 
     /// Takes any mark off the calling process. Async-signal-safe.

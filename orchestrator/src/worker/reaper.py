@@ -2,7 +2,8 @@
 
 The supervisor starts it as `python -I -S -c SOURCE ORCHESTRATOR FAMILY` on an interpreter of
 workers, RustPython too. It finds processes by their marks, which `ipc-protocol/src/kin.rs`
-describes. Workers that end in good order, which their marks say, come to their own end first.
+describes. Workers that end in good order, which their marks say, come to their own end first. The
+orchestrator gives the reaper a mark too when it ends the runtime itself.
 """
 
 import os
@@ -14,10 +15,11 @@ import time
 ENDING = 1 << 61
 NUMBER_BITS = 24
 END_GRACE = 6.0
-"""Seconds after the orchestrator's end in which workers may end in good order. They take five at
-most, unless they are stopped."""
-TRACKER_GRACE = 0.5
-"""The same for resource trackers of `multiprocessing`, which end when they have cleaned up."""
+"""Seconds after the end of an orchestrator that has ended the runtime, in which workers may end in
+good order. They take five at most, unless they are stopped."""
+GRACE = 0.5
+"""The same after any other end, and for resource trackers of `multiprocessing`, which end when they
+have cleaned up."""
 
 
 def main(orchestrator: int, family: int) -> None:
@@ -26,11 +28,13 @@ def main(orchestrator: int, family: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # they may be sent to all processes of a service
     await_any([orchestrator])
     began = time.monotonic()
-    killed: set[int] = set()
+    own = {os.getpid(), os.getppid()}  # its interpreter may be a script that runs another
+    end_grace = END_GRACE if any(mark_of(pid, family) for pid in own) else GRACE
+    killed = set(own)
     while True:
         marks = marks_of(family)
         lasts = time.monotonic() - began
-        awaited = [pid for pid, mark in marks.items() if is_awaited(pid, mark, lasts)]
+        awaited = [pid for pid, mark in marks.items() if is_awaited(pid, mark, lasts, end_grace)]
         # While a worker ends, it may need what its nodes have started.
         ending = {marks[pid] & ~ENDING for pid in awaited if marks[pid] & ENDING}
         spared = killed.union(awaited)
@@ -42,8 +46,7 @@ def main(orchestrator: int, family: int) -> None:
             continue  # they may have started others before
         if not awaited:
             return
-        grace = TRACKER_GRACE if lasts < TRACKER_GRACE else END_GRACE
-        await_any(awaited, grace - lasts)
+        await_any(awaited, (GRACE if lasts < GRACE else end_grace) - lasts)
 
 
 def marks_of(family: int) -> dict[int, int]:
@@ -62,12 +65,12 @@ def mark_of(pid: int, family: int) -> int | None:
     return None
 
 
-def is_awaited(pid: int, mark: int, lasts: float) -> bool:
+def is_awaited(pid: int, mark: int, lasts: float, end_grace: float) -> bool:
     """Whether a process may come to its own end, `lasts` seconds after the orchestrator's."""
     if mark & ENDING:
-        return lasts < END_GRACE and is_running(pid)
+        return lasts < end_grace and is_running(pid)
     is_tracker = b"resource_tracker import main" in read(pid, "cmdline")
-    return is_tracker and lasts < TRACKER_GRACE and is_running(pid)
+    return is_tracker and lasts < GRACE and is_running(pid)
 
 
 def is_running(pid: int) -> bool:

@@ -101,6 +101,8 @@ struct PoolState {
     /// Why the last worker of a kind failed to start.
     start_errors: HashMap<KeyId, StartError>,
     zygotes: Zygotes,
+    /// The process id of the reaper, which has not been reaped.
+    reaper: Option<u32>,
     next_ticket: Ticket,
     /// When the supervisor next checks the deadlines of the pools.
     rechecks_at: Option<Instant>,
@@ -174,6 +176,7 @@ impl Pool {
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             zygotes: Zygotes::default(),
+            reaper: None,
             next_ticket: 1,
             rechecks_at: None,
         };
@@ -369,7 +372,7 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::Reaper(key)) => {
                     let kind = shared.lock().kinds.get(key).cloned();
                     if let Some(kind) = kind.filter(|_| reaper.is_none()) {
-                        reaper = Some(tokio::spawn(reaper::keep(kind, shared.mark(0))));
+                        reaper = Some(tokio::spawn(reaper::keep(Arc::clone(&shared), kind)));
                     }
                 }
                 Some(Command::AwaitEnd(process)) => {

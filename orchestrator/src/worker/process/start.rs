@@ -132,7 +132,7 @@ pub fn spawn_zygote(
 
 /// Starts a reaper on the interpreter of a worker: a process that outlives this one for a moment, and
 /// ends the processes with marks like this one. It has a session of its own, so that no signal of a
-/// terminal reaches it. Returns its pidfd.
+/// terminal reaches it. Returns its process id and pidfd.
 ///
 /// # Errors
 /// As [`spawn`].
@@ -140,7 +140,7 @@ pub fn spawn_reaper(
     key: &WorkerKey,
     start: &Start,
     mark: Mark,
-) -> Result<Arc<OwnedFd>, StartError> {
+) -> Result<(u32, Arc<OwnedFd>), StartError> {
     let mut command = Command::new(&key.interpreter);
     command
         .args(["-I", "-S", "-c", REAPER])
@@ -163,7 +163,7 @@ pub fn spawn_reaper(
         let opened = File::options().read(true).write(true).open("/dev/null");
         opened.map(OwnedFd::from).map_err(|e| StartError::system("opening /dev/null", &e))
     };
-    run(command, key, [nowhere()?, nowhere()?, nowhere()?]).map(|(_, pidfd)| pidfd)
+    run(command, key, [nowhere()?, nowhere()?, nowhere()?])
 }
 
 /// The worker program of an interpreter.
