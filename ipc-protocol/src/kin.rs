@@ -9,7 +9,7 @@ use std::io;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid};
 use rustix::process::{PidfdFlags, Rlimit, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// Bits 62 and 63 tell a mark from a limit: `unlimited` has both of them, and smaller limits neither.
@@ -104,32 +104,37 @@ pub fn note_ending() {
 }
 
 /// What tells the processes of a worker from all others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Kin {
     mark: Option<Mark>,
-    worker: Option<Pid>,
-    has_group: bool,
+    group: Option<Pid>,
+    /// The worker, and processes of its interpreter that are its parents, such as a shell.
+    worker: Vec<Pid>,
 }
 
 impl Kin {
     /// Those with this mark.
     #[must_use]
     pub fn of(mark: Mark) -> Self {
-        Self { mark: Some(mark), worker: None, has_group: false }
+        Self { mark: Some(mark), group: None, worker: Vec::new() }
     }
 
     /// Those with the mark of a worker, and those in the worker's process group if `has_group` is set: then
     /// `worker` must lead a group, and must not have been reaped.
     #[must_use]
     pub fn new(worker: Pid, mark: Mark, has_group: bool) -> Self {
-        Self { mark: Some(mark), worker: Some(worker), has_group }
+        Self { mark: Some(mark), group: has_group.then_some(worker), worker: vec![worker] }
     }
 
     /// Those of this process, a worker.
     #[must_use]
     pub fn own() -> Self {
-        let worker = getpid();
-        Self { mark: Mark::own(), worker: Some(worker), has_group: getpgrp() == worker }
+        let (own, mark) = (getpid(), Mark::own());
+        let is_of_interpreter = |pid: &Pid| mark.is_some() && Mark::of(*pid) == mark;
+        let parents = std::iter::successors(Some(getppid()), |pid| parent(*pid));
+        let mut worker: Vec<Pid> = parents.take_while(is_of_interpreter).collect();
+        worker.push(own);
+        Self { mark, group: (getpgrp() == own).then_some(own), worker }
     }
 
     /// All of them but the worker. Zombies are among them.
@@ -144,8 +149,8 @@ impl Kin {
 
     fn includes(&self, pid: Pid) -> bool {
         let has_mark = || self.mark.is_some_and(|mark| Mark::of(pid) == Some(mark));
-        let is_in_group = || self.has_group && getpgid(Some(pid)).ok() == self.worker;
-        Some(pid) != self.worker && (has_mark() || is_in_group())
+        let is_in_group = || self.group.is_some() && getpgid(Some(pid)).ok() == self.group;
+        !self.worker.contains(&pid) && (has_mark() || is_in_group())
     }
 
     /// Kills all but the worker and those that are spared, also what they start meanwhile.
@@ -193,10 +198,21 @@ impl Kin {
 /// Whether a process exists and is more than a zombie.
 #[must_use]
 pub fn is_running(pid: Pid) -> bool {
-    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
-    // The state follows the name, which is in parentheses and may contain any bytes.
-    let name_end = stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
-    !matches!(stat.get(name_end + 2), None | Some(b'Z' | b'X'))
+    status(pid).is_some_and(|(state, _)| state != "Z" && state != "X")
+}
+
+fn parent(pid: Pid) -> Option<Pid> {
+    status(pid)?.1.parse().ok().map(Pid::from_raw)
+}
+
+/// State and parent of a process.
+fn status(pid: Pid) -> Option<(String, String)> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // They follow the name, which is in parentheses and may contain any bytes.
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let behind = String::from_utf8_lossy(&stat[name_end + 1..]);
+    let mut fields = behind.split_whitespace().map(str::to_owned);
+    Some((fields.next()?, fields.next()?))
 }
 
 /// Whether the command line of a process is that of a resource tracker of `multiprocessing`. They end

@@ -121,6 +121,7 @@ def is_of(entry: Path, folder: Path) -> bool:
 
 
 @pytest.mark.alone
+@pytest.mark.timeout(1_200)
 def test_an_orchestrator_killed_at_any_moment_leaves_no_program(
     tmp_path: Path, rounds: Callable[[Loop], int]
 ) -> None:
