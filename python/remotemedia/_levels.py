@@ -19,7 +19,7 @@ sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x20000000))
 
 
 def levels() -> dict[str, bool]:
-    """Whether each level is to be had, by name.
+    """Whether this machine has each level, by name.
 
     - `marks`: worker, reaper and orchestrator find what nodes have started, wherever it is.
     - `cgroup`: a cgroup of version 2 is writable; nothing uses it yet.

@@ -2,6 +2,7 @@
 //! carries out what the pool core decides. Sessions reach it through [`Pool`].
 
 mod ending;
+mod picture;
 mod reaper;
 mod watch;
 mod zygotes;
@@ -12,7 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
-use ipc_protocol::exchange::Exchange;
 use ipc_protocol::kin::Mark;
 use ipc_protocol::memory::{SegmentKind, remove_stale_names};
 use ipc_protocol::share::MemoryTerms;
@@ -22,11 +22,10 @@ use super::kinds::Kinds;
 use super::link::{Link, Outgoing};
 use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
-use super::state::LifeState;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
-use crate::placement::Engine;
+pub use picture::{WorkerMemory, WorkerPicture};
 use zygotes::Zygotes;
 
 /// Released leases wait this long for a message that can return them to the worker; then they are
@@ -130,28 +129,6 @@ enum Command {
     Close,
 }
 
-/// A snapshot of one worker, from [`Pool::picture`].
-#[derive(Debug, Clone)]
-pub struct WorkerPicture {
-    /// Process id; 0 before the process runs.
-    pub pid: u32,
-    /// Its engine.
-    pub runtime: Engine,
-    /// Its state.
-    pub state: LifeState,
-    /// Number of sessions that it has served, with the current one.
-    pub sessions: u64,
-}
-
-/// The shared memory of one worker.
-#[derive(Debug, Clone)]
-pub struct WorkerMemory {
-    /// Its process id.
-    pub pid: u32,
-    /// The orchestrator's side of the shared memory of its connection.
-    pub exchange: Arc<Exchange>,
-}
-
 impl Pool {
     /// Starts the supervisor, but no worker yet.
     ///
@@ -245,32 +222,6 @@ impl Pool {
     pub fn give_back(&self, worker: Worker, returned: Returned) {
         let mut state = self.shared.lock();
         self.shared.take_back(&mut state, worker, returned);
-    }
-
-    /// A snapshot of every worker that is not dead.
-    #[must_use]
-    pub fn picture(&self) -> Vec<WorkerPicture> {
-        let state = self.shared.lock();
-        let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Engine::CPython);
-        let picture = state.core.picture().map(|worker| WorkerPicture {
-            pid: pid(worker.id),
-            runtime: runtime(worker.key),
-            state: worker.state,
-            sessions: worker.sessions,
-        });
-        picture.collect()
-    }
-
-    /// The shared memory of every worker that is up and part of the pool.
-    #[must_use]
-    pub fn shared_memory(&self) -> Vec<WorkerMemory> {
-        let state = self.shared.lock();
-        let of = |(id, output): (&WorkerId, &Arc<Outgoing>)| {
-            let pid = state.processes.get(id).filter(|_| !state.core.is_parked(*id))?.pid;
-            Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
-        };
-        state.outputs.iter().filter_map(of).collect()
     }
 }
 
