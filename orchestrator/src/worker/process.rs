@@ -147,7 +147,8 @@ impl Process {
 
     /// Kills what the ended worker has left running, except resource trackers.
     pub fn kill_left(&self) {
-        if let Some(kin) = self.kin(false) {
+        let state = self.state();
+        if let Some(kin) = self.kin(!state.is_reaped && self.is_held_by_parent()) {
             let _no_descriptor_is_left = kin.kill(is_resource_tracker);
         }
     }

@@ -66,6 +66,7 @@ def serve(version: str) -> tuple[str, int]:
     """
     for name in _OWN:
         importlib.import_module(f"remotemedia._guest.{name}")
+    system.load()
     link = _socket.socket(fileno=os.dup(0))
     _say(link, f"zygote {FORMAT} {version}")
     files = _Files()

@@ -83,6 +83,11 @@ def _mask() -> set[int]:
     return blocked
 
 
+def load() -> None:
+    """Load what the rows need, so that no forked process has to."""
+    _resource()
+
+
 def set_mark(mark: int) -> None:
     """Set the number by which programs of this worker's nodes are found: see
     `ipc-protocol/src/kin.rs`. Where a process cannot have it, it does without.
