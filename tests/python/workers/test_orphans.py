@@ -17,9 +17,10 @@ from typing import NamedTuple
 import pytest
 
 from loops import ORPHANS, Loop
-from orphan_nodes import LONG
+from orphan_nodes import LONG, Starts
 from places import FIXTURES
-from processes import is_alive, shared_memory_names
+from processes import is_alive, shared_memory_names, wait_until_gone
+from remotemedia import Pipeline, Runtime
 
 PROGRAM = str(FIXTURES / "orphan_nodes.py")
 
@@ -99,6 +100,21 @@ def test_what_a_node_started_ends(way: str, death: str) -> None:
 
 def test_all_at_once() -> None:
     pytest.skip("needs a pid namespace, in which nodes would see other process ids")
+
+
+def test_a_session_finds_its_worker_marked() -> None:
+    """spec: CARD-08: also after a node has taken the mark off."""
+    with Runtime() as runtime:
+        pipeline = Pipeline([Starts()], runtime=runtime)
+        workers = []
+        for _ in range(2):
+            with pipeline.session() as session:
+                workers += session.process("pid")
+                assert session.process("unmark") == [True]
+        assert workers[0] == workers[1]
+        with pipeline.session() as session:
+            (daemon,) = session.process("daemon without environment")
+    wait_until_gone({daemon})
 
 
 def related(folder: Path) -> set[int]:
