@@ -21,6 +21,7 @@ from orphan_nodes import LONG, Starts
 from places import FIXTURES
 from processes import is_alive, shared_memory_names, wait_until_gone
 from remotemedia import Pipeline, Runtime
+from worker_programs import PROGRAMS
 
 PROGRAM = str(FIXTURES / "orphan_nodes.py")
 
@@ -100,6 +101,33 @@ def test_what_a_node_started_ends(way: str, death: str) -> None:
 
 def test_all_at_once() -> None:
     pytest.skip("needs a pid namespace, in which nodes would see other process ids")
+
+
+DETACHING = f"""
+import sys
+sys.path.insert(0, {str(FIXTURES)!r})
+from worker_programs import runtime, session
+allowed = '[rustpython]\\nallow_modules = "multiprocessing"\\n'
+with runtime(sys.argv[1], allowed) as where, session(where, "ending_nodes:Detaches") as opened:
+    print(*opened.process(0)[0][1], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("is_orchestrator", [True, False])
+def test_what_a_worker_of_each_interpreter_started_ends(
+    program: str, is_orchestrator: bool
+) -> None:
+    """spec: CARD-08"""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", DETACHING, program]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as caller:
+        assert caller.stdout is not None
+        worker, detached = map(int, caller.stdout.readline().split())
+        os.kill(caller.pid if is_orchestrator else worker, signal.SIGKILL)
+        wait_until_gone({worker, detached})
+        caller.kill()
 
 
 def test_a_session_finds_its_worker_marked() -> None:
