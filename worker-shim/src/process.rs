@@ -91,10 +91,11 @@ pub fn await_output_read() {
 }
 
 /// Ends what nodes have left running: SIGTERM first, then SIGKILL for what still runs after
-/// `GROUP_GRACE`. The process ids in `spared` get no signal.
+/// `GROUP_GRACE`. The process ids in `spared` get no signal, nor do other resource trackers of
+/// `multiprocessing`: those of programs end when these have ended.
 pub fn end_group(spared: &[i32]) {
     let kin = Kin::own();
-    let is_spared = |pid: Pid| spared.contains(&pid.as_raw());
+    let is_spared = |pid: Pid| spared.contains(&pid.as_raw()) || is_resource_tracker(pid);
     let mut others = kin.others().unwrap_or_default();
     others.retain(|pid| !is_spared(*pid) && is_running(*pid));
     for pid in &others {

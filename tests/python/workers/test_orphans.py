@@ -21,6 +21,7 @@ from orphan_nodes import LONG, Starts
 from places import FIXTURES
 from processes import is_alive, shared_memory_names, wait_until_gone
 from remotemedia import Pipeline, Runtime
+from remotemedia._levels import levels
 from worker_programs import PROGRAMS
 
 PROGRAM = str(FIXTURES / "orphan_nodes.py")
@@ -143,6 +144,14 @@ def test_a_session_finds_its_worker_marked() -> None:
         with pipeline.session() as session:
             (daemon,) = session.process("daemon without environment")
     wait_until_gone({daemon})
+
+
+def test_the_levels_of_this_machine_are_found() -> None:
+    found = levels()
+    assert found["marks"]
+    has_namespace = subprocess.run(["unshare", "--user", "--pid", "--fork", "true"], check=False)
+    assert found["pid namespace"] == (has_namespace.returncode == 0)
+    assert isinstance(found["cgroup"], bool)
 
 
 def related(folder: Path) -> set[int]:
