@@ -1,5 +1,6 @@
 //! The protocol between the orchestrator and its workers: values, messages, codec, frames, limits,
-//! versions and shared memory. This crate knows nothing of processes, async, Python or graphs.
+//! versions, shared memory, and the marks of processes. This crate knows nothing of starting processes,
+//! async, Python or graphs.
 //!
 //! `PROTOCOL.md` beside this crate is the specification; this crate is its only implementation.
 //!
@@ -14,6 +15,7 @@ pub mod exchange;
 pub mod fault;
 pub mod frame;
 pub mod from_worker;
+pub mod kin;
 pub mod limits;
 pub mod memory;
 pub mod patience;

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ipc_protocol::kin::{Kin, Mark, is_resource_tracker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
@@ -21,9 +22,9 @@ use super::blackbox::Blackbox;
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
-use group::{group_members, is_resource_tracker, peak_memory, pidfd_signal_group};
+use group::{peak_memory, pidfd_signal_group};
 pub(super) use start::usable_directory;
-pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
+pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_reaper, spawn_zygote};
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
 const MAX_RAW_LINES: usize = 4_096;
@@ -42,6 +43,8 @@ pub struct Process {
     pub pid: u32,
     /// Its flight recorder.
     pub blackbox: Blackbox,
+    /// What it and the programs of its nodes are found by.
+    mark: Mark,
     /// Refers to this process and to no later one with the same id.
     pidfd: Arc<OwnedFd>,
     /// The pidfd of the zygote that is its parent; absent for children of this process.
@@ -59,11 +62,24 @@ struct ProcessState {
     peak_memory: u64,
     /// Its number may mean another process by now.
     is_reaped: bool,
+    /// It has ended, and nothing of what it started was running then.
+    is_alone: bool,
     is_retired: bool,
     tail: Tail,
     listener: Option<Waker>,
     raw_output: VecDeque<RawLine>,
     dropped_lines: u64,
+}
+
+/// What an ended worker has left running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// Programs of its nodes.
+    Programs,
+    /// The same, and a resource tracker of `multiprocessing`.
+    Tracker,
 }
 
 /// A line that came through a pipe of the worker and not through its link.
@@ -107,24 +123,11 @@ impl OwnsDescriptor for Arc<OwnedFd> {}
 impl OwnsDescriptor for super::link::Link {}
 
 impl Process {
-    /// A process that has been started: by this one, or by the zygote that `zygote` means.
-    pub(super) fn new(
-        id: WorkerId,
-        pid: u32,
-        blackbox: Blackbox,
-        pidfd: Arc<OwnedFd>,
-        zygote: Option<Arc<OwnedFd>>,
-    ) -> Arc<Self> {
-        let (state, end) = (Mutex::default(), tokio::sync::Notify::new());
-        let started = Instant::now();
-        Arc::new(Self { id, pid, blackbox, pidfd, zygote, started, state, end })
-    }
-
     fn state(&self) -> MutexGuard<'_, ProcessState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills the worker. The supervisor then ends the other processes of its group.
+    /// Kills the worker. The supervisor then ends what its nodes have started.
     pub fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
     }
@@ -134,18 +137,37 @@ impl Process {
         self.signal_group(rustix::process::Signal::KILL);
     }
 
-    /// Sends SIGTERM to all processes in the group of an ended worker, except resource trackers of
+    /// Sends SIGTERM to what the ended worker has left running, except to resource trackers of
     /// `multiprocessing`: they end by themselves, once they have removed what the others left in
-    /// `/dev/shm`. Returns whether there are any.
-    pub fn terminate_group(&self) -> bool {
-        let state = self.state();
-        let (false, Some(group)) = (state.is_reaped, self.raw_pid()) else { return false };
-        let (trackers, others): (Vec<_>, Vec<_>) =
-            group_members(group).into_iter().partition(|pid| is_resource_tracker(*pid));
+    /// `/dev/shm`.
+    pub fn terminate_left(&self) -> Left {
+        let mut state = self.state();
+        let Some(kin) = self.kin(!state.is_reaped) else { return Left::Nothing };
+        let Ok(others) = kin.others() else { return Left::Programs };
+        state.is_alone = others.is_empty();
+        let mut left = if state.is_alone { Left::Nothing } else { Left::Programs };
         for pid in others {
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            if is_resource_tracker(pid) {
+                left = Left::Tracker;
+            } else {
+                kin.signal(pid, rustix::process::Signal::TERM);
+            }
         }
-        !trackers.is_empty()
+        left
+    }
+
+    /// Kills what the ended worker has left running, except resource trackers.
+    pub fn kill_left(&self) {
+        let state = self.state();
+        if let Some(kin) = self.kin(!state.is_reaped && self.is_held_by_parent()) {
+            let _no_descriptor_is_left = kin.kill(is_resource_tracker);
+        }
+    }
+
+    /// What the worker has started. Its group is part of that where the worker has no mark.
+    fn kin(&self, has_group: bool) -> Option<Kin> {
+        let pid = i32::try_from(self.pid).ok().map(nix::unistd::Pid::from_raw)?;
+        Some(Kin::new(pid, self.mark, has_group))
     }
 
     /// Kills the worker because its runtime no longer needs it.
@@ -200,7 +222,7 @@ impl Process {
             return;
         }
         // Before Linux 6.9 a group can be signalled only by its id, which is safe until its leader
-        // is reaped. After that, programs that the nodes of a dead worker started keep running.
+        // is reaped.
         if let Some(pid) = self.raw_pid()
             && !state.is_reaped
             && self.is_held_by_parent()
@@ -230,9 +252,9 @@ impl Process {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
     }
 
-    /// Kills the rest of an ended process's group, reaps the process, and wakes the listener.
+    /// Kills what an ended process has left running, reaps the process, and wakes the listener.
     pub fn reap(&self) {
-        self.end_group();
+        self.end_left();
         self.note_peak(peak_memory(self.pidfd.as_fd()));
         let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
         let code = || status.as_ref()?.exit_status().map(Exit::Code);
@@ -244,12 +266,17 @@ impl Process {
         self.note_exit(code().or_else(signal));
     }
 
-    /// Ends what is left of the group of the ended process, which may be reaped then.
-    pub fn end_group(&self) {
+    /// Kills what the ended process has left running. The process may be reaped then.
+    pub fn end_left(&self) {
         let mut state = self.state();
         if !state.is_reaped {
             self.signal_group_locked(&state, rustix::process::Signal::KILL);
             state.is_reaped = true;
+        }
+        if !state.is_alone
+            && let Some(kin) = self.kin(false)
+        {
+            let _no_descriptor_is_left = kin.kill(|_| false);
         }
     }
 

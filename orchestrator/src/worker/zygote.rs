@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipc_protocol::kin::Mark;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -103,11 +104,11 @@ impl Zygote {
     ///
     /// # Errors
     /// When there is no worker.
-    pub async fn fork(&self, id: WorkerId) -> Result<Spawned, NotForked> {
-        let (ends, theirs) = WorkerEnds::new().map_err(|_| NotForked::Unavailable)?;
+    pub async fn fork(&self, id: WorkerId, mark: Mark) -> Result<Spawned, NotForked> {
+        let (ends, theirs) = WorkerEnds::new(mark).map_err(|_| NotForked::Unavailable)?;
         let [stdin, stdout, stderr] = &theirs;
         let given = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), ends.blackbox.as_fd()];
-        match self.ask(Request::Fork, &given).await {
+        match self.ask(Request::Fork(mark), &given).await {
             Some((Answer::Forked(pid), Some(pidfd))) => {
                 let zygote = Some(Arc::clone(&self.pidfd));
                 Ok(ends.joined(id, pid, Arc::new(pidfd), zygote))

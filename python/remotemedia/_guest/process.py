@@ -13,8 +13,8 @@ from collections.abc import Callable
 from remotemedia._guest import hygiene, imports, injected, interrupts, policy, search
 
 EndGroup = Callable[[list[int]], None]
-"""`end_group(spared)` ends the other processes of the worker's process group, without those whose
-process ids are in `spared`."""
+"""`end_group(spared)` ends what nodes have left running, without the processes whose ids are in
+`spared`."""
 
 is_worker = False
 """Whether this process is a worker."""
@@ -24,7 +24,7 @@ state = hygiene.Table([])
 
 def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
     """Prepare this process as a worker: ignore Ctrl-C, which the orchestrator handles; have crashes
-    write the Python stack; end the worker's process group when the worker ends.
+    write the Python stack; end what nodes have left running when the worker ends.
 
     Args:
         recorder: descriptor of the flight recorder; None writes the stack to standard error.

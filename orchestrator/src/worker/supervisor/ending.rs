@@ -105,6 +105,7 @@ impl Pool {
         state.patience = patience;
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
+        self.shared.allow_long_ends(&state);
         let PoolState { processes, ending, .. } = &mut *state;
         let mut asked = Vec::new();
         for (id, process) in processes {

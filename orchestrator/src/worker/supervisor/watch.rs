@@ -19,7 +19,7 @@ use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent, ZygoteNews};
 use crate::worker::probe::{Lack, probe};
-use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
+use crate::worker::process::{Left, Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::state::LifeState;
 use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
@@ -27,10 +27,10 @@ use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 /// Released leases wait this long for a message that can return them to the worker; then they are
 /// returned in one of their own.
 const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
-/// Longest wait, after a worker's exit, for the output that is still in its pipes and for the other
-/// processes of its group, which get SIGTERM.
+/// Longest wait, after a worker's exit, for the output that is still in its pipes and for what its
+/// nodes have left running, which gets SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
-/// The same when a resource tracker is in the group, which may have only just started.
+/// The same for a resource tracker, which may have only just started.
 const TRACKER_GRACE: Duration = Duration::from_secs(2);
 /// Released leases on fewer bytes than this wait for the next message, however late it is: to wake
 /// the supervisor for each frame would cost more than the memory is worth.
@@ -62,7 +62,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     let kind = shared.lock().kinds.get(key_id).cloned();
     let Some(kind) = kind else { return };
     if !serve_forked(&shared, id, &kind, key_id).await && is_wanted(&shared, id) {
-        let error = match spawn(id, &kind.key, &kind.start) {
+        let error = match spawn(id, &kind.key, &kind.start, shared.mark(id)) {
             Ok(spawned) => accompany(&shared, spawned, None, &kind, key_id).await,
             Err(error) => Some(error),
         };
@@ -141,6 +141,7 @@ async fn accompany(
                 shared.apply(&mut state, PoolEvent::Zygote { key: key_id, news });
             }
             shared.apply(&mut state, PoolEvent::Started(id));
+            shared.command(Command::Reaper(key_id));
             None
         }
         Ok(Err(failure)) => Some(failure),
@@ -150,10 +151,13 @@ async fn accompany(
         process.kill();
     }
     let _ended = pidfd.readable().await;
-    // Processes left in the group may hold the pipes open; a resource tracker does until it ends.
-    let grace = if process.terminate_group() { TRACKER_GRACE } else { DRAIN_GRACE };
-    let all_output = async { while pipes.join_next().await.is_some() {} };
-    let _in_time = tokio::time::timeout(grace, all_output).await;
+    // Programs that nodes have left running may hold the pipes open.
+    let left = process.terminate_left();
+    drain_all(&mut pipes, DRAIN_GRACE).await;
+    if left == Left::Tracker {
+        process.kill_left();
+        drain_all(&mut pipes, TRACKER_GRACE).await;
+    }
     reap(&process, zygote).await;
     if shared.options.uses_names() {
         let _removed = remove_stale_names(Some(process.pid));
@@ -164,12 +168,18 @@ async fn accompany(
     }
 }
 
-/// Ends what is left of the group of an ended process, and has its parent reap it.
+/// Waits for the ends of all pipes.
+async fn drain_all(pipes: &mut JoinSet<()>, grace: Duration) {
+    let all = async { while pipes.join_next().await.is_some() {} };
+    let _in_time = tokio::time::timeout(grace, all).await;
+}
+
+/// Kills what an ended process has left running, and has its parent reap it.
 async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
     match zygote {
         None => process.reap(),
         Some(zygote) => {
-            process.end_group();
+            process.end_left();
             // The flight recorder names the signal of a crash sooner than the zygote, which may have
             // to wait for a processor. Only the zygote knows of a core dump, which takes longer.
             let crash = process.blackbox.exit();

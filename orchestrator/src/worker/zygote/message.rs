@@ -4,13 +4,15 @@
 //! | to the zygote | with | answer |
 //! |---|---|---|
 //! | `import NAME...` | | `left NAME WHY` for a module that cannot stay, then the zygote ends; or `ready` |
-//! | `fork` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
+//! | `fork MARK` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
 //! | `reap PID` | | `code PID NUMBER KIB`, `signal PID NUMBER KIB`, `core PID NUMBER KIB` or `lost PID` |
 //!
 //! `core` is a signal after which a core dump was written. KIB is the highest resident memory.
 //!
 //! The zygote begins with `zygote FORMAT PACKAGE_VERSION`. It ends when the connection closes. A
 //! request is answered before the next one is read.
+
+use ipc_protocol::kin::Mark;
 
 use super::Reaped;
 use crate::worker::exit::Exit;
@@ -25,8 +27,8 @@ const MAX_IMPORT_BYTES: usize = 96 << 10;
 pub(super) enum Request<'a> {
     /// Import these modules, in this order.
     Import(&'a [String]),
-    /// Fork a worker.
-    Fork,
+    /// Fork a worker with this mark.
+    Fork(Mark),
     /// Reap an ended worker.
     Reap(u32),
 }
@@ -46,7 +48,7 @@ impl Request<'_> {
                 }
                 packet
             }
-            Self::Fork => b"fork".to_vec(),
+            Self::Fork(mark) => format!("fork {}", mark.value()).into_bytes(),
             Self::Reap(pid) => format!("reap {pid}").into_bytes(),
         }
     }
@@ -108,7 +110,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Reaped, Request};
+    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Mark, Reaped, Request};
 
     fn parse(text: &str) -> Option<Answer> {
         Answer::parse(text.as_bytes())
@@ -119,7 +121,8 @@ mod tests {
         let names = ["numpy".to_owned(), "scipy.signal".to_owned()];
         assert_eq!(Request::Import(&names).packet(), b"import numpy scipy.signal");
         assert_eq!(Request::Import(&[]).packet(), b"import");
-        assert_eq!(Request::Fork.packet(), b"fork");
+        let mark = Mark::new(5, 1);
+        assert_eq!(Request::Fork(mark).packet(), format!("fork {}", mark.value()).into_bytes());
         assert_eq!(Request::Reap(7).packet(), b"reap 7");
     }
 
