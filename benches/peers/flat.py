@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import remotemedia
 from common import (
     FRAME,
     LARGE,
@@ -27,11 +28,10 @@ from common import (
     resident_kib,
     show,
 )
-from nodes import PlusOne
+from remotemedia import Pipeline, Runtime
 from turns import check
 
-import remotemedia
-from remotemedia import Pipeline, Runtime
+from nodes import PlusOne
 
 POINTS = 5  # of each size
 HEADER = ("after", "caller MiB", "workers MiB", "files open", "/dev/shm", "/dev/shm MiB", "s")

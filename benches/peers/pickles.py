@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 
 from common import machine, markdown, microseconds, percentile, show
-
 from remotemedia import Node, Pipeline
 
 

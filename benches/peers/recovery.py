@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from common import machine, markdown, percentile, show
-
 from remotemedia import Node, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 
 WAYS = {"zygote": "", "plain start": "[workers]\nzygote = false\n"}
@@ -181,14 +180,20 @@ def measure_hangs(hangs: int) -> None:
                 Pipeline([Loudness()], runtime=runtime).run(ITEM)
                 await_zygote(runtime)
                 pipeline = Pipeline([Hangs(holds_lock)], runtime=runtime)
-                name = f"{'session' if is_session else 'run()'}, {'in C' if holds_lock else 'asleep'}"
+                name = (
+                    f"{'session' if is_session else 'run()'}, {'in C' if holds_lock else 'asleep'}"
+                )
                 calls[name] = in_session(pipeline, stack) if is_session else pipeline.run
         for _ in range(hangs):
             for name, call in calls.items():
                 taken = rows.setdefault(f"{name}: to the next result", [])
                 taken.append(hang_ns(call, rows.setdefault(f"{name}: to the error", [])))
                 call(ITEM)
-    show(markdown(("from the deadline, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]))
+    show(
+        markdown(
+            ("from the deadline, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]
+        )
+    )
 
 
 def measure_start(starts: int) -> None:

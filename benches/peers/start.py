@@ -21,9 +21,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from common import machine, markdown, show
-
 import remotemedia
+from common import machine, markdown, show
 from remotemedia import Node, Pipeline
 
 NODE = """

@@ -107,7 +107,7 @@ __getattr__, __dir__ = lazy_attributes(
             "NodeClassNotFound",
             "NodeMarshalingError",
             "NodeNotFoundError",
-    "NodeSkipped",
+            "NodeSkipped",
             "NodeSkipped",
             "NodeTimeout",
             "PipelineError",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from common import Array
-
 import remotemedia
-from candidates.face import Call, Unavailable
+from common import Array
 from remotemedia import Node, Pipeline, Runtime
+
+from candidates.face import Call, Unavailable
 
 
 class PlusOne(Node):

@@ -126,7 +126,7 @@ impl Pooled for CPythonPool {
     }
 }
 
-fn worker_times() -> [Key; 5] {
+fn worker_times() -> [Key; 6] {
     [
         Key {
             section: "workers",
@@ -164,6 +164,17 @@ fn worker_times() -> [Key; 5] {
             },
             doc: "Time for the `cleanup` of a session's nodes in one worker, and for a call that was \
                   interrupted to end; a worker that takes longer is killed.",
+        },
+        Key {
+            section: "workers",
+            name: "stack_grace",
+            kind: Kind::Duration {
+                range: MILLISECOND..=DAY,
+                zero: Some("no stacks"),
+                get: |c| c.workers.stack_grace,
+                set: |c, t| c.workers.stack_grace = t,
+            },
+            doc: "How long the error about a missed deadline may wait for the Python stacks of the worker.",
         },
         Key {
             section: "workers",

@@ -77,6 +77,7 @@ impl Shell {
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
+                self.workers.note_abort(self.layout.slot_of(stage), stage);
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
@@ -110,7 +111,7 @@ impl Shell {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
             Action::Expire(slot, overdue) => {
-                self.workers.expire(slot, overdue);
+                self.workers.expire(slot, overdue, self.runtime.config().workers.stack_grace);
                 return self.remove(slot, Returned::Overdue);
             }
             Action::Interrupt(slot) => self.workers.interrupt(slot),
@@ -142,7 +143,7 @@ impl Shell {
         let window = self.runtime.config().calls.window;
         let step = Step { stage: stage_number(stage), call, window, took: Report::ABSENT };
         if let Some(slot) = self.layout.slot_of(stage) {
-            self.workers.slot_mut(slot).calls.insert(stage, call);
+            self.workers.slot_mut(slot).begin_call(stage, call);
         }
         self.send(stage, message(step, work))
     }

@@ -17,7 +17,7 @@ use super::Host;
 use crate::error::{Error, StartError};
 use crate::options::CancelHandle;
 use crate::placement::Engine;
-use crate::schedule::{Overdue, SlotId};
+use crate::schedule::{Overdue, SlotId, StageId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
@@ -97,6 +97,13 @@ impl Workers {
     /// Whether the slot's worker speaks this version of the protocol or a later one.
     pub(super) fn speaks(&self, slot: Option<SlotId>, version: u32) -> bool {
         slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
+    }
+
+    /// The call of a stage is being ended.
+    pub(super) fn note_abort(&mut self, slot: Option<SlotId>, stage: StageId) {
+        if let Some(slot) = slot {
+            self.slots[slot].aborted.insert(stage);
+        }
     }
 
     pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
@@ -301,12 +308,12 @@ impl Workers {
     }
 
     /// Reads the stacks of the slot's worker, whose deadline has passed, and interrupts its node code.
-    pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
+    pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue, grace: Duration) {
         // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         self.slots[slot].end = Some(End::Overdue(overdue));
         if let Some(process) = self.slots[slot].process() {
-            process.record_stacks();
+            process.record_stacks(grace);
         }
     }
 

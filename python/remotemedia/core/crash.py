@@ -51,6 +51,7 @@ class Known(TypedDict, total=False):
     calls_of_session: int | None
     peak_memory_bytes: int | None
     memory_limit_bytes: int | None
+    tries: int
     what_next: str
 
 
@@ -76,6 +77,7 @@ class Crash:
     calls_of_session: int | None = None
     peak_memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    tries: int = 1
     what_next: str = ""
 
     def take(self, known: Known) -> None:

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import interpreters
+import pytest
 
 TOLERANCE = 1e-6
 """Largest difference of a sample or an energy in [-1, 1]: sums of float32 are rounded."""

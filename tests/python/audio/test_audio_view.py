@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-
 from places import FIXTURES
 from worker_programs import RUSTPYTHON
 

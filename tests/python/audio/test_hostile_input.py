@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from remotemedia import Node, NodeError, Pipeline, RemoteMediaError
 from remotemedia.nodes import (
     AddNode,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from interpreters import environment_of
 from remotemedia.doctor.cgroups import Cgroups
 

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from processes import wait_until_gone
 
 SHORT_OF_FILES = """

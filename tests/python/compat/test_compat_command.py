@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from remotemedia import WorkerStartError
 from remotemedia._load import native
 

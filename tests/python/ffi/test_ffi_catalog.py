@@ -8,7 +8,6 @@ import tomllib
 from typing import Any
 
 import pytest
-
 import remotemedia
 import remotemedia_runtime
 from places import REPOSITORY

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 import remotemedia
 from e2e_nodes import Identity, Scale
 from remotemedia import Node, Pipeline, Runtime

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from loops import ORCHESTRATOR_KILLS, WORKER_KILLS, Loop
 from places import FIXTURES
 from processes import children, shared_memory_names, wait_until_gone

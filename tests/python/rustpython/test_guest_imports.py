@@ -11,9 +11,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import interpreters
+import pytest
 
 BOTH = [sys.executable, interpreters.RUSTPYTHON]
 

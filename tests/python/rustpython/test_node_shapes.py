@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from node_shapes import HELPERS, SHAPES, Shape
 from remotemedia import Node, Pipeline, Runtime
 

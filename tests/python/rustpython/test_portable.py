@@ -9,9 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import interpreters
+import pytest
 from places import FIXTURES
 
 EVERYWHERE = [sys.executable, *interpreters.other_pythons(), interpreters.RUSTPYTHON]

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from e2e_nodes import run_script
 
 START = """

@@ -14,9 +14,8 @@ import sysconfig
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import interpreters
+import pytest
 
 SITE = sysconfig.get_paths()["purelib"]
 

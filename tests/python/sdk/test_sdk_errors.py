@@ -7,7 +7,6 @@ import traceback
 from typing import Any
 
 import pytest
-
 import remotemedia
 from remotemedia.core import exceptions
 

@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-
 import remotemedia
 from interpreters import RUSTPYTHON
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from remotemedia import (
     AddNode,
     AudioResampleNode,

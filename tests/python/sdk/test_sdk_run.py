@@ -12,7 +12,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
-
 from remotemedia import (
     DataSinkNode,
     DataSourceNode,

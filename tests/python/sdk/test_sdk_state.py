@@ -7,7 +7,6 @@ import pickle
 from datetime import timedelta
 
 import pytest
-
 from remotemedia import StateManager
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from interpreters import environment_of, other_pythons, version_of
 from places import FIXTURES
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from remotemedia import NodeError, NodeSkipped, Pipeline
 from tried_nodes import Flaky, Numbered
 from worker_programs import PROGRAMS, runtime

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from native_crashes import Native
 from remotemedia import Pipeline, Runtime, WorkerCrashed
 from remotemedia.core.crash import CrashFrame

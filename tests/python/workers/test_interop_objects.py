@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-
 from e2e_nodes import (
     Apply,
     Colour,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from e2e_nodes import Identity, Tell
 from naming import shown
 from remotemedia import PassThroughNode, Pipeline, Session

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from e2e_nodes import (
     WATCHDOG_SECONDS,
     Apply,

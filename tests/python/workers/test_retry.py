@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 from tried_nodes import (
     Dies,

@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import pytest
-
 from places import FIXTURES
 from processes import wait_until_gone
 

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-
 from remotemedia import DataSinkNode, Pipeline
 from remotemedia.core.exceptions import NodeMarshalingError
 from unopenable_nodes import Bomb, Gives, Keeps, Takes

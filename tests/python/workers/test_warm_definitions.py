@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
 from remotemedia import Pipeline, Runtime
 
 START = """

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from naming import shown
 from remotemedia import NodeError, Runtime
 from worker_programs import PROGRAMS, runtime, session
