@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from common import FRAME, Array, distinct_inputs, machine, markdown, microseconds, percentile, show
-from remotemedia import Pipeline, Runtime
+from nodes import PlusOne
 from turns import turn
 
-from nodes import PlusOne
+from remotemedia import Pipeline, Runtime
 
 LENGTHS = (1, 10)
 SIZES = ((FRAME, "3,840 bytes"), (65_536, "256 KiB"))

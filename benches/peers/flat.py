@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import remotemedia
 from common import (
     FRAME,
     LARGE,
@@ -28,10 +27,11 @@ from common import (
     resident_kib,
     show,
 )
-from remotemedia import Pipeline, Runtime
+from nodes import PlusOne
 from turns import check
 
-from nodes import PlusOne
+import remotemedia
+from remotemedia import Pipeline, Runtime
 
 POINTS = 5  # of each size
 HEADER = ("after", "caller MiB", "workers MiB", "files open", "/dev/shm", "/dev/shm MiB", "s")

@@ -12,9 +12,9 @@ from contextlib import ExitStack
 
 import numpy as np
 from common import FRAME, cpu_ns, family, machine, markdown, show, ticks_ns
-from remotemedia import Pipeline, Runtime
-
 from nodes import PlusOne
+
+from remotemedia import Pipeline, Runtime
 
 WORKERS = 8
 CONFIG = f"[workers]\nmin = {WORKERS}\nmax = {WORKERS}\n"

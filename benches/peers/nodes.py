@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common import Array
+
 from remotemedia import Node
 
 

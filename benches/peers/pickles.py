@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from common import machine, markdown, microseconds, percentile, show
+
 from remotemedia import Node, Pipeline
 
 

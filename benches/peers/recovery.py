@@ -4,9 +4,10 @@
 
 A node of numpy reads address 0, and the time counts from right before that until the same
 pipeline has given its next right result, in a session and over `run()`. Beside it, in turns, the
-same with workers that are all started on their own (`[workers] zygote = false`). The same for a node
-that hangs, from its deadline on: asleep in Python, and in C code that holds the interpreter's lock. Then
-the start of a worker, from the pool's decision to the handshake, and the memory of idle workers with numpy.
+same with workers that are all started on their own (`[workers] zygote = false`). The same for a
+node that hangs, from its deadline on: asleep in Python, and in C code that holds the interpreter's
+lock. Then the start of a worker, from the pool's decision to the handshake, and the memory of idle
+workers with numpy.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from common import machine, markdown, percentile, show
+
 from remotemedia import Node, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 
 WAYS = {"zygote": "", "plain start": "[workers]\nzygote = false\n"}

@@ -21,8 +21,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import remotemedia
 from common import machine, markdown, show
+
+import remotemedia
 from remotemedia import Node, Pipeline
 
 NODE = """

@@ -25,10 +25,10 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 from common import FRAME, cpu_ns, family, machine, markdown, microseconds, percentile, show
-from numpy.typing import NDArray
-from remotemedia import Pipeline, Runtime
-
 from nodes import Ordered
+from numpy.typing import NDArray
+
+from remotemedia import Pipeline, Runtime
 
 PERIOD_NS = 20_000_000
 CONFIG = "[workers]\nmax = 64\n"

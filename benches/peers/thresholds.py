@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from common import Array, distinct_inputs, machine, markdown, microseconds, percentile, show
-from remotemedia import Pipeline, Runtime
+from nodes import PlusOne
 from turns import turn
 
-from nodes import PlusOne
+from remotemedia import Pipeline, Runtime
 
 PLACES = {
     "in the message": 'segment = "off"',

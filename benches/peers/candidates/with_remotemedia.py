@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-import remotemedia
 from common import Array
-from remotemedia import Node, Pipeline, Runtime
 
+import remotemedia
 from candidates.face import Call, Unavailable
+from remotemedia import Node, Pipeline, Runtime
 
 
 class PlusOne(Node):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 import worker_programs
 from array_expressions import evaluated
 from array_vectors import TABLE, described

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import interpreters
 import pytest
+
+import interpreters
 
 TOLERANCE = 1e-6
 """Largest difference of a sample or an energy in [-1, 1]: sums of float32 are rounded."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from remotemedia import NodeError, Pipeline
 from remotemedia.nodes import AudioResampleNode, VADNode
 

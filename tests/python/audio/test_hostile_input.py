@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from remotemedia import Node, NodeError, Pipeline, RemoteMediaError
 from remotemedia.nodes import (
     AddNode,

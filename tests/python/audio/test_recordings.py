@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from places import FIXTURES, REPOSITORY
 from recording_nodes import SegmentPeaks
 from remotemedia import AudioResampleNode, Pipeline, VADNode, read_audio

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from interpreters import environment_of
 from remotemedia.doctor.cgroups import Cgroups
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from processes import wait_until_gone
 
 SHORT_OF_FILES = """

@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
 import pytest
-from interpreters import RUSTPYTHON as PROGRAM
-from interpreters import other_pythons
-from places import REPOSITORY
 
 from compat.cases import LANGUAGE, MODULES, RUSTPYTHON, Case, Difference, Target, cases
 from compat.measure import Measured, Unusable, measure
 from compat.page import modules_table, page
+from interpreters import RUSTPYTHON as PROGRAM
+from interpreters import other_pythons
+from places import REPOSITORY
 
 ALL = (*cases(LANGUAGE), *cases(MODULES))
 CPYTHONS = [sys.executable, *other_pythons()]

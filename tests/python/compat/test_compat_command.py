@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from remotemedia import WorkerStartError
 from remotemedia._load import native
 

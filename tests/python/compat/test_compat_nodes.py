@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
+from compat.page import recorded
 from places import REPOSITORY
 from remotemedia import DataSourceNode, Pipeline
 from remotemedia.nodes import __all__ as sdk_nodes
-
-from compat.page import recorded
 
 EXAMPLES = REPOSITORY / "examples"
 RELATIVE, ABSOLUTE = 1e-5, 1e-6

@@ -8,6 +8,7 @@ import tomllib
 from typing import Any
 
 import pytest
+
 import remotemedia
 import remotemedia_runtime
 from places import REPOSITORY

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from remotemedia import RustExecutor
 from remotemedia_runtime import (
     execute_pipeline,

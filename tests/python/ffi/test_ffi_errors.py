@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+
 import remotemedia
 from remotemedia import CycleError, GraphError, MarshalingError, NodeError, NodeNotFoundError
 from remotemedia_runtime import (

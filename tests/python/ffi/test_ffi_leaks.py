@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from e2e_nodes import Identity, Segment
 from loops import QUESTIONS, RUNS, SESSIONS, Loop
 from remotemedia import Pipeline

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from e2e_nodes import WATCHDOG_SECONDS
 from remotemedia._native import NativeNode
 from remotemedia_runtime import (

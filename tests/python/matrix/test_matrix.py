@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import pytest
+
 from remotemedia.doctor.chaos.misbehaviours import ENDINGS, HANGING, MISBEHAVIOURS
 from remotemedia.doctor.chaos.moments import PLANS
 from remotemedia.doctor.chaos.table import LETTERS, MOMENTS, NAMES, REASONS, expected

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 from kept_nodes import Asks, Collections, Fills, Holder, Looks
 from remotemedia import Pipeline, Runtime

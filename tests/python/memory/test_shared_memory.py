@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import shared_memory_nodes as nodes
 from e2e_nodes import Apply, Identity, Scale
 from remotemedia import Node, Pipeline, Runtime, Session

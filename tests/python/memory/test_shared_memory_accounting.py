@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 import shared_memory_nodes as nodes
 from remotemedia import Node, PassThroughNode, Pipeline, Runtime

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 from e2e_nodes import Identity, Scale
 from remotemedia import Node, Pipeline, Runtime

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from loops import ORCHESTRATOR_KILLS, WORKER_KILLS, Loop
 from places import FIXTURES
 from processes import children, shared_memory_names, wait_until_gone

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 from remotemedia import Node, NodeError, Pipeline, Runtime
 from shared_memory_nodes import one

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 import shared_memory_nodes as nodes
 from e2e_nodes import Apply, Identity, Scale

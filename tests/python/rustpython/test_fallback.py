@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import numpy_in_body_nodes
 import numpy_object_nodes
-import pytest
 from remotemedia import MarshalingError, Node, NodeError, Pipeline, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 from switch_nodes import GivesThenNeedsNumpy, MissesAModule, Recounts

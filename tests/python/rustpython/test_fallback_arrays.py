@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from array_nodes import AddsSums, Deviation, Held
 from interpreters import environment_of, other_pythons
 from remotemedia import NodeError, Pipeline, Runtime

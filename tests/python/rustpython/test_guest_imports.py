@@ -11,8 +11,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import interpreters
 import pytest
+
+import interpreters
 
 BOTH = [sys.executable, interpreters.RUSTPYTHON]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from node_shapes import HELPERS, SHAPES, Shape
 from remotemedia import Node, Pipeline, Runtime
 

@@ -9,8 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-import interpreters
 import pytest
+
+import interpreters
 from places import FIXTURES
 
 EVERYWHERE = [sys.executable, *interpreters.other_pythons(), interpreters.RUSTPYTHON]

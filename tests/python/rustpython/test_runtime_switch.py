@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import remotemedia
 from e2e_nodes import run_script
 from numpy_optional_nodes import DoesNot

@@ -14,8 +14,9 @@ import sysconfig
 import textwrap
 from pathlib import Path
 
-import interpreters
 import pytest
+
+import interpreters
 
 SITE = sysconfig.get_paths()["purelib"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e_nodes import BrokenConstructor, BrokenInitialize, Identity, Pid
 from processes import children, is_alive, is_zygote, wait_for_children
 from remotemedia import (

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from remotemedia import Node, Pipeline
 from remotemedia.core.exceptions import RunCancelled
 

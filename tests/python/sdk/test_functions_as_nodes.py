@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import function_nodes
 import numpy as np
 import pytest
+
+import function_nodes
 from e2e_nodes import run_script
 from function_nodes import Gain, decorated, double, later, scaled, twice, twice_later
 from remotemedia import (

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from places import REPOSITORY
 
 RECORDING = REPOSITORY / "examples" / "recordings" / "speech_48k.flac"

@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 import pytest
+
 import remotemedia
 from remotemedia.core import exceptions
 

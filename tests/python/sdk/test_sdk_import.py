@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 import remotemedia
 from interpreters import RUSTPYTHON
 

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+
 from remotemedia import (
     DataSinkNode,
     DataSourceNode,

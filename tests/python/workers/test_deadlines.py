@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from places import FIXTURES
 from remotemedia import NodeError, NodeTimeout, Pipeline, Runtime
 from remotemedia.core.caller import this_process

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from loop_nodes import Awaits, Beside, Reports
 from remotemedia import Pipeline, Runtime
 

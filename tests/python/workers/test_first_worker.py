@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e_nodes import Identity
 from processes import is_alive, wait_until_gone
 from remotemedia import PassThroughNode, Pipeline, Runtime, WorkerStartError

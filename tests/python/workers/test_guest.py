@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from remotemedia import Node, _pickle, _tokens
 from remotemedia._guest import DONE, LAST, OUTPUT, Fault, Guest, interrupts
 from remotemedia._guest.spec import NodeSpec, SessionSpec

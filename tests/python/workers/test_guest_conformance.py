@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from guest_nodes import Opens, Remembers
 from remotemedia import NodeError, Pipeline, Runtime
 from worker_programs import PROGRAMS, runtime, session

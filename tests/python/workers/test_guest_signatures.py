@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 import remotemedia
 from interpreters import RUSTPYTHON, other_pythons
 from remotemedia._signatures import signature

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hygiene_cases import ALIVE, CASES, LIMITS
 from places import FIXTURES, REPOSITORY
 from remotemedia import NodeError, Pipeline, RunCancelled, Runtime

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e_nodes import Apply, Fails, Identity, Journal, Pid, node_metrics, run_script
 from places import FIXTURES
 from remotemedia import Node, NodeError, Pipeline, RemoteMediaError, Runtime

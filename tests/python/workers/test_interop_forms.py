@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e_nodes import Apply, Echoes, Identity, Journal, Numbers, Pid, RunningSum, WritesLater
 from remotemedia import BufferNode, Node, NodeError, PassThroughNode, Pipeline, Runtime
 

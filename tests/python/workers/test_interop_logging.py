@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import stdlib_nodes
 from e2e_nodes import Identity
 from remotemedia import Node, Pipeline, Runtime

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from e2e_nodes import (
     Apply,
     Colour,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from e2e_nodes import Apply, Counter, Identity, run_script
 from remotemedia import Node, Pipeline
 from remotemedia_runtime import execute_pipeline_with_input

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from e2e_nodes import Identity, Tell
 from naming import shown
 from remotemedia import PassThroughNode, Pipeline, Session

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from loops import ORPHANS, Loop
 from orphan_nodes import LONG, Starts
 from places import FIXTURES

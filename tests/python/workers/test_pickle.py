@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from remotemedia import _pickle
 from remotemedia._pickle import UnpicklableError
 
@@ -407,6 +408,7 @@ def test_large_arrays_are_compared_without_a_copy_of_their_memory() -> None:
     import tracemalloc
 
     import numpy as np
+
     from remotemedia._guest.state import Snapshot
 
     node = Holder(array=np.zeros(4_000_000))

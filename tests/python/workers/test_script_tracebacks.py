@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from remotemedia import _by_value, _sources
 
 NODES = """

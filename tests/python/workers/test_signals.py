@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+
 from places import FIXTURES
 from processes import wait_until_gone
 

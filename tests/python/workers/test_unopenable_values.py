@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from remotemedia import DataSinkNode, Pipeline
 from remotemedia.core.exceptions import NodeMarshalingError
 from unopenable_nodes import Bomb, Gives, Keeps, Takes

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from remotemedia import Pipeline, Runtime
 
 START = """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from places import FIXTURES
 from remotemedia import Pipeline, Runtime
 from warm_nodes import Finds

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from places import FIXTURES
 from processes import children, until, wait_for_children, wait_until_gone
 from remotemedia import NodeTimeout, Runtime, WorkerCrashed

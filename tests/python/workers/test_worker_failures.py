@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from loops import FAILURES, Loop
 from processes import children, until, wait_for_children
 from remotemedia import NodeError, NodeTimeout, Runtime, WorkerCrashed

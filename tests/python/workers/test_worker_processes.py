@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from processes import children, wait_until_gone
 from remotemedia import NodeError, Pipeline, Runtime
 from subprocess_nodes import Forks

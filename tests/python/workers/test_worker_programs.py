@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from naming import shown
 from remotemedia import NodeError, Runtime
 from worker_programs import PROGRAMS, runtime, session

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from places import FIXTURES
 from processes import children, is_alive, is_zygote, wait_until_gone
 from remotemedia import Pipeline, Runtime, WorkerCrashed
