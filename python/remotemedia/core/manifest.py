@@ -169,8 +169,8 @@ def _flags(node: Any) -> dict[str, Any]:
             # JSON has no NaN and infinity. As text they make the check of the manifest report them.
             is_number = not isinstance(value, float) or math.isfinite(value)
             flags[name] = value if is_number else str(value)
-    kinds = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
-    names = [_exception_name(kind) for kind in _listed(kinds)]
+    named = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
+    names = [_exception_name(kind) for kind in _listed(named)]
     if names:
         flags["retry_on"] = names
     return flags

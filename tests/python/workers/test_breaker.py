@@ -63,7 +63,7 @@ def test_after_a_pause_one_item_is_tried(program: str) -> None:
         runtime(program, ONE + 'breaker_pause = "1 ms"\n') as where,
         Pipeline(broken(), runtime=where).session() as session,
     ):
-        results = []
+        results: list[Any] = []
         while not results:
             with contextlib.suppress(NodeError):
                 results = session.process(1)
