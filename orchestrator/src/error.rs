@@ -13,8 +13,10 @@ use crate::plan::PlanError;
 use crate::reason::Advice;
 use crate::schedule::Deadline;
 
+mod limit;
 mod start;
 
+pub use limit::LimitExceeded;
 pub use start::StartError;
 use start::remedy;
 
@@ -47,6 +49,9 @@ pub enum Error {
     /// A node took longer than its time limit, and its worker was killed.
     #[error(transparent)]
     TimedOut(Box<TimedOut>),
+    /// A worker used more than its limits allow, and was killed.
+    #[error(transparent)]
+    LimitExceeded(Box<LimitExceeded>),
     /// A node object cannot be sent to the interpreter that is to run it.
     #[error(transparent)]
     Ship(#[from] ShipError),

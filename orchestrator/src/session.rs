@@ -16,6 +16,7 @@ mod layout;
 mod native;
 mod open;
 mod outfit;
+mod quota;
 mod shell;
 mod workers;
 

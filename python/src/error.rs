@@ -8,7 +8,9 @@ use orchestrator::catalog::ResolveError;
 use orchestrator::error::StartError;
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
+use orchestrator::limits::Limit;
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
+use orchestrator::reason::Advice;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -43,6 +45,20 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
             ("NodeTimeout", over.headline())
+        }
+        Error::LimitExceeded(over) => {
+            fields.set_item("node_id", &over.node_id)?;
+            fields.set_item("operation", operation_name(over.operation))?;
+            fields.set_item("limit", over.excess.limit.name())?;
+            fields.set_item("used", over.excess.used)?;
+            fields.set_item("allowed", over.excess.allowed)?;
+            fields.set_item("stderr_tail", &over.stderr_tail)?;
+            fields.set_item("also_lost", &over.also_lost)?;
+            fields.set_item("worker_pid", over.pid)?;
+            fields.set_item("python_stack", some_text(&over.python_stack))?;
+            let is_memory = over.excess.limit == Limit::MemoryHard;
+            fields.set_item("peak_memory_bytes", is_memory.then_some(over.excess.used))?;
+            ("LimitExceeded", over.headline())
         }
         Error::Ship(problem) => {
             fields.set_item("node_id", &problem.node_id)?;
@@ -174,6 +190,9 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
+    if let Some(Advice::Raise(refused)) = &failure.advice {
+        fields.set_item("limit", refused.limit.name())?;
+    }
     if let Some(import) = &failure.import {
         fields.set_item("module", &import.module)?;
         fields.set_item("root_package", &import.root_package)?;

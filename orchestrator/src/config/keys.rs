@@ -80,7 +80,7 @@ pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("fallback", "What happens to a node that RustPython cannot run."),
     ("calls", "Calls of nodes."),
     ("shared_memory", "Memory that arrays travel in between the orchestrator and its workers."),
-    ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
+    ("limits", "What a worker may use and send. See [Limits of workers](#limits-of-workers)."),
     ("output", "What nodes print."),
 ];
 
@@ -90,8 +90,8 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// All settings, section by section.
 pub(super) fn keys() -> Vec<Key> {
     let pool = pool_keys::<CPythonPool>();
-    let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_above_memory];
-    keys.push(pool.idle_timeout);
+    let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_after_calls];
+    keys.extend([pool.recycle_above_memory, pool.recycle_above_growth, pool.idle_timeout]);
     keys.push(super::zygotes::zygote_key());
     keys.extend(worker_times());
     keys.push(super::interpreters::runtime_key());
@@ -102,6 +102,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(super::interpreters::keys());
     keys.extend(calls());
     keys.extend(super::shared_memory::keys());
+    keys.extend(super::limits::keys());
     keys.extend(limits());
     keys
 }

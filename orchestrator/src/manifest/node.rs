@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::fields::{Fields, Problems, describe, shortened};
 use super::problem::ProblemKind;
-use super::{Author, optional};
+use super::{Author, limits, optional};
 use crate::model::{Join, ManifestNode, RuntimeHint};
 
 const FIELDS: &[&str] = &[
@@ -19,6 +19,7 @@ const FIELDS: &[&str] = &[
     "is_source",
     "timeout_ms",
     "isolated",
+    "limits",
     "join",
     "instance",
     "capabilities",
@@ -96,6 +97,7 @@ fn node(
         is_source: fields.flag("is_source", problems).unwrap_or(false),
         timeout: timeout.map(Duration::from_millis),
         isolated: fields.flag("isolated", problems).unwrap_or(false),
+        limits: limits::read(fields, problems),
         join,
         instance: instance(fields, author, problems),
         capabilities,

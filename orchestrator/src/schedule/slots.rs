@@ -2,12 +2,15 @@
 //! may use a slot, and when; `stage` decides which call it makes there.
 
 mod deadlines;
+mod limits;
 mod slot;
 
 use std::time::{Duration, Instant};
 
 use super::event::{Action, Event};
 use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
+#[cfg(test)]
+pub(super) use limits::MEASURE_EVERY;
 use slot::{Slot, State, Watch};
 
 /// The slot of a stage, and the time-outs of its nodes.
@@ -16,6 +19,8 @@ pub(super) struct Home {
     slot: Option<SlotId>,
     /// Time-out of each node's methods; `None`: no limit.
     timeouts: Vec<Option<Duration>>,
+    /// Whether its worker has limits that are measured.
+    is_watched: bool,
 }
 
 /// A change of a slot that its stages must react to.
@@ -58,7 +63,11 @@ impl Slots {
     /// The earliest deadline; before it, [`Event::Tick`] does nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
+        let slots = self.slots.iter().enumerate();
+        let soonest = |(id, slot): (SlotId, &Slot)| {
+            slot.state.next_deadline().into_iter().chain(self.next_measurement(id)).min()
+        };
+        slots.filter_map(soonest).min()
     }
 
     /// Whether the session is still opening. Once a slot has failed to open, the session counts as
@@ -148,6 +157,7 @@ impl Slots {
                 changes.extend(self.try_another(now, slot, actions));
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
+            Event::Exceeded(slot, excess) => self.end_excess(now, slot, excess, actions),
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
                 self.slots[slot].state = State::Dying { until, is_killed: false };
@@ -208,6 +218,8 @@ impl Slots {
                 let until = Some(now + self.bounds.open_timeout);
                 self.slots[id].state =
                     State::Opening(Watch::new(now, self.first_timeout(id), until));
+                // What its worker has used for earlier sessions is no reason to end this one.
+                self.slots[id].measured = Some(now);
                 actions.push(Action::Open(id));
             }
         }
@@ -247,6 +259,7 @@ impl Slots {
             State::Ready => {
                 let first = self.homes[stage].first_timeout();
                 self.slots[slot].state = State::Busy(stage, Watch::new(now, first, None));
+                self.watch(now, slot, actions);
                 true
             }
             State::Empty => {
@@ -331,6 +344,7 @@ impl Slots {
                 let until = Some(now + self.bounds.close_timeout);
                 self.slots[id].state =
                     State::Closing(Watch::new(now, self.first_timeout(id), until));
+                self.watch(now, id, actions);
                 actions.push(Action::Close(id));
             }
         }
@@ -339,6 +353,7 @@ impl Slots {
 
 impl Home {
     pub(super) fn of(shape: &StageShape) -> Self {
-        Self { slot: shape.slot, timeouts: shape.timeouts.clone() }
+        let (slot, is_watched) = (shape.slot, shape.is_watched);
+        Self { slot, timeouts: shape.timeouts.clone(), is_watched }
     }
 }

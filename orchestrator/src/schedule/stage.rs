@@ -32,6 +32,8 @@ pub struct StageShape {
     pub flushes: bool,
     /// Time-out of each node's methods; `None`: no limit.
     pub timeouts: Vec<Option<Duration>>,
+    /// Whether its worker has limits that are measured while node code runs.
+    pub is_watched: bool,
 }
 
 /// What a worker reports about the nodes of a stage when it has made them.

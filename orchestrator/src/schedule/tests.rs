@@ -12,6 +12,7 @@ use crate::model::Join;
 
 mod closing;
 mod deadlines;
+mod limits;
 mod simulation;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,6 +33,7 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         is_source: false,
         flushes: true,
         timeouts: vec![None],
+        is_watched: false,
     }
 }
 

@@ -91,6 +91,9 @@ impl Shell {
             Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
                 let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
+                if let Some(slot) = self.layout.slot_of(stage) {
+                    self.workers.slot_mut(slot).begin_step();
+                }
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
@@ -101,6 +104,10 @@ impl Shell {
             Action::Uneven(stage) => self.fail(failure::uneven(&self.layout.plan.stages[stage])),
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
+            }
+            Action::Measure(slot) => {
+                let excess = self.workers.slot(slot).measure();
+                return excess.map(|excess| Event::Exceeded(slot, excess)).into_iter().collect();
             }
             Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
             Action::Interrupt(slot) => self.workers.interrupt(slot),
@@ -135,7 +142,7 @@ impl Shell {
         let window = self.runtime.config().calls.window;
         let step = Step { stage: stage_number(stage), call, window, took: Report::ABSENT };
         if let Some(slot) = self.layout.slot_of(stage) {
-            self.workers.slot_mut(slot).calls.insert(stage, call);
+            self.workers.slot_mut(slot).begin_call(stage, call);
         }
         let message = match work {
             Work::Item(value) => ToWorker::Item(Item { step, value }),
@@ -256,6 +263,8 @@ impl Shell {
                 return vec![Event::OpenFailed(slot)];
             }
         };
+        let limits = self.layout.limits_of(slot);
+        self.workers.slot_mut(slot).limit(limits);
         let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
         let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
         self.workers.slot_mut(slot).seats = seats.collect();

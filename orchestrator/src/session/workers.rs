@@ -15,6 +15,7 @@ use nix::sys::time::TimeSpec;
 
 use super::Host;
 use crate::error::{Error, StartError};
+use crate::limits::Limit;
 use crate::options::CancelHandle;
 use crate::placement::Engine;
 use crate::schedule::{Overdue, SlotId};
@@ -299,8 +300,13 @@ impl Workers {
     pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
         // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
+        let is_bomb = overdue.deadline.is_of(Limit::ChildProcesses);
         self.slots[slot].end = Some(End::Overdue(overdue));
         if let Some(process) = self.slots[slot].process() {
+            if is_bomb {
+                // Its processes might start further ones while the worker ends.
+                return process.kill_group();
+            }
             // faulthandler notes the stack on SIGABRT and lets the process end.
             process.abort();
         }
@@ -339,6 +345,7 @@ impl Workers {
             if returned == Returned::Broken {
                 worker.process.kill();
             }
+            left.quota.end(&worker.process);
             pool.give_back(worker, returned);
         }
     }

@@ -1,5 +1,6 @@
 //! One worker process: signals, the news of its end, its last output. How it is started is in `start`.
 
+mod ceiling;
 mod group;
 mod start;
 
@@ -19,12 +20,15 @@ use super::blackbox::Blackbox;
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
+pub use ceiling::Lowered;
 use group::{group_members, is_resource_tracker, pidfd_signal_group};
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
 
 /// Raw lines of output that may wait for the session; older ones are dropped with a notice.
 const MAX_RAW_LINES: usize = 4_096;
+/// Bytes of raw output that may wait: lines may be long.
+const MAX_RAW_BYTES: usize = 4 << 20;
 
 /// A worker process, as sessions, the pool and the supervisor share it.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ struct ProcessState {
     tail: Tail,
     listener: Option<Waker>,
     raw_output: VecDeque<RawLine>,
+    raw_bytes: usize,
     dropped_lines: u64,
 }
 
@@ -252,6 +257,7 @@ impl Process {
     pub fn set_listener(&self, listener: Option<Waker>) {
         let mut state = self.state();
         state.raw_output.clear();
+        state.raw_bytes = 0;
         state.dropped_lines = 0;
         state.listener = listener;
     }
@@ -276,11 +282,13 @@ impl Process {
         if state.listener.is_none() {
             return;
         }
-        if state.raw_output.len() == MAX_RAW_LINES {
-            state.raw_output.pop_front();
+        state.raw_bytes += line.text.len();
+        state.raw_output.push_back(line);
+        while state.raw_output.len() > MAX_RAW_LINES || state.raw_bytes > MAX_RAW_BYTES {
+            let Some(oldest) = state.raw_output.pop_front() else { break };
+            state.raw_bytes -= oldest.text.len();
             state.dropped_lines += 1;
         }
-        state.raw_output.push_back(line);
         if let Some(listener) = &state.listener {
             listener.wake();
         }
@@ -291,6 +299,7 @@ impl Process {
     pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
         let mut state = self.state();
         let dropped = std::mem::take(&mut state.dropped_lines);
+        state.raw_bytes = 0;
         (state.raw_output.drain(..).collect(), dropped)
     }
 }

@@ -20,6 +20,7 @@ class _Remote(_Where, total=False):
     remote_message: str | None
     remote_traceback: str | None
     partial_results: list[Any] | None
+    limit: str | None
     module: str | None
     root_package: str | None
     import_reason: str | None
@@ -173,6 +174,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_message: message of that exception; or None.
         remote_traceback: traceback in the worker, as text with source lines; or None.
         partial_results: the outputs that the run had made before the error.
+        limit: name of the limit that explains the failure, such as "memory"; or None.
         module: full name of the missing module, if a failed import was the reason; else None, and
             the following attributes are None too.
         root_package: the package of that module.
@@ -191,6 +193,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_message: str | None = None,
         remote_traceback: str | None = None,
         partial_results: list[Any] | None = None,
+        limit: str | None = None,
         module: str | None = None,
         root_package: str | None = None,
         import_reason: str | None = None,
@@ -198,6 +201,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         suggestion: str | None = None,
     ) -> None:
         super().__init__(message, node_id=node_id, operation=operation)
+        self.limit = limit
         self.module = module
         self.root_package = root_package
         self.import_reason = import_reason
@@ -310,6 +314,28 @@ class WorkerCrashed(NodeError):
             self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
         if stderr_tail.strip():
             self.add_note(f"\nLast lines of the worker's stderr:\n{stderr_tail.rstrip()}")
+
+
+class LimitExceeded(WorkerCrashed):
+    """The worker of a node used more than its limits allow, and was killed.
+
+    Attributes:
+        limit: name of the limit, as in `[limits]` of the configuration, such as "memory_hard".
+        used: what was measured, in bytes, milliseconds or processes.
+        allowed: the value of the limit, in the same unit.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        used: int | None = None,
+        allowed: int | None = None,
+        **crash: Any,
+    ) -> None:
+        super().__init__(message, **crash)
+        self.used = used
+        self.allowed = allowed
 
 
 class WorkerStartError(RemoteMediaError, RuntimeError):

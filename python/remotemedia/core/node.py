@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from remotemedia.core.state import SessionState, StateManager
 
 # Keyword arguments of `Node` that set the attribute of the same name.
-RUNTIME_KEYWORDS = ("is_streaming", "is_source", "isolated", "join", "runtime_hint", "timeout_ms")
+RUNTIME_KEYWORDS = (
+    "is_streaming",
+    "is_source",
+    "isolated",
+    "join",
+    "limits",
+    "runtime_hint",
+    "timeout_ms",
+)
 _METADATA_KEYS = ("session_id", "metadata", "user_name", "timestamp")
 _CO_COROUTINE = 0x80
 
@@ -53,13 +61,16 @@ class Node(ABC):
         state_ttl: how long the state of a session id lives after its last access (default 24
             hours).
         max_sessions: how many session ids have state at the same time.
-        **kwargs: `timeout_ms`, `isolated`, `join`, `runtime_hint`, `is_streaming` and `is_source`
-            set the attribute of that name; all others go into `config`.
+        **kwargs: `timeout_ms`, `isolated`, `limits`, `join`, `runtime_hint`, `is_streaming` and
+            `is_source` set the attribute of that name; all others go into `config`.
 
     Attributes:
         timeout_ms: longest time for each call of `initialize`, `process`, `flush` and `cleanup`, in
             milliseconds; after that the worker is killed and replaced. None: no limit.
         isolated: True gives the node a worker process of its own.
+        limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
+            names of `[limits]` in the configuration, except those of messages. Only for an isolated
+            node.
         join: for several predecessors: "interleave" calls the node for each item that arrives,
             "zip" for each tuple with one item from each predecessor.
         runtime_hint: "auto", "cpython", "rustpython" or "native", or an older name of one of them.
@@ -70,6 +81,7 @@ class Node(ABC):
 
     timeout_ms: int | None = None
     isolated: bool = False
+    limits: dict[str, Any] | None = None
     join: Literal["interleave", "zip"] = "interleave"
     runtime_hint: str = "auto"
     is_streaming: bool = False

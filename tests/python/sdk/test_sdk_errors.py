@@ -28,6 +28,13 @@ FIELDS: dict[str, dict[str, Any]] = {
         "python_stack": "File ...",
         "peak_memory_bytes": 1,
     },
+    "LimitExceeded": {
+        "limit": "memory_hard",
+        "used": 2,
+        "allowed": 1,
+        "python_stack": "File ...",
+        "worker_pid": 7,
+    },
     "WorkerStartError": {"python": "/nowhere", "stderr_tail": "x"},
     "RemoteExecutionError": {"remote_traceback": "Traceback ..."},
 }
@@ -67,6 +74,7 @@ def test_every_error_is_importable_from_the_top(name: str) -> None:
         ("NodeError", [RuntimeError]),  # spec: FFI-11
         ("WorkerCrashed", [RuntimeError]),
         ("NodeTimeout", [RuntimeError]),
+        ("LimitExceeded", [RuntimeError]),
         ("MarshalingError", [TypeError]),  # spec: FFI-13
         ("ConfigurationError", [ValueError]),
     ],

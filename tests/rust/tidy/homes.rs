@@ -30,6 +30,7 @@ const UNSAFE: Rule = Rule {
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
         ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
         ("orchestrator/src/worker/process.rs", "registers owned descriptors with the reactor"),
+        ("orchestrator/src/worker/process/ceiling.rs", "limits another process"),
         ("orchestrator/src/worker/process/group.rs", "makes a system call that no crate wraps"),
         ("orchestrator/src/worker/process/start.rs", "runs between fork and exec of a worker"),
     ],

@@ -19,6 +19,7 @@ impl Slots {
         changes: &mut Vec<Change>,
     ) {
         for slot in 0..self.slots.len() {
+            self.measure_if_due(now, slot, actions);
             let state = self.slots[slot].state;
             if state.next_deadline().is_none_or(|deadline| deadline > now) {
                 continue;
@@ -101,7 +102,7 @@ impl Slots {
         }
     }
 
-    fn expire<T>(
+    pub(super) fn expire<T>(
         &mut self,
         now: Instant,
         slot: SlotId,

@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) opens_first: bool,
     /// Number of workers in a row that did not suit the session.
     pub(super) unsuited: u32,
+    /// When its worker was last measured, or got its nodes.
+    pub(super) measured: Option<Instant>,
 }
 
 /// State of a slot, as in the diagram above.
@@ -124,7 +126,7 @@ impl State {
 
 impl Slot {
     pub(super) fn new(opens_first: bool) -> Self {
-        Self { state: State::Empty, opens_first, unsuited: 0 }
+        Self { state: State::Empty, opens_first, unsuited: 0, measured: None }
     }
 
     /// Counts a worker that does not suit the session. Returns whether another may be tried.

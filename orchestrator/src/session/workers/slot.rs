@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use ipc_protocol::version::PROTOCOL_VERSION;
 
+use crate::config::PoolBounds;
+use crate::limits::{Excess, Limits};
 use crate::placement::Engine;
 use crate::schedule::{Overdue, Running, StageId};
+use crate::session::quota::Quota;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 use crate::worker::{Worker, memory};
@@ -33,6 +36,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) end: Option<End>,
     /// Whether the slot needs a worker that no session with another search path uses.
     pub(in crate::session) wants_apart: bool,
+    /// What its worker may use.
+    pub(in crate::session) quota: Quota,
 }
 
 /// Why a worker ends before its session does.
@@ -62,6 +67,7 @@ impl Slot {
             is_cleaning_up: false,
             end: None,
             wants_apart: false,
+            quota: Quota::default(),
         }
     }
 
@@ -73,6 +79,34 @@ impl Slot {
         self.is_open = false;
         self.is_cleaning_up = false;
         self.end = None;
+    }
+
+    /// Limits the slot's worker, until it is returned.
+    pub(in crate::session) fn limit(&mut self, limits: Limits) {
+        if let Some(worker) = &self.worker {
+            self.quota.begin(limits, &worker.process);
+        }
+    }
+
+    /// A call of a stage begins in the worker.
+    pub(in crate::session) fn begin_call(&mut self, stage: StageId, call: u64) {
+        self.calls.insert(stage, call);
+        if let Some(worker) = &mut self.worker {
+            worker.served.calls += 1;
+        }
+        self.begin_step();
+    }
+
+    /// A call goes on in the worker, or has given an output.
+    pub(in crate::session) fn begin_step(&mut self) {
+        if let Some(worker) = &self.worker {
+            self.quota.begin_step(&worker.process);
+        }
+    }
+
+    /// The limit that the worker exceeds now, if any.
+    pub(in crate::session) fn measure(&self) -> Option<Excess> {
+        self.quota.measure(self.process()?)
     }
 
     /// Whether messages of its worker are ignored, because it ends.
@@ -103,8 +137,11 @@ impl Slot {
         self.process().is_some_and(|process| process.exit().is_some())
     }
 
-    pub(in crate::session) fn resident_bytes(&self) -> u64 {
-        self.process().map_or(0, |process| memory::resident_bytes(process.pid))
+    /// Called when the session has closed in the worker. Whether the worker is to be replaced.
+    pub(in crate::session) fn end_session(&mut self, bounds: &PoolBounds) -> bool {
+        let Some(worker) = &mut self.worker else { return false };
+        let pid = worker.process.pid;
+        worker.served.end_session(bounds, || memory::resident_bytes(pid))
     }
 
     /// The node code that runs in the worker, read from its flight recorder.

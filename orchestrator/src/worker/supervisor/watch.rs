@@ -20,6 +20,7 @@ use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent, ZygoteNews};
 use crate::worker::probe::{Lack, probe};
 use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
+use crate::worker::served::Served;
 use crate::worker::state::LifeState;
 use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
@@ -125,8 +126,18 @@ async fn accompany(
             let (id, process) = (process.id, Arc::clone(&process));
             let (start, is_apart) = (Arc::clone(&kind.start), key.apart.is_some());
             let patience = Patience::new(End::Caller, shared.options.spin);
-            let worker =
-                Worker { id, process, interpreter, protocol, link, patience, start, is_apart };
+            let served = Served::default();
+            let worker = Worker {
+                id,
+                process,
+                interpreter,
+                protocol,
+                link,
+                patience,
+                start,
+                is_apart,
+                served,
+            };
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(id, Arc::clone(worker.link.output()));

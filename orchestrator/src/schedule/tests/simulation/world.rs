@@ -199,8 +199,10 @@ impl World {
             Action::RoundDone(round) => self.checks.round_done(round),
             Action::Uneven(_) => self.checks.has_failed = true,
             Action::Inspect(slot) => return vec![Event::Seen(slot, self.workers[slot].running)],
+            Action::Measure(slot) => return self.measure(slot),
             Action::Expire(slot, overdue) => {
-                self.checks.is_overdue(self.now, &self.shapes, &self.workers[slot], overdue);
+                let worker = &self.workers[slot];
+                self.checks.is_overdue(self.now, slot, &self.shapes, worker, overdue);
                 self.checks.tell_failure(slot);
                 self.end_process(slot, 300);
             }

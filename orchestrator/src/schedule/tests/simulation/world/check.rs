@@ -8,6 +8,7 @@ use ipc_protocol::FaultKind;
 use super::worker::{Phase, Worker};
 use super::{LATE, Mark};
 use crate::model::Join;
+use crate::schedule::slots::MEASURE_EVERY;
 use crate::schedule::{
     Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
 };
@@ -41,6 +42,8 @@ pub(super) struct Checks {
     /// The round of each stage's last call, and the last one that failed there.
     round_called: Vec<Option<Round>>,
     round_failed: Vec<Option<Round>>,
+    /// When each slot's worker was last measured.
+    measured: BTreeMap<SlotId, Instant>,
 }
 
 impl Checks {
@@ -66,6 +69,7 @@ impl Checks {
             round_of: BTreeMap::new(),
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
+            measured: BTreeMap::new(),
         }
     }
 
@@ -174,6 +178,7 @@ impl Checks {
     pub(super) fn is_overdue(
         &self,
         now: Instant,
+        slot: SlotId,
         shapes: &[StageShape],
         worker: &Worker,
         overdue: Overdue,
@@ -181,6 +186,8 @@ impl Checks {
         let due = match overdue.deadline {
             Deadline::Open => worker.since + self.bounds.open_timeout,
             Deadline::Close => worker.since + self.bounds.close_timeout,
+            // It is ended as soon as it has been measured.
+            Deadline::Limit(_) => self.measured.get(&slot).copied().unwrap_or(worker.since),
             Deadline::Node => {
                 let running = worker.running.or(overdue.running);
                 let limit = running.and_then(|running| limit(shapes, running));
@@ -190,6 +197,32 @@ impl Checks {
         assert_eq!(due, now, "{overdue:?}");
     }
 
+    /// A worker is measured only where it has limits, while node code runs, and not too often.
+    pub(super) fn measure(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        shapes: &[StageShape],
+        worker: &Worker,
+    ) {
+        assert!(shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched));
+        assert!(worker.is_held(), "slot {slot} has no worker");
+        let last = self.measured.insert(slot, now);
+        assert!(last.is_none_or(|last| last + MEASURE_EVERY <= now), "slot {slot} at {now:?}");
+    }
+
+    /// A worker with limits is measured again and again while its node code runs.
+    fn is_measured(&self, now: Instant, slot: SlotId, shapes: &[StageShape], worker: &Worker) {
+        let runs = matches!(
+            worker.phase,
+            Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing
+        );
+        if runs && shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched) {
+            let last = self.measured.get(&slot).copied().into_iter().chain([worker.since]).max();
+            assert!(last.is_none_or(|last| now <= last + MEASURE_EVERY), "slot {slot} at {now:?}");
+        }
+    }
+
     /// Whatever runs too long has been noticed.
     pub(super) fn no_deadline_has_passed(
         &self,
@@ -197,7 +230,8 @@ impl Checks {
         shapes: &[StageShape],
         workers: &[Worker],
     ) {
-        for worker in workers {
+        for (slot, worker) in workers.iter().enumerate() {
+            self.is_measured(now, slot, shapes, worker);
             let total = match worker.phase {
                 Phase::Requested => Some(self.bounds.acquire_timeout),
                 Phase::Opening => Some(self.bounds.open_timeout),

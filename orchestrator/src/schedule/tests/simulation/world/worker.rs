@@ -6,6 +6,7 @@ use std::time::Instant;
 use ipc_protocol::FaultKind;
 
 use super::{LATE, Mark, World};
+use crate::limits::{Excess, Limit};
 use crate::schedule::{Event, Running, SlotId, StageId, Work};
 
 /// Something that happens in the life of one worker; nothing once that life is over.
@@ -226,6 +227,14 @@ impl World {
         if self.workers[slot].is_calm {
             self.workers[slot].running = None;
         }
+    }
+
+    /// Measures a worker, which may have exceeded a limit.
+    pub(super) fn measure(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
+        self.checks.measure(self.now, slot, &self.shapes, &self.workers[slot]);
+        let has_exceeded = !self.workers[slot].is_calm && self.dice.chance(200);
+        let excess = Excess { limit: Limit::MemoryHard, used: 2, allowed: 1 };
+        has_exceeded.then_some(Event::Exceeded(slot, excess)).into_iter().collect()
     }
 
     pub(super) fn interrupt(&mut self, slot: SlotId) {
