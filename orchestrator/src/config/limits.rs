@@ -33,9 +33,7 @@ trait Limited {
                     Self::set(c, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                 },
             },
-            Unit::Count => {
-                Kind::Count { range: 0..=*range.end(), get: Self::get, set: Self::set }
-            }
+            Unit::Count => Kind::Count { range: 0..=*range.end(), get: Self::get, set: Self::set },
         };
         Key { section: "limits", name: Self::LIMIT.name(), kind, doc }
     }

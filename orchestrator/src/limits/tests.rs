@@ -32,10 +32,7 @@ fn more_than_the_limit_is_an_excess_and_the_limit_itself_is_not() {
     assert_eq!(limits.excess(Limit::ChildProcesses, 3), None);
     let excess = Excess { limit: Limit::ChildProcesses, used: 4, allowed: 3 };
     assert_eq!(limits.excess(Limit::ChildProcesses, 4), Some(excess));
-    assert_eq!(
-        excess.to_string(),
-        "had 4 processes running, and child_processes is 3"
-    );
+    assert_eq!(excess.to_string(), "had 4 processes running, and child_processes is 3");
 }
 
 #[test]

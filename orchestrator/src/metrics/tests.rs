@@ -82,7 +82,8 @@ fn exceeded_limits_and_dropped_output_are_counted_for_their_node() {
     metrics.count_dropped("mine", 10);
     metrics.count_dropped("mine", 5);
     metrics.count_dropped("of no node", 5);
-    let counts = |at: usize| (metrics.nodes[at].limits_exceeded, metrics.nodes[at].log_dropped_bytes);
+    let counts =
+        |at: usize| (metrics.nodes[at].limits_exceeded, metrics.nodes[at].log_dropped_bytes);
     assert_eq!((counts(0), counts(2)), ((0, 0), (1, 15)));
 }
 

@@ -67,9 +67,9 @@ fn descendants(pid: u32, most: u64) -> u64 {
 /// children.
 fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let listed = threads.flatten().filter_map(|thread| {
-        fs::read_to_string(thread.path().join("children")).ok()
-    });
+    let listed = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     let numbers = |text: String| {
         text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>()
     };

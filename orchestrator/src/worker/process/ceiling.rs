@@ -70,6 +70,7 @@ fn prlimit(
     let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `new` is null or points to a limit, which the kernel reads, and `old` to one that it writes.
-    let done = unsafe { libc::prlimit(pid, resource as libc::__rlimit_resource_t, new, &raw mut old) };
+    let done =
+        unsafe { libc::prlimit(pid, resource as libc::__rlimit_resource_t, new, &raw mut old) };
     Errno::result(done).map(|_| old)
 }

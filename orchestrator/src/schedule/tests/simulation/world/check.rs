@@ -213,10 +213,8 @@ impl Checks {
 
     /// A worker with limits is measured again and again while its node code runs.
     fn is_measured(&self, now: Instant, slot: SlotId, shapes: &[StageShape], worker: &Worker) {
-        let runs = matches!(
-            worker.phase,
-            Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing
-        );
+        let runs =
+            matches!(worker.phase, Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing);
         if runs && shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched) {
             let last = self.measured.get(&slot).copied().into_iter().chain([worker.since]).max();
             assert!(last.is_none_or(|last| now <= last + MEASURE_EVERY), "slot {slot} at {now:?}");
