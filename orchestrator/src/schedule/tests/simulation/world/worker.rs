@@ -186,6 +186,9 @@ impl World {
         assert!(self.checks.abandoned > 0, "a call that was not given up is ended");
         let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
         assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
+        if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
+            call.is_suspended = false;
+        }
         self.workers[slot].enter(self.now, Phase::Busy);
         self.enter_node(slot, stage, FaultKind::Process);
         self.schedule_for(slot, 10, What::Ends { stage, fails: false });
