@@ -174,38 +174,29 @@ impl fmt::Display for Excess {
     }
 }
 
-/// What the kernel refused, for errors of a node that a limit explains.
+/// Private memory that the kernel refused, for errors of a node that this limit explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
-    /// The limit.
-    pub limit: Limit,
-    /// Its value.
+    /// The value of [`Limit::Memory`].
     pub allowed: u64,
 }
 
 impl Refused {
-    /// The limit that explains an exception of a node, by its type and message.
+    /// What explains an exception of a node, by its type.
     #[must_use]
-    pub fn explaining(limits: &Limits, remote_type: &str, message: &str) -> Option<Self> {
+    pub fn explaining(limits: &Limits, remote_type: &str) -> Option<Self> {
+        // numpy raises a type of its own.
         let bare = remote_type.rsplit('.').next().unwrap_or(remote_type);
-        let limit = match bare {
-            // numpy raises a type of its own.
-            "MemoryError" | "_ArrayMemoryError" => Limit::Memory,
-            "OSError" if message.contains("[Errno 24]") => Limit::OpenFiles,
-            _ => return None,
-        };
-        limits.get(limit).map(|allowed| Self { limit, allowed })
+        let is_memory = ["MemoryError", "_ArrayMemoryError"].contains(&bare);
+        limits.get(Limit::Memory).filter(|_| is_memory).map(|allowed| Self { allowed })
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Its worker may have {}", self.limit.show(self.allowed))?;
-        match self.limit {
-            Limit::OpenFiles => out.write_str(" open descriptors")?,
-            _ => out.write_str(" of private memory")?,
-        }
-        write!(out, ": raise {} in [limits] or in `limits` of the node", self.limit.name())
+        let (name, allowed) = (Limit::Memory.name(), show_bytes(self.allowed));
+        write!(out, "Its worker may have {allowed} of private memory: ")?;
+        write!(out, "raise {name} in [limits] or in `limits` of the node")
     }
 }
 

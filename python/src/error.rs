@@ -5,10 +5,10 @@ use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
-use orchestrator::error::StartError;
+use orchestrator::error::{LimitExceeded, StartError};
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
-use orchestrator::limits::Limit;
+use orchestrator::limits::{Excess, Limit};
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
 use orchestrator::reason::Advice;
 use pyo3::prelude::*;
@@ -47,17 +47,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             ("NodeTimeout", over.headline())
         }
         Error::LimitExceeded(over) => {
-            fields.set_item("node_id", &over.node_id)?;
-            fields.set_item("operation", operation_name(over.operation))?;
-            fields.set_item("limit", over.excess.limit.name())?;
-            fields.set_item("used", over.excess.used)?;
-            fields.set_item("allowed", over.excess.allowed)?;
-            fields.set_item("stderr_tail", &over.stderr_tail)?;
-            fields.set_item("also_lost", &over.also_lost)?;
-            fields.set_item("worker_pid", over.pid)?;
-            fields.set_item("python_stack", some_text(&over.python_stack))?;
-            let is_memory = over.excess.limit == Limit::MemoryHard;
-            fields.set_item("peak_memory_bytes", is_memory.then_some(over.excess.used))?;
+            limit_fields(over, &fields)?;
             ("LimitExceeded", over.headline())
         }
         Error::Ship(problem) => {
@@ -98,6 +88,20 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         fields.set_item("operation", operation_of(error))?;
     }
     exception(py, class, &message, &fields)
+}
+
+fn limit_fields(over: &LimitExceeded, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    let Excess { limit, used, allowed } = over.excess;
+    fields.set_item("node_id", &over.node_id)?;
+    fields.set_item("operation", operation_name(over.operation))?;
+    fields.set_item("limit", limit.name())?;
+    fields.set_item("used", used)?;
+    fields.set_item("allowed", allowed)?;
+    fields.set_item("stderr_tail", &over.stderr_tail)?;
+    fields.set_item("also_lost", &over.also_lost)?;
+    fields.set_item("worker_pid", over.pid)?;
+    fields.set_item("python_stack", some_text(&over.python_stack))?;
+    fields.set_item("peak_memory_bytes", (limit == Limit::MemoryHard).then_some(used))
 }
 
 /// The exception's `operation`, for errors that do not carry one.
@@ -190,8 +194,8 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
-    if let Some(Advice::Raise(refused)) = &failure.advice {
-        fields.set_item("limit", refused.limit.name())?;
+    if let Some(Advice::Raise(_)) = &failure.advice {
+        fields.set_item("limit", Limit::Memory.name())?;
     }
     if let Some(import) = &failure.import {
         fields.set_item("module", &import.module)?;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::Config;
 use super::keys::{DAY, Key, Kind, MILLISECOND};
-use crate::limits::{Limit, Unit};
+use crate::limits::{ALL, Limit, Unit};
 
-/// A limit as a type, because the `fn` pointers in [`Kind`] cannot capture variables.
-trait Limited {
-    const LIMIT: Limit;
+/// The limit with this number as a type, because the `fn` pointers in [`Kind`] cannot capture
+/// variables.
+struct Of<const NUMBER: usize>;
+
+impl<const NUMBER: usize> Of<NUMBER> {
+    const LIMIT: Limit = ALL[NUMBER];
 
     fn get(config: &Config) -> u64 {
         config.limits.worker.get(Self::LIMIT).unwrap_or(0)
@@ -39,70 +42,34 @@ trait Limited {
     }
 }
 
-struct Memory;
-struct MemoryHard;
-struct CpuTime;
-struct OpenFiles;
-struct OutputSize;
-struct ChildProcesses;
-struct LogRate;
-
-impl Limited for Memory {
-    const LIMIT: Limit = Limit::Memory;
-}
-
-impl Limited for MemoryHard {
-    const LIMIT: Limit = Limit::MemoryHard;
-}
-
-impl Limited for CpuTime {
-    const LIMIT: Limit = Limit::CpuTime;
-}
-
-impl Limited for OpenFiles {
-    const LIMIT: Limit = Limit::OpenFiles;
-}
-
-impl Limited for OutputSize {
-    const LIMIT: Limit = Limit::OutputSize;
-}
-
-impl Limited for ChildProcesses {
-    const LIMIT: Limit = Limit::ChildProcesses;
-}
-
-impl Limited for LogRate {
-    const LIMIT: Limit = Limit::LogRate;
-}
-
 pub(super) fn keys() -> [Key; 7] {
     [
-        Memory::key(
+        Of::<{ Limit::Memory as usize }>::key(
             "Private memory of a worker in a session: what is mapped for it alone and can be written, \
              touched or not (RLIMIT_DATA). A node that asks for more gets a MemoryError. Arrays in \
              shared memory do not count; `[shared_memory] max` bounds them.",
         ),
-        MemoryHard::key(
+        Of::<{ Limit::MemoryHard as usize }>::key(
             "Resident memory of a worker, shared memory that it has touched included. A worker that \
              has more while node code runs is killed.",
         ),
-        CpuTime::key(
+        Of::<{ Limit::CpuTime as usize }>::key(
             "CPU time that a call may use, in all threads of its worker, until its next output or its \
              end. A worker that uses more is killed.",
         ),
-        OpenFiles::key(
+        Of::<{ Limit::OpenFiles as usize }>::key(
             "Descriptors that a worker may have open in a session (RLIMIT_NOFILE); it needs about 20 \
              itself. A node that opens more gets an OSError. 0 is no limit.",
         ),
-        OutputSize::key(
+        Of::<{ Limit::OutputSize as usize }>::key(
             "Size of one output: its arrays, bytes, texts and pickles. A worker that sends a larger \
              one is killed.",
         ),
-        ChildProcesses::key(
+        Of::<{ Limit::ChildProcesses as usize }>::key(
             "Processes that run because nodes of a worker have started them, or these in turn. A worker \
              with more of them is killed, with its process group. 0 is no limit.",
         ),
-        LogRate::key(
+        Of::<{ Limit::LogRate as usize }>::key(
             "Bytes that the nodes of a worker may print and log in a second. What exceeds is dropped \
              and counted in the metrics, with one warning.",
         ),

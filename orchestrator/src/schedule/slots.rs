@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Action, Event};
 use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
+use deadlines::first_timeout;
 #[cfg(test)]
 pub(super) use limits::MEASURE_EVERY;
 use slot::{Slot, State, Watch};
@@ -63,11 +64,7 @@ impl Slots {
     /// The earliest deadline; before it, [`Event::Tick`] does nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let slots = self.slots.iter().enumerate();
-        let soonest = |(id, slot): (SlotId, &Slot)| {
-            slot.state.next_deadline().into_iter().chain(self.next_measurement(id)).min()
-        };
-        slots.filter_map(soonest).min()
+        self.slots.iter().filter_map(Slot::next_deadline).min()
     }
 
     /// Whether the session is still opening. Once a slot has failed to open, the session counts as
@@ -157,7 +154,9 @@ impl Slots {
                 changes.extend(self.try_another(now, slot, actions));
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
-            Event::Exceeded(slot, excess) => self.end_excess(now, slot, excess, actions),
+            Event::Exceeded(slot, excess) if self.slots[slot].runs() => {
+                self.expire(now, slot, limits::overdue(excess), actions);
+            }
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
                 self.slots[slot].state = State::Dying { until, is_killed: false };
@@ -205,7 +204,9 @@ impl Slots {
 
     fn acquire<T>(&mut self, now: Instant, slots: Vec<SlotId>, actions: &mut Vec<Action<T>>) {
         let until = now + self.bounds.acquire_timeout;
-        slots.iter().for_each(|slot| self.slots[*slot].state = State::Acquiring { until });
+        for slot in &slots {
+            self.slots[*slot].acquire(now, until, limits::is_watched(&self.homes, *slot));
+        }
         actions.push(Action::Acquire(slots));
     }
 
@@ -217,9 +218,7 @@ impl Slots {
             if slot.state == State::Held && (slot.opens_first || !only_first) {
                 let until = Some(now + self.bounds.open_timeout);
                 self.slots[id].state =
-                    State::Opening(Watch::new(now, self.first_timeout(id), until));
-                // What its worker has used for earlier sessions is no reason to end this one.
-                self.slots[id].measured = Some(now);
+                    State::Opening(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Open(id));
             }
         }
@@ -259,7 +258,7 @@ impl Slots {
             State::Ready => {
                 let first = self.homes[stage].first_timeout();
                 self.slots[slot].state = State::Busy(stage, Watch::new(now, first, None));
-                self.watch(now, slot, actions);
+                self.slots[slot].measure(now, slot, actions);
                 true
             }
             State::Empty => {
@@ -343,8 +342,7 @@ impl Slots {
             if self.slots[id].state == State::Ready {
                 let until = Some(now + self.bounds.close_timeout);
                 self.slots[id].state =
-                    State::Closing(Watch::new(now, self.first_timeout(id), until));
-                self.watch(now, id, actions);
+                    State::Closing(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Close(id));
             }
         }

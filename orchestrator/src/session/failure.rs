@@ -36,7 +36,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         import.is_told = true;
     }
     let limits = &slot.quota.limits;
-    let refused = Refused::explaining(limits, &fault.remote_type, &fault.message);
+    let refused = Refused::explaining(limits, &fault.remote_type);
     NodeFailure {
         node_id: fault.node_id,
         operation: fault.kind,

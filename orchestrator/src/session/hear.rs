@@ -1,15 +1,15 @@
 //! Turns messages of workers and answers of the pool into events for the core.
 
+use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
-use ipc_protocol::{FaultKind, Value};
 
-use super::journal::{DEBUG, dropped, kept, notice, printed, replaced};
+use super::journal::{DEBUG, Journal, dropped, kept, notice, printed, replaced};
 use super::shell::{Events, Shell};
-use super::workers::End;
+use super::workers::{End, Workers};
 use super::{Host, WrittenBack, failure};
 use crate::limits::Limit;
 use crate::limits::rate::Admission;
-use crate::schedule::{Event, SlotId, Slots, StageId, Traits};
+use crate::schedule::{Event, SlotId, Slots, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -38,7 +38,7 @@ impl Shell {
                     return Events::new();
                 };
                 self.layout.note_output(stage);
-                self.hear_output(slot, stage, output.value)
+                vec![self.workers.slot_mut(slot).checked(slot, stage, output.value)]
             }
             FromWorker::Done(done) => {
                 let Some(stage) = self.workers.slot(slot).current(done.stage, done.call) else {
@@ -52,7 +52,7 @@ impl Shell {
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
                 self.workers.note_stderr(slot, &record);
-                self.show(slot, &record, host);
+                show(&mut self.workers, &mut self.journal, slot, &record, host);
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
@@ -75,30 +75,6 @@ impl Shell {
             | FromWorker::Share(_)
             | FromWorker::Ending => self.end_broken(slot),
         }
-    }
-
-    /// An output, unless it is too large: then its worker is ended.
-    fn hear_output(&mut self, slot: SlotId, stage: StageId, value: Value) -> Events {
-        let worker = self.workers.slot_mut(slot);
-        worker.begin_step();
-        vec![match worker.quota.excess_of(&value) {
-            Some(excess) => Event::Exceeded(slot, excess),
-            None => Event::Output(stage, value),
-        }]
-    }
-
-    /// Shows what nodes of a slot have printed or logged, or drops it if it is too much.
-    fn show(&mut self, slot: SlotId, record: &LogRecord, host: &mut dyn Host) {
-        let quota = &mut self.workers.slot_mut(slot).quota;
-        match quota.admit(&record.message) {
-            Admission::Shown => return self.journal.show(record, host),
-            Admission::FirstDropped => {
-                let limit = quota.limits.get(Limit::LogRate).unwrap_or_default();
-                host.log(&dropped(&record.node_id, limit));
-            }
-            Admission::Dropped => {}
-        }
-        self.journal.metrics().count_dropped(&record.node_id, record.message.len());
     }
 
     fn end_broken(&mut self, slot: SlotId) -> Events {
@@ -187,7 +163,6 @@ impl Shell {
             closed.states.push(WrittenBack { node_id: state.node_id, attributes });
         }
         let worker = self.workers.slot(slot);
-        let runs = worker.interpreter;
         let failure = |fault| failure::from_fault(fault, worker);
         closed.failures.extend(answer.faults.into_iter().map(failure));
         for note in self.workers.take_notes() {
@@ -197,7 +172,7 @@ impl Shell {
             let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let bounds = self.runtime.config().pool(runs);
+        let bounds = self.runtime.config().pool(worker.interpreter);
         let is_served_out = self.workers.slot_mut(slot).end_session(bounds);
         let is_used_up = is_served_out || !answer.left.is_empty();
         let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
@@ -221,7 +196,28 @@ pub(super) fn forward_raw_output(shell: &mut Shell, host: &mut dyn Host) {
             shell.journal.show(&printed(&node_id, true, message), host);
         }
         for line in lines {
-            shell.show(id, &printed(&node_id, line.is_stderr, line.text), host);
+            let record = printed(&node_id, line.is_stderr, line.text);
+            show(&mut shell.workers, &mut shell.journal, id, &record, host);
         }
     }
+}
+
+/// Shows what nodes of a slot have printed or logged, or drops it if it is too much.
+fn show(
+    workers: &mut Workers,
+    journal: &mut Journal,
+    slot: SlotId,
+    record: &LogRecord,
+    host: &mut dyn Host,
+) {
+    let quota = &mut workers.slot_mut(slot).quota;
+    match quota.admit(&record.message) {
+        Admission::Shown => return journal.show(record, host),
+        Admission::FirstDropped => {
+            let limit = quota.limits.get(Limit::LogRate).unwrap_or_default();
+            host.log(&dropped(&record.node_id, limit));
+        }
+        Admission::Dropped => {}
+    }
+    journal.metrics().count_dropped(&record.node_id, record.message.len());
 }

@@ -91,9 +91,6 @@ impl Shell {
             Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
                 let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
-                if let Some(slot) = self.layout.slot_of(stage) {
-                    self.workers.slot_mut(slot).begin_step();
-                }
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
@@ -105,10 +102,7 @@ impl Shell {
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
-            Action::Measure(slot) => {
-                let excess = self.workers.slot(slot).measure();
-                return excess.map(|excess| Event::Exceeded(slot, excess)).into_iter().collect();
-            }
+            Action::Measure(slot) => return self.workers.measure(slot),
             Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
             Action::Interrupt(slot) => self.workers.interrupt(slot),
             Action::Kill(slot) => {
@@ -263,8 +257,7 @@ impl Shell {
                 return vec![Event::OpenFailed(slot)];
             }
         };
-        let limits = self.layout.limits_of(slot);
-        self.workers.slot_mut(slot).limit(limits);
+        self.workers.slot_mut(slot).limit(self.layout.limits_of(slot));
         let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
         let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
         self.workers.slot_mut(slot).seats = seats.collect();

@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc_protocol::ToWorker;
 use ipc_protocol::from_worker::{FromWorker, LogRecord};
+use ipc_protocol::{ToWorker, Value};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -18,7 +18,7 @@ use crate::error::{Error, StartError};
 use crate::limits::Limit;
 use crate::options::CancelHandle;
 use crate::placement::Engine;
-use crate::schedule::{Overdue, SlotId};
+use crate::schedule::{Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
@@ -158,6 +158,12 @@ impl Workers {
         answers
     }
 
+    /// Measures a slot's worker. Returns the core's event if a limit is exceeded.
+    pub(super) fn measure(&self, slot: SlotId) -> Vec<Event<Value>> {
+        let excess = self.slots[slot].measure();
+        excess.map(|excess| Event::Exceeded(slot, excess)).into_iter().collect()
+    }
+
     /// Sends a message to a slot's worker; `holder` is the id of the node that gets its payloads.
     pub(super) fn send(
         &mut self,
@@ -165,6 +171,7 @@ impl Workers {
         message: ToWorker,
         holder: Option<&Arc<str>>,
     ) -> Result<Sent, LinkError> {
+        self.slots[slot].begin_step();
         let Some(worker) = &mut self.slots[slot].worker else {
             return Err(LinkError::Io(std::io::ErrorKind::NotConnected.into()));
         };

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipc_protocol::Value;
 use ipc_protocol::version::PROTOCOL_VERSION;
 
 use crate::config::PoolBounds;
 use crate::limits::{Excess, Limits};
 use crate::placement::Engine;
-use crate::schedule::{Overdue, Running, StageId};
+use crate::schedule::{Event, Overdue, Running, SlotId, StageId};
 use crate::session::quota::Quota;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
@@ -94,11 +95,24 @@ impl Slot {
         if let Some(worker) = &mut self.worker {
             worker.served.calls += 1;
         }
-        self.begin_step();
     }
 
-    /// A call goes on in the worker, or has given an output.
-    pub(in crate::session) fn begin_step(&mut self) {
+    /// The event for an output: it ends the worker if it is too large.
+    pub(in crate::session) fn checked(
+        &mut self,
+        slot: SlotId,
+        stage: StageId,
+        output: Value,
+    ) -> Event<Value> {
+        self.begin_step();
+        match self.quota.excess_of(&output) {
+            Some(excess) => Event::Exceeded(slot, excess),
+            None => Event::Output(stage, output),
+        }
+    }
+
+    /// Node code begins in the worker, goes on, or has given an output.
+    pub(super) fn begin_step(&mut self) {
         if let Some(worker) = &self.worker {
             self.quota.begin_step(&worker.process);
         }

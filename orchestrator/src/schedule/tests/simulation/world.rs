@@ -201,8 +201,7 @@ impl World {
             Action::Inspect(slot) => return vec![Event::Seen(slot, self.workers[slot].running)],
             Action::Measure(slot) => return self.measure(slot),
             Action::Expire(slot, overdue) => {
-                let worker = &self.workers[slot];
-                self.checks.is_overdue(self.now, slot, &self.shapes, worker, overdue);
+                self.checks.is_overdue(self.now, &self.shapes, &self.workers[slot], overdue);
                 self.checks.tell_failure(slot);
                 self.end_process(slot, 300);
             }

@@ -42,8 +42,6 @@ pub(super) struct Checks {
     /// The round of each stage's last call, and the last one that failed there.
     round_called: Vec<Option<Round>>,
     round_failed: Vec<Option<Round>>,
-    /// When each slot's worker was last measured.
-    measured: BTreeMap<SlotId, Instant>,
 }
 
 impl Checks {
@@ -69,7 +67,6 @@ impl Checks {
             round_of: BTreeMap::new(),
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
-            measured: BTreeMap::new(),
         }
     }
 
@@ -178,7 +175,6 @@ impl Checks {
     pub(super) fn is_overdue(
         &self,
         now: Instant,
-        slot: SlotId,
         shapes: &[StageShape],
         worker: &Worker,
         overdue: Overdue,
@@ -187,7 +183,7 @@ impl Checks {
             Deadline::Open => worker.since + self.bounds.open_timeout,
             Deadline::Close => worker.since + self.bounds.close_timeout,
             // It is ended as soon as it has been measured.
-            Deadline::Limit(_) => self.measured.get(&slot).copied().unwrap_or(worker.since),
+            Deadline::Limit(_) => worker.measured.unwrap_or(worker.since),
             Deadline::Node => {
                 let running = worker.running.or(overdue.running);
                 let limit = running.and_then(|running| limit(shapes, running));
@@ -199,7 +195,7 @@ impl Checks {
 
     /// A worker is measured only where it has limits, while node code runs, and not too often.
     pub(super) fn measure(
-        &mut self,
+        &self,
         now: Instant,
         slot: SlotId,
         shapes: &[StageShape],
@@ -207,7 +203,7 @@ impl Checks {
     ) {
         assert!(shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched));
         assert!(worker.is_held(), "slot {slot} has no worker");
-        let last = self.measured.insert(slot, now);
+        let last = worker.measured;
         assert!(last.is_none_or(|last| last + MEASURE_EVERY <= now), "slot {slot} at {now:?}");
     }
 
@@ -216,7 +212,7 @@ impl Checks {
         let runs =
             matches!(worker.phase, Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing);
         if runs && shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched) {
-            let last = self.measured.get(&slot).copied().into_iter().chain([worker.since]).max();
+            let last = worker.measured.into_iter().chain([worker.since]).max();
             assert!(last.is_none_or(|last| now <= last + MEASURE_EVERY), "slot {slot} at {now:?}");
         }
     }

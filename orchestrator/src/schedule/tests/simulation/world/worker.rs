@@ -55,6 +55,8 @@ pub(super) struct Worker {
     /// When the phase began.
     pub(super) since: Instant,
     pub(super) running: Option<Running>,
+    /// When the slot's worker was last measured.
+    pub(super) measured: Option<Instant>,
     calls: BTreeMap<StageId, Call>,
     is_calm: bool,
     /// No worker of this slot ever suits it.
@@ -82,6 +84,7 @@ impl Worker {
             phase: Phase::None,
             since,
             running: None,
+            measured: None,
             calls,
             is_calm,
             never_suits,
@@ -235,6 +238,7 @@ impl World {
     /// Measures a worker, which may have exceeded a limit.
     pub(super) fn measure(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
         self.checks.measure(self.now, slot, &self.shapes, &self.workers[slot]);
+        self.workers[slot].measured = Some(self.now);
         let has_exceeded = !self.workers[slot].is_calm && self.dice.chance(200);
         let excess = Excess { limit: Limit::MemoryHard, used: 2, allowed: 1 };
         has_exceeded.then_some(Event::Exceeded(slot, excess)).into_iter().collect()
