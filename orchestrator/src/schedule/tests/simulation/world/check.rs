@@ -194,27 +194,19 @@ impl Checks {
     }
 
     /// A worker is measured only where it has limits, while node code runs, and not too often.
-    pub(super) fn measure(
-        &self,
-        now: Instant,
-        slot: SlotId,
-        shapes: &[StageShape],
-        worker: &Worker,
-    ) {
-        assert!(shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched));
-        assert!(worker.is_held(), "slot {slot} has no worker");
-        let last = worker.measured;
-        assert!(last.is_none_or(|last| last + MEASURE_EVERY <= now), "slot {slot} at {now:?}");
+    pub(super) fn measure(now: Instant, worker: &Worker) {
+        assert!(worker.is_watched && worker.is_held(), "{:?} is measured", worker.phase);
+        let is_rare = worker.measured.is_none_or(|last| last + MEASURE_EVERY <= now);
+        assert!(is_rare, "measured too often at {now:?}");
     }
 
     /// A worker with limits is measured again and again while its node code runs.
-    fn is_measured(&self, now: Instant, slot: SlotId, shapes: &[StageShape], worker: &Worker) {
+    fn is_measured(now: Instant, worker: &Worker) {
         let runs =
             matches!(worker.phase, Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing);
-        if runs && shapes.iter().any(|shape| shape.slot == Some(slot) && shape.is_watched) {
-            let last = worker.measured.into_iter().chain([worker.since]).max();
-            assert!(last.is_none_or(|last| now <= last + MEASURE_EVERY), "slot {slot} at {now:?}");
-        }
+        let last = worker.measured.unwrap_or(worker.since).max(worker.since);
+        let is_late = runs && worker.is_watched && last + MEASURE_EVERY < now;
+        assert!(!is_late, "{:?} is not measured at {now:?}", worker.phase);
     }
 
     /// Whatever runs too long has been noticed.
@@ -224,8 +216,8 @@ impl Checks {
         shapes: &[StageShape],
         workers: &[Worker],
     ) {
-        for (slot, worker) in workers.iter().enumerate() {
-            self.is_measured(now, slot, shapes, worker);
+        for worker in workers {
+            Self::is_measured(now, worker);
             let total = match worker.phase {
                 Phase::Requested => Some(self.bounds.acquire_timeout),
                 Phase::Opening => Some(self.bounds.open_timeout),

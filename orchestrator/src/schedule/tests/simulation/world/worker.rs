@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ipc_protocol::FaultKind;
 
+use super::check::Checks;
 use super::{LATE, Mark, World};
 use crate::limits::{Excess, Limit};
 use crate::schedule::{Event, Running, SlotId, StageId, Work};
@@ -55,7 +56,8 @@ pub(super) struct Worker {
     /// When the phase began.
     pub(super) since: Instant,
     pub(super) running: Option<Running>,
-    /// When the slot's worker was last measured.
+    /// Whether it has limits that are measured, and when it last was.
+    pub(super) is_watched: bool,
     pub(super) measured: Option<Instant>,
     calls: BTreeMap<StageId, Call>,
     is_calm: bool,
@@ -84,6 +86,7 @@ impl Worker {
             phase: Phase::None,
             since,
             running: None,
+            is_watched: false,
             measured: None,
             calls,
             is_calm,
@@ -121,6 +124,8 @@ impl World {
         for slot in slots {
             assert!(!self.workers[*slot].is_held(), "slot {slot} has a worker");
             assert!(self.workers[*slot].unsuited <= 8, "slot {slot} tries for ever");
+            let mut here = self.shapes.iter().filter(|shape| shape.slot == Some(*slot));
+            self.workers[*slot].is_watched = here.any(|shape| shape.is_watched);
             self.workers[*slot].enter(self.now, Phase::Requested);
             self.checks.requested += 1;
             if !is_forgotten {
@@ -237,7 +242,7 @@ impl World {
 
     /// Measures a worker, which may have exceeded a limit.
     pub(super) fn measure(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
-        self.checks.measure(self.now, slot, &self.shapes, &self.workers[slot]);
+        Checks::measure(self.now, &self.workers[slot]);
         self.workers[slot].measured = Some(self.now);
         let has_exceeded = !self.workers[slot].is_calm && self.dice.chance(200);
         let excess = Excess { limit: Limit::MemoryHard, used: 2, allowed: 1 };
