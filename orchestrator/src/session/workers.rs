@@ -160,8 +160,7 @@ impl Workers {
 
     /// Measures a slot's worker. Returns the core's event if a limit is exceeded.
     pub(super) fn measure(&self, slot: SlotId) -> Vec<Event<Value>> {
-        let excess = self.slots[slot].measure();
-        excess.map(|excess| Event::Exceeded(slot, excess)).into_iter().collect()
+        self.slots[slot].measure().map(|excess| Event::Exceeded(slot, excess)).into_iter().collect()
     }
 
     /// Sends a message to a slot's worker; `holder` is the id of the node that gets its payloads.
@@ -309,13 +308,12 @@ impl Workers {
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         let is_bomb = overdue.deadline.is_of(Limit::ChildProcesses);
         self.slots[slot].end = Some(End::Overdue(overdue));
-        if let Some(process) = self.slots[slot].process() {
-            if is_bomb {
-                // Its processes might start further ones while the worker ends.
-                return process.kill_group();
-            }
+        match self.slots[slot].process() {
+            // Its processes might start further ones while the worker ends.
+            Some(process) if is_bomb => process.kill_group(),
             // faulthandler notes the stack on SIGABRT and lets the process end.
-            process.abort();
+            Some(process) => process.abort(),
+            None => {}
         }
     }
 
