@@ -2,9 +2,9 @@
 
 mod ceiling;
 mod group;
+mod raw;
 mod start;
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,13 +22,10 @@ use super::tail::Tail;
 use super::waker::Waker;
 pub use ceiling::Lowered;
 use group::{group_members, is_resource_tracker, pidfd_signal_group};
+pub use raw::RawLine;
+use raw::RawOutput;
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
-
-/// Raw lines of output that may wait for the session; older ones are dropped with a notice.
-const MAX_RAW_LINES: usize = 4_096;
-/// Bytes of raw output that may wait: lines may be long.
-const MAX_RAW_BYTES: usize = 4 << 20;
 
 /// A worker process, as sessions, the pool and the supervisor share it.
 #[derive(Debug)]
@@ -55,18 +52,7 @@ struct ProcessState {
     is_retired: bool,
     tail: Tail,
     listener: Option<Waker>,
-    raw_output: VecDeque<RawLine>,
-    raw_bytes: usize,
-    dropped_lines: u64,
-}
-
-/// A line that came through a pipe of the worker and not through its link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawLine {
-    /// Whether the line came through stderr.
-    pub is_stderr: bool,
-    /// The line, without its newline.
-    pub text: String,
+    raw_output: RawOutput,
 }
 
 /// The parts of a new process that its supervisor needs.
@@ -256,9 +242,7 @@ impl Process {
     /// Sets the waker for output and for the exit of the process. Drops output that still waits.
     pub fn set_listener(&self, listener: Option<Waker>) {
         let mut state = self.state();
-        state.raw_output.clear();
-        state.raw_bytes = 0;
-        state.dropped_lines = 0;
+        state.raw_output = RawOutput::default();
         state.listener = listener;
     }
 
@@ -282,13 +266,7 @@ impl Process {
         if state.listener.is_none() {
             return;
         }
-        state.raw_bytes += line.text.len();
-        state.raw_output.push_back(line);
-        while state.raw_output.len() > MAX_RAW_LINES || state.raw_bytes > MAX_RAW_BYTES {
-            let Some(oldest) = state.raw_output.pop_front() else { break };
-            state.raw_bytes -= oldest.text.len();
-            state.dropped_lines += 1;
-        }
+        state.raw_output.push(line);
         if let Some(listener) = &state.listener {
             listener.wake();
         }
@@ -297,9 +275,6 @@ impl Process {
     /// Takes the waiting lines that came through the pipes, and the number of dropped ones.
     #[must_use]
     pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
-        let mut state = self.state();
-        let dropped = std::mem::take(&mut state.dropped_lines);
-        state.raw_bytes = 0;
-        (state.raw_output.drain(..).collect(), dropped)
+        self.state().raw_output.take()
     }
 }
