@@ -1,5 +1,5 @@
-"""Limits of workers: a node that exceeds one gets an error or loses its worker, one that stays below
-does not, the next run and everything beside are as usual.
+"""Limits of workers: a node that exceeds one gets an error or loses its worker, one that stays
+below does not, the next run and everything beside are as usual.
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ def test_the_making_of_nodes_is_limited_too(workers: Runtime, name: str) -> None
     params = {"what": case.what, "amount": case.above}
     with (
         pytest.raises(LimitExceeded) as caught,
-        session(
-            workers, "limit_nodes:Begins", isolated=True, limits=case.limits, params=params
-        ),
+        session(workers, "limit_nodes:Begins", isolated=True, limits=case.limits, params=params),
     ):
         pass
     assert (caught.value.limit, caught.value.operation) == (name, "initialize")

@@ -112,8 +112,8 @@ def _put_back_limits(before: list[tuple[int, int]]) -> None:
 def _without_lowered(
     now: list[tuple[int, int]], before: list[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """The limits that imports have changed, but not those that the orchestrator has lowered for this
-    session: it lowers soft limits only, and raises them again.
+    """The limits that imports have changed, but not those that the orchestrator has lowered for
+    this session: it lowers soft limits only, and raises them again.
     """
     resource = _resource()
     lowered = (resource.RLIMIT_DATA, resource.RLIMIT_NOFILE)
