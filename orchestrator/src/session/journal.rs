@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
+use nix::errno::Errno;
 
 use super::Host;
 use crate::error::Error;
@@ -175,6 +176,16 @@ pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRec
 pub(super) fn kept(node_id: &str, name: &str, reason: &str) -> LogRecord {
     let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
     notice(node_id, INFORMATION, message)
+}
+
+/// The log record about a worker whose limits the kernel did not accept.
+pub(super) fn unlimited(pid: u32, errno: Errno) -> LogRecord {
+    let message = format!(
+        "the kernel does not limit memory or open_files of the worker (pid {pid}): {}; it runs without \
+         these limits",
+        errno.desc()
+    );
+    notice("", WARNING, message)
 }
 
 /// The log record about a node that prints more than it may. `limit` is in bytes a second.

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
+use ipc_protocol::from_worker::LogRecord;
 
+use super::journal::unlimited;
 use crate::limits::rate::{Admission, Rate};
 use crate::limits::{Excess, Limit, Limits};
 use crate::worker::process::{Lowered, Process};
@@ -24,13 +26,14 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// Limits a worker for a session that begins.
-    pub(super) fn begin(&mut self, limits: Limits, process: &Process) {
+    /// Limits a worker for a session that begins. Returns a record for the host if that fails.
+    pub(super) fn begin(&mut self, limits: Limits, process: &Process) -> Option<LogRecord> {
         self.end(process);
         self.limits = limits;
-        self.lowered = process.lower(&limits);
+        let refused = process.lower(&limits, &mut self.lowered).err();
         self.printed = Rate::default();
         self.begin_step(process);
+        refused.map(|errno| unlimited(process.pid, errno))
     }
 
     /// Takes the limits away, so that another session finds the worker as it was.

@@ -257,7 +257,7 @@ impl Shell {
                 return vec![Event::OpenFailed(slot)];
             }
         };
-        self.workers.slot_mut(slot).limit(self.layout.limits_of(slot));
+        self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(slot)));
         let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
         let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
         self.workers.slot_mut(slot).seats = seats.collect();

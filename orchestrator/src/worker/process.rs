@@ -182,9 +182,12 @@ impl Process {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             return self.wait(look).is_ok();
         };
-        // A pidfd is readable when its process has ended.
-        let mut polled = [PollFd::new(zygote.as_fd(), PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::ZERO) == Ok(0)
+        runs(zygote)
+    }
+
+    /// Whether it has not ended.
+    fn is_running(&self) -> bool {
+        runs(&self.pidfd)
     }
 
     fn wait(&self, options: WaitIdOptions) -> rustix::io::Result<Option<WaitIdStatus>> {
@@ -277,4 +280,10 @@ impl Process {
     pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
         self.state().raw_output.take()
     }
+}
+
+/// Whether a process has not ended: its pidfd becomes readable then.
+fn runs(pidfd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO) == Ok(0)
 }

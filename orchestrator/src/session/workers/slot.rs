@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
+use ipc_protocol::from_worker::LogRecord;
 use ipc_protocol::version::PROTOCOL_VERSION;
 
 use crate::config::PoolBounds;
@@ -82,11 +83,9 @@ impl Slot {
         self.end = None;
     }
 
-    /// Limits the slot's worker, until it is returned.
-    pub(in crate::session) fn limit(&mut self, limits: Limits) {
-        if let Some(worker) = &self.worker {
-            self.quota.begin(limits, &worker.process);
-        }
+    /// Limits the slot's worker, until it is returned. Returns a record for the host if that fails.
+    pub(in crate::session) fn limit(&mut self, limits: Limits) -> Option<LogRecord> {
+        self.quota.begin(limits, &self.worker.as_ref()?.process)
     }
 
     /// A call of a stage begins in the worker.
