@@ -49,7 +49,7 @@ bench:
 
 fmt:
 	cargo fmt --all
-	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../tests/python ../examples ../benches ../scripts
+	cd python && ../.venvs/test/bin/ruff format --config pyproject.toml . ../orchestrator ../tests/python ../examples ../benches ../scripts
 
 clean:
 	rm -rf target .venvs

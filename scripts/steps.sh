@@ -119,7 +119,7 @@ rust_tests() {
 }
 
 # The settings of the Python tools are in python/pyproject.toml, so paths are relative to python/.
-python_files=(. ../tests/python ../examples ../benches ../scripts)
+python_files=(. ../orchestrator ../tests/python ../examples ../benches ../scripts)
 
 in_python() {
     (cd python && "$@")
@@ -135,7 +135,7 @@ python_lints() {
 
 types() {
     in_python "$bin/mypy" --strict -p remotemedia -p remotemedia_runtime &&
-        in_python "$bin/mypy" --strict ../examples ../scripts ../tests/python
+        in_python "$bin/mypy" --strict ../orchestrator/src/worker/reaper.py ../examples ../scripts ../tests/python
 }
 
 stubs() {

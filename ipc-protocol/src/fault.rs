@@ -24,16 +24,20 @@ pub struct Fault {
     /// A further fact about the failure, as data. Since protocol 6; absent when there is none.
     #[serde(default)]
     pub detail: Option<Box<FaultDetail>>,
+    /// The exception behind it, if node code raised one. Since protocol 6; absent otherwise.
+    #[serde(default)]
+    pub raised: Option<Box<Raised>>,
 }
 
-/// Written by hand: a record's fields have positions, not names, so `import` may be absent only
-/// when `detail`, which follows it, is absent too.
+/// Written by hand: a record's fields have positions, not names, so each of the last three may be
+/// absent only when those that follow it are absent too.
 impl Serialize for Fault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let optional = match (&self.import, &self.detail) {
-            (_, Some(_)) => 2,
-            (Some(_), None) => 1,
-            (None, None) => 0,
+        let optional = match (&self.import, &self.detail, &self.raised) {
+            (_, _, Some(_)) => 3,
+            (_, Some(_), None) => 2,
+            (Some(_), None, None) => 1,
+            (None, None, None) => 0,
         };
         let mut record = serializer.serialize_struct("Fault", 5 + optional)?;
         record.serialize_field("kind", &self.kind)?;
@@ -47,8 +51,22 @@ impl Serialize for Fault {
         if optional > 1 {
             record.serialize_field("detail", &self.detail)?;
         }
+        if optional > 2 {
+            record.serialize_field("raised", &self.raised)?;
+        }
         record.end()
     }
+}
+
+/// An exception that node code raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// Qualified names of its type and of the bases of that type, in the order in which Python
+    /// searches them, without `BaseException` and `object`; bare for builtins.
+    pub types: Vec<String>,
+    /// True when the worker has kept the call at the node that raised: `Retry` calls that node
+    /// again with the same item, `Abort` ends the call.
+    pub is_kept: bool,
 }
 
 /// A fact about a failure, as data, in addition to the exception.

@@ -17,8 +17,8 @@ pub enum FromWorker {
     Output(Output),
     /// A call is complete. Since protocol 1.
     Done(Done),
-    /// A call, or the opening of a session, failed and is over. The worker lives on. Since protocol
-    /// 1.
+    /// A call, or the opening of a session, failed. It is over, unless the fault says that the worker
+    /// keeps it. The worker lives on. Since protocol 1.
     Failed(Failed),
     /// A text that a node printed or logged. Since protocol 1.
     Log(LogRecord),

@@ -1,5 +1,6 @@
 //! The protocol between the orchestrator and its workers: values, messages, codec, frames, limits,
-//! versions and shared memory. This crate knows nothing of processes, async, Python or graphs.
+//! versions, shared memory, and the marks of processes. This crate knows nothing of starting processes,
+//! async, Python or graphs.
 //!
 //! `PROTOCOL.md` beside this crate is the specification; this crate is its only implementation.
 //!
@@ -14,9 +15,11 @@ pub mod exchange;
 pub mod fault;
 pub mod frame;
 pub mod from_worker;
+pub mod kin;
 pub mod limits;
 pub mod memory;
 pub mod patience;
+pub mod recorder;
 pub mod share;
 pub mod to_worker;
 pub mod value;
@@ -25,7 +28,7 @@ pub mod visit;
 
 pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};
-pub use fault::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part};
+pub use fault::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Raised};
 pub use from_worker::FromWorker;
 pub use limits::Limits;
 pub use serde_bytes::ByteBuf;

@@ -43,6 +43,9 @@ pub enum ToWorker {
     /// Ends the suspended call of the stage with this number: no further outputs, and `Done` as the
     /// answer. Since protocol 6.
     Abort(u32),
+    /// Goes on with the call of the stage with this number, which `Failed` has reported as kept:
+    /// the node that failed is called again with the same item. Since protocol 6.
+    Retry(u32),
 }
 
 /// Terms of the connection.
@@ -119,6 +122,10 @@ pub struct NodeSpec {
     pub params: Value,
     /// True when the manifest marks the node as streaming (its class may do so too).
     pub is_streaming: bool,
+    /// True when a call that fails in this node is to be kept, so that it may be tried again. Since
+    /// protocol 6; absent when false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_failed: bool,
 }
 
 /// Where the worker gets a node from.

@@ -23,6 +23,8 @@ pub const REPORTS_SINCE: u32 = 6;
 pub const BUFFERS_SINCE: u32 = 6;
 /// First version with the message `Abort`.
 pub const ABORT_SINCE: u32 = 6;
+/// First version with the message `Retry`, and with failed calls that the worker keeps.
+pub const RETRY_SINCE: u32 = 6;
 /// First version whose faults carry every fact as data, not only inside the message text.
 pub const FACTS_SINCE: u32 = 6;
 /// The oldest version that the orchestrator of this build speaks.

@@ -96,6 +96,7 @@ impl Message for ToWorker {
         "Spin",
         "End",
         "Abort",
+        "Retry",
     ];
 }
 
@@ -119,7 +120,8 @@ impl Sealed for ToWorker {
             | Self::Share(_)
             | Self::Spin(_)
             | Self::End(_)
-            | Self::Abort(_) => Ok(()),
+            | Self::Abort(_)
+            | Self::Retry(_) => Ok(()),
         }
     }
 }

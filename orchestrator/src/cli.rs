@@ -91,6 +91,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Check whether this machine can run pipelines, and what to do where it cannot; part of the
+    /// Python package
+    #[command(disable_help_flag = true)]
+    Doctor {
+        /// See `remotemedia doctor --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// List the node types, or describe one
     #[command(after_help = EXIT_CODES)]
     Nodes {
@@ -147,6 +155,7 @@ impl Setting {
         let working_directory = env::working_directory();
         OpenOptions {
             runtime: self.runtime.clone(),
+            is_run: true,
             fallback: self.no_fallback.then_some(false),
             interpreter: default_python,
             environment: env::inherited(),
@@ -183,10 +192,10 @@ enum CliError {
     )]
     UnknownNode { name: String, nearest: Option<&'static str> },
     #[error(
-        "`compat` runs Python code: install the Python package (`pip install ./python`) and use \
-         its command `remotemedia`, or `python3 -m remotemedia compat`"
+        "`{verb}` runs Python code: install the Python package (`pip install ./python`) and use \
+         its command `remotemedia`, or `python3 -m remotemedia {verb}`"
     )]
-    NeedsPython,
+    NeedsPython { verb: &'static str },
     #[error("cannot write the metrics to {}: {source}", path.display())]
     WriteMetrics { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
@@ -210,7 +219,7 @@ impl CliError {
             ) => EXIT_BAD_INPUT,
             Self::Run(Error::Start(_) | Error::Busy { .. } | Error::Os { .. })
             | Self::WriteMetrics { .. }
-            | Self::NeedsPython
+            | Self::NeedsPython { .. }
             | Self::Output(_) => EXIT_ENVIRONMENT,
             Self::Run(_) | Self::Cleanup(_) => EXIT_RUN_FAILED,
         }
@@ -240,7 +249,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
         Verb::Explain { manifest, setting, json } => {
             explain(&manifest, &setting, default_python, json)
         }
-        Verb::Compat { .. } => Err(CliError::NeedsPython),
+        Verb::Compat { .. } => Err(CliError::NeedsPython { verb: "compat" }),
+        Verb::Doctor { .. } => Err(CliError::NeedsPython { verb: "doctor" }),
         Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),
     };
     match done {

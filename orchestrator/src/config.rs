@@ -11,10 +11,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::model::FailingDefaults;
 use crate::placement::Engine;
 
 pub mod env;
 mod error;
+mod failing;
 mod interpreters;
 mod keys;
 mod limits;
@@ -124,6 +126,8 @@ pub struct WorkersConfig {
     pub open_timeout: Duration,
     /// How long the `cleanup` of all nodes in a worker may take when a session closes.
     pub close_timeout: Duration,
+    /// How long a worker that missed a deadline may take to end after it was interrupted.
+    pub stop_grace: Duration,
     /// How long a session waits for free workers.
     pub acquire_timeout: Duration,
 }
@@ -136,6 +140,7 @@ impl Default for WorkersConfig {
             start_timeout: Duration::from_secs(30),
             open_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
+            stop_grace: Duration::from_millis(250),
             acquire_timeout: Duration::from_secs(60),
         }
     }
@@ -186,6 +191,8 @@ impl Default for PythonConfig {
 pub struct CallsConfig {
     /// Longest time between two outputs of a node that has no `timeout_ms`; `None` is no limit.
     pub timeout: Option<Duration>,
+    /// What happens when nodes fail that do not say it themselves.
+    pub failing: FailingDefaults,
     /// Outputs of one stage that may be in flight before the stage has to wait.
     pub window: u32,
     /// Items that may wait on one edge of the graph.
@@ -196,7 +203,8 @@ pub struct CallsConfig {
 
 impl Default for CallsConfig {
     fn default() -> Self {
-        Self { timeout: None, window: 64, queue: 64, spin: Duration::from_millis(1) }
+        let spin = Duration::from_millis(1);
+        Self { timeout: None, failing: FailingDefaults::default(), window: 64, queue: 64, spin }
     }
 }
 

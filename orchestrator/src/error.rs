@@ -3,22 +3,23 @@
 
 use std::time::Duration;
 
-use ipc_protocol::FaultKind;
-
 use crate::config::ConfigError;
-use crate::failure::{NodeFailure, advised, operation_name};
+use crate::failure::{NodeFailure, advised};
 use crate::manifest::ManifestError;
 use crate::placement::Engine;
 use crate::plan::PlanError;
 use crate::reason::Advice;
-use crate::schedule::Deadline;
 
+mod crash;
 mod limit;
 mod start;
+mod timed_out;
 
+pub use crash::{Crash, Verdict};
 pub use limit::LimitExceeded;
 pub use start::StartError;
 use start::remedy;
+pub use timed_out::TimedOut;
 
 /// Any failure of the orchestrator's public functions.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum Error {
     /// A worker used more than its limits allow, and was killed.
     #[error(transparent)]
     LimitExceeded(Box<LimitExceeded>),
+    /// A node failed too often, and is not called for a while.
+    #[error(transparent)]
+    Skipped(Box<Skipped>),
     /// A node object cannot be sent to the interpreter that is to run it.
     #[error(transparent)]
     Ship(#[from] ShipError),
@@ -121,6 +125,33 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Id of the node that the error is about, if it is about one.
+    #[must_use]
+    pub fn node_id(&self) -> Option<&str> {
+        match self {
+            Self::Node(failure) => Some(&failure.node_id),
+            Self::Crashed(crash) => Some(&crash.node_id),
+            Self::TimedOut(over) => Some(&over.node_id),
+            Self::LimitExceeded(over) => Some(&over.node_id),
+            Self::Skipped(skipped) => Some(&skipped.node_id),
+            Self::Ship(problem) => problem.node_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Notes how often the call was tried that ended with this error.
+    pub(crate) fn note_tries(&mut self, tries: u32) {
+        match self {
+            Self::Node(failure) => failure.tries = tries,
+            Self::Crashed(crash) => crash.tries = tries,
+            Self::TimedOut(over) => over.tries = tries,
+            Self::LimitExceeded(over) => over.tries = tries,
+            _ => {}
+        }
+    }
+}
+
 /// A node object cannot be sent to the interpreter that is to run it, or to any interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}",
@@ -138,61 +169,6 @@ pub struct ShipError {
     pub advice: Option<Box<Advice>>,
 }
 
-/// A worker process died while a session used it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Crash {
-    /// Id of the node that ran.
-    pub node_id: String,
-    /// The operation in which it died.
-    pub operation: FaultKind,
-    /// Process id of the worker.
-    pub pid: u32,
-    /// Name of the signal that ended it, such as `SIGSEGV`.
-    pub signal: Option<String>,
-    /// Its exit code, when no signal ended it.
-    pub exit_code: Option<i32>,
-    /// Whether it has ended with an unknown exit status.
-    pub is_unknown: bool,
-    /// Last lines that it wrote to stderr.
-    pub stderr_tail: String,
-    /// Python stack at the time of death, if it was recorded.
-    pub python_stack: String,
-    /// Other nodes of the session whose state died with the worker.
-    pub also_lost: Vec<String>,
-    /// Highest resident memory that was measured in the worker, in bytes; 0 when none was.
-    pub peak_memory_bytes: u64,
-}
-
-impl std::error::Error for Crash {}
-
-impl Crash {
-    /// The crash in one line, without stack and stderr.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let end = match (self.signal.as_deref(), self.exit_code) {
-            (Some("SIGKILL"), _) => {
-                "was killed by SIGKILL (not by RemoteMedia; the kernel does that when memory runs \
-                 out)"
-                    .to_owned()
-            }
-            (Some(signal), _) => format!("was killed by {signal}"),
-            (None, Some(code)) => format!("exited with code {code}"),
-            (None, None) if self.is_unknown => {
-                "ended, and how is unknown: this program ignores SIGCHLD or takes the exit status \
-                 of its children"
-                    .to_owned()
-            }
-            (None, None) => "closed its connection".to_owned(),
-        };
-        format!(
-            "node '{}' crashed: its worker (pid {}) {end}{}. The next run gets a fresh worker.",
-            self.node_id,
-            self.pid,
-            also_lost(&self.also_lost)
-        )
-    }
-}
-
 /// Section of the configuration with the bounds of an engine's pool.
 fn pool_section(engine: Engine) -> &'static str {
     if engine == Engine::RustPython { "rustpython" } else { "workers" }
@@ -206,70 +182,19 @@ fn also_lost(nodes: &[String]) -> String {
     }
 }
 
-impl std::fmt::Display for Crash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.headline())?;
-        if !self.python_stack.is_empty() {
-            write!(f, "\nPython stack at the time of death:\n{}", self.python_stack.trim_end())?;
-        }
-        if !self.stderr_tail.is_empty() {
-            write!(f, "\nLast lines of its stderr:\n{}", self.stderr_tail.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
-/// A call that did not end in time; its worker was killed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimedOut {
-    /// Id of the node that ran.
+/// An item whose node is skipped, because it has failed too often.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "node '{node_id}' is skipped, because {failures} items in a row failed in it; it is tried again \
+     {pause:?} after the last failure. The first causes: {}", .causes.join("; ")
+)]
+pub struct Skipped {
+    /// Id of the node.
     pub node_id: String,
-    /// Which of its methods ran.
-    pub operation: FaultKind,
-    /// Which deadline passed.
-    pub deadline: Deadline,
-    /// The time limit.
-    pub timeout: Duration,
-    /// Process id of the worker.
-    pub pid: u32,
-    /// Python stack when the time was over, if it was recorded.
-    pub python_stack: String,
-    /// Last lines that the worker wrote to stderr.
-    pub stderr_tail: String,
-    /// Other nodes of the session whose state died with the worker.
-    pub also_lost: Vec<String>,
-}
-
-impl std::error::Error for TimedOut {}
-
-impl TimedOut {
-    /// The time-out in one line, without the stack.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let ms = self.timeout.as_millis();
-        let what = match (self.deadline, self.operation) {
-            (Deadline::Open, operation) => format!(
-                "was not ready within {ms} ms, and was in {} then ([workers] open_timeout)",
-                operation_name(operation)
-            ),
-            (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
-            (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
-        };
-        format!(
-            "node '{}' {what}; its worker (pid {}) was killed{}. The next run gets a fresh worker.",
-            self.node_id,
-            self.pid,
-            also_lost(&self.also_lost)
-        )
-    }
-}
-
-impl std::fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.headline())?;
-        if !self.python_stack.is_empty() {
-            write!(f, "\nPython stack when the time was over:\n{}", self.python_stack.trim_end())?;
-        }
-        Ok(())
-    }
+    /// Number of failed items in a row that its breaker allows.
+    pub failures: u32,
+    /// How long the node is skipped.
+    pub pause: Duration,
+    /// The first errors of that row, each in one line; at most five.
+    pub causes: Vec<String>,
 }

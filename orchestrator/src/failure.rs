@@ -26,6 +26,8 @@ pub struct NodeFailure {
     pub detail: Option<Box<FaultDetail>>,
     /// What the user can change, when the node's interpreter or a limit is the cause.
     pub advice: Option<Advice>,
+    /// Number of tries, of which this is the last.
+    pub tries: u32,
 }
 
 impl std::error::Error for NodeFailure {}
@@ -35,7 +37,11 @@ impl fmt::Display for NodeFailure {
         let Self { node_id, operation, remote_type, .. } = self;
         let operation = operation_name(*operation);
         let told = advised(&self.told(), self.advice.as_ref());
-        write!(out, "node '{node_id}' failed in {operation}: {remote_type}: {told}")
+        write!(
+            out,
+            "node '{node_id}' failed in {operation}{}: {remote_type}: {told}",
+            times(self.tries)
+        )
     }
 }
 
@@ -62,6 +68,11 @@ impl NodeFailure {
             None => format!("{message}; {suggestion}"),
         })
     }
+}
+
+/// How often something was tried, for a sentence; nothing for once.
+pub(crate) fn times(tries: u32) -> String {
+    if tries > 1 { format!(" {tries} times") } else { String::new() }
 }
 
 /// A message, followed by the advice as a sentence.

@@ -17,6 +17,7 @@ pub mod model;
 pub mod options;
 pub mod placement;
 pub mod plan;
+pub mod postmortem;
 pub mod reason;
 pub mod runtime;
 pub mod schedule;

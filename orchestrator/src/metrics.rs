@@ -50,6 +50,8 @@ pub struct NodeMetrics {
     pub errors: u64,
     /// Calls that were tried again.
     pub retries: u64,
+    /// Items for which the node was skipped, because it had failed too often.
+    pub skipped: u64,
     /// Time inside the node, `flush` included.
     pub busy: Duration,
     /// The part of `busy` that was spent in `process`.
@@ -111,6 +113,7 @@ impl NodeMetrics {
             calls: 0,
             errors: 0,
             retries: 0,
+            skipped: 0,
             busy: Duration::ZERO,
             processing: Duration::ZERO,
             shortest: Duration::ZERO,
@@ -247,9 +250,16 @@ impl RunMetrics {
     }
 
     /// Counts a call that is tried again.
-    pub fn retry(&mut self, node: usize) {
-        if let Some(node) = self.nodes.get_mut(node) {
+    pub fn retry(&mut self, node_id: &str) {
+        if let Some(node) = self.find(node_id) {
             node.retries += 1;
+        }
+    }
+
+    /// Counts an item for which a node was skipped.
+    pub fn skip(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.skipped += 1;
         }
     }
 

@@ -6,8 +6,12 @@ use serde_json::{Map, Value as Json};
 
 use crate::limits::Limit;
 
+mod failing;
 mod hint;
 
+pub use failing::{
+    Breaker, Failing, FailingDefaults, FailingPlan, OnOpen, Retry, RetryMode, TRANSIENT,
+};
 pub use hint::RuntimeHint;
 
 /// A checked pipeline: it has nodes, their ids are unique, every connection leads from a node to a
@@ -52,6 +56,8 @@ pub struct ManifestNode {
     /// Longest time from a call, or from its last output, to the next output or the call's end;
     /// then the node's worker is killed.
     pub timeout: Option<Duration>,
+    /// What is to happen when the node fails.
+    pub failing: Failing,
     /// Whether the node gets a worker of its own.
     pub isolated: bool,
     /// Limits of that worker that differ from `[limits]` of the configuration; 0: no limit.

@@ -1,14 +1,16 @@
 //! What a session takes over from its caller, and how the caller stops it.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ipc_protocol::Payload;
 
 use crate::error::{Error, ShipError};
+use crate::schedule::BreakerState;
 use crate::worker::Interpreter;
 use crate::worker::waker::Waker;
 
@@ -21,6 +23,9 @@ pub struct OpenOptions {
     pub runtime: Option<String>,
     /// Whether nodes that RustPython cannot run may move to CPython; `None`: other settings decide.
     pub fallback: Option<bool>,
+    /// Whether the session serves one run: errors that may pass are then tried again, unless other
+    /// settings say otherwise.
+    pub is_run: bool,
     /// The caller's interpreter; the configuration may name another one for workers.
     pub interpreter: Option<PathBuf>,
     /// Options that the caller's interpreter was started with, for its workers.
@@ -38,8 +43,30 @@ pub struct OpenOptions {
     pub working_directory: Option<PathBuf>,
     /// The caller's umask; workers keep theirs when absent.
     pub umask: Option<u32>,
+    /// The breakers of the caller's pipeline, as its earlier sessions left them.
+    pub breakers: Option<Breakers>,
     /// Stops the session, also while it is being opened.
     pub cancel: Option<CancelHandle>,
+}
+
+/// The breakers of one pipeline, from session to session: each node's state and last causes, by id.
+#[derive(Debug, Clone, Default)]
+pub struct Breakers(Arc<Mutex<HashMap<String, KeptBreaker>>>);
+
+/// The state of one breaker, and the last errors that it counted.
+type KeptBreaker = (BreakerState, Vec<String>);
+
+impl Breakers {
+    /// The breaker of a node as the last session left it.
+    pub(crate) fn get(&self, node_id: &str) -> Option<KeptBreaker> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(node_id).cloned()
+    }
+
+    /// Keeps the breaker of a node for the next session.
+    pub(crate) fn set(&self, node_id: &str, state: BreakerState, causes: Vec<String>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(node_id.to_owned(), (state, causes));
+    }
 }
 
 /// The caller's node objects, in the order of the manifest's instance numbers.

@@ -17,7 +17,7 @@ use crate::choice::Choice;
 use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::limits::Limit;
-use crate::model::Join;
+use crate::model::{FailingDefaults, FailingPlan, Join};
 use crate::placement::{Engine, NodeSource, Origin};
 use crate::reason::Reason;
 
@@ -80,6 +80,8 @@ pub struct PlannedNode {
     pub timeout: Option<Duration>,
     /// Limits of its worker that differ from the configuration; only where it is isolated.
     pub limits: Vec<(Limit, u64)>,
+    /// What happens when it fails.
+    pub failing: FailingPlan,
     /// The engine that runs it.
     pub runtime: Engine,
     /// The setting that chose the engine.
@@ -112,6 +114,10 @@ pub struct PlanOptions {
     pub findings: HashMap<String, Finding>,
     /// Time limit of nodes that have none of their own.
     pub default_timeout: Option<Duration>,
+    /// What happens when nodes fail, as far as they leave it open.
+    pub failing: FailingDefaults,
+    /// Whether the plan is for one run and not for a session that stays open.
+    pub is_run: bool,
 }
 
 impl Default for PlanOptions {
@@ -123,6 +129,8 @@ impl Default for PlanOptions {
             fallback: true,
             findings: HashMap::new(),
             default_timeout: None,
+            failing: FailingDefaults::default(),
+            is_run: false,
         }
     }
 }

@@ -126,6 +126,8 @@ impl Runtime {
             fallback: self.fallback(options)?,
             findings: HashMap::new(),
             default_timeout: self.config.calls.timeout,
+            failing: self.config.calls.failing.clone(),
+            is_run: options.is_run,
         };
         let hinted = |node: &ManifestNode| node.runtime_hint == RuntimeHint::RustPython;
         if plan_options.python.runtime != Engine::RustPython && !manifest.nodes.iter().any(hinted) {
@@ -240,6 +242,7 @@ impl Runtime {
         let options = SupervisorOptions {
             pools: [limits(&workers.pool, workers.zygote), limits(&rustpython.pool, false)],
             start_timeout: workers.start_timeout,
+            stop_grace: workers.stop_grace,
             limits: self.config.limits.to_protocol(),
             spin: self.config.calls.spin,
             memory: self.config.shared_memory.terms(),

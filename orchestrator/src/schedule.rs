@@ -6,8 +6,11 @@
 //! its mark has left every sink. Each worker slot is a state machine of its own (`slots`), from
 //! asking for a worker to closing.
 
+mod attempts;
 mod edge;
 mod event;
+mod failures;
+mod flow;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -15,11 +18,12 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use edge::Entry;
-pub use event::{Action, Deadline, Event, Overdue, Running};
+pub use attempts::BreakerState;
+pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
+use flow::Flow;
 pub use slots::Slots;
 use slots::{Change, Home, Phase};
-use stage::{Counted, Stage};
+use stage::Counted;
 pub use stage::{StageShape, Target, Traits, Work};
 
 /// Number of a stage in its plan.
@@ -32,8 +36,6 @@ pub type Round = u64;
 /// Longest wait for a worker to exit: once after its connection has ended, before it is killed, and
 /// once more after that, before it is removed.
 pub const EXIT_GRACE: Duration = Duration::from_millis(500);
-/// How long an overdue worker may take to record its Python stack and exit, before it is killed.
-pub const STACK_GRACE: Duration = Duration::from_millis(250);
 
 /// Bounds of the core.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +56,13 @@ pub struct Bounds {
 /// State of one session.
 #[derive(Debug)]
 pub struct Core<T> {
-    stages: Vec<Stage<T>>,
+    flow: Flow<T>,
     slots: Slots,
     bounds: Bounds,
-    rounds_started: Round,
-    rounds_done: Round,
+    /// Whether the first failure abandons all rounds.
+    stops_at_failure: bool,
+    /// When the last event was handled; absent before the first.
+    now: Option<Instant>,
 }
 
 impl<T: Clone> Core<T> {
@@ -68,38 +72,53 @@ impl<T: Clone> Core<T> {
     pub fn new(shapes: Vec<StageShape>, slots: &[bool], bounds: Bounds) -> Self {
         let homes = shapes.iter().map(Home::of).collect();
         Self {
-            stages: shapes.into_iter().map(Stage::new).collect(),
+            flow: Flow::new(shapes, bounds.queue),
             slots: Slots::new(slots, homes, bounds),
             bounds,
-            rounds_started: 0,
-            rounds_done: 0,
+            stops_at_failure: false,
+            now: None,
         }
     }
 
     /// Records what the worker of a stage reported about its nodes when it made them.
     pub fn note(&mut self, stage: StageId, traits: Traits) {
-        let shape = &mut self.stages[stage].shape;
+        let shape = &mut self.flow.stages[stage].shape;
         shape.is_source |= traits.is_source;
         shape.flushes = traits.flushes;
+    }
+
+    /// The breaker of a stage as it stands.
+    #[must_use]
+    pub fn breaker(&self, stage: StageId) -> BreakerState {
+        self.flow.stages[stage].breaker
+    }
+
+    /// Sets the breaker of a stage, as an earlier session left it.
+    pub fn set_breaker(&mut self, stage: StageId, state: BreakerState) {
+        self.flow.stages[stage].breaker = state;
+    }
+
+    /// Whether the first failure from now on abandons all rounds that have begun until then.
+    pub fn stop_at_failure(&mut self, stops: bool) {
+        self.stops_at_failure = stops;
     }
 
     /// Whether a stage produces without input.
     #[must_use]
     pub fn is_source(&self, stage: StageId) -> bool {
-        self.stages[stage].shape.is_source
+        self.flow.stages[stage].shape.is_source
     }
 
     /// Number of rounds that have begun and are not complete.
     #[must_use]
     pub fn open_rounds(&self) -> u64 {
-        self.rounds_started - self.rounds_done
+        self.flow.open_rounds()
     }
 
     /// Whether the input queues of all root stages have room for another input.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        let limit = self.bounds.queue;
-        self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, limit))
+        self.flow.wants_input()
     }
 
     /// The worker slots and their states.
@@ -108,30 +127,42 @@ impl<T: Clone> Core<T> {
         &self.slots
     }
 
+    /// The earliest deadline; before it, [`Event::Tick`] does nothing.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.slots.next_deadline().into_iter().chain(self.tries()).min()
+    }
+
+    /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.slots.is_under_way() || self.tries().next().is_some()
+    }
+
     /// Handles one event and returns the actions that follow.
     pub fn handle(&mut self, now: Instant, event: Event<T>) -> Vec<Action<T>> {
+        self.now = Some(now);
         let mut actions = Vec::new();
         match event {
-            Event::Input(item) => self.begin_round(item, false),
-            Event::Flush => self.begin_round(None, true),
-            Event::Abandon => {
-                let begun = self.rounds_started;
-                self.stages.iter_mut().for_each(|stage| stage.skip_before = begun);
-            }
+            Event::Input(item) => self.flow.begin_round(item, false),
+            Event::Flush => self.flow.begin_round(None, true),
+            Event::Abandon => self.flow.abandon(),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
-            Event::Done(stage) => self.finish_call(stage),
-            Event::Failed(stage) if self.slots.hears_stage(stage) => {
-                self.stages[stage].skip_round();
-                self.finish_call(stage);
+            Event::Done(stage) => self.finish_call(stage, &mut actions),
+            Event::Failed(stage, failure) if self.slots.hears_stage(stage) => {
+                self.fail(now, stage, failure, &mut actions);
             }
-            Event::Failed(_) => {}
+            Event::Failed(..) => {}
             Event::Moved { stage, slot, work } => {
+                if work.is_none() {
+                    self.note_failure();
+                }
                 self.slots.move_stage(stage, slot);
-                self.stages[stage].restart(work);
+                self.flow.stages[stage].restart(work);
             }
             about_slots => {
                 for change in self.slots.handle(now, about_slots, &mut actions) {
-                    self.apply(change);
+                    self.apply(now, change, &mut actions);
                 }
             }
         }
@@ -143,36 +174,18 @@ impl<T: Clone> Core<T> {
     }
 
     /// Skips the rounds that a changed slot can no longer work on, and ends the calls that it lost.
-    fn apply(&mut self, change: Change) {
-        let (Change::GivenUp(slot) | Change::Lost(slot)) = change;
-        for stage in self.slots.stages_in(slot) {
-            let stage = &mut self.stages[stage];
-            match change {
-                Change::GivenUp(_) if stage.has_work() => stage.skip_round(),
-                Change::Lost(_) if stage.has_call() => {
-                    stage.skip_round();
-                    stage.end_call();
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn begin_round(&mut self, item: Option<T>, flush: bool) {
-        let first = self.rounds_started == 0;
-        self.rounds_started += 1;
-        for stage in self.stages.iter_mut().filter(|s| s.is_root()) {
-            match &item {
-                _ if flush => {}
-                None => stage.inputs[0].push(Entry::Start),
-                Some(_) if stage.shape.is_source => {
-                    if first {
-                        stage.inputs[0].push(Entry::Start);
+    fn apply(&mut self, now: Instant, change: Change, actions: &mut Vec<Action<T>>) {
+        match change {
+            Change::GivenUp(slot) => {
+                for id in self.slots.stages_in(slot) {
+                    let stage = &mut self.flow.stages[id];
+                    if stage.waits_until().is_some() || stage.has_work(now) {
+                        stage.skip_round();
                     }
                 }
-                Some(item) => stage.inputs[0].push(Entry::Item(item.clone())),
+                self.note_failure();
             }
-            stage.inputs[0].push(Entry::Mark { flush });
+            Change::Lost(slot) => self.lose(now, slot, actions),
         }
     }
 
@@ -180,35 +193,24 @@ impl<T: Clone> Core<T> {
         if !self.slots.hears_stage(stage) {
             return;
         }
-        let round = self.stages[stage].round;
-        match self.stages[stage].count_output(self.bounds.window) {
+        match self.flow.stages[stage].count_output(now, self.bounds.window) {
             Counted::Stray => return,
             Counted::Taken => self.slots.begin_step(now, stage),
             Counted::Suspended => self.slots.free(stage),
         }
-        if self.stages[stage].is_skipping() {
-            return;
-        }
-        let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
-            actions.push(Action::Deliver { stage, round, value });
-            return;
-        };
-        for index in 0..others {
-            self.push_below(stage, index, Entry::Item(value.clone()));
-        }
-        self.push_below(stage, others, Entry::Item(value));
+        self.flow.pass_on(stage, value, actions);
     }
 
-    /// Puts an entry on one of a stage's outgoing edges.
-    fn push_below(&mut self, stage: StageId, output: usize, entry: Entry<T>) {
-        let target = self.stages[stage].shape.outputs[output];
-        self.stages[target.stage].inputs[target.input].push(entry);
-    }
-
-    fn finish_call(&mut self, stage: StageId) {
-        if self.slots.hears_stage(stage) {
-            self.slots.free(stage);
-            self.stages[stage].end_call();
+    fn finish_call(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        if !self.slots.hears_stage(id) {
+            return;
+        }
+        self.slots.free(id);
+        let stage = &mut self.flow.stages[id];
+        stage.end_call();
+        // The end of a skipped call says nothing about its node.
+        if !stage.is_skipping() && stage.breaker.succeed() {
+            actions.push(Action::Breaker(id, false));
         }
     }
 
@@ -218,7 +220,7 @@ impl<T: Clone> Core<T> {
     fn advance(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         loop {
             let mut moved = false;
-            for id in (0..self.stages.len()).rev() {
+            for id in (0..self.flow.stages.len()).rev() {
                 moved |= self.advance_stage(now, id, actions);
             }
             if !moved {
@@ -228,67 +230,58 @@ impl<T: Clone> Core<T> {
     }
 
     fn advance_stage(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        match self.stages[id].call {
+        if self.flow.stages[id].is_too_late(now) && !self.flow.stages[id].is_skipping() {
+            self.give_up_try(now, id, actions);
+        }
+        match self.flow.stages[id].call {
             stage::Call::Running { .. } => false,
             stage::Call::Suspended => {
-                if self.is_blocked_below(id) || !self.slots.take(now, id, actions) {
+                if self.flow.is_blocked_below(id) || !self.take(now, id, actions) {
                     return false;
                 }
-                self.stages[id].resume();
+                self.flow.stages[id].resume(now);
                 // A call of a skipped round is ended: an endless one would hold the slot for ever.
-                let is_given_up = self.stages[id].is_skipping();
+                let is_given_up = self.flow.stages[id].is_skipping();
                 actions.push(if is_given_up { Action::Abort(id) } else { Action::Credit(id) });
                 true
             }
+            stage::Call::Kept { at, .. } => {
+                let is_skipping = self.flow.stages[id].is_skipping();
+                if (now < at && !is_skipping) || !self.take(now, id, actions) {
+                    return false;
+                }
+                self.flow.stages[id].retry();
+                actions.push(if is_skipping { Action::Abort(id) } else { Action::Retry(id) });
+                true
+            }
             stage::Call::None => {
-                let moved = self.pass_marks(id, actions);
-                if !self.stages[id].has_work()
-                    || self.is_blocked_below(id)
-                    || !self.slots.take(now, id, actions)
-                {
+                let moved = self.flow.pass_marks(id, actions);
+                if !self.flow.stages[id].has_work(now) || self.flow.is_blocked_below(id) {
                     return moved;
                 }
-                if let Some(work) = self.stages[id].next_work() {
+                if self.flow.stages[id].breaker.is_open(now) {
+                    self.skip(now, id, actions);
+                    return true;
+                }
+                if !self.take(now, id, actions) {
+                    return moved;
+                }
+                if let Some(work) = self.flow.stages[id].next_work(now) {
                     actions.push(Action::Call { stage: id, work });
                 } else {
                     self.slots.free(id);
-                    self.stages[id].skip_round();
-                    actions.push(Action::Uneven(id));
+                    self.tell_uneven(id, actions);
                 }
                 true
             }
         }
     }
 
-    /// Passes the marks of rounds that the stage has completed to the stages below it. Returns
-    /// whether there were any.
-    fn pass_marks(&mut self, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        let mut moved = false;
-        while let Some(flush) = self.stages[id].take_mark() {
-            moved = true;
-            for output in 0..self.stages[id].shape.outputs.len() {
-                self.push_below(id, output, Entry::Mark { flush });
-            }
-        }
-        if moved {
-            self.close_rounds(actions);
-        }
-        moved
-    }
-
-    fn close_rounds(&mut self, actions: &mut Vec<Action<T>>) {
-        let sinks = self.stages.iter().filter(|s| s.shape.outputs.is_empty());
-        let done = sinks.map(|s| s.round).min().unwrap_or(self.rounds_started);
-        for round in self.rounds_done..done {
-            actions.push(Action::RoundDone(round));
-        }
-        self.rounds_done = done;
-    }
-
-    fn is_blocked_below(&self, id: StageId) -> bool {
-        let full = |target: &stage::Target| {
-            self.stages[target.stage].is_full(target.input, self.bounds.queue)
-        };
-        self.stages[id].shape.outputs.iter().any(full)
+    /// Takes the slot of a stage for a call.
+    fn take(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
+        // Only a call that is wanted has a deadline; one that is ended has the time-outs of its nodes.
+        let stage = &self.flow.stages[id];
+        let due = stage.due(now).filter(|_| !stage.is_skipping());
+        self.slots.take(now, id, due, actions)
     }
 }

@@ -7,8 +7,10 @@
 //! (metrics, log records, notices). The loop between core and shell is in `drive`.
 
 mod close;
+mod crash;
 mod drive;
 mod failure;
+mod failures;
 mod fallback;
 mod hear;
 mod journal;
@@ -212,7 +214,7 @@ impl Session {
     pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Round { since: Instant::now() };
-        self.driver.stops_at_failure = false;
+        self.driver.core.stop_at_failure(false);
         self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
         Ok(())
     }
@@ -225,7 +227,7 @@ impl Session {
     pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
         self.check_usable()?;
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
-        self.driver.stops_at_failure = true;
+        self.driver.core.stop_at_failure(true);
         if sources_produce {
             self.check_sources()?;
             self.driver.feed(Event::Input(None));
@@ -272,8 +274,9 @@ impl Session {
         let mut batch = vec![first];
         batch.extend(self.driver.shell.outputs.drain(..));
         let is_fed = matches!(self.work, Work::Round { .. } | Work::Run { is_fed: true, .. });
-        let is_last =
-            is_fed && self.driver.core.open_rounds() == 0 && self.driver.shell.failure.is_none();
+        let is_last = is_fed
+            && self.driver.core.open_rounds() == 0
+            && self.driver.shell.failures.first.is_none();
         if is_last {
             self.end_work();
         }
@@ -284,14 +287,9 @@ impl Session {
     /// stays usable.
     pub fn abandon(&mut self) {
         if !matches!(self.work, Work::Nothing) {
-            self.drop_rounds();
+            self.driver.feed(Event::Abandon);
             self.end_work();
         }
-    }
-
-    fn drop_rounds(&mut self) {
-        self.driver.shell.abandoned_before = self.driver.shell.next_call;
-        self.driver.feed(Event::Abandon);
     }
 
     fn end_work(&mut self) {
@@ -315,9 +313,9 @@ impl Session {
                 Work::Round { .. } => true,
                 Work::Run { is_fed, .. } => is_fed,
             };
-            if let Some(failure) = self.driver.shell.failure.take() {
+            if let Some(failure) = self.driver.shell.failures.first.take() {
                 // The caller gets the failure at once; its next input need not wait for this work.
-                self.drop_rounds();
+                self.driver.feed(Event::Abandon);
                 return Err(failure);
             }
             if is_fed && self.driver.core.open_rounds() == 0 {
@@ -330,7 +328,7 @@ impl Session {
             }
             self.driver.drive(None, host, |driver| {
                 !driver.shell.outputs.is_empty()
-                    || driver.shell.failure.is_some()
+                    || driver.shell.failures.first.is_some()
                     || if is_fed {
                         driver.core.open_rounds() == 0
                     } else {

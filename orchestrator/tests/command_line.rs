@@ -59,6 +59,15 @@ fn arithmetic() -> String {
 }
 
 #[test]
+fn commands_in_python_say_how_to_get_them() {
+    for verb in ["compat", "doctor"] {
+        let output = remotemedia(&[verb, "--json", "x"], "");
+        assert_eq!(code(&output), 3);
+        assert!(err(&output).contains(&format!("python3 -m remotemedia {verb}")), "{verb}");
+    }
+}
+
+#[test]
 fn validate_accepts_and_refuses() {
     let folder = Folder::new();
     let good = folder.file("good.json", arithmetic());

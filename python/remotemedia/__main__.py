@@ -18,6 +18,10 @@ def main() -> int:
         from remotemedia.compat.command import main as compat
 
         return compat(sys.argv[2:])
+    if sys.argv[1:2] == ["doctor"]:
+        from remotemedia.doctor.command import main as doctor
+
+        return doctor(sys.argv[2:])
     code: int = native().cli(["remotemedia", *sys.argv[1:]])
     return code
 

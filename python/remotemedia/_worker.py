@@ -12,14 +12,16 @@ import sys
 from remotemedia._load import native
 
 
-def _recorder() -> str | None:
-    """Number of the flight recorder's descriptor. In a zygote it returns in each forked worker."""
+def _given() -> tuple[str | None, int]:
+    """Number of the flight recorder's descriptor, and process id of the orchestrator. In a zygote
+    it returns in each forked worker.
+    """
     if sys.argv[1:] == ["zygote"]:
         from remotemedia._guest import zygote
 
         return zygote.serve(native().__version__)
-    return os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None)
+    return os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None), os.getppid()
 
 
 if __name__ == "__main__":
-    sys.exit(native().worker_main(_recorder()))
+    sys.exit(native().worker_main(*_given()))

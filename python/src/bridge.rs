@@ -19,6 +19,7 @@ use crate::convert::KeptBuffers;
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<session::Breakers>()?;
     module.add_class::<session::CancelToken>()?;
     module.add_class::<native_node::NativeNode>()?;
     module.add_class::<KeptBuffers>()?;

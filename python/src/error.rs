@@ -5,11 +5,12 @@ use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
-use orchestrator::error::{LimitExceeded, StartError};
+use orchestrator::error::{Crash, LimitExceeded, Skipped, StartError};
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
 use orchestrator::limits::{Excess, Limit};
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
+use orchestrator::postmortem::Frame;
 use orchestrator::reason::Advice;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -27,16 +28,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::Manifest(manifest) => return manifest_error(py, manifest),
         Error::Node(failure) => return node_error(py, failure),
         Error::Crashed(crash) => {
-            fields.set_item("node_id", &crash.node_id)?;
-            fields.set_item("operation", operation_name(crash.operation))?;
-            fields.set_item("signal", &crash.signal)?;
-            fields.set_item("exit_code", crash.exit_code)?;
-            fields.set_item("stderr_tail", &crash.stderr_tail)?;
-            fields.set_item("also_lost", &crash.also_lost)?;
-            fields.set_item("worker_pid", crash.pid)?;
-            fields.set_item("python_stack", some_text(&crash.python_stack))?;
-            let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
-            fields.set_item("peak_memory_bytes", peak)?;
+            crash_fields(crash, &fields)?;
             ("WorkerCrashed", crash.headline())
         }
         Error::TimedOut(over) => {
@@ -44,12 +36,14 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("operation", operation_name(over.operation))?;
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
+            fields.set_item("tries", over.tries)?;
             ("NodeTimeout", over.headline())
         }
         Error::LimitExceeded(over) => {
             limit_fields(over, &fields)?;
             ("LimitExceeded", over.headline())
         }
+        Error::Skipped(skipped) => return skipped_error(py, skipped),
         Error::Ship(problem) => {
             fields.set_item("node_id", &problem.node_id)?;
             fields.set_item("operation", "pickle")?;
@@ -90,6 +84,40 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     exception(py, class, &message, &fields)
 }
 
+/// The attributes of `WorkerCrashed`.
+fn crash_fields(crash: &Crash, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    fields.set_item("node_id", &crash.node_id)?;
+    fields.set_item("operation", operation_name(crash.operation))?;
+    fields.set_item("verdict", crash.verdict.name())?;
+    fields.set_item("what_next", crash.what_next())?;
+    fields.set_item("call", crash.call)?;
+    fields.set_item("worker_pid", crash.pid)?;
+    fields.set_item("signal", &crash.signal)?;
+    fields.set_item("exit_code", crash.exit_code)?;
+    fields.set_item("core_dumped", crash.core_dumped)?;
+    fields.set_item("library", crash.verdict.library())?;
+    fields.set_item("killed_by", crash.verdict.killed_by())?;
+    fields.set_item("fault_code", crash.fault.map(|fault| fault.code))?;
+    fields.set_item("fault_address", crash.fault.and_then(|fault| fault.address))?;
+    let frame = |frame: &Frame| {
+        let library = frame.library.as_deref().map(|path| path.to_string_lossy().into_owned());
+        (library, frame.symbol.clone(), frame.offset)
+    };
+    fields.set_item("c_stack", crash.c_stack.iter().map(frame).collect::<Vec<_>>())?;
+    fields.set_item("python_stack", some_text(&crash.python_stack))?;
+    fields.set_item("stderr_tail", &crash.stderr_tail)?;
+    fields.set_item("also_lost", &crash.also_lost)?;
+    fields.set_item("tries", crash.tries)?;
+    fields.set_item("uptime", crash.uptime.as_secs_f64())?;
+    fields.set_item("calls_of_worker", crash.calls_of_worker)?;
+    fields.set_item("calls_of_session", crash.calls_of_session)?;
+    let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
+    fields.set_item("peak_memory_bytes", peak)?;
+    fields.set_item("memory_limit_bytes", crash.memory_limit_bytes)?;
+    fields.set_item("facts", crash.facts())
+}
+
+/// The attributes of `LimitExceeded`.
 fn limit_fields(over: &LimitExceeded, fields: &Bound<'_, PyDict>) -> PyResult<()> {
     let Excess { limit, used, allowed } = over.excess;
     fields.set_item("node_id", &over.node_id)?;
@@ -99,9 +127,12 @@ fn limit_fields(over: &LimitExceeded, fields: &Bound<'_, PyDict>) -> PyResult<()
     fields.set_item("allowed", allowed)?;
     fields.set_item("stderr_tail", &over.stderr_tail)?;
     fields.set_item("also_lost", &over.also_lost)?;
+    fields.set_item("tries", over.tries)?;
     fields.set_item("worker_pid", over.pid)?;
     fields.set_item("python_stack", some_text(&over.python_stack))?;
-    fields.set_item("peak_memory_bytes", (limit == Limit::MemoryHard).then_some(used))
+    let is_memory = limit == Limit::MemoryHard;
+    fields.set_item("peak_memory_bytes", is_memory.then_some(used))?;
+    fields.set_item("memory_limit_bytes", is_memory.then_some(allowed))
 }
 
 /// The exception's `operation`, for errors that do not carry one.
@@ -187,6 +218,15 @@ fn manifest_error(py: Python<'_>, error: &ManifestError) -> PyResult<PyErr> {
     exception(py, class, &error.to_string(), &fields)
 }
 
+fn skipped_error(py: Python<'_>, skipped: &Skipped) -> PyResult<PyErr> {
+    let fields = PyDict::new(py);
+    fields.set_item("node_id", &skipped.node_id)?;
+    fields.set_item("operation", operation_name(FaultKind::Process))?;
+    fields.set_item("causes", &skipped.causes)?;
+    fields.set_item("pause_ms", skipped.pause.as_millis())?;
+    exception(py, "NodeSkipped", &skipped.to_string(), &fields)
+}
+
 fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     let fields = PyDict::new(py);
     fields.set_item("node_id", some_text(&failure.node_id))?;
@@ -194,6 +234,7 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("remote_type", &failure.remote_type)?;
     fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
+    fields.set_item("tries", failure.tries)?;
     if let Some(Advice::Raise(_)) = &failure.advice {
         fields.set_item("limit", Limit::Memory.name())?;
     }
@@ -302,6 +343,7 @@ pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError)
         import: None,
         detail: Some(Box::new(FaultDetail::Unopenable(part))),
         advice: None,
+        tries: 1,
     };
     let typed = node_error(py, &failure).unwrap_or_else(|raised| raised);
     typed.set_cause(py, Some(raised));

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyString};
 use worker_shim::blackbox::Blackbox;
 use worker_shim::kernel_state;
 use worker_shim::link::link;
-use worker_shim::process::{self, take_link, watch_hangup};
+use worker_shim::process::{self, outlive_parent, take_link, watch_orchestrator};
 use worker_shim::{
     Arguments, Interpreter, LinkWriter, Meter, PythonGuest, PythonHost, SharedMeter,
 };
@@ -22,13 +22,17 @@ use crate::numpy_memory::{self, Outbound};
 use probe::{Log, Probe};
 
 /// Serves the orchestrator until it closes the connection. `recorder` is the number of the flight
-/// recorder's descriptor. Returns the exit code.
+/// recorder's descriptor, `orchestrator` a process id. Returns the exit code.
 #[pyfunction]
-#[pyo3(signature = (recorder=None))]
-pub(crate) fn worker_main(py: Python<'_>, recorder: Option<&str>) -> PyResult<i32> {
+pub(crate) fn worker_main(
+    py: Python<'_>,
+    recorder: Option<&str>,
+    orchestrator: i32,
+) -> PyResult<i32> {
     numpy_memory::begin_worker();
     let socket = take_link()?;
-    watch_hangup(&socket)?;
+    watch_orchestrator(&socket, orchestrator)?;
+    outlive_parent();
     let recorder: Option<i32> = recorder.and_then(|number| number.parse().ok());
     let blackbox = recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
     prepare_interpreter(py, recorder)?;

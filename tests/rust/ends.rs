@@ -17,7 +17,7 @@ use orchestrator::worker::supervisor::{Pool, Returned, SupervisorOptions};
 use orchestrator::worker::waker::Waker;
 use orchestrator::worker::{Start, Wanted, Worker, WorkerKey};
 
-const KILLED: Exit = Exit::Signal(9);
+const KILLED: Exit = Exit::Signal { number: 9, has_core: Some(false) };
 
 fn pool() -> Arc<Pool> {
     let limits =
@@ -25,6 +25,7 @@ fn pool() -> Arc<Pool> {
     let options = SupervisorOptions {
         pools: [limits; 2],
         start_timeout: Duration::from_secs(60),
+        stop_grace: Duration::from_millis(250),
         limits: ipc_protocol::Limits::default(),
         spin: Duration::ZERO,
         memory: None,

@@ -57,6 +57,7 @@ impl Fickle {
             traceback: String::new(),
             import: import.map(Box::new),
             detail: None,
+            raised: None,
         };
         let lacks = ImportFault {
             module: "numpy".to_owned(),

@@ -1,9 +1,11 @@
 //! The worker's side of its flight recorder: a memory-backed file that the orchestrator reads when
-//! a call may have exceeded its deadline and when the worker has died. The first bytes name the
-//! running node; the rest is the Python stack, which the interpreter writes before it dies.
+//! a call may have exceeded its deadline and when the worker has died. The first bytes, the note,
+//! name the running node; `ipc_protocol::recorder` says what follows.
 //!
 //! All numbers are little-endian. Bytes 0 to 4: index of the node plus one. Bytes 4 to 8: number of
 //! the operation. Bytes 8 to 16: when the operation began, in nanoseconds of the monotonic clock.
+//! Bytes 16 to 40: calls that have begun, of this node in the session, of the session, and of the
+//! worker in its life.
 
 use std::fs::File;
 use std::io;
@@ -11,13 +13,14 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ipc_protocol::recorder::PYTHON_STACK_AT;
 use memmap2::{MmapMut, MmapOptions};
 use nix::time::{ClockId, clock_gettime};
 
-/// Offset of the interpreter's part, in bytes; this module writes only before it.
-pub const STACK_OFFSET: u64 = 64;
+use crate::death;
+
 /// Number of bytes that this module writes.
-const NOTE_BYTES: usize = 16;
+const USED_BYTES: usize = 40;
 
 /// Which method of a node runs. `remotemedia._guest.calling` uses the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,10 @@ pub struct Blackbox {
     note: MmapMut,
     /// The same moment as [`Instant`] and in nanoseconds, because `Instant` has no numeric value.
     origin: (Instant, u64),
+    /// The file, until it is given to the handler of fatal signals.
+    file: Option<File>,
+    /// Calls of the session and of the worker that have begun.
+    calls: (u64, u64),
 }
 
 impl Blackbox {
@@ -67,21 +74,51 @@ impl Blackbox {
     pub fn open(inherited: RawFd) -> io::Result<Self> {
         let path = format!("/proc/self/fd/{inherited}");
         let file = File::options().read(true).write(true).open(path)?;
-        if file.metadata()?.len() < STACK_OFFSET {
+        if file.metadata()?.len() < PYTHON_STACK_AT {
             return Err(io::ErrorKind::InvalidData.into());
         }
         // SAFETY: the file is at least as long as the mapping, and no process shortens it: the
         // orchestrator only reads it, and a node that truncates its worker's descriptors harms only
         // this process. References into the mapping live no longer than a borrow of it.
-        let note = unsafe { MmapOptions::new().len(NOTE_BYTES).map_mut(&file)? };
+        let note = unsafe { MmapOptions::new().len(USED_BYTES).map_mut(&file)? };
         let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-        Ok(Self { note, origin: (Instant::now(), nanoseconds(now)) })
+        let origin = (Instant::now(), nanoseconds(now));
+        Ok(Self { note, origin, file: Some(file), calls: (0, 0) })
+    }
+
+    /// From now on a fatal signal leaves its traces in the recorder. Call this again at times: node
+    /// code may have switched off what writes them.
+    pub fn record_death(&mut self) {
+        match self.file.take() {
+            Some(file) => {
+                // A crash is reported without a C stack then.
+                let _without = death::record_in(file);
+            }
+            None => death::renew(),
+        }
     }
 
     /// Resets the note: no node of the session has run yet.
     pub fn clear(&mut self) {
         self.leave();
         self.words().0.store(0, Ordering::Release);
+        self.calls.0 = 0;
+        self.note_calls(0);
+    }
+
+    /// Notes that a call of the running node, or of the node that runs next, begins; `calls` is the
+    /// number of its calls in the session.
+    pub fn count_call(&mut self, calls: u64) {
+        self.calls = (self.calls.0 + 1, self.calls.1 + 1);
+        self.note_calls(calls);
+    }
+
+    /// Notes how many calls of the node that runs next have begun in the session.
+    pub fn note_calls(&mut self, of_node: u64) {
+        let (of_session, of_worker) = self.calls;
+        for (place, count) in self.counters().into_iter().zip([of_node, of_session, of_worker]) {
+            place.store(count.to_le(), Ordering::Release);
+        }
     }
 
     /// Notes the running node by its index in the session, its operation, and when that began.
@@ -108,7 +145,7 @@ impl Blackbox {
     fn words(&mut self) -> (&AtomicU32, &AtomicU32, &AtomicU64) {
         let start = self.note.as_mut_ptr();
         // SAFETY: a mapping begins at a page, so all three numbers are aligned, and they lie inside
-        // its `NOTE_BYTES`. This process accesses the bytes only through these references, and they
+        // its `USED_BYTES`. This process accesses the bytes only through these references, and they
         // do not outlive the borrow of the mapping.
         unsafe {
             (
@@ -117,6 +154,12 @@ impl Blackbox {
                 AtomicU64::from_ptr(start.add(8).cast()),
             )
         }
+    }
+
+    fn counters(&mut self) -> [&AtomicU64; 3] {
+        let start = self.note.as_mut_ptr();
+        // SAFETY: as in `words`.
+        [16, 24, 32].map(|at| unsafe { AtomicU64::from_ptr(start.add(at).cast()) })
     }
 }
 

@@ -42,7 +42,8 @@ pub enum Step {
     Last(Value, Vec<NodeUsage>),
     /// The end of the call, with the cost of each node.
     Done(Vec<NodeUsage>),
-    /// The call failed and is over; with the cost of each node.
+    /// The call failed; with the cost of each node. It is over, unless the fault says that it is
+    /// kept: the next step then calls the node that failed again.
     Failed(Fault, Vec<NodeUsage>),
 }
 

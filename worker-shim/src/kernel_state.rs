@@ -15,8 +15,8 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, dup, getpgrp, getresgid, getresuid};
 use rustix::process::getpriority_process;
 
-/// All resource limits that Linux enforces.
-const LIMITS: [Resource; 14] = [
+/// All resource limits that Linux enforces, and the one that holds the mark of a worker.
+const LIMITS: [Resource; 15] = [
     Resource::RLIMIT_CPU,
     Resource::RLIMIT_FSIZE,
     Resource::RLIMIT_DATA,
@@ -31,6 +31,7 @@ const LIMITS: [Resource; 14] = [
     Resource::RLIMIT_NICE,
     Resource::RLIMIT_RTPRIO,
     Resource::RLIMIT_RTTIME,
+    Resource::RLIMIT_LOCKS,
 ];
 
 /// The rows of `hygiene` that have `in_glance` set: resource limits, process group, user and group, nice

@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod blackbox;
+pub mod death;
 pub mod guest;
 pub mod kernel_state;
 pub mod link;

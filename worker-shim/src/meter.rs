@@ -39,6 +39,8 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct Account {
     usage: NodeUsage,
+    /// Calls in the session that have begun.
+    calls: u64,
     stretches: u64,
     measured_at: Option<Instant>,
 }
@@ -65,6 +67,13 @@ impl Meter {
         self.running = None;
         if let Some(blackbox) = &mut self.blackbox {
             blackbox.clear();
+        }
+    }
+
+    /// See [`Blackbox::record_death`].
+    pub fn record_death(&mut self) {
+        if let Some(blackbox) = &mut self.blackbox {
+            blackbox.record_death();
         }
     }
 
@@ -95,6 +104,7 @@ impl Meter {
     fn enter_at(&mut self, node: usize, operation: Operation, mut started: Instant) {
         let Some(account) = self.nodes.get_mut(node) else { return };
         if let Some(blackbox) = &mut self.blackbox {
+            blackbox.note_calls(account.calls);
             blackbox.enter(node, operation, started);
         }
         let is_measured = account.stretches < FIRST_STRETCHES
@@ -135,6 +145,10 @@ impl Meter {
     pub fn count_call(&mut self, node: usize) {
         if let Some(account) = self.nodes.get_mut(node) {
             account.usage.calls += 1;
+            account.calls += 1;
+            if let Some(blackbox) = &mut self.blackbox {
+                blackbox.count_call(account.calls);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The worker process around a guest: taking over its link, ending in order, and the watch thread.
-//! The watch thread kills the worker after its orchestrator is gone, even while a C function of a
-//! node is stuck with the interpreter's lock held.
+//! The watch thread kills what nodes have started and then the worker, once the orchestrator is gone,
+//! even while a C function of a node is stuck with the interpreter's lock held.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,18 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ipc_protocol::kin::{Kin, is_resource_tracker, is_running, note_ending};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{self, Pid};
 use rustix::io::ioctl_fionread;
+use rustix::process::{PidfdFlags, pidfd_open};
 
-/// Time that a worker has to end by itself after its connection closed without an `End` message.
+/// Time that a worker has to end by itself after its connection closed without an `End` message, while
+/// the orchestrator lives.
 const GRACE: Duration = Duration::from_millis(500);
 /// Time that a worker has to end after an `End` message, counted from the connection's close.
 const END_GRACE: Duration = Duration::from_secs(5);
-/// Time that the other processes of the group have to end after SIGTERM.
+/// Time that what nodes have left running has to end after SIGTERM.
 const GROUP_GRACE: Duration = Duration::from_millis(200);
 /// Time between two checks whether those processes still run.
 const GROUP_PAUSE: Duration = Duration::from_millis(2);
@@ -55,25 +58,18 @@ pub fn is_ignored(signal: Signal) -> bool {
     mask & (1 << (signal as i32 - 1)) != 0
 }
 
-/// Has the kernel kill this process when the orchestrator dies. The kernel keeps this setting for
-/// each thread; the orchestrator makes it for the first thread only.
-///
-/// # Errors
-/// When the kernel has no parent-death signal.
-pub fn die_with_parent() -> io::Result<()> {
-    Ok(set_pdeathsig(Signal::SIGKILL)?)
-}
-
-/// Undoes [`die_with_parent`] for the calling thread.
+/// Switches off the parent-death signal with which the orchestrator starts workers. The kernel keeps it
+/// for each thread, so this is for the first one. From then on the watch thread ends this process,
+/// because it ends first what nodes have started.
 pub fn outlive_parent() {
     let _always_allowed = set_pdeathsig(None::<Signal>);
 }
 
 /// Prepares the process for an ordered end: from here on it survives the orchestrator's exit, and
-/// its output goes to `/dev/null`. Call this on the thread that has the parent-death signal.
+/// its output goes to `/dev/null`.
 pub fn begin_end() {
     IS_ENDING.store(true, Ordering::Release);
-    outlive_parent();
+    note_ending();
     // Printing into a pipe without a reader would raise BrokenPipeError in the clean-up code.
     if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
         let _stays_a_pipe = unistd::dup2_stdout(&nowhere);
@@ -94,65 +90,49 @@ pub fn await_output_read() {
     }
 }
 
-/// Ends the other processes of the group that this process leads: SIGTERM first, then SIGKILL for
-/// those that still run after `GROUP_GRACE`. The process ids in `spared` get no signal.
+/// Ends what nodes have left running: SIGTERM first, then SIGKILL for what still runs after
+/// `GROUP_GRACE`. The process ids in `spared` get no signal, nor do other resource trackers of
+/// `multiprocessing`: those of programs end when these have ended.
 pub fn end_group(spared: &[i32]) {
-    let mut others = group_members(spared);
-    signal_all(&others, Signal::SIGTERM);
+    let kin = Kin::own();
+    let is_spared = |pid: Pid| spared.contains(&pid.as_raw()) || is_resource_tracker(pid);
+    let mut others = kin.others().unwrap_or_default();
+    others.retain(|pid| !is_spared(*pid) && is_running(*pid));
+    for pid in &others {
+        kin.signal(*pid, rustix::process::Signal::TERM);
+    }
     let until = Instant::now() + GROUP_GRACE;
     while !others.is_empty() && Instant::now() < until {
         thread::sleep(GROUP_PAUSE);
-        others.retain(|pid| is_in_group(*pid, unistd::getpid()));
+        others.retain(|pid| is_running(*pid));
     }
-    // Lists the group again: processes may have been started meanwhile.
-    signal_all(&group_members(spared), Signal::SIGKILL);
+    // Looks again: processes may have been started meanwhile.
+    let _no_descriptor_is_left = kin.kill(is_spared);
 }
 
-fn group_members(spared: &[i32]) -> Vec<Pid> {
-    let ourselves = unistd::getpid();
-    if unistd::getpgrp() != ourselves {
-        return Vec::new();
-    }
-    let Ok(listed) = fs::read_dir("/proc") else { return Vec::new() };
-    listed
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|number| !spared.contains(number))
-        .map(Pid::from_raw)
-        .filter(|pid| *pid != ourselves && is_in_group(*pid, ourselves))
-        .collect()
-}
-
-/// Whether a process belongs to the group and is not a zombie.
-fn is_in_group(pid: Pid, group: Pid) -> bool {
-    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return false };
-    // The fields after the name, which is in parentheses and may contain any bytes, are state,
-    // parent and group.
-    let name_end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |place| place + 1);
-    let behind = String::from_utf8_lossy(&stat[name_end..]);
-    let mut fields = behind.split_whitespace();
-    let is_dead = fields.next().is_none_or(|state| state == "Z" || state == "X");
-    !is_dead && fields.nth(1).and_then(|number| number.parse().ok()) == Some(group.as_raw())
-}
-
-fn signal_all(pids: &[Pid], signal: Signal) {
-    for pid in pids {
-        let _already_gone = kill(*pid, signal);
-    }
-}
-
-/// Starts a thread that waits until the orchestrator's end of `socket` closes. After `GRACE` or
-/// `END_GRACE` the thread kills this process, and its process group if this process leads one.
-/// The thread never touches the interpreter.
+/// Starts a thread that waits until the orchestrator, whose process id this is, has died or its end of
+/// `socket` has closed. Then the thread kills this process, and first what nodes have started: at once,
+/// or after `GRACE` while the orchestrator lives, or after `END_GRACE` when it has asked this process
+/// to end. The thread never touches the interpreter.
 ///
 /// # Errors
 /// When the socket cannot be duplicated or the thread cannot be started.
-pub fn watch_hangup(socket: &UnixStream) -> io::Result<()> {
+pub fn watch_orchestrator(socket: &UnixStream, orchestrator: i32) -> io::Result<()> {
     let socket = OwnedFd::from(socket.try_clone()?);
+    // While a forked child of the orchestrator holds its end of the socket, only this tells its death.
+    // Without a descriptor, the socket has to do.
+    let orchestrator = rustix::process::Pid::from_raw(orchestrator);
+    let orchestrator = orchestrator.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     let watch = move || {
-        while !has_hung_up(&socket) {}
-        thread::sleep(GRACE);
+        // poll(2) reports POLLHUP of a socket even if no events are requested.
+        let closes = PollFd::new(socket.as_fd(), PollFlags::empty());
+        let dies = orchestrator.as_ref().map(|pidfd| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN));
+        await_any(std::iter::once(closes).chain(dies.clone()), PollTimeout::NONE);
+        if !IS_ENDING.load(Ordering::Acquire) {
+            await_any(dies, PollTimeout::try_from(GRACE).unwrap_or(PollTimeout::ZERO));
+        }
         if IS_ENDING.load(Ordering::Acquire) {
-            thread::sleep(END_GRACE.saturating_sub(GRACE));
+            thread::sleep(END_GRACE);
         }
         die();
     };
@@ -160,18 +140,17 @@ pub fn watch_hangup(socket: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn has_hung_up(socket: &OwnedFd) -> bool {
-    // poll(2) reports POLLHUP even if no events are requested.
-    let mut watched = [PollFd::new(socket.as_fd(), PollFlags::empty())];
-    match poll(&mut watched, PollTimeout::NONE) {
-        Ok(_) => watched[0].any().unwrap_or(true),
-        Err(error) => error != Errno::EINTR,
-    }
+/// Waits for the first event.
+fn await_any<'a>(events: impl IntoIterator<Item = PollFd<'a>>, timeout: PollTimeout) {
+    let mut events: Vec<PollFd<'a>> = events.into_iter().collect();
+    while poll(&mut events, timeout) == Err(Errno::EINTR) {}
 }
 
 fn die() {
     let ourselves = unistd::getpid();
-    if unistd::getpgrp() == ourselves {
+    // Resource trackers of `multiprocessing` end by themselves, when they have cleaned up.
+    let swept = Kin::own().kill(is_resource_tracker);
+    if swept.is_err() && unistd::getpgrp() == ourselves {
         let _no_group_left = killpg(ourselves, Signal::SIGKILL);
     }
     let _cannot_fail = kill(ourselves, Signal::SIGKILL);

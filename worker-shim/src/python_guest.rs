@@ -199,7 +199,11 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
 
     fn open(&mut self, session: OpenSession) -> Result<Vec<NodeReady>, Fault> {
         self.stages = Stages::of(&session);
-        self.meter.lock().reset(self.stages.node_count());
+        {
+            let mut meter = self.meter.lock();
+            meter.reset(self.stages.node_count());
+            meter.record_death();
+        }
         self.host.begin_session(session.allow_pickle);
         let fields = spec::fields(session);
         let opened = self.host.attach(|py| match self.host.to_object(py, fields) {

@@ -99,6 +99,7 @@ fn protocol_failure(error: &SessionError) -> Failed {
         traceback: String::new(),
         import: None,
         detail: None,
+        raised: None,
     };
     Failed { stage: None, call: 0, fault, usage: Vec::new(), worked: Report::ABSENT }
 }
@@ -219,6 +220,9 @@ impl<G: Guest> Server<'_, G> {
                     .map_err(SessionError::OutOfOrder);
             }
             ToWorker::Abort(stage) => return self.abort(stage),
+            ToWorker::Retry(stage) => {
+                return self.calls.retry(stage).map_err(SessionError::OutOfOrder);
+            }
             other => return Err(out_of_order(&other, "inside a session")),
         };
         self.calls.begin(step, incoming.traffic).map_err(SessionError::OutOfOrder)?;
@@ -288,7 +292,9 @@ impl<G: Guest> Server<'_, G> {
         fault: Fault,
         usage: Vec<NodeUsage>,
     ) -> Result<(), SessionError> {
-        let usage = self.calls.end(stage, usage);
+        let is_kept = fault.raised.as_ref().is_some_and(|raised| raised.is_kept);
+        let usage =
+            if is_kept { self.calls.keep(stage, usage) } else { self.calls.end(stage, usage) };
         let worked = self.worked();
         self.send(FromWorker::Failed(Failed { stage: Some(stage), call, fault, usage, worked }))
     }
@@ -369,6 +375,7 @@ fn marshal_fault(problem: &CodecError) -> Fault {
         traceback: String::new(),
         import: None,
         detail: None,
+        raised: None,
     }
 }
 
@@ -386,6 +393,7 @@ fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
         ToWorker::Spin(_) => "Spin",
         ToWorker::End(_) => "End",
         ToWorker::Abort(_) => "Abort",
+        ToWorker::Retry(_) => "Retry",
     };
     SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
 }

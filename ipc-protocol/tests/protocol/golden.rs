@@ -45,6 +45,8 @@ fn shown(message: &impl Debug) -> String {
     let nothing = format!(", moved: {:?}", Moved::default());
     format!("{message:?}")
         .replace(&nothing, "")
+        .replace(", raised: None", "")
+        .replace(", keeps_failed: false", "")
         .replace(", import: None, detail: None", "")
         .replace(", detail: None", "")
         .replace(", is_told: false", "")
@@ -148,6 +150,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::Spin(_) => "Spin",
         ToWorker::End(_) => "End",
         ToWorker::Abort(_) => "Abort",
+        ToWorker::Retry(_) => "Retry",
     }
 }
 
@@ -188,7 +191,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
-            "Abort" | "Loaded" => 6,
+            "Abort" | "Retry" | "Loaded" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");

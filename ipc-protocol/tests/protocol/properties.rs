@@ -95,8 +95,14 @@ fn open() -> impl Strategy<Value = ToWorker> {
         any::<u32>().prop_map(NodeClass::Instance),
         (".{0,9}", ".{0,9}").prop_map(|(module, name)| NodeClass::Import { module, name }),
     ];
-    let node = (".{0,9}", class, value(), any::<bool>()).prop_map(
-        |(node_id, class, params, is_streaming)| NodeSpec { node_id, class, params, is_streaming },
+    let node = (".{0,9}", class, value(), any::<[bool; 2]>()).prop_map(
+        |(node_id, class, params, [is_streaming, keeps_failed])| NodeSpec {
+            node_id,
+            class,
+            params,
+            is_streaming,
+            keeps_failed,
+        },
     );
     let stage =
         (any::<u32>(), vec(node, 0..4)).prop_map(|(stage, nodes)| StageSpec { stage, nodes });
@@ -156,6 +162,7 @@ fn failed() -> impl Strategy<Value = FromWorker> {
             traceback: text,
             import: None,
             detail: None,
+            raised: None,
         };
         FromWorker::Failed(Failed { stage, call, fault, usage, worked: worked.into() })
     })

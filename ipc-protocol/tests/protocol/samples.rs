@@ -15,7 +15,7 @@ use ipc_protocol::to_worker::{
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultDetail, FaultKind, FromWorker, Hello, ImportFault,
-    ImportReason, Limits, Opaque, Order, Part, Payload, ToWorker, Value,
+    ImportReason, Limits, Opaque, Order, Part, Payload, Raised, ToWorker, Value,
 };
 use num_bigint::BigInt;
 use serde_bytes::ByteBuf;
@@ -45,6 +45,7 @@ fn fault() -> Fault {
         message: "negative gain".into(),
         import: None,
         detail: None,
+        raised: None,
         traceback: "Traceback (most recent call last):\nValueError: negative gain".into(),
     }
 }
@@ -70,6 +71,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         class,
         params,
         is_streaming: false,
+        keeps_failed: false,
     };
     let nodes = vec![
         node("gain", import, params),
@@ -462,6 +464,15 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         surroundings: Some(Box::new(surroundings)),
         buffers: vec![bytes(b"table"), bytes(b"")],
     };
+    let node = NodeSpec {
+        node_id: "gain".into(),
+        class: NodeClass::Instance(0),
+        params: Value::Dict(vec![]),
+        is_streaming: false,
+        keeps_failed: true,
+    };
+    let stages = vec![StageSpec { stage: 1, nodes: vec![node] }];
+    let keeping = OpenSession { stages, buffers: vec![], ..open.clone() };
     let took = Duration::from_micros(42).into();
     let step = Step { took, ..STEP };
     vec![
@@ -470,6 +481,8 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         ("start_took", ToWorker::Start(step)),
         ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),
         ("abort", ToWorker::Abort(1)),
+        ("retry", ToWorker::Retry(1)),
+        ("open_keeps_failed", ToWorker::Open(keeping)),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
     ]
 }
@@ -484,6 +497,7 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         traceback: String::new(),
         import: None,
         detail: None,
+        raised: None,
     };
     let failed = Failed { stage: None, call: 0, fault, usage: vec![], worked: Report::ABSENT };
     let worked: Report = Duration::from_micros(1500).into();
@@ -520,8 +534,23 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         ("failed_nearest", failed_with(FaultKind::NotFound, Some(nearest), None)),
         ("failed_unsendable", failed_with(FaultKind::Marshal, Some(unsendable), None)),
         ("failed_unopenable", failed_with(FaultKind::Marshal, Some(unopenable), None)),
+        ("failed_kept", failed_kept()),
         ("failed_blocked_told", failed_with(FaultKind::Load, None, Some(blocked))),
     ]
+}
+
+fn failed_kept() -> FromWorker {
+    let types = ["ConnectionResetError", "ConnectionError", "OSError", "Exception"];
+    let types = types.map(str::to_owned).to_vec();
+    let raised = Some(Box::new(Raised { types, is_kept: true }));
+    let fault = Fault { remote_type: "ConnectionResetError".into(), raised, ..fault() };
+    FromWorker::Failed(Failed {
+        stage: Some(1),
+        call: 300,
+        fault,
+        usage: vec![],
+        worked: Report::ABSENT,
+    })
 }
 
 fn failed_with(

@@ -101,6 +101,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(python());
     keys.extend(super::interpreters::keys());
     keys.extend(calls());
+    keys.extend(super::failing::keys());
     keys.extend(super::shared_memory::keys());
     keys.extend(super::limits::keys());
     keys.extend(limits());
@@ -126,7 +127,7 @@ impl Pooled for CPythonPool {
     }
 }
 
-fn worker_times() -> [Key; 4] {
+fn worker_times() -> [Key; 5] {
     [
         Key {
             section: "workers",
@@ -164,6 +165,19 @@ fn worker_times() -> [Key; 4] {
             },
             doc: "Time for the `cleanup` of a session's nodes in one worker, and for a call that was \
                   interrupted to end; a worker that takes longer is killed.",
+        },
+        Key {
+            section: "workers",
+            name: "stop_grace",
+            kind: Kind::Duration {
+                range: MILLISECOND..=DAY,
+                zero: Some("at once"),
+                get: |c| c.workers.stop_grace,
+                set: |c, t| c.workers.stop_grace = t,
+            },
+            doc: "A worker that missed a deadline is replaced at once, and its node code is interrupted. \
+                  If it has not ended after this time, it gets SIGTERM, and after as long again, but \
+                  250 ms at most, SIGKILL.",
         },
         Key {
             section: "workers",

@@ -122,7 +122,9 @@ fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigPr
         }
         Kind::Choice { names, set, .. } => {
             let expected = || quoted(names);
-            let text = value.as_str().ok_or_else(|| wrong_type(expected(), value))?;
+            let flag = value.as_bool().map(|flag| if flag { "true" } else { "false" });
+            let text = value.as_str().or(flag.filter(|word| names.contains(word)));
+            let text = text.ok_or_else(|| wrong_type(expected(), value))?;
             if !names.contains(&text) {
                 return Err(out_of_range(format!("\"{text}\""), &expected()));
             }

@@ -213,7 +213,10 @@ fn property(key: &Key) -> Value {
         }
         Kind::Flag { .. } => json!({"type": "boolean"}),
         Kind::Path { .. } | Kind::Names { .. } => json!({"type": "string"}),
-        Kind::Choice { names, .. } => json!({"type": "string", "enum": names}),
+        Kind::Choice { names, .. } => {
+            let flag = |name: &str| name.parse::<bool>().map_or_else(|_| json!(name), Value::Bool);
+            json!({"enum": names.iter().map(|name| flag(name)).collect::<Vec<_>>()})
+        }
         Kind::Texts { .. } => {
             json!({"type": "object", "additionalProperties": {"type": "string"}})
         }

@@ -7,6 +7,7 @@ use super::env::{RustPythonPlaces, at_home_in, find_python_in, find_rustpython_i
 use super::keys::{SECTIONS, keys};
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
+use crate::model::{FailingDefaults, OnOpen, Retry, RetryMode};
 use crate::placement::Engine;
 
 fn root() -> PathBuf {
@@ -91,6 +92,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         start_timeout = "2 min"
         open_timeout = "90 s"
         close_timeout = "250 ms"
+        stop_grace = "1 s"
         acquire_timeout = "1 s"
         [rustpython]
         executable = "/opt/remotemedia-rustpython"
@@ -120,6 +122,14 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         window = 1
         queue = 2
         spin = "1 ms"
+        retry = true
+        retries = 5
+        retry_delay = "0"
+        retry_on = ["Flaky"]
+        deadline = "2 s"
+        breaker = 5
+        breaker_pause = "1 min"
+        on_open = "drop"
         [shared_memory]
         segment = "named"
         inline_max = "2 KiB"
@@ -141,6 +151,19 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         [output]
         forward_output = false
     "#;
+
+fn check_failing(config: &Config) {
+    let failing = FailingDefaults {
+        retry: RetryMode::Always,
+        tries: Retry { limit: 5, delay: Duration::ZERO },
+        retry_on: vec!["Flaky".to_owned()],
+        deadline: Some(Duration::from_secs(2)),
+        breaker: 5,
+        breaker_pause: Duration::from_secs(60),
+        on_open: OnOpen::Drop,
+    };
+    assert_eq!(config.calls.failing, failing);
+}
 
 fn check_interpreters(config: &Config) {
     let default = Config::default();
@@ -183,7 +206,9 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.open_timeout, Duration::from_secs(90));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
+    assert_eq!(config.workers.stop_grace, Duration::from_secs(1));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
+    check_failing(&config);
     check_interpreters(&config);
     assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
     assert_eq!(config.python.environment["A"], "1");

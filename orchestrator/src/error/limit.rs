@@ -5,6 +5,7 @@ use std::fmt;
 use ipc_protocol::FaultKind;
 
 use super::also_lost;
+use crate::failure::times;
 use crate::limits::Excess;
 
 /// A worker used more than its limits allow while it ran a node; it was killed.
@@ -24,6 +25,8 @@ pub struct LimitExceeded {
     pub stderr_tail: String,
     /// Other nodes of the session whose state died with the worker.
     pub also_lost: Vec<String>,
+    /// Number of tries, of which this is the last.
+    pub tries: u32,
 }
 
 impl std::error::Error for LimitExceeded {}
@@ -33,10 +36,11 @@ impl LimitExceeded {
     #[must_use]
     pub fn headline(&self) -> String {
         format!(
-            "node '{}' {}; its worker (pid {}) was killed{}. Raise {} in [limits] or in `limits` of \
+            "node '{}' {}{}; its worker (pid {}) was killed{}. Raise {} in [limits] or in `limits` of \
              the node, or have it use less. The next run gets a fresh worker.",
             self.node_id,
             self.excess,
+            times(self.tries),
             self.pid,
             also_lost(&self.also_lost),
             self.excess.limit.name()

@@ -16,6 +16,7 @@ fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
         import: import.map(Box::new),
         detail: None,
         advice: None,
+        tries: 1,
     }
 }
 

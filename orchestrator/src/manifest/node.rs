@@ -8,7 +8,7 @@ use serde_json::Map;
 use super::fields::{Fields, Problems, describe, shortened};
 use super::problem::ProblemKind;
 use super::{Author, limits, optional};
-use crate::model::{Join, ManifestNode, RuntimeHint};
+use crate::model::{Failing, Join, ManifestNode, OnOpen, RetryMode, RuntimeHint};
 
 const FIELDS: &[&str] = &[
     "id",
@@ -18,6 +18,12 @@ const FIELDS: &[&str] = &[
     "is_streaming",
     "is_source",
     "timeout_ms",
+    "deadline_ms",
+    "retry",
+    "retry_on",
+    "breaker",
+    "on_open",
+    "stateless",
     "isolated",
     "limits",
     "join",
@@ -96,6 +102,7 @@ fn node(
         is_streaming: fields.flag("is_streaming", problems).unwrap_or(false),
         is_source: fields.flag("is_source", problems).unwrap_or(false),
         timeout: timeout.map(Duration::from_millis),
+        failing: failing(fields, join, problems),
         isolated: fields.flag("isolated", problems).unwrap_or(false),
         limits: limits::read(fields, problems),
         join,
@@ -103,6 +110,56 @@ fn node(
         capabilities,
     };
     (id.is_some() && node_type.is_some()).then_some(node)
+}
+
+/// What is to happen when the node fails.
+fn failing(fields: &Fields<'_>, join: Join, problems: &mut Problems) -> Failing {
+    let retry = match fields.get("retry") {
+        Some(Value::Str(word)) if word == "auto" => Some(RetryMode::Auto),
+        Some(Value::Str(_)) => {
+            fields.choice("retry", &["auto"], problems);
+            None
+        }
+        _ => fields.flag("retry", problems).map(|asked| match asked {
+            true => RetryMode::Always,
+            false => RetryMode::Never,
+        }),
+    };
+    let rule = "a number of milliseconds from 1 to a year";
+    let deadline = fields.integer("deadline_ms", 1..=LONGEST_TIMEOUT_MS, rule, problems);
+    let rule = "a number of failures from 0 (never skipped) to 1000000";
+    let breaker = fields.integer("breaker", 0..=1_000_000, rule, problems);
+    let on_open = fields.choice("on_open", &OnOpen::WORDS, problems).and_then(OnOpen::parse);
+    if (on_open, join) == (Some(OnOpen::Pass), Join::Zip) {
+        let kind = ProblemKind::Unsupported {
+            what: "pass several inputs on as one output (join is \"zip\")",
+            advice: "use on_open = \"drop\" or \"error\"",
+        };
+        fields.report("on_open", kind, problems);
+    }
+    Failing {
+        retry,
+        retry_on: names(fields, problems),
+        deadline: deadline.map(Duration::from_millis),
+        breaker: breaker.and_then(|failures| u32::try_from(failures).ok()),
+        on_open,
+        is_stateless: fields.flag("stateless", problems).unwrap_or(false),
+    }
+}
+
+fn names(fields: &Fields<'_>, problems: &mut Problems) -> Vec<String> {
+    let mut names = Vec::new();
+    for (index, item) in fields.list("retry_on", problems).unwrap_or_default().iter().enumerate() {
+        match item {
+            Value::Str(name) => names.push(name.clone()),
+            _ => {
+                let expected = "the name of an exception's type";
+                let kind = ProblemKind::WrongType { expected, found: describe(item) };
+                fields.report(&format!("retry_on[{index}]"), kind, problems);
+            }
+        }
+    }
+    names
 }
 
 fn hint(fields: &Fields<'_>, problems: &mut Problems) -> RuntimeHint {

@@ -91,7 +91,8 @@ fn exceeded_limits_and_dropped_output_are_counted_for_their_node() {
 fn errors_retries_and_lost_calls_count() {
     let (mut metrics, _) = metrics();
     metrics.record(0, &NodeUsage { errors: 1, ..usage(1) });
-    metrics.retry(0);
+    let id = metrics.nodes[0].node_id.clone();
+    metrics.retry(&id);
     metrics.record(0, &usage(1));
     assert_eq!(metrics.nodes[0].status, NodeStatus::Success);
     metrics.set_worker(2, 4711);

@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::fallback::Finding;
 use crate::graph::Graph;
-use crate::model::{ManifestNode, RuntimeHint};
+use crate::model::{FailingPlan, ManifestNode, RuntimeHint};
 use crate::placement::{Engine, Origin};
 
 use super::{Place, PlanError, PlanOptions, PlannedNode, Stage};
@@ -50,6 +50,7 @@ pub(super) fn planned(
         params: node.params.clone(),
         timeout: node.timeout.or(options.default_timeout),
         limits: node.limits.clone(),
+        failing: FailingPlan::new(&node.failing, &options.failing, options.is_run),
         runtime,
         origin: if node.runtime_hint == RuntimeHint::Auto {
             options.python.origin
@@ -73,14 +74,15 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .zip(&nodes)
         .map(|(node, planned)| node.isolated && planned.runtime != Engine::Native)
         .collect();
-    let on_trial: Vec<bool> = nodes.iter().map(|node| node.is_on_trial).collect();
+    let alone: Vec<bool> =
+        nodes.iter().map(|node| node.is_on_trial || node.failing.stands_alone()).collect();
     let runtimes: Vec<Engine> = nodes.iter().map(|node| node.runtime).collect();
     let follows = |node: usize| -> Option<usize> {
         let &[before] = graph.inputs(node) else { return None };
-        let alone = graph.outputs(before).len() == 1;
-        let parted = |node: usize| isolated[node] || on_trial[node];
+        let is_only = graph.outputs(before).len() == 1;
+        let parted = |node: usize| isolated[node] || alone[node];
         let together = runtimes[before] == runtimes[node] && !parted(before) && !parted(node);
-        (alone && together).then_some(before)
+        (is_only && together).then_some(before)
     };
 
     let mut nodes: Vec<Option<PlannedNode>> = nodes.into_iter().map(Some).collect();

@@ -6,6 +6,7 @@ use ipc_protocol::FaultKind;
 
 use super::{Round, SlotId, StageId, Work};
 use crate::limits::{Excess, Limit};
+use crate::model::OnOpen;
 
 /// The node code that runs in a worker, read from its flight recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,24 @@ pub struct Running {
     pub operation: FaultKind,
     /// When the method was entered, or the generator last resumed.
     pub since: Instant,
+}
+
+/// The failure of a call, as far as the core must know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failure {
+    /// The index in its stage of the node that failed, if the worker keeps the call there.
+    pub kept_at: Option<usize>,
+    /// Whether another try may succeed.
+    pub is_transient: bool,
+}
+
+/// What a failure belongs to: the shell has kept the error under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// A call of this stage failed.
+    Stage(StageId),
+    /// The worker of this slot is gone.
+    Slot(SlotId),
 }
 
 /// An event that the core handles.
@@ -33,8 +52,8 @@ pub enum Event<T> {
     Output(StageId, T),
     /// The call of a stage is complete.
     Done(StageId),
-    /// The call of a stage failed; the stage skips the rest of its round.
-    Failed(StageId),
+    /// The call of a stage failed. Unless it is tried again, the stage skips the rest of its round.
+    Failed(StageId, Failure),
     /// The slot has a worker, without nodes yet.
     Granted(SlotId),
     /// The pool cannot give the slot a worker.
@@ -55,7 +74,8 @@ pub enum Event<T> {
     LinkEnded(SlotId),
     /// The process in the slot has ended.
     Exited(SlotId),
-    /// The answer to [`Action::RemoveDead`]: the slot has no worker now, and its calls are lost.
+    /// The answer to [`Action::RemoveDead`] and [`Action::Expire`]: the slot has no worker now, and its
+    /// calls are lost.
     Lost(SlotId),
     /// A stage has moved to a new slot, which has no worker yet.
     Moved {
@@ -99,8 +119,18 @@ pub enum Action<T> {
     },
     /// Let a suspended stage send more outputs.
     Credit(StageId),
-    /// End the suspended call of a stage, whose round is skipped.
+    /// End the suspended or kept call of a stage, whose round is skipped.
     Abort(StageId),
+    /// The failed call of a stage will be tried again at this moment: the error is not told.
+    TryLater(StageId, Instant),
+    /// Go on with the kept call of a stage at the node that failed.
+    Retry(StageId),
+    /// Tell the caller the error. It is the last of this number of tries.
+    Tell(Blame, u32),
+    /// The breaker of a stage has opened (true) or closed.
+    Breaker(StageId, bool),
+    /// The breaker of a stage is open, and an item was skipped. Report that, if its [`OnOpen`] says so.
+    Skipped(StageId, OnOpen),
     /// Give the caller an output of the graph.
     Deliver {
         /// The sink stage.
@@ -118,7 +148,8 @@ pub enum Action<T> {
     Inspect(SlotId),
     /// Measure what the slot's worker uses, and compare it with its limits.
     Measure(SlotId),
-    /// A deadline has passed: make the worker record its Python stack and exit.
+    /// A deadline has passed, or a limit was exceeded: read the stacks of the slot's worker, give it to
+    /// the pool to end it, and report why.
     Expire(SlotId, Overdue),
     /// Ask the node code that runs in the slot's worker to end.
     Interrupt(SlotId),
@@ -149,6 +180,8 @@ pub struct Overdue {
 pub enum Deadline {
     /// The node's own time-out.
     Node,
+    /// The deadline of an item, with all its tries.
+    Item,
     /// [`Bounds::open_timeout`].
     Open,
     /// [`Bounds::close_timeout`].

@@ -22,6 +22,8 @@ pub(super) struct Home {
     timeouts: Vec<Option<Duration>>,
     /// Whether its worker has limits that are measured.
     is_watched: bool,
+    /// Longest time for an item with all its tries.
+    deadline: Option<Duration>,
 }
 
 /// A change of a slot that its stages must react to.
@@ -61,9 +63,8 @@ impl Slots {
         self.phase
     }
 
-    /// The earliest deadline; before it, [`Event::Tick`] does nothing.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
+    /// The earliest deadline of a slot.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.slots.iter().filter_map(Slot::next_deadline).min()
     }
 
@@ -77,9 +78,8 @@ impl Slots {
             && (!self.has_failed_to_open() || self.slots.iter().any(is_busy))
     }
 
-    /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
+    /// Whether an event about a slot is certain to come.
+    pub(super) fn is_under_way(&self) -> bool {
         self.slots.iter().any(|slot| slot.state.is_under_way())
     }
 
@@ -120,6 +120,10 @@ impl Slots {
         matches!(self.slots[slot].state, State::Dying { .. })
     }
 
+    pub(super) fn slot_of(&self, stage: StageId) -> Option<SlotId> {
+        self.homes[stage].slot
+    }
+
     /// Whether messages about a stage still count. They do not once its worker is dying.
     pub(super) fn hears_stage(&self, stage: StageId) -> bool {
         self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())
@@ -155,7 +159,7 @@ impl Slots {
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
             Event::Exceeded(slot, excess) if self.slots[slot].runs() => {
-                self.expire(now, slot, limits::overdue(excess), actions);
+                self.expire(slot, limits::overdue(excess), actions);
             }
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
@@ -246,18 +250,19 @@ impl Slots {
     }
 
     /// Takes the slot of a stage for a call; false when it is not free. Asks for a worker if the
-    /// slot has none.
+    /// slot has none. The time for the call's item ends at `due`.
     pub(super) fn take<T>(
         &mut self,
         now: Instant,
         stage: StageId,
+        due: Option<Instant>,
         actions: &mut Vec<Action<T>>,
     ) -> bool {
         let Some(slot) = self.homes[stage].slot else { return true };
         match self.slots[slot].state {
             State::Ready => {
                 let first = self.homes[stage].first_timeout();
-                self.slots[slot].state = State::Busy(stage, Watch::new(now, first, None));
+                self.slots[slot].state = State::Busy(stage, Watch::new(now, first, due));
                 self.slots[slot].measure(now, slot, actions);
                 true
             }
@@ -275,7 +280,7 @@ impl Slots {
         if let Some(slot) = self.homes[stage].slot
             && let State::Busy(_, watch) = &mut self.slots[slot].state
         {
-            *watch = Watch::new(now, first, None);
+            *watch = Watch::new(now, first, watch.until);
         }
     }
 
@@ -351,7 +356,7 @@ impl Slots {
 
 impl Home {
     pub(super) fn of(shape: &StageShape) -> Self {
-        let (slot, is_watched) = (shape.slot, shape.is_watched);
-        Self { slot, timeouts: shape.timeouts.clone(), is_watched }
+        let &StageShape { slot, deadline, is_watched, .. } = shape;
+        Self { slot, timeouts: shape.timeouts.clone(), deadline, is_watched }
     }
 }

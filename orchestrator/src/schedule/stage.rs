@@ -1,10 +1,13 @@
 //! One stage of the session core: its inputs, its progress in the current round, and its call.
 
-use std::time::Duration;
+mod tries;
 
+use std::time::{Duration, Instant};
+
+use super::attempts::{BreakerState, Tries};
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
-use crate::model::Join;
+use crate::model::{Breaker, Join, Retry};
 
 /// The receiving end of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,15 @@ pub struct StageShape {
     pub timeouts: Vec<Option<Duration>>,
     /// Whether its worker has limits that are measured while node code runs.
     pub is_watched: bool,
+    /// When calls that fail in each node are tried again; `None`: never.
+    pub retries: Vec<Option<Retry>>,
+    /// When a call that is lost with its worker is tried again: only where no node of the slot keeps
+    /// state.
+    pub repeats: Option<Retry>,
+    /// Longest time for an item with all its tries. Only where the stage has one node.
+    pub deadline: Option<Duration>,
+    /// When the node is skipped. Only where the stage has one node.
+    pub breaker: Option<Breaker>,
 }
 
 /// What a worker reports about the nodes of a stage when it has made them.
@@ -66,8 +78,15 @@ pub(super) enum Call {
         /// Outputs since the last credit.
         sent: u32,
     },
-    /// The window is used up; the call continues after a credit.
+    /// The window is used up, or the call has failed for good and is kept; it continues after a credit.
     Suspended,
+    /// A node has failed; it is called again at this moment or later.
+    Kept {
+        /// The earliest moment.
+        at: Instant,
+        /// Outputs since the last credit.
+        sent: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -87,6 +106,14 @@ pub(super) struct Stage<T> {
     flushed: bool,
     /// The work of a call that is repeated before any other call begins.
     again: Option<Work<T>>,
+    /// The earliest moment for that.
+    again_at: Option<Instant>,
+    /// The work of the running call, where it may be repeated.
+    kept: Option<Work<T>>,
+    /// The running call has given an output, so that it cannot be repeated.
+    has_given: bool,
+    tries: Tries,
+    pub(super) breaker: BreakerState,
 }
 
 impl<T: Clone> Stage<T> {
@@ -102,6 +129,11 @@ impl<T: Clone> Stage<T> {
             skip_before: 0,
             flushed: false,
             again: None,
+            again_at: None,
+            kept: None,
+            has_given: false,
+            tries: Tries::default(),
+            breaker: BreakerState::default(),
         }
     }
 
@@ -111,12 +143,20 @@ impl<T: Clone> Stage<T> {
             self.skip_round();
         }
         self.again = work;
+        self.again_at = None;
+        // The move is not the node's doing, and takes as long as a worker takes to start.
+        self.tries = Tries::default();
         self.end_call();
+    }
+
+    /// Whether the caller has given up the current round.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.round < self.skip_before
     }
 
     /// Whether the rest of the current round is dropped.
     pub(super) fn is_skipping(&self) -> bool {
-        self.skipping || self.round < self.skip_before
+        self.skipping || self.is_given_up()
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -149,10 +189,10 @@ impl<T: Clone> Stage<T> {
     }
 
     /// Whether there is work for a call now.
-    pub(super) fn has_work(&mut self) -> bool {
+    pub(super) fn has_work(&mut self, now: Instant) -> bool {
         self.settle();
         if self.again.is_some() {
-            return true;
+            return self.again_at.is_none_or(|at| at <= now);
         }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
@@ -186,10 +226,15 @@ impl<T: Clone> Stage<T> {
 
     /// Begins the next call and returns its work. `None` when one input of a zip has no item left
     /// in this round: the items left on the others are dropped with the round.
-    pub(super) fn next_work(&mut self) -> Option<Work<T>> {
-        let work = if let Some(work) = self.again.take() {
-            work
-        } else if self.needs_flush() {
+    pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
+        if let Some(work) = self.again.take() {
+            self.again_at = None;
+            self.tries.begin_unless_begun(now);
+            self.begin(&work);
+            return Some(work);
+        }
+        self.tries = Tries::begin(now);
+        let work = if self.needs_flush() {
             self.flushed = true;
             Work::Flush
         } else {
@@ -202,8 +247,14 @@ impl<T: Clone> Stage<T> {
                 Join::Zip => Work::Zip(self.zip()?),
             }
         };
-        self.resume();
+        self.begin(&work);
         Some(work)
+    }
+
+    fn begin(&mut self, work: &Work<T>) {
+        self.kept = self.shape.repeats.map(|_| work.clone());
+        self.has_given = false;
+        self.call = Call::Running { sent: 0 };
     }
 
     /// One item of each input, or `None` when an input has none left in this round.
@@ -219,19 +270,22 @@ impl<T: Clone> Stage<T> {
     }
 
     /// Counts an output against the window of its call.
-    pub(super) fn count_output(&mut self, window: u32) -> Counted {
+    pub(super) fn count_output(&mut self, now: Instant, window: u32) -> Counted {
         let Call::Running { sent } = self.call else { return Counted::Stray };
+        self.has_given = true;
         let sent = sent + 1;
         if self.shape.slot.is_some() && sent >= window {
             self.call = Call::Suspended;
+            self.tries.suspend(now);
             return Counted::Suspended;
         }
         self.call = Call::Running { sent };
         Counted::Taken
     }
 
-    /// A call begins, or continues after a credit.
-    pub(super) fn resume(&mut self) {
+    /// A call continues after a credit.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.tries.resume(now);
         self.call = Call::Running { sent: 0 };
     }
 

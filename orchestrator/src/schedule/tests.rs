@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ipc_protocol::FaultKind;
 
 use super::{
-    Action, Bounds, Core, Deadline, EXIT_GRACE, Event, Overdue, Running, STACK_GRACE, StageShape,
-    Target, Traits, Work,
+    Action, Blame, Bounds, Core, Deadline, EXIT_GRACE, Event, Failure, Overdue, Running,
+    StageShape, Target, Traits, Work,
 };
 use crate::model::Join;
 
@@ -14,6 +14,7 @@ mod closing;
 mod deadlines;
 mod limits;
 mod simulation;
+mod tries;
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOUNDS: Bounds = Bounds {
@@ -34,6 +35,10 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         flushes: true,
         timeouts: vec![None],
         is_watched: false,
+        retries: vec![None],
+        repeats: None,
+        deadline: None,
+        breaker: None,
     }
 }
 
@@ -57,7 +62,7 @@ fn reopen(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
     core.handle(now, Event::Opened(slot))
 }
 
-/// The worker in a slot dies; what follows from its burial.
+/// The worker in a slot dies; what follows from its burial, the error first.
 fn die(core: &mut Core<u32>, slot: usize) -> Vec<Action<u32>> {
     let now = Instant::now();
     assert_eq!(core.handle(now, Event::LinkEnded(slot)), []);
@@ -100,7 +105,7 @@ fn a_stage_that_moves_does_its_work_again_on_the_new_slot() {
     let moved = |work| Event::Moved { stage: 0, slot: 2, work };
     assert_eq!(core.handle(now, moved(Some(Work::Item(7)))), [Action::Acquire(vec![2])]);
     // The death of the worker that it left is nothing to it.
-    assert_eq!(die(&mut core, 0), []);
+    assert_eq!(die(&mut core, 0), [Action::Tell(Blame::Slot(0), 1)]);
     assert_eq!(reopen(&mut core, 2), [item(0, 7)]);
     assert_eq!(core.handle(now, Event::Output(0, 8)), [item(1, 8)]);
     core.handle(now, Event::Done(0));
@@ -258,7 +263,8 @@ fn a_failure_belongs_to_its_round_and_the_next_one_runs() {
     let mut core = line();
     core.handle(now, Event::Input(Some(1)));
     core.handle(now, Event::Output(0, 10));
-    assert_eq!(core.handle(now, Event::Failed(0)), []);
+    let told = Action::Tell(Blame::Stage(0), 1);
+    assert_eq!(core.handle(now, Event::Failed(0, Failure::default())), [told]);
     assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);
     assert_eq!(core.handle(now, Event::Input(Some(2))), [item(0, 2)]);
 }
@@ -268,7 +274,8 @@ fn a_lost_slot_is_opened_again_when_it_is_needed() {
     let now = Instant::now();
     let mut core = line();
     core.handle(now, Event::Input(Some(1)));
-    assert_eq!(die(&mut core, 0), [Action::RoundDone(0)]);
+    let told = Action::Tell(Blame::Slot(0), 1);
+    assert_eq!(die(&mut core, 0), [told, Action::RoundDone(0)]);
     assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Acquire(vec![0])]);
     assert_eq!(reopen(&mut core, 0), [item(0, 2)]);
 }
@@ -298,7 +305,7 @@ fn abandoned_rounds_begin_nothing_more() {
     core.handle(now, Event::Output(0, 10));
     assert_eq!(core.handle(now, Event::Abandon), []);
     assert!(core.slots().is_working());
-    assert_eq!(core.handle(now, Event::Failed(0)), []);
+    assert_eq!(core.handle(now, Event::Failed(0, Failure::default())), []);
     let done = [Action::RoundDone(0), Action::RoundDone(1)];
     assert_eq!(core.handle(now, Event::Done(1)), done);
     assert_eq!(core.handle(now, Event::Input(Some(3))), [item(0, 3)]);
@@ -330,7 +337,7 @@ fn a_suspended_call_of_a_round_that_was_given_up_is_ended() {
     core.handle(now, Event::Input(Some(1)));
     core.handle(now, Event::Output(0, 1));
     core.handle(now, Event::Done(0));
-    core.handle(now, Event::Failed(2));
+    core.handle(now, Event::Failed(2, Failure::default()));
     // b would go on for ever; no caller waits for its outputs.
     assert_eq!(core.handle(now, Event::Abandon), []);
     for value in 0..3 {

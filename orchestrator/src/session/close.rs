@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ipc_protocol::from_worker::LogRecord;
+use ipc_protocol::from_worker::{LogRecord, NodeState};
 
 use super::drive::Driver;
-use super::journal::{WARNING, notice};
+use super::journal::{WARNING, kept, notice};
 use super::open::bounds;
 use super::outfit::Outfit;
 use super::shell::Shell;
@@ -41,6 +41,17 @@ pub struct ClosedSession {
     pub failures: Vec<Error>,
 }
 
+impl ClosedSession {
+    /// Adds the changed state of a node. What could not be sent is logged.
+    pub(super) fn take_back(&mut self, state: NodeState, host: &mut dyn Host) {
+        for (name, reason) in &state.kept {
+            host.log(&kept(&state.node_id, name, reason));
+        }
+        let attributes = state.attributes.to_bytes();
+        self.states.push(WrittenBack { node_id: state.node_id, attributes });
+    }
+}
+
 /// The host of a session whose caller has left: the next session of the runtime gets its log.
 struct Absent(Arc<Runtime>);
 
@@ -64,7 +75,8 @@ impl Session {
             return ClosedSession::default();
         }
         driver.shell.closed = Some(ClosedSession::default());
-        driver.shell.failure = None;
+        driver.shell.failures.first = None;
+        driver.keep_breakers();
         let leaves = driver.core.slots().is_working() || driver.cancel.is_cancelled();
         let until = leaves.then(|| Instant::now() + LEAVING_PATIENCE);
         driver.feed(Event::Close);
@@ -80,6 +92,7 @@ impl Session {
 impl Driver {
     /// Completes the closing on a thread, so that interrupted nodes can end and clean up.
     fn leave_behind(&mut self) {
+        self.shell.workers.let_replace();
         let mut rest = std::mem::replace(self, self.without_workers());
         let finish = move || {
             let mut host = Absent(Arc::clone(&rest.shell.runtime));

@@ -25,15 +25,32 @@ pub(super) struct Driver {
     pub(super) core: Core<Value>,
     pub(super) shell: Shell,
     pub(super) cancel: CancelHandle,
-    /// Whether no further call starts after the first failure.
-    pub(super) stops_at_failure: bool,
     /// When signals and wake-ups were last checked.
     looked_up: Instant,
 }
 
 impl Driver {
     pub(super) fn new(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
-        Self { core, shell, cancel, stops_at_failure: false, looked_up: Instant::now() }
+        Self { core, shell, cancel, looked_up: Instant::now() }
+    }
+
+    /// Takes the breakers over as the pipeline's last session left them.
+    pub(super) fn take_breakers(&mut self) {
+        let Some(breakers) = self.shell.outfit.breakers() else { return };
+        for (stage, node_id) in self.shell.layout.guarded() {
+            if let Some((state, causes)) = breakers.get(&node_id) {
+                self.core.set_breaker(stage, state);
+                self.shell.journal.set_causes(stage, causes);
+            }
+        }
+    }
+
+    /// Keeps the breakers for the pipeline's next session.
+    pub(super) fn keep_breakers(&self) {
+        let Some(breakers) = self.shell.outfit.breakers() else { return };
+        for (stage, node_id) in self.shell.layout.guarded() {
+            breakers.set(&node_id, self.core.breaker(stage), self.shell.journal.causes(stage));
+        }
     }
 
     /// Feeds the core an event and carries out the actions that follow.
@@ -42,9 +59,6 @@ impl Driver {
         let mut actions = VecDeque::new();
         loop {
             while let Some(event) = events.pop_front() {
-                if self.stops_at_failure && self.shell.failure.is_some() {
-                    actions.extend(self.core.handle(Instant::now(), Event::Abandon));
-                }
                 actions.extend(self.core.handle(Instant::now(), event));
             }
             let Some(action) = actions.pop_front() else { return };
@@ -129,10 +143,10 @@ impl Driver {
             if self.shell.closed.is_none() && self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if !self.core.slots().is_under_way() {
+            if !self.core.is_under_way() {
                 return Err(Error::Stalled);
             }
-            let deadline = self.core.slots().next_deadline();
+            let deadline = self.core.next_deadline();
             self.hear_more(deadline.into_iter().chain(until).min(), host)?;
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 self.feed(Event::Tick);

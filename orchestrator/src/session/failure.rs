@@ -1,26 +1,32 @@
 //! Turns faults, dead workers and overdue nodes into errors that name the node.
 
-use std::time::Duration;
-
 use ipc_protocol::error::{CodecError, LeaseError};
 use ipc_protocol::version::FACTS_SINCE;
 use ipc_protocol::{Fault, FaultKind};
 
+use super::crash;
 use super::workers::{End, Seat, Slot};
 use crate::config::Config;
-use crate::error::{Crash, Error, LimitExceeded, TimedOut};
+use crate::error::{Error, LimitExceeded, TimedOut};
 use crate::failure::NodeFailure;
 use crate::limits::{Excess, Refused};
 use crate::placement::Engine;
 use crate::plan::{Plan, Stage};
 use crate::reason::Advice;
 use crate::schedule::{Deadline, Overdue};
-use crate::worker::exit::Exit;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 
 pub(super) fn from_fault(fault: Fault, slot: &Slot) -> Error {
     Error::Node(Box::new(failure_of(fault, slot)))
+}
+
+/// A fault that belongs to no stage, as a failure of the node that runs.
+pub(super) fn without_stage(mut fault: Fault, slot: &Slot, plan: &Plan) -> Error {
+    if let (true, Some(seat)) = (fault.node_id.is_empty(), slot.running_seat()) {
+        node_id(plan, seat).clone_into(&mut fault.node_id);
+    }
+    from_fault(fault, slot)
 }
 
 /// No worker of this engine became free in time.
@@ -46,6 +52,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         import: fault.import,
         detail: fault.detail,
         advice: refused.map(Advice::Raise),
+        tries: 1,
     }
 }
 
@@ -60,6 +67,7 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
         import: None,
         detail: None,
         advice: None,
+        tries: 1,
     }))
 }
 
@@ -129,9 +137,6 @@ impl Death<'_> {
     }
 
     fn overdue(&self, overdue: &Overdue) -> Error {
-        if overdue.deadline == Deadline::Close {
-            return self.overdue_cleanup(overdue.limit);
-        }
         let seat = overdue.running.map(|running| (running.stage, running.node));
         let node_id =
             seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
@@ -141,6 +146,7 @@ impl Death<'_> {
         let operation = match (overdue.running, overdue.deadline) {
             (Some(running), _) => running.operation,
             (None, Deadline::Open) => FaultKind::Load,
+            (None, Deadline::Close) => FaultKind::Cleanup,
             (None, _) => FaultKind::Process,
         };
         Error::TimedOut(Box::new(TimedOut {
@@ -152,6 +158,7 @@ impl Death<'_> {
             pid: self.process.pid,
             python_stack: self.process.blackbox.stack(),
             stderr_tail: self.process.stderr_tail(),
+            tries: 1,
         }))
     }
 
@@ -165,16 +172,8 @@ impl Death<'_> {
             pid: self.process.pid,
             python_stack: self.process.blackbox.stack(),
             stderr_tail: self.process.stderr_tail(),
+            tries: 1,
         }))
-    }
-
-    fn overdue_cleanup(&self, limit: Duration) -> Error {
-        let message = format!(
-            "cleanup took longer than {} ms and its worker was killed; raise [workers] \
-             close_timeout if it needs that long",
-            limit.as_millis()
-        );
-        found(self.running_node(), FaultKind::Cleanup, "TimeoutError", message)
     }
 
     fn crash(&self, peak_memory_bytes: u64) -> Error {
@@ -182,19 +181,13 @@ impl Death<'_> {
         if self.process.is_retired() {
             return Error::ShutDown { node_id };
         }
-        let exit = self.process.exit();
-        Error::Crashed(Box::new(Crash {
+        let known = crash::Circumstances {
             also_lost: self.also_lost(&node_id),
             node_id,
             operation: self.operation(),
-            pid: self.process.pid,
-            signal: exit.as_ref().and_then(Exit::signal_name),
-            exit_code: exit.as_ref().and_then(Exit::code),
-            is_unknown: matches!(exit, Some(Exit::Unknown)),
-            stderr_tail: self.process.stderr_tail(),
-            python_stack: self.process.blackbox.stack(),
             peak_memory_bytes,
-        }))
+        };
+        Error::Crashed(Box::new(crash::crash(self.slot, self.process, known)))
     }
 }
 

@@ -172,7 +172,7 @@ impl Fallback {
         for stage in here {
             self.notices.extend(self.held.remove(stage));
         }
-        let id = node_of(error).filter(|_| self.is_enabled)?;
+        let id = error.node_id().filter(|_| self.is_enabled)?;
         let has = |stage: &&StageId| plan.stages[**stage].nodes.iter().any(|node| node.id == id);
         let stage = *here.iter().find(has)?;
         let node = self.watched_node(stage, id, plan)?;
@@ -215,7 +215,7 @@ impl Fallback {
             Error::Node(failure) => one_line(failure),
             other => other.to_string(),
         };
-        let culprit = node_of(error).filter(|id| !id.is_empty());
+        let culprit = error.node_id().filter(|id| !id.is_empty());
         let watched = stages.iter().filter(|stage| self.watched[**stage].is_some());
         let nodes = watched.flat_map(|stage| &plan.stages[*stage].nodes);
         nodes
@@ -321,18 +321,6 @@ pub(super) fn with_advice(error: Error) -> Error {
             Error::Ship(problem)
         }
         other => other,
-    }
-}
-
-/// Id of the node that an error is about.
-fn node_of(error: &Error) -> Option<&str> {
-    match error {
-        Error::Node(failure) => Some(&failure.node_id),
-        Error::Crashed(crash) => Some(&crash.node_id),
-        Error::TimedOut(over) => Some(&over.node_id),
-        Error::LimitExceeded(over) => Some(&over.node_id),
-        Error::Ship(problem) => problem.node_id.as_deref(),
-        _ => None,
     }
 }
 

@@ -1,15 +1,17 @@
 //! Turns messages of workers and answers of the pool into events for the core.
 
-use ipc_protocol::FaultKind;
 use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
+use ipc_protocol::{FaultKind, ToWorker};
 
-use super::journal::{DEBUG, Journal, dropped, kept, notice, printed, replaced};
+use super::journal::{DEBUG, Journal, dropped, notice, printed, replaced};
+use super::layout::Layout;
+use super::outfit::stage_number;
 use super::shell::{Events, Shell};
-use super::workers::{End, Workers};
-use super::{Host, WrittenBack, failure};
+use super::workers::{End, Seat, Workers};
+use super::{Host, failure};
 use crate::limits::Limit;
 use crate::limits::rate::Admission;
-use crate::schedule::{Event, SlotId, Slots, Traits};
+use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -47,7 +49,7 @@ impl Shell {
                 self.journal.record(stage, &done.usage);
                 self.workers.slot_mut(slot).calls.remove(&stage);
                 self.layout.note_success(stage, &mut self.journal);
-                vec![Event::Done(stage)]
+                vec![self.finish_call(stage)]
             }
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
@@ -56,7 +58,7 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
-                self.note_traits(slot, &nodes);
+                self.traits.extend(traits(&self.workers.slot(slot).seats, &nodes, &self.layout));
                 self.workers.slot_mut(slot).is_open = true;
                 vec![Event::Opened(slot)]
             }
@@ -87,18 +89,23 @@ impl Shell {
             failed.stage.and_then(|stage| self.workers.slot(slot).current(stage, failed.call))
         {
             self.journal.record(stage, &failed.usage);
-            self.workers.slot_mut(slot).calls.remove(&stage);
+            let mut end = self.layout.classify(stage, &failed.fault);
+            if end.kept_at.is_none() || self.closed.is_some() {
+                self.workers.slot_mut(slot).calls.remove(&stage);
+                end = Failure::default();
+            }
             if self.closed.is_some() {
-                return vec![Event::Failed(stage)];
+                return vec![Event::Failed(stage, end)];
             }
             let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
-            let mut consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
-            if failed.call < self.abandoned_before {
-                // The caller of this round has already got another failure.
-                consequence.told = None;
+            let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
+            if end.kept_at.is_some() && consequence.moves.is_some() {
+                // The call goes on elsewhere, so its `Done` from here means nothing.
+                let _link_ended =
+                    self.workers.send(slot, ToWorker::Abort(stage_number(stage)), None);
             }
-            let moved = self.accept(consequence);
-            return vec![moved.unwrap_or(Event::Failed(stage))];
+            let moved = self.accept(Blame::Stage(stage), consequence);
+            return vec![moved.unwrap_or(Event::Failed(stage, end))];
         }
         if slots.is_making(slot) {
             return vec![self.hear_open_failure(slot, failed)];
@@ -107,13 +114,9 @@ impl Shell {
             return Events::new();
         }
         // A failure without a stage: one side could not decode a message of the other.
-        let mut fault = failed.fault;
-        if let (true, Some(seat)) =
-            (fault.node_id.is_empty(), self.workers.slot(slot).running_seat())
-        {
-            self.layout.node_id(seat).clone_into(&mut fault.node_id);
-        }
-        self.fail(failure::from_fault(fault, self.workers.slot(slot)));
+        let error =
+            failure::without_stage(failed.fault, self.workers.slot(slot), &self.layout.plan);
+        self.fail(error);
         self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
     }
@@ -130,22 +133,8 @@ impl Shell {
             self.workers.slot_mut(slot).wants_apart |= is_conflict;
             return Event::Unsuited(slot);
         }
-        self.fail_to_open(slot, failure::from_fault(failed.fault, self.workers.slot(slot)));
-        self.workers.give_back(slot, Returned::Reusable);
-        Event::OpenFailed(slot)
-    }
-
-    fn note_traits(&mut self, slot: SlotId, nodes: &[NodeReady]) {
-        for &(stage, node) in &self.workers.slot(slot).seats {
-            let id = self.layout.node_id((stage, node));
-            let ready = nodes.iter().find(|ready| ready.node_id == id);
-            let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
-            let flushes = ready.is_none_or(|ready| ready.flushes);
-            match self.traits.last_mut() {
-                Some((last, traits)) if *last == stage => traits.flushes |= flushes,
-                _ => self.traits.push((stage, Traits { is_source, flushes })),
-            }
-        }
+        let error = failure::from_fault(failed.fault, self.workers.slot(slot));
+        self.give_up_opening(slot, error, Returned::Reusable)
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
@@ -155,13 +144,7 @@ impl Shell {
         let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
         let states = answer.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
         let closed = self.closed.get_or_insert_default();
-        for state in states {
-            for (name, reason) in &state.kept {
-                host.log(&kept(&state.node_id, name, reason));
-            }
-            let attributes = state.attributes.to_bytes();
-            closed.states.push(WrittenBack { node_id: state.node_id, attributes });
-        }
+        states.for_each(|state| closed.take_back(state, host));
         let worker = self.workers.slot(slot);
         let failure = |fault| failure::from_fault(fault, worker);
         closed.failures.extend(answer.faults.into_iter().map(failure));
@@ -220,4 +203,20 @@ fn show(
         Admission::Dropped => {}
     }
     journal.metrics().count_dropped(&record.node_id, record.message.len());
+}
+
+/// What the worker of these nodes reports about their stages.
+fn traits(seats: &[Seat], nodes: &[NodeReady], layout: &Layout) -> Vec<(StageId, Traits)> {
+    let mut known: Vec<(StageId, Traits)> = Vec::new();
+    for &(stage, node) in seats {
+        let id = layout.node_id((stage, node));
+        let ready = nodes.iter().find(|ready| ready.node_id == id);
+        let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
+        let flushes = ready.is_none_or(|ready| ready.flushes);
+        match known.last_mut() {
+            Some((last, traits)) if *last == stage => traits.flushes |= flushes,
+            _ => known.push((stage, Traits { is_source, flushes })),
+        }
+    }
+    known
 }

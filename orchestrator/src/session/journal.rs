@@ -1,25 +1,33 @@
 //! The records of a session: its metrics, and the log records of its nodes and of the orchestrator.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 use nix::errno::Errno;
 
 use super::Host;
-use crate::error::Error;
+use super::workers::Seat;
+use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
-use crate::plan::Plan;
+use crate::model::OnOpen;
+use crate::plan::{Plan, Stage};
 use crate::reason::Advice;
 use crate::schedule::StageId;
 use crate::worker::link::Sent;
 
+/// Number of causes that the error about a skipped node names.
+const MAX_CAUSES: usize = 5;
 /// The level WARNING of Python's `logging`.
 pub(super) const WARNING: u32 = 30;
 /// The level DEBUG of Python's `logging`.
 pub(super) const DEBUG: u32 = 10;
 /// The level INFO of Python's `logging`.
 pub(super) const INFORMATION: u32 = 20;
+
+/// The logger that gets each crash as one JSON object.
+const CRASHES: &str = "remotemedia.crashes";
 
 /// The journal of one session. Clones share its metrics.
 #[derive(Debug, Clone)]
@@ -29,6 +37,8 @@ pub(super) struct Journal {
     first_node: Vec<usize>,
     /// The stages that get the inputs of the session.
     roots: Vec<StageId>,
+    /// The first errors of each stage since its last success, where it has a breaker.
+    causes: BTreeMap<StageId, Vec<String>>,
     /// Log records for the host, delivered at the next wait.
     notices: Vec<LogRecord>,
     /// Ids of the nodes that a warning about too much kept shared memory was given for.
@@ -46,6 +56,7 @@ impl Journal {
             metrics: Arc::new(Mutex::new(RunMetrics::new(name, plan))),
             first_node,
             roots: roots.map(|(stage, _)| stage).collect(),
+            causes: BTreeMap::new(),
             notices: Vec::new(),
             warned: BTreeSet::new(),
             forwards_output,
@@ -82,14 +93,100 @@ impl Journal {
                     metrics.count_excess(&failure.node_id);
                 }
             }
-            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &error.to_string(), true),
+            Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &crash.headline(), true),
+            Error::Skipped(skipped) => {
+                self.metrics().fail(&skipped.node_id, &error.to_string(), false);
+            }
             Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
             Error::LimitExceeded(over) => {
                 let mut metrics = self.metrics();
-                metrics.fail(&over.node_id, &error.to_string(), true);
+                metrics.fail(&over.node_id, &over.headline(), true);
                 metrics.count_excess(&over.node_id);
             }
             _ => {}
+        }
+    }
+
+    /// Counts and tells that a failed call will be tried again.
+    pub(super) fn note_retry(&mut self, error: &Error, at: Instant) {
+        let node_id = error.node_id().unwrap_or_default();
+        self.metrics().retry(node_id);
+        // The moment was set a little ago.
+        let wait = (at.saturating_duration_since(Instant::now()).as_secs_f64() * 1e3).ceil();
+        let message = format!("{}; it is tried again in {wait} ms", first_line(error));
+        self.notices.push(notice(node_id, WARNING, message));
+    }
+
+    /// Keeps an error that the caller gets, for when its node is skipped.
+    pub(super) fn note_cause(&mut self, stage: StageId, error: &Error) {
+        let causes = self.causes.entry(stage).or_default();
+        if causes.len() < MAX_CAUSES {
+            causes.push(first_line(error));
+        }
+    }
+
+    /// The errors that are kept for when the node of a stage is skipped.
+    pub(super) fn causes(&self, stage: StageId) -> Vec<String> {
+        self.causes.get(&stage).cloned().unwrap_or_default()
+    }
+
+    /// Takes over the errors of an earlier session.
+    pub(super) fn set_causes(&mut self, stage: StageId, causes: Vec<String>) {
+        self.causes.insert(stage, causes);
+    }
+
+    /// The stage has succeeded, so its earlier errors are no cause any more.
+    pub(super) fn forget_causes(&mut self, stage: StageId) {
+        self.causes.remove(&stage);
+    }
+
+    /// Tells that the breaker of a stage's node has opened or closed.
+    pub(super) fn note_breaker(&mut self, stage: &Stage, is_open: bool) {
+        let Some(node) = stage.nodes.first() else { return };
+        let Some(breaker) = node.failing.breaker else { return };
+        let message = match is_open {
+            true => format!(
+                "node '{}' is skipped for {:?}: {} items in a row failed in it",
+                node.id, breaker.pause, breaker.failures
+            ),
+            false => format!("node '{}' works again, and is not skipped any more", node.id),
+        };
+        self.notices.push(notice(&node.id, WARNING, message));
+    }
+
+    /// Notes which worker hosts these nodes.
+    pub(super) fn note_worker(&self, seats: &[Seat], pid: u32) {
+        let mut metrics = self.metrics();
+        seats.iter().for_each(|(stage, node)| metrics.set_worker(self.number(*stage, *node), pid));
+    }
+
+    /// Counts an item whose node is skipped. Returns the error about it, if it is one.
+    pub(super) fn note_skipped(
+        &mut self,
+        plan: &Plan,
+        stage: StageId,
+        on_open: OnOpen,
+    ) -> Option<Error> {
+        self.metrics().skip(self.first_node[stage]);
+        let node = plan.stages[stage].nodes.first();
+        let breaker = node.and_then(|node| node.failing.breaker);
+        (on_open == OnOpen::Error).then(|| {
+            Error::Skipped(Box::new(Skipped {
+                node_id: node.map_or_else(String::new, |node| node.id.clone()),
+                failures: breaker.map_or(0, |breaker| breaker.failures),
+                pause: breaker.map_or(Duration::ZERO, |breaker| breaker.pause),
+                causes: self.causes(stage),
+            }))
+        })
+    }
+
+    /// Keeps a record of a crash for the host: all that is known about it, as one JSON object.
+    pub(super) fn note_crash(&mut self, error: &Error) {
+        if let Error::Crashed(crash) = error {
+            self.notices.push(LogRecord {
+                logger: CRASHES.to_owned(),
+                ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())
+            });
         }
     }
 
@@ -144,6 +241,10 @@ impl Journal {
             host.log(record);
         }
     }
+}
+
+fn first_line(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// A log record of the orchestrator itself.

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use ipc_protocol::Value;
+use ipc_protocol::{Fault, Value};
 
+use super::GraphOutput;
 use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
 use super::journal::Journal;
 use super::workers::Seat;
@@ -12,10 +13,10 @@ use crate::error::Error;
 use crate::failure::NodeFailure;
 use crate::limits::Limits;
 use crate::placement::Engine;
-use crate::plan::{Place, Plan};
+use crate::plan::{Place, Plan, Stage};
 use crate::reason::Reason;
 use crate::runtime::Runtime;
-use crate::schedule::{Event, SlotId, StageId, Work};
+use crate::schedule::{Event, Failure, SlotId, StageId, Work};
 
 /// The plan of one session, and the state that decides about moves.
 #[derive(Debug)]
@@ -54,6 +55,33 @@ impl Layout {
     pub(super) fn stages_in(&self, slot: SlotId) -> Vec<StageId> {
         let stages = self.plan.stages.iter().enumerate();
         stages.filter(|(_, s)| s.place == Place::Worker { slot }).map(|(id, _)| id).collect()
+    }
+
+    /// A value that a sink gave, as an output of the graph.
+    pub(super) fn output(&self, stage: StageId, value: Value) -> GraphOutput {
+        let node_id = self.plan.stages[stage].sink.clone().unwrap_or_default();
+        GraphOutput { node_id, value }
+    }
+
+    /// Id of the first node of each stage, the node that holds the stage's inputs.
+    pub(super) fn holders(&self) -> Vec<Arc<str>> {
+        let first = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
+        self.plan.stages.iter().map(first).collect()
+    }
+
+    /// The nodes of these stages, in the order in which a worker numbers them.
+    pub(super) fn seats(&self, stages: &[StageId]) -> Vec<Seat> {
+        let nodes = |stage: StageId| 0..self.plan.stages[stage].nodes.len();
+        stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node))).collect()
+    }
+
+    /// The stages with breakers, and the id of the node in each.
+    pub(super) fn guarded(&self) -> Vec<(StageId, String)> {
+        let guarded = |(stage, of): (StageId, &Stage)| {
+            let node = of.nodes.iter().find(|node| node.failing.breaker.is_some())?;
+            Some((stage, node.id.clone()))
+        };
+        self.plan.stages.iter().enumerate().filter_map(guarded).collect()
     }
 
     /// The engine of each slot's workers.
@@ -99,6 +127,17 @@ impl Layout {
             self.fallback.note_success(stage, &self.plan, &mut self.runtime.findings());
             journal.notice(self.fallback.take_notices());
         }
+    }
+
+    /// Whether the worker keeps a failed call of a stage, and whether another try may succeed.
+    pub(super) fn classify(&self, stage: StageId, fault: &Fault) -> Failure {
+        let Some(raised) = fault.raised.as_deref() else { return Failure::default() };
+        let nodes = &self.plan.stages[stage].nodes;
+        let at = nodes.iter().position(|node| node.id == fault.node_id);
+        let is_transient = at.is_some_and(|at| nodes[at].failing.is_transient(&raised.types));
+        // A call that the worker keeps must be ended, even if the worker names an unknown node.
+        let kept_at = raised.is_kept.then(|| at.unwrap_or(0));
+        Failure { kept_at, is_transient }
     }
 
     /// Decides what follows from a failed call of a stage.

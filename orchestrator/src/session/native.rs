@@ -131,6 +131,7 @@ fn step(
             import: None,
             detail: None,
             advice: None,
+            tries: 1,
         }));
     }
     below

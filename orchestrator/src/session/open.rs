@@ -16,10 +16,10 @@ use super::{Host, Session, Work};
 use crate::config::Config;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::model::Manifest;
+use crate::model::{Manifest, Retry};
 use crate::options::{CancelHandle, OpenOptions};
 use crate::placement::Engine;
-use crate::plan::{Place, Plan, Stage};
+use crate::plan::{Place, Plan, PlannedNode, Stage};
 use crate::runtime::Runtime;
 use crate::schedule::{Bounds, Core, Event, StageShape, Target};
 
@@ -49,7 +49,7 @@ impl Session {
                 session.driver.shell.journal.notice(notices);
                 return Ok(session);
             };
-            let failed = session.driver.shell.failed_slot;
+            let failed = session.driver.shell.failures.slot;
             let further = failed.map_or_else(Vec::new, |slot| {
                 session.driver.shell.layout.moves_after(slot, &error)
             });
@@ -100,7 +100,9 @@ impl Session {
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.natives = natives;
         let core = Core::new(shapes, &opens_first, bounds(config));
-        Ok(Self { driver: Driver::new(core, shell, cancel), work: Work::Nothing })
+        let mut driver = Driver::new(core, shell, cancel);
+        driver.take_breakers();
+        Ok(Self { driver, work: Work::Nothing })
     }
 
     fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
@@ -110,16 +112,16 @@ impl Session {
         // plan. Nodes that are still being made could not clean up then, so they are waited for.
         driver.drive(None, host, |driver| {
             !driver.core.slots().is_opening()
-                || driver.shell.failure.is_some() && !may_open_again(&driver.shell)
+                || driver.shell.failures.first.is_some() && !may_open_again(&driver.shell)
         })?;
-        driver.shell.failure.take().map_or(Ok(()), Err)
+        driver.shell.failures.first.take().map_or(Ok(()), Err)
     }
 }
 
 /// Whether nodes of the slot that failed may move to CPython, so that the session can be opened
 /// again.
 fn may_open_again(shell: &Shell) -> bool {
-    let runs = shell.failed_slot.map(|slot| shell.workers.slot(slot).interpreter);
+    let runs = shell.failures.slot.map(|slot| shell.workers.slot(slot).interpreter);
     shell.layout.may_move() && runs == Some(Engine::RustPython)
 }
 
@@ -154,8 +156,23 @@ fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
         flushes: true,
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
         is_watched: is_watched(stage),
+        retries: stage.nodes.iter().map(|node| node.failing.retry).collect(),
+        repeats: repeats(plan, stage),
+        deadline: stage.nodes.iter().find_map(|node| node.failing.deadline),
+        breaker: stage.nodes.iter().find_map(|node| node.failing.breaker),
     };
     plan.stages.iter().enumerate().map(shape).collect()
+}
+
+/// When a call of the stage is tried again after the death of its worker: if all its nodes ask for
+/// that, and no node in the worker keeps state, which would be lost.
+fn repeats(plan: &Plan, stage: &Stage) -> Option<Retry> {
+    let Place::Worker { .. } = stage.place else { return None };
+    let neighbours = plan.stages.iter().filter(|other| other.place == stage.place);
+    let mut lost = neighbours.flat_map(|stage| &stage.nodes);
+    let asks = |node: &PlannedNode| node.failing.retry.filter(|_| node.failing.outlives_worker);
+    let asked: Vec<Retry> = stage.nodes.iter().map(asks).collect::<Option<_>>()?;
+    lost.all(|node| node.failing.is_stateless).then(|| asked.into_iter().min_by_key(|r| r.limit))?
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {

@@ -9,7 +9,7 @@ use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::version::{BUFFERS_SINCE, SURROUNDINGS_SINCE};
 
 use crate::error::Error;
-use crate::options::{OpenOptions, Shipment};
+use crate::options::{Breakers, OpenOptions, Shipment};
 use crate::placement::{Engine, NodeSource};
 use crate::plan::{Plan, PlannedNode};
 use crate::runtime::Runtime;
@@ -45,6 +45,11 @@ impl Outfit {
 
     pub(super) fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
+    }
+
+    /// The breakers of the caller's pipeline.
+    pub(super) fn breakers(&self) -> Option<Breakers> {
+        self.options.breakers.clone()
     }
 
     /// The options, for a session that is opened again.
@@ -170,6 +175,7 @@ fn node_spec(node: &PlannedNode) -> NodeSpec {
         class,
         params: Value::Dict(params.collect()),
         is_streaming: node.is_streaming,
+        keeps_failed: node.failing.retry.is_some(),
     }
 }
 

@@ -10,6 +10,7 @@ use ipc_protocol::version::ABORT_SINCE;
 use ipc_protocol::{ToWorker, Value};
 
 use super::close::ClosedSession;
+use super::failures::Failures;
 use super::fallback::with_advice;
 use super::journal::Journal;
 use super::layout::{Consequence, Layout};
@@ -19,9 +20,8 @@ use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::error::Error;
 use crate::placement::Engine;
-use crate::plan::Stage;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Event, SlotId, StageId, Traits, Work};
+use crate::schedule::{Action, Blame, Event, Failure, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -39,38 +39,29 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
-    /// The first failure that was not yet returned to the caller.
-    pub(super) failure: Option<Error>,
+    pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
-    /// The first slot that could not be opened.
-    pub(super) failed_slot: Option<SlotId>,
     /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
-    /// Calls with a lower number were abandoned with their rounds.
-    pub(super) abandoned_before: u64,
 }
 
 impl Shell {
     pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
-        let stages = &layout.plan.stages;
-        let holder = |stage: &Stage| stage.nodes.first().map_or("", |node| node.id.as_str()).into();
         Self {
             runtime: Arc::clone(outfit.runtime()),
             natives: Vec::new(),
-            holders: stages.iter().map(holder).collect(),
+            holders: layout.holders(),
             layout,
             workers,
             journal,
             outfit,
             outputs: VecDeque::new(),
-            failure: None,
+            failures: Failures::default(),
             traits: Vec::new(),
-            failed_slot: None,
             closed: None,
             next_call: 1,
-            abandoned_before: 0,
         }
     }
 
@@ -85,8 +76,25 @@ impl Shell {
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
-            Action::Abort(stage) if self.ends_calls(stage) => {
+            Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
+            }
+            Action::Retry(stage) => {
+                return self.send(stage, ToWorker::Retry(stage_number(stage)));
+            }
+            Action::TryLater(stage, at) => {
+                self.failures.note_try(stage, at, &self.layout, &mut self.journal);
+            }
+            Action::Tell(blame, tries) => {
+                let error = self.failures.take(blame, tries, &self.layout, &mut self.journal);
+                error.into_iter().for_each(|error| self.fail(error));
+            }
+            Action::Breaker(stage, is_open) => {
+                self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
+            }
+            Action::Skipped(stage, on_open) => {
+                let error = self.journal.note_skipped(&self.layout.plan, stage, on_open);
+                error.into_iter().for_each(|error| self.fail(error));
             }
             Action::Credit(stage) | Action::Abort(stage) => {
                 let outputs = self.runtime.config().calls.window;
@@ -94,8 +102,7 @@ impl Shell {
                 return self.send(stage, ToWorker::Credit(credit));
             }
             Action::Deliver { stage, value, .. } => {
-                let node_id = self.layout.plan.stages[stage].sink.clone().unwrap_or_default();
-                self.outputs.push_back(GraphOutput { node_id, value });
+                self.outputs.push_back(self.layout.output(stage, value));
             }
             Action::RoundDone(_) => {}
             Action::Uneven(stage) => self.fail(failure::uneven(&self.layout.plan.stages[stage])),
@@ -103,13 +110,16 @@ impl Shell {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
             Action::Measure(slot) => return self.workers.measure(slot),
-            Action::Expire(slot, overdue) => self.workers.expire(slot, overdue),
+            Action::Expire(slot, overdue) => {
+                self.workers.expire(slot, overdue);
+                return self.remove(slot, Returned::Overdue);
+            }
             Action::Interrupt(slot) => self.workers.interrupt(slot),
             Action::Kill(slot) => {
                 self.workers.hang_up(slot, None);
                 self.workers.kill(slot);
             }
-            Action::RemoveDead(slot) => return self.remove_dead(slot),
+            Action::RemoveDead(slot) => return self.remove(slot, Returned::Broken),
             Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
             Action::Close(slot) => return self.close_slot(slot),
         }
@@ -122,11 +132,8 @@ impl Shell {
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
             self.journal.record(stage, &outcome.usage);
             events.push(match outcome.failure {
-                None => Event::Done(stage),
-                Some(failure) => {
-                    self.fail(Error::Node(failure));
-                    Event::Failed(stage)
-                }
+                None => self.finish_call(stage),
+                Some(failure) => self.fail_call(stage, Error::Node(failure)),
             });
             return events;
         }
@@ -138,13 +145,11 @@ impl Shell {
         if let Some(slot) = self.layout.slot_of(stage) {
             self.workers.slot_mut(slot).begin_call(stage, call);
         }
-        let message = match work {
-            Work::Item(value) => ToWorker::Item(Item { step, value }),
-            Work::Zip(values) => ToWorker::Item(Item { step, value: Value::Tuple(values) }),
-            Work::Start => ToWorker::Start(step),
-            Work::Flush => ToWorker::Flush(step),
-        };
-        self.send(stage, message)
+        self.send(stage, message(step, work))
+    }
+
+    fn speaks(&self, stage: StageId, version: u32) -> bool {
+        self.workers.speaks(self.layout.slot_of(stage), version)
     }
 
     fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
@@ -156,17 +161,11 @@ impl Shell {
             }
             Err(LinkError::Codec(error)) => {
                 self.workers.slot_mut(slot).calls.remove(&stage);
-                self.fail(failure::unsendable(&self.layout.plan.stages[stage], &error));
-                vec![Event::Failed(stage)]
+                let error = failure::unsendable(&self.layout.plan.stages[stage], &error);
+                vec![self.fail_call(stage, error)]
             }
             Err(broken) => self.hang_up(slot, Some(broken)),
         }
-    }
-
-    /// Whether the stage's worker understands `Abort`; calls in an older one run to their end.
-    fn ends_calls(&self, stage: StageId) -> bool {
-        let slot = self.layout.slot_of(stage);
-        slot.is_some_and(|slot| self.workers.slot(slot).protocol() >= ABORT_SINCE)
     }
 
     pub(super) fn hang_up(&mut self, slot: SlotId, broken: Option<LinkError>) -> Events {
@@ -174,36 +173,44 @@ impl Shell {
         vec![Event::LinkEnded(slot)]
     }
 
-    fn remove_dead(&mut self, slot: SlotId) -> Events {
+    /// Removes the worker of a slot, which has ended or is to end.
+    fn remove(&mut self, slot: SlotId, returned: Returned) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
+        if let Some(error) = &error {
+            self.journal.note_crash(error);
+        }
         let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {
             (Some(error), Some(closed)) if dead.is_cleaning_up => closed.failures.push(error),
             (Some(error), None) if dead.is_open => {
                 let seats = &dead.seats;
-                let mut consequence = self.layout.handle_death(seats, error, &mut self.journal);
-                let is_abandoned = |call: &u64| *call < self.abandoned_before;
-                if !dead.calls.is_empty() && dead.calls.values().all(is_abandoned) {
-                    consequence.told = None;
-                }
-                events.extend(self.accept(consequence));
+                let consequence = self.layout.handle_death(seats, error, &mut self.journal);
+                events.extend(self.accept(Blame::Slot(slot), consequence));
             }
             (Some(error), None) => self.fail_to_open(slot, error),
             _ => {}
         }
-        self.workers.give_back(slot, Returned::Broken);
+        self.workers.give_back(slot, returned);
         events.push(Event::Lost(slot));
         events
     }
 
-    /// Keeps the error for the caller, if any. Returns the core's event for a stage that moves.
-    pub(super) fn accept(&mut self, consequence: Consequence) -> Option<Event<Value>> {
-        if let Some(error) = consequence.told {
-            self.fail(error);
+    /// Keeps the error, if any: for the caller where a stage moves, else until the core has decided.
+    /// Returns the core's event for a stage that moves.
+    pub(super) fn accept(
+        &mut self,
+        blame: Blame,
+        consequence: Consequence,
+    ) -> Option<Event<Value>> {
+        let Consequence { told, moves } = consequence;
+        match (told, &moves) {
+            (Some(error), Some(_)) => self.fail(error),
+            (Some(error), None) => self.failures.keep(blame, error),
+            (None, _) => {}
         }
-        let moves = consequence.moves?;
+        let moves = moves?;
         if let Some(old) = self.layout.slot_of(moves.stage) {
             self.workers.slot_mut(old).calls.remove(&moves.stage);
         }
@@ -211,19 +218,43 @@ impl Shell {
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
-    /// Keeps the first failure for the caller; later ones, which follow from it, are only counted.
+    /// A call has succeeded.
+    pub(super) fn finish_call(&mut self, stage: StageId) -> Event<Value> {
+        self.journal.forget_causes(stage);
+        self.failures.forget(stage);
+        Event::Done(stage)
+    }
+
+    /// A call has failed for good, unless the core knows that its round is given up.
+    fn fail_call(&mut self, stage: StageId, error: Error) -> Event<Value> {
+        self.failures.keep(Blame::Stage(stage), error);
+        Event::Failed(stage, Failure::default())
+    }
+
     pub(super) fn fail(&mut self, error: Error) {
         self.journal.note_failure(&error);
-        self.failure.get_or_insert(error);
+        self.failures.add(error);
     }
 
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         let runs = self.workers.slot(slot).interpreter;
         let is_stuck = runs == Engine::RustPython && !self.layout.may_move();
-        if self.closed.is_none() && self.failure.is_none() {
-            self.failed_slot = Some(slot);
+        if self.closed.is_none() && self.failures.first.is_none() {
+            self.failures.slot = Some(slot);
             self.fail(if is_stuck { with_advice(error) } else { error });
         }
+    }
+
+    /// The nodes of a slot cannot be made: its worker goes back to the pool.
+    pub(super) fn give_up_opening(
+        &mut self,
+        slot: SlotId,
+        error: Error,
+        returned: Returned,
+    ) -> Event<Value> {
+        self.fail_to_open(slot, error);
+        self.workers.give_back(slot, returned);
+        Event::OpenFailed(slot)
     }
 
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
@@ -252,35 +283,36 @@ impl Shell {
         let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
             Ok(message) => message,
             Err(error) => {
-                self.fail_to_open(slot, error);
-                self.workers.give_back(slot, Returned::Reusable);
-                return vec![Event::OpenFailed(slot)];
+                return vec![self.give_up_opening(slot, error, Returned::Reusable)];
             }
         };
         self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(slot)));
-        let nodes = |stage: StageId| 0..self.layout.plan.stages[stage].nodes.len();
-        let seats = stages.iter().flat_map(|stage| nodes(*stage).map(|node| (*stage, node)));
-        self.workers.slot_mut(slot).seats = seats.collect();
-        for (stage, node) in &self.workers.slot(slot).seats {
-            self.journal.metrics().set_worker(self.journal.number(*stage, *node), pid);
-        }
+        let seats = self.layout.seats(&stages);
+        self.journal.note_worker(&seats, pid);
+        self.workers.slot_mut(slot).seats = seats;
         match self.workers.send(slot, ToWorker::Open(message), None) {
             Ok(_) => Events::new(),
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
                 let error = Error::Os { action: "sending the nodes to a worker", source };
-                self.fail_to_open(slot, error);
-                self.workers.give_back(slot, Returned::Broken);
-                vec![Event::OpenFailed(slot)]
+                vec![self.give_up_opening(slot, error, Returned::Broken)]
             }
         }
     }
 
     fn close_slot(&mut self, slot: SlotId) -> Events {
         self.workers.slot_mut(slot).is_cleaning_up = true;
-        match self.workers.send(slot, ToWorker::Close, None) {
-            Ok(_) => Events::new(),
-            Err(broken) => self.hang_up(slot, Some(broken)),
-        }
+        let sent = self.workers.send(slot, ToWorker::Close, None);
+        sent.map_or_else(|broken| self.hang_up(slot, Some(broken)), |_| Events::new())
+    }
+}
+
+/// The message that begins a call.
+fn message(step: Step, work: Work<Value>) -> ToWorker {
+    match work {
+        Work::Item(value) => ToWorker::Item(Item { step, value }),
+        Work::Zip(values) => ToWorker::Item(Item { step, value: Value::Tuple(values) }),
+        Work::Start => ToWorker::Start(step),
+        Work::Flush => ToWorker::Flush(step),
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, StartError};
 use crate::limits::Limit;
 use crate::options::CancelHandle;
 use crate::placement::Engine;
-use crate::schedule::{Event, Overdue, SlotId};
+use crate::schedule::{Deadline, Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
@@ -93,6 +93,11 @@ impl Workers {
 
     pub(super) fn slot_mut(&mut self, slot: SlotId) -> &mut Slot {
         &mut self.slots[slot]
+    }
+
+    /// Whether the slot's worker speaks this version of the protocol or a later one.
+    pub(super) fn speaks(&self, slot: Option<SlotId>, version: u32) -> bool {
+        slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
     }
 
     pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
@@ -302,22 +307,27 @@ impl Workers {
         }
     }
 
-    /// Makes the slot's worker record its Python stack and exit.
+    /// Reads the stacks of the slot's worker, whose deadline has passed, and interrupts its node code. One
+    /// that has exceeded a limit is killed: it might go on.
     pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
         // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         let is_bomb = overdue.deadline.is_of(Limit::ChildProcesses);
+        let is_excess = matches!(overdue.deadline, Deadline::Limit(_));
         self.slots[slot].end = Some(End::Overdue(overdue));
-        match self.slots[slot].process() {
-            // Its processes might start further ones while the worker ends.
-            Some(process) if is_bomb => process.kill_group(),
-            // faulthandler notes the stack on SIGABRT and lets the process end.
-            Some(process) => process.abort(),
-            None => {}
+        let Some(process) = self.slots[slot].process() else { return };
+        if is_bomb {
+            // Its processes might start further ones meanwhile.
+            return process.kill_group();
+        }
+        process.record_stacks();
+        if is_excess {
+            process.kill();
         }
     }
 
-    pub(super) fn kill(&self, slot: SlotId) {
+    pub(super) fn kill(&mut self, slot: SlotId) {
+        self.slots[slot].is_killed = true;
         if let Some(process) = self.slots[slot].process() {
             process.kill();
         }
@@ -346,13 +356,24 @@ impl Workers {
         let left = &mut self.slots[slot];
         left.calls.clear();
         left.end = None;
+        let mut quota = std::mem::take(&mut left.quota);
         if let (Some(worker), Some(pool)) = (left.worker.take(), &self.pool) {
             if returned == Returned::Broken {
                 worker.process.kill();
             }
-            left.quota.end(&worker.process);
+            // One that is overdue keeps its limits until it has ended.
+            if returned != Returned::Overdue {
+                quota.end(&worker.process);
+            }
             pool.give_back(worker, returned);
         }
+    }
+
+    /// Lets the pool replace all workers of this session, which has been left.
+    pub(super) fn let_replace(&self) {
+        let Some(pool) = &self.pool else { return };
+        let workers = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        workers.for_each(|worker| pool.let_replace(worker.id));
     }
 
     /// Notes which installed modules the slot's worker has loaded.

@@ -1,6 +1,6 @@
 //! The flight recorder of a worker: a file in memory that outlives the worker. In its first bytes
-//! the worker notes the node that runs; behind them faulthandler writes the Python stack. The
-//! orchestrator reads it as a file and never maps it.
+//! the worker notes the node that runs; `ipc_protocol::recorder` says what is written behind them
+//! when it dies. The orchestrator reads it as a file and never maps it.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -8,23 +8,22 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::FaultKind;
+use ipc_protocol::recorder::{NOTE_BYTES, PYTHON_STACK_AT};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
+
+use super::exit::Exit;
+use crate::postmortem::{self, Remains};
 
 /// Environment variable that holds the number of the recorder's descriptor in the worker.
 pub const DESCRIPTOR_VARIABLE: &str = "REMOTEMEDIA_BLACKBOX_FD";
-/// The first bytes of a new recorder, for the note of the running node. The Python stack begins
-/// behind them.
-const HEAD: [u8; 64] = [0; 64];
-/// The names by which faulthandler reports signals.
-const FATAL: [(&str, Signal); 5] = [
-    ("Segmentation fault", Signal::SIGSEGV),
-    ("Aborted", Signal::SIGABRT),
-    ("Bus error", Signal::SIGBUS),
-    ("Illegal instruction", Signal::SIGILL),
-    ("Floating point exception", Signal::SIGFPE),
-];
+/// The first bytes of a new recorder, for the note of the running node.
+const HEAD: [u8; NOTE_BYTES] = [0; NOTE_BYTES];
+/// Where the kernel's rule for core dumps is. One that begins with `|` names a program that gets
+/// them, also from processes whose own limit allows none.
+const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
+/// Place of the byte that says that the stacks of a worker that missed a deadline are complete.
+const RECORDED_OFFSET: u64 = 48;
 /// Longest stack that is read back, in bytes.
 const MAX_STACK_BYTES: usize = 64 << 10;
 
@@ -41,6 +40,17 @@ pub struct Note {
     pub operation: Option<FaultKind>,
     /// When the method was entered.
     pub since: Option<Instant>,
+}
+
+/// Calls that a worker has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// Of the node that runs, in its session.
+    pub of_node: u64,
+    /// Of all nodes in the session.
+    pub of_session: u64,
+    /// Of all nodes in all sessions of the worker.
+    pub of_worker: u64,
 }
 
 /// The orchestrator's end of a flight recorder.
@@ -67,7 +77,24 @@ impl Blackbox {
     /// The node that runs, or ran last before the worker died.
     #[must_use]
     pub fn note(&self) -> Option<Note> {
-        let mut head = [0; HEAD.len()];
+        let head = self.head()?;
+        let word = |at: usize| head.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let node = usize::try_from(word(0)?).ok()?.checked_sub(1)?;
+        let operation = operation(word(4)?);
+        let since = operation.and_then(|_| moment(number(&head, 8)?));
+        Some(Note { node, operation, since })
+    }
+
+    /// The calls that have begun.
+    #[must_use]
+    pub fn calls(&self) -> Option<Calls> {
+        let head = self.head()?;
+        let [of_node, of_session, of_worker] = [16, 24, 32].map(|at| number(&head, at));
+        Some(Calls { of_node: of_node?, of_session: of_session?, of_worker: of_worker? })
+    }
+
+    fn head(&self) -> Option<[u8; HEAD.len()]> {
+        let mut head = HEAD;
         let mut again = head;
         // The worker may be writing: a note that reads the same twice is complete.
         for _ in 0..MAX_READS {
@@ -77,29 +104,42 @@ impl Blackbox {
                 break;
             }
         }
-        let word = |at: usize| head.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
-        let node = usize::try_from(word(0)?).ok()?.checked_sub(1)?;
-        let operation = operation(word(4)?);
-        let since_ns = head.get(8..16)?.try_into().ok().map(u64::from_le_bytes)?;
-        Some(Note { node, operation, since: operation.and_then(|_| moment(since_ns)) })
+        Some(head)
     }
 
-    /// Number of the signal that faulthandler reported. It reports only those that mean a crash.
+    /// How the process ended, if it has recorded its death. The record has no word about a core
+    /// dump, but may show that none was possible.
     #[must_use]
-    pub fn signal(&self) -> Option<i32> {
-        let stack = self.stack();
-        let named = stack.lines().find_map(|line| line.strip_prefix("Fatal Python error: "))?;
-        let (_, signal) = FATAL.iter().find(|(name, _)| *name == named)?;
-        Some(*signal as i32)
+    pub fn exit(&self) -> Option<Exit> {
+        let death = postmortem::death(&self.0)?;
+        let goes_to_program =
+            || std::fs::read(CORE_PATTERN).is_ok_and(|pattern| pattern.starts_with(b"|"));
+        let is_possible = death.core_limit > 0 || goes_to_program();
+        Some(Exit::Signal { number: death.signal, has_core: (!is_possible).then_some(false) })
+    }
+
+    /// What the worker has recorded of its death.
+    #[must_use]
+    pub fn remains(&self) -> Option<Remains> {
+        Remains::read(&self.0)
+    }
+
+    /// Whether the worker has said that the stacks are complete that it was asked for.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        let mut byte = [0];
+        self.0.read_at(&mut byte, RECORDED_OFFSET).is_ok() && byte != [0]
     }
 
     /// The text that faulthandler wrote: the Python stack at the time of death.
     #[must_use]
     pub fn stack(&self) -> String {
         let mut bytes = vec![0; MAX_STACK_BYTES];
-        let length = self.0.read_at(&mut bytes, HEAD.len() as u64).unwrap_or(0);
+        let length = self.0.read_at(&mut bytes, PYTHON_STACK_AT).unwrap_or(0);
         bytes.truncate(length);
-        String::from_utf8_lossy(&bytes).trim_end().to_owned()
+        // What follows the text is a hole in the file.
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).trim_end().to_owned()
     }
 }
 
@@ -107,6 +147,10 @@ impl AsFd for Blackbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+fn number(head: &[u8], at: usize) -> Option<u64> {
+    head.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
 }
 
 /// The method that workers note by this number.

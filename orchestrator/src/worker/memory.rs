@@ -1,5 +1,7 @@
 //! The current memory of a worker. Peaks are not measured here: workers read them from the kernel.
 
+pub mod group;
+
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Resident memory of a process in bytes; 0 when the process is gone or the size is unknown.

@@ -2,6 +2,7 @@
 //! and ended. Pure: no clock, no processes; the supervisor carries its actions out.
 
 mod idle;
+mod returned;
 mod spare;
 mod used;
 mod want;
@@ -84,6 +85,10 @@ pub enum PoolEvent {
         /// Whether it may serve another session.
         reusable: bool,
     },
+    /// A session has done with a worker that is being stopped: another may take its place at once.
+    Replaced(WorkerId),
+    /// A session was left by its caller, and still uses this worker: another may take its place.
+    Left(WorkerId),
     /// The process of a worker has exited.
     Exited(WorkerId),
     /// A zygote did something.
@@ -147,6 +152,16 @@ struct Entry {
     state: LifeState,
     sessions: u64,
     idle_since: Instant,
+    /// Another worker may take its place, although it has not ended.
+    is_replaced: bool,
+}
+
+impl Entry {
+    /// A worker that starts.
+    fn new(key: KeyId, now: Instant) -> Self {
+        let state = LifeState::Starting;
+        Self { key, state, sessions: 0, idle_since: now, is_replaced: false }
+    }
 }
 
 /// One pool: its bounds, and the kind that was used last.
@@ -210,6 +225,11 @@ impl PoolCore {
             PoolEvent::Returned { worker, reusable } => {
                 self.take_back(now, worker, reusable, &mut actions);
             }
+            PoolEvent::Replaced(worker) => {
+                self.replace(worker);
+                self.step(now, worker, LifeEvent::Retired);
+            }
+            PoolEvent::Left(worker) => self.replace(worker),
             PoolEvent::Exited(worker) => self.remove_dead(now, worker, &mut actions),
             PoolEvent::Tick => {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
@@ -228,23 +248,6 @@ impl PoolCore {
         let Some(state) = entry.state.after(event) else { return };
         entry.state = state;
         entry.idle_since = now;
-    }
-
-    fn take_back(
-        &mut self,
-        now: Instant,
-        worker: WorkerId,
-        reusable: bool,
-        actions: &mut Vec<PoolAction>,
-    ) {
-        let Some(entry) = self.workers.get(&worker) else { return };
-        let limit = self.shelves[entry.key.pool].limits.max_sessions;
-        let used_up = |entry: &Entry| limit.is_some_and(|limit| entry.sessions >= limit);
-        if reusable && !used_up(entry) && !self.closed {
-            self.step(now, worker, LifeEvent::Returned);
-        } else {
-            self.retire(now, worker, actions);
-        }
     }
 
     fn retire(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
@@ -332,10 +335,6 @@ impl PoolCore {
         }
     }
 
-    fn size(&self, pool: PoolId) -> usize {
-        self.workers.values().filter(|entry| entry.key.pool == pool).count()
-    }
-
     /// Grants idle workers, those used last first, because their caches are warmest.
     fn grant(&mut self, now: Instant, key: KeyId, count: usize) -> Vec<WorkerId> {
         let mut ready: Vec<_> = self
@@ -361,7 +360,7 @@ impl PoolCore {
     /// Starts workers. If the pool is full, idle workers of its other kinds are ended instead.
     fn start(&mut self, now: Instant, key: KeyId, count: usize, actions: &mut Vec<PoolAction>) {
         for _ in 0..count {
-            if self.size(key.pool) >= self.shelves[key.pool].limits.max {
+            if !self.has_room(key.pool) {
                 let other = self
                     .workers
                     .iter()
@@ -378,7 +377,7 @@ impl PoolCore {
             }
             let worker = self.next_worker;
             self.next_worker += 1;
-            let entry = Entry { key, state: LifeState::Starting, sessions: 0, idle_since: now };
+            let entry = Entry::new(key, now);
             self.workers.insert(worker, entry);
             actions.push(PoolAction::Spawn { worker, key });
         }

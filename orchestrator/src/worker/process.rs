@@ -8,9 +8,12 @@ mod start;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use ipc_protocol::kin::{Kin, Mark, is_resource_tracker};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,11 +24,16 @@ use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
 pub use ceiling::Lowered;
-use group::{group_members, is_resource_tracker, pidfd_signal_group};
+use group::{peak_memory, pidfd_signal_group};
 pub use raw::RawLine;
 use raw::RawOutput;
 pub(super) use start::usable_directory;
-pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_zygote};
+pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_reaper, spawn_zygote};
+
+/// Longest wait for the stacks of a worker that has missed a deadline.
+pub const STACK_GRACE: Duration = Duration::from_millis(5);
+/// Time between two looks whether they are there.
+const STACK_PAUSE: Duration = Duration::from_micros(200);
 
 /// A worker process, as sessions, the pool and the supervisor share it.
 #[derive(Debug)]
@@ -36,10 +44,13 @@ pub struct Process {
     pub pid: u32,
     /// Its flight recorder.
     pub blackbox: Blackbox,
+    /// What it and the programs of its nodes are found by.
+    mark: Mark,
     /// Refers to this process and to no later one with the same id.
     pidfd: Arc<OwnedFd>,
     /// The pidfd of the zygote that is its parent; absent for children of this process.
     zygote: Option<Arc<OwnedFd>>,
+    started: Instant,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
 }
@@ -47,12 +58,28 @@ pub struct Process {
 #[derive(Debug, Default)]
 struct ProcessState {
     exit: Option<Exit>,
+    ended: Option<Instant>,
+    /// In bytes; 0 when unknown.
+    peak_memory: u64,
     /// Its number may mean another process by now.
     is_reaped: bool,
+    /// It has ended, and nothing of what it started was running then.
+    is_alone: bool,
     is_retired: bool,
     tail: Tail,
     listener: Option<Waker>,
     raw_output: RawOutput,
+}
+
+/// What an ended worker has left running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// Programs of its nodes.
+    Programs,
+    /// The same, and a resource tracker of `multiprocessing`.
+    Tracker,
 }
 
 /// The parts of a new process that its supervisor needs.
@@ -87,23 +114,11 @@ impl OwnsDescriptor for Arc<OwnedFd> {}
 impl OwnsDescriptor for super::link::Link {}
 
 impl Process {
-    /// A process that has been started: by this one, or by the zygote that `zygote` means.
-    pub(super) fn new(
-        id: WorkerId,
-        pid: u32,
-        blackbox: Blackbox,
-        pidfd: Arc<OwnedFd>,
-        zygote: Option<Arc<OwnedFd>>,
-    ) -> Arc<Self> {
-        let (state, end) = (Mutex::default(), tokio::sync::Notify::new());
-        Arc::new(Self { id, pid, blackbox, pidfd, zygote, state, end })
-    }
-
     fn state(&self) -> MutexGuard<'_, ProcessState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills the worker. The supervisor then ends the other processes of its group.
+    /// Kills the worker. The supervisor then ends what its nodes have started.
     pub fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
     }
@@ -113,18 +128,37 @@ impl Process {
         self.signal_group(rustix::process::Signal::KILL);
     }
 
-    /// Sends SIGTERM to all processes in the group of an ended worker, except resource trackers of
+    /// Sends SIGTERM to what the ended worker has left running, except to resource trackers of
     /// `multiprocessing`: they end by themselves, once they have removed what the others left in
-    /// `/dev/shm`. Returns whether there are any.
-    pub fn terminate_group(&self) -> bool {
-        let state = self.state();
-        let (false, Some(group)) = (state.is_reaped, self.raw_pid()) else { return false };
-        let (trackers, others): (Vec<_>, Vec<_>) =
-            group_members(group).into_iter().partition(|pid| is_resource_tracker(*pid));
+    /// `/dev/shm`.
+    pub fn terminate_left(&self) -> Left {
+        let mut state = self.state();
+        let Some(kin) = self.kin(!state.is_reaped) else { return Left::Nothing };
+        let Ok(others) = kin.others() else { return Left::Programs };
+        state.is_alone = others.is_empty();
+        let mut left = if state.is_alone { Left::Nothing } else { Left::Programs };
         for pid in others {
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            if is_resource_tracker(pid) {
+                left = Left::Tracker;
+            } else {
+                kin.signal(pid, rustix::process::Signal::TERM);
+            }
         }
-        !trackers.is_empty()
+        left
+    }
+
+    /// Kills what the ended worker has left running, except resource trackers.
+    pub fn kill_left(&self) {
+        let state = self.state();
+        if let Some(kin) = self.kin(!state.is_reaped && self.is_held_by_parent()) {
+            let _no_descriptor_is_left = kin.kill(is_resource_tracker);
+        }
+    }
+
+    /// What the worker has started. Its group is part of that where the worker has no mark.
+    fn kin(&self, has_group: bool) -> Option<Kin> {
+        let pid = i32::try_from(self.pid).ok().map(nix::unistd::Pid::from_raw)?;
+        Some(Kin::new(pid, self.mark, has_group))
     }
 
     /// Kills the worker because its runtime no longer needs it.
@@ -139,9 +173,23 @@ impl Process {
         self.state().is_retired
     }
 
-    /// Ends the worker with SIGABRT, on which its faulthandler records the Python stack first.
-    pub fn abort(&self) {
-        self.signal(rustix::process::Signal::ABORT);
+    /// Has the worker record the Python stacks of its threads and interrupts its node code, with
+    /// SIGSTKFLT. Waits for the record, at most [`STACK_GRACE`].
+    pub fn record_stacks(&self) {
+        self.signal(rustix::process::Signal::STKFLT);
+        let until = Instant::now() + STACK_GRACE;
+        // The worker cannot tell by its link, which it may have filled or closed.
+        while !self.blackbox.is_recorded() && Instant::now() < until {
+            let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            if ppoll(&mut polled, Some(TimeSpec::from_duration(STACK_PAUSE)), None) != Ok(0) {
+                return;
+            }
+        }
+    }
+
+    /// Asks the worker to end, with SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
     }
 
     /// Asks the node code that runs in the worker to end, with SIGURG.
@@ -165,7 +213,7 @@ impl Process {
             return;
         }
         // Before Linux 6.9 a group can be signalled only by its id, which is safe until its leader
-        // is reaped. After that, programs that the nodes of a dead worker started keep running.
+        // is reaped.
         if let Some(pid) = self.raw_pid()
             && !state.is_reaped
             && self.is_held_by_parent()
@@ -198,30 +246,51 @@ impl Process {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
     }
 
-    /// Kills the rest of an ended process's group, reaps the process, and wakes the listener.
+    /// Kills what an ended process has left running, reaps the process, and wakes the listener.
     pub fn reap(&self) {
-        self.end_group();
+        self.end_left();
+        self.note_peak(peak_memory(self.pidfd.as_fd()));
         let status = self.wait(WaitIdOptions::EXITED).ok().flatten();
         let code = || status.as_ref()?.exit_status().map(Exit::Code);
-        let signal = || status.as_ref()?.terminating_signal().map(Exit::Signal);
+        let signal = || {
+            let status = status.as_ref()?;
+            let number = status.terminating_signal()?;
+            Some(Exit::Signal { number, has_core: Some(status.dumped()) })
+        };
         self.note_exit(code().or_else(signal));
     }
 
-    /// Ends what is left of the group of the ended process, which may be reaped then.
-    pub fn end_group(&self) {
+    /// Kills what the ended process has left running. The process may be reaped then.
+    pub fn end_left(&self) {
         let mut state = self.state();
         if !state.is_reaped {
             self.signal_group_locked(&state, rustix::process::Signal::KILL);
             state.is_reaped = true;
         }
+        if !state.is_alone
+            && let Some(kin) = self.kin(false)
+        {
+            let _no_descriptor_is_left = kin.kill(|_| false);
+        }
+    }
+
+    /// Notes the highest resident memory of the process, in bytes, as its parent says.
+    pub fn note_peak(&self, bytes: u64) {
+        self.state().peak_memory = bytes;
+    }
+
+    /// Highest resident memory of the ended process, in bytes; 0 when unknown.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.state().peak_memory
     }
 
     /// Notes how the process ended, as its parent says, and tells the listener. Without a word of the
     /// parent it is what the flight recorder says.
     pub fn note_exit(&self, exit: Option<Exit>) {
         let mut state = self.state();
-        let exit = exit.or_else(|| self.blackbox.signal().map(Exit::Signal));
-        state.exit = Some(exit.unwrap_or(Exit::Unknown));
+        state.exit = Some(exit.or_else(|| self.blackbox.exit()).unwrap_or(Exit::Unknown));
+        state.ended = Some(Instant::now());
         self.end.notify_waiters();
         if let Some(listener) = &state.listener {
             listener.wake();
@@ -234,6 +303,13 @@ impl Process {
         if self.exit().is_none() {
             self.end.notified().await;
         }
+    }
+
+    /// How long the process has existed, or had when it ended.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        let until = self.state().ended.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.started)
     }
 
     /// How the process ended, once it is reaped.

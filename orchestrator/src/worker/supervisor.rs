@@ -2,15 +2,18 @@
 //! carries out what the pool core decides. Sessions reach it through [`Pool`].
 
 mod ending;
+mod picture;
+mod reaper;
 mod watch;
 mod zygotes;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Limits;
-use ipc_protocol::exchange::Exchange;
+use ipc_protocol::kin::Mark;
 use ipc_protocol::memory::{SegmentKind, remove_stale_names};
 use ipc_protocol::share::MemoryTerms;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -19,16 +22,11 @@ use super::kinds::Kinds;
 use super::link::{Link, Outgoing};
 use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
 use super::process::Process;
-use super::state::LifeState;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
-use crate::placement::Engine;
+pub use picture::{WorkerMemory, WorkerPicture};
 use zygotes::Zygotes;
-
-/// Released leases wait this long for a message that can return them to the worker; then they are
-/// returned in one of their own.
-const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
 
 /// Settings of the supervisor.
 #[derive(Debug, Clone)]
@@ -39,6 +37,9 @@ pub struct SupervisorOptions {
     pub start_timeout: Duration,
     /// Limits on frames.
     pub limits: Limits,
+    /// How long a worker that missed a deadline may take to end after it was interrupted, and again
+    /// after SIGTERM.
+    pub stop_grace: Duration,
     /// Longest busy wait for a message, in the orchestrator and in workers.
     pub spin: Duration,
     /// Terms of shared memory; `None`: it is not used.
@@ -69,6 +70,8 @@ pub enum Returned {
     UsedUp,
     /// A worker that is dead or in an unknown state. It is killed.
     Broken,
+    /// A worker that has missed a deadline. It is ended in the background, and replaced before that.
+    Overdue,
 }
 
 /// PoolState shared by sessions and the supervisor's thread.
@@ -77,6 +80,8 @@ struct Shared {
     state: Mutex<PoolState>,
     commands: UnboundedSender<Command>,
     options: SupervisorOptions,
+    /// The family of the marks of its processes.
+    family: u64,
 }
 
 #[derive(Debug)]
@@ -90,12 +95,16 @@ struct PoolState {
     outputs: HashMap<WorkerId, Arc<Outgoing>>,
     /// Workers that were asked to end. Closing takes the link of each to wait for its answer.
     ending: HashMap<WorkerId, Option<Link>>,
+    /// The links of workers that are being stopped. One whose link closes ends without its grace.
+    stopping: HashMap<WorkerId, Option<Link>>,
     /// How long workers that are asked to end may still wait for their links to close.
     patience: Duration,
     answers: HashMap<Ticket, Answer>,
     /// Why the last worker of a kind failed to start.
     start_errors: HashMap<KeyId, StartError>,
     zygotes: Zygotes,
+    /// The process id of the reaper, which has not been reaped.
+    reaper: Option<u32>,
     next_ticket: Ticket,
     /// When the supervisor next checks the deadlines of the pools.
     rechecks_at: Option<Instant>,
@@ -114,33 +123,15 @@ enum Command {
     Zygote(KeyId),
     /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
+    /// Stop this worker, which has missed a deadline.
+    Stop(Arc<Process>),
+    /// A worker of this kind is up: see that there is a reaper.
+    Reaper(KeyId),
     /// Return the released leases on this worker's memory.
     GiveBack(WorkerId),
     /// The pools have an earlier deadline than the one that the supervisor waits for.
     Recheck,
     Close,
-}
-
-/// A snapshot of one worker, from [`Pool::picture`].
-#[derive(Debug, Clone)]
-pub struct WorkerPicture {
-    /// Process id; 0 before the process runs.
-    pub pid: u32,
-    /// Its engine.
-    pub runtime: Engine,
-    /// Its state.
-    pub state: LifeState,
-    /// Number of sessions that it has served, with the current one.
-    pub sessions: u64,
-}
-
-/// The shared memory of one worker.
-#[derive(Debug, Clone)]
-pub struct WorkerMemory {
-    /// Its process id.
-    pub pid: u32,
-    /// The orchestrator's side of the shared memory of its connection.
-    pub exchange: Arc<Exchange>,
 }
 
 impl Pool {
@@ -163,14 +154,17 @@ impl Pool {
             processes: HashMap::new(),
             outputs: HashMap::new(),
             ending: HashMap::new(),
+            stopping: HashMap::new(),
             patience: Duration::ZERO,
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             zygotes: Zygotes::default(),
+            reaper: None,
             next_ticket: 1,
             rechecks_at: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), commands, options });
+        let family = RandomState::new().hash_one(std::process::id());
+        let shared = Arc::new(Shared { state: Mutex::new(state), commands, options, family });
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(os)?;
         let for_thread = Arc::clone(&shared);
@@ -236,36 +230,21 @@ impl Pool {
         self.shared.take_back(&mut state, worker, returned);
     }
 
-    /// A snapshot of every worker that is not dead.
-    #[must_use]
-    pub fn picture(&self) -> Vec<WorkerPicture> {
-        let state = self.shared.lock();
-        let pid = |id| state.processes.get(&id).map_or(0, |process| process.pid);
-        let runtime = |key: KeyId| state.kinds.runtime(key).unwrap_or(Engine::CPython);
-        let picture = state.core.picture().map(|worker| WorkerPicture {
-            pid: pid(worker.id),
-            runtime: runtime(worker.key),
-            state: worker.state,
-            sessions: worker.sessions,
-        });
-        picture.collect()
-    }
-
-    /// The shared memory of every worker that is up and part of the pool.
-    #[must_use]
-    pub fn shared_memory(&self) -> Vec<WorkerMemory> {
-        let state = self.shared.lock();
-        let of = |(id, output): (&WorkerId, &Arc<Outgoing>)| {
-            let pid = state.processes.get(id).filter(|_| !state.core.is_parked(*id))?.pid;
-            Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
-        };
-        state.outputs.iter().filter_map(of).collect()
+    /// Lets another worker take the place of one whose session was left and goes on.
+    pub fn let_replace(&self, worker: WorkerId) {
+        let mut state = self.shared.lock();
+        self.shared.apply(&mut state, PoolEvent::Left(worker));
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mark of a worker.
+    fn mark(&self, id: WorkerId) -> Mark {
+        Mark::new(self.family, id)
     }
 
     /// Feeds the core one event and carries out what it decides.
@@ -309,6 +288,10 @@ impl Shared {
     fn take_back(&self, state: &mut PoolState, worker: Worker, returned: Returned) {
         worker.process.set_listener(None);
         let id = worker.id;
+        if returned == Returned::Overdue {
+            self.stop(state, worker);
+            return self.apply(state, PoolEvent::Replaced(id));
+        }
         if returned != Returned::Broken {
             state.idle.insert(id, worker);
         }
@@ -341,6 +324,7 @@ impl PoolState {
 /// The loop of the supervisor's thread.
 async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
     let mut watches = tokio::task::JoinSet::new();
+    let mut reaper = None;
     let mut closing = false;
     while !closing || !watches.is_empty() {
         let deadline = shared.lock().next_recheck();
@@ -352,11 +336,20 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::Zygote(key)) => {
                     watches.spawn(zygotes::tend(Arc::clone(&shared), key));
                 }
+                Some(Command::Reaper(key)) => {
+                    let kind = shared.lock().kinds.get(key).cloned();
+                    if let Some(kind) = kind.filter(|_| reaper.is_none()) {
+                        reaper = Some(tokio::spawn(reaper::keep(Arc::clone(&shared), kind)));
+                    }
+                }
                 Some(Command::AwaitEnd(process)) => {
                     watches.spawn(ending::await_end(process));
                 }
+                Some(Command::Stop(process)) => {
+                    watches.spawn(ending::stop(process, shared.options.stop_grace));
+                }
                 Some(Command::GiveBack(worker)) => {
-                    watches.spawn(give_back(Arc::clone(&shared), worker));
+                    watches.spawn(watch::give_back(Arc::clone(&shared), worker));
                 }
                 Some(Command::Recheck) => {}
                 Some(Command::Close) | None => closing = true,
@@ -368,20 +361,16 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
             }
         }
     }
+    // All workers have ended, with what their nodes have started.
+    if let Some(reaper) = reaper {
+        reaper.abort();
+        let _cancelled = reaper.await;
+    }
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Returns released leases that no message has returned within [`GIVE_BACK_GRACE`].
-async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
-    tokio::time::sleep(GIVE_BACK_GRACE).await;
-    let output = shared.lock().outputs.get(&worker).cloned();
-    if let Some(output) = output {
-        output.give_back();
     }
 }

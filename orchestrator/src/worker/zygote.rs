@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipc_protocol::kin::Mark;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -53,6 +54,15 @@ pub enum NotReady {
     Failed,
 }
 
+/// What a zygote says about a worker that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// How it ended.
+    pub exit: Exit,
+    /// Its highest resident memory.
+    pub peak_memory_bytes: u64,
+}
+
 /// Why a zygote gave no worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotForked {
@@ -94,11 +104,11 @@ impl Zygote {
     ///
     /// # Errors
     /// When there is no worker.
-    pub async fn fork(&self, id: WorkerId) -> Result<Spawned, NotForked> {
-        let (ends, theirs) = WorkerEnds::new().map_err(|_| NotForked::Unavailable)?;
+    pub async fn fork(&self, id: WorkerId, mark: Mark) -> Result<Spawned, NotForked> {
+        let (ends, theirs) = WorkerEnds::new(mark).map_err(|_| NotForked::Unavailable)?;
         let [stdin, stdout, stderr] = &theirs;
         let given = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), ends.blackbox.as_fd()];
-        match self.ask(Request::Fork, &given).await {
+        match self.ask(Request::Fork(mark), &given).await {
             Some((Answer::Forked(pid), Some(pidfd))) => {
                 let zygote = Some(Arc::clone(&self.pidfd));
                 Ok(ends.joined(id, pid, Arc::new(pidfd), zygote))
@@ -110,9 +120,9 @@ impl Zygote {
     }
 
     /// Reaps an ended worker. `None` when its status is lost, as when the zygote died first.
-    pub async fn reap(&self, pid: u32) -> Option<Exit> {
+    pub async fn reap(&self, pid: u32) -> Option<Reaped> {
         match self.ask(Request::Reap(pid), &[]).await {
-            Some((Answer::Reaped(reaped, exit), _)) if reaped == pid => exit,
+            Some((Answer::Reaped(reaped, how), _)) if reaped == pid => how,
             _ => None,
         }
     }

@@ -120,8 +120,12 @@ class Loop:
         """Run until the tasks are done; exceptions that end them or the loop are ignored."""
         loop = self.asyncio_loop
         while not (loop.is_closed() or all(task.done() for task in tasks)):
-            with contextlib.suppress(BaseException):
+            try:
                 loop.run_until_complete(asyncio.wait(tasks))
+            except OSError:  # of the selector: a node has closed its descriptor
+                return
+            except BaseException:
+                continue
 
 
 async def _called(function: Callable[[], Any]) -> Any:

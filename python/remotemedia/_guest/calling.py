@@ -25,6 +25,8 @@ from remotemedia._signatures import signature
 
 OTHER = 0
 """Number of the operation while no method of a node runs: a node is imported or constructed."""
+next_item = next
+"""A node may replace the builtin, and a call would then never end."""
 _OPERATIONS = {"process": 1, "flush": 2, "initialize": 3, "cleanup": 4}
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
 
@@ -60,6 +62,8 @@ class Caller:
         is_source: whether the node produces without input.
         is_streaming: whether `process` takes an iterator of inputs.
         is_async: whether the node uses asyncio.
+        keeps_failed: whether a call that fails in this node is kept, so that the node can be called
+            again with the same item.
         plain_type: type of the last plain result. Results of this type are not examined again,
             since that would cost as much as a small node.
     """
@@ -70,6 +74,7 @@ class Caller:
         node_id: str,
         node: Any,
         wants_stream: bool,
+        keeps_failed: bool,
         meter: Meter,
         running: Running,
         loop: LazyLoop,
@@ -93,6 +98,8 @@ class Caller:
         self._stream: Stream | None = None
         self._has_streamed = False
         self.plain_type: type | None = None
+        # A stream that has raised is over: its node cannot be called again with one item.
+        self.keeps_failed = keeps_failed and not self.is_streaming
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call node code and return the result.
@@ -128,6 +135,45 @@ class Caller:
             return self._stream_outputs("process")
         self._meter.count_call(self.number)
         return self.expand("process", self.guarded("process", self.node.process, value))
+
+    def tried(self, call: Callable[..., Iterator[Any]], *item: Any) -> Iterator[Any]:
+        """The outputs that `call` gives for an item. Where failed calls of the node are kept, a failure
+        before the first output is given as a `Fault`, and the next step calls the node again. What a
+        node gave before it failed would be given twice, so later failures are raised.
+        """
+        return self._repeated(call, list(item)) if self.keeps_failed else call(*item)
+
+    def begun(self, result: Any, item: Any) -> Iterator[Any]:
+        """The outputs in the result that `process` has returned for an item; see `tried`."""
+        outputs = self.expand("process", result)
+        return self._repeated(self.outputs, [item], outputs) if self.keeps_failed else outputs
+
+    def _repeated(
+        self,
+        call: Callable[..., Iterator[Any]],
+        kept: list[Any],
+        begun: Iterator[Any] | None = None,
+    ) -> Iterator[Any]:
+        while True:
+            try:
+                outputs = call(*kept) if begun is None else begun
+                begun = None
+                in_hand = [next(outputs, END)]
+            except Fault as fault:
+                if not fault.may_be_kept:
+                    raise
+                fault.is_kept = True
+                failure = fault
+            else:
+                break
+            yield failure
+        try:
+            kept.clear()
+            if in_hand[0] is not END:
+                yield in_hand.pop()
+                yield from outputs
+        finally:
+            outputs.close()  # type: ignore[attr-defined]  # a generator of this class
 
     def produced(self) -> Iterator[Any]:
         """The outputs of a source."""
@@ -199,7 +245,7 @@ class Caller:
 
     def _from_iterator(self, kind: str, items: Any) -> Iterator[Any]:
         try:
-            while (in_hand := [self.guarded(kind, next, items, END)])[0] is not END:
+            while (in_hand := [self.guarded(kind, next_item, items, END)])[0] is not END:
                 if in_hand[0] is not None:
                     yield in_hand.pop()
         finally:

@@ -10,6 +10,7 @@ from remotemedia._guest import imports
 from remotemedia._guest.text import sendable
 
 _GUEST = __file__.rpartition("/")[0]
+_ROOTS = (BaseException, object)
 
 
 Detail = tuple[str, str] | tuple[str, str, str] | None
@@ -29,6 +30,9 @@ class Fault(Exception):
         traceback: formatted, with source lines, without the frames that only call the node.
         import_info: about an import that failed (see `imports.explain`), else None.
         detail: see `Detail`.
+        types: names of the exception's type and of its bases; see `Raised` in the protocol.
+        may_be_kept: whether the node may be called again: not after `SystemExit` and the like.
+        is_kept: whether the call waits at the node that failed, and the next step calls it again.
     """
 
     def __init__(
@@ -52,6 +56,9 @@ class Fault(Exception):
             nearest = self.import_info["nearest"]
         self.detail: Detail = ("nearest", sendable(nearest)) if nearest else None
         self.traceback = formatted(error)
+        self.types = [type_name(kind) for kind in type(error).__mro__[:-1] if kind not in _ROOTS]
+        self.may_be_kept = isinstance(error, Exception)
+        self.is_kept = False
 
 
 def facts(error: BaseException) -> dict[str, Any]:
@@ -69,6 +76,7 @@ def facts(error: BaseException) -> dict[str, Any]:
             "traceback": error.traceback,
             "import_info": error.import_info,
             "detail": error.detail,
+            "raised": (error.types, error.is_kept),
         }
     return {
         "kind": "marshal",
@@ -79,6 +87,7 @@ def facts(error: BaseException) -> dict[str, Any]:
         "import_info": None,
         # Set by the native side if the error is about one part of an item.
         "detail": getattr(error, "remotemedia_part", None),
+        "raised": None,
     }
 
 

@@ -1,5 +1,7 @@
-"""Interrupts node code that still runs when its session ends. The orchestrator sends SIGURG, and
-the handler raises a `KeyboardInterrupt` in the node's code, like Ctrl-C at a terminal.
+"""Interrupts node code that still runs when its session ends, or when a deadline has passed. For the
+first the orchestrator sends SIGURG, and the handler raises a `KeyboardInterrupt` in the node's code,
+like Ctrl-C at a terminal. For the second it sends SIGSTKFLT: faulthandler writes the stacks of all
+threads first, even while C code runs.
 
 SIGURG was chosen because few programs use it and a process without a handler ignores it (Go's
 runtime uses it for the same reasons). The signal may come at any moment. If no node code runs, the
@@ -8,6 +10,8 @@ next node code of this session is interrupted when it begins. The end of the ses
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -16,6 +20,9 @@ from types import FrameType
 from typing import Any
 
 _PAUSE_SECONDS = 0.001
+_RECORDED_OFFSET = 48
+"""Place in the flight recorder of the byte that says that the stacks are complete."""
+_recorder = -1
 is_running = False
 """Whether node code runs on the main thread and may be interrupted."""
 _is_wanted = False
@@ -32,8 +39,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 def install() -> None:
-    """Install the handler of SIGURG. Programs that nodes start get the default handling."""
+    """Install the handlers. Programs that nodes start get the default handling."""
     signal.signal(signal.SIGURG, _on_signal)
+    if sys.implementation.name == "cpython":
+        # A RustPython worker has a thread for it (`deadline.rs`).
+        signal.signal(signal.SIGSTKFLT, _on_overdue)
     report = sys.unraisablehook
 
     def report_others(unraisable: Any) -> None:
@@ -43,6 +53,14 @@ def install() -> None:
             report(unraisable)
 
     sys.unraisablehook = report_others
+
+
+def record_stacks(recorder: int) -> None:
+    """Have faulthandler write the stacks to the flight recorder when a deadline has passed."""
+    global _recorder
+    if sys.implementation.name == "cpython":
+        _recorder = recorder
+        faulthandler.register(signal.SIGSTKFLT, file=recorder, all_threads=True, chain=True)
 
 
 def _try_again() -> None:
@@ -98,4 +116,11 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
         raise Interrupted
 
 
-__all__ = ["Interrupted", "begin", "end", "forget", "install"]
+def _on_overdue(number: int, frame: FrameType | None) -> None:
+    """Note that the stacks are written, and interrupt the node."""
+    with contextlib.suppress(OSError):  # a node may have closed the descriptor
+        os.pwrite(_recorder, b"\1", _RECORDED_OFFSET)
+    _on_signal(number, frame)
+
+
+__all__ = ["Interrupted", "begin", "end", "forget", "install", "record_stacks"]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from remotemedia._guest import hygiene, imports, injected, interrupts, policy, search
 
 EndGroup = Callable[[list[int]], None]
-"""`end_group(spared)` ends the other processes of the worker's process group, without those whose
-process ids are in `spared`."""
+"""`end_group(spared)` ends what nodes have left running, without the processes whose ids are in
+`spared`."""
 
 is_worker = False
 """Whether this process is a worker."""
@@ -24,7 +24,7 @@ state = hygiene.Table([])
 
 def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
     """Prepare this process as a worker: ignore Ctrl-C, which the orchestrator handles; have crashes
-    write the Python stack; end the worker's process group when the worker ends.
+    write the Python stack; end what nodes have left running when the worker ends.
 
     Args:
         recorder: descriptor of the flight recorder; None writes the stack to standard error.
@@ -43,11 +43,12 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
     own = 2
     if recorder is not None:
         # Make a descriptor that child processes do not inherit. The stack is written behind the
-        # note of the running node (`STACK_OFFSET` in `blackbox.rs`).
+        # note of the running node (`PYTHON_STACK_AT` in `ipc-protocol/src/recorder.rs`).
         own = os.dup(recorder)
         os.close(recorder)
         os.lseek(own, 64, os.SEEK_SET)
     faulthandler.enable(file=own)
+    interrupts.record_stacks(own)
     # `python -m` has put the path of this package into `sys.argv`; sessions set the caller's.
     sys.argv = [""]
     search.install()

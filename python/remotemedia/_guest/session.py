@@ -11,7 +11,7 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._guest import faults, interrupts, loading, modules, output, process
-from remotemedia._guest.calling import OTHER, Caller, Meter
+from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.spec import NodeSpec, SessionSpec
@@ -41,6 +41,7 @@ class Guest:
     @staticmethod
     def facts(error: BaseException) -> dict[str, Any]:
         """The exception as data; see `faults.facts`."""
+        process.state.repair()
         return faults.facts(error)
 
     def __init__(self, meter: Meter, send: output.Send) -> None:
@@ -77,12 +78,14 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
+        process.state.repair(self._left)
         interrupts.forget()
         changed = self._modules.changed()
         if changed is not None:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         if self._left:  # the orchestrator does not know: it received no `Closed` message
             raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
+        self._left = ["interpreter"]  # if anything but a node fails from here on
         self._output.attach()
         process.state.begin()
         if spec.surroundings is not None:
@@ -110,6 +113,7 @@ class Guest:
                     caller.cleanup()
             self._forget()
             raise
+        self._left = []
         self._modules.note()
         limit = spec.write_back_max_bytes
         if spec.instances is not None:
@@ -162,6 +166,7 @@ class Guest:
                 spec.node_id,
                 node,
                 spec.is_streaming,
+                spec.keeps_failed,
                 self._meter,
                 self._running,
                 self.loop,
@@ -177,7 +182,8 @@ class Guest:
     def begin_start(self, stage: int) -> None:
         """Begin a call without an input, on a stage whose first node is a source."""
         callers = self._stages[stage]
-        self._calls[stage] = self._chain(callers[0].produced, callers[1:])
+        first = callers[0]
+        self._calls[stage] = self._chain(lambda: first.tried(first.produced), callers[1:])
 
     def begin_flush(self, stage: int) -> None:
         """Begin a call for the end of the input."""
@@ -204,14 +210,14 @@ class Guest:
             (None, result of the last node). If a node is streaming or returns an iterator: (an
             iterator over the outputs of the chain from that node on, None).
         """
-        callers = self._stages[stage]
         interrupts.begin()
         try:
-            return self._pass(callers, value)
+            return self._pass(stage, value)
         finally:
             interrupts.end()
 
-    def _pass(self, callers: list[Caller], value: Any) -> tuple[Iterator[Any] | None, Any]:
+    def _pass(self, stage: int, value: Any) -> tuple[Iterator[Any] | None, Any]:
+        callers = self._stages[stage]
         set_running, call_next = self._running.in_context.set, self._meter.call_next
         # `Caller.guarded` is inlined here, because this loop is most of the cost of a small node.
         for position, caller in enumerate(callers):
@@ -223,19 +229,25 @@ class Guest:
             self._running.last = caller.node_id
             call_next(caller.number)
             try:
-                value = caller.node.process(value)
-                if type(value) is CoroutineType:
-                    value = self.loop.run(value)
+                result = caller.node.process(value)
+                if type(result) is CoroutineType:
+                    result = self.loop.run(result)
             except BaseException as error:  # as in `Caller.guarded`
                 self._meter.leave()
                 self._meter.count_error(caller.number)
-                raise Fault("process", caller.node_id, error) from None
-            if value is None:
+                fault = Fault("process", caller.node_id, error)
+                if caller.keeps_failed and fault.may_be_kept:
+                    fault.is_kept = True
+                    self._calls[stage] = self._pass_on(callers[position:], value)
+                raise fault from None
+            if result is None:
+                value = None
                 break
-            if type(value) is not caller.plain_type and not caller.is_plain(value):
+            if type(result) is not caller.plain_type and not caller.is_plain(result):
                 self._meter.leave()
-                outputs = caller.expand("process", value)
+                outputs = caller.begun(result, value)
                 return self._chain(outputs.__iter__, callers[position + 1 :]), None
+            value = result
         self._meter.leave()
         return None, value
 
@@ -246,14 +258,17 @@ class Guest:
             (OUTPUT, output) or (DONE, None).
 
         Raises:
-            Fault: a node failed; the call is over.
+            Fault: a node failed. The call is over, unless the fault is kept.
         """
         try:
-            value = next(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
+            value = next_item(self._calls[stage], END)  # type: ignore[arg-type]  # it has begun
         except BaseException:
             self._calls[stage] = None
             self._output.flush()
             raise
+        if type(value) is Fault:
+            self._output.flush()
+            raise value
         if value is not END:
             return OUTPUT, value
         self._calls[stage] = None
@@ -269,12 +284,16 @@ class Guest:
         if not callers:
             yield in_hand.pop()
             return
-        yield from self._chain(lambda: callers[0].outputs(in_hand.pop()), callers[1:])
+        first = callers[0]
+        yield from self._chain(lambda: first.tried(first.outputs, in_hand.pop()), callers[1:])
 
     def _chain(self, first: Any, rest: list[Caller]) -> Iterator[Any]:
         outputs = first()
         try:
             for value in outputs:
+                if type(value) is Fault:
+                    yield value
+                    continue
                 passed_on = self._pass_on(rest, value)
                 del value
                 yield from passed_on
@@ -287,7 +306,8 @@ class Guest:
 
     def _flush(self, callers: list[Caller]) -> Iterator[Any]:
         for position, caller in enumerate(callers):
-            yield from self._chain(caller.flushed, callers[position + 1 :])
+            flushed = caller.tried(caller.flushed)
+            yield from self._chain(flushed.__iter__, callers[position + 1 :])
 
     def first_node(self, stage: int) -> str:
         """Id of a stage's first node."""
@@ -325,6 +345,8 @@ class Guest:
             for each changed attribute that cannot be sent; the `facts` of each failed `cleanup`;
             and the result of `hygiene.Table.put_back`.
         """
+        process.state.repair()
+        self._left = ["interpreter"]
         for stage in list(self._stages):
             self.abort(stage)
         failures = self._clean_up()
@@ -359,6 +381,7 @@ class Guest:
         return states
 
     def _forget(self) -> None:
+        process.state.repair()
         self._stages, self._calls, self._snapshots = {}, {}, {}
         with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()

@@ -19,6 +19,7 @@ class NodeSpec(NamedTuple):
     instance: int | None
     params: dict[str, Any]
     is_streaming: bool
+    keeps_failed: bool = False
 
 
 class SessionSpec(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from remotemedia import _pickle
+from remotemedia._guest.text import described
 
 _SMALL_BYTES = 256
 """Least `limit` for which the pickles of all small values are within it."""
@@ -68,7 +69,7 @@ def _digest(value: Any, limit: int) -> Digest | str:
     except _TooBig:
         return f"its pickle is larger than write_back_max ({limit} bytes)"
     except BaseException as error:  # pickling an attribute can raise any exception
-        return f"{type(error).__name__}: {error}"
+        return described(error)
     return file.result()
 
 
@@ -113,4 +114,4 @@ class Snapshot:
         try:
             return _pickle.dumps((changed, deleted)), kept
         except BaseException as error:  # a thread has changed them since they were pickled above
-            return None, kept + [(name, f"{type(error).__name__}: {error}") for name in changed]
+            return None, kept + [(name, described(error)) for name in changed]

@@ -16,8 +16,9 @@ import threading
 from collections.abc import Iterable
 
 from remotemedia._guest import injected, modules, resolution, surroundings
+from remotemedia._guest.hygiene import system
 
-FORMAT = 1
+FORMAT = 2
 """Of the messages; `message.rs` has it too."""
 
 _HYGIENE = ("interpreter", "libraries", "loggers", "streams", "system")
@@ -50,20 +51,22 @@ class _Files:
         return self.modules.changed()
 
 
-def serve(version: str) -> str:
+def serve(version: str) -> tuple[str, int]:
     """Serve the orchestrator at descriptor 0 until it closes the connection.
 
     Args:
         version: of the package.
 
     Returns:
-        In each forked worker, the number of the descriptor of its flight recorder.
+        In each forked worker, the number of the descriptor of its flight recorder, and the process
+        id of the orchestrator.
 
     Raises:
         SystemExit: in the zygote, when the connection has closed.
     """
     for name in _OWN:
         importlib.import_module(f"remotemedia._guest.{name}")
+    system.load()
     link = _socket.socket(fileno=os.dup(0))
     _say(link, f"zygote {FORMAT} {version}")
     files = _Files()
@@ -87,7 +90,7 @@ def serve(version: str) -> str:
         elif word == "fork":
             child = _fork(link, files, given)
             if child == 0:
-                return _become_worker(link, given)
+                return _become_worker(link, given, int(words[0])), orchestrator
             for descriptor in given:
                 os.close(descriptor)
         else:
@@ -213,10 +216,17 @@ def _fork(link: _socket.socket, files: _Files, given: list[int]) -> int:
     return child
 
 
-def _become_worker(link: _socket.socket, given: list[int]) -> str:
-    """Make the forked child what a process is that was started as a worker."""
+def _become_worker(link: _socket.socket, given: list[int], mark: int) -> str:
+    """Make the forked child what a process is that was started as a worker.
+
+    Args:
+        link: of the zygote.
+        given: descriptors.
+        mark: see `ipc-protocol/src/kin.rs`.
+    """
     link.close()
     os.setpgid(0, 0)
+    system.set_mark(mark)
     for place, descriptor in enumerate(given[:3]):
         os.dup2(descriptor, place)
         os.close(descriptor)
@@ -230,14 +240,15 @@ def _become_worker(link: _socket.socket, given: list[int]) -> str:
 
 def _reap(link: _socket.socket, child: int) -> None:
     try:
-        _, status = os.waitpid(child, 0)
+        _, status, usage = os.wait4(child, 0)
     except ChildProcessError:
         _say(link, f"lost {child}")
         return
     if os.WIFSIGNALED(status):
-        _say(link, f"signal {child} {os.WTERMSIG(status)}")
+        word = "core" if os.WCOREDUMP(status) else "signal"
+        _say(link, f"{word} {child} {os.WTERMSIG(status)} {usage.ru_maxrss}")
     else:
-        _say(link, f"code {child} {os.WEXITSTATUS(status)}")
+        _say(link, f"code {child} {os.WEXITSTATUS(status)} {usage.ru_maxrss}")
 
 
 def _changed_at(folder: str) -> int | None:

@@ -7,15 +7,15 @@ data as attributes, and can be pickled. The native module makes them with keywor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
+from remotemedia.core.crash import Crash, Known
+from remotemedia.core.error import RemoteMediaError as RemoteMediaError
+from remotemedia.core.error import Where
 
-class _Where(TypedDict, total=False):
-    node_id: str | None
-    operation: str | None
 
-
-class _Remote(_Where, total=False):
+class _Remote(Where, total=False):
     remote_type: str | None
     remote_message: str | None
     remote_traceback: str | None
@@ -26,40 +26,7 @@ class _Remote(_Where, total=False):
     import_reason: str | None
     module_path: str | None
     suggestion: str | None
-
-
-class RemoteMediaError(Exception):
-    """Base class of all errors of this package.
-
-    Attributes:
-        node_id: id of the node concerned, or None if it is no single node.
-        operation: the operation that failed ("process", "initialize", "parse", ...), or None.
-    """
-
-    def __init__(
-        self, message: str = "", *, node_id: str | None = None, operation: str | None = None
-    ) -> None:
-        # All parameters but the message have defaults: unpickling calls `cls(message)` and sets the
-        # attributes afterwards.
-        super().__init__(message)
-        self.node_id = node_id
-        self.operation = operation
-        # Set by the native module, whose messages name the node already.
-        self._names_node = False
-
-    @property
-    def message(self) -> str:
-        """The message without node and operation."""
-        return str(self.args[0]) if self.args else ""
-
-    def __str__(self) -> str:
-        """The message, after node and operation unless the message names the node already."""
-        if self.node_id is None or self._names_node:
-            return self.message
-        where = f"node {self.node_id!r}"
-        if self.operation is not None:
-            where += f", {self.operation}"
-        return f"{where}: {self.message}"
+    tries: int
 
 
 class PipelineError(RemoteMediaError):
@@ -86,7 +53,7 @@ class ManifestError(RemoteMediaError, ValueError):
         message: str = "",
         *,
         problems: list[str] | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.problems: list[str] = list(problems or ())
@@ -109,7 +76,7 @@ class CycleError(GraphError):
         *,
         nodes: list[str] | None = None,
         problems: list[str] | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, problems=problems, **where)
         self.nodes: list[str] = list(nodes or ())
@@ -129,7 +96,7 @@ class NodeNotFoundError(RemoteMediaError, KeyError, ValueError):
         *,
         node_type: str | None = None,
         nearest: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.node_type = node_type
@@ -153,7 +120,7 @@ class MarshalingError(RemoteMediaError, TypeError):
         *,
         path: str | None = None,
         type_name: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.path = path
@@ -181,6 +148,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         import_reason: "c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported".
         module_path: path of a C extension that was found but cannot be loaded.
         suggestion: what the user can do.
+        tries: number of tries, of which this was the last.
     """
 
     def __init__(
@@ -199,9 +167,11 @@ class NodeError(RemoteMediaError, RuntimeError):
         import_reason: str | None = None,
         module_path: str | None = None,
         suggestion: str | None = None,
+        tries: int = 1,
     ) -> None:
         super().__init__(message, node_id=node_id, operation=operation)
         self.limit = limit
+        self.tries = tries
         self.module = module
         self.root_package = root_package
         self.import_reason = import_reason
@@ -255,8 +225,36 @@ class NodeMarshalingError(NodeError, MarshalingError):
         self.type_name = type_name
 
 
+class TransientError(Exception):
+    """Raise it in a node for a failure that may pass by itself: the call is tried again, as for a
+    ConnectionError (see `Node.retry`).
+    """
+
+
+class NodeSkipped(NodeError):
+    """A node failed for too many items in a row, and is not called for a while (see `Node.breaker`).
+
+    Attributes:
+        causes: the first errors of that row, a line each; at most five.
+        pause_ms: how long the node is skipped after its last failure, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        causes: list[str] | None = None,
+        pause_ms: int | None = None,
+        **where: Unpack[_Remote],
+    ) -> None:
+        super().__init__(message, **where)
+        self.causes: list[str] = list(causes or ())
+        self.pause_ms = pause_ms
+
+
 class NodeTimeout(NodeError):
-    """A node exceeded its `timeout_ms`; its worker was killed and will be replaced.
+    """A node exceeded its `timeout_ms` or `deadline_ms`. Its worker is replaced, and ended in the
+    background.
 
     Attributes:
         timeout_ms: the exceeded limit, in milliseconds.
@@ -273,67 +271,81 @@ class NodeTimeout(NodeError):
         self.timeout_ms = timeout_ms
 
 
-class WorkerCrashed(NodeError):
+class WorkerCrashed(NodeError, Crash):
     """The worker process died while it ran a node. The next run gets a fresh worker.
+
+    The message is one line; facts, stacks and stderr are notes, which Python prints below it. The
+    logger `remotemedia.crashes` gets all of it as one JSON object, at level INFO. What is unknown
+    is None.
 
     Neither signal nor exit code is known if this program ignores SIGCHLD, or if other code of this
     program has waited for the worker process.
 
     Attributes:
+        verdict: why the worker ended: "crashed" (native code did what is not allowed), "aborted"
+            (native code called `abort`), "out_of_memory" (the kernel killed it because memory ran
+            out), "killed" (a signal came from outside), "killed_or_out_of_memory" (the kernel does
+            not say which), "exited", "disconnected" (it closed its connection) or "unknown".
+        what_next: what happens next, and what the user can do.
+        call: which call of the node's `process` it was, from 1 on in each worker and session; None
+            in other operations.
+        worker_pid: process id of the worker.
         signal: name of the signal that ended the worker, such as "SIGSEGV", or None.
         exit_code: exit code of the worker if it exited by itself, or None.
+        core_dumped: whether the kernel wrote a core dump.
+        library: file name of the library or program whose code crashed or called `abort`.
+        killed_by: process id of the process that sent the signal.
+        fault_code: the kernel's name for what the instruction could not do, such as "SEGV_MAPERR".
+        fault_address: the address that it could not use.
+        c_stack: the calls of native code at the time of death, innermost first; empty if unknown.
+        python_stack: the Python stack at the time of death, innermost call first, or None.
         stderr_tail: the last lines that the worker wrote to stderr.
         also_lost: ids of the other nodes of the session whose state was lost with the worker.
-        worker_pid: process id of the worker.
-        python_stack: the Python stack at the time of death, innermost call first, or None.
+        uptime: how long the worker existed, in seconds.
+        calls_of_worker: calls of nodes that had begun in the worker, in all its sessions.
+        calls_of_session: those in the session that it died in.
         peak_memory_bytes: peak resident memory of the worker, or None if unknown.
+        memory_limit_bytes: the most memory that the worker may have, or None without a limit.
     """
 
     def __init__(
         self,
         message: str = "",
         *,
-        signal: str | None = None,
-        exit_code: int | None = None,
-        stderr_tail: str = "",
-        also_lost: list[str] | None = None,
-        worker_pid: int | None = None,
-        python_stack: str | None = None,
-        peak_memory_bytes: int | None = None,
-        **where: Unpack[_Remote],
+        node_id: str | None = None,
+        operation: str | None = None,
+        facts: Iterable[str] = (),
+        **known: Unpack[Known],
     ) -> None:
-        super().__init__(message, **where)
-        self.signal = signal
-        self.exit_code = exit_code
-        self.stderr_tail = stderr_tail
-        self.also_lost: list[str] = list(also_lost or ())
-        self.worker_pid = worker_pid
-        self.python_stack = python_stack
-        self.peak_memory_bytes = peak_memory_bytes
-        if python_stack:
-            self.add_note(f"\nPython stack of the worker when it died:\n{python_stack.rstrip()}")
-        if stderr_tail.strip():
-            self.add_note(f"\nLast lines of the worker's stderr:\n{stderr_tail.rstrip()}")
+        super().__init__(message, node_id=node_id, operation=operation)
+        self.take(known)
+        for section in self.sections(facts):
+            self.add_note(section)
 
 
 class LimitExceeded(WorkerCrashed):
     """The worker of a node used more than its limits allow, and was killed.
 
     Attributes:
+        verdict: always "limit_exceeded".
         limit: name of the limit, as in `[limits]` of the configuration, such as "memory_hard".
         used: what was measured, in bytes, milliseconds or processes.
         allowed: the value of the limit, in the same unit.
     """
 
+    verdict = "limit_exceeded"
+
     def __init__(
         self,
         message: str = "",
         *,
+        limit: str | None = None,
         used: int | None = None,
         allowed: int | None = None,
         **crash: Any,
     ) -> None:
         super().__init__(message, **crash)
+        self.limit = limit
         self.used = used
         self.allowed = allowed
 
@@ -352,7 +364,7 @@ class WorkerStartError(RemoteMediaError, RuntimeError):
         *,
         python: str | None = None,
         stderr_tail: str = "",
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.python = python
@@ -372,7 +384,7 @@ class RemoteExecutionError(RemoteMediaError, RuntimeError):
         self,
         message: str = "",
         remote_traceback: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.remote_traceback = remote_traceback

@@ -125,6 +125,7 @@ class Execution:
         copy: bool = False,
         runtime: str | None = None,
         fallback: bool | None = None,
+        is_run: bool = False,
     ) -> None:
         """Open the session.
 
@@ -137,6 +138,7 @@ class Execution:
             runtime: the interpreter of Python nodes; None for the pipeline's.
             fallback: whether nodes may move from RustPython to CPython; None for the pipeline's
                 setting.
+            is_run: whether the session serves one run: errors that may pass are then tried again.
         """
         self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
         self._pipeline = pipeline
@@ -154,6 +156,8 @@ class Execution:
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
+            is_run=is_run,
+            breakers=pipeline.breakers(),
             cancel=self._cancel_token,
             # A sink in the caller's process may change an input that is still in use.
             copy=copy or bool(self._caller_sinks),

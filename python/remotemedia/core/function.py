@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from remotemedia._signatures import signature
 from remotemedia.core.exceptions import PipelineError, SerializationError
-from remotemedia.core.node import Node
+from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
 _METHODS: tuple[type, ...] = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 
@@ -34,6 +34,7 @@ class FunctionNode(Node):
             callable with one argument; bind others with `functools.partial` or a lambda.
         name: the node's name; by default the function's name.
         timeout_ms: see `Node`; the same for the other options.
+        **options: further options of `Node`, such as `retry` and `deadline_ms`.
 
     Attributes:
         function: the function.
@@ -54,7 +55,11 @@ class FunctionNode(Node):
         runtime_hint: str = "auto",
         is_streaming: bool = False,
         is_source: bool = False,
+        **options: Any,
     ) -> None:
+        unknown = sorted(options.keys() - set(RUNTIME_KEYWORDS))
+        if unknown:
+            raise TypeError(f"FunctionNode has no option {unknown[0]!r}")
         if isinstance(function, staticmethod):
             function = function.__func__
         if not callable(function):
@@ -68,6 +73,7 @@ class FunctionNode(Node):
             runtime_hint=runtime_hint,
             is_streaming=is_streaming,
             is_source=is_source,
+            **options,
         )
         self.function: Any = function
         _check_call(function, self.name, is_source)

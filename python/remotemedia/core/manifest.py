@@ -10,6 +10,7 @@ import inspect
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from remotemedia.core.exceptions import SerializationError
@@ -156,6 +157,11 @@ def _flags(node: Any) -> dict[str, Any]:
         ("join", str, "interleave"),
         ("runtime_hint", str, "auto"),
         ("timeout_ms", (int, float), None),
+        ("deadline_ms", (int, float), None),
+        ("retry", (bool, str), None),
+        ("breaker", int, None),
+        ("on_open", str, None),
+        ("stateless", bool, False),
     ):
         value = getattr(node, name, default)
         # A set value of a wrong type is included, so that the check of the manifest reports it.
@@ -167,7 +173,24 @@ def _flags(node: Any) -> dict[str, Any]:
     limits = getattr(node, "limits", None)
     if isinstance(limits, dict) and limits:
         flags["limits"] = limits
+    kinds = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
+    names = [_exception_name(kind) for kind in _listed(kinds)]
+    if names:
+        flags["retry_on"] = names
     return flags
+
+
+def _listed(kinds: Any) -> Iterable[Any]:
+    """One exception or several, as a sequence of them."""
+    return kinds if isinstance(kinds, (tuple, list, set, frozenset)) else (kinds,)
+
+
+def _exception_name(kind: Any) -> Any:
+    """The name of an exception's type. Other values are left to the check of the manifest."""
+    if not isinstance(kind, type):
+        return kind
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"
 
 
 def _has_set(node: Any, name: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import cached_property
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -29,6 +29,12 @@ RUNTIME_KEYWORDS = (
     "limits",
     "runtime_hint",
     "timeout_ms",
+    "deadline_ms",
+    "retry",
+    "retry_on",
+    "breaker",
+    "on_open",
+    "stateless",
 )
 _METADATA_KEYS = ("session_id", "metadata", "user_name", "timestamp")
 _CO_COROUTINE = 0x80
@@ -61,12 +67,24 @@ class Node(ABC):
         state_ttl: how long the state of a session id lives after its last access (default 24
             hours).
         max_sessions: how many session ids have state at the same time.
-        **kwargs: `timeout_ms`, `isolated`, `limits`, `join`, `runtime_hint`, `is_streaming` and
-            `is_source` set the attribute of that name; all others go into `config`.
+        **kwargs: those with the name of an attribute in `RUNTIME_KEYWORDS` set it; all others go into
+            `config`.
 
     Attributes:
         timeout_ms: longest time for each call of `initialize`, `process`, `flush` and `cleanup`, in
             milliseconds; after that the worker is killed and replaced. None: no limit.
+        deadline_ms: longest time for an item with all its tries, in milliseconds. None: no limit.
+        retry: when a failed call is tried again. "auto": errors that may pass by themselves
+            (ConnectionError, TimeoutError, InterruptedError, BlockingIOError, `TransientError`), in
+            runs. True: in sessions too; and after a deadline or the death of the worker, if all nodes
+            in that worker are `stateless`. False: never. None: as `[calls] retry` says. A node that has
+            given outputs for the item is not called again.
+        retry_on: further exceptions that may pass by themselves: classes, or their names.
+        breaker: number of failed items in a row after which the node is skipped for a while; 0: never.
+            None: as `[calls] breaker` says.
+        on_open: what happens to the items of a skipped node: "error", "drop" (it gives nothing for
+            them) or "pass" (they are passed on). None: as `[calls] on_open` says.
+        stateless: True says that the node keeps nothing from one item to the next.
         isolated: True gives the node a worker process of its own.
         limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
             names of `[limits]` in the configuration, except those of messages. Only for an isolated
@@ -80,6 +98,12 @@ class Node(ABC):
     """
 
     timeout_ms: int | None = None
+    deadline_ms: int | None = None
+    retry: bool | Literal["auto"] | None = None
+    retry_on: Sequence[type[BaseException] | str] = ()
+    breaker: int | None = None
+    on_open: Literal["error", "drop", "pass"] | None = None
+    stateless: bool = False
     isolated: bool = False
     limits: dict[str, Any] | None = None
     join: Literal["interleave", "zip"] = "interleave"

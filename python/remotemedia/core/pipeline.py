@@ -21,7 +21,7 @@ from remotemedia.core.exceptions import PipelineError
 from remotemedia.core.outputs import asynchronous, items_of, run_result
 
 if TYPE_CHECKING:
-    from remotemedia._native import KeptBuffers
+    from remotemedia._native import Breakers, KeptBuffers
     from remotemedia._native import Runtime as NativeRuntime
     from remotemedia.core.execution import Execution
     from remotemedia.core.explanation import Explanation
@@ -64,6 +64,7 @@ class Pipeline(Blueprint):
         self._metrics: str | None = None
         self._open: weakref.ref[Execution] | None = None
         self._kept: KeptBuffers | None = None
+        self._breakers: Breakers | None = None
         self._active: AsyncSession | None = None
         super().__init__(*args, nodes=nodes, name=name, enable_metrics=enable_metrics)
 
@@ -134,7 +135,7 @@ class Pipeline(Blueprint):
 
     def _run_blocking(self, input_data: Any, point: CancelPoint, how: dict[str, Any]) -> Any:
         items = None if input_data is None else items_of(input_data)
-        execution = self._execution(point, **how)
+        execution = self._execution(point, is_run=True, **how)
         try:
             pairs = execution.run(execution.source_items() if items is None else items)
         except BaseException as error:
@@ -253,6 +254,12 @@ class Pipeline(Blueprint):
         if self._kept is None:
             self._kept = native().KeptBuffers()
         return self._kept
+
+    def breakers(self) -> Breakers:
+        """The breakers of this pipeline's nodes, from run to run."""
+        if self._breakers is None:
+            self._breakers = native().Breakers()
+        return self._breakers
 
     def get_metrics(self) -> dict[str, Any] | None:
         """The metrics of the open run so far, otherwise of the last run; None before the first run.

@@ -41,7 +41,7 @@ def _needs_worker(node: Any) -> bool:
 def _is_at_work_for_others() -> bool:
     """Whether this process is a worker, or was started by `multiprocessing`."""
     guest = sys.modules.get("remotemedia._guest.process")
-    if guest is not None and guest.is_worker:
+    if getattr(guest, "is_worker", False):  # another thread may be importing the module
         return True
     multiprocessing = sys.modules.get("multiprocessing.process")
     return multiprocessing is not None and multiprocessing.parent_process() is not None

@@ -53,7 +53,8 @@ fn execute<'py>(
     let items = input.map(|input| shapes.call_method1(intern!(py, "items_of"), (input,)));
     let runtime = default(py)?;
     let converter = Converter::new("input", Lending::Borrow, Pickling::Default);
-    let session = open(py, &runtime, &manifest, callers_options(py)?, converter, None)?;
+    let options = OpenOptions { is_run: true, ..callers_options(py)? };
+    let session = open(py, &runtime, &manifest, options, converter, None)?;
     let outcome = items.transpose().and_then(|items| session.run(py, items));
     let (_, failure) = session.close(py)?;
     let pairs = outcome?;

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyList};
 use super::caller::Caller;
 use super::host::PyHost;
 use super::objects::PyObjects;
-use super::session::{CancelToken, Session};
+use super::session::{Breakers, CancelToken, Session};
 use crate::convert::{Converter, Lending, Pickling};
 use crate::error::{from_opening, to_pyerr};
 use crate::numpy_memory::has_forked;
@@ -41,7 +41,7 @@ impl Runtime {
         Ok(Self(register(config)))
     }
 
-    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, cancel=None, copy=false))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, is_run=false, breakers=None, cancel=None, copy=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
@@ -51,6 +51,8 @@ impl Runtime {
         runtime: Option<String>,
         fallback: Option<bool>,
         caller: Caller,
+        is_run: bool,
+        breakers: Option<Bound<'_, Breakers>>,
         cancel: Option<Bound<'_, CancelToken>>,
         copy: bool,
     ) -> PyResult<Session> {
@@ -61,6 +63,8 @@ impl Runtime {
             nodes: objects.clone().map(|objects| Arc::new(objects) as Arc<dyn NodeObjects>),
             runtime,
             fallback,
+            is_run,
+            breakers: breakers.map(|breakers| breakers.get().0.clone()),
             cancel: cancel.map(|token| token.get().0.clone()),
             ..caller.into_options()
         };

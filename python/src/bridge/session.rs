@@ -171,6 +171,19 @@ fn carrying(py: Python<'_>, raised: PyErr, partial: Bound<'_, PyList>) -> PyErr 
     raised
 }
 
+/// The breakers of a pipeline's nodes, from session to session.
+#[pyclass(frozen, module = "remotemedia._native")]
+#[derive(Debug)]
+pub(crate) struct Breakers(pub(super) orchestrator::options::Breakers);
+
+#[pymethods]
+impl Breakers {
+    #[new]
+    fn new() -> Self {
+        Self(orchestrator::options::Breakers::default())
+    }
+}
+
 /// Stops a session from any thread, even while the session is being opened.
 #[pyclass(frozen, module = "remotemedia._native")]
 #[derive(Debug)]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from e2e_nodes import BrokenConstructor, BrokenInitialize, Identity, Pid, children
-from processes import is_zygote, wait_for_children
+from e2e_nodes import BrokenConstructor, BrokenInitialize, Identity, Pid
+from processes import children, is_alive, is_zygote, wait_for_children
 from remotemedia import (
     AddNode,
     ConfigurationError,
@@ -31,6 +31,11 @@ from remotemedia import (
 from remotemedia_runtime import execute_pipeline_with_input
 
 
+def is_own(pid: int) -> bool:
+    """Whether a child runs, and is no zygote, which those of other runtimes start at any time."""
+    return is_alive(pid) and not is_zygote(pid)
+
+
 @pytest.fixture
 def runtime() -> Iterator[Runtime]:
     """A runtime of the test's own; at its end only idle or ending workers are left, then none."""
@@ -39,7 +44,7 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
         workers = runtime.workers()
         assert {worker["state"] for worker in workers} <= {"ready", "draining", "dead"}
-        others = {pid for pid in children() - before if not is_zygote(pid)}
+        others = {pid for pid in children() - before if is_own(pid)}
         assert others <= {worker["pid"] for worker in workers}
     wait_for_children(before)
 
@@ -114,7 +119,7 @@ def test_bad_manifests(text: str, kind: type[Exception], parts: list[str]) -> No
     assert isinstance(caught.value, ValueError)
     told = str(caught.value)
     assert all(part in told for part in parts), told
-    assert {pid for pid in children() if not is_zygote(pid)} <= before
+    assert {pid for pid in children() if is_own(pid)} <= before
 
 
 @pytest.mark.parametrize(("text", "kind", "parts"), MANIFESTS[4:15])

@@ -27,6 +27,8 @@ FIELDS: dict[str, dict[str, Any]] = {
         "worker_pid": 7,
         "python_stack": "File ...",
         "peak_memory_bytes": 1,
+        "verdict": "crashed",
+        "c_stack": [("/usr/lib/libc.so.6", "memcpy", 4), (None, None, 16)],
     },
     "LimitExceeded": {
         "limit": "memory_hard",

@@ -40,7 +40,7 @@ class FakeCancelToken:
 
 @pytest.fixture(autouse=True)
 def _fake_native(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = cast("ModuleType", SimpleNamespace(CancelToken=FakeCancelToken))
+    module = cast("ModuleType", SimpleNamespace(CancelToken=FakeCancelToken, Breakers=object))
     monkeypatch.setattr(execution, "native", lambda: module)
 
 
@@ -125,6 +125,8 @@ class FakeRuntime:
         runtime: str | None = None,
         fallback: bool | None = None,
         caller: Caller,
+        is_run: bool,
+        breakers: Any,
         cancel: FakeCancelToken,
         copy: bool = False,
     ) -> FakeSession:

@@ -115,6 +115,19 @@ def test_opening_has_a_deadline(tmp_path: Path, program: str, moment: str) -> No
     assert failed.value.operation == ("initialize" if moment == "initialize" else "import")
 
 
+@each
+def test_closing_has_a_deadline(program: str) -> None:
+    # spec: CARD-02
+    with (
+        one_worker(program, 'close_timeout = "300 ms"\n') as where,
+        warm(where),
+        pytest.raises(NodeTimeout, match="close_timeout") as failed,
+    ):
+        Pipeline(Quick(), Slow("cleanup"), runtime=where).run([1])
+    assert (failed.value.operation, failed.value.timeout_ms) == ("cleanup", 300)
+    assert str(failed.value.node_id).startswith("Slow")
+
+
 def test_a_deadline_of_one_branch_does_not_wait_for_the_start_of_another(tmp_path: Path) -> None:
     """The other branch starts again only when this one's failure has been told."""
     nodes = [

@@ -19,10 +19,9 @@ from e2e_nodes import (
     Identity,
     Pid,
     WaitsForPipe,
-    children,
     node_metrics,
 )
-from processes import started, wait_for_children
+from processes import children, started, wait_for_children
 from remotemedia import AddNode, NodeError, PassThroughNode, Pipeline, PipelineError, Runtime
 from remotemedia_runtime import execute_pipeline_with_input
 

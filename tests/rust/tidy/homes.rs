@@ -24,10 +24,12 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/memory/memfd.rs", "maps memfds"),
         ("ipc-protocol/src/memory/named.rs", "maps named segments"),
         ("ipc-protocol/src/memory/pages.rs", "maps them anew in the child of a fork"),
+        ("ipc-protocol/src/kin.rs", "reads a limit of another process, which no crate wraps"),
         ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),
         ("worker-shim/src/blackbox.rs", "maps the flight recorder"),
+        ("worker-shim/src/death.rs", "handles fatal signals, for which no crate keeps a chain"),
         ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
         ("orchestrator/src/worker/process.rs", "registers owned descriptors with the reactor"),
         ("orchestrator/src/worker/process/ceiling.rs", "limits another process"),
@@ -116,9 +118,15 @@ const PYTHON: &[Rule] = &[
             ("python/remotemedia/_guest/process.py", "readies a worker of any interpreter"),
             ("python/remotemedia/_guest/surroundings.py", "gives a worker the caller's"),
             ("python/remotemedia/_guest/zygote.py", "finds the modules of the configuration"),
+            ("python/remotemedia/doctor/software.py", "reports what is set"),
+            ("python/remotemedia/doctor/chaos/misbehaviours.py", "clears them"),
         ],
     },
-    Rule { what: "sleeping threads", phrases: &["time.sleep"], homes: &[] },
+    Rule {
+        what: "sleeping threads",
+        phrases: &["time.sleep"],
+        homes: &[("python/remotemedia/doctor/chaos/", "hangs on purpose")],
+    },
 ];
 
 impl Rule {

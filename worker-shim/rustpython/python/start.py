@@ -73,21 +73,21 @@ def prepare_worker(recorder):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # replaces the interpreter's own handler
     _start_programs_unblocked()
     noted = process.prepare(recorder, worker.end_group, worker.glance)
-    faulthandler.register(signal.SIGSTKFLT, file=noted, all_threads=False)
+    faulthandler.register(signal.SIGIO, file=noted, all_threads=False)
     signal.signal(signal.SIGPWR, _interrupt)
     # Registered even if the policy forbids nodes to fork, since the configuration can allow it.
     os.register_at_fork(before=worker.before_fork, after_in_child=worker.after_fork_in_child)
 
 
 def _start_programs_unblocked():
-    """Start other programs with `SIGABRT` unblocked. Here it is blocked for `deadline.rs`."""
+    """Start other programs with `SIGSTKFLT` unblocked. Here it is blocked for `deadline.rs`."""
     import os
     import posix
     import signal
 
     import _posixsubprocess
 
-    own = [signal.SIGABRT]
+    own = [signal.SIGSTKFLT]
 
     def unblocked(start):
         def started(*arguments, **named):

@@ -1,10 +1,9 @@
-//! Ends a worker whose call exceeds its deadline. The orchestrator sends `SIGABRT`, and kills the
+//! Ends a worker whose call exceeds its deadline. The orchestrator sends `SIGSTKFLT`, and ends the
 //! process soon after. In between, the worker writes the Python stack to the flight recorder and
 //! interrupts the node with an exception, so that `finally` blocks of Python code run.
 //!
-//! One thread waits for `SIGABRT`; all others block it, because otherwise the kernel might deliver
-//! it to a thread that the interpreter does not know. `abort()` still works: it unblocks the
-//! signal.
+//! One thread waits for `SIGSTKFLT`; all others block it, because otherwise the kernel might deliver
+//! it to a thread that the interpreter does not know.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,11 +12,10 @@ use std::time::Duration;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Time that an interrupted node has for its `finally` blocks; the orchestrator waits a little
-/// longer before it kills the process.
+/// Time that an interrupted node has for its `finally` blocks.
 const GRACE: Duration = Duration::from_millis(150);
 /// Makes faulthandler write the stack of the thread that receives this signal, see `start.py`.
-const NOTE_STACK: Signal = Signal::SIGSTKFLT;
+const NOTE_STACK: Signal = Signal::SIGIO;
 /// Raises `Overdue` in Python code and ends blocking system calls, see `start.py`.
 const INTERRUPT: Signal = Signal::SIGPWR;
 
@@ -25,14 +23,14 @@ static IS_OVERDUE: AtomicBool = AtomicBool::new(false);
 
 fn told() -> SigSet {
     let mut signals = SigSet::empty();
-    signals.add(Signal::SIGABRT);
+    signals.add(Signal::SIGSTKFLT);
     signals
 }
 
 /// Blocks all signals for the calling thread and the threads that it starts, so that only the
 /// interpreter's thread receives signals.
 pub(crate) fn leave_to_interpreter() {
-    // If blocking fails, `SIGABRT` at a deadline ends the process at once.
+    // If blocking fails, `SIGSTKFLT` at a deadline ends the process at once.
     let _at_once = SigSet::all().thread_block();
 }
 
@@ -44,8 +42,8 @@ pub(crate) fn take_signals() -> std::io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// Unblocks all signals except `SIGABRT` for the calling thread, which is the interpreter's, and
-/// starts the thread that waits for `SIGABRT`.
+/// Unblocks all signals except `SIGSTKFLT` for the calling thread, which is the interpreter's, and
+/// starts the thread that waits for `SIGSTKFLT`.
 ///
 /// # Errors
 /// When a system call fails or the thread cannot be started.

@@ -20,7 +20,6 @@ mod worker;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::mpsc::channel;
 use std::thread;
 
 use arguments::Task;
@@ -54,23 +53,18 @@ fn main() -> ExitCode {
         report(panic);
         std::process::abort();
     }));
-    let (follows_parent, followed) = channel();
+    if matches!(task, Task::Worker(_)) {
+        // If the parent dies before the worker watches it, the worker learns that when it begins to.
+        outlive_parent();
+    }
     let run = move || match task {
-        Task::Worker(options) => worker::run(&options, &follows_parent),
+        Task::Worker(options) => worker::run(&options),
         Task::Script(options, script) => script::run(&options, &script),
         Task::Version => 0,
     };
     deadline::leave_to_interpreter();
     let interpreter = thread::Builder::new().name("python".to_owned()).stack_size(STACK_BYTES);
-    let interpreter = interpreter.spawn(run).map(|running| {
-        // A worker's thread sends once it has the parent-death signal; a script sends nothing, and
-        // its end closes the channel.
-        if followed.recv().is_ok() {
-            outlive_parent();
-        }
-        running.join()
-    });
-    match interpreter {
+    match interpreter.spawn(run).map(thread::JoinHandle::join) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(_panicked)) => ExitCode::FAILURE,
         Err(problem) => {

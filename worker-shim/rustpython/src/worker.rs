@@ -1,22 +1,18 @@
 //! A worker process from its start to its end.
 
-use std::sync::mpsc::Sender;
-
 use rustpython_vm::VirtualMachine;
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
-use worker_shim::process::{die_with_parent, take_link, watch_hangup};
+use worker_shim::process::{take_link, watch_orchestrator};
 use worker_shim::{LinkReader, LinkWriter, Meter, PythonGuest, SharedMeter};
 
 use crate::guest::{RustPython, guest};
 use crate::interpreter::{self, Options};
 use crate::{complain, deadline, native};
 
-/// Serves the orchestrator until it closes the connection. Returns the exit code. Sends on
-/// `follows_parent` once this thread has the parent-death signal, so that the main thread can
-/// switch off its own; each thread can do that only for itself.
-pub(crate) fn run(options: &Options, follows_parent: &Sender<()>) -> u8 {
-    match connect(options, follows_parent) {
+/// Serves the orchestrator until it closes the connection. Returns the exit code.
+pub(crate) fn run(options: &Options) -> u8 {
+    match connect(options) {
         Ok(connection) => serve(options, connection),
         Err(problem) => {
             let what = "remotemedia-rustpython is a worker, started by RemoteMedia only";
@@ -32,11 +28,9 @@ struct Connection {
     meter: SharedMeter,
 }
 
-fn connect(options: &Options, follows_parent: &Sender<()>) -> std::io::Result<Connection> {
+fn connect(options: &Options) -> std::io::Result<Connection> {
     let socket = take_link()?;
-    watch_hangup(&socket)?;
-    die_with_parent()?;
-    let _main_thread_waits = follows_parent.send(());
+    watch_orchestrator(&socket, nix::unistd::getppid().as_raw())?;
     deadline::watch()?;
     let blackbox = options.recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
     let (reader, writer) = link(socket)?;

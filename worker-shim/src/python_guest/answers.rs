@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeState};
-use ipc_protocol::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Value};
+use ipc_protocol::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Raised, Value};
 
 use crate::link::Alarm;
 
@@ -82,6 +82,7 @@ pub(super) fn fault(facts: Value) -> Option<Fault> {
         traceback: text(&facts, "traceback")?,
         import: facts.get("import_info").and_then(import_fault).map(Box::new),
         detail: facts.get("detail").and_then(detail).map(Box::new),
+        raised: facts.get("raised").and_then(raised).map(Box::new),
     })
 }
 
@@ -102,6 +103,12 @@ fn detail(known: &Value) -> Option<FaultDetail> {
         }
         _ => None,
     }
+}
+
+/// The entry `raised` of that dict: names of types, and whether the call is kept.
+fn raised(known: &Value) -> Option<Raised> {
+    let [types, Value::Bool(is_kept)] = parts(known.clone())? else { return None };
+    Some(Raised { types: elements(types, name)?, is_kept })
 }
 
 /// The entry `import_info` of that dict; `None` if the exception does not come from an import.
@@ -139,6 +146,7 @@ fn marshal_fault(remote_type: &str, message: String) -> Fault {
         traceback: String::new(),
         import: None,
         detail: None,
+        raised: None,
     }
 }
 

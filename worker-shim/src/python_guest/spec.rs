@@ -50,7 +50,8 @@ fn stage(StageSpec { stage, nodes }: StageSpec) -> Value {
 }
 
 /// Converts a node to a `dict` with the fields of the Python class `NodeSpec`.
-fn node(NodeSpec { node_id, class, params, is_streaming }: NodeSpec) -> Value {
+fn node(spec: NodeSpec) -> Value {
+    let NodeSpec { node_id, class, params, is_streaming, keeps_failed } = spec;
     let (module, name, instance) = match class {
         NodeClass::Import { module, name } => (module, name, Value::None),
         NodeClass::Instance(index) => (String::new(), String::new(), Value::Int(index.into())),
@@ -62,6 +63,7 @@ fn node(NodeSpec { node_id, class, params, is_streaming }: NodeSpec) -> Value {
         ("instance", instance),
         ("params", params),
         ("is_streaming", Value::Bool(is_streaming)),
+        ("keeps_failed", Value::Bool(keeps_failed)),
     ])
 }
 

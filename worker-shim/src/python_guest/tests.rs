@@ -66,12 +66,14 @@ fn session(params: Value) -> OpenSession {
         class: NodeClass::Import { module: "mod".to_owned(), name: "Class".to_owned() },
         params,
         is_streaming: true,
+        keeps_failed: false,
     };
     let by_index = |node_id: &str, index| NodeSpec {
         node_id: node_id.to_owned(),
         class: NodeClass::Instance(index),
         params: Value::Dict(vec![]),
         is_streaming: false,
+        keeps_failed: false,
     };
     OpenSession {
         stages: vec![

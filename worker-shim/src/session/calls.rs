@@ -19,6 +19,8 @@ pub(super) struct Calls {
 struct Call {
     call: u64,
     credit: u32,
+    /// A node of the call has failed, and the call waits for `Retry` or `Abort`.
+    is_kept: bool,
     moved: Moved,
 }
 
@@ -30,7 +32,7 @@ impl Calls {
     /// A stage whose call has credit, and the number of that call.
     pub(super) fn runnable(&self) -> Option<(u32, u64)> {
         let ready = |stage: u32, call: &Option<Call>| {
-            call.filter(|call| call.credit > 0).map(|call| (stage, call.call))
+            call.filter(|call| call.credit > 0 && !call.is_kept).map(|call| (stage, call.call))
         };
         let current = self.current.and_then(|stage| ready(stage, self.stages.get(&stage)?));
         current.or_else(|| self.stages.iter().find_map(|(&stage, call)| ready(stage, call)))
@@ -43,7 +45,7 @@ impl Calls {
             return Err(OutOfOrder::Busy { stage, call, current });
         }
         let moved = Moved { incoming, ..Moved::default() };
-        *slot = Some(Call { call, credit: window, moved });
+        *slot = Some(Call { call, credit: window, is_kept: false, moved });
         self.current = Some(stage);
         Ok(())
     }
@@ -56,6 +58,25 @@ impl Calls {
             call.credit = call.credit.saturating_add(outputs);
         }
         Ok(())
+    }
+
+    /// Goes on with the stage's call after a failure. One that has just ended is ignored, as in
+    /// [`Calls::add_credit`].
+    pub(super) fn retry(&mut self, stage: u32) -> Result<(), OutOfOrder> {
+        let slot = self.stages.get_mut(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
+        if let Some(call) = slot {
+            call.is_kept = false;
+        }
+        Ok(())
+    }
+
+    /// Keeps the stage's call, whose node has failed. Returns `usage`: traffic is counted when the
+    /// call ends.
+    pub(super) fn keep(&mut self, stage: u32, usage: Vec<NodeUsage>) -> Vec<NodeUsage> {
+        if let Some(Some(call)) = self.stages.get_mut(&stage) {
+            call.is_kept = true;
+        }
+        usage
     }
 
     /// Number of the call that a stage has under way.

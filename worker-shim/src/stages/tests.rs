@@ -11,6 +11,7 @@ fn stage(stage: u32, nodes: usize) -> StageSpec {
         class: NodeClass::Instance(0),
         params: Value::Dict(Vec::new()),
         is_streaming: false,
+        keeps_failed: false,
     };
     StageSpec { stage, nodes: vec![node; nodes] }
 }

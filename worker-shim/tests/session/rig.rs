@@ -69,6 +69,7 @@ pub(crate) fn fault(message: &str) -> Fault {
         traceback: String::new(),
         import: None,
         detail: None,
+        raised: None,
     }
 }
 
@@ -283,6 +284,7 @@ pub(crate) fn open() -> ToWorker {
         class: NodeClass::Import { module: "m".to_owned(), name: name.to_owned() },
         params: Value::Dict(Vec::new()),
         is_streaming: false,
+        keeps_failed: false,
     };
     ToWorker::Open(OpenSession {
         stages: vec![

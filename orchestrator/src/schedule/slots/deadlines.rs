@@ -9,7 +9,7 @@ use ipc_protocol::FaultKind;
 use super::slot::State;
 use super::{Change, Home, Slots};
 use crate::schedule::event::{Action, Deadline, Overdue, Running};
-use crate::schedule::{EXIT_GRACE, STACK_GRACE, SlotId};
+use crate::schedule::{EXIT_GRACE, SlotId};
 
 impl Slots {
     pub(super) fn tick<T>(
@@ -32,18 +32,23 @@ impl Slots {
                 State::Opening(watch) if watch.is_over(now) => {
                     let limit = self.bounds.open_timeout;
                     let overdue = Overdue { running: None, limit, deadline: Deadline::Open };
-                    self.expire(now, slot, overdue, actions);
+                    self.expire(slot, overdue, actions);
                 }
-                State::Closing(watch) if watch.is_over(now) => {
+                State::Busy(stage, watch) if watch.is_over(now) => {
+                    let limit = self.homes[stage].deadline.unwrap_or_default();
+                    let overdue = Overdue { running: None, limit, deadline: Deadline::Item };
+                    self.expire(slot, overdue, actions);
+                }
+                State::Closing(_) | State::Stopping { .. } if state.is_over(now) => {
                     let limit = self.bounds.close_timeout;
                     let overdue = Overdue { running: None, limit, deadline: Deadline::Close };
-                    self.expire(now, slot, overdue, actions);
+                    self.expire(slot, overdue, actions);
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
                     self.look_again(now, slot, None);
                     actions.push(Action::Inspect(slot));
                 }
-                State::Stopping { .. } | State::Dying { is_killed: false, .. } => {
+                State::Dying { is_killed: false, .. } => {
                     let until = now + EXIT_GRACE;
                     self.slots[slot].state = State::Dying { until, is_killed: true };
                     actions.push(Action::Kill(slot));
@@ -83,7 +88,7 @@ impl Slots {
         match due {
             Some((limit, due)) if due <= now => {
                 let overdue = Overdue { running, limit, deadline: Deadline::Node };
-                self.expire(now, slot, overdue, actions);
+                self.expire(slot, overdue, actions);
             }
             due => self.look_again(now, slot, due.map(|(_, due)| due)),
         }
@@ -104,13 +109,11 @@ impl Slots {
 
     pub(super) fn expire<T>(
         &mut self,
-        now: Instant,
         slot: SlotId,
         overdue: Overdue,
         actions: &mut Vec<Action<T>>,
     ) {
-        let until = now + STACK_GRACE;
-        self.slots[slot].state = State::Dying { until, is_killed: false };
+        self.slots[slot].state = State::Dead;
         actions.push(Action::Expire(slot, overdue));
     }
 }

@@ -47,9 +47,9 @@ pub(super) enum State {
     Stopping { until: Instant, stage: Option<StageId> },
     /// The nodes clean up.
     Closing(Watch),
-    /// The worker was killed or its connection has ended; its exit is awaited.
+    /// The connection of the worker has ended; its exit is awaited.
     Dying { until: Instant, is_killed: bool },
-    /// The wait for the worker's exit is over; the shell removes the worker.
+    /// A deadline has passed, or the wait for the worker's exit is over; the shell removes the worker.
     Dead,
     /// The session is closed in this slot.
     Closed,
@@ -60,7 +60,7 @@ pub(super) enum State {
 pub(super) struct Watch {
     /// When the current step began: with the call, or after the call's last output.
     pub(super) began: Instant,
-    /// When opening or closing as a whole must be complete; calls have no such deadline.
+    /// When opening, closing, or the item of a call as a whole must be complete.
     pub(super) until: Option<Instant>,
     /// The earliest moment at which one of the nodes can be overdue.
     pub(super) check: Option<Instant>,
@@ -72,7 +72,7 @@ impl Watch {
         Self { began: now, until, check: first.and_then(|first| now.checked_add(first)) }
     }
 
-    /// Whether the deadline of opening or closing as a whole has passed.
+    /// Whether the deadline of the whole has passed.
     pub(super) fn is_over(self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
@@ -90,6 +90,15 @@ impl State {
             | Self::Dying { until, .. } => Some(until),
             Self::Opening(watch) | Self::Busy(_, watch) | Self::Closing(watch) => watch.next(),
             Self::Empty | Self::Held | Self::Ready | Self::Dead | Self::Closed => None,
+        }
+    }
+
+    /// Whether the time for closing or stopping is over.
+    pub(super) fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::Closing(watch) => watch.is_over(now),
+            Self::Stopping { until, .. } => until <= now,
+            _ => false,
         }
     }
 

@@ -39,7 +39,7 @@ fn what_runs_is_interrupted_and_cleaned_up_after() {
     core.handle(now, Event::Input(Some(1)));
     assert_eq!(core.handle(now, Event::Close), [Action::Interrupt(0), Action::Close(1)]);
     assert_eq!(core.handle(now, Event::Output(0, 10)), []);
-    assert_eq!(core.handle(now, Event::Failed(0)), [Action::Close(0)]);
+    assert_eq!(core.handle(now, Event::Failed(0, Failure::default())), [Action::Close(0)]);
     core.handle(now, Event::Closed(1));
     assert!(!core.slots().is_closed());
     core.handle(now, Event::Closed(0));
@@ -65,10 +65,9 @@ fn what_does_not_end_is_killed_when_the_time_is_over() {
     core.handle(now, Event::Close);
     let end = now + BOUNDS.close_timeout;
     let over = Overdue { running: None, limit: BOUNDS.close_timeout, deadline: Deadline::Close };
-    assert_eq!(core.handle(end, Event::Tick), [Action::Kill(0), Action::Expire(1, over)]);
+    assert_eq!(core.handle(end, Event::Tick), [Action::Expire(0, over), Action::Expire(1, over)]);
     for slot in [0, 1] {
-        assert_eq!(core.handle(end, Event::Exited(slot)), [Action::RemoveDead(slot)]);
-        core.handle(end, Event::Lost(slot));
+        assert_eq!(core.handle(end, Event::Lost(slot)), []);
     }
     assert!(core.slots().is_closed());
 }

@@ -21,10 +21,10 @@ fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
     let now = Instant::now();
     let mut core = timed(&[Some(SECOND)]);
     core.handle(now, Event::Input(Some(1)));
-    assert_eq!(core.slots().next_deadline(), Some(now + SECOND));
+    assert_eq!(core.next_deadline(), Some(now + SECOND));
     let later = now + SECOND / 2;
     core.handle(later, Event::Output(0, 1));
-    assert_eq!(core.slots().next_deadline(), Some(later + SECOND));
+    assert_eq!(core.next_deadline(), Some(later + SECOND));
     assert_eq!(core.handle(now + SECOND, Event::Tick), []);
     let end = later + SECOND;
     assert_eq!(core.handle(end, Event::Tick), [Action::Inspect(0)]);
@@ -34,8 +34,10 @@ fn a_step_that_takes_too_long_expires_once_and_outputs_push_the_deadline() {
     // What still comes of the call that was given up is nobody's output.
     assert_eq!(core.handle(end, Event::Output(0, 2)), []);
     assert_eq!(core.handle(end, Event::Done(0)), []);
-    assert_eq!(core.handle(end, Event::Exited(0)), [Action::RemoveDead(0)]);
-    assert_eq!(core.handle(end, Event::Lost(0)), [Action::RoundDone(0)]);
+    // It is ended elsewhere; the next item gets another worker at once.
+    let told = Action::Tell(Blame::Slot(0), 1);
+    assert_eq!(core.handle(end, Event::Lost(0)), [told, Action::RoundDone(0)]);
+    assert_eq!(core.handle(end, Event::Input(Some(2))), [Action::Acquire(vec![0])]);
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn each_node_of_a_stage_has_its_own_time_from_when_it_is_entered() {
     let then = now + SECOND;
     assert_eq!(core.handle(then, Event::Tick), [Action::Inspect(0)]);
     assert_eq!(core.handle(then, Event::Seen(0, process(1, now + SECOND / 2))), []);
-    assert_eq!(core.slots().next_deadline(), Some(then + SECOND));
+    assert_eq!(core.next_deadline(), Some(then + SECOND));
     // The last node was entered half a second later: its two seconds count from there.
     let entered = then + SECOND / 2;
     let then = then + SECOND;
@@ -56,7 +58,7 @@ fn each_node_of_a_stage_has_its_own_time_from_when_it_is_entered() {
     let due = entered + 2 * SECOND;
     core.handle(then + SECOND, Event::Tick);
     core.handle(then + SECOND, Event::Seen(0, process(2, entered)));
-    assert_eq!(core.slots().next_deadline(), Some(due));
+    assert_eq!(core.next_deadline(), Some(due));
     core.handle(due, Event::Tick);
     let seen = process(2, entered);
     assert_eq!(core.handle(due, Event::Seen(0, seen)), [overdue(seen, 2 * SECOND, Deadline::Node)]);
@@ -71,7 +73,7 @@ fn a_worker_that_lies_about_the_time_gains_nothing_before_its_call() {
     core.handle(end, Event::Tick);
     // A note older than the call is one of an earlier call; a later one than now says nothing yet.
     assert_eq!(core.handle(end, Event::Seen(0, process(0, end + 9 * SECOND))), []);
-    assert_eq!(core.slots().next_deadline(), Some(end + SECOND));
+    assert_eq!(core.next_deadline(), Some(end + SECOND));
     core.handle(end + SECOND, Event::Tick);
     let seen = process(0, now - SECOND);
     let actions = core.handle(end + SECOND, Event::Seen(0, seen));
@@ -105,7 +107,7 @@ fn making_nodes_has_a_deadline_and_initialize_the_node_s_own() {
     };
     let mut core = opening(None);
     let end = now + BOUNDS.open_timeout;
-    assert_eq!(core.slots().next_deadline(), Some(end));
+    assert_eq!(core.next_deadline(), Some(end));
     let actions = core.handle(end, Event::Tick);
     assert_eq!(actions, [overdue(None, BOUNDS.open_timeout, Deadline::Open)]);
 
@@ -120,7 +122,7 @@ fn making_nodes_has_a_deadline_and_initialize_the_node_s_own() {
     let seen = at(FaultKind::Initialize, then - SECOND / 2);
     assert_eq!(core.handle(then, Event::Seen(0, seen)), []);
     let due = then + SECOND / 2;
-    assert_eq!(core.slots().next_deadline(), Some(due));
+    assert_eq!(core.next_deadline(), Some(due));
     core.handle(due, Event::Tick);
     let actions = core.handle(due, Event::Seen(0, seen));
     assert_eq!(actions, [overdue(seen, SECOND, Deadline::Node)]);
@@ -129,15 +131,15 @@ fn making_nodes_has_a_deadline_and_initialize_the_node_s_own() {
 #[test]
 fn a_worker_that_does_not_die_is_killed_and_then_given_up() {
     let now = Instant::now();
-    let mut core = timed(&[Some(SECOND)]);
+    let mut core = timed(&[None]);
     core.handle(now, Event::Input(Some(1)));
-    core.handle(now + SECOND, Event::Tick);
-    core.handle(now + SECOND, Event::Seen(0, None));
-    let stack = now + SECOND + STACK_GRACE;
-    assert_eq!(core.slots().next_deadline(), Some(stack));
-    assert_eq!(core.handle(stack, Event::Tick), [Action::Kill(0)]);
-    assert_eq!(core.handle(stack + EXIT_GRACE, Event::Tick), [Action::RemoveDead(0)]);
-    assert_eq!(core.handle(stack + EXIT_GRACE, Event::Lost(0)), [Action::RoundDone(0)]);
+    assert_eq!(core.handle(now, Event::LinkEnded(0)), []);
+    let end = now + EXIT_GRACE;
+    assert_eq!(core.next_deadline(), Some(end));
+    assert_eq!(core.handle(end, Event::Tick), [Action::Kill(0)]);
+    assert_eq!(core.handle(end + EXIT_GRACE, Event::Tick), [Action::RemoveDead(0)]);
+    let told = Action::Tell(Blame::Slot(0), 1);
+    assert_eq!(core.handle(end + EXIT_GRACE, Event::Lost(0)), [told, Action::RoundDone(0)]);
 }
 
 #[test]
@@ -147,7 +149,7 @@ fn workers_that_are_not_to_be_had_are_waited_for_so_long() {
     die(&mut core, 0);
     assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Acquire(vec![0])]);
     let end = now + BOUNDS.acquire_timeout;
-    assert_eq!(core.slots().next_deadline(), Some(end));
+    assert_eq!(core.next_deadline(), Some(end));
     let actions = core.handle(end, Event::Tick);
     assert_eq!(actions, [Action::Withdraw(0), Action::Unavailable(0), Action::RoundDone(0)]);
 }

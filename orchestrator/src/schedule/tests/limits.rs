@@ -29,7 +29,7 @@ fn a_worker_without_such_limits_has_no_deadline_for_them() {
     let now = Instant::now();
     let mut core = open(vec![stage(Some(0), 0, &[])], 1);
     core.handle(now, Event::Input(Some(1)));
-    assert_eq!(core.slots().next_deadline(), None);
+    assert_eq!(core.next_deadline(), None);
     assert_eq!(core.handle(now + SECOND, Event::Tick), []);
 }
 
@@ -37,17 +37,17 @@ fn a_worker_without_such_limits_has_no_deadline_for_them() {
 fn a_worker_with_limits_is_measured_while_a_call_runs_and_not_after() {
     let mut core = open(vec![shape()], 1);
     let now = Instant::now() + SECOND;
-    assert_eq!(core.slots().next_deadline(), None);
+    assert_eq!(core.next_deadline(), None);
     let begun = core.handle(now, Event::Input(Some(1)));
     assert_eq!(begun, [Action::Measure(0), item(0, 1)]);
     for round in 1..4 {
         let due = now + MEASURE_EVERY * round;
-        assert_eq!(core.slots().next_deadline(), Some(due));
+        assert_eq!(core.next_deadline(), Some(due));
         assert_eq!(core.handle(due - MEASURE_EVERY / 2, Event::Tick), []);
         assert_eq!(core.handle(due, Event::Tick), [Action::Measure(0)]);
     }
     core.handle(now + SECOND, Event::Done(0));
-    assert_eq!(core.slots().next_deadline(), None);
+    assert_eq!(core.next_deadline(), None);
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn an_excess_ends_the_worker_and_the_next_input_gets_another() {
     // Another one found at the same time changes nothing, and what is still sent is dropped.
     assert_eq!(core.handle(now, Event::Exceeded(0, EXCESS)), []);
     assert_eq!(core.handle(now, Event::Output(0, 7)), []);
-    assert_eq!(core.slots().next_deadline(), Some(now + STACK_GRACE));
-    assert_eq!(core.handle(now, Event::Exited(0)), [Action::RemoveDead(0)]);
-    assert_eq!(core.handle(now, Event::Lost(0)), [Action::RoundDone(0)]);
+    assert_eq!(core.next_deadline(), None);
+    let told = Action::Tell(Blame::Slot(0), 1);
+    assert_eq!(core.handle(now, Event::Lost(0)), [told, Action::RoundDone(0)]);
     assert_eq!(core.handle(now, Event::Input(Some(2))), [Action::Acquire(vec![0])]);
     assert_eq!(reopen(&mut core, 0), [item(0, 2)]);
 }
@@ -82,7 +82,7 @@ fn the_making_of_nodes_and_their_cleanup_are_measured_too() {
     core.handle(now, Event::Open);
     core.handle(now, Event::Granted(0));
     let due = now + MEASURE_EVERY;
-    assert_eq!(core.slots().next_deadline(), Some(due));
+    assert_eq!(core.next_deadline(), Some(due));
     assert_eq!(core.handle(due, Event::Tick), [Action::Measure(0)]);
     core.handle(due, Event::Opened(0));
     assert_eq!(core.handle(due, Event::Close), [Action::Close(0)]);

@@ -34,6 +34,10 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) is_open: bool,
     /// Whether the worker was asked to clean up.
     pub(in crate::session) is_cleaning_up: bool,
+    /// Whether the worker was killed because it did not end after its connection had.
+    pub(in crate::session) is_killed: bool,
+    /// How often the kernel had killed processes for lack of memory when the slot got its worker.
+    pub(in crate::session) kills_before: Option<u64>,
     /// Why the worker ends, once it does.
     pub(in crate::session) end: Option<End>,
     /// Whether the slot needs a worker that no session with another search path uses.
@@ -67,6 +71,8 @@ impl Slot {
             calls: BTreeMap::new(),
             is_open: false,
             is_cleaning_up: false,
+            is_killed: false,
+            kills_before: None,
             end: None,
             wants_apart: false,
             quota: Quota::default(),
@@ -80,6 +86,8 @@ impl Slot {
         self.calls.clear();
         self.is_open = false;
         self.is_cleaning_up = false;
+        self.is_killed = false;
+        self.kills_before = memory::group::kills();
         self.end = None;
     }
 

@@ -8,7 +8,7 @@ impl PoolCore {
     /// Starts a worker of a kind that has none, if the pool has room.
     pub(super) fn warm(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
         let has_one = self.workers.values().any(|entry| entry.key == key);
-        if !has_one && !self.closed && self.size(key.pool) < self.shelves[key.pool].limits.max {
+        if !has_one && !self.closed && self.has_room(key.pool) {
             self.start(now, key, 1, actions);
         }
     }

@@ -335,11 +335,11 @@ impl PoolCore {
     /// Makes a parked worker one of the pool, if the request lacks one and there is room.
     pub(super) fn unpark(&mut self, now: Instant, Need { key, count }: Need) {
         let known = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-        if known >= count || self.size(key.pool) >= self.shelves[key.pool].limits.max {
+        if known >= count || !self.has_room(key.pool) {
             return;
         }
         let Some((worker, is_ready)) = self.zygotes.unpark(now, key) else { return };
-        let entry = Entry { key, state: LifeState::Starting, sessions: 0, idle_since: now };
+        let entry = Entry::new(key, now);
         self.workers.insert(worker, entry);
         if is_ready {
             self.step(now, worker, LifeEvent::HandshakeDone);

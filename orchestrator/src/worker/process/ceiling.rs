@@ -86,21 +86,22 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::sync::Arc;
 
+    use ipc_protocol::kin::Mark;
     use nix::libc;
     use nix::sys::resource::Resource;
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+    use super::super::WorkerEnds;
     use super::{Process, prlimit};
     use crate::limits::{Limit, Limits};
-    use crate::worker::blackbox::Blackbox;
 
     /// A program that ends with its standard input.
     fn started() -> (Child, Arc<Process>) {
         let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-        let (blackbox, pid) = (Blackbox::new().unwrap(), child.id());
-        let process = Process::new(1, pid, blackbox, Arc::new(pidfd), None);
-        (child, process)
+        let (ends, _theirs) = WorkerEnds::new(Mark::new(1, 1)).unwrap();
+        let pid = child.id();
+        (child, ends.joined(1, pid, Arc::new(pidfd), None).process)
     }
 
     fn now(child: &Child, resource: Resource) -> libc::rlimit {

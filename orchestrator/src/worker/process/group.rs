@@ -1,10 +1,11 @@
-//! Process groups: who is in one, and a signal to all of one.
+//! A signal to all processes of a group; the memory of an ended process.
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use rustix::process::Pid;
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// Signals the process group of the process that `pidfd` refers to, also after it was reaped. No id
 /// is used that another group might have by now. `EINVAL` before Linux 6.9.
@@ -23,21 +24,20 @@ pub(super) fn pidfd_signal_group(
     Errno::result(sent).map(drop)
 }
 
-/// The processes of a group. With nix: rustix cannot represent group 0, that of kernel threads.
-pub(super) fn group_members(group: Pid) -> Vec<Pid> {
-    let Ok(listed) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let group = nix::unistd::Pid::from_raw(group.as_raw_pid());
-    let number = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.ok()?.file_name().to_str()?.parse().ok().map(nix::unistd::Pid::from_raw)
+/// Highest resident memory of an ended child that was not reaped, in bytes; 0 when unknown. Before
+/// its program began, the child was a copy of this process, and that counts: up to our own highest,
+/// the number says nothing about the child.
+pub(super) fn peak_memory(pidfd: BorrowedFd<'_>) -> u64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes the usage, and no other memory, as there is a null for the status.
+    let waited = unsafe {
+        let nothing = std::ptr::null_mut::<libc::siginfo_t>();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let (kind, pidfd) = (libc::P_PIDFD, pidfd.as_raw_fd());
+        libc::syscall(libc::SYS_waitid, kind, pidfd, nothing, options, usage.as_mut_ptr())
     };
-    let members =
-        listed.filter_map(number).filter(|pid| nix::unistd::getpgid(Some(*pid)) == Ok(group));
-    members.filter_map(|pid| Pid::from_raw(pid.as_raw())).collect()
-}
-
-/// Whether the command line of a process is that of a resource tracker of `multiprocessing`.
-pub(super) fn is_resource_tracker(pid: Pid) -> bool {
-    let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
-    command
-        .is_ok_and(|words| String::from_utf8_lossy(&words).contains("resource_tracker import main"))
+    // SAFETY: zeroes are a valid usage, also when the kernel wrote nothing.
+    let of_child = unsafe { usage.assume_init() }.ru_maxrss;
+    let own = getrusage(UsageWho::RUSAGE_SELF).map_or(libc::c_long::MAX, |own| own.max_rss());
+    if waited < 0 || of_child <= own { 0 } else { of_child.unsigned_abs() << 10 }
 }

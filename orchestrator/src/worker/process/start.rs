@@ -1,18 +1,21 @@
-//! Starting processes of an interpreter: workers, and zygotes that fork workers.
+//! Starting processes of an interpreter: workers, zygotes that fork workers, and reapers.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use ipc_protocol::kin::Mark;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags};
 
-use super::{Process, Spawned};
+use super::{Process, ProcessState, Spawned};
 use crate::error::StartError;
 use crate::worker::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
 use crate::worker::{Start, WorkerId, WorkerKey};
@@ -21,6 +24,8 @@ use crate::worker::{Start, WorkerId, WorkerKey};
 const GIVEN_VARIABLE: &str = "REMOTEMEDIA_GIVEN_VARIABLES";
 /// What makes a zygote of the entry point of workers; see `_worker.py`.
 const ZYGOTE_ARGUMENT: &str = "zygote";
+/// The program of a reaper. It needs nothing but the standard library.
+const REAPER: &str = include_str!("../reaper.py");
 
 /// A new zygote.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub struct WorkerEnds {
     pub outputs: [OwnedFd; 2],
     /// Its flight recorder.
     pub blackbox: Blackbox,
+    /// What it and the programs of its nodes are found by.
+    pub mark: Mark,
 }
 
 /// Its end of the link, and where it writes: what becomes descriptors 0 to 2 of a worker.
@@ -52,7 +59,7 @@ impl WorkerEnds {
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub fn new() -> Result<(Self, Theirs), StartError> {
+    pub fn new(mark: Mark) -> Result<(Self, Theirs), StartError> {
         let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
         let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
         let (link, input) = UnixStream::pair().map_err(refused("making its connection"))?;
@@ -60,10 +67,11 @@ impl WorkerEnds {
         let ((stdout, theirs_out), (stderr, theirs_err)) = (pipe()?, pipe()?);
         let outputs = [stdout.into(), stderr.into()];
         let theirs = [input.into(), theirs_out.into(), theirs_err.into()];
-        Ok((Self { link, outputs, blackbox }, theirs))
+        Ok((Self { link, outputs, blackbox, mark }, theirs))
     }
 
-    /// Brings our parts together with the process that got the others.
+    /// Brings our parts together with the process that got the others: a child of this process, or of
+    /// the zygote that `zygote` means.
     #[must_use]
     pub fn joined(
         self,
@@ -72,9 +80,12 @@ impl WorkerEnds {
         pidfd: Arc<OwnedFd>,
         zygote: Option<Arc<OwnedFd>>,
     ) -> Spawned {
-        let Self { link, outputs: [stdout, stderr], blackbox } = self;
-        let process = Process::new(id, pid, blackbox, Arc::clone(&pidfd), zygote);
-        Spawned { process, link, pidfd, stdout, stderr }
+        let Self { link, outputs: [stdout, stderr], blackbox, mark } = self;
+        let (state, end) = (Mutex::<ProcessState>::default(), tokio::sync::Notify::new());
+        let started = Instant::now();
+        let own = Arc::clone(&pidfd);
+        let process = Process { id, pid, blackbox, mark, pidfd: own, zygote, started, state, end };
+        Spawned { process: Arc::new(process), link, pidfd, stdout, stderr }
     }
 }
 
@@ -83,12 +94,18 @@ impl WorkerEnds {
 ///
 /// # Errors
 /// When the interpreter cannot be executed or no descriptor is left.
-pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, StartError> {
-    let (ends, theirs) = WorkerEnds::new()?;
+pub fn spawn(
+    id: WorkerId,
+    key: &WorkerKey,
+    start: &Start,
+    mark: Mark,
+) -> Result<Spawned, StartError> {
+    let (ends, theirs) = WorkerEnds::new(mark)?;
     let recorder = ends.blackbox.descriptor();
     let mut command = command(key, start);
     command.env(DESCRIPTOR_VARIABLE, recorder.to_string());
-    let (pid, pidfd) = run(command, key, theirs, Some(recorder))?;
+    prepare_child(&mut command, mark, Some(recorder));
+    let (pid, pidfd) = run(command, key, theirs)?;
     Ok(ends.joined(id, pid, pidfd, None))
 }
 
@@ -96,7 +113,11 @@ pub fn spawn(id: WorkerId, key: &WorkerKey, start: &Start) -> Result<Spawned, St
 ///
 /// # Errors
 /// As [`spawn`].
-pub fn spawn_zygote(key: &WorkerKey, start: &Start) -> Result<SpawnedZygote, StartError> {
+pub fn spawn_zygote(
+    key: &WorkerKey,
+    start: &Start,
+    mark: Mark,
+) -> Result<SpawnedZygote, StartError> {
     let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
     let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
     let pair = socketpair(AddressFamily::UNIX, kind, flags, None);
@@ -106,8 +127,45 @@ pub fn spawn_zygote(key: &WorkerKey, start: &Start) -> Result<SpawnedZygote, Sta
     let mut command = command(key, start);
     command.arg(ZYGOTE_ARGUMENT);
     let theirs = [input, theirs_out.into(), theirs_err.into()];
-    let (_, pidfd) = run(command, key, theirs, None)?;
+    prepare_child(&mut command, mark, None);
+    let (_, pidfd) = run(command, key, theirs)?;
     Ok(SpawnedZygote { connection, pidfd, outputs: [stdout.into(), stderr.into()] })
+}
+
+/// Starts a reaper on the interpreter of a worker: a process that outlives this one for a moment, and
+/// ends the processes with marks like this one. It has a session of its own, so that no signal of a
+/// terminal reaches it. Returns its process id and pidfd.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_reaper(
+    key: &WorkerKey,
+    start: &Start,
+    mark: Mark,
+) -> Result<(u32, Arc<OwnedFd>), StartError> {
+    let mut command = Command::new(&key.interpreter);
+    command
+        .args(["-I", "-S", "-c", REAPER])
+        .args([std::process::id().to_string(), mark.family().to_string()])
+        .env_clear()
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/");
+    let in_child = || {
+        nix::unistd::setsid()?;
+        // This process may be a worker itself, whose end must not be the reaper's.
+        let _had_none = Mark::take_off();
+        Ok(SigSet::empty().thread_set_mask()?)
+    };
+    // SAFETY: between fork and exec only system calls are made (setsid, prlimit, sigprocmask), all of
+    // them async-signal-safe; nothing allocates or takes a lock.
+    unsafe {
+        command.pre_exec(in_child);
+    }
+    let nowhere = || {
+        let opened = File::options().read(true).write(true).open("/dev/null");
+        opened.map(OwnedFd::from).map_err(|e| StartError::system("opening /dev/null", &e))
+    };
+    run(command, key, [nowhere()?, nowhere()?, nowhere()?])
 }
 
 /// The worker program of an interpreter.
@@ -126,15 +184,13 @@ fn command(key: &WorkerKey, start: &Start) -> Command {
     command
 }
 
-/// Starts a program with these descriptors 0 to 2, and one that it inherits under its number.
+/// Starts a program with these descriptors 0 to 2.
 fn run(
     mut command: Command,
     key: &WorkerKey,
     [stdin, stdout, stderr]: [OwnedFd; 3],
-    inherited: Option<RawFd>,
 ) -> Result<(u32, Arc<OwnedFd>), StartError> {
     command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
-    prepare_child(&mut command, inherited);
     let mut child = command.spawn().map_err(|source| not_started(key, &source))?;
     match open_pidfd(&child) {
         Ok(pidfd) => Ok((child.id(), Arc::new(pidfd))),
@@ -178,10 +234,13 @@ fn open_pidfd(child: &Child) -> std::io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-fn prepare_child(command: &mut Command, inherited: Option<RawFd>) {
+/// Has a program start with this mark, and with a descriptor that it inherits under its number.
+fn prepare_child(command: &mut Command, mark: Mark, inherited: Option<RawFd>) {
     let parent = nix::unistd::getpid();
     let in_child = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // Without a mark it still has its process group.
+        let _limited_otherwise = mark.put_on();
         // The supervisor's thread blocks all signals; its children must not inherit that.
         SigSet::empty().thread_set_mask()?;
         // If SIGCHLD stayed ignored, nodes could not get the exit codes of their own children.
@@ -200,8 +259,8 @@ fn prepare_child(command: &mut Command, inherited: Option<RawFd>) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only system calls are made (prctl, sigprocmask, sigaction, getppid,
-    // fcntl), all of them async-signal-safe; nothing allocates or takes a lock.
+    // SAFETY: between fork and exec only system calls are made (prctl, prlimit, sigprocmask, sigaction,
+    // getppid, fcntl), all of them async-signal-safe; nothing allocates or takes a lock.
     unsafe {
         command.pre_exec(in_child);
     }

@@ -19,6 +19,8 @@ use crate::worker::{Worker, WorkerId};
 /// How long a worker that was asked to end may take to exit, for its `atexit` functions and its
 /// resource tracker, before it is killed.
 const END_GRACE: Duration = Duration::from_secs(5);
+/// Longest wait between SIGTERM and SIGKILL for a worker that has missed a deadline.
+const TERM_GRACE: Duration = Duration::from_millis(250);
 /// How long closing waits for answers. A worker that has not answered is killed by the kernel when
 /// this process ends.
 const ANSWER_GRACE: Duration = Duration::from_millis(10);
@@ -103,6 +105,7 @@ impl Pool {
         state.patience = patience;
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
+        self.shared.allow_long_ends(&state);
         let PoolState { processes, ending, .. } = &mut *state;
         let mut asked = Vec::new();
         for (id, process) in processes {
@@ -140,6 +143,30 @@ impl Shared {
         state.outputs.remove(&worker);
         state.ending.insert(worker, ask(idle, state.patience));
     }
+}
+
+impl Shared {
+    /// Begins to end a worker that has missed a deadline and whose node code was interrupted. If that
+    /// helps, it cleans its nodes up and ends in order.
+    pub(super) fn stop(&self, state: &mut PoolState, mut worker: Worker) {
+        let (id, process) = (worker.id, Arc::clone(&worker.process));
+        // The output keeps the link open, too.
+        state.outputs.remove(&id);
+        // A link that is broken ends the worker as well.
+        let _broken = worker.link.send(ToWorker::Close, None);
+        state.stopping.insert(id, ask(worker, Duration::ZERO));
+        self.command(Command::Stop(process));
+    }
+}
+
+/// Waits for a worker that was interrupted to end, then sends it SIGTERM, waits again, and kills it.
+pub(super) async fn stop(process: Arc<Process>, grace: Duration) {
+    if tokio::time::timeout(grace, process.ended()).await.is_ok() {
+        return;
+    }
+    process.terminate();
+    let _in_time = tokio::time::timeout(grace.min(TERM_GRACE), process.ended()).await;
+    process.kill();
 }
 
 /// Waits for a worker to exit by itself, and kills it after [`END_GRACE`].

@@ -19,16 +19,19 @@ use crate::worker::kinds::Kind;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent, ZygoteNews};
 use crate::worker::probe::{Lack, probe};
-use crate::worker::process::{Process, RawLine, Spawned, await_readable, spawn};
+use crate::worker::process::{Left, Process, RawLine, Spawned, await_readable, spawn};
 use crate::worker::served::Served;
 use crate::worker::state::LifeState;
 use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
 
-/// Longest wait, after a worker's exit, for the output that is still in its pipes and for the other
-/// processes of its group, which get SIGTERM.
+/// Released leases wait this long for a message that can return them to the worker; then they are
+/// returned in one of their own.
+const GIVE_BACK_GRACE: Duration = Duration::from_millis(10);
+/// Longest wait, after a worker's exit, for the output that is still in its pipes and for what its
+/// nodes have left running, which gets SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
-/// The same when a resource tracker is in the group, which may have only just started.
+/// The same for a resource tracker, which may have only just started.
 const TRACKER_GRACE: Duration = Duration::from_secs(2);
 /// Released leases on fewer bytes than this wait for the next message, however late it is: to wake
 /// the supervisor for each frame would cost more than the memory is worth.
@@ -60,7 +63,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     let kind = shared.lock().kinds.get(key_id).cloned();
     let Some(kind) = kind else { return };
     if !serve_forked(&shared, id, &kind, key_id).await && is_wanted(&shared, id) {
-        let error = match spawn(id, &kind.key, &kind.start) {
+        let error = match spawn(id, &kind.key, &kind.start, shared.mark(id)) {
             Ok(spawned) => accompany(&shared, spawned, None, &kind, key_id).await,
             Err(error) => Some(error),
         };
@@ -73,6 +76,7 @@ pub(super) async fn watch(shared: Arc<Shared>, id: WorkerId, key_id: KeyId) {
     state.processes.remove(&id);
     state.outputs.remove(&id);
     state.ending.remove(&id);
+    state.stopping.remove(&id);
     shared.apply(&mut state, PoolEvent::Exited(id));
 }
 
@@ -122,22 +126,8 @@ async fn accompany(
     };
     let failure = match outcome {
         Ok(Ok(greeted)) => {
-            let Greeted { link, interpreter, protocol } = greeted;
-            let (id, process) = (process.id, Arc::clone(&process));
-            let (start, is_apart) = (Arc::clone(&kind.start), key.apart.is_some());
-            let patience = Patience::new(End::Caller, shared.options.spin);
-            let served = Served::default();
-            let worker = Worker {
-                id,
-                process,
-                interpreter,
-                protocol,
-                link,
-                patience,
-                start,
-                is_apart,
-                served,
-            };
+            let id = process.id;
+            let worker = started(shared, &process, kind, greeted);
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(id, Arc::clone(worker.link.output()));
@@ -148,6 +138,7 @@ async fn accompany(
                 shared.apply(&mut state, PoolEvent::Zygote { key: key_id, news });
             }
             shared.apply(&mut state, PoolEvent::Started(id));
+            shared.command(Command::Reaper(key_id));
             None
         }
         Ok(Err(failure)) => Some(failure),
@@ -157,10 +148,13 @@ async fn accompany(
         process.kill();
     }
     let _ended = pidfd.readable().await;
-    // Processes left in the group may hold the pipes open; a resource tracker does until it ends.
-    let grace = if process.terminate_group() { TRACKER_GRACE } else { DRAIN_GRACE };
-    let all_output = async { while pipes.join_next().await.is_some() {} };
-    let _in_time = tokio::time::timeout(grace, all_output).await;
+    // Programs that nodes have left running may hold the pipes open.
+    let left = process.terminate_left();
+    drain_all(&mut pipes, DRAIN_GRACE).await;
+    if left == Left::Tracker {
+        process.kill_left();
+        drain_all(&mut pipes, TRACKER_GRACE).await;
+    }
     reap(&process, zygote).await;
     if shared.options.uses_names() {
         let _removed = remove_stale_names(Some(process.pid));
@@ -171,20 +165,44 @@ async fn accompany(
     }
 }
 
-/// Ends what is left of the group of an ended process, and has its parent reap it.
+/// A worker whose handshake is complete.
+fn started(shared: &Shared, process: &Arc<Process>, kind: &Kind, greeted: Greeted) -> Worker {
+    let Greeted { link, interpreter, protocol } = greeted;
+    Worker {
+        id: process.id,
+        process: Arc::clone(process),
+        interpreter,
+        protocol,
+        link,
+        patience: Patience::new(End::Caller, shared.options.spin),
+        start: Arc::clone(&kind.start),
+        is_apart: kind.key.apart.is_some(),
+        served: Served::default(),
+    }
+}
+
+/// Waits for the ends of all pipes.
+async fn drain_all(pipes: &mut JoinSet<()>, grace: Duration) {
+    let all = async { while pipes.join_next().await.is_some() {} };
+    let _in_time = tokio::time::timeout(grace, all).await;
+}
+
+/// Kills what an ended process has left running, and has its parent reap it.
 async fn reap(process: &Process, zygote: Option<&Arc<Zygote>>) {
     match zygote {
         None => process.reap(),
         Some(zygote) => {
-            process.end_group();
+            process.end_left();
             // The flight recorder names the signal of a crash sooner than the zygote, which may have
-            // to wait for a processor.
-            let crash = process.blackbox.signal().map(Exit::Signal);
-            if crash.is_some() {
+            // to wait for a processor. Only the zygote knows of a core dump, which takes longer.
+            let crash = process.blackbox.exit();
+            if crash.as_ref().is_some_and(|crash| crash.has_core().is_some()) {
                 process.note_exit(crash);
                 zygote.reap(process.pid).await;
             } else {
-                process.note_exit(zygote.reap(process.pid).await);
+                let reaped = zygote.reap(process.pid).await;
+                process.note_peak(reaped.as_ref().map_or(0, |reaped| reaped.peak_memory_bytes));
+                process.note_exit(reaped.map(|reaped| reaped.exit));
             }
         }
     }
@@ -202,6 +220,15 @@ fn look_after_leases(shared: &Arc<Shared>, worker: &Worker) {
             shared.command(Command::GiveBack(id));
         }
     });
+}
+
+/// Returns released leases that no message has returned within `GIVE_BACK_GRACE`.
+pub(super) async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
+    tokio::time::sleep(GIVE_BACK_GRACE).await;
+    let output = shared.lock().outputs.get(&worker).cloned();
+    if let Some(output) = output {
+        output.give_back();
+    }
 }
 
 /// Registers the process. Kills it if it was retired while it was being spawned.
@@ -315,7 +342,7 @@ async fn start_error(
 fn ending(exit: Option<&Exit>) -> String {
     let how = match exit {
         Some(Exit::Code(code)) => format!(" with exit code {code}"),
-        Some(exit @ Exit::Signal(_)) => match exit.signal_name() {
+        Some(exit @ Exit::Signal { .. }) => match exit.signal_name() {
             Some(signal) if signal != "SIGKILL" => format!(" by {signal}"),
             _ => String::new(),
         },

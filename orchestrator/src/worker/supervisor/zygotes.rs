@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipc_protocol::kin::Kin;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
@@ -32,6 +33,8 @@ const MAX_NOTES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Zygotes {
     kinds: HashMap<usize, Slot>,
+    /// How many have been started.
+    started: u64,
     notes: Vec<String>,
 }
 
@@ -108,6 +111,12 @@ impl Zygotes {
         true
     }
 
+    /// A number for the mark of the next one. They count down, and those of workers up.
+    fn next_number(&mut self) -> u64 {
+        self.started += 1;
+        u64::MAX - self.started
+    }
+
     fn note(&mut self, note: String) {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note);
@@ -140,7 +149,7 @@ pub(super) async fn fork(
     key: KeyId,
 ) -> Option<(Spawned, Arc<Zygote>)> {
     let zygote = shared.lock().zygotes.current(key)?;
-    match zygote.fork(id).await {
+    match zygote.fork(id, shared.mark(id)).await {
         Ok(spawned) => Some((spawned, zygote)),
         Err(NotForked::Stale(file)) => {
             let note = format!("{file} has changed: the zygote that has loaded it is replaced");
@@ -192,7 +201,9 @@ async fn live(shared: &Shared, key: KeyId, kind: &Kind, modules: &[String]) -> O
     if kind.key.apart.is_some() || kind.key.runtime != Engine::CPython {
         return Some(ZygoteNews::Unfit);
     }
-    let Ok(spawned) = spawn_zygote(&kind.key, &kind.start) else {
+    let number = shared.lock().zygotes.next_number();
+    let mark = shared.mark(number);
+    let Ok(spawned) = spawn_zygote(&kind.key, &kind.start, mark) else {
         return Some(ZygoteNews::Failed);
     };
     let pidfd = spawned.pidfd;
@@ -215,6 +226,8 @@ async fn live(shared: &Shared, key: KeyId, kind: &Kind, modules: &[String]) -> O
     let served = zygote.as_ref().map(Arc::downgrade);
     drop(zygote);
     await_end(pidfd).await;
+    // What an import has started. Its workers have marks of their own.
+    let _no_descriptor_is_left = Kin::of(mark).kill(|_| false);
     outputs.abort_all();
     if let Some(served) = served {
         let mut state = shared.lock();

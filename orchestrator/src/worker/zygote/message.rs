@@ -4,16 +4,21 @@
 //! | to the zygote | with | answer |
 //! |---|---|---|
 //! | `import NAME...` | | `left NAME WHY` for a module that cannot stay, then the zygote ends; or `ready` |
-//! | `fork` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
-//! | `reap PID` | | `code PID NUMBER`, `signal PID NUMBER` or `lost PID` |
+//! | `fork MARK` | link, stdout, stderr, flight recorder | `forked PID` with the pidfd; `stale FILE`, `failed WHY` |
+//! | `reap PID` | | `code PID NUMBER KIB`, `signal PID NUMBER KIB`, `core PID NUMBER KIB` or `lost PID` |
+//!
+//! `core` is a signal after which a core dump was written. KIB is the highest resident memory.
 //!
 //! The zygote begins with `zygote FORMAT PACKAGE_VERSION`. It ends when the connection closes. A
 //! request is answered before the next one is read.
 
+use ipc_protocol::kin::Mark;
+
+use super::Reaped;
 use crate::worker::exit::Exit;
 
 /// Raised with every change of these messages; `_guest/zygote.py` has it too.
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 /// Longest packet to a zygote, in bytes. A socket takes twice as much by default.
 const MAX_IMPORT_BYTES: usize = 96 << 10;
 
@@ -22,8 +27,8 @@ const MAX_IMPORT_BYTES: usize = 96 << 10;
 pub(super) enum Request<'a> {
     /// Import these modules, in this order.
     Import(&'a [String]),
-    /// Fork a worker.
-    Fork,
+    /// Fork a worker with this mark.
+    Fork(Mark),
     /// Reap an ended worker.
     Reap(u32),
 }
@@ -43,7 +48,7 @@ impl Request<'_> {
                 }
                 packet
             }
-            Self::Fork => b"fork".to_vec(),
+            Self::Fork(mark) => format!("fork {}", mark.value()).into_bytes(),
             Self::Reap(pid) => format!("reap {pid}").into_bytes(),
         }
     }
@@ -67,7 +72,7 @@ pub(super) enum Answer {
     /// No worker could be forked.
     Failed(String),
     /// A worker has been reaped; `None` when its status is lost.
-    Reaped(u32, Option<Exit>),
+    Reaped(u32, Option<Reaped>),
 }
 
 impl Answer {
@@ -77,8 +82,11 @@ impl Answer {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let own = || rest == format!("{FORMAT} {}", env!("CARGO_PKG_VERSION"));
         let reaped = |how: fn(i32) -> Exit| {
-            let (pid, number) = rest.split_once(' ')?;
-            Some(Self::Reaped(pid.parse().ok()?, Some(how(number.parse().ok()?))))
+            let (pid, rest) = rest.split_once(' ')?;
+            let (number, peak) = rest.split_once(' ')?;
+            let peak_memory_bytes = peak.parse::<u64>().ok()?.saturating_mul(1024);
+            let reaped = Reaped { exit: how(number.parse().ok()?), peak_memory_bytes };
+            Some(Self::Reaped(pid.parse().ok()?, Some(reaped)))
         };
         match word {
             "zygote" if own() => Some(Self::Zygote),
@@ -92,7 +100,8 @@ impl Answer {
             "stale" => Some(Self::Stale(rest.to_owned())),
             "failed" => Some(Self::Failed(rest.to_owned())),
             "code" => reaped(Exit::Code),
-            "signal" => reaped(Exit::Signal),
+            "signal" => reaped(|number| Exit::Signal { number, has_core: Some(false) }),
+            "core" => reaped(|number| Exit::Signal { number, has_core: Some(true) }),
             "lost" => Some(Self::Reaped(rest.parse().ok()?, None)),
             _ => None,
         }
@@ -101,7 +110,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Request};
+    use super::{Answer, Exit, FORMAT, MAX_IMPORT_BYTES, Mark, Reaped, Request};
 
     fn parse(text: &str) -> Option<Answer> {
         Answer::parse(text.as_bytes())
@@ -112,7 +121,8 @@ mod tests {
         let names = ["numpy".to_owned(), "scipy.signal".to_owned()];
         assert_eq!(Request::Import(&names).packet(), b"import numpy scipy.signal");
         assert_eq!(Request::Import(&[]).packet(), b"import");
-        assert_eq!(Request::Fork.packet(), b"fork");
+        let mark = Mark::new(5, 1);
+        assert_eq!(Request::Fork(mark).packet(), format!("fork {}", mark.value()).into_bytes());
         assert_eq!(Request::Reap(7).packet(), b"reap 7");
     }
 
@@ -135,10 +145,17 @@ mod tests {
         assert_eq!(parse("forked 12"), Some(Answer::Forked(12)));
         assert_eq!(parse("stale /a b.py"), Some(Answer::Stale("/a b.py".to_owned())));
         assert_eq!(parse("failed no memory"), Some(Answer::Failed("no memory".to_owned())));
-        assert_eq!(parse("code 12 3"), Some(Answer::Reaped(12, Some(Exit::Code(3)))));
-        assert_eq!(parse("signal 12 11"), Some(Answer::Reaped(12, Some(Exit::Signal(11)))));
+        let signal = |has_core| Exit::Signal { number: 3, has_core: Some(has_core) };
+        let exits = [("code", Exit::Code(3)), ("signal", signal(false)), ("core", signal(true))];
+        for (word, exit) in exits {
+            let reaped = Reaped { exit, peak_memory_bytes: 20 << 20 };
+            assert_eq!(
+                parse(&format!("{word} 12 3 20480")),
+                Some(Answer::Reaped(12, Some(reaped)))
+            );
+        }
         assert_eq!(parse("lost 12"), Some(Answer::Reaped(12, None)));
-        for other in ["", "forked", "forked x", "code 1", "left x", "signal a 1", "hello"] {
+        for other in ["", "forked", "forked x", "code 1 2", "left x", "signal a 1 2", "hello"] {
             assert_eq!(parse(other), None, "{other:?}");
         }
         assert_eq!(Answer::parse(b"ready\xff"), None);

@@ -11,6 +11,7 @@ are what makes a worker warm.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,10 @@ Glance = Callable[[], Any]
 a false value means that each of these rows must be compared. Reading the rows one by one costs
 several times as much."""
 
+
+_BUILTINS = dict(vars(builtins))
+"""As the interpreter has made them."""
+_update_builtins = vars(builtins).update
 
 _Entry = tuple[Callable[[], Any] | None, Callable[[Any, Any], bool] | None, str | None, Any, Row]
 """`take`, `is_same` and `module` of a row, its state before the first session, and the row. A plain
@@ -41,6 +46,7 @@ class Table:
         # Those that a glance does not cover.
         self._uncovered: list[_Entry] = []
         self._module_count = 0
+        self._builtins: dict[str, Any] = _BUILTINS
 
     def begin(self) -> None:
         """Read the state that every session must find. Only the first call has an effect; it comes
@@ -69,7 +75,25 @@ class Table:
                 continue
         self._uncovered = [entry for entry in self._entries if not entry[-1].in_glance]
         self._module_count = len(sys.modules)
-        self._glanced = None if self._glance is None else self._glance()
+        self._builtins = dict(vars(builtins))
+        # A glance only shows changes; state that was wrong before must be looked at.
+        compared = [
+            entry for entry in self._entries if entry[-1].in_glance and entry[1] is not None
+        ]
+        is_right = all(row.is_as(before) for *_, before, row in compared)
+        self._glanced = self._glance() if self._glance is not None and is_right else None
+
+    def repair(self, left: Sequence[str] = ()) -> None:
+        """Put back the builtins that a session has replaced, so that the rest of this package can
+        run. Uses none of them.
+
+        Args:
+            left: what could not be put back. If there is anything, the worker will be replaced, and
+                builtins that a module has replaced when it was imported are put back too.
+        """
+        if left:
+            self._builtins = _BUILTINS
+        _update_builtins(self._builtins)
 
     def put_back(self) -> list[str]:
         """Undo what the session has changed.

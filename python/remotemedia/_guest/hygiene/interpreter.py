@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from remotemedia._guest import interrupts
 from remotemedia._guest.hygiene.row import Row, attributes, of_module
 
 _SYS_HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
@@ -24,6 +25,7 @@ def rows(recorder: int) -> list[Row]:
 
     def watch_for_crashes(_before: None) -> None:
         faulthandler.enable(file=recorder)
+        interrupts.record_stacks(recorder)
         faulthandler.cancel_dump_traceback_later()
 
     found = [

@@ -20,8 +20,10 @@ of a thread pool that was shut down without waiting."""
 _TIMERS = (0, 1, 2)
 """`ITIMER_REAL` (also used by `signal.alarm`), `ITIMER_VIRTUAL` and `ITIMER_PROF`."""
 _SIGNALS = range(1, getattr(signal, "NSIG", 65))
-_LIMITS = [number for number in range(16) if number not in (5, 10)]
-"""All resource limits but `RLIMIT_RSS` and `RLIMIT_LOCKS`, which Linux does not enforce."""
+_LIMITS = [number for number in range(16) if number != 5]
+"""All resource limits but `RLIMIT_RSS`, which Linux does not enforce."""
+_LOCKS = 10
+"""`RLIMIT_LOCKS`, which it does not enforce either: see `set_mark`."""
 _SIGNAL: Any = getattr(signal, "_signal", signal)
 """The C module behind `signal`. The wrappers in `signal` make enums and take ten times as long."""
 
@@ -51,7 +53,12 @@ def rows() -> list[Row]:
         Row("process group", os.getpgrp, lambda pgid: os.setpgid(0, pgid), in_glance=True),
         Row("threads", _threads, _await_threads, set.issubset),
         Row("child processes", _children, _await_children, set.issubset, in_glance=True),
-        Row("free descriptors", _has_free_descriptors, in_glance=True),
+        Row(
+            "free descriptors",
+            _has_free_descriptors,
+            is_same=lambda has_some, _before: has_some,
+            in_glance=True,
+        ),
     ]
 
 
@@ -79,6 +86,20 @@ def _put_back_handlers(before: tuple[Any, ...]) -> None:
 def _mask() -> set[int]:
     blocked: set[int] = _SIGNAL.pthread_sigmask(signal.SIG_BLOCK, ())
     return blocked
+
+
+def load() -> None:
+    """Load what the rows need, so that no forked process has to."""
+    _resource()
+
+
+def set_mark(mark: int) -> None:
+    """Set the number by which programs of this worker's nodes are found: see
+    `ipc-protocol/src/kin.rs`. Where a process cannot have it, it does without.
+    """
+    resource = _resource()
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(_LOCKS, (mark, resource.getrlimit(_LOCKS)[1]))
 
 
 @functools.cache
@@ -211,7 +232,10 @@ def _has_free_descriptors() -> bool:
     libraries keep open do no harm, but a node that leaks some in each session would use up all of
     them one day. Shared memory itself leaves a quarter of them free.
     """
-    lowest_free = os.dup(0)
+    try:
+        lowest_free = os.dup(0)
+    except OSError:
+        return False
     os.close(lowest_free)
     resource = _resource()
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

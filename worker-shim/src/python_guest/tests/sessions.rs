@@ -31,6 +31,7 @@ fn a_session_is_described_by_the_names_of_its_fields() {
             ("instance", instance),
             ("params", params),
             ("is_streaming", is_streaming.into()),
+            ("keeps_failed", false.into()),
         ])
     };
     let none = || dict([]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use crate::model::Join;
+use crate::model::{Breaker, Join, OnOpen, Retry};
 use crate::schedule::tests::stage;
 use crate::schedule::{Bounds, StageShape, Target};
 
@@ -27,12 +27,41 @@ pub(super) fn graph(dice: &mut Dice) -> (Vec<StageShape>, Vec<bool>) {
                 shape.inputs += 1;
             }
         }
+        if slot.is_some() {
+            rules(dice, &mut shape);
+        }
         shape.is_source = shape.inputs == 0 && dice.chance(100);
         shape.flushes = dice.chance(500);
         shape.is_watched = dice.chance(200);
         shapes.push(shape);
     }
     (shapes, (0..slots).map(|_| dice.chance(300)).collect())
+}
+
+/// What happens when the nodes of a stage fail.
+fn rules(dice: &mut Dice, shape: &mut StageShape) {
+    shape.retries = shape.timeouts.iter().map(|_| dice.chance(400).then(|| retry(dice))).collect();
+    shape.repeats = dice.chance(200).then(|| retry(dice));
+    if shape.timeouts.len() > 1 {
+        return;
+    }
+    shape.deadline =
+        dice.chance(200).then(|| MS * u32::try_from(50 + dice.roll(400)).unwrap_or(50));
+    shape.breaker = dice.chance(200).then(|| Breaker {
+        failures: 1 + u32::try_from(dice.roll(3)).unwrap_or(0),
+        pause: MS * u32::try_from(20 + dice.roll(200)).unwrap_or(20),
+        on_open: match dice.roll(3) {
+            0 => OnOpen::Error,
+            1 => OnOpen::Drop,
+            _ if shape.join == Join::Zip => OnOpen::Error,
+            _ => OnOpen::Pass,
+        },
+    });
+}
+
+fn retry(dice: &mut Dice) -> Retry {
+    let limit = 1 + u32::try_from(dice.roll(3)).unwrap_or(0);
+    Retry { limit, delay: MS * u32::try_from(dice.roll(60)).unwrap_or(0) }
 }
 
 fn timeout(dice: &mut Dice) -> Option<Duration> {

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::graph::{bounds, graph};
-use crate::schedule::{Action, Bounds, Core, Event, SlotId, StageId, StageShape, Work};
+use crate::model::OnOpen;
+use crate::schedule::{
+    Action, Blame, Bounds, Core, Event, Failure, SlotId, StageId, StageShape, Work,
+};
 use check::Checks;
-use worker::{Happening, Worker};
+use worker::{Happening, Phase, Worker};
 
 /// Values tell where they come from: the stage (or the caller), and a number that only grows.
 pub(super) type Mark = (usize, u64);
@@ -46,12 +49,16 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(mut dice: Dice, tells: bool) -> Self {
         let now = Instant::now();
-        let (shapes, opens_first) = graph(&mut dice);
+        let (mut shapes, opens_first) = graph(&mut dice);
         let bounds = bounds(&mut dice);
         let rounds_left = 1 + dice.roll(5);
         let ends_early = dice.chance(300);
         let ends_at = ends_early.then(|| now + Duration::from_millis(dice.roll(1_500)));
         let is_calm = dice.chance(150);
+        if is_calm {
+            // Nothing takes too long.
+            shapes.iter_mut().for_each(|shape| shape.deadline = None);
+        }
         Self {
             core: Core::new(shapes.clone(), &opens_first, bounds),
             workers: opens_first
@@ -82,6 +89,8 @@ impl World {
 
     /// One session, to its end.
     pub(super) fn run(mut self) {
+        self.checks.stops_at_failure = self.dice.chance(300);
+        self.core.stop_at_failure(self.checks.stops_at_failure);
         self.feed(Event::Open);
         for _ in 0..20_000 {
             self.act_as_caller();
@@ -89,8 +98,7 @@ impl World {
                 return self.finish();
             }
             assert!(
-                self.core.slots().is_under_way()
-                    || !self.is_closing && self.core.open_rounds() == 0,
+                self.core.is_under_way() || !self.is_closing && self.core.open_rounds() == 0,
                 "waits for nothing"
             );
             self.step();
@@ -123,6 +131,7 @@ impl World {
         while is_open && self.rounds_left > 0 && self.core.wants_input() {
             self.rounds_left -= 1;
             self.fed += 1;
+            self.checks.fed = self.fed;
             let event = if self.rounds_left == 0 {
                 Event::Flush
             } else {
@@ -137,14 +146,14 @@ impl World {
     /// Goes to the next moment at which something happens, or a deadline passes.
     fn step(&mut self) {
         let next = self.agenda.keys().next().map(|(at, _)| *at);
-        let deadline = self.core.slots().next_deadline();
+        let deadline = self.core.next_deadline();
         let at =
             next.into_iter().chain(deadline).chain(self.ends_at.filter(|_| !self.is_closing)).min();
         let Some(at) = at else { return };
         self.now = self.now.max(at);
         if deadline.is_some_and(|deadline| deadline <= self.now) {
             self.feed(Event::Tick);
-            let left = self.core.slots().next_deadline();
+            let left = self.core.next_deadline();
             assert!(left.is_none_or(|left| left > self.now), "a deadline is left behind");
         } else if let Some(entry) = self.agenda.first_entry()
             && entry.key().0 <= self.now
@@ -164,14 +173,49 @@ impl World {
 
     fn feed(&mut self, event: Event<Mark>) {
         self.tell("<-", &event);
-        let mut actions: std::collections::VecDeque<_> = self.core.handle(self.now, event).into();
+        let mut actions: std::collections::VecDeque<_> = self.handle(event).into();
         while let Some(action) = actions.pop_front() {
             self.tell("->", &action);
             for event in self.carry_out(action) {
                 self.tell("<=", &event);
-                actions.extend(self.core.handle(self.now, event));
+                actions.extend(self.handle(event));
             }
         }
+    }
+
+    /// Feeds the core; a failure is told or tried again, once.
+    fn handle(&mut self, event: Event<Mark>) -> Vec<Action<Mark>> {
+        let failed = match event {
+            Event::Failed(stage, _) => Some(stage),
+            Event::Done(stage) => {
+                self.checks.succeed(stage);
+                None
+            }
+            _ => None,
+        };
+        let actions = self.core.handle(self.now, event);
+        if let Some(failed) = failed.filter(|stage| self.checks.expects_answer(*stage)) {
+            let answers = |action: &&Action<Mark>| match action {
+                Action::Tell(Blame::Stage(stage), _) | Action::TryLater(stage, _) => {
+                    *stage == failed
+                }
+                _ => false,
+            };
+            assert_eq!(actions.iter().filter(answers).count(), 1, "a failure is not answered");
+        }
+        // What was decided before is carried out in any case, so it is looked at here.
+        for action in &actions {
+            match action {
+                Action::Tell(blame, _) => self.checks.begin_to_tell(*blame),
+                Action::Uneven(_) | Action::Skipped(_, OnOpen::Error) => self.checks.note_failure(),
+                Action::Credit(stage) | Action::Retry(stage) | Action::TryLater(stage, _) => {
+                    self.checks.go_on(*stage);
+                }
+                Action::Deliver { round, .. } => self.checks.is_wanted(*round),
+                _ => {}
+            }
+        }
+        actions
     }
 
     #[expect(clippy::print_stdout, reason = "the story of a session")]
@@ -195,19 +239,29 @@ impl World {
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Credit(stage) => self.resume(stage),
             Action::Abort(stage) => self.abort(stage),
+            Action::TryLater(stage, at) => self.try_later(stage, at),
+            Action::Retry(stage) => self.retry(stage),
+            Action::Tell(Blame::Stage(stage), tries) => {
+                self.checks.fail(self.now, stage, tries);
+            }
+            Action::Tell(Blame::Slot(slot), _) => self.checks.tell_failure(slot),
+            Action::Breaker(stage, is_open) => self.checks.breaker(self.now, stage, is_open),
+            Action::Skipped(stage, _) => self.checks.skip(self.now, stage),
             Action::Deliver { stage, round, value } => self.checks.deliver(stage, round, value),
             Action::RoundDone(round) => self.checks.round_done(round),
-            Action::Uneven(_) => self.checks.has_failed = true,
+            Action::Uneven(_) => {}
             Action::Inspect(slot) => return vec![Event::Seen(slot, self.workers[slot].running)],
             Action::Measure(slot) => return self.measure(slot),
             Action::Expire(slot, overdue) => {
                 self.checks.is_overdue(self.now, &self.shapes, &self.workers[slot], overdue);
-                self.checks.tell_failure(slot);
-                self.end_process(slot, 300);
+                return self.lose(slot);
             }
             Action::Interrupt(slot) => self.interrupt(slot),
             Action::Kill(slot) => self.end_process(slot, 20),
-            Action::RemoveDead(slot) => return self.remove_dead(slot),
+            Action::RemoveDead(slot) => {
+                assert_eq!(self.workers[slot].phase, Phase::Dying);
+                return self.lose(slot);
+            }
             Action::Release(slot) => self.workers[slot].give_back(),
             Action::Close(slot) => self.begin_closing(slot),
         }
@@ -216,7 +270,7 @@ impl World {
 
     fn call(&mut self, stage: StageId, work: Work<Mark>) -> Vec<Event<Mark>> {
         assert!(!self.is_closing, "a call begins after the end");
-        self.checks.call(stage, &work);
+        self.checks.call(self.now, stage, &work);
         match self.shapes[stage].slot {
             Some(slot) => {
                 self.begin_call(slot, stage, work);
@@ -234,11 +288,11 @@ impl World {
             events.push(Event::Output(stage, value));
         }
         let fails = !self.checks.is_calm && self.dice.chance(50);
-        if fails {
-            self.checks.fail(stage);
-        }
         self.checks.end_call(stage);
-        events.push(if fails { Event::Failed(stage) } else { Event::Done(stage) });
+        events.push(match fails {
+            true => Event::Failed(stage, Failure::default()),
+            false => Event::Done(stage),
+        });
         events
     }
 

@@ -7,10 +7,10 @@ use ipc_protocol::FaultKind;
 
 use super::worker::{Phase, Worker};
 use super::{LATE, Mark};
-use crate::model::Join;
+use crate::model::{Join, OnOpen};
 use crate::schedule::slots::MEASURE_EVERY;
 use crate::schedule::{
-    Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
+    Blame, Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
 };
 
 pub(super) struct Checks {
@@ -25,7 +25,7 @@ pub(super) struct Checks {
     pub(super) requested: usize,
     pub(super) made: u64,
     bounds: Bounds,
-    shapes: Vec<StageShape>,
+    pub(super) shapes: Vec<StageShape>,
     rounds_done: Round,
     delivered_round: BTreeMap<StageId, Round>,
     /// The last value from each origin that reached each stage, or left each sink.
@@ -42,6 +42,40 @@ pub(super) struct Checks {
     /// The round of each stage's last call, and the last one that failed there.
     round_called: Vec<Option<Round>>,
     round_failed: Vec<Option<Round>>,
+    /// The first failure ends all rounds that have begun.
+    pub(super) stops_at_failure: bool,
+    /// Rounds that have begun.
+    pub(super) fed: Round,
+    tries: Vec<Tries>,
+    /// The work of each stage's last call that was lost with its worker.
+    pub(super) lost: Vec<Option<Work<Mark>>>,
+    breakers: Vec<Breaking>,
+}
+
+/// What a stage has tried.
+#[derive(Default, Clone, Copy)]
+struct Tries {
+    /// When the item was begun that it works on.
+    began: Option<Instant>,
+    /// Failures in a row at one node; `None`: of its worker.
+    node: Option<usize>,
+    failures: u32,
+    is_transient: bool,
+    /// When the next try begins.
+    at: Option<Instant>,
+    /// Since when the call is suspended, which does not count.
+    suspended: Option<Instant>,
+    is_repeated: bool,
+    /// The failure of the last call was told.
+    has_failed: bool,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Breaking {
+    /// Failures that were told of this stage since its last success; and those that may count.
+    own: u32,
+    most: u32,
+    open_until: Option<Instant>,
 }
 
 impl Checks {
@@ -67,12 +101,38 @@ impl Checks {
             round_of: BTreeMap::new(),
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
+            stops_at_failure: false,
+            fed: 0,
+            tries: vec![Tries::default(); shapes.len()],
+            lost: vec![None; shapes.len()],
+            breakers: vec![Breaking::default(); shapes.len()],
         }
     }
 
-    pub(super) fn tell_failure(&mut self, _slot: SlotId) {
+    pub(super) fn tell_failure(&mut self, slot: SlotId) {
+        for (stage, shape) in self.shapes.iter().enumerate() {
+            if shape.slot == Some(slot) {
+                self.breakers[stage].most += 1;
+            }
+        }
+        self.note_failure();
+    }
+
+    /// The core has decided that a failure is told: from here on its rounds may be given up.
+    pub(super) fn begin_to_tell(&mut self, blame: Blame) {
+        if let Blame::Stage(stage) = blame {
+            assert!(!self.is_given_up(stage), "a failure of a round that was given up is told");
+        }
+        self.note_failure();
+    }
+
+    /// The caller is told a failure.
+    pub(super) fn note_failure(&mut self) {
         self.has_failed = true;
         self.has_told_failure = true;
+        if self.stops_at_failure {
+            self.abandoned = self.fed;
+        }
     }
 
     pub(super) fn feed(&mut self, number: u64, round: Round) {
@@ -87,13 +147,149 @@ impl Checks {
         }
     }
 
-    pub(super) fn fail(&mut self, stage: StageId) {
-        self.has_failed = true;
+    /// A failure of a stage is told, as the last of so many tries.
+    pub(super) fn fail(&mut self, now: Instant, stage: StageId, tries: u32) {
+        let Tries { node, failures, is_transient, .. } = self.tries[stage];
+        if let Some(node) = node {
+            assert_eq!(tries, failures, "tries of stage {stage}");
+            let retry = self.shapes[stage].retries[node].filter(|_| is_transient);
+            let next = retry.filter(|retry| failures <= retry.limit);
+            let next = next.and_then(|retry| retry.delay_after(failures)).map(|delay| now + delay);
+            let due = self.due(stage);
+            let waits_too_long =
+                self.tries[stage].at.is_some() && due.is_some_and(|due| due <= now);
+            let may_go_on =
+                !waits_too_long && next.is_some_and(|next| due.is_none_or(|due| next < due));
+            let has_failed = self.round_failed[stage] == self.round_called[stage];
+            assert!(!may_go_on || has_failed, "stage {stage} is not tried again");
+        }
+        self.tries[stage].has_failed = true;
+        self.breakers[stage].own += 1;
+        self.breakers[stage].most += 1;
         self.round_failed[stage] = self.round_called[stage];
+        self.note_failure();
     }
 
-    pub(super) fn call(&mut self, stage: StageId, work: &Work<Mark>) {
+    fn is_given_up(&self, stage: StageId) -> bool {
+        self.round_called[stage].is_some_and(|round| round < self.abandoned)
+    }
+
+    /// Whether a failure of the stage must be told or tried again.
+    pub(super) fn expects_answer(&self, stage: StageId) -> bool {
+        !self.is_closing && self.round_called[stage].is_some() && !self.is_given_up(stage)
+    }
+
+    fn due(&self, stage: StageId) -> Option<Instant> {
+        Some(self.tries[stage].began? + self.shapes[stage].deadline?)
+    }
+
+    /// A call fails, and the worker has not kept it.
+    pub(super) fn fails_for_good(&mut self, stage: StageId) {
+        self.tries[stage].node = None;
+    }
+
+    pub(super) fn suspend(&mut self, now: Instant, stage: StageId) {
+        self.tries[stage].suspended = Some(now);
+    }
+
+    pub(super) fn resume(&mut self, now: Instant, stage: StageId) {
+        let tries = &mut self.tries[stage];
+        let since = tries.suspended.take().unwrap_or(now);
+        tries.began = tries.began.map(|began| began + (now - since));
+    }
+
+    /// A node fails, and the worker keeps the call.
+    pub(super) fn fails_at(&mut self, stage: StageId, node: usize, is_transient: bool) {
+        let tries = &mut self.tries[stage];
+        if tries.node != Some(node) {
+            (tries.node, tries.failures) = (Some(node), 0);
+        }
+        tries.failures += 1;
+        tries.is_transient = is_transient;
+    }
+
+    /// A failed call is to be tried again: at a node, or, with its worker lost, from the beginning.
+    pub(super) fn try_later(&mut self, now: Instant, stage: StageId, at: Instant, is_kept: bool) {
+        assert!(!self.is_closing, "a try after the end");
+        let due = self.due(stage);
+        let shape = &self.shapes[stage];
+        let tries = &mut self.tries[stage];
+        let retry = if is_kept {
+            assert!(tries.is_transient, "what will not pass is tried again");
+            tries.node.and_then(|node| shape.retries[node])
+        } else {
+            if tries.node.take().is_some() {
+                tries.failures = 0;
+            }
+            tries.failures += 1;
+            tries.is_repeated = true;
+            self.calls[stage] = false;
+            shape.repeats
+        };
+        let Some(retry) = retry else { panic!("stage {stage} is tried again unasked") };
+        assert!(tries.failures <= retry.limit, "stage {stage} is tried too often");
+        assert_eq!(Some(at - now), retry.delay_after(tries.failures), "the wait of stage {stage}");
+        assert!(due.is_none_or(|due| at < due), "a try of stage {stage} after its deadline");
+        tries.at = Some(at);
+    }
+
+    /// A call goes on at the node that failed.
+    pub(super) fn tries_now(&mut self, now: Instant, stage: StageId) {
+        let at = self.tries[stage].at.take();
+        assert!(at.is_some_and(|at| at <= now), "stage {stage} is tried again too early");
+    }
+
+    pub(super) fn succeed(&mut self, stage: StageId) {
+        // The end of a call that was aborted or given up is no success.
+        if self.tries[stage].has_failed || self.is_given_up(stage) {
+            return;
+        }
+        self.breakers[stage].own = 0;
+        // The round of a flush is not known, so it may have been given up.
+        if self.abandoned == 0 || self.round_called[stage].is_some() {
+            self.breakers[stage].most = 0;
+        }
+    }
+
+    pub(super) fn breaker(&mut self, now: Instant, stage: StageId, is_open: bool) {
+        let Some(rule) = self.shapes[stage].breaker else { panic!("stage {stage} has no breaker") };
+        let breaker = &mut self.breakers[stage];
+        if is_open {
+            assert!(breaker.most >= rule.failures, "a breaker opens after {}", breaker.most);
+        } else {
+            assert!(breaker.open_until.is_some(), "a breaker closes that is not open");
+        }
+        breaker.open_until = is_open.then_some(now + rule.pause);
+    }
+
+    pub(super) fn skip(&self, now: Instant, stage: StageId) {
+        let until = self.breakers[stage].open_until;
+        assert!(until.is_some_and(|until| now < until), "stage {stage} is skipped unasked");
+    }
+
+    pub(super) fn call(&mut self, now: Instant, stage: StageId, work: &Work<Mark>) {
+        let Breaking { own, open_until, .. } = self.breakers[stage];
+        assert!(open_until.is_none_or(|until| until <= now), "stage {stage} is to be skipped");
+        let limit = self.shapes[stage].breaker.map_or(u32::MAX, |breaker| breaker.failures);
+        assert!(own < limit || open_until.is_some(), "{own} failures, and no breaker opens");
+        let is_same = self.lost[stage].take().as_ref() == Some(work);
+        if std::mem::take(&mut self.tries[stage].is_repeated) && is_same {
+            self.tries_now(now, stage);
+            let (Work::Item(_) | Work::Zip(_)) = work else { return self.begin(stage) };
+            let count = if let Work::Zip(values) = work { values.len() } else { 1 };
+            self.taken_by[stage] -= count as u64;
+        } else {
+            self.tries[stage] = Tries { began: Some(now), ..Tries::default() };
+        }
+        self.take(stage, work);
+    }
+
+    fn begin(&mut self, stage: StageId) {
         assert!(!std::mem::replace(&mut self.calls[stage], true), "two calls of stage {stage}");
+    }
+
+    fn take(&mut self, stage: StageId, work: &Work<Mark>) {
+        self.begin(stage);
         let values: &[Mark] = match work {
             Work::Item(value) => &[*value],
             Work::Zip(values) => values,
@@ -115,6 +311,16 @@ impl Checks {
         }
     }
 
+    /// Whether a skipped node may pass a value on, which then comes to a place on two ways.
+    fn may_pass(&self) -> bool {
+        let passes = |shape: &StageShape| shape.breaker.is_some_and(|b| b.on_open == OnOpen::Pass);
+        self.shapes.iter().any(passes)
+    }
+
+    pub(super) fn is_wanted(&self, round: Round) {
+        assert!(self.abandoned <= round, "an output of round {round}, which was given up");
+    }
+
     pub(super) fn go_on(&self, stage: StageId) {
         let round = self.round_called[stage];
         let is_wanted = round.is_none_or(|round| self.abandoned <= round);
@@ -130,20 +336,22 @@ impl Checks {
     fn in_order(&mut self, (origin, number): Mark, place: StageId) {
         assert_ne!((origin, number), LATE, "what a dead worker said");
         let last = self.last.insert((origin, place), number).unwrap_or(0);
-        assert!(last <= number, "{number} of {origin} came to {place} after {last}");
+        assert!(
+            last <= number || self.may_pass(),
+            "{number} of {origin} came to {place} after {last}"
+        );
     }
 
     pub(super) fn deliver(&mut self, stage: StageId, round: Round, value: Mark) {
         assert_ne!(value, LATE, "what a dead worker said");
         assert!(!self.is_closing, "an output after the end");
         assert!(self.rounds_done <= round, "an output of round {round}, which is over");
-        assert!(self.abandoned <= round, "an output of round {round}, which was given up");
         let of_value = self.round_of.get(&value.1).copied().unwrap_or(round);
         assert_eq!(of_value, round, "an output in another round than its input");
         let before = self.delivered_round.insert(stage, round).unwrap_or(0);
         assert!(before <= round, "sink {stage} gave round {round} after {before}");
         let last = self.last.insert((value.0, usize::MAX - 1 - stage), value.1).unwrap_or(0);
-        assert!(last < value.1, "{value:?} was delivered after {last}");
+        assert!(last < value.1 || self.may_pass(), "{value:?} was delivered after {last}");
         self.delivered_by[stage] += 1;
     }
 
@@ -180,6 +388,9 @@ impl Checks {
         overdue: Overdue,
     ) {
         let due = match overdue.deadline {
+            Deadline::Item => {
+                worker.running.and_then(|running| self.due(running.stage)).unwrap_or(now)
+            }
             Deadline::Open => worker.since + self.bounds.open_timeout,
             Deadline::Close => worker.since + self.bounds.close_timeout,
             // It is ended as soon as it has been measured.
@@ -222,8 +433,8 @@ impl Checks {
                 Phase::Requested => Some(self.bounds.acquire_timeout),
                 Phase::Opening => Some(self.bounds.open_timeout),
                 Phase::Closing | Phase::Stopping => Some(self.bounds.close_timeout),
-                // The stack, the kill, and what is given up then.
-                Phase::Dying => Some(Duration::from_millis(250 + 500 + 500)),
+                // The kill, and what is given up then.
+                Phase::Dying => Some(Duration::from_millis(500 + 500)),
                 _ => None,
             };
             assert!(

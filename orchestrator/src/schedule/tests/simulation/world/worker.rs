@@ -8,7 +8,7 @@ use ipc_protocol::FaultKind;
 use super::check::Checks;
 use super::{LATE, Mark, World};
 use crate::limits::{Excess, Limit};
-use crate::schedule::{Event, Running, SlotId, StageId, Work};
+use crate::schedule::{Event, Failure, Running, SlotId, StageId, Work};
 
 /// Something that happens in the life of one worker; nothing once that life is over.
 pub(super) struct Happening {
@@ -30,6 +30,8 @@ pub(super) enum What {
         stage: StageId,
         fails: bool,
     },
+    /// The node that runs fails, and the worker keeps the call there.
+    Fails(StageId),
     Moves(StageId),
     LinkEnds,
     Exits,
@@ -75,6 +77,7 @@ struct Call {
     sent: u32,
     given: u64,
     is_suspended: bool,
+    is_kept: bool,
 }
 
 impl Worker {
@@ -173,33 +176,51 @@ impl World {
     pub(super) fn begin_call(&mut self, slot: SlotId, stage: StageId, work: Work<Mark>) {
         let worker = &mut self.workers[slot];
         assert_eq!(worker.phase, Phase::Ready, "one running call at a time in a slot");
-        let call = Call { work, sent: 0, given: 0, is_suspended: false };
+        let call = Call { work, sent: 0, given: 0, is_suspended: false, is_kept: false };
         assert!(worker.calls.insert(stage, call).is_none());
         self.go_on(slot, stage);
     }
 
     pub(super) fn resume(&mut self, stage: StageId) {
-        self.checks.go_on(stage);
         let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
         assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
         let call = self.workers[slot].calls.get_mut(&stage);
         let Some(call) = call.filter(|call| call.is_suspended) else { panic!("nothing to go on") };
         call.is_suspended = false;
         call.sent = 0;
+        self.checks.resume(self.now, stage);
         self.go_on(slot, stage);
     }
 
     /// A suspended call ends, once its `finally` has run.
     pub(super) fn abort(&mut self, stage: StageId) {
-        assert!(self.checks.abandoned > 0, "a call that was not given up is ended");
         let Some(slot) = self.shapes[stage].slot else { panic!("a native stage has no window") };
         assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
-        if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
-            call.is_suspended = false;
-        }
+        let Some(call) = self.workers[slot].calls.get_mut(&stage) else { panic!("nothing to end") };
+        call.is_suspended = false;
+        let is_kept = std::mem::take(&mut call.is_kept);
+        assert!(is_kept || self.checks.abandoned > 0, "a call that was not given up is ended");
         self.workers[slot].enter(self.now, Phase::Busy);
         self.enter_node(slot, stage, FaultKind::Process);
         self.schedule_for(slot, 10, What::Ends { stage, fails: false });
+    }
+
+    /// A failed call goes on at the node that failed.
+    pub(super) fn retry(&mut self, stage: StageId) {
+        self.checks.tries_now(self.now, stage);
+        let Some(slot) = self.shapes[stage].slot else { panic!("a native stage is tried again") };
+        assert_eq!(self.workers[slot].phase, Phase::Ready, "one running call at a time in a slot");
+        let call = self.workers[slot].calls.get_mut(&stage).filter(|call| call.is_kept);
+        let Some(call) = call else { panic!("no call is kept") };
+        call.is_kept = false;
+        self.go_on(slot, stage);
+    }
+
+    pub(super) fn try_later(&mut self, stage: StageId, at: Instant) {
+        let slot = self.shapes[stage].slot;
+        let kept = slot.and_then(|slot| self.workers[slot].calls.get(&stage));
+        let kept = kept.filter(|call| call.is_kept).is_some();
+        self.checks.try_later(self.now, stage, at, kept);
     }
 
     /// Goes on with a call: what it does next.
@@ -215,6 +236,9 @@ impl World {
             0..88 if more => self.schedule_for(slot, speed, What::Output(stage)),
             0..88 => self.schedule_for(slot, speed, What::Ends { stage, fails: false }),
             88..92 => self.schedule_for(slot, speed, What::Ends { stage, fails: true }),
+            _ if !is_calm && self.dice.chance(500) => {
+                self.schedule_for(slot, speed, What::Fails(stage));
+            }
             92..94 => self.schedule_for(slot, speed, What::Moves(stage)),
             94..97 => self.schedule_for(slot, speed, What::LinkEnds),
             _ if !has_end => self.schedule_for(slot, speed, What::LinkEnds),
@@ -250,7 +274,8 @@ impl World {
     }
 
     pub(super) fn interrupt(&mut self, slot: SlotId) {
-        let stage = self.workers[slot].calls.iter().find(|(_, call)| !call.is_suspended);
+        let runs = |(_, call): &(&StageId, &Call)| !call.is_suspended && !call.is_kept;
+        let stage = self.workers[slot].calls.iter().find(runs);
         let stage = stage.map(|(stage, _)| *stage);
         assert!(matches!(self.workers[slot].phase, Phase::Busy | Phase::Opening));
         let is_opening = self.workers[slot].phase == Phase::Opening;
@@ -291,14 +316,15 @@ impl World {
         }
     }
 
-    pub(super) fn remove_dead(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
-        assert_eq!(self.workers[slot].phase, Phase::Dying);
-        self.checks.tell_failure(slot);
+    /// The worker of a slot is gone: it died, or is ended elsewhere.
+    pub(super) fn lose(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
         let mut events = Vec::new();
         for (stage, call) in std::mem::take(&mut self.workers[slot].calls) {
             self.checks.end_call(stage);
+            self.checks.lost[stage] = Some(call.work.clone());
             // Fallback moves a stage whose worker died, before it gave anything.
-            if call.given == 0 && !self.is_closing && self.dice.chance(200) {
+            let may_move = call.given == 0 && !call.is_kept && !self.is_closing;
+            if may_move && self.dice.chance(200) {
                 let work = self.dice.chance(500).then_some(call.work);
                 events.push(self.move_stage(stage, work));
             }
@@ -312,8 +338,12 @@ impl World {
         let slot = self.workers.len();
         self.workers.push(Worker::new(false, false));
         self.shapes[stage].slot = Some(slot);
+        self.checks.shapes[stage].slot = Some(slot);
         // An item that is done again is taken twice.
         self.checks.has_failed = true;
+        if work.is_none() {
+            self.checks.note_failure();
+        }
         Event::Moved { stage, slot, work }
     }
 
@@ -351,15 +381,8 @@ impl World {
             }
             What::Enters(stage, operation) => self.enter_node(slot, stage, operation),
             What::Output(stage) => self.give(slot, stage),
-            What::Ends { stage, fails } => {
-                self.end_call(slot, stage);
-                if fails {
-                    self.checks.fail(stage);
-                }
-                self.feed(if fails { Event::Failed(stage) } else { Event::Done(stage) });
-                let cleans_up = self.workers[slot].phase == Phase::Closing;
-                assert!(!self.is_closing || cleans_up, "a call that was interrupted is not heard");
-            }
+            What::Fails(stage) => self.fail_kept(slot, stage),
+            What::Ends { stage, fails } => self.end(slot, stage, fails),
             What::Moves(stage) => {
                 let call = self.end_call(slot, stage);
                 let takes_along = call.given == 0 && self.dice.chance(700);
@@ -387,6 +410,31 @@ impl World {
         }
     }
 
+    fn end(&mut self, slot: SlotId, stage: StageId, fails: bool) {
+        self.end_call(slot, stage);
+        if fails {
+            self.checks.fails_for_good(stage);
+        }
+        self.feed(match fails {
+            true => Event::Failed(stage, Failure::default()),
+            false => Event::Done(stage),
+        });
+        let cleans_up = self.workers[slot].phase == Phase::Closing;
+        assert!(!self.is_closing || cleans_up, "a call that was interrupted is not heard");
+    }
+
+    /// The node that runs fails, and the worker keeps the call there.
+    fn fail_kept(&mut self, slot: SlotId, stage: StageId) {
+        let node = self.workers[slot].running.map_or(0, |running| running.node);
+        self.workers[slot].enter(self.now, Phase::Ready);
+        if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
+            call.is_kept = true;
+        }
+        let is_transient = self.dice.chance(800);
+        self.checks.fails_at(stage, node, is_transient);
+        self.feed(Event::Failed(stage, Failure { kept_at: Some(node), is_transient }));
+    }
+
     fn give(&mut self, slot: SlotId, stage: StageId) {
         let value = self.make(stage);
         let window = self.bounds.window;
@@ -397,6 +445,7 @@ impl World {
             self.go_on(slot, stage);
         } else {
             call.is_suspended = true;
+            self.checks.suspend(self.now, stage);
             self.workers[slot].enter(self.now, Phase::Ready);
         }
         self.feed(Event::Output(stage, value));
