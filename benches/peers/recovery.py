@@ -1,11 +1,12 @@
 """How long is a pipeline without its worker: from a crash to the next right result?
 
-    python recovery.py [--crashes 100] [--starts 100] [--workers 8]
+    python recovery.py [--crashes 100] [--hangs 100] [--starts 100] [--workers 8]
 
 A node of numpy reads address 0, and the time counts from right before that until the same
 pipeline has given its next right result, in a session and over `run()`. Beside it, in turns, the
-same with workers that are all started on their own (`[workers] zygote = false`). Then the start of
-a worker, from the pool's decision to the handshake, and the memory of idle workers with numpy.
+same with workers that are all started on their own (`[workers] zygote = false`). The same for a node
+that hangs, from its deadline on: asleep in Python, and in C code that holds the interpreter's lock. Then
+the start of a worker, from the pool's decision to the handshake, and the memory of idle workers with numpy.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -24,9 +25,10 @@ from typing import Any
 import numpy as np
 from common import machine, markdown, percentile, show
 
-from remotemedia import Node, Pipeline, Runtime, WorkerCrashed
+from remotemedia import Node, NodeTimeout, Pipeline, Runtime, WorkerCrashed
 
 WAYS = {"zygote": "", "plain start": "[workers]\nzygote = false\n"}
+HANG_MS = 100
 CRASH = np.zeros(0, dtype=np.float32)
 ITEM = np.ones(960, dtype=np.float32)
 
@@ -38,6 +40,22 @@ class Loudness(Node):
         """The sum, or the crash."""
         if data.size == 0:
             return ctypes.string_at(0)
+        return float(np.sum(data)), os.getppid()
+
+
+class Hangs(Node):
+    """The sum of a frame; an empty one takes a minute."""
+
+    def __init__(self, holds_lock: bool) -> None:
+        super().__init__(timeout_ms=HANG_MS)
+        self.holds_lock = holds_lock
+
+    def process(self, data: Any) -> Any:
+        """The sum, or a wait."""
+        if data.size == 0:
+            if self.holds_lock:
+                ctypes.PyDLL(None).sleep(60)
+            time.sleep(60)
         return float(np.sum(data)), os.getppid()
 
 
@@ -138,6 +156,41 @@ def measure_recovery(crashes: int) -> None:
     show(markdown(("from the crash, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]))
 
 
+def hang_ns(call: Callable[[Any], Any], errors: list[int]) -> int:
+    """From the deadline of a call that hangs to the next right result."""
+    due = time.perf_counter_ns() + HANG_MS * 1_000_000
+    try:
+        call(CRASH)
+    except NodeTimeout:
+        errors.append(time.perf_counter_ns() - due)
+    result = call(ITEM)
+    end = time.perf_counter_ns()
+    if result[0] != float(ITEM.sum()):
+        raise AssertionError(result)
+    return end - due
+
+
+def measure_hangs(hangs: int) -> None:
+    """Hangs in turns of all ways."""
+    rows: dict[str, list[int]] = {}
+    with ExitStack() as stack:
+        calls: dict[str, Callable[[Any], Any]] = {}
+        for holds_lock in (False, True):
+            for is_session in (True, False):
+                runtime = stack.enter_context(Runtime(with_keys("", "max = 1")))
+                Pipeline([Loudness()], runtime=runtime).run(ITEM)
+                await_zygote(runtime)
+                pipeline = Pipeline([Hangs(holds_lock)], runtime=runtime)
+                name = f"{'session' if is_session else 'run()'}, {'in C' if holds_lock else 'asleep'}"
+                calls[name] = in_session(pipeline, stack) if is_session else pipeline.run
+        for _ in range(hangs):
+            for name, call in calls.items():
+                taken = rows.setdefault(f"{name}: to the next result", [])
+                taken.append(hang_ns(call, rows.setdefault(f"{name}: to the error", [])))
+                call(ITEM)
+    show(markdown(("from the deadline, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]))
+
+
 def measure_start(starts: int) -> None:
     """Spare workers, one after the other."""
     rows = []
@@ -175,11 +228,14 @@ def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--crashes", type=int, default=100, help="crashes of each kind")
+    parser.add_argument("--hangs", type=int, default=100, help="hangs of each kind")
     parser.add_argument("--starts", type=int, default=100, help="workers started in each way")
     parser.add_argument("--workers", type=int, default=8, help="idle workers for the memory")
     options = parser.parse_args()
     show(machine() + "\n")
     measure_recovery(options.crashes)
+    show()
+    measure_hangs(options.hangs)
     show()
     measure_start(options.starts)
     show()
