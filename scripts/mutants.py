@@ -141,6 +141,24 @@ MUTANTS = [
         "",
     ),
     Mutant(
+        "a worker with limits is measured too often",
+        "slots/limits.rs",
+        "self.measured = Some(now);",
+        "",
+    ),
+    Mutant(
+        "a worker with limits is never measured",
+        "slots/limits.rs",
+        "let measured = self.measured.filter(|_| self.runs())?;",
+        "let measured = self.measured.filter(|_| false)?;",
+    ),
+    Mutant(
+        "a worker that runs nothing is measured",
+        "slots/limits.rs",
+        "let measured = self.measured.filter(|_| self.runs())?;",
+        "let measured = self.measured?;",
+    ),
+    Mutant(
         "a dying worker is heard",
         "slots.rs",
         "self.homes[stage].slot.is_none_or(|slot| !self.slots[slot].state.is_dying())",

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::limits::Limits;
 use crate::model::FailingDefaults;
 use crate::placement::Engine;
 
@@ -18,11 +19,12 @@ mod error;
 mod failing;
 mod interpreters;
 mod keys;
+mod limits;
 mod pools;
 mod read;
 pub mod reference;
 mod shared_memory;
-mod units;
+pub(crate) mod units;
 mod zygotes;
 
 #[cfg(test)]
@@ -54,7 +56,7 @@ pub struct Config {
     pub calls: CallsConfig,
     /// Memory that arrays travel in.
     pub shared_memory: SharedMemoryConfig,
-    /// Limits on the messages that a worker may send.
+    /// Limits on what a worker may use and send.
     pub limits: LimitsConfig,
     /// What happens to text that nodes print.
     pub output: OutputConfig,
@@ -74,6 +76,11 @@ pub struct PoolBounds {
     /// Resident memory in bytes above which a worker is replaced after a session; `None` is no
     /// limit.
     pub recycle_above_memory_bytes: Option<u64>,
+    /// Growth of the resident memory, in bytes since the end of the worker's first session, above
+    /// which it is replaced after a session; `None` is no limit.
+    pub recycle_above_growth_bytes: Option<u64>,
+    /// Calls after which a worker is replaced when its session has closed; `None` is no limit.
+    pub recycle_after_calls: Option<u64>,
 }
 
 impl Default for PoolBounds {
@@ -84,6 +91,8 @@ impl Default for PoolBounds {
             idle_timeout: Some(Duration::from_secs(300)),
             max_sessions: None,
             recycle_above_memory_bytes: None,
+            recycle_above_growth_bytes: None,
+            recycle_after_calls: None,
         }
     }
 }
@@ -202,9 +211,11 @@ impl Default for CallsConfig {
     }
 }
 
-/// Limits on the messages that a worker may send.
+/// Limits on what a worker may use and send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitsConfig {
+    /// What each worker may use.
+    pub worker: Limits,
     /// Largest message, arrays included, in bytes.
     pub max_frame_bytes: u64,
     /// Deepest nesting of containers in a value.
@@ -214,7 +225,11 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         let protocol = ipc_protocol::Limits::default();
-        Self { max_frame_bytes: protocol.max_frame_bytes, max_depth: protocol.max_depth }
+        Self {
+            worker: Limits::default(),
+            max_frame_bytes: protocol.max_frame_bytes,
+            max_depth: protocol.max_depth,
+        }
     }
 }
 

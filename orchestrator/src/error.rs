@@ -3,22 +3,23 @@
 
 use std::time::Duration;
 
-use ipc_protocol::FaultKind;
-
 use crate::config::ConfigError;
-use crate::failure::{NodeFailure, advised, operation_name, times};
+use crate::failure::{NodeFailure, advised};
 use crate::manifest::ManifestError;
 use crate::placement::Engine;
 use crate::plan::PlanError;
 use crate::reason::Advice;
-use crate::schedule::Deadline;
 
 mod crash;
+mod limit;
 mod start;
+mod timed_out;
 
 pub use crash::{Crash, Verdict};
+pub use limit::LimitExceeded;
 pub use start::StartError;
 use start::remedy;
+pub use timed_out::TimedOut;
 
 /// Any failure of the orchestrator's public functions.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum Error {
     /// A node took longer than its time limit, and its worker was killed.
     #[error(transparent)]
     TimedOut(Box<TimedOut>),
+    /// A worker used more than its limits allow, and was killed.
+    #[error(transparent)]
+    LimitExceeded(Box<LimitExceeded>),
     /// A node failed too often, and is not called for a while.
     #[error(transparent)]
     Skipped(Box<Skipped>),
@@ -129,6 +133,7 @@ impl Error {
             Self::Node(failure) => Some(&failure.node_id),
             Self::Crashed(crash) => Some(&crash.node_id),
             Self::TimedOut(over) => Some(&over.node_id),
+            Self::LimitExceeded(over) => Some(&over.node_id),
             Self::Skipped(skipped) => Some(&skipped.node_id),
             Self::Ship(problem) => problem.node_id.as_deref(),
             _ => None,
@@ -141,6 +146,7 @@ impl Error {
             Self::Node(failure) => failure.tries = tries,
             Self::Crashed(crash) => crash.tries = tries,
             Self::TimedOut(over) => over.tries = tries,
+            Self::LimitExceeded(over) => over.tries = tries,
             _ => {}
         }
     }
@@ -191,71 +197,4 @@ pub struct Skipped {
     pub pause: Duration,
     /// The first errors of that row, each in one line; at most five.
     pub causes: Vec<String>,
-}
-
-/// A call that did not end in time; its worker was killed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimedOut {
-    /// Id of the node that ran.
-    pub node_id: String,
-    /// Which of its methods ran.
-    pub operation: FaultKind,
-    /// Which deadline passed.
-    pub deadline: Deadline,
-    /// The time limit.
-    pub timeout: Duration,
-    /// Process id of the worker.
-    pub pid: u32,
-    /// Python stack when the time was over, if it was recorded.
-    pub python_stack: String,
-    /// Last lines that the worker wrote to stderr.
-    pub stderr_tail: String,
-    /// Other nodes of the session whose state died with the worker.
-    pub also_lost: Vec<String>,
-    /// Number of tries, of which this is the last.
-    pub tries: u32,
-}
-
-impl std::error::Error for TimedOut {}
-
-impl TimedOut {
-    /// The time-out in one line, without the stack.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let ms = self.timeout.as_millis();
-        let what = match (self.deadline, self.operation) {
-            (Deadline::Open, operation) => format!(
-                "was not ready within {ms} ms, and was in {} then ([workers] open_timeout)",
-                operation_name(operation)
-            ),
-            (Deadline::Item, _) => {
-                format!("was not done with an item within {ms} ms (deadline_ms)")
-            }
-            (Deadline::Close, operation) => format!(
-                "was in {} for {ms} ms when its session closed ([workers] close_timeout)",
-                operation_name(operation)
-            ),
-            (_, FaultKind::Process | FaultKind::Flush) => format!("gave no output within {ms} ms"),
-            (_, operation) => format!("was in {} for {ms} ms", operation_name(operation)),
-        };
-        format!(
-            "node '{}' {what}{}; its worker (pid {}) is ended{}. The next run gets a fresh worker.",
-            self.node_id,
-            times(self.tries),
-            self.pid,
-            also_lost(&self.also_lost)
-        )
-    }
-}
-
-impl std::fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.headline())?;
-        match self.python_stack.trim_end() {
-            "" => {
-                f.write_str("\nIts Python stacks were not there in time ([workers] stack_grace).")
-            }
-            stack => write!(f, "\nPython stacks when the time was over:\n{stack}"),
-        }
-    }
 }

@@ -24,7 +24,7 @@ pub struct NodeFailure {
     pub import: Option<Box<ImportFault>>,
     /// Further facts about the failure.
     pub detail: Option<Box<FaultDetail>>,
-    /// What the user can change, when the node's interpreter is the cause.
+    /// What the user can change, when the node's interpreter or a limit is the cause.
     pub advice: Option<Advice>,
     /// Number of tries, of which this is the last.
     pub tries: u32,

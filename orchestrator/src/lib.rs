@@ -10,6 +10,7 @@ pub mod explain;
 pub mod failure;
 pub mod fallback;
 pub mod graph;
+pub mod limits;
 pub mod manifest;
 pub mod metrics;
 pub mod model;

@@ -6,6 +6,7 @@
 mod check;
 mod fields;
 pub mod json;
+mod limits;
 mod node;
 mod optional;
 mod problem;

@@ -68,6 +68,10 @@ pub struct NodeMetrics {
     pub peak_delta_bytes: u64,
     /// Bytes that were copied or shared on the way to the node and away from it.
     pub moved: Moved,
+    /// How often the node or its worker exceeded a limit.
+    pub limits_exceeded: u64,
+    /// Bytes that the node printed or logged and that were dropped.
+    pub log_dropped_bytes: u64,
     /// How the node's last call ended.
     pub status: NodeStatus,
     /// The last error in one line.
@@ -118,6 +122,8 @@ impl NodeMetrics {
             peak_memory_bytes: 0,
             peak_delta_bytes: 0,
             moved: Moved::default(),
+            limits_exceeded: 0,
+            log_dropped_bytes: 0,
             status: NodeStatus::Skipped,
             error: None,
         }
@@ -270,6 +276,20 @@ impl RunMetrics {
                 }
             }
         });
+    }
+
+    /// Counts a limit that a node or its worker has exceeded.
+    pub fn count_excess(&mut self, node_id: &str) {
+        if let Some(node) = self.find(node_id) {
+            node.limits_exceeded += 1;
+        }
+    }
+
+    /// Counts bytes that a node printed or logged and that were dropped.
+    pub fn count_dropped(&mut self, node_id: &str, bytes: usize) {
+        if let Some(node) = self.find(node_id) {
+            node.log_dropped_bytes += bytes as u64;
+        }
     }
 
     fn find(&mut self, node_id: &str) -> Option<&mut NodeMetrics> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
+use crate::limits::Limit;
+
 mod failing;
 mod hint;
 
@@ -58,6 +60,8 @@ pub struct ManifestNode {
     pub failing: Failing,
     /// Whether the node gets a worker of its own.
     pub isolated: bool,
+    /// Limits of that worker that differ from `[limits]` of the configuration; 0: no limit.
+    pub limits: Vec<(Limit, u64)>,
     /// How a node with several inputs takes them.
     pub join: Join,
     /// Index of the caller's node object; only the SDK sets it.

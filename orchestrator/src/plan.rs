@@ -16,6 +16,7 @@ use crate::catalog::{Catalog, ResolveError};
 use crate::choice::Choice;
 use crate::fallback::Finding;
 use crate::graph::Graph;
+use crate::limits::Limit;
 use crate::model::{FailingDefaults, FailingPlan, Join};
 use crate::placement::{Engine, NodeSource, Origin};
 use crate::reason::Reason;
@@ -77,6 +78,8 @@ pub struct PlannedNode {
     /// Longest time from a call, or from its last output, to the next output or the call's end;
     /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// Limits of its worker that differ from the configuration; only where it is isolated.
+    pub limits: Vec<(Limit, u64)>,
     /// What happens when it fails.
     pub failing: FailingPlan,
     /// The engine that runs it.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use ipc_protocol::{ImportFault, ImportReason};
 
+use crate::limits::Refused;
+
 /// Why RustPython does not run a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -133,8 +135,8 @@ fn write_lack(fault: &ImportFault, out: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
 }
 
-/// What the user can do about a node that failed because of its interpreter. Shown behind the text
-/// of the failure.
+/// What the user can do about a node that failed because of its interpreter, or of a limit. Shown
+/// behind the text of the failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
     /// The next session runs the node on CPython without a change by the user.
@@ -146,6 +148,8 @@ pub enum Advice {
         /// Whether the text of the failure already says that `runtime_hint` can be set.
         names_hint: bool,
     },
+    /// The kernel refused the node something that a limit bounds.
+    Raise(Refused),
 }
 
 impl Advice {
@@ -173,6 +177,7 @@ impl fmt::Display for Advice {
             Self::WaitForNext(reason) => {
                 write!(out, "The next session runs it on CPython: {reason}")
             }
+            Self::Raise(refused) => refused.fmt(out),
             Self::LetMove { names_hint: true, .. } => write!(out, "Or {by_itself}"),
             Self::LetMove { reason, .. } => {
                 out.write_str("RustPython cannot run this node")?;

@@ -18,6 +18,7 @@ mod layout;
 mod native;
 mod open;
 mod outfit;
+mod quota;
 mod shell;
 mod workers;
 

@@ -9,9 +9,11 @@ pub mod memory;
 pub mod pool;
 pub mod probe;
 pub mod process;
+pub mod served;
 pub mod state;
 pub mod supervisor;
 pub mod tail;
+pub mod usage;
 pub mod waker;
 pub mod zygote;
 
@@ -26,6 +28,7 @@ use ipc_protocol::{FromWorker, ToWorker};
 use link::{Link, LinkError, Sent};
 use pool::PoolId;
 use process::Process;
+use served::Served;
 
 use crate::placement::Engine;
 
@@ -129,6 +132,8 @@ pub struct Worker {
     pub start: Arc<Start>,
     /// Whether only sessions with one search path use it (see [`WorkerKey::apart`]).
     pub is_apart: bool,
+    /// What it has served so far.
+    pub served: Served,
 }
 
 impl Worker {

@@ -5,11 +5,13 @@ use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
-use orchestrator::error::{Crash, Skipped, StartError};
+use orchestrator::error::{Crash, LimitExceeded, Skipped, StartError};
 use orchestrator::failure::{NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
+use orchestrator::limits::{Excess, Limit};
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
 use orchestrator::postmortem::Frame;
+use orchestrator::reason::Advice;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -36,6 +38,10 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
             fields.set_item("tries", over.tries)?;
             ("NodeTimeout", over.headline())
+        }
+        Error::LimitExceeded(over) => {
+            limit_fields(over, &fields)?;
+            ("LimitExceeded", over.headline())
         }
         Error::Skipped(skipped) => return skipped_error(py, skipped),
         Error::Ship(problem) => {
@@ -109,6 +115,24 @@ fn crash_fields(crash: &Crash, fields: &Bound<'_, PyDict>) -> PyResult<()> {
     fields.set_item("peak_memory_bytes", peak)?;
     fields.set_item("memory_limit_bytes", crash.memory_limit_bytes)?;
     fields.set_item("facts", crash.facts())
+}
+
+/// The attributes of `LimitExceeded`.
+fn limit_fields(over: &LimitExceeded, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    let Excess { limit, used, allowed } = over.excess;
+    fields.set_item("node_id", &over.node_id)?;
+    fields.set_item("operation", operation_name(over.operation))?;
+    fields.set_item("limit", limit.name())?;
+    fields.set_item("used", used)?;
+    fields.set_item("allowed", allowed)?;
+    fields.set_item("stderr_tail", &over.stderr_tail)?;
+    fields.set_item("also_lost", &over.also_lost)?;
+    fields.set_item("tries", over.tries)?;
+    fields.set_item("worker_pid", over.pid)?;
+    fields.set_item("python_stack", some_text(&over.python_stack))?;
+    let is_memory = limit == Limit::MemoryHard;
+    fields.set_item("peak_memory_bytes", is_memory.then_some(used))?;
+    fields.set_item("memory_limit_bytes", is_memory.then_some(allowed))
 }
 
 /// The exception's `operation`, for errors that do not carry one.
@@ -211,6 +235,9 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     fields.set_item("remote_message", &failure.message)?;
     fields.set_item("remote_traceback", some_text(&failure.traceback))?;
     fields.set_item("tries", failure.tries)?;
+    if let Some(Advice::Raise(_)) = &failure.advice {
+        fields.set_item("limit", Limit::Memory.name())?;
+    }
     if let Some(import) = &failure.import {
         fields.set_item("module", &import.module)?;
         fields.set_item("root_package", &import.root_package)?;

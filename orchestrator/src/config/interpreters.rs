@@ -62,7 +62,8 @@ const SECTION: &str = "rustpython";
 pub(super) fn keys() -> Vec<Key> {
     let pool = pool_keys::<RustPythonPool>();
     let mut keys = vec![executable_key(), pool.min, pool.max, allow_key()];
-    keys.extend([pool.idle_timeout, pool.max_sessions, pool.recycle_above_memory]);
+    keys.extend([pool.idle_timeout, pool.max_sessions, pool.recycle_after_calls]);
+    keys.extend([pool.recycle_above_memory, pool.recycle_above_growth]);
     keys.extend(fallback_keys());
     keys
 }

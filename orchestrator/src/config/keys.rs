@@ -80,7 +80,7 @@ pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("fallback", "What happens to a node that RustPython cannot run."),
     ("calls", "Calls of nodes."),
     ("shared_memory", "Memory that arrays travel in between the orchestrator and its workers."),
-    ("limits", "Bounds on what a worker may send; a worker that exceeds them is replaced."),
+    ("limits", "What a worker may use and send. See [Limits of workers](#limits-of-workers)."),
     ("output", "What nodes print."),
 ];
 
@@ -90,10 +90,11 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// All settings, section by section.
 pub(super) fn keys() -> Vec<Key> {
     let pool = pool_keys::<CPythonPool>();
-    let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_above_memory];
-    keys.push(pool.idle_timeout);
+    let mut keys = vec![pool.min, pool.max, pool.max_sessions, pool.recycle_after_calls];
+    keys.extend([pool.recycle_above_memory, pool.recycle_above_growth, pool.idle_timeout]);
     keys.push(super::zygotes::zygote_key());
     keys.extend(worker_times());
+    keys.extend(graces());
     keys.push(super::interpreters::runtime_key());
     keys.push(super::interpreters::start_variables_key());
     keys.push(super::interpreters::modules_key());
@@ -103,6 +104,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(calls());
     keys.extend(super::failing::keys());
     keys.extend(super::shared_memory::keys());
+    keys.extend(super::limits::keys());
     keys.extend(limits());
     keys
 }
@@ -126,7 +128,7 @@ impl Pooled for CPythonPool {
     }
 }
 
-fn worker_times() -> [Key; 6] {
+fn worker_times() -> [Key; 4] {
     [
         Key {
             section: "workers",
@@ -167,6 +169,23 @@ fn worker_times() -> [Key; 6] {
         },
         Key {
             section: "workers",
+            name: "acquire_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: None,
+                get: |c| c.workers.acquire_timeout,
+                set: |c, t| c.workers.acquire_timeout = t,
+            },
+            doc: "A session that has not got its workers in this time fails.",
+        },
+    ]
+}
+
+/// Times of a worker that missed a deadline.
+fn graces() -> [Key; 2] {
+    [
+        Key {
+            section: "workers",
             name: "stack_grace",
             kind: Kind::Duration {
                 range: MILLISECOND..=DAY,
@@ -188,17 +207,6 @@ fn worker_times() -> [Key; 6] {
             doc: "A worker that missed a deadline is replaced at once, and its node code is interrupted. \
                   If it has not ended after this time, it gets SIGTERM, and after as long again, but \
                   250 ms at most, SIGKILL.",
-        },
-        Key {
-            section: "workers",
-            name: "acquire_timeout",
-            kind: Kind::Duration {
-                range: MILLISECOND..=365 * DAY,
-                zero: None,
-                get: |c| c.workers.acquire_timeout,
-                set: |c, t| c.workers.acquire_timeout = t,
-            },
-            doc: "A session that has not got its workers in this time fails.",
         },
     ]
 }

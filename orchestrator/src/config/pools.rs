@@ -27,6 +27,8 @@ pub(super) struct PoolKeys {
     pub(super) idle_timeout: Key,
     pub(super) max_sessions: Key,
     pub(super) recycle_above_memory: Key,
+    pub(super) recycle_above_growth: Key,
+    pub(super) recycle_after_calls: Key,
 }
 
 pub(super) fn pool_keys<P: Pooled>() -> PoolKeys {
@@ -77,6 +79,26 @@ pub(super) fn pool_keys<P: Pooled>() -> PoolKeys {
                 zero: Some("off"),
                 get: |c| P::of(c).recycle_above_memory_bytes.unwrap_or(0),
                 set: |c, n| P::of_mut(c).recycle_above_memory_bytes = (n > 0).then_some(n),
+            },
+        ),
+        recycle_above_growth: key(
+            "recycle_above_growth",
+            "A worker whose resident memory has grown by more than this since the end of its first \
+             session is replaced after a session. 0 is off.",
+            Kind::Size {
+                range: 1 << 20..=1 << 50,
+                zero: Some("off"),
+                get: |c| P::of(c).recycle_above_growth_bytes.unwrap_or(0),
+                set: |c, n| P::of_mut(c).recycle_above_growth_bytes = (n > 0).then_some(n),
+            },
+        ),
+        recycle_after_calls: key(
+            "recycle_after_calls",
+            "A worker that has served this many calls is replaced after a session. 0 is off.",
+            Kind::Count {
+                range: 0..=u64::from(u32::MAX),
+                get: |c| P::of(c).recycle_after_calls.unwrap_or(0),
+                set: |c, n| P::of_mut(c).recycle_after_calls = (n > 0).then_some(n),
             },
         ),
     }

@@ -74,6 +74,36 @@ A module keeps what it read when it was imported: a library that read a variable
 later value, and such a variable belongs in `start_variables`. A module that was loaded from a folder and
 that the next run's `sys.path` or working directory would find elsewhere is not used: that run gets
 another worker, as does one after the module's file has changed.
+
+## Limits of workers
+
+`[limits]` bounds what each worker may use while it serves a session; all of it is off by default. A node
+that is `isolated` has a worker to itself and can set its own values: `\"limits\": {\"memory_hard\": \"2 GB\"}`
+in a manifest, `Node(isolated=True, limits={...})` in Python; `\"0\"` lifts a limit. Elsewhere `limits` is an
+error, because nodes would share them.
+
+| limit | how it is enforced | what the caller gets |
+|---|---|---|
+| `memory` | by the kernel: an allocation fails | a `NodeError` with the `MemoryError` and its traceback; the worker lives on. RustPython aborts: `WorkerCrashed` |
+| `open_files` | by the kernel: opening fails | a `NodeError` with the `OSError`; the worker lives on |
+| `memory_hard`, `cpu_time`, `child_processes` | measured while node code runs, every 100 ms | `LimitExceeded` with the limit, what was measured, what is allowed and the Python stack; the worker is killed |
+| `output_size` | when an output arrives, before anything else gets it | the same |
+| `log_rate` | line by line | one warning; the metrics count what was dropped |
+
+`LimitExceeded` is a `WorkerCrashed`: the other nodes of its worker lose their state, and their ids are in
+`also_lost`. Other sessions are not affected, and the next call gets a fresh worker. The metrics count
+`limits_exceeded` of each node. What the kernel enforces is set when a session gets the worker and taken back
+when the session ends, so that a warm worker serves the next one without.
+
+Between two measurements a node may use more: what it can allocate, or start, in 100 ms. Set `memory` below
+`memory_hard` to stop it before. Memory counts for the worker's process alone; programs that a node starts
+have the limits `memory` and `open_files` each, and are counted by `child_processes`.
+
+`[workers] recycle_after_calls`, `recycle_above_memory`, `recycle_above_growth` and `max_sessions` replace a
+worker between two sessions, never in one, and never with an error.
+
+What nodes write to stdout and stderr is kept nowhere but in memory: at most 4 MiB and 4,096 lines of output
+past Python wait for the session, 40 lines for the error of a crash. Workers write no log files.
 ";
 
 /// The text of `docs/configuration.md`.

@@ -86,6 +86,8 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         idle_timeout = "1 h"
         max_sessions = 10
         recycle_above_memory = "1.5 GB"
+        recycle_above_growth = "100 MiB"
+        recycle_after_calls = 1000
         zygote = false
         start_timeout = "2 min"
         open_timeout = "90 s"
@@ -101,6 +103,8 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         idle_timeout = "2 h"
         max_sessions = 11
         recycle_above_memory = "64 MiB"
+        recycle_above_growth = "32 MiB"
+        recycle_after_calls = 500
         [fallback]
         enabled = false
         failures = 0
@@ -136,6 +140,13 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         idle_max = "0 B"
         pinned_max = "1 MiB"
         [limits]
+        memory = "2 GiB"
+        memory_hard = "3 GiB"
+        cpu_time = "1500 ms"
+        open_files = 100
+        output_size = "10 MiB"
+        child_processes = 8
+        log_rate = "1 MiB"
         max_frame = "64 MiB"
         max_depth = 9
         [output]
@@ -166,6 +177,8 @@ fn check_interpreters(config: &Config) {
     assert_eq!(rustpython.pool.idle_timeout, Some(Duration::from_secs(7200)));
     assert_eq!(rustpython.pool.max_sessions, Some(11));
     assert_eq!(rustpython.pool.recycle_above_memory_bytes, Some(64 << 20));
+    assert_eq!(rustpython.pool.recycle_above_growth_bytes, Some(32 << 20));
+    assert_eq!(rustpython.pool.recycle_after_calls, Some(500));
     assert!(!config.fallback.enabled && default.fallback.enabled);
     assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
     assert_eq!(config.python.runtime, Some(Engine::RustPython));
@@ -187,6 +200,8 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.pool.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(config.workers.pool.max_sessions, Some(10));
     assert_eq!(config.workers.pool.recycle_above_memory_bytes, Some(1_500_000_000));
+    assert_eq!(config.workers.pool.recycle_above_growth_bytes, Some(100 << 20));
+    assert_eq!(config.workers.pool.recycle_after_calls, Some(1000));
     assert!(!config.workers.zygote && default.workers.zygote);
     assert_eq!(config.python.preload, ["scipy.signal"]);
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
@@ -211,6 +226,8 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!((memory.inline_max_bytes, memory.ring_bytes), (2 << 10, 1 << 20));
     assert_eq!((memory.ring_block_max_bytes, memory.max_bytes), (64 << 10, 16 << 20));
     assert_eq!((memory.idle_max_bytes, memory.pinned_max_bytes), (0, 1 << 20));
+    let of_worker = crate::limits::ALL.map(|limit| config.limits.worker.get(limit).unwrap_or(0));
+    assert_eq!(of_worker, [2 << 30, 3 << 30, 1_500, 100, 10 << 20, 8, 1 << 20]);
     let limits = config.limits.to_protocol();
     assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
     assert!(!config.output.forward_output && default.output.forward_output);

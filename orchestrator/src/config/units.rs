@@ -23,7 +23,7 @@ const DURATION_UNITS: [(&str, u64); 5] = [
 
 /// Parses a size such as `64 MiB`, `1.5 GB`, `512 B` or `0` to bytes; `None` if the text has
 /// another form or the result does not fit. Units may be in upper or lower case; only 0 needs none.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor = match unit {
         "" if is_zero(number) => 1,
@@ -35,7 +35,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 
 /// Parses a time such as `250 ms`, `30 s`, `2 min` or `0`; `None` if the text has another form or
 /// the result does not fit. Only 0 needs no unit.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let factor = match unit {
         "" if is_zero(number) => 1,

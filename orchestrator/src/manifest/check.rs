@@ -84,7 +84,21 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
         }
     };
     if resolved.source != NodeSource::Native {
+        if !node.limits.is_empty() && !node.isolated {
+            let kind = ProblemKind::Unsupported {
+                what: "limit a node that shares its worker with others",
+                advice: "set isolated to true, or limit all workers with [limits] of the configuration",
+            };
+            report("limits", kind);
+        }
         return;
+    }
+    if !node.limits.is_empty() {
+        let kind = ProblemKind::Unsupported {
+            what: "limit a native node, which runs in no worker",
+            advice: "leave limits out, or set runtime_hint to \"cpython\" and isolated to true",
+        };
+        report("limits", kind);
     }
     if node.isolated {
         let kind = ProblemKind::Unsupported {

@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::fields::{Fields, Problems, describe, shortened};
 use super::problem::ProblemKind;
-use super::{Author, optional};
+use super::{Author, limits, optional};
 use crate::model::{Failing, Join, ManifestNode, OnOpen, RetryMode, RuntimeHint};
 
 const FIELDS: &[&str] = &[
@@ -25,6 +25,7 @@ const FIELDS: &[&str] = &[
     "on_open",
     "stateless",
     "isolated",
+    "limits",
     "join",
     "instance",
     "capabilities",
@@ -103,6 +104,7 @@ fn node(
         timeout: timeout.map(Duration::from_millis),
         failing: failing(fields, join, problems),
         isolated: fields.flag("isolated", problems).unwrap_or(false),
+        limits: limits::read(fields, problems),
         join,
         instance: instance(fields, author, problems),
         capabilities,

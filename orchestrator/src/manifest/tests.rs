@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::json::{JsonErrorKind, parse as parse_json};
 use super::{Author, ManifestErrorClass as Class, ProblemKind};
 use crate::graph::GraphProblem;
+use crate::limits::Limit;
 use crate::model::{Join, Manifest, Metadata, RuntimeHint};
 
 fn one(fields: &Json) -> String {
@@ -26,7 +27,8 @@ fn full() -> Json {
         "nodes": [
             {"id": "first-1", "node_type": "my.nodes:Source", "params": {"threshold": 3},
              "runtime_hint": "CPython", "is_streaming": true, "is_source": true,
-             "timeout_ms": 1500, "isolated": true, "join": "zip", "instance": null,
+             "timeout_ms": 1500, "isolated": true,
+             "limits": {"memory": "2 GB", "cpu_time": "1.5 s", "open_files": 100}, "join": "zip", "instance": null,
              "capabilities": {"gpu": {"type": "cuda", "min_memory_gb": 8.0, "required": false},
                 "cpu": {"cores": 2, "arch": "x86_64"}, "memory_gb": 1.5},
              "host": "gpu-server:50051",
@@ -77,6 +79,8 @@ fn all_fields_of_both_generations_are_read() {
     assert_eq!(node.runtime_hint, RuntimeHint::CPython);
     assert!(node.is_streaming && node.is_source && node.isolated);
     assert_eq!(node.timeout.unwrap().as_millis(), 1500);
+    let limits = [(Limit::Memory, 2_000_000_000), (Limit::CpuTime, 1_500), (Limit::OpenFiles, 100)];
+    assert_eq!(node.limits, limits);
     assert_eq!(node.join, Join::Zip);
     assert_eq!(node.capabilities.as_ref().unwrap()["memory_gb"], 1.5);
     assert_eq!(manifest.connections.len(), 1);
@@ -85,7 +89,7 @@ fn all_fields_of_both_generations_are_read() {
 #[test]
 fn absent_and_null_are_the_same_for_optional_fields() {
     let fields = json!({"params": null, "runtime_hint": null, "is_streaming": null,
-        "timeout_ms": null, "host": null, "execution": null, "docker": null, "instance": null});
+        "timeout_ms": null, "limits": null, "host": null, "execution": null, "docker": null, "instance": null});
     let nulls = Manifest::parse(&one(&fields)).unwrap();
     assert_eq!(nulls, Manifest::parse(&one(&json!({}))).unwrap());
 }
@@ -343,6 +347,8 @@ fn what_this_build_cannot_do_is_said() {
         (json!({"execution": {"placement": "remote"}}), "other machines"),
         (json!({"docker": {"image": "x"}}), "containers"),
         (json!({"isolated": true}), "isolate a native node"),
+        (json!({"limits": {"memory": "1 GB"}}), "limit a native node"),
+        (json!({"node_type": "a:B", "limits": {"log_rate": "0"}}), "set isolated to true"),
         (json!({"instance": 0}), "only the Python SDK"),
         (json!({"runtime_hint": "wasm"}), "WebAssembly"),
     ] {
@@ -362,6 +368,26 @@ fn what_this_build_cannot_do_is_said() {
     marked["metadata"] = Json::Null;
     marked["python_env"] = json!({"mode": "managed"});
     assert!(only(&marked.to_string()).contains("Python environments"));
+}
+
+#[test]
+fn limits_have_names_units_and_ranges() {
+    let limited = |limits: &Json| {
+        one(&json!({"node_type": "my.nodes:Echo", "isolated": true, "limits": limits}))
+    };
+    for (limits, phrase) in [
+        (json!({"memroy": "1 GB"}), "did you mean 'memory'?"),
+        (json!({"memory": "1"}), "a size has a unit"),
+        (json!({"memory": 1}), "expected a text"),
+        (json!({"memory": "1 MiB"}), "32 MiB to 1 PiB"),
+        (json!({"cpu_time": "1 GB"}), "a time has a unit"),
+        (json!({"open_files": -1}), "a whole number up to 1048576"),
+    ] {
+        let found = only(&limited(&limits));
+        assert!(found.contains(phrase) && found.contains("nodes[0].limits"), "{found}");
+    }
+    let lifted = Manifest::parse(&limited(&json!({"memory": "0", "cpu_time": "10 us"}))).unwrap();
+    assert_eq!(lifted.nodes[0].limits, [(Limit::Memory, 0), (Limit::CpuTime, 1)]);
 }
 
 #[test]

@@ -60,6 +60,8 @@ fn node(node: &NodeMetrics) -> Json {
         "peak_memory_bytes": node.peak_memory_bytes,
         "peak_delta_bytes": node.peak_delta_bytes,
         "memory_mb": mib(node.peak_memory_bytes),
+        "limits_exceeded": node.limits_exceeded,
+        "log_dropped_bytes": node.log_dropped_bytes,
         "copies": node.moved.incoming.copies + node.moved.outgoing.copies,
         "copied_bytes": node.moved.incoming.copied_bytes + node.moved.outgoing.copied_bytes,
         "hops": {"in": hop(node.moved.incoming), "out": hop(node.moved.outgoing)},

@@ -76,6 +76,18 @@ fn a_native_call_is_measured() {
 }
 
 #[test]
+fn exceeded_limits_and_dropped_output_are_counted_for_their_node() {
+    let (mut metrics, _) = metrics();
+    metrics.count_excess("mine");
+    metrics.count_dropped("mine", 10);
+    metrics.count_dropped("mine", 5);
+    metrics.count_dropped("of no node", 5);
+    let counts =
+        |at: usize| (metrics.nodes[at].limits_exceeded, metrics.nodes[at].log_dropped_bytes);
+    assert_eq!((counts(0), counts(2)), ((0, 0), (1, 15)));
+}
+
+#[test]
 fn errors_retries_and_lost_calls_count() {
     let (mut metrics, _) = metrics();
     metrics.record(0, &NodeUsage { errors: 1, ..usage(1) });
@@ -144,6 +156,8 @@ fn json_has_the_keys_of_both_generations() {
         "peak_memory_bytes",
         "peak_delta_bytes",
         "memory_mb",
+        "limits_exceeded",
+        "log_dropped_bytes",
     ] {
         assert!(vad.get(key).is_some_and(|value| !value.is_null()), "{key}");
     }

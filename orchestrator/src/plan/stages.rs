@@ -49,6 +49,7 @@ pub(super) fn planned(
         source: resolved.source,
         params: node.params.clone(),
         timeout: node.timeout.or(options.default_timeout),
+        limits: node.limits.clone(),
         failing: FailingPlan::new(&node.failing, &options.failing, options.is_run),
         runtime,
         origin: if node.runtime_hint == RuntimeHint::Auto {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ipc_protocol::FaultKind;
 
 use super::{Round, SlotId, StageId, Work};
+use crate::limits::{Excess, Limit};
 use crate::model::OnOpen;
 
 /// The node code that runs in a worker, read from its flight recorder.
@@ -66,6 +67,9 @@ pub enum Event<T> {
     Unsuited(SlotId),
     /// The answer to [`Action::Inspect`]: the node code that runs in the slot's worker, if any.
     Seen(SlotId, Option<Running>),
+    /// The slot's worker has exceeded a limit: the answer to [`Action::Measure`] if it has, or found in
+    /// an output.
+    Exceeded(SlotId, Excess),
     /// The connection to the slot's worker has ended.
     LinkEnded(SlotId),
     /// The process in the slot has ended.
@@ -142,8 +146,10 @@ pub enum Action<T> {
     Uneven(StageId),
     /// Read from the flight recorder which node runs in the slot's worker, and since when.
     Inspect(SlotId),
-    /// A deadline has passed: read the stacks of the slot's worker, give it to the pool to end it, and
-    /// report why.
+    /// Measure what the slot's worker uses, and compare it with its limits.
+    Measure(SlotId),
+    /// A deadline has passed, or a limit was exceeded: read the stacks of the slot's worker, give it to
+    /// the pool to end it, and report why.
     Expire(SlotId, Overdue),
     /// Ask the node code that runs in the slot's worker to end.
     Interrupt(SlotId),
@@ -158,18 +164,18 @@ pub enum Action<T> {
     Close(SlotId),
 }
 
-/// A deadline that has passed.
+/// A deadline that has passed, or a limit that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overdue {
     /// The node that took too long; `None` when no single node is known to have.
     pub running: Option<Running>,
-    /// The time that was allowed.
+    /// The time that was allowed; zero for [`Deadline::Limit`].
     pub limit: Duration,
     /// Which deadline it is.
     pub deadline: Deadline,
 }
 
-/// The deadlines of node code.
+/// The reasons to end a worker while its node code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
     /// The node's own time-out.
@@ -180,4 +186,14 @@ pub enum Deadline {
     Open,
     /// [`Bounds::close_timeout`].
     Close,
+    /// It has exceeded a limit.
+    Limit(Excess),
+}
+
+impl Deadline {
+    /// Whether this limit was exceeded.
+    #[must_use]
+    pub fn is_of(self, limit: Limit) -> bool {
+        matches!(self, Self::Limit(excess) if excess.limit == limit)
+    }
 }

@@ -2,12 +2,16 @@
 //! may use a slot, and when; `stage` decides which call it makes there.
 
 mod deadlines;
+mod limits;
 mod slot;
 
 use std::time::{Duration, Instant};
 
 use super::event::{Action, Event};
 use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
+use deadlines::first_timeout;
+#[cfg(test)]
+pub(super) use limits::MEASURE_EVERY;
 use slot::{Slot, State, Watch};
 
 /// The slot of a stage, and the time-outs of its nodes.
@@ -16,6 +20,8 @@ pub(super) struct Home {
     slot: Option<SlotId>,
     /// Time-out of each node's methods; `None`: no limit.
     timeouts: Vec<Option<Duration>>,
+    /// Whether its worker has limits that are measured.
+    is_watched: bool,
     /// Longest time for an item with all its tries.
     deadline: Option<Duration>,
 }
@@ -59,7 +65,7 @@ impl Slots {
 
     /// The earliest deadline of a slot.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(|slot| slot.state.next_deadline()).min()
+        self.slots.iter().filter_map(Slot::next_deadline).min()
     }
 
     /// Whether the session is still opening. Once a slot has failed to open, the session counts as
@@ -152,6 +158,9 @@ impl Slots {
                 changes.extend(self.try_another(now, slot, actions));
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
+            Event::Exceeded(slot, excess) if self.slots[slot].runs() => {
+                self.expire(slot, limits::overdue(excess), actions);
+            }
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
                 self.slots[slot].state = State::Dying { until, is_killed: false };
@@ -199,7 +208,9 @@ impl Slots {
 
     fn acquire<T>(&mut self, now: Instant, slots: Vec<SlotId>, actions: &mut Vec<Action<T>>) {
         let until = now + self.bounds.acquire_timeout;
-        slots.iter().for_each(|slot| self.slots[*slot].state = State::Acquiring { until });
+        for slot in &slots {
+            self.slots[*slot].acquire(now, until, limits::is_watched(&self.homes, *slot));
+        }
         actions.push(Action::Acquire(slots));
     }
 
@@ -211,7 +222,7 @@ impl Slots {
             if slot.state == State::Held && (slot.opens_first || !only_first) {
                 let until = Some(now + self.bounds.open_timeout);
                 self.slots[id].state =
-                    State::Opening(Watch::new(now, self.first_timeout(id), until));
+                    State::Opening(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Open(id));
             }
         }
@@ -252,6 +263,7 @@ impl Slots {
             State::Ready => {
                 let first = self.homes[stage].first_timeout();
                 self.slots[slot].state = State::Busy(stage, Watch::new(now, first, due));
+                self.slots[slot].measure(now, slot, actions);
                 true
             }
             State::Empty => {
@@ -335,7 +347,7 @@ impl Slots {
             if self.slots[id].state == State::Ready {
                 let until = Some(now + self.bounds.close_timeout);
                 self.slots[id].state =
-                    State::Closing(Watch::new(now, self.first_timeout(id), until));
+                    State::Closing(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Close(id));
             }
         }
@@ -344,6 +356,7 @@ impl Slots {
 
 impl Home {
     pub(super) fn of(shape: &StageShape) -> Self {
-        Self { slot: shape.slot, timeouts: shape.timeouts.clone(), deadline: shape.deadline }
+        let &StageShape { slot, deadline, is_watched, .. } = shape;
+        Self { slot, timeouts: shape.timeouts.clone(), deadline, is_watched }
     }
 }

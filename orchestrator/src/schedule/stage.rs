@@ -35,6 +35,8 @@ pub struct StageShape {
     pub flushes: bool,
     /// Time-out of each node's methods; `None`: no limit.
     pub timeouts: Vec<Option<Duration>>,
+    /// Whether its worker has limits that are measured while node code runs.
+    pub is_watched: bool,
     /// When calls that fail in each node are tried again; `None`: never.
     pub retries: Vec<Option<Retry>>,
     /// When a call that is lost with its worker is tried again: only where no node of the slot keeps

@@ -12,6 +12,7 @@ use crate::model::Join;
 
 mod closing;
 mod deadlines;
+mod limits;
 mod simulation;
 mod tries;
 
@@ -33,6 +34,7 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         is_source: false,
         flushes: true,
         timeouts: vec![None],
+        is_watched: false,
         retries: vec![None],
         repeats: None,
         deadline: None,

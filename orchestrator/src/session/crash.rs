@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 
 use super::workers::Slot;
 use crate::error::{Crash, Verdict};
+use crate::limits::Limit;
 use crate::postmortem::{Frame, Remains, is_of_system};
 use crate::worker::exit::Exit;
 use crate::worker::memory::group;
@@ -36,6 +37,7 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
     let c_stack = remains.as_ref().map(Remains::c_stack).unwrap_or_default();
     let counts = process.blackbox.calls();
     let is_call = known.operation == FaultKind::Process;
+    let own_limit = slot.quota.limits.get(Limit::MemoryHard);
     let died_with = remains.as_ref().map_or(0, Remains::resident_bytes);
     Crash {
         node_id: known.node_id,
@@ -55,7 +57,7 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
         calls_of_worker: counts.map_or(0, |counts| counts.of_worker),
         calls_of_session: counts.map_or(0, |counts| counts.of_session),
         peak_memory_bytes: known.peak_memory_bytes.max(died_with).max(process.peak_memory()),
-        memory_limit_bytes: group::limit_bytes(),
+        memory_limit_bytes: group::limit_bytes().into_iter().chain(own_limit).min(),
         tries: 1,
     }
 }

@@ -70,7 +70,7 @@ impl Driver {
     pub(super) fn hear_all(&mut self, host: &mut dyn Host) -> bool {
         let woken = self.shell.workers.take_has_news();
         if woken {
-            forward_raw_output(&self.shell, host);
+            forward_raw_output(&mut self.shell, host);
             self.shell.hear_pool().into_iter().for_each(|event| self.feed(event));
         }
         let mut heard = woken;
@@ -90,7 +90,7 @@ impl Driver {
             return;
         }
         // The supervisor reads the pipes of a process to their end before it reaps the process.
-        forward_raw_output(&self.shell, host);
+        forward_raw_output(&mut self.shell, host);
         if self.core.slots().hears(slot) {
             let ended = self.shell.hang_up(slot, None);
             ended.into_iter().for_each(|event| self.feed(event));
@@ -114,7 +114,7 @@ impl Driver {
                 }
                 News::Nothing => return heard,
                 News::Gone(reason) => {
-                    forward_raw_output(&self.shell, host);
+                    forward_raw_output(&mut self.shell, host);
                     let ended = self.shell.hang_up(slot, reason);
                     ended.into_iter().for_each(|event| self.feed(event));
                     // The process may have exited already.

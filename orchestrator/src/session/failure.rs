@@ -7,10 +7,12 @@ use ipc_protocol::{Fault, FaultKind};
 use super::crash;
 use super::workers::{End, Seat, Slot};
 use crate::config::Config;
-use crate::error::{Error, TimedOut};
+use crate::error::{Error, LimitExceeded, TimedOut};
 use crate::failure::NodeFailure;
+use crate::limits::{Excess, Refused};
 use crate::placement::Engine;
 use crate::plan::{Plan, Stage};
+use crate::reason::Advice;
 use crate::schedule::{Deadline, Overdue};
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
@@ -39,6 +41,8 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     if let Some(import) = fault.import.as_deref_mut().filter(|_| is_older) {
         import.is_told = true;
     }
+    let limits = &slot.quota.limits;
+    let refused = Refused::explaining(limits, &fault.remote_type);
     NodeFailure {
         node_id: fault.node_id,
         operation: fault.kind,
@@ -47,7 +51,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         traceback: fault.traceback,
         import: fault.import,
         detail: fault.detail,
-        advice: None,
+        advice: refused.map(Advice::Raise),
         tries: 1,
     }
 }
@@ -136,6 +140,9 @@ impl Death<'_> {
         let seat = overdue.running.map(|running| (running.stage, running.node));
         let node_id =
             seat.map_or_else(|| self.running_node(), |s| node_id(self.plan, s).to_owned());
+        if let Deadline::Limit(excess) = overdue.deadline {
+            return self.limit_exceeded(node_id, overdue, excess);
+        }
         let operation = match (overdue.running, overdue.deadline) {
             (Some(running), _) => running.operation,
             (None, Deadline::Open) => FaultKind::Load,
@@ -148,6 +155,20 @@ impl Death<'_> {
             operation,
             deadline: overdue.deadline,
             timeout: overdue.limit,
+            pid: self.process.pid,
+            python_stack: self.process.blackbox.stack(),
+            stderr_tail: self.process.stderr_tail(),
+            tries: 1,
+        }))
+    }
+
+    fn limit_exceeded(&self, node_id: String, overdue: &Overdue, excess: Excess) -> Error {
+        let operation = overdue.running.map_or_else(|| self.operation(), |it| it.operation);
+        Error::LimitExceeded(Box::new(LimitExceeded {
+            also_lost: self.also_lost(&node_id),
+            node_id,
+            operation,
+            excess,
             pid: self.process.pid,
             python_stack: self.process.blackbox.stack(),
             stderr_tail: self.process.stderr_tail(),

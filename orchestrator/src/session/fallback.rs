@@ -157,7 +157,7 @@ impl Fallback {
         Verdict::Move(Move { stage, reason, work, loses_state })
     }
 
-    /// A worker died, or was killed for a time-out. `here` are the stages that it ran. Returns the
+    /// A worker died, or was killed for a time-out or a limit. `here` are the stages that it ran. Returns the
     /// stage at fault and what follows; `None`: the caller just gets the error.
     pub(super) fn on_death(
         &mut self,
@@ -166,7 +166,9 @@ impl Fallback {
         plan: &Plan,
         findings: &mut Findings,
     ) -> Option<(StageId, Verdict)> {
-        let (Error::Crashed(_) | Error::TimedOut(_)) = error else { return None };
+        let (Error::Crashed(_) | Error::TimedOut(_) | Error::LimitExceeded(_)) = error else {
+            return None;
+        };
         for stage in here {
             self.notices.extend(self.held.remove(stage));
         }

@@ -1,14 +1,16 @@
 //! Turns messages of workers and answers of the pool into events for the core.
 
-use ipc_protocol::from_worker::{Closed, Failed, FromWorker, NodeReady};
+use ipc_protocol::from_worker::{Closed, Failed, FromWorker, LogRecord, NodeReady};
 use ipc_protocol::{FaultKind, ToWorker};
 
-use super::journal::{DEBUG, notice, printed, replaced};
+use super::journal::{DEBUG, Journal, dropped, notice, printed, replaced};
 use super::layout::Layout;
 use super::outfit::stage_number;
 use super::shell::{Events, Shell};
-use super::workers::{End, Seat, Slot};
+use super::workers::{End, Seat, Workers};
 use super::{Host, failure};
+use crate::limits::Limit;
+use crate::limits::rate::Admission;
 use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, Traits};
 use crate::worker::supervisor::Returned;
 
@@ -38,7 +40,7 @@ impl Shell {
                     return Events::new();
                 };
                 self.layout.note_output(stage);
-                vec![Event::Output(stage, output.value)]
+                vec![self.workers.slot_mut(slot).checked(slot, stage, output.value)]
             }
             FromWorker::Done(done) => {
                 let Some(stage) = self.workers.slot(slot).current(done.stage, done.call) else {
@@ -54,7 +56,7 @@ impl Shell {
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
                 self.workers.note_stderr(slot, &record);
-                self.journal.show(&record, host);
+                show(&mut self.workers, &mut self.journal, slot, &record, host);
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
@@ -151,34 +153,58 @@ impl Shell {
         for note in self.workers.take_notes() {
             host.log(&notice("", DEBUG, note));
         }
-        let limit = self.runtime.config().pool(worker.interpreter).recycle_above_memory_bytes;
         if !answer.left.is_empty() {
             let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let returned = after_session(worker, &answer.left, limit);
+        let bounds = self.runtime.config().pool(worker.interpreter);
+        let is_served_out = self.workers.slot_mut(slot).end_session(bounds);
+        let is_used_up = is_served_out || !answer.left.is_empty();
+        let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
         self.workers.give_back(slot, returned);
     }
 }
 
 /// Passes output to the host that came through the workers' pipes and not through their links. A
 /// worker closes a session only when the supervisor has read what its nodes wrote.
-pub(super) fn forward_raw_output(shell: &Shell, host: &mut dyn Host) {
-    for slot in (0..shell.workers.count()).map(|slot| shell.workers.slot(slot)) {
+pub(super) fn forward_raw_output(shell: &mut Shell, host: &mut dyn Host) {
+    for id in 0..shell.workers.count() {
+        let slot = shell.workers.slot(id);
         let Some(process) = slot.process() else { continue };
         let (lines, dropped) = process.take_raw();
         if lines.is_empty() && dropped == 0 {
             continue;
         }
-        let node_id = slot.running_seat().map_or("", |seat| shell.layout.node_id(seat));
+        let node_id = slot.running_seat().map_or("", |seat| shell.layout.node_id(seat)).to_owned();
         if dropped > 0 {
             let message = format!("... {dropped} lines of output were dropped ...");
-            shell.journal.show(&printed(node_id, true, message), host);
+            shell.journal.show(&printed(&node_id, true, message), host);
         }
         for line in lines {
-            shell.journal.show(&printed(node_id, line.is_stderr, line.text), host);
+            let record = printed(&node_id, line.is_stderr, line.text);
+            show(&mut shell.workers, &mut shell.journal, id, &record, host);
         }
     }
+}
+
+/// Shows what nodes of a slot have printed or logged, or drops it if it is too much.
+fn show(
+    workers: &mut Workers,
+    journal: &mut Journal,
+    slot: SlotId,
+    record: &LogRecord,
+    host: &mut dyn Host,
+) {
+    let quota = &mut workers.slot_mut(slot).quota;
+    match quota.admit(&record.message) {
+        Admission::Shown => return journal.show(record, host),
+        Admission::FirstDropped => {
+            let limit = quota.limits.get(Limit::LogRate).unwrap_or_default();
+            host.log(&dropped(&record.node_id, limit));
+        }
+        Admission::Dropped => {}
+    }
+    journal.metrics().count_dropped(&record.node_id, record.message.len());
 }
 
 /// What the worker of these nodes reports about their stages.
@@ -195,11 +221,4 @@ fn traits(seats: &[Seat], nodes: &[NodeReady], layout: &Layout) -> Vec<(StageId,
         }
     }
     known
-}
-
-/// Whether a worker may serve another session: not if it has outgrown its limit in bytes, or if changes
-/// of its nodes are left.
-fn after_session(worker: &Slot, left: &[String], limit: Option<u64>) -> Returned {
-    let has_outgrown = limit.is_some_and(|limit| worker.resident_bytes() > limit);
-    if has_outgrown || !left.is_empty() { Returned::UsedUp } else { Returned::Reusable }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
+use nix::errno::Errno;
 
 use super::Host;
 use super::workers::Seat;
@@ -12,6 +13,7 @@ use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
 use crate::model::OnOpen;
 use crate::plan::{Plan, Stage};
+use crate::reason::Advice;
 use crate::schedule::StageId;
 use crate::worker::link::Sent;
 
@@ -84,12 +86,23 @@ impl Journal {
     /// Counts a failure in the metrics of its node.
     pub(super) fn note_failure(&mut self, error: &Error) {
         match error {
-            Error::Node(failure) => self.metrics().fail(&failure.node_id, &failure.message, false),
+            Error::Node(failure) => {
+                let mut metrics = self.metrics();
+                metrics.fail(&failure.node_id, &failure.message, false);
+                if let Some(Advice::Raise(_)) = failure.advice {
+                    metrics.count_excess(&failure.node_id);
+                }
+            }
             Error::Crashed(crash) => self.metrics().fail(&crash.node_id, &crash.headline(), true),
             Error::Skipped(skipped) => {
                 self.metrics().fail(&skipped.node_id, &error.to_string(), false);
             }
             Error::TimedOut(over) => self.metrics().fail(&over.node_id, &error.to_string(), true),
+            Error::LimitExceeded(over) => {
+                let mut metrics = self.metrics();
+                metrics.fail(&over.node_id, &over.headline(), true);
+                metrics.count_excess(&over.node_id);
+            }
             _ => {}
         }
     }
@@ -264,6 +277,25 @@ pub(super) fn printed(node_id: &str, is_stderr: bool, message: String) -> LogRec
 pub(super) fn kept(node_id: &str, name: &str, reason: &str) -> LogRecord {
     let message = format!("attribute '{name}' of node '{node_id}' stays in its worker: {reason}");
     notice(node_id, INFORMATION, message)
+}
+
+/// The log record about a worker whose limits the kernel did not accept.
+pub(super) fn unlimited(pid: u32, errno: Errno) -> LogRecord {
+    let message = format!(
+        "the kernel does not limit memory or open_files of the worker (pid {pid}): {}; it runs without \
+         these limits",
+        errno.desc()
+    );
+    notice("", WARNING, message)
+}
+
+/// The log record about a node that prints more than it may. `limit` is in bytes a second.
+pub(super) fn dropped(node_id: &str, limit: u64) -> LogRecord {
+    let message = format!(
+        "node '{node_id}' prints more than {limit} bytes a second; what exceeds is dropped (log_rate \
+         in [limits], or in `limits` of the node)"
+    );
+    notice(node_id, WARNING, message)
 }
 
 /// The log record about a worker that no other session can use, so that another is started: slow

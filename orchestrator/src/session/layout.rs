@@ -11,6 +11,7 @@ use super::journal::Journal;
 use super::workers::Seat;
 use crate::error::Error;
 use crate::failure::NodeFailure;
+use crate::limits::Limits;
 use crate::placement::Engine;
 use crate::plan::{Place, Plan, Stage};
 use crate::reason::Reason;
@@ -91,6 +92,14 @@ impl Layout {
             here.next().map_or(Engine::CPython, interpreter_of)
         };
         (0..self.plan.worker_slots).map(of).collect()
+    }
+
+    /// The limits of a slot's worker.
+    pub(super) fn limits_of(&self, slot: SlotId) -> Limits {
+        let limits = self.runtime.config().limits.worker;
+        let stages = self.stages_in(slot).into_iter();
+        let nodes = stages.flat_map(|stage| &self.plan.stages[stage].nodes);
+        nodes.fold(limits, |limits, node| limits.with(&node.limits))
     }
 
     pub(super) fn node_id(&self, (stage, node): Seat) -> &str {

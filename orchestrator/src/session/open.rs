@@ -15,6 +15,7 @@ use super::workers::Workers;
 use super::{Host, Session, Work};
 use crate::config::Config;
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::model::{Manifest, Retry};
 use crate::options::{CancelHandle, OpenOptions};
 use crate::placement::Engine;
@@ -89,7 +90,7 @@ impl Session {
         };
         let journal = Journal::new(manifest.name(), &plan, config.output.forward_output);
         let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
-        let shapes = shapes(&plan);
+        let shapes = shapes(&plan, config.limits.worker);
         let layout = Layout::new(plan, may_move, Arc::clone(runtime));
         let interpreters = layout.interpreters();
         let opens_first: Vec<bool> =
@@ -134,10 +135,14 @@ pub(super) fn bounds(config: &Config) -> Bounds {
     }
 }
 
-fn shapes(plan: &Plan) -> Vec<StageShape> {
+fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
     let target = |from: usize, to: usize| {
         let input = plan.stages[to].inputs.iter().position(|stage| *stage == from);
         Target { stage: to, input: input.unwrap_or(0) }
+    };
+    let is_watched = |stage: &Stage| {
+        stage.place != Place::Native
+            && stage.nodes.iter().any(|node| limits.with(&node.limits).are_watched())
     };
     let shape = |(id, stage): (usize, &Stage)| StageShape {
         slot: match stage.place {
@@ -150,6 +155,7 @@ fn shapes(plan: &Plan) -> Vec<StageShape> {
         is_source: stage.nodes.first().is_some_and(|node| node.is_source),
         flushes: true,
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
+        is_watched: is_watched(stage),
         retries: stage.nodes.iter().map(|node| node.failing.retry).collect(),
         repeats: repeats(plan, stage),
         deadline: stage.nodes.iter().find_map(|node| node.failing.deadline),

@@ -110,6 +110,7 @@ impl Shell {
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
+            Action::Measure(slot) => return self.workers.measure(slot),
             Action::Expire(slot, overdue) => {
                 self.workers.expire(slot, overdue, self.runtime.config().workers.stack_grace);
                 return self.remove(slot, Returned::Overdue);
@@ -286,6 +287,7 @@ impl Shell {
                 return vec![self.give_up_opening(slot, error, Returned::Reusable)];
             }
         };
+        self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(slot)));
         let seats = self.layout.seats(&stages);
         self.journal.note_worker(&seats, pid);
         self.workers.slot_mut(slot).seats = seats;

@@ -1,9 +1,10 @@
 //! One worker process: signals, the news of its end, its last output. How it is started is in `start`.
 
+mod ceiling;
 mod group;
+mod raw;
 mod start;
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,12 +23,12 @@ use super::blackbox::Blackbox;
 use super::exit::Exit;
 use super::tail::Tail;
 use super::waker::Waker;
+pub use ceiling::Lowered;
 use group::{peak_memory, pidfd_signal_group};
+pub use raw::RawLine;
+use raw::RawOutput;
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_reaper, spawn_zygote};
-
-/// Raw lines of output that may wait for the session; older ones are dropped with a notice.
-const MAX_RAW_LINES: usize = 4_096;
 
 /// Time between two looks whether they are there.
 const STACK_PAUSE: Duration = Duration::from_micros(200);
@@ -65,8 +66,7 @@ struct ProcessState {
     is_retired: bool,
     tail: Tail,
     listener: Option<Waker>,
-    raw_output: VecDeque<RawLine>,
-    dropped_lines: u64,
+    raw_output: RawOutput,
 }
 
 /// What an ended worker has left running.
@@ -78,15 +78,6 @@ pub enum Left {
     Programs,
     /// The same, and a resource tracker of `multiprocessing`.
     Tracker,
-}
-
-/// A line that came through a pipe of the worker and not through its link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawLine {
-    /// Whether the line came through stderr.
-    pub is_stderr: bool,
-    /// The line, without its newline.
-    pub text: String,
 }
 
 /// The parts of a new process that its supervisor needs.
@@ -237,9 +228,12 @@ impl Process {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             return self.wait(look).is_ok();
         };
-        // A pidfd is readable when its process has ended.
-        let mut polled = [PollFd::new(zygote.as_fd(), PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::ZERO) == Ok(0)
+        runs(zygote)
+    }
+
+    /// Whether it has not ended.
+    fn is_running(&self) -> bool {
+        runs(&self.pidfd)
     }
 
     fn wait(&self, options: WaitIdOptions) -> rustix::io::Result<Option<WaitIdStatus>> {
@@ -325,8 +319,7 @@ impl Process {
     /// Sets the waker for output and for the exit of the process. Drops output that still waits.
     pub fn set_listener(&self, listener: Option<Waker>) {
         let mut state = self.state();
-        state.raw_output.clear();
-        state.dropped_lines = 0;
+        state.raw_output = RawOutput::default();
         state.listener = listener;
     }
 
@@ -350,11 +343,7 @@ impl Process {
         if state.listener.is_none() {
             return;
         }
-        if state.raw_output.len() == MAX_RAW_LINES {
-            state.raw_output.pop_front();
-            state.dropped_lines += 1;
-        }
-        state.raw_output.push_back(line);
+        state.raw_output.push(line);
         if let Some(listener) = &state.listener {
             listener.wake();
         }
@@ -363,8 +352,12 @@ impl Process {
     /// Takes the waiting lines that came through the pipes, and the number of dropped ones.
     #[must_use]
     pub fn take_raw(&self) -> (Vec<RawLine>, u64) {
-        let mut state = self.state();
-        let dropped = std::mem::take(&mut state.dropped_lines);
-        (state.raw_output.drain(..).collect(), dropped)
+        self.state().raw_output.take()
     }
+}
+
+/// Whether a process has not ended: its pidfd becomes readable then.
+fn runs(pidfd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO) == Ok(0)
 }

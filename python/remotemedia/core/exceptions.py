@@ -11,58 +11,22 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
 from remotemedia.core.crash import Crash, Known
+from remotemedia.core.error import RemoteMediaError as RemoteMediaError
+from remotemedia.core.error import Where
 
 
-class _Where(TypedDict, total=False):
-    node_id: str | None
-    operation: str | None
-
-
-class _Remote(_Where, total=False):
+class _Remote(Where, total=False):
     remote_type: str | None
     remote_message: str | None
     remote_traceback: str | None
     partial_results: list[Any] | None
+    limit: str | None
     module: str | None
     root_package: str | None
     import_reason: str | None
     module_path: str | None
     suggestion: str | None
     tries: int
-
-
-class RemoteMediaError(Exception):
-    """Base class of all errors of this package.
-
-    Attributes:
-        node_id: id of the node concerned, or None if it is no single node.
-        operation: the operation that failed ("process", "initialize", "parse", ...), or None.
-    """
-
-    def __init__(
-        self, message: str = "", *, node_id: str | None = None, operation: str | None = None
-    ) -> None:
-        # All parameters but the message have defaults: unpickling calls `cls(message)` and sets the
-        # attributes afterwards.
-        super().__init__(message)
-        self.node_id = node_id
-        self.operation = operation
-        # Set by the native module, whose messages name the node already.
-        self._names_node = False
-
-    @property
-    def message(self) -> str:
-        """The message without node and operation."""
-        return str(self.args[0]) if self.args else ""
-
-    def __str__(self) -> str:
-        """The message, after node and operation unless the message names the node already."""
-        if self.node_id is None or self._names_node:
-            return self.message
-        where = f"node {self.node_id!r}"
-        if self.operation is not None:
-            where += f", {self.operation}"
-        return f"{where}: {self.message}"
 
 
 class PipelineError(RemoteMediaError):
@@ -89,7 +53,7 @@ class ManifestError(RemoteMediaError, ValueError):
         message: str = "",
         *,
         problems: list[str] | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.problems: list[str] = list(problems or ())
@@ -112,7 +76,7 @@ class CycleError(GraphError):
         *,
         nodes: list[str] | None = None,
         problems: list[str] | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, problems=problems, **where)
         self.nodes: list[str] = list(nodes or ())
@@ -132,7 +96,7 @@ class NodeNotFoundError(RemoteMediaError, KeyError, ValueError):
         *,
         node_type: str | None = None,
         nearest: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.node_type = node_type
@@ -156,7 +120,7 @@ class MarshalingError(RemoteMediaError, TypeError):
         *,
         path: str | None = None,
         type_name: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.path = path
@@ -177,6 +141,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_message: message of that exception; or None.
         remote_traceback: traceback in the worker, as text with source lines; or None.
         partial_results: the outputs that the run had made before the error.
+        limit: name of the limit that explains the failure, such as "memory"; or None.
         module: full name of the missing module, if a failed import was the reason; else None, and
             the following attributes are None too.
         root_package: the package of that module.
@@ -196,6 +161,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         remote_message: str | None = None,
         remote_traceback: str | None = None,
         partial_results: list[Any] | None = None,
+        limit: str | None = None,
         module: str | None = None,
         root_package: str | None = None,
         import_reason: str | None = None,
@@ -204,6 +170,7 @@ class NodeError(RemoteMediaError, RuntimeError):
         tries: int = 1,
     ) -> None:
         super().__init__(message, node_id=node_id, operation=operation)
+        self.limit = limit
         self.tries = tries
         self.module = module
         self.root_package = root_package
@@ -356,6 +323,33 @@ class WorkerCrashed(NodeError, Crash):
             self.add_note(section)
 
 
+class LimitExceeded(WorkerCrashed):
+    """The worker of a node used more than its limits allow, and was killed.
+
+    Attributes:
+        verdict: always "limit_exceeded".
+        limit: name of the limit, as in `[limits]` of the configuration, such as "memory_hard".
+        used: what was measured, in bytes, milliseconds or processes.
+        allowed: the value of the limit, in the same unit.
+    """
+
+    verdict = "limit_exceeded"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        limit: str | None = None,
+        used: int | None = None,
+        allowed: int | None = None,
+        **crash: Any,
+    ) -> None:
+        super().__init__(message, **crash)
+        self.limit = limit
+        self.used = used
+        self.allowed = allowed
+
+
 class WorkerStartError(RemoteMediaError, RuntimeError):
     """No worker process could be started: the interpreter or the package in it is missing.
 
@@ -370,7 +364,7 @@ class WorkerStartError(RemoteMediaError, RuntimeError):
         *,
         python: str | None = None,
         stderr_tail: str = "",
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.python = python
@@ -390,7 +384,7 @@ class RemoteExecutionError(RemoteMediaError, RuntimeError):
         self,
         message: str = "",
         remote_traceback: str | None = None,
-        **where: Unpack[_Where],
+        **where: Unpack[Where],
     ) -> None:
         super().__init__(message, **where)
         self.remote_traceback = remote_traceback

@@ -169,6 +169,10 @@ def _flags(node: Any) -> dict[str, Any]:
             # JSON has no NaN and infinity. As text they make the check of the manifest report them.
             is_number = not isinstance(value, float) or math.isfinite(value)
             flags[name] = value if is_number else str(value)
+    # Nodes may have an attribute of this name for purposes of their own.
+    limits = getattr(node, "limits", None)
+    if isinstance(limits, dict) and limits:
+        flags["limits"] = limits
     named = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
     names = [_exception_name(kind) for kind in _listed(named)]
     if names:

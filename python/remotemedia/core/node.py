@@ -26,6 +26,7 @@ RUNTIME_KEYWORDS = (
     "is_source",
     "isolated",
     "join",
+    "limits",
     "runtime_hint",
     "timeout_ms",
     "deadline_ms",
@@ -85,6 +86,9 @@ class Node(ABC):
             them) or "pass" (they are passed on). None: as `[calls] on_open` says.
         stateless: True says that the node keeps nothing from one item to the next.
         isolated: True gives the node a worker process of its own.
+        limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
+            names of `[limits]` in the configuration, except those of messages. Only for an isolated
+            node.
         join: for several predecessors: "interleave" calls the node for each item that arrives,
             "zip" for each tuple with one item from each predecessor.
         runtime_hint: "auto", "cpython", "rustpython" or "native", or an older name of one of them.
@@ -101,6 +105,7 @@ class Node(ABC):
     on_open: Literal["error", "drop", "pass"] | None = None
     stateless: bool = False
     isolated: bool = False
+    limits: dict[str, Any] | None = None
     join: Literal["interleave", "zip"] = "interleave"
     runtime_hint: str = "auto"
     is_streaming: bool = False

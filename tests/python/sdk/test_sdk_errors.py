@@ -30,6 +30,13 @@ FIELDS: dict[str, dict[str, Any]] = {
         "verdict": "crashed",
         "c_stack": [("/usr/lib/libc.so.6", "memcpy", 4), (None, None, 16)],
     },
+    "LimitExceeded": {
+        "limit": "memory_hard",
+        "used": 2,
+        "allowed": 1,
+        "python_stack": "File ...",
+        "worker_pid": 7,
+    },
     "WorkerStartError": {"python": "/nowhere", "stderr_tail": "x"},
     "RemoteExecutionError": {"remote_traceback": "Traceback ..."},
 }
@@ -69,6 +76,7 @@ def test_every_error_is_importable_from_the_top(name: str) -> None:
         ("NodeError", [RuntimeError]),  # spec: FFI-11
         ("WorkerCrashed", [RuntimeError]),
         ("NodeTimeout", [RuntimeError]),
+        ("LimitExceeded", [RuntimeError]),
         ("MarshalingError", [TypeError]),  # spec: FFI-13
         ("ConfigurationError", [ValueError]),
     ],

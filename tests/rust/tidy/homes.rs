@@ -32,6 +32,7 @@ const UNSAFE: Rule = Rule {
         ("worker-shim/src/death.rs", "handles fatal signals, for which no crate keeps a chain"),
         ("worker-shim/src/link/idle.rs", "waits for a descriptor that an event loop owns"),
         ("orchestrator/src/worker/process.rs", "registers owned descriptors with the reactor"),
+        ("orchestrator/src/worker/process/ceiling.rs", "limits another process"),
         ("orchestrator/src/worker/process/group.rs", "makes a system call that no crate wraps"),
         ("orchestrator/src/worker/process/start.rs", "runs between fork and exec of a worker"),
     ],

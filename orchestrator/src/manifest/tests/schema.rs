@@ -73,6 +73,8 @@ fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
             | ProblemKind::HugeInteger { .. }
             | ProblemKind::Unsupported {
                 what: "isolate a native node, which runs in no worker"
+                    | "limit a native node, which runs in no worker"
+                    | "limit a node that shares its worker with others"
                     | "return the outputs of a node that feeds another one",
                 ..
             }

@@ -19,6 +19,7 @@ impl Slots {
         changes: &mut Vec<Change>,
     ) {
         for slot in 0..self.slots.len() {
+            self.slots[slot].measure(now, slot, actions);
             let state = self.slots[slot].state;
             if state.next_deadline().is_none_or(|deadline| deadline > now) {
                 continue;
@@ -98,7 +99,7 @@ impl Slots {
     fn look_again(&mut self, now: Instant, slot: SlotId, due: Option<Instant>) {
         let first = match self.slots[slot].state {
             State::Busy(stage, _) => self.homes[stage].first_timeout(),
-            _ => self.first_timeout(slot),
+            _ => first_timeout(&self.homes, slot),
         };
         if let Some(watch) = self.slots[slot].state.watch_mut() {
             let soonest = first.and_then(|first| now.checked_add(first));
@@ -106,16 +107,21 @@ impl Slots {
         }
     }
 
-    fn expire<T>(&mut self, slot: SlotId, overdue: Overdue, actions: &mut Vec<Action<T>>) {
+    pub(super) fn expire<T>(
+        &mut self,
+        slot: SlotId,
+        overdue: Overdue,
+        actions: &mut Vec<Action<T>>,
+    ) {
         self.slots[slot].state = State::Dead;
         actions.push(Action::Expire(slot, overdue));
     }
+}
 
-    /// The shortest time-out of a slot's nodes.
-    pub(super) fn first_timeout(&self, slot: SlotId) -> Option<Duration> {
-        let here = self.homes.iter().filter(|home| home.slot == Some(slot));
-        here.filter_map(Home::first_timeout).min()
-    }
+/// The shortest time-out of a slot's nodes.
+pub(super) fn first_timeout(homes: &[Home], slot: SlotId) -> Option<Duration> {
+    let here = homes.iter().filter(|home| home.slot == Some(slot));
+    here.filter_map(Home::first_timeout).min()
 }
 
 impl Home {

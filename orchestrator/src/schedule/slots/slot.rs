@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) opens_first: bool,
     /// Number of workers in a row that did not suit the session.
     pub(super) unsuited: u32,
+    /// When its worker was last measured, or asked for; `None`: it has no limits that need it.
+    pub(super) measured: Option<Instant>,
 }
 
 /// State of a slot, as in the diagram above.
@@ -133,7 +135,18 @@ impl State {
 
 impl Slot {
     pub(super) fn new(opens_first: bool) -> Self {
-        Self { state: State::Empty, opens_first, unsuited: 0 }
+        Self { state: State::Empty, opens_first, unsuited: 0, measured: None }
+    }
+
+    /// Waits for a worker. `is_watched`: the worker has limits that are measured.
+    pub(super) fn acquire(&mut self, now: Instant, until: Instant, is_watched: bool) {
+        self.state = State::Acquiring { until };
+        self.measured = is_watched.then_some(now);
+    }
+
+    /// The earliest deadline of the slot.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.state.next_deadline().into_iter().chain(self.next_measurement()).min()
     }
 
     /// Counts a worker that does not suit the session. Returns whether another may be tried.

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ipc_protocol::Value;
+use ipc_protocol::from_worker::LogRecord;
 use ipc_protocol::version::PROTOCOL_VERSION;
 
+use crate::config::PoolBounds;
+use crate::limits::{Excess, Limits};
 use crate::placement::Engine;
-use crate::schedule::{Overdue, Running, StageId};
+use crate::schedule::{Event, Overdue, Running, SlotId, StageId};
+use crate::session::quota::Quota;
 use crate::worker::link::LinkError;
 use crate::worker::process::Process;
 use crate::worker::{Worker, memory};
@@ -39,6 +44,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) end: Option<End>,
     /// Whether the slot needs a worker that no session with another search path uses.
     pub(in crate::session) wants_apart: bool,
+    /// What its worker may use.
+    pub(in crate::session) quota: Quota,
 }
 
 /// Why a worker ends before its session does.
@@ -71,6 +78,7 @@ impl Slot {
             kills_before: None,
             end: None,
             wants_apart: false,
+            quota: Quota::default(),
         }
     }
 
@@ -87,16 +95,50 @@ impl Slot {
         self.end = None;
     }
 
-    /// A call of a stage begins.
+    /// Limits the slot's worker, until it is returned. Returns a record for the host if that fails.
+    pub(in crate::session) fn limit(&mut self, limits: Limits) -> Option<LogRecord> {
+        self.quota.begin(limits, &self.worker.as_ref()?.process)
+    }
+
+    /// A call of a stage begins in the worker.
     pub(in crate::session) fn begin_call(&mut self, stage: StageId, call: u64) {
         self.calls.insert(stage, call);
         self.aborted.remove(&stage);
+        if let Some(worker) = &mut self.worker {
+            worker.served.calls += 1;
+        }
     }
 
     /// The call of a stage has ended. Returns whether it came to its own end.
     pub(in crate::session) fn end_call(&mut self, stage: StageId) -> bool {
         self.calls.remove(&stage);
         !self.aborted.remove(&stage)
+    }
+
+    /// The event for an output: it ends the worker if it is too large.
+    pub(in crate::session) fn checked(
+        &mut self,
+        slot: SlotId,
+        stage: StageId,
+        output: Value,
+    ) -> Event<Value> {
+        self.begin_step();
+        match self.quota.excess_of(&output) {
+            Some(excess) => Event::Exceeded(slot, excess),
+            None => Event::Output(stage, output),
+        }
+    }
+
+    /// Node code begins in the worker, goes on, or has given an output.
+    pub(super) fn begin_step(&mut self) {
+        if let Some(worker) = &self.worker {
+            self.quota.begin_step(&worker.process);
+        }
+    }
+
+    /// The limit that the worker exceeds now, if any.
+    pub(in crate::session) fn measure(&self) -> Option<Excess> {
+        self.quota.measure(self.process()?)
     }
 
     /// Whether messages of its worker are ignored, because it ends.
@@ -127,8 +169,11 @@ impl Slot {
         self.process().is_some_and(|process| process.exit().is_some())
     }
 
-    pub(in crate::session) fn resident_bytes(&self) -> u64 {
-        self.process().map_or(0, |process| memory::resident_bytes(process.pid))
+    /// Called when the session has closed in the worker. Whether the worker is to be replaced.
+    pub(in crate::session) fn end_session(&mut self, bounds: &PoolBounds) -> bool {
+        let Some(worker) = &mut self.worker else { return false };
+        let pid = worker.process.pid;
+        worker.served.end_session(bounds, || memory::resident_bytes(pid))
     }
 
     /// The node code that runs in the worker, read from its flight recorder.

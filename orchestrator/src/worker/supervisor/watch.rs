@@ -20,6 +20,7 @@ use crate::worker::link::{Link, Received};
 use crate::worker::pool::{KeyId, PoolEvent, ZygoteNews};
 use crate::worker::probe::{Lack, probe};
 use crate::worker::process::{Left, Process, RawLine, Spawned, await_readable, spawn};
+use crate::worker::served::Served;
 use crate::worker::state::LifeState;
 use crate::worker::zygote::Zygote;
 use crate::worker::{Interpreter, Start, Worker, WorkerId, WorkerKey};
@@ -125,12 +126,8 @@ async fn accompany(
     };
     let failure = match outcome {
         Ok(Ok(greeted)) => {
-            let Greeted { link, interpreter, protocol } = greeted;
-            let (id, process) = (process.id, Arc::clone(&process));
-            let (start, is_apart) = (Arc::clone(&kind.start), key.apart.is_some());
-            let patience = Patience::new(End::Caller, shared.options.spin);
-            let worker =
-                Worker { id, process, interpreter, protocol, link, patience, start, is_apart };
+            let id = process.id;
+            let worker = started(shared, &process, kind, greeted);
             look_after_leases(shared, &worker);
             let mut state = shared.lock();
             state.outputs.insert(id, Arc::clone(worker.link.output()));
@@ -165,6 +162,22 @@ async fn accompany(
     match failure {
         Some(failure) => Some(start_error(key, &kind.start, &process, failure).await),
         None => None,
+    }
+}
+
+/// A worker whose handshake is complete.
+fn started(shared: &Shared, process: &Arc<Process>, kind: &Kind, greeted: Greeted) -> Worker {
+    let Greeted { link, interpreter, protocol } = greeted;
+    Worker {
+        id: process.id,
+        process: Arc::clone(process),
+        interpreter,
+        protocol,
+        link,
+        patience: Patience::new(End::Caller, shared.options.spin),
+        start: Arc::clone(&kind.start),
+        is_apart: kind.key.apart.is_some(),
+        served: Served::default(),
     }
 }
 

@@ -63,10 +63,14 @@ class Table:
             self._take()
 
     def _take(self) -> None:
+        earlier = {entry[-1].name: entry[3] for entry in self._entries or ()}
         self._entries = []
         for row in self._all:
             try:
-                self._entries.append((row.take, row.is_same, row.module, row.now(), row))
+                now = row.now()
+                if row.merged is not None and row.name in earlier:
+                    now = row.merged(now, earlier[row.name])
+                self._entries.append((row.take, row.is_same, row.module, now, row))
             except Exception:  # this interpreter or system has no such state
                 continue
         self._uncovered = [entry for entry in self._entries if not entry[-1].in_glance]

@@ -25,6 +25,8 @@ class Row(NamedTuple):
         module: Name of the module that has the state, if only nodes import that module. While it is
             not imported, the row is skipped.
         in_glance: Whether `Glance` covers this row.
+        merged: `merged(now, before)` returns the state to keep when the row is read again after
+            imports; None keeps the current state.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Row(NamedTuple):
     is_same: Callable[[Any, Any], bool] | None = None
     module: str | None = None
     in_glance: bool = False
+    merged: Callable[[Any, Any], Any] | None = None
 
     def now(self) -> Any:
         """The current state; None if it cannot be read."""

@@ -35,7 +35,7 @@ def rows() -> list[Row]:
         Row("signal handlers", _handlers, _put_back_handlers),
         Row("wake-up descriptor of signals", None, lambda _: signal.set_wakeup_fd(-1)),
         Row("blocked signals", _mask, _put_back_mask, in_glance=True),
-        Row("resource limits", _limits, _put_back_limits, in_glance=True),
+        Row("resource limits", _limits, _put_back_limits, in_glance=True, merged=_without_lowered),
         Row(
             "nice value",
             lambda: os.nice(0),
@@ -128,6 +128,22 @@ def _put_back_limits(before: list[tuple[int, int]]) -> None:
     for limit, wanted in zip(_LIMITS, before, strict=True):
         if resource.getrlimit(limit) != wanted:
             resource.setrlimit(limit, wanted)
+
+
+def _without_lowered(
+    now: list[tuple[int, int]], before: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """The limits that imports have changed, but not those that the orchestrator has lowered for
+    this session: it lowers soft limits only, and raises them again.
+    """
+    resource = _resource()
+    lowered = (resource.RLIMIT_DATA, resource.RLIMIT_NOFILE)
+
+    def is_lowered(limit: int, new: tuple[int, int], old: tuple[int, int]) -> bool:
+        return limit in lowered and new[1] == old[1] and (old[0] < 0 or 0 <= new[0] < old[0])
+
+    pairs = zip(_LIMITS, now, before, strict=True)
+    return [old if is_lowered(limit, new, old) else new for limit, new, old in pairs]
 
 
 def _policy() -> tuple[int, int]:

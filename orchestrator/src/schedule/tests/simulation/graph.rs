@@ -32,6 +32,7 @@ pub(super) fn graph(dice: &mut Dice) -> (Vec<StageShape>, Vec<bool>) {
         }
         shape.is_source = shape.inputs == 0 && dice.chance(100);
         shape.flushes = dice.chance(500);
+        shape.is_watched = dice.chance(200);
         shapes.push(shape);
     }
     (shapes, (0..slots).map(|_| dice.chance(300)).collect())

@@ -251,6 +251,7 @@ impl World {
             Action::RoundDone(round) => self.checks.round_done(round),
             Action::Uneven(_) => {}
             Action::Inspect(slot) => return vec![Event::Seen(slot, self.workers[slot].running)],
+            Action::Measure(slot) => return self.measure(slot),
             Action::Expire(slot, overdue) => {
                 self.checks.is_overdue(self.now, &self.shapes, &self.workers[slot], overdue);
                 return self.lose(slot);

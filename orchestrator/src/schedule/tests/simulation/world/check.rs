@@ -8,6 +8,7 @@ use ipc_protocol::FaultKind;
 use super::worker::{Phase, Worker};
 use super::{LATE, Mark};
 use crate::model::{Join, OnOpen};
+use crate::schedule::slots::MEASURE_EVERY;
 use crate::schedule::{
     Blame, Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
 };
@@ -392,6 +393,8 @@ impl Checks {
             }
             Deadline::Open => worker.since + self.bounds.open_timeout,
             Deadline::Close => worker.since + self.bounds.close_timeout,
+            // It is ended as soon as it has been measured.
+            Deadline::Limit(_) => worker.measured.unwrap_or(worker.since),
             Deadline::Node => {
                 let running = worker.running.or(overdue.running);
                 let limit = running.and_then(|running| limit(shapes, running));
@@ -399,6 +402,22 @@ impl Checks {
             }
         };
         assert_eq!(due, now, "{overdue:?}");
+    }
+
+    /// A worker is measured only where it has limits, while node code runs, and not too often.
+    pub(super) fn measure(now: Instant, worker: &Worker) {
+        assert!(worker.is_watched && worker.is_held(), "{:?} is measured", worker.phase);
+        let is_rare = worker.measured.is_none_or(|last| last + MEASURE_EVERY <= now);
+        assert!(is_rare, "measured too often at {now:?}");
+    }
+
+    /// A worker with limits is measured again and again while its node code runs.
+    fn is_measured(now: Instant, worker: &Worker) {
+        let runs =
+            matches!(worker.phase, Phase::Opening | Phase::Busy | Phase::Stopping | Phase::Closing);
+        let last = worker.measured.unwrap_or(worker.since).max(worker.since);
+        let is_late = runs && worker.is_watched && last + MEASURE_EVERY < now;
+        assert!(!is_late, "{:?} is not measured at {now:?}", worker.phase);
     }
 
     /// Whatever runs too long has been noticed.
@@ -409,6 +428,7 @@ impl Checks {
         workers: &[Worker],
     ) {
         for worker in workers {
+            Self::is_measured(now, worker);
             let total = match worker.phase {
                 Phase::Requested => Some(self.bounds.acquire_timeout),
                 Phase::Opening => Some(self.bounds.open_timeout),

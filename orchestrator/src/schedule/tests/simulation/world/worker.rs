@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use ipc_protocol::FaultKind;
 
+use super::check::Checks;
 use super::{LATE, Mark, World};
+use crate::limits::{Excess, Limit};
 use crate::schedule::{Event, Failure, Running, SlotId, StageId, Work};
 
 /// Something that happens in the life of one worker; nothing once that life is over.
@@ -56,6 +58,9 @@ pub(super) struct Worker {
     /// When the phase began.
     pub(super) since: Instant,
     pub(super) running: Option<Running>,
+    /// Whether it has limits that are measured, and when it last was.
+    pub(super) is_watched: bool,
+    pub(super) measured: Option<Instant>,
     calls: BTreeMap<StageId, Call>,
     is_calm: bool,
     /// No worker of this slot ever suits it.
@@ -84,6 +89,8 @@ impl Worker {
             phase: Phase::None,
             since,
             running: None,
+            is_watched: false,
+            measured: None,
             calls,
             is_calm,
             never_suits,
@@ -120,6 +127,8 @@ impl World {
         for slot in slots {
             assert!(!self.workers[*slot].is_held(), "slot {slot} has a worker");
             assert!(self.workers[*slot].unsuited <= 8, "slot {slot} tries for ever");
+            let mut here = self.shapes.iter().filter(|shape| shape.slot == Some(*slot));
+            self.workers[*slot].is_watched = here.any(|shape| shape.is_watched);
             self.workers[*slot].enter(self.now, Phase::Requested);
             self.checks.requested += 1;
             if !is_forgotten {
@@ -253,6 +262,15 @@ impl World {
         if self.workers[slot].is_calm {
             self.workers[slot].running = None;
         }
+    }
+
+    /// Measures a worker, which may have exceeded a limit.
+    pub(super) fn measure(&mut self, slot: SlotId) -> Vec<Event<Mark>> {
+        Checks::measure(self.now, &self.workers[slot]);
+        self.workers[slot].measured = Some(self.now);
+        let has_exceeded = !self.workers[slot].is_calm && self.dice.chance(200);
+        let excess = Excess { limit: Limit::MemoryHard, used: 2, allowed: 1 };
+        has_exceeded.then_some(Event::Exceeded(slot, excess)).into_iter().collect()
     }
 
     pub(super) fn interrupt(&mut self, slot: SlotId) {
