@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ipc_protocol::{Fault, Value};
 
 use super::GraphOutput;
-use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
+use super::fallback::{
+    Fallback, Move, Verdict, interpreter_of, move_next_notice, retract, with_advice,
+};
 use super::journal::Journal;
 use super::workers::Seat;
 use crate::error::Error;
@@ -109,6 +111,12 @@ impl Layout {
     /// Whether nodes on RustPython may move to CPython.
     pub(super) fn may_move(&self) -> bool {
         self.fallback.is_enabled
+    }
+
+    /// An error about opening, with advice where nodes of this engine may not move.
+    pub(super) fn advised(&self, error: Error, engine: Engine) -> Error {
+        let is_stuck = engine == Engine::RustPython && !self.may_move();
+        if is_stuck { with_advice(error) } else { error }
     }
 
     /// A call begins.
