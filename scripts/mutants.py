@@ -95,8 +95,8 @@ MUTANTS = [
     Mutant(
         "a step after an output keeps the old deadline",
         "slots.rs",
-        "            *watch = Watch::new(now, first, None);",
-        "            let _unused = (now, first, &watch);",
+        "            *watch = Watch::new(now, first, watch.until);",
+        "            let _kept = (watch, first);",
     ),
     Mutant(
         "a dead worker is not removed",
@@ -172,16 +172,75 @@ MUTANTS = [
     ),
     Mutant(
         "a failed round is not skipped",
-        "../schedule.rs",
-        "                self.stages[stage].skip_round();\n"
-        "                self.finish_call(stage);",
-        "                self.finish_call(stage);",
+        "failures.rs",
+        "            None => stage.end_call(),\n        }\n        stage.skip_round();",
+        "            None => stage.end_call(),\n        }",
     ),
     Mutant(
         "outputs of a round that was given up are delivered",
-        "../schedule.rs",
+        "flow.rs",
         "        if self.stages[stage].is_skipping() {\n            return;\n        }\n",
         "",
+    ),
+    Mutant(
+        "a failed call is tried once too often",
+        "../model/failing.rs",
+        "if failures > self.limit {",
+        "if failures > self.limit + 1 {",
+    ),
+    Mutant(
+        "what will not pass is tried again",
+        "stage/tries.rs",
+        ".filter(|_| is_transient)",
+        "",
+    ),
+    Mutant(
+        "a try begins too early",
+        "../schedule.rs",
+        "if (now < at && !is_skipping) ||",
+        "if",
+    ),
+    Mutant(
+        "a call that has given outputs is repeated",
+        "stage/tries.rs",
+        "if self.has_given || self.is_skipping() {",
+        "if self.is_skipping() {",
+    ),
+    Mutant(
+        "a kept call that failed for good is forgotten",
+        "stage/tries.rs",
+        "self.call = at.map_or(Call::Suspended,",
+        "self.call = at.map_or(Call::None,",
+    ),
+    Mutant(
+        "a success does not close a breaker",
+        "attempts.rs",
+        "std::mem::take(self).open_until.is_some()",
+        "self.open_until.is_some()",
+    ),
+    Mutant(
+        "a breaker never opens",
+        "attempts.rs",
+        "let opens = self.failures >= breaker.failures;",
+        "let opens = false && self.failures >= breaker.failures;",
+    ),
+    Mutant(
+        "an item outlasts its deadline",
+        "slots/deadlines.rs",
+        "State::Busy(stage, watch) if watch.is_over(now) => {",
+        "State::Busy(stage, watch) if false && watch.is_over(now) => {",
+    ),
+    Mutant(
+        "a try that is too late is not given up",
+        "../schedule.rs",
+        "if self.flow.stages[id].is_too_late(now) && !self.flow.stages[id].is_skipping() {",
+        "if false {",
+    ),
+    Mutant(
+        "a failure in a run does not end its rounds",
+        "failures.rs",
+        "        if self.stops_at_failure {",
+        "        if false && self.stops_at_failure {",
     ),
     Mutant(
         "a suspended call of a round that was given up goes on",
