@@ -109,7 +109,7 @@ __getattr__, __dir__ = lazy_attributes(
             "NodeClassNotFound",
             "NodeMarshalingError",
             "NodeNotFoundError",
-    "NodeSkipped",
+            "NodeSkipped",
             "NodeSkipped",
             "NodeTimeout",
             "PipelineError",
