@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ipc_protocol::{Fault, Value};
 
 use super::GraphOutput;
-use super::fallback::{Fallback, Move, Verdict, interpreter_of, move_next_notice, retract};
+use super::fallback::{
+    Fallback, Move, Verdict, interpreter_of, move_next_notice, retract, with_advice,
+};
 use super::journal::Journal;
 use super::workers::Seat;
 use crate::error::Error;
@@ -104,6 +106,18 @@ impl Layout {
 
     pub(super) fn node_id(&self, (stage, node): Seat) -> &str {
         self.plan.stages[stage].nodes.get(node).map_or("", |node| &node.id)
+    }
+
+    /// Ids of those of a worker's nodes that have not moved to another slot.
+    pub(super) fn nodes_here(&self, slot: SlotId, seats: &[Seat]) -> Vec<&str> {
+        let here = seats.iter().filter(|seat| self.slot_of(seat.0) == Some(slot));
+        here.map(|seat| self.node_id(*seat)).collect()
+    }
+
+    /// The error, with the advice to let nodes move where they may not.
+    pub(super) fn advised(&self, runs: Engine, error: Error) -> Error {
+        let is_stuck = runs == Engine::RustPython && !self.may_move();
+        if is_stuck { with_advice(error) } else { error }
     }
 
     /// Whether nodes on RustPython may move to CPython.

@@ -11,7 +11,6 @@ use ipc_protocol::{ToWorker, Value};
 
 use super::close::ClosedSession;
 use super::failures::Failures;
-use super::fallback::with_advice;
 use super::journal::Journal;
 use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
@@ -177,9 +176,7 @@ impl Shell {
     fn remove(&mut self, slot: SlotId, returned: Returned) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
-        if let Some(error) = &error {
-            self.journal.note_crash(error);
-        }
+        self.journal.note_crash(error.as_ref());
         let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {
@@ -237,11 +234,9 @@ impl Shell {
     }
 
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
-        let runs = self.workers.slot(slot).interpreter;
-        let is_stuck = runs == Engine::RustPython && !self.layout.may_move();
         if self.closed.is_none() && self.failures.first.is_none() {
             self.failures.slot = Some(slot);
-            self.fail(if is_stuck { with_advice(error) } else { error });
+            self.fail(self.layout.advised(self.workers.slot(slot).interpreter, error));
         }
     }
 
@@ -258,11 +253,8 @@ impl Shell {
     }
 
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
-        let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
-        let kinds: Vec<(SlotId, Engine)> =
-            slots.iter().map(|slot| (*slot, self.workers.slot(*slot).interpreter)).collect();
         let asked = self.runtime.pool().and_then(|pool| {
-            let (needs, slots) = self.outfit.wanted(&kinds, is_apart)?;
+            let (needs, slots) = self.outfit.wanted(&self.workers, &slots)?;
             self.workers.request(pool, needs, slots);
             Ok(())
         });

@@ -32,17 +32,17 @@ impl Slots {
                 State::Opening(watch) if watch.is_over(now) => {
                     let limit = self.bounds.open_timeout;
                     let overdue = Overdue { running: None, limit, deadline: Deadline::Open };
-                    self.expire(slot, overdue, actions);
+                    self.slots[slot].expire(slot, overdue, actions);
                 }
                 State::Busy(stage, watch) if watch.is_over(now) => {
                     let limit = self.homes[stage].deadline.unwrap_or_default();
                     let overdue = Overdue { running: None, limit, deadline: Deadline::Item };
-                    self.expire(slot, overdue, actions);
+                    self.slots[slot].expire(slot, overdue, actions);
                 }
                 State::Closing(_) | State::Stopping { .. } if state.is_over(now) => {
                     let limit = self.bounds.close_timeout;
                     let overdue = Overdue { running: None, limit, deadline: Deadline::Close };
-                    self.expire(slot, overdue, actions);
+                    self.slots[slot].expire(slot, overdue, actions);
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
                     self.look_again(now, slot, None);
@@ -88,7 +88,7 @@ impl Slots {
         match due {
             Some((limit, due)) if due <= now => {
                 let overdue = Overdue { running, limit, deadline: Deadline::Node };
-                self.expire(slot, overdue, actions);
+                self.slots[slot].expire(slot, overdue, actions);
             }
             due => self.look_again(now, slot, due.map(|(_, due)| due)),
         }
@@ -105,16 +105,6 @@ impl Slots {
             let soonest = first.and_then(|first| now.checked_add(first));
             watch.check = soonest.into_iter().chain(due).min();
         }
-    }
-
-    pub(super) fn expire<T>(
-        &mut self,
-        slot: SlotId,
-        overdue: Overdue,
-        actions: &mut Vec<Action<T>>,
-    ) {
-        self.slots[slot].state = State::Dead;
-        actions.push(Action::Expire(slot, overdue));
     }
 }
 
