@@ -4,9 +4,10 @@
 
 A node of numpy reads address 0, and the time counts from right before that until the same
 pipeline has given its next right result, in a session and over `run()`. Beside it, in turns, the
-same with workers that are all started on their own (`[workers] zygote = false`). The same for a node
-that hangs, from its deadline on: asleep in Python, and in C code that holds the interpreter's lock. Then
-the start of a worker, from the pool's decision to the handshake, and the memory of idle workers with numpy.
+same with workers that are all started on their own (`[workers] zygote = false`). The same for a
+node that hangs, from its deadline on: asleep in Python, and in C code that holds the interpreter's
+lock. Then the start of a worker, from the pool's decision to the handshake, and the memory of idle
+workers with numpy.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -181,14 +182,20 @@ def measure_hangs(hangs: int) -> None:
                 Pipeline([Loudness()], runtime=runtime).run(ITEM)
                 await_zygote(runtime)
                 pipeline = Pipeline([Hangs(holds_lock)], runtime=runtime)
-                name = f"{'session' if is_session else 'run()'}, {'in C' if holds_lock else 'asleep'}"
+                name = (
+                    f"{'session' if is_session else 'run()'}, {'in C' if holds_lock else 'asleep'}"
+                )
                 calls[name] = in_session(pipeline, stack) if is_session else pipeline.run
         for _ in range(hangs):
             for name, call in calls.items():
                 taken = rows.setdefault(f"{name}: to the next result", [])
                 taken.append(hang_ns(call, rows.setdefault(f"{name}: to the error", [])))
                 call(ITEM)
-    show(markdown(("from the deadline, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]))
+    show(
+        markdown(
+            ("from the deadline, ms", "p50", "p99", "longest"), [row(*r) for r in rows.items()]
+        )
+    )
 
 
 def measure_start(starts: int) -> None:

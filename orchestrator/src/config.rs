@@ -126,6 +126,8 @@ pub struct WorkersConfig {
     pub open_timeout: Duration,
     /// How long the `cleanup` of all nodes in a worker may take when a session closes.
     pub close_timeout: Duration,
+    /// How long the error about a missed deadline may wait for stacks.
+    pub stack_grace: Duration,
     /// How long a worker that missed a deadline may take to end after it was interrupted.
     pub stop_grace: Duration,
     /// How long a session waits for free workers.
@@ -140,6 +142,7 @@ impl Default for WorkersConfig {
             start_timeout: Duration::from_secs(30),
             open_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
+            stack_grace: Duration::from_millis(5),
             stop_grace: Duration::from_millis(250),
             acquire_timeout: Duration::from_secs(60),
         }

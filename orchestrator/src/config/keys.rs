@@ -94,6 +94,7 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend([pool.recycle_above_memory, pool.recycle_above_growth, pool.idle_timeout]);
     keys.push(super::zygotes::zygote_key());
     keys.extend(worker_times());
+    keys.extend(graces());
     keys.push(super::interpreters::runtime_key());
     keys.push(super::interpreters::start_variables_key());
     keys.push(super::interpreters::modules_key());
@@ -127,7 +128,7 @@ impl Pooled for CPythonPool {
     }
 }
 
-fn worker_times() -> [Key; 5] {
+fn worker_times() -> [Key; 4] {
     [
         Key {
             section: "workers",
@@ -168,6 +169,34 @@ fn worker_times() -> [Key; 5] {
         },
         Key {
             section: "workers",
+            name: "acquire_timeout",
+            kind: Kind::Duration {
+                range: MILLISECOND..=365 * DAY,
+                zero: None,
+                get: |c| c.workers.acquire_timeout,
+                set: |c, t| c.workers.acquire_timeout = t,
+            },
+            doc: "A session that has not got its workers in this time fails.",
+        },
+    ]
+}
+
+/// Times of a worker that missed a deadline.
+fn graces() -> [Key; 2] {
+    [
+        Key {
+            section: "workers",
+            name: "stack_grace",
+            kind: Kind::Duration {
+                range: MILLISECOND..=DAY,
+                zero: Some("no stacks"),
+                get: |c| c.workers.stack_grace,
+                set: |c, t| c.workers.stack_grace = t,
+            },
+            doc: "How long the error about a missed deadline may wait for the Python stacks of the worker.",
+        },
+        Key {
+            section: "workers",
             name: "stop_grace",
             kind: Kind::Duration {
                 range: MILLISECOND..=DAY,
@@ -178,17 +207,6 @@ fn worker_times() -> [Key; 5] {
             doc: "A worker that missed a deadline is replaced at once, and its node code is interrupted. \
                   If it has not ended after this time, it gets SIGTERM, and after as long again, but \
                   250 ms at most, SIGKILL.",
-        },
-        Key {
-            section: "workers",
-            name: "acquire_timeout",
-            kind: Kind::Duration {
-                range: MILLISECOND..=365 * DAY,
-                zero: None,
-                get: |c| c.workers.acquire_timeout,
-                set: |c, t| c.workers.acquire_timeout = t,
-            },
-            doc: "A session that has not got its workers in this time fails.",
         },
     ]
 }

@@ -92,6 +92,7 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         start_timeout = "2 min"
         open_timeout = "90 s"
         close_timeout = "250 ms"
+        stack_grace = "1 s"
         stop_grace = "1 s"
         acquire_timeout = "1 s"
         [rustpython]
@@ -206,6 +207,7 @@ fn every_key_has_an_effect_on_the_struct() {
     assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
     assert_eq!(config.workers.open_timeout, Duration::from_secs(90));
     assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
+    assert_eq!(config.workers.stack_grace, Duration::from_secs(1));
     assert_eq!(config.workers.stop_grace, Duration::from_secs(1));
     assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
     check_failing(&config);

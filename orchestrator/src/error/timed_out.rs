@@ -67,7 +67,9 @@ impl std::fmt::Display for TimedOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.headline())?;
         match self.python_stack.trim_end() {
-            "" => f.write_str("\nIts Python stack was not there within 5 ms."),
+            "" => {
+                f.write_str("\nIts Python stacks were not there in time ([workers] stack_grace).")
+            }
             stack => write!(f, "\nPython stacks when the time was over:\n{stack}"),
         }
     }

@@ -47,7 +47,9 @@ impl Shell {
                     return Events::new();
                 };
                 self.journal.record(stage, &done.usage);
-                self.workers.slot_mut(slot).calls.remove(&stage);
+                if !self.workers.slot_mut(slot).end_call(stage) {
+                    return vec![Event::Done(stage)];
+                }
                 self.layout.note_success(stage, &mut self.journal);
                 vec![self.finish_call(stage)]
             }

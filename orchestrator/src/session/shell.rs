@@ -76,6 +76,7 @@ impl Shell {
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
+                self.workers.note_abort(self.layout.slot_of(stage), stage);
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
@@ -110,7 +111,7 @@ impl Shell {
             }
             Action::Measure(slot) => return self.workers.measure(slot),
             Action::Expire(slot, overdue) => {
-                self.workers.expire(slot, overdue);
+                self.workers.expire(slot, overdue, self.runtime.config().workers.stack_grace);
                 return self.remove(slot, Returned::Overdue);
             }
             Action::Interrupt(slot) => self.workers.interrupt(slot),

@@ -2,31 +2,24 @@
 //! from any of them. This module does not know what a slot's nodes are.
 
 mod slot;
+mod wait;
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{FromWorker, LogRecord};
 use ipc_protocol::{ToWorker, Value};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 
-use super::Host;
-use crate::error::{Error, StartError};
+use crate::error::StartError;
 use crate::limits::Limit;
 use crate::options::CancelHandle;
 use crate::placement::Engine;
-use crate::schedule::{Deadline, Event, Overdue, SlotId};
+use crate::schedule::{Deadline, Event, Overdue, SlotId, StageId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
-
-/// How long a signal may go unnoticed that came just before a wait.
-const UNWATCHED: Duration = Duration::from_millis(10);
 
 /// The worker slots of one session, and its requests to the pool.
 #[derive(Debug)]
@@ -98,6 +91,13 @@ impl Workers {
     /// Whether the slot's worker speaks this version of the protocol or a later one.
     pub(super) fn speaks(&self, slot: Option<SlotId>, version: u32) -> bool {
         slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
+    }
+
+    /// The call of a stage is being ended.
+    pub(super) fn note_abort(&mut self, slot: Option<SlotId>, stage: StageId) {
+        if let Some(slot) = slot {
+            self.slots[slot].aborted.insert(stage);
+        }
     }
 
     pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
@@ -232,71 +232,6 @@ impl Workers {
         std::mem::take(&mut self.has_news)
     }
 
-    /// Blocks until a link has news, a wake-up comes or the deadline passes. Most answers come within
-    /// [`UNWATCHED`], for which the host need not prepare: signals are checked at the end of that
-    /// time, and as often while answers keep coming.
-    pub(super) fn wait(
-        &mut self,
-        deadline: Option<Instant>,
-        host: &mut dyn Host,
-    ) -> Result<(), Error> {
-        if host.interrupt_source().is_none() {
-            let now = Instant::now();
-            if now.duration_since(self.checked_signals) >= UNWATCHED {
-                self.check_signals(host)?;
-            }
-            let soon = now + UNWATCHED;
-            if deadline.is_none_or(|deadline| soon < deadline) {
-                if self.poll(Some(soon), host)? {
-                    return Ok(());
-                }
-                self.check_signals(host)?;
-                host.before_blocking()?;
-            }
-        }
-        self.poll(deadline, host).map(|_| ())
-    }
-
-    fn check_signals(&mut self, host: &mut dyn Host) -> Result<(), Error> {
-        self.checked_signals = Instant::now();
-        host.check_interrupt()
-    }
-
-    /// Blocks as [`Workers::wait`] does. Returns false when the deadline has passed.
-    fn poll(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<bool, Error> {
-        let mut fds = vec![PollFd::new(self.cancel.waker.as_fd(), PollFlags::POLLIN)];
-        for worker in
-            self.slots.iter().filter(|slot| !slot.is_deaf()).filter_map(|s| s.worker.as_ref())
-        {
-            let mut events = PollFlags::POLLIN;
-            if worker.link.has_unsent() {
-                events |= PollFlags::POLLOUT;
-            }
-            fds.push(PollFd::new(worker.link.as_fd(), events));
-        }
-        let has_source = host.interrupt_source().map(|source| {
-            fds.push(PollFd::new(source, PollFlags::POLLIN));
-        });
-        let left = deadline.map(|deadline| {
-            TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
-        });
-        let polled = ppoll(&mut fds, left, None);
-        let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-        let is_woken = polled.is_ok() && has_news(&fds[0]);
-        let is_signalled = has_source.is_some() && fds.last().is_some_and(has_news);
-        drop(fds);
-        if is_woken {
-            self.cancel.waker.drain();
-            self.has_news = true;
-        }
-        match polled {
-            Ok(_) if is_signalled => host.check_interrupt().map(|()| true),
-            Ok(count) => Ok(count > 0),
-            Err(Errno::EINTR) => host.check_interrupt().map(|()| true),
-            Err(errno) => Err(Error::Os { action: "waiting for workers", source: errno.into() }),
-        }
-    }
-
     /// Keeps a line that a node wrote to stderr, for the error when its process dies.
     pub(super) fn note_stderr(&self, slot: SlotId, record: &LogRecord) {
         if record.is_stream
@@ -309,7 +244,7 @@ impl Workers {
 
     /// Reads the stacks of the slot's worker, whose deadline has passed, and interrupts its node code. One
     /// that has exceeded a limit is killed: it might go on.
-    pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue) {
+    pub(super) fn expire(&mut self, slot: SlotId, mut overdue: Overdue, grace: Duration) {
         // Read before the signal is sent, which may change what runs.
         overdue.running = overdue.running.or_else(|| self.slots[slot].running());
         let is_bomb = overdue.deadline.is_of(Limit::ChildProcesses);
@@ -320,7 +255,7 @@ impl Workers {
             // Its processes might start further ones meanwhile.
             return process.kill_group();
         }
-        process.record_stacks();
+        process.record_stacks(grace);
         if is_excess {
             process.kill();
         }

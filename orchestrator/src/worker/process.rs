@@ -30,8 +30,6 @@ use raw::RawOutput;
 pub(super) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_reaper, spawn_zygote};
 
-/// Longest wait for the stacks of a worker that has missed a deadline.
-pub const STACK_GRACE: Duration = Duration::from_millis(5);
 /// Time between two looks whether they are there.
 const STACK_PAUSE: Duration = Duration::from_micros(200);
 
@@ -174,10 +172,10 @@ impl Process {
     }
 
     /// Has the worker record the Python stacks of its threads and interrupts its node code, with
-    /// SIGSTKFLT. Waits for the record, at most [`STACK_GRACE`].
-    pub fn record_stacks(&self) {
+    /// SIGSTKFLT. Waits for the record, at most so long.
+    pub fn record_stacks(&self, grace: Duration) {
         self.signal(rustix::process::Signal::STKFLT);
-        let until = Instant::now() + STACK_GRACE;
+        let until = Instant::now() + grace;
         // The worker cannot tell by its link, which it may have filled or closed.
         while !self.blackbox.is_recorded() && Instant::now() < until {
             let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];

@@ -137,9 +137,9 @@ class Caller:
         return self.expand("process", self.guarded("process", self.node.process, value))
 
     def tried(self, call: Callable[..., Iterator[Any]], *item: Any) -> Iterator[Any]:
-        """The outputs that `call` gives for an item. Where failed calls of the node are kept, a failure
-        before the first output is given as a `Fault`, and the next step calls the node again. What a
-        node gave before it failed would be given twice, so later failures are raised.
+        """The outputs that `call` gives for an item. Where failed calls of the node are kept, a
+        failure before the first output is given as a `Fault`, and the next step calls the node
+        again. What a node gave before it failed would be given twice, so later failures are raised.
         """
         return self._repeated(call, list(item)) if self.keeps_failed else call(*item)
 

@@ -1,7 +1,7 @@
-"""Interrupts node code that still runs when its session ends, or when a deadline has passed. For the
-first the orchestrator sends SIGURG, and the handler raises a `KeyboardInterrupt` in the node's code,
-like Ctrl-C at a terminal. For the second it sends SIGSTKFLT: faulthandler writes the stacks of all
-threads first, even while C code runs.
+"""Interrupts node code that still runs when its session ends, or when a deadline has passed. For
+the first the orchestrator sends SIGURG, and the handler raises a `KeyboardInterrupt` in the node's
+code, like Ctrl-C at a terminal. For the second it sends SIGSTKFLT: faulthandler writes the stacks
+of all threads first, even while C code runs.
 
 SIGURG was chosen because few programs use it and a process without a handler ignores it (Go's
 runtime uses it for the same reasons). The signal may come at any moment. If no node code runs, the

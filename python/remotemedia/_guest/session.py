@@ -85,11 +85,11 @@ class Guest:
             raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
         if self._left:  # the orchestrator does not know: it received no `Closed` message
             raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
-        self._left = ["interpreter"]  # if anything but a node fails from here on
         self._output.attach()
         process.state.begin()
         if spec.surroundings is not None:
             self._process.enter(spec.surroundings)
+        self._left = ["interpreter"]  # if anything but a node fails from here on
         made: list[Caller] = []
         initialized: list[Caller] = []
         try:

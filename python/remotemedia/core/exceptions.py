@@ -232,7 +232,7 @@ class TransientError(Exception):
 
 
 class NodeSkipped(NodeError):
-    """A node failed for too many items in a row, and is not called for a while (see `Node.breaker`).
+    """A node failed for too many items in a row, and is skipped for a while (see `Node.breaker`).
 
     Attributes:
         causes: the first errors of that row, a line each; at most five.

@@ -173,8 +173,8 @@ def _flags(node: Any) -> dict[str, Any]:
     limits = getattr(node, "limits", None)
     if isinstance(limits, dict) and limits:
         flags["limits"] = limits
-    kinds = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
-    names = [_exception_name(kind) for kind in _listed(kinds)]
+    named = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
+    names = [_exception_name(kind) for kind in _listed(named)]
     if names:
         flags["retry_on"] = names
     return flags

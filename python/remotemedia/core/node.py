@@ -67,21 +67,21 @@ class Node(ABC):
         state_ttl: how long the state of a session id lives after its last access (default 24
             hours).
         max_sessions: how many session ids have state at the same time.
-        **kwargs: those with the name of an attribute in `RUNTIME_KEYWORDS` set it; all others go into
-            `config`.
+        **kwargs: those with the name of an attribute in `RUNTIME_KEYWORDS` set it; all others go
+            into `config`.
 
     Attributes:
         timeout_ms: longest time for each call of `initialize`, `process`, `flush` and `cleanup`, in
             milliseconds; after that the worker is killed and replaced. None: no limit.
         deadline_ms: longest time for an item with all its tries, in milliseconds. None: no limit.
         retry: when a failed call is tried again. "auto": errors that may pass by themselves
-            (ConnectionError, TimeoutError, InterruptedError, BlockingIOError, `TransientError`), in
-            runs. True: in sessions too; and after a deadline or the death of the worker, if all nodes
-            in that worker are `stateless`. False: never. None: as `[calls] retry` says. A node that has
-            given outputs for the item is not called again.
+            (ConnectionError, TimeoutError, InterruptedError, BlockingIOError, `TransientError`),
+            in runs. True: in sessions too; and after a deadline or the death of the worker, if all
+            nodes in that worker are `stateless`. False: never. None: as `[calls] retry` says. A
+            node that has given outputs for the item is not called again.
         retry_on: further exceptions that may pass by themselves: classes, or their names.
-        breaker: number of failed items in a row after which the node is skipped for a while; 0: never.
-            None: as `[calls] breaker` says.
+        breaker: number of failed items in a row after which the node is skipped for a while; 0:
+            never. None: as `[calls] breaker` says.
         on_open: what happens to the items of a skipped node: "error", "drop" (it gives nothing for
             them) or "pass" (they are passed on). None: as `[calls] on_open` says.
         stateless: True says that the node keeps nothing from one item to the next.

@@ -155,7 +155,7 @@ def test_options_of_a_function() -> None:
     first, second = apart.run(1)
     assert first != second
     with pytest.raises(TypeError, match="timeout"):
-        FunctionNode(double, timeout=1)  # type: ignore[call-arg]
+        FunctionNode(double, timeout=1)
 
 
 def test_names_ids_and_order() -> None:

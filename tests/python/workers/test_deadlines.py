@@ -17,7 +17,7 @@ from remotemedia.core.caller import this_process
 from slow_nodes import Quick, Slow
 from worker_programs import PROGRAMS, runtime
 
-ONE = "[workers]\nmax = 1\n[rustpython]\nmax = 1\n"
+ONE = "[workers]\nmax = 1\nstack_grace = '10 s'\n[rustpython]\nmax = 1\n"
 each = pytest.mark.parametrize("program", PROGRAMS)
 
 

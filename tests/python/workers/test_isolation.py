@@ -193,7 +193,8 @@ def test_many_crashes_leave_nothing_behind(rounds: Callable[[Loop], int]) -> Non
 @pytest.mark.parametrize("node", [Sleeper(timeout_ms=300), Spinner(timeout_ms=300)])
 def test_a_deadline_ends_a_node_that_does_not_answer(node: Sleeper | Spinner) -> None:
     """The error shows where the node hung; the next run gets a fresh worker."""
-    pipeline = Pipeline(PassOn(name="before"), node)
+    runtime = Runtime('[workers]\nstack_grace = "10 s"\n')
+    pipeline = Pipeline(PassOn(name="before"), node, runtime=runtime)
     with pytest.raises(NodeTimeout) as caught:
         pipeline.run("sleep" if isinstance(node, Sleeper) else "spin")
     assert caught.value.timeout_ms == 300

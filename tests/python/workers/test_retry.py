@@ -208,9 +208,9 @@ def test_a_warm_worker_keeps_nothing_of_calls_that_were_given_up(program: str) -
             with pytest.raises(NodeError):
                 Pipeline(Twice(), Flaky(fails=9), runtime=where).run([1])
             assert Pipeline(Twice(), Flaky(fails=1), runtime=where).run([1]) == [2, 2]
-            with Pipeline(Flaky(fails=9, retry=True), runtime=where).session() as session:
-                with pytest.raises(NodeError):
-                    session.process(1)
+            node = Flaky(fails=9, retry=True)
+            with Pipeline(node, runtime=where).session() as session, pytest.raises(NodeError):
+                session.process(1)
         assert len(where.workers()) == 1
 
 

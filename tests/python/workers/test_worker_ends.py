@@ -6,14 +6,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from places import FIXTURES
-from processes import children, wait_for_children, wait_until_gone
+from processes import children, until, wait_for_children, wait_until_gone
 from remotemedia import NodeTimeout, Runtime, WorkerCrashed
 from worker_programs import PROGRAMS, runtime, session
 
@@ -71,12 +70,6 @@ ENDINGS = {
     "runtimes that are dropped": ("del runtimes[:], where", 0),
     "a forked child that ends first": ("os.fork() or sys.exit(); os.wait()", 0),
 }
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something. A watchdog of the test run ends a hang."""
-    while not condition():
-        time.sleep(0.005)
 
 
 def ended(*command: str) -> tuple[int, list[int], dict[int, int]]:

@@ -1,6 +1,6 @@
 //! One slot of a session: the worker in it, what it was given, and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipc_protocol::Value;
@@ -30,6 +30,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) seats: Vec<Seat>,
     /// The number of each stage's running call.
     pub(in crate::session) calls: BTreeMap<StageId, u64>,
+    /// The stages whose running call is being ended: its end is no success.
+    pub(in crate::session) aborted: BTreeSet<StageId>,
     /// Whether its nodes are ready.
     pub(in crate::session) is_open: bool,
     /// Whether the worker was asked to clean up.
@@ -69,6 +71,7 @@ impl Slot {
             worker: None,
             seats: Vec::new(),
             calls: BTreeMap::new(),
+            aborted: BTreeSet::new(),
             is_open: false,
             is_cleaning_up: false,
             is_killed: false,
@@ -84,6 +87,7 @@ impl Slot {
         self.worker = Some(worker);
         self.seats.clear();
         self.calls.clear();
+        self.aborted.clear();
         self.is_open = false;
         self.is_cleaning_up = false;
         self.is_killed = false;
@@ -99,9 +103,16 @@ impl Slot {
     /// A call of a stage begins in the worker.
     pub(in crate::session) fn begin_call(&mut self, stage: StageId, call: u64) {
         self.calls.insert(stage, call);
+        self.aborted.remove(&stage);
         if let Some(worker) = &mut self.worker {
             worker.served.calls += 1;
         }
+    }
+
+    /// The call of a stage has ended. Returns whether it came to its own end.
+    pub(in crate::session) fn end_call(&mut self, stage: StageId) -> bool {
+        self.calls.remove(&stage);
+        !self.aborted.remove(&stage)
     }
 
     /// The event for an output: it ends the worker if it is too large.

@@ -106,10 +106,12 @@ impl Pool {
         self.shared.apply(&mut state, PoolEvent::Close);
         self.shared.command(Command::Close);
         self.shared.allow_long_ends(&state);
-        let PoolState { processes, ending, .. } = &mut *state;
+        let PoolState { processes, ending, stopping, .. } = &mut *state;
         let mut asked = Vec::new();
         for (id, process) in processes {
             match ending.get_mut(id).map(Option::take) {
+                // Its resource tracker is left to clean up.
+                None if stopping.contains_key(id) => process.kill(),
                 None => process.kill_group(),
                 Some(None) => {}
                 Some(Some(link)) => {
