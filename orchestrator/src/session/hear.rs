@@ -130,7 +130,7 @@ impl Shell {
             return Event::Unsuited(slot);
         }
         let error = failure::from_fault(failed.fault, self.workers.slot(slot));
-        self.give_up_opening(slot, error, Returned::Reusable)
+        self.give_up_opening(slot, error)
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {

@@ -181,8 +181,8 @@ impl Journal {
     }
 
     /// Keeps a record of a crash for the host: all that is known about it, as one JSON object.
-    pub(super) fn note_crash(&mut self, error: Option<&Error>) {
-        if let Some(Error::Crashed(crash)) = error {
+    pub(super) fn note_crash(&mut self, error: &Error) {
+        if let Error::Crashed(crash) = error {
             self.notices.push(LogRecord {
                 logger: CRASHES.to_owned(),
                 ..notice(&crash.node_id, INFORMATION, crash.to_json().to_string())

@@ -114,15 +114,15 @@ impl Layout {
         here.map(|seat| self.node_id(*seat)).collect()
     }
 
-    /// The error, with the advice to let nodes move where they may not.
-    pub(super) fn advised(&self, runs: Engine, error: Error) -> Error {
-        let is_stuck = runs == Engine::RustPython && !self.may_move();
-        if is_stuck { with_advice(error) } else { error }
-    }
-
     /// Whether nodes on RustPython may move to CPython.
     pub(super) fn may_move(&self) -> bool {
         self.fallback.is_enabled
+    }
+
+    /// An error about opening, with advice where nodes of this engine may not move.
+    pub(super) fn advised(&self, error: Error, engine: Engine) -> Error {
+        let is_stuck = engine == Engine::RustPython && !self.may_move();
+        if is_stuck { with_advice(error) } else { error }
     }
 
     /// A call begins.

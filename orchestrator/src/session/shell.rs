@@ -76,7 +76,6 @@ impl Shell {
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
             Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
-                self.workers.note_abort(self.layout.slot_of(stage), stage);
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
@@ -177,14 +176,13 @@ impl Shell {
     fn remove(&mut self, slot: SlotId, returned: Returned) -> Events {
         let peak = self.journal.metrics().peak_memory_bytes();
         let error = failure::end_of(self.workers.slot_mut(slot), &self.layout.plan, peak);
-        self.journal.note_crash(error.as_ref());
+        error.iter().for_each(|error| self.journal.note_crash(error));
         let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {
             (Some(error), Some(closed)) if dead.is_cleaning_up => closed.failures.push(error),
             (Some(error), None) if dead.is_open => {
-                let seats = &dead.seats;
-                let consequence = self.layout.handle_death(seats, error, &mut self.journal);
+                let consequence = self.layout.handle_death(&dead.seats, error, &mut self.journal);
                 events.extend(self.accept(Blame::Slot(slot), consequence));
             }
             (Some(error), None) => self.fail_to_open(slot, error),
@@ -237,19 +235,14 @@ impl Shell {
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         if self.closed.is_none() && self.failures.first.is_none() {
             self.failures.slot = Some(slot);
-            self.fail(self.layout.advised(self.workers.slot(slot).interpreter, error));
+            self.fail(self.layout.advised(error, self.workers.slot(slot).interpreter));
         }
     }
 
     /// The nodes of a slot cannot be made: its worker goes back to the pool.
-    pub(super) fn give_up_opening(
-        &mut self,
-        slot: SlotId,
-        error: Error,
-        returned: Returned,
-    ) -> Event<Value> {
+    pub(super) fn give_up_opening(&mut self, slot: SlotId, error: Error) -> Event<Value> {
         self.fail_to_open(slot, error);
-        self.workers.give_back(slot, returned);
+        self.workers.give_back(slot, Returned::Reusable);
         Event::OpenFailed(slot)
     }
 
@@ -276,7 +269,7 @@ impl Shell {
         let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
             Ok(message) => message,
             Err(error) => {
-                return vec![self.give_up_opening(slot, error, Returned::Reusable)];
+                return vec![self.give_up_opening(slot, error)];
             }
         };
         self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(slot)));
@@ -288,7 +281,8 @@ impl Shell {
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
                 let error = Error::Os { action: "sending the nodes to a worker", source };
-                vec![self.give_up_opening(slot, error, Returned::Broken)]
+                self.workers.kill(slot);
+                vec![self.give_up_opening(slot, error)]
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::error::StartError;
 use crate::limits::Limit;
 use crate::options::CancelHandle;
 use crate::placement::Engine;
-use crate::schedule::{Deadline, Event, Overdue, SlotId, StageId};
+use crate::schedule::{Deadline, Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::Ticket;
 use crate::worker::supervisor::{Pool, Returned};
@@ -93,13 +93,6 @@ impl Workers {
         slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
     }
 
-    /// The call of a stage is being ended.
-    pub(super) fn note_abort(&mut self, slot: Option<SlotId>, stage: StageId) {
-        if let Some(slot) = slot {
-            self.slots[slot].aborted.insert(stage);
-        }
-    }
-
     pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
         self.slots.push(Slot::new(interpreter));
         self.slots.len() - 1
@@ -176,6 +169,7 @@ impl Workers {
         holder: Option<&Arc<str>>,
     ) -> Result<Sent, LinkError> {
         self.slots[slot].begin_step();
+        self.slots[slot].note_abort(&message);
         let Some(worker) = &mut self.slots[slot].worker else {
             return Err(LinkError::Io(std::io::ErrorKind::NotConnected.into()));
         };

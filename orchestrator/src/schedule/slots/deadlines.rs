@@ -9,7 +9,7 @@ use ipc_protocol::FaultKind;
 use super::slot::State;
 use super::{Change, Home, Slots};
 use crate::schedule::event::{Action, Deadline, Overdue, Running};
-use crate::schedule::{EXIT_GRACE, SlotId};
+use crate::schedule::{Bounds, EXIT_GRACE, SlotId};
 
 impl Slots {
     pub(super) fn tick<T>(
@@ -24,25 +24,14 @@ impl Slots {
             if state.next_deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
+            if let Some((limit, deadline)) = whole(state, now, &self.bounds, &self.homes) {
+                self.slots[slot].expire(slot, Overdue { running: None, limit, deadline }, actions);
+                continue;
+            }
             match state {
                 State::Acquiring { .. } => {
                     actions.extend([Action::Withdraw(slot), Action::Unavailable(slot)]);
                     changes.push(self.give_up(slot));
-                }
-                State::Opening(watch) if watch.is_over(now) => {
-                    let limit = self.bounds.open_timeout;
-                    let overdue = Overdue { running: None, limit, deadline: Deadline::Open };
-                    self.slots[slot].expire(slot, overdue, actions);
-                }
-                State::Busy(stage, watch) if watch.is_over(now) => {
-                    let limit = self.homes[stage].deadline.unwrap_or_default();
-                    let overdue = Overdue { running: None, limit, deadline: Deadline::Item };
-                    self.slots[slot].expire(slot, overdue, actions);
-                }
-                State::Closing(_) | State::Stopping { .. } if state.is_over(now) => {
-                    let limit = self.bounds.close_timeout;
-                    let overdue = Overdue { running: None, limit, deadline: Deadline::Close };
-                    self.slots[slot].expire(slot, overdue, actions);
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
                     self.look_again(now, slot, None);
@@ -112,6 +101,25 @@ impl Slots {
 pub(super) fn first_timeout(homes: &[Home], slot: SlotId) -> Option<Duration> {
     let here = homes.iter().filter(|home| home.slot == Some(slot));
     here.filter_map(Home::first_timeout).min()
+}
+
+/// The deadline of the slot's whole task, if it has passed: opening, an item, or closing.
+fn whole(
+    state: State,
+    now: Instant,
+    bounds: &Bounds,
+    homes: &[Home],
+) -> Option<(Duration, Deadline)> {
+    match state {
+        State::Opening(watch) if watch.is_over(now) => Some((bounds.open_timeout, Deadline::Open)),
+        State::Busy(stage, watch) if watch.is_over(now) => {
+            Some((homes[stage].deadline.unwrap_or_default(), Deadline::Item))
+        }
+        State::Closing(_) | State::Stopping { .. } if state.is_over(now) => {
+            Some((bounds.close_timeout, Deadline::Close))
+        }
+        _ => None,
+    }
 }
 
 impl Home {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 use ipc_protocol::version::PROTOCOL_VERSION;
+use ipc_protocol::{ToWorker, Value};
 
 use crate::config::PoolBounds;
 use crate::limits::{Excess, Limits};
@@ -106,6 +106,15 @@ impl Slot {
         self.aborted.remove(&stage);
         if let Some(worker) = &mut self.worker {
             worker.served.calls += 1;
+        }
+    }
+
+    /// Notes the stage whose call a message ends.
+    pub(super) fn note_abort(&mut self, message: &ToWorker) {
+        if let ToWorker::Abort(stage) = message
+            && let Ok(stage) = StageId::try_from(*stage)
+        {
+            self.aborted.insert(stage);
         }
     }
 
