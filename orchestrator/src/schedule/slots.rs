@@ -159,7 +159,7 @@ impl Slots {
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
             Event::Exceeded(slot, excess) if self.slots[slot].runs() => {
-                self.expire(slot, limits::overdue(excess), actions);
+                self.slots[slot].expire(slot, limits::overdue(excess), actions);
             }
             Event::LinkEnded(slot) if self.hears(slot) => {
                 let until = now + EXIT_GRACE;
@@ -318,26 +318,7 @@ impl Slots {
         self.phase = Phase::Closing;
         let until = now + self.bounds.close_timeout;
         for (id, slot) in self.slots.iter_mut().enumerate() {
-            slot.state = match slot.state {
-                State::Empty => State::Closed,
-                State::Acquiring { .. } => {
-                    actions.push(Action::Withdraw(id));
-                    State::Closed
-                }
-                State::Held => {
-                    actions.push(Action::Release(id));
-                    State::Closed
-                }
-                State::Opening(_) => {
-                    actions.push(Action::Interrupt(id));
-                    State::Stopping { until, stage: None }
-                }
-                State::Busy(stage, _) => {
-                    actions.push(Action::Interrupt(id));
-                    State::Stopping { until, stage: Some(stage) }
-                }
-                other => other,
-            };
+            slot.stop(id, until, actions);
         }
     }
 

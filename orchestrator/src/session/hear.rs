@@ -126,13 +126,7 @@ impl Shell {
     fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) -> Event<ipc_protocol::Value> {
         let is_conflict = failed.fault.kind == FaultKind::Conflict;
         if is_conflict || failed.fault.kind == FaultKind::Stale {
-            // A worker that is apart has no sessions of other paths: this one would get it again.
-            let worker = self.workers.slot(slot).worker.as_ref();
-            let is_apart = worker.is_some_and(|worker| worker.is_apart);
-            let is_reusable = is_conflict && !is_apart;
-            let returned = if is_reusable { Returned::Reusable } else { Returned::UsedUp };
-            self.workers.give_back(slot, returned);
-            self.workers.slot_mut(slot).wants_apart |= is_conflict;
+            return_unsuited(&mut self.workers, slot, is_conflict);
             return Event::Unsuited(slot);
         }
         let error = failure::from_fault(failed.fault, self.workers.slot(slot));
@@ -141,9 +135,7 @@ impl Shell {
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
         // For a node that has moved to another slot, the state in this worker does not count.
-        let seats = self.workers.slot(slot).seats.iter();
-        let here = seats.filter(|seat| self.layout.slot_of(seat.0) == Some(slot));
-        let here: Vec<&str> = here.map(|seat| self.layout.node_id(*seat)).collect();
+        let here = self.layout.nodes_here(slot, &self.workers.slot(slot).seats);
         let states = answer.states.into_iter().filter(|s| here.contains(&s.node_id.as_str()));
         let closed = self.closed.get_or_insert_default();
         states.for_each(|state| closed.take_back(state, host));
@@ -159,10 +151,18 @@ impl Shell {
         }
         let bounds = self.runtime.config().pool(worker.interpreter);
         let is_served_out = self.workers.slot_mut(slot).end_session(bounds);
-        let is_used_up = is_served_out || !answer.left.is_empty();
-        let returned = if is_used_up { Returned::UsedUp } else { Returned::Reusable };
-        self.workers.give_back(slot, returned);
+        let is_reusable = !is_served_out && answer.left.is_empty();
+        self.workers.give_back(slot, Returned::idle(is_reusable));
     }
+}
+
+/// Returns a worker that cannot host the nodes. `is_conflict`: their modules lie elsewhere for another
+/// session of the worker.
+fn return_unsuited(workers: &mut Workers, slot: SlotId, is_conflict: bool) {
+    // A worker that is apart has no sessions of other paths: this one would get it again.
+    let is_apart = workers.slot(slot).worker.as_ref().is_some_and(|worker| worker.is_apart);
+    workers.give_back(slot, Returned::idle(is_conflict && !is_apart));
+    workers.slot_mut(slot).wants_apart |= is_conflict;
 }
 
 /// Passes output to the host that came through the workers' pipes and not through their links. A

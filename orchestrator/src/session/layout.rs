@@ -108,6 +108,12 @@ impl Layout {
         self.plan.stages[stage].nodes.get(node).map_or("", |node| &node.id)
     }
 
+    /// Ids of those of a worker's nodes that have not moved to another slot.
+    pub(super) fn nodes_here(&self, slot: SlotId, seats: &[Seat]) -> Vec<&str> {
+        let here = seats.iter().filter(|seat| self.slot_of(seat.0) == Some(slot));
+        here.map(|seat| self.node_id(*seat)).collect()
+    }
+
     /// Whether nodes on RustPython may move to CPython.
     pub(super) fn may_move(&self) -> bool {
         self.fallback.is_enabled

@@ -8,6 +8,7 @@ use ipc_protocol::Value;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::version::{BUFFERS_SINCE, SURROUNDINGS_SINCE};
 
+use super::workers::Workers;
 use crate::error::Error;
 use crate::options::{Breakers, OpenOptions, Shipment};
 use crate::placement::{Engine, NodeSource};
@@ -57,18 +58,19 @@ impl Outfit {
         self.options
     }
 
-    /// The workers to ask the pool for, and the slots that they are for in the same order. With
-    /// `is_apart` they are workers that no session with another search path or directory uses.
+    /// The workers to ask the pool for, for these slots, and the slots in the same order. If one of them
+    /// wants to be apart, they are workers that no session with another search path or directory uses.
     pub(super) fn wanted(
         &self,
-        slots: &[(SlotId, Engine)],
-        is_apart: bool,
+        workers: &Workers,
+        slots: &[SlotId],
     ) -> Result<(Vec<Wanted>, Vec<SlotId>), Error> {
+        let is_apart = slots.iter().any(|slot| workers.slot(*slot).wants_apart);
         let mut needs = Vec::new();
         let mut in_order = Vec::new();
         for interpreter in [Engine::RustPython, Engine::CPython] {
-            let group = slots.iter().filter(|(_, wanted)| *wanted == interpreter);
-            let group: Vec<SlotId> = group.map(|(slot, _)| *slot).collect();
+            let group = slots.iter().filter(|slot| workers.slot(**slot).interpreter == interpreter);
+            let group: Vec<SlotId> = group.copied().collect();
             if !group.is_empty() {
                 let (caller, count) = (&self.caller, group.len());
                 let mut need = self.runtime.wanted(interpreter, &self.options, caller, count)?;

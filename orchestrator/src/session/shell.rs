@@ -247,11 +247,8 @@ impl Shell {
     }
 
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
-        let is_apart = slots.iter().any(|slot| self.workers.slot(*slot).wants_apart);
-        let kinds: Vec<(SlotId, Engine)> =
-            slots.iter().map(|slot| (*slot, self.workers.slot(*slot).interpreter)).collect();
         let asked = self.runtime.pool().and_then(|pool| {
-            let (needs, slots) = self.outfit.wanted(&kinds, is_apart)?;
+            let (needs, slots) = self.outfit.wanted(&self.workers, &slots)?;
             self.workers.request(pool, needs, slots);
             Ok(())
         });

@@ -74,6 +74,14 @@ pub enum Returned {
     Overdue,
 }
 
+impl Returned {
+    /// The condition of an idle worker.
+    #[must_use]
+    pub fn idle(is_reusable: bool) -> Self {
+        if is_reusable { Self::Reusable } else { Self::UsedUp }
+    }
+}
+
 /// PoolState shared by sessions and the supervisor's thread.
 #[derive(Debug)]
 struct Shared {

@@ -8,7 +8,7 @@ data as attributes, and can be pickled. The native module makes them with keywor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from remotemedia.core.crash import Crash, Known
 from remotemedia.core.error import RemoteMediaError as RemoteMediaError
@@ -306,6 +306,7 @@ class WorkerCrashed(NodeError, Crash):
         calls_of_session: those in the session that it died in.
         peak_memory_bytes: peak resident memory of the worker, or None if unknown.
         memory_limit_bytes: the most memory that the worker may have, or None without a limit.
+        tries: number of tries, of which this was the last.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ impl Slots {
                 continue;
             }
             if let Some((limit, deadline)) = whole(state, now, &self.bounds, &self.homes) {
-                self.expire(slot, Overdue { running: None, limit, deadline }, actions);
+                self.slots[slot].expire(slot, Overdue { running: None, limit, deadline }, actions);
                 continue;
             }
             match state {
@@ -77,7 +77,7 @@ impl Slots {
         match due {
             Some((limit, due)) if due <= now => {
                 let overdue = Overdue { running, limit, deadline: Deadline::Node };
-                self.expire(slot, overdue, actions);
+                self.slots[slot].expire(slot, overdue, actions);
             }
             due => self.look_again(now, slot, due.map(|(_, due)| due)),
         }
@@ -94,16 +94,6 @@ impl Slots {
             let soonest = first.and_then(|first| now.checked_add(first));
             watch.check = soonest.into_iter().chain(due).min();
         }
-    }
-
-    pub(super) fn expire<T>(
-        &mut self,
-        slot: SlotId,
-        overdue: Overdue,
-        actions: &mut Vec<Action<T>>,
-    ) {
-        self.slots[slot].state = State::Dead;
-        actions.push(Action::Expire(slot, overdue));
     }
 }
 

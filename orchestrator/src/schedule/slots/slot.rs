@@ -9,7 +9,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::schedule::StageId;
+use crate::schedule::event::{Action, Overdue};
+use crate::schedule::{SlotId, StageId};
 
 /// How many workers in a row a slot exchanges because they do not suit the session. After the next
 /// such worker, the slot is given up.
@@ -147,6 +148,36 @@ impl Slot {
     /// The earliest deadline of the slot.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.state.next_deadline().into_iter().chain(self.next_measurement()).min()
+    }
+
+    /// Its worker is given away, to be ended.
+    pub(super) fn expire<T>(&mut self, id: SlotId, overdue: Overdue, actions: &mut Vec<Action<T>>) {
+        self.state = State::Dead;
+        actions.push(Action::Expire(id, overdue));
+    }
+
+    /// The session closes: node code is to end until then.
+    pub(super) fn stop<T>(&mut self, id: SlotId, until: Instant, actions: &mut Vec<Action<T>>) {
+        self.state = match self.state {
+            State::Empty => State::Closed,
+            State::Acquiring { .. } => {
+                actions.push(Action::Withdraw(id));
+                State::Closed
+            }
+            State::Held => {
+                actions.push(Action::Release(id));
+                State::Closed
+            }
+            State::Opening(_) => {
+                actions.push(Action::Interrupt(id));
+                State::Stopping { until, stage: None }
+            }
+            State::Busy(stage, _) => {
+                actions.push(Action::Interrupt(id));
+                State::Stopping { until, stage: Some(stage) }
+            }
+            other => other,
+        };
     }
 
     /// Counts a worker that does not suit the session. Returns whether another may be tried.
