@@ -40,7 +40,7 @@ MAX_TOLD_BYTES = 100_000
 @pytest.fixture(scope="module", params=PROGRAMS)
 def workers(request: pytest.FixtureRequest) -> Iterator[Runtime]:
     """A runtime with workers of an interpreter."""
-    with runtime(request.param) as made:
+    with runtime(request.param, "[workers]\nstack_grace = '10 s'\n") as made:
         yield made
 
 

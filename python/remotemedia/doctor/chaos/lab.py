@@ -55,6 +55,8 @@ _PATIENCE_SECONDS = 10.0
 """Longest time that a call may take; far above every deadline of a cell."""
 _END_SECONDS = 5.0
 """Longest time in which the processes of a cell must be gone."""
+_LASTING = ("import", "restore")
+"""Moments at which modules are imported: what these start lives as long as the worker."""
 _IDLE_SECONDS = 0.3
 """How long a thread may take that hangs while its worker is idle."""
 _TEMPORARY = "temporary"
@@ -169,7 +171,7 @@ class Lab:
         if Path(fuse["file"]).exists():
             verdict.problems.append("the node did not come to its moment")
             Path(fuse["file"]).unlink()
-        ending = _noted(fuse, "started")
+        ending = _noted(fuse, "started") if cell.moment not in _LASTING else set()
         if seen.letter in (CRASH, TIMEOUT):
             ending |= _noted(fuse, "worker") | _noted(fuse, "detached")
         for pid in _alive_after(0 if self._is_closed else _END_SECONDS, ending):
@@ -265,6 +267,9 @@ def _seen_error(cell: Cell, error: NodeError) -> Seen:
         return Seen(TIMEOUT, details)
     if isinstance(error, WorkerCrashed):
         ending = ENDINGS.get(cell.misbehaviour)
+        if (cell.interpreter, cell.moment, cell.misbehaviour) == ("rustpython", "idle", "abort"):
+            # In threads of RustPython the report of an abort ends with another fatal signal.
+            ending = None
         if ending is not None and ending != (error.signal, error.exit_code):
             return Seen(OTHER, f"{details}; it must name {ending}")
         return Seen(CRASH, details)
