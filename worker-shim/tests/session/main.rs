@@ -126,6 +126,43 @@ fn failed(orchestrator: &mut Orchestrator) -> Failed {
 }
 
 #[test]
+fn a_kept_call_waits_until_it_is_tried_again() {
+    // spec: NRA-08
+    let mut orchestrator = Orchestrator::in_session();
+    let values = vec![Value::from("keep"), Value::from("keep"), Value::Int(2)];
+    orchestrator.send(item(3, 1, WIDE, Value::List(values)));
+    for _ in 0..2 {
+        let failure = failed(&mut orchestrator);
+        assert_eq!((failure.stage, failure.call), (Some(3), 1));
+        assert!(failure.fault.raised.is_some_and(|raised| raised.is_kept));
+        // It runs no further by itself: another stage gets its turn.
+        orchestrator.send(item(5, 9, WIDE, Value::Int(0)));
+        assert_eq!(orchestrator.output(5, 9), Value::Int(0));
+        orchestrator.done(5, 9);
+        orchestrator.send(ToWorker::Retry(3));
+    }
+    assert_eq!(orchestrator.output(3, 1), Value::Int(2));
+    orchestrator.done(3, 1);
+    // A `Retry` that arrives after the end of the call has no effect.
+    orchestrator.send(ToWorker::Retry(3));
+    orchestrator.send(item(3, 2, WIDE, Value::Int(4)));
+    assert_eq!(orchestrator.output(3, 2), Value::Int(4));
+    orchestrator.done(3, 2);
+}
+
+#[test]
+fn a_kept_call_can_be_ended() {
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, WIDE, Value::List(vec![Value::from("keep"), Value::Int(2)])));
+    failed(&mut orchestrator);
+    orchestrator.send(ToWorker::Abort(3));
+    orchestrator.aborted(3, 1);
+    orchestrator.send(item(3, 2, WIDE, Value::Int(4)));
+    assert_eq!(orchestrator.output(3, 2), Value::Int(4));
+    orchestrator.done(3, 2);
+}
+
+#[test]
 fn a_failed_call_is_over_and_the_session_goes_on() {
     let mut orchestrator = Orchestrator::in_session();
     let values = vec![Value::Int(1), Value::from("fail"), Value::Int(2)];

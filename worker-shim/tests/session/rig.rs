@@ -18,7 +18,7 @@ use ipc_protocol::to_worker::{
 };
 use ipc_protocol::version::{Hello, PROTOCOL_VERSION};
 use ipc_protocol::visit::Message;
-use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, Payload, ToWorker, Value};
+use ipc_protocol::{Fault, FaultKind, FromWorker, Limits, Payload, Raised, ToWorker, Value};
 use worker_shim::link::link;
 use worker_shim::{Alarm, Begin, Guest, Interpreter, LinkWriter, SessionError, Step, serve};
 
@@ -71,6 +71,12 @@ pub(crate) fn fault(message: &str) -> Fault {
         detail: None,
         raised: None,
     }
+}
+
+/// A fault after which the call waits for another try.
+fn kept() -> Fault {
+    let raised = Raised { types: vec!["ConnectionError".to_owned()], is_kept: true };
+    Fault { raised: Some(Box::new(raised)), ..fault("not now") }
 }
 
 /// The value itself, or a text of 5000 bytes for `"grow"`.
@@ -128,6 +134,7 @@ impl Guest for Script {
         match self.calls.get_mut(&stage).and_then(Vec::pop) {
             None => Step::Done(usage(1)),
             Some(Value::Str(text)) if text == "fail" => Step::Failed(fault("failed"), usage(2)),
+            Some(Value::Str(text)) if text == "keep" => Step::Failed(kept(), usage(2)),
             Some(Value::Tuple(mut only)) => Step::Last(grown(only.remove(0)), usage(1)),
             Some(value) => Step::Output(grown(value)),
         }
