@@ -103,7 +103,7 @@ def test_a_deadline_lets_python_code_clean_up(tmp_path: Path, program: str) -> N
     """spec: CARD-03: a node's `finally` runs before its worker ends."""
     left = tmp_path / "left"
     with (
-        runtime(program) as workers,
+        runtime(program, "[workers]\nstop_grace = '1 min'\n") as workers,
         session(workers, "failing_nodes:Tidy", timeout_ms=200) as opened,
         pytest.raises(NodeTimeout),
     ):

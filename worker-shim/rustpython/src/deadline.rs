@@ -1,19 +1,17 @@
-//! Ends a worker whose call exceeds its deadline. The orchestrator sends `SIGSTKFLT`, and ends the
-//! process soon after. In between, the worker writes the Python stack to the flight recorder and
-//! interrupts the node with an exception, so that `finally` blocks of Python code run.
+//! Ends a call that exceeds its deadline. The orchestrator sends `SIGSTKFLT`, and ends the process
+//! after `[workers] stop_grace`. In between, the worker writes the Python stack to the flight recorder
+//! and interrupts the node with an exception, so that `finally` blocks of Python code run; then it
+//! ends by itself.
 //!
 //! One thread waits for `SIGSTKFLT`; all others block it, because otherwise the kernel might deliver
 //! it to a thread that the interpreter does not know.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Time that an interrupted node has for its `finally` blocks.
-const GRACE: Duration = Duration::from_millis(150);
 /// Makes faulthandler write the stack of the thread that receives this signal, see `start.py`.
 const NOTE_STACK: Signal = Signal::SIGIO;
 /// Raises `Overdue` in Python code and ends blocking system calls, see `start.py`.
@@ -53,21 +51,19 @@ pub(crate) fn watch() -> std::io::Result<()> {
     let interpreter = pthread_self();
     let wait = move || {
         if told().wait().is_ok() {
-            end(interpreter);
+            interrupt(interpreter);
         }
     };
     thread::Builder::new().name("remotemedia-deadline".to_owned()).spawn(wait)?;
     Ok(())
 }
 
-fn end(interpreter: Pthread) {
+fn interrupt(interpreter: Pthread) {
     IS_OVERDUE.store(true, Ordering::SeqCst);
     for signal in [NOTE_STACK, INTERRUPT] {
         // Sending fails if the thread has ended; then it has no stack to write.
         let _gone = pthread_kill(interpreter, signal);
     }
-    thread::park_timeout(GRACE);
-    std::process::abort();
 }
 
 /// Aborts the process if a deadline has passed; called when node code has returned.

@@ -110,7 +110,9 @@ impl Pool {
         let mut asked = Vec::new();
         for (id, process) in processes {
             match ending.get_mut(id).map(Option::take) {
-                // Its resource tracker is left to clean up.
+                // One that is being stopped ends in its time, unless this program ends now. Its resource
+                // tracker is left to clean up.
+                None if stopping.contains_key(id) && patience.is_zero() => {}
                 None if stopping.contains_key(id) => process.kill(),
                 None => process.kill_group(),
                 Some(None) => {}

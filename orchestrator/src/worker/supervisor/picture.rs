@@ -54,7 +54,8 @@ impl Pool {
     pub fn shared_memory(&self) -> Vec<WorkerMemory> {
         let state = self.shared.lock();
         let of = |(id, output): (&WorkerId, &Arc<Outgoing>)| {
-            let pid = state.processes.get(id).filter(|_| !state.core.is_parked(*id))?.pid;
+            // Parked workers, and those that were, are no part of the pool.
+            let pid = state.processes.get(id).filter(|_| state.core.kind_of(*id).is_some())?.pid;
             Some(WorkerMemory { pid, exchange: Arc::clone(output.exchange()?) })
         };
         state.outputs.iter().filter_map(of).collect()
