@@ -42,6 +42,7 @@ pub(crate) fn worker_main(
     match served {
         Ok(()) => Ok(0),
         Err(error) => {
+            process::die_after_grace()?;
             py.import("sys")?
                 .getattr("__stderr__")?
                 .call_method1("write", (format!("{error}\n"),))?;

@@ -140,6 +140,21 @@ pub fn watch_orchestrator(socket: &UnixStream, orchestrator: i32) -> io::Result<
     Ok(())
 }
 
+/// Kills this process, and first what nodes have started, after the time that it has to end. For a worker whose connection
+/// is broken on its own side, for instance because a node has closed it: the watch thread, whose poll
+/// keeps the socket open, learns nothing of that, and threads of nodes may keep the interpreter.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn die_after_grace() -> io::Result<()> {
+    let wait = || {
+        thread::sleep(if IS_ENDING.load(Ordering::Acquire) { END_GRACE } else { GRACE });
+        die();
+    };
+    thread::Builder::new().name("remotemedia-end".to_owned()).spawn(wait)?;
+    Ok(())
+}
+
 /// Waits for the first event.
 fn await_any<'a>(events: impl IntoIterator<Item = PollFd<'a>>, timeout: PollTimeout) {
     let mut events: Vec<PollFd<'a>> = events.into_iter().collect();

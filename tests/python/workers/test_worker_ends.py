@@ -318,6 +318,20 @@ def test_a_thread_that_never_ends_does_not_keep_a_worker(program: str) -> None:
     assert set(workers) <= set(orphans)
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_thread_does_not_keep_a_worker_whose_connection_is_broken(program: str) -> None:
+    """spec: CARD-08: the next session gets a worker that works."""
+    with runtime(program) as where:
+        for _ in range(2):
+            with (
+                session(where, "ending_nodes:Closes") as opened,
+                pytest.raises(WorkerCrashed),
+            ):
+                opened.process(0)
+            with session(where, "ending_nodes:Waits") as opened:
+                assert opened.process(0)
+
+
 def test_a_closing_runtime_waits_for_no_worker(tmp_path: Path) -> None:
     """Neither does the end of a program: the worker goes on when it is gone."""
     (tmp_path / "outlives").touch()

@@ -3,7 +3,7 @@
 use rustpython_vm::VirtualMachine;
 use worker_shim::blackbox::Blackbox;
 use worker_shim::link::link;
-use worker_shim::process::{take_link, watch_orchestrator};
+use worker_shim::process::{die_after_grace, take_link, watch_orchestrator};
 use worker_shim::{LinkReader, LinkWriter, Meter, PythonGuest, SharedMeter};
 
 use crate::guest::{RustPython, guest};
@@ -54,6 +54,9 @@ fn serve(options: &Options, connection: Connection) -> u8 {
             Ok(()) => 0,
             Err(error) => {
                 complain(error);
+                if let Err(problem) = die_after_grace() {
+                    complain(problem);
+                }
                 1
             }
         }
