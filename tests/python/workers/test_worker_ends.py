@@ -90,7 +90,8 @@ def run_to_end(program: str, folder: Path, ending: str, code: int) -> bool:
     found, workers, orphans = ended("-c", PROGRAM, program, "Leaves", str(folder), ending)
     assert found == code
     names = {entry.name for entry in folder.iterdir()}
-    finished = {pid for pid in workers if f"{pid}.ended" in names}
+    # One whose time is over is killed, perhaps after its last function.
+    finished = {pid for pid in workers if f"{pid}.ended" in names and orphans.get(pid, 0) == 0}
     for pid in orphans.keys() & set(workers):  # a program that is slow to end reaps some itself
         assert orphans[pid] == (0 if pid in finished else KILLED)
     return finished == set(workers) and not any(n.startswith("temporary") for n in names)
@@ -352,7 +353,7 @@ def run_command(folder: Path) -> bool:
     command = ["-m", "remotemedia", "run", str(manifest), "--input", str(given)]
     code, (worker,), orphans = ended(*command)
     assert code == 0
-    has_finished = (folder / f"{worker}.ended").exists()
+    has_finished = (folder / f"{worker}.ended").exists() and orphans.get(worker) == 0
     assert orphans.get(worker) == (0 if has_finished else KILLED)
     return has_finished
 
