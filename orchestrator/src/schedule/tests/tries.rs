@@ -37,7 +37,7 @@ fn what_passes_is_tried_again_after_100_200_and_400_ms_and_then_told() {
         assert_eq!(core.handle(at, Event::Tick), [Action::Retry(0)]);
         now = at;
     }
-    // The worker has kept the call, and is told to end it.
+    // The worker holds the call open; this message ends it.
     assert_eq!(core.handle(now, Event::Failed(0, PASSES)), [told(4), Action::Abort(0)]);
     assert_eq!(core.handle(now, Event::Done(0)), [Action::RoundDone(0)]);
     assert_eq!(core.handle(now, Event::Input(Some(2))), [call(2)]);

@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// Feeds the core; a failure is told or tried again, once.
+    /// Feeds the core. For each failure it must report the error or try again, exactly once.
     fn handle(&mut self, event: Event<Mark>) -> Vec<Action<Mark>> {
         let failed = match event {
             Event::Failed(stage, _) => Some(stage),

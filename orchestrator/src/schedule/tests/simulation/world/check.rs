@@ -118,15 +118,15 @@ impl Checks {
         self.note_failure();
     }
 
-    /// The core has decided that a failure is told: from here on its rounds may be given up.
+    /// The core has decided to report a failure. From here on its rounds may be given up.
     pub(super) fn begin_to_tell(&mut self, blame: Blame) {
         if let Blame::Stage(stage) = blame {
-            assert!(!self.is_given_up(stage), "a failure of a round that was given up is told");
+            assert!(!self.is_given_up(stage), "reported a failure of a round that was given up");
         }
         self.note_failure();
     }
 
-    /// The caller is told a failure.
+    /// The core reports a failure to the caller.
     pub(super) fn note_failure(&mut self) {
         self.has_failed = true;
         self.has_told_failure = true;
@@ -147,7 +147,7 @@ impl Checks {
         }
     }
 
-    /// A failure of a stage is told, as the last of so many tries.
+    /// The core reports a failure of a stage, which was tried `tries` times.
     pub(super) fn fail(&mut self, now: Instant, stage: StageId, tries: u32) {
         let Tries { node, failures, is_transient, .. } = self.tries[stage];
         if let Some(node) = node {
@@ -174,7 +174,7 @@ impl Checks {
         self.round_called[stage].is_some_and(|round| round < self.abandoned)
     }
 
-    /// Whether a failure of the stage must be told or tried again.
+    /// Whether a failure of the stage must be reported or tried again.
     pub(super) fn expects_answer(&self, stage: StageId) -> bool {
         !self.is_closing && self.round_called[stage].is_some() && !self.is_given_up(stage)
     }
