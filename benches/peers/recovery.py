@@ -84,16 +84,21 @@ def crash(call: Callable[[], Any]) -> None:
     raise AssertionError("the worker lives")
 
 
+def right_result_ns(call: Callable[[Any], Any]) -> int:
+    """The time of the next right result."""
+    result = call(ITEM)
+    end = time.perf_counter_ns()
+    if result[0] != float(ITEM.sum()):
+        raise AssertionError(result)
+    return end
+
+
 def recovery_ns(call: Callable[[Any], Any], errors: list[int]) -> int:
     """From before a crash to the next right result."""
     start = time.perf_counter_ns()
     crash(lambda: call(CRASH))
     errors.append(time.perf_counter_ns() - start)
-    result = call(ITEM)
-    end = time.perf_counter_ns()
-    if result[0] != float(ITEM.sum()):
-        raise AssertionError(result)
-    return end - start
+    return right_result_ns(call) - start
 
 
 def in_session(pipeline: Pipeline, stack: ExitStack) -> Callable[[Any], Any]:
@@ -164,11 +169,9 @@ def hang_ns(call: Callable[[Any], Any], errors: list[int]) -> int:
         call(CRASH)
     except NodeTimeout:
         errors.append(time.perf_counter_ns() - due)
-    result = call(ITEM)
-    end = time.perf_counter_ns()
-    if result[0] != float(ITEM.sum()):
-        raise AssertionError(result)
-    return end - due
+    else:
+        raise AssertionError("the call came back")
+    return right_result_ns(call) - due
 
 
 def measure_hangs(hangs: int) -> None:

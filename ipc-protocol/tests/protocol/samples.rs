@@ -539,11 +539,7 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
     ]
 }
 
-fn failed_kept() -> FromWorker {
-    let types = ["ConnectionResetError", "ConnectionError", "OSError", "Exception"];
-    let types = types.map(str::to_owned).to_vec();
-    let raised = Some(Box::new(Raised { types, is_kept: true }));
-    let fault = Fault { remote_type: "ConnectionResetError".into(), raised, ..fault() };
+fn failed_by(fault: Fault) -> FromWorker {
     FromWorker::Failed(Failed {
         stage: Some(1),
         call: 300,
@@ -553,6 +549,14 @@ fn failed_kept() -> FromWorker {
     })
 }
 
+fn failed_kept() -> FromWorker {
+    let types = ["ConnectionResetError", "ConnectionError", "OSError", "Exception"];
+    let types = types.map(str::to_owned).to_vec();
+    let raised = Some(Box::new(Raised { types, is_kept: true }));
+    let fault = Fault { remote_type: "ConnectionResetError".into(), raised, ..fault() };
+    failed_by(fault)
+}
+
 fn failed_with(
     kind: FaultKind,
     detail: Option<FaultDetail>,
@@ -560,11 +564,5 @@ fn failed_with(
 ) -> FromWorker {
     let (detail, import) = (detail.map(Box::new), import.map(Box::new));
     let fault = Fault { kind, detail, import, ..fault() };
-    FromWorker::Failed(Failed {
-        stage: Some(1),
-        call: 300,
-        fault,
-        usage: vec![],
-        worked: Report::ABSENT,
-    })
+    failed_by(fault)
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use ipc_protocol::FaultKind;
 
 use super::also_lost;
+use super::timed_out::NO_STACKS;
 use crate::failure::times;
-use crate::limits::Excess;
+use crate::limits::{Excess, Limit};
 
 /// A worker used more than its limits allow while it ran a node; it was killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +52,45 @@ impl LimitExceeded {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.headline())?;
-        if !self.python_stack.is_empty() {
-            write!(out, "\nPython stack when it was killed:\n{}", self.python_stack.trim_end())?;
+        match self.python_stack.trim_end() {
+            // Not asked for: while the worker wrote it, its children could start further ones.
+            "" if self.excess.limit == Limit::ChildProcesses => {}
+            "" => out.write_str(NO_STACKS)?,
+            stack => write!(out, "\nPython stack when it was killed:\n{stack}")?,
         }
         if !self.stderr_tail.is_empty() {
             write!(out, "\nLast lines of its stderr:\n{}", self.stderr_tail.trim_end())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(limit: Limit, python_stack: &str) -> String {
+        LimitExceeded {
+            node_id: "denoise".to_owned(),
+            operation: FaultKind::Process,
+            excess: Excess { limit, used: 700, allowed: 500 },
+            pid: 4242,
+            python_stack: python_stack.to_owned(),
+            stderr_tail: String::new(),
+            also_lost: Vec::new(),
+            tries: 1,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_missing_stack_is_told_if_one_was_asked_for() {
+        // spec: CARD-08
+        let late = "\nIts Python stacks were not there in time ([workers] stack_grace).";
+        assert!(text(Limit::CpuTime, "").ends_with(late));
+        assert!(text(Limit::MemoryHard, "").ends_with(late));
+        assert!(!text(Limit::ChildProcesses, "").contains("stack"));
+        let found = text(Limit::CpuTime, "File \"filter.py\", line 8 in process\n");
+        assert!(found.ends_with("when it was killed:\nFile \"filter.py\", line 8 in process"));
     }
 }

@@ -63,13 +63,15 @@ impl TimedOut {
     }
 }
 
+/// For an error whose worker did not record its stacks within the grace.
+pub(super) const NO_STACKS: &str =
+    "\nIts Python stacks were not there in time ([workers] stack_grace).";
+
 impl std::fmt::Display for TimedOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.headline())?;
         match self.python_stack.trim_end() {
-            "" => {
-                f.write_str("\nIts Python stacks were not there in time ([workers] stack_grace).")
-            }
+            "" => f.write_str(NO_STACKS),
             stack => write!(f, "\nPython stacks when the time was over:\n{stack}"),
         }
     }
