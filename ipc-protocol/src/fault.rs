@@ -161,6 +161,10 @@ pub enum FaultKind {
     Flush,
     /// `cleanup` raised.
     Cleanup,
+    /// `checkpoint` raised, or what it returned cannot be pickled. Since protocol 6.
+    Checkpoint,
+    /// `restore` raised, or its state cannot be unpickled. Since protocol 6.
+    Restore,
     /// A value could not be converted to or from its form in the protocol.
     Marshal,
     /// The peer broke the protocol.
@@ -180,6 +184,8 @@ impl FaultKind {
             "initialize" => Self::Initialize,
             "flush" => Self::Flush,
             "cleanup" => Self::Cleanup,
+            "checkpoint" => Self::Checkpoint,
+            "restore" => Self::Restore,
             "marshal" => Self::Marshal,
             _ => Self::Process,
         }

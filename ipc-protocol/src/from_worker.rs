@@ -1,11 +1,13 @@
 //! Messages from a worker to the orchestrator.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::array::Payload;
 use crate::fault::Fault;
 use crate::patience::Report;
 use crate::share::Share;
+use crate::to_worker::SavedState;
 use crate::value::Value;
 
 /// All messages from a worker after its `Hello`.
@@ -32,10 +34,12 @@ pub enum FromWorker {
     /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since
     /// protocol 5.
     Ending,
+    /// Answer to `Save`. Since protocol 6.
+    Saved(Saved),
 }
 
 /// Properties of a node that the worker found when it made the node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NodeReady {
     /// Id of the node in the manifest.
     pub node_id: String,
@@ -47,8 +51,45 @@ pub struct NodeReady {
     pub is_async: bool,
     /// It may have outputs at the end of the input: it has a method `flush`, or takes a stream.
     /// Since protocol 6; true when absent.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    #[serde(default = "yes")]
     pub flushes: bool,
+    /// It has the methods `checkpoint` and `restore`. Since protocol 6; false when absent.
+    #[serde(default)]
+    pub saves: bool,
+}
+
+/// Written by hand: fields have positions, so `flushes` may be absent only when `saves` is too.
+impl Serialize for NodeReady {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = match self {
+            Self { saves: true, .. } => 2,
+            Self { flushes: false, .. } => 1,
+            _ => 0,
+        };
+        let mut record = serializer.serialize_struct("NodeReady", 4 + optional)?;
+        record.serialize_field("node_id", &self.node_id)?;
+        record.serialize_field("is_source", &self.is_source)?;
+        record.serialize_field("is_streaming", &self.is_streaming)?;
+        record.serialize_field("is_async", &self.is_async)?;
+        if optional > 0 {
+            record.serialize_field("flushes", &self.flushes)?;
+        }
+        if optional > 1 {
+            record.serialize_field("saves", &self.saves)?;
+        }
+        record.end()
+    }
+}
+
+/// The state of a worker's nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The number in `Save`.
+    pub number: u64,
+    /// One entry per node that can save its state; empty when one of them failed.
+    pub states: Vec<SavedState>,
+    /// Why the state could not be saved.
+    pub fault: Option<Fault>,
 }
 
 fn yes() -> bool {

@@ -1,6 +1,7 @@
 //! Messages from the orchestrator to a worker.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
 use crate::array::Payload;
@@ -15,7 +16,7 @@ pub enum ToWorker {
     /// Answer to the worker's `Hello`. Since protocol 1.
     Welcome(Welcome),
     /// Makes the nodes of a session. Answered by `Opened` or `Failed`. Since protocol 1.
-    Open(OpenSession),
+    Open(Box<OpenSession>),
     /// One input of a stage. Answered by any number of `Output`, then one `Done` or `Failed`. Since
     /// protocol 1.
     Item(Item),
@@ -46,6 +47,39 @@ pub enum ToWorker {
     /// Goes on with the call of the stage with this number, which `Failed` has reported as kept:
     /// the node that failed is called again with the same item. Since protocol 6.
     Retry(u32),
+    /// Asks for the state of all nodes that can save it ([`NodeReady::saves`]). Sent only while no call
+    /// is under way. Answered by `Saved`, which repeats this number. Since protocol 6.
+    ///
+    /// [`NodeReady::saves`]: crate::from_worker::NodeReady::saves
+    Save(u64),
+    /// Gives nodes the state that they or others like them have saved, in place of their own. Sent only
+    /// while no call is under way. Answered only if that fails, by `Failed` without a stage. Since
+    /// protocol 6.
+    Restore(Vec<SavedState>),
+}
+
+impl ToWorker {
+    /// Name of the message, as PROTOCOL.md has it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Welcome(_) => "Welcome",
+            Self::Open(_) => "Open",
+            Self::Item(_) => "Item",
+            Self::Start(_) => "Start",
+            Self::Flush(_) => "Flush",
+            Self::Credit(_) => "Credit",
+            Self::Close => "Close",
+            Self::SharedMemory(_) => "SharedMemory",
+            Self::Share(_) => "Share",
+            Self::Spin(_) => "Spin",
+            Self::End(_) => "End",
+            Self::Abort(_) => "Abort",
+            Self::Retry(_) => "Retry",
+            Self::Save(_) => "Save",
+            Self::Restore(_) => "Restore",
+        }
+    }
 }
 
 /// Terms of the connection.
@@ -58,7 +92,7 @@ pub struct Welcome {
 }
 
 /// The part of a session that this worker hosts, and what its nodes need.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct OpenSession {
     /// Stages that this worker hosts.
     pub stages: Vec<StageSpec>,
@@ -75,12 +109,54 @@ pub struct OpenSession {
     /// Whether values without a form of their own in the protocol may travel as pickles.
     pub allow_pickle: bool,
     /// The caller's process state, which the worker takes over. Since protocol 5; absent before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub surroundings: Option<Box<Surroundings>>,
     /// The out-of-band buffers of the pickle in `instances`, in its order (pickle protocol 5).
     /// Since protocol 6; absent when there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub buffers: Vec<Payload>,
+    /// State that nodes get back after `initialize`. Since protocol 6; absent when there is none.
+    #[serde(default)]
+    pub saved: Vec<SavedState>,
+}
+
+/// Written by hand: fields have positions, so each of the last three may be absent only when those that
+/// follow it are absent too.
+impl Serialize for OpenSession {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = match self {
+            Self { saved, .. } if !saved.is_empty() => 3,
+            Self { buffers, .. } if !buffers.is_empty() => 2,
+            Self { surroundings: Some(_), .. } => 1,
+            _ => 0,
+        };
+        let mut record = serializer.serialize_struct("OpenSession", 6 + optional)?;
+        record.serialize_field("stages", &self.stages)?;
+        record.serialize_field("instances", &self.instances)?;
+        record.serialize_field("sys_path", &self.sys_path)?;
+        record.serialize_field("working_directory", &self.working_directory)?;
+        record.serialize_field("write_back_max_bytes", &self.write_back_max_bytes)?;
+        record.serialize_field("allow_pickle", &self.allow_pickle)?;
+        if optional > 0 {
+            record.serialize_field("surroundings", &self.surroundings)?;
+        }
+        if optional > 1 {
+            record.serialize_field("buffers", &self.buffers)?;
+        }
+        if optional > 2 {
+            record.serialize_field("saved", &self.saved)?;
+        }
+        record.end()
+    }
+}
+
+/// What the method `checkpoint` of a node has returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedState {
+    /// Id of the node in the manifest.
+    pub node_id: String,
+    /// A pickle that only a worker with the same nodes opens.
+    pub state: Payload,
 }
 
 /// State of the caller's process that the worker takes over for a session. Texts of the operating

@@ -97,6 +97,8 @@ impl Message for ToWorker {
         "End",
         "Abort",
         "Retry",
+        "Save",
+        "Restore",
     ];
 }
 
@@ -107,8 +109,12 @@ impl Sealed for ToWorker {
                 for node in open.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
                     visitor.value(&mut node.params)?;
                 }
-                let pickle = open.instances.iter_mut();
-                pickle.chain(&mut open.buffers).try_for_each(|payload| visitor.payload(payload))
+                let saved = open.saved.iter_mut().map(|saved| &mut saved.state);
+                let pickle = open.instances.iter_mut().chain(&mut open.buffers);
+                pickle.chain(saved).try_for_each(|payload| visitor.payload(payload))
+            }
+            Self::Restore(saved) => {
+                saved.iter_mut().try_for_each(|saved| visitor.payload(&mut saved.state))
             }
             Self::Item(item) => visitor.value(&mut item.value),
             Self::Welcome(_)
@@ -121,15 +127,17 @@ impl Sealed for ToWorker {
             | Self::Spin(_)
             | Self::End(_)
             | Self::Abort(_)
-            | Self::Retry(_) => Ok(()),
+            | Self::Retry(_)
+            | Self::Save(_) => Ok(()),
         }
     }
 }
 
 impl Message for FromWorker {
     const NAME: &'static str = "FromWorker";
-    const VARIANTS: &'static [&'static str] =
-        &["Opened", "Output", "Done", "Failed", "Log", "Closed", "Share", "Loaded", "Ending"];
+    const VARIANTS: &'static [&'static str] = &[
+        "Opened", "Output", "Done", "Failed", "Log", "Closed", "Share", "Loaded", "Ending", "Saved",
+    ];
 }
 
 impl Sealed for FromWorker {
@@ -140,6 +148,9 @@ impl Sealed for FromWorker {
                 .states
                 .iter_mut()
                 .try_for_each(|state| visitor.payload(&mut state.attributes)),
+            Self::Saved(saved) => {
+                saved.states.iter_mut().try_for_each(|saved| visitor.payload(&mut saved.state))
+            }
             Self::Opened(_)
             | Self::Done(_)
             | Self::Failed(_)

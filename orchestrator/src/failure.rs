@@ -93,6 +93,8 @@ pub fn operation_name(kind: FaultKind) -> &'static str {
         FaultKind::Process => "process",
         FaultKind::Flush => "flush",
         FaultKind::Cleanup => "cleanup",
+        FaultKind::Checkpoint => "checkpoint",
+        FaultKind::Restore => "restore",
         FaultKind::Marshal => "data conversion",
         FaultKind::Protocol => "the worker protocol",
     }

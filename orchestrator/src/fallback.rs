@@ -52,6 +52,8 @@ pub fn classify(failure: &NodeFailure) -> FailureClass {
         | FaultKind::Stale
         | FaultKind::Conflict
         | FaultKind::Cleanup
+        | FaultKind::Checkpoint
+        | FaultKind::Restore
         | FaultKind::Protocol => FailureClass::Unrelated,
     }
 }

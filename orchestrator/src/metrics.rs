@@ -50,6 +50,8 @@ pub struct NodeMetrics {
     pub errors: u64,
     /// Calls that were tried again.
     pub retries: u64,
+    /// Workers that took over the node's saved state after a death.
+    pub restores: u64,
     /// Items for which the node was skipped, because it had failed too often.
     pub skipped: u64,
     /// Time inside the node, `flush` included.
@@ -113,6 +115,7 @@ impl NodeMetrics {
             calls: 0,
             errors: 0,
             retries: 0,
+            restores: 0,
             skipped: 0,
             busy: Duration::ZERO,
             processing: Duration::ZERO,
@@ -253,6 +256,13 @@ impl RunMetrics {
     pub fn retry(&mut self, node_id: &str) {
         if let Some(node) = self.find(node_id) {
             node.retries += 1;
+        }
+    }
+
+    /// Counts a worker that takes over the node's saved state.
+    pub fn restore(&mut self, node_id: &str) {
+        if let Some(node) = self.find(node_id) {
+            node.restores += 1;
         }
     }
 

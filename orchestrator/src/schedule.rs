@@ -11,6 +11,8 @@ mod edge;
 mod event;
 mod failures;
 mod flow;
+mod history;
+mod saves;
 mod slots;
 mod stage;
 #[cfg(test)]
@@ -21,10 +23,11 @@ use std::time::{Duration, Instant};
 pub use attempts::BreakerState;
 pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
 use flow::Flow;
+use saves::Saves;
 pub use slots::Slots;
 use slots::{Change, Home, Phase};
 use stage::Counted;
-pub use stage::{StageShape, Target, Traits, Work};
+pub use stage::{StageShape, StateLoss, Target, Traits, Work};
 
 /// Number of a stage in its plan.
 pub type StageId = usize;
@@ -58,9 +61,8 @@ pub struct Bounds {
 pub struct Core<T> {
     flow: Flow<T>,
     slots: Slots,
+    saves: Saves<T>,
     bounds: Bounds,
-    /// Whether the first failure abandons all rounds.
-    stops_at_failure: bool,
     /// When the last event was handled; absent before the first.
     now: Option<Instant>,
 }
@@ -71,13 +73,25 @@ impl<T: Clone> Core<T> {
     #[must_use]
     pub fn new(shapes: Vec<StageShape>, slots: &[bool], bounds: Bounds) -> Self {
         let homes = shapes.iter().map(Home::of).collect();
-        Self {
+        let mut core = Self {
             flow: Flow::new(shapes, bounds.queue),
             slots: Slots::new(slots, homes, bounds),
+            saves: Saves::new(slots.len()),
             bounds,
-            stops_at_failure: false,
             now: None,
+        };
+        for slot in 0..slots.len() {
+            core.saves.settle(slot, &mut core.flow, &core.slots);
         }
+        core
+    }
+
+    /// Adds a slot whose worker stands by for that of another slot, with the state that was saved last.
+    pub fn add_standby(&mut self, of: SlotId) -> SlotId {
+        let standby = self.slots.add_standby();
+        self.saves.add_slot();
+        self.saves.stand_by(standby, of);
+        standby
     }
 
     /// Records what the worker of a stage reported about its nodes when it made them.
@@ -85,6 +99,10 @@ impl<T: Clone> Core<T> {
         let shape = &mut self.flow.stages[stage].shape;
         shape.is_source |= traits.is_source;
         shape.flushes = traits.flushes;
+        shape.state = traits.state;
+        if let Some(slot) = self.slots.slot_of(stage) {
+            self.saves.settle(slot, &mut self.flow, &self.slots);
+        }
     }
 
     /// The breaker of a stage as it stands.
@@ -100,7 +118,7 @@ impl<T: Clone> Core<T> {
 
     /// Whether the first failure from now on abandons all rounds that have begun until then.
     pub fn stop_at_failure(&mut self, stops: bool) {
-        self.stops_at_failure = stops;
+        self.flow.stops_at_failure = stops;
     }
 
     /// Whether a stage produces without input.
@@ -130,13 +148,18 @@ impl<T: Clone> Core<T> {
     /// The earliest deadline; before it, [`Event::Tick`] does nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.slots.next_deadline().into_iter().chain(self.tries()).min()
+        self.slots.next_deadline().into_iter().chain(self.next_try()).min()
     }
 
     /// Whether an event is certain to come: an answer of a worker or the pool, an exit, a deadline.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        self.slots.is_under_way() || self.tries().next().is_some()
+        self.slots.is_under_way() || self.next_try().is_some()
+    }
+
+    fn next_try(&self) -> Option<Instant> {
+        let now = self.now.filter(|_| self.slots.phase() == Phase::Open)?;
+        self.flow.tries(now).min()
     }
 
     /// Handles one event and returns the actions that follow.
@@ -155,10 +178,14 @@ impl<T: Clone> Core<T> {
             Event::Failed(..) => {}
             Event::Moved { stage, slot, work } => {
                 if work.is_none() {
-                    self.note_failure();
+                    self.flow.note_failure();
                 }
-                self.slots.move_stage(stage, slot);
+                let Self { flow, slots, .. } = self;
+                self.saves.move_stage((stage, slot), flow, slots, &mut actions);
                 self.flow.stages[stage].restart(work);
+            }
+            Event::Saved(slot, is_saved) => {
+                self.saves.saved(now, (slot, is_saved), &mut self.slots, &mut actions);
             }
             about_slots => {
                 for change in self.slots.handle(now, about_slots, &mut actions) {
@@ -166,7 +193,9 @@ impl<T: Clone> Core<T> {
                 }
             }
         }
-        self.slots.advance(now, &mut actions);
+        if self.slots.advance(now, &mut actions) {
+            self.saves.ask_for_standbys(now, &mut self.slots, &mut actions);
+        }
         if self.slots.phase() == Phase::Open {
             self.advance(now, &mut actions);
         }
@@ -176,6 +205,7 @@ impl<T: Clone> Core<T> {
     /// Skips the rounds that a changed slot can no longer work on, and ends the calls that it lost.
     fn apply(&mut self, now: Instant, change: Change, actions: &mut Vec<Action<T>>) {
         match change {
+            Change::Opened(slot) => self.saves.opened(now, slot, &mut self.slots, actions),
             Change::GivenUp(slot) => {
                 for id in self.slots.stages_in(slot) {
                     let stage = &mut self.flow.stages[id];
@@ -183,9 +213,9 @@ impl<T: Clone> Core<T> {
                         stage.skip_round();
                     }
                 }
-                self.note_failure();
+                self.flow.note_failure();
             }
-            Change::Lost(slot) => self.lose(now, slot, actions),
+            Change::Lost { slot, is_overdue } => self.lose(now, slot, is_overdue, actions),
         }
     }
 
@@ -198,7 +228,9 @@ impl<T: Clone> Core<T> {
             Counted::Taken => self.slots.begin_step(now, stage),
             Counted::Suspended => self.slots.free(stage),
         }
-        self.flow.pass_on(stage, value, actions);
+        if !self.flow.stages[stage].is_known_output() {
+            self.flow.pass_on(stage, value, actions);
+        }
     }
 
     fn finish_call(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
@@ -206,10 +238,10 @@ impl<T: Clone> Core<T> {
             return;
         }
         self.slots.free(id);
+        let is_repeated = self.saves.end_call(id, &mut self.flow, &self.slots, actions);
         let stage = &mut self.flow.stages[id];
-        stage.end_call();
-        // The end of a skipped call says nothing about its node.
-        if !stage.is_skipping() && stage.breaker.succeed() {
+        // The end of a skipped call says nothing about its node, nor does that of a repeated one.
+        if !is_repeated && !stage.is_skipping() && stage.breaker.succeed() {
             actions.push(Action::Breaker(id, false));
         }
     }
@@ -234,33 +266,46 @@ impl<T: Clone> Core<T> {
             self.give_up_try(now, id, actions);
         }
         match self.flow.stages[id].call {
-            stage::Call::Running { .. } => false,
-            stage::Call::Suspended => {
-                if self.flow.is_blocked_below(id) || !self.take(now, id, actions) {
-                    return false;
+            stage::Call::Running { .. } | stage::Call::Ending => false,
+            stage::Call::Suspended => self.resume(now, id, actions),
+            stage::Call::Over => {
+                let ends = self.take(now, id, actions);
+                if ends {
+                    self.flow.stages[id].abort();
+                    actions.push(Action::Abort(id));
                 }
-                self.flow.stages[id].resume(now);
-                // A call of a skipped round is ended: an endless one would hold the slot for ever.
-                let is_given_up = self.flow.stages[id].is_skipping();
-                actions.push(if is_given_up { Action::Abort(id) } else { Action::Credit(id) });
-                true
+                ends
             }
             stage::Call::Kept { at, .. } => {
                 let is_skipping = self.flow.stages[id].is_skipping();
                 if (now < at && !is_skipping) || !self.take(now, id, actions) {
                     return false;
                 }
-                self.flow.stages[id].retry();
-                actions.push(if is_skipping { Action::Abort(id) } else { Action::Retry(id) });
+                if is_skipping {
+                    self.flow.stages[id].abort();
+                    actions.push(Action::Abort(id));
+                } else {
+                    self.flow.stages[id].retry();
+                    actions.push(Action::Retry(id));
+                }
                 true
             }
             stage::Call::None => {
                 let moved = self.flow.pass_marks(id, actions);
+                let slot = self.slots.slot_of(id);
+                let repeated = slot.and_then(|slot| Some((slot, self.saves.next_repeated(slot)?)));
+                if let Some((slot, first)) = repeated {
+                    let begins = first == id && self.take(now, id, actions);
+                    if begins {
+                        self.saves.repeat(slot, &mut self.flow, actions);
+                    }
+                    return begins || moved;
+                }
                 if !self.flow.stages[id].has_work(now) || self.flow.is_blocked_below(id) {
                     return moved;
                 }
                 if self.flow.stages[id].breaker.is_open(now) {
-                    self.skip(now, id, actions);
+                    self.flow.skip(now, id, actions);
                     return true;
                 }
                 if !self.take(now, id, actions) {
@@ -270,11 +315,31 @@ impl<T: Clone> Core<T> {
                     actions.push(Action::Call { stage: id, work });
                 } else {
                     self.slots.free(id);
-                    self.tell_uneven(id, actions);
+                    self.flow.tell_uneven(id, actions);
                 }
                 true
             }
         }
+    }
+
+    /// Goes on with the suspended call of a stage.
+    fn resume(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
+        // The outputs of a repeated call go nowhere, and stages below wait for its end.
+        let is_repeating = self.flow.stages[id].is_repeating();
+        let is_blocked = self.flow.is_blocked_below(id) && !is_repeating;
+        if is_blocked || !self.take(now, id, actions) {
+            return false;
+        }
+        // A call of a skipped round is ended: an endless one would hold the slot for ever.
+        let stage = &mut self.flow.stages[id];
+        if stage.is_skipping() && !is_repeating {
+            stage.abort();
+            actions.push(Action::Abort(id));
+        } else {
+            stage.resume(now);
+            actions.push(Action::Credit(id));
+        }
+        true
     }
 
     /// Takes the slot of a stage for a call.

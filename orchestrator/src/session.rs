@@ -19,6 +19,7 @@ mod native;
 mod open;
 mod outfit;
 mod quota;
+mod saved;
 mod shell;
 mod workers;
 

@@ -115,6 +115,7 @@ impl Guest for Fickle {
                     is_streaming: false,
                     is_async: false,
                     flushes: true,
+                    saves: false,
                 });
                 nodes.push((node.node_id, name));
             }

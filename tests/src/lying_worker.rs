@@ -100,6 +100,7 @@ impl Worker {
             is_streaming: false,
             is_async: false,
             flushes: true,
+            saves: false,
         };
         self.send(FromWorker::Opened(nodes.map(|node| ready(&node.node_id)).collect()));
     }

@@ -36,13 +36,24 @@ pub enum Operation {
     Initialize = 3,
     /// `cleanup`.
     Cleanup = 4,
+    /// `checkpoint`.
+    Checkpoint = 5,
+    /// `restore`.
+    Restore = 6,
 }
 
 impl Operation {
     /// The operation with this number.
     #[must_use]
     pub fn from_number(number: u32) -> Self {
-        let all = [Self::Process, Self::Flush, Self::Initialize, Self::Cleanup];
+        let all = [
+            Self::Process,
+            Self::Flush,
+            Self::Initialize,
+            Self::Cleanup,
+            Self::Checkpoint,
+            Self::Restore,
+        ];
         all.into_iter().find(|operation| *operation as u32 == number).unwrap_or(Self::Other)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
-use ipc_protocol::to_worker::OpenSession;
+use ipc_protocol::to_worker::{OpenSession, SavedState};
 use ipc_protocol::{Fault, Value};
 
 use crate::link::Alarm;
@@ -75,6 +75,24 @@ pub trait Guest {
 
     /// Ends the stage's call without further outputs. Returns the cost of each node so far.
     fn abort(&mut self, stage: u32) -> Vec<NodeUsage>;
+
+    /// The state of all nodes that can save it. Called while no call is under way. The default is for
+    /// guests without such nodes.
+    ///
+    /// # Errors
+    /// The fault of the first node that failed.
+    fn save(&mut self) -> Result<Vec<SavedState>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Gives nodes saved state in place of their own. Called while no call is under way. The default is
+    /// for guests without such nodes.
+    ///
+    /// # Errors
+    /// The fault of the first node that failed.
+    fn restore(&mut self, _saved: Vec<SavedState>) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Aborts all calls under way, cleans up every node and drops the session.
     fn close(&mut self) -> Closed;

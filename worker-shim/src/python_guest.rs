@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Closed, Moved, NodeReady, NodeUsage};
-use ipc_protocol::to_worker::OpenSession;
+use ipc_protocol::to_worker::{OpenSession, SavedState};
 use ipc_protocol::{Fault, Value};
 
 use crate::guest::{Begin, Guest, Interpreter, Step};
@@ -52,6 +52,8 @@ struct Methods<O> {
     output_failed: O,
     abort: O,
     attend: O,
+    save: O,
+    restore: O,
     close: O,
     loaded: O,
     facts: O,
@@ -75,6 +77,8 @@ impl<H: PythonHost> PythonGuest<H> {
                 output_failed: attr("output_failed")?,
                 abort: attr("abort")?,
                 attend: attr("attend")?,
+                save: attr("save")?,
+                restore: attr("restore")?,
                 close: attr("close")?,
                 loaded: attr("loaded")?,
                 facts: attr("facts")?,
@@ -244,6 +248,21 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
         let abort = &self.methods.abort;
         let _over = self.host.attach(|py| self.ask(py, abort, Arguments::Stage(stage)));
         self.take_usage(stage)
+    }
+
+    fn save(&mut self) -> Result<Vec<SavedState>, Fault> {
+        let saved = self.host.attach(|py| self.ask(py, &self.methods.save, Arguments::None));
+        self.host.take_traffic();
+        saved.and_then(answers::saved)
+    }
+
+    fn restore(&mut self, saved: Vec<SavedState>) -> Result<(), Fault> {
+        let states = spec::saved(saved);
+        self.host.attach(|py| {
+            let states = self.host.to_object(py, states);
+            let states = states.map_err(|raised| self.fault(py, raised))?;
+            self.ask(py, &self.methods.restore, Arguments::One(states)).map(|_| ())
+        })
     }
 
     fn close(&mut self) -> Closed {

@@ -6,9 +6,9 @@ mod calls;
 
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output};
+use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output, Saved};
 use ipc_protocol::patience::Report;
-use ipc_protocol::to_worker::OpenSession;
+use ipc_protocol::to_worker::{OpenSession, SavedState};
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
 use thiserror::Error;
@@ -91,16 +91,10 @@ pub fn serve<G: Guest>(
 }
 
 fn protocol_failure(error: &SessionError) -> Failed {
-    let fault = Fault {
-        kind: FaultKind::Protocol,
-        node_id: String::new(),
-        remote_type: "ProtocolError".to_owned(),
-        message: error.to_string(),
-        traceback: String::new(),
-        import: None,
-        detail: None,
-        raised: None,
-    };
+    without_call(fault(FaultKind::Protocol, "ProtocolError", error.to_string()))
+}
+
+fn without_call(fault: Fault) -> Failed {
     Failed { stage: None, call: 0, fault, usage: Vec::new(), worked: Report::ABSENT }
 }
 
@@ -119,7 +113,7 @@ impl<G: Guest> Server<'_, G> {
         self.introduce()?;
         while let Some(incoming) = self.next_message()? {
             match incoming.message {
-                ToWorker::Open(session) => self.session(session)?,
+                ToWorker::Open(session) => self.session(*session)?,
                 ToWorker::End(patience_ms) => {
                     self.guest.begin_end();
                     // Sending fails if the orchestrator is already gone.
@@ -169,16 +163,7 @@ impl<G: Guest> Server<'_, G> {
                 self.report_loaded()?;
                 self.send(FromWorker::Opened(ready))?;
             }
-            Err(fault) => {
-                let failed = Failed {
-                    stage: None,
-                    call: 0,
-                    fault,
-                    usage: Vec::new(),
-                    worked: Report::ABSENT,
-                };
-                return self.send(FromWorker::Failed(failed));
-            }
+            Err(fault) => return self.send(FromWorker::Failed(without_call(fault))),
         }
         loop {
             if let Some((stage, call)) = self.calls.runnable() {
@@ -220,6 +205,8 @@ impl<G: Guest> Server<'_, G> {
                     .map_err(SessionError::OutOfOrder);
             }
             ToWorker::Abort(stage) => return self.abort(stage),
+            ToWorker::Save(number) => return self.save(number),
+            ToWorker::Restore(saved) => return self.restore(saved),
             ToWorker::Retry(stage) => {
                 return self.calls.retry(stage).map_err(SessionError::OutOfOrder);
             }
@@ -243,6 +230,30 @@ impl<G: Guest> Server<'_, G> {
         let usage = self.guest.abort(stage);
         let done = self.done(stage, call, usage);
         self.send(done)
+    }
+
+    fn save(&mut self, number: u64) -> Result<(), SessionError> {
+        let (states, fault) = match self.guest.save() {
+            Ok(states) => (states, None),
+            Err(fault) => (Vec::new(), Some(fault)),
+        };
+        let saved = FromWorker::Saved(Saved { number, states, fault });
+        match self.send(saved) {
+            Err(SessionError::Link(LinkError::Unsendable(problem))) => {
+                let fault = Fault { kind: FaultKind::Checkpoint, ..marshal_fault(&problem) };
+                self.send(FromWorker::Saved(Saved {
+                    number,
+                    states: Vec::new(),
+                    fault: Some(fault),
+                }))
+            }
+            sent => sent,
+        }
+    }
+
+    fn restore(&mut self, saved: Vec<SavedState>) -> Result<(), SessionError> {
+        let Err(fault) = self.guest.restore(saved) else { return Ok(()) };
+        self.send(FromWorker::Failed(without_call(fault)))
     }
 
     /// Runs a call up to its next output.
@@ -367,11 +378,16 @@ impl<G: Guest> Server<'_, G> {
 }
 
 fn marshal_fault(problem: &CodecError) -> Fault {
+    fault(FaultKind::Marshal, "ValueError", problem.to_string())
+}
+
+/// A fault that the worker itself has found.
+fn fault(kind: FaultKind, remote_type: &str, message: String) -> Fault {
     Fault {
-        kind: FaultKind::Marshal,
+        kind,
         node_id: String::new(),
-        remote_type: "ValueError".to_owned(),
-        message: problem.to_string(),
+        remote_type: remote_type.to_owned(),
+        message,
         traceback: String::new(),
         import: None,
         detail: None,
@@ -380,20 +396,5 @@ fn marshal_fault(problem: &CodecError) -> Fault {
 }
 
 fn out_of_order(message: &ToWorker, moment: &'static str) -> SessionError {
-    let message = match message {
-        ToWorker::Welcome(_) => "Welcome",
-        ToWorker::Open(_) => "Open",
-        ToWorker::Item(_) => "Item",
-        ToWorker::Start(_) => "Start",
-        ToWorker::Flush(_) => "Flush",
-        ToWorker::Credit(_) => "Credit",
-        ToWorker::Close => "Close",
-        ToWorker::SharedMemory(_) => "SharedMemory",
-        ToWorker::Share(_) => "Share",
-        ToWorker::Spin(_) => "Spin",
-        ToWorker::End(_) => "End",
-        ToWorker::Abort(_) => "Abort",
-        ToWorker::Retry(_) => "Retry",
-    };
-    SessionError::OutOfOrder(OutOfOrder::Message { message, moment })
+    SessionError::OutOfOrder(OutOfOrder::Message { message: message.name(), moment })
 }

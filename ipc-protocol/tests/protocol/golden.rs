@@ -53,6 +53,8 @@ fn shown(message: &impl Debug) -> String {
         .replace(", place: None", "")
         .replace(", surroundings: None", "")
         .replace(", buffers: []", "")
+        .replace(", saved: []", "")
+        .replace(", saves: false", "")
         .replace(", left: []", "")
         .replace(", took: Report(0)", "")
         .replace(", worked: Report(0)", "")
@@ -136,24 +138,6 @@ fn hello_is_frozen() {
     assert_eq!(decoded, samples::hello());
 }
 
-fn to_worker_name(message: &ToWorker) -> &'static str {
-    match message {
-        ToWorker::Welcome(_) => "Welcome",
-        ToWorker::Open(_) => "Open",
-        ToWorker::Item(_) => "Item",
-        ToWorker::Start(_) => "Start",
-        ToWorker::Flush(_) => "Flush",
-        ToWorker::Credit(_) => "Credit",
-        ToWorker::Close => "Close",
-        ToWorker::SharedMemory(_) => "SharedMemory",
-        ToWorker::Share(_) => "Share",
-        ToWorker::Spin(_) => "Spin",
-        ToWorker::End(_) => "End",
-        ToWorker::Abort(_) => "Abort",
-        ToWorker::Retry(_) => "Retry",
-    }
-}
-
 fn from_worker_name(message: &FromWorker) -> &'static str {
     match message {
         FromWorker::Opened(_) => "Opened",
@@ -165,6 +149,7 @@ fn from_worker_name(message: &FromWorker) -> &'static str {
         FromWorker::Share(_) => "Share",
         FromWorker::Loaded(_) => "Loaded",
         FromWorker::Ending => "Ending",
+        FromWorker::Saved(_) => "Saved",
     }
 }
 
@@ -182,7 +167,7 @@ fn all_from_worker() -> Vec<(&'static str, FromWorker)> {
 /// there is a vector for each.
 #[test]
 fn every_message_is_specified_and_has_a_vector() {
-    let to_worker: BTreeSet<_> = all_to_worker().iter().map(|(_, m)| to_worker_name(m)).collect();
+    let to_worker: BTreeSet<_> = all_to_worker().iter().map(|(_, m)| m.name()).collect();
     let from_worker: BTreeSet<_> =
         all_from_worker().iter().map(|(_, m)| from_worker_name(m)).collect();
     assert_eq!(to_worker, ToWorker::VARIANTS.iter().copied().collect());
@@ -191,7 +176,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
-            "Abort" | "Retry" | "Loaded" => 6,
+            "Abort" | "Retry" | "Save" | "Restore" | "Saved" | "Loaded" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");

@@ -8,7 +8,7 @@ use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
 use ipc_protocol::from_worker::{Failed, NodeUsage, Output};
 use ipc_protocol::to_worker::{
-    Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings,
+    Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step, Surroundings,
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultKind, FromWorker, Limits, Opaque, Order, ToWorker, Value,
@@ -110,13 +110,13 @@ fn open() -> impl Strategy<Value = ToWorker> {
     let directory = proptest::option::of(".{0,9}");
     let around = proptest::option::of(surroundings());
     let buffers = vec(vec(any::<u8>(), 0..100), 0..3);
-    let brought = (instances, buffers);
+    let state = (".{0,9}", vec(any::<u8>(), 0..100))
+        .prop_map(|(node_id, state)| SavedState { node_id, state: state.into() });
+    let brought = (instances, buffers, vec(state, 0..3));
     (vec(stage, 0..3), brought, vec(".{0,9}", 0..3), directory, around, any::<u64>()).prop_map(
         |(stages, brought, sys_path, working_directory, around, write_back_max_bytes)| {
-            let (instances, buffers) = brought;
-            // The fields since 5 and since 6 are told apart by their place.
-            let buffers = if around.is_some() { buffers } else { Vec::new() };
-            ToWorker::Open(OpenSession {
+            let (instances, buffers, saved) = brought;
+            ToWorker::Open(Box::new(OpenSession {
                 stages,
                 instances: instances.map(Into::into),
                 sys_path,
@@ -125,7 +125,8 @@ fn open() -> impl Strategy<Value = ToWorker> {
                 allow_pickle: write_back_max_bytes % 2 == 0,
                 surroundings: around.map(Box::new),
                 buffers: buffers.into_iter().map(Into::into).collect(),
-            })
+                saved,
+            }))
         },
     )
 }

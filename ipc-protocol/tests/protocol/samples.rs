@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::from_worker::{
-    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, SourceLine,
-    Traffic,
+    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Saved,
+    SourceLine, Traffic,
 };
 use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::patience::Report;
 use ipc_protocol::share::{Attach, MemoryTerms, Share};
 use ipc_protocol::to_worker::{
-    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step, Surroundings, Welcome,
+    Credit, Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step, Surroundings,
+    Welcome,
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultDetail, FaultKind, FromWorker, Hello, ImportFault,
@@ -84,13 +85,14 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         working_directory: None,
         surroundings: None,
         buffers: Vec::new(),
+        saved: Vec::new(),
         write_back_max_bytes: 1 << 20,
         allow_pickle: true,
     };
     let limits = Limits { max_frame_bytes: 1 << 32, max_blobs: 1 << 20, max_depth: 200 };
     let mut samples = vec![
         ("welcome", ToWorker::Welcome(Welcome { protocol: 1, limits })),
-        ("open", ToWorker::Open(open)),
+        ("open", ToWorker::Open(Box::new(open))),
         ("item", ToWorker::Item(Item { step: STEP, value: "hello".into() })),
         ("start", ToWorker::Start(STEP)),
         ("flush", ToWorker::Flush(STEP)),
@@ -109,6 +111,7 @@ pub(crate) fn from_worker() -> Vec<(&'static str, FromWorker)> {
         is_streaming: true,
         is_async: false,
         flushes: true,
+        saves: false,
     };
     let output = Output { stage: 1, call: 300, value: Value::Int(7), worked: Report::ABSENT };
     let failed = Failed {
@@ -407,7 +410,7 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
     let bare = Surroundings { environment: ByteBuf::new(), umask: None, ..command_line.clone() };
     let no_folder = Surroundings { working_directory: None, ..script.clone() };
     let open = |surroundings| {
-        ToWorker::Open(OpenSession {
+        ToWorker::Open(Box::new(OpenSession {
             stages: vec![],
             instances: None,
             sys_path: vec![],
@@ -416,7 +419,8 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
             allow_pickle: true,
             surroundings: Some(Box::new(surroundings)),
             buffers: Vec::new(),
-        })
+            saved: Vec::new(),
+        }))
     };
     vec![
         ("end", ToWorker::End(0)),
@@ -463,6 +467,7 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         allow_pickle: true,
         surroundings: Some(Box::new(surroundings)),
         buffers: vec![bytes(b"table"), bytes(b"")],
+        saved: vec![],
     };
     let node = NodeSpec {
         node_id: "gain".into(),
@@ -473,18 +478,27 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
     };
     let stages = vec![StageSpec { stage: 1, nodes: vec![node] }];
     let keeping = OpenSession { stages, buffers: vec![], ..open.clone() };
+    let saved = vec![saved_state()];
+    let restoring = OpenSession { buffers: vec![], saved, ..open.clone() };
     let took = Duration::from_micros(42).into();
     let step = Step { took, ..STEP };
     vec![
-        ("open_buffers", ToWorker::Open(open)),
+        ("open_buffers", ToWorker::Open(Box::new(open))),
         ("item_took", ToWorker::Item(Item { step, value: Value::None })),
         ("start_took", ToWorker::Start(step)),
         ("flush_took", ToWorker::Flush(Step { took: Duration::MAX.into(), ..STEP })),
         ("abort", ToWorker::Abort(1)),
         ("retry", ToWorker::Retry(1)),
-        ("open_keeps_failed", ToWorker::Open(keeping)),
+        ("open_keeps_failed", ToWorker::Open(Box::new(keeping))),
+        ("open_saved", ToWorker::Open(Box::new(restoring))),
+        ("save", ToWorker::Save(70_000)),
+        ("restore", ToWorker::Restore(vec![saved_state()])),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
     ]
+}
+
+fn saved_state() -> SavedState {
+    SavedState { node_id: "gain".into(), state: bytes(b"\x80\x05K*.") }
 }
 
 /// What version 6 brought from the worker.
@@ -522,9 +536,17 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         is_streaming: false,
         is_async: false,
         flushes: false,
+        saves: false,
     };
+    let saving = NodeReady { flushes: true, saves: true, ..ready.clone() };
+    let saved = Saved { number: 70_000, states: vec![saved_state()], fault: None };
+    let fault = Fault { kind: FaultKind::Checkpoint, ..self::fault() };
+    let unsaved = Saved { number: 70_001, states: vec![], fault: Some(fault) };
     vec![
         ("opened_without_flush", FromWorker::Opened(vec![ready])),
+        ("opened_saves", FromWorker::Opened(vec![saving])),
+        ("saved", FromWorker::Saved(saved)),
+        ("saved_fault", FromWorker::Saved(unsaved)),
         ("closed_left", FromWorker::Closed(Closed { left, ..Closed::default() })),
         ("loaded", FromWorker::Loaded(vec!["scipy".into(), "scipy.signal".into()])),
         ("failed_stale", FromWorker::Failed(failed)),

@@ -5,10 +5,37 @@ use crate::model::{OnOpen, RetryMode};
 
 const SECTION: &str = "calls";
 
-pub(super) fn keys() -> [Key; 8] {
-    let [retry, retries, retry_delay, retry_on] = tries();
-    let [deadline, breaker, breaker_pause, on_open] = ends();
-    [retry, retries, retry_delay, retry_on, deadline, breaker, breaker_pause, on_open]
+pub(super) fn keys() -> impl Iterator<Item = Key> {
+    tries().into_iter().chain(ends()).chain(saves())
+}
+
+fn saves() -> [Key; 2] {
+    [
+        Key {
+            section: SECTION,
+            name: "checkpoint_every",
+            kind: Kind::Count {
+                range: 1..=1_000_000,
+                get: |c| u64::from(c.calls.failing.checkpoint_every),
+                set: |c, n| c.calls.failing.checkpoint_every = as_u32(n),
+            },
+            doc: "Items after which the state of nodes with `checkpoint` and `restore` is saved, for \
+                  nodes without `checkpoint_every`. The items since then are kept, and are repeated in a \
+                  fresh worker when theirs dies.",
+        },
+        Key {
+            section: SECTION,
+            name: "standby",
+            kind: Kind::Count {
+                range: 0..=1,
+                get: |c| u64::from(c.calls.failing.standby),
+                set: |c, n| c.calls.failing.standby = as_u32(n),
+            },
+            doc: "Number of further workers that stand by with the last checkpoint of such nodes, for \
+                  nodes without `standby`. One that stands by takes over when the worker dies. It \
+                  counts for `max`.",
+        },
+    ]
 }
 
 fn tries() -> [Key; 4] {

@@ -132,6 +132,8 @@ const A_VALUE_FOR_EACH_KEY: &str = r#"
         breaker = 5
         breaker_pause = "1 min"
         on_open = "drop"
+        checkpoint_every = 7
+        standby = 1
         [shared_memory]
         segment = "named"
         inline_max = "2 KiB"
@@ -163,6 +165,8 @@ fn check_failing(config: &Config) {
         breaker: 5,
         breaker_pause: Duration::from_secs(60),
         on_open: OnOpen::Drop,
+        checkpoint_every: 7,
+        standby: 1,
     };
     assert_eq!(config.calls.failing, failing);
 }

@@ -24,6 +24,8 @@ const FIELDS: &[&str] = &[
     "breaker",
     "on_open",
     "stateless",
+    "checkpoint_every",
+    "standby",
     "isolated",
     "limits",
     "join",
@@ -137,6 +139,9 @@ fn failing(fields: &Fields<'_>, join: Join, problems: &mut Problems) -> Failing 
         };
         fields.report("on_open", kind, problems);
     }
+    let rule = "a number of items from 1 to 1000000";
+    let checkpoint_every = fields.integer("checkpoint_every", 1..=1_000_000, rule, problems);
+    let standby = fields.integer("standby", 0..=1, "0 or 1", problems);
     Failing {
         retry,
         retry_on: names(fields, problems),
@@ -144,6 +149,8 @@ fn failing(fields: &Fields<'_>, join: Join, problems: &mut Problems) -> Failing 
         breaker: breaker.and_then(|failures| u32::try_from(failures).ok()),
         on_open,
         is_stateless: fields.flag("stateless", problems).unwrap_or(false),
+        checkpoint_every: checkpoint_every.and_then(|items| u32::try_from(items).ok()),
+        standby: standby.and_then(|count| u32::try_from(count).ok()),
     }
 }
 

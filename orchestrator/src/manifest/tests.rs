@@ -26,7 +26,9 @@ fn full() -> Json {
         "nodes": [
             {"id": "first-1", "node_type": "my.nodes:Source", "params": {"threshold": 3},
              "runtime_hint": "CPython", "is_streaming": true, "is_source": true,
-             "timeout_ms": 1500, "isolated": true,
+             "timeout_ms": 1500, "isolated": true, "deadline_ms": 5000, "retry": true,
+             "retry_on": ["Flaky"], "breaker": 5, "on_open": "drop", "stateless": true,
+             "checkpoint_every": 4, "standby": 1,
              "limits": {"memory": "2 GB", "cpu_time": "1.5 s", "open_files": 100}, "join": "zip", "instance": null,
              "capabilities": {"gpu": {"type": "cuda", "min_memory_gb": 8.0, "required": false},
                 "cpu": {"cores": 2, "arch": "x86_64"}, "memory_gb": 1.5},

@@ -48,6 +48,7 @@ fn node(node: &NodeMetrics) -> Json {
         "success_count": node.successes(),
         "error_count": node.errors,
         "retry_count": node.retries,
+        "restore_count": node.restores,
         "skipped_count": node.skipped,
         "success_rate": rate,
         "total_duration_us": micros(node.busy),

@@ -145,6 +145,7 @@ fn json_has_the_keys_of_both_generations() {
         "success_count",
         "error_count",
         "retry_count",
+        "restore_count",
         "success_rate",
         "total_duration_us",
         "avg_duration_us",

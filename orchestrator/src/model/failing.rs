@@ -133,6 +133,10 @@ pub struct Failing {
     pub on_open: Option<OnOpen>,
     /// Whether the node keeps nothing from one item to the next.
     pub is_stateless: bool,
+    /// Items after which a node that can save its state does so.
+    pub checkpoint_every: Option<u32>,
+    /// Number of further workers that stand by with its state.
+    pub standby: Option<u32>,
 }
 
 /// What the configuration says about the failures of all nodes.
@@ -152,6 +156,10 @@ pub struct FailingDefaults {
     pub breaker_pause: Duration,
     /// What happens to the items of a skipped node.
     pub on_open: OnOpen,
+    /// Items after which nodes that can save their state do so.
+    pub checkpoint_every: u32,
+    /// Number of further workers that stand by with the state of nodes that can save it.
+    pub standby: u32,
 }
 
 impl Default for FailingDefaults {
@@ -165,6 +173,8 @@ impl Default for FailingDefaults {
             breaker: 0,
             breaker_pause: Duration::from_secs(30),
             on_open: OnOpen::Error,
+            checkpoint_every: 16,
+            standby: 0,
         }
     }
 }
@@ -184,6 +194,10 @@ pub struct FailingPlan {
     pub breaker: Option<Breaker>,
     /// Whether the node keeps nothing from one item to the next.
     pub is_stateless: bool,
+    /// Items after which the node saves its state, if it can.
+    pub checkpoint_every: u32,
+    /// Whether another worker stands by with its state.
+    pub standby: bool,
 }
 
 impl FailingPlan {
@@ -206,6 +220,8 @@ impl FailingPlan {
             deadline: node.deadline.or(defaults.deadline),
             breaker: (failures > 0).then_some(breaker),
             is_stateless: node.is_stateless,
+            checkpoint_every: node.checkpoint_every.unwrap_or(defaults.checkpoint_every),
+            standby: node.standby.unwrap_or(defaults.standby) > 0,
         }
     }
 

@@ -70,6 +70,8 @@ pub enum Event<T> {
     /// The slot's worker has exceeded a limit: the answer to [`Action::Measure`] if it has, or found in
     /// an output.
     Exceeded(SlotId, Excess),
+    /// The answer to [`Action::Save`]: whether the state is saved.
+    Saved(SlotId, bool),
     /// The connection to the slot's worker has ended.
     LinkEnded(SlotId),
     /// The process in the slot has ended.
@@ -125,6 +127,29 @@ pub enum Action<T> {
     TryLater(StageId, Instant),
     /// Go on with the kept call of a stage at the node that failed.
     Retry(StageId),
+    /// Have the slot's worker save the state of its nodes, after the calls that it got before.
+    Save(SlotId),
+    /// Give the state that the nodes of one slot have saved last to the worker that stands by.
+    PassState {
+        /// The slot whose nodes have saved it.
+        from: SlotId,
+        /// The slot of the worker that stands by.
+        to: SlotId,
+    },
+    /// The worker that stood by takes over: it moves to the other slot.
+    Promote {
+        /// Its slot until now.
+        from: SlotId,
+        /// The slot whose worker is gone.
+        to: SlotId,
+    },
+    /// The slot's worker is gone, and the next one gets the state of its nodes back: the saved state,
+    /// and then this number of calls again. Nothing is lost unless [`Action::Tell`] says so.
+    Restoring(SlotId, usize),
+    /// The state of the slot's nodes can no longer be restored: saving or repeating calls fails.
+    GiveUpState(SlotId),
+    /// A call that was repeated gave another number of outputs than the first time.
+    Differs(StageId),
     /// Tell the caller the error. It is the last of this number of tries.
     Tell(Blame, u32),
     /// The breaker of a stage has opened (true) or closed.

@@ -4,21 +4,10 @@ use std::time::Instant;
 
 use super::event::{Action, Blame, Failure};
 use super::slots::Phase;
-use super::stage::Work;
+use super::stage::Call;
 use super::{Core, SlotId, StageId};
-use crate::model::OnOpen;
 
 impl<T: Clone> Core<T> {
-    /// When failed calls will be tried again, or are given up: one whose time has come waits for its
-    /// slot, at most until it is due.
-    pub(super) fn tries(&self) -> impl Iterator<Item = Instant> {
-        let now = self.now.filter(|_| self.slots.phase() == Phase::Open);
-        self.flow.stages.iter().filter_map(move |stage| {
-            let (now, at) = (now?, stage.waits_until()?);
-            if now < at { Some(at) } else { stage.due(now).filter(|due| now < *due) }
-        })
-    }
-
     /// The time for an item is over while its call waits for another try: the caller gets the last
     /// failure.
     pub(super) fn give_up_try(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
@@ -29,32 +18,42 @@ impl<T: Clone> Core<T> {
         };
         stage.drop_try();
         actions.push(Action::Tell(blame, stage.failures()));
-        self.count_failure(now, id, actions);
-        self.note_failure();
+        self.flow.count_failure(now, id, actions);
+        self.flow.note_failure();
     }
 
-    /// The caller gets an error.
-    pub(super) fn note_failure(&mut self) {
-        if self.stops_at_failure {
-            self.flow.abandon();
-        }
-    }
-
-    /// Repeats the calls that are lost with a worker, or skips their rounds.
-    pub(super) fn lose(&mut self, now: Instant, slot: SlotId, actions: &mut Vec<Action<T>>) {
+    /// Repeats the calls that are lost with a worker, or skips their rounds. Where the nodes' state was
+    /// saved, the next worker gets it.
+    pub(super) fn lose(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        is_overdue: bool,
+        actions: &mut Vec<Action<T>>,
+    ) {
         let mut called = self.slots.stages_in(slot);
         called.retain(|id| self.flow.stages[*id].has_call());
         if self.slots.phase() == Phase::Closing {
             called.into_iter().for_each(|id| self.flow.stages[id].end_call());
             return;
         }
-        let mut tries = called.is_empty().then_some(1);
+        let Self { flow, slots, .. } = self;
+        let repeated = self.saves.restore((now, slot), flow, slots, actions);
+        let stages = &self.flow.stages;
+        let is_idle = called.iter().all(|id| stages[*id].is_repeating() || stages[*id].is_ending());
+        let mut tries = (is_idle && repeated.is_none()).then_some(1);
         let mut failed = Vec::new();
         for id in called {
             let stage = &mut self.flow.stages[id];
+            if stage.is_repeating() || stage.is_ending() {
+                stage.end_call();
+                continue;
+            }
             let is_given_up = stage.is_given_up();
-            if let Some(at) = stage.lose(now) {
-                actions.push(Action::TryLater(id, at));
+            if let Some(at) = stage.lose(now, is_overdue) {
+                if repeated.is_none() {
+                    actions.push(Action::TryLater(id, at));
+                }
                 continue;
             }
             stage.skip_round();
@@ -66,8 +65,11 @@ impl<T: Clone> Core<T> {
         }
         if let Some(tries) = tries {
             actions.push(Action::Tell(Blame::Slot(slot), tries));
-            failed.into_iter().for_each(|id| self.count_failure(now, id, actions));
-            self.note_failure();
+            failed.into_iter().for_each(|id| self.flow.count_failure(now, id, actions));
+            self.flow.note_failure();
+        }
+        if let Some(repeated) = repeated {
+            actions.push(Action::Restoring(slot, repeated));
         }
     }
 
@@ -80,6 +82,14 @@ impl<T: Clone> Core<T> {
         actions: &mut Vec<Action<T>>,
     ) {
         self.slots.free(id);
+        if self.flow.stages[id].is_repeating() {
+            // It has failed as it did before its worker died.
+            match failure.kept_at {
+                Some(_) => self.flow.stages[id].call = Call::Over,
+                None => self.end_call(id, actions),
+            }
+            return;
+        }
         let is_closing = self.slots.phase() == Phase::Closing;
         let stage = &mut self.flow.stages[id];
         let is_told = !stage.is_given_up() && !is_closing;
@@ -91,59 +101,20 @@ impl<T: Clone> Core<T> {
                     return;
                 }
                 tries = stage.failures();
+                self.saves.keep(id, &mut self.flow, &self.slots, actions);
             }
-            None => stage.end_call(),
+            None => self.end_call(id, actions),
         }
+        let stage = &mut self.flow.stages[id];
         stage.skip_round();
         if is_told {
             actions.push(Action::Tell(Blame::Stage(id), tries));
-            self.count_failure(now, id, actions);
-            self.note_failure();
+            self.flow.count_failure(now, id, actions);
+            self.flow.note_failure();
         }
     }
 
-    /// Counts a failed item for the stage's breaker.
-    fn count_failure(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
-        let stage = &mut self.flow.stages[id];
-        if let Some(breaker) = stage.shape.breaker
-            && stage.breaker.fail(now, breaker)
-        {
-            actions.push(Action::Breaker(id, true));
-        }
-    }
-
-    /// One input of a zip join has fewer items than the others: the rest of the round is dropped.
-    pub(super) fn tell_uneven(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
-        self.flow.stages[id].skip_round();
-        actions.push(Action::Uneven(id));
-        self.note_failure();
-    }
-
-    /// Skips the next work of a stage whose breaker is open.
-    pub(super) fn skip(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
-        let Some(work) = self.flow.stages[id].next_work(now) else {
-            return self.tell_uneven(id, actions);
-        };
-        self.flow.stages[id].end_call();
-        let Some(breaker) = self.flow.stages[id].shape.breaker else { return };
-        let (values, is_flush) = match work {
-            Work::Item(value) => (vec![value], false),
-            Work::Zip(values) => (values, false),
-            Work::Flush => (Vec::new(), true),
-            Work::Start => (Vec::new(), false),
-        };
-        match breaker.on_open {
-            OnOpen::Error if !is_flush => {
-                self.flow.stages[id].skip_round();
-                self.note_failure();
-            }
-            OnOpen::Pass => {
-                values.into_iter().for_each(|value| self.flow.pass_on(id, value, actions))
-            }
-            OnOpen::Error | OnOpen::Drop => {}
-        }
-        if !is_flush {
-            actions.push(Action::Skipped(id, breaker.on_open));
-        }
+    fn end_call(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        self.saves.end_call(id, &mut self.flow, &self.slots, actions);
     }
 }

@@ -1,10 +1,13 @@
 //! How items and rounds go through the stages of a session: along the edges, in order, with
 //! back-pressure.
 
+use std::time::Instant;
+
 use super::edge::Entry;
 use super::event::Action;
-use super::stage::{Stage, Target};
+use super::stage::{Stage, Target, Work};
 use super::{Round, StageId, StageShape};
+use crate::model::OnOpen;
 
 /// The stages of a session with the edges between them, and the rounds on their way.
 #[derive(Debug)]
@@ -14,12 +17,14 @@ pub(super) struct Flow<T> {
     queue: usize,
     rounds_started: Round,
     rounds_done: Round,
+    /// Whether the first failure abandons all rounds.
+    pub(super) stops_at_failure: bool,
 }
 
 impl<T: Clone> Flow<T> {
     pub(super) fn new(shapes: Vec<StageShape>, queue: usize) -> Self {
         let stages = shapes.into_iter().map(Stage::new).collect();
-        Self { stages, queue, rounds_started: 0, rounds_done: 0 }
+        Self { stages, queue, rounds_started: 0, rounds_done: 0, stops_at_failure: false }
     }
 
     /// Number of rounds that have begun and are not complete.
@@ -106,5 +111,69 @@ impl<T: Clone> Flow<T> {
     pub(super) fn is_blocked_below(&self, id: StageId) -> bool {
         let full = |target: &Target| self.stages[target.stage].is_full(target.input, self.queue);
         self.stages[id].shape.outputs.iter().any(full)
+    }
+
+    /// Counts a failed item for the stage's breaker.
+    pub(super) fn count_failure(
+        &mut self,
+        now: Instant,
+        id: StageId,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        let stage = &mut self.stages[id];
+        if let Some(breaker) = stage.shape.breaker
+            && stage.breaker.fail(now, breaker)
+        {
+            actions.push(Action::Breaker(id, true));
+        }
+    }
+
+    /// When failed calls will be tried again, or are given up: one whose time has come waits for its
+    /// slot, at most until it is due.
+    pub(super) fn tries(&self, now: Instant) -> impl Iterator<Item = Instant> {
+        self.stages.iter().filter_map(move |stage| {
+            let at = stage.waits_until()?;
+            if now < at { Some(at) } else { stage.due(now).filter(|due| now < *due) }
+        })
+    }
+
+    /// The caller gets an error.
+    pub(super) fn note_failure(&mut self) {
+        if self.stops_at_failure {
+            self.abandon();
+        }
+    }
+
+    /// One input of a zip join has fewer items than the others: the rest of the round is dropped.
+    pub(super) fn tell_uneven(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        self.stages[id].skip_round();
+        actions.push(Action::Uneven(id));
+        self.note_failure();
+    }
+
+    /// Skips the next work of a stage whose breaker is open.
+    pub(super) fn skip(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
+        let Some(work) = self.stages[id].next_work(now) else {
+            return self.tell_uneven(id, actions);
+        };
+        self.stages[id].end_call();
+        let Some(breaker) = self.stages[id].shape.breaker else { return };
+        let (values, is_flush) = match work {
+            Work::Item(value) => (vec![value], false),
+            Work::Zip(values) => (values, false),
+            Work::Flush => (Vec::new(), true),
+            Work::Start => (Vec::new(), false),
+        };
+        match breaker.on_open {
+            OnOpen::Error if !is_flush => {
+                self.stages[id].skip_round();
+                self.note_failure();
+            }
+            OnOpen::Pass => values.into_iter().for_each(|value| self.pass_on(id, value, actions)),
+            OnOpen::Error | OnOpen::Drop => {}
+        }
+        if !is_flush {
+            actions.push(Action::Skipped(id, breaker.on_open));
+        }
     }
 }

@@ -29,10 +29,16 @@ pub(super) struct Home {
 /// A change of a slot that its stages must react to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Change {
+    /// The nodes of the slot's worker are made.
+    Opened(SlotId),
     /// The slot has no worker and gets none: work that waits for it is skipped.
     GivenUp(SlotId),
     /// The slot's worker is gone; every call on it is lost.
-    Lost(SlotId),
+    Lost {
+        slot: SlotId,
+        /// It took too long or too much.
+        is_overdue: bool,
+    },
 }
 
 /// State of the session as a whole.
@@ -143,17 +149,23 @@ impl Slots {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         match event {
-            Event::Open if self.slots.is_empty() => {}
-            Event::Open => self.acquire(now, (0..self.slots.len()).collect(), actions),
+            Event::Open => {
+                let needed = |slot: &SlotId| !self.slots[*slot].is_standby;
+                let slots: Vec<SlotId> = (0..self.slots.len()).filter(needed).collect();
+                if !slots.is_empty() {
+                    self.acquire(now, slots, actions);
+                }
+            }
             Event::Granted(slot) if self.is_acquiring(slot) => {
                 self.slots[slot].state = State::Held;
             }
-            Event::Refused(slot) if self.is_acquiring(slot) => changes.push(self.give_up(slot)),
+            Event::Refused(slot) if self.is_acquiring(slot) => changes.extend(self.give_up(slot)),
             Event::Opened(slot) if self.is_making(slot) => {
                 self.slots[slot].state = State::Ready;
                 self.slots[slot].unsuited = 0;
+                changes.push(Change::Opened(slot));
             }
-            Event::OpenFailed(slot) if self.is_making(slot) => changes.push(self.give_up(slot)),
+            Event::OpenFailed(slot) if self.is_making(slot) => changes.extend(self.give_up(slot)),
             Event::Unsuited(slot) if self.is_making(slot) => {
                 changes.extend(self.try_another(now, slot, actions));
             }
@@ -165,10 +177,13 @@ impl Slots {
                 let until = now + EXIT_GRACE;
                 self.slots[slot].state = State::Dying { until, is_killed: false };
             }
-            Event::Exited(slot) if self.awaits_exit(slot) => self.remove_dead(slot, actions),
+            Event::Exited(slot) if self.awaits_exit(slot) => {
+                self.slots[slot].remove_dead(slot, actions)
+            }
             Event::Lost(slot) => {
                 self.slots[slot].state = self.without_worker();
-                changes.push(Change::Lost(slot));
+                let Slot { is_standby, was_overdue: is_overdue, .. } = self.slots[slot];
+                changes.extend((!is_standby).then_some(Change::Lost { slot, is_overdue }));
             }
             Event::Close => self.close(now, actions),
             Event::Closed(slot) if self.is_cleaning_up(slot) => {
@@ -180,17 +195,17 @@ impl Slots {
         changes
     }
 
-    /// Opens or closes every slot that is ready for it.
-    pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
-        let is_ready = |slot: &Slot| slot.state == State::Ready;
-        if self.phase == Phase::Opening && self.slots.iter().all(is_ready) {
-            self.phase = Phase::Open;
-        }
+    /// Opens or closes every slot that is ready for it. Returns whether the session is open since now.
+    pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) -> bool {
+        let is_ready = |slot: &Slot| slot.state == State::Ready || slot.is_standby;
+        let is_open = self.phase == Phase::Opening && self.slots.iter().all(is_ready);
+        self.phase = if is_open { Phase::Open } else { self.phase };
         match self.phase {
             Phase::Opening if self.has_failed_to_open() => {}
             Phase::Opening | Phase::Open => self.open_held(now, actions),
             Phase::Closing => self.close_ready(now, actions),
         }
+        is_open
     }
 
     fn is_acquiring(&self, slot: SlotId) -> bool {
@@ -198,7 +213,7 @@ impl Slots {
     }
 
     fn has_failed_to_open(&self) -> bool {
-        self.slots.iter().any(|slot| slot.state == State::Empty)
+        self.slots.iter().any(|slot| slot.state == State::Empty && !slot.is_standby)
     }
 
     /// The state of a slot that has lost its worker or got none.
@@ -229,9 +244,9 @@ impl Slots {
     }
 
     /// Leaves the slot without a worker; the next call on it asks for one again.
-    fn give_up(&mut self, slot: SlotId) -> Change {
+    fn give_up(&mut self, slot: SlotId) -> Option<Change> {
         self.slots[slot].state = self.without_worker();
-        Change::GivenUp(slot)
+        (!self.slots[slot].is_standby).then_some(Change::GivenUp(slot))
     }
 
     fn try_another<T>(
@@ -246,7 +261,7 @@ impl Slots {
         }
         self.slots[slot].unsuited = 0;
         actions.push(Action::Unsuitable(slot));
-        Some(self.give_up(slot))
+        self.give_up(slot)
     }
 
     /// Takes the slot of a stage for a call; false when it is not free. Asks for a worker if the
@@ -271,6 +286,35 @@ impl Slots {
                 false
             }
             _ => false,
+        }
+    }
+
+    /// Adds a slot for a worker that stands by.
+    pub(super) fn add_standby(&mut self) -> SlotId {
+        self.slots.push(Slot { is_standby: true, ..Slot::new(false) });
+        self.slots.len() - 1
+    }
+
+    pub(super) fn is_ready(&self, slot: SlotId) -> bool {
+        self.slots[slot].state == State::Ready
+    }
+
+    /// The ready worker of a slot goes to another one, which has none.
+    pub(super) fn promote(&mut self, now: Instant, from: SlotId, to: SlotId) {
+        self.slots[from].state = State::Empty;
+        self.slots[to].acquire(now, now, limits::is_watched(&self.homes, to));
+        self.slots[to].state = State::Ready;
+    }
+
+    /// Withdraws the request for a slot's worker. Returns whether there was one.
+    pub(super) fn withdraw<T>(&mut self, slot: SlotId, actions: &mut Vec<Action<T>>) -> bool {
+        self.slots[slot].withdraw(slot, actions)
+    }
+
+    /// Asks for a worker for a slot that has none.
+    pub(super) fn refill<T>(&mut self, now: Instant, slot: SlotId, actions: &mut Vec<Action<T>>) {
+        if self.phase == Phase::Open && self.slots[slot].state == State::Empty {
+            self.acquire(now, vec![slot], actions);
         }
     }
 
@@ -304,11 +348,6 @@ impl Slots {
             self.slots.push(added);
         }
         self.homes[stage].slot = Some(slot);
-    }
-
-    fn remove_dead<T>(&mut self, slot: SlotId, actions: &mut Vec<Action<T>>) {
-        self.slots[slot].state = State::Dead;
-        actions.push(Action::RemoveDead(slot));
     }
 
     fn close<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {

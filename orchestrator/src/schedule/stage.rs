@@ -1,5 +1,6 @@
 //! One stage of the session core: its inputs, its progress in the current round, and its call.
 
+mod given;
 mod tries;
 
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use super::attempts::{BreakerState, Tries};
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
 use crate::model::{Breaker, Join, Retry};
+use given::Given;
 
 /// The receiving end of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +41,12 @@ pub struct StageShape {
     pub is_watched: bool,
     /// When calls that fail in each node are tried again; `None`: never.
     pub retries: Vec<Option<Retry>>,
-    /// When a call that is lost with its worker is tried again: only where no node of the slot keeps
-    /// state.
+    /// When a call that is lost with its worker is tried again, if its nodes ask for that.
     pub repeats: Option<Retry>,
+    /// What happens to its nodes' state when their worker dies.
+    pub state: StateLoss,
+    /// After how many calls the state of nodes that can save it is saved.
+    pub saves_every: usize,
     /// Longest time for an item with all its tries. Only where the stage has one node.
     pub deadline: Option<Duration>,
     /// When the node is skipped. Only where the stage has one node.
@@ -55,6 +60,20 @@ pub struct Traits {
     pub is_source: bool,
     /// One of them may have outputs at the end of the input.
     pub flushes: bool,
+    /// What happens to their state when their worker dies.
+    pub state: StateLoss,
+}
+
+/// What happens to nodes' state when their worker dies. Of several nodes the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum StateLoss {
+    /// There is none.
+    Stateless,
+    /// A fresh worker gets the state that was saved.
+    Saved,
+    /// It is lost.
+    #[default]
+    Lost,
 }
 
 /// What a call does.
@@ -70,6 +89,16 @@ pub enum Work<T> {
     Flush,
 }
 
+/// A call that is repeated.
+#[derive(Debug)]
+struct Again<T> {
+    work: Work<T>,
+    /// Number of its outputs that were passed on already.
+    known: u32,
+    /// The earliest moment for it.
+    at: Option<Instant>,
+}
+
 /// State of a stage's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -78,8 +107,12 @@ pub(super) enum Call {
         /// Outputs since the last credit.
         sent: u32,
     },
-    /// The window is used up, or the call has failed for good and is kept; it continues after a credit.
+    /// The window is used up; it continues after a credit.
     Suspended,
+    /// A node has failed for good, and the worker keeps the call until it is ended.
+    Over,
+    /// The worker was asked to end it.
+    Ending,
     /// A node has failed; it is called again at this moment or later.
     Kept {
         /// The earliest moment.
@@ -104,14 +137,14 @@ pub(super) struct Stage<T> {
     pub(super) skip_before: Round,
     /// The flush call of this round has been made.
     flushed: bool,
-    /// The work of a call that is repeated before any other call begins.
-    again: Option<Work<T>>,
-    /// The earliest moment for that.
-    again_at: Option<Instant>,
+    /// A call that is repeated before any other call begins.
+    again: Option<Again<T>>,
     /// The work of the running call, where it may be repeated.
     kept: Option<Work<T>>,
-    /// The running call has given an output, so that it cannot be repeated.
-    has_given: bool,
+    /// What the running call has given, and what of that is known.
+    given: Given,
+    /// What happens to the state of all nodes in its slot when their worker dies.
+    pub(super) loss: StateLoss,
     tries: Tries,
     pub(super) breaker: BreakerState,
 }
@@ -129,9 +162,9 @@ impl<T: Clone> Stage<T> {
             skip_before: 0,
             flushed: false,
             again: None,
-            again_at: None,
             kept: None,
-            has_given: false,
+            given: Given::default(),
+            loss: StateLoss::Lost,
             tries: Tries::default(),
             breaker: BreakerState::default(),
         }
@@ -142,8 +175,7 @@ impl<T: Clone> Stage<T> {
         if work.is_none() && self.has_call() {
             self.skip_round();
         }
-        self.again = work;
-        self.again_at = None;
+        self.again = work.map(|work| Again { work, known: 0, at: None });
         // The move is not the node's doing, and takes as long as a worker takes to start.
         self.tries = Tries::default();
         self.end_call();
@@ -191,8 +223,8 @@ impl<T: Clone> Stage<T> {
     /// Whether there is work for a call now.
     pub(super) fn has_work(&mut self, now: Instant) -> bool {
         self.settle();
-        if self.again.is_some() {
-            return self.again_at.is_none_or(|at| at <= now);
+        if let Some(again) = &self.again {
+            return again.at.is_none_or(|at| at <= now);
         }
         match self.shape.join {
             Join::Interleave => match self.inputs[self.current].peek() {
@@ -227,13 +259,14 @@ impl<T: Clone> Stage<T> {
     /// Begins the next call and returns its work. `None` when one input of a zip has no item left
     /// in this round: the items left on the others are dropped with the round.
     pub(super) fn next_work(&mut self, now: Instant) -> Option<Work<T>> {
-        if let Some(work) = self.again.take() {
-            self.again_at = None;
+        if let Some(Again { work, known, .. }) = self.again.take() {
             self.tries.begin_unless_begun(now);
+            self.given = Given::of_known(known);
             self.begin(&work);
             return Some(work);
         }
         self.tries = Tries::begin(now);
+        self.given = Given::default();
         let work = if self.needs_flush() {
             self.flushed = true;
             Work::Flush
@@ -252,8 +285,8 @@ impl<T: Clone> Stage<T> {
     }
 
     fn begin(&mut self, work: &Work<T>) {
-        self.kept = self.shape.repeats.map(|_| work.clone());
-        self.has_given = false;
+        let is_kept = self.loss == StateLoss::Saved || self.shape.repeats.is_some();
+        self.kept = is_kept.then(|| work.clone());
         self.call = Call::Running { sent: 0 };
     }
 
@@ -272,7 +305,7 @@ impl<T: Clone> Stage<T> {
     /// Counts an output against the window of its call.
     pub(super) fn count_output(&mut self, now: Instant, window: u32) -> Counted {
         let Call::Running { sent } = self.call else { return Counted::Stray };
-        self.has_given = true;
+        self.given.count();
         let sent = sent + 1;
         if self.shape.slot.is_some() && sent >= window {
             self.call = Call::Suspended;
@@ -287,6 +320,16 @@ impl<T: Clone> Stage<T> {
     pub(super) fn resume(&mut self, now: Instant) {
         self.tries.resume(now);
         self.call = Call::Running { sent: 0 };
+    }
+
+    /// The worker is asked to end the call.
+    pub(super) fn abort(&mut self) {
+        self.call = Call::Ending;
+    }
+
+    /// Whether the call only has to end, and all that follows from it is known.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.call, Call::Over | Call::Ending)
     }
 
     pub(super) fn end_call(&mut self) {

@@ -6,13 +6,14 @@ use ipc_protocol::FaultKind;
 
 use super::{
     Action, Blame, Bounds, Core, Deadline, EXIT_GRACE, Event, Failure, Overdue, Running,
-    StageShape, Target, Traits, Work,
+    StageShape, StateLoss, Target, Traits, Work,
 };
 use crate::model::Join;
 
 mod closing;
 mod deadlines;
 mod limits;
+mod saves;
 mod simulation;
 mod tries;
 
@@ -37,6 +38,8 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         is_watched: false,
         retries: vec![None],
         repeats: None,
+        state: StateLoss::Lost,
+        saves_every: 1,
         deadline: None,
         breaker: None,
     }
@@ -315,7 +318,7 @@ fn abandoned_rounds_begin_nothing_more() {
 fn sources_start_without_an_item() {
     let now = Instant::now();
     let mut core = line();
-    core.note(0, Traits { is_source: true, flushes: true });
+    core.note(0, Traits { is_source: true, flushes: true, state: StateLoss::Lost });
     let start = Action::Call { stage: 0, work: Work::Start };
     assert_eq!(core.handle(now, Event::Input(None)), [start]);
 }
@@ -324,7 +327,7 @@ fn sources_start_without_an_item() {
 fn a_stage_that_never_flushes_is_not_asked() {
     let now = Instant::now();
     let mut core = line();
-    core.note(0, Traits { is_source: false, flushes: false });
+    core.note(0, Traits { is_source: false, flushes: false, state: StateLoss::Lost });
     let flush = |stage| Action::Call { stage, work: Work::Flush };
     assert_eq!(core.handle(now, Event::Flush), [flush(1)]);
     assert_eq!(core.handle(now, Event::Done(1)), [Action::RoundDone(0)]);

@@ -121,6 +121,9 @@ impl Death<'_> {
 
     /// The other nodes whose state died with the worker.
     fn also_lost(&self, lost: &str) -> Vec<String> {
+        if !self.slot.loses_state {
+            return Vec::new();
+        }
         let others = self.slot.seats.iter().map(|seat| node_id(self.plan, *seat));
         others.filter(|id| *id != lost).map(str::to_owned).collect()
     }

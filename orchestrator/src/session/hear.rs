@@ -7,11 +7,11 @@ use super::journal::{DEBUG, Journal, dropped, notice, printed, replaced};
 use super::layout::Layout;
 use super::outfit::stage_number;
 use super::shell::{Events, Shell};
-use super::workers::{End, Seat, Workers};
+use super::workers::{End, Seat, Slot, Workers};
 use super::{Host, failure};
 use crate::limits::Limit;
 use crate::limits::rate::Admission;
-use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, Traits};
+use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, StateLoss, Traits};
 use crate::worker::supervisor::Returned;
 
 impl Shell {
@@ -51,7 +51,7 @@ impl Shell {
                     return vec![Event::Done(stage)];
                 }
                 self.layout.note_success(stage, &mut self.journal);
-                vec![self.finish_call(stage)]
+                vec![self.failures.finish_call(stage, &mut self.journal)]
             }
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
@@ -60,9 +60,27 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
-                self.traits.extend(traits(&self.workers.slot(slot).seats, &nodes, &self.layout));
-                self.workers.slot_mut(slot).is_open = true;
+                let opened = self.workers.slot_mut(slot);
+                opened.is_open = true;
+                if self.saved.primary_of(slot).is_some() {
+                    opened.loses_state = false;
+                    return vec![Event::Opened(slot)];
+                }
+                let traits = traits(&opened.seats, &nodes, &self.layout);
+                note_state(opened, &traits, &nodes, &self.layout, &mut self.journal);
+                self.traits.extend(traits);
                 vec![Event::Opened(slot)]
+            }
+            FromWorker::Saved(saved) => {
+                let Some(fault) = self.saved.take(slot, saved) else {
+                    return self.end_broken(slot);
+                };
+                let is_saved = fault.is_none();
+                if let Some(fault) = fault {
+                    let error = failure::from_fault(fault, self.workers.slot(slot));
+                    self.journal.note_unsaved(&error);
+                }
+                vec![Event::Saved(slot, is_saved)]
             }
             FromWorker::Loaded(modules) => {
                 self.workers.learn(slot, modules);
@@ -118,7 +136,10 @@ impl Shell {
         // A failure without a stage: one side could not decode a message of the other.
         let error =
             failure::without_stage(failed.fault, self.workers.slot(slot), &self.layout.plan);
-        self.fail(error);
+        match self.saved.primary_of(slot) {
+            Some(of) => self.journal.note_no_standby(&self.layout.nodes_in(of), &error),
+            None => self.fail(error),
+        }
         self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
     }
@@ -215,10 +236,44 @@ fn traits(seats: &[Seat], nodes: &[NodeReady], layout: &Layout) -> Vec<(StageId,
         let ready = nodes.iter().find(|ready| ready.node_id == id);
         let is_source = node == 0 && ready.is_some_and(|ready| ready.is_source);
         let flushes = ready.is_none_or(|ready| ready.flushes);
+        let state = state_loss((stage, node), nodes, layout);
         match known.last_mut() {
-            Some((last, traits)) if *last == stage => traits.flushes |= flushes,
-            _ => known.push((stage, Traits { is_source, flushes })),
+            Some((last, traits)) if *last == stage => {
+                traits.flushes |= flushes;
+                traits.state = traits.state.max(state);
+            }
+            _ => known.push((stage, Traits { is_source, flushes, state })),
         }
     }
     known
+}
+
+/// Notes whether the state of a worker's nodes outlives it. Says so if some of them can save theirs, and
+/// others prevent that.
+fn note_state(
+    opened: &mut Slot,
+    traits: &[(StageId, Traits)],
+    nodes: &[NodeReady],
+    layout: &Layout,
+    journal: &mut Journal,
+) {
+    let worst = traits.iter().map(|(_, traits)| traits.state).max().unwrap_or_default();
+    opened.loses_state = worst != StateLoss::Saved;
+    let saving = nodes.iter().find(|node| node.saves);
+    if let (StateLoss::Lost, Some(saving)) = (worst, saving) {
+        let loses = |seat: &&Seat| state_loss(**seat, nodes, layout) == StateLoss::Lost;
+        let other = opened.seats.iter().find(loses).map_or("", |seat| layout.node_id(*seat));
+        journal.note_mixed_state(&saving.node_id, other);
+    }
+}
+
+/// What happens to a node's state when its worker dies.
+fn state_loss(seat: Seat, nodes: &[NodeReady], layout: &Layout) -> StateLoss {
+    let id = layout.node_id(seat);
+    let saves = nodes.iter().any(|ready| ready.node_id == id && ready.saves);
+    match (saves, layout.is_stateless(seat)) {
+        (true, _) => StateLoss::Saved,
+        (false, true) => StateLoss::Stateless,
+        (false, false) => StateLoss::Lost,
+    }
 }

@@ -8,7 +8,7 @@ use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 use nix::errno::Errno;
 
 use super::Host;
-use super::workers::Seat;
+use super::workers::Slot;
 use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
 use crate::model::OnOpen;
@@ -117,6 +117,77 @@ impl Journal {
         self.notices.push(notice(node_id, WARNING, message));
     }
 
+    /// The worker of these nodes is gone, and the next one gets their state.
+    pub(super) fn note_restoring(
+        &mut self,
+        nodes: &[&str],
+        cause: Option<&Error>,
+        repeated: usize,
+    ) {
+        let mut metrics = self.metrics();
+        nodes.iter().for_each(|node_id| metrics.restore(node_id));
+        drop(metrics);
+        let cause = match cause {
+            Some(Error::Crashed(crash)) => crash.cause(),
+            Some(error) => first_line(error),
+            None => "its worker is gone".to_owned(),
+        };
+        let first = nodes.first().copied().unwrap_or_default();
+        let message = format!(
+            "{cause}; a fresh worker of {} goes on from the last checkpoint, after {repeated} calls are \
+             repeated",
+            nodes.join(", ")
+        );
+        self.notices.push(notice(first, WARNING, message));
+    }
+
+    /// No worker stands by for these nodes, because it ended or could not start. The next checkpoint
+    /// tries again.
+    pub(super) fn note_no_standby(&mut self, nodes: &[&str], error: &Error) {
+        let message =
+            format!("no worker stands by for {}: {}", nodes.join(", "), first_line(error));
+        self.notices.push(notice(nodes.first().copied().unwrap_or_default(), DEBUG, message));
+    }
+
+    /// A node could not save its state.
+    pub(super) fn note_unsaved(&mut self, error: &Error) {
+        let message =
+            format!("its state is not saved, and the checkpoint before it is kept: {error}");
+        self.notices.push(notice(error.node_id().unwrap_or_default(), WARNING, message));
+    }
+
+    /// The state of these nodes can no longer be restored.
+    pub(super) fn note_state_given_up(&mut self, nodes: &[&str]) {
+        let message = format!(
+            "the state of {} is lost if its worker dies now: it could not be saved or restored",
+            nodes.join(", ")
+        );
+        self.notices.push(notice(nodes.first().copied().unwrap_or_default(), WARNING, message));
+    }
+
+    /// A repeated call gave another number of outputs.
+    pub(super) fn note_differs(&mut self, stage: &Stage) {
+        let node_id = stage.nodes.last().map_or("", |node| &node.id);
+        let message = format!(
+            "node '{node_id}' gave another number of outputs when an item was repeated after the death \
+             of its worker: its state may differ from before"
+        );
+        self.notices.push(notice(node_id, WARNING, message));
+    }
+
+    /// One node can save its state, and another in the same worker cannot.
+    pub(super) fn note_mixed_state(&mut self, saving: &str, other: &str) {
+        if !self.warned.insert(saving.to_owned()) {
+            return;
+        }
+        let message = format!(
+            "the checkpoints of node '{saving}' are not used: node '{other}' in the same worker keeps \
+             state that it cannot save. Give '{other}' stateless=True if it keeps none, or '{saving}' \
+             isolated=True"
+        );
+        self.notices.push(notice(saving, WARNING, message));
+    }
+
     /// Keeps an error that the caller gets, for when its node is skipped.
     pub(super) fn note_cause(&mut self, stage: StageId, error: &Error) {
         let causes = self.causes.entry(stage).or_default();
@@ -154,10 +225,12 @@ impl Journal {
         self.notices.push(notice(&node.id, WARNING, message));
     }
 
-    /// Notes which worker hosts these nodes.
-    pub(super) fn note_worker(&self, seats: &[Seat], pid: u32) {
+    /// Notes which worker hosts the nodes of a slot.
+    pub(super) fn note_worker(&self, slot: &Slot) {
+        let Some(pid) = slot.process().map(|process| process.pid) else { return };
         let mut metrics = self.metrics();
-        seats.iter().for_each(|(stage, node)| metrics.set_worker(self.number(*stage, *node), pid));
+        let nodes = slot.seats.iter().map(|(stage, node)| self.number(*stage, *node));
+        nodes.for_each(|node| metrics.set_worker(node, pid));
     }
 
     /// Counts an item whose node is skipped. Returns the error about it, if it is one.

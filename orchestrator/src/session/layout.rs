@@ -108,6 +108,25 @@ impl Layout {
         self.plan.stages[stage].nodes.get(node).map_or("", |node| &node.id)
     }
 
+    /// Ids of a slot's nodes.
+    pub(super) fn nodes_in(&self, slot: SlotId) -> Vec<&str> {
+        let nodes = self.stages_in(slot).into_iter().flat_map(|id| &self.plan.stages[id].nodes);
+        nodes.map(|node| node.id.as_str()).collect()
+    }
+
+    /// The slots of which a node asks for a worker that stands by.
+    pub(super) fn with_standby(&self) -> Vec<SlotId> {
+        let asks = |slot: &SlotId| {
+            let stages = self.stages_in(*slot).into_iter();
+            stages.flat_map(|id| &self.plan.stages[id].nodes).any(|node| node.failing.standby)
+        };
+        (0..self.plan.worker_slots).filter(asks).collect()
+    }
+
+    pub(super) fn is_stateless(&self, (stage, node): Seat) -> bool {
+        self.plan.stages[stage].nodes.get(node).is_some_and(|node| node.failing.is_stateless)
+    }
+
     /// Ids of those of a worker's nodes that have not moved to another slot.
     pub(super) fn nodes_here(&self, slot: SlotId, seats: &[Seat]) -> Vec<&str> {
         let here = seats.iter().filter(|seat| self.slot_of(seat.0) == Some(slot));

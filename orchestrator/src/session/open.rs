@@ -10,6 +10,7 @@ use super::journal::{Journal, WARNING, notice};
 use super::layout::Layout;
 use super::native::NativeStage;
 use super::outfit::Outfit;
+use super::saved::SavedStates;
 use super::shell::Shell;
 use super::workers::Workers;
 use super::{Host, Session, Work};
@@ -21,7 +22,7 @@ use crate::options::{CancelHandle, OpenOptions};
 use crate::placement::Engine;
 use crate::plan::{Place, Plan, PlannedNode, Stage};
 use crate::runtime::Runtime;
-use crate::schedule::{Bounds, Core, Event, StageShape, Target};
+use crate::schedule::{Bounds, Core, Event, StageShape, StateLoss, Target};
 
 impl Session {
     /// Opens a session: makes all nodes of the manifest, in this process and in workers. Nodes that
@@ -95,11 +96,16 @@ impl Session {
         let interpreters = layout.interpreters();
         let opens_first: Vec<bool> =
             interpreters.iter().map(|runs| *runs == Engine::RustPython).collect();
-        let workers = Workers::new(interpreters, cancel.clone());
+        let mut workers = Workers::new(interpreters, cancel.clone());
         let outfit = Outfit::new(Arc::clone(runtime), options);
+        let mut core = Core::new(shapes, &opens_first, bounds(config));
+        let mut saved = SavedStates::default();
+        for of in layout.with_standby() {
+            saved.stand_by(core.add_standby(of), of);
+            workers.add(workers.slot(of).interpreter);
+        }
         let mut shell = Shell::new(layout, workers, journal, outfit);
-        shell.natives = natives;
-        let core = Core::new(shapes, &opens_first, bounds(config));
+        (shell.natives, shell.saved) = (natives, saved);
         let mut driver = Driver::new(core, shell, cancel);
         driver.take_breakers();
         Ok(Self { driver, work: Work::Nothing })
@@ -157,7 +163,12 @@ fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
         is_watched: is_watched(stage),
         retries: stage.nodes.iter().map(|node| node.failing.retry).collect(),
-        repeats: repeats(plan, stage),
+        repeats: repeats(stage),
+        state: match stage.nodes.iter().all(|node| node.failing.is_stateless) {
+            true => StateLoss::Stateless,
+            false => StateLoss::Lost,
+        },
+        saves_every: stage.nodes.iter().map(saves_every).min().unwrap_or(1),
         deadline: stage.nodes.iter().find_map(|node| node.failing.deadline),
         breaker: stage.nodes.iter().find_map(|node| node.failing.breaker),
     };
@@ -165,14 +176,16 @@ fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
 }
 
 /// When a call of the stage is tried again after the death of its worker: if all its nodes ask for
-/// that, and no node in the worker keeps state, which would be lost.
-fn repeats(plan: &Plan, stage: &Stage) -> Option<Retry> {
+/// that.
+fn repeats(stage: &Stage) -> Option<Retry> {
     let Place::Worker { .. } = stage.place else { return None };
-    let neighbours = plan.stages.iter().filter(|other| other.place == stage.place);
-    let mut lost = neighbours.flat_map(|stage| &stage.nodes);
     let asks = |node: &PlannedNode| node.failing.retry.filter(|_| node.failing.outlives_worker);
     let asked: Vec<Retry> = stage.nodes.iter().map(asks).collect::<Option<_>>()?;
-    lost.all(|node| node.failing.is_stateless).then(|| asked.into_iter().min_by_key(|r| r.limit))?
+    asked.into_iter().min_by_key(|retry| retry.limit)
+}
+
+fn saves_every(node: &PlannedNode) -> usize {
+    usize::try_from(node.failing.checkpoint_every).unwrap_or(usize::MAX)
 }
 
 fn native_stage(stage: &Stage) -> Result<Option<NativeStage>, Error> {

@@ -120,6 +120,7 @@ impl Outfit {
             allow_pickle: python.allow_pickle,
             surroundings,
             buffers: buffers.unwrap_or_default(),
+            saved: Vec::new(),
         })
     }
 

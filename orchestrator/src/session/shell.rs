@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ipc_protocol::patience::Report;
-use ipc_protocol::to_worker::{Credit, Item, Step};
+use ipc_protocol::to_worker::{Credit, Item, OpenSession, Step};
 use ipc_protocol::version::ABORT_SINCE;
 use ipc_protocol::{ToWorker, Value};
 
@@ -15,12 +15,13 @@ use super::journal::Journal;
 use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
 use super::outfit::{Outfit, stage_number};
+use super::saved::SavedStates;
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::error::Error;
 use crate::placement::Engine;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Blame, Event, Failure, SlotId, StageId, Traits, Work};
+use crate::schedule::{Action, Blame, Event, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -41,6 +42,7 @@ pub(super) struct Shell {
     pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
+    pub(super) saved: SavedStates,
     /// The result of closing so far; `None` before closing begins.
     pub(super) closed: Option<ClosedSession>,
     pub(super) next_call: u64,
@@ -59,6 +61,7 @@ impl Shell {
             outputs: VecDeque::new(),
             failures: Failures::default(),
             traits: Vec::new(),
+            saved: SavedStates::default(),
             closed: None,
             next_call: 1,
         }
@@ -75,36 +78,36 @@ impl Shell {
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
             Action::Call { stage, work } => return self.call(stage, work),
-            Action::Abort(stage) if self.speaks(stage, ABORT_SINCE) => {
+            Action::Abort(stage)
+                if self.workers.speaks(self.layout.slot_of(stage), ABORT_SINCE) =>
+            {
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
                 return self.send(stage, ToWorker::Retry(stage_number(stage)));
             }
-            Action::TryLater(stage, at) => {
-                self.failures.note_try(stage, at, &self.layout, &mut self.journal);
+            Action::Save(slot) => {
+                let number = self.saved.ask(slot);
+                return self.send_to(slot, ToWorker::Save(number));
             }
-            Action::Tell(blame, tries) => {
-                let error = self.failures.take(blame, tries, &self.layout, &mut self.journal);
-                error.into_iter().for_each(|error| self.fail(error));
+            Action::PassState { from, to } => {
+                return self.send_to(to, ToWorker::Restore(self.saved.of(from)));
             }
-            Action::Breaker(stage, is_open) => {
-                self.journal.note_breaker(&self.layout.plan.stages[stage], is_open);
+            Action::Promote { from, to } => {
+                self.workers.promote(from, to);
+                self.journal.note_worker(self.workers.slot(to));
             }
-            Action::Skipped(stage, on_open) => {
-                let error = self.journal.note_skipped(&self.layout.plan, stage, on_open);
-                error.into_iter().for_each(|error| self.fail(error));
+            Action::GiveUpState(slot) => {
+                self.saved.forget(slot);
+                self.workers.slot_mut(slot).loses_state = true;
+                self.journal.note_state_given_up(&self.layout.nodes_in(slot));
             }
             Action::Credit(stage) | Action::Abort(stage) => {
-                let outputs = self.runtime.config().calls.window;
-                let credit = Credit { stage: stage_number(stage), outputs, took: Report::ABSENT };
-                return self.send(stage, ToWorker::Credit(credit));
+                return self.send(stage, credit(stage, self.runtime.config().calls.window));
             }
             Action::Deliver { stage, value, .. } => {
                 self.outputs.push_back(self.layout.output(stage, value));
             }
-            Action::RoundDone(_) => {}
-            Action::Uneven(stage) => self.fail(failure::uneven(&self.layout.plan.stages[stage])),
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
             }
@@ -114,13 +117,11 @@ impl Shell {
                 return self.remove(slot, Returned::Overdue);
             }
             Action::Interrupt(slot) => self.workers.interrupt(slot),
-            Action::Kill(slot) => {
-                self.workers.hang_up(slot, None);
-                self.workers.kill(slot);
-            }
+            Action::Kill(slot) => self.workers.hang_up_and_kill(slot),
             Action::RemoveDead(slot) => return self.remove(slot, Returned::Broken),
             Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
             Action::Close(slot) => return self.close_slot(slot),
+            reported => self.failures.report(reported, &self.layout, &mut self.journal),
         }
         Events::new()
     }
@@ -131,8 +132,8 @@ impl Shell {
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
             self.journal.record(stage, &outcome.usage);
             events.push(match outcome.failure {
-                None => self.finish_call(stage),
-                Some(failure) => self.fail_call(stage, Error::Node(failure)),
+                None => self.failures.finish_call(stage, &mut self.journal),
+                Some(failure) => self.failures.fail_call(stage, Error::Node(failure)),
             });
             return events;
         }
@@ -147,10 +148,6 @@ impl Shell {
         self.send(stage, message(step, work))
     }
 
-    fn speaks(&self, stage: StageId, version: u32) -> bool {
-        self.workers.speaks(self.layout.slot_of(stage), version)
-    }
-
     fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
         let Some(slot) = self.layout.slot_of(stage) else { return Events::new() };
         match self.workers.send(slot, message, self.holders.get(stage)) {
@@ -161,7 +158,7 @@ impl Shell {
             Err(LinkError::Codec(error)) => {
                 self.workers.slot_mut(slot).calls.remove(&stage);
                 let error = failure::unsendable(&self.layout.plan.stages[stage], &error);
-                vec![self.fail_call(stage, error)]
+                vec![self.failures.fail_call(stage, error)]
             }
             Err(broken) => self.hang_up(slot, Some(broken)),
         }
@@ -180,6 +177,9 @@ impl Shell {
         let dead = self.workers.slot(slot);
         let mut events = Events::new();
         match (error, &mut self.closed) {
+            (Some(error), _) if self.saved.primary_of(slot).is_some() => {
+                self.fail_to_open(slot, error)
+            }
             (Some(error), Some(closed)) if dead.is_cleaning_up => closed.failures.push(error),
             (Some(error), None) if dead.is_open => {
                 let consequence = self.layout.handle_death(&dead.seats, error, &mut self.journal);
@@ -214,26 +214,14 @@ impl Shell {
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
-    /// A call has succeeded.
-    pub(super) fn finish_call(&mut self, stage: StageId) -> Event<Value> {
-        self.journal.forget_causes(stage);
-        self.failures.forget(stage);
-        Event::Done(stage)
-    }
-
-    /// A call has failed for good, unless the core knows that its round is given up.
-    fn fail_call(&mut self, stage: StageId, error: Error) -> Event<Value> {
-        self.failures.keep(Blame::Stage(stage), error);
-        Event::Failed(stage, Failure::default())
-    }
-
     pub(super) fn fail(&mut self, error: Error) {
-        self.journal.note_failure(&error);
-        self.failures.add(error);
+        self.failures.add(error, &mut self.journal);
     }
 
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
-        if self.closed.is_none() && self.failures.first.is_none() {
+        if let Some(of) = self.saved.primary_of(slot) {
+            self.journal.note_no_standby(&self.layout.nodes_in(of), &error);
+        } else if self.closed.is_none() && self.failures.first.is_none() {
             self.failures.slot = Some(slot);
             self.fail(self.layout.advised(error, self.workers.slot(slot).interpreter));
         }
@@ -263,20 +251,21 @@ impl Shell {
             self.workers.give_back(slot, Returned::UsedUp);
             return vec![Event::Unsuited(slot)];
         }
-        let stages = self.layout.stages_in(slot);
+        let of = self.saved.primary_of(slot).unwrap_or(slot);
+        let stages = self.layout.stages_in(of);
         let runs = self.workers.slot(slot).interpreter;
-        let pid = worker.process.pid;
         let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
-            Ok(message) => message,
+            Ok(message) => OpenSession { saved: self.saved.of(of), ..message },
             Err(error) => {
                 return vec![self.give_up_opening(slot, error)];
             }
         };
-        self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(slot)));
-        let seats = self.layout.seats(&stages);
-        self.journal.note_worker(&seats, pid);
-        self.workers.slot_mut(slot).seats = seats;
-        match self.workers.send(slot, ToWorker::Open(message), None) {
+        self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(of)));
+        self.workers.slot_mut(slot).seats = self.layout.seats(&stages);
+        if of == slot {
+            self.journal.note_worker(self.workers.slot(slot));
+        }
+        match self.workers.send(slot, ToWorker::Open(Box::new(message)), None) {
             Ok(_) => Events::new(),
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
@@ -289,9 +278,18 @@ impl Shell {
 
     fn close_slot(&mut self, slot: SlotId) -> Events {
         self.workers.slot_mut(slot).is_cleaning_up = true;
-        let sent = self.workers.send(slot, ToWorker::Close, None);
+        self.send_to(slot, ToWorker::Close)
+    }
+
+    fn send_to(&mut self, slot: SlotId, message: ToWorker) -> Events {
+        let sent = self.workers.send(slot, message, None);
         sent.map_or_else(|broken| self.hang_up(slot, Some(broken)), |_| Events::new())
     }
+}
+
+/// The message that lets a call go on.
+fn credit(stage: StageId, outputs: u32) -> ToWorker {
+    ToWorker::Credit(Credit { stage: stage_number(stage), outputs, took: Report::ABSENT })
 }
 
 /// The message that begins a call.

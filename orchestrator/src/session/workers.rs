@@ -98,6 +98,11 @@ impl Workers {
         self.slots.len() - 1
     }
 
+    /// The worker of a slot moves to another one, which has none.
+    pub(super) fn promote(&mut self, from: SlotId, to: SlotId) {
+        self.slots.swap(from, to);
+    }
+
     /// Asks the pool for workers, all in one request. A session that already holds workers is
     /// served first, because these are idle while it waits.
     pub(super) fn request(&mut self, pool: Arc<Pool>, needs: Vec<Wanted>, slots: Vec<SlotId>) {
@@ -260,6 +265,12 @@ impl Workers {
         if let Some(process) = self.slots[slot].process() {
             process.kill();
         }
+    }
+
+    /// Kills a process whose connection has ended, or that has to end without it.
+    pub(super) fn hang_up_and_kill(&mut self, slot: SlotId) {
+        self.hang_up(slot, None);
+        self.kill(slot);
     }
 
     /// Asks the node code that runs in the slot to end.

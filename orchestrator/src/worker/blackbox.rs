@@ -160,6 +160,8 @@ fn operation(number: u32) -> Option<FaultKind> {
         2 => Some(FaultKind::Flush),
         3 => Some(FaultKind::Initialize),
         4 => Some(FaultKind::Cleanup),
+        5 => Some(FaultKind::Checkpoint),
+        6 => Some(FaultKind::Restore),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from types import FunctionType
 from typing import Any, Protocol
 
+from remotemedia import _pickle
 from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
@@ -27,7 +28,14 @@ OTHER = 0
 """Number of the operation while no method of a node runs: a node is imported or constructed."""
 next_item = next
 """A node may replace the builtin, and a call would then never end."""
-_OPERATIONS = {"process": 1, "flush": 2, "initialize": 3, "cleanup": 4}
+_OPERATIONS = {
+    "process": 1,
+    "flush": 2,
+    "initialize": 3,
+    "cleanup": 4,
+    "checkpoint": 5,
+    "restore": 6,
+}
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
 
 
@@ -206,6 +214,25 @@ class Caller:
         """Call `initialize`, if the node has this method."""
         self._run_hook("initialize")
 
+    def saves(self) -> bool:
+        """Whether the node can save and restore its state."""
+        try:
+            hooks = [getattr(self.node, name, None) for name in ("checkpoint", "restore")]
+            # Nodes may have methods of these names for purposes of their own.
+            return all(map(callable, hooks)) and _takes_nothing(hooks[0])
+        except Exception:  # a property of the node
+            return False
+
+    def checkpoint(self) -> bytes:
+        """A pickle of the node's state."""
+        state = self._settled("checkpoint", self.node.checkpoint)
+        return self.guarded("checkpoint", _pickle.dumps, state)  # type: ignore[no-any-return]
+
+    def restore(self, pickle: bytes) -> None:
+        """Give the node the state in a pickle that `checkpoint` made."""
+        state = self.guarded("restore", _pickle.loads, bytes(pickle))
+        self._settled("restore", lambda: self.node.restore(state))
+
     def cleanup(self) -> None:
         """End a running stream; call `cleanup`, if the node has this method."""
         if self._stream is not None:
@@ -216,9 +243,14 @@ class Caller:
     def _run_hook(self, name: str) -> None:
         hook = getattr(self.node, name, None)
         if callable(hook):
-            result = self._hook_result(name, hook)
-            if inspect.isawaitable(result):
-                self.guarded(name, self._loop.run, result)
+            self._settled(name, hook)
+
+    def _settled(self, name: str, hook: Callable[[], Any]) -> Any:
+        """The result of a hook, awaited if it is awaitable."""
+        result = self._hook_result(name, hook)
+        if inspect.isawaitable(result):
+            return self.guarded(name, self._loop.run, result)
+        return result
 
     def _hook_result(self, name: str, hook: Callable[[], Any]) -> Any:
         """Call a hook and return its result. For an async node the event loop runs meanwhile."""

@@ -23,7 +23,7 @@ class Fault(Exception):
 
     Attributes:
         kind: the operation that failed: "stale", "conflict", "not found", "load", "construct",
-            "initialize", "process", "flush" or "cleanup".
+            "initialize", "process", "flush", "cleanup", "checkpoint" or "restore".
         node_id: id of the node that failed.
         remote_type: qualified name of the exception's type, bare for builtins.
         message: the exception's message alone.

@@ -10,15 +10,13 @@ from types import CoroutineType
 from typing import Any
 
 from remotemedia import _pickle
-from remotemedia._guest import faults, interrupts, loading, modules, output, process
+from remotemedia._guest import faults, interrupts, loading, modules, output, process, saving, state
 from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.spec import NodeSpec, SessionSpec
-from remotemedia._guest.state import Snapshot
 from remotemedia._guest.streams import END, LazyLoop
 from remotemedia._guest.surroundings import Process
-from remotemedia._guest.text import sendable
 
 OUTPUT = 1
 """Kind of a step that returned an output; more may follow."""
@@ -26,6 +24,9 @@ LAST = 2
 """Kind of a step that returned the last output; the call is complete."""
 DONE = 3
 """Kind of a step that returned no output; the call is complete."""
+
+Ready = tuple[str, bool, bool, bool, bool, bool]
+"""Id of a node; whether it is a source, is streaming, uses asyncio, flushes, can save its state."""
 
 
 class Guest:
@@ -54,7 +55,7 @@ class Guest:
         # The open call of each stage, or None. Keys are never removed, since dicts of RustPython
         # grow when keys are removed and added.
         self._calls: dict[int, Iterator[Any] | None] = {}
-        self._snapshots: dict[str, Snapshot] = {}
+        self._snapshots: dict[str, state.Snapshot] = {}
         self._has_shipment = False
         # The memory of large arrays, which the caller lends to this session.
         self._buffers: list[weakref.ref[Any]] = []
@@ -64,15 +65,12 @@ class Guest:
         # Not with the first session, which waits for it.
         process.state.begin()
 
-    def open_session(self, fields: dict[str, Any]) -> list[tuple[str, bool, bool, bool, bool]]:
+    def open_session(self, fields: dict[str, Any]) -> list[Ready]:
         """Open the session with these fields of `SessionSpec`; see `open`."""
         return self.open(SessionSpec.of(fields))
 
-    def open(self, spec: SessionSpec) -> list[tuple[str, bool, bool, bool, bool]]:
-        """Make and initialize the nodes.
-
-        Returns:
-            For each node its id, and whether it is a source, is streaming, uses asyncio, flushes.
+    def open(self, spec: SessionSpec) -> list[Ready]:
+        """Make and initialize the nodes. Returns what is known about each.
 
         Raises:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
@@ -107,6 +105,10 @@ class Guest:
             for caller in made:
                 caller.initialize()
                 initialized.append(caller)
+            if spec.instances is not None:
+                limit = spec.write_back_max_bytes
+                self._snapshots = {c.node_id: state.Snapshot(c.node, limit) for c in made}
+            saving.restore(spec.saved, made)
         except Fault:
             for caller in initialized:
                 with contextlib.suppress(Fault):  # only the first failure is reported
@@ -115,10 +117,10 @@ class Guest:
             raise
         self._left = []
         self._modules.note()
-        limit = spec.write_back_max_bytes
-        if spec.instances is not None:
-            self._snapshots = {c.node_id: Snapshot(c.node, limit) for c in made}
-        return [(c.node_id, c.is_source, c.is_streaming, c.is_async, c.flushes()) for c in made]
+        return [
+            (c.node_id, c.is_source, c.is_streaming, c.is_async, c.flushes(), c.saves())
+            for c in made
+        ]
 
     def _instances(self, spec: SessionSpec) -> tuple[list[Any], dict[str, int]]:
         if spec.instances is None:
@@ -326,6 +328,23 @@ class Guest:
                 call.close()  # type: ignore[attr-defined]  # calls are generators
         self._output.flush()
 
+    def save(self) -> list[tuple[str, bytes]]:
+        """The state of all nodes that can save it; see `saving.save`."""
+        try:
+            return saving.save(self._callers())
+        finally:
+            self._output.flush()
+
+    def restore(self, saved: list[tuple[str, bytes]]) -> None:
+        """Give nodes saved state; see `saving.restore`."""
+        try:
+            saving.restore(saved, self._callers())
+        finally:
+            self._output.flush()
+
+    def _callers(self) -> list[Caller]:
+        return [caller for callers in self._stages.values() for caller in callers]
+
     def attend(self, has_rung: bool) -> tuple[int, float | None, bool]:
         """Run background tasks that are due; see `asynchronous.Loop.attend`."""
         if self.loop.made is None:
@@ -349,36 +368,17 @@ class Guest:
         self._left = ["interpreter"]
         for stage in list(self._stages):
             self.abort(stage)
-        failures = self._clean_up()
+        failures = saving.clean_up(self._callers())
         try:
-            states = self._states()
+            states = state.changes(self._snapshots)
         finally:
             self._modules.note()
             self._forget()
         return states, failures, self._left
 
-    def _clean_up(self) -> list[dict[str, Any]]:
-        # A function of its own: a variable of `close` would keep the last node alive.
-        failures = []
-        for caller in (c for callers in self._stages.values() for c in callers):
-            try:
-                caller.cleanup()
-            except Fault as fault:
-                failures.append(faults.facts(fault))
-        return failures
-
     def loaded(self) -> list[str]:
         """The installed modules that sessions have loaded since the last time."""
         return self._modules.take_fresh()
-
-    def _states(self) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
-        states = []
-        for node_id, snapshot in self._snapshots.items():
-            changed, kept = snapshot.changes()
-            if changed is not None or kept:
-                reasons = [(sendable(name), sendable(reason)) for name, reason in kept]
-                states.append((node_id, changed or _pickle.dumps(({}, [])), reasons))
-        return states
 
     def _forget(self) -> None:
         process.state.repair()

@@ -30,6 +30,7 @@ class SessionSpec(NamedTuple):
     surroundings: Surroundings | None
     write_back_max_bytes: int
     buffers: Sequence[Any] = ()
+    saved: Sequence[tuple[str, bytes]] = ()
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> SessionSpec:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from remotemedia import _pickle
-from remotemedia._guest.text import described
+from remotemedia._guest.text import described, sendable
 
 _SMALL_BYTES = 256
 """Least `limit` for which the pickles of all small values are within it."""
@@ -115,3 +115,16 @@ class Snapshot:
             return _pickle.dumps((changed, deleted)), kept
         except BaseException as error:  # a thread has changed them since they were pickled above
             return None, kept + [(name, described(error)) for name in changed]
+
+
+def changes(snapshots: dict[str, Snapshot]) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
+    """For each node with changes: its id, a pickle of its changed attributes, and name and reason
+    for each changed attribute that cannot be sent.
+    """
+    found = []
+    for node_id, snapshot in snapshots.items():
+        changed, kept = snapshot.changes()
+        if changed is not None or kept:
+            reasons = [(sendable(name), sendable(reason)) for name, reason in kept]
+            found.append((node_id, changed or _pickle.dumps(({}, [])), reasons))
+    return found

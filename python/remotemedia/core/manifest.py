@@ -162,6 +162,8 @@ def _flags(node: Any) -> dict[str, Any]:
         ("breaker", int, None),
         ("on_open", str, None),
         ("stateless", bool, False),
+        ("checkpoint_every", int, None),
+        ("standby", int, None),
     ):
         value = getattr(node, name, default)
         # A set value of a wrong type is included, so that the check of the manifest reports it.

@@ -35,6 +35,8 @@ RUNTIME_KEYWORDS = (
     "breaker",
     "on_open",
     "stateless",
+    "checkpoint_every",
+    "standby",
 )
 _METADATA_KEYS = ("session_id", "metadata", "user_name", "timestamp")
 _CO_COROUTINE = 0x80
@@ -70,6 +72,12 @@ class Node(ABC):
         **kwargs: those with the name of an attribute in `RUNTIME_KEYWORDS` set it; all others go
             into `config`.
 
+    A subclass may have two more methods, so that its state outlives its worker: `checkpoint()`
+    returns the state as any object that can be pickled, and `restore(state)` takes it over, in a
+    fresh node after `initialize` or in place of the node's own. When the worker dies, the next one
+    gets the last checkpoint, and the items since then again; outputs that the caller has already
+    are dropped. See docs/failures.md.
+
     Attributes:
         timeout_ms: longest time for each call of `initialize`, `process`, `flush` and `cleanup`, in
             milliseconds; after that the worker is killed and replaced. None: no limit.
@@ -85,6 +93,10 @@ class Node(ABC):
         on_open: what happens to the items of a skipped node: "error", "drop" (it gives nothing for
             them) or "pass" (they are passed on). None: as `[calls] on_open` says.
         stateless: True says that the node keeps nothing from one item to the next.
+        checkpoint_every: number of items after which the state of a node with the methods
+            `checkpoint` and `restore` is saved. None: as `[calls] checkpoint_every` says.
+        standby: 1 keeps a second worker with the last checkpoint of such a node, which takes over
+            when the first one dies. None: as `[calls] standby` says.
         isolated: True gives the node a worker process of its own.
         limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
             names of `[limits]` in the configuration, except those of messages. Only for an isolated
@@ -104,6 +116,8 @@ class Node(ABC):
     breaker: int | None = None
     on_open: Literal["error", "drop", "pass"] | None = None
     stateless: bool = False
+    checkpoint_every: int | None = None
+    standby: int | None = None
     isolated: bool = False
     limits: dict[str, Any] | None = None
     join: Literal["interleave", "zip"] = "interleave"

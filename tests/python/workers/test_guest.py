@@ -219,7 +219,7 @@ class FailingFlush(Echo):
 def test_a_worker_knows_which_nodes_flush(worker: Worker) -> None:
     # spec: IOP-20
     opened = worker.open([Echo, InheritsFlush, FlushesFromInitialize, FailingFlush, Stream])
-    flushes = {node_id: flushes for node_id, *_, flushes in opened}
+    flushes = {node_id: flushes for node_id, *_, flushes, _ in opened}
     assert flushes == {
         "Echo": False,
         "InheritsFlush": False,
@@ -744,14 +744,14 @@ class PerItem:
 
 @pytest.mark.parametrize("kind", [WrappedStream, WrappedPlainStream])
 def test_a_decorated_stream_is_a_stream(worker: Worker, kind: type) -> None:
-    ((_, _, is_streaming, _, _),) = worker.open([kind])
+    ((_, _, is_streaming, _, _, _),) = worker.open([kind])
     assert is_streaming
     assert worker.item(1) + worker.item(2) + worker.flush() == [1, 2]
     assert EVENTS == ["called"]
 
 
 def test_what_generates_nothing_takes_items_one_by_one(worker: Worker) -> None:
-    ((_, _, is_streaming, _, _),) = worker.open([PerItem])
+    ((_, _, is_streaming, _, _, _),) = worker.open([PerItem])
     assert not is_streaming
     assert worker.item(1) == [1]
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeState};
+use ipc_protocol::to_worker::SavedState;
 use ipc_protocol::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Raised, Value};
 
 use crate::link::Alarm;
@@ -19,11 +20,12 @@ fn ready_node(entry: Value) -> Option<NodeReady> {
         Value::Bool(is_streaming),
         Value::Bool(is_async),
         Value::Bool(flushes),
+        Value::Bool(saves),
     ] = parts(entry)?
     else {
         return None;
     };
-    Some(NodeReady { node_id, is_source, is_streaming, is_async, flushes })
+    Some(NodeReady { node_id, is_source, is_streaming, is_async, flushes, saves })
 }
 
 /// The result of closing a session: changed node states, faults of cleaning up, and process state
@@ -39,6 +41,15 @@ pub(super) fn closed(answer: Value) -> Result<Closed, Fault> {
 fn state(entry: Value) -> Option<NodeState> {
     let [Value::Str(node_id), Value::Bytes(attributes), kept] = parts(entry)? else { return None };
     Some(NodeState { node_id, attributes, kept: elements(kept, kept_attribute)? })
+}
+
+/// The state of nodes.
+pub(super) fn saved(answer: Value) -> Result<Vec<SavedState>, Fault> {
+    let saved_state = |entry| {
+        let [Value::Str(node_id), Value::Bytes(state)] = parts(entry)? else { return None };
+        Some(SavedState { node_id, state })
+    };
+    elements(answer, saved_state).ok_or_else(|| unexpected("save"))
 }
 
 /// Names of modules.

@@ -2,7 +2,9 @@
 //! fields of `SessionSpec`, which contains a `dict` for each node with the fields of `NodeSpec`. A
 //! new field needs one line here and one line in the Python class of the same name.
 
-use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
+use ipc_protocol::to_worker::{
+    NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
+};
 use ipc_protocol::{Array, ByteBuf, Dtype, Order, Payload, Value};
 
 use crate::surroundings::environment_unless;
@@ -18,6 +20,7 @@ pub(super) fn fields(session: OpenSession) -> Value {
         write_back_max_bytes,
         surroundings: around,
         buffers,
+        saved: states,
         // The host has got this from `begin_session`.
         allow_pickle: _,
     } = session;
@@ -25,9 +28,17 @@ pub(super) fn fields(session: OpenSession) -> Value {
         ("stages", list(stages, stage)),
         ("instances", instances.map_or(Value::None, Value::Bytes)),
         ("buffers", list(buffers, buffer)),
+        ("saved", saved(states)),
         ("surroundings", around.map_or(Value::None, |around| surroundings(*around))),
         ("write_back_max_bytes", unsigned(write_back_max_bytes)),
     ])
+}
+
+/// Converts saved state to a list of tuples: node id, pickle.
+pub(super) fn saved(states: Vec<SavedState>) -> Value {
+    list(states, |SavedState { node_id, state }| {
+        Value::Tuple(vec![Value::Str(node_id), Value::Bytes(state)])
+    })
 }
 
 /// Converts surroundings to a `dict` with the fields of the Python class `Surroundings`.

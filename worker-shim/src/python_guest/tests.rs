@@ -7,7 +7,9 @@ mod sessions;
 use std::rc::Rc;
 
 use ipc_protocol::from_worker::NodeReady;
-use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec, Surroundings};
+use ipc_protocol::to_worker::{
+    NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
+};
 use ipc_protocol::{ByteBuf, FaultKind, ImportReason, Value};
 
 use super::PythonGuest;
@@ -94,6 +96,7 @@ fn session(params: Value) -> OpenSession {
             umask: Some(0o22),
         })),
         buffers: vec![b"large".to_vec().into()],
+        saved: vec![SavedState { node_id: "gain".to_owned(), state: b"state".to_vec().into() }],
     }
 }
 

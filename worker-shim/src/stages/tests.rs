@@ -24,6 +24,7 @@ fn session(stages: Vec<StageSpec>) -> OpenSession {
         working_directory: None,
         surroundings: None,
         buffers: Vec::new(),
+        saved: Vec::new(),
         write_back_max_bytes: 0,
         allow_pickle: true,
     }

@@ -12,7 +12,7 @@ use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::{Failed, LogRecord};
 use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::share::{MemoryTerms, Share};
-use ipc_protocol::to_worker::Welcome;
+use ipc_protocol::to_worker::{SavedState, Welcome};
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{FaultKind, FromWorker, Limits, ToWorker, Value};
 use worker_shim::session::OutOfOrder;
@@ -148,6 +148,27 @@ fn a_kept_call_waits_until_it_is_tried_again() {
     orchestrator.send(item(3, 2, WIDE, Value::Int(4)));
     assert_eq!(orchestrator.output(3, 2), Value::Int(4));
     orchestrator.done(3, 2);
+}
+
+#[test]
+fn state_is_saved_after_the_calls_before_and_restored() {
+    // spec: CARD-08
+    let mut orchestrator = Orchestrator::in_session();
+    orchestrator.send(item(3, 1, WIDE, Value::Int(4)));
+    orchestrator.send(ToWorker::Save(7));
+    orchestrator.send(ToWorker::Restore(vec![SavedState {
+        node_id: "a".to_owned(),
+        state: b"other".to_vec().into(),
+    }]));
+    orchestrator.send(ToWorker::Save(8));
+    assert_eq!(orchestrator.output(3, 1), Value::Int(4));
+    orchestrator.done(3, 1);
+    for number in [7, 8] {
+        let FromWorker::Saved(saved) = orchestrator.receive() else { panic!("nothing is saved") };
+        assert_eq!((saved.number, saved.states.len(), saved.fault), (number, 1, None));
+    }
+    orchestrator.send(ToWorker::Restore(Vec::new()));
+    assert_eq!(failed(&mut orchestrator).stage, None);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use ipc_protocol::frame::{FrameReader, ReadOutcome};
 use ipc_protocol::from_worker::{Closed, NodeReady, NodeUsage};
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{
-    Credit, Item, NodeClass, NodeSpec, OpenSession, StageSpec, Step as Address, Welcome,
+    Credit, Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step as Address, Welcome,
 };
 use ipc_protocol::version::{Hello, PROTOCOL_VERSION};
 use ipc_protocol::visit::Message;
@@ -108,6 +108,7 @@ impl Guest for Script {
             is_streaming: false,
             is_async: false,
             flushes: true,
+            saves: false,
         };
         Ok(nodes.map(ready).collect())
     }
@@ -144,6 +145,16 @@ impl Guest for Script {
         self.events.push(format!("abort {stage}"));
         self.calls.remove(&stage);
         usage(7)
+    }
+
+    fn save(&mut self) -> Result<Vec<SavedState>, Fault> {
+        self.events.push("save".to_owned());
+        Ok(vec![SavedState { node_id: "a".to_owned(), state: b"state".to_vec().into() }])
+    }
+
+    fn restore(&mut self, saved: Vec<SavedState>) -> Result<(), Fault> {
+        self.events.push(format!("restore {}", saved.len()));
+        if saved.is_empty() { Err(fault("nothing to restore")) } else { Ok(()) }
     }
 
     fn attend(&mut self, has_rung: bool) -> Option<Alarm> {
@@ -293,7 +304,7 @@ pub(crate) fn open() -> ToWorker {
         is_streaming: false,
         keeps_failed: false,
     };
-    ToWorker::Open(OpenSession {
+    ToWorker::Open(Box::new(OpenSession {
         stages: vec![
             StageSpec { stage: 3, nodes: vec![node("a")] },
             StageSpec { stage: 5, nodes: vec![node("b")] },
@@ -303,9 +314,10 @@ pub(crate) fn open() -> ToWorker {
         working_directory: None,
         surroundings: None,
         buffers: Vec::new(),
+        saved: Vec::new(),
         write_back_max_bytes: 0,
         allow_pickle: true,
-    })
+    }))
 }
 
 pub(crate) fn address(stage: u32, call: u64, window: u32) -> Address {

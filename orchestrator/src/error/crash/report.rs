@@ -16,11 +16,15 @@ impl Crash {
     /// The crash in one line, without facts, stacks and stderr.
     #[must_use]
     pub fn headline(&self) -> String {
-        let lost = also_lost(&self.also_lost);
+        format!("{}{}. {}", self.cause(), also_lost(&self.also_lost), self.what_next())
+    }
+
+    /// Who crashed, and how.
+    #[must_use]
+    pub fn cause(&self) -> String {
         let Self { node_id, pid, .. } = self;
-        let (end, next) = (self.end(), self.what_next());
-        let times = times(self.tries);
-        format!("node '{node_id}' crashed{times}: its worker (pid {pid}) {end}{lost}. {next}")
+        let (end, times) = (self.end(), times(self.tries));
+        format!("node '{node_id}' crashed{times}: its worker (pid {pid}) {end}")
     }
 
     /// How it ended, after "its worker".

@@ -75,6 +75,7 @@ fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
                 what: "isolate a native node, which runs in no worker"
                     | "limit a native node, which runs in no worker"
                     | "limit a node that shares its worker with others"
+                    | "pass several inputs on as one output (join is \"zip\")"
                     | "return the outputs of a node that feeds another one",
                 ..
             }

@@ -31,7 +31,7 @@ impl Slots {
             match state {
                 State::Acquiring { .. } => {
                     actions.extend([Action::Withdraw(slot), Action::Unavailable(slot)]);
-                    changes.push(self.give_up(slot));
+                    changes.extend(self.give_up(slot));
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
                     self.look_again(now, slot, None);
@@ -42,7 +42,7 @@ impl Slots {
                     self.slots[slot].state = State::Dying { until, is_killed: true };
                     actions.push(Action::Kill(slot));
                 }
-                State::Dying { is_killed: true, .. } => self.remove_dead(slot, actions),
+                State::Dying { is_killed: true, .. } => self.slots[slot].remove_dead(slot, actions),
                 _ => {}
             }
         }

@@ -26,6 +26,10 @@ pub(super) struct Slot {
     pub(super) unsuited: u32,
     /// When its worker was last measured, or asked for; `None`: it has no limits that need it.
     pub(super) measured: Option<Instant>,
+    /// Whether its worker stands by for that of another slot.
+    pub(super) is_standby: bool,
+    /// Whether its last worker was given up because it took too long or too much.
+    pub(super) was_overdue: bool,
 }
 
 /// State of a slot, as in the diagram above.
@@ -136,13 +140,21 @@ impl State {
 
 impl Slot {
     pub(super) fn new(opens_first: bool) -> Self {
-        Self { state: State::Empty, opens_first, unsuited: 0, measured: None }
+        Self {
+            state: State::Empty,
+            opens_first,
+            unsuited: 0,
+            measured: None,
+            is_standby: false,
+            was_overdue: false,
+        }
     }
 
     /// Waits for a worker. `is_watched`: the worker has limits that are measured.
     pub(super) fn acquire(&mut self, now: Instant, until: Instant, is_watched: bool) {
         self.state = State::Acquiring { until };
         self.measured = is_watched.then_some(now);
+        self.was_overdue = false;
     }
 
     /// The earliest deadline of the slot.
@@ -153,7 +165,24 @@ impl Slot {
     /// Its worker is given away, to be ended.
     pub(super) fn expire<T>(&mut self, id: SlotId, overdue: Overdue, actions: &mut Vec<Action<T>>) {
         self.state = State::Dead;
+        self.was_overdue = true;
         actions.push(Action::Expire(id, overdue));
+    }
+
+    /// Its process has ended, or is not waited for any longer.
+    pub(super) fn remove_dead<T>(&mut self, id: SlotId, actions: &mut Vec<Action<T>>) {
+        self.state = State::Dead;
+        actions.push(Action::RemoveDead(id));
+    }
+
+    /// Withdraws the request for its worker. Returns whether there was one.
+    pub(super) fn withdraw<T>(&mut self, id: SlotId, actions: &mut Vec<Action<T>>) -> bool {
+        let waits = matches!(self.state, State::Acquiring { .. });
+        if waits {
+            self.state = State::Empty;
+            actions.push(Action::Withdraw(id));
+        }
+        waits
     }
 
     /// The session closes: node code is to end until then.
@@ -161,7 +190,7 @@ impl Slot {
         self.state = match self.state {
             State::Empty => State::Closed,
             State::Acquiring { .. } => {
-                actions.push(Action::Withdraw(id));
+                self.withdraw(id, actions);
                 State::Closed
             }
             State::Held => {

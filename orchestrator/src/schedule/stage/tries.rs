@@ -1,8 +1,9 @@
 //! The tries of a stage's call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Call, Stage};
+use super::{Again, Call, Stage, StateLoss};
+use crate::model::Retry;
 
 impl<T: Clone> Stage<T> {
     /// The end of the time for the item that is worked on, or that would be begun now.
@@ -24,21 +25,39 @@ impl<T: Clone> Stage<T> {
         let retry = self.shape.retries.get(node).copied().flatten().filter(|_| is_transient);
         let due = self.due(now);
         let at = self.tries.fail(now, Some(node), retry, due).filter(|_| !self.is_skipping());
-        self.call = at.map_or(Call::Suspended, |at| Call::Kept { at, sent });
+        self.call = at.map_or(Call::Over, |at| Call::Kept { at, sent });
         at
     }
 
-    /// The running call is lost with its worker. Returns when it is repeated; `None`: never.
-    pub(in crate::schedule) fn lose(&mut self, now: Instant) -> Option<Instant> {
+    /// The running call is lost with its worker. Returns when it is repeated; `None`: never. `is_overdue`:
+    /// it took too long or too much, so that a repetition is likely to end in the same way.
+    pub(in crate::schedule) fn lose(&mut self, now: Instant, is_overdue: bool) -> Option<Instant> {
         let due = self.due(now);
-        let at = self.tries.fail(now, None, self.shape.repeats, due)?;
-        if self.has_given || self.is_skipping() {
+        let at = self.tries.fail(now, None, self.repetitions(is_overdue), due)?;
+        if self.is_skipping()
+            || self.is_repeating()
+            || (self.given.has_given() && self.loss != StateLoss::Saved)
+        {
             return None;
         }
-        self.again = Some(self.kept.take()?);
-        self.again_at = Some(at);
+        let (work, known) = (self.kept.take()?, self.given.passed_on());
+        self.again = Some(Again { work, known, at: Some(at) });
         self.end_call();
         Some(at)
+    }
+
+    /// When a call that is lost with its worker is repeated. Where the nodes' state is saved, once at
+    /// least, and at once; otherwise only where the nodes ask for it and keep no state.
+    fn repetitions(&self, is_overdue: bool) -> Option<Retry> {
+        let asked = self.shape.repeats;
+        match self.loss {
+            StateLoss::Saved if !is_overdue => {
+                let limit = asked.map_or(1, |retry| retry.limit.max(1));
+                Some(Retry { limit, delay: Duration::ZERO })
+            }
+            StateLoss::Saved | StateLoss::Stateless => asked,
+            StateLoss::Lost => None,
+        }
     }
 
     /// Number of failed tries of the last call.
@@ -50,7 +69,7 @@ impl<T: Clone> Stage<T> {
     pub(in crate::schedule) fn waits_until(&self) -> Option<Instant> {
         match self.call {
             Call::Kept { at, .. } => Some(at),
-            _ => self.again_at.filter(|_| self.again.is_some()),
+            _ => self.again.as_ref().and_then(|again| again.at),
         }
     }
 
@@ -64,7 +83,7 @@ impl<T: Clone> Stage<T> {
         self.again = None;
         self.skip_round();
         if matches!(self.call, Call::Kept { .. }) {
-            self.call = Call::Suspended;
+            self.call = Call::Over;
         }
     }
 

@@ -4,8 +4,9 @@
 //! `SIMULATION_SEED=7 cargo test -p orchestrator simulation` runs one again and tells its story;
 //! `SIMULATION_SEEDS=1000000` runs more of them.
 
-mod dice;
+pub(super) mod dice;
 mod graph;
+mod twin;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,8 +25,20 @@ fn variable(name: &str) -> Option<u64> {
 /// an edge, no deadline passes unnoticed, no worker is kept, and it always ends.
 #[test]
 fn sessions_end_well_whatever_happens() {
+    simulate(|seed, tells| World::new(Dice::new(seed), tells).run());
+}
+
+/// spec: CARD-08: workers of nodes that save their state die at any moment, and the caller gets the same
+/// outputs in the same order as if none had.
+#[test]
+fn nothing_is_lost_and_nothing_comes_twice_where_state_is_saved() {
+    simulate(twin::run);
+}
+
+/// Runs one seed after another, on all processors.
+fn simulate(run: impl Fn(u64, bool) + Sync) {
     if let Some(seed) = variable("SIMULATION_SEED") {
-        return World::new(Dice::new(seed), true).run();
+        return run(seed, true);
     }
     let seeds = variable("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
@@ -38,8 +51,7 @@ fn sessions_end_well_whatever_happens() {
                     if seed >= seeds {
                         return;
                     }
-                    let run = AssertUnwindSafe(|| World::new(Dice::new(seed), false).run());
-                    if catch_unwind(run).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| run(seed, false))).is_err() {
                         next.store(u64::MAX / 2, Ordering::Relaxed);
                         panic!("run it again with SIMULATION_SEED={seed}");
                     }

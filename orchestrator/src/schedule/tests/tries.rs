@@ -115,7 +115,10 @@ fn no_try_begins_after_the_deadline_of_its_item_and_none_outlasts_it() {
 fn a_call_that_is_lost_with_its_worker_is_repeated_where_that_is_asked_for() {
     // spec: CARD-08
     let now = Instant::now();
-    let mut core = alone(|shape| shape.repeats = Some(RETRY));
+    let mut core = alone(|shape| {
+        shape.repeats = Some(RETRY);
+        shape.state = StateLoss::Stateless;
+    });
     core.handle(now, Event::Input(Some(1)));
     let later = |actions: Vec<Action<u32>>| match actions.as_slice() {
         [Action::TryLater(0, at)] => *at,

@@ -46,6 +46,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) wants_apart: bool,
     /// What its worker may use.
     pub(in crate::session) quota: Quota,
+    /// Whether the state of its nodes is lost when its worker dies.
+    pub(in crate::session) loses_state: bool,
 }
 
 /// Why a worker ends before its session does.
@@ -79,6 +81,7 @@ impl Slot {
             end: None,
             wants_apart: false,
             quota: Quota::default(),
+            loses_state: true,
         }
     }
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ipc_protocol::from_worker::{NodeReady, NodeState};
-use ipc_protocol::{Array, Dtype, FaultKind, Order, Value};
+use ipc_protocol::to_worker::SavedState;
+use ipc_protocol::{Array, Dtype, FaultKind, Order, Payload, Value};
 
 use super::fake::{Content, Fake, Raised, World, dict, facts, plain, raised, tuple};
 use super::{Rig, environment, session, step};
@@ -65,6 +66,7 @@ fn a_session_is_described_by_the_names_of_its_fields() {
         ("stages", Value::List(stages)),
         ("instances", Value::Bytes(b"pickle".to_vec().into())),
         ("buffers", Value::List(vec![buffer])),
+        ("saved", Value::List(vec![Value::Tuple(vec!["gain".into(), bytes(b"state")])])),
         ("surroundings", surroundings),
         ("write_back_max_bytes", 9_i64.into()),
     ]);
@@ -74,8 +76,9 @@ fn a_session_is_described_by_the_names_of_its_fields() {
 #[test]
 fn an_opened_session_lists_its_nodes() {
     let mut rig = Rig::new();
-    let entry =
-        Value::Tuple(vec!["a".into(), true.into(), false.into(), true.into(), false.into()]);
+    let entry: [Value; 6] =
+        ["a".into(), true.into(), false.into(), true.into(), false.into(), true.into()];
+    let entry = Value::Tuple(entry.to_vec());
     let ready = rig.open(Ok(plain(Value::List(vec![entry])))).unwrap();
     let expected = NodeReady {
         node_id: "a".to_owned(),
@@ -83,6 +86,7 @@ fn an_opened_session_lists_its_nodes() {
         is_streaming: false,
         is_async: true,
         flushes: false,
+        saves: true,
     };
     assert_eq!(ready, [expected]);
     assert_eq!(rig.world.take_events(), ["begin session, pickles false", "open_session(fields)"]);
@@ -113,6 +117,22 @@ fn parameters_do_not_count_as_the_first_item() {
     rig.answer("first_step", step(3, plain(Value::None)));
     let Step::Done(usage) = rig.guest.step(3) else { panic!() };
     assert_eq!(usage[0].moved.incoming.copies, 0);
+}
+
+#[test]
+fn state_is_saved_and_restored() {
+    let mut rig = Rig::in_session();
+    let saved = || SavedState { node_id: "a".to_owned(), state: Payload::from(b"state".to_vec()) };
+    let entry = Value::Tuple(vec!["a".into(), Value::Bytes(saved().state)]);
+    rig.answer("save", Ok(plain(Value::List(vec![entry]))));
+    assert_eq!(rig.guest.save().unwrap(), [saved()]);
+    rig.answer("restore", Ok(plain(Value::None)));
+    rig.guest.restore(vec![saved()]).unwrap();
+    rig.answer("restore", Err(Raised(Some(facts("restore", "a", "another shape")))));
+    let fault = rig.guest.restore(vec![saved()]).unwrap_err();
+    assert_eq!((fault.kind, fault.message.as_str()), (FaultKind::Restore, "another shape"));
+    rig.answer("save", Ok(plain("text")));
+    assert_eq!(rig.guest.save().unwrap_err().kind, FaultKind::Marshal);
 }
 
 #[test]

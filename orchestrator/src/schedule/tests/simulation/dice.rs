@@ -1,9 +1,9 @@
 //! Chance that can be repeated: SplitMix64 (Steele, Lea, Flood 2014).
 
-pub(super) struct Dice(u64);
+pub(in crate::schedule::tests) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::schedule::tests) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -16,16 +16,16 @@ impl Dice {
     }
 
     /// A number below `sides`.
-    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+    pub(in crate::schedule::tests) fn roll(&mut self, sides: u64) -> u64 {
         self.next() % sides
     }
 
     /// True in so many of a thousand cases.
-    pub(super) fn chance(&mut self, per_mille: u64) -> bool {
+    pub(in crate::schedule::tests) fn chance(&mut self, per_mille: u64) -> bool {
         self.roll(1000) < per_mille
     }
 
-    pub(super) fn pick(&mut self, count: usize) -> usize {
+    pub(in crate::schedule::tests) fn pick(&mut self, count: usize) -> usize {
         usize::try_from(self.roll(count as u64)).unwrap_or(0)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dice::Dice;
 use crate::model::{Breaker, Join, OnOpen, Retry};
 use crate::schedule::tests::stage;
-use crate::schedule::{Bounds, StageShape, Target};
+use crate::schedule::{Bounds, StageShape, StateLoss, Target};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -42,6 +42,7 @@ pub(super) fn graph(dice: &mut Dice) -> (Vec<StageShape>, Vec<bool>) {
 fn rules(dice: &mut Dice, shape: &mut StageShape) {
     shape.retries = shape.timeouts.iter().map(|_| dice.chance(400).then(|| retry(dice))).collect();
     shape.repeats = dice.chance(200).then(|| retry(dice));
+    shape.state = if dice.chance(700) { StateLoss::Stateless } else { StateLoss::Lost };
     if shape.timeouts.len() > 1 {
         return;
     }

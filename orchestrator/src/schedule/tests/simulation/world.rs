@@ -263,6 +263,12 @@ impl World {
                 return self.lose(slot);
             }
             Action::Release(slot) => self.workers[slot].give_back(),
+            Action::Save(_)
+            | Action::PassState { .. }
+            | Action::Promote { .. }
+            | Action::Restoring(..)
+            | Action::GiveUpState(_)
+            | Action::Differs(_) => panic!("no node here saves its state"),
             Action::Close(slot) => self.begin_closing(slot),
         }
         Vec::new()

@@ -10,7 +10,7 @@ use super::{LATE, Mark};
 use crate::model::{Join, OnOpen};
 use crate::schedule::slots::MEASURE_EVERY;
 use crate::schedule::{
-    Blame, Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, Work,
+    Blame, Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, StateLoss, Work,
 };
 
 pub(super) struct Checks {
@@ -224,6 +224,9 @@ impl Checks {
             tries.failures += 1;
             tries.is_repeated = true;
             self.calls[stage] = false;
+            let here = self.shapes.iter().filter(|other| other.slot == shape.slot);
+            let is_stateless = here.clone().all(|other| other.state == StateLoss::Stateless);
+            assert!(is_stateless, "stage {stage} is repeated although state was lost");
             shape.repeats
         };
         let Some(retry) = retry else { panic!("stage {stage} is tried again unasked") };

@@ -8,7 +8,7 @@ use ipc_protocol::FaultKind;
 use super::check::Checks;
 use super::{LATE, Mark, World};
 use crate::limits::{Excess, Limit};
-use crate::schedule::{Event, Failure, Running, SlotId, StageId, Work};
+use crate::schedule::{Event, Failure, Running, SlotId, StageId, StateLoss, Work};
 
 /// Something that happens in the life of one worker; nothing once that life is over.
 pub(super) struct Happening {
@@ -339,6 +339,8 @@ impl World {
         self.workers.push(Worker::new(false, false));
         self.shapes[stage].slot = Some(slot);
         self.checks.shapes[stage].slot = Some(slot);
+        self.shapes[stage].state = StateLoss::Lost;
+        self.checks.shapes[stage].state = StateLoss::Lost;
         // An item that is done again is taken twice.
         self.checks.has_failed = true;
         if work.is_none() {
