@@ -57,22 +57,22 @@ MUTANTS = [
     ),
     Mutant(
         "a request is not withdrawn",
-        "slots.rs",
-        "                    actions.push(Action::Withdraw(id));\n",
+        "slots/slot.rs",
+        "            actions.push(Action::Withdraw(id));\n",
         "",
     ),
     Mutant(
         "a worker without nodes is not given back",
-        "slots.rs",
-        "                    actions.push(Action::Release(id));\n",
+        "slots/slot.rs",
+        "                actions.push(Action::Release(id));\n",
         "",
     ),
     Mutant(
         "what is being made is not interrupted",
-        "slots.rs",
-        "                State::Opening(_) => {\n"
-        "                    actions.push(Action::Interrupt(id));\n",
-        "                State::Opening(_) => {\n",
+        "slots/slot.rs",
+        "            State::Opening(_) => {\n"
+        "                actions.push(Action::Interrupt(id));\n",
+        "            State::Opening(_) => {\n",
     ),
     Mutant(
         "slots that open first are not waited for",
@@ -101,14 +101,14 @@ MUTANTS = [
     Mutant(
         "a dead worker is not removed",
         "slots.rs",
-        "Event::Exited(slot) if self.awaits_exit(slot) => self.remove_dead(slot, actions),",
-        "Event::Exited(slot) if self.awaits_exit(slot) => {}",
+        "                self.slots[slot].remove_dead(slot, actions)\n",
+        "",
     ),
     Mutant(
         "a lost slot keeps its calls",
         "slots.rs",
-        "                changes.push(Change::Lost(slot));\n",
-        "",
+        "(!is_standby).then_some(Change::Lost { slot, is_overdue })",
+        "(!is_standby).then_some(Change::Lost { slot, is_overdue }).filter(|_| false)",
     ),
     Mutant(
         "unsuited workers are tried for ever",
@@ -131,7 +131,7 @@ MUTANTS = [
     Mutant(
         "a process that does not end is waited for for ever",
         "slots/deadlines.rs",
-        "State::Dying { is_killed: true, .. } => self.remove_dead(slot, actions),",
+        "State::Dying { is_killed: true, .. } => self.slots[slot].remove_dead(slot, actions),",
         "State::Dying { is_killed: true, .. } => {}",
     ),
     Mutant(
@@ -173,8 +173,8 @@ MUTANTS = [
     Mutant(
         "a failed round is not skipped",
         "failures.rs",
-        "            None => stage.end_call(),\n        }\n        stage.skip_round();",
-        "            None => stage.end_call(),\n        }",
+        "        stage.skip_round();\n        if is_told {",
+        "        if is_told {",
     ),
     Mutant(
         "outputs of a round that was given up are delivered",
@@ -203,13 +203,13 @@ MUTANTS = [
     Mutant(
         "a call that has given outputs is repeated",
         "stage/tries.rs",
-        "if self.has_given || self.is_skipping() {",
-        "if self.is_skipping() {",
+        "(self.given.has_given() && self.loss != StateLoss::Saved)",
+        "false",
     ),
     Mutant(
         "a kept call that failed for good is forgotten",
         "stage/tries.rs",
-        "self.call = at.map_or(Call::Suspended,",
+        "self.call = at.map_or(Call::Over,",
         "self.call = at.map_or(Call::None,",
     ),
     Mutant(
@@ -238,15 +238,15 @@ MUTANTS = [
     ),
     Mutant(
         "a failure in a run does not end its rounds",
-        "failures.rs",
+        "flow.rs",
         "        if self.stops_at_failure {",
         "        if false && self.stops_at_failure {",
     ),
     Mutant(
         "a suspended call of a round that was given up goes on",
         "../schedule.rs",
-        "if is_given_up { Action::Abort(id) } else { Action::Credit(id) }",
-        "if is_given_up { Action::Credit(id) } else { Action::Credit(id) }",
+        "if stage.is_skipping() && !is_repeating {",
+        "if false && !is_repeating {",
     ),
     Mutant(
         "a stage is not flushed",
@@ -272,6 +272,55 @@ MUTANTS = [
         "stage.rs",
         "                let waiting = self.inputs.iter().any(|edge| edge.peek().is_none());",
         "                let waiting = self.inputs.iter().all(|edge| edge.peek().is_none());",
+    ),
+    Mutant(
+        "outputs that are known are passed on again",
+        "stage/given.rs",
+        "self.given.is_past || self.given.outputs <= self.given.known",
+        "self.given.is_past",
+    ),
+    Mutant(
+        "calls since the checkpoint are not repeated",
+        "history.rs",
+        "self.replay = self.calls.drain(..).chain(rest).collect();",
+        "self.replay = rest; self.calls.clear();",
+    ),
+    Mutant(
+        "calls are repeated in another order",
+        "history.rs",
+        "self.replay = self.calls.drain(..).chain(rest).collect();",
+        "self.replay = self.calls.drain(..).rev().chain(rest).collect();",
+    ),
+    Mutant(
+        "a checkpoint covers calls that came after it",
+        "history.rs",
+        "self.calls.drain(..covered.min(self.calls.len()));",
+        "self.calls.drain(..covered.max(self.calls.len()));",
+    ),
+    Mutant(
+        "calls before a checkpoint are repeated",
+        "history.rs",
+        "self.calls.drain(..covered.min(self.calls.len()));",
+        "self.calls.drain(..covered.min(0));",
+    ),
+    Mutant(
+        "a failed call is no part of the state",
+        "failures.rs",
+        "                self.saves.keep(id, &mut self.flow, &self.slots, actions);\n",
+        "",
+    ),
+    Mutant(
+        "state is saved in the middle of a call",
+        "saves.rs",
+        "if slots.stages_in(slot).iter().all(is_idle) && self.histories[slot].save() {",
+        "if self.histories[slot].save() {",
+    ),
+    Mutant(
+        "a worker that stands by does not get the next checkpoint",
+        "saves.rs",
+        "            actions.push(Action::PassState { from: slot, to: standby });\n"
+        "        } else {",
+        "        } else {",
     ),
 ]
 

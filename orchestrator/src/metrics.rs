@@ -25,6 +25,8 @@ pub struct RunMetrics {
     pub total: Duration,
     /// Time spent on recording these metrics.
     pub overhead: Duration,
+    /// Items whose outputs were not all there when they were due.
+    pub late: u64,
     /// All nodes, stage by stage, in the order of [`Plan::nodes`].
     pub nodes: Vec<NodeMetrics>,
 }
@@ -172,6 +174,7 @@ impl RunMetrics {
             executions: 0,
             total: Duration::ZERO,
             overhead: Duration::ZERO,
+            late: 0,
             nodes,
         }
     }

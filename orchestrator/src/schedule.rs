@@ -133,6 +133,12 @@ impl<T: Clone> Core<T> {
         self.flow.open_rounds()
     }
 
+    /// Number of rounds that have begun.
+    #[must_use]
+    pub fn rounds(&self) -> Round {
+        self.flow.rounds()
+    }
+
     /// Whether the input queues of all root stages have room for another input.
     #[must_use]
     pub fn wants_input(&self) -> bool {

@@ -181,6 +181,68 @@ impl Session {
         self.collect(begun, |session| session.next(host))
     }
 
+    /// Feeds one input, and returns its outputs as far as they are there when it is due; true if that is
+    /// all of them. Otherwise the item is late: the work on it goes on, for the state of its nodes, and its
+    /// further outputs are dropped. If there is no room for the input until it is due, it is dropped.
+    ///
+    /// # Errors
+    /// Like [`Session::process`]. The failure may be that of an earlier, late item.
+    pub fn process_until(
+        &mut self,
+        value: Value,
+        due: Instant,
+        host: &mut dyn Host,
+    ) -> Result<(Vec<GraphOutput>, bool), RunError> {
+        let mut partial = Vec::new();
+        match self.drive_until(Some(value), due, &mut partial, host) {
+            Ok(true) => Ok((partial, true)),
+            Ok(false) => {
+                self.driver.shell.drop_outputs_before(self.driver.core.rounds());
+                self.end_work();
+                Ok((partial, false))
+            }
+            Err(error) => {
+                self.end_work();
+                Err(RunError { error, partial })
+            }
+        }
+    }
+
+    /// Feeds an input and takes its outputs until it is due. Returns whether it is done.
+    fn drive_until(
+        &mut self,
+        mut input: Option<Value>,
+        due: Instant,
+        outputs: &mut Vec<GraphOutput>,
+        host: &mut dyn Host,
+    ) -> Result<bool, Error> {
+        self.check_usable()?;
+        loop {
+            if input.is_some() && self.driver.core.wants_input() {
+                self.begin(input.take())?;
+            }
+            let is_fed = input.is_none();
+            outputs.extend(self.driver.shell.outputs.drain(..));
+            if let Some(failure) = self.driver.shell.failures.first.take() {
+                self.driver.feed(Event::Abandon);
+                return Err(failure);
+            }
+            if is_fed && self.driver.core.open_rounds() == 0 {
+                return Ok(true);
+            }
+            if due <= Instant::now() {
+                return Ok(false);
+            }
+            self.driver.drive(Some(due), host, |driver| {
+                let is_ready = match is_fed {
+                    true => driver.core.open_rounds() == 0,
+                    false => driver.core.wants_input(),
+                };
+                is_ready || driver.shell.failures.first.is_some()
+            })?;
+        }
+    }
+
     /// Flushes every node, as at the end of the input, and returns the outputs.
     ///
     /// # Errors

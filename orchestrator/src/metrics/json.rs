@@ -25,6 +25,7 @@ pub(super) fn run(metrics: &RunMetrics) -> Json {
         "peak_memory_mb": mib(peak),
         "total_memory_mb": mib(peak),
         "metrics_overhead_us": metrics.overhead.as_secs_f64() * 1e6,
+        "late_count": metrics.late,
         "fallback_count": metrics.nodes.iter().filter(|node| node.fallback.is_some()).count(),
         "node_count": metrics.nodes.len(),
         "node_metrics": nodes,

@@ -122,6 +122,7 @@ fn json_has_the_keys_of_both_generations() {
         "peak_memory_mb",
         "total_memory_mb",
         "metrics_overhead_us",
+        "late_count",
         "node_count",
         "node_metrics",
         "nodes",

@@ -32,6 +32,11 @@ impl<T: Clone> Flow<T> {
         self.rounds_started - self.rounds_done
     }
 
+    /// Number of rounds that have begun.
+    pub(super) fn rounds(&self) -> Round {
+        self.rounds_started
+    }
+
     /// Whether the input queues of all root stages have room for another input.
     pub(super) fn wants_input(&self) -> bool {
         self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, self.queue))

@@ -21,7 +21,7 @@ use super::{GraphOutput, failure};
 use crate::error::Error;
 use crate::placement::Engine;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Blame, Event, SlotId, StageId, Traits, Work};
+use crate::schedule::{Action, Blame, Event, Round, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -39,6 +39,8 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
+    /// Outputs of earlier rounds come too late.
+    late_before: Round,
     pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
@@ -59,6 +61,7 @@ impl Shell {
             journal,
             outfit,
             outputs: VecDeque::new(),
+            late_before: 0,
             failures: Failures::default(),
             traits: Vec::new(),
             saved: SavedStates::default(),
@@ -105,7 +108,7 @@ impl Shell {
             Action::Credit(stage) | Action::Abort(stage) => {
                 return self.send(stage, credit(stage, self.runtime.config().calls.window));
             }
-            Action::Deliver { stage, value, .. } => {
+            Action::Deliver { stage, value, round } if self.late_before <= round => {
                 self.outputs.push_back(self.layout.output(stage, value));
             }
             Action::Inspect(slot) => {
@@ -124,6 +127,12 @@ impl Shell {
             reported => self.failures.report(reported, &self.layout, &mut self.journal),
         }
         Events::new()
+    }
+
+    /// The outputs of the rounds before this one come too late.
+    pub(super) fn drop_outputs_before(&mut self, round: Round) {
+        self.late_before = round;
+        self.journal.metrics().late += 1;
     }
 
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import MemberDescriptorType
@@ -22,6 +23,7 @@ from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import (
     ConfigurationError,
     ManifestError,
+    PipelineError,
     RemoteMediaError,
 )
 from remotemedia.core.function import FunctionNode
@@ -205,6 +207,25 @@ class Execution:
         except BaseException as error:
             self._keep_partial(error, [])
             raise
+
+    def process_until(self, item: Any, due: float) -> tuple[Pairs, bool]:
+        """Feed one item and return its outputs as far as they are there at `due` (a time of
+        `time.monotonic`), and whether these are all of them.
+
+        Raises:
+            PipelineError: a sink is at the caller: it gets outputs whenever they come.
+        """
+        if self._caller_sinks:
+            raise PipelineError("`due` is not for pipelines with a sink at the caller")
+        try:
+            return self._native.process_until(item, max(0.0, due - time.monotonic()))
+        except BaseException as error:
+            self._keep_partial(error, [])
+            raise
+
+    def count_late(self) -> None:
+        """Count an item whose outputs came after they were due."""
+        self._native.count_late()
 
     def flush(self) -> Pairs:
         """End the input and return the nodes' last outputs."""

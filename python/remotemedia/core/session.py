@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from remotemedia.core._async import CancelPoint, run_in_thread
 from remotemedia.core.exceptions import PipelineError, RunCancelled
 from remotemedia.core.outputs import Pairs, session_result
 
 if TYPE_CHECKING:
+    from remotemedia.core.concealment import Concealment
     from remotemedia.core.execution import Execution
 
 T = TypeVar("T")
+Late = Literal["wait", "drop", "conceal"]
+"""What an item gives whose outputs are not there when they are due."""
 
 
 class Session:
@@ -44,6 +48,7 @@ class Session:
         self._copy = False
         self._input_is_open = False
         self._is_live = False
+        self._concealment: Concealment | None = None
         self.tail: Any = None
 
     def open(self) -> Session:
@@ -52,9 +57,21 @@ class Session:
             self._opened()
         return self
 
-    def process(self, item: Any) -> Any:
+    def process(self, item: Any, *, due: float | None = None, late: Late = "wait") -> Any:
         """Process an item and return its outputs: a list, or for several sinks a dict of lists by
         node id. Here a list as `item` is a single item.
+
+        Args:
+            item: the item.
+            due: when its outputs are needed, as a time of `time.monotonic()`; None: whenever they
+                come. An item that is not done then is late, and counted as `late_count` in the
+                metrics. The nodes still finish it, so that their state is right.
+            late: what a late item gives. "wait": its outputs, late. "drop": those that were there
+                in time. "conceal": these, or if there are none, a stand-in for each output of the
+                item before (see `remotemedia.core.concealment`).
+
+        Raises:
+            NodeError: the failure of this item, or of an earlier one that was late.
         """
         # The same as `with self._turn`, in a third of the time.
         self._turn.acquire()
@@ -62,9 +79,27 @@ class Session:
             execution = self._opened()
             self._refuse_while_live()
             self._input_is_open = True
-            return session_result(execution.process(item), execution.plan.sinks)
+            if due is None:
+                return session_result(execution.process(item), execution.plan.sinks)
+            return self._process_until(execution, item, due, late)
         finally:
             self._turn.release()
+
+    def _process_until(self, execution: Execution, item: Any, due: float, late: Late) -> Any:
+        if late not in ("wait", "drop", "conceal"):
+            raise PipelineError(f'late is "wait", "drop" or "conceal", not {late!r}')
+        if late == "wait":
+            pairs = execution.process(item)
+            if time.monotonic() > due:
+                execution.count_late()
+        else:
+            pairs, is_done = execution.process_until(item, due)
+            if late == "conceal":
+                from remotemedia.core.concealment import Concealment
+
+                self._concealment = self._concealment or Concealment()
+                pairs = self._concealment.completed(pairs, is_done)
+        return session_result(pairs, execution.plan.sinks)
 
     def flush(self) -> Any:
         """End the input and return the nodes' last outputs, in the form of `process`."""
@@ -208,9 +243,9 @@ class AsyncSession:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def process(self, item: Any) -> Any:
+    async def process(self, item: Any, *, due: float | None = None, late: Late = "wait") -> Any:
         """See `Session.process`."""
-        return await self._call(lambda: self._session.process(item))
+        return await self._call(lambda: self._session.process(item, due=due, late=late))
 
     async def live(self, begin: Callable[[Execution], None]) -> AsyncGenerator[tuple[str, Any]]:
         """The outputs of the call that `begin` begins, with their sinks, each as soon as it is

@@ -1,6 +1,7 @@
 //! The Python class `Session`. Every call blocks its thread and releases the GIL meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
 use orchestrator::Error;
@@ -236,6 +237,35 @@ impl Session {
             }
             session.process(value, host)
         })
+    }
+
+    /// Processes one item. Returns its outputs as far as they are there after `within` seconds, and
+    /// whether these are all of them.
+    fn process_until<'py>(
+        &self,
+        py: Python<'py>,
+        item: &Bound<'py, PyAny>,
+        within: f64,
+    ) -> PyResult<(Bound<'py, PyList>, bool)> {
+        let due = Instant::now() + Duration::try_from_secs_f64(within).unwrap_or_default();
+        let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let traffic = self.converter.take_traffic();
+        let mut host = PyHost::new(py)?;
+        let result = py.detach(|| {
+            let mut session = self.lock();
+            session.count_taken(traffic);
+            session.process_until(value, due, &mut host)
+        });
+        let (result, is_done) = match result {
+            Ok((outputs, is_done)) => (Ok(outputs), is_done),
+            Err(error) => (Err(error), true),
+        };
+        Ok((self.finish(py, result, host.raised)?, is_done))
+    }
+
+    /// Counts an item whose outputs came after they were due.
+    fn count_late(&self) {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner).late += 1;
     }
 
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

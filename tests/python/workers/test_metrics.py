@@ -28,7 +28,7 @@ from remotemedia_runtime import execute_pipeline_with_input
 OF_A_RUN = {
     # The first generation's, the later ones', and those of the interface document.
     "pipeline_id", "total_executions", "total_duration_us", "total_duration_ms",
-    "peak_memory_bytes", "peak_memory_mb", "metrics_overhead_us", "node_metrics",
+    "peak_memory_bytes", "peak_memory_mb", "metrics_overhead_us", "late_count", "node_metrics",
     "total_time_ms", "total_memory_mb", "node_count", "nodes",
 }  # fmt: skip
 OF_A_NODE = {
