@@ -12,7 +12,8 @@ const PART: usize = 4096;
 
 /// Calls `work` with the numbers of both sources, broadcast to one shape, and with the bytes of the
 /// results in C order, which are of dtype `kind`. Writes the results to `out` or to a new view, and
-/// returns that view. `out` is changed only if all of `work` succeeds on the first part.
+/// returns that view. Whether `work` fails may depend on dtypes only: then `out` is changed as a whole
+/// or not at all.
 pub(super) fn evaluate(
     sources: [&View; 2],
     kind: Kind,
