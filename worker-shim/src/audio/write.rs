@@ -128,7 +128,10 @@ pub fn concatenate(views: &[View], axis: isize, supply: &Supply) -> Result<View,
         let is_alike = |(at, (one, other)): (_, (&usize, _))| at == axis || one == other;
         if own.len() != lengths.len() || !own.iter().zip(lengths).enumerate().all(is_alike) {
             let (one, other) = (shape_text(lengths), shape_text(own));
-            return refused(&format!("shapes {one} and {other} differ in more than one axis"));
+            return refused(&format!(
+                "all the input array dimensions except for the concatenation axis must match \
+                 exactly, not {one} and {other}"
+            ));
         }
         kind = if view.kind() == kind { kind } else { kind.common(view.kind())? };
         shape[axis] += own[axis];
