@@ -1,19 +1,21 @@
 //! Arrays for interpreters without numpy: the implementation of the Python class `AudioView`. A
-//! view is a shape over a block of memory, which may be shared with other processes. Slices are
-//! further views of the same block; operators make new blocks.
+//! [`View`] is a [`Layout`] over a [`Block`] of memory, which may be shared with other processes.
+//! Slices are further views of the same block; operators, reductions and the functions of this
+//! module compute new blocks or write to existing ones.
 //!
 //! Views can hold, index and pass on every plain dtype of numpy ([`Kind`]). They compute with six
 //! dtypes only, those that are usual for audio and video. An operation that numpy has and views
 //! lack fails with [`ViewError::Unsupported`]; the worker's Python code then moves the node to
 //! CPython.
 
-mod assign;
 mod block;
-mod bulk;
-mod element;
+mod evaluate;
+mod gain;
 mod index;
+mod kind;
 mod layout;
-mod numeric;
+mod loops;
+mod number;
 mod operate;
 mod operator;
 mod reduce;
@@ -22,15 +24,20 @@ mod select;
 mod supply;
 mod typed;
 mod view;
+mod write;
 
 pub use block::Block;
-pub use element::{Kind, Number};
-pub use index::Index;
+pub use gain::{mix, scale};
+pub use index::{Index, Mask};
+pub use kind::Kind;
+pub use layout::Layout;
+pub use number::Number;
+pub use operate::clip;
 pub use operator::{Operand, Operator, Unary};
-pub use reduce::{Along, Reduction};
-pub use select::Found;
+pub use reduce::{Reduction, peak, rms};
 pub use supply::Supply;
 pub use view::View;
+pub use write::{assign, cast, concatenate, fill, set_number};
 
 use thiserror::Error;
 

@@ -30,6 +30,7 @@ def test_views_show_what_they_hold(cases: dict[str, str]) -> None:
     )
     assert cases["own"] == "(16000, False, False, 16000)"
     assert cases["changed"] == "['f', (2, 3), [[5.0, 0.0, 6.0], [7.0, 8.0, 9.0]]]"
+    assert cases["copied"] == "[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[9.0, 5.0, 6.0]]]"
     assert cases["arrays"].startswith("(array('h', [1, -2, 3]), [1, -2, 3]")
     assert cases["made"] == "([[], []], 'int64')"
     assert cases["bytes"] == "[1, 2]"

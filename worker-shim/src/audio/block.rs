@@ -10,8 +10,10 @@
 //!    plain bytes, so no bit pattern is invalid.
 //! 4. Shared memory is writable only where `ipc_protocol::memory` says so (its rule 2).
 
+use std::any::Any;
+use std::ops::Range;
+
 use bytemuck::allocation::try_zeroed_slice_box;
-use bytes::{Bytes, BytesMut};
 use ipc_protocol::memory::SharedBytes;
 use ipc_protocol::{Payload, PayloadMemory};
 
@@ -33,8 +35,7 @@ pub struct Block {
 #[derive(Debug)]
 enum Owner {
     Shared(SharedBytes),
-    Private { _memory: Box<[u64]> },
-    Frame { _memory: BytesMut },
+    Private { _memory: Box<dyn Any + Send + Sync> },
 }
 
 // SAFETY: `start` points to memory that the block owns; rule 3 covers use by several threads.
@@ -52,13 +53,15 @@ impl Block {
         let mut memory =
             memory.map_err(|()| ViewError::Memory(format!("no memory for {bytes} bytes")))?;
         let start = memory.as_mut_ptr().cast();
-        Ok(Self { owner: Owner::Private { _memory: memory }, start, bytes, is_writable: true })
+        Ok(Self::private(memory, start, bytes))
     }
 
-    /// Private memory with a copy of `data`.
-    ///
-    /// # Errors
-    /// As [`Block::zeroed`].
+    fn private(memory: impl Any + Send + Sync, start: *mut u8, bytes: usize) -> Self {
+        let owner = Owner::Private { _memory: Box::new(memory) };
+        Self { owner, start, bytes, is_writable: true }
+    }
+
+    /// Private memory with a copy of `data`; errors as of [`Block::zeroed`].
     pub fn copy_of(data: &[u8]) -> Result<Self, ViewError> {
         let block = Self::zeroed(data.len())?;
         block.write(0, data);
@@ -66,62 +69,47 @@ impl Block {
     }
 
     /// Shared memory, which can be lent to other processes.
-    #[must_use]
     pub fn shared(shared: SharedBytes) -> Self {
         let start = shared.as_slice().as_ptr().cast_mut();
         let (bytes, is_writable) = (shared.len(), shared.is_writable());
         Self { owner: Owner::Shared(shared), start, bytes, is_writable }
     }
 
-    /// The memory of a received payload: a copy if it is misaligned or a frame with other owners.
-    ///
-    /// # Errors
-    /// As [`Block::zeroed`].
+    /// The memory of a received payload: a copy if it is misaligned or a frame with other owners;
+    /// errors as of [`Block::zeroed`].
     pub fn of_payload(payload: Payload) -> Result<Self, ViewError> {
         match payload.into_memory() {
             PayloadMemory::Shared(shared) if shared.address().is_multiple_of(ALIGNMENT) => {
                 Ok(Self::shared(shared))
             }
             PayloadMemory::Shared(shared) => Self::copy_of(shared.as_slice()),
-            PayloadMemory::Private(data) => Self::of_frame(data),
-        }
-    }
-
-    fn of_frame(data: Bytes) -> Result<Self, ViewError> {
-        if data.as_ptr().align_offset(ALIGNMENT) != 0 {
-            return Self::copy_of(&data);
-        }
-        match data.try_into_mut() {
-            Ok(mut memory) => {
-                let (start, bytes) = (memory.as_mut_ptr(), memory.len());
-                Ok(Self {
-                    owner: Owner::Frame { _memory: memory },
-                    start,
-                    bytes,
-                    is_writable: true,
-                })
+            PayloadMemory::Private(data) if data.as_ptr().align_offset(ALIGNMENT) != 0 => {
+                Self::copy_of(&data)
             }
-            Err(data) => Self::copy_of(&data),
+            PayloadMemory::Private(data) => data.try_into_mut().map_or_else(
+                |data| Self::copy_of(&data),
+                |mut data| {
+                    let (start, bytes) = (data.as_mut_ptr(), data.len());
+                    Ok(Self::private(data, start, bytes))
+                },
+            ),
         }
     }
 
     /// Whether the memory may be written to.
-    #[must_use]
     pub fn is_writable(&self) -> bool {
         self.is_writable
     }
 
     /// The shared memory of this block; `None` for private memory.
-    #[must_use]
     pub fn shared_bytes(&self) -> Option<&SharedBytes> {
         match &self.owner {
             Owner::Shared(shared) => Some(shared),
-            Owner::Private { .. } | Owner::Frame { .. } => None,
+            Owner::Private { .. } => None,
         }
     }
 
     /// The bytes, for use during one call (rule 2).
-    #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         if self.bytes == 0 {
             return &[];
@@ -133,7 +121,6 @@ impl Block {
 
     /// The bytes for writing, for use during one call (rule 2); empty if they are read-only.
     #[expect(clippy::mut_from_ref, reason = "Python objects share the memory that they write to")]
-    #[must_use]
     pub fn as_mut_slice(&self) -> &mut [u8] {
         if self.bytes == 0 || !self.is_writable {
             return &mut [];
@@ -152,5 +139,24 @@ impl Block {
         // SAFETY: the target lies within the block; `copy` allows overlapping memory.
         unsafe { std::ptr::copy(data.as_ptr(), self.start.add(offset), data.len()) };
         true
+    }
+
+    /// Copies the byte ranges `runs` of another block to the start of this one.
+    pub(super) fn gather(&self, from: &Self, runs: impl IntoIterator<Item = Range<usize>>) {
+        let mut to = 0;
+        for run in runs {
+            let run = from.as_slice().get(run).unwrap_or(&[]);
+            self.write(to, run);
+            to += run.len();
+        }
+    }
+
+    /// Copies `bytes` to the byte ranges `runs` of this block, one after another.
+    pub(super) fn scatter(&self, runs: impl IntoIterator<Item = Range<usize>>, mut bytes: &[u8]) {
+        for run in runs {
+            let (now, later) = bytes.split_at(run.len().min(bytes.len()));
+            self.write(run.start, now);
+            bytes = later;
+        }
     }
 }

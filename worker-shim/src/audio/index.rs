@@ -1,6 +1,6 @@
 //! The parts of a subscript: the comma-separated expressions in the brackets of `view[...]`.
 
-use super::{View, ViewError};
+use super::ViewError;
 
 /// One part of a subscript.
 #[derive(Debug, Clone)]
@@ -20,8 +20,24 @@ pub enum Index {
     Ellipsis,
     /// `None`: a new axis of length 1.
     NewAxis,
-    /// A view of bools. It selects elements of as many axes as the mask has.
-    Mask(View),
+    /// The elements of as many axes as the mask has, where the mask is true.
+    Mask(Mask),
+}
+
+/// An array of bools that selects elements.
+#[derive(Debug, Clone)]
+pub struct Mask {
+    pub(super) shape: Vec<usize>,
+    /// The bools, in C order.
+    pub(super) truths: Vec<bool>,
+}
+
+impl Mask {
+    /// The error for masks that views do not take. It moves the node to CPython.
+    pub(super) fn refused() -> ViewError {
+        let message = "an 'AudioView' takes one mask at a time, of bools, and next to integers";
+        ViewError::Unsupported(message.to_owned())
+    }
 }
 
 impl Index {
@@ -38,34 +54,16 @@ impl Index {
     }
 }
 
-/// The elements that a slice selects: index of the first, their number, and the distance of two.
-pub(super) struct Range {
-    pub(super) start: usize,
-    pub(super) count: usize,
-    pub(super) step: isize,
-}
-
 /// The index of an element, counted from the start of its axis.
-///
-/// # Errors
-/// `IndexError` beyond the ends of the axis.
 pub(super) fn at(index: isize, length: usize, axis: usize) -> Result<usize, ViewError> {
-    let from_start = if index < 0 {
-        length.checked_sub(index.unsigned_abs())
-    } else {
-        Some(index.unsigned_abs())
-    };
-    from_start.filter(|&place| place < length).ok_or_else(|| {
-        ViewError::Index(format!(
-            "index {index} is out of bounds for axis {axis} with size {length}"
-        ))
+    let place = if index < 0 { index.saturating_add_unsigned(length) } else { index };
+    usize::try_from(place).ok().filter(|place| *place < length).ok_or_else(|| {
+        let message = format!("index {index} is out of bounds for axis {axis} with size {length}");
+        ViewError::Index(message)
     })
 }
 
 /// Checked axis numbers in the given order; negative numbers count from the last axis.
-///
-/// # Errors
-/// `ValueError` for an axis that the view does not have, and for an axis that is named twice.
 pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError> {
     let mut found = Vec::with_capacity(given.len());
     for &one in given {
@@ -81,16 +79,14 @@ pub(super) fn axes(given: &[isize], axes: usize) -> Result<Vec<usize>, ViewError
     Ok(found)
 }
 
-/// The elements that a slice selects on an axis of this length, by Python's rules.
-///
-/// # Errors
-/// `ValueError` for a step of zero.
+/// The elements that a slice selects on an axis of this length, by Python's rules: the index of the
+/// first, and their number.
 pub(super) fn range(
     start: Option<isize>,
     stop: Option<isize>,
     step: isize,
     length: usize,
-) -> Result<Range, ViewError> {
+) -> Result<(usize, usize), ViewError> {
     if step == 0 {
         return Err(ViewError::Value("slice step cannot be zero".to_owned()));
     }
@@ -105,5 +101,5 @@ pub(super) fn range(
     let (start, stop) = (place(start, first), place(stop, last));
     let span = if step > 0 { stop - start } else { start - stop };
     let count = if span <= 0 { 0 } else { (span.unsigned_abs() - 1) / step.unsigned_abs() + 1 };
-    Ok(Range { start: start.max(0).unsigned_abs(), count, step })
+    Ok((if count > 0 { start.unsigned_abs() } else { 0 }, count))
 }

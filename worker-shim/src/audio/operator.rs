@@ -13,9 +13,7 @@ macro_rules! operators {
         impl $name {
             /// The operator as it is written in Python.
             pub fn symbol(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $symbol,)+
-                }
+                match self { $(Self::$variant => $symbol),+ }
             }
         }
     };
@@ -24,31 +22,15 @@ macro_rules! operators {
 operators! {
     /// An operator with two operands.
     Operator {
-        Add "+";
-        Subtract "-";
-        Multiply "*";
-        Divide "/";
-        Power "**";
-        Minimum "min";
-        Maximum "max";
-        Less "<";
-        LessEqual "<=";
-        Equal "==";
-        NotEqual "!=";
-        Greater ">";
-        GreaterEqual ">=";
-        And "&";
-        Or "|";
+        Add "+"; Subtract "-"; Multiply "*"; Divide "/"; Power "**"; And "&"; Or "|";
+        Minimum "min"; Maximum "max";
+        Less "<"; LessEqual "<="; Equal "=="; NotEqual "!="; Greater ">"; GreaterEqual ">=";
     }
 }
 
 operators! {
     /// An operator with one operand.
-    Unary {
-        Negative "-";
-        Absolute "abs";
-        Invert "~";
-    }
+    Unary { Negative "-"; Absolute "abs"; Invert "~"; }
 }
 
 /// An operand of an operator.

@@ -1,8 +1,8 @@
 //! Reductions such as sum and maximum, along some axes or over all elements.
 
-use super::rows::fold;
+use super::loops::fold;
 use super::typed::{Element, typed};
-use super::{Found, Kind, Number, Supply, View, ViewError, index};
+use super::{Index, Kind, Supply, View, ViewError, index};
 
 /// The function that reduces numbers to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,155 +21,112 @@ pub enum Reduction {
     All,
 }
 
-/// The axes that a reduction removes.
-#[derive(Debug, Clone, Default)]
-pub struct Along {
-    /// Numbers of the axes; `None` for all axes.
-    pub axes: Option<Vec<isize>>,
-    /// Whether the axes stay in the result, with length 1 (numpy's `keepdims`).
-    pub is_kept: bool,
-}
-
-impl View {
-    /// Reduces the elements. The result is a number if no axis is left, otherwise a view.
+impl Reduction {
+    /// Reduces the elements of a view along axes; `None` for all axes. The axes stay in the result
+    /// with length 1 if `keeps_axes` (numpy's `keepdims`). The result is a scalar if no axis is left.
     ///
     /// # Errors
     /// `ValueError` for an axis that does not exist and for the minimum or maximum of no numbers,
     /// `TypeError` for dtypes that views do not compute with.
-    pub fn reduced(
-        &self,
-        reduction: Reduction,
-        along: &Along,
+    pub fn apply(
+        self,
+        view: &View,
+        axes: Option<&[isize]>,
+        keeps_axes: bool,
         supply: &Supply,
-    ) -> Result<Found, ViewError> {
-        let count = self.shape.len();
-        let axes = match &along.axes {
-            Some(given) => index::axes(given, count)?,
-            None => (0..count).collect(),
+    ) -> Result<View, ViewError> {
+        let shape = view.layout().shape();
+        let axes = match axes {
+            Some(given) => index::axes(given, shape.len())?,
+            None => (0..shape.len()).collect(),
         };
-        let mut kept = self.shape.clone();
+        let mut kept = shape.to_vec();
         axes.iter().for_each(|&axis| kept[axis] = 1);
-        let mut made = self.folded(reduction, &axes, &kept, supply)?;
-        if !along.is_kept {
-            let rest = (0..count).filter(|axis| !axes.contains(axis));
-            let shape: Vec<isize> = rest.map(|axis| kept[axis].cast_signed()).collect();
-            made = made.reshape(&shape, supply)?;
-        }
-        if made.shape.is_empty() && !along.is_kept {
-            return made.number(&[]).map(Found::Number);
-        }
-        Ok(Found::View(made.after(self, self)))
+        let count = axes.iter().map(|&axis| shape[axis]).product();
+        let made = self.folded(view, &kept, count, supply)?.at_rate(view.sample_rate_hz);
+        let part = |axis| {
+            let is_dropped = !keeps_axes && axes.contains(&axis);
+            if is_dropped { Index::At(0) } else { Index::ALL }
+        };
+        made.get(&(0..shape.len()).map(part).collect::<Vec<_>>(), supply)
     }
 
+    /// Reduces `count` elements to each element of a view of shape `kept`.
     fn folded(
-        &self,
-        reduction: Reduction,
-        axes: &[usize],
+        self,
+        view: &View,
         kept: &[usize],
+        count: usize,
         supply: &Supply,
-    ) -> Result<Self, ViewError> {
-        let count = axes.iter().map(|&axis| self.shape[axis]).product();
-        match reduction {
-            Reduction::Sum | Reduction::Mean if self.kind.computed()?.is_whole() => {
+    ) -> Result<View, ViewError> {
+        let (kind, numbers) = (view.kind().computed()?, view.numbers());
+        match self {
+            Self::Sum | Self::Mean if kind.is_whole() => {
                 // Integer sums are exact and wrap around at 64 bits, as in numpy.
-                let sums = typed!(self.kind, T => fold(self, kept, 0_i64, |sum, number: T| {
-                    sum.wrapping_add(number.long())
-                }, i64::wrapping_add))?;
-                if reduction == Reduction::Sum {
-                    let kind = if self.kind == Kind::U8 { Kind::U64 } else { Kind::I64 };
-                    return supply.view_of(&sums, kept, kind);
+                let sums = typed!(kind, T => {
+                    let add = |sum: i64, number: T| sum.wrapping_add(number.long());
+                    fold(numbers, kept, 0, add, i64::wrapping_add)?
+                });
+                if self == Self::Sum {
+                    let kind = if kind == Kind::U8 { Kind::U64 } else { Kind::I64 };
+                    return View::of_numbers(&sums, kept, kind, supply);
                 }
-                let mean = |sum: i64| f64::of_long(sum) / double(count);
-                supply.view_of(&sums.into_iter().map(mean).collect::<Vec<_>>(), kept, Kind::F64)
+                let mean = |sum: i64| sum as f64 / count as f64;
+                let means: Vec<f64> = sums.into_iter().map(mean).collect();
+                View::of_numbers(&means, kept, Kind::F64, supply)
             }
-            Reduction::Sum | Reduction::Mean => typed!(self.kind, T => {
-                let sums = fold(self, kept, 0.0, |sum, number: T| sum + number.double(), |a, b| a + b);
-                let divisor = if reduction == Reduction::Mean { double(count) } else { 1.0 };
+            Self::Sum | Self::Mean => typed!(kind, T => {
+                let add = |sum, number: T| sum + number.double();
+                let sums = fold(numbers, kept, 0.0, add, |one, other| one + other)?;
+                let divisor = if self == Self::Mean { count as f64 } else { 1.0 };
                 let made: Vec<T> = sums.iter().map(|sum| T::of_double(sum / divisor)).collect();
-                supply.view_of(&made, kept, self.kind)
-            })?,
-            Reduction::Minimum | Reduction::Maximum if count == 0 => {
-                let name = if reduction == Reduction::Minimum { "minimum" } else { "maximum" };
+                View::of_numbers(&made, kept, kind, supply)
+            }),
+            Self::Minimum | Self::Maximum if count == 0 => {
+                let name = if self == Self::Minimum { "minimum" } else { "maximum" };
                 Err(ViewError::Value(format!(
                     "zero-size array to reduction operation {name} which has no identity"
                 )))
             }
-            Reduction::Minimum => typed!(self.kind, T => {
-                supply.view_of(&fold(self, kept, T::HIGHEST, T::lesser, T::lesser), kept, self.kind)
-            })?,
-            Reduction::Maximum => typed!(self.kind, T => {
-                supply.view_of(&fold(self, kept, T::LOWEST, T::greater, T::greater), kept, self.kind)
-            })?,
-            Reduction::Any | Reduction::All => typed!(self.kind, T => {
-                let is_all = reduction == Reduction::All;
+            Self::Minimum => typed!(kind, T => {
+                let least = fold(numbers, kept, T::HIGHEST, T::lesser, T::lesser)?;
+                View::of_numbers(&least, kept, kind, supply)
+            }),
+            Self::Maximum => typed!(kind, T => {
+                let greatest = fold(numbers, kept, T::LOWEST, T::greater, T::greater)?;
+                View::of_numbers(&greatest, kept, kind, supply)
+            }),
+            Self::Any | Self::All => typed!(kind, T => {
+                let is_all = self == Self::All;
                 let join = |one, other| if is_all { one && other } else { one || other };
                 let is_true = |state, number: T| join(state, number.double() != 0.0);
-                let made = fold(self, kept, is_all, is_true, join);
+                let made = fold(numbers, kept, is_all, is_true, join)?;
                 let made: Vec<u8> = made.into_iter().map(u8::from).collect();
-                supply.view_of(&made, kept, Kind::Bool)
-            })?,
+                View::of_numbers(&made, kept, Kind::Bool, supply)
+            }),
         }
-    }
-
-    /// The root mean square, in double precision; NaN for no numbers.
-    ///
-    /// # Errors
-    /// `TypeError` for dtypes that views do not compute with.
-    pub fn rms(&self) -> Result<f64, ViewError> {
-        let square = |number: f64| number * number;
-        let squares = typed!(self.kind, T => {
-            self.to_one(|sum, number: T| sum + square(number.double()), |a, b| a + b)
-        })?;
-        Ok((squares / double(self.len())).sqrt())
-    }
-
-    /// The largest absolute value; 0 for no numbers, NaN if a number is NaN.
-    ///
-    /// # Errors
-    /// As [`View::rms`].
-    pub fn peak(&self) -> Result<f64, ViewError> {
-        typed!(self.kind, T => {
-            self.to_one(|peak, number: T| peak.greater(number.double().abs()), f64::greater)
-        })
-    }
-
-    fn to_one<T: Element>(&self, add: impl Fn(f64, T) -> f64, join: fn(f64, f64) -> f64) -> f64 {
-        fold(self, &vec![1; self.shape.len()], 0.0, add, join)[0]
-    }
-
-    /// The truth value of a view with one element: whether that element is not zero.
-    ///
-    /// # Errors
-    /// `ValueError` when the view does not have exactly one element, as in numpy.
-    pub fn truth(&self) -> Result<bool, ViewError> {
-        let message = match self.len() {
-            1 => return Ok(self.single()?.is_true()),
-            0 => {
-                "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that \
-                 an array is not empty."
-            }
-            _ => {
-                "The truth value of an array with more than one element is ambiguous. Use a.any() \
-                 or a.all()"
-            }
-        };
-        Err(ViewError::Value(message.to_owned()))
-    }
-
-    /// The element of a view with one element.
-    ///
-    /// # Errors
-    /// `TypeError` when the view does not have exactly one element, as in numpy.
-    pub fn single(&self) -> Result<Number, ViewError> {
-        if self.len() != 1 {
-            let message = "only length-1 arrays can be converted to Python scalars";
-            return Err(ViewError::Type(message.to_owned()));
-        }
-        self.number(&vec![0; self.shape.len()])
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no memory holds more than 2^53 elements")]
-fn double(count: usize) -> f64 {
-    count as f64
+/// The root mean square, in double precision; NaN for no numbers.
+///
+/// # Errors
+/// `TypeError` for dtypes that views do not compute with.
+pub fn rms(view: &View) -> Result<f64, ViewError> {
+    let kept = vec![1; view.layout().shape().len()];
+    let squares: Vec<f64> = typed!(view.kind(), T => {
+        let add = |sum, number: T| sum + number.double() * number.double();
+        fold(view.numbers(), &kept, 0.0, add, |one, other| one + other)?
+    });
+    Ok((squares[0] / view.layout().len() as f64).sqrt())
+}
+
+/// The largest absolute value; 0 for no numbers, NaN if a number is NaN; errors as of [`rms`].
+pub fn peak(view: &View) -> Result<f64, ViewError> {
+    let kept = vec![1; view.layout().shape().len()];
+    let peaks: Vec<f64> = typed!(view.kind(), T => {
+        let add = |peak: f64, number: T| peak.greater(number.double().abs());
+        fold(view.numbers(), &kept, 0.0, add, f64::greater)?
+    });
+    Ok(peaks[0])
 }

@@ -1,96 +1,69 @@
-//! Reading and writing parts of a view: `view[...]`, also with masks.
+//! Indexing: the elements that a subscript selects. Pure.
 
 use std::ops::Range;
 
-use super::layout::shape_text;
-use super::{Index, Kind, Number, Operand, Supply, View, ViewError};
+use super::{Index, Layout, Mask, ViewError, index};
 
-/// The result of a subscript or a reduction: a view, or a number if no axis is left.
-#[derive(Debug, Clone)]
-pub enum Found {
-    /// A single number.
-    Number(Number),
-    /// A view. It has no axis only if a subscript contains `...` or a reduction keeps the axes.
-    View(View),
+/// The elements that a subscript selects.
+#[derive(Debug)]
+pub(super) enum Selected {
+    /// Elements with a layout of their own.
+    Part(Layout),
+    /// The elements for which a mask is true: the shape of the selection, and the byte ranges of the
+    /// elements in the block, in C order.
+    Masked(Vec<usize>, Vec<Range<usize>>),
 }
 
-/// The elements that a mask selects.
-struct Masked {
-    /// Shape of the selection.
-    shape: Vec<usize>,
-    /// Byte ranges of the elements in the block, in C order.
-    runs: Vec<Range<usize>>,
-}
-
-impl View {
-    /// Reads `view[...]`.
-    ///
-    /// # Errors
-    /// `IndexError` for an index beyond an axis and for a mask of another shape, `ValueError` for a
-    /// step of zero, `TypeError` for several masks and for a mask apart from the integer indices.
-    pub fn get(&self, subscript: &[Index], supply: &Supply) -> Result<Found, ViewError> {
-        let (view, masked) = self.chosen(subscript)?;
-        if let Some(Masked { shape, runs }) = masked {
-            let made = supply.view(&shape, self.kind)?.at_rate(self.sample_rate_hz);
-            made.gather(&self.block, runs);
-            return Ok(Found::View(made));
-        }
-        let is_whole = subscript.iter().any(|part| matches!(part, Index::Ellipsis));
-        if view.shape.is_empty() && !is_whole {
-            return view.number(&[]).map(Found::Number);
-        }
-        Ok(Found::View(view))
-    }
-
-    /// Writes `view[...] = value`.
-    ///
-    /// # Errors
-    /// As [`View::get`], and as [`View::copy_from`] and [`View::fill`].
-    pub fn set(&self, subscript: &[Index], value: &Operand) -> Result<(), ViewError> {
-        self.check_writable()?;
-        let (view, masked) = self.chosen(subscript)?;
-        let Some(Masked { shape, runs }) = masked else {
-            return match value {
-                Operand::View(value) => view.copy_from(value),
-                Operand::Number(number) => view.fill(*number),
-            };
+impl Layout {
+    /// The elements that a subscript selects.
+    pub(super) fn select(&self, subscript: &[Index]) -> Result<Selected, ViewError> {
+        let given: usize = subscript.iter().map(Index::axes).sum();
+        let ellipses = subscript.iter().filter(|part| matches!(part, Index::Ellipsis)).count();
+        let Some(missing) = self.shape.len().checked_sub(given).filter(|_| ellipses <= 1) else {
+            let axes = self.shape.len();
+            return Err(ViewError::Index(format!("too many indices or ellipses for {axes} axes")));
         };
-        let value = match value {
-            Operand::View(value) => value.over_shape(&shape, self.kind)?,
-            Operand::Number(number) => {
-                let made = Supply::default().view(&shape, self.kind)?;
-                made.fill(*number)?;
-                made
+        let mut made = Self { shape: Vec::new(), strides: Vec::new(), ..*self };
+        let (mut axis, mut mask) = (0, None);
+        for part in subscript.iter().chain((ellipses == 0).then_some(&Index::Ellipsis)) {
+            let stride = self.strides.get(axis).copied().unwrap_or(0);
+            let mut whole = part.axes();
+            match *part {
+                Index::At(place) => {
+                    made.skip(index::at(place, self.shape[axis], axis)?, stride);
+                    (axis, whole) = (axis + 1, 0);
+                }
+                Index::Slice { start, stop, step } => {
+                    let (first, count) = index::range(start, stop, step, self.shape[axis])?;
+                    made.skip(first, stride);
+                    made.shape.push(count);
+                    made.strides.push(stride.saturating_mul(step));
+                    (axis, whole) = (axis + 1, 0);
+                }
+                Index::NewAxis => {
+                    made.shape.push(1);
+                    made.strides.push(0);
+                }
+                Index::Ellipsis => whole = missing,
+                Index::Mask(ref one) => mask = Some((one, made.shape.len())),
             }
-        };
-        self.scatter(runs, value.bytes());
-        Ok(())
+            made.shape.extend(&self.shape[axis..axis + whole]);
+            made.strides.extend(&self.strides[axis..axis + whole]);
+            axis += whole;
+        }
+        let Some((mask, axis)) = mask else { return Ok(Selected::Part(made)) };
+        check_masks(subscript)?;
+        made.masked(axis, mask)
     }
 
-    /// The view that the subscript selects with its mask taken as `:`, and the mask's selection.
-    fn chosen(&self, subscript: &[Index]) -> Result<(Self, Option<Masked>), ViewError> {
-        let (view, masks) = self.with_masks(subscript)?;
-        let Some(&(mask, axis)) = masks.first() else { return Ok((view, None)) };
-        // With other parts between mask and integers, numpy moves the masked axis to the front.
-        let is_single = |part: &Index| matches!(part, Index::At(_) | Index::Mask(_));
-        let places = (0..subscript.len()).filter(|place| is_single(&subscript[*place]));
-        let is_apart = places.clone().zip(places.skip(1)).any(|(one, next)| one + 1 != next);
-        if masks.len() > 1 || is_apart || mask.kind != Kind::Bool || mask.shape.is_empty() {
-            let (shape, dtype) = (shape_text(&mask.shape), mask.kind.name());
-            // `Unsupported` moves the node to CPython.
-            return Err(ViewError::Unsupported(format!(
-                "an 'AudioView' takes one mask at a time, of bools and next to the subscript's \
-                 integers; this mask has shape {shape} and dtype {dtype}"
-            )));
-        }
-        let masked = view.masked(axis, mask)?;
-        Ok((view, Some(masked)))
+    fn skip(&mut self, places: usize, stride: isize) {
+        self.offset = self.offset.wrapping_add_signed(places.cast_signed() * stride);
     }
 
     /// The elements for which a mask is true; the mask covers the axes from `axis` on.
-    fn masked(&self, axis: usize, mask: &Self) -> Result<Masked, ViewError> {
+    fn masked(&self, axis: usize, mask: &Mask) -> Result<Selected, ViewError> {
         let end = axis + mask.shape.len();
-        for (axis, (&own, &length)) in (axis..).zip(self.shape[axis..end].iter().zip(&mask.shape)) {
+        for (axis, (own, length)) in (axis..).zip(self.shape[axis..end].iter().zip(&mask.shape)) {
             if own != length {
                 return Err(ViewError::Index(format!(
                     "boolean index did not match indexed array along axis {axis}; size of axis is \
@@ -98,27 +71,30 @@ impl View {
                 )));
             }
         }
-        let over = |axes: Range<usize>| Self {
-            shape: self.shape[axes.clone()].to_vec(),
-            strides: self.strides[axes].to_vec(),
-            ..self.clone()
-        };
-        let truths = mask.copy(&Supply::default())?;
-        let truths = truths.bytes();
-        let (before, chosen, behind) =
-            (over(0..axis), over(axis..end), over(end..self.shape.len()));
-        let chosen = chosen.places().zip(truths).filter(|(_, truth)| **truth != 0);
-        let chosen: Vec<usize> = chosen.map(|(at, _)| at).collect();
-        let behind: Vec<Range<usize>> = behind.runs().collect();
+        // Distances to the first element; those backwards wrap around.
+        let distances = |axes: Range<usize>| Self { offset: 0, ..self.axes(axes) };
+        let chosen = distances(axis..end);
+        let chosen = chosen.places().zip(&mask.truths).filter(|(_, truth)| **truth);
+        let chosen: Vec<usize> = chosen.map(|(distance, _)| distance).collect();
+        let behind: Vec<Range<usize>> = self.axes(end..self.shape.len()).runs().collect();
         let mut runs = Vec::with_capacity(chosen.len());
-        for outer in before.places() {
-            for at in &chosen {
-                let way = (outer + at).wrapping_sub(2 * self.offset);
-                let place = |at: usize| at.wrapping_add(way);
+        for outer in distances(0..axis).places() {
+            for inner in &chosen {
+                let place = |at: usize| at.wrapping_add(outer).wrapping_add(*inner);
                 runs.extend(behind.iter().map(|run| place(run.start)..place(run.end)));
             }
         }
         let shape = [&self.shape[..axis], &[chosen.len()], &self.shape[end..]].concat();
-        Ok(Masked { shape, runs })
+        Ok(Selected::Masked(shape, runs))
     }
+}
+
+/// Refuses several masks, and a mask with other parts between it and integers: there numpy moves the
+/// masked axis to the front. The error moves the node to CPython.
+fn check_masks(subscript: &[Index]) -> Result<(), ViewError> {
+    let is_single = |part: &Index| matches!(part, Index::At(_) | Index::Mask(_));
+    let singles = (0..subscript.len()).filter(|place| is_single(&subscript[*place]));
+    let is_apart = singles.clone().zip(singles.skip(1)).any(|(one, next)| one + 1 != next);
+    let masks = subscript.iter().filter(|part| matches!(part, Index::Mask(_))).count();
+    if masks > 1 || is_apart { Err(Mask::refused()) } else { Ok(()) }
 }

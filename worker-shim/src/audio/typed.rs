@@ -5,8 +5,6 @@
 //! enough digits that rounding the sum, difference, product or quotient of two singles twice (to
 //! double, then to single) equals rounding once.
 
-use std::cmp::Ordering;
-
 use bytemuck::{Pod, Zeroable};
 
 /// An element of a dtype that views compute with.
@@ -31,6 +29,25 @@ pub(super) trait Element: Pod + PartialOrd {
         if Self::IS_WHOLE { T::of_long(self.long()) } else { T::of_double(self.double()) }
     }
 
+    /// Applies `whole` to an integer or `float` to a float.
+    fn mapped(self, whole: impl Fn(i64) -> i64, float: impl Fn(f64) -> f64) -> Self {
+        if Self::IS_WHOLE {
+            Self::of_long(whole(self.long()))
+        } else {
+            Self::of_double(float(self.double()))
+        }
+    }
+
+    /// Combines two integers with `whole` or two floats with `float`.
+    fn join(
+        self,
+        other: Self,
+        whole: impl Fn(i64, i64) -> i64,
+        float: impl Fn(f64, f64) -> f64,
+    ) -> Self {
+        self.mapped(|own| whole(own, other.long()), |own| float(own, other.double()))
+    }
+
     /// The smaller of two numbers; NaN if one is NaN, as in numpy.
     fn lesser(self, other: Self) -> Self {
         if self < other || self.is_nan() { self } else { other }
@@ -47,31 +64,13 @@ pub(super) trait Element: Pod + PartialOrd {
 }
 
 /// The element of dtype bool: one byte, true unless it is zero.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Pod, Zeroable)]
 #[repr(transparent)]
-pub(super) struct Truth(u8);
+pub(super) struct Truth(pub(super) u8);
 
 impl From<bool> for Truth {
     fn from(truth: bool) -> Self {
         Self(truth.into())
-    }
-}
-
-impl Truth {
-    pub(super) fn holds(self) -> bool {
-        self.0 != 0
-    }
-}
-
-impl PartialEq for Truth {
-    fn eq(&self, other: &Self) -> bool {
-        self.holds() == other.holds()
-    }
-}
-
-impl PartialOrd for Truth {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.holds().partial_cmp(&other.holds())
     }
 }
 
@@ -81,10 +80,10 @@ impl Element for Truth {
     const HIGHEST: Self = Self(1);
 
     fn double(self) -> f64 {
-        self.holds().into()
+        (self.0 != 0).into()
     }
     fn long(self) -> i64 {
-        self.holds().into()
+        (self.0 != 0).into()
     }
     fn of_double(number: f64) -> Self {
         (number != 0.0).into()
@@ -128,8 +127,8 @@ elements! {
     f64 false Self::NEG_INFINITY, Self::INFINITY;
 }
 
-/// Runs the code with `$T` as the element type of a [`super::Kind`]; an error for kinds that views
-/// do not compute with.
+/// Runs the code with `$T` as the element type of a [`super::Kind`]; returns an error from the function
+/// around it for kinds that views do not compute with.
 macro_rules! typed {
     ($kind:expr, $T:ident => $body:expr) => {
         typed!(@ $kind, $T => $body,
@@ -139,9 +138,9 @@ macro_rules! typed {
         match $kind {
             $(crate::audio::Kind::$variant => {
                 type $T = $type;
-                Ok($body)
+                $body
             })+
-            other => Err(other.not_computed()),
+            other => return Err(other.not_computed()),
         }
     };
 }

@@ -10,7 +10,7 @@ use rustpython_vm::{
 use worker_shim::audio::View;
 
 use super::Converter;
-use crate::native::audio::{AudioView, number_object, raise, supply, view_of_buffer};
+use crate::native::audio::{AudioView, OrRaise, shown, supply, view_of_buffer};
 
 /// Converts a view or buffer object to an array; `None` for any other object.
 pub(super) fn read(
@@ -27,7 +27,7 @@ pub(super) fn read(
     }
     let buffer = PyBuffer::try_from_borrowed_object(vm, object)?;
     let view = view_of_buffer(&buffer, vm)?;
-    converter.count_copy(view.len_bytes());
+    converter.count_copy(view.layout().len_bytes());
     to_array(&view, converter, vm).map(Some)
 }
 
@@ -45,8 +45,7 @@ fn is_array(object: &PyObject, vm: &VirtualMachine) -> bool {
 }
 
 fn to_array(view: &View, converter: &Converter, vm: &VirtualMachine) -> PyResult<Array> {
-    let array = view.to_array(supply(), |bytes| converter.count_copy(bytes));
-    array.map_err(|error| raise(error, vm))
+    view.to_array(supply(), |bytes| converter.count_copy(bytes)).or_raise(vm)
 }
 
 /// Converts a received array to a view, or to a number if it is a single number.
@@ -56,10 +55,5 @@ pub(super) fn write(
     _converter: &Converter,
     vm: &VirtualMachine,
 ) -> PyResult {
-    let mut view = View::of_array(array).map_err(|error| raise(error, vm))?;
-    if let Some(number) = view.scalar() {
-        return Ok(number_object(number, vm));
-    }
-    view.sample_rate_hz = sample_rate_hz;
-    Ok(AudioView::new(view).into_pyobject(vm))
+    shown(View::of_array(array).map(|view| view.at_rate(sample_rate_hz)), vm)
 }

@@ -4,17 +4,17 @@
 mod arguments;
 mod buffers;
 mod memory;
+mod methods;
 mod numbers;
 mod operators;
-mod passes;
-mod shapes;
 mod subscript;
 
 pub(crate) use buffers::view_of_buffer;
 pub(crate) use memory::{serve, supply};
 pub(crate) use native::{AudioView, module_def};
-pub(crate) use numbers::{number_object, raise};
+pub(crate) use numbers::{OrRaise, raise};
 use numbers::{number_of, read_only, view_of_numbers};
+pub(crate) use operators::shown;
 
 #[rustpython_vm::pymodule(name = "_remotemedia_native")]
 mod native {
@@ -22,7 +22,7 @@ mod native {
 
     use rustpython_vm::builtins::{PyBytes, PySequenceIterator, PyTupleRef, PyType};
     use rustpython_vm::common::hash::PyHash;
-    use rustpython_vm::function::{ArgIntoFloat, Either, PyComparisonValue};
+    use rustpython_vm::function::{Either, PyComparisonValue};
     use rustpython_vm::protocol::{BufferMethods, PyBuffer, PyMappingMethods, PySequenceMethods};
     use rustpython_vm::types::{
         AsBuffer, AsMapping, AsNumber, AsSequence, Constructor, Hashable, Iterable, PyComparisonOp,
@@ -31,13 +31,12 @@ mod native {
     use rustpython_vm::{
         Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, atomic_func, pyclass,
     };
-    use worker_shim::audio::{Kind, View};
+    use worker_shim::audio::{Kind, Supply, View, cast, fill};
 
-    use super::arguments::{Made, Mixed, New, Scaled};
+    use super::arguments::{Made, New};
+    use super::methods::Methods;
     use super::operators::{compared, contains};
-    use super::passes::Passes;
-    use super::shapes::Shapes;
-    use super::{buffers, number_of, raise, read_only, subscript, supply};
+    use super::{OrRaise, buffers, number_of, read_only, subscript, supply};
 
     /// An array of numbers in a block of memory, which may be shared with other processes.
     ///
@@ -61,22 +60,13 @@ mod native {
         }
     }
 
-    fn object(view: View, vm: &VirtualMachine) -> PyObjectRef {
-        AudioView::new(view).into_pyobject(vm)
-    }
-
-    fn made_ref(view: View, vm: &VirtualMachine) -> PyRef<AudioView> {
-        AudioView::new(view).into_ref(&vm.ctx)
-    }
-
     impl Constructor for AudioView {
         type Args = Made;
 
         fn py_new(_cls: &Py<PyType>, made: Made, vm: &VirtualMachine) -> PyResult<Self> {
-            let raised = |error| raise(error, vm);
             let kind = made.dtype.map(|dtype| dtype.0);
             let mut view = if let Some(other) = made.source.downcast_ref::<Self>() {
-                other.view.copy(supply()).map_err(raised)?
+                other.view.copy(supply()).or_raise(vm)?
             } else if made.source.check_buffer() {
                 let buffer = made.source.clone().try_into_value::<PyBuffer>(vm)?;
                 let is_bytes = &*buffer.desc.format == "B" && buffer.desc.itemsize == 1;
@@ -85,7 +75,7 @@ mod native {
                 super::view_of_numbers(&made.source, kind.unwrap_or(Kind::F32), vm)?
             };
             if let Some(kind) = kind.filter(|kind| view.kind() != *kind) {
-                view = view.cast(kind, supply()).map_err(raised)?;
+                view = cast(&view, kind, supply()).or_raise(vm)?;
             }
             view.sample_rate_hz = made.sample_rate.or(view.sample_rate_hz);
             Ok(Self { view })
@@ -99,19 +89,18 @@ mod native {
         modules.get_item("remotemedia._audio", vm)?.get_attr(name, vm)
     }
 
-    fn new_view(new: New, is_zero: bool, vm: &VirtualMachine) -> PyResult {
-        let raised = |error| raise(error, vm);
+    fn new_view(new: New, is_zero: bool, vm: &VirtualMachine) -> PyResult<AudioView> {
         let kind = new.dtype.map_or(Kind::F32, |dtype| dtype.0);
         let shape = match new.shape.clone().try_into_value::<usize>(vm) {
             Ok(length) => vec![length],
             Err(_) => new.shape.try_into_value::<Vec<usize>>(vm)?,
         };
-        let mut view = supply().view(&shape, kind).map_err(raised)?;
+        let mut view = View::empty(&shape, kind, supply()).or_raise(vm)?;
         if is_zero {
             view.block().as_mut_slice().fill(0);
         }
         view.sample_rate_hz = new.sample_rate;
-        Ok(object(view, vm))
+        Ok(AudioView::new(view))
     }
 
     #[pyclass(
@@ -123,9 +112,8 @@ mod native {
             AsSequence,
             Hashable,
             Iterable,
-            Passes,
-            Representable,
-            Shapes
+            Methods,
+            Representable
         ),
         flags(HAS_WEAKREF)
     )]
@@ -142,20 +130,21 @@ mod native {
 
         /// A new view of a shape, with arbitrary contents.
         #[pyclassmethod]
-        fn empty(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
+        fn empty(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult<Self> {
             new_view(new, false, vm)
         }
 
         /// A new view of a shape, filled with zeros.
         #[pyclassmethod]
-        fn zeros(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult {
+        fn zeros(_cls: PyRef<PyType>, new: New, vm: &VirtualMachine) -> PyResult<Self> {
             new_view(new, true, vm)
         }
 
         /// Length of each axis.
         #[pygetset]
         fn shape(zelf: &Py<Self>, vm: &VirtualMachine) -> PyTupleRef {
-            let lengths = zelf.view.shape().iter().map(|&length| vm.ctx.new_int(length).into());
+            let lengths = zelf.view.layout().shape().iter();
+            let lengths = lengths.map(|&length| vm.ctx.new_int(length).into());
             vm.ctx.new_tuple(lengths.collect())
         }
 
@@ -196,25 +185,31 @@ mod native {
         /// Number of axes.
         #[pygetset]
         fn ndim(zelf: &Py<Self>) -> usize {
-            zelf.view.shape().len()
+            zelf.view.layout().shape().len()
+        }
+
+        /// Size of one element, in bytes.
+        #[pygetset]
+        fn itemsize(zelf: &Py<Self>) -> usize {
+            zelf.view.kind().bytes()
         }
 
         /// Number of elements.
         #[pygetset]
         fn size(zelf: &Py<Self>) -> usize {
-            zelf.view.len()
+            zelf.view.layout().len()
         }
 
         /// Size of all elements together, in bytes.
         #[pygetset]
         fn nbytes(zelf: &Py<Self>) -> usize {
-            zelf.view.len_bytes()
+            zelf.view.layout().len_bytes()
         }
 
         /// Whether the view is read-only, because its memory is shared with other readers.
         #[pygetset]
         fn readonly(zelf: &Py<Self>) -> bool {
-            !zelf.view.is_writable()
+            !zelf.view.block().is_writable()
         }
 
         /// Whether the view lies in shared memory, so that it can be sent without a copy.
@@ -223,37 +218,10 @@ mod native {
             zelf.view.block().shared_bytes().is_some()
         }
 
-        /// Multiplies each number by `factor`; returns a new view or `out`, which may be this view.
-        /// For integers the fraction is cut off and the result is limited to the dtype's range.
-        #[pymethod]
-        fn scale(zelf: &Py<Self>, args: Scaled, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
-            let factor = args.factor.into_float();
-            let scaled = match args.out {
-                Some(out) => zelf.view.scale_into(factor, &out.view).map(|()| out),
-                None => zelf.view.scaled(factor, supply()).map(|made| made_ref(made, vm)),
-            };
-            scaled.map_err(|error| raise(error, vm))
-        }
-
-        /// Adds `gain` times `other` to each number; returns a new view or `out`, which may be this
-        /// view or `other`. For integers the fraction is cut off and the result is limited to the
-        /// dtype's range.
-        #[pymethod]
-        fn mix(zelf: &Py<Self>, args: Mixed, vm: &VirtualMachine) -> PyResult<PyRef<Self>> {
-            let gain = args.gain.map_or(1.0, ArgIntoFloat::into_float);
-            let other = &args.other.view;
-            let mixed = match args.out {
-                Some(out) => zelf.view.mix_into(other, gain, &out.view).map(|()| out),
-                None => zelf.view.mixed(other, gain, supply()).map(|made| made_ref(made, vm)),
-            };
-            mixed.map_err(|error| raise(error, vm))
-        }
-
         /// Sets every element to `value`.
         #[pymethod]
         fn fill(zelf: &Py<Self>, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-            let number = number_of(&value, vm)?;
-            zelf.view.fill(number).map_err(|error| raise(error, vm))
+            fill(&zelf.view, number_of(&value, vm)?).or_raise(vm)
         }
 
         /// The numbers as nested lists.
@@ -265,9 +233,8 @@ mod native {
         /// The numbers as bytes, in C order.
         #[pymethod]
         fn tobytes(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyRef<PyBytes>> {
-            buffers::bytes_of(&zelf.view)
-                .map(|bytes| vm.ctx.new_bytes(bytes))
-                .map_err(|error| raise(error, vm))
+            let dense = zelf.view.copy(&Supply::default()).or_raise(vm)?;
+            Ok(vm.ctx.new_bytes(dense.bytes().to_vec()))
         }
 
         /// An `array.array` with the numbers, in C order.

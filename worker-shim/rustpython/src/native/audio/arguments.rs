@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use rustpython_vm::builtins::{PyInt, PyStr, PyTuple, PyType};
 use rustpython_vm::function::{ArgIntoFloat, ArgumentError, FromArgs, FuncArgs, PosArgs};
 use rustpython_vm::{FromArgs, PyObjectRef, PyRef, PyResult, TryFromObject, VirtualMachine};
-use worker_shim::audio::{Along, Kind, ViewError};
+use worker_shim::audio::{Kind, ViewError};
 
-use super::{AudioView, raise};
+use super::{AudioView, OrRaise, raise};
 
 /// Arguments of a method that takes more arguments in numpy. Such an argument raises a `TypeError`
 /// that moves the node to CPython.
@@ -48,7 +48,7 @@ impl TryFromObject for Dtype {
                 .map_err(|_| vm.new_type_error("a dtype is a name or a type"))?
                 .try_into_value(vm)?
         };
-        Kind::named(&name).map(Self).map_err(|error| raise(error, vm))
+        Kind::named(&name).map(Self).or_raise(vm)
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Casting {
 
 /// Arguments of `scale`.
 #[derive(FromArgs)]
-pub(super) struct Scaled {
+pub(crate) struct Scaled {
     #[pyarg(any)]
     pub(super) factor: ArgIntoFloat,
     #[pyarg(any, optional)]
@@ -115,7 +115,7 @@ pub(super) struct Scaled {
 
 /// Arguments of `mix`.
 #[derive(FromArgs)]
-pub(super) struct Mixed {
+pub(crate) struct Mixed {
     #[pyarg(any)]
     pub(super) other: PyRef<AudioView>,
     #[pyarg(any, optional)]
@@ -128,15 +128,9 @@ pub(super) struct Mixed {
 #[derive(FromArgs)]
 pub(crate) struct Dropping {
     #[pyarg(any, optional)]
-    axis: Option<Axes>,
+    pub(super) axis: Option<Axes>,
     #[pyarg(named, default = false)]
-    keepdims: bool,
-}
-
-impl From<Dropping> for Along {
-    fn from(given: Dropping) -> Self {
-        Self { axes: given.axis.map(|Axes(axes)| axes), is_kept: given.keepdims }
-    }
+    pub(super) keepdims: bool,
 }
 
 /// Arguments of `clip`.

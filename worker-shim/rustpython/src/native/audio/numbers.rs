@@ -20,6 +20,18 @@ pub(crate) fn raise(error: ViewError, vm: &VirtualMachine) -> PyBaseExceptionRef
     }
 }
 
+/// Results of views, as Python gets them.
+pub(crate) trait OrRaise<T> {
+    /// Converts an error to a Python exception.
+    fn or_raise(self, vm: &VirtualMachine) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for Result<T, ViewError> {
+    fn or_raise(self, vm: &VirtualMachine) -> PyResult<T> {
+        self.map_err(|error| raise(error, vm))
+    }
+}
+
 /// The error for setting an attribute that numpy's arrays allow to set; it moves the node to
 /// CPython.
 pub(super) fn read_only(name: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
@@ -38,7 +50,7 @@ fn marked(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef
 }
 
 /// Converts a number to a Python object.
-pub(crate) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef {
+pub(super) fn number_object(number: Number, vm: &VirtualMachine) -> PyObjectRef {
     match number {
         Number::Bool(truth) => vm.ctx.new_bool(truth).into(),
         Number::Int(number) => match i64::try_from(number) {
@@ -94,7 +106,7 @@ struct Collected {
 impl Collected {
     fn push(&mut self, number: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
         let number = number_of(number, vm)?;
-        self.kind.push(&mut self.bytes, number).map_err(|error| raise(error, vm))
+        number.store(self.kind, |bytes| self.bytes.extend_from_slice(bytes)).or_raise(vm)
     }
 
     /// Adds the numbers of nested sequences; `depth` is the number of sequences around `object`.
@@ -128,6 +140,5 @@ pub(super) fn view_of_numbers(
         }
         made.shape.push(made.bytes.len() / kind.bytes());
     }
-    let view = supply().view_of(&made.bytes, &made.shape, kind);
-    view.map_err(|error| raise(error, vm))
+    View::of_numbers(&made.bytes, &made.shape, kind, supply()).or_raise(vm)
 }

@@ -5,9 +5,10 @@ use rustpython_vm::function::{Either, PyComparisonValue};
 use rustpython_vm::protocol::PyNumberMethods;
 use rustpython_vm::types::{AsNumber, PyComparisonOp};
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
-use worker_shim::audio::{Found, Operand, Operator, Unary, View, ViewError};
+use worker_shim::audio::{Number, Operand, Operator, Supply, Unary, View, ViewError};
 
-use super::{AudioView, number_object, number_of, raise, supply};
+use super::numbers::{OrRaise, number_object, number_of};
+use super::{AudioView, raise, supply};
 
 /// Converts an object to an operand; `None` if it is neither a view nor a number.
 pub(super) fn operand_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Operand>> {
@@ -20,9 +21,13 @@ pub(super) fn operand_of(object: &PyObject, vm: &VirtualMachine) -> PyResult<Opt
     is_number.then(|| number_of(object, vm).map(Operand::Number)).transpose()
 }
 
-pub(super) fn shown(made: Result<View, ViewError>, vm: &VirtualMachine) -> PyResult {
-    let made = made.map_err(|error| raise(error, vm))?;
-    Ok(AudioView::new(made).into_pyobject(vm))
+/// Converts a view to a Python object; a scalar becomes a number.
+pub(crate) fn shown(made: Result<View, ViewError>, vm: &VirtualMachine) -> PyResult {
+    let made = made.or_raise(vm)?;
+    Ok(match made.scalar() {
+        Some(number) => number_object(number, vm),
+        None => AudioView::new(made).into_pyobject(vm),
+    })
 }
 
 /// Applies a binary operator; the view may be the left or the right operand.
@@ -33,7 +38,7 @@ fn operated(
     vm: &VirtualMachine,
 ) -> PyResult {
     match (operand_of(left, vm)?, operand_of(right, vm)?) {
-        (Some(left), Some(right)) => shown(operator.apply(&left, &right, supply()), vm),
+        (Some(left), Some(right)) => shown(operator.apply(&left, &right, None, supply()), vm),
         _ => refused(operator.symbol(), left, right, vm),
     }
 }
@@ -55,14 +60,6 @@ fn refused(symbol: &str, left: &PyObject, right: &PyObject, vm: &VirtualMachine)
     Err(raise(ViewError::Unsupported(message), vm))
 }
 
-/// Converts the result of a subscript or reduction to a Python object.
-pub(super) fn found(made: Result<Found, ViewError>, vm: &VirtualMachine) -> PyResult {
-    match made.map_err(|error| raise(error, vm))? {
-        Found::View(view) => Ok(AudioView::new(view).into_pyobject(vm)),
-        Found::Number(number) => Ok(number_object(number, vm)),
-    }
-}
-
 fn operated_in_place(
     operator: Operator,
     left: &PyObject,
@@ -73,7 +70,8 @@ fn operated_in_place(
     else {
         return Ok(vm.ctx.not_implemented());
     };
-    operator.apply_in_place(view.view(), &operand).map_err(|error| raise(error, vm))?;
+    let own = view.view();
+    operator.apply(&own.into(), &operand, Some(own), supply()).or_raise(vm)?;
     Ok(left.to_owned())
 }
 
@@ -89,9 +87,25 @@ fn refuse_modulo(modulo: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     Err(vm.new_type_error("a power of a view takes no third argument"))
 }
 
-pub(super) fn single(view: &Py<AudioView>, vm: &VirtualMachine) -> PyResult {
-    let number = view.view().single().map_err(|error| raise(error, vm))?;
-    Ok(number_object(number, vm))
+/// The number of a view with one element, as a Python object.
+pub(super) fn single(view: &View, vm: &VirtualMachine) -> PyResult {
+    view.single().or_raise(vm).map(|number| number_object(number, vm))
+}
+
+/// The truth value of a view with one element; for others an error, as in numpy.
+fn truth(view: &View, vm: &VirtualMachine) -> PyResult<bool> {
+    let message = match view.layout().len() {
+        1 => return view.single().or_raise(vm).map(Number::is_true),
+        0 => {
+            "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that an \
+             array is not empty."
+        }
+        _ => {
+            "The truth value of an array with more than one element is ambiguous. Use a.any() or \
+             a.all()"
+        }
+    };
+    Err(vm.new_value_error(message))
 }
 
 /// Compares element by element; the result is a view of bools.
@@ -110,7 +124,7 @@ pub(super) fn compared(
         PyComparisonOp::Ge => Operator::GreaterEqual,
     };
     match (operand_of(left, vm)?, operand_of(right, vm)?) {
-        (Some(left), Some(right)) => shown(operator.apply(&left, &right, supply()), vm),
+        (Some(left), Some(right)) => shown(operator.apply(&left, &right, None, supply()), vm),
         _ => Ok(vm.ctx.not_implemented()),
     }
     .map(Either::A)
@@ -119,7 +133,10 @@ pub(super) fn compared(
 /// `value in view`; false unless the value is a number or a view.
 pub(super) fn contains(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
     match operand_of(value, vm)? {
-        Some(value) => view.contains(&value).map_err(|error| raise(error, vm)),
+        Some(value) => {
+            let equal = Operator::Equal.apply(&view.into(), &value, None, &Supply::default());
+            Ok(equal.or_raise(vm)?.bytes().contains(&1))
+        }
         None => Ok(false),
     }
 }
@@ -176,15 +193,12 @@ impl AsNumber for AudioView {
             }),
             absolute: Some(|own, vm| alone(Unary::Absolute, AudioView::number_downcast(own), vm)),
             invert: Some(|own, vm| alone(Unary::Invert, AudioView::number_downcast(own), vm)),
-            boolean: Some(|own, vm| {
-                let view = AudioView::number_downcast(own).view();
-                view.truth().map_err(|error| raise(error, vm))
-            }),
+            boolean: Some(|own, vm| truth(AudioView::number_downcast(own).view(), vm)),
             int: Some(|own, vm| {
-                Ok(single(AudioView::number_downcast(own), vm)?.try_int(vm)?.into())
+                Ok(single(AudioView::number_downcast(own).view(), vm)?.try_int(vm)?.into())
             }),
             float: Some(|own, vm| {
-                Ok(single(AudioView::number_downcast(own), vm)?.try_float(vm)?.into())
+                Ok(single(AudioView::number_downcast(own).view(), vm)?.try_float(vm)?.into())
             }),
             ..PyNumberMethods::NOT_IMPLEMENTED
         };

@@ -2,31 +2,30 @@
 
 use rustpython_vm::builtins::{PyEllipsis, PyInt, PySlice, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyPayload, PyResult, VirtualMachine};
-use worker_shim::audio::{Index, Operand, View, ViewError};
+use worker_shim::audio::{Index, Operand, View, ViewError, assign, set_number};
 
-use super::numbers::is_sequence;
-use super::operators::found;
-use super::{AudioView, number_object, number_of, raise, supply, view_of_numbers};
+use super::numbers::{OrRaise, is_sequence, number_object, number_of, view_of_numbers};
+use super::operators::shown;
+use super::{AudioView, raise, supply};
 
 pub(super) fn length(view: &View, vm: &VirtualMachine) -> PyResult<usize> {
-    let first = view.shape().first().copied();
+    let first = view.layout().shape().first().copied();
     first.ok_or_else(|| vm.new_type_error("a view without axes has no length"))
 }
 
 /// `view[place]`: an element of a view with one axis, otherwise a view with one axis less.
 pub(super) fn item(view: &View, place: isize, vm: &VirtualMachine) -> PyResult {
-    if view.shape().len() == 1 {
-        let number = view.number(&[place]);
-        return number.map(|number| number_object(number, vm)).map_err(|error| raise(error, vm));
+    if view.layout().shape().len() == 1 {
+        return view.number(&[place]).or_raise(vm).map(|number| number_object(number, vm));
     }
-    found(view.get(&[Index::At(place)], supply()), vm)
+    shown(view.get(&[Index::At(place)], supply()), vm)
 }
 
 pub(super) fn get(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult {
     if let Some(place) = place_of(view, subscript, vm)? {
         return item(view, place, vm);
     }
-    found(view.get(&parts(subscript, vm)?, supply()), vm)
+    shown(view.get(&parts(subscript, vm)?, supply()), vm)
 }
 
 pub(super) fn set(
@@ -35,11 +34,10 @@ pub(super) fn set(
     value: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let raised = |error| raise(error, vm);
     if let Some(place) = place_of(view, subscript, vm)? {
-        return view.set_number(&[place], number_of(value, vm)?).map_err(raised);
+        return set_number(view, &[place], number_of(value, vm)?).or_raise(vm);
     }
-    view.set(&parts(subscript, vm)?, &assigned(view, value, vm)?).map_err(raised)
+    assign(view, &parts(subscript, vm)?, &assigned(view, value, vm)?).or_raise(vm)
 }
 
 /// Converts the value of an assignment `view[...] = value` to an operand.
@@ -61,7 +59,7 @@ fn assigned(view: &View, value: &PyObject, vm: &VirtualMachine) -> PyResult<Oper
 /// `None` for other subscripts.
 fn place_of(view: &View, subscript: &PyObject, vm: &VirtualMachine) -> PyResult<Option<isize>> {
     match subscript.downcast_ref::<PyInt>() {
-        Some(place) if view.shape().len() == 1 && !is_truth(subscript, vm) => {
+        Some(place) if view.layout().shape().len() == 1 && !is_truth(subscript, vm) => {
             place.try_to_primitive(vm).map(Some)
         }
         _ => Ok(None),
@@ -87,7 +85,7 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
         return Ok(Index::NewAxis);
     }
     if let Some(mask) = part.downcast_ref::<AudioView>() {
-        return Ok(Index::Mask(mask.view().clone()));
+        return mask.view().mask().or_raise(vm).map(Index::Mask);
     }
     let Some(slice) = part.downcast_ref::<PySlice>() else {
         // numpy also accepts bools as masks, and lists as index arrays.
@@ -113,12 +111,12 @@ fn index(part: &PyObject, vm: &VirtualMachine) -> PyResult<Index> {
 
 /// The numbers as nested lists; for a view without axes, its number.
 pub(super) fn nested_lists(view: &View, vm: &VirtualMachine) -> PyResult {
-    let mut numbers = Vec::with_capacity(view.len());
+    let mut numbers = Vec::with_capacity(view.layout().len());
     view.each_number(|number| numbers.push(number_object(number, vm)));
     // Groups the objects into lists once for each axis, from the last axis to the first.
-    for &length in view.shape().iter().rev() {
+    for &length in view.layout().shape().iter().rev() {
         if length == 0 {
-            let outer = view.shape().iter().take_while(|length| **length > 0).product();
+            let outer = view.layout().shape().iter().take_while(|length| **length > 0).product();
             numbers = (0..outer).map(|_| vm.ctx.new_list(Vec::new()).into()).collect();
             continue;
         }
