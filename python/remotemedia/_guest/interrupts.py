@@ -29,6 +29,10 @@ _is_wanted = False
 """Whether the session is ending, so that no more of its code may begin."""
 _ended_sessions = 0
 """Changes when a session ends."""
+_IMPORTER = "importlib._bootstrap"
+has_cut_import = False
+"""Whether an import was interrupted. Compiled modules cannot be imported again in a process, and
+code may have gone on without the module."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -107,10 +111,20 @@ def forget() -> None:
     _ended_sessions += 1
 
 
-def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    global is_running, _is_wanted
+def _imports(frame: FrameType | None) -> bool:
+    """Whether an import is under way at a frame."""
+    while frame is not None:
+        if _IMPORTER in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _on_signal(_number: int, frame: FrameType | None) -> None:
+    global is_running, _is_wanted, has_cut_import
     _is_wanted = True
     if is_running:
+        has_cut_import = has_cut_import or _imports(frame)
         # Interrupt only once, so that the node's `finally` blocks and `cleanup` can run.
         is_running = False
         raise Interrupted
@@ -123,4 +137,12 @@ def _on_overdue(number: int, frame: FrameType | None) -> None:
     _on_signal(number, frame)
 
 
-__all__ = ["Interrupted", "begin", "end", "forget", "install", "record_stacks"]
+__all__ = [
+    "Interrupted",
+    "begin",
+    "end",
+    "forget",
+    "has_cut_import",
+    "install",
+    "record_stacks",
+]

@@ -396,3 +396,5 @@ class Guest:
         if any(buffer() is not None for buffer in buffers):
             gc.collect()  # frees reference cycles, such as a node that refers to itself
         self._left = process.state.put_back()
+        if interrupts.has_cut_import:
+            self._left.append("interrupted import")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remotemedia import Node, Pipeline
+from remotemedia import Node, Pipeline, Runtime
 from remotemedia.core.exceptions import RunCancelled
 
 
@@ -85,3 +89,64 @@ def test_a_session_that_was_cancelled_before_it_opened_closes() -> None:
         session.open()
     session.close()
     assert session.tail is None
+
+
+PART = """
+import os, pathlib, time
+here = pathlib.Path(__file__).parent
+if (here / "slow").exists():
+    (here / "begun").touch()
+    for _ in range(200):
+        time.sleep(0.01)
+"""
+USER = """
+try:
+    import cut_part
+except BaseException:  # as a library does that can do without
+    cut_part = None
+"""
+
+
+class NeedsPart(Node):
+    """Imports a module when its session opens, or at its first item."""
+
+    def __init__(self, when: str) -> None:
+        super().__init__()
+        self.when = when
+
+    def initialize(self) -> None:
+        if self.when == "opening":
+            importlib.import_module("cut_user")
+
+    def process(self, _value: int) -> bool:
+        return importlib.import_module("cut_user").cut_part is not None
+
+
+@pytest.mark.parametrize("when", ["opening", "running"])
+def test_an_import_that_was_interrupted_spoils_no_later_session(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # spec: IOP-24, CARD-08
+    (tmp_path / "cut_part.py").write_text(PART)
+    (tmp_path / "cut_user.py").write_text(USER)
+    (tmp_path / "slow").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Runtime("[workers]\nmax = 1\n") as where:
+
+        def pipeline() -> Pipeline:
+            return Pipeline(NeedsPart(when), runtime=where)
+
+        session = pipeline().session()
+        work = threading.Thread(target=lambda: _ignoring_the_cancel(session))
+        work.start()
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.005)
+        session.cancel()
+        work.join()
+        (tmp_path / "slow").unlink()
+        assert pipeline().run(1) is True
+
+
+def _ignoring_the_cancel(session: Any) -> None:
+    with contextlib.suppress(RunCancelled), session:
+        session.process(1)
