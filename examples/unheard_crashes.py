@@ -1,4 +1,4 @@
-"""A live stream whose workers are killed again and again, and nobody hears it.
+"""A live stream whose workers are killed again and again, without being heard.
 
     python examples/unheard_crashes.py [--seconds 6] [--crashes 6] [--seed 1] [--out FOLDER]
 

@@ -217,7 +217,9 @@ impl CliError {
                 | Error::NoInput { .. }
                 | Error::Input(_),
             ) => EXIT_BAD_INPUT,
-            Self::Run(Error::Start(_) | Error::Busy { .. } | Error::Os { .. })
+            Self::Run(
+                Error::Start(_) | Error::Busy { .. } | Error::Overloaded { .. } | Error::Os { .. },
+            )
             | Self::WriteMetrics { .. }
             | Self::NeedsPython { .. }
             | Self::Output(_) => EXIT_ENVIRONMENT,

@@ -103,6 +103,18 @@ pub enum Error {
         /// The engine whose pool it is.
         engine: Engine,
     },
+    /// All workers are in use, and the session was not to wait for one.
+    #[error(
+        "all {max} workers are in use, and the session was not to wait for one; try again later, raise \
+         [{}] max, or leave out wait=False",
+        pool_section(*.engine)
+    )]
+    Overloaded {
+        /// The largest number of workers in the pool.
+        max: usize,
+        /// The engine whose pool it is.
+        engine: Engine,
+    },
     /// No worker could host the nodes: each had modules loaded that have changed since, or that lie
     /// elsewhere for this session.
     #[error(

@@ -26,6 +26,8 @@ pub struct OpenOptions {
     /// Whether the session serves one run: errors that may pass are then tried again, unless other
     /// settings say otherwise.
     pub is_run: bool,
+    /// Whether the session is refused at once when all workers are in use.
+    pub is_impatient: bool,
     /// The caller's interpreter; the configuration may name another one for workers.
     pub interpreter: Option<PathBuf>,
     /// Options that the caller's interpreter was started with, for its workers.

@@ -194,52 +194,13 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(Vec<GraphOutput>, bool), RunError> {
         let mut partial = Vec::new();
-        match self.drive_until(Some(value), due, &mut partial, host) {
-            Ok(true) => Ok((partial, true)),
-            Ok(false) => {
-                self.driver.shell.drop_outputs_before(self.driver.core.rounds());
-                self.end_work();
-                Ok((partial, false))
-            }
-            Err(error) => {
-                self.end_work();
-                Err(RunError { error, partial })
-            }
-        }
-    }
-
-    /// Feeds an input and takes its outputs until it is due. Returns whether it is done.
-    fn drive_until(
-        &mut self,
-        mut input: Option<Value>,
-        due: Instant,
-        outputs: &mut Vec<GraphOutput>,
-        host: &mut dyn Host,
-    ) -> Result<bool, Error> {
-        self.check_usable()?;
-        loop {
-            if input.is_some() && self.driver.core.wants_input() {
-                self.begin(input.take())?;
-            }
-            let is_fed = input.is_none();
-            outputs.extend(self.driver.shell.outputs.drain(..));
-            if let Some(failure) = self.driver.shell.failures.first.take() {
-                self.driver.feed(Event::Abandon);
-                return Err(failure);
-            }
-            if is_fed && self.driver.core.open_rounds() == 0 {
-                return Ok(true);
-            }
-            if due <= Instant::now() {
-                return Ok(false);
-            }
-            self.driver.drive(Some(due), host, |driver| {
-                let is_ready = match is_fed {
-                    true => driver.core.open_rounds() == 0,
-                    false => driver.core.wants_input(),
-                };
-                is_ready || driver.shell.failures.first.is_some()
-            })?;
+        let begun = self.check_usable();
+        self.work = Work::Round { since: Instant::now() };
+        let done = begun.and_then(|()| self.driver.process_until(value, due, &mut partial, host));
+        self.end_work();
+        match done {
+            Ok(is_done) => Ok((partial, is_done)),
+            Err(error) => Err(RunError { error, partial }),
         }
     }
 
@@ -292,7 +253,7 @@ impl Session {
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
         self.driver.core.stop_at_failure(true);
         if sources_produce {
-            self.check_sources()?;
+            check_sources(&self.driver)?;
             self.driver.feed(Event::Input(None));
             self.driver.feed(Event::Flush);
         }
@@ -419,23 +380,16 @@ impl Session {
             self.driver.shell.closed.is_none() && !self.driver.shell.workers.is_inherited();
         if is_usable { Ok(()) } else { Err(Error::Closed) }
     }
+}
 
-    fn check_sources(&self) -> Result<(), Error> {
-        let roots = self
-            .driver
-            .shell
-            .layout
-            .plan
-            .stages
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| s.inputs.is_empty());
-        for (id, stage) in roots {
-            if !self.driver.core.is_source(id) {
-                let node_id = stage.nodes.first().map_or_else(String::new, |n| n.id.clone());
-                return Err(Error::NoInput { node_id });
-            }
+/// Checks that all first nodes produce without input.
+fn check_sources(driver: &Driver) -> Result<(), Error> {
+    let stages = driver.shell.layout.plan.stages.iter().enumerate();
+    for (id, stage) in stages.filter(|(_, stage)| stage.inputs.is_empty()) {
+        if !driver.core.is_source(id) {
+            let node_id = stage.nodes.first().map_or_else(String::new, |node| node.id.clone());
+            return Err(Error::NoInput { node_id });
         }
-        Ok(())
     }
+    Ok(())
 }

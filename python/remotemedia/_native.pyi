@@ -50,6 +50,7 @@ class Runtime:
         fallback: bool | None = None,
         caller: Caller,
         is_run: bool = False,
+        wait: bool = True,
         breakers: Breakers | None = None,
         cancel: CancelToken | None = None,
         copy: bool = False,

@@ -70,6 +70,7 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             ("WorkerStartError", error.to_string())
         }
         Error::Cancelled => ("RunCancelled", error.to_string()),
+        Error::Overloaded { .. } => ("Overloaded", error.to_string()),
         Error::Input(_)
         | Error::Interrupted
         | Error::Closed
@@ -141,7 +142,9 @@ fn operation_of(error: &Error) -> &'static str {
         Error::Config(_) => "configure",
         Error::Plan(_) => "plan",
         Error::Params { .. } => "construction",
-        Error::Start(_) | Error::Busy { .. } | Error::Unsuitable => "start",
+        Error::Start(_) | Error::Busy { .. } | Error::Overloaded { .. } | Error::Unsuitable => {
+            "start"
+        }
         _ => "run",
     }
 }
@@ -169,6 +172,7 @@ fn interpreter_of(error: &StartError) -> Option<String> {
         | StartError::Handshake { interpreter, .. }
         | StartError::TooSlow { interpreter, .. } => Some(interpreter.display().to_string()),
         StartError::System { .. }
+        | StartError::Overloaded
         | StartError::NoInterpreter
         | StartError::NoRustPython { .. }
         | StartError::ShutDown => None,

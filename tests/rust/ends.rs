@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orchestrator::placement::Engine;
 use orchestrator::worker::exit::Exit;
-use orchestrator::worker::pool::PoolLimits;
+use orchestrator::worker::pool::{PoolLimits, Turn};
 use orchestrator::worker::process::Process;
 use orchestrator::worker::supervisor::{Pool, Returned, SupervisorOptions};
 use orchestrator::worker::waker::Waker;
@@ -47,7 +47,7 @@ fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
     let start = Arc::new(Start { environment, working_directory: None });
     let wanted = Wanted { key, start, place: 0, count };
     let waker = Waker::new().unwrap();
-    let ticket = pool.want(&[wanted], &waker, false);
+    let ticket = pool.want(&[wanted], &waker, Turn::InOrder);
     loop {
         if let Some(answer) = pool.answer(ticket) {
             return answer.unwrap();

@@ -32,6 +32,9 @@ pub enum StartError {
         /// What to do, as a further clause; empty where that is unknown.
         remedy: &'static str,
     },
+    /// All workers are in use, and the session does not wait.
+    #[error("all workers are in use")]
+    Overloaded,
     /// No Python interpreter was found.
     #[error(
         "cannot start a Python worker: no Python interpreter is known; set [python] executable \

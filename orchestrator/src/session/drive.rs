@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
 
-use super::Host;
 use super::hear::forward_raw_output;
 use super::shell::Shell;
 use super::workers::News;
+use super::{GraphOutput, Host};
 use crate::error::Error;
 use crate::options::CancelHandle;
 use crate::schedule::{Core, Event, SlotId};
@@ -125,6 +125,45 @@ impl Driver {
             heard = true;
             // Only takes messages that were read together with this one; the next call reads more.
             news = self.shell.workers.buffered_news(slot);
+        }
+    }
+
+    /// Feeds an input and takes its outputs until it is due. Returns whether it is done; otherwise its later
+    /// outputs are dropped.
+    pub(super) fn process_until(
+        &mut self,
+        input: Value,
+        due: Instant,
+        outputs: &mut Vec<GraphOutput>,
+        host: &mut dyn Host,
+    ) -> Result<bool, Error> {
+        self.core.stop_at_failure(false);
+        let mut input = Some(input);
+        loop {
+            if input.is_some() && self.core.wants_input() {
+                self.feed(Event::Input(input.take()));
+            }
+            let is_fed = input.is_none();
+            outputs.extend(self.shell.outputs.drain(..));
+            if let Some(failure) = self.shell.failures.first.take() {
+                self.feed(Event::Abandon);
+                return Err(failure);
+            }
+            if is_fed && self.core.open_rounds() == 0 {
+                return Ok(true);
+            }
+            if due <= Instant::now() {
+                self.shell.late_before = self.core.rounds();
+                self.shell.journal.metrics().late += 1;
+                return Ok(false);
+            }
+            self.drive(Some(due), host, |driver| {
+                let is_ready = match is_fed {
+                    true => driver.core.open_rounds() == 0,
+                    false => driver.core.wants_input(),
+                };
+                is_ready || driver.shell.failures.first.is_some()
+            })?;
         }
     }
 

@@ -7,7 +7,7 @@ use ipc_protocol::{Fault, FaultKind};
 use super::crash;
 use super::workers::{End, Seat, Slot};
 use crate::config::Config;
-use crate::error::{Error, LimitExceeded, TimedOut};
+use crate::error::{Error, LimitExceeded, StartError, TimedOut};
 use crate::failure::NodeFailure;
 use crate::limits::{Excess, Refused};
 use crate::placement::Engine;
@@ -33,6 +33,16 @@ pub(super) fn without_stage(mut fault: Fault, slot: &Slot, plan: &Plan) -> Error
 pub(super) fn busy(config: &Config, engine: Engine) -> Error {
     let max = config.pool(engine).max_workers();
     Error::Busy { waited: config.workers.acquire_timeout, max, engine }
+}
+
+/// The pool gives no worker of this engine.
+pub(super) fn refused(error: StartError, config: &Config, engine: Engine) -> Error {
+    match error {
+        StartError::Overloaded => {
+            Error::Overloaded { max: config.pool(engine).max_workers(), engine }
+        }
+        error => Error::Start(error),
+    }
 }
 
 /// A fault that the worker in this slot has reported, as the failure of its node.

@@ -20,7 +20,8 @@ impl Shell {
         let event = |(slot, answer)| match answer {
             Ok(()) => Event::Granted(slot),
             Err(error) => {
-                self.fail_to_open(slot, crate::Error::Start(error));
+                let engine = self.workers.slot(slot).interpreter;
+                self.fail_to_open(slot, failure::refused(error, self.runtime.config(), engine));
                 Event::Refused(slot)
             }
         };

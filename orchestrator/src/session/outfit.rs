@@ -53,6 +53,11 @@ impl Outfit {
         self.options.breakers.clone()
     }
 
+    /// Whether the session is refused at once when all workers are in use.
+    pub(super) fn is_impatient(&self) -> bool {
+        self.options.is_impatient
+    }
+
     /// The options, for a session that is opened again.
     pub(super) fn into_options(self) -> OpenOptions {
         self.options

@@ -40,7 +40,7 @@ pub(super) struct Shell {
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
     /// Outputs of earlier rounds come too late.
-    late_before: Round,
+    pub(super) late_before: Round,
     pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
@@ -97,8 +97,7 @@ impl Shell {
                 return self.send_to(to, ToWorker::Restore(self.saved.of(from)));
             }
             Action::Promote { from, to } => {
-                self.workers.promote(from, to);
-                self.journal.note_worker(self.workers.slot(to));
+                self.journal.note_worker(self.workers.promote(from, to));
             }
             Action::GiveUpState(slot) => {
                 self.saved.forget(slot);
@@ -127,12 +126,6 @@ impl Shell {
             reported => self.failures.report(reported, &self.layout, &mut self.journal),
         }
         Events::new()
-    }
-
-    /// The outputs of the rounds before this one come too late.
-    pub(super) fn drop_outputs_before(&mut self, round: Round) {
-        self.late_before = round;
-        self.journal.metrics().late += 1;
     }
 
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {
@@ -246,7 +239,7 @@ impl Shell {
     fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
         let asked = self.runtime.pool().and_then(|pool| {
             let (needs, slots) = self.outfit.wanted(&self.workers, &slots)?;
-            self.workers.request(pool, needs, slots);
+            self.workers.request(pool, needs, slots, self.outfit.is_impatient());
             Ok(())
         });
         let Err(error) = asked else { return Events::new() };
@@ -265,9 +258,7 @@ impl Shell {
         let runs = self.workers.slot(slot).interpreter;
         let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
             Ok(message) => OpenSession { saved: self.saved.of(of), ..message },
-            Err(error) => {
-                return vec![self.give_up_opening(slot, error)];
-            }
+            Err(error) => return vec![self.give_up_opening(slot, error)],
         };
         self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(of)));
         self.workers.slot_mut(slot).seats = self.layout.seats(&stages);

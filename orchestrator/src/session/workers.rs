@@ -16,7 +16,7 @@ use crate::options::CancelHandle;
 use crate::placement::Engine;
 use crate::schedule::{Deadline, Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
-use crate::worker::pool::Ticket;
+use crate::worker::pool::{Ticket, Turn};
 use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
 pub(super) use slot::{End, Seat, Slot};
@@ -98,16 +98,29 @@ impl Workers {
         self.slots.len() - 1
     }
 
-    /// The worker of a slot moves to another one, which has none.
-    pub(super) fn promote(&mut self, from: SlotId, to: SlotId) {
+    /// The worker of a slot moves to another one, which has none. Returns that slot.
+    pub(super) fn promote(&mut self, from: SlotId, to: SlotId) -> &Slot {
         self.slots.swap(from, to);
+        &self.slots[to]
     }
 
     /// Asks the pool for workers, all in one request. A session that already holds workers is
     /// served first, because these are idle while it waits.
-    pub(super) fn request(&mut self, pool: Arc<Pool>, needs: Vec<Wanted>, slots: Vec<SlotId>) {
+    /// The first request of an impatient session does not wait.
+    pub(super) fn request(
+        &mut self,
+        pool: Arc<Pool>,
+        needs: Vec<Wanted>,
+        slots: Vec<SlotId>,
+        is_impatient: bool,
+    ) {
         let holds = self.slots.iter().any(|slot| slot.worker.is_some());
-        let ticket = pool.want(&needs, &self.cancel.waker, holds);
+        let turn = match (holds, is_impatient && self.pool.is_none()) {
+            (true, _) => Turn::First,
+            (false, true) => Turn::Now,
+            (false, false) => Turn::InOrder,
+        };
+        let ticket = pool.want(&needs, &self.cancel.waker, turn);
         self.requests.push(Request { ticket, needs, slots });
         self.pool = Some(pool);
         // The answer may be there already.
@@ -144,7 +157,8 @@ impl Workers {
                             };
                             pool.give_back(worker, returned);
                         }
-                        request.ticket = pool.want(&request.needs, &self.cancel.waker, false);
+                        request.ticket =
+                            pool.want(&request.needs, &self.cancel.waker, Turn::InOrder);
                         continue;
                     }
                     Some(Ok(workers)) => {

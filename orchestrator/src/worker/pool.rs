@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
+pub use want::Turn;
 use want::Want;
 pub use zygotes::ZygoteNews;
 use zygotes::Zygotes;
@@ -69,8 +70,8 @@ pub enum PoolEvent {
         ticket: Ticket,
         /// The kinds of workers that it needs, and how many of each.
         needs: Vec<Need>,
-        /// Whether the session already holds other workers. If so, its request is served first.
-        holds: bool,
+        /// When it is served.
+        turn: Turn,
     },
     /// A session that needs a worker of this kind is expected.
     Warm(KeyId),
@@ -125,6 +126,8 @@ pub enum PoolAction {
     },
     /// Refuse the request: a worker of its kind failed to start, or the pools are closed.
     Refuse(Ticket),
+    /// Refuse the request: it does not wait, and all workers that it could get are in use.
+    Overload(Ticket),
     /// End this worker.
     Retire(WorkerId),
     /// Start a zygote of this kind; one that is ready serves until the new one is.
@@ -210,11 +213,11 @@ impl PoolCore {
     pub fn handle(&mut self, now: Instant, event: PoolEvent) -> Vec<PoolAction> {
         let mut actions = Vec::new();
         match event {
-            PoolEvent::Want { ticket, needs, holds } => {
+            PoolEvent::Want { ticket, needs, turn } => {
                 for need in &needs {
                     self.shelves[need.key.pool].last_key = Some(need.key);
                 }
-                want::insert(&mut self.waiting, Want { ticket, needs, holds });
+                want::insert(&mut self.waiting, Want { ticket, needs, turn });
             }
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
@@ -306,12 +309,17 @@ impl PoolCore {
         let mut awaited = vec![false; self.shelves.len()];
         let mut at = 0;
         while let Some(want) = self.waiting.get(at) {
-            if want.needs.iter().any(|need| awaited[need.key.pool]) {
-                want.needs.iter().for_each(|need| awaited[need.key.pool] = true);
+            let (ticket, needs, turn) = (want.ticket, want.needs.clone(), want.turn);
+            let is_behind = needs.iter().any(|need| awaited[need.key.pool]);
+            if is_behind && turn != Turn::Now {
+                needs.iter().for_each(|need| awaited[need.key.pool] = true);
                 at += 1;
                 continue;
             }
-            let (ticket, needs) = (want.ticket, want.needs.clone());
+            if is_behind {
+                self.overload(at, actions);
+                continue;
+            }
             needs.iter().for_each(|need| self.unpark(now, *need));
             if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
                 self.waiting.remove(at);
@@ -320,12 +328,15 @@ impl PoolCore {
                 actions.push(PoolAction::Grant { ticket, workers });
                 continue;
             }
-            for Need { key, count } in needs {
-                awaited[key.pool] = true;
-                let coming =
-                    self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-                self.start(now, key, count.saturating_sub(coming), actions);
+            for Need { key, count } in &needs {
+                let missing = count.saturating_sub(self.coming(*key));
+                self.start(now, *key, missing, actions);
             }
+            if turn == Turn::Now && !needs.iter().all(|need| self.is_coming(*need)) {
+                self.overload(at, actions);
+                continue;
+            }
+            needs.iter().for_each(|need| awaited[need.key.pool] = true);
             at += 1;
         }
         for (pool, awaited) in awaited.into_iter().enumerate() {

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;
 use super::link::{Link, Outgoing};
-use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket};
+use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket, Turn};
 use super::process::Process;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
@@ -189,10 +189,9 @@ impl Pool {
     }
 
     /// Requests workers of several kinds at once; `waker` is woken when the answer is there. The
-    /// answer has them in the order of `wanted`. A session that already `holds` other workers is
-    /// served first.
+    /// answer has them in the order of `wanted`.
     #[must_use]
-    pub fn want(&self, wanted: &[Wanted], waker: &Waker, holds: bool) -> Ticket {
+    pub fn want(&self, wanted: &[Wanted], waker: &Waker, turn: Turn) -> Ticket {
         let mut state = self.shared.lock();
         let need = |wanted: &Wanted| Need { key: state.kinds.intern(wanted), count: wanted.count };
         let needs: Vec<Need> = wanted.iter().map(need).collect();
@@ -201,7 +200,7 @@ impl Pool {
         let keys = needs.iter().map(|need| need.key).collect();
         let answer = Answer { waker: waker.clone(), keys, outcome: None };
         state.answers.insert(ticket, answer);
-        self.shared.apply(&mut state, PoolEvent::Want { ticket, needs, holds });
+        self.shared.apply(&mut state, PoolEvent::Want { ticket, needs, turn });
         ticket
     }
 
@@ -271,6 +270,9 @@ impl Shared {
                     let known = |key: &KeyId| state.start_errors.get(key).cloned();
                     let error = keys.into_iter().flatten().find_map(known);
                     state.resolve(ticket, Err(error.unwrap_or(StartError::ShutDown)));
+                }
+                PoolAction::Overload(ticket) => {
+                    state.resolve(ticket, Err(StartError::Overloaded));
                 }
                 PoolAction::Retire(worker) => self.end(state, worker),
                 PoolAction::BeginZygote(key) => self.command(Command::Zygote(key)),

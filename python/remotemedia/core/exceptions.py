@@ -225,10 +225,12 @@ class NodeMarshalingError(NodeError, MarshalingError):
         self.type_name = type_name
 
 
+class Overloaded(PipelineError):
+    """All workers are in use, and the caller did not want to wait (`wait=False`)."""
+
+
 class TransientError(Exception):
-    """Raise it in a node for a failure that may pass by itself: the call is tried again, as for a
-    ConnectionError (see `Node.retry`).
-    """
+    """Raise it in a node for a failure that may pass by itself: it is tried again (`retry`)."""
 
 
 class NodeSkipped(NodeError):

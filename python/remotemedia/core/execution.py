@@ -128,6 +128,7 @@ class Execution:
         runtime: str | None = None,
         fallback: bool | None = None,
         is_run: bool = False,
+        wait: bool = True,
     ) -> None:
         """Open the session.
 
@@ -141,6 +142,7 @@ class Execution:
             fallback: whether nodes may move from RustPython to CPython; None for the pipeline's
                 setting.
             is_run: whether the session serves one run: errors that may pass are then tried again.
+            wait: whether to wait for workers that other sessions use.
         """
         self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
         self._pipeline = pipeline
@@ -159,6 +161,7 @@ class Execution:
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
             is_run=is_run,
+            wait=wait,
             breakers=pipeline.breakers(),
             cancel=self._cancel_token,
             # A sink in the caller's process may change an input that is still in use.

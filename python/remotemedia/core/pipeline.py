@@ -84,6 +84,7 @@ class Pipeline(Blueprint):
         *,
         runtime: str | None = None,
         fallback: bool | None = None,
+        wait: bool = True,
     ) -> Any:
         """Run once and return the outputs.
 
@@ -98,6 +99,8 @@ class Pipeline(Blueprint):
                 runs it in a worker like any Python node.
             runtime: the interpreter of Python nodes without a `runtime_hint`, for this run.
             fallback: whether nodes may move from RustPython to CPython in this run.
+            wait: False raises `Overloaded` at once when all workers are in use, instead of waiting
+                up to `[workers] acquire_timeout` for other sessions to end.
 
         Returns:
             The output if there is one, a list of several, or None; for several sinks a dict of
@@ -107,10 +110,11 @@ class Pipeline(Blueprint):
             NodeError: a node failed, crashed or exceeded its deadline; `partial_results` has the
                 outputs that were made before, and all outputs if only `cleanup` failed.
             ValueError: the graph or a parameter is invalid, or there is neither input nor source.
+            Overloaded: see `wait`.
         """
         if runtime is not None:
             _known(runtime)
-        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
+        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback, "wait": wait}
         if is_loop_running():
             return PendingRun(self._run_async(input_data, how))
         return self._run_blocking(input_data, CancelPoint(), how)
@@ -122,9 +126,10 @@ class Pipeline(Blueprint):
         *,
         runtime: str | None = None,
         fallback: bool | None = None,
+        wait: bool = True,
     ) -> Any:
         """Like `run`, but always blocks, even where an event loop runs."""
-        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback}
+        how = {"python_only": not use_rust, "runtime": runtime, "fallback": fallback, "wait": wait}
         return self._run_blocking(input_data, CancelPoint(), how)
 
     async def _run_async(self, input_data: Any, how: dict[str, Any]) -> Any:
@@ -144,7 +149,9 @@ class Pipeline(Blueprint):
         execution.close(pairs)
         return run_result(pairs, execution.plan.sinks)
 
-    def session(self, *, runtime: str | None = None, fallback: bool | None = None) -> Session:
+    def session(
+        self, *, runtime: str | None = None, fallback: bool | None = None, wait: bool = True
+    ) -> Session:
         """A session, to feed items one by one: `with pipeline.session() as s: ...` or `async with
         pipeline.session() as s: ...`. The arguments are those of `run`.
         """
@@ -154,7 +161,7 @@ class Pipeline(Blueprint):
 
         return Session(
             lambda point, copy: self._execution(
-                point, copy=copy, runtime=runtime, fallback=fallback
+                point, copy=copy, runtime=runtime, fallback=fallback, wait=wait
             )
         )
 

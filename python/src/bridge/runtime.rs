@@ -41,7 +41,7 @@ impl Runtime {
         Ok(Self(register(config)))
     }
 
-    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, is_run=false, breakers=None, cancel=None, copy=false))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, is_run=false, wait=true, breakers=None, cancel=None, copy=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
@@ -52,6 +52,7 @@ impl Runtime {
         fallback: Option<bool>,
         caller: Caller,
         is_run: bool,
+        wait: bool,
         breakers: Option<Bound<'_, Breakers>>,
         cancel: Option<Bound<'_, CancelToken>>,
         copy: bool,
@@ -64,6 +65,7 @@ impl Runtime {
             runtime,
             fallback,
             is_run,
+            is_impatient: !wait,
             breakers: breakers.map(|breakers| breakers.get().0.clone()),
             cancel: cancel.map(|token| token.get().0.clone()),
             ..caller.into_options()

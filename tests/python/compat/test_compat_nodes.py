@@ -144,7 +144,9 @@ def test_every_example_is_compared() -> None:
 # What an example prints of its processes and their times differs from run to run; nodes on one
 # interpreter share a worker, and lose it together.
 _OF_THE_RUN = re.compile(
-    r"pid \d+|; state also lost: \w+|^\w+_\d+ +(cpython|rustpython|rust_native) +.*$", re.MULTILINE
+    r"pid \d+|; state also lost: \w+|^\w+_\d+ +(cpython|rustpython|rust_native) +.*$"
+    r"|\d+ frames concealed|\d+\.\d+ ms|(?<=are in )\S+",
+    re.MULTILINE,
 )
 _NUMBER = re.compile(r"-?\d+\.\d+")
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits};
+use super::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Turn};
 use crate::worker::state::{LifeEvent, LifeState, TRANSITIONS};
 
 const LIMITS: PoolLimits = PoolLimits {
@@ -33,7 +33,7 @@ fn want(ticket: u64, key: usize, count: usize) -> PoolEvent {
 
 fn want_all(ticket: u64, needs: &[(KeyId, usize)]) -> PoolEvent {
     let needs = needs.iter().map(|(key, count)| Need { key: *key, count: *count }).collect();
-    PoolEvent::Want { ticket, needs, holds: false }
+    PoolEvent::Want { ticket, needs, turn: Turn::InOrder }
 }
 
 fn spawn(worker: u64, key: KeyId) -> PoolAction {
@@ -56,7 +56,7 @@ fn a_session_that_holds_a_worker_is_served_before_those_that_hold_none() {
     assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
     pool.handle(now, want(2, 0, 1));
     let needs = vec![Need { key: kind(0), count: 1 }];
-    pool.handle(now, PoolEvent::Want { ticket: 3, needs, holds: true });
+    pool.handle(now, PoolEvent::Want { ticket: 3, needs, turn: Turn::First });
     assert_eq!(pool.handle(now, back(1)), [grant(3, &[1])]);
 }
 
@@ -306,4 +306,40 @@ proptest! {
     fn the_promises_hold_in_every_life(dice in proptest::collection::vec(any::<u8>(), 0..200)) {
         live(&dice);
     }
+}
+
+fn at_once(ticket: u64) -> PoolEvent {
+    let needs = vec![Need { key: kind(0), count: 1 }];
+    PoolEvent::Want { ticket, needs, turn: Turn::Now }
+}
+
+#[test]
+fn who_does_not_wait_is_refused_when_all_workers_are_in_use() {
+    // spec: CARD-07
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 2, ..LIMITS }]);
+    // A worker that has to start is no reason: it is nobody else's.
+    assert_eq!(pool.handle(now, at_once(1)), [spawn(1, kind(0))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, &[1])]);
+    assert_eq!(pool.handle(now, at_once(2)), [spawn(2, kind(0))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(2, &[2])]);
+    assert_eq!(pool.handle(now, at_once(3)), [PoolAction::Overload(3)]);
+    // Nor does it overtake those that wait.
+    assert_eq!(pool.handle(now, want(4, 0, 2)), []);
+    pool.handle(now, back(1));
+    assert_eq!(pool.handle(now, at_once(5)), [PoolAction::Overload(5)]);
+    assert_eq!(pool.handle(now, back(2)), [grant(4, &[1, 2])]);
+}
+
+#[test]
+fn who_does_not_wait_gets_the_place_of_an_idle_worker_of_another_kind() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
+    pool.handle(now, want(1, 1, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    pool.handle(now, back(1));
+    assert_eq!(pool.handle(now, at_once(2)), [PoolAction::Retire(1)]);
+    assert_eq!(pool.handle(now, PoolEvent::Tick), []);
+    assert_eq!(pool.handle(now, PoolEvent::Exited(1)), [spawn(2, kind(0))]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(2, &[2])]);
 }

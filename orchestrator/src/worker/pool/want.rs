@@ -3,15 +3,25 @@
 
 use std::collections::VecDeque;
 
-use super::{KeyId, Need, Ticket};
+use super::{Entry, KeyId, LifeState, Need, PoolAction, PoolCore, Ticket};
 
 /// A request of a session that waits for workers.
 #[derive(Debug)]
 pub(super) struct Want {
     pub(super) ticket: Ticket,
     pub(super) needs: Vec<Need>,
-    /// Whether the session already holds other workers.
-    pub(super) holds: bool,
+    pub(super) turn: Turn,
+}
+
+/// When a request is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// At once or never: it does not wait for workers of other sessions.
+    Now,
+    /// In the order in which requests come.
+    InOrder,
+    /// Before those: the session holds other workers, which are idle until it goes on.
+    First,
 }
 
 impl Want {
@@ -22,6 +32,29 @@ impl Want {
 
 /// Queues a request. Requests of sessions that hold workers come before all others.
 pub(super) fn insert(waiting: &mut VecDeque<Want>, want: Want) {
-    let ahead = waiting.iter().filter(|other| !want.holds || other.holds).count();
+    let is_first = |want: &Want| want.turn == Turn::First;
+    let ahead = waiting.iter().filter(|other| !is_first(&want) || is_first(other)).count();
     waiting.insert(ahead, want);
+}
+
+impl PoolCore {
+    /// Number of workers of a kind that are idle, or will be once they have started.
+    pub(super) fn coming(&self, key: KeyId) -> usize {
+        self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting)
+    }
+
+    /// Whether workers for a need will be there without another session giving one back: they start, or
+    /// others end to make room for them.
+    pub(super) fn is_coming(&self, need: Need) -> bool {
+        let ending =
+            |entry: &&Entry| entry.key.pool == need.key.pool && entry.state == LifeState::Draining;
+        let room = self.workers.values().filter(ending).count();
+        self.coming(need.key) + room >= need.count
+    }
+
+    /// Refuses a request that does not wait.
+    pub(super) fn overload(&mut self, at: usize, actions: &mut Vec<PoolAction>) {
+        let refused = self.waiting.remove(at);
+        actions.extend(refused.map(|want| PoolAction::Overload(want.ticket)));
+    }
 }

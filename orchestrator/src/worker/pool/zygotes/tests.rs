@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{DELAY, MAX_DEATHS, MAX_ZYGOTES, PARK_DELAY, STAY};
-use crate::worker::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, ZygoteNews};
+use crate::worker::pool::{
+    KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Turn, ZygoteNews,
+};
 
 const IDLE: Duration = Duration::from_secs(60);
 const LIMITS: PoolLimits =
@@ -24,7 +26,7 @@ fn begin(key: KeyId) -> Vec<PoolAction> {
 /// A session of a kind gets its first worker, whose number is returned.
 fn session(pool: &mut PoolCore, now: Instant, key: KeyId) -> u64 {
     let needs = vec![Need { key, count: 1 }];
-    let want = PoolEvent::Want { ticket: key.number as u64, needs, holds: false };
+    let want = PoolEvent::Want { ticket: key.number as u64, needs, turn: Turn::InOrder };
     let actions = pool.handle(now, want);
     let [PoolAction::Spawn { worker, .. }] = actions[..] else { panic!("{actions:?}") };
     let actions = pool.handle(now, PoolEvent::Started(worker));
@@ -62,7 +64,7 @@ fn park(pool: &mut PoolCore, now: Instant, ready: ZygoteNews, worker: u64) {
 }
 
 fn want(ticket: u64) -> PoolEvent {
-    PoolEvent::Want { ticket, needs: vec![Need { key: kind(0), count: 1 }], holds: false }
+    PoolEvent::Want { ticket, needs: vec![Need { key: kind(0), count: 1 }], turn: Turn::InOrder }
 }
 
 fn pictured(pool: &PoolCore) -> Vec<u64> {
@@ -76,7 +78,7 @@ fn a_zygote_starts_a_moment_after_the_first_grant_and_not_before() {
     assert_eq!(pool.handle(now, PoolEvent::Warm(kind(0))).len(), 1);
     assert_eq!(pool.next_deadline(), None, "a worker that is only starting asks for none");
     let needs = vec![Need { key: kind(0), count: 1 }];
-    pool.handle(now, PoolEvent::Want { ticket: 1, needs, holds: false });
+    pool.handle(now, PoolEvent::Want { ticket: 1, needs, turn: Turn::InOrder });
     assert_eq!(pool.next_deadline(), None);
     pool.handle(now, PoolEvent::Started(1));
     assert_eq!(pool.next_deadline(), Some(now + DELAY));
