@@ -20,6 +20,7 @@ mod failing;
 mod interpreters;
 mod keys;
 mod limits;
+pub(crate) mod policies;
 mod pools;
 mod read;
 pub mod reference;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
 pub use interpreters::{FallbackConfig, RustPythonConfig};
+pub use policies::NodePolicy;
 pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
 
 /// The documented template: every key with its unit, its effect and its default.
@@ -60,6 +62,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What happens to text that nodes print.
     pub output: OutputConfig,
+    /// What is decided for nodes by their names, whatever their authors have set.
+    pub nodes: Vec<NodePolicy>,
 }
 
 /// How many workers of one interpreter there are, and how long they live.

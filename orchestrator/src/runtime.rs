@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipc_protocol::from_worker::LogRecord;
 
 use crate::choice::{self, Choice, Setting};
-use crate::config::{Config, ConfigError, Origin, PoolBounds, env, processors};
+use crate::config::{Config, ConfigError, Origin, PoolBounds, env, policies, processors};
 use crate::error::{Error, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{Finding, Findings};
@@ -118,6 +118,14 @@ impl Runtime {
         options: &OpenOptions,
         moved: &HashMap<String, Reason>,
     ) -> Result<Plan, Error> {
+        let decided;
+        let manifest = match self.config.nodes.as_slice() {
+            [] => manifest,
+            policies => {
+                decided = policies::decided(policies, manifest);
+                &decided
+            }
+        };
         let graph = Graph::new(manifest).map_err(ManifestError::from)?;
         let mut plan_options = PlanOptions {
             max_workers: self.config.workers.pool.max_workers(),

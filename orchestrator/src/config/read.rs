@@ -11,6 +11,7 @@ use super::Config;
 use super::env;
 use super::error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
 use super::keys::{Key, Kind, SECTIONS, keys};
+use super::policies;
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 
 /// Reads and checks a whole configuration.
@@ -26,6 +27,10 @@ pub(super) fn config(text: &str, origin: Origin) -> Result<Config, ConfigError> 
     let mut problems = Vec::new();
     let keys = keys();
     for (name, value) in &table {
+        if name == policies::SECTION {
+            config.nodes = policies::read(value, &mut problems);
+            continue;
+        }
         section(name, value, &keys, &mut Target { config: &mut config, problems: &mut problems });
     }
     let pools = [
@@ -52,7 +57,8 @@ impl Target<'_> {
 
 fn section(name: &str, value: &Value, keys: &[Key], target: &mut Target<'_>) {
     if !SECTIONS.iter().any(|(known, _)| *known == name) {
-        let known = SECTIONS.map(|(known, _)| known);
+        let known: Vec<&str> =
+            SECTIONS.iter().map(|(known, _)| *known).chain([policies::SECTION]).collect();
         let kind = unknown_at_top(name, &known, keys);
         return target.problem(String::new(), kind);
     }
@@ -93,7 +99,11 @@ fn unknown_at_top(name: &str, sections: &[&str], keys: &[Key]) -> ConfigProblemK
     ConfigProblemKind::UnknownSection { name: name.to_owned(), nearest, known: owned(sections) }
 }
 
-fn apply(kind: &Kind, value: &Value, config: &mut Config) -> Result<(), ConfigProblemKind> {
+pub(super) fn apply(
+    kind: &Kind,
+    value: &Value,
+    config: &mut Config,
+) -> Result<(), ConfigProblemKind> {
     match kind {
         Kind::Count { range, set, .. } => set(config, count(value, range)?),
         Kind::AutoCount { set, .. } if value.as_str() == Some("auto") => set(config, None),
@@ -232,7 +242,7 @@ fn not_a_quantity(text: &str, expected: &str) -> ConfigProblemKind {
     ConfigProblemKind::NotAQuantity { text: text.to_owned(), expected: expected.to_owned() }
 }
 
-fn wrong_type(expected: impl Into<String>, value: &Value) -> ConfigProblemKind {
+pub(super) fn wrong_type(expected: impl Into<String>, value: &Value) -> ConfigProblemKind {
     let found = match value {
         Value::String(text) => format!("the text \"{text}\""),
         Value::Integer(number) => format!("the number {number}"),
@@ -245,11 +255,11 @@ fn wrong_type(expected: impl Into<String>, value: &Value) -> ConfigProblemKind {
     ConfigProblemKind::WrongType { expected: expected.into(), found }
 }
 
-fn nearest(name: &str, known: &[&str]) -> Option<String> {
+pub(super) fn nearest(name: &str, known: &[&str]) -> Option<String> {
     nodes::suggest::nearest(name, known.iter().copied()).map(str::to_owned)
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
+pub(super) fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Config;
 use super::keys::{Key, Kind, SECTIONS, keys};
+use super::policies;
 use super::read::quoted;
 use super::units::{show_duration, show_size};
 
@@ -74,6 +75,24 @@ A module keeps what it read when it was imported: a library that read a variable
 later value, and such a variable belongs in `start_variables`. A module that was loaded from a folder and
 that the next run's `sys.path` or working directory would find elsewhere is not used: that run gets
 another worker, as does one after the module's file has changed.
+
+## Nodes by name
+
+`[nodes.NAME]` decides for the nodes whose id or type is NAME, whatever their authors have set. `*` stands for
+any text; of several sections for one node the last counts.
+
+```toml
+[nodes.\"separate*\"]
+timeout = \"2 s\"
+retry = true
+stateless = true
+
+[nodes.\"my.models:*\"]
+standby = 1
+```
+
+The keys are `timeout`, `retry`, `retry_on`, `deadline`, `breaker`, `on_open`, `checkpoint_every` and `standby`, with
+the meaning that they have in [`[calls]`](#calls), and `stateless` (true or false): see [failures.md](failures.md).
 
 ## Limits of workers
 
@@ -186,6 +205,24 @@ pub fn json_schema() -> String {
         });
         sections.insert(section.to_owned(), schema);
     }
+    let mut of_nodes: Map<String, Value> = keys
+        .iter()
+        .filter(|key| policies::shared(key))
+        .map(|key| (key.name.to_owned(), property(key)))
+        .collect();
+    of_nodes.insert("stateless".to_owned(), json!({"type": "boolean"}));
+    sections.insert(
+        policies::SECTION.to_owned(),
+        json!({
+            "type": "object",
+            "description": "What is decided for nodes by their names.",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": of_nodes,
+            },
+        }),
+    );
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "RemoteMedia configuration",

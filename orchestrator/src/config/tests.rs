@@ -1,6 +1,7 @@
 //! Struct, template, reference and schema of the configuration agree.
 
 mod env;
+mod policies;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

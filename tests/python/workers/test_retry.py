@@ -232,3 +232,15 @@ def test_a_wrong_option_is_named(program: str, options: dict[str, Any], part: st
     with runtime(program, QUICK) as where, pytest.raises(ValueError, match="nodes") as failed:
         Pipeline(Flaky(**options), runtime=where).run([1])
     assert part in str(failed.value)
+
+
+@each
+def test_an_operator_decides_for_nodes_by_name(program: str) -> None:
+    # spec: NRA-08, CARD-07
+    settings = QUICK + '[nodes."Flaky*"]\nretry = true\nretry_on = ["Refused"]\n'
+    with runtime(program, settings) as where:
+        node = Flaky("named", fails=2, retry=False)
+        with Pipeline(node, runtime=where).session() as session:
+            assert session.process(1) == [2]
+        with pytest.raises(NodeError):
+            Pipeline(FlakyAsync("named", fails=1, name="Other"), runtime=where).run([1])
