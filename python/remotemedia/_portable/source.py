@@ -1,224 +1,164 @@
-"""Analyses source text: finds definitions, and the names that code looks up in its module."""
+"""Reads source text: where definitions stand, and which names they look up in their module."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import linecache
+import symtable
+import sys
 import types
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from remotemedia import _sources
+from remotemedia._importable import is_importable
+from remotemedia._tokens import MAIN, registry
+from remotemedia._unpicklable import UnpicklableError
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_SCOPES = (*FUNCTIONS, ast.ClassDef)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
+_BY_TEXT = (("eval", 1), ("exec", 1), ("globals", 0))
+_WAY_OUT = (
+    "define it at the top level of a module that a worker can import, or set "
+    'runtime_hint="cpython"'
+)
+Position = tuple[int, int]
+"""Number of a text in its module, and a line in it."""
 
 
-@dataclass
-class Names:
-    """The names that code looks up in its module, and those that it changes.
+class Place(NamedTuple):
+    """Source text with its place: file name, number of the first line, `from __future__` names."""
+
+    filename: str
+    first: int
+    text: str
+    features: Sequence[str]
+
+
+class Names(NamedTuple):
+    """The names that a statement looks up in its module.
 
     Attributes:
-        early: looked up while a statement runs: bases, decorators, defaults, bodies of classes.
+        early: looked up while the statement runs: bases, decorators, defaults, bodies of classes.
         late: looked up when a function in it is called.
-        annotations: used in annotations only; they may be missing without an error.
         unsure: looked up in the body of a class that also binds them, perhaps later.
-        dotted: for each name the dotted attribute paths that are read from it.
-        changed: names whose objects a statement changes, by an assignment or a call.
-        changed_late: names whose objects functions change when they are called.
-        has_fields: whether the body of a class annotates variables.
+        bases: those of `early` that are only base classes.
+        fields: used in annotations, if a class in the text annotates fields.
+        attributes: all attributes that are read or set, of whatever object.
         by_text: the function, such as `eval`, with which the code looks up computed names.
     """
 
-    early: set[str] = field(default_factory=set)
-    late: set[str] = field(default_factory=set)
-    annotations: set[str] = field(default_factory=set)
-    unsure: set[str] = field(default_factory=set)
-    dotted: dict[str, set[str]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    changed_late: set[str] = field(default_factory=set)
-    has_fields: bool = False
-    by_text: str | None = None
-
-    def add(self, other: Names) -> None:
-        """Add the names of another statement, as far as shipping code needs them."""
-        self.early |= other.early
-        self.late |= other.late
-        self.by_text = self.by_text or other.by_text
-        for name, paths in other.dotted.items():
-            self.dotted.setdefault(name, set()).update(paths)
+    early: frozenset[str]
+    late: frozenset[str]
+    unsure: frozenset[str]
+    bases: frozenset[str]
+    fields: frozenset[str]
+    attributes: frozenset[str]
+    by_text: str | None
 
 
-def names_of(node: ast.AST, *, of_call: bool = False) -> Names:
-    """The names that a statement looks up; with `of_call`, those that calling a function does."""
-    finder = _Finder()
-    if of_call:
-        finder.visit_body(node)
-    else:
-        finder.visit(node)
-    names = finder.names
-    names.late -= names.early
-    names.annotations -= names.early | names.late
-    return names
+@functools.lru_cache(maxsize=4096)
+def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
+    """The names that a text looks up which consists of one statement or lambda.
+
+    Args:
+        text: the text.
+        free: the variables that it uses of a function in which it stands.
+    """
+    is_inner = text[:1] in " \t"
+    source = f"def _({', '.join(free)}):\n class _:\n{text}" if is_inner else text
+    nodes = list(ast.walk(ast.parse(source)))
+    names: dict[str, set[str]] = {"top": set(), "class": set(), "late": set(), "unsure": set()}
+    # With this feature, a symbol table has no names that only annotations use.
+    first = symtable.symtable(f"from __future__ import annotations\n{source}", "", "exec")
+    if is_inner:
+        first = first.get_children()[0].get_children()[0]
+    waiting = [(first, "top")]
+    for table, when in waiting:  # the list grows meanwhile
+        kind, name = str(table.get_type()), table.get_name()
+        if kind == "class" and when == "top" and table is not first:
+            when = "class"
+        elif kind == "function" and name not in _COMPREHENSIONS:
+            when = "late"
+        for symbol in table.get_symbols():
+            is_outer = symbol.is_global() or symbol.is_free()
+            if is_outer and (when == "late" or symbol.is_referenced()):
+                names[when].add(symbol.get_name())
+            elif when == "class" and symbol.is_referenced():
+                names["unsure"].add(symbol.get_name())
+        waiting += [(child, when) for child in table.get_children()]
+    classes = [n for n in nodes if isinstance(n, ast.ClassDef) and n.name != "_"]
+    has_fields = any(isinstance(part, ast.AnnAssign) for node in classes for part in node.body)
+    calls = [(n.func, len(n.args)) for n in nodes if isinstance(n, ast.Call)]
+    called = [(n.id, count) for n, count in calls if isinstance(n, ast.Name)]
+    by_text = [name for name, count in called if (name, count) in _BY_TEXT]
+    return Names(
+        frozenset(names["top"] | names["class"]),
+        frozenset(names["late"]),
+        frozenset(names["unsure"]),
+        frozenset(_bases(classes[0]) - names["class"] if classes else ()),
+        frozenset(_annotations(nodes) if has_fields else ()),
+        frozenset(n.attr for n in nodes if isinstance(n, ast.Attribute)),
+        by_text[0] if by_text else None,
+    )
 
 
-class _Finder(ast.NodeVisitor):
-    def __init__(self) -> None:
-        self.names = Names()
-        self._is_late = False
-        self._locals: list[set[str]] = []
-        """For each enclosing function the names that it binds."""
-        self._class_locals: set[str] = set()
-        """Names that the visited class body binds, perhaps only after it has used them."""
-
-    def _is_local(self, name: str) -> bool:
-        return any(name in bound for bound in self._locals)
-
-    def _use(self, name: str) -> None:
-        if name in self._class_locals:
-            self.names.unsure.add(name)
-        elif not self._is_local(name):
-            (self.names.late if self._is_late else self.names.early).add(name)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self._use(node.id)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self._change(node)
-        path, part = node.attr, node.value
-        while isinstance(part, ast.Attribute):
-            path, part = f"{part.attr}.{path}", part.value
-        if isinstance(part, ast.Name) and not self._is_local(part.id):
-            self.names.dotted.setdefault(part.id, set()).add(path)
-        self.generic_visit(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self._change(node)
-        self.generic_visit(node)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        if isinstance(node.target, ast.Name):
-            self._use(node.target.id)
-        self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call):  # the result is unused, so it is called for an effect
-            for part in (node.value.func, *node.value.args):
-                if isinstance(part, (ast.Attribute, ast.Name)):
-                    self._change(part)
-        self.generic_visit(node)
-
-    def _change(self, node: ast.expr) -> None:
-        name = root_name(node)
-        if name is not None and not self._is_local(name):
-            (self.names.changed_late if self._is_late else self.names.changed).add(name)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name == "globals" or (name in ("eval", "exec") and len(node.args) == 1):
-            self.names.by_text = name
-        self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self.names.late.update(node.names)
-        self.names.changed_late.update(node.names)
-
-    def visit_FunctionDef(self, node: Any) -> None:
-        for part in getattr(node, "decorator_list", ()):
-            self.visit(part)
-        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
-            self.visit(default)
-        for part in ast.walk(node.args):
-            if isinstance(part, ast.arg):
-                self._annotation(part.annotation)
-        self._annotation(getattr(node, "returns", None))
-        self.visit_body(node)
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
-
-    def visit_body(self, node: Any) -> None:
-        """Visit the code that runs when a function is called."""
-        body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        outer = self._is_late, self._class_locals
-        self._is_late, self._class_locals = True, set()
-        arguments = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-        self._locals.append(arguments | bound_in(body))
-        for part in body:
-            self.visit(part)
-        self._locals.pop()
-        self._is_late, self._class_locals = outer
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for part in (*node.decorator_list, *node.bases, *node.keywords):
-            self.visit(part)
-        outer, self._class_locals = self._class_locals, bound_in(node.body)
-        for inner in node.body:
-            self.visit(inner)
-        self._class_locals = outer
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self.names.has_fields |= not self._is_late
-        self._annotation(node.annotation)
-        self.visit(node.target)
-        if node.value is not None:
-            self.visit(node.value)
-
-    def _annotation(self, node: ast.expr | None) -> None:
-        for part in ast.walk(node) if node is not None else ():
-            if isinstance(part, ast.Name):
-                self.names.annotations.add(part.id)
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                try:
-                    self._annotation(ast.parse(part.value, mode="eval").body)
-                except SyntaxError:  # not a type but a string, as in Literal["two words"]
-                    continue
-
-    def visit_ListComp(self, node: Any) -> None:
-        parts = [part for generator in node.generators for part in ast.walk(generator.target)]
-        self._locals.append({part.id for part in parts if isinstance(part, ast.Name)})
-        self.generic_visit(node)
-        self._locals.pop()
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
+def _names_in(*nodes: ast.AST) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def root_name(node: ast.expr) -> str | None:
-    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
+def _bases(node: ast.ClassDef) -> set[str]:
+    plain = [base for base in node.bases if isinstance(base, ast.Name)]
+    others = [base for base in node.bases if base not in plain]
+    return _names_in(*plain) - _names_in(*others, *node.keywords, *node.decorator_list)
+
+
+def _annotations(nodes: list[Any]) -> set[str]:
+    found: set[str] = set()
+    parts = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
+    waiting: list[ast.AST] = [part for part in parts if part is not None]
+    for part in waiting:  # the list grows meanwhile
+        found |= _names_in(part)
+        for inner in ast.walk(part):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                # Some are no types but strings, as in Literal["two words"].
+                with contextlib.suppress(SyntaxError):
+                    waiting.append(ast.parse(inner.value, mode="eval"))
+    return found
 
 
 def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
     """The nodes and their parts that run in the same namespace; nested scopes are not entered."""
     for node in nodes:
         yield node
-        if not isinstance(node, _SCOPES):
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield from own_nodes(*ast.iter_child_nodes(node))
 
 
-def bound_in(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """The local names that the body of a function or class binds."""
-    nodes = list(own_nodes(*body))
-    declared = [n.names for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
-    return {name for node in nodes for name in bound_by(node)}.difference(*declared)
+def bound_in(body: Iterable[ast.AST]) -> set[str]:
+    """The names that statements bind in their own namespace."""
+    return {name for node in own_nodes(*body) for name in _bound_by(node)}
 
 
-def bound_by(node: ast.AST) -> list[str]:
+def _bound_by(node: Any) -> list[str]:
     """The names that a node itself binds, without those that its parts bind."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [(a.asname or a.name.partition(".")[0]) for a in node.names]
     if isinstance(node, ast.Name):
         return [node.id] if isinstance(node.ctx, ast.Store) else []
-    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, *_SCOPES)):
-        name = getattr(node, "name", None)
-        return [name] if name else []
+    if isinstance(node, (*DEFINITIONS, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+        return [node.name] if node.name else []
     return [node.rest] if isinstance(node, ast.MatchMapping) and node.rest else []
+
+
+def root_name(node: ast.AST) -> str:
+    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these; else empty."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 class Text:
@@ -226,8 +166,12 @@ class Text:
 
     Attributes:
         bindings: for each name the statements at the top level that bind it.
-        changed: names whose attributes are set.
+        changed: names of objects of which the code sets a part.
         declared: names that functions bind with `global`.
+        features: names that it imports from `__future__`.
+        defined: names that definitions at the top level bind.
+        has_hooks: whether code may run when a class gets a subclass.
+        extended: names whose attributes serve as decorators, as in `@name.register`.
     """
 
     def __init__(self, name: str, lines: list[str]) -> None:
@@ -235,64 +179,45 @@ class Text:
         self.lines = lines
         self.tree = ast.parse("".join(lines))
         self.bindings: dict[str, list[ast.stmt]] = {}
-        self.changed: set[str | None] = set()
         statement = self.tree.body[0] if self.tree.body else ast.Pass()
         for node in own_nodes(*self.tree.body):
             statement = node if isinstance(node, ast.stmt) else statement
-            for name in bound_by(node):
-                self.bindings.setdefault(name, []).append(statement)
-            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                self.changed.add(root_name(node))
-        self.declared: set[str] = set()
-        self._functions: dict[str, list[Any]] = {}
-        self._classes: dict[str, list[ast.ClassDef]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Global):
-                self.declared.update(node.names)
-            elif isinstance(node, ast.ClassDef):
-                self._classes.setdefault(node.name, []).append(node)
-            elif isinstance(node, FUNCTIONS):
-                self._functions.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
+            for bound in _bound_by(node):
+                self.bindings.setdefault(bound, []).append(statement)
+        nodes: list[Any] = list(ast.walk(self.tree))
+        stores = [n for n in nodes if isinstance(n, (ast.Attribute, ast.Subscript))]
+        self.changed = {root_name(n) for n in stores if not isinstance(n.ctx, ast.Load)}
+        self.declared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
+        decorators = [d for n in nodes for d in getattr(n, "decorator_list", ())]
+        self.extended = {root_name(d) for d in decorators if not isinstance(d, ast.Name)}
+        imports = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
+        self.features = [a.name for n in imports if n.module == "__future__" for a in n.names]
+        self.defined = {n.name for n in self.tree.body if isinstance(n, DEFINITIONS)}
+        self._definitions: dict[str, list[Any]] = {}
+        for node in nodes:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                known = getattr(node, "name", "<lambda>")
+                self._definitions.setdefault(known, []).append(node)
+        metas = [k for n in nodes for k in getattr(n, "keywords", ()) if k.arg == "metaclass"]
+        self.has_hooks = bool(metas) or "__init_subclass__" in self._definitions
 
-    @functools.cached_property
-    def _paths(self) -> dict[ast.AST, str]:
-        return dict(_paths(self.tree, ""))
-
-    def features(self) -> list[str]:
-        """The names that the file imports from `__future__`."""
-        found = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
-        return [a.name for node in found if node.module == "__future__" for a in node.names]
-
-    def cut(self, node: Any) -> tuple[int, str]:
-        """The number of a node's first line, from 1, and its text; both include decorators."""
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    def place(self, node: Any) -> Place:
+        """A statement or lambda with its place."""
+        if isinstance(node, DEFINITIONS):
             first = first_line(node)
-            return first, "".join(self.lines[first - 1 : node.end_lineno])
+            text = "".join(self.lines[first - 1 : node.end_lineno])
+            return Place(self.name, first, text, self.features)
         lines = self.lines[node.lineno - 1 : node.end_lineno]
         lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()
         lines[0] = lines[0].encode()[node.col_offset :].decode()
         text = "".join(lines)
-        return node.lineno, f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
+        text = f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
+        return Place(self.name, node.lineno, text, self.features)
 
-    def registered_with(self, name: str) -> list[ast.stmt]:
-        """The functions with a decorator such as `@name.register`. They belong to the object
-        `name`, whatever their own name is.
-        """
-        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-        return [
-            node
-            for node in self.tree.body
-            if isinstance(node, functions)
-            and node.name != name
-            and any(
-                not isinstance(d, ast.Name) and root_name(d) == name for d in node.decorator_list
-            )
-        ]
-
-    def function(self, code: types.CodeType) -> ast.AST | None:
+    def function(self, code: types.CodeType) -> Any:
         """The function or lambda from which a code object was compiled; None if ambiguous."""
-        nodes, line = self._functions.get(code.co_name, []), code.co_firstlineno
-        found = [node for node in nodes if first_line(node) <= line <= node.lineno]
+        nodes, line = self._definitions.get(code.co_name, []), code.co_firstlineno
+        found = [n for n in nodes if isinstance(n, FUNCTIONS) and first_line(n) <= line <= n.lineno]
         if code.co_name != "<lambda>":
             return found[0] if len(found) == 1 else None
         if len(found) > 1 and hasattr(code, "co_positions"):
@@ -302,15 +227,15 @@ class Text:
         return min(found, key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0), default=None)
 
     def class_of(self, shared: type, lines: list[int]) -> ast.ClassDef | None:
-        """The statement of a class, found by line numbers in it, or else by its qualified name."""
-        found = self._classes.get(shared.__name__, [])
+        """The statement of a class, found by line numbers in it or as the only one of its name."""
+        nodes = self._definitions.get(shared.__name__, [])
+        found = [node for node in nodes if isinstance(node, ast.ClassDef)]
         exact = getattr(shared, "__firstlineno__", None)
         if exact is not None:
             return next((n for n in found if exact in (first_line(n), n.lineno)), None)
         if lines:
             found = [n for n in found if all(n.lineno <= k <= (n.end_lineno or 0) for k in lines)]
             return max(found, key=lambda n: n.lineno, default=None)
-        found = [node for node in found if self._paths.get(node) == shared.__qualname__]
         return found[0] if len(found) == 1 else None
 
 
@@ -320,18 +245,7 @@ def first_line(node: Any) -> int:
     return first
 
 
-def _paths(node: ast.AST, prefix: str) -> Iterator[tuple[ast.AST, str]]:
-    """The definitions inside a node with their qualified names."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield child, f"{prefix}{child.name}"
-            within = "" if isinstance(child, ast.ClassDef) else "<locals>."
-            yield from _paths(child, f"{prefix}{child.name}.{within}")
-        else:
-            yield from _paths(child, prefix)
-
-
-def _holds(body: ast.expr, spans: list[Any]) -> bool:
+def _holds(body: Any, spans: list[Any]) -> bool:
     """Whether most positions of a code object lie in the body of a lambda."""
     start = (body.lineno, body.col_offset)
     end = (body.end_lineno or 0, body.end_col_offset or 0)
@@ -374,13 +288,190 @@ def functions_of(shared: type) -> Iterator[types.FunctionType]:
         if f".{name}".endswith(f".{shared.__name__}.{value.__code__.co_name}"):
             yield value
         else:
-            waiting += [c.cell_contents for c in value.__closure__ or () if is_set(c)]
+            waiting += [value for _, value in contents_of(value.__closure__ or ())]
 
 
-def is_set(cell: types.CellType) -> bool:
-    """Whether a variable of a function has a value."""
-    try:
-        _ = cell.cell_contents
-    except ValueError:
+def contents_of(cells: Iterable[types.CellType]) -> list[tuple[types.CellType, Any]]:
+    """Those variables of functions that have a value, with the values."""
+    found = []
+    for cell in cells:
+        with contextlib.suppress(ValueError):  # it is empty
+            found.append((cell, cell.cell_contents))
+    return found
+
+
+class UnportableError(UnpicklableError):
+    """An object cannot be written for another interpreter. `reason` says which object, why, and
+    what the user can do, including `runtime_hint`.
+    """
+
+
+def about(shared: Any, reason: str) -> UnportableError:
+    """The error for a class, function or value that cannot travel."""
+    name = getattr(shared, "__qualname__", type(shared).__qualname__)
+    module = getattr(shared, "__module__", None) or "?"
+    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {_WAY_OUT}"
+    return UnportableError("", type(shared).__qualname__, told)
+
+
+def without_source(shared: Any, filename: str | None) -> UnportableError:
+    """The error for a class or function whose source cannot be found."""
+    if filename is None or not filename.startswith("<"):
+        return about(shared, f"its source cannot be found in {filename or 'its module'}")
+    told = (
+        f"the source of {shared.__module__}.{shared.__qualname__} cannot be found, because Python "
+        f"does not keep the text of code that is given to exec() or piped in; put it in a file, "
+        'or set runtime_hint="cpython"'
+    )
+    return UnportableError("", type(shared).__qualname__, told)
+
+
+class Binding(NamedTuple):
+    """A statement that binds a name."""
+
+    position: Position
+    text: Text
+    node: ast.stmt
+
+
+class Space:
+    """The names and source texts of one module, or of one namespace of `exec`.
+
+    Attributes:
+        label: the module's name, with a number if it is not the module itself.
+    """
+
+    def __init__(self, namespace: dict[str, Any], number: int) -> None:
+        self.namespace = namespace
+        self.name = str(namespace.get("__name__") or "__main__")
+        module = sys.modules.get(self.name)
+        is_module = module is not None and vars(module) is namespace
+        stand_ins = registry.stand_ins.items()
+        known = next((known for known, module in stand_ins if vars(module) is namespace), None)
+        self.label = known or (self.name if is_module else f"{self.name}#{number}")
+        self.is_imported = (
+            is_module
+            and self.name not in MAIN
+            and is_importable(self.name, sys.modules[self.name])
+        )
+
+    def leads_to(self, shared: Any) -> bool:
+        """Whether the object's qualified name leads to the object in this namespace."""
+        found: Any = self
+        for part in shared.__qualname__.split("."):
+            found = self.namespace.get(part) if found is self else getattr(found, part, None)
+        return found is shared
+
+    @functools.cached_property
+    def texts(self) -> list[Text]:
+        """The source texts that were executed in this namespace, in order, as far as available."""
+        files: dict[Any, Any] = {self.namespace.get("__file__"): None}
+        for value in list(self.namespace.values()):
+            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
+                files[value.__code__.co_filename] = value.__code__
+            elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
+                files |= {f.__code__.co_filename: f.__code__ for f in functions_of(value)}
+        cells = list(linecache.cache)
+        if self.label in MAIN and not isinstance(self.namespace.get("__file__"), str):
+            files |= {n: None for n in cells if n.startswith("<") or "ipykernel" in n}
+        found = (text_of(code or name, self.namespace) for name, code in files.items() if name)
+        order = {name: place for place, name in enumerate(cells)}
+        texts = (text for text in found if text is not None)
+        return sorted(texts, key=lambda text: order.get(text.name, -1))
+
+    def bindings(self, name: str) -> list[Binding]:
+        """The statements that bind a name, in order."""
+        return [
+            Binding((place, node.lineno), text, node)
+            for place, text in enumerate(self.texts)
+            for node in text.bindings.get(name, ())
+        ]
+
+    def binds_after(self, name: str, position: Position) -> bool:
+        """Whether a name may be bound after this position."""
+        is_declared = any(name in text.declared for text in self.texts)
+        return is_declared or any(found.position > position for found in self.bindings(name))
+
+    def sets(self, name: str) -> bool:
+        """Whether code sets a part of the object."""
+        return any(name in text.changed for text in self.texts)
+
+    def known(self, names: Iterable[str]) -> list[str]:
+        """Those names that are bound in this namespace."""
+        skipped = {"__name__", "__file__", "__builtins__", "__doc__"}
+        return sorted((self.namespace.keys() - skipped).intersection(names))
+
+    def class_statement(self, shared: type) -> tuple[Place, Any, Position] | None:
+        """The statement of a class with its place and position; None if it cannot be found."""
+        _, known = registry.places.get(id(shared), (None, None))
+        if known is not None:
+            return Place(*known), node_of_text(known[2]), (0, known[1])
+        codes = [function.__code__ for function in functions_of(shared)]
+        texts = [text for code in codes if (text := text_of(code, self.namespace)) is not None]
+        for text in texts or reversed(self.texts):
+            lines = [code.co_firstlineno for code in codes if code.co_filename == text.name]
+            node = text.class_of(shared, lines)
+            if node is not None:
+                order = (k for k, one in enumerate(self.texts) if one.name == text.name)
+                return text.place(node), node, (next(order, 0), node.lineno)
+        return None
+
+    def variables(self, shared: type, text: str) -> tuple[dict[str, types.CellType], Names]:
+        """The variables that a class uses of the function in which it is defined, and all names
+        that its text looks up.
+
+        Raises:
+            UnportableError: a variable no longer exists.
+        """
+        cells: dict[str, types.CellType] = {}
+        for method in functions_of(shared):
+            cells |= dict(zip(method.__code__.co_freevars, method.__closure__ or (), strict=True))
+        cells = {n: c for n, c in cells.items() if n not in ("__class__", shared.__name__)}
+        names = names_of(text, tuple(cells))
+        builtins = self.namespace.get("__builtins__", {})
+        known = builtins if isinstance(builtins, dict) else vars(builtins)
+        for name in names.early - cells.keys() - self.namespace.keys() - known.keys():
+            base = next((b for b in shared.__bases__ if b.__name__ == name), None)
+            if base is not None:
+                cells[name] = types.CellType(base)
+            elif name not in ("__name__", "__qualname__"):
+                raise about(shared, f"it uses the variable {name} of the function that defines it")
+        return cells, names
+
+    def import_of(self, name: str) -> tuple[str, str | None] | None:
+        """The module and the name in it, if this name is bound to the result of an import."""
+        value = self.namespace[name]
+        for node in (binding.node for binding in self.bindings(name)[-1:]):
+            for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+                if (alias.asname or alias.name.partition(".")[0]) != name:
+                    continue
+                module, attribute = alias.name if alias.asname else name, None
+                if isinstance(node, ast.ImportFrom):
+                    package = self.namespace.get("__package__") or ""
+                    base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                    module = ".".join(part for part in (base, node.module) if part)
+                    attribute = alias.name
+                if _is_what_it_gives(value, module, attribute):
+                    return module, attribute
+        if isinstance(value, types.ModuleType) and is_importable(value.__name__, value):
+            return value.__name__, None
+        return None
+
+
+def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
+    """Whether a worker's import would give the same object as `value`."""
+    found = sys.modules.get(module)
+    if found is None or module == "__main__" or not is_importable(module, found):
         return False
-    return True
+    if attribute is None:
+        return found is value
+    inner = getattr(found, attribute, None)
+    return inner is value or sys.modules.get(f"{module}.{attribute}") is value
+
+
+def node_of_text(text: str) -> Any:
+    """Parse a text that consists of one definition or lambda."""
+    found: Any = ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text).body[0]
+    while isinstance(found, ast.If):  # the `if` that was added for the indentation
+        found = found.body[0]
+    return found.value if isinstance(found, ast.Expr) else found

@@ -143,7 +143,7 @@ class Shipper:
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
     """Whether the reason of the error already names the object and gives advice."""
-    from remotemedia._portable.spaces import UnportableError
+    from remotemedia._portable.source import UnportableError
 
     return isinstance(problem, UnportableError)
 
