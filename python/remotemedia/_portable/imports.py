@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from remotemedia._portable.source import Names
 
 _INSTALLED = ("/site-packages/", "/dist-packages/")
-_CONSTANT = (bool, int, float, complex, str, bytes)
+_CONSTANT = (bool, int, float, complex, str, bytes, type(None), ModuleType)
 _PLAIN = (
     *("Import", "ImportFrom", "Assign", "AnnAssign", "TypeAlias"),
     *("FunctionDef", "AsyncFunctionDef", "ClassDef"),
 )
-"""Statements that change only the names that they bind, if they call no code of their module."""
+"""Statements that change only what the names stand for which they bind."""
 
 
 def import_module(name: str) -> ModuleType:
@@ -180,8 +180,6 @@ class _Parts:
             for part in _split(node)
         ]
         self._bound = {name for _, _, binds in self._statements for name in binds}
-        others = (b for node, _, b in self._statements if not hasattr(node, "names"))
-        self._own = {name for binds in others for name in binds}
 
     def run(self) -> None:
         """Run all statements but those that need what is missing."""
@@ -219,16 +217,17 @@ class _Parts:
         return self._problem if names.by_text else None
 
     def _leave_out(self, node: Any, names: Names, binds: set[str], error: ImportError) -> None:
-        """Note as lacking the names that a statement binds.
+        """Note as lacking the names that a statement binds and those whose objects it may change.
 
         Raises:
-            ImportError: the statement or code that it calls may change other names too.
+            ImportError: it calls code of the module, which may change anything.
         """
         read = names.early if self._text.has_hooks else names.early - names.bases
-        is_plain = binds and type(node).__name__ in _PLAIN
-        for name in read & (self._text.defined if is_plain else self._own):
-            if not isinstance(self._names.get(name), _CONSTANT):
-                raise self._problem
+        if read & self._text.defined:
+            raise self._problem
+        if not binds or type(node).__name__ not in _PLAIN:
+            own = (name for name in read if not isinstance(self._names.get(name), _CONSTANT))
+            binds = binds.union(own)
         self._lacking.update(dict.fromkeys(binds - self._lacking.keys(), error))
 
     def _run(self, node: Any, names: Names) -> None:

@@ -7,6 +7,7 @@ imports one of them at its top may define many names that do not need it.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -235,6 +236,20 @@ def set_function(function: types.FunctionType, state: tuple[Any, ...]) -> None:
         for name, value in own.items():
             setattr(function, name, value)
         function.__dict__.update(attributes)
+
+
+def make_dispatch(token: str) -> Any:
+    """Make a function of `functools.singledispatch` with which nothing is registered yet."""
+    made = registry.find(token) or functools.singledispatch(make_dispatch)
+    _claim(token, made)
+    return made
+
+
+def set_dispatch(made: Any, functions: Sequence[tuple[type, Any]]) -> None:
+    """Register functions, by type, with what `make_dispatch` has made."""
+    for kind, function in functions:
+        made.register(kind, function)
+    functools.update_wrapper(made, dict(functions)[object])
 
 
 def empty_cell() -> types.CellType:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import io
 import logging
 import pickle
@@ -214,7 +215,11 @@ class Pickler(pickle.Pickler):
             outer, _, path = shared.__qualname__.partition(".")
             if path:
                 return opening.nested, (home.namespace[outer], path, self._token(shared))
-            if isinstance(shared, types.FunctionType) and shared.__globals__ is not home.namespace:
+            is_function = isinstance(shared, types.FunctionType)
+            if is_function and shared.__globals__ is vars(functools) and hasattr(shared, "registry"):
+                made, functions = (self._token(shared),), list(shared.registry.items())
+                return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
+            if is_function and shared.__globals__ is not home.namespace:
                 return self._statement(home, outer, shared)  # made by a library's decorator
         if isinstance(shared, types.FunctionType):
             return self._function(shared, home)

@@ -374,7 +374,7 @@ def test_what_stands_under_its_name_in_the_script(tmp_path: Path, interpreter: s
     # spec: IOP-19
     run_host(
         """
-        import contextlib, functools
+        import functools
         from typing import Generic, NewType, TypeVar
         T = TypeVar("T")
         Level = NewType("Level", int)
@@ -383,8 +383,10 @@ def test_what_stands_under_its_name_in_the_script(tmp_path: Path, interpreter: s
         def cached(x):
             CALLS.append(x)
             return x * 2
-        @contextlib.contextmanager
-        def shown(x): yield x
+        @functools.singledispatch
+        def shown(x): return "any"
+        @shown.register
+        def _(x: int): return "int"
         class Meta(type):
             def __new__(meta, name, bases, space, **options):
                 made = super().__new__(meta, name, bases, space)
@@ -395,14 +397,13 @@ def test_what_stands_under_its_name_in_the_script(tmp_path: Path, interpreter: s
         class Tagged(Box[int], metaclass=type(Box)): pass
         class Plain(metaclass=Meta, level=Level(3)): pass
         answers, _ = talk(WORKER, [Box(T, cached, shown, Level), Tagged(), Plain(), Box[int]])
-        assert answers == [4, 4, [2], "T", 1, 5, {"level": 3}, True], answers
+        assert answers == [4, 4, [2], "T", "int", 5, {"level": 3}, True], answers
         """,
         """
         box, tagged, plain, alias = nodes
         T, cached, shown, level = box.inside
         import __main__
-        with shown(1) as found:
-            answers += [cached(2), cached(2), __main__.CALLS, T.__name__, found, level(5)]
+        answers += [cached(2), cached(2), __main__.CALLS, T.__name__, shown(1), level(5)]
         answers += [type(plain).options, alias.__origin__ is type(box)]
         """,
         tmp_path,
