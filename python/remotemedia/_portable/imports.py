@@ -7,6 +7,7 @@ left out, and their names raise the ImportError when they are requested.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import types
@@ -50,43 +51,26 @@ def import_module(name: str) -> ModuleType:
         return found
 
 
-def imported(
-    module: str, attribute: str | None = None, uses: Iterable[str] = (), below: Iterable[str] = ()
-) -> Any:
+def imported(module: str, attribute: str | None, uses: Iterable[str], below: Iterable[str]) -> Any:
     """Import a module, or a name of a module.
 
     Args:
         module: the module to import.
         attribute: the name to import from it; None for the module itself.
-        uses: names that code may read from the module as attributes.
+        uses: names that code may read from it as attributes.
         below: submodules to import too.
 
     Raises:
-        ImportError: the module or the name does not exist, or a used name cannot be defined.
+        ImportError: the module does not exist, or it lacks the name or a used one.
     """
     found = import_module(module)
     for further in below:
         import_module(further)
     if attribute is not None:
-        found = _attribute(found, module, attribute)
+        return getattr(found, attribute)
     for use in uses if isinstance(found, Partial) else ():
         getattr(found, use, None)
     return found
-
-
-def _attribute(found: ModuleType, module: str, attribute: str) -> Any:
-    try:
-        return getattr(found, attribute)
-    except AttributeError:
-        pass
-    try:
-        return import_module(f"{module}.{attribute}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{module}.{attribute}":
-            raise
-        path = getattr(found, "__file__", None)
-        message = f"cannot import name {attribute!r} from {module!r} ({path or 'unknown location'})"
-        raise ImportError(message, name=module, path=path) from None
 
 
 def named_as_needed(error: ImportError, module: str, name: str) -> ImportError:
@@ -121,7 +105,8 @@ class Partial(ModuleType):
         error = vars(self).get("lacking", {}).get(name)
         if error is not None:
             raise error
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
+        message = f"module {self.__name__!r} has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=self)
 
     def require(self, code: types.CodeType) -> None:
         """Raise the error if code uses a name that the module lacks."""
@@ -172,8 +157,7 @@ class _Parts:
         self._names = vars(module)
         self._problem = problem
         self._text = Text(str(module.__file__), source.splitlines(keepends=True))
-        self._lacking: dict[str, ImportError] = {}
-        module.lacking = self._lacking
+        self._lacking = module.lacking = {}
         self._statements = [
             (part, names_of(self._text.place(node).text), bound_in([part]))
             for node in self._text.tree.body
@@ -205,7 +189,7 @@ class _Parts:
 
     def _error_of(self, names: Names) -> ImportError | None:
         """The error if code needs something that is missing."""
-        for name in names.early | names.late | names.unsure:
+        for name in names.early | names.late:
             if name in self._lacking:
                 return self._lacking[name]
             if "*" in self._lacking and name not in self._bound:
@@ -222,7 +206,8 @@ class _Parts:
         Raises:
             ImportError: it calls code of the module, which may change anything.
         """
-        read = names.early if self._text.has_hooks else names.early - names.bases
+        bases = {getattr(base, "id", None) for base in getattr(node, "bases", ())}
+        read = names.early if self._text.has_hooks else names.early - (bases - names.body)
         if read & self._text.defined:
             raise self._problem
         if not binds or type(node).__name__ not in _PLAIN:
@@ -233,29 +218,21 @@ class _Parts:
     def _run(self, node: Any, names: Names) -> None:
         import ast
 
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and node.names[0].name != "*":
-            self._import(node)
-            return
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            name = path = node.names[0].name
+            if isinstance(node, ast.ImportFrom):
+                path = "." * node.level + (node.module or "")
+                path = importlib.util.resolve_name(path, self._names["__package__"])
+            found = import_module(path)
+            if path != name and name != "*" and not hasattr(found, name):
+                with contextlib.suppress(ModuleNotFoundError):
+                    import_module(f"{path}.{name}")
         features = [*self._text.features]
         if not names.fields or names.fields & self._lacking.keys():
             features.append("annotations")
         tree = ast.Module([node], [])
         flags = flags_of(features)
         exec(compile(tree, self._text.name, "exec", flags, dont_inherit=True), self._names)
-
-    def _import(self, node: Any) -> None:
-        (alias,) = node.names
-        if not hasattr(node, "level"):  # import x
-            found: Any = import_module(alias.name)
-            root = alias.name.partition(".")[0]
-            self._names[alias.asname or root] = found if alias.asname else sys.modules[root]
-            return
-        name = node.module or ""
-        if node.level:
-            package = self._names["__package__"]
-            name = importlib.util.resolve_name("." * node.level + name, package)
-        if name != "__future__":
-            self._names[alias.asname or alias.name] = imported(name, alias.name)
 
 
 def _split(node: ast.stmt) -> Iterator[ast.stmt]:

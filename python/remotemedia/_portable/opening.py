@@ -181,9 +181,9 @@ def run(
     return made
 
 
-def set_made(made: Any, state: tuple[Any, ...]) -> None:
-    """Bind the names that code of a new object reads, and set variables and attributes of a class
-    that its statement has not made; `...` deletes one. Done last, as values may refer to it.
+def set_state(made: Any, state: tuple[Any, ...]) -> None:
+    """Bind the names that code of a new object looks up, and set its variables and attributes; an
+    attribute `...` is deleted. Done last, as values may refer to the object.
     """
     module, names, contents, attributes = state
     _bind(vars(module), names)
@@ -191,7 +191,7 @@ def set_made(made: Any, state: tuple[Any, ...]) -> None:
         return
     _fill(contents)
     for name, value in attributes.items():
-        known = vars(made).get(name, ...)
+        known = getattr(made, "__dict__", {}).get(name, ...)
         if value is ...:
             if known is not ...:
                 delattr(made, name)
@@ -210,7 +210,7 @@ def nested(outer: Any, path: str, token: str) -> Any:
 def make_function(
     module: types.ModuleType, place: Place, called: tuple[str, str, str | None], cells: Cells
 ) -> Any:
-    """Make a function over variables `cells`, without what `set_function` sets."""
+    """Make a function over variables `cells`, without what `set_state` sets."""
     name, qualname, token = called
     known = registry.find(token) if token is not None else None
     if known is not None:
@@ -223,19 +223,6 @@ def make_function(
     if token is not None:
         _claim(token, function)
     return function
-
-
-def set_function(function: types.FunctionType, state: tuple[Any, ...]) -> None:
-    """Bind the names that a function reads, and set variables and attributes of a new function.
-    Done last, as values may refer to it.
-    """
-    names, contents, own, attributes = state
-    _bind(function.__globals__, names)
-    if id(function) in _Opening.new:
-        _fill(contents)
-        for name, value in own.items():
-            setattr(function, name, value)
-        function.__dict__.update(attributes)
 
 
 def make_dispatch(token: str) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import functools
+import importlib.util
 import linecache
+import re
 import symtable
 import sys
 import types
@@ -14,17 +17,16 @@ from typing import Any, NamedTuple
 
 from remotemedia import _sources
 from remotemedia._importable import is_importable
+from remotemedia._portable.imports import import_module
+from remotemedia._portable.opening import Call, open_space
 from remotemedia._tokens import MAIN, registry
-from remotemedia._unpicklable import UnpicklableError
+from remotemedia._unpicklable import unportable, without_source
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 _BY_TEXT = (("eval", 1), ("exec", 1), ("globals", 0))
-_WAY_OUT = (
-    "define it at the top level of a module that a worker can import, or set "
-    'runtime_hint="cpython"'
-)
+"""Functions that look names up by text, with the number of arguments with which they do so."""
 Position = tuple[int, int]
 """Number of a text in its module, and a line in it."""
 
@@ -43,18 +45,16 @@ class Names(NamedTuple):
 
     Attributes:
         early: looked up while the statement runs: bases, decorators, defaults, bodies of classes.
+        body: those of `early` that are looked up in the body of a class.
         late: looked up when a function in it is called.
-        unsure: looked up in the body of a class that also binds them, perhaps later.
-        bases: those of `early` that are only base classes.
-        fields: used in annotations, if a class in the text annotates fields.
-        attributes: all attributes that are read or set, of whatever object.
+        fields: used in annotations, if a class in it annotates fields.
+        attributes: all attributes that it reads or sets, of whatever object.
         by_text: the function, such as `eval`, with which the code looks up computed names.
     """
 
     early: frozenset[str]
+    body: frozenset[str]
     late: frozenset[str]
-    unsure: frozenset[str]
-    bases: frozenset[str]
     fields: frozenset[str]
     attributes: frozenset[str]
     by_text: str | None
@@ -62,72 +62,53 @@ class Names(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
-    """The names that a text looks up which consists of one statement or lambda.
-
-    Args:
-        text: the text.
-        free: the variables that it uses of a function in which it stands.
+    """The names that a text looks up which consists of one statement or lambda; `free` are the
+    variables that it uses of a function in which it stands.
     """
     is_inner = text[:1] in " \t"
     source = f"def _({', '.join(free)}):\n class _:\n{text}" if is_inner else text
-    nodes = list(ast.walk(ast.parse(source)))
-    names: dict[str, set[str]] = {"top": set(), "class": set(), "late": set(), "unsure": set()}
     # With this feature, a symbol table has no names that only annotations use.
-    first = symtable.symtable(f"from __future__ import annotations\n{source}", "", "exec")
+    table = symtable.symtable(f"from __future__ import annotations\n{source}", "", "exec")
     if is_inner:
-        first = first.get_children()[0].get_children()[0]
-    waiting = [(first, "top")]
-    for table, when in waiting:  # the list grows meanwhile
-        kind, name = str(table.get_type()), table.get_name()
-        if kind == "class" and when == "top" and table is not first:
-            when = "class"
-        elif kind == "function" and name not in _COMPREHENSIONS:
-            when = "late"
-        for symbol in table.get_symbols():
-            is_outer = symbol.is_global() or symbol.is_free()
-            if is_outer and (when == "late" or symbol.is_referenced()):
-                names[when].add(symbol.get_name())
-            elif when == "class" and symbol.is_referenced():
-                names["unsure"].add(symbol.get_name())
-        waiting += [(child, when) for child in table.get_children()]
-    classes = [n for n in nodes if isinstance(n, ast.ClassDef) and n.name != "_"]
-    has_fields = any(isinstance(part, ast.AnnAssign) for node in classes for part in node.body)
+        table = table.get_children()[0].get_children()[0]
+    found: dict[str, set[str]] = {"top": set(), "class": set(), "function": set()}
+    _look_up(table, "top", found)
+    nodes = list(ast.walk(ast.parse(source)))
+    classes = [n.body for n in nodes if isinstance(n, ast.ClassDef) and n.name != "_"]
+    has_fields = any(isinstance(part, ast.AnnAssign) for body in classes for part in body)
     calls = [(n.func, len(n.args)) for n in nodes if isinstance(n, ast.Call)]
     called = [(n.id, count) for n, count in calls if isinstance(n, ast.Name)]
-    by_text = [name for name, count in called if (name, count) in _BY_TEXT]
     return Names(
-        frozenset(names["top"] | names["class"]),
-        frozenset(names["late"]),
-        frozenset(names["unsure"]),
-        frozenset(_bases(classes[0]) - names["class"] if classes else ()),
+        frozenset(found["top"] | found["class"]),
+        frozenset(found["class"]),
+        frozenset(found["function"]),
         frozenset(_annotations(nodes) if has_fields else ()),
         frozenset(n.attr for n in nodes if isinstance(n, ast.Attribute)),
-        by_text[0] if by_text else None,
+        next((name for name, count in called if (name, count) in _BY_TEXT), None),
     )
 
 
-def _names_in(*nodes: ast.AST) -> set[str]:
-    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _bases(node: ast.ClassDef) -> set[str]:
-    plain = [base for base in node.bases if isinstance(base, ast.Name)]
-    others = [base for base in node.bases if base not in plain]
-    return _names_in(*plain) - _names_in(*others, *node.keywords, *node.decorator_list)
+def _look_up(table: symtable.SymbolTable, where: str, found: dict[str, set[str]]) -> None:
+    """Add the names that a scope and those in it look up in their module."""
+    is_class = str(table.get_type()) == "class"
+    for symbol in table.get_symbols():
+        is_outer = symbol.is_global() or symbol.is_free() or (is_class and where == "class")
+        if is_outer and (where == "function" or symbol.is_referenced()):
+            found[where].add(symbol.get_name())
+    for inner in table.get_children():
+        kind = str(inner.get_type())
+        is_late = kind == "function" and inner.get_name() not in _COMPREHENSIONS
+        is_body = kind == "class" and where == "top"
+        _look_up(inner, "function" if is_late else "class" if is_body else where, found)
 
 
 def _annotations(nodes: list[Any]) -> set[str]:
-    found: set[str] = set()
+    """The names in annotations, also in those that are text."""
     parts = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
-    waiting: list[ast.AST] = [part for part in parts if part is not None]
-    for part in waiting:  # the list grows meanwhile
-        found |= _names_in(part)
-        for inner in ast.walk(part):
-            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                # Some are no types but strings, as in Literal["two words"].
-                with contextlib.suppress(SyntaxError):
-                    waiting.append(ast.parse(inner.value, mode="eval"))
-    return found
+    inner = [n for part in parts if part is not None for n in ast.walk(part)]
+    texts = [n.value for n in inner if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    names = {n.id for n in inner if isinstance(n, ast.Name)}
+    return names.union(*(re.findall(r"[^\W\d]\w*", text) for text in texts))
 
 
 def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
@@ -171,7 +152,6 @@ class Text:
         features: names that it imports from `__future__`.
         defined: names that definitions at the top level bind.
         has_hooks: whether code may run when a class gets a subclass.
-        extended: names whose attributes serve as decorators, as in `@name.register`.
     """
 
     def __init__(self, name: str, lines: list[str]) -> None:
@@ -188,8 +168,6 @@ class Text:
         stores = [n for n in nodes if isinstance(n, (ast.Attribute, ast.Subscript))]
         self.changed = {root_name(n) for n in stores if not isinstance(n.ctx, ast.Load)}
         self.declared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
-        decorators = [d for n in nodes for d in getattr(n, "decorator_list", ())]
-        self.extended = {root_name(d) for d in decorators if not isinstance(d, ast.Name)}
         imports = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
         self.features = [a.name for n in imports if n.module == "__future__" for a in n.names]
         self.defined = {n.name for n in self.tree.body if isinstance(n, DEFINITIONS)}
@@ -300,32 +278,6 @@ def contents_of(cells: Iterable[types.CellType]) -> list[tuple[types.CellType, A
     return found
 
 
-class UnportableError(UnpicklableError):
-    """An object cannot be written for another interpreter. `reason` says which object, why, and
-    what the user can do, including `runtime_hint`.
-    """
-
-
-def about(shared: Any, reason: str) -> UnportableError:
-    """The error for a class, function or value that cannot travel."""
-    name = getattr(shared, "__qualname__", type(shared).__qualname__)
-    module = getattr(shared, "__module__", None) or "?"
-    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {_WAY_OUT}"
-    return UnportableError("", type(shared).__qualname__, told)
-
-
-def without_source(shared: Any, filename: str | None) -> UnportableError:
-    """The error for a class or function whose source cannot be found."""
-    if filename is None or not filename.startswith("<"):
-        return about(shared, f"its source cannot be found in {filename or 'its module'}")
-    told = (
-        f"the source of {shared.__module__}.{shared.__qualname__} cannot be found, because Python "
-        f"does not keep the text of code that is given to exec() or piped in; put it in a file, "
-        'or set runtime_hint="cpython"'
-    )
-    return UnportableError("", type(shared).__qualname__, told)
-
-
 class Binding(NamedTuple):
     """A statement that binds a name."""
 
@@ -339,6 +291,7 @@ class Space:
 
     Attributes:
         label: the module's name, with a number if it is not the module itself.
+        module: pickles as the receiver's module.
     """
 
     def __init__(self, namespace: dict[str, Any], number: int) -> None:
@@ -350,10 +303,16 @@ class Space:
         known = next((known for known, module in stand_ins if vars(module) is namespace), None)
         self.label = known or (self.name if is_module else f"{self.name}#{number}")
         self.is_imported = (
-            is_module
+            module is not None
+            and is_module
             and self.name not in MAIN
-            and is_importable(self.name, sys.modules[self.name])
+            and is_importable(self.name, module)
         )
+        texts = {n: namespace.get(n) for n in ("__package__", "__file__", "__doc__")}
+        texts = {name: text for name, text in texts.items() if isinstance(text, str)}
+        self.module = Call(open_space, self.label, texts)
+        if self.is_imported:
+            self.module = Call(import_module, self.name)
 
     def leads_to(self, shared: Any) -> bool:
         """Whether the object's qualified name leads to the object in this namespace."""
@@ -401,6 +360,24 @@ class Space:
         skipped = {"__name__", "__file__", "__builtins__", "__doc__"}
         return sorted((self.namespace.keys() - skipped).intersection(names))
 
+    def function_place(self, function: types.FunctionType) -> Place:
+        """The source of a function.
+
+        Raises:
+            UnportableError: it cannot be found, or is ambiguous.
+        """
+        code = function.__code__
+        _, known = registry.places.get(id(code), (None, None))
+        if known is not None:
+            return Place(*known)
+        text = text_of(code, self.namespace)
+        if text is None:
+            raise without_source(function, code.co_filename)
+        node = text.function(code)
+        if node is None:
+            raise unportable(function, f"its source in {code.co_filename} is ambiguous")
+        return text.place(node)
+
     def class_statement(self, shared: type) -> tuple[Place, Any, Position] | None:
         """The statement of a class with its place and position; None if it cannot be found."""
         _, known = registry.places.get(id(shared), (None, None))
@@ -416,7 +393,9 @@ class Space:
                 return text.place(node), node, (next(order, 0), node.lineno)
         return None
 
-    def variables(self, shared: type, text: str) -> tuple[dict[str, types.CellType], Names]:
+    def variables(
+        self, shared: type, text: str, node: ast.ClassDef
+    ) -> tuple[dict[str, types.CellType], Names]:
         """The variables that a class uses of the function in which it is defined, and all names
         that its text looks up.
 
@@ -428,45 +407,34 @@ class Space:
             cells |= dict(zip(method.__code__.co_freevars, method.__closure__ or (), strict=True))
         cells = {n: c for n, c in cells.items() if n not in ("__class__", shared.__name__)}
         names = names_of(text, tuple(cells))
-        builtins = self.namespace.get("__builtins__", {})
-        known = builtins if isinstance(builtins, dict) else vars(builtins)
-        for name in names.early - cells.keys() - self.namespace.keys() - known.keys():
+        known = {"__name__", "__qualname__", *vars(builtins), *bound_in(node.body)}
+        known.update(self.namespace, cells)
+        for name in names.early - known:
             base = next((b for b in shared.__bases__ if b.__name__ == name), None)
-            if base is not None:
-                cells[name] = types.CellType(base)
-            elif name not in ("__name__", "__qualname__"):
-                raise about(shared, f"it uses the variable {name} of the function that defines it")
+            if base is None:
+                told = f"it uses the variable {name} of the function that defines it"
+                raise unportable(shared, told)
+            cells[name] = types.CellType(base)
         return cells, names
 
     def import_of(self, name: str) -> tuple[str, str | None] | None:
-        """The module and the name in it, if this name is bound to the result of an import."""
+        """The module and the name in it, if a worker's import gives the value of this name."""
         value = self.namespace[name]
-        for node in (binding.node for binding in self.bindings(name)[-1:]):
-            for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
-                if (alias.asname or alias.name.partition(".")[0]) != name:
-                    continue
-                module, attribute = alias.name if alias.asname else name, None
-                if isinstance(node, ast.ImportFrom):
-                    package = self.namespace.get("__package__") or ""
-                    base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-                    module = ".".join(part for part in (base, node.module) if part)
-                    attribute = alias.name
-                if _is_what_it_gives(value, module, attribute):
-                    return module, attribute
-        if isinstance(value, types.ModuleType) and is_importable(value.__name__, value):
-            return value.__name__, None
+        if isinstance(value, types.ModuleType):
+            return (value.__name__, None) if is_importable(value.__name__, value) else None
+        nodes = [binding.node for binding in self.bindings(name)[-1:]]
+        for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
+            package = self.namespace.get("__package__")
+            path = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(path, package)
+            home = sys.modules.get(module)
+            if home is None or module in MAIN:
+                continue
+            for alias in node.names:
+                is_it = name == (alias.asname or alias.name)
+                if is_it and getattr(home, alias.name, None) is value:
+                    return (module, alias.name) if is_importable(module, home) else None
         return None
-
-
-def _is_what_it_gives(value: Any, module: str, attribute: str | None) -> bool:
-    """Whether a worker's import would give the same object as `value`."""
-    found = sys.modules.get(module)
-    if found is None or module == "__main__" or not is_importable(module, found):
-        return False
-    if attribute is None:
-        return found is value
-    inner = getattr(found, attribute, None)
-    return inner is value or sys.modules.get(f"{module}.{attribute}") is value
 
 
 def node_of_text(text: str) -> Any:

@@ -31,18 +31,19 @@ from remotemedia._portable.source import (
     Place,
     Position,
     Space,
-    UnportableError,
-    about,
     bound_in,
     contents_of,
     functions_of,
     names_of,
-    node_of_text,
-    text_of,
-    without_source,
 )
 from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
-from remotemedia._unpicklable import UnpicklableError, culprit
+from remotemedia._unpicklable import (
+    UnpicklableError,
+    UnportableError,
+    culprit,
+    unportable,
+    without_source,
+)
 
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
@@ -112,7 +113,7 @@ class Plan:
         if function is not None:
             return self.space(function.__globals__)
         if home is None:
-            raise about(shared, f"its module {shared.__module__} is no longer in sys.modules")
+            raise unportable(shared, f"its module {shared.__module__} is no longer in sys.modules")
         return home
 
 
@@ -153,8 +154,7 @@ class Pickler(pickle.Pickler):
             self._reader = outer._reader
         self._running: list[Any] = [] if outer is None else list(outer._running)
         """The objects whose statements will run once what they read has been written."""
-        self._once: dict[Any, Any] = {}
-        """Placeholders, by what they stand for: the pickler writes each once."""
+        self._remade: dict[tuple[Space, str], _Later] = {}
 
     def _try(self, value: object, **options: Any) -> None:
         """Pickle a value and drop the result."""
@@ -215,11 +215,11 @@ class Pickler(pickle.Pickler):
             outer, _, path = shared.__qualname__.partition(".")
             if path:
                 return opening.nested, (home.namespace[outer], path, self._token(shared))
-            is_function = isinstance(shared, types.FunctionType)
-            if is_function and shared.__globals__ is vars(functools) and hasattr(shared, "registry"):
+            names = shared.__globals__ if isinstance(shared, types.FunctionType) else home.namespace
+            if names is vars(functools) and hasattr(shared, "registry"):
                 made, functions = (self._token(shared),), list(shared.registry.items())
                 return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
-            if is_function and shared.__globals__ is not home.namespace:
+            if names is not home.namespace:
                 return self._statement(home, outer, shared)  # made by a library's decorator
         if isinstance(shared, types.FunctionType):
             return self._function(shared, home)
@@ -231,40 +231,27 @@ class Pickler(pickle.Pickler):
             self._plan.tokens.add(token)
         return token
 
-    def _module(self, space: Space) -> Any:
-        """The module to which a space corresponds at the receiver."""
-        known = {n: space.namespace.get(n) for n in ("__package__", "__file__", "__doc__")}
-        known = {name: value for name, value in known.items() if isinstance(value, str)}
-        call = Call(opening.open_space, space.label, known)
-        if space.is_imported:
-            call = Call(import_module, space.name)
-        return self._once.setdefault(space, call)
-
     def _function(self, function: types.FunctionType, home: Space) -> Any:
         code, space = function.__code__, self._plan.space(function.__globals__)
-        _, place = registry.places.get(id(code), (None, None))
-        if place is None:
-            text = text_of(code, function.__globals__)
-            if text is None:
-                raise without_source(function, code.co_filename)
-            node = text.function(code)
-            if node is None:
-                raise about(function, f"its source in {code.co_filename} is ambiguous")
-            place = _unread(text.place(node))
-        names = names_of(place[2], code.co_freevars)
+        place = _unread(space.function_place(function))
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        own = {name: getattr(function, name) for name in _OWN}
-        own["__annotations__"] = _texts_of_annotations(node_of_text(place[2]))
+        contents = contents_of(cells.values())
+        attributes = {name: getattr(function, name) for name in _OWN} | vars(function)
+        kinds = function.__annotations__.items()
+        attributes["__annotations__"] = {
+            n: k if isinstance(k, str) else getattr(k, "__name__", repr(k)) for n, k in kinds
+        }
         held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-        self._hold(function, [*held, *(value for _, value in contents_of(cells.values()))])
+        self._hold(function, [*held, *(value for _, value in contents), *vars(function).values()])
+        names = names_of(place.text, code.co_freevars)
         token, wanted = None, names.late - cells.keys()
         if home.leads_to(function):  # only these get tokens, as in `_by_value`
             token, wanted = self._token(function), wanted | {function.__name__}
-        bound = self._names(space, function, names, wanted)
         called = (code.co_name, function.__qualname__, token)
-        made = (self._module(space), tuple(place), called, cells)
-        state = (bound, contents_of(cells.values()), own, vars(function))
-        return opening.make_function, made, state, None, None, opening.set_function
+        bound = self._names(space, function, names, wanted)
+        made = (space.module, tuple(place), called, cells)
+        state = (space.module, bound, contents, attributes)
+        return opening.make_function, made, state, None, None, opening.set_state
 
     def _class(self, shared: type, space: Space) -> Any:
         found = space.class_statement(shared)
@@ -277,9 +264,9 @@ class Pickler(pickle.Pickler):
         place, node, position = found
         is_inner = "<locals>" in shared.__qualname__
         if not (is_inner or space.leads_to(shared)) and node.decorator_list:
-            raise about(shared, "its decorator has replaced it with another object")
+            raise unportable(shared, "its decorator has replaced it with another object")
         if is_inner:
-            cells, names = space.variables(shared, place.text)
+            cells, names = space.variables(shared, place.text, node)
         else:
             cells, names = None, names_of(place.text)
         fields = _fields(space, names)
@@ -299,9 +286,7 @@ class Pickler(pickle.Pickler):
             raise without_source(value, None)
         position, text, node = bindings[-1]
         if not isinstance(node, DEFINITIONS) and type(node).__name__ not in _ASSIGNMENTS:
-            raise about(value, f"no single statement defines {name}")
-        if name in text.extended:
-            raise about(value, "other functions are registered with it")
+            raise unportable(value, f"no single statement defines {name}")
         place = _unread(text.place(node))
         is_own = isinstance(value, (type, types.FunctionType)) and space.leads_to(value)
         called = (name, name, self._token(value) if is_own else None)
@@ -320,9 +305,9 @@ class Pickler(pickle.Pickler):
         statement, then what its code looks up later and what has been set since.
         """
         if any(running is made for running in self._running):
-            raise about(made, "its definition reads an object that already contains it")
+            raise unportable(made, "its definition reads an object that already contains it")
         self._running.append(made)
-        space, inside, early = at[0], cells or {}, names.early | names.unsure
+        space, inside, early = at[0], cells or {}, names.early
         first = [cell for name, cell in inside.items() if name in early]
         last = [cell for name, cell in inside.items() if name not in early]
         self._check(made, at, names, inside)
@@ -336,11 +321,11 @@ class Pickler(pickle.Pickler):
             own = {called[0]} if space.namespace.get(called[0]) is made else set()
             bound = self._names(space, made, names, (names.late | own) - inside.keys())
             attributes = self._plan.attributes.get(made, {}) if isinstance(made, type) else {}
-            return tuple, ((self._module(space), bound, contents_of(last), attributes),)
+            return tuple, ((space.module, bound, contents_of(last), attributes),)
 
         given = (called, cells, contents_of(first), before, _Later(end))
-        arguments = (self._module(space), tuple(place), *given)
-        return opening.run, arguments, _Later(state), None, None, opening.set_made
+        arguments = (space.module, tuple(place), *given)
+        return opening.run, arguments, _Later(state), None, None, opening.set_state
 
     def _check(self, made: Any, at: tuple[Space, Position], names: Names, inside: Cells) -> None:
         """Make sure that a statement and the code that it calls read only what cannot be something
@@ -350,23 +335,21 @@ class Pickler(pickle.Pickler):
             UnportableError: they read more.
         """
         space, position = at
+        bases = made.__bases__ if isinstance(made, type) else ()
+        values = space.namespace | {n: v for n in inside for _, v in contents_of([inside[n]])}
         reads: dict[str, Any] = {}
-        for name in names.early | names.unsure:
-            if name in inside:
-                value: Any = next((value for _, value in contents_of([inside[name]])), None)
-            elif name not in space.namespace or space.import_of(name) is not None:
+        for name in names.early & values.keys():
+            value, is_inside = values[name], name in inside
+            if not is_inside and space.import_of(name) is not None:
                 continue
-            else:
-                value = space.namespace[name]
-                is_set = name not in names.bases and space.sets(name)
-                if name in names.early and (is_set or space.binds_after(name, position)):
-                    raise about(made, f"its definition reads {name}, which changes after it")
-            is_base = name in names.bases and isinstance(value, type)
-            if (is_base and not _has_hooks(value)) or isinstance(value, _CONSTANT):
-                continue
+            is_base = name not in names.body and any(value is base for base in bases)
+            is_set = space.sets(name) and not is_base
+            if not is_inside and (is_set or space.binds_after(name, position)):
+                raise unportable(made, f"its definition reads {name}, which changes after it")
             if not _is_settled(value):
-                raise about(made, f"its definition reads {name}, which may have changed since")
-            reads[name] = value
+                raise unportable(made, f"its definition reads {name}, which may have changed since")
+            if not isinstance(value, _CONSTANT) and not (is_base and not _has_hooks(value)):
+                reads[name] = value
         if reads and id(made) not in self._plan.checked:
             self._try(reads, reader=(made, *at))
             self._plan.checked[id(made)] = made
@@ -376,7 +359,7 @@ class Pickler(pickle.Pickler):
         if self._reader is not None and not _is_settled(tuple(values)):
             what = getattr(holder, "__qualname__", type(holder).__qualname__)
             told = f"its definition uses {what}, whose values may have changed since"
-            raise about(self._reader[0], told)
+            raise unportable(self._reader[0], told)
 
     # What code looks up.
 
@@ -389,7 +372,7 @@ class Pickler(pickle.Pickler):
             UnportableError: the code computes names, as with `eval`, so they are unknown.
         """
         if names.by_text is not None:
-            raise about(shared, f"it looks names up by text, with {names.by_text}()")
+            raise unportable(shared, f"it looks names up by text, with {names.by_text}()")
         found: dict[str, Any] = {}
         for name in [] if space.is_imported else space.known(wanted):
             source, value = space.import_of(name), space.namespace[name]
@@ -405,9 +388,9 @@ class Pickler(pickle.Pickler):
             return
         made, home, position = self._reader
         if space is home and space.binds_after(name, position):
-            raise about(made, f"its definition reads {name}, which changes after it")
+            raise unportable(made, f"its definition reads {name}, which changes after it")
         if not _is_settled(value) and (space, name) not in self._plan.remade:
-            raise about(made, f"its definition reads {name}, which may have changed since")
+            raise unportable(made, f"its definition reads {name}, which may have changed since")
 
     def _value(self, space: Space, name: str, value: Any) -> Any:
         """What is written for a name: its value, or a placeholder for the statement that makes it
@@ -416,7 +399,7 @@ class Pickler(pickle.Pickler):
         key, plan = (space, name), self._plan
         if key in plan.remade:
             made = _Later(lambda: self._statement(space, name, value))
-            return self._once.setdefault(key, made)
+            return self._remade.setdefault(key, made)
         if key in plan.plain or _is_settled(value):
             return value
         plan.plain.add(key)
@@ -506,13 +489,6 @@ def _import(module: str, attribute: str | None, uses: frozenset[str]) -> Call:
 def _unread(place: Place) -> Place:
     """The same place with `from __future__ import annotations`, so annotations stay text."""
     return Place(*place[:3], [*place.features, "annotations"])
-
-
-def _texts_of_annotations(node: Any) -> dict[str, str]:
-    """The annotations of a function, as text."""
-    parts = [part for part in ast.walk(node.args) if isinstance(part, ast.arg)]
-    found = {part.arg: part.annotation for part in parts} | {"return": getattr(node, "returns", None)}
-    return {name: ast.unparse(part) for name, part in found.items() if part is not None}
 
 
 def _fields(space: Space, names: Names) -> list[str] | None:
