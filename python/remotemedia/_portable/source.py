@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
 import functools
-import importlib.util
 import linecache
 import re
 import symtable
-import sys
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from remotemedia import _sources
-from remotemedia._importable import is_importable
-from remotemedia._portable.imports import import_module
-from remotemedia._portable.opening import Call, open_space
-from remotemedia._tokens import MAIN, registry
-from remotemedia._unpicklable import unportable, without_source
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 _BY_TEXT = (("eval", 1), ("exec", 1), ("globals", 0))
 """Functions that look names up by text, with the number of arguments with which they do so."""
-Position = tuple[int, int]
-"""Number of a text in its module, and a line in it."""
 
 
 class Place(NamedTuple):
@@ -276,165 +266,6 @@ def contents_of(cells: Iterable[types.CellType]) -> list[tuple[types.CellType, A
         with contextlib.suppress(ValueError):  # it is empty
             found.append((cell, cell.cell_contents))
     return found
-
-
-class Binding(NamedTuple):
-    """A statement that binds a name."""
-
-    position: Position
-    text: Text
-    node: ast.stmt
-
-
-class Space:
-    """The names and source texts of one module, or of one namespace of `exec`.
-
-    Attributes:
-        label: the module's name, with a number if it is not the module itself.
-        module: pickles as the receiver's module.
-    """
-
-    def __init__(self, namespace: dict[str, Any], number: int) -> None:
-        self.namespace = namespace
-        self.name = str(namespace.get("__name__") or "__main__")
-        module = sys.modules.get(self.name)
-        is_module = module is not None and vars(module) is namespace
-        stand_ins = registry.stand_ins.items()
-        known = next((known for known, module in stand_ins if vars(module) is namespace), None)
-        self.label = known or (self.name if is_module else f"{self.name}#{number}")
-        self.is_imported = (
-            module is not None
-            and is_module
-            and self.name not in MAIN
-            and is_importable(self.name, module)
-        )
-        texts = {n: namespace.get(n) for n in ("__package__", "__file__", "__doc__")}
-        texts = {name: text for name, text in texts.items() if isinstance(text, str)}
-        self.module = Call(open_space, self.label, texts)
-        if self.is_imported:
-            self.module = Call(import_module, self.name)
-
-    def leads_to(self, shared: Any) -> bool:
-        """Whether the object's qualified name leads to the object in this namespace."""
-        found: Any = self
-        for part in shared.__qualname__.split("."):
-            found = self.namespace.get(part) if found is self else getattr(found, part, None)
-        return found is shared
-
-    @functools.cached_property
-    def texts(self) -> list[Text]:
-        """The source texts that were executed in this namespace, in order, as far as available."""
-        files: dict[Any, Any] = {self.namespace.get("__file__"): None}
-        for value in list(self.namespace.values()):
-            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
-                files[value.__code__.co_filename] = value.__code__
-            elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
-                files |= {f.__code__.co_filename: f.__code__ for f in functions_of(value)}
-        cells = list(linecache.cache)
-        if self.label in MAIN and not isinstance(self.namespace.get("__file__"), str):
-            files |= {n: None for n in cells if n.startswith("<") or "ipykernel" in n}
-        found = (text_of(code or name, self.namespace) for name, code in files.items() if name)
-        order = {name: place for place, name in enumerate(cells)}
-        texts = (text for text in found if text is not None)
-        return sorted(texts, key=lambda text: order.get(text.name, -1))
-
-    def bindings(self, name: str) -> list[Binding]:
-        """The statements that bind a name, in order."""
-        return [
-            Binding((place, node.lineno), text, node)
-            for place, text in enumerate(self.texts)
-            for node in text.bindings.get(name, ())
-        ]
-
-    def binds_after(self, name: str, position: Position) -> bool:
-        """Whether a name may be bound after this position."""
-        is_declared = any(name in text.declared for text in self.texts)
-        return is_declared or any(found.position > position for found in self.bindings(name))
-
-    def sets(self, name: str) -> bool:
-        """Whether code sets a part of the object."""
-        return any(name in text.changed for text in self.texts)
-
-    def known(self, names: Iterable[str]) -> list[str]:
-        """Those names that are bound in this namespace."""
-        skipped = {"__name__", "__file__", "__builtins__", "__doc__"}
-        return sorted((self.namespace.keys() - skipped).intersection(names))
-
-    def function_place(self, function: types.FunctionType) -> Place:
-        """The source of a function.
-
-        Raises:
-            UnportableError: it cannot be found, or is ambiguous.
-        """
-        code = function.__code__
-        _, known = registry.places.get(id(code), (None, None))
-        if known is not None:
-            return Place(*known)
-        text = text_of(code, self.namespace)
-        if text is None:
-            raise without_source(function, code.co_filename)
-        node = text.function(code)
-        if node is None:
-            raise unportable(function, f"its source in {code.co_filename} is ambiguous")
-        return text.place(node)
-
-    def class_statement(self, shared: type) -> tuple[Place, Any, Position] | None:
-        """The statement of a class with its place and position; None if it cannot be found."""
-        _, known = registry.places.get(id(shared), (None, None))
-        if known is not None:
-            return Place(*known), node_of_text(known[2]), (0, known[1])
-        codes = [function.__code__ for function in functions_of(shared)]
-        texts = [text for code in codes if (text := text_of(code, self.namespace)) is not None]
-        for text in texts or reversed(self.texts):
-            lines = [code.co_firstlineno for code in codes if code.co_filename == text.name]
-            node = text.class_of(shared, lines)
-            if node is not None:
-                order = (k for k, one in enumerate(self.texts) if one.name == text.name)
-                return text.place(node), node, (next(order, 0), node.lineno)
-        return None
-
-    def variables(
-        self, shared: type, text: str, node: ast.ClassDef
-    ) -> tuple[dict[str, types.CellType], Names]:
-        """The variables that a class uses of the function in which it is defined, and all names
-        that its text looks up.
-
-        Raises:
-            UnportableError: a variable no longer exists.
-        """
-        cells: dict[str, types.CellType] = {}
-        for method in functions_of(shared):
-            cells |= dict(zip(method.__code__.co_freevars, method.__closure__ or (), strict=True))
-        cells = {n: c for n, c in cells.items() if n not in ("__class__", shared.__name__)}
-        names = names_of(text, tuple(cells))
-        known = {"__name__", "__qualname__", *vars(builtins), *bound_in(node.body)}
-        known.update(self.namespace, cells)
-        for name in names.early - known:
-            base = next((b for b in shared.__bases__ if b.__name__ == name), None)
-            if base is None:
-                told = f"it uses the variable {name} of the function that defines it"
-                raise unportable(shared, told)
-            cells[name] = types.CellType(base)
-        return cells, names
-
-    def import_of(self, name: str) -> tuple[str, str | None] | None:
-        """The module and the name in it, if a worker's import gives the value of this name."""
-        value = self.namespace[name]
-        if isinstance(value, types.ModuleType):
-            return (value.__name__, None) if is_importable(value.__name__, value) else None
-        nodes = [binding.node for binding in self.bindings(name)[-1:]]
-        for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
-            package = self.namespace.get("__package__")
-            path = "." * node.level + (node.module or "")
-            module = importlib.util.resolve_name(path, package)
-            home = sys.modules.get(module)
-            if home is None or module in MAIN:
-                continue
-            for alias in node.names:
-                is_it = name == (alias.asname or alias.name)
-                if is_it and getattr(home, alias.name, None) is value:
-                    return (module, alias.name) if is_importable(module, home) else None
-        return None
 
 
 def node_of_text(text: str) -> Any:

@@ -1,0 +1,240 @@
+"""The namespaces from which code is shipped: where it stands, and how its names are bound."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import enum
+import functools
+import importlib.util
+import linecache
+import logging
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from remotemedia._importable import is_importable
+from remotemedia._portable.imports import import_module
+from remotemedia._portable.opening import PROTOCOL, Call, open_space
+from remotemedia._portable.source import (
+    Names,
+    Place,
+    Text,
+    bound_in,
+    functions_of,
+    names_of,
+    node_of_text,
+    text_of,
+)
+from remotemedia._tokens import MAIN, registry, travels_by_name
+from remotemedia._unpicklable import unportable, without_source
+
+CONSTANT = (bool, int, float, complex, str, bytes, type(None), types.ModuleType, logging.Logger)
+Cells = dict[str, types.CellType]
+"""Variables of an enclosing function."""
+
+
+class Space:
+    """The names and source texts of one module, or of one namespace of `exec`.
+
+    Attributes:
+        label: the module's name, with a number if this is not the module itself.
+        is_imported: whether the receiver imports the module.
+        module: pickles as the receiver's module.
+    """
+
+    def __init__(self, namespace: dict[str, Any], number: int) -> None:
+        self.namespace = namespace
+        name = str(namespace.get("__name__") or "__main__")
+        home = sys.modules.get(name)
+        is_module = home is not None and vars(home) is namespace
+        stand_ins = registry.stand_ins.items()
+        known = next((known for known, module in stand_ins if vars(module) is namespace), None)
+        self.label = known or (name if is_module else f"{name}#{number}")
+        self.is_imported = (
+            home is not None and is_module and name not in MAIN and is_importable(name, home)
+        )
+        texts = {n: namespace.get(n) for n in ("__package__", "__file__", "__doc__")}
+        texts = {name: text for name, text in texts.items() if isinstance(text, str)}
+        stand_in = Call(open_space, self.label, texts)
+        self.module = Call(import_module, name) if self.is_imported else stand_in
+
+    def leads_to(self, shared: Any) -> bool:
+        """Whether the object's qualified name leads to the object in this namespace."""
+        found: Any = self
+        for part in shared.__qualname__.split("."):
+            found = self.namespace.get(part) if found is self else getattr(found, part, None)
+        return found is shared
+
+    def known(self, names: Iterable[str]) -> list[str]:
+        """Those names that are bound in this namespace."""
+        skipped = {"__name__", "__file__", "__builtins__", "__doc__"}
+        return sorted((self.namespace.keys() - skipped).intersection(names))
+
+    @functools.cached_property
+    def texts(self) -> list[Text]:
+        """The source texts that were executed in this namespace, in order, as far as available."""
+        files: dict[Any, Any] = {self.namespace.get("__file__"): None}
+        for value in list(self.namespace.values()):
+            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
+                files[value.__code__.co_filename] = value.__code__
+            elif isinstance(value, type) and value.__module__ == self.namespace.get("__name__"):
+                files |= {f.__code__.co_filename: f.__code__ for f in functions_of(value)}
+        cells = list(linecache.cache)
+        if self.label in MAIN and not isinstance(self.namespace.get("__file__"), str):
+            files |= {n: None for n in cells if n.startswith("<") or "ipykernel" in n}
+        found = (text_of(code or name, self.namespace) for name, code in files.items() if name)
+        order = {name: place for place, name in enumerate(cells)}
+        texts = (text for text in found if text is not None)
+        return sorted(texts, key=lambda text: order.get(text.name, -1))
+
+    def bindings(self, name: str) -> list[tuple[Text, ast.stmt]]:
+        """The statements that bind a name, in order."""
+        return [(text, node) for text in self.texts for node in text.bindings.get(name, ())]
+
+    def is_rebound(self, name: str, place: Place) -> bool:
+        """Whether a name may be bound after this place."""
+        number = {text.name: number for number, text in enumerate(self.texts)}
+        found = ((number[text.name], node.lineno) for text, node in self.bindings(name))
+        is_declared = any(name in text.declared for text in self.texts)
+        return is_declared or max(found, default=(0, 0)) > (number.get(place[0], 0), place[1])
+
+    def is_set(self, name: str) -> bool:
+        """Whether code sets a part of the object for which a name stands."""
+        return any(name in text.changed for text in self.texts)
+
+    def import_of(self, name: str) -> tuple[str, str | None] | None:
+        """The module and the name in it, if a worker's import gives the value of this name."""
+        value = self.namespace[name]
+        if isinstance(value, types.ModuleType):
+            return (value.__name__, None) if is_importable(value.__name__, value) else None
+        nodes = [node for _, node in self.bindings(name)[-1:]]
+        for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
+            path = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(path, self.namespace.get("__package__"))
+            home = sys.modules.get(module)
+            if home is None or module in MAIN or not is_importable(module, home):
+                continue
+            for alias in node.names:
+                is_it = name == (alias.asname or alias.name)
+                if is_it and getattr(home, alias.name, None) is value:
+                    return module, alias.name
+        return None
+
+    def function_place(self, function: types.FunctionType) -> Place:
+        """The source of a function.
+
+        Raises:
+            UnportableError: it cannot be found, or is ambiguous.
+        """
+        code = function.__code__
+        _, known = registry.places.get(id(code), (None, None))
+        if known is not None:
+            return Place(*known)
+        text = text_of(code, self.namespace)
+        if text is None:
+            raise without_source(function, code.co_filename)
+        node = text.function(code)
+        if node is None:
+            raise unportable(function, f"its source in {code.co_filename} is ambiguous")
+        return text.place(node)
+
+    def class_statement(self, shared: type) -> tuple[Place, Any] | None:
+        """The statement of a class with its place; None if it cannot be found."""
+        _, known = registry.places.get(id(shared), (None, None))
+        if known is not None:
+            return Place(*known), node_of_text(known[2])
+        codes = [function.__code__ for function in functions_of(shared)]
+        texts = [text for code in codes if (text := text_of(code, self.namespace)) is not None]
+        for text in texts or reversed(self.texts):
+            lines = [code.co_firstlineno for code in codes if code.co_filename == text.name]
+            node = text.class_of(shared, lines)
+            if node is not None:
+                return text.place(node), node
+        return None
+
+    def variables(self, shared: type, text: str, node: ast.ClassDef) -> tuple[Cells, Names]:
+        """The variables that a class uses of the function in which it is defined, and all names
+        that its text looks up.
+
+        Raises:
+            UnportableError: a variable no longer exists.
+        """
+        cells: Cells = {}
+        for method in functions_of(shared):
+            cells |= dict(zip(method.__code__.co_freevars, method.__closure__ or (), strict=True))
+        cells = {n: c for n, c in cells.items() if n not in ("__class__", shared.__name__)}
+        names = names_of(text, tuple(cells))
+        known = {"__name__", "__qualname__", *vars(builtins), *bound_in(node.body)}
+        known.update(self.namespace, cells)
+        for name in names.early - known:
+            base = next((b for b in shared.__bases__ if b.__name__ == name), None)
+            if base is None:
+                told = f"it uses the variable {name} of the function that defines it"
+                raise unportable(shared, told)
+            cells[name] = types.CellType(base)
+        return cells, names
+
+
+class Spaces:
+    """The namespaces of a shipment."""
+
+    def __init__(self) -> None:
+        self._known: list[Space] = []
+
+    def of(self, namespace: dict[str, Any]) -> Space:
+        """The space for a namespace, made on first use."""
+        found = next((space for space in self._known if space.namespace is namespace), None)
+        if found is None:
+            found = Space(namespace, len(self._known))
+            self._known.append(found)
+        return found
+
+    def home_of(self, shared: Any) -> Space:
+        """The namespace in which an object is found under its name; otherwise the one in which its
+        code looks names up.
+        """
+        module = sys.modules.get(shared.__module__)
+        home = self.of(vars(module)) if module is not None else None
+        if home is not None and home.leads_to(shared):
+            return home
+        functions = functions_of(shared) if isinstance(shared, type) else iter([shared])
+        function = next((f for f in functions if f.__module__ == shared.__module__), None)
+        if function is not None:
+            return self.of(function.__globals__)
+        if home is None:
+            raise unportable(shared, f"its module {shared.__module__} is no longer in sys.modules")
+        return home
+
+
+def global_name(value: Any) -> tuple[dict[str, Any], str] | None:
+    """The namespace and name by which pickle would find an object such as a TypeVar or a cached
+    function; None if the receiver can import it or it is no such object.
+    """
+    try:
+        module = getattr(value, "__module__", None)
+        name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    except Exception:  # attributes of a proxy object may raise
+        return None
+    home = sys.modules.get(module) if isinstance(module, str) else None
+    if home is None or not isinstance(name, str) or getattr(home, name, None) is not value:
+        return None
+    if module not in MAIN and is_importable(home.__name__, home):
+        return None
+    return (vars(home), name) if isinstance(value.__reduce_ex__(PROTOCOL), str) else None
+
+
+def is_settled(value: Any) -> bool:
+    """Whether a value is code or a constant, which does not change."""
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(is_settled, value))
+    kinds = (*CONSTANT, type, types.FunctionType, enum.Enum)
+    return value is ... or isinstance(value, kinds) or global_name(value) is not None
+
+
+def has_hooks(shared: type) -> bool:
+    """Whether code of the caller runs when the class gets a subclass."""
+    own = [kind for kind in shared.__mro__ if not travels_by_name(kind)]
+    is_own_meta = not travels_by_name(type(shared))
+    return is_own_meta or any("__init_subclass__" in vars(kind) for kind in own)
