@@ -122,14 +122,17 @@ class Pickler(pickle.Pickler):
         self._is_trial = is_trial
         self._reader: tuple[Any, Space, Place] | None = None
         """An object and its definition, if this pickler tries what that reads."""
+        self._later: set[str] = set()
+        """Tokens that the receiver will know when it loads what this pickler tries."""
         self._running: list[Any] = []
         """The objects whose statements will run once what they read has been written."""
         self._remade: dict[tuple[Space, str], _Later] = {}
 
     def _try(self, value: object, reader: Any = None, token: str = "") -> None:
         """Pickle a value and drop the result; `token`: what the receiver will know by then."""
-        trial = Pickler(_Nowhere(), self._known | {token}, self._found, is_trial=True)
+        trial = Pickler(_Nowhere(), self._known, self._found, is_trial=True)
         trial._reader, trial._running = reader or self._reader, [*self._running]
+        trial._later = set() if reader is not None else self._later | {token}
         trial.dump(value)
 
     def reducer_override(self, obj: Any) -> Any:
@@ -180,7 +183,8 @@ class Pickler(pickle.Pickler):
 
     def _shared(self, shared: Any) -> Any:
         token = registry.token_of(shared)
-        if token is not None and (token in self._known or registry.is_known_to_peer(token)):
+        is_known = token in self._known or token in self._later
+        if token is not None and (is_known or registry.is_known_to_peer(token)):
             return resolve, (token,)
         home = self._found.spaces.home_of(shared)
         if home.leads_to(shared):
@@ -245,9 +249,28 @@ class Pickler(pickle.Pickler):
         if shared not in self._found.attributes:
             self._found.attributes[shared] = self._attributes_of(shared, node)
         self._read(shared.__qualname__, *self._found.attributes[shared].values())
+        self._check_wrappers(shared, bound_in(node.body))
         called = (shared.__name__, shared.__qualname__, self._token(shared))
         names = names._replace(fields=frozenset(fields))
         return self._run(shared, space, place, names, called, cells)
+
+    def _check_wrappers(self, shared: type, bound: set[str]) -> None:
+        """Make sure that functions which decorators have made of methods have no state, which
+        running the decorators again would lose.
+
+        Raises:
+            UnportableError: one may have.
+        """
+        own = set(functions_of(shared))
+        for name in bound & vars(shared).keys():
+            value = vars(shared)[name]
+            value = getattr(value, "fget", getattr(value, "__func__", value))
+            if not isinstance(value, types.FunctionType) or value in own or not value.__closure__:
+                continue
+            held = tuple(content for _, content in contents_of(value.__closure__))
+            place = self._found.spaces.of(value.__globals__).function_place(value)
+            if not is_settled(held) or "nonlocal" in place.text:
+                raise unportable(shared, f"its decorated {name} holds values that may have changed")
 
     def _statement(self, space: Space, name: str, value: Any) -> Any:
         """How to write an object by running the statement of its module that makes it."""
