@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from remotemedia._portable.source import Names
 
 _INSTALLED = ("/site-packages/", "/dist-packages/")
-_CONSTANT = (bool, int, float, complex, str, bytes, type(None), ModuleType)
+_CONSTANT = (
+    *(bool, int, float, complex, str, bytes, type(None)),
+    *(ModuleType, types.FunctionType),
+)
 _PLAIN = (
     *("Import", "ImportFrom", "Assign", "AnnAssign", "TypeAlias"),
     *("FunctionDef", "AsyncFunctionDef", "ClassDef"),
@@ -152,6 +155,8 @@ class _Parts:
     """The statements of a module, of which some cannot run."""
 
     def __init__(self, module: Partial, source: str, problem: ImportError) -> None:
+        import ast
+
         from remotemedia._portable.source import Text, bound_in, names_of
 
         self._names = vars(module)
@@ -161,6 +166,7 @@ class _Parts:
         self._statements = [
             (part, names_of(self._text.place(node).text), bound_in([part]))
             for node in self._text.tree.body
+            if not (isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test))
             for part in _split(node)
         ]
         self._bound = {name for _, _, binds in self._statements for name in binds}
@@ -201,18 +207,22 @@ class _Parts:
         return self._problem if names.by_text else None
 
     def _leave_out(self, node: Any, names: Names, binds: set[str], error: ImportError) -> None:
-        """Note as lacking the names that a statement binds and those whose objects it may change.
-
-        Raises:
-            ImportError: it calls code of the module, which may change anything.
+        """Note as lacking the names that a statement binds, and those whose objects it or a
+        definition that it calls may change.
         """
         bases = {getattr(base, "id", None) for base in getattr(node, "bases", ())}
         read = names.early if self._text.has_hooks else names.early - (bases - names.body)
-        if read & self._text.defined:
-            raise self._problem
-        if not binds or type(node).__name__ not in _PLAIN:
-            own = (name for name in read if not isinstance(self._names.get(name), _CONSTANT))
-            binds = binds.union(own)
+        changed = set() if binds and type(node).__name__ in _PLAIN else set(read)
+        waiting = [*(read & self._text.defined)]
+        for name in waiting:  # the list grows meanwhile
+            used = (n.early | n.late for _, n, bound in self._statements if name in bound)
+            new = set[str]().union(*used) - changed
+            changed |= new
+            waiting += new & self._text.defined
+        fixed = _CONSTANT if self._text.has_hooks else (*_CONSTANT, type)
+        for name in changed & self._names.keys():
+            if not isinstance(self._names[name], fixed) or name in self._text.changed:
+                binds = binds | {name}
         self._lacking.update(dict.fromkeys(binds - self._lacking.keys(), error))
 
     def _run(self, node: Any, names: Names) -> None:

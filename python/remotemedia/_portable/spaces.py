@@ -10,6 +10,7 @@ import importlib.util
 import linecache
 import logging
 import sys
+import threading
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,7 @@ from remotemedia._portable.source import (
     Place,
     Text,
     bound_in,
+    contents_of,
     functions_of,
     names_of,
     node_of_text,
@@ -31,6 +33,7 @@ from remotemedia._tokens import MAIN, registry, travels_by_name
 from remotemedia._unpicklable import unportable, without_source
 
 CONSTANT = (bool, int, float, complex, str, bytes, type(None), types.ModuleType, logging.Logger)
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
 Cells = dict[str, types.CellType]
 """Variables of an enclosing function."""
 
@@ -71,6 +74,11 @@ class Space:
         """Those names that are bound in this namespace."""
         skipped = {"__name__", "__file__", "__builtins__", "__doc__"}
         return sorted((self.namespace.keys() - skipped).intersection(names))
+
+    def values(self, names: Iterable[str]) -> list[tuple[Space | None, str, Any]]:
+        """This space, name and value of those names that are bound here, but not by imports."""
+        own = [] if self.is_imported else self.known(names)
+        return [(self, n, self.namespace[n]) for n in own if self.import_of(n) is None]
 
     @functools.cached_property
     def texts(self) -> list[Text]:
@@ -177,18 +185,27 @@ class Space:
         return cells, names
 
 
-class Spaces:
-    """The namespaces of a shipment."""
+class Findings:
+    """What is known about the code in the pickles of a shipment.
+
+    Attributes:
+        tokens: tokens of all classes and functions that were written.
+        is_data: for names whether their values travel as data; otherwise their statements run.
+        attributes: the attributes of classes that travel as data.
+    """
 
     def __init__(self) -> None:
-        self._known: list[Space] = []
+        self.tokens: set[str] = set()
+        self.is_data: dict[tuple[Space, str], bool] = {}
+        self.attributes: dict[type, dict[str, Any]] = {}
+        self._spaces: list[Space] = []
 
-    def of(self, namespace: dict[str, Any]) -> Space:
+    def space_of(self, namespace: dict[str, Any]) -> Space:
         """The space for a namespace, made on first use."""
-        found = next((space for space in self._known if space.namespace is namespace), None)
+        found = next((space for space in self._spaces if space.namespace is namespace), None)
         if found is None:
-            found = Space(namespace, len(self._known))
-            self._known.append(found)
+            found = Space(namespace, len(self._spaces))
+            self._spaces.append(found)
         return found
 
     def home_of(self, shared: Any) -> Space:
@@ -196,16 +213,84 @@ class Spaces:
         code looks names up.
         """
         module = sys.modules.get(shared.__module__)
-        home = self.of(vars(module)) if module is not None else None
+        home = self.space_of(vars(module)) if module is not None else None
         if home is not None and home.leads_to(shared):
             return home
         functions = functions_of(shared) if isinstance(shared, type) else iter([shared])
         function = next((f for f in functions if f.__module__ == shared.__module__), None)
         if function is not None:
-            return self.of(function.__globals__)
+            return self.space_of(function.__globals__)
         if home is None:
             raise unportable(shared, f"its module {shared.__module__} is no longer in sys.modules")
         return home
+
+    def check(self, made: Any, space: Space, place: Place, names: Names, cells: Cells) -> None:
+        """Make sure that a statement, and the code that it calls, reads only imports, code and
+        constants, and those as they were when it ran.
+
+        Raises:
+            UnportableError: it might read something else at the receiver.
+        """
+        bases = made.__bases__ if isinstance(made, type) else ()
+        own = space.values(names.early - cells.keys())
+        inner = [(None, n, value) for n in cells for _, value in contents_of([cells[n]])]
+        waiting: list[tuple[Space | None, str, Any]] = []
+        for home, name, value in [*own, *inner]:
+            is_base = name not in names.body and any(value is base for base in bases)
+            if home is not None and space.is_set(name) and not is_base:
+                raise unportable(made, f"its definition reads {name}, which changes after it")
+            if not is_base or has_hooks(value):
+                waiting.append((home, name, value))
+        seen = {id(made)}
+        for home, name, value in waiting:  # the list grows meanwhile
+            if home is space and space.is_rebound(name, place):
+                raise unportable(made, f"its definition reads {name}, which changes after it")
+            if not is_settled(value):
+                raise unportable(made, f"its definition reads {name}, which may have changed since")
+            if id(value) not in seen:
+                seen.add(id(value))
+                waiting += self._read_by(value)
+
+    def check_wrappers(self, shared: type, bound: set[str]) -> None:
+        """Make sure that functions which decorators have made of methods have no state, which
+        running the decorators again would lose; `bound` are the names in the body of the class.
+
+        Raises:
+            UnportableError: one may have.
+        """
+        own = set(functions_of(shared))
+        for name in bound & vars(shared).keys():
+            value = vars(shared)[name]
+            value = getattr(value, "fget", getattr(value, "__func__", value))
+            if not isinstance(value, types.FunctionType) or value in own or not value.__closure__:
+                continue
+            held = tuple(content for _, content in contents_of(value.__closure__))
+            place = self.space_of(value.__globals__).function_place(value)
+            if not is_settled(held) or "nonlocal" in place.text:
+                raise unportable(shared, f"its decorated {name} holds values that may have changed")
+
+    def _read_by(self, code: Any) -> list[tuple[Space | None, str, Any]]:
+        """What a class or function may read when it is called."""
+        if isinstance(code, tuple):
+            return [(None, type(part).__name__, part) for part in code]
+        if not isinstance(code, (type, types.FunctionType)) or travels_by_name(code):
+            return []
+        if isinstance(code, types.FunctionType):
+            space, cells = self.space_of(code.__globals__), contents_of(code.__closure__ or ())
+            names = names_of(space.function_place(code).text, code.__code__.co_freevars)
+            held = [code.__defaults__ or (), *(code.__kwdefaults__ or {}).values()]
+            held += [*vars(code).values(), *(value for _, value in cells)]
+        else:
+            space = self.home_of(code)
+            statement = space.class_statement(code)
+            if statement is None:  # for instance a namedtuple
+                return []
+            names = names_of(statement[0].text)
+            attributes = {} if issubclass(code, enum.Enum) else vars(code)
+            own = ((name, value) for name, value in attributes.items() if not is_special(name))
+            held = [value for _, value in own if not hasattr(type(value), "__get__")]
+        values = space.values(names.early | names.late)
+        return [*values, *((None, code.__qualname__, value) for value in held)]
 
 
 def global_name(value: Any) -> tuple[dict[str, Any], str] | None:
@@ -225,11 +310,16 @@ def global_name(value: Any) -> tuple[dict[str, Any], str] | None:
     return (vars(home), name) if isinstance(value.__reduce_ex__(PROTOCOL), str) else None
 
 
+def is_special(name: str) -> bool:
+    """Whether Python itself makes a class attribute of this name."""
+    return name[:2] == "__" == name[-2:] or name in ("_abc_impl", "_field_defaults")
+
+
 def is_settled(value: Any) -> bool:
     """Whether a value is code or a constant, which does not change."""
     if isinstance(value, (tuple, frozenset)):
         return all(map(is_settled, value))
-    kinds = (*CONSTANT, type, types.FunctionType, enum.Enum)
+    kinds = (*CONSTANT, *_LOCKS, type, types.FunctionType, enum.Enum)
     return value is ... or isinstance(value, kinds) or global_name(value) is not None
 
 
