@@ -178,8 +178,8 @@ class _Parts:
             try:
                 if error is None:
                     self._run(node, names)
-            except ImportError as problem:
-                error = problem
+            except Exception as problem:  # of what kind does not matter for those that need it
+                error = problem if isinstance(problem, ImportError) else self._problem
             if error is not None:
                 self._leave_out(node, names, binds, error)
         is_complete = False
