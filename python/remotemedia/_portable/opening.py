@@ -107,6 +107,16 @@ class Call:
         return self._call
 
 
+class Later:
+    """Pickles as a call that is computed when the pickler reaches it."""
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute = compute
+
+    def __reduce__(self) -> Any:
+        return self._compute()
+
+
 def work_for(nodes: Sequence[int]) -> None:
     """Note that the next part of the pickle is made for these nodes of the shipment."""
     _Opening.works_for = nodes

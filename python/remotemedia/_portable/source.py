@@ -29,6 +29,10 @@ class Place(NamedTuple):
     text: str
     features: Sequence[str]
 
+    def unread(self) -> Place:
+        """The same with `from __future__ import annotations`, so that annotations stay text."""
+        return self._replace(features=[*self.features, "annotations"])
+
 
 class Names(NamedTuple):
     """The names that a statement looks up in its module.

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from remotemedia._importable import is_importable
-from remotemedia._portable.imports import import_module
+from remotemedia._portable.imports import import_module, imported
 from remotemedia._portable.opening import PROTOCOL, Call, open_space
 from remotemedia._portable.source import (
     Names,
@@ -130,6 +130,22 @@ class Space:
                     return module, alias.name
         return None
 
+    def import_for(self, name: str, uses: frozenset[str]) -> Call | None:
+        """The import that gives the value of a name to code which uses these attributes of it."""
+        found = self.import_of(name)
+        if found is None:
+            return None
+        start = f"{found[0]}."
+        below = [module for module in sys.modules if module.startswith(start)]
+        used = [module for module in below if uses.issuperset(module[len(start) :].split("."))]
+        return Call(imported, *found, sorted(uses), used if found[1] is None else [])
+
+    def annotating(self, names: Names) -> list[str]:
+        """The names in the annotations of a class that the receiver surely has."""
+        roots = {name: (self.import_of(name) or [""])[0] for name in self.known(names.fields)}
+        there = {"", *sys.stdlib_module_names, "remotemedia"}
+        return [name for name, root in roots.items() if root.partition(".")[0] in there]
+
     def function_place(self, function: types.FunctionType) -> Place:
         """The source of a function.
 
@@ -226,21 +242,28 @@ class Findings:
 
     def check(self, made: Any, space: Space, place: Place, names: Names, cells: Cells) -> None:
         """Make sure that a statement, and the code that it calls, reads only imports, code and
-        constants, and those as they were when it ran.
+        constants, and those as they were when it ran; and that decorators have given methods
+        nothing else, which would be made again.
 
         Raises:
-            UnportableError: it might read something else at the receiver.
+            UnportableError: something might be different at the receiver.
         """
-        bases = made.__bases__ if isinstance(made, type) else ()
-        own = space.values(names.early - cells.keys())
-        inner = [(None, n, value) for n in cells for _, value in contents_of([cells[n]])]
+        is_class = isinstance(made, type)
+        bases = made.__bases__ if is_class else ()
         waiting: list[tuple[Space | None, str, Any]] = []
-        for home, name, value in [*own, *inner]:
+        inner = [(None, n, value) for n in cells for _, value in contents_of([cells[n]])]
+        for home, name, value in [*space.values(names.early - cells.keys()), *inner]:
             is_base = name not in names.body and any(value is base for base in bases)
             if home is not None and space.is_set(name) and not is_base:
                 raise unportable(made, f"its definition reads {name}, which changes after it")
             if not is_base or has_hooks(value):
                 waiting.append((home, name, value))
+        own = set(functions_of(made)) if is_class else set()
+        for name, value in vars(made).items() if is_class else ():
+            method = getattr(value, "fget", getattr(value, "__func__", value))
+            if isinstance(method, types.FunctionType) and not (method in own or is_special(name)):
+                held = self._held_by(method)
+                waiting += [(None, f"what decorates {name}", value) for value in held]
         seen = {id(made)}
         for home, name, value in waiting:  # the list grows meanwhile
             if home is space and space.is_rebound(name, place):
@@ -251,24 +274,6 @@ class Findings:
                 seen.add(id(value))
                 waiting += self._read_by(value)
 
-    def check_wrappers(self, shared: type, bound: set[str]) -> None:
-        """Make sure that functions which decorators have made of methods have no state, which
-        running the decorators again would lose; `bound` are the names in the body of the class.
-
-        Raises:
-            UnportableError: one may have.
-        """
-        own = set(functions_of(shared))
-        for name in bound & vars(shared).keys():
-            value = vars(shared)[name]
-            value = getattr(value, "fget", getattr(value, "__func__", value))
-            if not isinstance(value, types.FunctionType) or value in own or not value.__closure__:
-                continue
-            held = tuple(content for _, content in contents_of(value.__closure__))
-            place = self.space_of(value.__globals__).function_place(value)
-            if not is_settled(held) or "nonlocal" in place.text:
-                raise unportable(shared, f"its decorated {name} holds values that may have changed")
-
     def _read_by(self, code: Any) -> list[tuple[Space | None, str, Any]]:
         """What a class or function may read when it is called."""
         if isinstance(code, tuple):
@@ -276,10 +281,8 @@ class Findings:
         if not isinstance(code, (type, types.FunctionType)) or travels_by_name(code):
             return []
         if isinstance(code, types.FunctionType):
-            space, cells = self.space_of(code.__globals__), contents_of(code.__closure__ or ())
+            space, held = self.space_of(code.__globals__), self._held_by(code)
             names = names_of(space.function_place(code).text, code.__code__.co_freevars)
-            held = [code.__defaults__ or (), *(code.__kwdefaults__ or {}).values()]
-            held += [*vars(code).values(), *(value for _, value in cells)]
         else:
             space = self.home_of(code)
             statement = space.class_statement(code)
@@ -291,6 +294,14 @@ class Findings:
             held = [value for _, value in own if not hasattr(type(value), "__get__")]
         values = space.values(names.early | names.late)
         return [*values, *((None, code.__qualname__, value) for value in held)]
+
+    def _held_by(self, function: types.FunctionType) -> list[Any]:
+        """The values that a function holds; a list for variables that it may bind again."""
+        cells = contents_of(function.__closure__ or ())
+        held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        held += [*vars(function).values(), *(value for _, value in cells)]
+        space = self.space_of(function.__globals__)
+        return [[]] if cells and "nonlocal" in space.function_place(function).text else held
 
 
 def global_name(value: Any) -> tuple[dict[str, Any], str] | None:

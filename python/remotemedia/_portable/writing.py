@@ -1,22 +1,316 @@
-"""Writes portable pickles of items and of the nodes of a session."""
+"""Writes portable pickles: each object travels by reference, by token, as source or as data.
+
+A function travels as its text, with defaults and closed-over variables as values: its decorators do
+not run again. The statement of a class runs again, after what it reads; then the class gets its
+attributes as they are now. With both travel the names that their code looks up. A definition that
+reads more than code and constants might read something else there than it did here: then
+`UnportableError` says so.
+"""
 
 from __future__ import annotations
 
+import ast
+import enum
+import functools
 import io
+import pickle
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from remotemedia._portable import opening
-from remotemedia._portable.opening import Call
-from remotemedia._portable.pickler import Nowhere, Pickler
-from remotemedia._portable.spaces import Findings
-from remotemedia._unpicklable import UnpicklableError, culprit
+from remotemedia._importable import is_importable
+from remotemedia._portable import opening, source, spaces
+from remotemedia._portable.imports import import_module
+from remotemedia._portable.opening import Call, Later
+from remotemedia._portable.source import Names, Place, functions_of, names_of
+from remotemedia._portable.spaces import Cells, Findings, Space
+from remotemedia._tokens import registry, resolve, travels_by_name
+from remotemedia._unpicklable import (
+    UnpicklableError,
+    UnportableError,
+    culprit,
+    unportable,
+    without_source,
+)
 
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
 
 _lock = threading.RLock()
+_OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> int:
+        return len(data)
+
+
+class Pickler(pickle.Pickler):
+    """Decides for each object how it travels.
+
+    Args:
+        file: where to write.
+        known: tokens that the receiver knows.
+        found: what other pickles of the shipment have found out.
+        foresee: called with the size in bytes of each array before it is pickled.
+        left: takes large arrays out of the pickle.
+        is_trial: whether the pickle is not used, so that arrays need not be copied.
+    """
+
+    def __init__(
+        self,
+        file: Writable,
+        known: frozenset[str] = frozenset(),
+        found: Findings | None = None,
+        foresee: Callable[[int], None] | None = None,
+        left: LeftArrays | None = None,
+        is_trial: bool = False,
+    ) -> None:
+        # RustPython's pickler does not have the argument, and never needs it.
+        callback: Any = {} if left is None else {"buffer_callback": left}
+        super().__init__(file, protocol=opening.PROTOCOL, **callback)
+        self._known = known
+        self._found = found or Findings()
+        self._foresee = foresee
+        self._left = left
+        self._is_trial = is_trial
+        self._running: list[Any] = []
+        """The objects whose statements will run once what they read has been written."""
+        self._remade: dict[tuple[Space, str], Later] = {}
+
+    def _try(self, value: object, token: str = "") -> None:
+        """Pickle a value and drop the result; `token`: what the receiver will know by then."""
+        trial = Pickler(_Nowhere(), self._known | {token}, self._found, is_trial=True)
+        trial._running = [*self._running]
+        trial.dump(value)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called by pickle for each object; returns how to write it."""
+        if isinstance(obj, (type, types.FunctionType)):
+            return NotImplemented if travels_by_name(obj) else self._shared(obj)
+        if isinstance(obj, types.ModuleType):
+            if obj.__name__ != "__main__" and is_importable(obj.__name__, obj):
+                return import_module, (obj.__name__,)
+            raise UnpicklableError("", "module", f"a worker cannot import {obj.__name__}")
+        if isinstance(obj, types.CodeType):
+            raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
+        if isinstance(obj, types.CellType):
+            return opening.empty_cell, ()
+        if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
+            self._foresee(size)
+        named = spaces.global_name(obj)
+        if named is not None:
+            return self._statement(self._found.space_of(named[0]), named[1], obj)
+        return self._data(obj)
+
+    def _data(self, obj: Any) -> Any:
+        """How to write objects whose own pickles not every interpreter can load: arrays and
+        paths.
+        """
+        kind = type(obj)
+        home = kind.__module__
+        if home == "numpy" and (numpy := sys.modules.get("numpy")) is not None:
+            if kind is numpy.ndarray and not obj.dtype.hasobject and obj.dtype.names is None:
+                return opening.open_array, (obj.dtype.str, obj.shape, self._bytes_of(obj))
+            if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
+                return opening.open_scalar, (obj.dtype.str, obj.item())
+        if home == "remotemedia" and kind.__name__ == "AudioView":
+            data = b"" if self._is_trial else obj.tobytes()
+            return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
+        if home.startswith("pathlib") and kind.__name__.endswith("Path"):
+            return opening.open_path, (kind.__name__, str(obj))
+        return NotImplemented
+
+    def _bytes_of(self, array: Any) -> Any:
+        if self._is_trial:
+            return b""
+        if self._left is not None and array.nbytes and array.flags.c_contiguous:
+            return pickle.PickleBuffer(array)
+        return array.tobytes()
+
+    # Classes and functions that the receiver cannot import.
+
+    def _shared(self, shared: Any) -> Any:
+        token = registry.token_of(shared)
+        if token is not None and (token in self._known or registry.is_known_to_peer(token)):
+            return resolve, (token,)
+        home = self._found.home_of(shared)
+        if home.leads_to(shared):
+            outer, _, path = shared.__qualname__.partition(".")
+            if path:
+                return opening.nested, (home.namespace[outer], path, self._token(shared))
+            names = shared.__globals__ if isinstance(shared, types.FunctionType) else home.namespace
+            if names is vars(functools) and hasattr(shared, "registry"):
+                made, functions = (self._token(shared),), list(shared.registry.items())
+                return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
+            if names is not home.namespace:
+                return self._statement(home, outer, shared)  # made by a library's decorator
+        if isinstance(shared, types.FunctionType):
+            return self._function(shared, home)
+        return self._class(shared, home)
+
+    def _token(self, shared: Any) -> str:
+        token = registry.issue(shared)
+        if not self._is_trial:
+            self._found.tokens.add(token)
+        return token
+
+    def _function(self, function: types.FunctionType, home: Space) -> Any:
+        code, space = function.__code__, self._found.space_of(function.__globals__)
+        place = space.function_place(function).unread()
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        contents = source.contents_of(cells.values())
+        attributes = {name: getattr(function, name) for name in _OWN} | vars(function)
+        kinds = {n: getattr(kind, "__name__", kind) for n, kind in function.__annotations__.items()}
+        attributes["__annotations__"] = {name: str(kind) for name, kind in kinds.items()}
+        names = names_of(place.text, code.co_freevars)
+        token, wanted = None, names.late - cells.keys()
+        if home.leads_to(function):  # only these get tokens, as in `_by_value`
+            token, wanted = self._token(function), wanted | {function.__name__}
+        called = (code.co_name, function.__qualname__, token)
+        bound = self._names(space, function, names, wanted)
+        made = (space.module, tuple(place), called, cells)
+        state = (space.module, bound, contents, attributes)
+        return opening.make_function, made, state, None, None, opening.set_state
+
+    def _class(self, shared: type, space: Space) -> Any:
+        statement = space.class_statement(shared)
+        if statement is None:
+            bindings = space.bindings(shared.__name__)
+            if space.leads_to(shared) and bindings and isinstance(bindings[-1][1], ast.Assign):
+                return self._statement(space, shared.__name__, shared)  # for instance a namedtuple
+            files = (function.__code__.co_filename for function in functions_of(shared))
+            raise without_source(shared, next(files, None))
+        place, node = statement
+        is_inner = "<locals>" in shared.__qualname__
+        if not (is_inner or space.leads_to(shared)) and node.decorator_list:
+            raise unportable(shared, "its decorator has replaced it with another object")
+        cells, names = None, names_of(place.text) if not is_inner else None
+        if names is None:
+            cells, names = space.variables(shared, place.text, node)
+        fields = space.annotating(names)
+        if not names.fields or len(fields) < len(space.known(names.fields)):
+            place = place.unread()
+        if shared not in self._found.attributes:
+            self._found.attributes[shared] = self._attributes_of(shared, node)
+        called = (shared.__name__, shared.__qualname__, self._token(shared))
+        names = names._replace(fields=frozenset(fields))
+        return self._run(shared, space, place, names, called, cells)
+
+    def _statement(self, space: Space, name: str, value: Any) -> Any:
+        """How to write an object by running the statement of its module that makes it."""
+        bindings = space.bindings(name)
+        if not bindings:
+            raise without_source(value, None)
+        text, node = bindings[-1]
+        # Not by class: Python 3.11 has no `ast.TypeAlias`.
+        is_assignment = type(node).__name__ in ("Assign", "AnnAssign", "TypeAlias")
+        if not is_assignment and not isinstance(node, source.DEFINITIONS):
+            raise unportable(value, f"no single statement defines {name}")
+        place = text.place(node).unread()
+        is_own = isinstance(value, (type, types.FunctionType)) and space.leads_to(value)
+        called = (name, name, self._token(value) if is_own else None)
+        return self._run(value, space, place, names_of(place.text), called, None)
+
+    def _run(
+        self,
+        made: Any,
+        space: Space,
+        place: Place,
+        names: Names,
+        called: tuple[str, str, str | None],
+        cells: Cells | None,
+    ) -> Any:
+        """How to write an object that a statement makes: first what the statement reads, then the
+        statement, then what its code looks up later and what has been set since.
+        """
+        if any(running is made for running in self._running):
+            raise unportable(made, "its definition reads an object that already contains it")
+        self._running.append(made)
+        inside = cells or {}
+        first = {name: inside[name] for name in inside if name in names.early}
+        last = [inside[name] for name in inside if name not in first]
+        self._found.check(made, space, place, names, first)
+        before = self._names(space, made, names, (names.early | names.fields) - inside.keys())
+
+        def end() -> Any:
+            self._running.pop()
+            return tuple, ()
+
+        def state() -> Any:
+            own = {called[0]} if space.namespace.get(called[0]) is made else set()
+            bound = self._names(space, made, names, (names.late | own) - inside.keys())
+            attributes = self._found.attributes.get(made, {}) if isinstance(made, type) else {}
+            return tuple, ((space.module, bound, source.contents_of(last), attributes),)
+
+        given = (called, cells, source.contents_of(first.values()), before, Later(end))
+        arguments = (space.module, tuple(place), *given)
+        return opening.run, arguments, Later(state), None, None, opening.set_state
+
+    # What code looks up.
+
+    def _names(
+        self, space: Space, shared: Any, names: Names, wanted: Iterable[str]
+    ) -> dict[str, Any]:
+        """The names that code looks up in its module, with what is written for them.
+
+        Raises:
+            UnportableError: the code computes names, as with `eval`, so they are unknown.
+        """
+        if names.by_text is not None:
+            raise unportable(shared, f"it looks names up by text, with {names.by_text}()")
+        bound: dict[str, Any] = {}
+        for name in [] if space.is_imported else space.known(wanted):
+            imported, value = space.import_for(name, names.attributes), space.namespace[name]
+            if imported is not None:
+                bound[name] = imported
+            elif not any(running is value for running in self._running):
+                bound[name] = self._value(space, name, value)
+        return bound
+
+    def _value(self, space: Space, name: str, value: Any) -> Any:
+        """What is written for a name: its value, or a placeholder for the statement that makes it
+        if the value cannot be pickled, such as a lock.
+        """
+        key, is_data = (space, name), self._found.is_data
+        is_plain = isinstance(value, (*spaces.CONSTANT, type, types.FunctionType))
+        if key not in is_data and not is_plain:
+            is_data[key] = True  # meanwhile
+            try:
+                self._try(value)
+            except UnportableError:
+                del is_data[key]
+                raise
+            except Exception:
+                is_data[key] = False
+        if is_data.get(key, True):
+            return value
+        later = Later(lambda: self._statement(space, name, value))
+        return self._remade.setdefault(key, later)
+
+    def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
+        """The current attributes of a class, without those that the class statement certainly
+        makes; `...` stands for a deleted attribute.
+        """
+        bound = source.bound_in(node.body)
+        found = {name: ... for name in bound if name not in vars(shared) and name[:2] != "__"}
+        for name, value in {} if issubclass(shared, enum.Enum) else vars(shared).items():
+            is_made = name in bound and isinstance(value, type)
+            if isinstance(value, types.FunctionType):
+                is_made = name in bound or value.__qualname__.endswith(f"{shared.__name__}.{name}")
+            elif hasattr(type(value), "__get__"):
+                is_made = True
+            try:
+                if not is_made and not spaces.is_special(name):
+                    self._try(value, token=registry.issue(shared))
+                    found[name] = value
+            except UnportableError:
+                raise
+            except Exception:  # the attribute keeps the value that the class statement makes
+                continue
+        return found
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
@@ -47,7 +341,7 @@ def _problem(
     """Why an object cannot be pickled; None if it can."""
     try:
         with _lock:
-            Pickler(Nowhere(), shipped, found, is_trial=True).dump(part)
+            Pickler(_Nowhere(), shipped, found, is_trial=True).dump(part)
     except Exception as error:
         return error
     return None
