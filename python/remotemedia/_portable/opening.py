@@ -25,7 +25,7 @@ PROTOCOL = 5
 VALUE, SHIPMENT = b"v", b"s"
 """Kind of a pickle, after the prefix: an object, or the nodes of a session."""
 
-_REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop", "remotemedia._by_value")
+_REFUSED_MODULES = ("cloudpickle", "dill", "marshal", "code", "codeop")
 _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"})
 Place = tuple[str, int, str, Sequence[str]]
 """Source text with its place; see `source.Place`."""
@@ -44,9 +44,7 @@ class Unpickler(pickle.Unpickler):
             pickle.UnpicklingError: the object would make functions from bytecode.
             ImportError: its module, or a module that its definition needs, is missing here.
         """
-        is_code = module.startswith(_REFUSED_MODULES) and module.split(".")[0] in {
-            refused.split(".")[0] for refused in _REFUSED_MODULES
-        }
+        is_code = module.partition(".")[0] in _REFUSED_MODULES or module == "remotemedia._by_value"
         if is_code or (module == "types" and name in _REFUSED_NAMES):
             raise pickle.UnpicklingError(
                 f"refused a pickle that contains bytecode ({module}.{name}), which only the "

@@ -248,8 +248,7 @@ class Findings:
         Raises:
             UnportableError: something might be different at the receiver.
         """
-        is_class = isinstance(made, type)
-        bases = made.__bases__ if is_class else ()
+        bases = made.__bases__ if isinstance(made, type) else ()
         waiting: list[tuple[Space | None, str, Any]] = []
         inner = [(None, n, value) for n in cells for _, value in contents_of([cells[n]])]
         for home, name, value in [*space.values(names.early - cells.keys()), *inner]:
@@ -258,10 +257,12 @@ class Findings:
                 raise unportable(made, f"its definition reads {name}, which changes after it")
             if not is_base or has_hooks(value):
                 waiting.append((home, name, value))
-        own = set(functions_of(made)) if is_class else set()
-        for name, value in vars(made).items() if is_class else ():
+        node = node_of_text(place.text)
+        body = bound_in(node.body) if isinstance(node, ast.ClassDef) else set()
+        for name in body & getattr(made, "__dict__", {}).keys():
+            value = vars(made)[name]
             method = getattr(value, "fget", getattr(value, "__func__", value))
-            if isinstance(method, types.FunctionType) and not (method in own or is_special(name)):
+            if isinstance(method, types.FunctionType) and method not in functions_of(made):
                 held = self._held_by(method)
                 waiting += [(None, f"what decorates {name}", value) for value in held]
         seen = {id(made)}
