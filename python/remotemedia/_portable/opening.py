@@ -176,7 +176,7 @@ def run(
         made = scratch[name]
     else:
         _fill(contents)
-        made = _function(module, place, name, cells, is_class=True)()
+        made = _function(module, place, name, cells, None)()
         made.__qualname__ = qualname
         # Methods get the same qualified names as at the sender.
         for value in vars(made).values():
@@ -216,14 +216,20 @@ def nested(outer: Any, path: str, token: str) -> Any:
 
 
 def make_function(
-    module: types.ModuleType, place: Place, called: tuple[str, str, str | None], cells: Cells
+    module: types.ModuleType,
+    place: Place,
+    called: tuple[str, str, str | None],
+    cells: Cells,
+    owner: str,
 ) -> Any:
-    """Make a function over variables `cells`, without what `set_state` sets."""
+    """Make a function over variables `cells`, without what `set_state` sets; `owner` is the class
+    in which it stands, if that matters.
+    """
     name, qualname, token = called
     known = registry.find(token) if token is not None else None
     if known is not None:
         return known
-    function = _function(module, place, name, cells)
+    function = _function(module, place, name, cells, owner)
     function.__qualname__ = qualname
     function.__module__ = str(function.__globals__.get("__name__"))
     _note(function.__code__, place)
@@ -258,22 +264,24 @@ def _fill(contents: Contents) -> None:
 
 
 def _function(
-    module: types.ModuleType, place: Place, name: str, cells: Cells, is_class: bool = False
+    module: types.ModuleType, place: Place, name: str, cells: Cells, owner: str | None
 ) -> Any:
-    """A function from its text, whose decorators and defaults do not run; for a class a function
-    that runs its statement.
+    """A function from its text, whose decorators and defaults do not run; if `owner` is None, a
+    function that runs the statement of a class.
     """
     tree: Any = remember(place)
     path = [name]
-    if cells or is_class:
+    if cells or owner != "":
         import ast  # imported late, to keep the start of workers fast
 
         tree = ast.parse(tree)
         # A function in a class body looks its own name up in the module, as it did at the sender.
-        scope = f"def _made():\n  return {name}" if is_class else "class ____:\n  pass"
+        scope, path = f"class ___{owner}:\n  pass", ["_outer", f"___{owner}", name]
+        if owner is None:
+            scope, path = f"def _made():\n  return {name}", ["_outer", "_made"]
         outer: Any = ast.parse(f"def _outer({', '.join(cells)}):\n {scope}")
         outer.body[0].body[0].body[:0] = tree.body
-        tree, path = outer, ["_outer", "_made"] if is_class else ["_outer", "____", name]
+        tree = outer
     code: Any = compile(tree, place[0], "exec", flags_of(place[3]), dont_inherit=True)
     for part in path:
         inner = [one for one in code.co_consts if getattr(one, "co_name", None) == part]

@@ -327,6 +327,28 @@ def is_special(name: str) -> bool:
     return name[:2] == "__" == name[-2:] or name in ("_abc_impl", "_field_defaults")
 
 
+def attributes_of(shared: type, node: ast.ClassDef) -> dict[str, Any]:
+    """The current attributes of a class, without those that the class statement certainly makes;
+    `...` stands for a deleted attribute.
+    """
+    bound, own = bound_in(node.body), set(functions_of(shared))
+    decorated = {getattr(n, "name", "") for n in node.body if getattr(n, "decorator_list", ())}
+    found = {name: ... for name in bound if name not in vars(shared) and name[:2] != "__"}
+    for name, value in {} if issubclass(shared, enum.Enum) else vars(shared).items():
+        is_made = name in bound and isinstance(value, type)
+        if isinstance(value, types.FunctionType):
+            path = f"{shared.__qualname__}.{name}"
+            is_library = name not in bound and value.__qualname__ == path
+            is_made = value in own or name in decorated or is_library
+        if not (is_made or is_special(name) or _is_descriptor(value)):
+            found[name] = value
+    return found
+
+
+def _is_descriptor(value: Any) -> bool:
+    return hasattr(type(value), "__get__") and not isinstance(value, types.FunctionType)
+
+
 def is_settled(value: Any) -> bool:
     """Whether a value is code or a constant, which does not change."""
     if isinstance(value, (tuple, frozenset)):

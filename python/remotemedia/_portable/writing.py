@@ -10,7 +10,6 @@ reads more than code and constants might read something else there than it did h
 from __future__ import annotations
 
 import ast
-import enum
 import functools
 import io
 import pickle
@@ -139,13 +138,14 @@ class Pickler(pickle.Pickler):
         home = self._found.home_of(shared)
         if home.leads_to(shared):
             outer, _, path = shared.__qualname__.partition(".")
-            if path:
+            owner = functools.reduce(getattr, path.split(".")[:-1], home.namespace[outer])
+            if path and (isinstance(shared, type) or shared in functions_of(owner)):
                 return opening.nested, (home.namespace[outer], path, self._token(shared))
             names = shared.__globals__ if isinstance(shared, types.FunctionType) else home.namespace
             if names is vars(functools) and hasattr(shared, "registry"):
                 made, functions = (self._token(shared),), list(shared.registry.items())
                 return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
-            if names is not home.namespace:
+            if names is not home.namespace and not path:
                 return self._statement(home, outer, shared)  # made by a library's decorator
         if isinstance(shared, types.FunctionType):
             return self._function(shared, home)
@@ -169,9 +169,12 @@ class Pickler(pickle.Pickler):
         token, wanted = None, names.late - cells.keys()
         if home.leads_to(function):  # only these get tokens, as in `_by_value`
             token, wanted = self._token(function), wanted | {function.__name__}
+        # In a class, names such as `__name` stand for others.
+        path = getattr(code, "co_qualname", function.__qualname__).split(".")[-2:-1]
+        owner = path[0] if path and path[0].isidentifier() and "__" in place.text else ""
         called = (code.co_name, function.__qualname__, token)
         bound = self._names(space, function, names, wanted)
-        made = (space.module, tuple(place), called, cells)
+        made = (space.module, tuple(place), called, cells, owner)
         state = (space.module, bound, contents, attributes)
         return opening.make_function, made, state, None, None, opening.set_state
 
@@ -291,24 +294,17 @@ class Pickler(pickle.Pickler):
         return self._remade.setdefault(key, later)
 
     def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
-        """The current attributes of a class, without those that the class statement certainly
-        makes; `...` stands for a deleted attribute.
+        """The current attributes of a class that are sent: those that can be pickled. The others
+        keep the values that the class statement makes.
         """
-        bound = source.bound_in(node.body)
-        found = {name: ... for name in bound if name not in vars(shared) and name[:2] != "__"}
-        for name, value in {} if issubclass(shared, enum.Enum) else vars(shared).items():
-            is_made = name in bound and isinstance(value, type)
-            if isinstance(value, types.FunctionType):
-                is_made = name in bound or value.__qualname__.endswith(f"{shared.__name__}.{name}")
-            elif hasattr(type(value), "__get__"):
-                is_made = True
+        found: dict[str, Any] = {}
+        for name, value in spaces.attributes_of(shared, node).items():
             try:
-                if not is_made and not spaces.is_special(name):
-                    self._try(value, token=registry.issue(shared))
-                    found[name] = value
+                self._try(value, token=registry.issue(shared))
+                found[name] = value
             except UnportableError:
                 raise
-            except Exception:  # the attribute keeps the value that the class statement makes
+            except Exception:
                 continue
         return found
 
