@@ -152,7 +152,6 @@ def run(
     cells: Cells | None,
     contents: Contents,
     before: Mapping[str, Any],
-    _end: object,
 ) -> Any:
     """Run a statement of a module and return the object that it defines.
 

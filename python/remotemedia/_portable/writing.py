@@ -238,18 +238,15 @@ class Pickler(pickle.Pickler):
         self._found.check(made, space, place, names, first)
         before = self._names(space, made, names, (names.early | names.fields) - inside.keys())
 
-        def end() -> Any:
-            self._running.pop()
-            return tuple, ()
-
         def state() -> Any:
+            self._running.pop()
             own = {called[0]} if space.namespace.get(called[0]) is made else set()
             bound = self._names(space, made, names, (names.late | own) - inside.keys())
             attributes = self._found.attributes.get(made, {}) if isinstance(made, type) else {}
             return tuple, ((space.module, bound, source.contents_of(last), attributes),)
 
-        given = (called, cells, source.contents_of(first.values()), before, Later(end))
-        arguments = (space.module, tuple(place), *given)
+        contents = source.contents_of(first.values())
+        arguments = (space.module, tuple(place), called, cells, contents, before)
         return opening.run, arguments, Later(state), None, None, opening.set_state
 
     # What code looks up.
