@@ -68,6 +68,9 @@ def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
     found: dict[str, set[str]] = {"top": set(), "class": set(), "function": set()}
     _look_up(table, "top", found)
     nodes = list(ast.walk(ast.parse(source)))
+    for name in _comprehended(nodes):  # some versions of Python count them to the scope around
+        found["top"].discard(name)
+        found["class"].discard(name)
     classes = [n.body for n in nodes if isinstance(n, ast.ClassDef) and n.name != "_"]
     has_fields = any(isinstance(part, ast.AnnAssign) for body in classes for part in body)
     calls = [(n.func, len(n.args)) for n in nodes if isinstance(n, ast.Call)]
@@ -94,6 +97,14 @@ def _look_up(table: symtable.SymbolTable, where: str, found: dict[str, set[str]]
         is_late = kind == "function" and inner.get_name() not in _COMPREHENSIONS
         is_body = kind == "class" and where == "top"
         _look_up(inner, "function" if is_late else "class" if is_body else where, found)
+
+
+def _comprehended(nodes: list[Any]) -> set[str]:
+    """The names that only comprehensions bind and read."""
+    parts = [node for node in nodes if hasattr(node, "generators")]
+    names = {n for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+    others = {n.id for n in nodes if isinstance(n, ast.Name) and n not in names}
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)} - others
 
 
 def _annotations(nodes: list[Any]) -> set[str]:
