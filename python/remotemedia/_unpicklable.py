@@ -1,4 +1,4 @@
-"""The error for an object that cannot be pickled, and the search for the part at fault."""
+"""The errors for objects that cannot be pickled, and the search for the part at fault."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 _SEARCH_DEPTH = 40
+_WAY_OUT = "define it at the top level of a module that a worker can import"
+_HINT = 'or set runtime_hint="cpython"'
 
 
 class UnpicklableError(TypeError):
@@ -29,6 +31,32 @@ class UnpicklableError(TypeError):
     def below(self, path: str) -> UnpicklableError:
         """The same error for an outer object, which holds this one at ``path``."""
         return type(self)(path + self.path, self.type_name, self.reason)
+
+
+class UnportableError(UnpicklableError):
+    """An object cannot be written for another interpreter. `reason` says which object, why, and
+    what the user can do, including `runtime_hint`.
+    """
+
+
+def unportable(shared: Any, reason: str) -> UnportableError:
+    """The error for a class, function or value that cannot travel to another interpreter."""
+    name = getattr(shared, "__qualname__", type(shared).__qualname__)
+    module = getattr(shared, "__module__", None) or "?"
+    told = f"{module}.{name} cannot travel to another interpreter: {reason}; {_WAY_OUT}, {_HINT}"
+    return UnportableError("", type(shared).__qualname__, told)
+
+
+def without_source(shared: Any, filename: str | None) -> UnportableError:
+    """The error for a class or function whose source cannot be found."""
+    if filename is None or not filename.startswith("<"):
+        return unportable(shared, f"its source cannot be found in {filename or 'its module'}")
+    told = (
+        f"the source of {shared.__module__}.{shared.__qualname__} cannot be found, because Python "
+        f"does not keep the text of code that is given to exec() or piped in; put it in a file, "
+        f"{_HINT}"
+    )
+    return UnportableError("", type(shared).__qualname__, told)
 
 
 def parts(value: Any) -> list[tuple[str, Any]]:

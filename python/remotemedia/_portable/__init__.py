@@ -5,7 +5,7 @@ source lines that define it, together with the names of its module that those li
 more: the caller's script never runs again. Values of a module travel as they are now. For an object
 that cannot travel like this there is an error that names the object and a workaround.
 
-`source` analyses source text, `spaces` finds it, `parts` finds what an object needs and how to
-write that, `writing` pickles. `opening` loads the pickles. `imports` imports modules for the
-receiver, also parts of a module whose own import fails there.
+`source` reads source texts, `spaces` finds them and checks what definitions read, and `writing`
+pickles. `opening` loads the pickles. `imports` imports modules for the receiver, also parts of a
+module whose own import fails there.
 """

@@ -1,15 +1,16 @@
-"""Imports modules for received code, also parts of a module whose own import fails.
+"""Imports modules for received code, also without those of their names that cannot be defined.
 
 RustPython lacks modules that CPython has. A module that imports one of them at its top may define
-many names that do not need it. When such a name is requested, the statements run that bind or
-change it, and those that they need, in order. A name that needs the missing module raises its
-ImportError.
+many names that do not need it. Its statements run one by one; those that need what is missing are
+left out, and their names raise the ImportError when they are requested.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import ast
 
+    from remotemedia._portable.source import Names
+
 _INSTALLED = ("/site-packages/", "/dist-packages/")
+_CONSTANT = (
+    *(bool, int, float, complex, str, bytes, type(None)),
+    *(ModuleType, types.FunctionType),
+)
+_PLAIN = (
+    *("Import", "ImportFrom", "Assign", "AnnAssign", "TypeAlias"),
+    *("FunctionDef", "AsyncFunctionDef", "ClassDef"),
+)
+"""Statements that change only what the names stand for which they bind."""
 
 
 def import_module(name: str) -> ModuleType:
@@ -42,42 +54,26 @@ def import_module(name: str) -> ModuleType:
         return found
 
 
-def imported(
-    module: str,
-    attribute: str | None = None,
-    below: Sequence[str] = (),
-    uses: Iterable[str] = (),
-) -> Any:
+def imported(module: str, attribute: str | None, uses: Iterable[str], below: Iterable[str]) -> Any:
     """Import a module, or a name of a module.
 
     Args:
         module: the module to import.
         attribute: the name to import from it; None for the module itself.
+        uses: names that code may read from it as attributes.
         below: submodules to import too.
-        uses: names that code reads from the module as attributes.
 
     Raises:
-        ImportError: the module or the name does not exist.
+        ImportError: the module does not exist, or it lacks the name or a used one.
     """
     found = import_module(module)
     for further in below:
         import_module(further)
-    if attribute is None:
-        for use in uses:
-            getattr(found, use, None)  # defines the name if the module is a `Partial`
-        return found
-    try:
+    if attribute is not None:
         return getattr(found, attribute)
-    except AttributeError:
-        pass
-    try:
-        return import_module(f"{module}.{attribute}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{module}.{attribute}":
-            raise
-        path = getattr(found, "__file__", None)
-        message = f"cannot import name {attribute!r} from {module!r} ({path or 'unknown location'})"
-        raise ImportError(message, name=module, path=path) from None
+    for use in uses if isinstance(found, Partial) else ():
+        getattr(found, use, None)
+    return found
 
 
 def named_as_needed(error: ImportError, module: str, name: str) -> ImportError:
@@ -99,23 +95,29 @@ def flags_of(features: Sequence[str]) -> int:
 
 
 class Partial(ModuleType):
-    """A module that defines its names only when they are requested."""
+    """A module without those names that need a missing module.
+
+    Attributes:
+        lacking: for each of these names the error.
+    """
+
+    lacking: dict[str, ImportError]
 
     def __getattr__(self, name: str) -> Any:
-        """Define a name.
+        """Raise the error because of which the name is not defined."""
+        error = vars(self).get("lacking", {}).get(name)
+        if error is not None:
+            raise error
+        message = f"module {self.__name__!r} has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=self)
 
-        Raises:
-            ImportError: the name needs the missing module.
-            AttributeError: the source does not define this name.
-        """
-        outline = self.__dict__["__outline__"]
-        if not name.startswith("__") or outline.has(name):
-            outline.define(name, self)
-        try:
-            return self.__dict__[name]
-        except KeyError:
-            message = f"module {self.__name__!r} has no attribute {name!r}"
-            raise AttributeError(message, name=name, obj=self) from None
+    def require(self, code: types.CodeType) -> None:
+        """Raise the error if code uses a name that the module lacks."""
+        for name in code.co_names:
+            getattr(self, name, None)
+        for inner in code.co_consts:
+            if isinstance(inner, types.CodeType):
+                self.require(inner)
 
 
 def _partial_module(name: str, problem: ImportError) -> Partial | None:
@@ -132,157 +134,115 @@ def _partial_module(name: str, problem: ImportError) -> Partial | None:
     is_installed = any(folder in str(spec.origin) for folder in _INSTALLED)
     if source is None or (is_installed and "remotemedia" not in source):
         return None
-    module, folders = Partial(name), spec.submodule_search_locations
-    package = (name if folders is not None else spec.parent) or ""
-    vars(module).update(
-        __spec__=spec,
-        __loader__=spec.loader,
-        __file__=spec.origin,
-        __package__=package,
-        __outline__=_Outline(source, spec.origin or name, package, problem),
-    )
-    if folders is not None:
-        module.__path__ = folders
+    module = Partial(name)
+    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
+    module.__package__ = name if spec.submodule_search_locations is not None else spec.parent
+    if spec.submodule_search_locations is not None:
+        module.__path__ = spec.submodule_search_locations
     sys.modules[name] = module
+    try:
+        _Parts(module, source, problem).run()
+    except BaseException:
+        del sys.modules[name]
+        raise
     parent, _, last = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], last, module)
     return module
 
 
-class _Statement:
-    """A statement at the top level of a module. An import has one statement for each name."""
+class _Parts:
+    """The statements of a module, of which some cannot run."""
 
-    def __init__(self, node: ast.stmt) -> None:
+    def __init__(self, module: Partial, source: str, problem: ImportError) -> None:
         import ast
 
-        from remotemedia._portable.source import bound_in, names_of
+        from remotemedia._portable.source import Text, bound_in, names_of
 
-        self.node: Any = node
-        self.names = names_of(node)
-        self.has_run = False
-        self.is_import = isinstance(node, (ast.Import, ast.ImportFrom))
-        self.binds = bound_in([node])
-        self.is_star = self.binds == {"*"}
-        self.effects = self.binds | self.names.changed
-        for decorator in getattr(node, "decorator_list", ()):
-            roots = {n.id for n in ast.walk(decorator) if isinstance(n, ast.Name)}
-            self.effects |= roots & set(self.names.dotted)
-        inner = ast.walk(node) if isinstance(node, ast.ClassDef) else ()
-        self.enters_subclasses = any(
-            isinstance(n, ast.FunctionDef) and n.name == "__init_subclass__" for n in inner
-        )
-
-
-class _Outline:
-    """The statements of a module, of which some have run."""
-
-    def __init__(self, source: str, path: str, package: str, problem: ImportError) -> None:
-        import ast
-
-        self._path = path
-        self._package = package
+        self._names = vars(module)
         self._problem = problem
-        self._features: list[str] = []
-        self._statements: list[_Statement] = []
-        for node in ast.parse(source, path).body:
-            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-                self._features += [alias.name for alias in node.names]
-            elif not (isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test)):
-                self._statements += map(_Statement, _split(node))
-        self._having: dict[str, list[_Statement]] = {}
-        for statement in self._statements:
-            for name in statement.effects | self._effects_of_calls(statement):
-                self._having.setdefault(name, []).append(statement)
+        self._text = Text(str(module.__file__), source.splitlines(keepends=True))
+        self._lacking = module.lacking = {}
+        self._statements = [
+            (part, names_of(self._text.place(node).text), bound_in([part]))
+            for node in self._text.tree.body
+            if not (isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test))
+            for part in _split(node)
+        ]
+        self._bound = {name for _, _, binds in self._statements for name in binds}
 
-    def has(self, name: str) -> bool:
-        """Whether a statement binds or changes the name."""
-        return name in self._having
-
-    def _effects_of_calls(self, statement: _Statement) -> set[str]:
-        """Names that are changed by functions which a statement may call, such as its
-        decorators.
-        """
-        found: set[str] = set()
-        waiting = list(statement.names.early - statement.binds)
-        seen = set(waiting)
-        while waiting:
-            name = waiting.pop()
-            for called in self._statements:
-                if name in called.binds and not called.is_import:
-                    found |= called.names.changed_late
-                    found |= {name} if called.enters_subclasses else set()
-                    further = (called.names.early | called.names.late) - seen
-                    seen |= further
-                    waiting += further
-        return found
-
-    def define(self, name: str, module: ModuleType) -> None:
-        """Run the statements that define a name.
-
-        Raises:
-            ImportError: one of them needs a missing module.
-        """
-        required = set(self._needed({name}))
-        wished = set(
-            self._needed({n for s in required for n in s.names.annotations | s.names.unsure})
-        )
-        for statement in self._statements:
-            if statement.has_run or statement not in required | wished:
-                continue
+    def run(self) -> None:
+        """Run all statements but those that need what is missing."""
+        for node, names, binds in self._statements:
+            error = self._error_of(names)
             try:
-                self._run(statement, vars(module))
-            except Exception:
-                if statement in required:
-                    raise
-        for statement in required:
-            for user, paths in statement.names.dotted.items():
-                if isinstance(found := vars(module).get(user), Partial):
-                    for path in paths:
-                        getattr(found, path.partition(".")[0], None)
+                if error is None:
+                    self._run(node, names)
+            except Exception as problem:  # of what kind does not matter for those that need it
+                error = problem if isinstance(problem, ImportError) else self._problem
+            if error is not None:
+                self._leave_out(node, names, binds, error)
+        is_complete = False
+        while not is_complete:  # a function may use names that were found missing after it
+            is_complete = True
+            for node, names, binds in self._statements:
+                error = self._error_of(names)
+                if error is not None and not binds <= self._lacking.keys():
+                    self._leave_out(node, names, binds, error)
+                    is_complete = False
+        for name in self._lacking:
+            self._names.pop(name, None)
 
-    def _needed(self, names: set[str]) -> Iterator[_Statement]:
-        waiting, found = list(names), set[_Statement]()
-        while waiting:
-            having = self._having.get(waiting.pop())
-            if having is None:  # `import *` may bind the name, even if it is also a builtin
-                having = [s for s in self._statements if s.is_star]
-            for statement in having:
-                if statement not in found:
-                    found.add(statement)
-                    waiting += statement.names.early | statement.names.late
-                    yield statement
+    def _error_of(self, names: Names) -> ImportError | None:
+        """The error if code needs something that is missing."""
+        for name in names.early | names.late:
+            if name in self._lacking:
+                return self._lacking[name]
+            if "*" in self._lacking and name not in self._bound:
+                return self._lacking["*"]  # it may bind the name, even if it is also a builtin
+            found = self._names.get(name)
+            if isinstance(found, Partial):
+                for attribute in names.attributes & found.lacking.keys():
+                    return found.lacking[attribute]
+        return self._problem if names.by_text else None
 
-    def _run(self, statement: _Statement, namespace: dict[str, Any]) -> None:
-        if statement.names.by_text:
-            raise self._problem  # it computes names, so it may need any name of the module
-        statement.has_run = True
-        try:
-            if statement.is_import and not statement.is_star:
-                self._import(statement.node, namespace)
-            else:
-                self._execute(statement.node, namespace)
-        except BaseException:
-            statement.has_run = False  # so that the next request fails in the same way
-            raise
+    def _leave_out(self, node: Any, names: Names, binds: set[str], error: ImportError) -> None:
+        """Note as lacking the names that a statement binds, and those whose objects it or a
+        definition that it calls may change.
+        """
+        bases = {getattr(base, "id", None) for base in getattr(node, "bases", ())}
+        read = names.early if self._text.has_hooks else names.early - (bases - names.body)
+        changed = set() if binds and type(node).__name__ in _PLAIN else set(read)
+        waiting = [*(read & self._text.defined)]
+        for name in waiting:  # the list grows meanwhile
+            used = (n.early | n.late for _, n, bound in self._statements if name in bound)
+            new = set[str]().union(*used) - changed
+            changed |= new
+            waiting += new & self._text.defined
+        fixed = _CONSTANT if self._text.has_hooks else (*_CONSTANT, type)
+        for name in changed & self._names.keys():
+            if not isinstance(self._names[name], fixed) or name in self._text.changed:
+                binds = binds | {name}
+        self._lacking.update(dict.fromkeys(binds - self._lacking.keys(), error))
 
-    def _import(self, node: Any, namespace: dict[str, Any]) -> None:
-        (alias,) = node.names
-        if not hasattr(node, "level"):  # import x
-            found: Any = import_module(alias.name)
-            root = alias.name.partition(".")[0]
-            namespace[alias.asname or root] = found if alias.asname else sys.modules[root]
-            return
-        name = node.module or ""
-        if node.level:
-            name = importlib.util.resolve_name("." * node.level + name, self._package)
-        namespace[alias.asname or alias.name] = imported(name, alias.name)
-
-    def _execute(self, node: ast.stmt, namespace: dict[str, Any]) -> None:
+    def _run(self, node: Any, names: Names) -> None:
         import ast
 
-        flags = flags_of(self._features)
-        exec(compile(ast.Module([node], []), self._path, "exec", flags, True), namespace)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            name = path = node.names[0].name
+            if isinstance(node, ast.ImportFrom):
+                path = "." * node.level + (node.module or "")
+                path = importlib.util.resolve_name(path, self._names["__package__"])
+            found = import_module(path)
+            if path != name and name != "*" and not hasattr(found, name):
+                with contextlib.suppress(ModuleNotFoundError):
+                    import_module(f"{path}.{name}")
+        features = [*self._text.features]
+        if not names.fields or names.fields & self._lacking.keys():
+            features.append("annotations")
+        tree = ast.Module([node], [])
+        flags = flags_of(features)
+        exec(compile(tree, self._text.name, "exec", flags, dont_inherit=True), self._names)
 
 
 def _split(node: ast.stmt) -> Iterator[ast.stmt]:

@@ -1,224 +1,150 @@
-"""Analyses source text: finds definitions, and the names that code looks up in its module."""
+"""Reads source text: where definitions stand, and which names they look up in their module."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import linecache
+import re
+import symtable
 import types
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from remotemedia import _sources
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_SCOPES = (*FUNCTIONS, ast.ClassDef)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
+_BY_TEXT = (("eval", 1), ("exec", 1), ("globals", 0))
+"""Functions that look names up by text, with the number of arguments with which they do so."""
 
 
-@dataclass
-class Names:
-    """The names that code looks up in its module, and those that it changes.
+class Place(NamedTuple):
+    """Source text with its place: file name, number of the first line, `from __future__` names."""
+
+    filename: str
+    first: int
+    text: str
+    features: Sequence[str]
+
+    def unread(self) -> Place:
+        """The same with `from __future__ import annotations`, so that annotations stay text."""
+        return self._replace(features=[*self.features, "annotations"])
+
+
+class Names(NamedTuple):
+    """The names that a statement looks up in its module.
 
     Attributes:
-        early: looked up while a statement runs: bases, decorators, defaults, bodies of classes.
+        early: looked up while the statement runs: bases, decorators, defaults, bodies of classes.
+        body: those of `early` that are looked up in the body of a class.
         late: looked up when a function in it is called.
-        annotations: used in annotations only; they may be missing without an error.
-        unsure: looked up in the body of a class that also binds them, perhaps later.
-        dotted: for each name the dotted attribute paths that are read from it.
-        changed: names whose objects a statement changes, by an assignment or a call.
-        changed_late: names whose objects functions change when they are called.
-        has_fields: whether the body of a class annotates variables.
+        fields: used in annotations, if a class in it annotates fields.
+        attributes: all attributes that it reads or sets, of whatever object.
         by_text: the function, such as `eval`, with which the code looks up computed names.
     """
 
-    early: set[str] = field(default_factory=set)
-    late: set[str] = field(default_factory=set)
-    annotations: set[str] = field(default_factory=set)
-    unsure: set[str] = field(default_factory=set)
-    dotted: dict[str, set[str]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    changed_late: set[str] = field(default_factory=set)
-    has_fields: bool = False
-    by_text: str | None = None
-
-    def add(self, other: Names) -> None:
-        """Add the names of another statement, as far as shipping code needs them."""
-        self.early |= other.early
-        self.late |= other.late
-        self.by_text = self.by_text or other.by_text
-        for name, paths in other.dotted.items():
-            self.dotted.setdefault(name, set()).update(paths)
+    early: frozenset[str]
+    body: frozenset[str]
+    late: frozenset[str]
+    fields: frozenset[str]
+    attributes: frozenset[str]
+    by_text: str | None
 
 
-def names_of(node: ast.AST, *, of_call: bool = False) -> Names:
-    """The names that a statement looks up; with `of_call`, those that calling a function does."""
-    finder = _Finder()
-    if of_call:
-        finder.visit_body(node)
-    else:
-        finder.visit(node)
-    names = finder.names
-    names.late -= names.early
-    names.annotations -= names.early | names.late
-    return names
+@functools.lru_cache(maxsize=4096)
+def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
+    """The names that a text looks up which consists of one statement or lambda; `free` are the
+    variables that it uses of a function in which it stands.
+    """
+    is_inner = text[:1] in " \t"
+    source = f"def _({', '.join(free)}):\n class _:\n{text}" if is_inner else text
+    # With this feature, a symbol table has no names that only annotations use.
+    table = symtable.symtable(f"from __future__ import annotations\n{source}", "", "exec")
+    if is_inner:
+        table = table.get_children()[0].get_children()[0]
+    found: dict[str, set[str]] = {"top": set(), "class": set(), "function": set()}
+    _look_up(table, "top", found)
+    nodes = list(ast.walk(ast.parse(source)))
+    for name in _comprehended(nodes):  # some versions of Python count them to the scope around
+        found["top"].discard(name)
+        found["class"].discard(name)
+    classes = [n.body for n in nodes if isinstance(n, ast.ClassDef) and n.name != "_"]
+    has_fields = any(isinstance(part, ast.AnnAssign) for body in classes for part in body)
+    calls = [(n.func, len(n.args)) for n in nodes if isinstance(n, ast.Call)]
+    called = [(n.id, count) for n, count in calls if isinstance(n, ast.Name)]
+    return Names(
+        frozenset(found["top"] | found["class"]),
+        frozenset(found["class"]),
+        frozenset(found["function"]),
+        frozenset(_annotations(nodes) if has_fields else ()),
+        frozenset(n.attr for n in nodes if isinstance(n, ast.Attribute)),
+        next((name for name, count in called if (name, count) in _BY_TEXT), None),
+    )
 
 
-class _Finder(ast.NodeVisitor):
-    def __init__(self) -> None:
-        self.names = Names()
-        self._is_late = False
-        self._locals: list[set[str]] = []
-        """For each enclosing function the names that it binds."""
-        self._class_locals: set[str] = set()
-        """Names that the visited class body binds, perhaps only after it has used them."""
-
-    def _is_local(self, name: str) -> bool:
-        return any(name in bound for bound in self._locals)
-
-    def _use(self, name: str) -> None:
-        if name in self._class_locals:
-            self.names.unsure.add(name)
-        elif not self._is_local(name):
-            (self.names.late if self._is_late else self.names.early).add(name)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self._use(node.id)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self._change(node)
-        path, part = node.attr, node.value
-        while isinstance(part, ast.Attribute):
-            path, part = f"{part.attr}.{path}", part.value
-        if isinstance(part, ast.Name) and not self._is_local(part.id):
-            self.names.dotted.setdefault(part.id, set()).add(path)
-        self.generic_visit(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self._change(node)
-        self.generic_visit(node)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        if isinstance(node.target, ast.Name):
-            self._use(node.target.id)
-        self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call):  # the result is unused, so it is called for an effect
-            for part in (node.value.func, *node.value.args):
-                if isinstance(part, (ast.Attribute, ast.Name)):
-                    self._change(part)
-        self.generic_visit(node)
-
-    def _change(self, node: ast.expr) -> None:
-        name = root_name(node)
-        if name is not None and not self._is_local(name):
-            (self.names.changed_late if self._is_late else self.names.changed).add(name)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name == "globals" or (name in ("eval", "exec") and len(node.args) == 1):
-            self.names.by_text = name
-        self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self.names.late.update(node.names)
-        self.names.changed_late.update(node.names)
-
-    def visit_FunctionDef(self, node: Any) -> None:
-        for part in getattr(node, "decorator_list", ()):
-            self.visit(part)
-        for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
-            self.visit(default)
-        for part in ast.walk(node.args):
-            if isinstance(part, ast.arg):
-                self._annotation(part.annotation)
-        self._annotation(getattr(node, "returns", None))
-        self.visit_body(node)
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
-
-    def visit_body(self, node: Any) -> None:
-        """Visit the code that runs when a function is called."""
-        body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        outer = self._is_late, self._class_locals
-        self._is_late, self._class_locals = True, set()
-        arguments = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-        self._locals.append(arguments | bound_in(body))
-        for part in body:
-            self.visit(part)
-        self._locals.pop()
-        self._is_late, self._class_locals = outer
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for part in (*node.decorator_list, *node.bases, *node.keywords):
-            self.visit(part)
-        outer, self._class_locals = self._class_locals, bound_in(node.body)
-        for inner in node.body:
-            self.visit(inner)
-        self._class_locals = outer
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self.names.has_fields |= not self._is_late
-        self._annotation(node.annotation)
-        self.visit(node.target)
-        if node.value is not None:
-            self.visit(node.value)
-
-    def _annotation(self, node: ast.expr | None) -> None:
-        for part in ast.walk(node) if node is not None else ():
-            if isinstance(part, ast.Name):
-                self.names.annotations.add(part.id)
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                try:
-                    self._annotation(ast.parse(part.value, mode="eval").body)
-                except SyntaxError:  # not a type but a string, as in Literal["two words"]
-                    continue
-
-    def visit_ListComp(self, node: Any) -> None:
-        parts = [part for generator in node.generators for part in ast.walk(generator.target)]
-        self._locals.append({part.id for part in parts if isinstance(part, ast.Name)})
-        self.generic_visit(node)
-        self._locals.pop()
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
+def _look_up(table: symtable.SymbolTable, where: str, found: dict[str, set[str]]) -> None:
+    """Add the names that a scope and those in it look up in their module."""
+    is_class = str(table.get_type()) == "class"
+    for symbol in table.get_symbols():
+        is_outer = symbol.is_global() or symbol.is_free() or (is_class and where == "class")
+        if is_outer and (where == "function" or symbol.is_referenced()):
+            found[where].add(symbol.get_name())
+    for inner in table.get_children():
+        kind = str(inner.get_type())
+        is_late = kind == "function" and inner.get_name() not in _COMPREHENSIONS
+        is_body = kind == "class" and where == "top"
+        _look_up(inner, "function" if is_late else "class" if is_body else where, found)
 
 
-def root_name(node: ast.expr) -> str | None:
-    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
+def _comprehended(nodes: list[Any]) -> set[str]:
+    """The names that only comprehensions bind and read."""
+    parts = [node for node in nodes if hasattr(node, "generators")]
+    names = {n for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+    others = {n.id for n in nodes if isinstance(n, ast.Name) and n not in names}
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)} - others
+
+
+def _annotations(nodes: list[Any]) -> set[str]:
+    """The names in annotations, also in those that are text."""
+    parts = [getattr(node, name, None) for node in nodes for name in ("annotation", "returns")]
+    inner = [n for part in parts if part is not None for n in ast.walk(part)]
+    texts = [n.value for n in inner if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    names = {n.id for n in inner if isinstance(n, ast.Name)}
+    return names.union(*(re.findall(r"[^\W\d]\w*", text) for text in texts))
 
 
 def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:
     """The nodes and their parts that run in the same namespace; nested scopes are not entered."""
     for node in nodes:
         yield node
-        if not isinstance(node, _SCOPES):
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield from own_nodes(*ast.iter_child_nodes(node))
 
 
-def bound_in(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """The local names that the body of a function or class binds."""
-    nodes = list(own_nodes(*body))
-    declared = [n.names for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
-    return {name for node in nodes for name in bound_by(node)}.difference(*declared)
+def bound_in(body: Iterable[ast.AST]) -> set[str]:
+    """The names that statements bind in their own namespace."""
+    return {name for node in own_nodes(*body) for name in _bound_by(node)}
 
 
-def bound_by(node: ast.AST) -> list[str]:
+def _bound_by(node: Any) -> list[str]:
     """The names that a node itself binds, without those that its parts bind."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [(a.asname or a.name.partition(".")[0]) for a in node.names]
     if isinstance(node, ast.Name):
         return [node.id] if isinstance(node.ctx, ast.Store) else []
-    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, *_SCOPES)):
-        name = getattr(node, "name", None)
-        return [name] if name else []
+    if isinstance(node, (*DEFINITIONS, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+        return [node.name] if node.name else []
     return [node.rest] if isinstance(node, ast.MatchMapping) and node.rest else []
+
+
+def root_name(node: ast.AST) -> str:
+    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these; else empty."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 class Text:
@@ -226,8 +152,11 @@ class Text:
 
     Attributes:
         bindings: for each name the statements at the top level that bind it.
-        changed: names whose attributes are set.
+        changed: names of objects of which the code sets a part.
         declared: names that functions bind with `global`.
+        features: names that it imports from `__future__`.
+        defined: names that definitions at the top level bind.
+        has_hooks: whether code may run when a class gets a subclass.
     """
 
     def __init__(self, name: str, lines: list[str]) -> None:
@@ -235,64 +164,43 @@ class Text:
         self.lines = lines
         self.tree = ast.parse("".join(lines))
         self.bindings: dict[str, list[ast.stmt]] = {}
-        self.changed: set[str | None] = set()
         statement = self.tree.body[0] if self.tree.body else ast.Pass()
         for node in own_nodes(*self.tree.body):
             statement = node if isinstance(node, ast.stmt) else statement
-            for name in bound_by(node):
-                self.bindings.setdefault(name, []).append(statement)
-            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                self.changed.add(root_name(node))
-        self.declared: set[str] = set()
-        self._functions: dict[str, list[Any]] = {}
-        self._classes: dict[str, list[ast.ClassDef]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Global):
-                self.declared.update(node.names)
-            elif isinstance(node, ast.ClassDef):
-                self._classes.setdefault(node.name, []).append(node)
-            elif isinstance(node, FUNCTIONS):
-                self._functions.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
+            for bound in _bound_by(node):
+                self.bindings.setdefault(bound, []).append(statement)
+        nodes: list[Any] = list(ast.walk(self.tree))
+        stores = [n for n in nodes if isinstance(n, (ast.Attribute, ast.Subscript))]
+        self.changed = {root_name(n) for n in stores if not isinstance(n.ctx, ast.Load)}
+        self.declared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
+        imports = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
+        self.features = [a.name for n in imports if n.module == "__future__" for a in n.names]
+        self.defined = {n.name for n in self.tree.body if isinstance(n, DEFINITIONS)}
+        self._definitions: dict[str, list[Any]] = {}
+        for node in nodes:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                known = getattr(node, "name", "<lambda>")
+                self._definitions.setdefault(known, []).append(node)
+        metas = [k for n in nodes for k in getattr(n, "keywords", ()) if k.arg == "metaclass"]
+        self.has_hooks = bool(metas) or "__init_subclass__" in self._definitions
 
-    @functools.cached_property
-    def _paths(self) -> dict[ast.AST, str]:
-        return dict(_paths(self.tree, ""))
-
-    def features(self) -> list[str]:
-        """The names that the file imports from `__future__`."""
-        found = [n for n in self.tree.body if isinstance(n, ast.ImportFrom)]
-        return [a.name for node in found if node.module == "__future__" for a in node.names]
-
-    def cut(self, node: Any) -> tuple[int, str]:
-        """The number of a node's first line, from 1, and its text; both include decorators."""
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    def place(self, node: Any) -> Place:
+        """A statement or lambda with its place."""
+        if isinstance(node, DEFINITIONS):
             first = first_line(node)
-            return first, "".join(self.lines[first - 1 : node.end_lineno])
+            text = "".join(self.lines[first - 1 : node.end_lineno])
+            return Place(self.name, first, text, self.features)
         lines = self.lines[node.lineno - 1 : node.end_lineno]
         lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()
         lines[0] = lines[0].encode()[node.col_offset :].decode()
         text = "".join(lines)
-        return node.lineno, f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
+        text = f"({text})\n" if isinstance(node, ast.Lambda) else f"{text}\n"
+        return Place(self.name, node.lineno, text, self.features)
 
-    def registered_with(self, name: str) -> list[ast.stmt]:
-        """The functions with a decorator such as `@name.register`. They belong to the object
-        `name`, whatever their own name is.
-        """
-        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-        return [
-            node
-            for node in self.tree.body
-            if isinstance(node, functions)
-            and node.name != name
-            and any(
-                not isinstance(d, ast.Name) and root_name(d) == name for d in node.decorator_list
-            )
-        ]
-
-    def function(self, code: types.CodeType) -> ast.AST | None:
+    def function(self, code: types.CodeType) -> Any:
         """The function or lambda from which a code object was compiled; None if ambiguous."""
-        nodes, line = self._functions.get(code.co_name, []), code.co_firstlineno
-        found = [node for node in nodes if first_line(node) <= line <= node.lineno]
+        nodes, line = self._definitions.get(code.co_name, []), code.co_firstlineno
+        found = [n for n in nodes if isinstance(n, FUNCTIONS) and first_line(n) <= line <= n.lineno]
         if code.co_name != "<lambda>":
             return found[0] if len(found) == 1 else None
         if len(found) > 1 and hasattr(code, "co_positions"):
@@ -302,15 +210,15 @@ class Text:
         return min(found, key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0), default=None)
 
     def class_of(self, shared: type, lines: list[int]) -> ast.ClassDef | None:
-        """The statement of a class, found by line numbers in it, or else by its qualified name."""
-        found = self._classes.get(shared.__name__, [])
+        """The statement of a class, found by line numbers in it or as the only one of its name."""
+        nodes = self._definitions.get(shared.__name__, [])
+        found = [node for node in nodes if isinstance(node, ast.ClassDef)]
         exact = getattr(shared, "__firstlineno__", None)
         if exact is not None:
             return next((n for n in found if exact in (first_line(n), n.lineno)), None)
         if lines:
             found = [n for n in found if all(n.lineno <= k <= (n.end_lineno or 0) for k in lines)]
             return max(found, key=lambda n: n.lineno, default=None)
-        found = [node for node in found if self._paths.get(node) == shared.__qualname__]
         return found[0] if len(found) == 1 else None
 
 
@@ -320,18 +228,7 @@ def first_line(node: Any) -> int:
     return first
 
 
-def _paths(node: ast.AST, prefix: str) -> Iterator[tuple[ast.AST, str]]:
-    """The definitions inside a node with their qualified names."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield child, f"{prefix}{child.name}"
-            within = "" if isinstance(child, ast.ClassDef) else "<locals>."
-            yield from _paths(child, f"{prefix}{child.name}.{within}")
-        else:
-            yield from _paths(child, prefix)
-
-
-def _holds(body: ast.expr, spans: list[Any]) -> bool:
+def _holds(body: Any, spans: list[Any]) -> bool:
     """Whether most positions of a code object lie in the body of a lambda."""
     start = (body.lineno, body.col_offset)
     end = (body.end_lineno or 0, body.end_col_offset or 0)
@@ -374,13 +271,21 @@ def functions_of(shared: type) -> Iterator[types.FunctionType]:
         if f".{name}".endswith(f".{shared.__name__}.{value.__code__.co_name}"):
             yield value
         else:
-            waiting += [c.cell_contents for c in value.__closure__ or () if is_set(c)]
+            waiting += [value for _, value in contents_of(value.__closure__ or ())]
 
 
-def is_set(cell: types.CellType) -> bool:
-    """Whether a variable of a function has a value."""
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
+def contents_of(cells: Iterable[types.CellType]) -> list[tuple[types.CellType, Any]]:
+    """Those variables of functions that have a value, with the values."""
+    found = []
+    for cell in cells:
+        with contextlib.suppress(ValueError):  # it is empty
+            found.append((cell, cell.cell_contents))
+    return found
+
+
+def node_of_text(text: str) -> Any:
+    """Parse a text that consists of one definition or lambda."""
+    found: Any = ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text).body[0]
+    while isinstance(found, ast.If):  # the `if` that was added for the indentation
+        found = found.body[0]
+    return found.value if isinstance(found, ast.Expr) else found

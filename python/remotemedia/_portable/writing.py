@@ -1,112 +1,108 @@
-"""Writes portable pickles."""
+"""Writes portable pickles: each object travels by reference, by token, as source or as data.
+
+A function travels as its text, with defaults and closed-over variables as values: its decorators do
+not run again. The statement of a class runs again, after what it reads; then the class gets its
+attributes as they are now. With both travel the names that their code looks up. A definition that
+reads more than code and constants might read something else there than it did here: then
+`UnportableError` says so.
+"""
 
 from __future__ import annotations
 
+import ast
+import functools
 import io
 import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
-from remotemedia._portable import opening
+from remotemedia._portable import opening, source, spaces
 from remotemedia._portable.imports import import_module
-from remotemedia._tokens import MAIN, registry, resolve, travels_by_name
-from remotemedia._unpicklable import UnpicklableError, culprit
+from remotemedia._portable.opening import Call, Later
+from remotemedia._portable.source import Names, Place, functions_of, names_of
+from remotemedia._portable.spaces import Cells, Findings, Space
+from remotemedia._tokens import registry, resolve, travels_by_name
+from remotemedia._unpicklable import (
+    UnpicklableError,
+    UnportableError,
+    culprit,
+    unportable,
+    without_source,
+)
 
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
-    from remotemedia._portable.parts import Parts
 
 _lock = threading.RLock()
+_OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
 
 
-class _NeedsParts(Exception):
-    """The object refers to a class or function that the receiver does not know."""
+class _Nowhere:
+    def write(self, data: bytes, /) -> int:
+        return len(data)
 
 
 class Pickler(pickle.Pickler):
-    """Decides for each object whether it travels by reference, by token, as source or as data.
+    """Decides for each object how it travels.
 
     Args:
         file: where to write.
-        shipped: tokens that the receiver knows.
-        parts: collects and writes source; with None, an object that needs source raises
-            `_NeedsParts`.
+        known: tokens that the receiver knows.
+        found: what other pickles of the shipment have found out.
         foresee: called with the size in bytes of each array before it is pickled.
-        is_trial: only find out what the object needs, without copying arrays.
         left: takes large arrays out of the pickle.
+        is_trial: whether the pickle is not used, so that arrays need not be copied.
     """
 
     def __init__(
         self,
         file: Writable,
-        shipped: frozenset[str] = frozenset(),
-        parts: Parts | None = None,
+        known: frozenset[str] = frozenset(),
+        found: Findings | None = None,
         foresee: Callable[[int], None] | None = None,
-        is_trial: bool = False,
         left: LeftArrays | None = None,
+        is_trial: bool = False,
     ) -> None:
-        super().__init__(file, protocol=opening.PROTOCOL, **_callback(left))
-        self._left = left
-        self._shipped = shipped
-        self._parts = parts
+        # RustPython's pickler does not have the argument, and never needs it.
+        callback: Any = {} if left is None else {"buffer_callback": left}
+        super().__init__(file, protocol=opening.PROTOCOL, **callback)
+        self._known = known
+        self._found = found or Findings()
         self._foresee = foresee
+        self._left = left
         self._is_trial = is_trial
+        self._running: list[Any] = []
+        """The objects whose statements will run once what they read has been written."""
+        self._remade: dict[tuple[Space, str], Later] = {}
+
+    def _try(self, value: object, token: str = "") -> None:
+        """Pickle a value and drop the result; `token`: what the receiver will know by then."""
+        trial = Pickler(_Nowhere(), self._known | {token}, self._found, is_trial=True)
+        trial._running = [*self._running]
+        trial.dump(value)
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for each object; returns how to write it."""
         if isinstance(obj, (type, types.FunctionType)):
             return NotImplemented if travels_by_name(obj) else self._shared(obj)
         if isinstance(obj, types.ModuleType):
-            return self._module(obj)
+            if obj.__name__ != "__main__" and is_importable(obj.__name__, obj):
+                return import_module, (obj.__name__,)
+            raise UnpicklableError("", "module", f"a worker cannot import {obj.__name__}")
         if isinstance(obj, types.CodeType):
             raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
         if isinstance(obj, types.CellType):
             return opening.empty_cell, ()
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
-        named = self._named(obj)
-        return self._data(obj) if named is None else named
-
-    def _named(self, obj: Any) -> Any:
-        """How to write an object that pickle would find by its name in a module, such as a TypeVar
-        or a cached function; None if the receiver can import it or it is no such object.
-        """
-        try:
-            module = getattr(obj, "__module__", None)
-            name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
-        except Exception:  # attributes of a proxy object may raise
-            return None
-        if not (isinstance(module, str) and isinstance(name, str)):
-            return None
-        home = sys.modules.get(module)
-        if home is None or getattr(home, name, None) is not obj:
-            return None
-        if module not in MAIN and is_importable(module, home):
-            return None
-        if not isinstance(obj.__reduce_ex__(opening.PROTOCOL), str):
-            return None
-        return self._needed_parts().named(home, name, obj)
-
-    def _needed_parts(self) -> Parts:
-        if self._parts is None:
-            raise _NeedsParts
-        return self._parts
-
-    def _shared(self, shared: Any) -> Any:
-        token = registry.token_of(shared)
-        if token is not None and (token in self._shipped or registry.is_known_to_peer(token)):
-            return resolve, (token,)
-        return self._needed_parts().reduce(shared)
-
-    def _module(self, module: types.ModuleType) -> Any:
-        if module.__name__ != "__main__" and is_importable(module.__name__, module):
-            return import_module, (module.__name__,)
-        self._needed_parts()
-        raise UnpicklableError("", "module", f"a worker cannot import {module.__name__}")
+        named = spaces.global_name(obj)
+        if named is not None:
+            return self._statement(self._found.space_of(named[0]), named[1], obj)
+        return self._data(obj)
 
     def _data(self, obj: Any) -> Any:
         """How to write objects whose own pickles not every interpreter can load: arrays and
@@ -133,31 +129,181 @@ class Pickler(pickle.Pickler):
             return pickle.PickleBuffer(array)
         return array.tobytes()
 
+    # Classes and functions that the receiver cannot import.
 
-def _callback(left: LeftArrays | None) -> dict[str, Any]:
-    # RustPython's pickler does not have the argument, and never needs it.
-    return {} if left is None else {"buffer_callback": left}
+    def _shared(self, shared: Any) -> Any:
+        token = registry.token_of(shared)
+        if token is not None and (token in self._known or registry.is_known_to_peer(token)):
+            return resolve, (token,)
+        home = self._found.home_of(shared)
+        if home.leads_to(shared):
+            outer, _, path = shared.__qualname__.partition(".")
+            owner = functools.reduce(getattr, path.split(".")[:-1], home.namespace[outer])
+            if path and (isinstance(shared, type) or shared in functions_of(owner)):
+                return opening.nested, (home.namespace[outer], path, self._token(shared))
+            names = shared.__globals__ if isinstance(shared, types.FunctionType) else home.namespace
+            if names is vars(functools) and hasattr(shared, "registry"):
+                made, functions = (self._token(shared),), list(shared.registry.items())
+                return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
+            if names is not home.namespace and not path:
+                return self._statement(home, outer, shared)  # made by a library's decorator
+        if isinstance(shared, types.FunctionType):
+            return self._function(shared, home)
+        return self._class(shared, home)
 
+    def _token(self, shared: Any) -> str:
+        token = registry.issue(shared)
+        if not self._is_trial:
+            self._found.tokens.add(token)
+        return token
 
-class _Nowhere:
-    def write(self, data: bytes, /) -> int:
-        return len(data)
+    def _function(self, function: types.FunctionType, home: Space) -> Any:
+        code, space = function.__code__, self._found.space_of(function.__globals__)
+        place = space.function_place(function).unread()
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        contents = source.contents_of(cells.values())
+        attributes = {name: getattr(function, name) for name in _OWN} | vars(function)
+        kinds = {n: getattr(kind, "__name__", kind) for n, kind in function.__annotations__.items()}
+        attributes["__annotations__"] = {name: str(kind) for name, kind in kinds.items()}
+        names = names_of(place.text, code.co_freevars)
+        token, wanted = None, names.late - cells.keys()
+        if home.leads_to(function):  # only these get tokens, as in `_by_value`
+            token, wanted = self._token(function), wanted | {function.__name__}
+        # In a class, names such as `__name` stand for others.
+        path = getattr(code, "co_qualname", function.__qualname__).split(".")[-2:-1]
+        owner = path[0] if path and path[0].isidentifier() and "__" in place.text else ""
+        called = (code.co_name, function.__qualname__, token)
+        bound = self._names(space, function, names, wanted)
+        made = (space.module, tuple(place), called, cells, owner)
+        state = (space.module, bound, contents, attributes)
+        return opening.make_function, made, state, None, None, opening.set_state
 
+    def _class(self, shared: type, space: Space) -> Any:
+        statement = space.class_statement(shared)
+        if statement is None:
+            bindings = space.bindings(shared.__name__)
+            if space.leads_to(shared) and bindings and isinstance(bindings[-1][1], ast.Assign):
+                return self._statement(space, shared.__name__, shared)  # for instance a namedtuple
+            files = (function.__code__.co_filename for function in functions_of(shared))
+            raise without_source(shared, next(files, None))
+        place, node = statement
+        is_inner = "<locals>" in shared.__qualname__
+        if not (is_inner or space.leads_to(shared)) and node.decorator_list:
+            raise unportable(shared, "its decorator has replaced it with another object")
+        cells, names = None, names_of(place.text) if not is_inner else None
+        if names is None:
+            cells, names = space.variables(shared, place.text, node)
+        fields = space.annotating(names)
+        if not names.fields or len(fields) < len(space.known(names.fields)):
+            place = place.unread()
+        if shared not in self._found.attributes:
+            self._found.attributes[shared] = self._attributes_of(shared, node)
+        called = (shared.__name__, shared.__qualname__, self._token(shared))
+        names = names._replace(fields=frozenset(fields))
+        return self._run(shared, space, place, names, called, cells)
 
-def _new_parts(shipped: frozenset[str]) -> Parts:
-    # Imported late: most objects that a worker sends need no source, and the import takes time.
-    from remotemedia._portable.parts import Parts
+    def _statement(self, space: Space, name: str, value: Any) -> Any:
+        """How to write an object by running the statement of its module that makes it."""
+        bindings = space.bindings(name)
+        if not bindings:
+            raise without_source(value, None)
+        text, node = bindings[-1]
+        # Not by class: Python 3.11 has no `ast.TypeAlias`.
+        is_assignment = type(node).__name__ in ("Assign", "AnnAssign", "TypeAlias")
+        if not is_assignment and not isinstance(node, source.DEFINITIONS):
+            raise unportable(value, f"no single statement defines {name}")
+        place = text.place(node).unread()
+        is_own = isinstance(value, (type, types.FunctionType)) and space.leads_to(value)
+        called = (name, name, self._token(value) if is_own else None)
+        return self._run(value, space, place, names_of(place.text), called, None)
 
-    def try_value(value: object) -> None:
-        Pickler(_Nowhere(), shipped, parts, is_trial=True).dump(value)
+    def _run(
+        self,
+        made: Any,
+        space: Space,
+        place: Place,
+        names: Names,
+        called: tuple[str, str, str | None],
+        cells: Cells | None,
+    ) -> Any:
+        """How to write an object that a statement makes: first what the statement reads, then the
+        statement, then what its code looks up later and what has been set since.
+        """
+        if any(running is made for running in self._running):
+            raise unportable(made, "its definition reads an object that already contains it")
+        self._running.append(made)
+        inside = cells or {}
+        first = {name: inside[name] for name in inside if name in names.early}
+        last = [inside[name] for name in inside if name not in first]
+        self._found.check(made, space, place, names, first)
+        before = self._names(space, made, names, (names.early | names.fields) - inside.keys())
 
-    def dump(value: object) -> bytes:
-        file = io.BytesIO()
-        Pickler(file, shipped, parts).dump(value)
-        return file.getvalue()
+        def state() -> Any:
+            self._running.pop()
+            own = {called[0]} if space.namespace.get(called[0]) is made else set()
+            bound = self._names(space, made, names, (names.late | own) - inside.keys())
+            attributes = self._found.attributes.get(made, {}) if isinstance(made, type) else {}
+            return tuple, ((space.module, bound, source.contents_of(last), attributes),)
 
-    parts = Parts(try_value, dump)
-    return parts
+        contents = source.contents_of(first.values())
+        arguments = (space.module, tuple(place), called, cells, contents, before)
+        return opening.run, arguments, Later(state), None, None, opening.set_state
+
+    # What code looks up.
+
+    def _names(
+        self, space: Space, shared: Any, names: Names, wanted: Iterable[str]
+    ) -> dict[str, Any]:
+        """The names that code looks up in its module, with what is written for them.
+
+        Raises:
+            UnportableError: the code computes names, as with `eval`, so they are unknown.
+        """
+        if names.by_text is not None:
+            raise unportable(shared, f"it looks names up by text, with {names.by_text}()")
+        bound: dict[str, Any] = {}
+        for name in [] if space.is_imported else space.known(wanted):
+            imported, value = space.import_for(name, names.attributes), space.namespace[name]
+            if imported is not None:
+                bound[name] = imported
+            elif not any(running is value for running in self._running):
+                bound[name] = self._value(space, name, value)
+        return bound
+
+    def _value(self, space: Space, name: str, value: Any) -> Any:
+        """What is written for a name: its value, or a placeholder for the statement that makes it
+        if the value cannot be pickled, such as a lock.
+        """
+        key, is_data = (space, name), self._found.is_data
+        is_plain = isinstance(value, (*spaces.CONSTANT, type, types.FunctionType))
+        if key not in is_data and not is_plain:
+            is_data[key] = True  # meanwhile
+            try:
+                self._try(value)
+            except UnportableError:
+                del is_data[key]
+                raise
+            except Exception:
+                is_data[key] = False
+        if is_data.get(key, True):
+            return value
+        later = Later(lambda: self._statement(space, name, value))
+        return self._remade.setdefault(key, later)
+
+    def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
+        """The current attributes of a class that are sent: those that can be pickled. The others
+        keep the values that the class statement makes.
+        """
+        found: dict[str, Any] = {}
+        for name, value in spaces.attributes_of(shared, node).items():
+            try:
+                self._try(value, token=registry.issue(shared))
+                found[name] = value
+            except UnportableError:
+                raise
+            except Exception:
+                continue
+        return found
 
 
 def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
@@ -171,8 +317,6 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
     try:
         with _lock:
             Pickler(file, shipped).dump(value)
-    except _NeedsParts:
-        return _dump_units(value, shipped)
     except Exception as error:
         raise culprit(value, error, lambda part: _problem(part, shipped)) from error
     return file.getvalue()
@@ -181,54 +325,19 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
-        try:
-            Pickler(file, foresee=foresee).dump(value)
-        except _NeedsParts:
-            file.write(_dump_units(value, frozenset()))
+        Pickler(file, foresee=foresee).dump(value)
 
 
-def _dump_units(value: object, shipped: frozenset[str]) -> bytes:
+def _problem(
+    part: object, shipped: frozenset[str] = frozenset(), found: Findings | None = None
+) -> Exception | None:
+    """Why an object cannot be pickled; None if it can."""
     try:
         with _lock:
-            parts = _new_parts(shipped)
-            needs = [parts.needs_of(value)]
-            return _write(opening.UNITS, shipped, parts, needs, value)
-    except Exception as error:
-        raise culprit(value, error, lambda part: _problem(part, shipped)) from error
-
-
-def _write(
-    kind: bytes,
-    shipped: frozenset[str],
-    parts: Parts,
-    needs: list[Any],
-    value: object,
-    left: LeftArrays | None = None,
-) -> bytes:
-    file = io.BytesIO()
-    file.write(opening.PREFIX + kind)
-    Pickler(file, shipped, parts, left=left).dump((parts.calls(needs), value))
-    return file.getvalue()
-
-
-def _problem(part: object, shipped: frozenset[str]) -> Exception | None:
-    try:
-        with _lock:
-            _new_parts(shipped).needs_of(part)
+            Pickler(_Nowhere(), shipped, found, is_trial=True).dump(part)
     except Exception as error:
         return error
     return None
-
-
-class _Marked:
-    """A node with its index, so that the receiver knows which node failed to load."""
-
-    def __init__(self, place: int, node: object) -> None:
-        self._parts = place, node
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        place, node = self._parts
-        return opening.node_of, (opening.Call(opening.work_for, (place,)), node)
 
 
 class PortableShipment:
@@ -256,24 +365,20 @@ class PortableShipment:
             left: Takes large arrays out of the pickle.
         """
         self.refused: dict[int, UnpicklableError] = {}
-        nothing: frozenset[str] = frozenset()
+        found, going = Findings(), list[object]()
+        file = io.BytesIO()
+        file.write(opening.PREFIX + opening.SHIPMENT)
         with _lock:
-            parts = _new_parts(nothing)
-            going: list[object] = []
-            needs: list[Any] = []
             for index, node in enumerate(nodes):
-                try:
-                    needs.append(parts.needs_of(node))
-                    going.append(_Marked(index, node))
-                except Exception as error:
-                    why = culprit(node, error, lambda part: _problem(part, nothing))
-                    self.refused[index] = why
-                    needs.append({})
-                    going.append(None)
-            content = (going, dict(log_levels), True)
-            self.instances = _write(opening.SHIPMENT, nothing, parts, needs, content, left)
+                error = _problem(node, found=found)
+                if error is not None:
+                    self.refused[index] = culprit(node, error, _problem)
+                # So that the receiver knows for which node the next definitions are made.
+                going += [Call(opening.work_for, (index,)), node if error is None else None]
+            Pickler(file, found=found, left=left).dump((going, dict(log_levels), True))
+        self.instances = file.getvalue()
         self.arrays = [] if left is None else left.arrays
-        self.shipped = frozenset(parts.tokens)
+        self.shipped = frozenset(found.tokens)
 
     def dumps(self, value: object) -> bytes:
         """Pickle an item for any worker of this session.

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
+from remotemedia._unpicklable import UnportableError
 from remotemedia.core.exceptions import MarshalingError
 from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import class_path
@@ -143,8 +144,6 @@ class Shipper:
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:
     """Whether the reason of the error already names the object and gives advice."""
-    from remotemedia._portable.spaces import UnportableError
-
     return isinstance(problem, UnportableError)
 
 

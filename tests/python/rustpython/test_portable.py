@@ -153,7 +153,7 @@ def test_classes_of_a_script_travel_with_what_they_refer_to(
             class Inner:
                 depth = math.floor(2.5)
                 class Innermost: pass
-            default, problem = Point(FACTOR), Problem
+            default, problem = Row(FACTOR), Problem
             def __init__(self, colour=Colour.RED, factor=FACTOR):
                 super().__init__()
                 self.colour, self.inner, self.factor = colour, Child.Inner(), factor
@@ -170,8 +170,8 @@ def test_classes_of_a_script_travel_with_what_they_refer_to(
         assert answers[0] is Colour.GREEN and answers[2] is Child and answers[3] is helper, answers
         assert type(answers[1]) is Problem and answers[1].code == 4
         assert type(answers[4]) is Pair and answers[4] == (1, 0) and answers[5] == Flags(3)
-        assert answers[6:] == [Row(1), "RED!", 2, 6, 1, ["helper"], Point(6)], answers[6:]
-        assert type(answers[6]) is Row and type(answers[-1]) is Point
+        assert answers[6:] == [Row(1), "RED!", 2, 6, 1, ["helper"], Row(6)], answers[6:]
+        assert type(answers[6]) is Row and type(answers[-1]) is Row
         assert max(map(len, sent[:5])) < 250, [len(data) for data in sent]
         """,
         """

@@ -61,18 +61,6 @@ def double(x): return 2 * x
 def following(x): return x + 1
 BY_NAME["again"] = double
 
-class Plugin:
-    found = {}
-    names: list = []
-    def __init_subclass__(cls, key=None, **rest):
-        super().__init_subclass__(**rest)
-        cls.found[key] = cls
-        cls.names.append(key)
-class First(Plugin, key="first"):
-    value = 1
-class Second(Plugin, key="second"):
-    value = 2
-
 @functools.singledispatch
 def told(x): return "object"
 @told.register
@@ -84,9 +72,6 @@ class Named(Node):
 class Direct(Node):
     def process(self, data):
         return [following(data), sorted(BY_NAME)]
-class Registered(Node):
-    def process(self, data):
-        return [sorted(Plugin.found), Plugin.found["first"].value, Plugin.names]
 class Dispatches(Node):
     def process(self, data):
         return [told(data), told("a")]
@@ -94,7 +79,6 @@ class Dispatches(Node):
     assert both(tmp_path, script) == {
         "Named": [4, 6, ["again", "double", "next"], ["double", "next"], 2],
         "Direct": [3, ["again", "double", "next"]],
-        "Registered": [["first", "second"], 1, ["first", "second"]],
         "Dispatches": ["int", "object"],
     }
 
