@@ -1,12 +1,15 @@
 """Many live sessions at once: each gets a frame of 20 ms every 20 ms, from a thread of its own.
 
-    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin]
+    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin] [--by-hand]
 
 Every frame carries its number and its session's. Asserted: each frame comes back once, in order,
 with the right samples, and the node has seen it in order. The times are only reported.
 
 The sessions' frames are spread evenly over the 20 ms. One process calls for all of them; with more
 the threads wait less for each other's interpreter, which pays where processors are free.
+
+With `--by-hand` each stream has a process of its own behind a hand-made pipe with shared memory
+(`candidates/by_hand.py`) instead of a session: the same frames, checks and threads.
 
 With `--pin` the thread of a session and its worker run on one processor, the sessions on each in
 turn: what a wake-up costs that does not cross processors.
@@ -20,39 +23,38 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 
 import numpy as np
+from candidates import by_hand
 from common import FRAME, cpu_ns, family, machine, markdown, microseconds, percentile, show
 from nodes import Ordered
 from numpy.typing import NDArray
 
-from remotemedia import Pipeline, Runtime
+from remotemedia import Pipeline, Runtime, Session
 
 PERIOD_NS = 20_000_000
 CONFIG = "[workers]\nmax = 64\n"
 Times = NDArray[np.int64]
+Process = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 
 
 class Stream(threading.Thread):
     """One session and the thread that feeds it."""
 
     def __init__(
-        self, number: int, runtime: Runtime, alive: ExitStack, frames: int, is_pinned: bool
+        self, number: int, process: Process, pids: list[int], frames: int, is_pinned: bool
     ) -> None:
         super().__init__(daemon=True)
         self.number = number
         processors = sorted(os.sched_getaffinity(0))
         self.processors = {processors[number % len(processors)]} if is_pinned else set(processors)
         self.frames = frames
-        pipeline = Pipeline(f"stream {number}", runtime=runtime)
-        pipeline.add_node(Ordered())
-        others = {worker["pid"] for worker in runtime.workers()}
-        self.session = alive.enter_context(pipeline.session())
-        for worker in runtime.workers():
-            if worker["pid"] not in others:
-                os.sched_setaffinity(worker["pid"], self.processors)
+        self.process = process
+        for pid in pids:
+            os.sched_setaffinity(pid, self.processors)
         self.first_due = 0
         self.calls = np.zeros(frames, np.int64)
         self.lateness = np.zeros(frames, np.int64)
@@ -77,7 +79,7 @@ class Stream(threading.Thread):
             if wait > 0:
                 time.sleep(wait / 1e9)
             start = time.monotonic_ns()
-            outputs = self.session.process(frame)
+            outputs = self.process(frame)
             end = time.monotonic_ns()
             self.calls[number] = end - start
             self.lateness[number] = end - due
@@ -85,17 +87,48 @@ class Stream(threading.Thread):
                 raise AssertionError(f"frame {number}: {[y[:2] for y in outputs]} came back")
 
 
+def opened(number: int, runtime: Runtime, alive: ExitStack) -> tuple[Process, list[int]]:
+    """A session, and the processes that it has got."""
+    pipeline = Pipeline(f"stream {number}", runtime=runtime)
+    pipeline.add_node(Ordered())
+    others = {worker["pid"] for worker in runtime.workers()}
+    session = alive.enter_context(pipeline.session())
+    alive.callback(no_tail, number, session)
+    pids = {worker["pid"] for worker in runtime.workers()} - others
+    if len(pids) != 1:
+        raise AssertionError(f"session {number} has {len(pids)} workers of its own")
+    return session.process, list(pids)
+
+
+def no_tail(number: int, session: Session) -> None:
+    """Close a session, which has nothing left."""
+    session.close()
+    if session.tail:
+        raise AssertionError(f"session {number}: more came at the end")
+
+
+def made_by_hand(alive: ExitStack) -> tuple[Process, list[int]]:
+    """A process behind a hand-made pipe."""
+    others = set(family())
+    call = alive.enter_context(by_hand.pipe(np.zeros(FRAME, np.float32)))
+    return lambda frame: [call(frame)], list(set(family()) - others)
+
+
 def caller(
-    orders: Connection, numbers: list[int], sessions: int, frames: int, is_pinned: bool
+    orders: Connection,
+    numbers: list[int],
+    sessions: int,
+    frames: int,
+    options: argparse.Namespace,
 ) -> None:
     """One process of callers: report ready, get the time to start, report the times."""
     # A thread that wakes up waits less for the one that has the interpreter.
     sys.setswitchinterval(0.0005)
     with Runtime(CONFIG) as runtime, ExitStack() as alive:
-        streams = [Stream(number, runtime, alive, frames, is_pinned) for number in numbers]
-        warm_workers = len(runtime.workers())
-        if warm_workers != len(streams):
-            raise AssertionError(f"{warm_workers} workers for {len(streams)} sessions")
+        streams = []
+        for number in numbers:
+            made = made_by_hand(alive) if options.by_hand else opened(number, runtime, alive)
+            streams.append(Stream(number, *made, frames, options.pin))
         orders.send(family())
         start = orders.recv()
         cpu = -cpu_ns(family())
@@ -106,10 +139,6 @@ def caller(
             stream.join()
         cpu += cpu_ns(family())
         problems = [stream.problem for stream in streams if stream.problem is not None]
-        for stream in streams:
-            stream.session.close()
-            if stream.session.tail:
-                problems.append(f"session {stream.number}: more came at the end")
         orders.send(
             (
                 problems,
@@ -120,19 +149,16 @@ def caller(
         )
 
 
-def run(
-    sessions: int, frames: int, processes: int, is_pinned: bool
-) -> tuple[Times, Times, float, float]:
+def run(options: argparse.Namespace, frames: int) -> tuple[Times, Times, float, float]:
     """All streams: times of calls, times since each frame was due, CPU seconds, seconds."""
+    sessions, processes = options.sessions, options.processes
     spawn = multiprocessing.get_context("spawn")
     pairs, children = [], []
     try:
         for which in range(processes):
             numbers = list(range(which, sessions, processes))
             ours, theirs = spawn.Pipe()
-            child = spawn.Process(
-                target=caller, args=(theirs, numbers, sessions, frames, is_pinned)
-            )
+            child = spawn.Process(target=caller, args=(theirs, numbers, sessions, frames, options))
             child.start()
             theirs.close()
             pairs.append(ours)
@@ -164,12 +190,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
     parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
     parser.add_argument("--pin", action="store_true", help="a session's two ends to one processor")
+    parser.add_argument("--by-hand", action="store_true", help="hand-made pipes, for comparison")
     options = parser.parse_args()
     if not 1 <= options.processes <= options.sessions <= 64 * options.processes:
         parser.error("a process of callers takes 1 to 64 sessions")
     frames = max(1, round(options.minutes * 60 * 1e9 / PERIOD_NS))
     show(machine())
-    calls, lateness, cpu, seconds = run(options.sessions, frames, options.processes, options.pin)
+    calls, lateness, cpu, seconds = run(options, frames)
     if len(calls) != options.sessions * frames:
         raise AssertionError(f"{len(calls)} of {options.sessions * frames} frames")
     show(f"{len(calls):,} frames in {seconds:.1f} s: none lost, repeated or out of order\n")
