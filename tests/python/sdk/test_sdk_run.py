@@ -126,6 +126,7 @@ class FakeRuntime:
         fallback: bool | None = None,
         caller: Caller,
         is_run: bool,
+        wait: bool,
         breakers: Any,
         cancel: FakeCancelToken,
         copy: bool = False,

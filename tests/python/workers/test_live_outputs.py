@@ -146,7 +146,7 @@ def test_a_node_that_works_is_interrupted_and_its_worker_stays_warm(
 def test_an_interrupt_is_not_lost_where_exceptions_are_ignored() -> None:
     # spec: IOP-25
     with one_worker("cpython") as where, pytest.raises(NodeError) as caught:
-        Pipeline(InterruptedInCallback(), runtime=where).run(1_000_000)
+        Pipeline(InterruptedInCallback(), runtime=where).run(50_000_000)
     assert caught.value.remote_type == "remotemedia._guest.interrupts.Interrupted"
 
 
