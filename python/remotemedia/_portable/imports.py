@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remotemedia._portable.source import Names
 
 _INSTALLED = ("/site-packages/", "/dist-packages/")
-_CONSTANT = (
+_CONSTANT: tuple[type, ...] = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(ModuleType, types.FunctionType),
 )

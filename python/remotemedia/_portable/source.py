@@ -54,11 +54,14 @@ class Names(NamedTuple):
     by_text: str | None
 
 
-@functools.lru_cache(maxsize=4096)
 def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
     """The names that a text looks up which consists of one statement or lambda; `free` are the
     variables that it uses of a function in which it stands.
     """
+    return _kept_names(text, free)
+
+
+def _names_of(text: str, free: tuple[str, ...]) -> Names:
     is_inner = text[:1] in " \t"
     source = f"def _({', '.join(free)}):\n class _:\n{text}" if is_inner else text
     # With this feature, a symbol table has no names that only annotations use.
@@ -83,6 +86,9 @@ def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
         frozenset(n.attr for n in nodes if isinstance(n, ast.Attribute)),
         next((name for name, count in called if (name, count) in _BY_TEXT), None),
     )
+
+
+_kept_names = functools.lru_cache(maxsize=4096)(_names_of)
 
 
 def _look_up(table: symtable.SymbolTable, where: str, found: dict[str, set[str]]) -> None:
