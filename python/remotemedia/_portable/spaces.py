@@ -32,7 +32,17 @@ from remotemedia._portable.source import (
 from remotemedia._tokens import MAIN, registry, travels_by_name
 from remotemedia._unpicklable import unportable, without_source
 
-CONSTANT = (bool, int, float, complex, str, bytes, type(None), types.ModuleType, logging.Logger)
+CONSTANT: tuple[type, ...] = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    types.ModuleType,
+    logging.Logger,
+)
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 Cells = dict[str, types.CellType]
 """Variables of an enclosing function."""

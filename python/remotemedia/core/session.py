@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
 
 T = TypeVar("T")
-Late = Literal["wait", "drop", "conceal"]
-"""What an item gives whose outputs are not there when they are due."""
 
 
 class Session:
@@ -57,7 +55,13 @@ class Session:
             self._opened()
         return self
 
-    def process(self, item: Any, *, due: float | None = None, late: Late = "wait") -> Any:
+    def process(
+        self,
+        item: Any,
+        *,
+        due: float | None = None,
+        late: Literal["wait", "drop", "conceal"] = "wait",
+    ) -> Any:
         """Process an item and return its outputs: a list, or for several sinks a dict of lists by
         node id. Here a list as `item` is a single item.
 
@@ -85,7 +89,9 @@ class Session:
         finally:
             self._turn.release()
 
-    def _process_until(self, execution: Execution, item: Any, due: float, late: Late) -> Any:
+    def _process_until(
+        self, execution: Execution, item: Any, due: float, late: Literal["wait", "drop", "conceal"]
+    ) -> Any:
         if late not in ("wait", "drop", "conceal"):
             raise PipelineError(f'late is "wait", "drop" or "conceal", not {late!r}')
         if late == "wait":
@@ -243,7 +249,13 @@ class AsyncSession:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def process(self, item: Any, *, due: float | None = None, late: Late = "wait") -> Any:
+    async def process(
+        self,
+        item: Any,
+        *,
+        due: float | None = None,
+        late: Literal["wait", "drop", "conceal"] = "wait",
+    ) -> Any:
         """See `Session.process`."""
         return await self._call(lambda: self._session.process(item, due=due, late=late))
 
