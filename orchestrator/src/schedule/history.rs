@@ -28,8 +28,9 @@ pub(super) struct History<T> {
     /// Calls between two saves; `None`: its nodes cannot save their state, so nothing is kept.
     every: Option<usize>,
     calls: VecDeque<Past<T>>,
-    /// The worker was asked to save the state after this many of `calls`.
-    asked: Option<usize>,
+    /// The worker was asked to save the state. It answers before any later call, so its answer covers all
+    /// of `calls`.
+    is_asked: bool,
     /// Number of `calls` at which the state is saved next.
     next: usize,
     /// The state could not be saved last time.
@@ -44,7 +45,7 @@ impl<T: Clone> History<T> {
     /// For a slot whose nodes do not save their state.
     pub(super) fn new() -> Self {
         let (calls, replay) = (VecDeque::new(), VecDeque::new());
-        Self { every: None, calls, asked: None, next: 0, has_failed: false, replay, deaths: 0 }
+        Self { every: None, calls, is_asked: false, next: 0, has_failed: false, replay, deaths: 0 }
     }
 
     /// The nodes save their state after this many calls, or not at all.
@@ -80,20 +81,20 @@ impl<T: Clone> History<T> {
     /// Whether the state is to be saved now, if no call is under way. If so, the worker counts as asked.
     pub(super) fn save(&mut self) -> bool {
         let is_due = self.every.is_some()
-            && self.asked.is_none()
+            && !self.is_asked
             && self.replay.is_empty()
             && self.calls.len() >= self.next;
-        if is_due {
-            self.asked = Some(self.calls.len());
-        }
+        self.is_asked |= is_due;
         is_due
     }
 
     /// The worker has saved the state, or could not.
     pub(super) fn saved(&mut self, is_saved: bool) {
-        let Some(covered) = self.asked.take() else { return };
+        if !std::mem::take(&mut self.is_asked) {
+            return;
+        }
         if is_saved {
-            self.calls.drain(..covered.min(self.calls.len()));
+            self.calls.clear();
         }
         self.has_failed = !is_saved;
         self.next = self.every.unwrap_or_default() + if is_saved { 0 } else { self.calls.len() };
@@ -103,7 +104,7 @@ impl<T: Clone> History<T> {
     /// how many; `None`: nothing was kept, or repeating them has failed too often.
     pub(super) fn lose(&mut self) -> Option<usize> {
         let every = self.every?;
-        self.asked = None;
+        self.is_asked = false;
         self.next = every;
         if !self.replay.is_empty() {
             self.deaths += 1;
