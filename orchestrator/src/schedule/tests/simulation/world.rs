@@ -257,9 +257,13 @@ impl World {
                 return self.lose(slot);
             }
             Action::Interrupt(slot) => self.interrupt(slot),
-            Action::Kill(slot) => self.end_process(slot, 20),
+            Action::Kill(slot) => {
+                self.workers[slot].has_ended = true;
+                self.end_process(slot, 20);
+            }
             Action::RemoveDead(slot) => {
                 assert_eq!(self.workers[slot].phase, Phase::Dying);
+                assert!(self.workers[slot].has_ended, "slot {slot} is left alone with its process");
                 return self.lose(slot);
             }
             Action::Release(slot) => self.workers[slot].give_back(),

@@ -65,6 +65,8 @@ pub(super) struct Worker {
     is_calm: bool,
     /// No worker of this slot ever suits it.
     never_suits: bool,
+    /// Its process has exited, or was killed.
+    pub(super) has_ended: bool,
     /// Workers in a row that did not suit.
     pub(super) unsuited: u32,
     /// The others wait for it while the session opens.
@@ -94,6 +96,7 @@ impl Worker {
             calls,
             is_calm,
             never_suits,
+            has_ended: false,
             unsuited: 0,
             opens_first: false,
         }
@@ -107,6 +110,7 @@ impl Worker {
         assert!(self.is_held(), "given back twice");
         self.life += 1;
         self.phase = Phase::None;
+        self.has_ended = false;
         self.running = None;
     }
 
@@ -402,6 +406,7 @@ impl World {
                 if let Some(stage) = called.filter(|_| self.dice.chance(300)) {
                     self.feed(Event::Output(stage, LATE));
                 }
+                self.workers[slot].has_ended = true;
                 self.feed(Event::Exited(slot));
                 assert_ne!(self.workers[slot].phase, Phase::Dying, "an end is not noticed");
             }
