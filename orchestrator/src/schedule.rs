@@ -133,12 +133,6 @@ impl<T: Clone> Core<T> {
         self.flow.open_rounds()
     }
 
-    /// Number of rounds that have begun.
-    #[must_use]
-    pub fn rounds(&self) -> Round {
-        self.flow.rounds()
-    }
-
     /// Whether the input queues of all root stages have room for another input.
     #[must_use]
     pub fn wants_input(&self) -> bool {
@@ -176,6 +170,7 @@ impl<T: Clone> Core<T> {
             Event::Input(item) => self.flow.begin_round(item, false),
             Event::Flush => self.flow.begin_round(None, true),
             Event::Abandon => self.flow.abandon(),
+            Event::Late => self.flow.drop_outputs(),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
             Event::Done(stage) => self.finish_call(stage, &mut actions),
             Event::Failed(stage, failure) if self.slots.hears_stage(stage) => {

@@ -91,6 +91,9 @@ pub enum Event<T> {
     /// All rounds that have begun are abandoned: their remaining work is skipped and their outputs
     /// are dropped.
     Abandon,
+    /// The rounds that have begun are late: their remaining work is done, for the state of the nodes, and
+    /// their outputs are dropped.
+    Late,
     /// The session ends: running calls are interrupted, nodes clean up, workers are returned.
     Close,
     /// The worker of a slot has closed the session and has been returned to the pool.

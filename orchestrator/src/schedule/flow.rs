@@ -17,6 +17,8 @@ pub(super) struct Flow<T> {
     queue: usize,
     rounds_started: Round,
     rounds_done: Round,
+    /// Outputs of the rounds before this one come too late.
+    late_before: Round,
     /// Whether the first failure abandons all rounds.
     pub(super) stops_at_failure: bool,
 }
@@ -24,7 +26,14 @@ pub(super) struct Flow<T> {
 impl<T: Clone> Flow<T> {
     pub(super) fn new(shapes: Vec<StageShape>, queue: usize) -> Self {
         let stages = shapes.into_iter().map(Stage::new).collect();
-        Self { stages, queue, rounds_started: 0, rounds_done: 0, stops_at_failure: false }
+        Self {
+            stages,
+            queue,
+            rounds_started: 0,
+            rounds_done: 0,
+            late_before: 0,
+            stops_at_failure: false,
+        }
     }
 
     /// Number of rounds that have begun and are not complete.
@@ -32,14 +41,14 @@ impl<T: Clone> Flow<T> {
         self.rounds_started - self.rounds_done
     }
 
-    /// Number of rounds that have begun.
-    pub(super) fn rounds(&self) -> Round {
-        self.rounds_started
-    }
-
     /// Whether the input queues of all root stages have room for another input.
     pub(super) fn wants_input(&self) -> bool {
         self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, self.queue))
+    }
+
+    /// Drops further outputs of all rounds that have begun.
+    pub(super) fn drop_outputs(&mut self) {
+        self.late_before = self.rounds_started;
     }
 
     /// Skips the rest of all rounds that have begun.
@@ -73,7 +82,9 @@ impl<T: Clone> Flow<T> {
         }
         let round = self.stages[stage].round;
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
-            actions.push(Action::Deliver { stage, round, value });
+            if self.late_before <= round {
+                actions.push(Action::Deliver { stage, round, value });
+            }
             return;
         };
         for index in 0..others {

@@ -153,7 +153,7 @@ impl Driver {
                 return Ok(true);
             }
             if due <= Instant::now() {
-                self.shell.late_before = self.core.rounds();
+                self.feed(Event::Late);
                 self.shell.journal.metrics().late += 1;
                 return Ok(false);
             }

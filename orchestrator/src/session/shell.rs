@@ -21,7 +21,7 @@ use super::{GraphOutput, failure};
 use crate::error::Error;
 use crate::placement::Engine;
 use crate::runtime::Runtime;
-use crate::schedule::{Action, Blame, Event, Round, SlotId, StageId, Traits, Work};
+use crate::schedule::{Action, Blame, Event, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
 
@@ -39,8 +39,6 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
-    /// Outputs of earlier rounds come too late.
-    pub(super) late_before: Round,
     pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
@@ -61,7 +59,6 @@ impl Shell {
             journal,
             outfit,
             outputs: VecDeque::new(),
-            late_before: 0,
             failures: Failures::default(),
             traits: Vec::new(),
             saved: SavedStates::default(),
@@ -107,7 +104,7 @@ impl Shell {
             Action::Credit(stage) | Action::Abort(stage) => {
                 return self.send(stage, credit(stage, self.runtime.config().calls.window));
             }
-            Action::Deliver { stage, value, round } if self.late_before <= round => {
+            Action::Deliver { stage, value, .. } => {
                 self.outputs.push_back(self.layout.output(stage, value));
             }
             Action::Inspect(slot) => {

@@ -30,17 +30,10 @@ from saved_nodes import (
     SumsThrice,
     Tallies,
 )
-from worker_programs import PROGRAMS, runtime
+from worker_programs import PROGRAMS, node_of, runtime
 
 ONE = "[workers]\nmax = 1\n[rustpython]\nmax = 1\n"
 each = pytest.mark.parametrize("program", PROGRAMS)
-
-
-def node_of(pipeline: Pipeline, node_id: str) -> dict[str, Any]:
-    metrics = pipeline.get_metrics()
-    assert metrics is not None
-    found: dict[str, Any] = next(n for n in metrics["nodes"] if n["node_id"].startswith(node_id))
-    return found
 
 
 def sums(values: list[int]) -> list[int]:
@@ -243,12 +236,14 @@ def test_each_restoration_is_logged_with_its_cause(
 
 
 @each
-def test_what_checkpoint_prints_arrives_and_its_time_is_nobodys_error(program: str) -> None:
+def test_what_checkpoint_prints_arrives(program: str, capfd: pytest.CaptureFixture[str]) -> None:
     # spec: CARD-08
     with runtime(program, ONE) as where:
         node = Chatty(pause=0.3, timeout_ms=5000, checkpoint_every=1)
         with Pipeline(node, runtime=where).session() as session:
             assert [session.process(value) for value in (1, 2)] == [[1], [3]]
+    said = capfd.readouterr().out.splitlines()
+    assert [line.partition("] ")[2] for line in said] == ["saving 1", "saving 3"]
 
 
 def test_a_node_of_a_script(tmp_path: Path) -> None:

@@ -21,17 +21,10 @@ from tried_nodes import (
     Refused,
     Twice,
 )
-from worker_programs import PROGRAMS, runtime
+from worker_programs import PROGRAMS, node_of, runtime
 
 QUICK = '[workers]\nmax = 1\n[rustpython]\nmax = 1\n[calls]\nretry_delay = "5 ms"\n'
 each = pytest.mark.parametrize("program", PROGRAMS)
-
-
-def node_of(pipeline: Pipeline, node_id: str) -> dict[str, Any]:
-    metrics = pipeline.get_metrics()
-    assert metrics is not None
-    found: dict[str, Any] = next(n for n in metrics["nodes"] if n["node_id"].startswith(node_id))
-    return found
 
 
 @each

@@ -82,3 +82,20 @@ fn a_request_for_a_worker_is_withdrawn() {
     core.handle(now, Event::Closed(1));
     assert!(core.slots().is_closed());
 }
+
+#[test]
+fn a_late_round_is_worked_on_to_its_end_and_its_outputs_are_dropped() {
+    // spec: CARD-02
+    let now = Instant::now();
+    let mut core = line();
+    core.handle(now, Event::Input(Some(1)));
+    core.handle(now, Event::Output(0, 2));
+    assert_eq!(core.handle(now, Event::Output(1, 3)), [deliver(1, 0, 3)]);
+    assert_eq!(core.handle(now, Event::Late), []);
+    core.handle(now, Event::Input(Some(9)));
+    assert_eq!(core.handle(now, Event::Output(1, 4)), []);
+    core.handle(now, Event::Done(1));
+    assert_eq!(core.handle(now, Event::Done(0)), [item(0, 9), Action::RoundDone(0)]);
+    core.handle(now, Event::Output(0, 10));
+    assert_eq!(core.handle(now, Event::Output(1, 11)), [deliver(1, 1, 11)]);
+}
