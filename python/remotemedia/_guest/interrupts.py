@@ -16,7 +16,9 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType
+import time
+from collections.abc import Callable
+from types import CodeType, FrameType
 from typing import Any
 
 _PAUSE_SECONDS = 0.001
@@ -69,19 +71,18 @@ def record_stacks(recorder: int) -> None:
 
 def _try_again() -> None:
     """The handler ran in code that cannot raise, such as the callback of a weak reference. It runs
-    again when that code has returned.
+    again when that code has returned: the signal comes until node code is interrupted or over.
     """
     global is_running
     is_running = True
     session = _ended_sessions
 
     def send() -> None:
-        if session == _ended_sessions:
+        while session == _ended_sessions and is_running:
+            time.sleep(_PAUSE_SECONDS)
             os.kill(os.getpid(), signal.SIGURG)
 
-    again = threading.Timer(_PAUSE_SECONDS, send)
-    again.daemon = True
-    again.start()
+    threading.Thread(target=send, daemon=True).start()
 
 
 def begin() -> None:
@@ -111,20 +112,29 @@ def forget() -> None:
     _ended_sessions += 1
 
 
-def _imports(frame: FrameType | None) -> bool:
-    """Whether an import is under way at a frame."""
+def _is_inside(frame: FrameType | None, is_it: Callable[[CodeType], bool]) -> bool:
+    """Whether code that meets a condition runs at a frame, or waits for what runs there."""
     while frame is not None:
-        if _IMPORTER in frame.f_code.co_filename:
+        if is_it(frame.f_code):
             return True
         frame = frame.f_back
     return False
 
 
+def _imports(code: CodeType) -> bool:
+    return _IMPORTER in code.co_filename
+
+
+def _tries_again(code: CodeType) -> bool:
+    return code is _try_again.__code__
+
+
 def _on_signal(_number: int, frame: FrameType | None) -> None:
     global is_running, _is_wanted, has_cut_import
     _is_wanted = True
-    if is_running:
-        has_cut_import = has_cut_import or _imports(frame)
+    # What is raised while the next try is prepared would be lost; the signal comes again.
+    if is_running and not _is_inside(frame, _tries_again):
+        has_cut_import = has_cut_import or _is_inside(frame, _imports)
         # Interrupt only once, so that the node's `finally` blocks and `cleanup` can run.
         is_running = False
         raise Interrupted
