@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -78,8 +77,9 @@ def _try_again() -> None:
     session = _ended_sessions
 
     def send() -> None:
+        pause = threading.Event()
         while session == _ended_sessions and is_running:
-            time.sleep(_PAUSE_SECONDS)
+            pause.wait(_PAUSE_SECONDS)
             os.kill(os.getpid(), signal.SIGURG)
 
     threading.Thread(target=send, daemon=True).start()
