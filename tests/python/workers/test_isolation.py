@@ -238,9 +238,10 @@ def test_a_flood_of_output_neither_blocks_nor_grows() -> None:
 def test_child_processes_of_a_node_end_with_its_worker() -> None:
     """spec: CARD-08"""
     runtime = Runtime()
-    pipeline = Pipeline(Parent(), Crasher(), runtime=runtime)
-    grandchild = pipeline.run(0)
-    assert is_alive(grandchild)
+    with Pipeline(Parent(), Crasher(), runtime=runtime).session() as session:
+        [grandchild] = session.process(0)
+        # Behind the session the worker is retired for it, at any moment.
+        assert is_alive(grandchild)
     runtime.shutdown()
     wait_until_gone({grandchild})
     assert not is_alive(grandchild)
