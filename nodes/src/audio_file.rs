@@ -1,142 +1,308 @@
-//! Reads a whole audio file into float samples: WAV, AIFF, FLAC, OGG Vorbis and MP3, recognized by
-//! their contents (symphonia), and headerless 16-bit PCM in the format that the caller gives.
+//! Reads audio files into float samples, in pieces of bounded size or whole: WAV (`audio_file/wav.rs`),
+//! and what symphonia knows (`audio_file/packets.rs`), recognized by their contents; headerless PCM in
+//! the format that the caller gives. Writes WAV and headerless PCM (`audio_file/write.rs`).
+//!
+//! As players do, it reads what there is of a file, and says what is missing or damaged.
 
+mod error;
+mod opus;
+mod packets;
+mod pieces;
 #[cfg(test)]
 mod tests;
+mod wav;
+mod write;
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ipc_protocol::Audio;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
-use symphonia::core::errors::Error as DecodeError;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
-use symphonia::core::meta::MetadataOptions;
 
 use crate::builtin::samples;
+use crate::pcm::{self, Encoding};
+pub use error::{AudioFileError, Damage};
+use packets::Packets;
+pub use pieces::Pieces;
+use wav::WavError;
+pub use write::{FileFormat, Writer};
 
 /// The formats that [`read`] knows, for messages.
-pub const SUPPORTED: &str =
-    "WAV, AIFF, FLAC, OGG Vorbis and MP3 (and headerless 16-bit PCM when its rate is given)";
+pub const SUPPORTED: &str = "WAV, AIFF, FLAC, Ogg Vorbis, Ogg Opus, MP3 and AAC in MP4 (and headerless \
+                             PCM when its rate is given)";
+/// The highest sample rate of a file, in Hz.
+const HIGHEST_RATE_HZ: u32 = 768_000;
+/// Bytes of PCM that are read at once.
+const BLOCK_BYTES: usize = 1 << 16;
+/// Sizes that programs state which write to a pipe, rather than the largest one there is.
+const OPEN_ENDED: std::ops::RangeInclusive<u64> = 0x7fff_0000..=0xffff_ffff;
+/// What follows an empty data chunk is looked at up to this size.
+const LONGEST_TAIL: u64 = 1 << 20;
 
-/// Error text of symphonia for a file in no format that it knows. Its errors have no codes, so the
-/// text is compared; a test fails when symphonia changes it.
-const NO_FORMAT_FITS: &str = "core (probe): no suitable format reader found";
-
-/// Format of a file without a header: signed 16-bit little-endian samples, channels interleaved.
+/// Format of a file without a header: little-endian samples, channels interleaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawFormat {
     /// Samples per second and channel.
     pub sample_rate_hz: u32,
     /// Number of channels, at least 1.
     pub channels: u32,
+    /// Format of the samples.
+    pub encoding: Encoding,
 }
 
-/// Why an audio file could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum AudioFileError {
-    /// The file does not exist.
-    #[error("there is no file {}", path.display())]
-    NotFound {
-        /// The path that was given.
-        path: PathBuf,
-    },
-    /// The operating system refused to open or read the file.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// The path that was given.
-        path: PathBuf,
-        /// Error of the operating system.
-        source: io::Error,
-    },
-    /// The contents are in no supported format.
-    #[error("{} is in no known audio format; supported are {SUPPORTED}", path.display())]
-    UnknownFormat {
-        /// The path that was given.
-        path: PathBuf,
-    },
-    /// The container format is supported, the codec of its audio is not.
-    #[error("{}: {feature}; supported are {SUPPORTED}", path.display())]
-    UnsupportedCodec {
-        /// The path that was given.
-        path: PathBuf,
-        /// The unsupported feature, as symphonia describes it.
-        feature: &'static str,
-    },
-    /// The file has a supported container format, but no audio track.
-    #[error("{} has no audio track", path.display())]
-    NoAudioTrack {
-        /// The path that was given.
-        path: PathBuf,
-    },
-    /// The file violates its format, or ends too early.
-    #[error("{} is damaged after {decoded_samples} samples: {reason}", path.display())]
-    Corrupt {
-        /// The path that was given.
-        path: PathBuf,
-        /// Samples per channel that were read before the damage.
-        decoded_samples: usize,
-        /// Description of the damage.
-        reason: String,
-    },
-    /// The sample rate or the number of channels changes within the file.
-    #[error(
-        "{} changes from {} Hz, {} channel(s) to {} Hz, {} channel(s) after {decoded_samples} \
-         samples; split it first", path.display(), before.0, before.1, now.0, now.1
-    )]
-    Changes {
-        /// The path that was given.
-        path: PathBuf,
-        /// Sample rate (Hz) and channels at the start.
-        before: (u32, usize),
-        /// Sample rate (Hz) and channels afterwards.
-        now: (u32, usize),
-        /// Samples per channel before the change.
-        decoded_samples: usize,
-    },
-    /// The file has no samples.
-    #[error("{} holds no audio samples", path.display())]
-    Empty {
-        /// The path that was given.
-        path: PathBuf,
-    },
-    /// The format given for a headerless file has a sample rate or a channel count of 0.
-    #[error(
-        "{}: a headerless file needs a sample rate above 0 Hz and at least one channel, \
-         got {} Hz and {} channels", path.display(), format.sample_rate_hz, format.channels
-    )]
-    BadRawFormat {
-        /// The path that was given.
-        path: PathBuf,
-        /// The format that was given.
-        format: RawFormat,
-    },
+/// What was read of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// float32 samples in [-1, 1] of shape `(channels, samples)`.
+    pub audio: Audio,
+    /// What of the file is missing or damaged.
+    pub damage: Vec<Damage>,
 }
 
-/// Reads a whole file into float32 samples in [-1, 1] of shape `(channels, samples)`.
+/// Reads a whole file. A file without samples is an array without samples.
 ///
 /// `raw` is the format of a file without a header. Without `raw` the format is recognized from the
 /// contents, whatever the file is called.
 ///
 /// # Errors
-/// See [`AudioFileError`]. A damaged file is an error, even if its first half could be read.
-pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Audio, AudioFileError> {
-    let file = File::open(path).map_err(|source| io_error(path, source))?;
-    let length = file.metadata().map_err(|source| io_error(path, source))?;
-    if length.is_dir() {
-        return Err(io_error(path, io::Error::from(io::ErrorKind::IsADirectory)));
+/// See [`AudioFileError`]. A file of which something can be read is no error.
+pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Recording, AudioFileError> {
+    let mut reader = Reader::open(path, raw)?;
+    let mut planes = vec![Vec::new(); reader.channels()];
+    while reader.read(&mut planes)? {}
+    let audio =
+        Audio { samples: samples::planar_array(&planes), sample_rate_hz: reader.sample_rate_hz() };
+    Ok(Recording { audio, damage: reader.damage })
+}
+
+/// A file that is read in pieces.
+pub struct Reader {
+    path: PathBuf,
+    source: Source,
+    sample_rate_hz: u32,
+    channels: usize,
+    damage: Vec<Damage>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
     }
-    if length.is_file() && length.len() == 0 {
-        return Err(AudioFileError::Empty { path: path.to_owned() });
+}
+
+enum Source {
+    Pcm(Pcm),
+    Packets(Box<Packets>),
+}
+
+impl Reader {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// The file is none of [`SUPPORTED`], or nothing of it can be read.
+    pub fn open(path: &Path, raw: Option<RawFormat>) -> Result<Self, AudioFileError> {
+        let mut file = File::open(path).map_err(|source| io_error(path, source))?;
+        let metadata = file.metadata().map_err(|source| io_error(path, source))?;
+        if metadata.is_dir() {
+            return Err(io_error(path, io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        let length = metadata.is_file().then_some(metadata.len());
+        if length == Some(0) {
+            return Err(AudioFileError::Empty { path: path.to_owned() });
+        }
+        if let Some(format) = raw {
+            return Self::raw(path, file, format);
+        }
+        let Some(length) = length else { return Self::pipe(path, file) };
+        let begin = tag_bytes(&mut file).map_err(|source| io_error(path, source))?;
+        let head = head_of(&mut file, begin).map_err(|source| io_error(path, source))?;
+        if wav::is_wav(&head) {
+            let found = Self::wav(&mut file, length - begin.min(length));
+            match found {
+                Ok((pcm, rate_hz)) => return Self::pcm(path, pcm, rate_hz),
+                Err(WavError::Codec(_)) => {}
+                Err(error) => return Err(wav_error(path, error)),
+            }
+        }
+        Self::packets(path, Packets::open(path, file, begin)?)
     }
-    match raw {
-        Some(format) => read_raw(path, file, format),
-        None => Reading::new(path, file)?.run(),
+
+    /// Samples per second.
+    #[must_use]
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
     }
+
+    /// Number of channels.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// What is missing or damaged, as far as the file was read.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Appends the next samples, at most some ten thousand, to `planes`, one vector per channel.
+    /// False at the end of the file.
+    ///
+    /// # Errors
+    /// The operating system refuses to read, or the file changes its rate or channels.
+    pub fn read(&mut self, planes: &mut [Vec<f32>]) -> Result<bool, AudioFileError> {
+        match &mut self.source {
+            Source::Packets(packets) => packets.read(planes, &mut self.damage),
+            Source::Pcm(pcm) => {
+                let more = pcm.read(planes).map_err(|source| io_error(&self.path, source))?;
+                if !more {
+                    let path = || self.path.clone();
+                    self.damage.extend(pcm.missing().map(|(missing, stated)| Damage::CutOff {
+                        path: path(),
+                        missing,
+                        stated,
+                        unit: "bytes of audio",
+                    }));
+                }
+                Ok(more)
+            }
+        }
+    }
+
+    fn raw(path: &Path, file: File, format: RawFormat) -> Result<Self, AudioFileError> {
+        let channels = usize::try_from(format.channels).unwrap_or(0);
+        if format.sample_rate_hz == 0 || channels == 0 {
+            return Err(AudioFileError::BadRawFormat { path: path.to_owned(), format });
+        }
+        let pcm = Pcm::new(Box::new(file), format.encoding, channels, None);
+        Self::pcm(path, pcm, format.sample_rate_hz)
+    }
+
+    /// What comes through a pipe cannot be looked at twice.
+    fn pipe(path: &Path, mut file: File) -> Result<Self, AudioFileError> {
+        let mut head = Vec::new();
+        Read::take(&mut file, 12).read_to_end(&mut head).map_err(|e| io_error(path, e))?;
+        if !wav::is_wav(&head) {
+            return Self::packets(path, Packets::pipe(path, io::Cursor::new(head).chain(file))?);
+        }
+        let mut input = BufReader::new(io::Cursor::new(head).chain(file));
+        let header = wav::read(&mut input).map_err(|error| wav_error(path, error))?;
+        let pcm = Pcm::new(Box::new(input), header.encoding, header.channels, header.data_bytes);
+        Self::pcm(path, pcm, header.rate_hz)
+    }
+
+    fn wav(file: &mut File, length: u64) -> Result<(Pcm, u32), WavError> {
+        let begin = file.stream_position()?;
+        let mut input = BufReader::new(&mut *file);
+        let mut header = wav::read(&mut input)?;
+        let data = input.stream_position()?;
+        let rest = length.saturating_sub(data - begin);
+        if header.is_zero && rest <= LONGEST_TAIL {
+            let mut tail = Vec::new();
+            input.read_to_end(&mut tail)?;
+            if wav::is_chunks(&tail) {
+                header.data_bytes = Some(0);
+            }
+        }
+        drop(input);
+        let mut own = file.try_clone()?;
+        own.seek(SeekFrom::Start(data))?;
+        Ok((
+            Pcm::new(Box::new(own), header.encoding, header.channels, header.data_bytes),
+            header.rate_hz,
+        ))
+    }
+
+    fn pcm(path: &Path, pcm: Pcm, sample_rate_hz: u32) -> Result<Self, AudioFileError> {
+        let channels = pcm.channels;
+        Self::checked(path, Source::Pcm(pcm), sample_rate_hz, channels)
+    }
+
+    fn packets(path: &Path, packets: Packets) -> Result<Self, AudioFileError> {
+        let (sample_rate_hz, channels) = packets.spec();
+        Self::checked(path, Source::Packets(Box::new(packets)), sample_rate_hz, channels)
+    }
+
+    fn checked(
+        path: &Path,
+        source: Source,
+        sample_rate_hz: u32,
+        channels: usize,
+    ) -> Result<Self, AudioFileError> {
+        let path = path.to_owned();
+        if !(1..=HIGHEST_RATE_HZ).contains(&sample_rate_hz) {
+            return Err(AudioFileError::BadRate { path, rate_hz: sample_rate_hz });
+        }
+        Ok(Self { path, source, sample_rate_hz, channels, damage: Vec::new() })
+    }
+}
+
+/// PCM up to its stated end, or the end of the file.
+struct Pcm {
+    input: Box<dyn Read + Send>,
+    encoding: Encoding,
+    channels: usize,
+    /// Bytes that the header states, and that have been read.
+    stated: Option<u64>,
+    taken: u64,
+    buffer: Vec<u8>,
+}
+
+impl Pcm {
+    fn new(
+        input: Box<dyn Read + Send>,
+        encoding: Encoding,
+        channels: usize,
+        stated: Option<u64>,
+    ) -> Self {
+        Self { input, encoding, channels, stated, taken: 0, buffer: Vec::new() }
+    }
+
+    fn read(&mut self, planes: &mut [Vec<f32>]) -> io::Result<bool> {
+        let frame = self.encoding.bytes() * self.channels;
+        let block = (BLOCK_BYTES / frame).max(1) * frame;
+        let left = self.stated.map_or(u64::MAX, |stated| stated - self.taken);
+        self.buffer.clear();
+        let taken = (&mut self.input).take(left.min(block as u64)).read_to_end(&mut self.buffer)?;
+        self.taken += taken as u64;
+        // The rest of a frame that the end cuts off has no use.
+        let whole = taken - taken % frame;
+        pcm::append_planes(&self.buffer[..whole], self.encoding, planes);
+        Ok(whole > 0)
+    }
+
+    /// Bytes that the header states and the file does not have, and how many it states.
+    fn missing(&self) -> Option<(u64, u64)> {
+        let stated = self.stated.filter(|stated| !OPEN_ENDED.contains(stated))?;
+        (stated > self.taken).then(|| (stated - self.taken, stated))
+    }
+}
+
+/// Bytes of the ID3 tags before the audio.
+fn tag_bytes(file: &mut File) -> io::Result<u64> {
+    let mut at = 0;
+    loop {
+        let head = head_of(file, at)?;
+        let (Some(b"ID3"), [_, _, _, _, _, flags, size @ ..]) = (head.get(..3), head.as_slice())
+        else {
+            return Ok(at);
+        };
+        if size.len() < 4 || size[..4].iter().any(|byte| *byte >= 0x80) {
+            return Ok(at);
+        }
+        let bytes = size[..4].iter().fold(0_u64, |sum, byte| sum << 7 | u64::from(*byte));
+        let footer = if flags & 0x10 == 0 { 0 } else { 10 };
+        at += 10 + bytes + footer;
+    }
+}
+
+/// The first bytes from a place on; the file is at that place afterwards.
+fn head_of(file: &mut File, at: u64) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    Read::take(&mut *file, 12).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(at))?;
+    Ok(head)
 }
 
 fn io_error(path: &Path, source: io::Error) -> AudioFileError {
@@ -147,195 +313,16 @@ fn io_error(path: &Path, source: io::Error) -> AudioFileError {
     }
 }
 
-fn read_raw(path: &Path, mut file: File, format: RawFormat) -> Result<Audio, AudioFileError> {
-    let channels = usize::try_from(format.channels).unwrap_or(0);
-    if format.sample_rate_hz == 0 || channels == 0 {
-        return Err(AudioFileError::BadRawFormat { path: path.to_owned(), format });
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
-    let frame_bytes = channels * 2;
-    if bytes.len() % frame_bytes != 0 {
-        return Err(AudioFileError::Corrupt {
-            path: path.to_owned(),
-            decoded_samples: bytes.len() / frame_bytes,
-            reason: format!(
-                "it ends within a sample: {} bytes are not a multiple of {frame_bytes} \
-                 (2 bytes, {channels} channels)",
-                bytes.len()
-            ),
-        });
-    }
-    let mut planes = vec![Vec::with_capacity(bytes.len() / frame_bytes); channels];
-    for frame in bytes.chunks_exact(frame_bytes) {
-        for (plane, sample) in planes.iter_mut().zip(frame.as_chunks::<2>().0) {
-            plane.push(samples::from_i16(i16::from_le_bytes(*sample)));
-        }
-    }
-    Ok(audio(&planes, format.sample_rate_hz))
-}
-
-fn audio(planes: &[Vec<f32>], sample_rate_hz: u32) -> Audio {
-    Audio { samples: samples::planar_array(planes), sample_rate_hz }
-}
-
-/// A file that is being decoded.
-struct Reading<'a> {
-    path: &'a Path,
-    format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
-    track_id: u32,
-    planes: Vec<Vec<f32>>,
-    /// Samples per channel that the header declares; only for FLAC, where the number is exact.
-    declared_samples: Option<u64>,
-    /// The header does not say how long the file is, see [`is_open_ended`].
-    is_open_ended: bool,
-    /// Sample rate (Hz) and channels, known from the first packet on.
-    spec: Option<(u32, usize)>,
-}
-
-impl<'a> Reading<'a> {
-    fn new(path: &'a Path, mut file: File) -> Result<Self, AudioFileError> {
-        let is_open_ended = is_open_ended(&mut file).map_err(|source| io_error(path, source))?;
-        let source = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
-        let mut hint = Hint::new();
-        if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
-            hint.with_extension(extension);
-        }
-        let format = symphonia::default::get_probe()
-            .probe(&hint, source, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|error| probe_error(path, error))?;
-        let no_track = || AudioFileError::NoAudioTrack { path: path.to_owned() };
-        let track = format.default_track(TrackType::Audio).ok_or_else(no_track)?;
-        let parameters =
-            track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(no_track)?;
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|error| decode_error(path, 0, error))?;
-        let declared_samples = track.num_frames.filter(|_| parameters.codec == CODEC_ID_FLAC);
-        let track_id = track.id;
-        Ok(Self {
-            path,
-            format,
-            decoder,
-            track_id,
-            planes: Vec::new(),
-            declared_samples,
-            is_open_ended,
-            spec: None,
-        })
-    }
-
-    fn run(mut self) -> Result<Audio, AudioFileError> {
-        let mut packet_planes: Vec<Vec<f32>> = Vec::new();
-        while let Some(packet) = match self.format.next_packet() {
-            Ok(packet) => packet,
-            Err(error) if self.is_open_ended && is_end(&error) => None,
-            Err(error) => return Err(self.failed(error)),
-        } {
-            if packet.track_id != self.track_id {
-                continue;
-            }
-            let spec = match self.decoder.decode(&packet) {
-                Ok(decoded) => {
-                    decoded.copy_to_vecs_planar(&mut packet_planes);
-                    (decoded.spec().rate(), packet_planes.len())
-                }
-                Err(error) => return Err(self.failed(error)),
-            };
-            self.append(spec, &packet_planes)?;
-        }
-        let decoded_samples = self.decoded_samples();
-        if let Some(declared) = self.declared_samples.filter(|n| *n > decoded_samples as u64) {
-            return Err(AudioFileError::Corrupt {
-                path: self.path.to_owned(),
-                decoded_samples,
-                reason: format!("it should have {declared} samples"),
-            });
-        }
-        match self.spec {
-            Some((sample_rate_hz, _)) if decoded_samples > 0 => {
-                Ok(audio(&self.planes, sample_rate_hz))
-            }
-            _ => Err(AudioFileError::Empty { path: self.path.to_owned() }),
-        }
-    }
-
-    fn append(
-        &mut self,
-        spec: (u32, usize),
-        packet_planes: &[Vec<f32>],
-    ) -> Result<(), AudioFileError> {
-        let before = *self.spec.get_or_insert(spec);
-        if before != spec {
-            return Err(AudioFileError::Changes {
-                path: self.path.to_owned(),
-                before,
-                now: spec,
-                decoded_samples: self.decoded_samples(),
-            });
-        }
-        self.planes.resize(spec.1, Vec::new());
-        for (plane, new) in self.planes.iter_mut().zip(packet_planes) {
-            plane.extend_from_slice(new);
-        }
-        Ok(())
-    }
-
-    fn decoded_samples(&self) -> usize {
-        self.planes.first().map_or(0, Vec::len)
-    }
-
-    fn failed(&self, error: DecodeError) -> AudioFileError {
-        decode_error(self.path, self.decoded_samples(), error)
-    }
-}
-
-/// Whether the header of a WAV file leaves its length open, because the file was written to a pipe.
-/// A pipe as input cannot be rewound after a look at its header, so its length counts as open.
-fn is_open_ended(file: &mut File) -> io::Result<bool> {
-    if !file.metadata()?.is_file() {
-        return Ok(true);
-    }
-    let mut head = Vec::new();
-    Read::take(&mut *file, 8).read_to_end(&mut head)?;
-    file.rewind()?;
-    Ok(match head.split_first_chunk::<4>() {
-        Some((b"RIFF", length)) => {
-            let length = length.try_into().map(u32::from_le_bytes);
-            length.is_ok_and(|length| length == 0 || length >= 0x7fff_0000)
-        }
-        _ => false,
-    })
-}
-
-fn is_end(error: &DecodeError) -> bool {
-    matches!(error, DecodeError::IoError(source) if source.kind() == io::ErrorKind::UnexpectedEof)
-}
-
-fn probe_error(path: &Path, error: DecodeError) -> AudioFileError {
-    match error {
-        // A file that is shorter than any known header ends while it is being probed.
-        error if is_end(&error) => AudioFileError::UnknownFormat { path: path.to_owned() },
-        DecodeError::Unsupported(NO_FORMAT_FITS) => {
-            AudioFileError::UnknownFormat { path: path.to_owned() }
-        }
-        other => decode_error(path, 0, other),
-    }
-}
-
-fn decode_error(path: &Path, decoded_samples: usize, error: DecodeError) -> AudioFileError {
+fn wav_error(path: &Path, error: WavError) -> AudioFileError {
     let path = path.to_owned();
     match error {
-        DecodeError::Unsupported(feature) => AudioFileError::UnsupportedCodec { path, feature },
-        DecodeError::IoError(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
-            AudioFileError::Io { path, source }
-        }
-        DecodeError::IoError(_) => AudioFileError::Corrupt {
+        WavError::Io(source) => AudioFileError::Io { path, source },
+        WavError::Codec(code) => AudioFileError::UnsupportedCodec {
             path,
-            decoded_samples,
-            reason: "it ends in the middle of its data".to_owned(),
+            feature: format!("WAV with the codec 0x{code:04x}"),
         },
-        other => AudioFileError::Corrupt { path, decoded_samples, reason: other.to_string() },
+        WavError::Bad(reason) => {
+            AudioFileError::Corrupt { path, decoded_samples: 0, reason: reason.to_owned() }
+        }
     }
 }

@@ -24,6 +24,15 @@ pub enum NodeErrorKind {
         /// Python name of the item's type.
         got: String,
     },
+    /// The item is a text, most likely the name of a file, where audio is wanted.
+    #[error(
+        "expected audio as (array, sample_rate), got str '{}'; to read a file: read_audio(path)",
+        Brief(.text)
+    )]
+    PathForAudio {
+        /// The text.
+        text: String,
+    },
     /// The array's elements are of a type that the node does not take.
     #[error(
         "dtype {} is not supported here; convert the array to one of {supported}",
@@ -78,7 +87,7 @@ pub enum NodeErrorKind {
         at: usize,
         /// Value of the sample, as float32.
         sample: f32,
-        /// The largest magnitude that is taken.
+        /// The largest magnitude that is allowed.
         limit: f32,
     },
     /// A dict lacks a key.
@@ -150,24 +159,6 @@ pub enum NodeErrorKind {
         /// The most that is made of them.
         limit: u64,
     },
-    /// Rates that divide each other so badly that the resampler needs huge blocks.
-    #[error(
-        "resampling {channels} channels from {from_hz} Hz to {to_hz} Hz works on blocks of {samples} \
-         samples; the limit is {limit}: give fewer channels at once, or rates with a larger common \
-         divisor"
-    )]
-    BlockTooLarge {
-        /// Rate of the input.
-        from_hz: u32,
-        /// Rate asked for.
-        to_hz: u32,
-        /// Channels of the item.
-        channels: usize,
-        /// Samples of one block before and after, of all channels.
-        samples: u64,
-        /// The most that is worked on at once.
-        limit: u64,
-    },
     /// A result that only a complex number could hold.
     #[error("a negative number cannot be raised to a fractional power without complex numbers")]
     ComplexResult,
@@ -187,16 +178,6 @@ pub enum NodeErrorKind {
     /// The node panicked; a new node must be made.
     #[error("the node {0}; this is a bug in the node")]
     Panicked(#[from] crate::panics::Panic),
-    /// The resampler refused the rates or the data.
-    #[error("resampling from {from_hz} Hz to {to_hz} Hz failed: {reason}")]
-    Resample {
-        /// Rate of the input, in Hz.
-        from_hz: u32,
-        /// Rate of the output, in Hz.
-        to_hz: u32,
-        /// Error text of the resampler.
-        reason: String,
-    },
 }
 
 impl NodeError {
@@ -205,7 +186,7 @@ impl NodeError {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self.kind {
-            NodeErrorKind::TypeMismatch { .. } => "TypeError",
+            NodeErrorKind::TypeMismatch { .. } | NodeErrorKind::PathForAudio { .. } => "TypeError",
             NodeErrorKind::UnsupportedDtype { .. }
             | NodeErrorKind::BadShape { .. }
             | NodeErrorKind::BadMemory { .. }
@@ -215,7 +196,6 @@ impl NodeError {
             | NodeErrorKind::UnknownOperation { .. }
             | NodeErrorKind::ComplexResult
             | NodeErrorKind::OutputTooLarge { .. }
-            | NodeErrorKind::BlockTooLarge { .. }
             | NodeErrorKind::StreamChanged { .. } => "ValueError",
             NodeErrorKind::DivisionByZero | NodeErrorKind::ZeroToNegativePower => {
                 "ZeroDivisionError"
@@ -224,7 +204,7 @@ impl NodeError {
             | NodeErrorKind::OutOfBounds { .. }
             | NodeErrorKind::IntegerTooLarge { .. }
             | NodeErrorKind::ResultTooLarge { .. } => "OverflowError",
-            NodeErrorKind::Resample { .. } | NodeErrorKind::Panicked(_) => "RuntimeError",
+            NodeErrorKind::Panicked(_) => "RuntimeError",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The native nodes of RemoteMedia: the trait of a node, its parameters and their check, the
-//! registry of built-in nodes, and a reader of audio files. The crate knows nothing of workers,
+//! registry of built-in nodes, sample formats, and a reader of audio files. The crate knows nothing of workers,
 //! Python or scheduling.
 
 mod brief;
+mod resampler;
 
 pub mod audio_file;
 pub mod builtin;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod node;
 pub mod panics;
 pub mod params;
+pub mod pcm;
 pub mod registry;
 pub mod suggest;
 

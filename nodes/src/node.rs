@@ -27,6 +27,11 @@ pub trait Node: Send {
     fn flush(&mut self, _emit: Emit<'_>) -> Result<(), NodeError> {
         Ok(())
     }
+
+    /// What the user must know about the calls so far, once; the caller shows it as a warning.
+    fn take_notice(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A kind of node: its names, its parameters and how to make one.

@@ -139,6 +139,17 @@ impl Params {
         }
     }
 
+    /// The value of a [`ParamKind::Int`] parameter.
+    ///
+    /// # Errors
+    /// The node type declares no such parameter of that kind.
+    pub fn int(&self, name: &'static str) -> Result<i64, ParamProblem> {
+        match self.value(name) {
+            Some(ParamValue::Int(number)) => Ok(*number),
+            _ => Err(self.undeclared(name, "int")),
+        }
+    }
+
     /// The value of a [`ParamKind::Int`] parameter that lies in the range of a `u32`.
     ///
     /// # Errors
@@ -182,6 +193,18 @@ impl Params {
     pub fn text(&self, name: &'static str) -> Result<&str, ParamProblem> {
         match self.value(name) {
             Some(ParamValue::Text(text)) => Ok(text),
+            _ => Err(self.undeclared(name, "string")),
+        }
+    }
+
+    /// The value of a [`ParamKind::Choice`] or [`ParamKind::Text`] parameter that may be absent.
+    ///
+    /// # Errors
+    /// The node type declares no such parameter of that kind.
+    pub fn optional_text(&self, name: &'static str) -> Result<Option<&str>, ParamProblem> {
+        match self.value(name) {
+            Some(ParamValue::Text(text)) => Ok(Some(text)),
+            Some(ParamValue::Absent) => Ok(None),
             _ => Err(self.undeclared(name, "string")),
         }
     }

@@ -1,12 +1,22 @@
 //! Tests of reading audio files: every format, and every way in which a file can be wrong.
 
+mod write;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ipc_protocol::Audio;
 use tempfile::TempDir;
 
-use super::{AudioFileError, RawFormat, read};
+use super::{AudioFileError, Damage, RawFormat};
+use crate::pcm::Encoding;
+
+/// The audio of a file of which nothing is missing.
+fn read(path: &Path, raw: Option<RawFormat>) -> Result<Audio, AudioFileError> {
+    let recording = super::read(path, raw)?;
+    assert_eq!(recording.damage, []);
+    Ok(recording.audio)
+}
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -105,14 +115,29 @@ fn headerless_files_are_what_the_caller_says() {
     let path = folder.path().join("speech.raw");
     let samples = [0_i16, 16_384, -32_768, 8_192];
     fs::write(&path, samples.map(i16::to_le_bytes).concat()).unwrap();
-    let mono = read(&path, Some(RawFormat { sample_rate_hz: 8_000, channels: 1 })).unwrap();
+    let mono = read(
+        &path,
+        Some(RawFormat { sample_rate_hz: 8_000, channels: 1, encoding: Encoding::I16 }),
+    )
+    .unwrap();
     assert_eq!(mono.sample_rate_hz, 8_000);
     assert_eq!(planes(&mono), [[0.0, 0.5, -1.0, 0.25]]);
-    let stereo = read(&path, Some(RawFormat { sample_rate_hz: 8_000, channels: 2 })).unwrap();
+    let stereo = read(
+        &path,
+        Some(RawFormat { sample_rate_hz: 8_000, channels: 2, encoding: Encoding::I16 }),
+    )
+    .unwrap();
     assert_eq!(planes(&stereo), [[0.0, -1.0], [0.5, 0.25]]);
-    let three = read(&path, Some(RawFormat { sample_rate_hz: 8_000, channels: 3 }));
-    assert!(matches!(three, Err(AudioFileError::Corrupt { decoded_samples: 1, .. })), "{three:?}");
-    let none = read(&path, Some(RawFormat { sample_rate_hz: 8_000, channels: 0 }));
+    let three = read(
+        &path,
+        Some(RawFormat { sample_rate_hz: 8_000, channels: 3, encoding: Encoding::I16 }),
+    );
+    // The end of a frame is missing; what came before it is there.
+    assert_eq!(three.unwrap().samples.shape, [3, 1]);
+    let none = read(
+        &path,
+        Some(RawFormat { sample_rate_hz: 8_000, channels: 0, encoding: Encoding::I16 }),
+    );
     assert!(matches!(none, Err(AudioFileError::BadRawFormat { .. })), "{none:?}");
 }
 
@@ -146,25 +171,162 @@ fn empty_files_and_empty_recordings_are_empty() {
     fs::write(&path, b"").unwrap();
     let error = read(&path, None).unwrap_err();
     assert!(matches!(error, AudioFileError::Empty { .. }), "{error:?}");
-    write_wav(&path, spec(1, 8_000, 16), std::iter::empty());
-    let error = read(&path, None).unwrap_err();
-    assert!(matches!(error, AudioFileError::Empty { .. }), "{error:?}");
+    write_wav(&path, spec(2, 8_000, 16), std::iter::empty());
+    let audio = read(&path, None).unwrap();
+    assert_eq!((audio.samples.shape, audio.sample_rate_hz), (vec![2, 0], 8_000));
 }
 
 #[test]
-fn damaged_files_are_errors_and_not_half_recordings() {
+fn files_that_were_cut_off_give_what_they_have_and_say_what_is_missing() {
     let folder = TempDir::new().unwrap();
     let flac = fs::read(data("tone.flac")).unwrap();
     let path = folder.path().join("damaged.flac");
-    fs::write(&path, &flac[..flac.len() / 2]).unwrap();
+    fs::write(&path, &flac[..flac.len() / 8]).unwrap();
     let error = read(&path, None).unwrap_err();
-    assert!(matches!(error, AudioFileError::Corrupt { .. }), "{error:?}");
-    let wav = folder.path().join("cut.wav");
-    write_wav(&wav, spec(1, 8_000, 16), 0..8_000);
-    let whole = fs::read(&wav).unwrap();
-    fs::write(&wav, &whole[..whole.len() / 2]).unwrap();
-    let error = read(&wav, None).unwrap_err();
-    assert!(matches!(error, AudioFileError::Corrupt { .. }), "{error:?}");
+    assert!(matches!(error, AudioFileError::Corrupt { decoded_samples: 0, .. }), "{error:?}");
+    fs::write(&path, &flac[..flac.len() * 3 / 4]).unwrap();
+    let recording = super::read(&path, None).unwrap();
+    let [_, samples] = recording.audio.samples.shape[..] else { panic!() };
+    assert!((1..8_000).contains(&samples), "{samples}");
+    let [Damage::CutOff { missing, stated: 8_000, .. }] = recording.damage[..] else {
+        panic!("{:?}", recording.damage)
+    };
+    assert_eq!(missing, 8_000 - samples);
+    let path = folder.path().join("cut.wav");
+    write_wav(&path, spec(1, 8_000, 16), 0..8_000);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2 + 1]).unwrap();
+    let recording = super::read(&path, None).unwrap();
+    assert_eq!(recording.audio.samples.shape, [1, 3_989]);
+    let text = recording.damage[0].to_string();
+    assert!(text.contains("cut.wav") && text.contains("8021 of 16000 bytes"), "{text}");
+}
+
+/// A WAV file from its parts: sizes of file and data as the header states them.
+fn wav(name: &[u8; 4], file_bytes: u32, format: &[u8], data_bytes: u32, rest: &[u8]) -> Vec<u8> {
+    let mut bytes = name.to_vec();
+    bytes.extend(file_bytes.to_le_bytes());
+    bytes.extend(b"WAVE");
+    if name != b"RIFF" {
+        bytes.extend(b"ds64");
+        bytes.extend(28_u32.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(2_000_u64.to_le_bytes());
+        bytes.extend([0; 12]);
+    }
+    bytes.extend(b"fmt ");
+    bytes.extend(u32::try_from(format.len()).unwrap().to_le_bytes());
+    bytes.extend(format);
+    bytes.extend(b"data");
+    bytes.extend(data_bytes.to_le_bytes());
+    bytes.extend(rest);
+    bytes
+}
+
+/// The format chunk of mono at 8 kHz.
+fn format(code: u16, bytes: u16, bits: u16, more: &[u8]) -> Vec<u8> {
+    let mut chunk = [code.to_le_bytes(), 1_u16.to_le_bytes()].concat();
+    chunk.extend(8_000_u32.to_le_bytes());
+    chunk.extend((8_000 * u32::from(bytes)).to_le_bytes());
+    chunk.extend(bytes.to_le_bytes());
+    chunk.extend(bits.to_le_bytes());
+    chunk.extend(more);
+    chunk
+}
+
+#[test]
+fn sizes_in_the_header_may_be_wrong() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sizes.wav");
+    let pcm = format(1, 2, 16, &[]);
+    let audio = [0x40_u8, 0x20].repeat(1_000);
+    for file_bytes in [0, 1, 28, 2_028, 2_036, 0x7fff_f024, u32::MAX] {
+        for data_bytes in [0, 2_000, u32::MAX] {
+            fs::write(&path, wav(b"RIFF", file_bytes, &pcm, data_bytes, &audio)).unwrap();
+            let samples = read(&path, None).unwrap().samples;
+            assert_eq!(samples.shape, [1, 1_000], "{file_bytes} {data_bytes}");
+        }
+    }
+    for name in [b"RF64", b"BW64"] {
+        let rest = [audio.as_slice(), b"LIST\x04\0\0\0INFO"].concat();
+        fs::write(&path, wav(name, u32::MAX, &pcm, u32::MAX, &rest)).unwrap();
+        assert_eq!(read(&path, None).unwrap().samples.shape, [1, 1_000]);
+    }
+    // No audio, but another chunk behind it.
+    let list = b"LIST\x04\0\0\0INFO";
+    fs::write(&path, wav(b"RIFF", 48, &pcm, 0, list)).unwrap();
+    assert_eq!(read(&path, None).unwrap().samples.shape, [1, 0]);
+}
+
+#[test]
+fn format_chunks_may_be_long_or_extensible() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("formats.wav");
+    let guid = |code: u16| {
+        let code = code.to_le_bytes();
+        let more = [22, 0, 16, 0, 4, 0, 0, 0, code[0], code[1], 0, 0, 0, 0, 16, 0, 128, 0, 0, 170];
+        [more.as_slice(), &[0, 56, 155, 113]].concat()
+    };
+    let half: [(Vec<u8>, Vec<u8>); 9] = [
+        (format(1, 2, 16, &[0; 4]), 16_384_i16.to_le_bytes().to_vec()),
+        (format(1, 2, 16, &[0; 2]), 16_384_i16.to_le_bytes().to_vec()),
+        (format(0xfffe, 2, 16, &guid(1)), 16_384_i16.to_le_bytes().to_vec()),
+        (format(0xfffe, 4, 32, &guid(3)), 0.5_f32.to_le_bytes().to_vec()),
+        (format(3, 8, 64, &[]), 0.5_f64.to_le_bytes().to_vec()),
+        (format(1, 3, 20, &[]), vec![0, 0, 0x40]),
+        (format(1, 4, 32, &[]), 0x4000_0000_i32.to_le_bytes().to_vec()),
+        (format(1, 1, 8, &[]), vec![192]),
+        (format(3, 4, 32, &[0; 2]), 0.5_f32.to_le_bytes().to_vec()),
+    ];
+    for (chunk, sample) in half {
+        let bytes = u32::try_from(sample.len()).unwrap();
+        fs::write(&path, wav(b"RIFF", 0, &chunk, bytes, &sample)).unwrap();
+        assert_eq!(planes(&read(&path, None).unwrap()), [[0.5]], "{chunk:?}");
+    }
+    // G.711: the loudest and the softest values of both laws.
+    for (code, bytes, wanted) in [
+        (6, [0xaa, 0x2a, 0xd5, 0x55], [32_256.0, -32_256.0, 8.0, -8.0]),
+        (7, [0x80, 0x00, 0xff, 0x7f], [32_124.0, -32_124.0, 0.0, 0.0]),
+    ] {
+        fs::write(&path, wav(b"RIFF", 0, &format(code, 1, 8, &[0; 2]), 4, &bytes)).unwrap();
+        let wanted: Vec<f32> = wanted.iter().map(|value| value / 32_768.0).collect();
+        assert_eq!(planes(&read(&path, None).unwrap()), [wanted], "{code}");
+    }
+    let mut silent = format(1, 2, 16, &[]);
+    silent[4..8].fill(0);
+    fs::write(&path, wav(b"RIFF", 0, &silent, 2, &[0; 2])).unwrap();
+    let error = read(&path, None).unwrap_err();
+    assert!(matches!(error, AudioFileError::BadRate { rate_hz: 0, .. }), "{error:?}");
+}
+
+#[test]
+fn tags_of_megabytes_are_no_audio() {
+    let folder = TempDir::new().unwrap();
+    let mut recorded = Vec::new();
+    for name in ["tone.mp3", "tone.flac", "tone.wav"] {
+        let plain = folder.path().join(name);
+        if name == "tone.wav" {
+            write_wav(&plain, spec(1, 8_000, 16), 0..4_000);
+        } else {
+            fs::copy(data(name), &plain).unwrap();
+        }
+        recorded.push((name, fs::read(&plain).unwrap()));
+    }
+    for (name, bytes) in recorded {
+        let path = folder.path().join(format!("tagged-{name}"));
+        let plain = folder.path().join(name);
+        let wanted = read(&plain, None).unwrap().samples.shape;
+        for flags in [0_u8, 0x80] {
+            let size = 2_u32 << 20;
+            let sizes = [21, 14, 7, 0].map(|shift| u8::try_from(size >> shift & 0x7f).unwrap());
+            let mut tagged = [b"ID3\x04\0".as_slice(), &[flags], &sizes].concat();
+            // A picture whose bytes look like frames of MP3.
+            tagged.extend([0xff, 0xfb, 0x90, 0x64].iter().cycle().take(2 << 20));
+            tagged.extend(&bytes);
+            fs::write(&path, tagged).unwrap();
+            assert_eq!(read(&path, None).unwrap().samples.shape, wanted, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -5,11 +5,12 @@
 //! | `(array, sample_rate)` | `(array, sample_rate)` |
 //! | `(array, sample_rate, more...)` | `(array, sample_rate, more...)` |
 //! | bare array | bare array |
+//! | `[array, sample_rate, more...]` | a tuple of these |
 //! | `{data, sample_rate?, channels?, format?}` | the same keys, with new values |
 //!
-//! `data` is an array, a list of numbers (interleaved when `channels` is above 1), or a list of
-//! one list of numbers per channel. `format` (`f32`, `i16`, `i32`) says what the numbers of a
-//! list mean; without it they are floats.
+//! `data` may also be called `audio_data`. It is an array, a list of numbers (interleaved when `channels` is above 1), or a list of
+//! one list of numbers per channel. `format` (a name of [`Encoding`](crate::pcm::Encoding)) says what
+//! the numbers of a list mean, for `i24` its bytes; without it they are floats.
 //!
 //! | of audio | is taken | anything else |
 //! |---|---|---|
@@ -28,6 +29,7 @@ use num_traits::ToPrimitive;
 use super::samples::Planes;
 use crate::brief::Brief;
 use crate::error::{NodeError, NodeErrorKind};
+use crate::params::{ParamProblem, Params};
 
 /// Accepted sample rates, lowest and highest, in Hz.
 pub(crate) const RATE_RANGE_HZ: (f64, f64) = (1_000.0, 768_000.0);
@@ -52,8 +54,8 @@ pub(crate) enum Form {
     /// The elements after the sample rate.
     Tuple(Vec<Value>),
     Bare,
-    /// The dict's entries without `data`, and the form of `data`.
-    Dict(Vec<(Value, Value)>, DataForm),
+    /// The dict's entries without `data`, its name there, and its form.
+    Dict(Vec<(Value, Value)>, Value, DataForm),
 }
 
 /// Form of the `data` of a dict.
@@ -82,7 +84,12 @@ impl AudioItem {
                 Ok(Self { array, sample_rate_hz: None, form: Form::Bare })
             }
             Value::Tuple(parts) => Self::take_tuple(parts),
+            // Old programs, and JSON, have lists in place of tuples.
+            Value::List(parts) if matches!(parts.first(), Some(Value::Array(_))) => {
+                Self::take_tuple(parts)
+            }
             Value::Dict(entries) => Self::take_dict(entries),
+            Value::Str(text) => Err(NodeErrorKind::PathForAudio { text }.into()),
             other => Err(mismatch(EXPECTED, &other)),
         }
     }
@@ -113,8 +120,9 @@ impl AudioItem {
         let is = |key: &Value, name: &str| matches!(key, Value::Str(text) if text == name);
         let missing =
             || NodeErrorKind::MissingKey { key: "data", needed: "'data' and 'sample_rate'" };
-        let at = entries.iter().position(|(key, _)| is(key, "data")).ok_or_else(missing)?;
-        let (_, data) = entries.remove(at);
+        let place = |name| entries.iter().position(|(key, _)| is(key, name));
+        let at = place("data").or_else(|| place("audio_data")).ok_or_else(missing)?;
+        let (name, data) = entries.remove(at);
         let entry = |name: &str| entries.iter().find(|(key, _)| is(key, name)).map(|(_, v)| v);
         let sample_rate_hz = match entry("sample_rate") {
             None | Some(Value::None) => None,
@@ -137,12 +145,47 @@ impl AudioItem {
             Value::List(items) => lists::read(&items, channels, lists::format(entry("format"))?)?,
             other => return Err(mismatch("'data' to be an array or a list of numbers", &other)),
         };
-        Ok(Self { array, sample_rate_hz, form: Form::Dict(entries, data_form) })
+        Ok(Self { array, sample_rate_hz, form: Form::Dict(entries, name, data_form) })
+    }
+}
+
+/// The rate of arrays that come without one.
+#[derive(Debug)]
+pub(crate) struct BareRate {
+    hz: u32,
+    parameter: &'static str,
+    /// Whether the user still has to learn that the rate is assumed.
+    is_untold: bool,
+    notice: Option<String>,
+}
+
+impl BareRate {
+    /// The rate that a parameter gives, or its default.
+    ///
+    /// # Errors
+    /// The node has no such parameter.
+    pub(crate) fn new(params: &Params, parameter: &'static str) -> Result<Self, ParamProblem> {
+        let is_untold = !params.given().contains_key(parameter);
+        Ok(Self { hz: params.u32(parameter)?, parameter, is_untold, notice: None })
     }
 
-    /// The item's sample rate, or that of the node's parameter for a bare array.
-    pub(crate) fn rate_or(&self, parameter_hz: u32) -> u32 {
-        self.sample_rate_hz.unwrap_or(parameter_hz)
+    /// The item's own rate, or this one.
+    pub(crate) fn of(&mut self, item: &AudioItem) -> u32 {
+        item.sample_rate_hz.unwrap_or_else(|| {
+            if std::mem::take(&mut self.is_untold) {
+                self.notice = Some(format!(
+                    "an array came without a sample rate, so {} Hz is assumed; give items as \
+                     (array, sample_rate), or {}={}",
+                    self.hz, self.parameter, self.hz
+                ));
+            }
+            self.hz
+        })
+    }
+
+    /// The warning that a rate was assumed, once.
+    pub(crate) fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
     }
 }
 
@@ -170,8 +213,10 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         .into());
     }
     for (channel, plane) in planes.iter().enumerate() {
-        // One fast pass over all samples; the position is searched for only when one is wrong.
-        if !plane.iter().all(|sample| is_sound(*sample)) {
+        // A fast pass over all samples, without a decision at each; the position is searched for only
+        // when one is wrong.
+        let are_sound = |part: &[f32]| part.iter().fold(true, |all, s| all & is_sound(*s));
+        if !plane.chunks(4_096).all(are_sound) {
             let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
             let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
             return Err(NodeErrorKind::NotSound { channel, at, sample, limit: LOUDEST }.into());
@@ -188,11 +233,26 @@ fn is_sound(sample: f32) -> bool {
 impl Form {
     /// Whether samples are written as lists of numbers.
     pub(crate) fn is_lists(&self) -> bool {
-        matches!(self, Self::Dict(_, DataForm::Flat | DataForm::Nested))
+        matches!(self, Self::Dict(_, _, DataForm::Flat | DataForm::Nested))
+    }
+
+    /// The `format` of a dict.
+    pub(crate) fn format_name(&self) -> Option<&str> {
+        let Self::Dict(entries, ..) = self else { return None };
+        entries.iter().find_map(|(key, value)| match (key, value) {
+            (Value::Str(key), Value::Str(name)) if key == "format" => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The answer to an item of this form. For a bare array the rate is dropped.
     pub(crate) fn answer(self, array: Array, sample_rate_hz: u32) -> Value {
+        let format = lists::format_name(&array);
+        self.answer_as(array, sample_rate_hz, format)
+    }
+
+    /// The same with samples in a format of this name.
+    pub(crate) fn answer_as(self, array: Array, sample_rate_hz: u32, format: &str) -> Value {
         let rate = Value::Int(sample_rate_hz.into());
         match self {
             Self::Audio => Value::Audio(Audio { samples: array, sample_rate_hz }),
@@ -202,11 +262,11 @@ impl Form {
                 parts.extend(rest);
                 Value::Tuple(parts)
             }
-            Self::Dict(mut entries, data_form) => {
+            Self::Dict(mut entries, name, data_form) => {
                 for (key, value) in &mut entries {
                     match (&*key, &*value) {
                         (Value::Str(name), Value::Str(_)) if name == "format" => {
-                            *value = Value::Str(lists::format_name(&array).to_owned());
+                            *value = Value::Str(format.to_owned());
                         }
                         (Value::Str(name), Value::Int(_) | Value::Float(_) | Value::Array(_))
                             if name == "sample_rate" =>
@@ -216,7 +276,7 @@ impl Form {
                         _ => {}
                     }
                 }
-                entries.insert(0, (Value::from("data"), lists::write(array, data_form)));
+                entries.insert(0, (name, lists::write(array, data_form)));
                 Value::Dict(entries)
             }
         }

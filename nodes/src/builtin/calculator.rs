@@ -6,8 +6,8 @@
 //! | `{operation, args: [a, b]}` | `{operation, args, result, processed_by, node_config}`; when it cannot be computed, `error` in the place of `result` |
 //! | `{operation, operands: [a, b]}` | `{result, operation, operands}`; when it cannot be computed, an error |
 //!
-//! NaN and infinity are computed with as Python does. Integers have up to a million bits, those that
-//! come and those that `power` makes.
+//! NaN and infinity are computed with as Python does. Integers have at most a million bits, inputs
+//! and results of `power`.
 
 #[cfg(test)]
 mod tests;

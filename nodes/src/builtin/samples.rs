@@ -1,8 +1,5 @@
-//! The samples of an array: the accepted element types, conversion between integers and floats in
-//! [-1, 1], and the layout of channels in memory.
-//!
-//! Full scale of an integer is 1.0 as a float: `i16 / 32768`, `i32 / 2147483648`. The conversion to
-//! float is exact for i16 and rounded to float32 for i32.
+//! The samples of an array: the accepted element types, their conversion to floats in [-1, 1] (by the
+//! formula of [`pcm`](crate::pcm)), and the layout of channels in memory.
 
 use std::borrow::Cow;
 
@@ -10,6 +7,7 @@ use bytes::Bytes;
 use ipc_protocol::{Array, Dtype, Order, Payload};
 
 use crate::error::{NodeError, NodeErrorKind};
+use crate::pcm::{self, Encoding};
 
 /// The element types that audio nodes accept, for error texts.
 pub(crate) const AUDIO_DTYPES: &str = "float32, float64, int16, int32";
@@ -33,6 +31,16 @@ impl Element {
             Self::I32 => ("i4", 4),
         };
         Dtype { descr: format!("{}{code}", native_order()), item_bytes }
+    }
+
+    /// The format of samples of this type.
+    pub(crate) fn encoding(self) -> Encoding {
+        match self {
+            Self::F32 => Encoding::F32,
+            Self::F64 => Encoding::F64,
+            Self::I16 => Encoding::I16,
+            Self::I32 => Encoding::I32,
+        }
     }
 
     /// The element type of an array, and whether its byte order is not this machine's.
@@ -79,15 +87,6 @@ pub(crate) fn dtype_name(descr: &str) -> String {
         (Some('b'), _) => "bool".to_owned(),
         _ => descr.to_owned(),
     }
-}
-
-pub(crate) fn from_i16(sample: i16) -> f32 {
-    f32::from(sample) / 32_768.0
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is intended")]
-pub(crate) fn from_i32(sample: i32) -> f32 {
-    (f64::from(sample) / 2_147_483_648.0) as f32
 }
 
 /// An array of shape `(channels, samples)` in C order.
@@ -154,69 +153,6 @@ pub(crate) fn elements<T: bytemuck::Pod>(
     Ok(Cow::Owned(copied.collect()))
 }
 
-/// One PCM sample, and its conversion to other formats.
-pub(crate) trait Sample: bytemuck::Pod + Send {
-    /// The sample as a float, where full scale is 1.0.
-    fn to_float(self) -> f32;
-    /// Rounded to the nearest integer and clipped at full scale; NaN becomes 0.
-    fn to_i16(self) -> i16;
-    /// Rounded to the nearest integer and clipped at full scale; NaN becomes 0.
-    fn to_i32(self) -> i32;
-}
-
-impl Sample for f32 {
-    fn to_float(self) -> f32 {
-        self
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
-    fn to_i16(self) -> i16 {
-        (self * 32_768.0).round() as i16
-    }
-    fn to_i32(self) -> i32 {
-        f64::from(self).to_i32()
-    }
-}
-
-impl Sample for f64 {
-    #[expect(clippy::cast_possible_truncation, reason = "audio is float32 from here on")]
-    fn to_float(self) -> f32 {
-        self as f32
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
-    fn to_i16(self) -> i16 {
-        (self * 32_768.0).round() as i16
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "`as` clips at full scale")]
-    fn to_i32(self) -> i32 {
-        (self * 2_147_483_648.0).round() as i32
-    }
-}
-
-impl Sample for i16 {
-    fn to_float(self) -> f32 {
-        from_i16(self)
-    }
-    fn to_i16(self) -> i16 {
-        self
-    }
-    fn to_i32(self) -> i32 {
-        i32::from(self) << 16
-    }
-}
-
-impl Sample for i32 {
-    fn to_float(self) -> f32 {
-        from_i32(self)
-    }
-    fn to_i16(self) -> i16 {
-        let rounded = (i64::from(self) + 0x8000) >> 16;
-        i16::try_from(rounded).unwrap_or(i16::MAX)
-    }
-    fn to_i32(self) -> i32 {
-        self
-    }
-}
-
 /// Float samples of an audio array, channel by channel.
 #[derive(Debug)]
 pub(crate) struct Planes<'a> {
@@ -254,14 +190,10 @@ impl<'a> Planes<'a> {
         let interleaved = array.order == Order::Fortran && channels > 1 && samples > 1;
         let (element, swapped) = Element::of(array)?;
         let data = match element {
-            Element::F32 => {
-                let data = elements::<f32>(array, swapped)?;
-                if interleaved { planar(&data, channels) } else { data }
-            }
-            Element::F64 => floats(&elements::<f64>(array, swapped)?, channels, interleaved),
-            Element::I16 => floats(&elements::<i16>(array, swapped)?, channels, interleaved),
-            Element::I32 => floats(&elements::<i32>(array, swapped)?, channels, interleaved),
+            Element::F32 => elements::<f32>(array, swapped)?,
+            _ => Cow::Owned(floats(array, element, swapped)?),
         };
+        let data = if interleaved { planar(&data, channels) } else { data };
         Ok(Self { data, channels, samples, flat })
     }
 
@@ -273,9 +205,23 @@ impl<'a> Planes<'a> {
     }
 }
 
-fn floats<T: Sample>(data: &[T], channels: usize, interleaved: bool) -> Cow<'static, [f32]> {
-    let floats: Vec<f32> = data.iter().map(|sample| sample.to_float()).collect();
-    if interleaved { planar(&floats, channels) } else { Cow::Owned(floats) }
+fn floats(array: &Array, element: Element, swapped: bool) -> Result<Vec<f32>, NodeError> {
+    let encoding = element.encoding();
+    check_memory(array, encoding.bytes())?;
+    let bytes = in_native_order(array.data.as_slice(), encoding.bytes(), swapped);
+    let mut floats = vec![0.0; bytes.len() / encoding.bytes()];
+    pcm::decode_f32(encoding, &bytes, &mut floats);
+    Ok(floats)
+}
+
+/// The bytes of elements in this machine's byte order.
+pub(crate) fn in_native_order(bytes: &[u8], item_bytes: usize, swapped: bool) -> Cow<'_, [u8]> {
+    if !swapped {
+        return Cow::Borrowed(bytes);
+    }
+    let mut bytes = bytes.to_vec();
+    bytes.chunks_exact_mut(item_bytes).for_each(<[u8]>::reverse);
+    Cow::Owned(bytes)
 }
 
 /// Reorders interleaved samples so that channels follow each other.

@@ -1,28 +1,38 @@
-//! VADNode: where in the audio there is speech. How it is decided is in `vad/segments.rs`, from
-//! what `vad/features.rs` measures; `vad/detector.rs` follows a stream.
+//! VADNode: where in the audio there is speech. `vad/detector.rs` follows a stream by one of three
+//! methods: the level (`vad/energy.rs`, decided in `vad/segments.rs` from what `vad/features.rs`
+//! measures), the scores of a neural network (`vad/voice.rs`), or both (`vad/combined.rs`); scores
+//! become segments in `vad/stretches.rs`.
 //!
 //! Which rates, shapes and samples are taken is in [`audio_item`](super::audio_item). Levels are
 //! finite and at least -120 dBFS. A recording has at most one segment per 20 ms. In a stream a
 //! segment of more than ten minutes comes in parts, each beginning where the one before ends, so
 //! that what is kept is bounded.
 
+mod blocks;
+mod combined;
 mod detector;
+mod energy;
 mod features;
+mod parameters;
+mod scored;
 mod segments;
+mod stretches;
 #[cfg(test)]
 mod tests;
+mod voice;
+mod weights;
 
 use ipc_protocol::{Array, Order, Value};
 use num_traits::ToPrimitive;
 
-use super::audio_item::{self, AudioItem, Form, RATE_RANGE_HZ};
+use super::audio_item::{self, AudioItem, BareRate, Form};
+use super::effect::Stream;
 use super::samples::{self, Element};
-use crate::error::{NodeError, NodeErrorKind};
+use crate::error::NodeError;
 use crate::node::{Emit, Node, NodeType};
-use crate::params::{ParamDefault, ParamKind, ParamProblem, ParamSpec, Params};
-use detector::{Detector, Segment, frame_of};
+use crate::params::{ParamProblem, Params};
+use detector::{Detector, Plan, Segment, frame_of};
 use features::HOP_MS;
-use segments::Settings;
 
 pub(super) static TYPE: NodeType = NodeType {
     name: "VADNode",
@@ -30,120 +40,26 @@ pub(super) static TYPE: NodeType = NodeType {
     summary: "Finds the segments of audio that contain speech.",
     aliases: &[],
     capabilities: &["audio"],
-    params: PARAMS,
+    params: parameters::PARAMS,
     exclusive: &[("threshold", "energy_threshold")],
     build,
 };
 
-const PARAMS: &[ParamSpec] = &[
-    ParamSpec {
-        name: "threshold",
-        aliases: &["threshold_db"],
-        kind: ParamKind::Float,
-        default: ParamDefault::Float(-30.0),
-        range: Some((-60.0, 0.0)),
-        unit: "dBFS",
-        doc: "RMS level between 120 Hz and 8 kHz from which sound is speech. A segment that \
-              reaches it extends to where the sound fades into the noise around it.",
-    },
-    ParamSpec {
-        name: "energy_threshold",
-        aliases: &[],
-        kind: ParamKind::Float,
-        default: ParamDefault::Absent,
-        range: Some((0.001, 1.0)),
-        unit: "",
-        doc: "The threshold as a linear RMS value (0.0316 is -30 dBFS); instead of threshold.",
-    },
-    ParamSpec {
-        name: "frame_length_ms",
-        aliases: &["frame_duration_ms"],
-        kind: ParamKind::Int,
-        default: ParamDefault::Int(30),
-        range: Some((10.0, 100.0)),
-        unit: "ms",
-        doc: "Length of the analysis window, and of the frames that tagged output counts.",
-    },
-    ParamSpec {
-        name: "sample_rate",
-        aliases: &["sampling_rate", "sampleRate"],
-        kind: ParamKind::Int,
-        default: ParamDefault::Int(16_000),
-        range: Some(RATE_RANGE_HZ),
-        unit: "Hz",
-        doc: "Sample rate of bare arrays; other items carry their own.",
-    },
-    ParamSpec {
-        name: "min_speech_ms",
-        aliases: &["min_speech_duration_ms"],
-        kind: ParamKind::Int,
-        default: ParamDefault::Int(90),
-        range: Some((0.0, 10_000.0)),
-        unit: "ms",
-        doc: "Shorter segments are dropped.",
-    },
-    ParamSpec {
-        name: "min_silence_ms",
-        aliases: &["min_silence_duration_ms"],
-        kind: ParamKind::Int,
-        default: ParamDefault::Int(300),
-        range: Some((0.0, 10_000.0)),
-        unit: "ms",
-        doc: "Shorter pauses do not split a segment.",
-    },
-    ParamSpec {
-        name: "output",
-        aliases: &[],
-        kind: ParamKind::Choice(&["segments", "tagged"]),
-        default: ParamDefault::Text("segments"),
-        range: None,
-        unit: "",
-        doc: "segments: a list of segments per item. tagged: the audio itself with a dict of \
-              segments, is_speech, speech_frames and total_frames.",
-    },
-    ParamSpec {
-        name: "streaming",
-        aliases: &[],
-        kind: ParamKind::Bool,
-        default: ParamDefault::Bool(false),
-        range: None,
-        unit: "",
-        doc: "False: every item is a complete recording. True: items are pieces of one stream, \
-              times count from its start, a segment is given about a second after its end (of \
-              one that goes on, every ten minutes), and a flush gives the rest.",
-    },
-];
-
-/// The longest segment that is given in a stream, in frames: ten minutes.
-const LONGEST_IN_STREAM: usize = 60_000;
-
 fn build(params: &Params) -> Result<Box<dyn Node>, ParamProblem> {
-    let threshold_db = match params.optional_float("energy_threshold")? {
-        Some(linear) => 20.0 * linear.log10(),
-        None => params.float("threshold")?,
-    };
-    let frames = |name| Ok((params.u32(name)?.div_ceil(HOP_MS)).to_usize().unwrap_or(0));
-    let is_streaming = params.bool("streaming")?;
     Ok(Box::new(Vad {
-        settings: Settings {
-            threshold_db: threshold_db.to_f32().unwrap_or(0.0),
-            min_speech_frames: frames("min_speech_ms")?,
-            min_silence_frames: frames("min_silence_ms")?,
-            longest_frames: if is_streaming { LONGEST_IN_STREAM } else { usize::MAX },
-        },
+        plan: parameters::plan(params)?,
         frame_length_ms: params.u32("frame_length_ms")?,
-        sample_rate_hz: params.u32("sample_rate")?,
+        bare_rate: BareRate::new(params, "sample_rate")?,
         is_tagged: params.text("output")? == "tagged",
-        is_streaming,
+        is_streaming: params.bool("streaming")?,
         open: None,
     }))
 }
 
 struct Vad {
-    settings: Settings,
+    plan: Plan,
     frame_length_ms: u32,
-    /// Sample rate that is assumed for bare arrays, in Hz.
-    sample_rate_hz: u32,
+    bare_rate: BareRate,
     is_tagged: bool,
     is_streaming: bool,
     /// The stream in progress; always `None` unless `is_streaming`.
@@ -160,7 +76,7 @@ struct Open {
 impl Node for Vad {
     fn process(&mut self, input: Value, emit: Emit<'_>) -> Result<(), NodeError> {
         let item = AudioItem::take(input)?;
-        let rate_hz = item.rate_or(self.sample_rate_hz);
+        let rate_hz = self.bare_rate.of(&item);
         let planes = audio_item::planes(&item.array)?;
         let channels = planes.channels;
         let mut detector = self.detector(rate_hz, channels)?;
@@ -205,6 +121,10 @@ impl Node for Vad {
         self.answer(item, rate_hz, (found, Vec::new(), (end, end)), emit);
         Ok(())
     }
+
+    fn take_notice(&mut self) -> Option<String> {
+        self.bare_rate.take_notice()
+    }
 }
 
 /// The segments found, the ranges of frames with speech, and the item's range of samples.
@@ -214,19 +134,14 @@ impl Vad {
     /// The detector of the stream in progress, or a new one.
     fn detector(&mut self, rate_hz: u32, channels: usize) -> Result<Detector, NodeError> {
         if let Some(open) = &self.open {
-            let (before, now) = (&open.detector, (rate_hz, channels));
-            let changed =
-                |what, before, now| Err(NodeErrorKind::StreamChanged { what, before, now });
-            if before.rate_hz() != now.0 {
-                changed("sample rate", before.rate_hz().into(), now.0.into())?;
-            }
-            if before.channels() != now.1 {
-                changed("channel count", before.channels() as u64, now.1 as u64)?;
-            }
+            let (rate_before, channels_before) =
+                (open.detector.rate_hz(), open.detector.channels());
+            let before = Stream { rate_hz: rate_before, channels: channels_before };
+            before.continues(Stream { rate_hz, channels })?;
         }
         Ok(match self.open.take() {
             Some(open) => open.detector,
-            None => Detector::new(rate_hz, channels, self.frame_length_ms, self.settings),
+            None => Detector::new(rate_hz, channels, self.frame_length_ms, self.plan),
         })
     }
 

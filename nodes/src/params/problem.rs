@@ -34,8 +34,8 @@ pub enum ParamProblem {
     },
     /// The number is outside the parameter's range.
     #[error(
-        "{node}: parameter '{param}' must be between {min} and {max}{}, got {value}",
-        unit_suffix(.unit)
+        "{node}: parameter '{param}' must be between {min} and {max}{}, got {}",
+        unit_suffix(.unit), short(*.value)
     )]
     OutOfRange {
         /// The node type.
@@ -115,6 +115,14 @@ fn unknown_hint(nearest: Option<&str>, known: &[&str]) -> String {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+/// A number without hundreds of zeros.
+fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 | 1e-6..1e16 => value.to_string(),
+        _ => format!("{value:e}"),
+    }
 }
 
 fn unit_suffix(unit: &str) -> String {

@@ -139,7 +139,10 @@ fn metadata_has_the_documented_form() {
     assert_eq!(resample["name"], "ResampleNode");
     assert_eq!(resample["aliases"], json!(["AudioResampleNode"]));
     assert_eq!(resample["parameters"]["target_rate"]["range"], json!([1_000, 768_000]));
-    assert_eq!(resample["parameters"]["quality"]["choices"], json!(["low", "medium", "high"]));
+    assert_eq!(
+        resample["parameters"]["quality"]["choices"],
+        json!(["low", "medium", "high", "very_high"])
+    );
     assert_eq!(vad["parameters"]["energy_threshold"]["default"], Json::Null);
 }
 

@@ -157,11 +157,13 @@ fn most_bytes(name: &str, given: usize) -> usize {
     const MIB: usize = 1 << 20;
     match name {
         "PassThroughNode" => given,
-        "FormatConverterNode" => 2 * given + 1_000,
+        "FormatConverterNode" => 8 * given + 1_000,
         "AddNode" | "MultiplyNode" => 8 * given + 1_000,
         "CalculatorNode" => 3 * given + 130_000,
         // Of int16 one sample becomes a float32, of a list's number a number again.
         "ResampleNode" => (32 * given).max(128 * MIB) + 64 * MIB,
+        "ChunkerNode" | "MelSpectrogramNode" => 64 * given + 128 * MIB,
+        "MixChannelsNode" => 1_024 * given + MIB,
         _ => 4 * given + 32 * MIB,
     }
 }

@@ -1,30 +1,26 @@
 //! Audio as lists of numbers, which is how JSON holds it.
 
-use ipc_protocol::{Array, Order, Value};
+use ipc_protocol::{Array, Dtype, Order, Value};
 use num_traits::ToPrimitive;
 
 use super::{DataForm, brief, mismatch};
 use crate::builtin::samples::{self, Element};
 use crate::error::{NodeError, NodeErrorKind};
+use crate::pcm::Encoding;
 
 const NUMBERS: &str = "'data' to be a list of numbers, or one list of numbers per channel";
 
-/// The element type that the dict's `format` names.
-pub(super) fn format(value: Option<&Value>) -> Result<Element, NodeError> {
+/// The format that the dict's `format` names.
+pub(super) fn format(value: Option<&Value>) -> Result<Encoding, NodeError> {
     let known = match value {
-        None | Some(Value::None) => Some(Element::F32),
-        Some(Value::Str(name)) => match name.to_ascii_lowercase().as_str() {
-            "f32" => Some(Element::F32),
-            "i16" => Some(Element::I16),
-            "i32" => Some(Element::I32),
-            _ => None,
-        },
+        None | Some(Value::None) => Some(Encoding::F32),
+        Some(Value::Str(name)) => Encoding::from_name(name),
         Some(_) => None,
     };
     known.ok_or_else(|| {
         NodeErrorKind::BadValue {
             what: "'format'",
-            expected: "f32, i16 or i32".to_owned(),
+            expected: format!("one of {}", Encoding::NAMES.join(", ")),
             got: value.map(brief).unwrap_or_default(),
         }
         .into()
@@ -32,17 +28,13 @@ pub(super) fn format(value: Option<&Value>) -> Result<Element, NodeError> {
 }
 
 pub(super) fn format_name(array: &Array) -> &'static str {
-    match Element::of(array) {
-        Ok((Element::I16, _)) => "i16",
-        Ok((Element::I32, _)) => "i32",
-        _ => "f32",
-    }
+    Element::of(array).map_or("f32", |(element, _)| element.encoding().name())
 }
 
 pub(super) fn read(
     items: &[Value],
     channels: usize,
-    element: Element,
+    format: Encoding,
 ) -> Result<(Array, DataForm), NodeError> {
     if let [Value::List(first), ..] = items {
         let mut all = Vec::new();
@@ -61,7 +53,7 @@ pub(super) fn read(
             }
         }
         let shape = vec![items.len() as u64, first.len() as u64];
-        return Ok((array(all, element, shape, Order::C), DataForm::Nested));
+        return Ok((array(all, format, shape, Order::C), DataForm::Nested));
     }
     let all = items.iter().map(float).collect::<Result<Vec<f64>, _>>()?;
     if all.len() % channels != 0 {
@@ -77,7 +69,7 @@ pub(super) fn read(
         // Interleaved samples are a (channels, samples) array in Fortran order.
         _ => vec![channels as u64, (all.len() / channels) as u64],
     };
-    Ok((array(all, element, shape, Order::Fortran), DataForm::Flat))
+    Ok((array(all, format, shape, Order::Fortran), DataForm::Flat))
 }
 
 fn float(value: &Value) -> Result<f64, NodeError> {
@@ -89,21 +81,38 @@ fn float(value: &Value) -> Result<f64, NodeError> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "`as` rounds to f32 and saturates ints")]
-fn array(all: Vec<f64>, element: Element, shape: Vec<u64>, order: Order) -> Array {
-    match element {
-        Element::I16 => {
-            let all: Vec<i16> = all.into_iter().map(|x| x as i16).collect();
-            samples::array_of(all, element, shape, order)
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` rounds to f32 and saturates ints"
+)]
+fn array(all: Vec<f64>, format: Encoding, shape: Vec<u64>, order: Order) -> Array {
+    let of = |element: Element, data| Array {
+        dtype: element.dtype(),
+        shape: shape.clone(),
+        order,
+        scalar: false,
+        data,
+    };
+    let numbers = all.into_iter();
+    match format {
+        Encoding::I16 => {
+            of(Element::I16, samples::payload_of(numbers.map(|x| x as i16).collect::<Vec<_>>()))
         }
-        Element::I32 => {
-            let all: Vec<i32> = all.into_iter().map(|x| x as i32).collect();
-            samples::array_of(all, element, shape, order)
+        Encoding::I32 => {
+            of(Element::I32, samples::payload_of(numbers.map(|x| x as i32).collect::<Vec<_>>()))
         }
-        Element::F32 | Element::F64 => {
-            let all: Vec<f32> = all.into_iter().map(|x| x as f32).collect();
-            samples::array_of(all, Element::F32, shape, order)
+        Encoding::F32 => {
+            of(Element::F32, samples::payload_of(numbers.map(|x| x as f32).collect::<Vec<_>>()))
         }
+        Encoding::F64 => of(Element::F64, samples::payload_of(numbers.collect::<Vec<_>>())),
+        Encoding::U8 | Encoding::I24 | Encoding::ALaw | Encoding::MuLaw => Array {
+            dtype: Dtype { descr: "|u1".to_owned(), item_bytes: 1 },
+            shape,
+            order,
+            scalar: false,
+            data: samples::payload_of(numbers.map(|x| x as u8).collect::<Vec<_>>()),
+        },
     }
 }
 
@@ -134,6 +143,9 @@ pub(super) fn write(array: Array, form: DataForm) -> Value {
 }
 
 fn numbers(array: &Array) -> Option<Vec<Value>> {
+    if array.dtype.descr == "|u1" {
+        return Some(values(&samples::elements::<u8>(array, false).ok()?, i64::from));
+    }
     let (element, swapped) = Element::of(array).ok()?;
     Some(match element {
         Element::F32 => values(&samples::elements::<f32>(array, swapped).ok()?, f64::from),

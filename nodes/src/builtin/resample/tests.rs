@@ -9,10 +9,10 @@ use rustfft::{FftPlanner, num_complex::Complex};
 use serde_json::json;
 
 use super::most_samples;
-use super::stream::output_samples;
 use crate::builtin::audio_item::{DataForm, Form};
 use crate::builtin::samples::{self, Element};
 use crate::node::Node;
+use crate::resampler::output_samples;
 use crate::{NodeErrorKind, registry};
 
 fn node(params: serde_json::Value) -> Box<dyn Node> {
@@ -95,7 +95,7 @@ fn every_quality_and_odd_rates_give_the_exact_length() {
     let pairs =
         [(44_100, 16_000), (16_000, 44_100), (8_000, 48_000), (11_025, 16_000), (44_101, 48_000)];
     for (from, to) in pairs {
-        for quality in ["low", "medium", "High"] {
+        for quality in ["low", "medium", "High", "very_high"] {
             for n in [0_usize, 1, 5, 7_919] {
                 let out = resample(from, to, quality, noise(n));
                 let wanted = whole(n as f64 * f64::from(to) / f64::from(from));
@@ -136,8 +136,7 @@ proptest! {
             }
             pieces.extend(flush(node.as_mut()).iter().flat_map(floats));
             prop_assert_eq!(pieces.len(), whole.len());
-            let worst = pieces.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            prop_assert!(worst < 1e-6, "differs by {}", worst);
+            prop_assert!(pieces == whole, "to the last bit");
         }
     }
 }
@@ -217,16 +216,31 @@ fn high_quality_is_flat_to_nine_tenths_of_nyquist() {
 
 #[test]
 fn quality_changes_the_passband() {
-    let at_95_percent =
-        |quality| middle_db(&resample(48_000, 16_000, quality, sine(48_000, 7_600.0, 0.5)));
-    assert!(at_95_percent("high") > -0.1);
-    assert!(at_95_percent("medium") < at_95_percent("high") - 0.5);
-    assert!(at_95_percent("low") < at_95_percent("medium") - 3.0);
+    let at = |quality, share: f64| {
+        middle_db(&resample(48_000, 16_000, quality, sine(48_000, 8_000.0 * share, 0.5)))
+    };
     // The numbers in the description of the parameter.
-    for (quality, fraction) in [("low", 0.75), ("medium", 0.93), ("high", 0.98)] {
-        let db =
-            middle_db(&resample(48_000, 16_000, quality, sine(48_000, 8_000.0 * fraction, 0.5)));
-        assert!(db > -3.0, "{quality}: {db} dB at {fraction} of Nyquist");
+    for (quality, share) in [("low", 0.75), ("medium", 0.88), ("high", 0.915), ("very_high", 0.95)]
+    {
+        assert!(at(quality, share).abs() < 0.01, "{quality}: {}", at(quality, share));
+        let middle_db = at(quality, (1.0 + share) / 2.0);
+        assert!((middle_db + 6.02).abs() < 0.1, "{quality}: {middle_db}");
+    }
+    for (quality, most_db) in [("low", -78.0), ("medium", -98.0), ("high", -120.0)] {
+        assert!(at(quality, 1.001) < most_db, "{quality}: {}", at(quality, 1.001));
+    }
+}
+
+#[test]
+fn int16_is_the_float_rounded() {
+    let params = json!({"format": "i16"});
+    let out = run(node(params).as_mut(), Value::Array(flat(noise(4_800))));
+    let Value::Array(array) = &out[0] else { panic!("not an array") };
+    assert_eq!(array.dtype.descr, "<i2");
+    let ints = samples::elements::<i16>(array, false).unwrap();
+    let floats = resample(48_000, 16_000, "high", noise(4_800));
+    for (int, float) in ints.iter().zip(floats) {
+        assert_eq!(f32::from(*int), (float * 32_768.0).round().clamp(-32_768.0, 32_767.0));
     }
 }
 
@@ -346,7 +360,7 @@ fn a_dict_whose_rate_is_a_numpy_number_gets_the_new_rate() {
 
 #[test]
 fn a_large_output_is_at_most_sixteen_times_its_input() {
-    let lists = Form::Dict(Vec::new(), DataForm::Flat);
+    let lists = Form::Dict(Vec::new(), Value::from("data"), DataForm::Flat);
     assert_eq!(most_samples(&Form::Bare, 1), 1 << 24);
     assert_eq!(most_samples(&lists, 1), 1 << 20);
     assert_eq!(most_samples(&Form::Audio, 1 << 21), 1 << 25);

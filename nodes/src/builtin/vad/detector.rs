@@ -1,14 +1,17 @@
-//! Detects speech in one stream: keeps the frames that are still needed, and returns segments that
-//! no later audio can change. A complete recording is a stream of one piece.
+//! The detector of one stream, whatever its method: takes pieces, gives segments that no later audio
+//! can change. A complete recording is a stream of one piece.
 
 use num_traits::ToPrimitive;
 
-use super::features::{Analyzer, FRAMES_PER_SECOND, Frame, HOP_MS};
-use super::segments::{self, FLOOR_REACH, SETTLING_FRAMES, Settings, Span};
+use super::energy::EnergyDetector;
+use super::features::{FRAMES_PER_SECOND, HOP_MS};
+use super::scored::ScoredDetector;
+use super::segments::{Settings, Span};
+use super::stretches::Rules;
 use crate::builtin::samples::Planes;
 
-/// Level that is reported for digital silence, in dBFS.
-const SILENCE_DB: f64 = -120.0;
+/// The lowest level that audio is said to have, that of digital silence, in dBFS.
+pub(super) const SILENCE_DB: f64 = -120.0;
 
 /// One stretch of speech.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,128 +22,105 @@ pub(super) struct Segment {
     pub(super) end_ms: u32,
     /// RMS level over the segment, in dBFS.
     pub(super) energy_db: f64,
-    /// `1 - 0.5 * 2^(-(peak - threshold) / 6 dB)`, where peak is the level of the loudest frame:
-    /// 0.5 at the threshold, 0.75 at 6 dB above, 0.94 at 18 dB above.
+    /// For the level: `1 - 0.5 * 2^(-(peak - threshold) / 6 dB)`, where peak is the level of the
+    /// loudest frame: 0.5 at the threshold, 0.75 at 6 dB above, 0.94 at 18 dB above. Otherwise the
+    /// mean score of the frames of speech.
     pub(super) confidence: f64,
 }
 
-/// Frames and results of one stream.
-pub(super) struct Detector {
-    analyzer: Analyzer,
-    settings: Settings,
-    /// The frames from number `first` on; earlier ones were dropped.
-    frames: Vec<Frame>,
-    first: usize,
-    /// Segments before this frame number have been returned.
-    settled: usize,
-    /// Number of frames at the last search for segments.
-    looked_at: usize,
+impl Segment {
+    /// A segment of a stream that has so many samples per channel so far; `power` is its mean
+    /// square.
+    pub(super) fn new(
+        span: Span,
+        power: f64,
+        confidence: f64,
+        (taken, rate_hz): (u64, u32),
+    ) -> Self {
+        let length_ms = taken * 1_000 / u64::from(rate_hz);
+        let end_ms = (span.end as u64 * u64::from(HOP_MS)).min(length_ms);
+        Self {
+            start_ms: saturated(span.start as u64 * u64::from(HOP_MS)),
+            end_ms: saturated(end_ms),
+            energy_db: decibels(power),
+            confidence,
+        }
+    }
+}
+
+/// What decides about speech, and its parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Plan {
+    Energy(Settings),
+    Neural(Rules),
+    Auto(Rules),
+}
+
+/// The detector of one stream.
+pub(super) enum Detector {
+    Energy(Box<EnergyDetector>),
+    Scored(Box<ScoredDetector>),
 }
 
 impl Detector {
-    pub(super) fn new(rate_hz: u32, channels: usize, window_ms: u32, settings: Settings) -> Self {
-        Self {
-            analyzer: Analyzer::new(rate_hz, channels, window_ms),
-            settings,
-            frames: Vec::new(),
-            first: 0,
-            settled: 0,
-            looked_at: 0,
+    pub(super) fn new(rate_hz: u32, channels: usize, window_ms: u32, plan: Plan) -> Self {
+        match plan {
+            Plan::Energy(settings) => {
+                let detector = EnergyDetector::new(rate_hz, channels, window_ms, settings);
+                Self::Energy(Box::new(detector))
+            }
+            Plan::Neural(rules) => {
+                Self::Scored(Box::new(ScoredDetector::neural(rate_hz, channels, rules)))
+            }
+            Plan::Auto(rules) => {
+                Self::Scored(Box::new(ScoredDetector::auto(rate_hz, channels, rules)))
+            }
         }
     }
 
     pub(super) fn rate_hz(&self) -> u32 {
-        self.analyzer.rate_hz()
+        match self {
+            Self::Energy(detector) => detector.rate_hz(),
+            Self::Scored(detector) => detector.rate_hz(),
+        }
     }
 
     pub(super) fn channels(&self) -> usize {
-        self.analyzer.channels()
+        match self {
+            Self::Energy(detector) => detector.channels(),
+            Self::Scored(detector) => detector.channels(),
+        }
     }
 
     /// Samples per channel so far.
     pub(super) fn taken(&self) -> u64 {
-        self.analyzer.taken()
+        match self {
+            Self::Energy(detector) => detector.taken(),
+            Self::Scored(detector) => detector.taken(),
+        }
     }
 
     /// Takes a piece of the stream; returns the segments that no later audio can change.
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
-        self.analyzer.push(piece, &mut self.frames);
-        let end = self.first + self.frames.len();
-        // Looking takes time, so it is done every 100 ms at most, and not amid speech.
-        let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);
-        let longest = self.settings.longest_frames;
-        let is_long = horizon.saturating_sub(self.settled) > longest;
-        if end < self.looked_at + 10 {
-            return Vec::new();
+        match self {
+            Self::Energy(detector) => detector.push(piece),
+            Self::Scored(detector) => detector.push(piece),
         }
-        self.looked_at = end;
-        if !is_long && !self.may_have_finished() {
-            return Vec::new();
-        }
-        let parts = |span: Span| span.parts(longest, horizon);
-        let found: Vec<Span> = self.unsettled().into_iter().flat_map(parts).collect();
-        let is_finished = |span: &&Span| span.end <= horizon;
-        let finished: Vec<Segment> =
-            found.iter().filter(is_finished).map(|span| self.describe(*span)).collect();
-        // No frame before this one can change: the start of the first unfinished segment, or the
-        // horizon.
-        let open = found.iter().find(|span| span.end > horizon).map_or(horizon, |s| s.start);
-        let last_end = found.iter().filter(is_finished).map(|s| s.end).max().unwrap_or(0);
-        self.settled = self.settled.max(open.min(horizon)).max(last_end);
-        self.forget();
-        finished
     }
 
     /// Ends the stream; returns the remaining segments.
     pub(super) fn finish(&mut self) -> Vec<Segment> {
-        self.analyzer.finish(&mut self.frames);
-        let left: Vec<Segment> =
-            self.unsettled().into_iter().map(|span| self.describe(span)).collect();
-        self.settled = self.first + self.frames.len();
-        left
-    }
-
-    /// Segments after `settled`, in frame numbers. Later audio may still change them.
-    pub(super) fn unsettled(&self) -> Vec<Span> {
-        segments::find(&self.frames, &self.settings)
-            .into_iter()
-            .map(|span| Span { start: span.start + self.first, end: span.end + self.first })
-            .filter(|span| span.end > self.settled)
-            .map(|span| Span { start: span.start.max(self.settled), ..span })
-            .collect()
-    }
-
-    /// Whether a stretch without a frame above the threshold is long enough to end a segment.
-    fn may_have_finished(&self) -> bool {
-        let threshold = segments::power(self.settings.threshold_db);
-        let is_loud = |frame: &Frame| segments::level(frame) > threshold;
-        let unsettled = &self.frames[(self.settled - self.first).min(self.frames.len())..];
-        let is_quiet = |run: &[Frame]| run.len() >= self.settings.min_silence_frames.max(1);
-        unsettled.split(is_loud).any(is_quiet)
-    }
-
-    /// Drops frames that no segment and no noise floor needs.
-    fn forget(&mut self) {
-        let needed = self.settled.saturating_sub(FLOOR_REACH);
-        let unneeded = needed.saturating_sub(self.first);
-        if unneeded > FLOOR_REACH {
-            self.frames.drain(..unneeded);
-            self.first = needed;
+        match self {
+            Self::Energy(detector) => detector.finish(),
+            Self::Scored(detector) => detector.finish(),
         }
     }
 
-    fn describe(&self, span: Span) -> Segment {
-        let frames = &self.frames[span.start - self.first..span.end - self.first];
-        let mean = frames.iter().map(|f| f64::from(f.block)).sum::<f64>() / frames.len() as f64;
-        let peak = frames.iter().map(segments::level).fold(0.0, f32::max);
-        let above_db = (decibels(peak.into()) - f64::from(self.settings.threshold_db)).max(0.0);
-        let length_ms = self.taken() * 1_000 / u64::from(self.rate_hz());
-        let end_ms = (span.end as u64 * u64::from(HOP_MS)).min(length_ms);
-        Segment {
-            start_ms: saturated(span.start as u64 * u64::from(HOP_MS)),
-            end_ms: saturated(end_ms),
-            energy_db: decibels(mean),
-            confidence: 1.0 - 0.5 * 2.0_f64.powf(-above_db / 6.0),
+    /// Segments that later audio may still change, as if the stream ended here.
+    pub(super) fn unsettled(&self) -> Vec<Span> {
+        match self {
+            Self::Energy(detector) => detector.unsettled(),
+            Self::Scored(detector) => detector.unsettled(),
         }
     }
 }
@@ -150,10 +130,10 @@ pub(super) fn frame_of(sample: u64, rate_hz: u32) -> usize {
     (sample * FRAMES_PER_SECOND / u64::from(rate_hz.max(1))).to_usize().unwrap_or(usize::MAX)
 }
 
-fn saturated(milliseconds: u64) -> u32 {
-    u32::try_from(milliseconds).unwrap_or(u32::MAX)
+pub(super) fn decibels(power: f64) -> f64 {
+    (10.0 * power.log10()).max(SILENCE_DB)
 }
 
-fn decibels(power: f64) -> f64 {
-    (10.0 * power.log10()).max(SILENCE_DB)
+fn saturated(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }

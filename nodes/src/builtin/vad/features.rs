@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use num_traits::ToPrimitive;
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
 
+use super::blocks::{mean_square, sum};
 use crate::builtin::samples::Planes;
 
 /// Frames per second.
@@ -43,7 +44,9 @@ pub(super) struct Analyzer {
     lines: [usize; BANDS + 1],
     /// Factor that makes a mean square of a sum over lines.
     scale: f32,
-    fft: Arc<dyn Fft<f32>>,
+    fft: Arc<dyn RealToComplex<f32>>,
+    /// A frame through the window, and zeros up to the length of the transform.
+    seen: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
     powers: Vec<f32>,
@@ -69,7 +72,7 @@ impl Analyzer {
             })
             .collect();
         let energy: f32 = window.iter().map(|w| w * w).sum();
-        let fft = FftPlanner::new().plan_fft_forward(fft_length);
+        let fft = RealFftPlanner::new().plan_fft_forward(fft_length);
         let line = |hz: f64| {
             let line = (hz * fft_length as f64 / f64::from(rate_hz)).ceil();
             line.to_usize().unwrap_or(usize::MAX).min(fft_length / 2 + 1)
@@ -83,8 +86,9 @@ impl Analyzer {
             lines,
             // The factor 2 stands for the other half of the spectrum, which has the same power.
             scale: 2.0 / (energy * fft_length as f32 * channels.max(1) as f32),
-            spectrum: vec![Complex::default(); fft_length],
-            scratch: vec![Complex::default(); fft.get_inplace_scratch_len()],
+            seen: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
             powers: vec![0.0; fft_length / 2 + 1],
             recent: vec![Vec::new(); channels],
             window,
@@ -168,28 +172,39 @@ impl Analyzer {
         let mut block = 0.0;
         for recent in &self.recent {
             let inside = &recent[start.min(recent.len())..end.min(recent.len())];
-            let sum: f32 = inside.iter().map(|s| s * s).sum();
-            block += sum / inside.len().max(1) as f32;
-            self.spectrum.fill(Complex::default());
-            let seen = recent[from.min(recent.len())..].iter().zip(&self.window[lead..]);
-            for (line, (sample, weight)) in self.spectrum.iter_mut().zip(seen) {
-                line.re = sample * weight;
+            block += mean_square(inside);
+            self.seen.fill(0.0);
+            let windowed = recent[from.min(recent.len())..].iter().zip(&self.window[lead..]);
+            for (seen, (sample, weight)) in self.seen.iter_mut().zip(windowed) {
+                *seen = sample * weight;
             }
-            self.fft.process_with_scratch(&mut self.spectrum, &mut self.scratch);
+            let Self { seen, spectrum, scratch, .. } = self;
+            // It fails for wrong lengths only; these are its own.
+            let _done = self.fft.process_with_scratch(seen, spectrum, scratch);
             for (power, line) in self.powers.iter_mut().zip(&self.spectrum) {
                 *power += line.norm_sqr();
             }
         }
         let mut bands = [0.0; BANDS];
         for (band, lines) in bands.iter_mut().zip(self.lines.windows(2)) {
-            *band = self.powers[lines[0]..lines[1].max(lines[0])].iter().sum::<f32>() * self.scale;
+            *band = sum(&self.powers[lines[0]..lines[1].max(lines[0])]) * self.scale;
         }
         let heard = &self.powers[self.lines[0]..self.lines[BANDS].max(self.lines[0])];
-        let loudest = heard.windows(3).map(|w| w.iter().sum::<f32>()).fold(0.0, f32::max);
         Frame {
             bands,
-            is_tone: loudest > TONE_SHARE * heard.iter().sum::<f32>(),
+            is_tone: loudest_three(heard) > TONE_SHARE * sum(heard),
             block: block / self.recent.len().max(1) as f32,
         }
     }
+}
+
+/// The largest sum of three neighbours; in maxima side by side, which the compiler makes vectors of.
+fn loudest_three(powers: &[f32]) -> f32 {
+    let Some(further) = powers.get(2..) else { return 0.0 };
+    let mut loudest = [0.0_f32; 8];
+    let sums = powers.iter().zip(&powers[1..]).zip(further).map(|((a, b), c)| a + b + c);
+    for (at, sum) in sums.enumerate() {
+        loudest[at % 8] = loudest[at % 8].max(sum);
+    }
+    loudest.into_iter().fold(0.0, f32::max)
 }

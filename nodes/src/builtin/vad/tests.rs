@@ -1,5 +1,7 @@
 //! Tests of VADNode: segments of synthetic sound with known edges, both outputs, streams.
 
+mod streams;
+
 use std::f32::consts::PI;
 
 use ipc_protocol::{Array, Audio, Order, Value};
@@ -11,7 +13,15 @@ use crate::{ParamProblem, registry};
 
 const RATE: u32 = 16_000;
 
-fn node(params: serde_json::Value) -> Box<dyn Node> {
+/// A node that decides by the level, unless `params` names another method.
+fn node(mut params: serde_json::Value) -> Box<dyn Node> {
+    if params.get("method").is_none() {
+        params["method"] = json!("energy");
+    }
+    build(params)
+}
+
+fn build(params: serde_json::Value) -> Box<dyn Node> {
     let node_type = registry::builtin().get("VADNode").unwrap();
     (node_type.build)(&node_type.check_params(params.as_object().unwrap()).unwrap()).unwrap()
 }
@@ -250,75 +260,6 @@ fn tagged_output_of_a_dict_is_a_dict() {
     assert!(matches!(out[0].get("data"), Some(Value::List(data)) if data.len() == 1_600));
 }
 
-fn pieces(audio: &[f32], size: usize) -> impl Iterator<Item = Value> {
-    audio.chunks(size).map(|piece| Value::Array(flat(piece.to_vec())))
-}
-
-#[test]
-fn a_stream_gives_each_segment_once_with_absolute_times() {
-    let voiced = [(500, 1_200), (2_000, 3_600), (4_500, 5_900)];
-    let audio = speech(RATE, 6_000, &voiced, -65.0);
-    let whole = spans(&run(node(json!({})).as_mut(), Value::Array(flat(audio.clone())))[0]);
-    for size in [160, 777, 8_000, 96_000] {
-        let mut node = node(json!({"streaming": true}));
-        // Twice: after a flush the times begin at zero again.
-        for _ in 0..2 {
-            let mut found = Vec::new();
-            for piece in pieces(&audio, size) {
-                found.extend(run(node.as_mut(), piece).iter().flat_map(spans));
-            }
-            if size < 8_001 {
-                assert_eq!(found.len(), 2, "finished segments come before the flush");
-            }
-            found.extend(flush(node.as_mut()).iter().flat_map(spans));
-            assert_close(&found, &whole, 10);
-        }
-    }
-}
-
-#[test]
-fn a_long_stream_forgets_what_it_has_told() {
-    let mut node = node(json!({"streaming": true}));
-    let minute: Vec<f32> =
-        (0..20).flat_map(|_| speech(RATE, 3_000, &[(500, 1_200), (1_800, 2_600)], -70.0)).collect();
-    let mut found = Vec::new();
-    for piece in pieces(&minute, 1_600) {
-        found.extend(run(node.as_mut(), piece).iter().flat_map(spans));
-    }
-    found.extend(flush(node.as_mut()).iter().flat_map(spans));
-    let wanted: Vec<(i64, i64)> = (0..20)
-        .flat_map(|i| {
-            [(i * 3_000 + 500, i * 3_000 + 1_200), (i * 3_000 + 1_800, i * 3_000 + 2_600)]
-        })
-        .collect();
-    assert_close(&found, &wanted, 20);
-}
-
-#[test]
-fn a_tagged_stream_gives_every_piece_at_once() {
-    let audio = speech(RATE, 3_000, &[(600, 1_500), (2_500, 3_000)], -70.0);
-    let mut node = node(json!({"streaming": true, "output": "tagged"}));
-    let mut frames = Vec::new();
-    let mut segments = Vec::new();
-    for piece in pieces(&audio, 4_800) {
-        let out = run(node.as_mut(), piece.clone());
-        assert_eq!(out.len(), 1);
-        let Value::Tuple(parts) = &out[0] else { panic!() };
-        assert_eq!(parts[0], piece);
-        frames.push(int(&parts[2], "speech_frames"));
-        assert_eq!(int(&parts[2], "total_frames"), 10);
-        segments.extend(spans(parts[2].get("segments").unwrap()));
-    }
-    assert_eq!(frames.iter().filter(|n| **n >= 8).count(), 4, "{frames:?}");
-    assert_eq!(frames[..2], [0, 0]);
-    let last = flush(node.as_mut());
-    let Value::Tuple(parts) = &last[0] else { panic!() };
-    assert!(matches!(&parts[0], Value::Array(array) if array.shape == [0]));
-    segments.extend(spans(parts[2].get("segments").unwrap()));
-    assert_close(&segments, &[(600, 1_500), (2_500, 3_000)], 20);
-    assert_eq!(flush(node.as_mut()), []);
-}
-
 #[test]
 fn channels_count_by_their_mean_power() {
     let voice = speech(RATE, 2_000, &[(500, 1_200)], -80.0);
@@ -332,23 +273,22 @@ fn channels_count_by_their_mean_power() {
     assert!((difference - 3.01).abs() < 0.1, "{difference}");
 }
 
+// spec: NRA-05
 #[test]
-fn speech_that_never_pauses_comes_in_parts_of_ten_minutes() {
-    // A tone of 200 Hz for eleven minutes.
-    let audio: Vec<f32> = (0..660_000).map(|i| (2.0 * PI * 0.2 * i as f32).sin() * 0.5).collect();
-    let whole =
-        run(node(json!({"sample_rate": 1_000})).as_mut(), Value::Array(flat(audio.clone())));
-    assert_close(&spans(&whole[0]), &[(0, 660_000)], 20);
-    for piece in [660_000, 7_777] {
-        let mut node = node(json!({"sample_rate": 1_000, "streaming": true}));
-        let mut found = Vec::new();
-        for samples in audio.chunks(piece) {
-            found.extend(run(node.as_mut(), Value::Array(flat(samples.to_vec()))));
-        }
-        assert_eq!(found.iter().flat_map(spans).count(), 1, "given before the end");
-        found.extend(flush(node.as_mut()));
-        let found: Vec<_> = found.iter().flat_map(spans).collect();
-        assert_close(&found, &[(0, 600_000), (600_000, 660_000)], 20);
-        assert_eq!(found[0].1, found[1].0);
+fn without_a_threshold_both_measures_decide_and_with_one_the_level() {
+    let loud_noise = {
+        let mut hiss = noise(11);
+        (0..64_000).map(|_| hiss() * 0.2).collect::<Vec<f32>>()
+    };
+    let found =
+        |params| spans(&run(build(params).as_mut(), Value::Array(flat(loud_noise.clone())))[0]);
+    let by_level = found(json!({"method": "energy"}));
+    assert_close(&by_level, &[(0, 4_000)], 20);
+    assert_eq!(found(json!({"threshold": -30})), by_level);
+    assert_eq!(found(json!({"energy_threshold": 0.0316})), by_level);
+    for params in
+        [json!({}), json!({"method": "auto", "threshold": -30}), json!({"method": "neural"})]
+    {
+        assert_eq!(found(params), [], "steady noise is no speech");
     }
 }
