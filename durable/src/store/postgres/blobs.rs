@@ -1,0 +1,68 @@
+//! Large contents in a table. Workers' threads write and read them over a connection of their own.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+
+use super::{connect, new_runtime};
+use crate::store::StoreError;
+use crate::url::Url;
+use crate::value::{BlobError, Blobs};
+
+/// The contents of one schema.
+#[derive(Debug)]
+pub(super) struct PostgresBlobs {
+    url: Url,
+    /// Connected when it is first needed.
+    link: Mutex<(Runtime, Option<Client>)>,
+}
+
+impl PostgresBlobs {
+    pub(super) fn new(url: Url) -> Result<Self, StoreError> {
+        Ok(Self { url, link: Mutex::new((new_runtime()?, None)) })
+    }
+
+    fn with<R>(
+        &self,
+        act: impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
+    ) -> Result<R, StoreError> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let (runtime, client) = &mut *link;
+        runtime.block_on(async {
+            if let Some(client) = client.as_ref() {
+                let done = act(client).await;
+                // A connection that has ended meanwhile says so only now.
+                if !client.is_closed() {
+                    return Ok(done?);
+                }
+            }
+            let client = client.insert(connect(&self.url).await?);
+            Ok(act(client).await?)
+        })
+    }
+}
+
+impl Blobs for PostgresBlobs {
+    fn put(&self, digest: &str, content: &Bytes) -> Result<(), BlobError> {
+        let query = "INSERT INTO content VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let put = self
+            .with(async |client| client.execute(query, &[&digest, &&**content]).await.map(drop));
+        put.map_err(|error| failed(digest, "written", &error.to_string()))
+    }
+
+    fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
+        let query = "SELECT content FROM content WHERE digest = $1";
+        let found = self.with(async |client| client.query_opt(query, &[&digest]).await);
+        match found {
+            Ok(Some(row)) => Ok(Bytes::from(row.get::<_, Vec<u8>>(0))),
+            Ok(None) => Err(failed(digest, "read", "it is not there")),
+            Err(error) => Err(failed(digest, "read", &error.to_string())),
+        }
+    }
+}
+
+fn failed(digest: &str, action: &'static str, reason: &str) -> BlobError {
+    BlobError { digest: digest.to_owned(), action, reason: reason.to_owned() }
+}

@@ -1,0 +1,100 @@
+//! Large contents in files beside the database, each under its digest. A file is written under
+//! another name first, so that one with a digest is always whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::store::StoreError;
+use crate::url::Sync;
+use crate::value::{BlobError, Blobs};
+
+/// The files of one database.
+#[derive(Debug)]
+pub struct FileBlobs {
+    folder: PathBuf,
+    sync: Sync,
+    /// Numbers the files that are being written.
+    written: AtomicU64,
+}
+
+impl FileBlobs {
+    pub(super) fn beside(database: &Path, sync: Sync) -> Self {
+        let mut folder = database.as_os_str().to_owned();
+        folder.push(".values");
+        Self { folder: PathBuf::from(folder), sync, written: AtomicU64::new(0) }
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.folder.join(&digest[..2.min(digest.len())]).join(digest)
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder)?;
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let partial = self.folder.join(format!("partial-{}-{number}", std::process::id()));
+        let mut file = File::create(&partial)?;
+        let written = file.write_all(content).and_then(|()| match self.sync {
+            Sync::Full => file.sync_all(),
+            Sync::Normal => Ok(()),
+        });
+        let renamed = written.and_then(|()| fs::rename(&partial, path));
+        if renamed.is_err() {
+            let _removed = fs::remove_file(&partial);
+        }
+        renamed?;
+        match self.sync {
+            Sync::Full => File::open(folder)?.sync_all(),
+            Sync::Normal => Ok(()),
+        }
+    }
+
+    /// Removes all contents but those that are used, and what an engine that was killed has left.
+    pub(super) fn retain(&self, is_used: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Os {
+            what: format!("removing contents in {}", self.folder.display()),
+            source,
+        };
+        let folders = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            folders => folders.map_err(failed)?,
+        };
+        for folder in folders {
+            let folder = folder.map_err(failed)?.path();
+            if !folder.is_dir() {
+                fs::remove_file(&folder).map_err(failed)?;
+                continue;
+            }
+            for file in fs::read_dir(&folder).map_err(failed)? {
+                let file = file.map_err(failed)?;
+                if !file.file_name().to_str().is_some_and(&is_used) {
+                    fs::remove_file(file.path()).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Blobs for FileBlobs {
+    fn put(&self, digest: &str, content: &Bytes) -> Result<(), BlobError> {
+        let path = self.path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        self.write(&path, content).map_err(|error| failed(digest, "written", &error))
+    }
+
+    fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
+        let content = fs::read(self.path(digest));
+        content.map(Bytes::from).map_err(|error| failed(digest, "read", &error))
+    }
+}
+
+fn failed(digest: &str, action: &'static str, error: &io::Error) -> BlobError {
+    BlobError { digest: digest.to_owned(), action, reason: error.to_string() }
+}
