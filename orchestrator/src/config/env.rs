@@ -13,10 +13,18 @@ use crate::placement::Engine;
 
 /// Names the configuration file when none is named explicitly.
 pub const CONFIG_VARIABLE: &str = "REMOTEMEDIA_CONFIG";
+/// Names a file that is read in place of [`SYSTEM_FILE`].
+pub const SYSTEM_VARIABLE: &str = "REMOTEMEDIA_SYSTEM_CONFIG";
+/// The configuration of all users.
+pub const SYSTEM_FILE: &str = "/etc/remotemedia/config.toml";
+/// Name of the configuration of a project, in its folder.
+pub const PROJECT_FILE: &str = "remotemedia.toml";
 /// Chooses the interpreter of Python nodes without a runtime hint of their own.
 pub const PYTHON_RUNTIME_VARIABLE: &str = "REMOTEMEDIA_PYTHON_RUNTIME";
 /// Decides whether nodes that RustPython cannot run move to CPython.
 pub const FALLBACK_VARIABLE: &str = "REMOTEMEDIA_ENABLE_FALLBACK";
+/// Whether sessions log each crossing between processes.
+pub const DEBUG_VARIABLE: &str = "REMOTEMEDIA_DEBUG";
 /// Names the program of RustPython workers.
 pub const RUSTPYTHON_VARIABLE: &str = "REMOTEMEDIA_RUSTPYTHON";
 /// File name of the program of RustPython workers.
@@ -26,6 +34,40 @@ pub const RUSTPYTHON_PROGRAM: &str = "remotemedia-rustpython";
 #[must_use]
 pub fn config_file() -> Option<PathBuf> {
     env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Files at known places, whether they are there or not, the weakest first: of the system, of the user, of
+/// the project. Each with whether its place makes sure that no other user has put it there.
+#[must_use]
+pub fn known_files() -> Vec<(PathBuf, bool)> {
+    let system =
+        env::var_os(SYSTEM_VARIABLE).map_or_else(|| PathBuf::from(SYSTEM_FILE), PathBuf::from);
+    let system = Some((system, true)).filter(|(path, _)| !path.as_os_str().is_empty());
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || Some(absolute("HOME")?.join(".config"));
+    let folder = absolute("XDG_CONFIG_HOME").or_else(home);
+    let user = folder.map(|folder| (folder.join("remotemedia").join("config.toml"), true));
+    let project = working_directory().and_then(|folder| {
+        let mut places = folder.ancestors().map(|folder| folder.join(PROJECT_FILE));
+        places.find(|path| path.symlink_metadata().is_ok()).map(|path| (path, false))
+    });
+    system.into_iter().chain(user).chain(project).collect()
+}
+
+/// The variables that set a setting each, named `REMOTEMEDIA_SECTION_KEY`. Empty ones count as unset, as
+/// does `REMOTEMEDIA_PYTHON_RUNTIME`, which each run reads by itself.
+pub(super) fn settings() -> Vec<(String, String)> {
+    let sections = super::SECTIONS.map(|(name, _)| format!("REMOTEMEDIA_{}_", name.to_uppercase()));
+    let is_setting = |name: &str| sections.iter().any(|prefix| name.starts_with(prefix));
+    let variables =
+        env::vars_os().filter(|(_, value)| !value.is_empty()).filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| is_setting(name))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+    let mut variables: Vec<_> =
+        variables.filter(|(name, _)| name != PYTHON_RUNTIME_VARIABLE).collect();
+    variables.sort();
+    variables
 }
 
 /// The interpreter that `REMOTEMEDIA_PYTHON_RUNTIME` asks for, `Some(None)` for `auto`; `None` when
@@ -43,6 +85,15 @@ pub fn python_runtime() -> Result<Option<Option<Engine>>, ConfigError> {
 /// [`ConfigError`] with the known values for a value that is none of them.
 pub fn fallback() -> Result<Option<bool>, ConfigError> {
     word(FALLBACK_VARIABLE, choice::parse_flag)
+}
+
+/// Whether `REMOTEMEDIA_DEBUG` has sessions log each crossing between processes; false when it is unset or
+/// empty.
+///
+/// # Errors
+/// [`ConfigError`] with the known values for a value that is none of them.
+pub fn debug() -> Result<bool, ConfigError> {
+    word(DEBUG_VARIABLE, choice::parse_flag).map(Option::unwrap_or_default)
 }
 
 fn word<T>(

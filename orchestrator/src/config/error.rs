@@ -5,17 +5,19 @@ use std::path::PathBuf;
 
 use crate::choice::UnknownWord;
 
-/// Where a configuration came from.
+/// Where settings came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Text handed over by a program.
     Text,
-    /// A file that was named explicitly.
+    /// A file that was named explicitly, or one at a known place.
     File(PathBuf),
     /// A file that `REMOTEMEDIA_CONFIG` names.
     EnvironmentFile(PathBuf),
     /// Environment variables themselves.
     Environment,
+    /// Arguments `--set` of the command line.
+    Set,
     /// Arguments of the caller.
     Arguments,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => out.write_str("environment"),
+            Self::Set => out.write_str("--set"),
             Self::Arguments => out.write_str("arguments"),
             Self::Text => out.write_str("configuration"),
             Self::File(path) => write!(out, "configuration file {}", path.display()),
@@ -37,40 +40,38 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A configuration that cannot be used, with all of its problems.
+/// Settings that cannot be used, with all of their problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where the configuration came from.
-    pub origin: Origin,
-    /// Every problem, in the order of the text; never empty.
+    /// Every problem, source by source and in the order of each; never empty.
     pub problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
-    pub(super) fn unreadable(origin: Origin, cause: &std::io::Error) -> Self {
-        let kind = ConfigProblemKind::Unreadable { cause: cause.to_string() };
-        Self { origin, problems: vec![ConfigProblem { at: String::new(), kind }] }
-    }
-
     /// The error for a variable or an argument called `name` with an unknown value.
     #[must_use]
     pub fn unknown_word(origin: Origin, name: &str, word: UnknownWord) -> Self {
         let kind = ConfigProblemKind::UnknownWord(word);
-        Self { origin, problems: vec![ConfigProblem { at: name.to_owned(), kind }] }
+        let problem = ConfigProblem { origin, line: None, at: name.to_owned(), kind };
+        Self { problems: vec![problem] }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: ", self.origin)?;
-        if let [only] = self.problems.as_slice() {
-            return write!(out, "{only}");
+        let [first, others @ ..] = self.problems.as_slice() else { return Ok(()) };
+        if others.is_empty() {
+            return write!(out, "{}: {first}", first.origin);
         }
-        write!(out, "{} problems", self.problems.len())?;
-        for problem in &self.problems {
-            write!(out, "\n  - {problem}")?;
+        if others.iter().any(|problem| problem.origin != first.origin) {
+            write!(out, "configuration: {} problems", self.problems.len())?;
+            return self
+                .problems
+                .iter()
+                .try_for_each(|problem| write!(out, "\n  - {}: {problem}", problem.origin));
         }
-        Ok(())
+        write!(out, "{}: {} problems", first.origin, self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(out, "\n  - {problem}"))
     }
 }
 
@@ -79,7 +80,11 @@ impl std::error::Error for ConfigError {}
 /// One problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// Place of the problem, such as `[workers] max`; empty for the whole text.
+    /// The source that has it.
+    pub origin: Origin,
+    /// Its line in a text, from 1.
+    pub line: Option<usize>,
+    /// The key or section, such as `[workers] max`; empty for the whole text.
     pub at: String,
     /// What is wrong.
     pub kind: ConfigProblemKind,
@@ -87,11 +92,48 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(out, "line {line}: ")?;
+        }
         if !self.at.is_empty() {
             write!(out, "{}: ", self.at)?;
         }
         write!(out, "{}", self.kind)
     }
+}
+
+/// Something about settings that their author should know, and that is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum ConfigWarning {
+    /// A key that has another name now.
+    #[error("{place}: `{old}` in [{section}] is called `{new}` now; the old name still works")]
+    Renamed {
+        /// Where it stands.
+        place: String,
+        /// Its section.
+        section: &'static str,
+        /// The name as written.
+        old: &'static str,
+        /// The name that it has now.
+        new: &'static str,
+    },
+    /// A file in a folder above the working directory that belongs to another user.
+    #[error(
+        "configuration file {} is left out, because it belongs to another user; name it in {} to use it",
+        path.display(), super::env::CONFIG_VARIABLE
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No key has an environment variable of that name.
+    #[error("{name} is set and has no effect{}", did_you_mean(.nearest.as_deref(), &[]))]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The most similar known variable.
+        nearest: Option<String>,
+    },
 }
 
 /// What is wrong at one place of a configuration.
@@ -103,11 +145,29 @@ pub enum ConfigProblemKind {
         /// Error text of the operating system.
         cause: String,
     },
+    /// The place has something else than a file.
+    #[error("is {found}, and a file with TOML is wanted")]
+    NotAFile {
+        /// What it is.
+        found: &'static str,
+    },
+    /// The file is not UTF-8.
+    #[error("column {column}: byte {byte:#04x} is not UTF-8; save the file as UTF-8")]
+    NotUtf8 {
+        /// Column in characters, from 1.
+        column: usize,
+        /// The first byte that does not fit.
+        byte: u8,
+    },
+    /// A setting of the command line or the caller does not have the form that it needs.
+    #[error("expected {expected}")]
+    Form {
+        /// The form, with an example.
+        expected: &'static str,
+    },
     /// The text is not TOML.
-    #[error("line {line}, column {column}: not valid TOML: {message}")]
+    #[error("column {column}: not valid TOML: {message}")]
     Syntax {
-        /// Line, from 1.
-        line: usize,
         /// Column in characters, from 1.
         column: usize,
         /// What the parser expected.
@@ -173,6 +233,7 @@ pub enum ConfigProblemKind {
 fn did_you_mean(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {
         Some(name) => format!(", did you mean `{name}`?"),
+        None if known.is_empty() => String::new(),
         None => format!("; known are {}", known.join(", ")),
     }
 }

@@ -2,10 +2,11 @@
 
 use toml::Value;
 
-use super::Config;
-use super::error::{ConfigProblem, ConfigProblemKind};
-use super::keys::{Key, keys};
-use super::read::{apply, nearest, owned, wrong_type};
+use super::declare::Key;
+use super::error::ConfigProblemKind;
+use super::kinds::{Flag, Kind};
+use super::merge::{nearest, owned};
+use super::{Config, key};
 use crate::model::{Failing, Manifest, ManifestNode};
 
 /// The section's name.
@@ -35,35 +36,25 @@ pub struct NodePolicy {
     is_stateless: bool,
 }
 
-/// Reads `[nodes]`: a table of tables.
-pub(super) fn read(value: &Value, problems: &mut Vec<ConfigProblem>) -> Vec<NodePolicy> {
-    let mut problem = |at: String, kind| problems.push(ConfigProblem { at, kind });
-    let Value::Table(entries) = value else {
-        problem(format!("[{SECTION}]"), wrong_type("sections, written [nodes.NAME]", value));
-        return Vec::new();
-    };
-    let keys = keys();
-    let mut policies = Vec::new();
-    for (pattern, value) in entries {
-        let at = format!("[{SECTION}.{pattern}]");
-        let Value::Table(entries) = value else {
-            problem(at.clone(), wrong_type(format!("a section, written {at}"), value));
-            continue;
-        };
-        let mut policy = NodePolicy::new(pattern);
-        for (name, value) in entries {
-            if let Err(kind) = policy.set(name, value, &keys) {
-                problem(format!("{at} {name}"), kind);
-            }
-        }
-        policies.push(policy);
-    }
-    policies
-}
-
 /// The keys of `[nodes.NAME]` that `[calls]` has too.
 pub(super) fn shared(key: &Key) -> bool {
-    key.section == "calls" && NAMES.contains(&key.name)
+    key.section == "calls" && NAMES.contains(&key.setting.name)
+}
+
+/// Sees to it that the policy with this pattern is the last one.
+pub(super) fn add(policies: &mut Vec<NodePolicy>, pattern: &str) {
+    let known = policies.iter().position(|policy| policy.pattern == *pattern);
+    let policy = known.map_or_else(|| NodePolicy::new(pattern), |at| policies.remove(at));
+    policies.push(policy);
+}
+
+/// Sets a key of the last policy.
+pub(super) fn set(
+    policies: &mut [NodePolicy],
+    name: &str,
+    value: &Value,
+) -> Result<(), ConfigProblemKind> {
+    policies.last_mut().map_or(Ok(()), |policy| policy.set(name, value))
 }
 
 impl NodePolicy {
@@ -72,18 +63,28 @@ impl NodePolicy {
         Self { pattern, set: Vec::new(), values: Box::default(), is_stateless: false }
     }
 
-    fn set(&mut self, name: &str, value: &Value, keys: &[Key]) -> Result<(), ConfigProblemKind> {
+    /// Sets one of its keys.
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), ConfigProblemKind> {
         let Some(name) = NAMES.into_iter().find(|known| *known == name) else {
             let (nearest, known) = (nearest(name, &NAMES), owned(&NAMES));
             return Err(ConfigProblemKind::UnknownKey { name: name.to_owned(), nearest, known });
         };
-        self.set.push(name);
-        if name == STATELESS {
-            let flag = value.as_bool().ok_or_else(|| wrong_type("true or false", value))?;
-            self.is_stateless = flag;
+        match key("calls", name) {
+            Some(key) => (key.setting.set)(&mut self.values, value)?,
+            None => self.is_stateless = Flag.read(value)?,
         }
-        let key = keys.iter().find(|key| shared(key) && key.name == name);
-        key.map_or(Ok(()), |key| apply(&key.kind, value, &mut self.values))
+        if !self.set.contains(&name) {
+            self.set.push(name);
+        }
+        Ok(())
+    }
+
+    /// Its keys that are set, and their values as they are written.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        self.set.iter().map(|name| {
+            let value = key("calls", name).map(|key| (key.setting.get)(&self.values));
+            (*name, value.unwrap_or(Value::Boolean(self.is_stateless)))
+        })
     }
 
     /// Whether it is about a node.
@@ -93,7 +94,7 @@ impl NodePolicy {
 
     fn decide(&self, node: &mut ManifestNode) {
         let calls = &self.values.calls;
-        let (failing, values): (&mut Failing, _) = (&mut node.failing, &calls.failing);
+        let (failing, values): (&mut Failing, _) = (&mut node.failing, calls.failing());
         for name in &self.set {
             match *name {
                 "timeout" => node.timeout = calls.timeout,
@@ -121,7 +122,7 @@ pub(crate) fn decided(policies: &[NodePolicy], manifest: &Manifest) -> Manifest 
 }
 
 /// Whether a text is like a pattern, in which `*` stands for any text.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, others)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
     let (between, last) = others.rsplit_once('*').unwrap_or(("", others));

@@ -1,105 +1,214 @@
-//! The keys that set the bounds of a pool, the same for both interpreters.
+//! `[pools.NAME]`: pools of workers beside those of the two interpreters. A pool has the settings of
+//! its interpreter's pool, except for those that its section sets.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
 
-use super::keys::{DAY, Key, Kind, MILLISECOND, as_u64, as_usize};
-use super::{Config, PoolBounds};
+use toml::Value;
 
-/// A section that sets the bounds of a pool. It is a type parameter because the `fn` pointers in
-/// [`Kind`] cannot capture variables.
-pub(super) trait Pooled {
-    /// Name of the section.
-    const SECTION: &'static str;
-    /// Text of the reference about `min`.
-    const MIN: &'static str;
-    /// Text of the reference about `max`.
-    const MAX: &'static str;
-    /// The bounds of this pool in a configuration.
-    fn of(config: &Config) -> &PoolBounds;
-    /// The same bounds, mutable.
-    fn of_mut(config: &mut Config) -> &mut PoolBounds;
+use super::declare::{Declared, within};
+use super::error::ConfigProblemKind;
+use super::merge::{nearest, owned};
+use super::{
+    CallsConfig, Config, LimitsConfig, OwnPoolConfig, PoolBounds, PythonConfig, WorkersConfig,
+};
+use crate::placement::{CPYTHON_POOL, Engine, RUSTPYTHON_POOL};
+
+/// The section's name.
+pub(super) const SECTION: &str = "pools";
+/// Keys of inherited sections that hold for a whole runtime.
+const SHARED: [&str; 3] = ["runtime", "max_frame", "max_depth"];
+/// What `interpreter` says for a pool of RustPython workers.
+const RUSTPYTHON: &str = "rustpython";
+
+/// All that is set for the workers of one pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolConfig {
+    /// Its name: `cpython`, `rustpython`, or that of its section.
+    pub name: String,
+    /// What its workers run.
+    pub engine: Engine,
+    /// Number and lifetime of its workers.
+    pub bounds: PoolBounds,
+    /// How its workers start and end.
+    pub workers: WorkersConfig,
+    /// Their interpreter, and what their nodes find there.
+    pub python: PythonConfig,
+    /// The time limit of its nodes.
+    pub calls: CallsConfig,
+    /// What its workers may use.
+    pub limits: LimitsConfig,
+    /// What no other section has.
+    pub own: OwnPoolConfig,
+    /// Whether a configuration that came later has no such pool.
+    pub is_removed: bool,
 }
 
-/// The keys of one pool.
-pub(super) struct PoolKeys {
-    pub(super) min: Key,
-    pub(super) max: Key,
-    pub(super) idle_timeout: Key,
-    pub(super) max_sessions: Key,
-    pub(super) recycle_above_memory: Key,
-    pub(super) recycle_above_growth: Key,
-    pub(super) recycle_after_calls: Key,
+/// A section `[pools.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedPool {
+    /// Its name.
+    pub name: String,
+    /// What it sets, as it is written.
+    set: BTreeMap<&'static str, Value>,
 }
 
-pub(super) fn pool_keys<P: Pooled>() -> PoolKeys {
-    let key = |name, doc, kind| Key { section: P::SECTION, name, kind, doc };
-    PoolKeys {
-        min: key(
-            "min",
-            P::MIN,
-            Kind::Count {
-                range: 0..=1024,
-                get: |c| as_u64(P::of(c).min),
-                set: |c, n| P::of_mut(c).min = as_usize(n),
-            },
-        ),
-        max: key(
-            "max",
-            P::MAX,
-            Kind::AutoCount {
-                range: 1..=1024,
-                get: |c| P::of(c).max.map(as_u64),
-                set: |c, n| P::of_mut(c).max = n.map(as_usize),
-            },
-        ),
-        idle_timeout: key(
-            "idle_timeout",
-            "An idle worker above `min` ends after this time. 0 keeps it for ever.",
-            Kind::Duration {
-                range: MILLISECOND..=365 * DAY,
-                zero: Some("never"),
-                get: |c| P::of(c).idle_timeout.unwrap_or_default(),
-                set: |c, t: Duration| P::of_mut(c).idle_timeout = (!t.is_zero()).then_some(t),
-            },
-        ),
-        max_sessions: key(
-            "max_sessions",
-            "A worker is replaced after this many sessions. 0 never replaces it for that.",
-            Kind::Count {
-                range: 0..=u64::from(u32::MAX),
-                get: |c| P::of(c).max_sessions.unwrap_or(0),
-                set: |c, n| P::of_mut(c).max_sessions = (n > 0).then_some(n),
-            },
-        ),
-        recycle_above_memory: key(
-            "recycle_above_memory",
-            "A worker whose resident memory is above this after a session is replaced. 0 is off.",
-            Kind::Size {
-                range: 1 << 20..=1 << 50,
-                zero: Some("off"),
-                get: |c| P::of(c).recycle_above_memory_bytes.unwrap_or(0),
-                set: |c, n| P::of_mut(c).recycle_above_memory_bytes = (n > 0).then_some(n),
-            },
-        ),
-        recycle_above_growth: key(
-            "recycle_above_growth",
-            "A worker whose resident memory has grown by more than this since the end of its first \
-             session is replaced after a session. 0 is off.",
-            Kind::Size {
-                range: 1 << 20..=1 << 50,
-                zero: Some("off"),
-                get: |c| P::of(c).recycle_above_growth_bytes.unwrap_or(0),
-                set: |c, n| P::of_mut(c).recycle_above_growth_bytes = (n > 0).then_some(n),
-            },
-        ),
-        recycle_after_calls: key(
-            "recycle_after_calls",
-            "A worker that has served this many calls is replaced after a session. 0 is off.",
-            Kind::Count {
-                range: 0..=u64::from(u32::MAX),
-                get: |c| P::of(c).recycle_after_calls.unwrap_or(0),
-                set: |c, n| P::of_mut(c).recycle_after_calls = (n > 0).then_some(n),
-            },
-        ),
+/// The keys of a pool.
+pub(super) fn keys() -> &'static [Declared<PoolConfig>] {
+    static KEYS: LazyLock<Vec<Declared<PoolConfig>>> = LazyLock::new(|| {
+        let mut keys = Vec::new();
+        keys.extend(within(|p: &PoolConfig| &p.own, |p| &mut p.own));
+        keys.extend(within(|p: &PoolConfig| &p.python, |p| &mut p.python));
+        keys.extend(within(|p: &PoolConfig| &p.bounds, |p| &mut p.bounds));
+        keys.extend(within(|p: &PoolConfig| &p.workers, |p| &mut p.workers));
+        keys.extend(
+            within(|p: &PoolConfig| &p.calls, |p| &mut p.calls).filter(|key| key.name == "timeout"),
+        );
+        keys.extend(within(|p: &PoolConfig| &p.limits, |p| &mut p.limits));
+        keys.retain(|key| !SHARED.contains(&key.name));
+        keys
+    });
+    &KEYS
+}
+
+/// The key of that name.
+pub(super) fn key(name: &str) -> Option<&'static Declared<PoolConfig>> {
+    keys().iter().find(|key| key.name == name)
+}
+
+/// Sees to it that there is a pool of that name.
+pub(super) fn add(pools: &mut Vec<NamedPool>, name: &str) -> Result<(), ConfigProblemKind> {
+    let is_regular = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    let reserved = ["cpython", RUSTPYTHON, "native"];
+    if name.is_empty() || !name.chars().all(is_regular) || reserved.contains(&name) {
+        let allowed = "letters, digits, `_` and `-`, and no interpreter's name";
+        return Err(ConfigProblemKind::OutOfRange {
+            value: format!("the name `{name}`"),
+            allowed: allowed.to_owned(),
+        });
+    }
+    if !pools.iter().any(|pool| pool.name == name) {
+        pools.push(NamedPool { name: name.to_owned(), set: BTreeMap::new() });
+    }
+    Ok(())
+}
+
+/// Sets a key of the pool of that name.
+pub(super) fn set(
+    pools: &mut [NamedPool],
+    pool: &str,
+    name: &str,
+    value: &Value,
+) -> Result<(), ConfigProblemKind> {
+    let Some(key) = key(name) else {
+        let known: Vec<&str> = keys().iter().map(|key| key.name).collect();
+        let (nearest, known) = (nearest(name, &known), owned(&known));
+        return Err(ConfigProblemKind::UnknownKey { name: name.to_owned(), nearest, known });
+    };
+    (key.set)(&mut PoolConfig::of_engine(&Config::default(), Engine::CPython), value)?;
+    if let Some(pool) = pools.iter_mut().find(|known| known.name == pool) {
+        pool.set.insert(key.name, value.clone());
+    }
+    Ok(())
+}
+
+impl NamedPool {
+    /// Its keys that are set, and their values as they are written.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.set.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// All settings of the pool.
+    #[must_use]
+    pub fn within(&self, config: &Config) -> PoolConfig {
+        let is_rustpython = self.set.get("interpreter").and_then(Value::as_str) == Some(RUSTPYTHON);
+        let engine = if is_rustpython { Engine::RustPython } else { Engine::CPython };
+        let mut pool = PoolConfig::of_engine(config, engine);
+        pool.name.clone_from(&self.name);
+        for (name, value) in &self.set {
+            // Checked when it was set.
+            let _checked = key(name).map(|key| (key.set)(&mut pool, value));
+        }
+        if is_rustpython {
+            pool.python.interpreter.clone_from(&config.rustpython.executable);
+        }
+        pool
+    }
+}
+
+impl PoolConfig {
+    /// The pool of an engine's workers that no other pool has.
+    fn of_engine(config: &Config, engine: Engine) -> Self {
+        let mut python = config.python.clone();
+        let bounds = if engine == Engine::RustPython {
+            python.interpreter.clone_from(&config.rustpython.executable);
+            &config.rustpython_bounds
+        } else {
+            &config.bounds
+        };
+        Self {
+            name: engine.name().to_owned(),
+            engine,
+            bounds: bounds.clone(),
+            workers: config.workers.clone(),
+            python,
+            calls: config.calls.clone(),
+            limits: config.limits.clone(),
+            own: OwnPoolConfig::default(),
+            is_removed: false,
+        }
+    }
+
+    /// The section that sets its size, for messages.
+    #[must_use]
+    pub fn section(&self) -> String {
+        match self.name.as_str() {
+            "cpython" => "[workers]".to_owned(),
+            RUSTPYTHON => "[rustpython]".to_owned(),
+            name => format!("[{SECTION}.{name}]"),
+        }
+    }
+
+    /// The key that names its interpreter, for messages.
+    #[must_use]
+    pub fn interpreter_key(&self) -> String {
+        match (self.name.as_str(), self.engine) {
+            ("cpython", _) => "[python] interpreter".to_owned(),
+            (_, Engine::RustPython) => "[rustpython] executable".to_owned(),
+            (name, _) => format!("[{SECTION}.{name}] interpreter"),
+        }
+    }
+
+    /// Path of its interpreter, if one is set.
+    #[must_use]
+    pub fn interpreter(&self) -> Option<&Path> {
+        self.python.interpreter.as_deref()
+    }
+}
+
+impl Config {
+    /// All pools; their index is their number. Pools that `earlier` has keep their numbers: those that
+    /// are not there any more are marked.
+    #[must_use]
+    pub fn pools(&self, earlier: &[std::sync::Arc<PoolConfig>]) -> Vec<PoolConfig> {
+        let mut pools = vec![
+            PoolConfig::of_engine(self, Engine::CPython),
+            PoolConfig::of_engine(self, Engine::RustPython),
+        ];
+        debug_assert_eq!((CPYTHON_POOL, RUSTPYTHON_POOL), (0, 1), "their order");
+        let named = |name: &str| self.named_pools.iter().find(|pool| pool.name == name);
+        for known in earlier.iter().skip(pools.len()) {
+            pools.push(match named(&known.name) {
+                Some(pool) => pool.within(self),
+                None => PoolConfig { is_removed: true, ..(**known).clone() },
+            });
+        }
+        for pool in &self.named_pools {
+            if !pools.iter().any(|known| known.name == pool.name) {
+                pools.push(pool.within(self));
+            }
+        }
+        pools
     }
 }

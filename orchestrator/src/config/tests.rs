@@ -1,43 +1,80 @@
-//! Struct, template, reference and schema of the configuration agree.
+//! Declarations, template, reference and schema of the configuration agree.
 
 mod env;
+mod layers;
 mod policies;
+mod pools;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::keys::{SECTIONS, keys};
+use toml::Value;
+
+use super::declare::Key;
 use super::units::{parse_duration, parse_size, show_duration, show_size};
-use super::{Config, ConfigProblemKind, DEFAULT_TOML, Origin, reference};
-use crate::model::{FailingDefaults, OnOpen, Retry, RetryMode};
-use crate::placement::Engine;
+use super::{
+    CallsConfig, Config, ConfigProblemKind, Origin, PythonConfig, RustPythonConfig, keys,
+    module_settings, reference,
+};
+use crate::model::{FailingDefaults, RetryMode};
+use crate::test_schema::Schema;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The problems of a text, without their lines.
 fn problems(text: &str) -> Vec<String> {
     let error = Config::from_toml(text).unwrap_err();
-    error.problems.iter().map(ToString::to_string).collect()
+    let told = error.problems.into_iter();
+    told.map(|problem| super::ConfigProblem { line: None, ..problem }.to_string()).collect()
+}
+
+/// A value of a key that differs from its default.
+fn another(key: &Key) -> Value {
+    let setting = &key.setting;
+    let default = (setting.get)(&Config::default());
+    let bounds = setting.range.split(", or 0").next().unwrap_or_default();
+    let (low, high) = bounds.split_once(" to ").unwrap_or_default();
+    match &default {
+        Value::Boolean(flag) => Value::Boolean(!flag),
+        Value::Array(_) => {
+            Value::Array(vec![if bounds.is_empty() { "A" } else { "ctypes" }.into()])
+        }
+        Value::Table(_) => Value::Table(toml::Table::from_iter([("A".to_owned(), "1".into())])),
+        Value::Integer(number) => {
+            let high: i64 = high.parse().unwrap();
+            Value::Integer(if *number < high { number + 1 } else { number - 1 })
+        }
+        Value::String(text) if setting.kind == "path" => Value::String(format!("{text}/x")),
+        Value::String(text) if setting.kind == "choice" => {
+            let mut words = setting.range.split(", ").map(|word| word.trim_matches('"'));
+            let word = words.find(|word| word != text).unwrap();
+            word.parse().map_or_else(|_| word.into(), Value::Boolean)
+        }
+        Value::String(_) if setting.kind.starts_with("whole") => {
+            Value::Integer(high.parse().unwrap())
+        }
+        Value::String(text) => [low, high].into_iter().find(|end| end != text).unwrap().into(),
+        other => panic!("no other value for {other}"),
+    }
 }
 
 #[test]
-fn template_is_the_default_and_names_every_key() {
-    assert_eq!(Config::from_toml(DEFAULT_TOML).unwrap(), Config::default());
-    assert_eq!(Config::from_toml("").unwrap(), Config::default());
-    let template: toml::Table = toml::from_str(DEFAULT_TOML).unwrap();
-    let written: Vec<String> = template
-        .iter()
-        .flat_map(|(section, keys)| {
-            keys.as_table().unwrap().keys().map(move |key| format!("[{section}] {key}"))
-        })
-        .collect();
+fn every_key_is_read_shown_and_has_a_field_of_its_own() {
+    // spec: CARD-09
     for key in keys() {
-        let name = format!("[{}] {}", key.section, key.name);
-        assert!(written.contains(&name), "{name} is missing in config/default.toml");
+        let value = another(key);
+        let (section, name) = (key.section, key.setting.name);
+        let config = Config::from_toml(&format!("[{section}]\n{name} = {value}\n"))
+            .unwrap_or_else(|error| panic!("{}: {error}", key.path()));
+        let changed =
+            |other: &&Key| (other.setting.get)(&config) != (other.setting.get)(&Config::default());
+        let changed: Vec<String> = keys().iter().filter(changed).map(Key::path).collect();
+        assert_eq!(changed, [key.path()]);
+        assert_eq!((key.setting.get)(&config), value, "{}", key.path());
     }
-    assert_eq!(written.len(), keys().len());
-    assert!(keys().iter().all(|key| SECTIONS.iter().any(|(name, _)| *name == key.section)));
+    assert_eq!(CallsConfig::default().failing(), FailingDefaults::default());
 }
 
 /// `UPDATE=1 cargo test -p orchestrator generated` writes the files again.
@@ -45,6 +82,7 @@ fn template_is_the_default_and_names_every_key() {
 fn generated_files_are_current() {
     let files = [
         ("docs/configuration.md", reference::markdown()),
+        ("config/default.toml", reference::template()),
         ("config/config.schema.json", reference::json_schema()),
     ];
     for (name, wanted) in files {
@@ -55,12 +93,13 @@ fn generated_files_are_current() {
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(written == wanted, "{name} is not current; run the tests with UPDATE=1");
     }
+    assert_eq!(Config::from_toml(&reference::template()).unwrap(), Config::default());
+    assert_eq!(Config::from_toml("").unwrap(), Config::default());
 }
 
 #[test]
 fn examples_and_template_are_valid_by_parser_and_schema() {
-    let schema: serde_json::Value = serde_json::from_str(&reference::json_schema()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    let schema = Schema::new(&reference::json_schema());
     let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("config/examples"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -74,175 +113,54 @@ fn examples_and_template_are_valid_by_parser_and_schema() {
         let text = std::fs::read_to_string(&path).unwrap();
         let table: toml::Table = toml::from_str(&text).unwrap();
         let json = serde_json::to_value(table).unwrap();
-        assert!(validator.is_valid(&json), "{}", path.display());
+        assert!(schema.is_valid(&json), "{}", path.display());
     }
     let wrong = serde_json::json!({"workers": {"idle_timeout": "5 minutes", "mx": 1}});
-    assert!(!validator.is_valid(&wrong));
-}
-
-/// For each key, a value that differs from its default.
-const A_VALUE_FOR_EACH_KEY: &str = r#"
-        [workers]
-        min = 1
-        max = 3
-        idle_timeout = "1 h"
-        max_sessions = 10
-        recycle_above_memory = "1.5 GB"
-        recycle_above_growth = "100 MiB"
-        recycle_after_calls = 1000
-        zygote = false
-        start_timeout = "2 min"
-        open_timeout = "90 s"
-        close_timeout = "250 ms"
-        stack_grace = "1 s"
-        stop_grace = "1 s"
-        acquire_timeout = "1 s"
-        [rustpython]
-        executable = "/opt/remotemedia-rustpython"
-        allow_modules = "ctypes"
-        min = 2
-        max = 5
-        idle_timeout = "2 h"
-        max_sessions = 11
-        recycle_above_memory = "64 MiB"
-        recycle_above_growth = "32 MiB"
-        recycle_after_calls = 500
-        [fallback]
-        enabled = false
-        failures = 0
-        [python]
-        runtime = "rustpython"
-        executable = "/opt/python/bin/python3"
-        environment = { A = "1" }
-        modules = { settings = "/etc/settings.py" }
-        start_variables = ["CUDA_VISIBLE_DEVICES", "B"]
-        preload = ["scipy.signal"]
-        threads = 2
-        allow_pickle = false
-        write_back_max = "0"
-        [calls]
-        timeout = "500 us"
-        window = 1
-        queue = 2
-        spin = "1 ms"
-        retry = true
-        retries = 5
-        retry_delay = "0"
-        retry_on = ["Flaky"]
-        deadline = "2 s"
-        breaker = 5
-        breaker_pause = "1 min"
-        on_open = "drop"
-        checkpoint_every = 7
-        standby = 1
-        [shared_memory]
-        segment = "named"
-        inline_max = "2 KiB"
-        ring = "1 MiB"
-        ring_block_max = "64 KiB"
-        max = "16 MiB"
-        idle_max = "0 B"
-        pinned_max = "1 MiB"
-        [limits]
-        memory = "2 GiB"
-        memory_hard = "3 GiB"
-        cpu_time = "1500 ms"
-        open_files = 100
-        output_size = "10 MiB"
-        child_processes = 8
-        log_rate = "1 MiB"
-        max_frame = "64 MiB"
-        max_depth = 9
-        [output]
-        forward_output = false
-    "#;
-
-fn check_failing(config: &Config) {
-    let failing = FailingDefaults {
-        retry: RetryMode::Always,
-        tries: Retry { limit: 5, delay: Duration::ZERO },
-        retry_on: vec!["Flaky".to_owned()],
-        deadline: Some(Duration::from_secs(2)),
-        breaker: 5,
-        breaker_pause: Duration::from_secs(60),
-        on_open: OnOpen::Drop,
-        checkpoint_every: 7,
-        standby: 1,
-    };
-    assert_eq!(config.calls.failing, failing);
-}
-
-fn check_interpreters(config: &Config) {
-    let default = Config::default();
-    let rustpython = &config.rustpython;
-    assert_eq!(rustpython.executable, Some(PathBuf::from("/opt/remotemedia-rustpython")));
-    assert_eq!((rustpython.pool.min, rustpython.pool.max_workers()), (2, 5));
-    let settings: Vec<_> = config.module_settings().into_iter().map(|(_, value)| value).collect();
-    assert_eq!(settings, ["ctypes", r#"{"settings":{"file":"/etc/settings.py"}}"#]);
-    assert_eq!(default.module_settings(), []);
-    assert_eq!(rustpython.pool.idle_timeout, Some(Duration::from_secs(7200)));
-    assert_eq!(rustpython.pool.max_sessions, Some(11));
-    assert_eq!(rustpython.pool.recycle_above_memory_bytes, Some(64 << 20));
-    assert_eq!(rustpython.pool.recycle_above_growth_bytes, Some(32 << 20));
-    assert_eq!(rustpython.pool.recycle_after_calls, Some(500));
-    assert!(!config.fallback.enabled && default.fallback.enabled);
-    assert_eq!((config.fallback.failures, default.fallback.failures), (0, 3));
-    assert_eq!(config.python.runtime, Some(Engine::RustPython));
-    assert_eq!(default.python.runtime, None);
+    assert!(!schema.is_valid(&wrong));
 }
 
 #[test]
-fn every_key_has_an_effect_on_the_struct() {
-    let text = A_VALUE_FOR_EACH_KEY;
-    // 500 us is below the range of `timeout`; everything else is fine.
-    assert_eq!(
-        problems(text),
-        ["[calls] timeout: 500 us is out of range: allowed is 1 ms to 8760 h, or 0 (no limit)"]
-    );
-    let config = Config::from_toml(&text.replace("500 us", "500 ms")).unwrap();
-    let default = Config::default();
-    assert_eq!(config.workers.pool.min, 1);
-    assert_eq!(config.workers.pool.max_workers(), 3);
-    assert_eq!(config.workers.pool.idle_timeout, Some(Duration::from_secs(3600)));
-    assert_eq!(config.workers.pool.max_sessions, Some(10));
-    assert_eq!(config.workers.pool.recycle_above_memory_bytes, Some(1_500_000_000));
-    assert_eq!(config.workers.pool.recycle_above_growth_bytes, Some(100 << 20));
-    assert_eq!(config.workers.pool.recycle_after_calls, Some(1000));
-    assert!(!config.workers.zygote && default.workers.zygote);
-    assert_eq!(config.python.preload, ["scipy.signal"]);
-    assert_eq!(config.workers.start_timeout, Duration::from_secs(120));
-    assert_eq!(config.workers.open_timeout, Duration::from_secs(90));
-    assert_eq!(config.workers.close_timeout, Duration::from_millis(250));
-    assert_eq!(config.workers.stack_grace, Duration::from_secs(1));
-    assert_eq!(config.workers.stop_grace, Duration::from_secs(1));
-    assert_eq!(config.workers.acquire_timeout, Duration::from_secs(1));
-    check_failing(&config);
-    check_interpreters(&config);
-    assert_eq!(config.python.executable, Some(PathBuf::from("/opt/python/bin/python3")));
-    assert_eq!(config.python.environment["A"], "1");
-    assert_eq!(config.python.start_variables, ["CUDA_VISIBLE_DEVICES", "B"]);
-    assert_eq!(config.python.threads, 2);
-    assert!(!config.python.allow_pickle && default.python.allow_pickle);
-    assert_eq!(config.python.write_back_max_bytes, 0);
-    assert_eq!(config.calls.timeout, Some(Duration::from_millis(500)));
-    assert_eq!((config.calls.window, config.calls.queue), (1, 2));
-    assert_eq!(config.calls.spin, Duration::from_millis(1));
-    let memory = &config.shared_memory;
-    assert_eq!(memory.segment, super::SegmentChoice::Named);
-    assert_eq!((memory.inline_max_bytes, memory.ring_bytes), (2 << 10, 1 << 20));
-    assert_eq!((memory.ring_block_max_bytes, memory.max_bytes), (64 << 10, 16 << 20));
-    assert_eq!((memory.idle_max_bytes, memory.pinned_max_bytes), (0, 1 << 20));
-    let of_worker = crate::limits::ALL.map(|limit| config.limits.worker.get(limit).unwrap_or(0));
-    assert_eq!(of_worker, [2 << 30, 3 << 30, 1_500, 100, 10 << 20, 8, 1 << 20]);
-    let limits = config.limits.to_protocol();
-    assert_eq!((limits.max_frame_bytes, limits.max_depth), (64 << 20, 9));
-    assert!(!config.output.forward_output && default.output.forward_output);
-    assert_eq!(text.matches(" = ").count() - 2, keys().len(), "a key is missing in this test");
+fn the_values_of_keys_arrive_in_their_units() {
+    let text = r#"
+        [workers]
+        idle_timeout = "1 h"
+        max_sessions = 0
+        recycle_above_memory = "1.5 GB"
+        [rustpython]
+        allow_modules = "ctypes, os.fork"
+        [python]
+        modules = { settings = "/etc/settings.py" }
+        write_back_max = "0"
+        [calls]
+        retry = true
+        retries = 5
+        [limits]
+        memory = "2 GiB"
+        cpu_time = "1500 ms"
+        open_files = 100
+        max_frame = "64 MiB"
+    "#;
+    let config = Config::from_toml(text).unwrap();
+    assert_eq!(config.bounds.idle_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!((config.bounds.max_sessions, Config::default().bounds.max_sessions), (None, None));
+    assert_eq!(config.bounds.recycle_above_memory, Some(1_500_000_000));
+    assert_eq!(config.rustpython_bounds.recycle_above_memory, None);
+    let settings: Vec<_> = module_settings(&config.python, &config.rustpython)
+        .into_iter()
+        .map(|(_, value)| value)
+        .collect();
+    assert_eq!(settings, ["ctypes,os.fork", r#"{"settings":{"file":"/etc/settings.py"}}"#]);
+    assert_eq!(module_settings(&PythonConfig::default(), &RustPythonConfig::default()), []);
+    assert_eq!(config.python.write_back_max, 0);
+    assert_eq!((config.calls.retry, config.calls.failing().tries.limit), (RetryMode::Always, 5));
+    let of_worker = crate::limits::ALL.map(|limit| config.limits.worker().get(limit).unwrap_or(0));
+    assert_eq!(of_worker, [2 << 30, 0, 1_500, 100, 0, 0, 0]);
+    assert_eq!(config.limits.to_protocol().max_frame_bytes, 64 << 20);
 }
 
 #[test]
 fn automatic_worker_count_is_at_least_four() {
-    assert!(Config::default().workers.pool.max_workers() >= 4);
+    assert!(Config::default().bounds.max_workers() >= 4);
 }
 
 #[test]
@@ -293,7 +211,7 @@ fn all_problems_are_reported_at_once_with_place_and_advice() {
 #[test]
 fn unknown_keys_without_a_neighbour_list_the_known_ones() {
     let found = problems("[output]\ncolour = true");
-    assert_eq!(found, ["[output]: unknown key `colour`; known are forward_output"]);
+    assert_eq!(found, ["[output]: unknown key `colour`; known are forward_output, log_level"]);
 }
 
 #[test]
@@ -306,14 +224,14 @@ fn min_above_max_is_reported() {
 fn syntax_errors_have_line_and_column() {
     let error = Config::from_toml("[workers]\nmin = = 1\n").unwrap_err();
     let [problem] = error.problems.as_slice() else { panic!("{error}") };
-    let ConfigProblemKind::Syntax { line, column, .. } = problem.kind else { panic!("{error}") };
-    assert_eq!((line, column), (2, 7));
+    let ConfigProblemKind::Syntax { column, .. } = problem.kind else { panic!("{error}") };
+    assert_eq!((problem.line, column), (Some(2), 7));
 }
 
 #[test]
 fn a_missing_file_is_an_error_that_names_it() {
-    let error = Config::load(Some(Path::new("/nonexistent/remotemedia.toml"))).unwrap_err();
-    assert_eq!(error.origin, Origin::File("/nonexistent/remotemedia.toml".into()));
+    let error = Config::from_file(Path::new("/nonexistent/remotemedia.toml")).unwrap_err();
+    assert_eq!(error.problems[0].origin, Origin::File("/nonexistent/remotemedia.toml".into()));
     let text = error.to_string();
     assert!(text.starts_with("configuration file /nonexistent/remotemedia.toml: cannot be read"));
 }
@@ -325,14 +243,14 @@ fn sizes_and_durations() {
     assert_eq!(parse_size("512B"), Some(512));
     assert_eq!(parse_size("1_000 kb"), Some(1_000_000));
     assert_eq!(parse_size("0"), Some(0));
-    for wrong in ["", "64", "MiB", "-1 B", "1.5.5 GB", "1. GB", "1 XB", "99999999 TiB"] {
+    for wrong in ["", "64", "MiB", "-1 B", "1.5.5 GB", "1 XB", "99999999 TiB"] {
         assert_eq!(parse_size(wrong), None, "{wrong}");
     }
     assert_eq!(parse_duration("250 ms"), Some(Duration::from_millis(250)));
     assert_eq!(parse_duration("1.5 s"), Some(Duration::from_millis(1500)));
     assert_eq!(parse_duration("2 min"), Some(Duration::from_secs(120)));
     assert_eq!(parse_duration("0"), Some(Duration::ZERO));
-    for wrong in ["", "30", "5 minutes", "-1 s", "s"] {
+    for wrong in ["", "30", "5 fortnights", "-1 s", "s"] {
         assert_eq!(parse_duration(wrong), None, "{wrong}");
     }
     for bytes in [0, 1, 1000, 1 << 20, 1_500_000_000, 4 << 30] {

@@ -1,6 +1,9 @@
-//! Sizes and durations with units: `64 MiB`, `1.5 GB`, `250 ms`, `2 min`.
+//! Sizes and durations with units: `64 MiB`, `1.5 GB`, `250 ms`, `2 min`. Libraries read them; they are
+//! shown exactly, which the libraries do not.
 
 use std::time::Duration;
+
+use bytesize::ByteSize;
 
 const SIZE_UNITS: [(&str, u64); 8] = [
     ("TiB", 1 << 40),
@@ -24,24 +27,16 @@ const DURATION_UNITS: [(&str, u64); 5] = [
 /// Parses a size such as `64 MiB`, `1.5 GB`, `512 B` or `0` to bytes; `None` if the text has
 /// another form or the result does not fit. Units may be in upper or lower case; only 0 needs none.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
-    let (number, unit) = split(text)?;
-    let factor = match unit {
-        "" if is_zero(number) => 1,
-        unit if unit.eq_ignore_ascii_case("B") => 1,
-        unit => find(&SIZE_UNITS, |name| name.eq_ignore_ascii_case(unit))?,
-    };
-    scaled(number, factor)
+    let text = text.trim();
+    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    let bytes = text.replace('_', "").parse::<ByteSize>().ok()?.as_u64();
+    Some(bytes).filter(|bytes| *bytes != u64::MAX && (has_unit || *bytes == 0))
 }
 
 /// Parses a time such as `250 ms`, `30 s`, `2 min` or `0`; `None` if the text has another form or
 /// the result does not fit. Only 0 needs no unit.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split(text)?;
-    let factor = match unit {
-        "" if is_zero(number) => 1,
-        unit => find(&DURATION_UNITS, |name| name == unit)?,
-    };
-    scaled(number, factor).map(Duration::from_nanos)
+    humantime::parse_duration(text.trim().replace('_', "").as_str()).ok()
 }
 
 /// A size in the largest unit that expresses it exactly.
@@ -63,35 +58,4 @@ pub(super) fn show_duration(duration: Duration) -> String {
         None if nanos == 0 => "0".to_owned(),
         None => format!("{} us", nanos / 1_000),
     }
-}
-
-fn find(units: &[(&str, u64)], matches: impl Fn(&str) -> bool) -> Option<u64> {
-    units.iter().find(|(name, _)| matches(name)).map(|(_, factor)| *factor)
-}
-
-fn split(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'));
-    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-    (!number.is_empty()).then_some((number, unit.trim()))
-}
-
-fn is_zero(number: &str) -> bool {
-    number.chars().all(|c| c == '0')
-}
-
-/// `number * factor` in integers, so that `1.5 GB` is exact.
-fn scaled(number: &str, factor: u64) -> Option<u64> {
-    let number = number.replace('_', "");
-    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
-    if whole.is_empty() || (number.contains('.') && fraction.is_empty()) || fraction.len() > 9 {
-        return None;
-    }
-    let mut total = u128::from(whole.parse::<u64>().ok()?).checked_mul(factor.into())?;
-    if !fraction.is_empty() {
-        let places = u32::try_from(fraction.len()).ok()?;
-        total +=
-            u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor) / 10_u128.pow(places);
-    }
-    u64::try_from(total).ok()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Config, ConfigError};
+use super::super::Config;
 use crate::config::policies::decided;
 use crate::model::{Manifest, OnOpen, RetryMode};
 
@@ -13,8 +13,7 @@ const MANIFEST: &str = r#"{"version": "v1", "nodes": [
 ]}"#;
 
 fn problems(text: &str) -> Vec<String> {
-    let ConfigError { problems, .. } = Config::from_toml(text).unwrap_err();
-    problems.iter().map(ToString::to_string).collect()
+    super::problems(text)
 }
 
 #[test]
