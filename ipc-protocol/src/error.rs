@@ -47,7 +47,7 @@ pub enum FrameError {
         needed: u64,
     },
     /// A padding byte between two parts of the frame is not zero.
-    #[error("frame has a padding byte that is not zero at offset {offset}")]
+    #[error("frame has a padding byte other than zero at offset {offset}")]
     DirtyPadding {
         /// Offset of the byte from the start of the frame.
         offset: usize,
@@ -102,7 +102,7 @@ pub enum CodecError {
         reason: String,
     },
     /// The body holds further bytes behind the message.
-    #[error("{count} bytes follow the {message} message in its body")]
+    #[error("{count} bytes too many behind the {message} message")]
     TrailingBytes {
         /// Kind of message.
         message: &'static str,
@@ -117,7 +117,7 @@ pub enum CodecError {
     },
     /// A payload refers to a blob that the frame does not have, or that another payload already
     /// refers to.
-    #[error("blob {index} is missing among the {count} of the frame, or two payloads refer to it")]
+    #[error("the frame has {count} blobs and not blob {index}, or two payloads refer to it")]
     BlobMissing {
         /// Number of the blob, as the payload gives it.
         index: u32,

@@ -144,8 +144,7 @@ impl Exchange {
         Ok((message, traffic))
     }
 
-    /// Takes the messages that are due to the peer: leases to return, and segments that were
-    /// dropped.
+    /// Takes the messages that wait for the peer: leases to return, and segments that were dropped.
     #[must_use]
     pub fn pending_news(&self) -> Vec<Announcement> {
         let mut news = Vec::new();
@@ -257,7 +256,7 @@ impl Exchange {
         self.lock().peer.mapped_bytes()
     }
 
-    /// Bytes that are lent to the peer, oldest loan first.
+    /// Bytes of each lease that the peer has, oldest first.
     #[must_use]
     pub fn loans(&self) -> Vec<LeaseReport> {
         let now = Instant::now();

@@ -141,8 +141,9 @@ pub struct Failed {
     pub worked: Report,
 }
 
-/// What one node cost in one call. All values cover this call alone, except `peak_memory_bytes`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What one node cost in one call. All values cover this call alone, except `peak_memory_bytes` and
+/// the arrays that a node keeps from call to call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct NodeUsage {
     /// Number of calls of `process`.
     pub calls: u64,
@@ -158,8 +159,63 @@ pub struct NodeUsage {
     pub peak_delta_bytes: u64,
     /// How the node's inputs and outputs travelled, as far as the worker saw it. Since protocol 2;
     /// absent when the worker saw no payload move.
-    #[serde(default, skip_serializing_if = "Moved::is_nothing")]
+    #[serde(default)]
     pub moved: Moved,
+    /// The node's memory, private and shared apart. Since protocol 6; absent when all is 0.
+    #[serde(default)]
+    pub memory: MemoryParts,
+}
+
+/// Written by hand: fields have positions, so `moved` may be absent only when `memory` is too.
+impl Serialize for NodeUsage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = match self {
+            Self { memory, .. } if *memory != MemoryParts::default() => 2,
+            Self { moved, .. } if !moved.is_nothing() => 1,
+            _ => 0,
+        };
+        let mut record = serializer.serialize_struct("NodeUsage", 6 + optional)?;
+        record.serialize_field("calls", &self.calls)?;
+        record.serialize_field("errors", &self.errors)?;
+        record.serialize_field("busy_ns", &self.busy_ns)?;
+        record.serialize_field("marshal_ns", &self.marshal_ns)?;
+        record.serialize_field("peak_memory_bytes", &self.peak_memory_bytes)?;
+        record.serialize_field("peak_delta_bytes", &self.peak_delta_bytes)?;
+        if optional > 0 {
+            record.serialize_field("moved", &self.moved)?;
+        }
+        if optional > 1 {
+            record.serialize_field("memory", &self.memory)?;
+        }
+        record.end()
+    }
+}
+
+/// Memory of one node, private and shared apart, in bytes. Each number is the highest of its kind,
+/// and they need not have been reached at the same time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryParts {
+    /// Growth of the process's resident private memory during a call.
+    pub delta_private_bytes: u64,
+    /// Growth of its resident shared memory: segments, and files that are mapped.
+    pub delta_shared_bytes: u64,
+    /// Private memory in arrays that the node has made, whatever other nodes did meanwhile.
+    pub array_private_bytes: u64,
+    /// The same in shared memory.
+    pub array_shared_bytes: u64,
+}
+
+impl MemoryParts {
+    /// The highest of both, part by part.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            delta_private_bytes: self.delta_private_bytes.max(other.delta_private_bytes),
+            delta_shared_bytes: self.delta_shared_bytes.max(other.delta_shared_bytes),
+            array_private_bytes: self.array_private_bytes.max(other.array_private_bytes),
+            array_shared_bytes: self.array_shared_bytes.max(other.array_shared_bytes),
+        }
+    }
 }
 
 /// How the payloads of a node's inputs and outputs travelled.

@@ -5,7 +5,7 @@
 //! `PROTOCOL.md` beside this crate is the specification; this crate is its only implementation.
 //!
 //! Layers, lowest first; each uses only those before it: `memory` (bytes), `array` and `value`, the
-//! messages (`to_worker`, `from_worker`, `share`; `visit` walks over their values), `codec` with
+//! messages (`to_worker`, `from_worker`, `share`, `kept`; `visit` walks over their values), `codec` with
 //! `frame` (messages as bytes), `exchange` (messages whose arrays lie in shared memory).
 
 pub mod array;
@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod fault;
 pub mod frame;
 pub mod from_worker;
+pub mod kept;
 pub mod kin;
 pub mod limits;
 pub mod memory;

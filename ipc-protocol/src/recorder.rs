@@ -5,6 +5,7 @@
 //! |---|---|
 //! | 0 | the note of the running node, see `worker_shim::blackbox` |
 //! | [`PYTHON_STACK_AT`] | the Python stack at the time of death, as text |
+//! | [`ARRAYS_AT`] | [`Arrays`] of each of [`ARRAY_NODES`] nodes of the session |
 //! | [`DEATH_AT`] | a [`Death`] |
 //! | [`STACK_AT`] | [`STACK_BYTES`] of the dying thread's stack, zeros where it could not be read |
 //! | [`MAPS_AT`] | what the kernel says is mapped where (`/proc/self/maps`) |
@@ -18,6 +19,10 @@ use bytemuck::{Pod, Zeroable};
 pub const NOTE_BYTES: usize = 64;
 /// Offset of the Python stack, in bytes.
 pub const PYTHON_STACK_AT: u64 = NOTE_BYTES as u64;
+/// Offset of the memory in arrays, in bytes.
+pub const ARRAYS_AT: u64 = DEATH_AT - (ARRAY_NODES * size_of::<Arrays>()) as u64;
+/// Number of nodes of a session whose arrays are recorded: the first ones.
+pub const ARRAY_NODES: usize = 256;
 /// Offset of the [`Death`], in bytes.
 pub const DEATH_AT: u64 = 8 << 20;
 /// Offset of the copy of the stack, in bytes. Its first byte comes from [`Death::stack_start`].
@@ -35,6 +40,16 @@ pub const MAGIC: [u8; 8] = *b"RMDEATH1";
 pub const X86_64: u32 = 62;
 /// The ELF number of 64-bit ARM.
 pub const AARCH64: u32 = 183;
+
+/// Memory in the arrays of a node, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Arrays {
+    /// In private memory of the worker.
+    pub private_bytes: u64,
+    /// In shared memory that the worker writes.
+    pub shared_bytes: u64,
+}
 
 /// What a dying worker knows about its death. All numbers are those of the machine, as both sides
 /// run on it.

@@ -118,13 +118,18 @@ pub struct OpenSession {
     /// State that nodes get back after `initialize`. Since protocol 6; absent when there is none.
     #[serde(default)]
     pub saved: Vec<SavedState>,
+    /// Where the worker notes each call before it begins, so that one that fails can be repeated. Since
+    /// protocol 6; absent when calls are not noted.
+    #[serde(default)]
+    pub capture: Option<CaptureTerms>,
 }
 
-/// Written by hand: fields have positions, so each of the last three may be absent only when those that
+/// Written by hand: fields have positions, so each of the last four may be absent only when those that
 /// follow it are absent too.
 impl Serialize for OpenSession {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let optional = match self {
+            Self { capture: Some(_), .. } => 4,
             Self { saved, .. } if !saved.is_empty() => 3,
             Self { buffers, .. } if !buffers.is_empty() => 2,
             Self { surroundings: Some(_), .. } => 1,
@@ -146,8 +151,21 @@ impl Serialize for OpenSession {
         if optional > 2 {
             record.serialize_field("saved", &self.saved)?;
         }
+        if optional > 3 {
+            record.serialize_field("capture", &self.capture)?;
+        }
         record.end()
     }
+}
+
+/// How a worker notes the calls of its nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureTerms {
+    /// The beginning of the paths of the files, as bytes of the operating system. The id of the node and
+    /// the state of its call follow.
+    pub prefix: ByteBuf,
+    /// Largest note of one call, in bytes.
+    pub max_bytes: u64,
 }
 
 /// What the method `checkpoint` of a node has returned.

@@ -127,7 +127,7 @@ fn holds_objects(descr: &str) -> bool {
 }
 
 /// Element size of a plain dtype such as `<f4`, `|S5` or `<M8[ns]`, in bytes; `None` for other
-/// texts.
+/// strings.
 fn plain_item_bytes(descr: &str) -> Option<u64> {
     let mut chars = descr.chars();
     let byte_order = chars.next().filter(|c| matches!(c, '<' | '>' | '|'))?;

@@ -134,14 +134,14 @@ impl Arena {
         Ok(Claim { arena: self.clone(), segment, block, bytes })
     }
 
-    /// As [`Arena::allocate`], but returns only the block's address. The caller ends its claim with
-    /// [`Arena::release_at`]. For allocators that keep only addresses.
+    /// As [`Arena::allocate`], but returns only the block's address and its length, in bytes. The
+    /// caller ends its claim with [`Arena::release_at`]. For allocators that keep only addresses.
     ///
     /// # Errors
     /// As [`Arena::allocate`].
-    pub fn allocate_address(&self, bytes: usize) -> io::Result<usize> {
-        let Taken { segment, block, .. } = self.take_block(bytes)?;
-        Ok(segment.address() + block)
+    pub fn allocate_address(&self, bytes: usize) -> io::Result<(usize, usize)> {
+        let Taken { segment, block, bytes } = self.take_block(bytes)?;
+        Ok((segment.address() + block, bytes))
     }
 
     fn take_block(&self, bytes: usize) -> io::Result<Taken> {
@@ -192,16 +192,17 @@ impl Arena {
         entry.ring.block_bytes(block)
     }
 
-    /// Ends a claim that was kept as an address, see [`Arena::allocate_address`]. False when no
-    /// block holds the address.
-    pub fn release_at(&self, address: usize) -> bool {
+    /// Ends a claim that was kept as an address, see [`Arena::allocate_address`]. Returns the length
+    /// of the block, in bytes; `None` when no block holds the address.
+    pub fn release_at(&self, address: usize) -> Option<usize> {
         if !self.may_hold(address) {
-            return false;
+            return None;
         }
         if self.is_inherited() {
             // The parent's blocks are not freed here. The answer only says whether the address lies
             // in one of its segments.
-            return self.look().is_none_or(|state| state.has_segment_at(address));
+            let is_ours = self.look().is_none_or(|state| state.has_segment_at(address));
+            return is_ours.then_some(0);
         }
         self.change(|state| state.release_at(address))
     }

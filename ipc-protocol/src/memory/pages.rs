@@ -67,7 +67,7 @@ pub(super) unsafe fn map_privately(
 ) -> rustix::io::Result<()> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     let Some(fd) = fd else {
-        // SAFETY: the caller guarantees what both functions require.
+        // SAFETY: this function requires the same of its caller as `copy_privately`.
         return unsafe { copy_privately(start, bytes) };
     };
     let protection = ProtFlags::READ | ProtFlags::WRITE;

@@ -116,7 +116,7 @@ impl SharedBytes {
         self.length
     }
 
-    /// Whether there are no bytes.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0

@@ -142,17 +142,17 @@ fn a_block_stays_as_long_as_anybody_claims_it() {
 fn bare_addresses_are_claims_too() {
     for kind in kinds() {
         let arena = Arena::new(options(*kind));
-        let address = arena.allocate_address(5000).unwrap();
-        assert_eq!(arena.block_bytes(address), Some(2 * PAGE));
+        let (address, length) = arena.allocate_address(5000).unwrap();
+        assert_eq!((arena.block_bytes(address), length), (Some(2 * PAGE), 2 * PAGE));
         assert!(arena.holds(address) && arena.holds(address + 2 * PAGE - 1));
         assert!(!arena.holds(address + 2 * PAGE));
         let (claim, _) = arena.claim_at(address, 5000).unwrap();
-        assert!(arena.release_at(address));
+        assert_eq!(arena.release_at(address), Some(2 * PAGE));
         assert!(claim.is_sole(), "{kind:?}");
         drop(claim);
-        assert!(!arena.release_at(address), "it is free already");
+        assert!(arena.release_at(address).is_none(), "it is free already");
         let local = 0_u8;
-        assert!(!arena.release_at((&raw const local).addr()), "not the arena's");
+        assert!(arena.release_at((&raw const local).addr()).is_none(), "not the arena's");
     }
 }
 

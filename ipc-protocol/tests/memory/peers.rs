@@ -295,7 +295,7 @@ fn be_a_child() {
         idle_max_bytes: 1 << 20,
     };
     let arena = Arena::new(options);
-    let address = arena.allocate_address(PAGE).unwrap();
+    let (address, _) = arena.allocate_address(PAGE).unwrap();
     // Memory of others lies between the arena's segments, as malloc's does.
     let (claims, others): (Vec<_>, Vec<_>) = (0..8)
         .map(|_| {
@@ -322,8 +322,11 @@ fn be_a_child() {
     assert!(arena.claim_at(address, 1).is_none());
     assert_eq!((arena.holds(address), arena.block_bytes(address)), (true, Some(PAGE)));
     assert!(!claims[0].is_sole());
-    assert!(arena.release_at(address), "taken, so that nobody else frees it");
-    assert!(!arena.holds(between) && !arena.release_at(between), "somebody else's to free");
+    assert!(arena.release_at(address).is_some(), "taken, so that nobody else frees it");
+    assert!(
+        !arena.holds(between) && arena.release_at(between).is_none(),
+        "only its owner may free it"
+    );
     drop(claims);
     arena.hold_for_fork();
     arena.end_fork_hold();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ipc_protocol::codec;
-use ipc_protocol::from_worker::Moved;
+use ipc_protocol::from_worker::{MemoryParts, Moved};
 use ipc_protocol::visit::Message;
 use ipc_protocol::{FromWorker, Hello, Limits, ToWorker, Value};
 
@@ -42,9 +42,11 @@ fn hex(bytes: &[u8]) -> String {
 
 /// How a message is shown that lacks what a later version brought: as in the version before.
 fn shown(message: &impl Debug) -> String {
-    let nothing = format!(", moved: {:?}", Moved::default());
+    let memory = format!(", memory: {:?}", MemoryParts::default());
+    let moved = format!(", moved: {:?}", Moved::default());
     format!("{message:?}")
-        .replace(&nothing, "")
+        .replace(&memory, "")
+        .replace(&moved, "")
         .replace(", raised: None", "")
         .replace(", keeps_failed: false", "")
         .replace(", import: None, detail: None", "")
@@ -54,6 +56,7 @@ fn shown(message: &impl Debug) -> String {
         .replace(", surroundings: None", "")
         .replace(", buffers: []", "")
         .replace(", saved: []", "")
+        .replace(", capture: None", "")
         .replace(", saves: false", "")
         .replace(", left: []", "")
         .replace(", took: Report(0)", "")

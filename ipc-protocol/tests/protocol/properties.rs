@@ -8,7 +8,7 @@ use ipc_protocol::codec;
 use ipc_protocol::frame::{FrameReader, FrameWriter, ReadOutcome};
 use ipc_protocol::from_worker::{Failed, NodeUsage, Output};
 use ipc_protocol::to_worker::{
-    Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step, Surroundings,
+    CaptureTerms, Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step, Surroundings,
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultKind, FromWorker, Limits, Opaque, Order, ToWorker, Value,
@@ -112,10 +112,14 @@ fn open() -> impl Strategy<Value = ToWorker> {
     let buffers = vec(vec(any::<u8>(), 0..100), 0..3);
     let state = (".{0,9}", vec(any::<u8>(), 0..100))
         .prop_map(|(node_id, state)| SavedState { node_id, state: state.into() });
-    let brought = (instances, buffers, vec(state, 0..3));
+    let capture =
+        proptest::option::of((vec(any::<u8>(), 0..9), any::<u64>()).prop_map(
+            |(prefix, max_bytes)| CaptureTerms { prefix: ByteBuf::from(prefix), max_bytes },
+        ));
+    let brought = (instances, buffers, vec(state, 0..3), capture);
     (vec(stage, 0..3), brought, vec(".{0,9}", 0..3), directory, around, any::<u64>()).prop_map(
         |(stages, brought, sys_path, working_directory, around, write_back_max_bytes)| {
-            let (instances, buffers, saved) = brought;
+            let (instances, buffers, saved, capture) = brought;
             ToWorker::Open(Box::new(OpenSession {
                 stages,
                 instances: instances.map(Into::into),
@@ -126,6 +130,7 @@ fn open() -> impl Strategy<Value = ToWorker> {
                 surroundings: around.map(Box::new),
                 buffers: buffers.into_iter().map(Into::into).collect(),
                 saved,
+                capture,
             }))
         },
     )

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use ipc_protocol::array::{LeaseTerms, Placed};
 use ipc_protocol::from_worker::{
-    Closed, Done, Failed, LogRecord, Moved, NodeReady, NodeState, NodeUsage, Output, Saved,
-    SourceLine, Traffic,
+    Closed, Done, Failed, LogRecord, MemoryParts, Moved, NodeReady, NodeState, NodeUsage, Output,
+    Saved, SourceLine, Traffic,
 };
 use ipc_protocol::memory::SegmentKind;
 use ipc_protocol::patience::Report;
 use ipc_protocol::share::{Attach, MemoryTerms, Share};
 use ipc_protocol::to_worker::{
-    Credit, Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step, Surroundings,
-    Welcome,
+    CaptureTerms, Credit, Item, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Step,
+    Surroundings, Welcome,
 };
 use ipc_protocol::{
     Array, Audio, Dtype, Fault, FaultDetail, FaultKind, FromWorker, Hello, ImportFault,
@@ -60,6 +60,7 @@ fn usage() -> Vec<NodeUsage> {
         peak_memory_bytes: 40 << 20,
         peak_delta_bytes: 4096,
         moved: Moved::default(),
+        memory: MemoryParts::default(),
     }]
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn to_worker() -> Vec<(&'static str, ToWorker)> {
         surroundings: None,
         buffers: Vec::new(),
         saved: Vec::new(),
+        capture: None,
         write_back_max_bytes: 1 << 20,
         allow_pickle: true,
     };
@@ -420,6 +422,7 @@ pub(crate) fn to_worker_5() -> Vec<(&'static str, ToWorker)> {
             surroundings: Some(Box::new(surroundings)),
             buffers: Vec::new(),
             saved: Vec::new(),
+            capture: None,
         }))
     };
     vec![
@@ -468,6 +471,7 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         surroundings: Some(Box::new(surroundings)),
         buffers: vec![bytes(b"table"), bytes(b"")],
         saved: vec![],
+        capture: None,
     };
     let node = NodeSpec {
         node_id: "gain".into(),
@@ -480,6 +484,8 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
     let keeping = OpenSession { stages, buffers: vec![], ..open.clone() };
     let saved = vec![saved_state()];
     let restoring = OpenSession { buffers: vec![], saved, ..open.clone() };
+    let terms = CaptureTerms { prefix: ByteBuf::from(b"/tmp/.call".to_vec()), max_bytes: 1 << 26 };
+    let capturing = OpenSession { buffers: vec![], capture: Some(terms), ..open.clone() };
     let took = Duration::from_micros(42).into();
     let step = Step { took, ..STEP };
     vec![
@@ -491,6 +497,7 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         ("retry", ToWorker::Retry(1)),
         ("open_keeps_failed", ToWorker::Open(Box::new(keeping))),
         ("open_saved", ToWorker::Open(Box::new(restoring))),
+        ("open_capture", ToWorker::Open(Box::new(capturing))),
         ("save", ToWorker::Save(70_000)),
         ("restore", ToWorker::Restore(vec![saved_state()])),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
@@ -542,6 +549,13 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
     let saved = Saved { number: 70_000, states: vec![saved_state()], fault: None };
     let fault = Fault { kind: FaultKind::Checkpoint, ..self::fault() };
     let unsaved = Saved { number: 70_001, states: vec![], fault: Some(fault) };
+    let mut split = usage();
+    split[0].memory = MemoryParts {
+        delta_private_bytes: 1 << 20,
+        delta_shared_bytes: 200 << 20,
+        array_private_bytes: 0,
+        array_shared_bytes: 192 << 20,
+    };
     vec![
         ("opened_without_flush", FromWorker::Opened(vec![ready])),
         ("opened_saves", FromWorker::Opened(vec![saving])),
@@ -552,6 +566,7 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         ("failed_stale", FromWorker::Failed(failed)),
         ("output_worked", FromWorker::Output(output)),
         ("done_worked", FromWorker::Done(Done { stage: 1, call: 300, usage: usage(), worked })),
+        ("done_memory", FromWorker::Done(Done { stage: 1, call: 300, usage: split, worked })),
         ("failed_worked", FromWorker::Failed(late)),
         ("failed_nearest", failed_with(FaultKind::NotFound, Some(nearest), None)),
         ("failed_unsendable", failed_with(FaultKind::Marshal, Some(unsendable), None)),

@@ -179,12 +179,13 @@ impl ArenaState {
         self.segments.get(&start).map_or(0, |entry| entry.ring.claims(block))
     }
 
-    /// Ends a claim on the block at an address; false when no block is there.
-    pub(super) fn release_at(&mut self, address: usize) -> bool {
-        let Some((entry, block)) = self.find(address, 0) else { return false };
-        let start = entry.segment.address();
+    /// Ends a claim on the block at an address; `None` when no block is there. Returns the length of
+    /// the block, in bytes.
+    pub(super) fn release_at(&mut self, address: usize) -> Option<usize> {
+        let (entry, block) = self.find(address, 0)?;
+        let (start, length) = (entry.segment.address(), entry.ring.block_bytes(block)?);
         self.release(start, block);
-        true
+        Some(length)
     }
 
     /// Ends a claim on a block of the segment at `start`.

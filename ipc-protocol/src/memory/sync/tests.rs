@@ -120,10 +120,10 @@ fn a_block_is_held_or_free() {
 fn blocks_are_handed_out_once() {
     loom::model(|| {
         let arena = Arena::new(options());
-        let first = arena.allocate_address(PAGE).unwrap();
+        let (first, _) = arena.allocate_address(PAGE).unwrap();
         let (releaser, other) = {
             let arena = arena.clone();
-            let releaser = thread::spawn(move || assert!(arena.release_at(first)));
+            let releaser = thread::spawn(move || assert!(arena.release_at(first).is_some()));
             (releaser, Arena::clone)
         };
         let arena_of_other = other(&arena);
