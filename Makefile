@@ -7,6 +7,8 @@
 #   make rustpython          build the worker whose interpreter is RustPython
 #   make conformance         write docs/conformance.md and its pages from the tests' citations
 #   make compatibility       write docs/compatibility.md from the cases in tests/python/compat
+#   make original-names      write docs/original-names.md by importing every name of the original SDK
+#   make effects             write docs/effects.md from the table in tests/python/effects
 #   make bench               run the criterion benchmarks
 #   make fmt                 format Rust and Python
 #   make clean               remove everything that was built
@@ -15,7 +17,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo check test stress rustpython conformance compatibility bench fmt clean
+.PHONY: help demo check test stress rustpython conformance compatibility original-names effects bench fmt clean
 
 export PYTHON WHEEL_PROFILE
 AUDIO ?=
@@ -43,6 +45,13 @@ conformance:
 
 compatibility:
 	cd tests/python && ../../.venvs/test/bin/python -m compat.page > ../../docs/compatibility.md
+
+original-names:
+	cd tests/python && ../../.venvs/test/bin/python -m original.page > ../../docs/original-names.md.new
+	mv docs/original-names.md.new docs/original-names.md
+
+effects:
+	cd tests/python && PYTHONPATH=fixtures ../../.venvs/test/bin/python -m effects.page > ../../docs/effects.md
 
 bench:
 	cargo bench --package benches

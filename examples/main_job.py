@@ -52,7 +52,9 @@ class Crash(Node):
 
 
 def speech_pipeline(*further: Node) -> Pipeline:
-    return Pipeline(AudioResampleNode(target_rate=16000), VADNode(), *further, name="main job")
+    return Pipeline(
+        AudioResampleNode(target_rate=16000), VADNode(threshold=-30), *further, name="main job"
+    )
 
 
 def show_segments(segments: list[dict[str, float]]) -> None:

@@ -9,7 +9,7 @@ requirements=${2:-}
 profile=${WHEEL_PROFILE:-dev}
 wheels=target/wheels/$profile
 
-current=$(digest Cargo.toml Cargo.lock ipc-protocol nodes orchestrator worker-shim python config)
+current=$(digest Cargo.toml Cargo.lock ipc-protocol nodes orchestrator durable worker-shim python config)
 if [[ $(cat "$wheels/.digest" 2>/dev/null) != "$current" ]]; then
     printf 'building the wheel (profile %s)\n' "$profile"
     make_tools

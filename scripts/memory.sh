@@ -29,9 +29,9 @@ under_loom() {
 }
 
 longer_walks() {
-    # --workspace gives the same features as for the other tests, so nothing is compiled again.
+    # With the same packages as for the other tests nothing is compiled again.
     PROPTEST_CASES=$((long ? 51200 : 2560)) \
-        cargo test --locked --quiet --workspace --test memory -- models:: rings::
+        cargo test --locked --quiet --workspace --exclude benches --test memory -- models:: rings::
 }
 
 parts=(under_loom longer_walks)

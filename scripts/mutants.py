@@ -3,8 +3,8 @@
 
 mutants.py [SEEDS]: each of the changes in mutants.toml is made in a copy of the repository, and the
 simulation runs there with this many seeds (10,000 by default). It is an error if the simulation
-does not notice a change, or if the line of a change is no longer in the source: then adapt the
-change.
+does not notice a change, or if the line of a change is no longer in the source: then update
+mutants.toml.
 """
 
 from __future__ import annotations

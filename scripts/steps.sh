@@ -102,7 +102,9 @@ rustpython_lints() {
 # rules. nextest ends a test that hangs; `cargo test` does not.
 rust_tests() {
     # `--lib` would make a program of the extension module, which has no interpreter to link with.
-    local all=(--locked --workspace) unit=(--exclude remotemedia-python --lib --bins --test integration)
+    # Without benches every dependency has the features that it has in the wheel, so that what is compiled
+    # here is not compiled again for that.
+    local all=(--locked --workspace --exclude benches) unit=(--exclude remotemedia-python --lib --bins --test integration)
     if cargo nextest --version >/dev/null 2>&1; then
         if [[ ${1-} == unit ]]; then
             cargo nextest run "${all[@]}" "${unit[@]}" \
@@ -149,7 +151,8 @@ stubs() {
 python_tests() {
     local report=$1
     shift
-    "$bin/pytest" -c python/pyproject.toml --rootdir . --junit-xml "$reports/$report.xml" "$@"
+    # pytest's rewriting of assertions takes 15 s of each of its processes, if it may not be kept.
+    env --unset PYTHONDONTWRITEBYTECODE "$bin/pytest" -c python/pyproject.toml --rootdir . --junit-xml "$reports/$report.xml" "$@"
 }
 
 # Checks of Python code; all of them need the installed wheel.

@@ -8,16 +8,16 @@ begin 'RustPython worker' scripts/rustpython.sh
 step 'Rust format' rust_format || true
 step 'Rust lints' rust_lints || true
 step 'Rust tests' rust_tests || true
-step 'Rust doc tests' cargo test --locked --workspace --doc --quiet || true
+step 'Rust doc tests' cargo test --locked --workspace --exclude benches --doc --quiet || true
 if step 'wheel and environment' scripts/install.sh test tests/python/requirements.txt; then
     python_checks
     finish 'RustPython worker' && step 'RustPython wheel' scripts/rustpython.sh test || true
-    # Tests of README, examples and all Python code, with the installed wheel. They mostly wait for
-    # processes, so more of them run at once than there are processors.
+    # Tests of README, examples and all Python code, with the installed wheel.
+    step 'pytest, one by one' python_tests alone -m alone tests/python || true
+    # They mostly wait for processes, so more of them run at once than there are processors.
     begin 'memory checks' scripts/memory.sh
     step 'pytest' python_tests side-by-side -m 'not alone' --numprocesses 4 --dist worksteal tests/python || true
     finish 'memory checks' || true
-    step 'pytest, one by one' python_tests alone -m alone tests/python || true
 else
     finish 'RustPython worker' || true
 fi

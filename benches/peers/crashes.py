@@ -1,6 +1,6 @@
 """A call that crashes its process, beside three that do not: what the caller and the others notice.
 
-    python crashes.py [--rounds 10] [--only remotemedia,executor,loky,ray]
+    python crashes.py [--rounds 10] [--only remotemedia,executor,loky,ray,dora]
 
 Each round makes four calls at once: three that take 300 ms, and one that dies of SIGSEGV after
 100 ms. Reported are the time from the signal to the caller's error, what the error says, how many
@@ -154,11 +154,22 @@ class Ray:
         self._ray.shutdown()
 
 
+class Dora:
+    """A dataflow with a node for each call."""
+
+    def __init__(self) -> None:
+        from candidates.dora_jobs import Dora as Dataflow
+
+        dataflow = Dataflow(WORKERS)
+        self.call, self.mend, self.close = dataflow.call, dataflow.mend, dataflow.close
+
+
 CANDIDATES: dict[str, Callable[[], Any]] = {
     "remotemedia": RemoteMedia,
     "executor": Executor,
     "loky": Loky,
     "ray": Ray,
+    "dora": Dora,
 }
 
 

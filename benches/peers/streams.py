@@ -1,6 +1,6 @@
 """Many live sessions at once: each gets a frame of 20 ms every 20 ms, from a thread of its own.
 
-    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin] [--by-hand]
+    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin] [--by-hand] [--retune]
 
 Every frame carries its number and its session's. Asserted: each frame comes back once, in order,
 with the right samples, and the node has seen it in order. The times are only reported.
@@ -10,6 +10,10 @@ the threads wait less for each other's interpreter, which pays where processors 
 
 With `--by-hand` each stream has a process of its own behind a hand-made pipe with shared memory
 (`candidates/by_hand.py`) instead of a session: the same frames, checks and threads.
+
+With `--retune` an operator is at work in the second half of the time: sizes, time limits and limits
+of workers change ten times a second, and pools are recycled, drained and resumed. The frames of
+both halves are reported apart.
 
 With `--pin` the thread of a session and its worker run on one processor, the sessions on each in
 turn: what a wake-up costs that does not cross processors.
@@ -114,6 +118,20 @@ def made_by_hand(alive: ExitStack) -> tuple[Process, list[int]]:
     return lambda frame: [call(frame)], list(set(family()) - others)
 
 
+def operate(runtime: Runtime, stop: threading.Event) -> None:
+    """Change what can be changed, ten times a second, until it stops."""
+    turn = 0
+    while not stop.wait(0.1):
+        turn += 1
+        runtime.reconfigure(
+            workers={"max": 50 + turn % 15, "min": turn % 3, "close_timeout": f"{5 + turn % 2} s"},
+            calls={"timeout": f"{2 + turn % 3} s"},
+            limits={"memory_hard": f"{2 + turn % 2} GiB", "open_files": 200 + turn % 5},
+        )
+        steps = (runtime.recycle, runtime.drain, runtime.resume)
+        steps[turn % 3]("cpython")
+
+
 def caller(
     orders: Connection,
     numbers: list[int],
@@ -135,16 +153,21 @@ def caller(
         for stream in streams:
             stream.first_due = start + PERIOD_NS * stream.number // sessions
             stream.start()
+        stop = threading.Event()
+        if options.retune:
+            half = (start - time.monotonic_ns() + frames * PERIOD_NS // 2) / 1e9
+            threading.Timer(half, operate, (runtime, stop)).start()
         for stream in streams:
             stream.join()
+        stop.set()
         cpu += cpu_ns(family())
         problems = [stream.problem for stream in streams if stream.problem is not None]
         orders.send(
             (
                 problems,
                 cpu,
-                np.concatenate([stream.calls for stream in streams]),
-                np.concatenate([stream.lateness for stream in streams]),
+                np.stack([stream.calls for stream in streams]),
+                np.stack([stream.lateness for stream in streams]),
             )
         )
 
@@ -190,6 +213,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
     parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
     parser.add_argument("--pin", action="store_true", help="a session's two ends to one processor")
+    parser.add_argument("--retune", action="store_true", help="change settings in the second half")
     parser.add_argument("--by-hand", action="store_true", help="hand-made pipes, for comparison")
     options = parser.parse_args()
     if not 1 <= options.processes <= options.sessions <= 64 * options.processes:
@@ -197,12 +221,24 @@ def main() -> None:
     frames = max(1, round(options.minutes * 60 * 1e9 / PERIOD_NS))
     show(machine())
     calls, lateness, cpu, seconds = run(options, frames)
-    if len(calls) != options.sessions * frames:
-        raise AssertionError(f"{len(calls)} of {options.sessions * frames} frames")
-    show(f"{len(calls):,} frames in {seconds:.1f} s: none lost, repeated or out of order\n")
+    if calls.size != options.sessions * frames:
+        raise AssertionError(f"{calls.size} of {options.sessions * frames} frames")
+    show(f"{calls.size:,} frames in {seconds:.1f} s: none lost, repeated or out of order\n")
     rows = []
-    for title, times in (("of the call", calls), ("since the frame was due", lateness)):
-        ordered = np.sort(times).tolist()
+    titles = [("of the call", calls), ("since the frame was due", lateness)]
+    if options.retune:
+        halves = [
+            (f"{title}, {which}", half)
+            for title, times in titles
+            for which, half in zip(
+                ("first half", "second half, retuned"),
+                np.array_split(times, 2, axis=1),
+                strict=True,
+            )
+        ]
+        titles = halves
+    for title, times in titles:
+        ordered = np.sort(times, axis=None).tolist()
         rows.append(
             [
                 title,
@@ -215,7 +251,7 @@ def main() -> None:
     show(markdown(header, rows))
     show(
         f"\nCPU: {100 * cpu / seconds:.0f} % of one processor for callers and workers together, "
-        f"{cpu / len(calls) * 1e6:.0f} µs for each frame"
+        f"{cpu / calls.size * 1e6:.0f} µs for each frame"
     )
 
 

@@ -193,7 +193,7 @@ def write_flac(samples: FloatArray, path: Path) -> None:
     subprocess.run(["sox", "-D", *raw, "-C", "8", str(path)], check=True, input=data)
     size_bytes = path.stat().st_size
     if size_bytes >= LARGEST_FILE_BYTES:
-        raise ValueError(f"{path} has {size_bytes} bytes, {LARGEST_FILE_BYTES} are too many")
+        raise ValueError(f"{path} has {size_bytes} bytes, more than {LARGEST_FILE_BYTES}")
 
 
 def main() -> int:

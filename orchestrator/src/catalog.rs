@@ -21,19 +21,31 @@ pub struct PythonNode {
 }
 
 /// The SDK's classes, in alphabetical order.
-const PYTHON_NODES: [PythonNode; 17] = [
+const PYTHON_NODES: [PythonNode; 29] = [
     node("AddNode", "simple_math", "Adds a constant to a number or to each number of a list."),
     node("AudioBuffer", "audio", "Collects a stream of audio into pieces of one fixed length."),
     node("AudioResampleNode", "audio", "Changes the sample rate of audio."),
+    node("AudioSink", "audio", "Writes audio to a file or a pipe, or plays it."),
+    node("AudioSource", "audio", "Reads audio from a file, a pipe or a device."),
     node("AudioTransform", "audio", "Changes the sample rate and the channel count of audio."),
+    node("BiquadNode", "audio", "Filters audio: high-pass, low-pass or notch."),
     node("BufferNode", "base", "Collects items into lists of one fixed length."),
     node("CalculatorNode", "calculator", "Does arithmetic on a number or on a request dict."),
+    node("ChunkerNode", "audio", "Cuts audio into chunks of one length, which may overlap."),
     node("DataSinkNode", "io_nodes", "Hands every item to a callback and passes it on."),
     node("DataSourceNode", "io_nodes", "Produces the items that are pushed into it."),
     node("ExtractAudioDataNode", "audio", "Takes the samples out of audio, as a flat array."),
-    node("FormatConverterNode", "audio", "Converts audio samples between f32, i16 and i32."),
+    node("FormatConverterNode", "audio", "Converts audio samples between formats and layouts."),
+    node("GainNode", "audio", "Makes audio louder or quieter by a number of decibels."),
+    node("LevelMeterNode", "audio", "Measures peak, RMS level and loudness of each item."),
+    node("MelSpectrogramNode", "audio", "Energy in mel bands, as librosa or Whisper computes it."),
+    node("MixChannelsNode", "audio", "Mixes audio to one channel, or changes their number."),
     node("MultiplyNode", "simple_math", "Multiplies a number or each number of a list."),
+    node("NoiseSuppressionNode", "audio", "Removes noise from speech (RNNoise)."),
+    node("NormalizeNode", "audio", "Gives a recording a peak, an RMS level or a loudness."),
     node("PassThroughNode", "base", "Passes every item on unchanged."),
+    node("SilenceTrimNode", "audio", "Removes silence from both ends of a recording."),
+    node("SplitChannelsNode", "audio", "Gives each channel of audio as an item of its own."),
     node("StatefulCounter", "custom", "Counts its items."),
     node("TextProcessorNode", "text_processor", "Applies named operations to a text."),
     node("TextTransformNode", "transform", "Applies a function to a text."),
@@ -103,12 +115,6 @@ pub enum ResolveError {
         /// The name as written.
         node_type: String,
     },
-    /// The hint asks for CPython compiled to WebAssembly, which no build has.
-    #[error(
-        "no build has a CPython that is compiled to WebAssembly; use runtime_hint \"cpython\" or \
-         \"auto\""
-    )]
-    NoWasm,
 }
 
 fn unknown_type(node_type: &str, nearest: Option<&str>) -> String {
@@ -188,7 +194,6 @@ impl Catalog {
         let interpreter = match node.runtime_hint {
             RuntimeHint::CPython => Engine::CPython,
             RuntimeHint::RustPython => Engine::RustPython,
-            RuntimeHint::CPythonWasm => return Err(ResolveError::NoWasm),
             RuntimeHint::Auto | RuntimeHint::Native => python,
         };
         let wants_native = node.runtime_hint == RuntimeHint::Native;

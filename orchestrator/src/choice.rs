@@ -12,9 +12,11 @@ mod tests;
 /// Names of interpreters, in upper or lower case; `None` is the default interpreter. In a hint
 /// `rust` means a native node; here it means RustPython, as this setting only chooses between
 /// interpreters.
-const SPELLINGS: [(&str, Option<Engine>); 6] = [
+const SPELLINGS: [(&str, Option<Engine>); 8] = [
     ("cpython", Some(Engine::CPython)),
     ("python", Some(Engine::CPython)),
+    ("cpython_wasm", Some(Engine::CPython)),
+    ("wasm", Some(Engine::CPython)),
     ("rustpython", Some(Engine::RustPython)),
     ("rust_python", Some(Engine::RustPython)),
     ("rust", Some(Engine::RustPython)),

@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, env};
+use crate::config::{ConfigError, Loaded, Named, Sources, env, show};
 use crate::error::Error;
 use crate::manifest::ManifestError;
 use crate::model::Manifest;
@@ -19,11 +20,14 @@ mod input;
 mod list;
 mod marker;
 mod output;
+mod pools;
+mod settings;
 mod signals;
 #[cfg(test)]
 mod tests;
 
 use input::{Input, InputError, RunInput};
+use pools::PoolError;
 
 /// Everything went well.
 pub const EXIT_OK: i32 = 0;
@@ -91,6 +95,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Show, check and explain settings
+    #[command(after_help = EXIT_CODES)]
+    Config {
+        #[command(subcommand)]
+        verb: settings::Verb,
+    },
     /// Check whether this machine can run pipelines, and what to do where it cannot; part of the
     /// Python package
     #[command(disable_help_flag = true)]
@@ -98,6 +108,19 @@ enum Verb {
         /// See `remotemedia doctor --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+    /// Run an item again that has failed, in one process; part of the Python package
+    #[command(disable_help_flag = true)]
+    Replay {
+        /// See `remotemedia replay --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Look at the worker pools of running programs, recycle and drain them
+    #[command(after_help = EXIT_CODES)]
+    Pool {
+        #[command(subcommand)]
+        verb: pools::Verb,
     },
     /// List the node types, or describe one
     #[command(after_help = EXIT_CODES)]
@@ -126,9 +149,12 @@ struct RunArguments {
 /// Arguments that decide where nodes run.
 #[derive(Debug, clap::Args)]
 struct Setting {
-    /// Configuration in TOML; without it the file named by REMOTEMEDIA_CONFIG, or the defaults
+    /// Configuration in TOML, in place of the file named by REMOTEMEDIA_CONFIG
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// One setting, such as calls.timeout=5s; stronger than files and the environment
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Python interpreter of the workers
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -142,12 +168,27 @@ struct Setting {
 }
 
 impl Setting {
-    fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::load(self.config.as_deref())?;
+    /// The sources of settings that these arguments name.
+    fn sources(&self) -> Sources {
+        let mut arguments = toml::Table::new();
         if let Some(python) = &self.python {
-            config.python.executable = Some(python.clone());
+            let interpreter = python.display().to_string().into();
+            let section = toml::Table::from_iter([("interpreter".to_owned(), interpreter)]);
+            arguments.insert("python".to_owned(), section.into());
         }
-        Ok(config)
+        let named = self.config.clone().map(Named::File);
+        Sources { named, set: self.set.clone(), arguments }
+    }
+
+    fn loaded(&self) -> Result<Loaded, ConfigError> {
+        self.sources().load()
+    }
+
+    /// A runtime with these settings, which it can read again.
+    fn runtime(&self) -> Result<Arc<Runtime>, ConfigError> {
+        let (runtime, warnings) = Runtime::load(self.sources())?;
+        warnings.iter().for_each(settings::warn);
+        Ok(runtime)
     }
 
     /// The options of a session, from these arguments and from this process.
@@ -177,6 +218,10 @@ enum CliError {
     ReadManifest { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Key(#[from] show::UnknownKey),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     #[error(transparent)]
     Input(#[from] InputError),
     #[error(transparent)]
@@ -208,8 +253,10 @@ impl CliError {
             Self::Manifest { .. }
             | Self::ReadManifest { .. }
             | Self::Config(_)
+            | Self::Key(_)
             | Self::Input(_)
             | Self::UnknownNode { .. }
+            | Self::Pool(PoolError::Unknown { .. } | PoolError::Several(_))
             | Self::Run(
                 Error::Manifest(_)
                 | Error::Plan(_)
@@ -222,6 +269,7 @@ impl CliError {
             )
             | Self::WriteMetrics { .. }
             | Self::NeedsPython { .. }
+            | Self::Pool(_)
             | Self::Output(_) => EXIT_ENVIRONMENT,
             Self::Run(_) | Self::Cleanup(_) => EXIT_RUN_FAILED,
         }
@@ -251,8 +299,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
         Verb::Explain { manifest, setting, json } => {
             explain(&manifest, &setting, default_python, json)
         }
+        Verb::Config { verb } => settings::config(&verb, &mut io::stdout().lock()),
+        Verb::Pool { verb } => pools::pool(verb, &mut io::stdout().lock()),
         Verb::Compat { .. } => Err(CliError::NeedsPython { verb: "compat" }),
         Verb::Doctor { .. } => Err(CliError::NeedsPython { verb: "doctor" }),
+        Verb::Replay { .. } => Err(CliError::NeedsPython { verb: "replay" }),
         Verb::Nodes { name, json } => list::nodes(name.as_deref(), json, &mut io::stdout().lock()),
     };
     match done {
@@ -266,14 +317,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, default_python: Option
 }
 
 fn run_pipeline(arguments: &RunArguments, default_python: Option<PathBuf>) -> Result<(), CliError> {
-    let config = arguments.setting.config()?;
+    let runtime = arguments.setting.runtime()?;
     if is_stdin(&arguments.manifest) && arguments.input.is_stdin() {
         return Err(InputError::StdinTwice.into());
     }
     let manifest = read_manifest(&arguments.manifest)?;
     let input = Input::open(&arguments.input)?;
     let options = arguments.setting.options(default_python);
-    let job = execute::Job { manifest, config, options, input };
+    let job = execute::Job { manifest, runtime, options, input };
     execute::execute(job, arguments.metrics.as_deref())
 }
 
@@ -283,9 +334,8 @@ fn explain(
     default_python: Option<PathBuf>,
     json: bool,
 ) -> Result<(), CliError> {
-    let config = setting.config()?;
+    let runtime = setting.runtime()?;
     let manifest = read_manifest(path)?;
-    let runtime = Runtime::new(config);
     let explanation = runtime.explain(&manifest, &setting.options(default_python))?;
     let mut out = io::stdout().lock();
     if json {

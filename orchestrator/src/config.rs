@@ -1,58 +1,59 @@
-//! Typed configuration: the name, unit, default and source of every setting. The modules below read
-//! TOML, check it and describe it.
-//!
-//! Every setting has a default, so no file is needed. A file that is named explicitly takes
-//! precedence over the one named by the environment variable `REMOTEMEDIA_CONFIG`; no other place
-//! is searched.
+//! Typed configuration: the settings of a runtime, and where they come from. `sections` declares each
+//! setting once; the modules below read TOML and other sources, check them, put them in layers and
+//! describe them.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{LazyLock, OnceLock};
 
-use crate::limits::Limits;
-use crate::model::FailingDefaults;
-use crate::placement::Engine;
-
+pub(crate) mod changes;
+mod declare;
+mod document;
 pub mod env;
 mod error;
-mod failing;
-mod interpreters;
-mod keys;
-mod limits;
+mod kinds;
+mod layers;
+mod merge;
 pub(crate) mod policies;
-mod pools;
-mod read;
+pub(crate) mod pools;
 pub mod reference;
-mod shared_memory;
+mod sections;
+pub mod show;
 pub(crate) mod units;
-mod zygotes;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, Origin};
-pub use interpreters::{FallbackConfig, RustPythonConfig};
+pub use changes::Change;
+pub use declare::Effect;
+use declare::Key;
+pub use error::{ConfigError, ConfigProblem, ConfigProblemKind, ConfigWarning, Origin};
+pub use layers::{Loaded, Named, Sources};
 pub use policies::NodePolicy;
-pub use shared_memory::{SegmentChoice, SharedMemoryConfig};
+pub use pools::{NamedPool, PoolConfig};
+pub(crate) use sections::module_settings;
+pub use sections::{
+    CallsConfig, FallbackConfig, FilesConfig, LimitsConfig, OutputConfig, OwnPoolConfig,
+    PoolBounds, PythonConfig, RustPythonConfig, SegmentChoice, SharedMemoryConfig, StatusConfig,
+    WorkersConfig,
+};
 
 /// The documented template: every key with its unit, its effect and its default.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// Lower bound of `workers.max = "auto"`: on a machine with one or two processors, the branches of
-/// a graph or a few pipelines at once must not wait for each other's workers.
-const AUTO_MIN_WORKERS: usize = 4;
-
 /// All settings of a runtime.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
-    /// Number, lifetime and time limits of the workers.
+    /// Number and lifetime of the CPython workers.
+    pub bounds: PoolBounds,
+    /// How workers start and end.
     pub workers: WorkersConfig,
     /// The interpreter of the worker processes.
     pub python: PythonConfig,
-    /// The workers that run RustPython.
+    /// Number and lifetime of the RustPython workers.
+    pub rustpython_bounds: PoolBounds,
+    /// The program of RustPython workers.
     pub rustpython: RustPythonConfig,
-    /// Moving nodes that RustPython cannot run to CPython.
+    /// What happens to a node that RustPython cannot run.
     pub fallback: FallbackConfig,
     /// Limits of node calls: time, buffering and waiting.
     pub calls: CallsConfig,
@@ -62,52 +63,80 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What happens to text that nodes print.
     pub output: OutputConfig,
+    /// How the configuration is read.
+    pub files: FilesConfig,
+    /// What other programs of the same user may ask.
+    pub status: StatusConfig,
     /// What is decided for nodes by their names, whatever their authors have set.
     pub nodes: Vec<NodePolicy>,
+    /// Pools beside those of the two interpreters.
+    pub named_pools: Vec<NamedPool>,
 }
 
-/// How many workers of one interpreter there are, and how long they live.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolBounds {
-    /// Workers that are kept even when idle.
-    pub min: usize,
-    /// Most workers at one time; `None` is automatic, see [`PoolBounds::max_workers`].
-    pub max: Option<usize>,
-    /// How long an idle worker above `min` is kept; `None` keeps it for ever.
-    pub idle_timeout: Option<Duration>,
-    /// Sessions after which a worker is replaced; `None` is no limit.
-    pub max_sessions: Option<u64>,
-    /// Resident memory in bytes above which a worker is replaced after a session; `None` is no
-    /// limit.
-    pub recycle_above_memory_bytes: Option<u64>,
-    /// Growth of the resident memory, in bytes since the end of the worker's first session, above
-    /// which it is replaced after a session; `None` is no limit.
-    pub recycle_above_growth_bytes: Option<u64>,
-    /// Calls after which a worker is replaced when its session has closed; `None` is no limit.
-    pub recycle_after_calls: Option<u64>,
+/// Name and description of each section, in the order of the reference.
+const SECTIONS: [(&str, &str); 10] = [
+    (
+        "workers",
+        "Life of the worker processes. Each interpreter has a pool of its own; sizes are those of the \
+         pool of CPython.",
+    ),
+    ("python", "The interpreter of the worker processes."),
+    (
+        "rustpython",
+        "Workers that run RustPython: a pool of their own, beside that of CPython. What [workers] and \
+         [python] say about times, environment and pickles holds for them too.",
+    ),
+    ("fallback", "What happens to a node that RustPython cannot run."),
+    ("calls", "Calls of nodes."),
+    (
+        "shared_memory",
+        "Memory that arrays travel in between the orchestrator and its workers. Each worker has memory \
+         of its own in both directions; it is made when it is first needed.",
+    ),
+    (
+        "limits",
+        "What a worker may use and send. See [Limits of workers](#limits-of-workers) for what happens \
+         when it exceeds one of these.",
+    ),
+    ("output", "What nodes print and log."),
+    ("config", "The configuration itself."),
+    ("status", "What `remotemedia pool` may ask a running program."),
+];
+
+/// All keys, section by section.
+fn keys() -> &'static [Key] {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+        let mut keys = Vec::new();
+        keys.extend(declare::keys("workers", |c| &c.bounds, |c| &mut c.bounds));
+        keys.extend(declare::keys("workers", |c| &c.workers, |c| &mut c.workers));
+        keys.extend(declare::keys("python", |c| &c.python, |c| &mut c.python));
+        keys.extend(declare::keys("rustpython", |c| &c.rustpython, |c| &mut c.rustpython));
+        keys.extend(declare::keys(
+            "rustpython",
+            |c| &c.rustpython_bounds,
+            |c| &mut c.rustpython_bounds,
+        ));
+        keys.extend(declare::keys("fallback", |c| &c.fallback, |c| &mut c.fallback));
+        keys.extend(declare::keys("calls", |c| &c.calls, |c| &mut c.calls));
+        keys.extend(declare::keys("shared_memory", |c| &c.shared_memory, |c| &mut c.shared_memory));
+        keys.extend(declare::keys("limits", |c| &c.limits, |c| &mut c.limits));
+        keys.extend(declare::keys("output", |c| &c.output, |c| &mut c.output));
+        keys.extend(declare::keys("config", |c| &c.files, |c| &mut c.files));
+        keys.extend(declare::keys("status", |c| &c.status, |c| &mut c.status));
+        keys
+    });
+    &KEYS
 }
 
-impl Default for PoolBounds {
-    fn default() -> Self {
-        Self {
-            min: 0,
-            max: None,
-            idle_timeout: Some(Duration::from_secs(300)),
-            max_sessions: None,
-            recycle_above_memory_bytes: None,
-            recycle_above_growth_bytes: None,
-            recycle_after_calls: None,
-        }
-    }
+/// The key with a name in a section.
+fn key(section: &str, name: &str) -> Option<&'static Key> {
+    keys().iter().find(|key| key.section == section && key.setting.name == name)
 }
 
-impl PoolBounds {
-    /// Most workers at one time: the configured number, or the number of processors this process
-    /// may use, but at least four.
-    #[must_use]
-    pub fn max_workers(&self) -> usize {
-        self.max.unwrap_or_else(|| processors().max(AUTO_MIN_WORKERS))
-    }
+/// The environment variables that set a key each.
+#[must_use]
+pub fn variables() -> Vec<String> {
+    keys().iter().map(Key::variable).collect()
 }
 
 /// Processors that this process may use. Cached: finding out reads files of the control group, and
@@ -117,194 +146,28 @@ pub(crate) fn processors() -> usize {
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Number, lifetime and time limits of the workers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkersConfig {
-    /// Number and lifetime of the workers.
-    pub pool: PoolBounds,
-    /// Whether workers are forked from a process that has imported their modules.
-    pub zygote: bool,
-    /// How long a worker may take from its start to its first message.
-    pub start_timeout: Duration,
-    /// How long a session's nodes in a worker may take to be made and initialized.
-    pub open_timeout: Duration,
-    /// How long the `cleanup` of all nodes in a worker may take when a session closes.
-    pub close_timeout: Duration,
-    /// How long the error about a missed deadline may wait for stacks.
-    pub stack_grace: Duration,
-    /// How long a worker that missed a deadline may take to end after it was interrupted.
-    pub stop_grace: Duration,
-    /// How long a session waits for free workers.
-    pub acquire_timeout: Duration,
-}
-
-impl Default for WorkersConfig {
-    fn default() -> Self {
-        Self {
-            pool: PoolBounds::default(),
-            zygote: true,
-            start_timeout: Duration::from_secs(30),
-            open_timeout: Duration::from_secs(60),
-            close_timeout: Duration::from_secs(5),
-            stack_grace: Duration::from_millis(5),
-            stop_grace: Duration::from_millis(250),
-            acquire_timeout: Duration::from_secs(60),
-        }
-    }
-}
-
-/// The interpreter of the worker processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PythonConfig {
-    /// The interpreter of Python nodes whose hint does not name one. `None`: not set, so CPython.
-    pub runtime: Option<Engine>,
-    /// Path of the interpreter that workers run; `None` is the caller's own (for the command line
-    /// see [`env::find_python`]).
-    pub executable: Option<PathBuf>,
-    /// Environment variables added to those that workers inherit.
-    pub environment: BTreeMap<String, String>,
-    /// Further environment variables that libraries read only once, when a worker starts.
-    pub start_variables: Vec<String>,
-    /// Modules that nodes can import under these names, with the files that they are in.
-    pub modules: BTreeMap<String, String>,
-    /// Modules that zygotes import before they fork workers.
-    pub preload: Vec<String>,
-    /// Threads of BLAS and OpenMP in a worker, unless the environment sets them.
-    pub threads: u32,
-    /// Whether values without a wire form of their own may travel as pickles.
-    pub allow_pickle: bool,
-    /// Largest pickle of one changed attribute that is written back when a session closes, in bytes.
-    pub write_back_max_bytes: u64,
-}
-
-impl Default for PythonConfig {
-    fn default() -> Self {
-        Self {
-            runtime: None,
-            executable: None,
-            environment: BTreeMap::new(),
-            start_variables: vec!["CUDA_VISIBLE_DEVICES".to_owned()],
-            modules: BTreeMap::new(),
-            preload: Vec::new(),
-            threads: 1,
-            allow_pickle: true,
-            write_back_max_bytes: 1 << 20,
-        }
-    }
-}
-
-/// Limits of node calls: time, buffering and waiting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallsConfig {
-    /// Longest time between two outputs of a node that has no `timeout_ms`; `None` is no limit.
-    pub timeout: Option<Duration>,
-    /// What happens when nodes fail that do not say it themselves.
-    pub failing: FailingDefaults,
-    /// Outputs of one stage that may be in flight before the stage has to wait.
-    pub window: u32,
-    /// Items that may wait on one edge of the graph.
-    pub queue: usize,
-    /// How long a call waits awake before it sleeps; zero: it sleeps at once.
-    pub spin: Duration,
-}
-
-impl Default for CallsConfig {
-    fn default() -> Self {
-        let spin = Duration::from_millis(1);
-        Self { timeout: None, failing: FailingDefaults::default(), window: 64, queue: 64, spin }
-    }
-}
-
-/// Limits on what a worker may use and send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitsConfig {
-    /// What each worker may use.
-    pub worker: Limits,
-    /// Largest message, arrays included, in bytes.
-    pub max_frame_bytes: u64,
-    /// Deepest nesting of containers in a value.
-    pub max_depth: u32,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let protocol = ipc_protocol::Limits::default();
-        Self {
-            worker: Limits::default(),
-            max_frame_bytes: protocol.max_frame_bytes,
-            max_depth: protocol.max_depth,
-        }
-    }
-}
-
-impl LimitsConfig {
-    /// The limits in the form that the codec checks.
-    #[must_use]
-    pub fn to_protocol(&self) -> ipc_protocol::Limits {
-        ipc_protocol::Limits {
-            max_frame_bytes: self.max_frame_bytes,
-            max_depth: self.max_depth,
-            ..ipc_protocol::Limits::default()
-        }
-    }
-}
-
-/// What happens to text that nodes print.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputConfig {
-    /// Whether what nodes write to stdout and stderr is shown on the caller's stderr, line by line
-    /// with the node's name in front.
-    pub forward_output: bool,
-}
-
-impl Default for OutputConfig {
-    fn default() -> Self {
-        Self { forward_output: true }
-    }
-}
-
 impl Config {
-    /// The bounds of the pool with an engine's workers.
-    #[must_use]
-    pub fn pool(&self, engine: Engine) -> &PoolBounds {
-        if engine == Engine::RustPython { &self.rustpython.pool } else { &self.workers.pool }
-    }
-
-    /// Reads a configuration from TOML text.
+    /// Reads a configuration from TOML text alone.
     ///
     /// # Errors
     /// One [`ConfigError`] with every problem found, each with its place in the text.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        read::config(text, Origin::Text)
+        layers::alone(&Named::Text(text.to_owned())).map(|loaded| loaded.config)
     }
 
-    /// Reads a configuration file.
+    /// Looks for errors in a file.
+    ///
+    /// # Errors
+    /// As [`Config::from_file`].
+    pub fn check(path: &Path) -> Result<Vec<ConfigWarning>, ConfigError> {
+        layers::alone(&Named::File(path.to_owned())).map(|loaded| loaded.warnings)
+    }
+
+    /// Reads a configuration file alone.
     ///
     /// # Errors
     /// As [`Config::from_toml`], or when the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        read_file(path, Origin::File(path.to_owned()))
-    }
-
-    /// The configuration in force: `explicit` if given, else the file that `REMOTEMEDIA_CONFIG`
-    /// names, else the defaults.
-    ///
-    /// # Errors
-    /// As [`Config::from_file`].
-    pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
-        if let Some(path) = explicit {
-            return Self::from_file(path);
-        }
-        match env::config_file() {
-            Some(path) => read_file(&path, Origin::EnvironmentFile(path.clone())),
-            None => Ok(Self::default()),
-        }
-    }
-}
-
-fn read_file(path: &Path, origin: Origin) -> Result<Config, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => read::config(&text, origin),
-        Err(cause) => Err(ConfigError::unreadable(origin, &cause)),
+        layers::alone(&Named::File(path.to_owned())).map(|loaded| loaded.config)
     }
 }

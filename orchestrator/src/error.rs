@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::config::ConfigError;
 use crate::failure::{NodeFailure, advised};
 use crate::manifest::ManifestError;
-use crate::placement::Engine;
 use crate::plan::PlanError;
 use crate::reason::Advice;
 
@@ -89,31 +88,32 @@ pub enum Error {
     /// The session is closed.
     #[error("the session is closed; open a new one")]
     Closed,
+    /// No pool has the name that was given.
+    #[error(transparent)]
+    UnknownPool(#[from] UnknownPool),
     /// No worker became free in time.
     #[error(
         "no worker was ready within {waited:?}: at most {max} may run, and starting one takes time; \
-         raise [{}] max or [workers] acquire_timeout, or close sessions that are not needed",
-        pool_section(*.engine)
+         raise {section} max or [workers] acquire_timeout, or close sessions that are not needed"
     )]
     Busy {
         /// How long the session waited.
         waited: Duration,
         /// The largest number of workers in the pool.
         max: usize,
-        /// The engine whose pool it is.
-        engine: Engine,
+        /// The section that sets the size of the pool.
+        section: String,
     },
     /// All workers are in use, and the session was not to wait for one.
     #[error(
         "all {max} workers are in use, and the session was not to wait for one; try again later, raise \
-         [{}] max, or leave out wait=False",
-        pool_section(*.engine)
+         {section} max, or leave out wait=False"
     )]
     Overloaded {
         /// The largest number of workers in the pool.
         max: usize,
-        /// The engine whose pool it is.
-        engine: Engine,
+        /// The section that sets the size of the pool.
+        section: String,
     },
     /// No worker could host the nodes: each had modules loaded that have changed since, or that lie
     /// elsewhere for this session.
@@ -181,11 +181,6 @@ pub struct ShipError {
     pub advice: Option<Box<Advice>>,
 }
 
-/// Section of the configuration with the bounds of an engine's pool.
-fn pool_section(engine: Engine) -> &'static str {
-    if engine == Engine::RustPython { "rustpython" } else { "workers" }
-}
-
 fn also_lost(nodes: &[String]) -> String {
     if nodes.is_empty() {
         String::new()
@@ -209,4 +204,14 @@ pub struct Skipped {
     pub pause: Duration,
     /// The first errors of that row, each in one line; at most five.
     pub causes: Vec<String>,
+}
+
+/// No pool has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no pool '{name}'; the pools are {}", .known.join(", "))]
+pub struct UnknownPool {
+    /// The name as given.
+    pub name: String,
+    /// All names.
+    pub known: Vec<String>,
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Value as Json, json};
 
 use crate::placement::Origin;
-use crate::placement::{Engine, NodeSource};
-use crate::plan::{Place, Plan, PlannedNode};
+use crate::placement::{Engine, NodeSource, PoolId};
+use crate::plan::{Place, Plan, PlannedNode, Unmatched};
 use crate::reason::Reason;
 
 #[cfg(test)]
@@ -22,6 +22,8 @@ pub struct Explanation {
     pub workers: usize,
     /// All nodes, stage by stage.
     pub nodes: Vec<NodeExplanation>,
+    /// Patterns of pools that mean no node.
+    pub unmatched: Vec<Unmatched>,
 }
 
 /// Where one node runs, and why.
@@ -39,6 +41,8 @@ pub struct NodeExplanation {
     pub worker: Option<usize>,
     /// The worker's program; `None` when none is found.
     pub program: Option<PathBuf>,
+    /// Name of the pool that the worker comes from; `None` for native nodes.
+    pub pool: Option<String>,
     /// Why the node runs there; a phrase without a full stop.
     pub why: String,
     /// Why the node moved from RustPython to CPython; `None` if it did not move.
@@ -46,24 +50,27 @@ pub struct NodeExplanation {
 }
 
 impl Explanation {
-    /// Explains a plan. `program` returns the path of the program that an engine's workers run.
+    /// Explains a plan. `pool` returns the name of a pool, and the path of the program that its workers
+    /// run.
     pub(crate) fn of(
         pipeline: &str,
         plan: &Plan,
-        program: impl Fn(Engine) -> Option<PathBuf>,
+        pool: impl Fn(PoolId) -> (String, Option<PathBuf>),
     ) -> Self {
         let node = |(stage, node): (usize, &PlannedNode)| {
             let worker = match plan.stages[stage].place {
                 Place::Native => None,
                 Place::Worker { slot } => Some(slot),
             };
+            let (pool, program) = worker.map(|_| pool(node.pool)).unzip();
             NodeExplanation {
                 node_id: node.id.clone(),
                 node_type: node.node_type.clone(),
                 runtime: node.runtime,
                 stage,
                 worker,
-                program: worker.and_then(|_| program(node.runtime)),
+                program: program.flatten(),
+                pool,
                 why: why(node),
                 moved: node.moved.clone(),
             }
@@ -72,6 +79,7 @@ impl Explanation {
             pipeline: pipeline.to_owned(),
             workers: plan.worker_slots,
             nodes: plan.nodes().map(node).collect(),
+            unmatched: Vec::new(),
         }
     }
 
@@ -85,6 +93,7 @@ impl Explanation {
                 "runtime": node.runtime.name(),
                 "stage": node.stage,
                 "worker": node.worker,
+                "pool": node.pool,
                 "program": node.program.as_ref().map(|path| path.display().to_string()),
                 "why": node.why,
                 "fallback": node.moved.as_ref().map(|reason| json!({
@@ -99,6 +108,7 @@ impl Explanation {
             "pipeline": self.pipeline,
             "workers": self.workers,
             "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
+            "warnings": self.unmatched.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 }
@@ -106,6 +116,9 @@ impl Explanation {
 fn why(node: &PlannedNode) -> String {
     if let Some(reason) = &node.moved {
         return format!("moved from RustPython, which {} chose: {reason}", node.origin);
+    }
+    if let Some(origin) = &node.pool_origin {
+        return origin.to_string();
     }
     match (&node.source, node.origin) {
         (NodeSource::Native, Origin::Hint) => "its runtime_hint".to_owned(),
@@ -118,9 +131,9 @@ fn why(node: &PlannedNode) -> String {
 impl fmt::Display for Explanation {
     /// One line per node, in columns.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = |node: &NodeExplanation| match node.worker {
-            None => "native".to_owned(),
-            Some(worker) => format!("{} worker {worker}", node.runtime),
+        let place = |node: &NodeExplanation| match (node.worker, &node.pool) {
+            (Some(worker), Some(pool)) => format!("{pool} worker {worker}"),
+            _ => "native".to_owned(),
         };
         let width = |text: &dyn Fn(&NodeExplanation) -> usize| self.nodes.iter().map(text).max();
         let ids = width(&|node| node.node_id.len()).unwrap_or(0);
@@ -131,6 +144,6 @@ impl fmt::Display for Explanation {
             let (id, place, why) = (&node.node_id, place(node), &node.why);
             writeln!(out, "  stage {}  {id:ids$}  {place:places$}  {why}", node.stage)?;
         }
-        Ok(())
+        self.unmatched.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))
     }
 }

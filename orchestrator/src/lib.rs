@@ -22,6 +22,9 @@ pub mod reason;
 pub mod runtime;
 pub mod schedule;
 pub mod session;
+#[cfg(test)]
+mod test_schema;
+pub mod trace;
 pub mod value_json;
 pub mod worker;
 

@@ -6,6 +6,7 @@
 mod check;
 mod fields;
 pub mod json;
+mod lenient;
 mod limits;
 mod node;
 mod optional;
@@ -16,6 +17,7 @@ mod read;
 mod tests;
 
 use crate::model::Manifest;
+pub use lenient::without_unknown;
 pub use problem::{ManifestError, ManifestErrorClass, Problem, ProblemKind};
 
 /// The JSON Schema of manifest v1, as published in `config/manifest.v1.schema.json`. It describes

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Moved, NodeUsage};
+use ipc_protocol::from_worker::{MemoryParts, Moved, NodeUsage};
 
 use crate::placement::Engine;
 use crate::plan::{Plan, PlannedNode};
@@ -70,6 +70,8 @@ pub struct NodeMetrics {
     pub peak_memory_bytes: u64,
     /// Most that the node added to the memory that was resident before a call, in bytes.
     pub peak_delta_bytes: u64,
+    /// The node's memory, private and shared apart.
+    pub memory: MemoryParts,
     /// Bytes that were copied or shared on the way to the node and away from it.
     pub moved: Moved,
     /// How often the node or its worker exceeded a limit.
@@ -126,6 +128,7 @@ impl NodeMetrics {
             marshal: Duration::ZERO,
             peak_memory_bytes: 0,
             peak_delta_bytes: 0,
+            memory: MemoryParts::default(),
             moved: Moved::default(),
             limits_exceeded: 0,
             log_dropped_bytes: 0,
@@ -144,6 +147,7 @@ impl NodeMetrics {
         self.marshal += Duration::from_nanos(usage.marshal_ns);
         self.peak_memory_bytes = self.peak_memory_bytes.max(usage.peak_memory_bytes);
         self.peak_delta_bytes = self.peak_delta_bytes.max(usage.peak_delta_bytes);
+        self.memory = self.memory.max(usage.memory);
         self.moved += usage.moved;
         self.errors += usage.errors;
         self.busy += Duration::from_nanos(usage.busy_ns);

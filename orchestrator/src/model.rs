@@ -24,6 +24,8 @@ pub struct Manifest {
     pub nodes: Vec<ManifestNode>,
     /// Edges in the order of the JSON, without duplicates.
     pub connections: Vec<Connection>,
+    /// Name of the pool of Python nodes that name none.
+    pub pool: Option<String>,
 }
 
 /// Name and description of a pipeline. They have no effect on a run.
@@ -60,6 +62,8 @@ pub struct ManifestNode {
     pub failing: Failing,
     /// Whether the node gets a worker of its own.
     pub isolated: bool,
+    /// Name of the pool that its worker comes from; `None`: that of the pipeline or its interpreter.
+    pub pool: Option<String>,
     /// Limits of that worker that differ from `[limits]` of the configuration; 0: no limit.
     pub limits: Vec<(Limit, u64)>,
     /// How a node with several inputs takes them.

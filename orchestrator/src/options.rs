@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ipc_protocol::Payload;
+use ipc_protocol::to_worker::CaptureTerms;
 
 use crate::error::{Error, ShipError};
 use crate::schedule::BreakerState;
@@ -47,6 +48,14 @@ pub struct OpenOptions {
     pub umask: Option<u32>,
     /// The breakers of the caller's pipeline, as its earlier sessions left them.
     pub breakers: Option<Breakers>,
+    /// Whether the session records where its time goes (see [`Session::trace`]).
+    ///
+    /// [`Session::trace`]: crate::Session::trace
+    pub profile: bool,
+    /// Whether each crossing between processes is logged; `None`: as the environment says.
+    pub debug: Option<bool>,
+    /// Where workers note each call before it begins, so that one that fails can be repeated.
+    pub capture: Option<CaptureTerms>,
     /// Stops the session, also while it is being opened.
     pub cancel: Option<CancelHandle>,
 }
@@ -103,6 +112,7 @@ pub struct Shipment {
 #[derive(Debug, Clone)]
 pub struct CancelHandle {
     cancelled: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
     pub(crate) waker: Waker,
 }
 
@@ -112,11 +122,27 @@ impl CancelHandle {
     /// # Errors
     /// When no descriptor is left.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { cancelled: Arc::new(AtomicBool::new(false)), waker: Waker::new()? })
+        Ok(Self { cancelled: Arc::default(), interrupted: Arc::default(), waker: Waker::new()? })
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whether there is something to look at: the end of a wait.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.is_cancelled() || self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Whether [`CancelHandle::interrupt`] was called since the last time.
+    pub(crate) fn take_interrupt(&self) -> bool {
+        self.interrupted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Has the work that was begun dropped: the session goes on with the next one.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        self.waker.wake();
     }
 
     /// Makes the call that is under way, and every later one, fail with [`Error::Cancelled`].

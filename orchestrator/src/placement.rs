@@ -26,6 +26,21 @@ impl Engine {
     }
 }
 
+/// Number of a pool of workers: first those of the two interpreters, then those with names.
+pub type PoolId = usize;
+/// The pool of CPython workers of nodes that no other pool has.
+pub const CPYTHON_POOL: PoolId = 0;
+/// The same of RustPython.
+pub const RUSTPYTHON_POOL: PoolId = 1;
+
+impl Engine {
+    /// The pool of its workers for nodes that no other pool has.
+    #[must_use]
+    pub fn pool(self) -> PoolId {
+        if self == Self::RustPython { RUSTPYTHON_POOL } else { CPYTHON_POOL }
+    }
+}
+
 impl fmt::Display for Engine {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
@@ -46,6 +61,27 @@ pub enum NodeSource {
     },
     /// The caller's node object with this index.
     Instance(u32),
+}
+
+/// Who put a node into a pool with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PoolOrigin {
+    /// A pattern in the pool's `nodes`.
+    Pattern(String),
+    /// The node itself.
+    Node,
+    /// Its pipeline.
+    Pipeline,
+}
+
+impl fmt::Display for PoolOrigin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(pattern) => write!(out, "its pattern {pattern}"),
+            Self::Node => out.write_str("asked for by the node"),
+            Self::Pipeline => out.write_str("asked for by the pipeline"),
+        }
+    }
 }
 
 /// The source of an effective setting.

@@ -18,13 +18,16 @@ use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::limits::Limit;
 use crate::model::{FailingDefaults, FailingPlan, Join};
-use crate::placement::{Engine, NodeSource, Origin};
+use crate::placement::{Engine, NodeSource, Origin, PoolId, PoolOrigin};
 use crate::reason::Reason;
 
+mod pools;
 mod slots;
 mod stages;
 #[cfg(test)]
 mod tests;
+
+pub use pools::{Unmatched, unmatched};
 
 /// How a graph is laid out on native code and worker slots.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,9 +78,11 @@ pub struct PlannedNode {
     pub source: NodeSource,
     /// Its parameters, as written.
     pub params: Map<String, Json>,
-    /// Longest time from a call, or from its last output, to the next output or the call's end;
+    /// Longest time from the start or latest output of a call to its next output or its end;
     /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// The same as far as the node says it itself.
+    pub own_timeout: Option<Duration>,
     /// Limits of its worker that differ from the configuration; only where it is isolated.
     pub limits: Vec<(Limit, u64)>,
     /// What happens when it fails.
@@ -86,6 +91,10 @@ pub struct PlannedNode {
     pub runtime: Engine,
     /// The setting that chose the engine.
     pub origin: Origin,
+    /// The pool of its worker; without meaning for a native node.
+    pub pool: PoolId,
+    /// Who chose the pool; `None` when it is that of its engine.
+    pub pool_origin: Option<PoolOrigin>,
     /// Why it runs on CPython although RustPython was chosen; `None` when it was not moved.
     pub moved: Option<Reason>,
     /// Whether RustPython has not run its code yet. It is then a stage of its own, so that its
@@ -99,20 +108,55 @@ pub struct PlannedNode {
     pub is_source: bool,
 }
 
+/// A pool of workers as far as plans depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanPool {
+    /// Its name.
+    pub name: String,
+    /// The section that sets its size, for messages.
+    pub section: String,
+    /// What its workers run.
+    pub engine: Engine,
+    /// Most of its workers that one session may hold; at least 1.
+    pub max_workers: usize,
+    /// Time limit of nodes that have none of their own.
+    pub default_timeout: Option<Duration>,
+    /// The patterns of nodes that it claims.
+    pub patterns: Vec<String>,
+    /// Whether it takes no nodes any more.
+    pub is_removed: bool,
+}
+
+impl PlanPool {
+    /// The pool of an engine for nodes that no other pool has.
+    #[must_use]
+    pub fn of_engine(engine: Engine, max_workers: usize) -> Self {
+        Self {
+            name: engine.name().to_owned(),
+            section: String::new(),
+            engine,
+            max_workers,
+            default_timeout: None,
+            patterns: Vec::new(),
+            is_removed: false,
+        }
+    }
+}
+
 /// What a plan depends on besides the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOptions {
-    /// Most CPython workers that one session may hold; at least 1.
-    pub max_workers: usize,
-    /// Most RustPython workers that one session may hold; at least 1.
-    pub max_rustpython: usize,
+    /// The pools by their numbers; those of the two interpreters come first.
+    pub pools: Vec<PlanPool>,
+    /// The pool of nodes that ask for none.
+    pub pipeline_pool: Option<String>,
     /// Interpreter of Python nodes whose hint names none.
     pub python: Choice,
     /// Whether nodes that RustPython cannot run move to CPython.
     pub fallback: bool,
     /// What is known about how nodes run on RustPython, by their ids.
     pub findings: HashMap<String, Finding>,
-    /// Time limit of nodes that have none of their own.
+    /// Time limit of native nodes that have none of their own.
     pub default_timeout: Option<Duration>,
     /// What happens when nodes fail, as far as they leave it open.
     pub failing: FailingDefaults,
@@ -122,9 +166,10 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
+        let pools = [Engine::CPython, Engine::RustPython];
         Self {
-            max_workers: 4,
-            max_rustpython: 4,
+            pools: pools.map(|engine| PlanPool::of_engine(engine, 4)).into(),
+            pipeline_pool: None,
             python: Choice::default(),
             fallback: true,
             findings: HashMap::new(),
@@ -138,7 +183,7 @@ impl Default for PlanOptions {
 /// Why a graph cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A node has no code for the engine that it asks for.
+    /// A node is not implemented for the engine that it asks for.
     #[error("node '{node_id}': {problem}")]
     Unresolved {
         /// Id of the node.
@@ -148,21 +193,64 @@ pub enum PlanError {
     },
     /// Isolated nodes need more workers than the pool may have.
     #[error(
-        "{} isolated node(s) ({}) {}need a worker each, and {} max allows {max_workers}; \
+        "{} isolated node(s) ({}) {}need a worker each, and {section} max allows {max_workers}; \
          raise it or isolate fewer nodes",
         .isolated.len(), .isolated.join(", "),
-        if *.shared { "and the other Python nodes " } else { "" },
-        if *.runtime == Engine::RustPython { "[rustpython]" } else { "[workers]" }
+        if *.shared { "and the other Python nodes " } else { "" }
     )]
     TooFewWorkers {
-        /// The engine of the workers.
-        runtime: Engine,
+        /// The section that sets the size of the pool.
+        section: String,
         /// Ids of the isolated nodes.
         isolated: Vec<String>,
         /// Whether Python nodes that are not isolated need one more worker.
         shared: bool,
         /// Most workers that the pool may have.
         max_workers: usize,
+    },
+    /// No pool has the name that a node or its pipeline asks for.
+    #[error(
+        "node '{node_id}': there is no pool '{name}'{}; a section [pools.{name}] of the configuration makes one",
+        match .nearest {
+            Some(nearest) => format!(", did you mean '{nearest}'?"),
+            None => format!(" among {}", .known.join(", ")),
+        }
+    )]
+    UnknownPool {
+        /// Id of the node.
+        node_id: String,
+        /// The name as written.
+        name: String,
+        /// The most similar known name.
+        nearest: Option<String>,
+        /// All known names.
+        known: Vec<String>,
+    },
+    /// Patterns of equal weight in two pools mean the same node.
+    #[error(
+        "node '{node_id}': pools '{}' and '{}' both claim it in their `nodes`; make one pattern longer",
+        .pools[0], .pools[1]
+    )]
+    TwoPools {
+        /// Id of the node.
+        node_id: String,
+        /// Names of the pools.
+        pools: [String; 2],
+    },
+    /// A node asks for one engine and for a pool with another one.
+    #[error(
+        "node '{node_id}': its runtime_hint asks for {hint}, and pool '{pool}' runs {engine}; leave one of \
+         them out"
+    )]
+    HintAgainstPool {
+        /// Id of the node.
+        node_id: String,
+        /// The engine that it asks for.
+        hint: Engine,
+        /// Name of the pool.
+        pool: String,
+        /// What the pool runs.
+        engine: Engine,
     },
 }
 

@@ -189,7 +189,7 @@ impl Files {
     }
 }
 
-/// Whether a file is the C library or the dynamic linker: what calls it is more telling.
+/// Whether a file is the C library or the dynamic linker; if so, their caller is named instead.
 #[must_use]
 pub fn is_of_system(library: &Path) -> bool {
     let name = library.file_name().map(|name| name.to_string_lossy().into_owned());

@@ -1,15 +1,16 @@
 //! One configured orchestrator: its settings and its pool of workers. Sessions are opened on it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use ipc_protocol::from_worker::LogRecord;
 
 use crate::choice::{self, Choice, Setting};
-use crate::config::{Config, ConfigError, Origin, PoolBounds, env, policies, processors};
+use crate::config::changes::{self, Change};
+use crate::config::{Config, ConfigError, Origin, PoolConfig, Sources, env, policies, processors};
 use crate::error::{Error, StartError};
 use crate::explain::Explanation;
 use crate::fallback::{Finding, Findings};
@@ -17,15 +18,23 @@ use crate::graph::Graph;
 use crate::manifest::ManifestError;
 use crate::model::{Manifest, ManifestNode, RuntimeHint};
 use crate::options::OpenOptions;
-use crate::placement::Engine;
-use crate::plan::{Plan, PlanOptions};
+use crate::placement::{Engine, PoolId};
+use crate::plan::{Plan, PlanOptions, unmatched};
 use crate::reason::Reason;
-use crate::runtime::caller::Caller;
-use crate::worker::pool::PoolLimits;
-use crate::worker::supervisor::{Pool, SupervisorOptions, WorkerMemory, WorkerPicture};
+use crate::runtime::caller::{Caller, wanted};
+use crate::worker::supervisor::{Pool, WorkerMemory, WorkerPicture};
 
 pub(crate) mod caller;
 mod code;
+mod listeners;
+mod patterns;
+mod pools;
+mod reload;
+pub(crate) mod settings;
+
+use listeners::Listeners;
+pub use reload::told;
+pub use settings::Settings;
 
 /// Largest number of log records that are kept for the next session.
 const KEPT_RECORDS_MAX: usize = 1000;
@@ -34,7 +43,15 @@ const KEPT_RECORDS_MAX: usize = 1000;
 /// [`Runtime::warm`] is called, and ends them when it is dropped.
 #[derive(Debug)]
 pub struct Runtime {
-    config: Config,
+    settings: RwLock<Arc<Settings>>,
+    /// [`Settings::generation`] of those.
+    generation: AtomicU64,
+    /// The patterns of pools that were looked at, with their pools.
+    known_patterns: Mutex<HashSet<(String, String)>>,
+    /// Where its settings come from.
+    sources: Mutex<Sources>,
+    watcher: Mutex<Option<Box<reload::Watcher>>>,
+    pub(crate) listeners: Listeners,
     pool: Mutex<Option<OwnedPool>>,
     /// What its sessions have found out about node code on RustPython.
     findings: Mutex<Findings>,
@@ -65,7 +82,12 @@ impl Runtime {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            config,
+            settings: RwLock::new(Arc::new(Settings::new(config))),
+            generation: AtomicU64::new(0),
+            known_patterns: Mutex::default(),
+            sources: Mutex::default(),
+            watcher: Mutex::new(None),
+            listeners: Listeners::default(),
             pool: Mutex::new(None),
             findings: Mutex::default(),
             kept_records: Mutex::default(),
@@ -74,10 +96,35 @@ impl Runtime {
         }
     }
 
-    /// The settings of the runtime.
+    /// The settings that are in force.
     #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Number of the settings in force; it grows with each change.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Other settings count from now on. Open sessions take over time limits and limits of workers at
+    /// once, pools their sizes; the other changes count when their keys say. Returns the keys that have
+    /// changed. No item is lost.
+    pub fn reconfigure(&self, config: Config) -> Vec<Change> {
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = changes::between(&settings.config, &config);
+        if changes.is_empty() {
+            return changes;
+        }
+        *settings = Arc::new(settings.followed_by(config));
+        let options = settings.for_supervisor();
+        self.generation.store(settings.generation, Ordering::Release);
+        drop(settings);
+        if let Some(owned) = self.lock().as_ref().filter(|owned| !owned.is_inherited()) {
+            owned.pool.reconfigure(options);
+        }
+        self.listeners.wake();
+        changes
     }
 
     /// Keeps a log record that has no caller for the next session. The oldest one is dropped when
@@ -118,8 +165,10 @@ impl Runtime {
         options: &OpenOptions,
         moved: &HashMap<String, Reason>,
     ) -> Result<Plan, Error> {
+        let settings = self.settings();
         let decided;
-        let manifest = match self.config.nodes.as_slice() {
+        let config = &settings.config;
+        let manifest = match config.nodes.as_slice() {
             [] => manifest,
             policies => {
                 decided = policies::decided(policies, manifest);
@@ -128,17 +177,20 @@ impl Runtime {
         };
         let graph = Graph::new(manifest).map_err(ManifestError::from)?;
         let mut plan_options = PlanOptions {
-            max_workers: self.config.workers.pool.max_workers(),
-            max_rustpython: self.config.rustpython.pool.max_workers(),
+            pools: settings.plan_pools(),
+            pipeline_pool: manifest.pool.clone(),
             python: self.choice(options)?,
             fallback: self.fallback(options)?,
             findings: HashMap::new(),
-            default_timeout: self.config.calls.timeout,
-            failing: self.config.calls.failing.clone(),
+            default_timeout: config.calls.timeout,
+            failing: config.calls.failing(),
             is_run: options.is_run,
         };
         let hinted = |node: &ManifestNode| node.runtime_hint == RuntimeHint::RustPython;
-        if plan_options.python.runtime != Engine::RustPython && !manifest.nodes.iter().any(hinted) {
+        let is_rustpython = plan_options.python.runtime == Engine::RustPython
+            || manifest.nodes.iter().any(hinted)
+            || plan_options.pools.iter().skip(2).any(|pool| pool.engine == Engine::RustPython);
+        if !is_rustpython {
             return Ok(Plan::new(&graph, &plan_options)?);
         }
         // A first plan, without moves, finds the nodes that would run on RustPython.
@@ -174,7 +226,7 @@ impl Runtime {
         let argument = argument
             .map_err(|word| ConfigError::unknown_word(Origin::Arguments, "runtime", word))?;
         let environment = env::python_runtime()?;
-        let configuration = self.config.python.runtime.map(Some);
+        let configuration = self.settings().config.python.runtime.map(Some);
         Ok(Setting { argument, environment, configuration }.choice())
     }
 
@@ -183,7 +235,7 @@ impl Runtime {
         let setting = Setting {
             argument: options.fallback,
             environment: env::fallback()?,
-            configuration: Some(self.config.fallback.enabled),
+            configuration: Some(self.settings().config.fallback.enabled),
         };
         Ok(setting.effective().is_none_or(|(enabled, _)| enabled))
     }
@@ -198,8 +250,14 @@ impl Runtime {
         options: &OpenOptions,
     ) -> Result<Explanation, Error> {
         let plan = self.plan(manifest, options, &HashMap::new())?;
-        let program = |engine| self.interpreter(engine, options).ok();
-        Ok(Explanation::of(manifest.name(), &plan, program))
+        let settings = self.settings();
+        let pool = |id: PoolId| {
+            let pool = settings.pool(id);
+            (pool.name.clone(), interpreter(pool, options).ok())
+        };
+        let mut explanation = Explanation::of(manifest.name(), &plan, pool);
+        explanation.unmatched = unmatched(&settings.plan_pools(), &manifest.nodes);
+        Ok(explanation)
     }
 
     /// The workers that run now.
@@ -224,15 +282,19 @@ impl Runtime {
         self.lock().is_some()
     }
 
-    /// Starts one worker for a session with these options, if the pools have not been started yet.
-    /// Does not wait for it; an error is left to the first session that needs a worker.
-    pub fn warm(&self, options: &OpenOptions) {
+    /// Starts one worker for a session with these options, of the pool of that name or of its
+    /// interpreter, if the pools have not been started yet. Does not wait for it; an error is left to the
+    /// first session that needs a worker.
+    pub fn warm(&self, options: &OpenOptions, pool: Option<&str>) {
         if self.is_started() {
             return;
         }
         let Ok(choice) = self.choice(options) else { return };
-        let caller = Caller::new(self, options);
-        let Ok(wanted) = self.wanted(choice.runtime, options, &caller, 1) else { return };
+        let settings = self.settings();
+        let named = pool.map(|name| settings.pools.iter().position(|pool| pool.name == name));
+        let Some(pool) = named.unwrap_or_else(|| Some(choice.runtime.pool())) else { return };
+        let caller = Caller::new(&settings, pool, options);
+        let Ok(wanted) = wanted(&settings, pool, options, &caller, 1) else { return };
         if let Ok(pool) = self.pool() {
             pool.warm(&wanted);
         }
@@ -246,40 +308,13 @@ impl Runtime {
             Some(_) => std::mem::forget(pool.take()),
             None => {}
         }
-        let (workers, rustpython) = (&self.config.workers, &self.config.rustpython);
-        let options = SupervisorOptions {
-            pools: [limits(&workers.pool, workers.zygote), limits(&rustpython.pool, false)],
-            start_timeout: workers.start_timeout,
-            stop_grace: workers.stop_grace,
-            limits: self.config.limits.to_protocol(),
-            spin: self.config.calls.spin,
-            memory: self.config.shared_memory.terms(),
-            preload: self.config.python.preload.clone(),
-        };
-        let started = Arc::new(Pool::start(options)?);
+        let started = Arc::new(Pool::start(self.settings().for_supervisor())?);
         *pool = Some(OwnedPool { pool: Arc::clone(&started), owner: std::process::id() });
         Ok(started)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<OwnedPool>> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Path of the interpreter for an engine's workers.
-    fn interpreter(&self, engine: Engine, options: &OpenOptions) -> Result<PathBuf, StartError> {
-        let callers = options.interpreter.as_deref();
-        if engine == Engine::RustPython {
-            if let Some(named) = &self.config.rustpython.executable {
-                return Ok(named.clone());
-            }
-            return env::find_rustpython(callers)
-                .map_err(|tried| StartError::NoRustPython { tried });
-        }
-        let named = self.config.python.executable.clone();
-        named
-            .or_else(|| callers.map(std::path::Path::to_owned))
-            .or_else(env::find_python)
-            .ok_or(StartError::NoInterpreter)
     }
 
     /// Ends all workers; sessions that are still open fail. The runtime may be used again. Idle workers
@@ -312,12 +347,15 @@ impl Drop for Runtime {
     }
 }
 
-fn limits(bounds: &PoolBounds, zygotes: bool) -> PoolLimits {
-    PoolLimits {
-        min: bounds.min,
-        max: bounds.max_workers(),
-        idle_timeout: bounds.idle_timeout,
-        max_sessions: bounds.max_sessions,
-        zygotes,
+/// Path of the interpreter of a pool's workers.
+fn interpreter(pool: &PoolConfig, options: &OpenOptions) -> Result<PathBuf, StartError> {
+    if let Some(named) = pool.interpreter() {
+        return Ok(named.to_owned());
     }
+    let callers = options.interpreter.as_deref();
+    if pool.engine == Engine::RustPython {
+        return env::find_rustpython(callers).map_err(|tried| StartError::NoRustPython { tried });
+    }
+    let callers = callers.map(std::path::Path::to_owned);
+    callers.or_else(env::find_python).ok_or(StartError::NoInterpreter)
 }

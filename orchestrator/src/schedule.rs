@@ -24,8 +24,8 @@ pub use attempts::BreakerState;
 pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
 use flow::Flow;
 use saves::Saves;
-pub use slots::Slots;
 use slots::{Change, Home, Phase};
+pub use slots::{Slots, Tuning};
 use stage::Counted;
 pub use stage::{StageShape, StateLoss, Target, Traits, Work};
 
@@ -47,6 +47,13 @@ pub struct Bounds {
     pub window: u32,
     /// Items that may wait on one edge before the stage that produces them pauses.
     pub queue: usize,
+    /// Time limits of slots that get none of their own by [`Event::Retune`].
+    pub times: Times,
+}
+
+/// Time limits of a worker slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
     /// Longest wait for workers from the pool.
     pub acquire_timeout: Duration,
     /// Longest time from the request to a worker to make its nodes ([`Action::Open`]) to the end of
@@ -75,7 +82,7 @@ impl<T: Clone> Core<T> {
         let homes = shapes.iter().map(Home::of).collect();
         let mut core = Self {
             flow: Flow::new(shapes, bounds.queue),
-            slots: Slots::new(slots, homes, bounds),
+            slots: Slots::new(slots, homes, bounds.times),
             saves: Saves::new(slots.len()),
             bounds,
             now: None,
@@ -158,7 +165,7 @@ impl<T: Clone> Core<T> {
     }
 
     fn next_try(&self) -> Option<Instant> {
-        let now = self.now.filter(|_| self.slots.phase() == Phase::Open)?;
+        let now = self.now.filter(|_| self.slots.phase == Phase::Open)?;
         self.flow.tries(now).min()
     }
 
@@ -170,6 +177,12 @@ impl<T: Clone> Core<T> {
             Event::Input(item) => self.flow.begin_round(item, false),
             Event::Flush => self.flow.begin_round(None, true),
             Event::Abandon => self.flow.abandon(),
+            Event::Interrupt => {
+                self.flow.abandon();
+                let stages = &self.flow.stages;
+                let is_dropped = |stage: StageId| stages[stage].can_be_cut_short();
+                self.slots.cut_short(now, is_dropped, &mut actions);
+            }
             Event::Late => self.flow.drop_outputs(),
             Event::Output(stage, value) => self.output(now, stage, value, &mut actions),
             Event::Done(stage) => self.finish_call(stage, &mut actions),
@@ -197,7 +210,7 @@ impl<T: Clone> Core<T> {
         if self.slots.advance(now, &mut actions) {
             self.saves.ask_for_standbys(now, &mut self.slots, &mut actions);
         }
-        if self.slots.phase() == Phase::Open {
+        if self.slots.phase == Phase::Open {
             self.advance(now, &mut actions);
         }
         actions
@@ -208,15 +221,9 @@ impl<T: Clone> Core<T> {
         match change {
             Change::Opened(slot) => self.saves.opened(now, slot, &mut self.slots, actions),
             Change::GivenUp(slot) => {
-                for id in self.slots.stages_in(slot) {
-                    let stage = &mut self.flow.stages[id];
-                    if stage.waits_until().is_some() || stage.has_work(now) {
-                        stage.skip_round();
-                    }
-                }
-                self.flow.note_failure();
+                self.flow.give_up(now, &self.slots.stages_in(slot));
             }
-            Change::Lost { slot, is_overdue } => self.lose(now, slot, is_overdue, actions),
+            Change::Lost(slot, loss) => self.lose(now, slot, loss, actions),
         }
     }
 

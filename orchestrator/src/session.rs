@@ -21,6 +21,7 @@ mod outfit;
 mod quota;
 mod saved;
 mod shell;
+mod tune;
 mod workers;
 
 use std::os::fd::BorrowedFd;
@@ -60,6 +61,8 @@ pub trait Host {
     /// [`Error::Interrupted`] to stop.
     fn check_interrupt(&mut self) -> Result<(), Error>;
 
+    /// Called with the number of inputs and flushes that have passed through the whole graph.
+    fn rounds_done(&mut self, _count: u64) {}
     /// Called with each line that a node prints and each record that it logs.
     fn log(&mut self, record: &LogRecord);
 }
@@ -153,11 +156,10 @@ impl Session {
         &self.driver.shell.layout.plan
     }
 
-    /// Feeds all inputs (`None`: the sources produce), flushes, and returns every output. Stops at
-    /// the first failure.
+    /// Feeds all inputs (`None`: the sources produce), flushes, and returns every output.
     ///
     /// # Errors
-    /// The failure, with the outputs until then.
+    /// The first failure, with the outputs until then.
     pub fn run(
         &mut self,
         mut inputs: Option<&mut (dyn Inputs + '_)>,
@@ -167,8 +169,7 @@ impl Session {
         self.collect(begun, |session| session.next_of_run(inputs.as_deref_mut(), host))
     }
 
-    /// Feeds one input and returns its outputs. After a failure the session stays usable; a node
-    /// whose worker died is made again in another worker.
+    /// Feeds one input and returns its outputs. A node whose worker has died is made again in another.
     ///
     /// # Errors
     /// The failure of this input, with the outputs before it.
@@ -194,7 +195,7 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<(Vec<GraphOutput>, bool), RunError> {
         let mut partial = Vec::new();
-        let begun = self.check_usable();
+        let begun = check_usable(&self.driver);
         self.work = Work::Round { since: Instant::now() };
         let done = begun.and_then(|()| self.driver.process_until(value, due, &mut partial, host));
         self.end_work();
@@ -236,20 +237,21 @@ impl Session {
     /// # Errors
     /// When the session is closed.
     pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
-        self.check_usable()?;
+        check_usable(&self.driver)?;
+        self.driver.forget_interrupt();
         self.work = Work::Round { since: Instant::now() };
         self.driver.core.stop_at_failure(false);
         self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
         Ok(())
     }
 
-    /// Begins a run over inputs, or one in which the sources produce; [`Session::next_of_run`]
+    /// Begins to process inputs, or to take what the sources produce; [`Session::next_of_run`]
     /// returns the outputs.
     ///
     /// # Errors
-    /// When the session is closed, or the sources are to produce and a first node is no source.
+    /// When the session is closed, or `sources_produce` is set and an entry node is no source.
     pub fn begin_run(&mut self, sources_produce: bool) -> Result<(), Error> {
-        self.check_usable()?;
+        check_usable(&self.driver)?;
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
         self.driver.core.stop_at_failure(true);
         if sources_produce {
@@ -329,6 +331,9 @@ impl Session {
         host: &mut dyn Host,
     ) -> Result<Option<GraphOutput>, Error> {
         loop {
+            if self.driver.take_dropped() {
+                return Ok(None);
+            }
             if let Some(output) = self.driver.shell.outputs.pop_front() {
                 return Ok(Some(output));
             }
@@ -347,6 +352,7 @@ impl Session {
             }
             if !is_fed && self.driver.core.wants_input() {
                 self.take_input(inputs.as_deref_mut())?;
+                self.driver.tell_rounds(host);
                 self.driver.hear_all(host);
                 continue;
             }
@@ -374,12 +380,11 @@ impl Session {
         }
         Ok(())
     }
+}
 
-    fn check_usable(&self) -> Result<(), Error> {
-        let is_usable =
-            self.driver.shell.closed.is_none() && !self.driver.shell.workers.is_inherited();
-        if is_usable { Ok(()) } else { Err(Error::Closed) }
-    }
+fn check_usable(driver: &Driver) -> Result<(), Error> {
+    let is_usable = driver.shell.closed.is_none() && !driver.shell.workers.is_inherited();
+    if is_usable { Ok(()) } else { Err(Error::Closed) }
 }
 
 /// Checks that all first nodes produce without input.

@@ -26,11 +26,10 @@ use ipc_protocol::patience::Patience;
 use ipc_protocol::version::REPORTS_SINCE;
 use ipc_protocol::{FromWorker, ToWorker};
 use link::{Link, LinkError, Sent};
-use pool::PoolId;
 use process::Process;
 use served::Served;
 
-use crate::placement::Engine;
+use crate::placement::{Engine, PoolId};
 
 /// Number of a worker, unique in its runtime.
 pub type WorkerId = u64;
@@ -39,11 +38,15 @@ pub type WorkerId = u64;
 /// when a process starts. Everything else of the caller's process is sent with each session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerKey {
+    /// The pool that its workers belong to.
+    pub pool: PoolId,
     /// The engine. Workers name it in their handshake.
     pub runtime: Engine,
     /// Path of the interpreter. Symbolic links in it are kept: a virtual environment's interpreter
     /// usually is one.
     pub interpreter: PathBuf,
+    /// The configuration key for that path, for messages.
+    pub setting: String,
     /// The interpreter's options, such as `-O`.
     pub options: Vec<OsString>,
     /// The environment variables that take effect only when a process starts, sorted by name.
@@ -54,14 +57,18 @@ pub struct WorkerKey {
     pub apart: Option<u64>,
 }
 
-/// The environment and directory that a worker process is started with. Each session later sends
-/// its own, so that they are not part of a worker's kind.
-#[derive(Debug, PartialEq, Eq)]
+/// What a worker process is started with that is not part of its kind: environment and directory, since each
+/// session later sends its own, and what its pool says about its processors.
+#[derive(Debug, PartialEq, Eq, Default)]
 pub struct Start {
     /// The complete environment.
     pub environment: Vec<(OsString, OsString)>,
     /// Working directory; the orchestrator's own when absent.
     pub working_directory: Option<PathBuf>,
+    /// The processors that it may run on; empty: those of the orchestrator.
+    pub processors: Vec<u32>,
+    /// What is added to its niceness.
+    pub nice: i32,
 }
 
 /// Workers of one kind that a session asks for.
@@ -75,24 +82,6 @@ pub struct Wanted {
     pub place: u64,
     /// Number of workers.
     pub count: usize,
-}
-
-impl WorkerKey {
-    /// The pool that its workers belong to: each engine has one.
-    #[must_use]
-    pub fn pool(&self) -> PoolId {
-        usize::from(self.runtime == Engine::RustPython)
-    }
-
-    /// The configuration key for the path of the interpreter.
-    #[must_use]
-    pub fn executable_setting(&self) -> &'static str {
-        if self.runtime == Engine::RustPython {
-            "[rustpython] executable"
-        } else {
-            "[python] executable"
-        }
-    }
 }
 
 /// Name and version of the worker's interpreter, as its handshake reported them.

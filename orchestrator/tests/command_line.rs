@@ -60,7 +60,7 @@ fn arithmetic() -> String {
 
 #[test]
 fn commands_in_python_say_how_to_get_them() {
-    for verb in ["compat", "doctor"] {
+    for verb in ["compat", "doctor", "replay"] {
         let output = remotemedia(&[verb, "--json", "x"], "");
         assert_eq!(code(&output), 3);
         assert!(err(&output).contains(&format!("python3 -m remotemedia {verb}")), "{verb}");

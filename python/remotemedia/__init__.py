@@ -15,18 +15,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from remotemedia._lazy import lazy_attributes
+from remotemedia._lazy import find_historic_modules, lazy_attributes
 
 if TYPE_CHECKING:
     from remotemedia._audio import AudioView
-    from remotemedia._native import (
-        execute_pipeline,
-        execute_pipeline_with_input,
-        get_available_nodes,
-        get_node_metadata,
-        validate_manifest,
-    )
-    from remotemedia.audio import read_audio
+    from remotemedia._native import get_available_nodes, get_node_metadata
+    from remotemedia.audio import read_audio, write_audio
+    from remotemedia.core.capturing import Capture
     from remotemedia.core.exceptions import (
         ConfigurationError,
         CycleError,
@@ -61,15 +56,27 @@ if TYPE_CHECKING:
         AddNode,
         AudioBuffer,
         AudioResampleNode,
+        AudioSink,
+        AudioSource,
         AudioTransform,
+        BiquadNode,
         BufferNode,
         CalculatorNode,
+        ChunkerNode,
         DataSinkNode,
         DataSourceNode,
         ExtractAudioDataNode,
         FormatConverterNode,
+        GainNode,
+        LevelMeterNode,
+        MelSpectrogramNode,
+        MixChannelsNode,
         MultiplyNode,
+        NoiseSuppressionNode,
+        NormalizeNode,
         PassThroughNode,
+        SilenceTrimNode,
+        SplitChannelsNode,
         StatefulCounter,
         TextProcessorNode,
         TextTransformNode,
@@ -83,22 +90,26 @@ if TYPE_CHECKING:
         try_load_rust_runtime,
     )
     from remotemedia.runtime.executor import RustExecutor
+    from remotemedia.runtime.functions import (
+        execute_pipeline,
+        execute_pipeline_with_input,
+        validate_manifest,
+    )
     from remotemedia.shared_memory import asarray_shared, empty, shared_memory_stats
+    from remotemedia.video import read_video
 
 __version__ = "1.0.0"
+__author__ = "The RemoteMedia authors"
+__email__ = ""
 
 __getattr__, __dir__ = lazy_attributes(
     __name__,
     {
-        "remotemedia._native": (
-            "execute_pipeline",
-            "execute_pipeline_with_input",
-            "get_available_nodes",
-            "get_node_metadata",
-            "validate_manifest",
-        ),
+        "remotemedia._native": ("get_available_nodes", "get_node_metadata"),
         "remotemedia._audio": ("AudioView",),
-        "remotemedia.audio": ("read_audio",),
+        "remotemedia._waveform": ("load_ipython_extension", "unload_ipython_extension"),
+        "remotemedia.audio": ("read_audio", "write_audio"),
+        "remotemedia.core.capturing": ("Capture",),
         "remotemedia.core.exceptions": (
             "ConfigurationError",
             "CycleError",
@@ -139,20 +150,49 @@ __getattr__, __dir__ = lazy_attributes(
             "AddNode",
             "AudioBuffer",
             "AudioResampleNode",
+            "AudioSink",
+            "AudioSource",
             "AudioTransform",
+            "BiquadNode",
             "BufferNode",
             "CalculatorNode",
+            "ChunkerNode",
             "DataSinkNode",
             "DataSourceNode",
             "ExtractAudioDataNode",
             "FormatConverterNode",
+            "GainNode",
+            "LevelMeterNode",
+            "MelSpectrogramNode",
+            "MixChannelsNode",
             "MultiplyNode",
+            "NoiseSuppressionNode",
+            "NormalizeNode",
             "PassThroughNode",
+            "SilenceTrimNode",
+            "SplitChannelsNode",
             "StatefulCounter",
             "TextProcessorNode",
             "TextTransformNode",
             "VADNode",
             "VoiceActivityDetector",
+            # Further ones that old programs import from here.
+            "AudioResampler",
+            "BatcherNode",
+            "BidirectionalNode",
+            "ChainedTransformNode",
+            "CodeExecutorNode",
+            "ConditionalExpanderNode",
+            "CounterNode",
+            "DataTransform",
+            "ErrorProneNode",
+            "ExpanderNode",
+            "FilterNode",
+            "FormatConverter",
+            "JavaScriptBridgeNode",
+            "RangeGeneratorNode",
+            "SerializedClassExecutorNode",
+            "TransformAndExpandNode",
         ),
         "remotemedia.runtime": ("Runtime",),
         "remotemedia.runtime.detection": (
@@ -161,23 +201,44 @@ __getattr__, __dir__ = lazy_attributes(
             "try_load_rust_runtime",
         ),
         "remotemedia.runtime.executor": ("RustExecutor",),
+        "remotemedia.runtime.functions": (
+            "execute_pipeline",
+            "execute_pipeline_with_input",
+            "validate_manifest",
+        ),
         "remotemedia.shared_memory": (
             "asarray_shared",
             "empty",
             "shared_memory_stats",
         ),
+        "remotemedia.video": ("read_video",),
+        # Names of the original SDK that are not for new programs.
+        "remotemedia.core.multiprocessing.node": ("MultiprocessNode",),
+        "remotemedia.nodes.loader": (
+            "get_loaded_nodes",
+            "register_node_class",
+            "register_python_node",
+            "register_python_nodes_from_config",
+        ),
     },
+    modules=("core", "nodes", "runtime", "serialization", "utils"),
 )
+find_historic_modules()
 
 __all__ = [
     "AddNode",
     "AsyncSession",
     "AudioBuffer",
     "AudioResampleNode",
+    "AudioSink",
+    "AudioSource",
     "AudioTransform",
     "AudioView",
+    "BiquadNode",
     "BufferNode",
     "CalculatorNode",
+    "Capture",
+    "ChunkerNode",
     "ConfigurationError",
     "CycleError",
     "DataSinkNode",
@@ -185,10 +246,14 @@ __all__ = [
     "ExtractAudioDataNode",
     "FormatConverterNode",
     "FunctionNode",
+    "GainNode",
     "GraphError",
+    "LevelMeterNode",
     "LimitExceeded",
     "ManifestError",
     "MarshalingError",
+    "MelSpectrogramNode",
+    "MixChannelsNode",
     "MultiplyNode",
     "Node",
     "NodeClassNotFound",
@@ -197,6 +262,8 @@ __all__ = [
     "NodeNotFoundError",
     "NodeSkipped",
     "NodeTimeout",
+    "NoiseSuppressionNode",
+    "NormalizeNode",
     "Overloaded",
     "PassThroughNode",
     "Pipeline",
@@ -210,6 +277,8 @@ __all__ = [
     "SerializationError",
     "Session",
     "SessionState",
+    "SilenceTrimNode",
+    "SplitChannelsNode",
     "StateManager",
     "StatefulCounter",
     "TextProcessorNode",
@@ -230,9 +299,11 @@ __all__ = [
     "get_rust_runtime",
     "is_rust_runtime_available",
     "read_audio",
+    "read_video",
     "shared_memory_stats",
     "try_load_rust_runtime",
     "validate_manifest",
+    "write_audio",
 ]
 
 if sys.implementation.name != "cpython":

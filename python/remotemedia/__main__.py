@@ -22,6 +22,14 @@ def main() -> int:
         from remotemedia.doctor.command import main as doctor
 
         return doctor(sys.argv[2:])
+    if sys.argv[1:2] == ["replay"]:
+        from remotemedia.replay import main as replay
+
+        return replay(sys.argv[2:])
+    if sys.argv[1:2] == ["runs"]:
+        from remotemedia.workflows.command import main as runs
+
+        return runs(sys.argv[2:])
     code: int = native().cli(["remotemedia", *sys.argv[1:]])
     return code
 

@@ -9,6 +9,7 @@ Callers of :func:`loads` must have checked that the writer was such an interpret
 
 from __future__ import annotations
 
+import abc
 import functools
 import io
 import pickle
@@ -22,7 +23,7 @@ import cloudpickle
 
 from remotemedia import _sources
 from remotemedia._importable import is_importable
-from remotemedia._tokens import Shared, registry, resolve, travels_by_name
+from remotemedia._tokens import MAIN, Shared, registry, resolve, travels_by_name
 from remotemedia._unpicklable import culprit
 
 PROTOCOL = 5
@@ -39,8 +40,9 @@ class Writable(Protocol):
 _lock = threading.RLock()
 
 
-def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
-    """Pickle an item for receivers that know the tokens ``shipped``.
+def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
+    """Pickle an item for receivers that know the tokens ``shipped``; None stands for the caller of
+    this worker, which knows what it has sent.
 
     Raises:
         UnpicklableError: The object cannot be pickled; the error names the part at fault.
@@ -57,7 +59,7 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
-        Pickler(file, frozenset(), foresee=foresee).dump(value)
+        Pickler(file, None, foresee=foresee).dump(value)
 
 
 def loads(data: bytes) -> object:
@@ -123,7 +125,7 @@ class Pickler(cloudpickle.Pickler):
     def __init__(
         self,
         file: Writable,
-        shipped: frozenset[str],
+        shipped: frozenset[str] | None,
         collected: dict[str, Shared] | None = None,
         foresee: Callable[[int], None] | None = None,
         keep_in: Callable[[pickle.PickleBuffer], bool] | None = None,
@@ -162,28 +164,58 @@ class Pickler(cloudpickle.Pickler):
         elif isinstance(obj, types.ModuleType):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, abc.ABCMeta) and reduced is not NotImplemented:
+            return _concrete_at_first(reduced)
+        return reduced
 
     def _by_value(self, shared: Shared) -> tuple[Any, ...] | None:
         """A reference to ``shared`` if the receiver knows it; ``None`` to pickle it by value."""
         if isinstance(shared, types.FunctionType):
             self._note_source(shared)
         token = registry.token_of(shared)
-        if token is not None and (token in self._shipped or registry.is_known_to_peer(token)):
+        if token is not None and self._is_known(token):
             return resolve, (token,)
         if self._collected is not None:
             if isinstance(shared, type) or "<" not in shared.__qualname__:
                 self._collected[registry.issue(shared)] = shared
             return None
         if isinstance(shared, type):
-            return _receive, _bundle_of(shared)
+            receiver = "caller" if self._shipped is None else "worker"
+            return receive, bundle_of(shared, receiver)
         return None
+
+    def _is_known(self, token: str) -> bool:
+        if self._shipped is None:
+            return registry.is_known_to_caller(token)
+        return token in self._shipped
 
     def _note_source(self, function: types.FunctionType) -> None:
         """Keep the source of code without a file (notebook cells), for tracebacks."""
         name = function.__code__.co_filename
         if name not in self.sources and (text := _sources.text_of(function)) is not None:
             self.sources[name] = text
+
+
+def _concrete_at_first(reduced: Any) -> Any:
+    """A reduction of an abstract class, changed so that its attributes may hold instances of it:
+    cloudpickle makes the class without its methods, then its attributes, then adds them.
+    """
+    if isinstance(reduced, tuple) and reduced[0] is _make_skeleton_class:
+        return (_make_concrete, *reduced[1:])
+    return reduced
+
+
+set_function_state: Any = cloudpickle.cloudpickle._function_setstate
+_make_skeleton_class: Any = cloudpickle.cloudpickle._make_skeleton_class
+
+
+def _make_concrete(*arguments: Any) -> Any:
+    """A class without its attributes that can have instances, although its base is abstract."""
+    made: Any = _make_skeleton_class(*arguments)
+    # Its own value is among the attributes that follow, unless that is empty.
+    made.__abstractmethods__ = frozenset()
+    return made
 
 
 _Cached = type(functools.lru_cache(len))
@@ -197,13 +229,18 @@ def _cached(function: Any, parameters: dict[str, Any]) -> Any:
 
 
 def _dump_bundle(
-    objects: Any, keep_in: Callable[[pickle.PickleBuffer], bool] | None = None
+    objects: Any,
+    keep_in: Callable[[pickle.PickleBuffer], bool] | None = None,
+    known: frozenset[str] | None = frozenset(),
+    kind: type[Pickler] = Pickler,
 ) -> tuple[bytes, dict[str, Shared]]:
-    """Pickle ``objects`` together with every class and function that they need by value."""
+    """Pickle ``objects`` together with every class and function that they need by value, except
+    those that the receiver knows; for `known` see `dumps`.
+    """
     file = io.BytesIO()
     collected: dict[str, Shared] = {}
     with _lock:
-        pickler = Pickler(file, frozenset(), collected, keep_in=keep_in)
+        pickler = kind(file, known, collected, keep_in=keep_in)
         # The order matters: the dicts fill while the objects before them are pickled.
         pickler.dump((objects, collected, pickler.sources))
     return file.getvalue(), collected
@@ -222,26 +259,27 @@ def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:
         module, name, _ = token.split(":")
         # cloudpickle does not keep the qualified name of a class, which tracebacks show.
         shared.__qualname__ = name
-        if module == "__main__" and name.isidentifier():
+        if module in MAIN and name.isidentifier():
             setattr(main, name, shared)
     return objects
 
 
-def _bundle_of(shared: type[Any]) -> tuple[str, bytes]:
-    """The token of a class, and a bundle: a pickle of the class with the classes and functions
-    that it needs. Each class has one bundle, made on first use.
+def bundle_of(shared: Shared, receiver: str, kind: type[Pickler] = Pickler) -> tuple[str, bytes]:
+    """The token of a class or function, and a bundle: a pickle of it with the classes and functions
+    that it needs. Each has one bundle for each kind of receiver, made on first use.
     """
     token = registry.issue(shared)
-    bundle = registry.bundle(token)
+    bundle = registry.bundle(token, receiver)
     if bundle is None:
-        bundle = _dump_bundle([shared])[0]
-        registry.keep_bundle(token, bundle)
+        known = None if receiver == "caller" else frozenset[str]()
+        bundle = _dump_bundle([shared], known=known, kind=kind)[0]
+        registry.keep_bundle(token, receiver, bundle)
     return token, bundle
 
 
-def _receive(token: str, bundle: bytes) -> Shared:
-    """Return the class with this token. If the process does not have it yet, load it from `bundle`,
-    the pickle that `_bundle_of` has made.
+def receive(token: str, bundle: bytes) -> Shared:
+    """Return what has this token. If the process does not have it yet, load it from `bundle`,
+    the pickle that `bundle_of` has made.
     """
     shared = registry.find(token)
     if shared is None:
@@ -276,7 +314,7 @@ def _by_value_unless_importable(name: str) -> bool:
 def _problem(part: object) -> Exception | None:
     try:
         with _lock:
-            Pickler(io.BytesIO(), frozenset()).dump(part)
+            Pickler(io.BytesIO(), None).dump(part)
     except Exception as error:
         return error
     return None

@@ -44,6 +44,11 @@ if not TYPE_CHECKING:
     by_value = _load_by_value()
 
 
+def sends_code() -> bool:
+    """Whether this process can send classes and functions by value."""
+    return by_value is not None
+
+
 class Writable(Protocol):
     """The file to which a pickler writes."""
 
@@ -235,6 +240,14 @@ def open_shipment(data: bytes, buffers: Sequence[Any] = ()) -> tuple[list[object
     nodes, log_levels, registry.writes_portable = opened
     registry.has_callers_kind = not is_portable
     return nodes, log_levels
+
+
+def open_kept(data: bytes) -> list[Any]:
+    """The objects of a `Shipment` that another program has kept in a file. This process is no
+    worker, and stays as it is.
+    """
+    objects, _, _ = _by_value_only().open_nodes(data, ())
+    return list(objects)
 
 
 def unopened() -> Sequence[int]:

@@ -35,7 +35,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_token: weakref.WeakValueDictionary[str, Shared] = weakref.WeakValueDictionary()
         self._tokens: dict[int, str] = {}
-        self._bundles: dict[str, bytes] = {}
+        self._bundles: dict[tuple[str, str], bytes] = {}
         self._shipped: set[str] = set()
         self.is_worker = False
         self.writes_portable = False
@@ -73,9 +73,10 @@ class Registry:
             del self._tokens[address]
         if token not in self._by_token:  # no other object has been entered under this token
             self._shipped.discard(token)
-            self._bundles.pop(token, None)
+            for receiver in ("caller", "worker", "child"):
+                self._bundles.pop((token, receiver), None)
 
-    def is_known_to_peer(self, token: str) -> bool:
+    def is_known_to_caller(self, token: str) -> bool:
         """Whether the caller, which gets the outputs of this worker, knows the token."""
         return self.is_worker and token in self._shipped
 
@@ -83,13 +84,15 @@ class Registry:
         """The object with this token, or None."""
         return self._by_token.get(token)
 
-    def bundle(self, token: str) -> bytes | None:
-        """The kept pickle of a class with everything that it needs, or None."""
-        return self._bundles.get(token)
+    def bundle(self, token: str, receiver: str) -> bytes | None:
+        """The kept pickle of a class or function with everything that it needs, or None. There is
+        one for each kind of receiver: "caller", "worker" and "child".
+        """
+        return self._bundles.get((token, receiver))
 
-    def keep_bundle(self, token: str, bundle: bytes) -> None:
-        """Keep the pickle of a class as long as the class lives."""
-        self._bundles[token] = bundle
+    def keep_bundle(self, token: str, receiver: str, bundle: bytes) -> None:
+        """Keep the pickle of a class or function as long as that lives."""
+        self._bundles[token, receiver] = bundle
 
     def start_afresh(self) -> None:
         """Forget everything shipped for a session, and make a new stand-in for ``__main__``.
@@ -108,8 +111,9 @@ class Registry:
                 del sys.modules[name]
         main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
         self.kept = [main]
-        self.stand_ins = {"__main__": main}
-        sys.modules["__main__"] = main
+        # Processes of `multiprocessing` know their caller's script under both names.
+        self.stand_ins = dict.fromkeys(MAIN, main)
+        sys.modules.update(self.stand_ins)
 
 
 registry = Registry()

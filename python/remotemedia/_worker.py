@@ -6,6 +6,7 @@ argument `zygote` the process forks workers instead.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -23,5 +24,11 @@ def _given() -> tuple[str | None, int]:
     return os.environ.pop("REMOTEMEDIA_BLACKBOX_FD", None), os.getppid()
 
 
+def _serve() -> int:
+    code: int = native().worker_main(*_given())
+    gc.freeze()  # the interpreter's end would look for cycles in all that libraries have made
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(native().worker_main(*_given()))
+    sys.exit(_serve())

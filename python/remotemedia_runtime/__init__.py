@@ -1,18 +1,10 @@
-"""The five functions that run manifests, with the errors they raise.
-
-Pipelines built from Python objects are the business of the package `remotemedia`.
+"""The functions that run manifests, with the errors they raise; see
+`remotemedia.runtime.functions`.
 """
 
 from __future__ import annotations
 
-from remotemedia._native import (
-    __version__,
-    execute_pipeline,
-    execute_pipeline_with_input,
-    get_available_nodes,
-    get_node_metadata,
-    validate_manifest,
-)
+from remotemedia._native import __version__, get_available_nodes, get_node_metadata
 from remotemedia.core.exceptions import (
     ConfigurationError,
     CycleError,
@@ -29,17 +21,13 @@ from remotemedia.core.exceptions import (
     WorkerCrashed,
     WorkerStartError,
 )
-
-
-def get_runtime_version() -> str:
-    """The version of the runtime, as MAJOR.MINOR.PATCH."""
-    return __version__
-
-
-def is_available() -> bool:
-    """True: the runtime is loaded, or this module could not have been imported."""
-    return True
-
+from remotemedia.runtime.detection import get_runtime_version, is_available
+from remotemedia.runtime.functions import (
+    execute_pipeline,
+    execute_pipeline_with_input,
+    get_metrics,
+    validate_manifest,
+)
 
 __all__ = [
     "ConfigurationError",
@@ -60,6 +48,7 @@ __all__ = [
     "execute_pipeline",
     "execute_pipeline_with_input",
     "get_available_nodes",
+    "get_metrics",
     "get_node_metadata",
     "get_runtime_version",
     "is_available",

@@ -1,6 +1,7 @@
 //! Converts errors of the orchestrator to exceptions of `remotemedia.core.exceptions`; no other
 //! module does so.
 
+use ipc_protocol::recorder::Arrays;
 use ipc_protocol::{FaultDetail, FaultKind, ImportReason};
 use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
@@ -62,7 +63,8 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("node_id", node_id)?;
             ("PipelineError", error.to_string())
         }
-        Error::Config(_) => ("ConfigurationError", error.to_string()),
+        Error::Config(_) | Error::UnknownPool(_) => ("ConfigurationError", error.to_string()),
+        Error::Start(StartError::Drained { .. }) => ("Overloaded", error.to_string()),
         Error::Start(start) => {
             if let Some(interpreter) = interpreter_of(start) {
                 fields.set_item("python", interpreter)?;
@@ -114,6 +116,7 @@ fn crash_fields(crash: &Crash, fields: &Bound<'_, PyDict>) -> PyResult<()> {
     fields.set_item("calls_of_session", crash.calls_of_session)?;
     let peak = (crash.peak_memory_bytes > 0).then_some(crash.peak_memory_bytes);
     fields.set_item("peak_memory_bytes", peak)?;
+    array_fields(crash.arrays, fields)?;
     fields.set_item("memory_limit_bytes", crash.memory_limit_bytes)?;
     fields.set_item("facts", crash.facts())
 }
@@ -133,13 +136,20 @@ fn limit_fields(over: &LimitExceeded, fields: &Bound<'_, PyDict>) -> PyResult<()
     fields.set_item("python_stack", some_text(&over.python_stack))?;
     let is_memory = limit == Limit::MemoryHard;
     fields.set_item("peak_memory_bytes", is_memory.then_some(used))?;
-    fields.set_item("memory_limit_bytes", is_memory.then_some(allowed))
+    fields.set_item("memory_limit_bytes", is_memory.then_some(allowed))?;
+    array_fields(over.arrays, fields)?;
+    fields.set_item("facts", over.facts())
+}
+
+fn array_fields(arrays: Option<Arrays>, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    fields.set_item("array_private_bytes", arrays.map(|arrays| arrays.private_bytes))?;
+    fields.set_item("array_shared_bytes", arrays.map(|arrays| arrays.shared_bytes))
 }
 
 /// The exception's `operation`, for errors that do not carry one.
 fn operation_of(error: &Error) -> &'static str {
     match error {
-        Error::Config(_) => "configure",
+        Error::Config(_) | Error::UnknownPool(_) => "configure",
         Error::Plan(_) => "plan",
         Error::Params { .. } => "construction",
         Error::Start(_) | Error::Busy { .. } | Error::Overloaded { .. } | Error::Unsuitable => {
@@ -173,6 +183,7 @@ fn interpreter_of(error: &StartError) -> Option<String> {
         | StartError::TooSlow { interpreter, .. } => Some(interpreter.display().to_string()),
         StartError::System { .. }
         | StartError::Overloaded
+        | StartError::Drained { .. }
         | StartError::NoInterpreter
         | StartError::NoRustPython { .. }
         | StartError::ShutDown => None,
@@ -359,7 +370,9 @@ pub(crate) fn audio_file_error(py: Python<'_>, error: &AudioFileError) -> PyErr 
     let message = error.to_string();
     match error {
         AudioFileError::NotFound { .. } => pyo3::exceptions::PyFileNotFoundError::new_err(message),
-        AudioFileError::Io { .. } => pyo3::exceptions::PyOSError::new_err(message),
+        AudioFileError::Io { .. } | AudioFileError::CannotWrite { .. } => {
+            pyo3::exceptions::PyOSError::new_err(message)
+        }
         _ => exception(py, "ConfigurationError", &message, &PyDict::new(py))
             .unwrap_or_else(|raised| raised),
     }

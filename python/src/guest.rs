@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipc_protocol::Value;
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::recorder::Arrays;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use worker_shim::blackbox::Blackbox;
@@ -35,9 +36,12 @@ pub(crate) fn worker_main(
     outlive_parent();
     let recorder: Option<i32> = recorder.and_then(|number| number.parse().ok());
     let blackbox = recorder.and_then(|descriptor| Blackbox::open(descriptor).ok());
+    let arrays = blackbox.as_ref().and_then(|blackbox| blackbox.arrays().ok());
     prepare_interpreter(py, recorder)?;
     let (mut reader, writer) = link(socket)?;
-    let mut guest = guest(py, Meter::new(blackbox), &writer)?;
+    let meter = SharedMeter::new(Meter::new(blackbox));
+    numpy_memory::begin_accounts(&meter, arrays);
+    let mut guest = guest(py, meter, &writer)?;
     let served = py.detach(|| worker_shim::serve(&mut reader, &writer, &mut guest));
     match served {
         Ok(()) => Ok(0),
@@ -72,8 +76,11 @@ fn glance(py: Python<'_>) -> Bound<'_, PyBytes> {
     PyBytes::new(py, &kernel_state::glance())
 }
 
-fn guest(py: Python<'_>, meter: Meter, writer: &LinkWriter) -> PyResult<PythonGuest<CPython>> {
-    let meter = SharedMeter::new(meter);
+fn guest(
+    py: Python<'_>,
+    meter: SharedMeter,
+    writer: &LinkWriter,
+) -> PyResult<PythonGuest<CPython>> {
     let probe = Py::new(py, Probe::new(meter.clone()))?;
     let log = Py::new(py, Log::new(writer.clone()))?;
     let class = py.import("remotemedia._guest")?.getattr("Guest")?;
@@ -127,7 +134,7 @@ impl PythonHost for CPython {
     }
 
     fn end_session(&mut self) {
-        self.attach(|py| self.probe.get().rest(py));
+        self.attach(|py| self.probe.get().end(py));
         numpy_memory::end_of_session();
     }
 
@@ -176,6 +183,10 @@ impl PythonHost for CPython {
 
     fn take_traffic(&self) -> Traffic {
         self.converter.take_traffic()
+    }
+
+    fn take_arrays(&self, node: usize) -> Arrays {
+        self.probe.get().take_arrays(node)
     }
 
     fn exception(&self, py: Python<'_>, raised: PyErr) -> Py<PyAny> {

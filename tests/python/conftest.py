@@ -11,6 +11,12 @@ import pytest
 # Workers search the same folders as the process that starts them.
 sys.path.insert(0, str(Path(__file__).with_name("fixtures")))
 
+from databases import (  # noqa: F401  # fixtures
+    lasting_url,
+    postgres_folder,
+    postgres_server,
+    url,
+)
 from loops import Loop
 
 

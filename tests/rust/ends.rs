@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use orchestrator::placement::Engine;
+use orchestrator::limits::Limits;
+use orchestrator::placement::{CPYTHON_POOL, Engine};
 use orchestrator::worker::exit::Exit;
 use orchestrator::worker::pool::{PoolLimits, Turn};
 use orchestrator::worker::process::Process;
-use orchestrator::worker::supervisor::{Pool, Returned, SupervisorOptions};
+use orchestrator::worker::supervisor::{Pool, PoolTerms, Returned, SupervisorOptions};
 use orchestrator::worker::waker::Waker;
 use orchestrator::worker::{Start, Wanted, Worker, WorkerKey};
 
@@ -22,14 +23,22 @@ const KILLED: Exit = Exit::Signal { number: 9, has_core: Some(false) };
 fn pool() -> Arc<Pool> {
     let limits =
         PoolLimits { min: 0, max: 4, idle_timeout: None, max_sessions: None, zygotes: false };
-    let options = SupervisorOptions {
-        pools: [limits; 2],
+    let terms = PoolTerms {
+        name: "cpython".to_owned(),
+        engine: Engine::CPython,
+        is_removed: false,
+        worker_limits: Limits::default(),
+        limits,
         start_timeout: Duration::from_secs(60),
         stop_grace: Duration::from_millis(250),
+        preload: Vec::new(),
+    };
+    let options = SupervisorOptions {
+        pools: vec![terms],
         limits: ipc_protocol::Limits::default(),
         spin: Duration::ZERO,
         memory: None,
-        preload: Vec::new(),
+        has_socket: false,
     };
     Arc::new(Pool::start(options).unwrap())
 }
@@ -38,13 +47,15 @@ fn pool() -> Arc<Pool> {
 fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
     let environment = vec![("LIE".into(), lie.into())];
     let key = WorkerKey {
+        pool: CPYTHON_POOL,
+        setting: String::new(),
         runtime: Engine::CPython,
         interpreter: PathBuf::from(env!("CARGO_BIN_EXE_lying-worker")),
         options: Vec::new(),
         start_variables: environment.clone(),
         apart: None,
     };
-    let start = Arc::new(Start { environment, working_directory: None });
+    let start = Arc::new(Start { environment, ..Start::default() });
     let wanted = Wanted { key, start, place: 0, count };
     let waker = Waker::new().unwrap();
     let ticket = pool.want(&[wanted], &waker, Turn::InOrder);

@@ -53,7 +53,7 @@ fn an_interpreter_that_does_not_exist_is_named() {
     assert!(matches!(error, Error::Start(StartError::Spawn { .. })), "{error}");
     let text = error.to_string();
     assert!(text.contains("/does/not/exist/python3"), "{text}");
-    assert!(text.contains("[python] executable"), "{text}");
+    assert!(text.contains("[python] interpreter"), "{text}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_protocol::recorder::PYTHON_STACK_AT;
+use ipc_protocol::recorder::{ARRAY_NODES, ARRAYS_AT, Arrays, PYTHON_STACK_AT};
 use memmap2::{MmapMut, MmapOptions};
 use nix::time::{ClockId, clock_gettime};
 
@@ -95,6 +95,22 @@ impl Blackbox {
         let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         let origin = (Instant::now(), nanoseconds(now));
         Ok(Self { note, origin, file: Some(file), calls: (0, 0) })
+    }
+
+    /// The places for the [`Arrays`] of nodes, mapped as long as this process lives.
+    ///
+    /// # Errors
+    /// When the recorder cannot be mapped, or its file has been given to the handler of fatal signals.
+    pub fn arrays(&self) -> io::Result<&'static [[AtomicU64; 2]; ARRAY_NODES]> {
+        const BYTES: usize = ARRAY_NODES * size_of::<Arrays>();
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.set_len(file.metadata()?.len().max(ARRAYS_AT + BYTES as u64))?;
+        // SAFETY: the file is long enough now, and no process shortens it, as in `open`.
+        let map = unsafe { MmapOptions::new().offset(ARRAYS_AT).len(BYTES).map_mut(file)? };
+        let start = Box::leak(Box::new(map)).as_mut_ptr();
+        // SAFETY: the mapping is never undone, begins at a page, and has the size of this type, of
+        // which zeros are values. Only these atomic numbers refer to it.
+        Ok(unsafe { &*start.cast() })
     }
 
     /// From now on a fatal signal leaves its traces in the recorder. Call this again at times: node

@@ -4,8 +4,10 @@
 //! stack, and the process dies of the same signal.
 //!
 //! The handler makes system calls and nothing else: it takes no lock, allocates nothing and follows
-//! no pointer of the dying program. Memory that cannot be read is skipped by the kernel.
+//! no pointer of the dying program. Memory that cannot be read is skipped by the kernel. It needs little
+//! stack: the alternate stack of a thread of Rust has 8 KiB, half of which the registers may take.
 
+use std::cell::UnsafeCell;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -43,6 +45,14 @@ static RECORDER: OnceLock<Recorder> = OnceLock::new();
 /// What handled each signal before, in the order of `FATAL`.
 static BEFORE: OnceLock<[libc::sigaction; FATAL.len()]> = OnceLock::new();
 static IS_RECORDED: AtomicBool = AtomicBool::new(false);
+
+/// Memory for a piece of a file that is copied, in place of stack.
+struct Piece(UnsafeCell<[u8; PIECE]>);
+
+// SAFETY: only `copy_mappings` uses it, and `IS_RECORDED` lets only one thread come there, once.
+unsafe impl Sync for Piece {}
+
+static COPIED: Piece = Piece(UnsafeCell::new([0; PIECE]));
 
 /// Records the death of this process in the file from now on. Call it after faulthandler is on: the
 /// handler that is installed last is called first, and only that one sees where the signal was
@@ -143,7 +153,39 @@ extern "C" fn on_death(signal: c_int, info: *mut siginfo_t, context: *mut c_void
         let (info, context) = unsafe { (&*info, &*context.cast::<ucontext_t>()) };
         record(recorder, signal, info, context);
     }
-    pass_on(&before, signal, info, context);
+    if has_room() {
+        pass_on(&before, signal, info, context);
+    } else {
+        leave_to(&before, signal, info);
+    }
+}
+
+/// Whether the stack of this handler is large enough for another one, which may need much more.
+fn has_room() -> bool {
+    let mut now = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // SAFETY: without a new stack the call only writes the present one to `now`.
+    let is_known = unsafe { libc::sigaltstack(ptr::null(), &raw mut now) } == 0;
+    let is_alternate = is_known && now.ss_flags & libc::SS_ONSTACK != 0;
+    !is_alternate || now.ss_size >= ALTERNATE_STACK_BYTES
+}
+
+/// Has the signal handled once more after this handler, as the action says that was in force before, on
+/// the thread's own stack.
+fn leave_to(before: &libc::sigaction, signal: c_int, info: *mut siginfo_t) {
+    let mut action = *before;
+    action.sa_flags &= !libc::SA_ONSTACK;
+    // SAFETY: the action was in force before, on another stack. An instruction that has raised the signal
+    // is executed again, and raises it again; otherwise the signal waits, blocked, for the end of this
+    // handler, when the kernel puts the thread's mask back.
+    unsafe {
+        let _replaced = libc::sigaction(signal, &raw const action, ptr::null_mut());
+        if (*info).si_code <= 0 {
+            let mut blocked = MaybeUninit::<libc::sigset_t>::zeroed().assume_init();
+            libc::sigaddset(&raw mut blocked, signal);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, ptr::null_mut());
+            libc::raise(signal);
+        }
+    }
 }
 
 /// Does what the action says that was in force before.
@@ -268,10 +310,11 @@ fn copy_stack(file: &File, start: usize) {
 fn copy_mappings(file: &File) -> u64 {
     // The files of the process would be empty if its first thread had ended.
     let Some(mappings) = open_own(c"/proc/thread-self/maps") else { return 0 };
-    let mut buffer = [0; PIECE];
+    // SAFETY: see `Piece`.
+    let buffer = unsafe { &mut *COPIED.0.get() };
     let mut copied = 0;
     while copied < MAX_MAPS_BYTES as u64 {
-        let Ok(read @ 1..) = rustix::io::read(&mappings, &mut buffer) else { break };
+        let Ok(read @ 1..) = rustix::io::read(&mappings, &mut *buffer) else { break };
         if file.write_all_at(&buffer[..read], MAPS_AT + copied).is_err() {
             break;
         }

@@ -76,6 +76,10 @@ pub trait Guest {
     /// Ends the stage's call without further outputs. Returns the cost of each node so far.
     fn abort(&mut self, stage: u32) -> Vec<NodeUsage>;
 
+    /// Node code may run again: the interrupt of a call is over. The default is for guests that cannot be
+    /// interrupted.
+    fn end_interrupt(&mut self) {}
+
     /// The state of all nodes that can save it. Called while no call is under way. The default is for
     /// guests without such nodes.
     ///

@@ -7,6 +7,9 @@
 //! are the first [`FIRST_STRETCHES`], and one whenever [`INTERVAL`] has passed since the last
 //! measurement. After a stretch longer than [`LONG_STRETCH`] the mark is always read, even if it
 //! was not reset before that stretch. Memory of a node's child processes is not counted.
+//!
+//! The mark covers private and shared memory together. They are told apart by what is shared when a
+//! stretch ends, and each time before a large shared block is freed ([`Meter::before_free`]).
 
 mod memory;
 mod shared;
@@ -14,10 +17,10 @@ mod shared;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Moved, NodeUsage};
+use ipc_protocol::from_worker::{MemoryParts, Moved, NodeUsage};
 
 use crate::blackbox::{Blackbox, Operation};
-use memory::ProcessMemory;
+use memory::{Peak, ProcessMemory};
 pub use shared::SharedMeter;
 
 /// Number of first stretches of each node that are always measured.
@@ -43,6 +46,19 @@ struct Account {
     calls: u64,
     stretches: u64,
     measured_at: Option<Instant>,
+}
+
+impl Account {
+    fn note(&mut self, peak: Peak) {
+        let usage = &mut self.usage;
+        usage.peak_memory_bytes = usage.peak_memory_bytes.max(peak.highest);
+        usage.peak_delta_bytes = usage.peak_delta_bytes.max(peak.delta);
+        usage.memory = usage.memory.max(MemoryParts {
+            delta_private_bytes: peak.private_delta,
+            delta_shared_bytes: peak.shared_delta,
+            ..MemoryParts::default()
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -111,7 +127,7 @@ impl Meter {
             || account.measured_at.is_none_or(|last| started.duration_since(last) >= INTERVAL);
         account.stretches = account.stretches.saturating_add(1);
         if is_measured && let Some(memory) = &mut self.memory {
-            memory.reset_mark();
+            memory.begin();
             // Read the clock again: the reset is not part of the node's time.
             started = Instant::now();
             account.measured_at = Some(started);
@@ -130,15 +146,30 @@ impl Meter {
         if !(stretch.is_measured || is_long) {
             return false;
         }
-        let (mark, delta) = memory.mark();
-        account.usage.peak_memory_bytes = account.usage.peak_memory_bytes.max(mark);
-        account.usage.peak_delta_bytes = account.usage.peak_delta_bytes.max(delta);
+        account.note(memory.peak());
         account.measured_at = Some(now);
         if is_long {
             // Otherwise a later long stretch whose start is not measured would report this peak.
-            memory.reset_mark();
+            memory.begin();
         }
         true
+    }
+
+    /// Called before a large shared block is freed, whose pages may leave this process: they count
+    /// as shared memory of the running node, and not as private memory when its stretch ends.
+    pub fn before_free(&mut self) {
+        if let (Some(stretch), Some(memory)) = (&self.running, &self.memory)
+            && let Some(account) = self.nodes.get_mut(stretch.node)
+        {
+            account.note(memory.peak());
+        }
+    }
+
+    /// Called after a large shared block was freed.
+    pub fn after_free(&mut self) {
+        if let (Some(_), Some(memory)) = (&self.running, &mut self.memory) {
+            memory.reset_mark();
+        }
     }
 
     /// Counts a call of a node's `process` or `flush`.

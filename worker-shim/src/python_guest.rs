@@ -51,6 +51,7 @@ struct Methods<O> {
     first_node: O,
     output_failed: O,
     abort: O,
+    end_interrupt: O,
     attend: O,
     save: O,
     restore: O,
@@ -76,6 +77,7 @@ impl<H: PythonHost> PythonGuest<H> {
                 first_node: attr("first_node")?,
                 output_failed: attr("output_failed")?,
                 abort: attr("abort")?,
+                end_interrupt: attr("end_interrupt")?,
                 attend: attr("attend")?,
                 save: attr("save")?,
                 restore: attr("restore")?,
@@ -101,8 +103,8 @@ impl<H: PythonHost> PythonGuest<H> {
         value.map_err(|raised| self.fault(py, raised))
     }
 
-    /// Begins a call. Returns the input as an object if there is one: the guest's `first_step`
-    /// takes it and begins such a call.
+    /// Begins a call that has no input. Otherwise returns the input as an object for `first_step`,
+    /// which begins the call.
     fn begin_call(
         &self,
         py: H::Python<'_>,
@@ -182,7 +184,14 @@ impl<H: PythonHost> PythonGuest<H> {
     }
 
     fn take_usage(&self, stage: u32) -> Vec<NodeUsage> {
-        self.meter.lock().take(self.stages.nodes_of(stage))
+        let nodes = self.stages.nodes_of(stage);
+        let mut usage = self.meter.lock().take(nodes.clone());
+        for (node, usage) in nodes.zip(usage.iter_mut()) {
+            let arrays = self.host.take_arrays(node);
+            usage.memory.array_private_bytes = arrays.private_bytes;
+            usage.memory.array_shared_bytes = arrays.shared_bytes;
+        }
+        usage
     }
 
     fn count_marshal(&self, node: usize, time: Duration, moved: Moved) {
@@ -248,6 +257,11 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
         let abort = &self.methods.abort;
         let _over = self.host.attach(|py| self.ask(py, abort, Arguments::Stage(stage)));
         self.take_usage(stage)
+    }
+
+    fn end_interrupt(&mut self) {
+        let end = &self.methods.end_interrupt;
+        let _ended = self.host.attach(|py| self.ask(py, end, Arguments::None));
     }
 
     fn save(&mut self) -> Result<Vec<SavedState>, Fault> {

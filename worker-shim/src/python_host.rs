@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipc_protocol::Value;
 use ipc_protocol::exchange::Exchange;
 use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::recorder::Arrays;
 
 use crate::guest::Interpreter;
 
@@ -119,6 +120,12 @@ pub trait PythonHost {
 
     /// Counts of the array copies that conversions have made since the last call of this method.
     fn take_traffic(&self) -> Traffic;
+
+    /// The memory in arrays of the node with this number in the session: the most since the last
+    /// call of this method. The default is for interpreters that do not tell nodes apart.
+    fn take_arrays(&self, _node: usize) -> Arrays {
+        Arrays::default()
+    }
 
     /// Returns a raised exception as an object with its traceback.
     fn exception(&self, py: Self::Python<'_>, raised: Self::Raised) -> Self::Object;

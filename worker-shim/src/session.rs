@@ -222,9 +222,9 @@ impl<G: Guest> Server<'_, G> {
         }
     }
 
-    /// Ends a suspended call. Does nothing if the call has just ended: its `Done` was still under
-    /// way when the orchestrator sent the message.
+    /// Ends a suspended call, unless it has just ended, and the interrupt that came before.
     fn abort(&mut self, stage: u32) -> Result<(), SessionError> {
+        self.guest.end_interrupt();
         let call = self.calls.call_of(stage).map_err(SessionError::OutOfOrder)?;
         let Some(call) = call else { return Ok(()) };
         let usage = self.guest.abort(stage);

@@ -81,7 +81,7 @@ pub struct Said {
     pub message: String,
     /// Attribute `path`: from the pickled object to the part.
     pub path: Option<String>,
-    /// Attribute `type_name`: the part's type.
+    /// Attribute `type_name` of the exception: the part's type.
     pub type_name: Option<String>,
     /// Attribute `reason`: why the part cannot be pickled.
     pub reason: Option<String>,

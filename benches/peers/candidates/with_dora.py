@@ -69,7 +69,7 @@ def dataflow(example: Array) -> Iterator[Turn]:
                 start_new_session=True,
             )
             try:
-                with _accepted(listener, dora, log) as orders:
+                with accepted(listener, dora, log) as orders:
 
                     def turn(seconds: float) -> list[int]:
                         orders.send(seconds)
@@ -82,10 +82,10 @@ def dataflow(example: Array) -> Iterator[Turn]:
 
                     yield turn
             finally:
-                _end(dora)
+                end(dora)
 
 
-def _accepted(listener: Listener, dora: subprocess.Popen[bytes], log: Path) -> Connection:
+def accepted(listener: Listener, dora: subprocess.Popen[bytes], log: Path) -> Connection:
     """The connection to the caller's node, once dora has started it."""
     # `accept` has no limit of its own.
     listener._listener._socket.settimeout(30)  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def _accepted(listener: Listener, dora: subprocess.Popen[bytes], log: Path) -> C
         raise Unavailable(f"dora run ({dora.poll()}): {text[-300:]}") from None
 
 
-def _end(dora: subprocess.Popen[bytes]) -> None:
+def end(dora: subprocess.Popen[bytes]) -> None:
     """The dataflow ends with its caller; what does not is told to, then made to."""
     segments = _segments(dora.pid)
     deadline = time.monotonic() + 10

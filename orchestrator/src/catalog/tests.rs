@@ -61,7 +61,6 @@ fn hints_that_cannot_be_followed_say_so() {
     let native = RuntimeHint::Native;
     assert!(matches!(error("BufferNode", native), ResolveError::NoNative { .. }));
     assert!(matches!(error("my.nodes:Echo", native), ResolveError::NoNative { .. }));
-    assert_eq!(error("VADNode", RuntimeHint::CPythonWasm), ResolveError::NoWasm);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use ipc_protocol::from_worker::LogRecord;
 
 use super::input::Input;
 use super::{CliError, output, signals};
-use crate::config::Config;
 use crate::error::Error;
 use crate::model::Manifest;
 use crate::options::OpenOptions;
@@ -20,7 +19,7 @@ use crate::session::{GraphOutput, Host, Session};
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) manifest: Manifest,
-    pub(super) config: Config,
+    pub(super) runtime: Arc<Runtime>,
     pub(super) options: OpenOptions,
     pub(super) input: Input,
 }
@@ -31,7 +30,7 @@ pub(super) struct Job {
 pub(super) fn execute(job: Job, metrics: Option<&Path>) -> Result<(), CliError> {
     let mut host = Terminal;
     let mut metrics = metrics.map(Metrics::open).transpose()?;
-    let runtime = Arc::new(Runtime::new(job.config));
+    let runtime = job.runtime;
     let refused = |source| Error::Os { action: "waiting for signals", source };
     let _watch = signals::Watch::start(&runtime).map_err(refused)?;
     let mut session = Session::open(&runtime, &job.manifest, job.options, &mut host)?;

@@ -1,11 +1,12 @@
 //! Inputs of a run from files and standard input: audio files, JSON, JSON lines.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ipc_protocol::Value;
-use nodes::audio_file::{self, AudioFileError, RawFormat};
+use nodes::audio_file::{self, AudioFileError, Damage, RawFormat};
+use nodes::pcm::Encoding;
 
 use super::marker::{self, MarkerError};
 use crate::manifest::json::{self, JsonError};
@@ -100,8 +101,9 @@ impl Input {
         match arguments.format(path) {
             InputFormat::Audio => {
                 let file = if arguments.is_stdin() { Path::new("/dev/stdin") } else { path };
-                let audio = audio_file::read(file, arguments.raw)?;
-                Ok(only(Value::Audio(audio)))
+                let recording = audio_file::read(file, arguments.raw)?;
+                warn(&recording.damage);
+                Ok(only(Value::Audio(recording.audio)))
             }
             InputFormat::Json => {
                 let mut text = String::new();
@@ -117,6 +119,12 @@ impl Input {
             }
         }
     }
+}
+
+/// Tells what of a file is missing. Text that cannot be written to standard error is dropped.
+fn warn(damage: &[Damage]) {
+    let mut out = io::stderr().lock();
+    drop(damage.iter().try_for_each(|damage| writeln!(out, "warning: {damage}")));
 }
 
 fn open_text(path: &Path) -> Result<Box<dyn BufRead>, InputError> {
@@ -182,7 +190,9 @@ fn parse_raw(text: &str) -> Result<RawFormat, String> {
     let (rate, channels) = text.split_once(',').unwrap_or((text, "1"));
     let positive = |part: &str| part.trim().parse::<u32>().ok().filter(|number| *number > 0);
     match (positive(rate), positive(channels)) {
-        (Some(sample_rate_hz), Some(channels)) => Ok(RawFormat { sample_rate_hz, channels }),
+        (Some(sample_rate_hz), Some(channels)) => {
+            Ok(RawFormat { sample_rate_hz, channels, encoding: Encoding::I16 })
+        }
         _ => Err("expected RATE[,CHANNELS] in Hz, such as 16000 or 48000,2".to_owned()),
     }
 }

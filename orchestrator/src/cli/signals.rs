@@ -1,8 +1,9 @@
-//! Signals that end the command line. Workers die with it by themselves, but programs that their
-//! nodes started do not. So the workers are ended first, with their whole process groups.
+//! Signals that end the command line, and SIGHUP, at which it reads its configuration again. Workers die
+//! with it by themselves, but programs that their nodes started do not. So the workers are ended first,
+//! with their whole process groups.
 
-use std::fs;
-use std::io::{self, PipeWriter};
+use std::fs::{self, File};
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,12 +13,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, told};
 
-/// Signals with which a terminal, a service manager or a user ends a program.
-const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+/// Signals with which a terminal, a service manager or a user ends a program; SIGHUP may mean less.
+const HANDLED: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Handles the signals in `ENDING` until it is dropped. Signals that this process ignores, such as
+/// Handles the signals in `HANDLED` until it is dropped. Signals that this process ignores, such as
 /// SIGHUP under nohup, are left out: the signalfd would receive them once they are blocked.
 pub(super) struct Watch {
     stop: Option<PipeWriter>,
@@ -34,14 +35,20 @@ impl Watch {
     pub(super) fn start(runtime: &Arc<Runtime>) -> io::Result<Self> {
         let ignored = ignored_mask();
         let is_ours = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
-        let signals: SigSet = ENDING.into_iter().filter(is_ours).collect();
+        let signals: SigSet = HANDLED.into_iter().filter(is_ours).collect();
         let told = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let (stopped, stop) = io::pipe()?;
         let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let runtime = Arc::clone(runtime);
+        let had_terminal = has_terminal();
         let watch = move || {
-            if let Some(signal) = wait(&told, &stopped) {
-                Runtime::shut_down_for_exit(&[runtime]);
+            while let Some(signal) = wait(&told, &stopped) {
+                // At a hang-up the terminal is gone; otherwise another process has sent the signal.
+                if signal == Signal::SIGHUP && had_terminal == has_terminal() {
+                    reload(&runtime);
+                    continue;
+                }
+                Runtime::shut_down_for_exit(&[Arc::clone(&runtime)]);
                 // The signal's default action ends this process, so that its parent sees that
                 // signal.
                 let _unblocked = SigSet::from(signal).thread_unblock();
@@ -65,6 +72,21 @@ impl Drop for Watch {
         }
         let _unchanged = self.before.thread_set_mask();
     }
+}
+
+/// Whether the process has a terminal from which signals come.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// Reads the configuration again, and says what has changed.
+fn reload(runtime: &Runtime) {
+    let told = match runtime.reload() {
+        Ok(changes) if changes.is_empty() => "the configuration has not changed".to_owned(),
+        Ok(changes) => told(&changes),
+        Err(error) => format!("nothing is changed: {error}"),
+    };
+    let _unwritable = writeln!(io::stderr().lock(), "remotemedia: {told}");
 }
 
 /// Bit mask of the signals that this process ignores; 0 if /proc cannot be read.

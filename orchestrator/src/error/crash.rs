@@ -2,9 +2,12 @@
 
 mod report;
 
+pub(super) use report::of_arrays;
+
 use std::time::Duration;
 
 use ipc_protocol::FaultKind;
+use ipc_protocol::recorder::Arrays;
 
 use crate::postmortem::{Fault, Frame};
 
@@ -46,6 +49,8 @@ pub struct Crash {
     pub calls_of_session: u64,
     /// Highest resident memory that was measured in the worker, in bytes; 0 when none was.
     pub peak_memory_bytes: u64,
+    /// Memory in the numpy arrays that the node had when it ended; `None` when that is unknown.
+    pub arrays: Option<Arrays>,
     /// The most memory that the worker may have, in bytes; `None` without a limit.
     pub memory_limit_bytes: Option<u64>,
     /// Number of tries, of which this is the last.
@@ -84,7 +89,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Its name in attributes and JSON.
+    /// The verdict's name in attributes and JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

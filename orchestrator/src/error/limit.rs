@@ -3,8 +3,10 @@
 use std::fmt;
 
 use ipc_protocol::FaultKind;
+use ipc_protocol::recorder::Arrays;
 
 use super::also_lost;
+use super::crash::of_arrays;
 use super::timed_out::NO_STACKS;
 use crate::failure::times;
 use crate::limits::{Excess, Limit};
@@ -18,6 +20,8 @@ pub struct LimitExceeded {
     pub operation: FaultKind,
     /// The limit, what was measured, and what is allowed.
     pub excess: Excess,
+    /// Memory in the numpy arrays that the node had; `None` when that is unknown.
+    pub arrays: Option<Arrays>,
     /// Process id of the worker.
     pub pid: u32,
     /// Python stack when the worker was ended, if it was recorded.
@@ -47,11 +51,19 @@ impl LimitExceeded {
             self.excess.limit.name()
         )
     }
+
+    /// What is known beside the headline, a line each.
+    #[must_use]
+    pub fn facts(&self) -> Vec<String> {
+        let is_memory = self.excess.limit == Limit::MemoryHard;
+        self.arrays.filter(|_| is_memory).map(of_arrays).into_iter().collect()
+    }
 }
 
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.headline())?;
+        self.facts().iter().try_for_each(|fact| write!(out, "\n  {fact}"))?;
         match self.python_stack.trim_end() {
             // Not asked for: while the worker wrote it, its children could start further ones.
             "" if self.excess.limit == Limit::ChildProcesses => {}
@@ -74,6 +86,7 @@ mod tests {
             node_id: "denoise".to_owned(),
             operation: FaultKind::Process,
             excess: Excess { limit, used: 700, allowed: 500 },
+            arrays: Some(Arrays { private_bytes: 3 << 20, shared_bytes: 400 << 20 }),
             pid: 4242,
             python_stack: python_stack.to_owned(),
             stderr_tail: String::new(),
@@ -81,6 +94,14 @@ mod tests {
             tries: 1,
         }
         .to_string()
+    }
+
+    #[test]
+    fn the_arrays_of_the_node_explain_its_memory() {
+        // spec: CARD-06
+        let arrays = "\n  numpy arrays of this node: 3 MiB private, 400 MiB shared\n";
+        assert!(text(Limit::MemoryHard, "").contains(arrays));
+        assert!(!text(Limit::CpuTime, "").contains("arrays"));
     }
 
     #[test]

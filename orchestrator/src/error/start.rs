@@ -18,7 +18,7 @@ pub enum StartError {
         /// Path of the interpreter.
         interpreter: PathBuf,
         /// The configuration key that names it.
-        setting: &'static str,
+        setting: String,
         /// The operating system's reason.
         reason: String,
     },
@@ -35,9 +35,18 @@ pub enum StartError {
     /// All workers are in use, and the session does not wait.
     #[error("all workers are in use")]
     Overloaded,
+    /// The pool takes no new sessions, as its operator wants.
+    #[error(
+        "pool '{pool}' takes no new sessions, because its operator drains it; try again later, or have \
+         it resumed (`Runtime.resume`, `remotemedia pool resume {pool}`)"
+    )]
+    Drained {
+        /// Name of the pool.
+        pool: String,
+    },
     /// No Python interpreter was found.
     #[error(
-        "cannot start a Python worker: no Python interpreter is known; set [python] executable \
+        "cannot start a Python worker: no Python interpreter is known; set [python] interpreter \
          in the configuration, pass --python, or activate a virtual environment"
     )]
     NoInterpreter,

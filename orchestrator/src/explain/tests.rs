@@ -8,8 +8,8 @@ use crate::choice::Choice;
 use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::model::Manifest;
-use crate::placement::Engine;
 use crate::placement::Origin;
+use crate::placement::{Engine, RUSTPYTHON_POOL};
 use crate::plan::{Plan, PlanOptions};
 use crate::reason::Reason;
 
@@ -33,7 +33,10 @@ fn every_node_is_told_with_its_place_and_the_reason() {
         ..PlanOptions::default()
     };
     let plan = Plan::new(&Graph::new(&manifest).unwrap(), &options).unwrap();
-    let program = |runtime| (runtime == Engine::RustPython).then(|| PathBuf::from("/bin/rp"));
+    let program = |pool| match pool {
+        RUSTPYTHON_POOL => ("rustpython".to_owned(), Some(PathBuf::from("/bin/rp"))),
+        _ => ("cpython".to_owned(), None),
+    };
     let explanation = Explanation::of(manifest.name(), &plan, program);
     let chosen = "REMOTEMEDIA_PYTHON_RUNTIME";
     let moved = format!(

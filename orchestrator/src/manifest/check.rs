@@ -75,9 +75,7 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
         Ok(resolved) => resolved,
         Err(problem) => {
             let field = match problem {
-                ResolveError::NoNative { .. }
-                | ResolveError::NoPython { .. }
-                | ResolveError::NoWasm => "runtime_hint",
+                ResolveError::NoNative { .. } | ResolveError::NoPython { .. } => "runtime_hint",
                 _ => "node_type",
             };
             return report(field, ProblemKind::NodeType(problem));
@@ -106,6 +104,13 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
             advice: "leave isolated out, or set runtime_hint to \"cpython\"",
         };
         report("isolated", kind);
+    }
+    if node.pool.is_some() {
+        let kind = ProblemKind::Unsupported {
+            what: "give a native node, which runs in no worker, a pool",
+            advice: "leave pool out, or set runtime_hint to \"cpython\"",
+        };
+        report("pool", kind);
     }
     if let Some(native) = catalog.native(&node.node_type)
         && let Err(found) = native.check_params(&node.params)

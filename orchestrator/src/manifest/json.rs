@@ -50,7 +50,7 @@ pub enum JsonErrorKind {
     #[error("bad escape in a string")]
     BadEscape,
     /// A line break or another control character inside a string.
-    #[error("a string must not contain a bare control character; write it as an escape")]
+    #[error("a string must not contain a unescaped control character; write it as an escape")]
     BareControl,
     /// Arrays and objects are nested too deeply.
     #[error("nested more than {MAX_DEPTH} levels deep")]

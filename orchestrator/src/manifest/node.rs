@@ -14,6 +14,7 @@ const FIELDS: &[&str] = &[
     "id",
     "node_type",
     "params",
+    "config",
     "runtime_hint",
     "is_streaming",
     "is_source",
@@ -27,6 +28,7 @@ const FIELDS: &[&str] = &[
     "checkpoint_every",
     "standby",
     "isolated",
+    "pool",
     "limits",
     "join",
     "instance",
@@ -39,7 +41,7 @@ const FIELDS: &[&str] = &[
     "fast_path",
     "python_deps",
 ];
-const RENAMED_FIELDS: [(&str, &str); 2] = [("type", "\"node_type\""), ("config", "\"params\"")];
+const RENAMED_FIELDS: [(&str, &str); 1] = [("type", "\"node_type\"")];
 /// A year: longer than any call, and safe to add to any clock without an overflow.
 const LONGEST_TIMEOUT_MS: u64 = 365 * 24 * 3600 * 1000;
 
@@ -86,7 +88,9 @@ fn node(
     } else {
         fields.required_text("node_type", "the name of a node type", problems)
     };
-    let params = fields.object("params", problems);
+    // Older manifests call the parameters `config`.
+    let params = fields.object("config", problems);
+    let params = fields.object("params", problems).or(params);
     let params = params.map_or_else(Map::new, |params| params.to_json(problems));
     let capabilities = fields.object("capabilities", problems);
     let capabilities = capabilities.map(|object| object.to_json(problems));
@@ -106,6 +110,7 @@ fn node(
         timeout: timeout.map(Duration::from_millis),
         failing: failing(fields, join, problems),
         isolated: fields.flag("isolated", problems).unwrap_or(false),
+        pool: fields.text("pool", problems).map(str::to_owned),
         limits: limits::read(fields, problems),
         join,
         instance: instance(fields, author, problems),

@@ -97,7 +97,7 @@ pub(super) fn python_env(top: &Fields<'_>, problems: &mut Problems) {
     if environment.text("mode", problems) != Some("system") {
         let kind = ProblemKind::Unsupported {
             what: "make Python environments",
-            advice: "make one yourself, name its interpreter in [python] executable, and leave \
+            advice: "make one yourself, name its interpreter in [python] interpreter, and leave \
                      python_env out",
         };
         top.report("python_env", kind, problems);

@@ -8,7 +8,7 @@ use super::problem::{ManifestError, Problem, ProblemKind};
 use super::{Author, VERSION, check, json, node, optional};
 use crate::model::{Connection, Manifest, Metadata};
 
-const TOP_FIELDS: &[&str] = &["version", "metadata", "nodes", "connections", "python_env"];
+const TOP_FIELDS: &[&str] = &["version", "metadata", "nodes", "connections", "pool", "python_env"];
 const RENAMED_TOP_FIELDS: [(&str, &str); 2] = [
     ("edges", "\"connections\": [{\"from\": \"a\", \"to\": \"b\"}]"),
     ("config", "the options of the run where it is started; metrics are always recorded"),
@@ -76,7 +76,8 @@ fn document(value: &Value, author: Author, problems: &mut Problems) -> Option<Ma
     check::references(&nodes, &connections, problems);
     let nodes = nodes.into_iter().map(|draft| draft.node).collect::<Option<Vec<_>>>()?;
     let connections = connections.into_iter().map(|(_, connection)| connection).collect();
-    Some(Manifest { metadata, nodes, connections })
+    let pool = top.text("pool", problems).map(str::to_owned);
+    Some(Manifest { metadata, nodes, connections, pool })
 }
 
 fn is_list(value: &Value) -> bool {

@@ -106,8 +106,8 @@ fn every_historic_hint_is_known_in_any_case() {
         ("Python", RuntimeHint::CPython),
         ("rust_python", RuntimeHint::RustPython),
         ("RustPython", RuntimeHint::RustPython),
-        ("cpython_wasm", RuntimeHint::CPythonWasm),
-        ("wasm", RuntimeHint::CPythonWasm),
+        ("cpython_wasm", RuntimeHint::CPython),
+        ("wasm", RuntimeHint::CPython),
     ] {
         assert_eq!(RuntimeHint::parse(text), Some(wanted), "{text}");
     }
@@ -284,7 +284,6 @@ fn what_this_build_cannot_do_is_said() {
         (json!({"limits": {"memory": "1 GB"}}), "limit a native node"),
         (json!({"node_type": "a:B", "limits": {"log_rate": "0"}}), "set isolated to true"),
         (json!({"instance": 0}), "only the Python SDK"),
-        (json!({"runtime_hint": "wasm"}), "WebAssembly"),
     ] {
         let found = only(&one(&fields));
         assert!(found.contains(phrase), "{fields}: {found}");

@@ -36,6 +36,9 @@ pub(super) fn run(metrics: &RunMetrics) -> Json {
 fn node(node: &NodeMetrics) -> Json {
     let calls = u32::try_from(node.calls).unwrap_or(u32::MAX);
     let mean = node.processing.checked_div(calls).unwrap_or_default();
+    let memory = node.memory;
+    let of_worker = |bytes: u64| (node.runtime != Engine::Native).then_some(bytes);
+    let of_numpy = |bytes: u64| (node.runtime == Engine::CPython).then_some(bytes);
     let rate = if node.calls == 0 { 1.0 } else { float(node.successes()) / float(node.calls) };
     json!({
         "node_id": node.node_id,
@@ -61,6 +64,10 @@ fn node(node: &NodeMetrics) -> Json {
         "marshal_time_us": micros(node.marshal),
         "peak_memory_bytes": node.peak_memory_bytes,
         "peak_delta_bytes": node.peak_delta_bytes,
+        "delta_private_bytes": of_worker(memory.delta_private_bytes),
+        "delta_shared_bytes": of_worker(memory.delta_shared_bytes),
+        "array_private_bytes": of_numpy(memory.array_private_bytes),
+        "array_shared_bytes": of_numpy(memory.array_shared_bytes),
         "memory_mb": mib(node.peak_memory_bytes),
         "limits_exceeded": node.limits_exceeded,
         "log_dropped_bytes": node.log_dropped_bytes,

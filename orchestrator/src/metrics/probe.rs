@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use ipc_protocol::from_worker::{Moved, NodeUsage};
+use ipc_protocol::from_worker::{MemoryParts, Moved, NodeUsage};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// A call that is being measured.
@@ -47,6 +47,7 @@ impl NativeProbe {
             peak_memory_bytes: peak,
             peak_delta_bytes: peak.saturating_sub(self.memory.resident_bytes),
             moved: Moved::default(),
+            memory: MemoryParts::default(),
         }
     }
 }

@@ -14,8 +14,6 @@ pub enum RuntimeHint {
     CPython,
     /// A RustPython worker.
     RustPython,
-    /// CPython compiled to WebAssembly; no build supports it.
-    CPythonWasm,
 }
 
 /// All spellings, canonical ones first; upper and lower case are the same.
@@ -28,8 +26,9 @@ const SPELLINGS: [(&str, RuntimeHint); 10] = [
     ("rust", RuntimeHint::Native),
     ("python", RuntimeHint::CPython),
     ("rust_python", RuntimeHint::RustPython),
-    ("cpython_wasm", RuntimeHint::CPythonWasm),
-    ("wasm", RuntimeHint::CPythonWasm),
+    // CPython compiled to WebAssembly, which older versions offered; CPython gives the same results.
+    ("cpython_wasm", RuntimeHint::CPython),
+    ("wasm", RuntimeHint::CPython),
 ];
 
 impl RuntimeHint {

@@ -6,10 +6,10 @@
 
 use super::stages::Chain;
 use super::{Place, PlanError, PlanOptions};
-use crate::placement::Engine;
+use crate::placement::PoolId;
 
 struct Slot {
-    runtime: Engine,
+    pool: PoolId,
     isolated: bool,
     last: usize,
 }
@@ -20,13 +20,11 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
     let mut slots: Vec<Slot> = Vec::new();
     let mut slot_of: Vec<Option<usize>> = vec![None; chains.len()];
     for (stage, chain) in chains.iter().enumerate() {
-        if chain.runtime == Engine::Native {
-            continue;
-        }
+        let Some(pool) = chain.pool else { continue };
         let free = slots.iter().enumerate().filter(|(_, slot)| {
             !chain.isolated
                 && !slot.isolated
-                && slot.runtime == chain.runtime
+                && slot.pool == pool
                 && ancestors.contains(stage, slot.last)
         });
         // The slot of the nearest ancestor: its worker's caches still hold what that computed.
@@ -34,22 +32,18 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
         let number = slot.unwrap_or(slots.len());
         match slots.get_mut(number) {
             Some(slot) => slot.last = stage,
-            None => {
-                slots.push(Slot { runtime: chain.runtime, isolated: chain.isolated, last: stage })
-            }
+            None => slots.push(Slot { pool, isolated: chain.isolated, last: stage }),
         }
         slot_of[stage] = Some(number);
     }
-    let bounds =
-        [(Engine::CPython, options.max_workers), (Engine::RustPython, options.max_rustpython)];
     let mut numbers = Numbers { next: 0, of: vec![0; slots.len()] };
-    for (runtime, max_workers) in bounds {
-        if !fold(&slots, runtime, max_workers, &mut numbers) {
+    for (number, pool) in options.pools.iter().enumerate() {
+        if !fold(&slots, number, pool.max_workers, &mut numbers) {
             return Err(PlanError::TooFewWorkers {
-                runtime,
-                isolated: isolated_ids(chains, runtime),
-                shared: slots.iter().any(|slot| slot.runtime == runtime && !slot.isolated),
-                max_workers,
+                section: pool.section.clone(),
+                isolated: isolated_ids(chains, number),
+                shared: slots.iter().any(|slot| slot.pool == number && !slot.isolated),
+                max_workers: pool.max_workers,
             });
         }
     }
@@ -63,11 +57,11 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
     Ok(count)
 }
 
-/// Numbers the slots of an engine with at most `max_workers` numbers. Slots beyond that share the
+/// Numbers the slots of a pool with at most `max_workers` numbers. Slots beyond that share the
 /// numbers of the first ones in turn, but never that of an isolated slot. False when there are too
 /// few numbers for the isolated slots and, if there are other slots, one for these.
-fn fold(slots: &[Slot], runtime: Engine, max_workers: usize, numbers: &mut Numbers) -> bool {
-    let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.runtime == runtime);
+fn fold(slots: &[Slot], pool: PoolId, max_workers: usize, numbers: &mut Numbers) -> bool {
+    let ours = || slots.iter().enumerate().filter(|(_, slot)| slot.pool == pool);
     let isolated = ours().filter(|(_, slot)| slot.isolated).count();
     let shared = ours().count() - isolated;
     let Some(left) = max_workers.checked_sub(isolated) else { return false };
@@ -115,8 +109,8 @@ impl Numbers {
     }
 }
 
-fn isolated_ids(chains: &[Chain], runtime: Engine) -> Vec<String> {
-    let isolated = chains.iter().filter(|chain| chain.isolated && chain.runtime == runtime);
+fn isolated_ids(chains: &[Chain], pool: PoolId) -> Vec<String> {
+    let isolated = chains.iter().filter(|chain| chain.isolated && chain.pool == Some(pool));
     isolated.flat_map(|chain| chain.stage.nodes.iter().map(|node| node.id.clone())).collect()
 }
 

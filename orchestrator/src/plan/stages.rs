@@ -4,9 +4,9 @@ use crate::catalog::Catalog;
 use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::model::{FailingPlan, ManifestNode, RuntimeHint};
-use crate::placement::{Engine, Origin};
+use crate::placement::{Engine, Origin, PoolId};
 
-use super::{Place, PlanError, PlanOptions, PlannedNode, Stage};
+use super::{Place, PlanError, PlanOptions, PlannedNode, Stage, pools};
 
 /// The most nodes of a native stage. They call each other, one a level of the caller's stack.
 const MAX_NATIVE_NODES: usize = 100;
@@ -16,8 +16,8 @@ const MAX_NATIVE_NODES: usize = 100;
 pub(super) struct Chain {
     /// The stage; its place is final only when slots are assigned.
     pub(super) stage: Stage,
-    /// The engine that runs all of its nodes.
-    pub(super) runtime: Engine,
+    /// The pool of its worker; `None`: it is native.
+    pub(super) pool: Option<PoolId>,
     /// Whether it is a single isolated node.
     pub(super) isolated: bool,
 }
@@ -32,6 +32,8 @@ pub(super) fn planned(
         .resolve(node, options.python.runtime)
         .map_err(|problem| PlanError::Unresolved { node_id: node.id.clone(), problem })?;
     let mut runtime = resolved.runtime;
+    let named = if runtime == Engine::Native { None } else { pools::named(node, options)? };
+    runtime = named.as_ref().map_or(runtime, |(pool, _)| options.pools[*pool].engine);
     let (mut moved, mut is_on_trial) = (None, false);
     if runtime == Engine::RustPython && options.fallback {
         match options.findings.get(&node.id) {
@@ -43,12 +45,21 @@ pub(super) fn planned(
             Some(Finding::Untried) | None => is_on_trial = true,
         }
     }
+    let (pool, pool_origin) = match named.filter(|_| moved.is_none()) {
+        Some((pool, origin)) => (pool, Some(origin)),
+        None => (runtime.pool(), None),
+    };
+    let default_timeout = match runtime {
+        Engine::Native => options.default_timeout,
+        _ => options.pools[pool].default_timeout,
+    };
     Ok(PlannedNode {
         id: node.id.clone(),
         node_type: node.node_type.clone(),
         source: resolved.source,
         params: node.params.clone(),
-        timeout: node.timeout.or(options.default_timeout),
+        timeout: node.timeout.or(default_timeout),
+        own_timeout: node.timeout,
         limits: node.limits.clone(),
         failing: FailingPlan::new(&node.failing, &options.failing, options.is_run),
         runtime,
@@ -57,6 +68,8 @@ pub(super) fn planned(
         } else {
             Origin::Hint
         },
+        pool,
+        pool_origin,
         moved,
         is_on_trial,
         code_digest: None,
@@ -76,12 +89,13 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .collect();
     let alone: Vec<bool> =
         nodes.iter().map(|node| node.is_on_trial || node.failing.stands_alone()).collect();
-    let runtimes: Vec<Engine> = nodes.iter().map(|node| node.runtime).collect();
+    let pool = |node: &PlannedNode| (node.runtime != Engine::Native).then_some(node.pool);
+    let pools: Vec<Option<PoolId>> = nodes.iter().map(pool).collect();
     let follows = |node: usize| -> Option<usize> {
         let &[before] = graph.inputs(node) else { return None };
         let is_only = graph.outputs(before).len() == 1;
         let parted = |node: usize| isolated[node] || alone[node];
-        let together = runtimes[before] == runtimes[node] && !parted(before) && !parted(node);
+        let together = pools[before] == pools[node] && !parted(before) && !parted(node);
         (is_only && together).then_some(before)
     };
 
@@ -93,7 +107,7 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
     for &node in graph.order() {
         let Some(planned) = nodes[node].take() else { continue };
         let has_room = |stage: usize| {
-            runtimes[node] != Engine::Native || chains[stage].stage.nodes.len() < MAX_NATIVE_NODES
+            pools[node].is_some() || chains[stage].stage.nodes.len() < MAX_NATIVE_NODES
         };
         if let Some(stage) = follows(node).map(|before| stage_of[before]).filter(|s| has_room(*s)) {
             stage_of[node] = stage;
@@ -112,7 +126,7 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
             join: graph.nodes()[node].join,
             sink: None,
         };
-        chains.push(Chain { stage, runtime: runtimes[node], isolated: isolated[node] });
+        chains.push(Chain { stage, pool: pools[node], isolated: isolated[node] });
     }
     for (number, chain) in chains.iter_mut().enumerate() {
         let stages = |nodes: &[usize]| nodes.iter().map(|&node| stage_of[node]).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions};
+use super::{Join, NodeSource, Place, Plan, PlanError, PlanOptions, PlanPool};
 use crate::choice::Choice;
 use crate::fallback::Finding;
 use crate::graph::Graph;
@@ -13,6 +13,8 @@ use crate::manifest::Author;
 use crate::model::Manifest;
 use crate::placement::{Engine, Origin};
 use crate::reason::Reason;
+
+mod named_pools;
 
 fn manifest(nodes: &[(&str, &str)], edges: &[(&str, &str)], extra: &[(&str, Json)]) -> Manifest {
     let nodes: Vec<Json> = nodes
@@ -32,8 +34,20 @@ fn manifest(nodes: &[(&str, &str)], edges: &[(&str, &str)], extra: &[(&str, Json
     Manifest::parse_from(&text, Author::Sdk).unwrap()
 }
 
+/// The pools of the two interpreters with at most so many workers.
+fn pools(cpython: usize, rustpython: usize) -> Vec<PlanPool> {
+    let section = |name: &str, engine, max| PlanPool {
+        section: name.to_owned(),
+        ..PlanPool::of_engine(engine, max)
+    };
+    vec![
+        section("[workers]", Engine::CPython, cpython),
+        section("[rustpython]", Engine::RustPython, rustpython),
+    ]
+}
+
 fn plan_of(manifest: &Manifest, max_workers: usize) -> Result<Plan, PlanError> {
-    let options = PlanOptions { max_workers, ..PlanOptions::default() };
+    let options = PlanOptions { pools: pools(max_workers, 4), ..PlanOptions::default() };
     Plan::new(&Graph::new(manifest).unwrap(), &options)
 }
 
@@ -170,7 +184,7 @@ fn too_many_isolated_nodes_are_an_error_that_names_them() {
     assert_eq!(
         error,
         PlanError::TooFewWorkers {
-            runtime: Engine::CPython,
+            section: "[workers]".to_owned(),
             isolated: vec!["a".to_owned(), "b".to_owned()],
             shared: true,
             max_workers: 2
@@ -195,8 +209,8 @@ fn auto_takes_the_native_node_where_there_is_one_and_cpython_elsewhere() {
         ("d", json!({"runtime_hint": "rust_native"})),
         ("f", json!({"instance": 3, "timeout_ms": 250, "is_source": true})),
     ];
-    let options =
-        PlanOptions { default_timeout: Some(Duration::from_secs(9)), ..PlanOptions::default() };
+    let mut options = PlanOptions::default();
+    options.pools[0].default_timeout = Some(Duration::from_secs(9));
     let graph = Graph::new(&manifest(&nodes, &[], &extra)).unwrap();
     let plan = Plan::new(&graph, &options).unwrap();
     let import = |module: &str, name: &str| NodeSource::Import {
@@ -298,7 +312,7 @@ fn each_interpreter_has_its_own_bound_on_workers() {
     let hint = || json!({"runtime_hint": "rustpython"});
     let hints = [("b", hint()), ("c", hint()), ("d", hint())];
     let graph = Graph::new(&short(&["aP", "bP", "cP", "dP"], &[], &hints)).unwrap();
-    let options = PlanOptions { max_workers: 1, max_rustpython: 2, ..PlanOptions::default() };
+    let options = PlanOptions { pools: pools(1, 2), ..PlanOptions::default() };
     let plan = Plan::new(&graph, &options).unwrap();
     assert_eq!(plan.worker_slots, 3);
     let place = |at: usize| plan.stages[at].place;
@@ -307,7 +321,7 @@ fn each_interpreter_has_its_own_bound_on_workers() {
 
     let alone = json!({"isolated": true, "runtime_hint": "rustpython"});
     let graph = Graph::new(&short(&["aP", "bP"], &[], &[("a", alone.clone()), ("b", alone)]));
-    let options = PlanOptions { max_rustpython: 1, ..PlanOptions::default() };
+    let options = PlanOptions { pools: pools(4, 1), ..PlanOptions::default() };
     let error = Plan::new(&graph.unwrap(), &options).unwrap_err().to_string();
     assert!(
         error.contains("2 isolated node(s) (a, b)") && error.contains("[rustpython]"),

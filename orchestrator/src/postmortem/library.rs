@@ -88,8 +88,8 @@ impl Library {
         (address - segment.address).checked_add(segment.offset)
     }
 
-    /// Calls `take` with what the compiler says about the registers at an address, and whether the
-    /// function there is the kernel's way back from a signal handler.
+    /// Calls `take` with the unwind row (DWARF CFI) for an address, and whether the function there
+    /// is the trampoline by which a signal handler returns.
     pub(super) fn with_row<T>(
         &self,
         address: u64,

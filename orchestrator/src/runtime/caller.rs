@@ -11,11 +11,11 @@ use std::sync::Arc;
 use ipc_protocol::ByteBuf;
 use ipc_protocol::to_worker::Surroundings;
 
-use super::Runtime;
-use crate::config::PythonConfig;
+use super::{Settings, interpreter};
+use crate::config::{PoolConfig, PythonConfig, env, module_settings};
 use crate::error::Error;
 use crate::options::OpenOptions;
-use crate::placement::Engine;
+use crate::placement::{Engine, PoolId};
 use crate::worker::{Start, Wanted, WorkerKey};
 
 #[cfg(test)]
@@ -52,29 +52,38 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the caller's options and applies the changes that the configuration makes to them.
-    pub(crate) fn new(runtime: &Runtime, options: &OpenOptions) -> Self {
-        let python = &runtime.config.python;
+    /// Reads the caller's options and applies the changes that the configuration of a pool makes to them.
+    pub(crate) fn new(settings: &Settings, pool: PoolId, options: &OpenOptions) -> Self {
+        let PoolConfig { python, own, .. } = &**settings.pool(pool);
         let environment = environment(python, &options.environment);
         let counts = |(name, _): &&Variable| counts_at_start(python, name);
         let mut start_variables: Vec<Variable> =
             environment.iter().filter(counts).cloned().collect();
         start_variables.sort_unstable();
+        let home = |folder: &String| env::at_home(folder).into_os_string();
+        let added: Vec<OsString> = own.sys_path.iter().map(home).collect();
+        let added = added.iter();
+        let working_directory =
+            own.working_directory.clone().or_else(|| options.working_directory.clone());
         let surroundings = Surroundings {
             environment: encoded(&environment).into(),
-            sys_path: options.sys_path.iter().map(|entry| bytes(entry)).collect(),
+            sys_path: added.chain(options.sys_path.iter()).map(|entry| bytes(entry)).collect(),
             is_path_complete: false,
             argv: options.argv.iter().map(|argument| bytes(argument)).collect(),
-            working_directory: options.working_directory.as_ref().map(|d| bytes(d.as_os_str())),
+            working_directory: working_directory.as_ref().map(|d| bytes(d.as_os_str())),
             umask: options.umask,
         };
         let mut environment = environment;
-        environment.extend(runtime.config.module_settings());
-        let working_directory = options.working_directory.clone();
+        environment.extend(module_settings(python, &settings.config.rustpython));
         let mut place = DefaultHasher::new();
         (&surroundings.sys_path, &surroundings.working_directory).hash(&mut place);
         Self {
-            start: Arc::new(Start { environment, working_directory }),
+            start: Arc::new(Start {
+                environment,
+                working_directory,
+                processors: own.cpu_affinity.clone(),
+                nice: own.nice,
+            }),
             start_variables,
             surroundings,
             place: place.finish(),
@@ -97,33 +106,34 @@ impl Caller {
     }
 }
 
-impl Runtime {
-    /// The workers that a session of this caller needs.
-    pub(crate) fn wanted(
-        &self,
-        runtime: Engine,
-        options: &OpenOptions,
-        caller: &Caller,
-        count: usize,
-    ) -> Result<Wanted, Error> {
-        let interpreter = self.interpreter(runtime, options)?;
-        let key = WorkerKey {
-            runtime,
-            options: interpreter_options(runtime, &interpreter, options),
-            interpreter,
-            start_variables: caller.start_variables.clone(),
-            apart: None,
-        };
-        Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })
-    }
+/// The workers of a pool that a session of this caller needs.
+pub(crate) fn wanted(
+    settings: &Settings,
+    pool: PoolId,
+    options: &OpenOptions,
+    caller: &Caller,
+    count: usize,
+) -> Result<Wanted, Error> {
+    let of = settings.pool(pool);
+    let interpreter = interpreter(of, options)?;
+    let key = WorkerKey {
+        pool,
+        runtime: of.engine,
+        options: interpreter_options(of.engine, &interpreter, options),
+        interpreter,
+        setting: of.interpreter_key(),
+        start_variables: caller.start_variables.clone(),
+        apart: None,
+    };
+    Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })
+}
 
-    /// Whether workers can take over the caller's module search path as it is: it is complete, and
-    /// they run the caller's own interpreter.
-    pub(crate) fn shares_path(&self, runtime: Engine, options: &OpenOptions) -> bool {
-        options.is_sys_path_complete
-            && runtime == Engine::CPython
-            && self.interpreter(runtime, options).is_ok_and(|found| is_callers(&found, options))
-    }
+/// Whether a pool's workers can take over the caller's module search path as it is: it is complete, and
+/// they run the caller's own interpreter.
+pub(crate) fn shares_path(pool: &PoolConfig, options: &OpenOptions) -> bool {
+    options.is_sys_path_complete
+        && pool.engine == Engine::CPython
+        && interpreter(pool, options).is_ok_and(|found| is_callers(&found, options))
 }
 
 fn is_callers(interpreter: &Path, options: &OpenOptions) -> bool {

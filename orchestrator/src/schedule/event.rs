@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ipc_protocol::FaultKind;
 
-use super::{Round, SlotId, StageId, Work};
+use super::{Round, SlotId, StageId, Tuning, Work};
 use crate::limits::{Excess, Limit};
 use crate::model::OnOpen;
 
@@ -19,6 +19,14 @@ pub struct Running {
     pub operation: FaultKind,
     /// When the method was entered, or the generator last resumed.
     pub since: Instant,
+}
+
+impl Running {
+    /// Whether the time-out of its node counts while nodes are made: an import and a constructor have
+    /// only the deadline of the whole.
+    pub(super) fn is_timed_at_opening(&self) -> bool {
+        matches!(self.operation, FaultKind::Initialize | FaultKind::Restore)
+    }
 }
 
 /// The failure of a call, as far as the core must know it.
@@ -67,6 +75,8 @@ pub enum Event<T> {
     Unsuited(SlotId),
     /// The answer to [`Action::Inspect`]: the node code that runs in the slot's worker, if any.
     Seen(SlotId, Option<Running>),
+    /// The configuration has changed: these time limits count from now on.
+    Retune(Tuning),
     /// The slot's worker has exceeded a limit: the answer to [`Action::Measure`] if it has, or found in
     /// an output.
     Exceeded(SlotId, Excess),
@@ -83,7 +93,7 @@ pub enum Event<T> {
     Moved {
         /// The stage.
         stage: StageId,
-        /// The new slot.
+        /// The slot that it has moved to.
         slot: SlotId,
         /// The work of the call that was running, to be repeated there; `None` drops the call.
         work: Option<Work<T>>,
@@ -94,6 +104,8 @@ pub enum Event<T> {
     /// The rounds that have begun are late: their remaining work is done, for the state of the nodes, and
     /// their outputs are dropped.
     Late,
+    /// As [`Event::Abandon`], and running calls are interrupted. The session goes on.
+    Interrupt,
     /// The session ends: running calls are interrupted, nodes clean up, workers are returned.
     Close,
     /// The worker of a slot has closed the session and has been returned to the pool.
@@ -181,6 +193,8 @@ pub enum Action<T> {
     Expire(SlotId, Overdue),
     /// Ask the node code that runs in the slot's worker to end.
     Interrupt(SlotId),
+    /// The same for the call of a stage, after which the worker serves further calls.
+    CutShort(SlotId, StageId),
     /// Kill the slot's process.
     Kill(SlotId),
     /// The slot's process has exited, or has not although it was killed: report why, and remove the
@@ -210,9 +224,9 @@ pub enum Deadline {
     Node,
     /// The deadline of an item, with all its tries.
     Item,
-    /// [`Bounds::open_timeout`].
+    /// [`Times::open_timeout`].
     Open,
-    /// [`Bounds::close_timeout`].
+    /// [`Times::close_timeout`].
     Close,
     /// It has exceeded a limit.
     Limit(Excess),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::event::{Action, Blame, Failure};
-use super::slots::Phase;
+use super::slots::{Loss, Phase};
 use super::stage::Call;
 use super::{Core, SlotId, StageId};
 
@@ -28,12 +28,13 @@ impl<T: Clone> Core<T> {
         &mut self,
         now: Instant,
         slot: SlotId,
-        is_overdue: bool,
+        loss: Loss,
         actions: &mut Vec<Action<T>>,
     ) {
+        let Loss { is_overdue, was_cut_short } = loss;
         let mut called = self.slots.stages_in(slot);
         called.retain(|id| self.flow.stages[*id].has_call());
-        if self.slots.phase() == Phase::Closing {
+        if self.slots.phase == Phase::Closing {
             called.into_iter().for_each(|id| self.flow.stages[id].end_call());
             return;
         }
@@ -41,7 +42,8 @@ impl<T: Clone> Core<T> {
         let repeated = self.saves.restore((now, slot), flow, slots, actions);
         let stages = &self.flow.stages;
         let is_idle = called.iter().all(|id| stages[*id].is_repeating() || stages[*id].is_ending());
-        let mut tries = (is_idle && repeated.is_none()).then_some(1);
+        // A call that was interrupted gives the caller no error, but the loss of its worker does.
+        let mut tries = ((is_idle || was_cut_short) && repeated.is_none()).then_some(1);
         let mut failed = Vec::new();
         for id in called {
             let stage = &mut self.flow.stages[id];
@@ -90,7 +92,7 @@ impl<T: Clone> Core<T> {
             }
             return;
         }
-        let is_closing = self.slots.phase() == Phase::Closing;
+        let is_closing = self.slots.phase == Phase::Closing;
         let stage = &mut self.flow.stages[id];
         let is_told = !stage.is_given_up() && !is_closing;
         let mut tries = 1;

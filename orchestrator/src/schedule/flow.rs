@@ -153,6 +153,17 @@ impl<T: Clone> Flow<T> {
         })
     }
 
+    /// Stages get no worker: what waits for one is skipped.
+    pub(super) fn give_up(&mut self, now: Instant, stages: &[StageId]) {
+        for id in stages {
+            let stage = &mut self.stages[*id];
+            if stage.waits_until().is_some() || stage.has_work(now) {
+                stage.skip_round();
+            }
+        }
+        self.note_failure();
+    }
+
     /// The caller gets an error.
     pub(super) fn note_failure(&mut self) {
         if self.stops_at_failure {

@@ -35,7 +35,7 @@ pub(super) struct History<T> {
     next: usize,
     /// The state could not be saved last time.
     has_failed: bool,
-    /// What is still to be repeated, before anything else.
+    /// The calls that are still to be repeated, before anything else.
     replay: VecDeque<Past<T>>,
     /// Deaths in a row while something was to be repeated.
     deaths: u32,

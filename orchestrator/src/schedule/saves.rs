@@ -147,6 +147,9 @@ impl<T: Clone> Saves<T> {
         slots: &mut Slots,
         actions: &mut Vec<Action<T>>,
     ) {
+        if slots.phase == Phase::Closing {
+            return;
+        }
         let found = self.standbys.iter().find(|(_, other)| **other == standby);
         let Some((&slot, _)) = found.filter(|_| slots.is_ready(standby)) else { return };
         actions.push(Action::PassState { from: slot, to: standby });
@@ -175,7 +178,7 @@ impl<T: Clone> Saves<T> {
         slots: &mut Slots,
         actions: &mut Vec<Action<T>>,
     ) -> Option<usize> {
-        if slots.phase() == Phase::Opening {
+        if slots.phase == Phase::Opening {
             return None;
         }
         let was_kept = self.histories[slot].is_kept();

@@ -1,17 +1,21 @@
 //! The worker slots of a session: getting workers, opening, deaths, closing. Decides which stage
 //! may use a slot, and when; `stage` decides which call it makes there.
 
+mod cut_short;
 mod deadlines;
 mod limits;
+mod retune;
 mod slot;
 
 use std::time::{Duration, Instant};
 
 use super::event::{Action, Event};
-use super::{Bounds, EXIT_GRACE, SlotId, StageId, StageShape};
+use super::{EXIT_GRACE, SlotId, StageId, StageShape, Times};
+pub(super) use cut_short::Loss;
 use deadlines::first_timeout;
 #[cfg(test)]
 pub(super) use limits::MEASURE_EVERY;
+pub use retune::Tuning;
 use slot::{Slot, State, Watch};
 
 /// The slot of a stage, and the time-outs of its nodes.
@@ -34,11 +38,7 @@ pub(super) enum Change {
     /// The slot has no worker and gets none: work that waits for it is skipped.
     GivenUp(SlotId),
     /// The slot's worker is gone; every call on it is lost.
-    Lost {
-        slot: SlotId,
-        /// It took too long or too much.
-        is_overdue: bool,
-    },
+    Lost(SlotId, Loss),
 }
 
 /// State of the session as a whole.
@@ -55,18 +55,15 @@ pub struct Slots {
     slots: Vec<Slot>,
     /// One entry per stage.
     homes: Vec<Home>,
-    bounds: Bounds,
-    phase: Phase,
+    /// Time limits of further slots.
+    times: Times,
+    pub(super) phase: Phase,
 }
 
 impl Slots {
-    pub(super) fn new(opens_first: &[bool], homes: Vec<Home>, bounds: Bounds) -> Self {
-        let slots = opens_first.iter().map(|first| Slot::new(*first)).collect();
-        Self { slots, homes, bounds, phase: Phase::Opening }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        self.phase
+    pub(super) fn new(opens_first: &[bool], homes: Vec<Home>, times: Times) -> Self {
+        let slots = opens_first.iter().map(|first| Slot::new(*first, times)).collect();
+        Self { slots, homes, times, phase: Phase::Opening }
     }
 
     /// The earliest deadline of a slot.
@@ -89,17 +86,23 @@ impl Slots {
         self.slots.iter().any(|slot| slot.state.is_under_way())
     }
 
-    /// Whether node code runs, or nodes are being made.
+    /// Whether node code runs, or nodes are being made, other than in workers that stand by.
     #[must_use]
     pub fn is_working(&self) -> bool {
-        let works = |state| matches!(state, State::Opening(_) | State::Busy(..));
-        self.slots.iter().any(|slot| works(slot.state))
+        self.slots.iter().any(Slot::works)
     }
 
     /// Whether every slot has closed the session.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.slots.iter().all(|slot| slot.state == State::Closed)
+    }
+
+    /// Whether no slot has to close the session any more but those of workers that stand by and still
+    /// make their nodes.
+    #[must_use]
+    pub fn is_left_to_standbys(&self) -> bool {
+        self.slots.iter().all(Slot::is_left)
     }
 
     /// Whether the slot has a usable worker, so that the worker's messages count.
@@ -156,10 +159,12 @@ impl Slots {
                     self.acquire(now, slots, actions);
                 }
             }
-            Event::Granted(slot) if self.is_acquiring(slot) => {
+            Event::Granted(slot) if self.slots[slot].state.is_acquiring() => {
                 self.slots[slot].state = State::Held;
             }
-            Event::Refused(slot) if self.is_acquiring(slot) => changes.extend(self.give_up(slot)),
+            Event::Refused(slot) if self.slots[slot].state.is_acquiring() => {
+                changes.extend(self.give_up(slot))
+            }
             Event::Opened(slot) if self.is_making(slot) => {
                 self.slots[slot].state = State::Ready;
                 self.slots[slot].unsuited = 0;
@@ -182,9 +187,10 @@ impl Slots {
             }
             Event::Lost(slot) => {
                 self.slots[slot].state = self.without_worker();
-                let Slot { is_standby, was_overdue: is_overdue, .. } = self.slots[slot];
-                changes.extend((!is_standby).then_some(Change::Lost { slot, is_overdue }));
+                let loss = self.slots[slot].take_loss();
+                changes.extend(loss.map(|loss| Change::Lost(slot, loss)));
             }
+            Event::Retune(tuning) => retune::retune(self, now, tuning),
             Event::Close => self.close(now, actions),
             Event::Closed(slot) if self.is_cleaning_up(slot) => {
                 self.slots[slot].state = State::Closed;
@@ -208,10 +214,6 @@ impl Slots {
         is_open
     }
 
-    fn is_acquiring(&self, slot: SlotId) -> bool {
-        matches!(self.slots[slot].state, State::Acquiring { .. })
-    }
-
     fn has_failed_to_open(&self) -> bool {
         self.slots.iter().any(|slot| slot.state == State::Empty && !slot.is_standby)
     }
@@ -222,8 +224,8 @@ impl Slots {
     }
 
     fn acquire<T>(&mut self, now: Instant, slots: Vec<SlotId>, actions: &mut Vec<Action<T>>) {
-        let until = now + self.bounds.acquire_timeout;
         for slot in &slots {
+            let until = now + self.slots[*slot].times.acquire_timeout;
             self.slots[*slot].acquire(now, until, limits::is_watched(&self.homes, *slot));
         }
         actions.push(Action::Acquire(slots));
@@ -235,7 +237,7 @@ impl Slots {
         for id in 0..self.slots.len() {
             let slot = &self.slots[id];
             if slot.state == State::Held && (slot.opens_first || !only_first) {
-                let until = Some(now + self.bounds.open_timeout);
+                let until = Some(now + slot.times.open_timeout);
                 self.slots[id].state =
                     State::Opening(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Open(id));
@@ -291,7 +293,7 @@ impl Slots {
 
     /// Adds a slot for a worker that stands by.
     pub(super) fn add_standby(&mut self) -> SlotId {
-        self.slots.push(Slot { is_standby: true, ..Slot::new(false) });
+        self.slots.push(Slot { is_standby: true, ..Slot::new(false, self.times) });
         self.slots.len() - 1
     }
 
@@ -334,6 +336,7 @@ impl Slots {
         match self.slots[slot].state {
             State::Busy(busy, _) | State::Stopping { stage: Some(busy), .. } if busy == stage => {
                 self.slots[slot].state = State::Ready;
+                self.slots[slot].was_cut_short = false;
             }
             _ => {}
         }
@@ -343,9 +346,8 @@ impl Slots {
     pub(super) fn move_stage(&mut self, stage: StageId, slot: SlotId) {
         self.free(stage);
         while self.slots.len() <= slot {
-            let mut added = Slot::new(false);
-            added.state = self.without_worker();
-            self.slots.push(added);
+            let state = self.without_worker();
+            self.slots.push(Slot { state, ..Slot::new(false, self.times) });
         }
         self.homes[stage].slot = Some(slot);
     }
@@ -355,9 +357,8 @@ impl Slots {
             return;
         }
         self.phase = Phase::Closing;
-        let until = now + self.bounds.close_timeout;
         for (id, slot) in self.slots.iter_mut().enumerate() {
-            slot.stop(id, until, actions);
+            slot.stop(id, now + slot.times.close_timeout, actions);
         }
     }
 
@@ -365,7 +366,7 @@ impl Slots {
     fn close_ready<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         for id in 0..self.slots.len() {
             if self.slots[id].state == State::Ready {
-                let until = Some(now + self.bounds.close_timeout);
+                let until = Some(now + self.slots[id].times.close_timeout);
                 self.slots[id].state =
                     State::Closing(Watch::new(now, first_timeout(&self.homes, id), until));
                 actions.push(Action::Close(id));

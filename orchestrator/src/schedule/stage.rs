@@ -14,7 +14,7 @@ use given::Given;
 /// The receiving end of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// The stage behind the edge.
+    /// The stage that the edge leads to.
     pub stage: StageId,
     /// Index of the edge among that stage's inputs.
     pub input: usize,
@@ -189,6 +189,13 @@ impl<T: Clone> Stage<T> {
     /// Whether the rest of the current round is dropped.
     pub(super) fn is_skipping(&self) -> bool {
         self.skipping || self.is_given_up()
+    }
+
+    /// Whether its call is of a skipped round and nothing else depends on it: not one that restores the
+    /// state of a worker, and not one that cleans up.
+    #[must_use]
+    pub(super) fn can_be_cut_short(&self) -> bool {
+        self.is_skipping() && !self.is_repeating() && !self.is_ending()
     }
 
     pub(super) fn is_root(&self) -> bool {

@@ -6,13 +6,14 @@ use ipc_protocol::FaultKind;
 
 use super::{
     Action, Blame, Bounds, Core, Deadline, EXIT_GRACE, Event, Failure, Overdue, Running,
-    StageShape, StateLoss, Target, Traits, Work,
+    StageShape, StateLoss, Target, Times, Traits, Work,
 };
 use crate::model::Join;
 
 mod closing;
 mod deadlines;
 mod limits;
+mod retune;
 mod saves;
 mod simulation;
 mod tries;
@@ -21,9 +22,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const BOUNDS: Bounds = Bounds {
     window: 4,
     queue: 2,
-    acquire_timeout: Duration::from_secs(60),
-    open_timeout: Duration::from_secs(30),
-    close_timeout: Duration::from_secs(5),
+    times: Times {
+        acquire_timeout: Duration::from_secs(60),
+        open_timeout: Duration::from_secs(30),
+        close_timeout: Duration::from_secs(5),
+    },
 };
 
 fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> StageShape {

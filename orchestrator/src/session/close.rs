@@ -67,20 +67,24 @@ impl Host for Absent {
 
 impl Session {
     /// Closes the session. Closing twice does nothing. If nodes still run, or the session was
-    /// cancelled, this waits for 80 ms at most, and a thread completes the closing.
+    /// cancelled, this waits for 80 ms at most, and a thread completes the closing. It does so too for
+    /// workers that are to stand by and are not ready yet.
     #[must_use = "nodes may have failed to clean up"]
     pub fn close(&mut self, host: &mut dyn Host) -> ClosedSession {
         let driver = &mut self.driver;
         if driver.shell.closed.is_some() || driver.shell.workers.is_inherited() {
             return ClosedSession::default();
         }
+        let since = Instant::now();
         driver.shell.closed = Some(ClosedSession::default());
         driver.shell.failures.first = None;
         driver.keep_breakers();
         let leaves = driver.core.slots().is_working() || driver.cancel.is_cancelled();
         let until = leaves.then(|| Instant::now() + LEAVING_PATIENCE);
         driver.feed(Event::Close);
-        let waited = driver.drive(until, host, |driver| driver.core.slots().is_closed());
+        let waited = driver.drive(until, host, |driver| driver.core.slots().is_left_to_standbys());
+        driver.shell.journal.trace(|trace| trace.end_closing(since));
+        driver.shell.journal.tell(host);
         let closed = driver.shell.closed.replace(ClosedSession::default());
         if waited.is_err() || !driver.core.slots().is_closed() {
             driver.leave_behind();
@@ -115,7 +119,7 @@ impl Driver {
         let (layout, journal) = (self.shell.layout.settled(), self.shell.journal.clone());
         let mut shell = Shell::new(layout, workers, journal, outfit);
         shell.closed = Some(ClosedSession::default());
-        let core = Core::new(Vec::new(), &[], bounds(runtime.config()));
+        let core = Core::new(Vec::new(), &[], bounds(&runtime.settings()));
         Self::new(core, shell, self.cancel.clone())
     }
 }

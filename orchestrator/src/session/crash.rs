@@ -1,6 +1,7 @@
 //! Puts together what is known about a worker that died, as a [`Crash`].
 
 use ipc_protocol::FaultKind;
+use ipc_protocol::recorder::Arrays;
 use nix::sys::signal::Signal;
 
 use super::workers::Slot;
@@ -57,9 +58,16 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
         calls_of_worker: counts.map_or(0, |counts| counts.of_worker),
         calls_of_session: counts.map_or(0, |counts| counts.of_session),
         peak_memory_bytes: known.peak_memory_bytes.max(died_with).max(process.peak_memory()),
+        arrays: arrays(process),
         memory_limit_bytes: group::limit_bytes().into_iter().chain(own_limit).min(),
         tries: 1,
     }
+}
+
+/// The memory in arrays of the node that ran.
+pub(super) fn arrays(process: &Process) -> Option<Arrays> {
+    let recorder = &process.blackbox;
+    recorder.arrays(recorder.note()?.node)
 }
 
 fn verdict(

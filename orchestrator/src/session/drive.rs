@@ -10,10 +10,11 @@ use ipc_protocol::Value;
 use super::hear::forward_raw_output;
 use super::shell::Shell;
 use super::workers::News;
-use super::{GraphOutput, Host};
+use super::{GraphOutput, Host, Session};
 use crate::error::Error;
 use crate::options::CancelHandle;
 use crate::schedule::{Core, Event, SlotId};
+use crate::trace::Trace;
 
 /// How often signals, cancellation and workers' pipes are checked while answers come so fast that
 /// no wait blocks.
@@ -27,11 +28,37 @@ pub(super) struct Driver {
     pub(super) cancel: CancelHandle,
     /// When signals and wake-ups were last checked.
     looked_up: Instant,
+    /// Whether the work that was begun has been dropped, and the caller does not know it.
+    pub(super) has_dropped: bool,
+    /// Complete rounds that the host knows of.
+    rounds_told: u64,
+}
+
+impl Session {
+    /// The recording of the session, if its options asked for one.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        self.driver.shell.journal.shared_trace()
+    }
+
+    /// Drops the work that was begun, as [`CancelHandle::interrupt`] has asked; while no call is under
+    /// way, which would do so itself.
+    pub fn obey_interrupt(&mut self) {
+        self.driver.obey_interrupt();
+    }
 }
 
 impl Driver {
     pub(super) fn new(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
-        Self { core, shell, cancel, looked_up: Instant::now() }
+        Self { core, shell, cancel, looked_up: Instant::now(), has_dropped: false, rounds_told: 0 }
+    }
+
+    /// Tells the host how many rounds are complete, if that has changed.
+    pub(super) fn tell_rounds(&mut self, host: &mut dyn Host) {
+        if self.rounds_told != self.shell.journal.rounds_done {
+            self.rounds_told = self.shell.journal.rounds_done;
+            host.rounds_done(self.rounds_told);
+        }
     }
 
     /// Takes the breakers over as the pipeline's last session left them.
@@ -59,11 +86,37 @@ impl Driver {
         let mut actions = VecDeque::new();
         loop {
             while let Some(event) = events.pop_front() {
+                self.shell.journal.trace(|trace| trace.note(&event));
                 actions.extend(self.core.handle(Instant::now(), event));
             }
             let Some(action) = actions.pop_front() else { return };
             events.extend(self.shell.carry_out(action));
         }
+    }
+
+    /// Whether the work that was begun has been dropped since the last time.
+    pub(super) fn take_dropped(&mut self) -> bool {
+        self.obey_interrupt();
+        std::mem::take(&mut self.has_dropped)
+    }
+
+    /// Begins new work: what was asked for before concerns the work before it.
+    pub(super) fn forget_interrupt(&mut self) {
+        self.obey_interrupt();
+        self.has_dropped = false;
+    }
+
+    /// Drops the work that was begun, if the caller has asked for it: what runs is interrupted, and
+    /// outputs that are ready are lost. Returns whether that was so.
+    pub(super) fn obey_interrupt(&mut self) -> bool {
+        let is_wanted = self.cancel.take_interrupt() && self.shell.closed.is_none();
+        if is_wanted {
+            self.feed(Event::Interrupt);
+            self.shell.outputs.clear();
+            self.shell.failures.first = None;
+            self.has_dropped = true;
+        }
+        is_wanted
     }
 
     /// Handles all news without waiting. Returns whether there was any.
@@ -152,6 +205,9 @@ impl Driver {
             if is_fed && self.core.open_rounds() == 0 {
                 return Ok(true);
             }
+            if self.take_dropped() {
+                return Ok(true);
+            }
             if due <= Instant::now() {
                 self.feed(Event::Late);
                 self.shell.journal.metrics().late += 1;
@@ -176,6 +232,11 @@ impl Driver {
     ) -> Result<(), Error> {
         loop {
             self.shell.journal.tell(host);
+            self.tell_rounds(host);
+            self.follow_settings();
+            if self.obey_interrupt() {
+                return Ok(());
+            }
             if is_done(self) || until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(());
             }
@@ -230,7 +291,7 @@ impl Driver {
             let now = Instant::now();
             self.shell.workers.yielded(now.duration_since(looked));
             looked = now;
-            if self.shell.workers.awake(now).is_zero() || self.cancel.is_cancelled() {
+            if self.shell.workers.awake(now).is_zero() || self.cancel.is_woken() {
                 return false;
             }
         }

@@ -6,11 +6,10 @@ use ipc_protocol::{Fault, FaultKind};
 
 use super::crash;
 use super::workers::{End, Seat, Slot};
-use crate::config::Config;
+use crate::config::PoolConfig;
 use crate::error::{Error, LimitExceeded, StartError, TimedOut};
 use crate::failure::NodeFailure;
 use crate::limits::{Excess, Refused};
-use crate::placement::Engine;
 use crate::plan::{Plan, Stage};
 use crate::reason::Advice;
 use crate::schedule::{Deadline, Overdue};
@@ -29,18 +28,17 @@ pub(super) fn without_stage(mut fault: Fault, slot: &Slot, plan: &Plan) -> Error
     from_fault(fault, slot)
 }
 
-/// No worker of this engine became free in time.
-pub(super) fn busy(config: &Config, engine: Engine) -> Error {
-    let max = config.pool(engine).max_workers();
-    Error::Busy { waited: config.workers.acquire_timeout, max, engine }
+/// No worker of this pool became free in time.
+pub(super) fn busy(pool: &PoolConfig) -> Error {
+    let (waited, max) = (pool.workers.acquire_timeout, pool.bounds.max_workers());
+    Error::Busy { waited, max, section: pool.section() }
 }
 
-/// The pool gives no worker of this engine.
-pub(super) fn refused(error: StartError, config: &Config, engine: Engine) -> Error {
+/// The pool gives no worker.
+pub(super) fn refused(error: StartError, pool: &PoolConfig) -> Error {
+    let section = pool.section();
     match error {
-        StartError::Overloaded => {
-            Error::Overloaded { max: config.pool(engine).max_workers(), engine }
-        }
+        StartError::Overloaded => Error::Overloaded { max: pool.bounds.max_workers(), section },
         error => Error::Start(error),
     }
 }
@@ -182,6 +180,7 @@ impl Death<'_> {
             node_id,
             operation,
             excess,
+            arrays: crash::arrays(self.process),
             pid: self.process.pid,
             python_stack: self.process.blackbox.stack(),
             stderr_tail: self.process.stderr_tail(),

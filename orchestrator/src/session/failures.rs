@@ -52,6 +52,10 @@ impl Failures {
                 None
             }
             Action::Skipped(stage, on_open) => journal.note_skipped(&layout.plan, stage, on_open),
+            Action::RoundDone(_) => {
+                journal.rounds_done += 1;
+                None
+            }
             Action::Uneven(stage) => Some(failure::uneven(&layout.plan.stages[stage])),
             _ => None,
         };

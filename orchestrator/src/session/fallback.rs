@@ -280,7 +280,7 @@ impl Fallback {
 }
 
 /// The engine that runs a stage.
-pub(super) fn interpreter_of(stage: &Stage) -> Engine {
+fn interpreter_of(stage: &Stage) -> Engine {
     stage.nodes.first().map_or(Engine::Native, |node| node.runtime)
 }
 

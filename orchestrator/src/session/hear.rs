@@ -6,7 +6,7 @@ use ipc_protocol::{FaultKind, ToWorker};
 use super::journal::{DEBUG, Journal, dropped, notice, printed, replaced};
 use super::layout::Layout;
 use super::outfit::stage_number;
-use super::shell::{Events, Shell};
+use super::shell::{Events, Shell, pool_of};
 use super::workers::{End, Seat, Slot, Workers};
 use super::{Host, failure};
 use crate::limits::Limit;
@@ -20,8 +20,7 @@ impl Shell {
         let event = |(slot, answer)| match answer {
             Ok(()) => Event::Granted(slot),
             Err(error) => {
-                let engine = self.workers.slot(slot).interpreter;
-                self.fail_to_open(slot, failure::refused(error, self.runtime.config(), engine));
+                self.fail_to_open(slot, failure::refused(error, pool_of(self, slot)));
                 Event::Refused(slot)
             }
         };
@@ -57,7 +56,10 @@ impl Shell {
             FromWorker::Failed(failed) => self.hear_failure(slot, failed, slots),
             FromWorker::Log(record) => {
                 self.workers.note_stderr(slot, &record);
-                show(&mut self.workers, &mut self.journal, slot, &record, host);
+                let least = self.settings.config.output.log_level.number();
+                if record.is_stream || record.level >= least {
+                    show(&mut self.workers, &mut self.journal, slot, &record, host);
+                }
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
@@ -129,7 +131,7 @@ impl Shell {
             return vec![moved.unwrap_or(Event::Failed(stage, end))];
         }
         if slots.is_making(slot) {
-            return vec![self.hear_open_failure(slot, failed)];
+            return vec![hear_open_failure(self, slot, failed)];
         }
         if failed.stage.is_some() {
             return Events::new();
@@ -143,16 +145,6 @@ impl Shell {
         }
         self.workers.slot_mut(slot).end = Some(End::Told);
         self.end_broken(slot)
-    }
-
-    fn hear_open_failure(&mut self, slot: SlotId, failed: Failed) -> Event<ipc_protocol::Value> {
-        let is_conflict = failed.fault.kind == FaultKind::Conflict;
-        if is_conflict || failed.fault.kind == FaultKind::Stale {
-            return_unsuited(&mut self.workers, slot, is_conflict);
-            return Event::Unsuited(slot);
-        }
-        let error = failure::from_fault(failed.fault, self.workers.slot(slot));
-        self.give_up_opening(slot, error)
     }
 
     fn take_closed(&mut self, slot: SlotId, answer: Closed, host: &mut dyn Host) {
@@ -171,11 +163,26 @@ impl Shell {
             let pid = worker.process().map_or(0, |process| process.pid);
             host.log(&replaced(&here.join(", "), pid, &answer.left));
         }
-        let bounds = self.runtime.config().pool(worker.interpreter);
-        let is_served_out = self.workers.slot_mut(slot).end_session(bounds);
+        let bounds = pool_of(self, slot).bounds.clone();
+        let is_served_out = self.workers.slot_mut(slot).end_session(&bounds);
         let is_reusable = !is_served_out && answer.left.is_empty();
         self.workers.give_back(slot, Returned::idle(is_reusable));
     }
+}
+
+/// Nodes could not be made: the slot tries another worker if this one does not suit them.
+fn hear_open_failure(
+    shell: &mut Shell,
+    slot: SlotId,
+    failed: Failed,
+) -> Event<ipc_protocol::Value> {
+    let is_conflict = failed.fault.kind == FaultKind::Conflict;
+    if is_conflict || failed.fault.kind == FaultKind::Stale {
+        return_unsuited(&mut shell.workers, slot, is_conflict);
+        return Event::Unsuited(slot);
+    }
+    let error = failure::from_fault(failed.fault, shell.workers.slot(slot));
+    shell.give_up_opening(slot, error)
 }
 
 /// Returns a worker that cannot host the nodes. `is_conflict`: their modules lie elsewhere for another

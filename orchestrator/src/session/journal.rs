@@ -1,5 +1,7 @@
 //! The records of a session: its metrics, and the log records of its nodes and of the orchestrator.
 
+mod tracing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use ipc_protocol::from_worker::{LogRecord, Moved, NodeUsage, Traffic};
 use nix::errno::Errno;
 
 use super::Host;
+use super::native::NativeOutcome;
 use super::workers::Slot;
 use crate::error::{Error, Skipped};
 use crate::metrics::RunMetrics;
@@ -15,6 +18,7 @@ use crate::model::OnOpen;
 use crate::plan::{Plan, Stage};
 use crate::reason::Advice;
 use crate::schedule::StageId;
+use crate::trace::Trace;
 use crate::worker::link::Sent;
 
 /// Number of causes that the error about a skipped node names.
@@ -45,6 +49,9 @@ pub(super) struct Journal {
     warned: BTreeSet<String>,
     /// Whether the host gets what nodes print.
     forwards_output: bool,
+    /// The recording of the session, if there is one.
+    trace: Option<Trace>,
+    pub(super) rounds_done: u64,
 }
 
 impl Journal {
@@ -60,6 +67,8 @@ impl Journal {
             notices: Vec::new(),
             warned: BTreeSet::new(),
             forwards_output,
+            trace: None,
+            rounds_done: 0,
         }
     }
 
@@ -79,6 +88,7 @@ impl Journal {
 
     /// Adds the costs of a call to the metrics of a stage's nodes.
     pub(super) fn record(&mut self, stage: StageId, usage: &[NodeUsage]) {
+        self.trace(|trace| trace.usage(stage, usage));
         let nodes = self.first_node[stage + 1] - self.first_node[stage];
         self.metrics().record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
     }
@@ -272,10 +282,10 @@ impl Journal {
         }
     }
 
-    /// Counts what of a stage's input was copied or shared to send it. Keeps a warning, once for
-    /// each cause, about a node that holds too much shared memory, and where there is none.
-    /// `holder` is the id of the stage's first node.
-    pub(super) fn note_sent(&mut self, stage: StageId, holder: &Arc<str>, sent: Sent) {
+    /// Counts what of a stage's input was copied or shared to send it. Warns, once for each cause, of a
+    /// node that holds too much shared memory, and where there is none. `holder`: its first node.
+    pub(super) fn note_sent(&mut self, stage: StageId, pid: u32, holder: &Arc<str>, sent: Sent) {
+        self.trace(|trace| trace.sent(stage, pid, sent.traffic));
         let moved = Moved { incoming: sent.traffic, ..Moved::default() };
         self.metrics().count_moved(self.first_node[stage], moved);
         if let Some((node_id, bytes)) = sent.over_quota
@@ -294,6 +304,13 @@ impl Journal {
             );
             self.notices.push(notice(holder, WARNING, message));
         }
+    }
+
+    /// Records a call of a native stage, and what its nodes want users to know.
+    pub(super) fn record_native(&mut self, stage: StageId, outcome: &NativeOutcome) {
+        self.record(stage, &outcome.usage);
+        let told = outcome.notices.iter();
+        self.notices.extend(told.map(|(node_id, text)| notice(node_id, WARNING, text.clone())));
     }
 
     /// Keeps a record for the host, delivered at the next wait.

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use ipc_protocol::{Fault, Value};
 
 use super::GraphOutput;
-use super::fallback::{
-    Fallback, Move, Verdict, interpreter_of, move_next_notice, retract, with_advice,
-};
+use super::fallback::{Fallback, Move, Verdict, move_next_notice, retract, with_advice};
 use super::journal::Journal;
 use super::workers::Seat;
 use crate::error::Error;
 use crate::failure::NodeFailure;
 use crate::limits::Limits;
-use crate::placement::Engine;
+use crate::placement::{CPYTHON_POOL, Engine, PoolId};
 use crate::plan::{Place, Plan, Stage};
 use crate::reason::Reason;
 use crate::runtime::Runtime;
@@ -37,7 +35,7 @@ pub(super) struct Consequence {
 
 impl Layout {
     pub(super) fn new(plan: Plan, may_move: bool, runtime: Arc<Runtime>) -> Self {
-        let failures = runtime.config().fallback.failures;
+        let failures = runtime.settings().config.fallback.failures;
         Self { fallback: Fallback::new(&plan, may_move, failures), plan, runtime }
     }
 
@@ -86,19 +84,20 @@ impl Layout {
         self.plan.stages.iter().enumerate().filter_map(guarded).collect()
     }
 
-    /// The engine of each slot's workers.
-    pub(super) fn interpreters(&self) -> Vec<Engine> {
-        let of = |slot| {
-            let stages = self.plan.stages.iter();
-            let mut here = stages.filter(|stage| stage.place == Place::Worker { slot });
-            here.next().map_or(Engine::CPython, interpreter_of)
-        };
-        (0..self.plan.worker_slots).map(of).collect()
+    /// The pool and the engine of each slot's workers.
+    pub(super) fn pools(&self) -> Vec<(PoolId, Engine)> {
+        (0..self.plan.worker_slots).map(|slot| self.pool_of(slot)).collect()
+    }
+
+    fn pool_of(&self, slot: SlotId) -> (PoolId, Engine) {
+        let mut here = self.plan.stages.iter().filter(|s| s.place == Place::Worker { slot });
+        let first = here.next().and_then(|stage| stage.nodes.first());
+        first.map_or((CPYTHON_POOL, Engine::CPython), |node| (node.pool, node.runtime))
     }
 
     /// The limits of a slot's worker.
     pub(super) fn limits_of(&self, slot: SlotId) -> Limits {
-        let limits = self.runtime.config().limits.worker;
+        let limits = self.runtime.settings().pool(self.pool_of(slot).0).limits.worker();
         let stages = self.stages_in(slot).into_iter();
         let nodes = stages.flat_map(|stage| &self.plan.stages[stage].nodes);
         nodes.fold(limits, |limits, node| limits.with(&node.limits))
@@ -242,7 +241,7 @@ impl Layout {
         self.plan.worker_slots = slot + 1;
         self.plan.stages[stage].place = Place::Worker { slot };
         if let Some(node) = self.plan.stages[stage].nodes.first_mut() {
-            node.runtime = Engine::CPython;
+            (node.runtime, node.pool) = (Engine::CPython, CPYTHON_POOL);
             node.moved = Some(reason.clone());
             self.fallback.note_move(stage, &node.id, &reason, loses_state);
         }

@@ -29,6 +29,8 @@ struct NativeNode {
 pub(super) struct NativeOutcome {
     pub(super) usage: Vec<NodeUsage>,
     pub(super) failure: Option<Box<NodeFailure>>,
+    /// What users must know, with the id of the node.
+    pub(super) notices: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for NativeStage {
@@ -60,7 +62,11 @@ impl NativeStage {
             Work::Flush => self.flush(emit),
         };
         let usage = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.usage)).collect();
-        NativeOutcome { usage, failure: result.err() }
+        let notices = self
+            .nodes
+            .iter_mut()
+            .filter_map(|node| node.node.take_notice().map(|text| (node.planned.id.clone(), text)));
+        NativeOutcome { usage, failure: result.err(), notices: notices.collect() }
     }
 
     /// Flushes node by node: what one node gives passes through the nodes behind it before they are

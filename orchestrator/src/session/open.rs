@@ -14,15 +14,15 @@ use super::saved::SavedStates;
 use super::shell::Shell;
 use super::workers::Workers;
 use super::{Host, Session, Work};
-use crate::config::Config;
 use crate::error::Error;
-use crate::limits::Limits;
 use crate::model::{Manifest, Retry};
 use crate::options::{CancelHandle, OpenOptions};
-use crate::placement::Engine;
+use crate::placement::{CPYTHON_POOL, Engine};
 use crate::plan::{Place, Plan, PlannedNode, Stage};
-use crate::runtime::Runtime;
+use crate::runtime::settings::times;
+use crate::runtime::{Runtime, Settings};
 use crate::schedule::{Bounds, Core, Event, StageShape, StateLoss, Target};
+use crate::trace::Recording;
 
 impl Session {
     /// Opens a session: makes all nodes of the manifest, in this process and in workers. Nodes that
@@ -36,12 +36,12 @@ impl Session {
         mut options: OpenOptions,
         host: &mut dyn Host,
     ) -> Result<Self, Error> {
-        runtime.take_records().iter().for_each(|record| host.log(record));
+        log_earlier(runtime, manifest, host);
         let mut moved = HashMap::new();
         let mut held = Vec::new();
         loop {
             let plan = runtime.plan(manifest, &options, &moved)?;
-            let mut session = Self::new(runtime, manifest, plan, options)?;
+            let mut session = planned(runtime, manifest, plan, options)?;
             let Err(error) = session.open_all(host) else {
                 let nodes = session.plan().nodes();
                 let earlier = nodes.filter(|(_, node)| !moved.contains_key(&node.id));
@@ -77,40 +77,6 @@ impl Session {
         }
     }
 
-    fn new(
-        runtime: &Arc<Runtime>,
-        manifest: &Manifest,
-        plan: Plan,
-        options: OpenOptions,
-    ) -> Result<Self, Error> {
-        let config = runtime.config();
-        let may_move = runtime.fallback(&options)?;
-        let cancel = match &options.cancel {
-            Some(handle) => handle.clone(),
-            None => CancelHandle::new()?,
-        };
-        let journal = Journal::new(manifest.name(), &plan, config.output.forward_output);
-        let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
-        let shapes = shapes(&plan, config.limits.worker);
-        let layout = Layout::new(plan, may_move, Arc::clone(runtime));
-        let interpreters = layout.interpreters();
-        let opens_first: Vec<bool> =
-            interpreters.iter().map(|runs| *runs == Engine::RustPython).collect();
-        let mut workers = Workers::new(interpreters, cancel.clone());
-        let outfit = Outfit::new(Arc::clone(runtime), options);
-        let mut core = Core::new(shapes, &opens_first, bounds(config));
-        let mut saved = SavedStates::default();
-        for of in layout.with_standby() {
-            saved.stand_by(core.add_standby(of), of);
-            workers.add(workers.slot(of).interpreter);
-        }
-        let mut shell = Shell::new(layout, workers, journal, outfit);
-        (shell.natives, shell.saved) = (natives, saved);
-        let mut driver = Driver::new(core, shell, cancel);
-        driver.take_breakers();
-        Ok(Self { driver, work: Work::Nothing })
-    }
-
     fn open_all(&mut self, host: &mut dyn Host) -> Result<(), Error> {
         let driver = &mut self.driver;
         driver.feed(Event::Open);
@@ -120,7 +86,53 @@ impl Session {
             !driver.core.slots().is_opening()
                 || driver.shell.failures.first.is_some() && !may_open_again(&driver.shell)
         })?;
+        driver.shell.journal.trace(Recording::end_opening);
         driver.shell.failures.first.take().map_or(Ok(()), Err)
+    }
+}
+
+/// A session whose nodes are not made yet.
+fn planned(
+    runtime: &Arc<Runtime>,
+    manifest: &Manifest,
+    plan: Plan,
+    options: OpenOptions,
+) -> Result<Session, Error> {
+    let settings = runtime.settings();
+    let config = &settings.config;
+    let may_move = runtime.fallback(&options)?;
+    let cancel = options.cancel.clone().map_or_else(CancelHandle::new, Ok)?;
+    runtime.listeners.add(&cancel.waker);
+    let mut journal = Journal::new(manifest.name(), &plan, config.output.forward_output);
+    journal.begin_trace(&plan, &options)?;
+    let natives = plan.stages.iter().map(native_stage).collect::<Result<_, _>>()?;
+    let shapes = shapes(&plan, &settings);
+    let layout = Layout::new(plan, may_move, Arc::clone(runtime));
+    let pools = layout.pools();
+    let opens_first: Vec<bool> =
+        pools.iter().map(|(_, runs)| *runs == Engine::RustPython).collect();
+    let mut workers = Workers::new(pools, cancel.clone());
+    let outfit = Outfit::new(Arc::clone(runtime), options);
+    let mut core = Core::new(shapes, &opens_first, bounds(&settings));
+    let mut saved = SavedStates::default();
+    for of in layout.with_standby() {
+        saved.stand_by(core.add_standby(of), of);
+        workers.add((workers.slot(of).pool, workers.slot(of).interpreter));
+    }
+    let mut shell = Shell::new(layout, workers, journal, outfit);
+    (shell.natives, shell.saved) = (natives, saved);
+    let mut driver = Driver::new(core, shell, cancel);
+    driver.retune();
+    driver.take_breakers();
+    Ok(Session { driver, work: Work::Nothing })
+}
+
+/// Logs what had no session before, and patterns of pools that mean no node.
+fn log_earlier(runtime: &Runtime, manifest: &Manifest, host: &mut dyn Host) {
+    runtime.take_records().iter().for_each(|record| host.log(record));
+    for pattern in runtime.new_unmatched(manifest) {
+        let message = format!("{pattern} of pipeline '{}'", manifest.name());
+        host.log(&notice("", WARNING, message));
     }
 }
 
@@ -131,24 +143,23 @@ fn may_open_again(shell: &Shell) -> bool {
     shell.layout.may_move() && runs == Some(Engine::RustPython)
 }
 
-pub(super) fn bounds(config: &Config) -> Bounds {
-    Bounds {
-        window: config.calls.window,
-        queue: config.calls.queue,
-        acquire_timeout: config.workers.acquire_timeout,
-        open_timeout: config.workers.open_timeout,
-        close_timeout: config.workers.close_timeout,
-    }
+pub(super) fn bounds(settings: &Settings) -> Bounds {
+    let calls = &settings.config.calls;
+    Bounds { window: calls.window, queue: calls.queue, times: times(settings.pool(CPYTHON_POOL)) }
 }
 
-fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
+/// Whether the worker of a stage has limits that are measured.
+pub(super) fn is_watched(stage: &Stage, settings: &Settings) -> bool {
+    let watches = |node: &PlannedNode| {
+        settings.pool(node.pool).limits.worker().with(&node.limits).are_watched()
+    };
+    stage.place != Place::Native && stage.nodes.iter().any(watches)
+}
+
+fn shapes(plan: &Plan, settings: &Settings) -> Vec<StageShape> {
     let target = |from: usize, to: usize| {
         let input = plan.stages[to].inputs.iter().position(|stage| *stage == from);
         Target { stage: to, input: input.unwrap_or(0) }
-    };
-    let is_watched = |stage: &Stage| {
-        stage.place != Place::Native
-            && stage.nodes.iter().any(|node| limits.with(&node.limits).are_watched())
     };
     let shape = |(id, stage): (usize, &Stage)| StageShape {
         slot: match stage.place {
@@ -161,7 +172,7 @@ fn shapes(plan: &Plan, limits: Limits) -> Vec<StageShape> {
         is_source: stage.nodes.first().is_some_and(|node| node.is_source),
         flushes: true,
         timeouts: stage.nodes.iter().map(|node| node.timeout).collect(),
-        is_watched: is_watched(stage),
+        is_watched: is_watched(stage, settings),
         retries: stage.nodes.iter().map(|node| node.failing.retry).collect(),
         repeats: repeats(stage),
         state: match stage.nodes.iter().all(|node| node.failing.is_stateless) {

@@ -2,19 +2,20 @@
 //! caller's process, the nodes, and the caller's node objects, pickled for the worker's
 //! interpreter.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipc_protocol::Value;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
-use ipc_protocol::version::{BUFFERS_SINCE, SURROUNDINGS_SINCE};
+use ipc_protocol::version::{BUFFERS_SINCE, CAPTURE_SINCE, SURROUNDINGS_SINCE};
 
 use super::workers::Workers;
 use crate::error::Error;
 use crate::options::{Breakers, OpenOptions, Shipment};
-use crate::placement::{Engine, NodeSource};
+use crate::placement::{Engine, NodeSource, PoolId};
 use crate::plan::{Plan, PlannedNode};
-use crate::runtime::Runtime;
-use crate::runtime::caller::{self, Caller};
+use crate::runtime::caller::{self, Caller, shares_path, wanted};
+use crate::runtime::{Runtime, Settings};
 use crate::schedule::{SlotId, StageId};
 use crate::value_json;
 use crate::worker::{Interpreter, Wanted, Worker};
@@ -24,8 +25,9 @@ use crate::worker::{Interpreter, Wanted, Worker};
 pub(super) struct Outfit {
     runtime: Arc<Runtime>,
     options: OpenOptions,
-    /// Environment, paths and arguments of the caller's process.
-    caller: Arc<Caller>,
+    /// Environment, paths and arguments of the caller's process, as each pool changes them.
+    callers: BTreeMap<PoolId, Arc<Caller>>,
+    settings: Arc<Settings>,
     shipments: Vec<Shipped>,
 }
 
@@ -40,12 +42,30 @@ struct Shipped {
 
 impl Outfit {
     pub(super) fn new(runtime: Arc<Runtime>, options: OpenOptions) -> Self {
-        let caller = Arc::new(Caller::new(&runtime, &options));
-        Self { runtime, options, caller, shipments: Vec::new() }
+        let settings = runtime.settings();
+        Self { runtime, options, callers: BTreeMap::new(), settings, shipments: Vec::new() }
+    }
+
+    /// What the workers of a pool take over from the caller.
+    fn caller(&mut self, pool: PoolId) -> Arc<Caller> {
+        let Self { settings, options, .. } = self;
+        let caller = || Arc::new(Caller::new(settings, pool, options));
+        Arc::clone(self.callers.entry(pool).or_insert_with(caller))
     }
 
     pub(super) fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
+    }
+
+    /// The settings that the session knows.
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Further workers get what these settings say.
+    pub(super) fn follow(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+        self.callers.clear();
     }
 
     /// The breakers of the caller's pipeline.
@@ -66,31 +86,30 @@ impl Outfit {
     /// The workers to ask the pool for, for these slots, and the slots in the same order. If one of them
     /// wants to be apart, they are workers that no session with another search path or directory uses.
     pub(super) fn wanted(
-        &self,
+        &mut self,
         workers: &Workers,
         slots: &[SlotId],
     ) -> Result<(Vec<Wanted>, Vec<SlotId>), Error> {
         let is_apart = slots.iter().any(|slot| workers.slot(*slot).wants_apart);
         let mut needs = Vec::new();
         let mut in_order = Vec::new();
-        for interpreter in [Engine::RustPython, Engine::CPython] {
-            let group = slots.iter().filter(|slot| workers.slot(**slot).interpreter == interpreter);
+        let pools: BTreeSet<PoolId> = slots.iter().map(|slot| workers.slot(*slot).pool).collect();
+        for pool in pools {
+            let group = slots.iter().filter(|slot| workers.slot(**slot).pool == pool);
             let group: Vec<SlotId> = group.copied().collect();
-            if !group.is_empty() {
-                let (caller, count) = (&self.caller, group.len());
-                let mut need = self.runtime.wanted(interpreter, &self.options, caller, count)?;
-                need.key.apart = is_apart.then(|| caller.place());
-                needs.push(need);
-                in_order.extend(group);
-            }
+            let (caller, count) = (self.caller(pool), group.len());
+            let mut need = wanted(&self.settings, pool, &self.options, &caller, count)?;
+            need.key.apart = is_apart.then(|| caller.place());
+            needs.push(need);
+            in_order.extend(group);
         }
         Ok((needs, in_order))
     }
 
     /// Whether a worker suits the session. One that speaks an older protocol cannot change its
     /// environment, so it must have been started with the session's.
-    pub(super) fn suits(&self, worker: &Worker) -> bool {
-        worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *self.caller.start()
+    pub(super) fn suits(&mut self, pool: PoolId, worker: &Worker) -> bool {
+        worker.protocol >= SURROUNDINGS_SINCE || *worker.start == *self.caller(pool).start()
     }
 
     /// The message that asks a worker to open these stages.
@@ -98,20 +117,21 @@ impl Outfit {
         &mut self,
         plan: &Plan,
         stages: &[StageId],
-        runs: Engine,
+        pool: PoolId,
         worker: &Worker,
     ) -> Result<OpenSession, Error> {
+        let of = Arc::clone(self.settings.pool(pool));
         let protocol = worker.protocol;
         // Without shared memory, buffers beside the pickle would be copied once more.
         let takes_buffers = protocol >= BUFFERS_SINCE && worker.link.output().exchange().is_some();
-        let shipment = self.shipment(plan, runs, &worker.interpreter, takes_buffers)?;
+        let shipment = self.shipment(plan, of.engine, &worker.interpreter, takes_buffers)?;
         let (pickle, buffers) = shipment.map(|all| (all.pickle, all.buffers)).unzip();
-        let is_complete = self.runtime.shares_path(runs, &self.options);
+        let is_complete = shares_path(&of, &self.options);
         let surroundings = (protocol >= SURROUNDINGS_SINCE)
-            .then(|| Box::new(self.caller.surroundings(is_complete)));
+            .then(|| Box::new(self.caller(pool).surroundings(is_complete)));
         let options = surroundings.is_none().then_some(&self.options);
         let directory = options.and_then(|old| old.working_directory.as_deref()?.to_str());
-        let python = &self.runtime.config().python;
+        let python = &of.python;
         let specs = stages.iter().map(|stage| StageSpec {
             stage: stage_number(*stage),
             nodes: plan.stages[*stage].nodes.iter().map(node_spec).collect(),
@@ -121,11 +141,12 @@ impl Outfit {
             instances: pickle.map(Into::into),
             sys_path: options.map_or_else(Vec::new, |old| caller::texts(&old.sys_path)),
             working_directory: directory.map(str::to_owned),
-            write_back_max_bytes: python.write_back_max_bytes,
+            write_back_max_bytes: python.write_back_max,
             allow_pickle: python.allow_pickle,
             surroundings,
             buffers: buffers.unwrap_or_default(),
             saved: Vec::new(),
+            capture: self.options.capture.clone().filter(|_| protocol >= CAPTURE_SINCE),
         })
     }
 

@@ -36,6 +36,20 @@ impl Quota {
         refused.map(|errno| unlimited(process.pid, errno))
     }
 
+    /// Limits a worker otherwise from now on. Returns a record for the host if that fails.
+    pub(super) fn change(&mut self, limits: Limits, process: &Process) -> Option<LogRecord> {
+        if limits == self.limits {
+            return None;
+        }
+        process.raise(&std::mem::take(&mut self.lowered));
+        if self.limits.get(Limit::CpuTime).is_none() {
+            self.cpu_before = usage::cpu_time(process.pid);
+        }
+        self.limits = limits;
+        let refused = process.lower(&limits, &mut self.lowered).err();
+        refused.map(|errno| unlimited(process.pid, errno))
+    }
+
     /// Takes the limits away, so that another session finds the worker as it was.
     pub(super) fn end(&mut self, process: &Process) {
         process.raise(&std::mem::take(&mut self.lowered));

@@ -18,9 +18,10 @@ use super::outfit::{Outfit, stage_number};
 use super::saved::SavedStates;
 use super::workers::Workers;
 use super::{GraphOutput, failure};
+use crate::config::PoolConfig;
 use crate::error::Error;
-use crate::placement::Engine;
-use crate::runtime::Runtime;
+use crate::placement::{CPYTHON_POOL, Engine};
+use crate::runtime::{Runtime, Settings};
 use crate::schedule::{Action, Blame, Event, SlotId, StageId, Traits, Work};
 use crate::worker::link::LinkError;
 use crate::worker::supervisor::Returned;
@@ -31,6 +32,10 @@ pub(super) type Events = Vec<Event<Value>>;
 #[derive(Debug)]
 pub(super) struct Shell {
     pub(super) runtime: Arc<Runtime>,
+    /// The settings that the session knows.
+    pub(super) settings: Arc<Settings>,
+    /// Outputs of one stage in flight, as the core counts them.
+    pub(super) window: u32,
     pub(super) layout: Layout,
     pub(super) workers: Workers,
     pub(super) journal: Journal,
@@ -50,8 +55,11 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(layout: Layout, workers: Workers, journal: Journal, outfit: Outfit) -> Self {
+        let settings = Arc::clone(outfit.settings());
         Self {
             runtime: Arc::clone(outfit.runtime()),
+            window: settings.config.calls.window,
+            settings,
             natives: Vec::new(),
             holders: layout.holders(),
             layout,
@@ -72,8 +80,7 @@ impl Shell {
             Action::Acquire(slots) => return self.acquire(slots),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
             Action::Unavailable(slot) => {
-                let engine = self.workers.slot(slot).interpreter;
-                self.fail_to_open(slot, failure::busy(self.runtime.config(), engine));
+                self.fail_to_open(slot, failure::busy(pool_of(self, slot)));
             }
             Action::Open(slot) => return self.open_slot(slot),
             Action::Unsuitable(slot) => self.fail_to_open(slot, Error::Unsuitable),
@@ -84,6 +91,7 @@ impl Shell {
                 return self.send(stage, ToWorker::Abort(stage_number(stage)));
             }
             Action::Retry(stage) => {
+                self.journal.trace(|trace| trace.retry(stage));
                 return self.send(stage, ToWorker::Retry(stage_number(stage)));
             }
             Action::Save(slot) => {
@@ -102,7 +110,8 @@ impl Shell {
                 self.journal.note_state_given_up(&self.layout.nodes_in(slot));
             }
             Action::Credit(stage) | Action::Abort(stage) => {
-                return self.send(stage, credit(stage, self.runtime.config().calls.window));
+                self.journal.trace(|trace| trace.credit(stage));
+                return self.send(stage, credit(stage, self.window));
             }
             Action::Deliver { stage, value, .. } => {
                 self.outputs.push_back(self.layout.output(stage, value));
@@ -112,10 +121,18 @@ impl Shell {
             }
             Action::Measure(slot) => return self.workers.measure(slot),
             Action::Expire(slot, overdue) => {
-                self.workers.expire(slot, overdue, self.runtime.config().workers.stack_grace);
+                let grace = pool_of(self, slot).workers.stack_grace;
+                self.workers.expire(slot, overdue, grace);
                 return self.remove(slot, Returned::Overdue);
             }
             Action::Interrupt(slot) => self.workers.interrupt(slot),
+            Action::CutShort(slot, stage) => {
+                // With `Abort` the worker knows that calls after it are not interrupted.
+                if self.workers.speaks(Some(slot), ABORT_SINCE) {
+                    self.workers.interrupt(slot);
+                    return self.send(stage, ToWorker::Abort(stage_number(stage)));
+                }
+            }
             Action::Kill(slot) => self.workers.hang_up_and_kill(slot),
             Action::RemoveDead(slot) => return self.remove(slot, Returned::Broken),
             Action::Release(slot) => self.workers.give_back(slot, Returned::Reusable),
@@ -126,10 +143,11 @@ impl Shell {
     }
 
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {
+        self.journal.trace(|trace| trace.begin_call(stage, &work));
         if let Some(native) = &mut self.natives[stage] {
             let mut events = Events::new();
             let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
-            self.journal.record(stage, &outcome.usage);
+            self.journal.record_native(stage, &outcome);
             events.push(match outcome.failure {
                 None => self.failures.finish_call(stage, &mut self.journal),
                 Some(failure) => self.failures.fail_call(stage, Error::Node(failure)),
@@ -139,7 +157,7 @@ impl Shell {
         self.layout.begin(stage, &work);
         let call = self.next_call;
         self.next_call += 1;
-        let window = self.runtime.config().calls.window;
+        let window = self.window;
         let step = Step { stage: stage_number(stage), call, window, took: Report::ABSENT };
         if let Some(slot) = self.layout.slot_of(stage) {
             self.workers.slot_mut(slot).begin_call(stage, call);
@@ -151,7 +169,8 @@ impl Shell {
         let Some(slot) = self.layout.slot_of(stage) else { return Events::new() };
         match self.workers.send(slot, message, self.holders.get(stage)) {
             Ok(sent) => {
-                self.journal.note_sent(stage, &self.holders[stage], sent);
+                let pid = self.workers.slot(slot).pid();
+                self.journal.note_sent(stage, pid, &self.holders[stage], sent);
                 Events::new()
             }
             Err(LinkError::Codec(error)) => {
@@ -194,12 +213,8 @@ impl Shell {
 
     /// Keeps the error, if any: for the caller where a stage moves, else until the core has decided.
     /// Returns the core's event for a stage that moves.
-    pub(super) fn accept(
-        &mut self,
-        blame: Blame,
-        consequence: Consequence,
-    ) -> Option<Event<Value>> {
-        let Consequence { told, moves } = consequence;
+    pub(super) fn accept(&mut self, blame: Blame, then: Consequence) -> Option<Event<Value>> {
+        let Consequence { told, moves } = then;
         match (told, &moves) {
             (Some(error), Some(_)) => self.fail(error),
             (Some(error), None) => self.failures.keep(blame, error),
@@ -209,7 +224,7 @@ impl Shell {
         if let Some(old) = self.layout.slot_of(moves.stage) {
             self.workers.slot_mut(old).calls.remove(&moves.stage);
         }
-        let slot = self.workers.add(Engine::CPython);
+        let slot = self.workers.add((CPYTHON_POOL, Engine::CPython));
         Some(self.layout.move_to(slot, moves, &mut self.journal))
     }
 
@@ -245,15 +260,15 @@ impl Shell {
     }
 
     fn open_slot(&mut self, slot: SlotId) -> Events {
+        let pool = self.workers.slot(slot).pool;
         let Some(worker) = &self.workers.slot(slot).worker else { return Events::new() };
-        if !self.outfit.suits(worker) {
+        if !self.outfit.suits(pool, worker) {
             self.workers.give_back(slot, Returned::UsedUp);
             return vec![Event::Unsuited(slot)];
         }
         let of = self.saved.primary_of(slot).unwrap_or(slot);
         let stages = self.layout.stages_in(of);
-        let runs = self.workers.slot(slot).interpreter;
-        let message = match self.outfit.open_message(&self.layout.plan, &stages, runs, worker) {
+        let message = match self.outfit.open_message(&self.layout.plan, &stages, pool, worker) {
             Ok(message) => OpenSession { saved: self.saved.of(of), ..message },
             Err(error) => return vec![self.give_up_opening(slot, error)],
         };
@@ -282,6 +297,11 @@ impl Shell {
         let sent = self.workers.send(slot, message, None);
         sent.map_or_else(|broken| self.hang_up(slot, Some(broken)), |_| Events::new())
     }
+}
+
+/// The settings of a slot's pool.
+pub(super) fn pool_of(shell: &Shell, slot: SlotId) -> &PoolConfig {
+    shell.settings.pool(shell.workers.slot(slot).pool)
 }
 
 /// The message that lets a call go on.

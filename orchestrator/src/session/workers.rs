@@ -13,7 +13,7 @@ use ipc_protocol::{ToWorker, Value};
 use crate::error::StartError;
 use crate::limits::Limit;
 use crate::options::CancelHandle;
-use crate::placement::Engine;
+use crate::placement::{Engine, PoolId};
 use crate::schedule::{Deadline, Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::{Ticket, Turn};
@@ -56,13 +56,13 @@ pub(super) enum News {
 }
 
 impl Workers {
-    /// Slots for workers of these interpreters.
+    /// Slots for workers of these pools and engines.
     pub(super) fn new(
-        interpreters: impl IntoIterator<Item = Engine>,
+        pools: impl IntoIterator<Item = (PoolId, Engine)>,
         cancel: CancelHandle,
     ) -> Self {
         Self {
-            slots: interpreters.into_iter().map(Slot::new).collect(),
+            slots: pools.into_iter().map(Slot::new).collect(),
             pool: None,
             requests: Vec::new(),
             cancel,
@@ -93,8 +93,8 @@ impl Workers {
         slot.is_some_and(|slot| self.slots[slot].protocol() >= version)
     }
 
-    pub(super) fn add(&mut self, interpreter: Engine) -> SlotId {
-        self.slots.push(Slot::new(interpreter));
+    pub(super) fn add(&mut self, pool: (PoolId, Engine)) -> SlotId {
+        self.slots.push(Slot::new(pool));
         self.slots.len() - 1
     }
 
@@ -115,9 +115,10 @@ impl Workers {
         is_impatient: bool,
     ) {
         let holds = self.slots.iter().any(|slot| slot.worker.is_some());
-        let turn = match (holds, is_impatient && self.pool.is_none()) {
+        let turn = match (holds, self.pool.is_some()) {
             (true, _) => Turn::First,
-            (false, true) => Turn::Now,
+            (false, true) => Turn::Again,
+            (false, false) if is_impatient => Turn::Now,
             (false, false) => Turn::InOrder,
         };
         let ticket = pool.want(&needs, &self.cancel.waker, turn);
@@ -157,8 +158,7 @@ impl Workers {
                             };
                             pool.give_back(worker, returned);
                         }
-                        request.ticket =
-                            pool.want(&request.needs, &self.cancel.waker, Turn::InOrder);
+                        request.ticket = pool.want(&request.needs, &self.cancel.waker, Turn::Again);
                         continue;
                     }
                     Some(Ok(workers)) => {

@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
+use bytemuck::{Zeroable, bytes_of_mut};
 use ipc_protocol::FaultKind;
-use ipc_protocol::recorder::{NOTE_BYTES, PYTHON_STACK_AT};
+use ipc_protocol::recorder::{ARRAY_NODES, ARRAYS_AT, Arrays, NOTE_BYTES, PYTHON_STACK_AT};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::time::{ClockId, clock_gettime};
 
@@ -122,6 +123,17 @@ impl Blackbox {
     #[must_use]
     pub fn remains(&self) -> Option<Remains> {
         Remains::read(&self.0)
+    }
+
+    /// The memory in the arrays of the node with this index in the session; `None` when it has none, or
+    /// the worker does not count it.
+    #[must_use]
+    pub fn arrays(&self, node: usize) -> Option<Arrays> {
+        let mut arrays = Arrays::zeroed();
+        let place = bytes_of_mut(&mut arrays);
+        let at = ARRAYS_AT + (node.min(ARRAY_NODES) * place.len()) as u64;
+        self.0.read_exact_at(place, at).ok()?;
+        Some(arrays).filter(|arrays| node < ARRAY_NODES && *arrays != Arrays::zeroed())
     }
 
     /// Whether the worker has said that the stacks are complete that it was asked for.

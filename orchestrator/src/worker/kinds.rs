@@ -10,14 +10,13 @@ use std::sync::Arc;
 
 use super::pool::KeyId;
 use super::{Start, Wanted, WorkerKey};
-use crate::placement::Engine;
 
 /// A kind of workers.
 #[derive(Debug, Clone)]
 pub(super) struct Kind {
     /// The properties that its workers have in common.
     pub(super) key: Arc<WorkerKey>,
-    /// The environment and directory for its next new worker.
+    /// Environment and working directory for the next worker of this kind.
     pub(super) start: Arc<Start>,
 }
 
@@ -26,7 +25,7 @@ pub(super) struct Kind {
 pub(super) struct Kinds {
     numbers: HashMap<Arc<WorkerKey>, usize>,
     kinds: HashMap<usize, Kind>,
-    /// Number of kinds whose [`WorkerKey::apart`] is set.
+    /// How many of the kinds have [`WorkerKey::apart`] set.
     apart: usize,
     next_number: usize,
 }
@@ -40,7 +39,7 @@ impl Kinds {
         if let Some(kind) = self.kinds.get_mut(&number) {
             kind.start = Arc::clone(&wanted.start);
         }
-        KeyId { pool: wanted.key.pool(), number }
+        KeyId { pool: wanted.key.pool, number }
     }
 
     fn apart(&self, wanted: &Wanted) -> Option<usize> {
@@ -64,11 +63,6 @@ impl Kinds {
     /// The kind with a number, as long as it is in use.
     pub(super) fn get(&self, id: KeyId) -> Option<&Kind> {
         self.kinds.get(&id.number)
-    }
-
-    /// The engine of a kind.
-    pub(super) fn runtime(&self, id: KeyId) -> Option<Engine> {
-        self.get(id).map(|kind| kind.key.runtime)
     }
 
     /// Forgets all kinds except these.

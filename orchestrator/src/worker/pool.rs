@@ -3,7 +3,11 @@
 
 mod idle;
 mod returned;
+mod roster;
+mod serve;
 mod spare;
+mod tally;
+mod tune;
 mod used;
 mod want;
 mod zygotes;
@@ -11,18 +15,18 @@ mod zygotes;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
+use crate::placement::PoolId;
+use roster::{Entry, Roster};
+pub use tally::{Ending, Miss, Tally};
 pub use want::Turn;
 use want::Want;
 pub use zygotes::ZygoteNews;
 use zygotes::Zygotes;
-
-/// Number of a pool.
-pub type PoolId = usize;
 
 /// Identifies a kind of workers: those with the same [`super::WorkerKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,7 +50,7 @@ pub struct Need {
 pub type Ticket = u64;
 
 /// Bounds of one pool.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Number of workers of the most recently used kind that are kept ready, also while no session
     /// runs.
@@ -103,6 +107,12 @@ pub enum PoolEvent {
     Learned(KeyId),
     /// A deadline may have passed.
     Tick,
+    /// The bounds of all pools; further pools are new.
+    Configure(Vec<PoolLimits>),
+    /// The workers of a pool are replaced: idle ones now, others when their sessions end.
+    Recycle(PoolId),
+    /// A pool takes no new sessions, or takes them again.
+    Drain(PoolId, bool),
     /// The pools close: all workers end, and requests are refused.
     Close,
 }
@@ -121,13 +131,15 @@ pub enum PoolAction {
     Grant {
         /// The request.
         ticket: Ticket,
-        /// The workers, in the order of its needs.
+        /// The workers, in the order in which the request names its needs.
         workers: Vec<WorkerId>,
     },
     /// Refuse the request: a worker of its kind failed to start, or the pools are closed.
     Refuse(Ticket),
     /// Refuse the request: it does not wait, and all workers that it could get are in use.
     Overload(Ticket),
+    /// Refuse the request: this pool takes no new sessions.
+    Drained(Ticket, PoolId),
     /// End this worker.
     Retire(WorkerId),
     /// Start a zygote of this kind; one that is ready serves until the new one is.
@@ -149,36 +161,30 @@ pub struct Pictured {
     pub sessions: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    key: KeyId,
-    state: LifeState,
-    sessions: u64,
-    idle_since: Instant,
-    /// Another worker may take its place, although it has not ended.
-    is_replaced: bool,
-}
-
-impl Entry {
-    /// A worker that starts.
-    fn new(key: KeyId, now: Instant) -> Self {
-        let state = LifeState::Starting;
-        Self { key, state, sessions: 0, idle_since: now, is_replaced: false }
-    }
-}
-
-/// One pool: its bounds, and the kind that was used last.
+/// One pool.
 #[derive(Debug)]
 struct Shelf {
     limits: PoolLimits,
+    /// The kind that was used last.
     last_key: Option<KeyId>,
+    /// How often it was recycled.
+    epoch: u64,
+    /// Whether it takes no new sessions.
+    is_drained: bool,
+    tally: Tally,
+}
+
+impl Shelf {
+    fn new(limits: PoolLimits) -> Self {
+        Self { limits, last_key: None, epoch: 0, is_drained: false, tally: Tally::default() }
+    }
 }
 
 /// State of all pools.
 #[derive(Debug)]
 pub struct PoolCore {
     shelves: Vec<Shelf>,
-    workers: BTreeMap<WorkerId, Entry>,
+    workers: Roster,
     waiting: VecDeque<Want>,
     next_worker: WorkerId,
     zygotes: Zygotes,
@@ -190,8 +196,8 @@ impl PoolCore {
     #[must_use]
     pub fn new(pools: &[PoolLimits]) -> Self {
         Self {
-            shelves: pools.iter().map(|limits| Shelf { limits: *limits, last_key: None }).collect(),
-            workers: BTreeMap::new(),
+            shelves: pools.iter().copied().map(Shelf::new).collect(),
+            workers: Roster::default(),
             waiting: VecDeque::new(),
             next_worker: 1,
             zygotes: Zygotes::default(),
@@ -201,12 +207,7 @@ impl PoolCore {
 
     /// A snapshot of every worker that is not dead.
     pub fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
-        self.workers.iter().map(|(id, entry)| Pictured {
-            id: *id,
-            key: entry.key,
-            state: entry.state,
-            sessions: entry.sessions,
-        })
+        self.workers.picture()
     }
 
     /// Handles one event and returns the actions that follow.
@@ -214,25 +215,24 @@ impl PoolCore {
         let mut actions = Vec::new();
         match event {
             PoolEvent::Want { ticket, needs, turn } => {
-                for need in &needs {
-                    self.shelves[need.key.pool].last_key = Some(need.key);
-                }
-                want::insert(&mut self.waiting, Want { ticket, needs, turn });
+                let want = Want { ticket, needs, turn, since: now };
+                tune::ask(self, want, &mut actions);
             }
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
             PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
             PoolEvent::Started(worker) => {
                 self.zygotes.note_ready(worker);
-                self.step(now, worker, LifeEvent::HandshakeDone);
+                self.workers.step(now, worker, LifeEvent::HandshakeDone);
             }
             PoolEvent::Returned { worker, reusable } => {
                 self.take_back(now, worker, reusable, &mut actions);
             }
             PoolEvent::Replaced(worker) => {
-                self.replace(worker);
-                self.step(now, worker, LifeEvent::Retired);
+                self.workers.set_replaced(worker, true);
+                self.note_end(worker, Ending::Died);
+                self.workers.step(now, worker, LifeEvent::Retired);
             }
-            PoolEvent::Left(worker) => self.replace(worker),
+            PoolEvent::Left(worker) => self.workers.set_replaced(worker, true),
             PoolEvent::Exited(worker) => self.remove_dead(now, worker, &mut actions),
             PoolEvent::Tick => {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
@@ -240,21 +240,24 @@ impl PoolCore {
             }
             PoolEvent::Zygote { key, news } => self.zygotes.hear(now, key, news, &mut actions),
             PoolEvent::Learned(key) => self.zygotes.renew(now, key),
+            PoolEvent::Configure(pools) => tune::configure(self, now, pools, &mut actions),
+            PoolEvent::Recycle(pool) => tune::recycle(self, now, pool, &mut actions),
+            PoolEvent::Drain(pool, is_drained) => self.shelves[pool].is_drained = is_drained,
             PoolEvent::Close => self.close(now, &mut actions),
         }
         self.serve(now, &mut actions);
         actions
     }
 
-    fn step(&mut self, now: Instant, worker: WorkerId, event: LifeEvent) {
-        let Some(entry) = self.workers.get_mut(&worker) else { return };
-        let Some(state) = entry.state.after(event) else { return };
-        entry.state = state;
-        entry.idle_since = now;
-    }
-
-    fn retire(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
-        self.step(now, worker, LifeEvent::Retired);
+    fn retire(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        why: Ending,
+        actions: &mut Vec<PoolAction>,
+    ) {
+        self.note_end(worker, why);
+        self.workers.step(now, worker, LifeEvent::Retired);
         actions.push(PoolAction::Retire(worker));
     }
 
@@ -262,8 +265,9 @@ impl PoolCore {
     /// are refused, or they would start the same failing process for ever.
     fn remove_dead(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
         self.zygotes.note_parked_exit(now, worker, actions);
-        let Some(entry) = self.workers.remove(&worker) else { return };
-        let is_last = self.workers.values().all(|other| other.key != entry.key);
+        self.note_end(worker, Ending::Died);
+        let Some(entry) = self.workers.0.remove(&worker) else { return };
+        let is_last = !self.workers.has_kind(entry.key);
         self.zygotes.note_exit(now, entry.key, is_last);
         if entry.state != LifeState::Starting {
             return;
@@ -284,113 +288,10 @@ impl PoolCore {
     fn close(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         self.closed = true;
         self.zygotes.end_all(actions);
-        let alive: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(_, e)| e.state != LifeState::Draining)
-            .map(|(id, _)| *id)
-            .collect();
+        let alive = self.picture().filter(|worker| worker.state != LifeState::Draining);
+        let alive: Vec<WorkerId> = alive.map(|worker| worker.id).collect();
         for worker in alive {
-            self.retire(now, worker, actions);
-        }
-    }
-
-    fn count(&self, key: KeyId, state: LifeState) -> usize {
-        self.workers.values().filter(|e| e.key == key && e.state == state).count()
-    }
-
-    /// Grants requests in their order. A request that has to wait holds no worker meanwhile, and
-    /// only requests for the same pools wait behind it.
-    fn serve(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
-        if self.closed {
-            actions.extend(self.waiting.drain(..).map(|want| PoolAction::Refuse(want.ticket)));
-            return;
-        }
-        let mut awaited = vec![false; self.shelves.len()];
-        let mut at = 0;
-        while let Some(want) = self.waiting.get(at) {
-            let (ticket, needs, turn) = (want.ticket, want.needs.clone(), want.turn);
-            let is_behind = needs.iter().any(|need| awaited[need.key.pool]);
-            if is_behind && turn != Turn::Now {
-                needs.iter().for_each(|need| awaited[need.key.pool] = true);
-                at += 1;
-                continue;
-            }
-            if is_behind {
-                self.overload(at, actions);
-                continue;
-            }
-            needs.iter().for_each(|need| self.unpark(now, *need));
-            if needs.iter().all(|need| self.count(need.key, LifeState::Ready) >= need.count) {
-                self.waiting.remove(at);
-                let workers =
-                    needs.iter().flat_map(|need| self.grant(now, need.key, need.count)).collect();
-                actions.push(PoolAction::Grant { ticket, workers });
-                continue;
-            }
-            for Need { key, count } in &needs {
-                let missing = count.saturating_sub(self.coming(*key));
-                self.start(now, *key, missing, actions);
-            }
-            if turn == Turn::Now && !needs.iter().all(|need| self.is_coming(*need)) {
-                self.overload(at, actions);
-                continue;
-            }
-            needs.iter().for_each(|need| awaited[need.key.pool] = true);
-            at += 1;
-        }
-        for (pool, awaited) in awaited.into_iter().enumerate() {
-            if !awaited {
-                self.keep_spares(now, pool, actions);
-            }
-        }
-    }
-
-    /// Grants idle workers, those used last first, because their caches are warmest.
-    fn grant(&mut self, now: Instant, key: KeyId, count: usize) -> Vec<WorkerId> {
-        let mut ready: Vec<_> = self
-            .workers
-            .iter()
-            .filter(|(_, e)| e.key == key && e.state == LifeState::Ready)
-            .map(|(id, e)| (std::cmp::Reverse(e.idle_since), *id))
-            .collect();
-        ready.sort_unstable();
-        let workers: Vec<WorkerId> = ready.into_iter().take(count).map(|(_, id)| id).collect();
-        if self.shelves[key.pool].limits.zygotes {
-            self.zygotes.note_grant(now, key);
-        }
-        for worker in &workers {
-            self.step(now, *worker, LifeEvent::Granted);
-            if let Some(entry) = self.workers.get_mut(worker) {
-                entry.sessions += 1;
-            }
-        }
-        workers
-    }
-
-    /// Starts workers. If the pool is full, idle workers of its other kinds are ended instead.
-    fn start(&mut self, now: Instant, key: KeyId, count: usize, actions: &mut Vec<PoolAction>) {
-        for _ in 0..count {
-            if !self.has_room(key.pool) {
-                let other = self
-                    .workers
-                    .iter()
-                    .filter(|(_, e)| {
-                        e.key.pool == key.pool && e.key != key && e.state == LifeState::Ready
-                    })
-                    .min_by_key(|(_, e)| e.idle_since)
-                    .map(|(id, _)| *id);
-                if let Some(worker) = other {
-                    self.retire(now, worker, actions);
-                }
-                // Its exit makes room; the request is considered again then.
-                continue;
-            }
-            let worker = self.next_worker;
-            self.next_worker += 1;
-            let entry = Entry::new(key, now);
-            self.workers.insert(worker, entry);
-            actions.push(PoolAction::Spawn { worker, key });
+            self.retire(now, worker, Ending::Closed, actions);
         }
     }
 }

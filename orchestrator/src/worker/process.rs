@@ -48,7 +48,8 @@ pub struct Process {
     pidfd: Arc<OwnedFd>,
     /// The pidfd of the zygote that is its parent; absent for children of this process.
     zygote: Option<Arc<OwnedFd>>,
-    started: Instant,
+    /// When it was started.
+    pub started: Instant,
     state: Mutex<ProcessState>,
     end: tokio::sync::Notify,
 }

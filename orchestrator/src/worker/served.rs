@@ -20,7 +20,7 @@ impl Served {
         resident_bytes: impl FnOnce() -> u64,
     ) -> bool {
         let has_served = bounds.recycle_after_calls.is_some_and(|most| self.calls >= most);
-        let (most, growth) = (bounds.recycle_above_memory_bytes, bounds.recycle_above_growth_bytes);
+        let (most, growth) = (bounds.recycle_above_memory, bounds.recycle_above_growth);
         if most.is_none() && growth.is_none() {
             return has_served;
         }
@@ -64,8 +64,7 @@ mod tests {
 
     #[test]
     fn growth_counts_from_the_end_of_the_first_session() {
-        let bounds =
-            PoolBounds { recycle_above_growth_bytes: Some(10 * MIB), ..PoolBounds::default() };
+        let bounds = PoolBounds { recycle_above_growth: Some(10 * MIB), ..PoolBounds::default() };
         let mut served = Served::default();
         let mut ends = |resident| served.end_session(&bounds, || resident);
         // What it imports in its first session is no growth, and memory may be returned.
@@ -75,8 +74,7 @@ mod tests {
 
     #[test]
     fn resident_memory_is_bounded_from_the_first_session_on() {
-        let bounds =
-            PoolBounds { recycle_above_memory_bytes: Some(10 * MIB), ..PoolBounds::default() };
+        let bounds = PoolBounds { recycle_above_memory: Some(10 * MIB), ..PoolBounds::default() };
         assert!(!Served::default().end_session(&bounds, || 10 * MIB));
         assert!(Served::default().end_session(&bounds, || 10 * MIB + 1));
     }

@@ -1,59 +1,36 @@
 //! The supervisor: one thread that starts workers, waits for their end, drains their output and
 //! carries out what the pool core decides. Sessions reach it through [`Pool`].
 
+mod control;
 mod ending;
 mod picture;
 mod reaper;
+mod rehearsal;
+mod terms;
 mod watch;
 mod zygotes;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ipc_protocol::Limits;
 use ipc_protocol::kin::Mark;
-use ipc_protocol::memory::{SegmentKind, remove_stale_names};
-use ipc_protocol::share::MemoryTerms;
+use ipc_protocol::memory::remove_stale_names;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::kinds::Kinds;
 use super::link::{Link, Outgoing};
-use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, PoolLimits, Ticket, Turn};
+use super::pool::{KeyId, Need, PoolAction, PoolCore, PoolEvent, Ticket, Turn};
 use super::process::Process;
 use super::waker::Waker;
 use super::{Wanted, Worker, WorkerId};
 use crate::error::{Error, StartError};
-pub use picture::{WorkerMemory, WorkerPicture};
+use crate::placement::PoolId;
+pub use control::{Request, answer_of, running};
+pub use picture::{Death, PoolPicture, WorkerMemory, WorkerPicture};
+pub use terms::{PoolTerms, SupervisorOptions};
 use zygotes::Zygotes;
-
-/// Settings of the supervisor.
-#[derive(Debug, Clone)]
-pub struct SupervisorOptions {
-    /// Bounds of the pools, in the order of [`super::WorkerKey::pool`].
-    pub pools: [PoolLimits; 2],
-    /// Time from spawn to the end of the handshake.
-    pub start_timeout: Duration,
-    /// Limits on frames.
-    pub limits: Limits,
-    /// How long a worker that missed a deadline may take to end after it was interrupted, and again
-    /// after SIGTERM.
-    pub stop_grace: Duration,
-    /// Longest busy wait for a message, in the orchestrator and in workers.
-    pub spin: Duration,
-    /// Terms of shared memory; `None`: it is not used.
-    pub memory: Option<MemoryTerms>,
-    /// Modules that zygotes import before they fork, beside those that sessions load.
-    pub preload: Vec<String>,
-}
-
-impl SupervisorOptions {
-    /// Whether shared memory has names that a killed process leaves behind.
-    fn uses_names(&self) -> bool {
-        self.memory.is_some_and(|terms| terms.kind == SegmentKind::Named)
-    }
-}
 
 /// The pool as sessions see it. Dropping it ends every worker, and then the supervisor.
 #[derive(Debug)]
@@ -87,7 +64,7 @@ impl Returned {
 struct Shared {
     state: Mutex<PoolState>,
     commands: UnboundedSender<Command>,
-    options: SupervisorOptions,
+    options: RwLock<Arc<SupervisorOptions>>,
     /// The family of the marks of its processes.
     family: u64,
 }
@@ -111,6 +88,8 @@ struct PoolState {
     /// Why the last worker of a kind failed to start.
     start_errors: HashMap<KeyId, StartError>,
     zygotes: Zygotes,
+    /// How the last worker of each pool died that was not asked to end.
+    deaths: HashMap<PoolId, Death>,
     /// The process id of the reaper, which has not been reaped.
     reaper: Option<u32>,
     next_ticket: Ticket,
@@ -131,8 +110,8 @@ enum Command {
     Zygote(KeyId),
     /// Wait for this worker, which was asked to end, to exit.
     AwaitEnd(Arc<Process>),
-    /// Stop this worker, which has missed a deadline.
-    Stop(Arc<Process>),
+    /// Stop this worker, which has missed a deadline, with this grace.
+    Stop(Arc<Process>, Duration),
     /// A worker of this kind is up: see that there is a reaper.
     Reaper(KeyId),
     /// Return the released leases on this worker's memory.
@@ -156,7 +135,7 @@ impl Pool {
         let os = |source| Error::Os { action: "starting the supervisor thread", source };
         let (commands, inbox) = unbounded_channel();
         let state = PoolState {
-            core: PoolCore::new(&options.pools),
+            core: PoolCore::new(&options.limits_of_pools()),
             kinds: Kinds::default(),
             idle: HashMap::new(),
             processes: HashMap::new(),
@@ -167,11 +146,13 @@ impl Pool {
             answers: HashMap::new(),
             start_errors: HashMap::new(),
             zygotes: Zygotes::default(),
+            deaths: HashMap::new(),
             reaper: None,
             next_ticket: 1,
             rechecks_at: None,
         };
         let family = RandomState::new().hash_one(std::process::id());
+        let options = RwLock::new(Arc::new(options));
         let shared = Arc::new(Shared { state: Mutex::new(state), commands, options, family });
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(os)?;
@@ -249,6 +230,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn options(&self) -> Arc<SupervisorOptions> {
+        Arc::clone(&self.options.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The mark of a worker.
     fn mark(&self, id: WorkerId) -> Mark {
         Mark::new(self.family, id)
@@ -273,6 +258,10 @@ impl Shared {
                 }
                 PoolAction::Overload(ticket) => {
                     state.resolve(ticket, Err(StartError::Overloaded));
+                }
+                PoolAction::Drained(ticket, pool) => {
+                    let pool = self.options().pools[pool].name.clone();
+                    state.resolve(ticket, Err(StartError::Drained { pool }));
                 }
                 PoolAction::Retire(worker) => self.end(state, worker),
                 PoolAction::BeginZygote(key) => self.command(Command::Zygote(key)),
@@ -335,6 +324,7 @@ impl PoolState {
 async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
     let mut watches = tokio::task::JoinSet::new();
     let mut reaper = None;
+    let control = shared.options().has_socket.then(|| control::serve(&shared)).flatten();
     let mut closing = false;
     while !closing || !watches.is_empty() {
         let deadline = shared.lock().next_recheck();
@@ -355,8 +345,8 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 Some(Command::AwaitEnd(process)) => {
                     watches.spawn(ending::await_end(process));
                 }
-                Some(Command::Stop(process)) => {
-                    watches.spawn(ending::stop(process, shared.options.stop_grace));
+                Some(Command::Stop(process, grace)) => {
+                    watches.spawn(ending::stop(process, grace));
                 }
                 Some(Command::GiveBack(worker)) => {
                     watches.spawn(watch::give_back(Arc::clone(&shared), worker));
@@ -370,6 +360,9 @@ async fn supervise(shared: Arc<Shared>, mut inbox: UnboundedReceiver<Command>) {
                 shared.apply(&mut state, PoolEvent::Tick);
             }
         }
+    }
+    if let Some(control) = control {
+        control.abort();
     }
     // All workers have ended, with what their nodes have started.
     if let Some(reaper) = reaper {

@@ -1,7 +1,7 @@
 //! A wake-up that a blocked thread can wait for together with its sockets.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -31,6 +31,32 @@ impl Waker {
     /// Consumes the wake-ups so far.
     pub fn drain(&self) {
         let _none_pending = self.0.read();
+    }
+}
+
+/// A waker that does not keep its eventfd open.
+#[derive(Debug, Clone)]
+pub struct WeakWaker(Weak<EventFd>);
+
+impl Waker {
+    /// A handle that does not keep the eventfd open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakWaker {
+        WeakWaker(Arc::downgrade(&self.0))
+    }
+}
+
+impl WeakWaker {
+    /// Whether a thread may still wait for it.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Wakes the waiter. False when there is none any more.
+    #[must_use]
+    pub fn wake(&self) -> bool {
+        self.0.upgrade().map(|eventfd| Waker(eventfd).wake()).is_some()
     }
 }
 

@@ -18,6 +18,7 @@ from types import FunctionType
 from typing import Any, Protocol
 
 from remotemedia import _pickle
+from remotemedia._attributes import attribute_of
 from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
@@ -37,6 +38,8 @@ _OPERATIONS = {
     "restore": 6,
 }
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
+PRELOADED = "_remotemedia_preloaded"
+"""An attribute of nodes that came with what their `preload` has made."""
 
 
 class Meter(Protocol):
@@ -49,6 +52,11 @@ class Meter(Protocol):
 
     def leave(self) -> None:
         """Called when node code has returned."""
+
+    def runs_on(self, node: int) -> None:
+        """Called when the node is made, if its code goes on while others are called: its tasks and
+        threads then have a context in which what they take is the node's.
+        """
 
     def call_next(self, node: int) -> None:
         """`leave`, `enter` and `count_call` in one call, to go from node to node of a chain."""
@@ -69,6 +77,7 @@ class Caller:
         node: the node object.
         is_source: whether the node produces without input.
         is_streaming: whether `process` takes an iterator of inputs.
+        is_special: whether more than a plain call of `process` is to be done for an item.
         is_async: whether the node uses asyncio.
         keeps_failed: whether a call that fails in this node is kept, so that the node can be called
             again with the same item.
@@ -96,18 +105,21 @@ class Caller:
         process = node.process
         self._generates_async = _is_function(inspect.isasyncgenfunction, process)
         generates = self._generates_async or _is_function(inspect.isgeneratorfunction, process)
-        self.is_source = getattr(node, "is_source", False) is True or _takes_nothing(process)
+        self.is_source = attribute_of(node, "is_source", False) is True or _takes_nothing(process)
         self.is_streaming = (
-            (wants_stream or getattr(node, "is_streaming", False) is True)
+            (wants_stream or attribute_of(node, "is_streaming", False) is True)
             and generates
             and not self.is_source
         )
+        self.is_special = self.is_streaming
         self.is_async = self._generates_async or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
         self._has_streamed = False
         self.plain_type: type | None = None
         # A stream that has raised is over: its node cannot be called again with one item.
         self.keeps_failed = keeps_failed and not self.is_streaming
+        if self.is_async or self.is_streaming:
+            meter.runs_on(number)
 
     def guarded(self, kind: str, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call node code and return the result.
@@ -196,7 +208,7 @@ class Caller:
             self._stream.end_input()
             yield from self._stream_outputs("flush")
             self._stream = None
-        flush = getattr(self.node, "flush", None)
+        flush = attribute_of(self.node, "flush")
         if callable(flush):
             yield from self.expand("flush", self._hook_result("flush", flush))
 
@@ -205,19 +217,25 @@ class Caller:
         if self.is_streaming:
             return True
         try:
-            flush = getattr(self.node, "flush", None)
+            flush = attribute_of(self.node, "flush")
         except Exception:  # a property of the node: the call of `flush` reports it
             return True
         return callable(flush) and not _is_inherited(flush)
 
     def initialize(self) -> None:
-        """Call `initialize`, if the node has this method."""
+        """Call `preload`, unless its results came with the node, and `initialize`: those of them
+        that the node has.
+        """
+        if PRELOADED not in getattr(self.node, "__dict__", ()):
+            preload = attribute_of(self.node, "preload")
+            if callable(preload):
+                self._settled("initialize", preload)
         self._run_hook("initialize")
 
     def saves(self) -> bool:
         """Whether the node can save and restore its state."""
         try:
-            hooks = [getattr(self.node, name, None) for name in ("checkpoint", "restore")]
+            hooks = [attribute_of(self.node, name) for name in ("checkpoint", "restore")]
             # Nodes may have methods of these names for purposes of their own.
             return all(map(callable, hooks)) and _takes_nothing(hooks[0])
         except Exception:  # a property of the node
@@ -241,7 +259,7 @@ class Caller:
         self._run_hook("cleanup")
 
     def _run_hook(self, name: str) -> None:
-        hook = getattr(self.node, name, None)
+        hook = attribute_of(self.node, name)
         if callable(hook):
             self._settled(name, hook)
 

@@ -58,7 +58,7 @@ _PART_OF_NUMPY = (
 _OWN_RUST_PART = "remotemedia._native"
 _NATIVE_NODES_ELSEWHERE = (
     "RustPython workers carry no native nodes; the orchestrator runs the node natively unless it "
-    f"is subclassed, hinted or run with use_rust=False; {WAY_OUT}"
+    f"is subclassed or hinted; {WAY_OUT}"
 )
 _IS_CPYTHON = sys.implementation.name == "cpython"
 

@@ -1,7 +1,7 @@
-"""Interrupts node code that still runs when its session ends, or when a deadline has passed. For
-the first the orchestrator sends SIGURG, and the handler raises a `KeyboardInterrupt` in the node's
-code, like Ctrl-C at a terminal. For the second it sends SIGSTKFLT: faulthandler writes the stacks
-of all threads first, even while C code runs.
+"""Interrupts node code that still runs when its session ends or its call is dropped, or when a
+deadline has passed. For the first two the orchestrator sends SIGURG, and the handler raises a
+`KeyboardInterrupt` in the node's code, like Ctrl-C at a terminal. For the second it sends
+SIGSTKFLT: faulthandler writes the stacks of all threads first, even while C code runs.
 
 SIGURG was chosen because few programs use it and a process without a handler ignores it (Go's
 runtime uses it for the same reasons). The signal may come at any moment. If no node code runs, the
@@ -27,7 +27,7 @@ _recorder = -1
 is_running = False
 """Whether node code runs on the main thread and may be interrupted."""
 _is_wanted = False
-"""Whether the session is ending, so that no more of its code may begin."""
+"""Whether no more code of the session, or of the call that is dropped, may begin."""
 _ended_sessions = 0
 """Changes when a session ends."""
 _IMPORTER = "importlib._bootstrap"
@@ -37,10 +37,10 @@ code may have gone on without the module."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The session is ending while this code runs."""
+    """The session is ending while this code runs, or its caller has no use for this call."""
 
     def __init__(self) -> None:
-        super().__init__("the session is ending")
+        super().__init__("the caller has ended the session or this call")
 
 
 def install() -> None:
@@ -89,7 +89,7 @@ def begin() -> None:
     """Call this before node code runs.
 
     Raises:
-        Interrupted: the session is ending.
+        Interrupted: the session is ending, or the call is dropped.
     """
     global is_running
     if _is_wanted:
@@ -101,6 +101,12 @@ def end() -> None:
     """Call this when node code has returned."""
     global is_running
     is_running = False
+
+
+def settle() -> None:
+    """Further node code of the session may run: the call that was to be interrupted is over."""
+    global is_running, _is_wanted
+    is_running = _is_wanted = False
 
 
 def forget() -> None:
@@ -155,4 +161,5 @@ __all__ = [
     "has_cut_import",
     "install",
     "record_stacks",
+    "settle",
 ]

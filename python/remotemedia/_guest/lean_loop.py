@@ -139,7 +139,7 @@ class Pump:
             self._loop._run_forever_cleanup()
 
     def close(self) -> None:
-        """Let the waiting task end when the loop cancels it."""
+        """From now on the loop may cancel the waiting task."""
         self._is_closing = True
 
     def _task_at_rest(self) -> asyncio.Task[None]:

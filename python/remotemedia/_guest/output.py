@@ -4,13 +4,14 @@ id.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import io
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from remotemedia._guest.text import sendable
@@ -240,6 +241,14 @@ class OutputCapture:
         for logger, level in reversed(self._own_levels):
             logger.setLevel(level)
         self._own_levels.clear()
+
+    @contextlib.contextmanager
+    def flushed(self) -> Iterator[None]:
+        """Send unfinished lines on leaving."""
+        try:
+            yield
+        finally:
+            self.flush()
 
     def flush(self) -> None:
         """Send unfinished lines."""

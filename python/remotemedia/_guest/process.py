@@ -10,7 +10,16 @@ import signal
 import sys
 from collections.abc import Callable
 
-from remotemedia._guest import hygiene, imports, injected, interrupts, policy, search
+from remotemedia._guest import (
+    breakpoints,
+    hygiene,
+    imports,
+    injected,
+    interrupts,
+    policy,
+    pools,
+    search,
+)
 
 EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends what nodes have left running, without the processes whose ids are in
@@ -52,7 +61,9 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
     # `python -m` has put the path of this package into `sys.argv`; sessions set the caller's.
     sys.argv = [""]
     search.install()
+    pools.install()
     imports.install()
+    breakpoints.install("PYTHONBREAKPOINT" in os.environ)
     policy.install(os.environ.pop("REMOTEMEDIA_ALLOW_MODULES", ""))
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     global is_worker, state

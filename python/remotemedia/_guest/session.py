@@ -14,6 +14,7 @@ from remotemedia._guest import faults, interrupts, loading, modules, output, pro
 from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
+from remotemedia._guest.notes import caller_of
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.streams import END, LazyLoop
 from remotemedia._guest.surroundings import Process
@@ -38,6 +39,8 @@ class Guest:
     Attributes:
         loop: the event loop of the session, made when a node needs it.
     """
+
+    end_interrupt = staticmethod(interrupts.settle)
 
     @staticmethod
     def facts(error: BaseException) -> dict[str, Any]:
@@ -91,6 +94,7 @@ class Guest:
         made: list[Caller] = []
         initialized: list[Caller] = []
         try:
+            self._caller_of = caller_of(spec.capture)
             instances, log_levels = self._instances(spec)
             specs = [node for _, nodes in spec.stages for node in nodes]
             found = [self._find(node, number) for number, node in enumerate(specs)]
@@ -163,7 +167,7 @@ class Guest:
             else:
                 node = instances[spec.instance]
             loading.checked(spec.node_id, node)
-            return Caller(
+            return self._caller_of(
                 number,
                 spec.node_id,
                 node,
@@ -223,7 +227,7 @@ class Guest:
         set_running, call_next = self._running.in_context.set, self._meter.call_next
         # `Caller.guarded` is inlined here, because this loop is most of the cost of a small node.
         for position, caller in enumerate(callers):
-            if caller.is_streaming:
+            if caller.is_special:
                 if position:
                     self._meter.leave()
                 return self._pass_on(callers[position:], value), None
@@ -316,7 +320,7 @@ class Guest:
         return self._stages[stage][0].node_id
 
     def output_failed(self, stage: int) -> str:
-        """Abort a call whose output cannot be sent. Returns the id of the node that made it."""
+        """Abort a call whose output cannot be sent, and return the id of that output's node."""
         self.abort(stage)
         return self._stages[stage][-1].node_id
 
@@ -330,17 +334,13 @@ class Guest:
 
     def save(self) -> list[tuple[str, bytes]]:
         """The state of all nodes that can save it; see `saving.save`."""
-        try:
+        with self._output.flushed():
             return saving.save(self._callers())
-        finally:
-            self._output.flush()
 
     def restore(self, saved: list[tuple[str, bytes]]) -> None:
         """Give nodes saved state; see `saving.restore`."""
-        try:
+        with self._output.flushed():
             saving.restore(saved, self._callers())
-        finally:
-            self._output.flush()
 
     def _callers(self) -> list[Caller]:
         return [caller for callers in self._stages.values() for caller in callers]

@@ -31,6 +31,7 @@ class SessionSpec(NamedTuple):
     write_back_max_bytes: int
     buffers: Sequence[Any] = ()
     saved: Sequence[tuple[str, bytes]] = ()
+    capture: tuple[bytes, int] | None = None
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> SessionSpec:

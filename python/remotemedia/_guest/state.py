@@ -4,6 +4,7 @@ back.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeAlias
 
 from remotemedia import _pickle
@@ -11,7 +12,6 @@ from remotemedia._guest.text import described, sendable
 
 _SMALL_BYTES = 256
 """Least `limit` for which the pickles of all small values are within it."""
-_PRIVATE = frozenset({"logger", "state", "_is_initialized"})
 
 
 class _TooBig(Exception):
@@ -73,6 +73,22 @@ def _digest(value: Any, limit: int) -> Digest | str:
     return file.result()
 
 
+def attributes_of(node: Any) -> dict[str, Any]:
+    """The attributes of a node that belong to its user, in a dict of their own."""
+    # Copy the attributes first, since a thread of the node may add some at any time.
+    state: Any = object.__getstate__(node)
+    in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
+    attributes = {**(in_dict or {}), **(in_slots or {})}
+    base = sys.modules.get("remotemedia.core.node")
+    if base is None:  # then the node is of no class of this package
+        return attributes
+    return {
+        name: value
+        for name, value in attributes.items()
+        if not base.leaves_behind(node, name, value)
+    }
+
+
 class Snapshot:
     """The attributes of a node as they were after `initialize`."""
 
@@ -80,15 +96,8 @@ class Snapshot:
         self._node = node
         self._limit = limit
         self._before = {
-            name: (id(value), _digest(value, limit)) for name, value in self._attributes().items()
+            name: (id(value), _digest(value, limit)) for name, value in attributes_of(node).items()
         }
-
-    def _attributes(self) -> dict[str, Any]:
-        # Copy the attributes first, since a thread of the node may add some at any time.
-        state: Any = object.__getstate__(self._node)
-        in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
-        attributes = {**(in_dict or {}), **(in_slots or {})}
-        return {name: value for name, value in attributes.items() if name not in _PRIVATE}
 
     def changes(self) -> tuple[bytes | None, list[tuple[str, str]]]:
         """Compare the attributes with those after `initialize`.
@@ -99,7 +108,7 @@ class Snapshot:
         """
         changed: dict[str, Any] = {}
         kept: list[tuple[str, str]] = []
-        attributes = self._attributes()
+        attributes = attributes_of(self._node)
         deleted = [name for name in self._before if name not in attributes]
         for name, value in attributes.items():
             identity, before = self._before.get(name, (0, ""))

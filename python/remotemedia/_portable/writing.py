@@ -61,7 +61,7 @@ class Pickler(pickle.Pickler):
     def __init__(
         self,
         file: Writable,
-        known: frozenset[str] = frozenset(),
+        known: frozenset[str] | None = frozenset(),
         found: Findings | None = None,
         foresee: Callable[[int], None] | None = None,
         left: LeftArrays | None = None,
@@ -70,20 +70,27 @@ class Pickler(pickle.Pickler):
         # RustPython's pickler does not have the argument, and never needs it.
         callback: Any = {} if left is None else {"buffer_callback": left}
         super().__init__(file, protocol=opening.PROTOCOL, **callback)
-        self._known = known
+        self._known = known  # None: the receiver is the caller of this worker
         self._found = found or Findings()
         self._foresee = foresee
         self._left = left
         self._is_trial = is_trial
+        self._tried: frozenset[str] = frozenset()
         self._running: list[Any] = []
         """The objects whose statements will run once what they read has been written."""
         self._remade: dict[tuple[Space, str], Later] = {}
 
     def _try(self, value: object, token: str = "") -> None:
         """Pickle a value and drop the result; `token`: what the receiver will know by then."""
-        trial = Pickler(_Nowhere(), self._known | {token}, self._found, is_trial=True)
+        trial = Pickler(_Nowhere(), self._known, self._found, is_trial=True)
+        trial._tried = self._tried | {token}
         trial._running = [*self._running]
         trial.dump(value)
+
+    def _is_known(self, token: str) -> bool:
+        known = self._known
+        by_caller = known is None and registry.is_known_to_caller(token)
+        return token in self._tried or by_caller or token in (known or ())
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for each object; returns how to write it."""
@@ -133,7 +140,7 @@ class Pickler(pickle.Pickler):
 
     def _shared(self, shared: Any) -> Any:
         token = registry.token_of(shared)
-        if token is not None and (token in self._known or registry.is_known_to_peer(token)):
+        if token is not None and self._is_known(token):
             return resolve, (token,)
         home = self._found.home_of(shared)
         if home.leads_to(shared):
@@ -306,8 +313,9 @@ class Pickler(pickle.Pickler):
         return found
 
 
-def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
-    """Pickle an item for receivers that know the tokens ``shipped``.
+def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
+    """Pickle an item for receivers that know the tokens ``shipped``; None stands for the caller of
+    this worker.
 
     Raises:
         UnpicklableError: The object cannot be pickled; the error names the part at fault.
@@ -325,11 +333,11 @@ def dumps(value: object, shipped: frozenset[str] = frozenset()) -> bytes:
 def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
-        Pickler(file, foresee=foresee).dump(value)
+        Pickler(file, None, foresee=foresee).dump(value)
 
 
 def _problem(
-    part: object, shipped: frozenset[str] = frozenset(), found: Findings | None = None
+    part: object, shipped: frozenset[str] | None = frozenset(), found: Findings | None = None
 ) -> Exception | None:
     """Why an object cannot be pickled; None if it can."""
     try:

@@ -129,7 +129,7 @@ def _module_name(file: Path, path: Path) -> str:
 def _config(rustpython: str, cpython: str) -> str:
     # A JSON string is a valid TOML string. Output of modules while they are loaded is not shown.
     return (
-        f"[python]\nexecutable = {json.dumps(cpython)}\n"
+        f"[python]\ninterpreter = {json.dumps(cpython)}\n"
         f"[rustpython]\nexecutable = {json.dumps(rustpython)}\n"
         "[output]\nforward_output = false\n"
     )

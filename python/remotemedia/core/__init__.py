@@ -11,7 +11,10 @@ if TYPE_CHECKING:
         ConfigurationError,
         NodeError,
         PipelineError,
+        RemoteExecutionError,
         RemoteMediaError,
+        SerializationError,
+        WebRTCError,
     )
     from remotemedia.core.function import FunctionNode
     from remotemedia.core.node import Node
@@ -26,14 +29,29 @@ __getattr__, __dir__ = lazy_attributes(
             "ConfigurationError",
             "NodeError",
             "PipelineError",
+            "RemoteExecutionError",
             "RemoteMediaError",
+            "SerializationError",
+            "WebRTCError",
         ),
+        "remotemedia.core.multiprocessing.node": ("MultiprocessNode", "NodeConfig", "NodeStatus"),
+        "remotemedia.core.multiprocessing.data": ("RuntimeData",),
+        "remotemedia.core.multiprocessing": ("python_requires", "register_node"),
         "remotemedia.core.function": ("FunctionNode",),
         "remotemedia.core.node": ("Node",),
         "remotemedia.core.pipeline": ("Pipeline",),
         "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
         "remotemedia.core.state": ("SessionState", "StateManager"),
     },
+    modules=(
+        "exceptions",
+        "multiprocessing",
+        "node",
+        "node_serialization",
+        "pipeline",
+        "pipeline_registry",
+        "session",
+    ),
 )
 
 __all__ = [
@@ -43,8 +61,11 @@ __all__ = [
     "NodeError",
     "Pipeline",
     "PipelineError",
+    "RemoteExecutionError",
     "RemoteExecutorConfig",
     "RemoteMediaError",
+    "SerializationError",
     "SessionState",
     "StateManager",
+    "WebRTCError",
 ]

@@ -48,7 +48,7 @@ def node_arguments(
     """
     if len(args) == 2 and isinstance(args[0], str):
         if given_id is not None:
-            raise PipelineError(f"a node has one id, not {args[0]!r} and {given_id!r}")
+            raise PipelineError(f"the id was given twice: {args[0]!r} and id={given_id!r}")
         given_id, node = args
     elif len(args) == 1:
         node = args[0]

@@ -10,9 +10,13 @@ from remotemedia.core import documents
 from remotemedia.core.arguments import node_arguments, pipeline_arguments, predecessors
 from remotemedia.core.exceptions import PipelineError, RemoteMediaError
 from remotemedia.core.graph import Graph
+from remotemedia.core.manifest import flag_of
 
 if TYPE_CHECKING:
+    import logging
     import os
+
+    from remotemedia.core.node_list import NodeList
 
 
 class Blueprint:
@@ -24,10 +28,14 @@ class Blueprint:
         nodes: Iterable[Any] | None = None,
         name: str | None = None,
         enable_metrics: bool = False,
+        strict: bool = True,
+        pool: str | None = None,
     ) -> None:
         given, name, enable_metrics = pipeline_arguments(args, nodes, name, enable_metrics)
         self.name = name if name is not None else f"{type(self).__name__}_{id(self)}"
         self.enable_metrics = enable_metrics
+        self.strict = strict
+        self.pool = pool
         self.graph = Graph()
         for node in given:
             self.add_node(node)
@@ -60,14 +68,17 @@ class Blueprint:
             PipelineError: the argument is not a node, or the pipeline is initialised.
             ConfigurationError: the id is malformed or in use.
         """
-        if self.is_initialized:
-            raise PipelineError(
-                "the pipeline is initialised: add nodes before that, or call cleanup() first"
-            )
+        self._check_changeable()
         added, given_id = node_arguments(node, id, name)
         self.graph.add(added, given_id, predecessors(after))
         self._node_added(added)
         return self
+
+    def _check_changeable(self) -> None:
+        if self.is_initialized:
+            raise PipelineError(
+                "the pipeline is initialised: change its nodes before that, or call cleanup() first"
+            )
 
     def _node_added(self, node: Any) -> None:
         """Called for each node that was added; a subclass may override this."""
@@ -86,8 +97,7 @@ class Blueprint:
         """Remove the node with this name or id; its successors get its predecessors. Returns False
         if there is no such node.
         """
-        if self.is_initialized:
-            raise PipelineError("the pipeline is initialised: call cleanup() first")
+        self._check_changeable()
         try:
             entry = self.graph.find(node_name)
         except PipelineError:
@@ -114,6 +124,7 @@ class Blueprint:
             documents.manifest(
                 self.graph,
                 self.name,
+                pool=self.pool,
                 include_capabilities=include_capabilities,
                 description=description,
             ),
@@ -121,46 +132,74 @@ class Blueprint:
         )
 
     def export_definition(self) -> dict[str, Any]:
-        """The pipeline as a dict, which `from_definition` can read."""
-        return documents.definition(self.graph, self.name, self.enable_metrics)
+        """The pipeline as a dict with the constructor arguments of its nodes, as they are, which
+        `from_definition` can read.
+        """
+        from remotemedia.core import definitions
+
+        return definitions.write(self.graph, self.name, self.enable_metrics)
 
     @classmethod
     async def from_definition(cls, definition: dict[str, Any]) -> Self:
-        """Make a pipeline from a dict of `export_definition`."""
+        """Make a pipeline with node objects from a dict of `export_definition`. It imports the
+        modules that the dict names.
+        """
         return cls.from_dict(definition)
 
     @classmethod
-    def from_dict(cls, manifest: dict[str, Any]) -> Self:
-        """Make a pipeline from a manifest.
+    def from_dict(cls, manifest: dict[str, Any], **options: Any) -> Self:
+        """Make a pipeline from a manifest, or from a dict of `export_definition`.
+
+        Args:
+            manifest: the manifest.
+            **options: further arguments of the class, such as `strict=False`.
 
         Raises:
             ManifestError: the dict is not a manifest.
+            PipelineError: a node of a definition cannot be made.
         """
-        pipeline = cls(
-            name=documents.name_in(manifest),
-            enable_metrics=bool(manifest.get("enable_metrics", False)),
-        )
-        documents.fill(pipeline.graph, manifest)
+        from remotemedia.core import definitions
+
+        options.setdefault("name", documents.name_in(manifest))
+        options.setdefault("pool", manifest.get("pool"))
+        options.setdefault("enable_metrics", bool(manifest.get("enable_metrics", False)))
+        pipeline = cls(**options)
+        if definitions.is_definition(manifest):
+            definitions.fill(pipeline.graph, manifest)
+        else:
+            documents.fill(pipeline.graph, manifest)
         return pipeline
 
     @classmethod
-    def from_manifest(cls, manifest: dict[str, Any] | str | os.PathLike[str]) -> Self:
+    def from_manifest(
+        cls, manifest: dict[str, Any] | str | os.PathLike[str], **options: Any
+    ) -> Self:
         """Make a pipeline from a manifest: a dict, JSON text, or the path of a JSON file."""
-        return cls.from_dict(manifest) if isinstance(manifest, dict) else cls.from_json(manifest)
+        document = manifest if isinstance(manifest, dict) else documents.read_json(manifest)
+        return cls.from_dict(document, **options)
 
     @classmethod
-    def from_json(cls, source: str | os.PathLike[str]) -> Self:
+    def from_json(cls, source: str | os.PathLike[str], **options: Any) -> Self:
         """Make a pipeline from a JSON manifest: its text, or the path of a file."""
-        return cls.from_dict(documents.read_json(source))
+        return cls.from_dict(documents.read_json(source), **options)
 
     @classmethod
-    def from_yaml(cls, source: str | os.PathLike[str]) -> Self:
+    def from_yaml(
+        cls, source: str | os.PathLike[str], *, runtime_hint: str | None = None, **options: Any
+    ) -> Self:
         """Make a pipeline from a manifest in YAML: its text, or the path of a file.
+
+        Args:
+            source: text or path.
+            runtime_hint: the argument `runtime` of the class.
+            **options: further arguments of the class.
 
         Raises:
             ImportError: PyYAML is not installed (`pip install 'remotemedia[yaml]'`).
         """
-        return cls.from_dict(documents.read_yaml(source))
+        if runtime_hint is not None:
+            options["runtime"] = runtime_hint
+        return cls.from_dict(documents.read_yaml(source), **options)
 
     def export(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Not available: raises RemoteMediaError."""
@@ -179,15 +218,38 @@ class Blueprint:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `name`, `enable_metrics`, `node_count`, and `nodes`: each node's
-        `get_config()`.
+        """Returns `name`, `enable_metrics`, `node_count`, `remote_node_count`, `is_initialized`,
+        and `nodes`: each node's `get_config()`.
         """
-        return documents.config(self.graph, self.name, self.enable_metrics)
+        return {
+            **documents.config(self.graph, self.name, self.enable_metrics),
+            "remote_node_count": self.remote_node_count,
+            "is_initialized": self.is_initialized,
+        }
 
     @property
-    def nodes(self) -> list[Any]:
-        """The nodes, in the order in which they were added."""
-        return [entry.node for entry in self.graph.entries]
+    def nodes(self) -> NodeList:
+        """The nodes, in the order in which they were added; changing the list changes the
+        pipeline.
+        """
+        from remotemedia.core.node_list import NodeList
+
+        return NodeList(self.graph, self._check_changeable, self._node_added)
+
+    @nodes.setter
+    def nodes(self, nodes: Iterable[Any]) -> None:
+        """Replace all nodes; each new one follows the one before."""
+        if nodes != self.nodes:  # else it is `pipeline.nodes += [...]`, which is done
+            mine, given = self.nodes, list(nodes)
+            mine.clear()
+            mine.extend(given)
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger `remotemedia.core.pipeline.Pipeline`, for programs."""
+        import logging
+
+        return logging.getLogger(f"remotemedia.core.pipeline.{type(self).__name__}")
 
     @property
     def node_count(self) -> int:
@@ -197,7 +259,7 @@ class Blueprint:
     @property
     def remote_node_count(self) -> int:
         """Number of nodes that are marked to run on other machines."""
-        return sum(bool(getattr(node, "is_remote", False)) for node in self.nodes)
+        return sum(flag_of(entry.node, "is_remote") for entry in self.graph.entries)
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the nodes."""

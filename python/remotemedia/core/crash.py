@@ -50,6 +50,8 @@ class Known(TypedDict, total=False):
     calls_of_worker: int | None
     calls_of_session: int | None
     peak_memory_bytes: int | None
+    array_private_bytes: int | None
+    array_shared_bytes: int | None
     memory_limit_bytes: int | None
     tries: int
     what_next: str
@@ -76,6 +78,8 @@ class Crash:
     calls_of_worker: int | None = None
     calls_of_session: int | None = None
     peak_memory_bytes: int | None = None
+    array_private_bytes: int | None = None
+    array_shared_bytes: int | None = None
     memory_limit_bytes: int | None = None
     tries: int = 1
     what_next: str = ""

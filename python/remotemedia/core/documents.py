@@ -10,9 +10,10 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from remotemedia._attributes import attribute_of
 from remotemedia.core.exceptions import ManifestError
 from remotemedia.core.graph import Entry, Graph
-from remotemedia.core.manifest import VERSION, class_path, node_entry
+from remotemedia.core.manifest import VERSION, node_entry
 from remotemedia.core.manifest_node import ManifestNode
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def manifest(
-    graph: Graph, name: str, *, include_capabilities: bool = True, description: str | None = None
+    graph: Graph,
+    name: str,
+    *,
+    pool: str | None = None,
+    include_capabilities: bool = True,
+    description: str | None = None,
 ) -> dict[str, Any]:
     """The graph as a manifest (schema v1)."""
     from datetime import UTC, datetime
@@ -37,25 +43,15 @@ def manifest(
             for entry, node_id in zip(graph.entries, graph.ids(), strict=True)
         ],
         "connections": graph.connections(),
+        **({} if pool is None else {"pool": pool}),
     }
-
-
-def definition(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
-    """The older form: a manifest with `name` at the top level, and `name` and `class` in each
-    node.
-    """
-    document = manifest(graph, name)
-    for described, entry in zip(document["nodes"], graph.entries, strict=True):
-        described.setdefault("name", getattr(entry.node, "name", described["id"]))
-        described.setdefault("class", class_path(entry.node))
-    return {"name": name, "enable_metrics": enable_metrics, **document}
 
 
 def config(graph: Graph, name: str, enable_metrics: bool) -> dict[str, Any]:
     """The settings of the pipeline and of its nodes, as `Pipeline.get_config` returns them."""
     nodes = []
     for entry in graph.entries:
-        get_config = getattr(entry.node, "get_config", None)
+        get_config = attribute_of(entry.node, "get_config")
         nodes.append(get_config() if callable(get_config) else {"class": type(entry.node).__name__})
     return {
         "name": name,
@@ -84,13 +80,16 @@ def fill(graph: Graph, document: dict[str, Any]) -> None:
     nodes = document.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
         raise ManifestError("nodes: a manifest needs a list of nodes, each an object")
+    from remotemedia.core import registered
+
     by_id: dict[str, Entry] = {}
     for described in nodes:
         fields = {k: v for k, v in described.items() if k not in ("name", "class")}
         node_id = described.get("id")
         if node_id in by_id:
             raise ManifestError(f"Duplicate node ID {node_id!r}")
-        entry = graph.add(ManifestNode(fields), node_id, [])
+        made = registered.object_of(fields.get("node_type"), fields.get("params") or {})
+        entry = graph.add(made or ManifestNode(fields), node_id, [])
         by_id[graph.id_of(entry)] = entry
     for index, connection in enumerate(document.get("connections") or []):
         for end in ("from", "to"):
@@ -152,4 +151,4 @@ def _object(document: Any) -> dict[str, Any]:
     return document
 
 
-__all__ = ["config", "definition", "fill", "manifest", "name_in", "read_json", "read_yaml"]
+__all__ = ["config", "fill", "manifest", "name_in", "read_json", "read_yaml"]

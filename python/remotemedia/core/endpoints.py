@@ -32,10 +32,15 @@ class CallerSink(Node):
     """A sink that passes each output to the caller as soon as it is made."""
 
     is_sink = True
+    is_final = False
+    """Whether a run returns none of the outputs that this sink got."""
 
     @abstractmethod
     def deliver(self, value: Any) -> None:
         """Take an output."""
+
+    def end(self) -> None:
+        """Called once when no more outputs come: the run or the session has ended."""
 
     def process(self, data: Any, /) -> Any:
         """Deliver the item and return it unchanged. This runs only if more nodes follow this

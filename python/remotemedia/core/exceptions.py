@@ -1,8 +1,7 @@
 """All exception classes of RemoteMedia.
 
 `RemoteMediaError` is their base class. Each class also derives from the builtin exception that a
-caller would expect (`ManifestError` from ValueError, `NodeError` from RuntimeError, ...), has its
-data as attributes, and can be pickled. The native module makes them with keyword arguments.
+caller would expect, has its data as attributes, and can be pickled.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class ManifestError(RemoteMediaError, ValueError):
         self.problems: list[str] = list(problems or ())
 
 
-class GraphError(ManifestError):
+class GraphError(ManifestError, PipelineError):
     """The nodes and connections do not form a graph that can run."""
 
 
@@ -307,6 +306,8 @@ class WorkerCrashed(NodeError, Crash):
         calls_of_worker: calls of nodes that had begun in the worker, in all its sessions.
         calls_of_session: those in the session that it died in.
         peak_memory_bytes: peak resident memory of the worker, or None if unknown.
+        array_private_bytes: private memory in the node's numpy arrays, or None.
+        array_shared_bytes: shared memory in them, or None.
         memory_limit_bytes: the most memory that the worker may have, or None without a limit.
         tries: number of tries, of which this was the last.
     """

@@ -7,112 +7,32 @@ caller's objects. All calls block; the callers handle threads and event loops.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from types import MemberDescriptorType
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from remotemedia import _pickle
 from remotemedia._load import native
 from remotemedia.core._async import CancelPoint
 from remotemedia.core.caller import this_process
 from remotemedia.core.endpoints import CallerSink, CallerSource
-from remotemedia.core.exceptions import (
-    ConfigurationError,
-    ManifestError,
-    PipelineError,
-    RemoteMediaError,
-)
-from remotemedia.core.function import FunctionNode
-from remotemedia.core.manifest import (
-    VERSION,
-    flag_of,
-    is_source,
-    name_of,
-    run_entry,
-    runs_natively,
-)
+from remotemedia.core.exceptions import GraphError, PipelineError, RemoteMediaError
+from remotemedia.core.how import captures, is_debugged, opener
+from remotemedia.core.manifest import is_source, name_of
 from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
+from remotemedia.core.preload import preloaded
+from remotemedia.core.run_plan import RunPlan, plan_run
 from remotemedia.core.shipping import Shipper
+from remotemedia.core.writing_back import write_back
 
 if TYPE_CHECKING:
+    from remotemedia._native import Item
     from remotemedia._native import Session as NativeSession
+    from remotemedia._progress import Progress
+    from remotemedia.core import capturing
     from remotemedia.core.explanation import Explanation
-    from remotemedia.core.graph import Graph
     from remotemedia.core.pipeline import Pipeline
-
-_PASS_THROUGH = "PassThroughNode"
-
-
-@dataclass
-class RunPlan:
-    """The graph at the time when the run opens, in the form for the native runtime.
-
-    Attributes:
-        manifest: the manifest.
-        nodes: the caller's node object by id.
-        sinks: the name of each sink by id.
-        roots: ids of the nodes without a predecessor.
-        instances: by id, the node objects to pickle, in the order of the manifest's `instance`
-            numbers.
-    """
-
-    manifest: dict[str, Any]
-    nodes: dict[str, Any]
-    sinks: dict[str, str]
-    roots: list[str]
-    instances: dict[str, Any] = field(default_factory=dict)
-
-
-def plan_run(graph: Graph, name: str, *, python_only: bool = False) -> RunPlan:
-    """Describe the graph for a run.
-
-    Args:
-        graph: the nodes and connections.
-        name: the pipeline's name.
-        python_only: use the Python class even of nodes that also exist as native nodes.
-
-    Raises:
-        ManifestError: there are no nodes.
-        RemoteMediaError: a node is marked to run on another machine.
-    """
-    if not graph.entries:
-        raise ManifestError("the pipeline has no nodes: add at least one node with add_node()")
-    ids = dict(zip(graph.entries, graph.ids(), strict=True))
-    sinks = graph.sinks()
-    plan = RunPlan(
-        manifest={"version": VERSION, "metadata": {"name": name[:255] or "pipeline"}},
-        nodes={node_id: entry.node for entry, node_id in ids.items()},
-        sinks={ids[entry]: name_of(entry.node) for entry in sinks},
-        roots=[ids[entry] for entry in graph.roots()],
-    )
-    entries = []
-    for entry, node_id in ids.items():
-        node = entry.node
-        if flag_of(node, "is_remote"):
-            raise RemoteMediaError(
-                "remote execution is not part of this version: run the node itself, "
-                "without a remote configuration",
-                node_id=node_id,
-                operation="plan",
-            )
-        at_caller = isinstance(node, CallerSource) or (
-            isinstance(node, CallerSink) and entry in sinks
-        )
-        if at_caller:
-            entries.append({"id": node_id, "node_type": _PASS_THROUGH, "params": {}})
-        elif isinstance(node, ManifestNode) or (runs_natively(node) and not python_only):
-            entries.append(run_entry(node, node_id, None))
-        else:
-            entries.append(run_entry(node, node_id, len(plan.instances)))
-            plan.instances[node_id] = node
-    plan.manifest["nodes"] = entries
-    plan.manifest["connections"] = graph.connections()
-    return plan
 
 
 class Execution:
@@ -123,19 +43,23 @@ class Execution:
         pipeline: Pipeline,
         point: CancelPoint,
         *,
-        python_only: bool = False,
         copy: bool = False,
         runtime: str | None = None,
         fallback: bool | None = None,
         is_run: bool = False,
         wait: bool = True,
+        lane: bool = False,
+        like: Execution | None = None,
+        apart: Collection[str] = (),
+        profile: bool = False,
+        debug: bool | None = None,
+        capture: capturing.Option = None,
     ) -> None:
         """Open the session.
 
         Args:
             pipeline: the pipeline whose graph runs.
             point: cancelling it stops the session, even while the session is being opened.
-            python_only: use the Python class even of nodes that also exist as native nodes.
             copy: copy inputs instead of borrowing their memory, because the caller may change them
                 while they are processed.
             runtime: the interpreter of Python nodes; None for the pipeline's.
@@ -143,8 +67,21 @@ class Execution:
                 setting.
             is_run: whether the session serves one run: errors that may pass are then tried again.
             wait: whether to wait for workers that other sessions use.
+            lane: whether further sessions are opened like this one, for the same map.
+            like: the first of these sessions: this one gets the same node objects.
+            apart: ids of nodes that get workers of their own.
+            profile: whether the session records where its time goes.
+            debug: whether crossings are logged; None for the pipeline's setting.
+            capture: where failing items are kept; None for the pipeline's setting.
         """
-        self.plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
+        self.plan: RunPlan = like.plan if like else _plan(pipeline, apart)
+        if lane and like is None:
+            self.plan.instances = preloaded(pipeline, self.plan.instances, point)
+        self._shipper: Shipper | None = (
+            like._shipper if like else _shipper(pipeline, self.plan, shares=lane)
+        )
+        debug = is_debugged(pipeline.debug if debug is None else debug)
+        self._captures = captures(capture or pipeline.capture, self.plan.nodes)
         self._pipeline = pipeline
         self._closed = False
         self._cancel_token = native().CancelToken()
@@ -154,9 +91,9 @@ class Execution:
             for node_id in self.plan.sinks
             if isinstance(node := self.plan.nodes[node_id], CallerSink)
         }
-        self._native: NativeSession = pipeline.native_runtime().open(
-            json.dumps(self.plan.manifest),
-            objects=_shipper(pipeline, self.plan),
+        self._native: NativeSession = opener(pipeline.native_runtime(), debug)(
+            _manifest_of(pipeline, self.plan),
+            objects=self._shipper,
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
             caller=this_process(),
@@ -166,21 +103,25 @@ class Execution:
             cancel=self._cancel_token,
             # A sink in the caller's process may change an input that is still in use.
             copy=copy or bool(self._caller_sinks),
+            profile=profile,
+            debug=debug,
+            capture=None if self._captures is None else self._captures.terms,
         )
-        pipeline.watch_metrics(self)
+        if like is None:
+            pipeline.watch_metrics(self)
 
     def source_items(self) -> Iterable[Any] | None:
         """The items of a run without input: those of a `CallerSource`, or None if source nodes
         produce them.
 
         Raises:
-            ConfigurationError: there is no source.
+            GraphError: there is no source.
         """
         roots = [self.plan.nodes[node_id] for node_id in self.plan.roots]
         at_caller = [node for node in roots if isinstance(node, CallerSource)]
         if at_caller:
             if len(roots) > 1:
-                raise ConfigurationError(
+                raise GraphError(
                     f"{name_of(at_caller[0])} feeds the pipeline from your program, so it must be "
                     "the only node without a predecessor"
                 )
@@ -188,17 +129,22 @@ class Execution:
         # The node of a manifest entry may be a source; only the orchestrator knows.
         if not any(is_source(node) or isinstance(node, ManifestNode) for node in roots):
             names = ", ".join(name_of(node) for node in roots)
-            raise ConfigurationError(
+            raise GraphError(
                 f"run() got no input, and the first node ({names}) is not a source: pass the input "
                 "as in run(data), or set is_source = True on a first node whose process() yields "
                 "items"
             )
         return None
 
-    def run(self, items: Iterable[Any] | None) -> Pairs:
-        """Feed all items, flush, and return all outputs. After an error, `partial_results` of the
-        exception has the outputs that were made before.
+    def run(self, items: Iterable[Any] | None, bar: Progress | None = None) -> Pairs:
+        """Feed all items, flush, and return all outputs; `bar` shows how many items are done. After
+        an error, `partial_results` of the exception has the outputs that were made before.
         """
+        if bar is not None and items is not None:
+            if not self._caller_sinks:
+                taken, done = bar.counted(items), bar.completed
+                return self._all(lambda: self._native.run(taken, done), lambda: None)
+            items = bar.over(items)
         return self._all(lambda: self._native.run(items), lambda: self._native.begin_run(items))
 
     def process(self, item: Any) -> Pairs:
@@ -210,6 +156,23 @@ class Execution:
         except BaseException as error:
             self._keep_partial(error, [])
             raise
+
+    def convert(self, item: Any) -> Item:
+        """An item as `process_each` takes it, also of an execution like this one.
+
+        Raises:
+            MarshalingError: it cannot travel.
+        """
+        return self._native.convert(item)
+
+    def process_each(self, items: list[Item]) -> list[tuple[Pairs | None, BaseException | None]]:
+        """Feed items one after the other. Returns for each its outputs, or the exception that it
+        ended with.
+
+        Raises:
+            RunCancelled: the session was cancelled.
+        """
+        return self._native.process_each(items)
 
     def process_until(self, item: Any, due: float) -> tuple[Pairs, bool]:
         """Feed one item and return its outputs as far as they are there at `due` (a time of
@@ -225,6 +188,10 @@ class Execution:
         except BaseException as error:
             self._keep_partial(error, [])
             raise
+
+    def interrupt(self) -> None:
+        """Drop what is at work, from any thread."""
+        self._native.interrupt()
 
     def count_late(self) -> None:
         """Count an item whose outputs came after they were due."""
@@ -246,17 +213,25 @@ class Execution:
         """Let the sources produce; `next` returns the outputs.
 
         Raises:
-            ConfigurationError: there is no source.
+            GraphError: there is no source.
         """
         self._native.begin_run(self.source_items())
 
     def next(self) -> tuple[Pairs, bool]:
         """Wait for outputs. Returns all that are ready, and whether they are the last."""
-        pairs, is_last = self._native.next()
+        try:
+            pairs, is_last = self._native.next()
+        except BaseException as error:
+            self._capture(error)
+            raise
+        left: Pairs = []
         for node_id, value in pairs:
-            if node_id in self._caller_sinks:
-                self._caller_sinks[node_id].deliver(value)
-        return pairs, is_last
+            sink = self._caller_sinks.get(node_id)
+            if sink is not None:
+                sink.deliver(value)
+            if sink is None or not sink.is_final:
+                left.append((node_id, value))
+        return left, is_last
 
     def _all(self, at_once: Callable[[], Pairs], begin: Callable[[], None]) -> Pairs:
         """All outputs. A sink in the caller's process gets each as soon as it is made."""
@@ -275,13 +250,22 @@ class Execution:
         return pairs
 
     def _keep_partial(self, error: BaseException, before: Pairs) -> None:
-        """Put the outputs that were made before an error into its `partial_results`."""
+        """Put the outputs before an error into its `partial_results`, and capture its item."""
+        self._capture(error)
         partial = [*before, *(getattr(error, "partial_results", None) or ())]
         _set_partial(error, session_result(partial, self.plan.sinks))
+
+    def _capture(self, error: BaseException) -> None:
+        if self._captures is not None:
+            self._captures.keep(error)
 
     def metrics(self) -> str:
         """The metrics of the session so far, as JSON."""
         return self._native.metrics()
+
+    def trace(self) -> str | None:
+        """Where the session's time went so far, as JSON; None unless it is profiled."""
+        return self._native.trace()
 
     def cancel(self) -> None:
         """Stop the running call, from any thread."""
@@ -309,11 +293,23 @@ class Execution:
             changed, failure = self._native.close()
         finally:
             self._pipeline.keep_metrics(self._native.metrics())
+            if self._captures is not None:
+                self._captures.close()
+            for sink in self._caller_sinks.values():
+                sink.end()
         with self._pipeline.write_back_lock:
             for node_id, state in changed:
-                _write_back(node_id, self.plan.nodes[node_id], state)
+                write_back(node_id, self.plan.nodes[node_id], state)
         if failure is not None:
             raise failure
+
+    def end(self) -> None:
+        """Clean up the nodes, and leave the caller's objects as they are."""
+        if not self._closed:
+            self._closed = True
+            _, failure = self._native.close()
+            if failure is not None:
+                raise failure
 
     def close_after(self, error: BaseException) -> None:
         """Close because of `error`; further errors are added to it as notes."""
@@ -326,53 +322,39 @@ class Execution:
             error.add_note(f"Closing the session after this error failed too: {further}")
 
 
-def _shipper(pipeline: Pipeline, plan: RunPlan) -> Shipper | None:
-    return Shipper(plan.instances, pipeline.kept_buffers()) if plan.instances else None
+def _plan(pipeline: Pipeline, apart: Collection[str] = ()) -> RunPlan:
+    return plan_run(pipeline.graph, pipeline.name, pipeline.pool, apart=apart)
 
 
-def _write_back(node_id: str, node: Any, state: bytes) -> None:
-    try:
-        changes: Any = _pickle.loads(state)
-        attributes, deleted = changes
-    except KeyboardInterrupt:
-        raise
-    except BaseException as problem:  # a `__setstate__` can raise any exception, even SystemExit
-        import warnings
-
-        warnings.warn(
-            f"the attributes that node {node_id!r} changed in its worker could not be put back: "
-            f"{type(problem).__name__}: {problem}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return
-    for name, value in attributes.items():
-        if isinstance(node, FunctionNode) and name == "function":
-            node.take_back(value)
-        elif isinstance(getattr(type(node), name, None), MemberDescriptorType):
-            object.__setattr__(node, name, value)  # a slot, which a frozen dataclass may protect
-        elif hasattr(node, "__dict__"):
-            vars(node)[name] = value
-    for name in deleted:
-        with contextlib.suppress(AttributeError):
-            object.__delattr__(node, name)
+def _shipper(pipeline: Pipeline, plan: RunPlan, *, shares: bool = False) -> Shipper | None:
+    if not plan.instances:
+        return None
+    return Shipper(plan.instances, pipeline.kept_buffers(), shares=shares)
 
 
-def explain(
-    pipeline: Pipeline, *, python_only: bool, runtime: str | None, fallback: bool | None
-) -> Explanation:
+def _manifest_of(pipeline: Pipeline, plan: RunPlan) -> str:
+    text = json.dumps(plan.manifest)
+    if pipeline.strict:
+        return text
+    from remotemedia.core import lenient
+
+    return lenient.without_unknown(text)
+
+
+def explain(pipeline: Pipeline, *, runtime: str | None, fallback: bool | None) -> Explanation:
     """Where the nodes of a pipeline would run now, and why; for the arguments see `Execution`."""
     from remotemedia.core.explanation import Explanation
 
-    plan = plan_run(pipeline.graph, pipeline.name, python_only=python_only)
+    choice = pipeline.overlapping(iter(()))
+    plan = _plan(pipeline, choice.nodes)
     explained = pipeline.native_runtime().explain(
-        json.dumps(plan.manifest),
+        _manifest_of(pipeline, plan),
         objects=_shipper(pipeline, plan),
         runtime=pipeline.interpreter if runtime is None else runtime,
         fallback=pipeline.fallback if fallback is None else fallback,
         caller=this_process(),
     )
-    return Explanation.read(explained)
+    return Explanation.read(explained, choice)
 
 
 def _set_partial(error: BaseException, partial: Any) -> None:
@@ -380,4 +362,4 @@ def _set_partial(error: BaseException, partial: Any) -> None:
     error.partial_results = partial  # type: ignore[attr-defined]
 
 
-__all__ = ["Execution", "RunPlan", "explain", "plan_run"]
+__all__ = ["Execution", "explain"]

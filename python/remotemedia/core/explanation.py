@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from remotemedia.core.overlap import Choice
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Placement:
         runtime: "rust_native", "cpython" or "rustpython".
         stage: number of the node's stage; the nodes of a stage are called together.
         worker: number of the node's worker in the run; None for native nodes.
+        pool: name of the pool that the worker comes from; None for native nodes.
         program: path of that worker's interpreter; None for native nodes.
         why: the reason, as part of a sentence.
         fallback: if RustPython was chosen but cannot run the node, a dict with `from`, `kind`,
@@ -29,6 +33,7 @@ class Placement:
     runtime: str
     stage: int
     worker: int | None
+    pool: str | None
     program: str | None
     why: str
     fallback: dict[str, Any] | None
@@ -43,19 +48,30 @@ class Explanation:
         workers: number of workers that a run uses.
         nodes: a `Placement` for each node, stage by stage.
         text: the lines for printing.
+        overlap: for nodes that were slow in the last run, whether they get workers of their own in
+            a run over several items, and why.
+        warnings: what may not be meant, such as a pattern of a pool that means no node.
     """
 
     pipeline: str
     workers: int
     nodes: tuple[Placement, ...]
     text: str = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    overlap: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, told: tuple[str, str]) -> Explanation:
-        """Make an explanation from the JSON and the text of the native runtime."""
+    def read(cls, told: tuple[str, str], choice: Choice) -> Explanation:
+        """Make an explanation from the JSON and the text of the native runtime, and from what is
+        decided about overlapping.
+        """
         document = json.loads(told[0])
         nodes = tuple(Placement(**node) for node in document["nodes"])
-        return cls(document["pipeline"], document["workers"], nodes, told[1])
+        warnings = tuple(document["warnings"])
+        lines = [f"{node_id}: {reason}" for node_id, reason in choice.reasons.items()]
+        text = "\n".join([told[1].rstrip("\n"), *lines])
+        name, workers = document["pipeline"], document["workers"]
+        return cls(name, workers, nodes, text, warnings, dict(choice.reasons))
 
     def __getitem__(self, node_id: str) -> Placement:
         """The placement of the node with this id.

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from remotemedia.core.exceptions import SerializationError
+from remotemedia._attributes import attribute_of, has_really
+from remotemedia.core.exceptions import ConfigurationError, SerializationError
 
 VERSION = "v1"
 # Values of `runtime_hint` that select the Python class of a node which also exists as a native
@@ -28,7 +29,7 @@ _UNSAFE_IN_ID = re.compile(r"[^a-zA-Z0-9_-]+")
 
 def name_of(node: Any) -> str:
     """The node's attribute `name` if it is a text, otherwise its class name."""
-    name = getattr(node, "name", None)
+    name = attribute_of(node, "name")
     return name if isinstance(name, str) and name else type(node).__name__
 
 
@@ -39,7 +40,7 @@ def safe_id(name: str) -> str:
 
 def class_path(node: Any) -> str:
     """The path `package.module:Class` of the node's class, or the path of its function."""
-    function = getattr(node, "function_path", None)
+    function = attribute_of(node, "function_path")
     if isinstance(function, str):
         return function
     return f"{type(node).__module__}:{type(node).__qualname__}"
@@ -51,14 +52,14 @@ def runs_natively(node: Any) -> bool:
     """
     return (
         "native_type" in vars(type(node))
-        and str(getattr(node, "runtime_hint", "auto")).lower() not in _PYTHON_HINTS
+        and str(attribute_of(node, "runtime_hint", "auto")).lower() not in _PYTHON_HINTS
         and "process" not in getattr(node, "__dict__", {})
     )
 
 
 def flag_of(node: Any, name: str) -> bool:
     """Whether an attribute is exactly True. Some objects, such as mocks, have every attribute."""
-    return getattr(node, name, False) is True
+    return attribute_of(node, name, False) is True
 
 
 def is_source(node: Any) -> bool:
@@ -84,13 +85,13 @@ def constructor_params(node: Any) -> dict[str, Any]:
     """
     from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
-    config = getattr(node, "config", None)
+    config = attribute_of(node, "config")
     params = dict(config) if isinstance(config, dict) else {}
     own = set(inspect.signature(Node.__init__).parameters) | set(RUNTIME_KEYWORDS)
     for name, taken in inspect.signature(type(node).__init__).parameters.items():
         if taken.kind in (taken.VAR_POSITIONAL, taken.VAR_KEYWORD):
             continue
-        if name not in own and name not in params and hasattr(node, name):
+        if name not in own and name not in params and has_really(node, name):
             params[name] = getattr(node, name)
     return params
 
@@ -113,13 +114,12 @@ def node_entry(
     extract = getattr(type(node), "_extract_params", None)
     params = constructor_params(node) if extract is None else extract(node)
     check_json(node, node_id, params)
-    in_sdk = type(node).__module__.startswith(_SDK_NODES)
-    entry = {
-        "id": node_id,
-        "node_type": type(node).__name__ if in_sdk else class_path(node),
-        "params": params,
-    }
-    entry.update(_flags(node))
+    entry = {"id": node_id, "node_type": _type_name(node), "params": params}
+    entry.update(options_of(node))
+    config = attribute_of(node, "remote_config")
+    host, port = getattr(config, "host", None), getattr(config, "port", None)
+    if isinstance(host, str) and isinstance(port, int):
+        entry["host"] = f"{host}:{port}"
     get_capabilities = getattr(type(node), "get_capabilities", None)
     capabilities = (
         get_capabilities(node) if include_capabilities and get_capabilities is not None else None
@@ -127,6 +127,20 @@ def node_entry(
     if capabilities:
         entry["capabilities"] = capabilities
     return entry
+
+
+def _type_name(node: Any) -> str:
+    """The node type for a manifest: a name that the orchestrator knows, or the class's path."""
+    if "native_type" in vars(type(node)):
+        native_type: str = type(node).native_type
+        return native_type
+    module = type(node).__module__
+    if module.startswith(_SDK_NODES):
+        from remotemedia.nodes import HOMES
+
+        if any(type(node).__name__ in names for names in HOMES.values()):
+            return type(node).__name__
+    return class_path(node)
 
 
 def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
@@ -141,41 +155,52 @@ def run_entry(node: Any, node_id: str, instance: int | None) -> dict[str, Any]:
     if instance is None:
         return node_entry(node, node_id)
     entry = {"id": node_id, "node_type": class_path(node), "params": {}, "instance": instance}
-    entry.update(_flags(node))
+    entry.update(options_of(node))
     if is_source(node):
         entry["is_source"] = True
     return entry
 
 
-def _flags(node: Any) -> dict[str, Any]:
+def options_of(node: Any) -> dict[str, Any]:
     """The manifest fields for attributes such as `timeout_ms` that differ from their defaults."""
     flags: dict[str, Any] = {}
-    for name, kinds, default in (
-        ("is_streaming", bool, False),
-        ("is_source", bool, False),
-        ("isolated", bool, False),
-        ("join", str, "interleave"),
-        ("runtime_hint", str, "auto"),
-        ("timeout_ms", (int, float), None),
-        ("deadline_ms", (int, float), None),
-        ("retry", (bool, str), None),
-        ("breaker", int, None),
-        ("on_open", str, None),
-        ("stateless", bool, False),
-        ("checkpoint_every", int, None),
-        ("standby", int, None),
+    for name, default in (
+        ("is_streaming", False),
+        ("is_source", False),
+        ("isolated", False),
+        ("join", "interleave"),
+        ("runtime_hint", "auto"),
+        ("timeout_ms", None),
+        ("deadline_ms", None),
+        ("retry", None),
+        ("breaker", None),
+        ("on_open", None),
+        ("stateless", False),
+        ("checkpoint_every", None),
+        ("standby", None),
     ):
-        value = getattr(node, name, default)
-        # A set value of a wrong type is included, so that the check of the manifest reports it.
-        if (isinstance(value, kinds) or _has_set(node, name)) and value != default:
-            # JSON has no NaN and infinity. As text they make the check of the manifest report them.
-            is_number = not isinstance(value, float) or math.isfinite(value)
+        value = attribute_of(node, name, default)
+        # A method of this name is the node's own.
+        if callable(value) or value is default:
+            continue
+        if value is not None and not isinstance(value, bool | int | float | str):
+            raise ConfigurationError(
+                f"{name} of node {name_of(node)!r} is an option of RemoteMedia and cannot be of "
+                f"type {type(value).__name__}: give your attribute another name"
+            )
+        # A value of a wrong type is included, so that the check of the manifest reports it. JSON
+        # has no NaN and infinity; as text they make it report them.
+        is_number = not isinstance(value, float) or math.isfinite(value)
+        if value != default:
             flags[name] = value if is_number else str(value)
     # Nodes may have an attribute of this name for purposes of their own.
-    limits = getattr(node, "limits", None)
+    limits = attribute_of(node, "limits")
     if isinstance(limits, dict) and limits:
         flags["limits"] = limits
-    named = getattr(node, "retry_on", ()) if _has_set(node, "retry_on") else ()
+    pool = attribute_of(node, "pool")
+    if isinstance(pool, str) and pool:
+        flags["pool"] = pool
+    named = attribute_of(node, "retry_on", ())
     names = [_exception_name(kind) for kind in _listed(named)]
     if names:
         flags["retry_on"] = names
@@ -193,12 +218,6 @@ def _exception_name(kind: Any) -> Any:
         return kind
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{module}{kind.__qualname__}"
-
-
-def _has_set(node: Any, name: str) -> bool:
-    """Whether the node or its class really has the attribute, not only through `__getattr__`."""
-    own = getattr(node, "__dict__", {})
-    return name in own or any(name in vars(kind) for kind in type(node).__mro__)
 
 
 def check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
@@ -231,6 +250,7 @@ __all__ = [
     "is_source",
     "name_of",
     "node_entry",
+    "options_of",
     "run_entry",
     "runs_natively",
     "safe_id",

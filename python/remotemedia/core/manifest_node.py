@@ -28,6 +28,8 @@ class ManifestNode(Node):
                 f"this one has {sorted(map(str, entry))}"
             )
         self.manifest_entry = copy.deepcopy(entry)
+        if "params" not in entry and isinstance(entry.get("config"), dict):  # its older name
+            self.manifest_entry["params"] = self.manifest_entry.pop("config")
         # Without an id, the name is the class name in "package.module:Class".
         self.name = entry.get("id") or node_type.rpartition(":")[2]
         self.config = self.manifest_entry.setdefault("params", {}) or {}

@@ -15,10 +15,22 @@ from functools import cached_property
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from remotemedia._lazy import lazy_attributes
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from remotemedia.core.remote_config import RemoteExecutorConfig as RemoteExecutorConfig
     from remotemedia.core.state import SessionState, StateManager
+
+# The original SDK defines these in this module.
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "remotemedia.core.state": ("SessionState", "StateManager"),
+        "remotemedia.core.remote_config": ("RemoteExecutorConfig",),
+    },
+)
 
 # Keyword arguments of `Node` that set the attribute of the same name.
 RUNTIME_KEYWORDS = (
@@ -27,6 +39,7 @@ RUNTIME_KEYWORDS = (
     "isolated",
     "join",
     "limits",
+    "pool",
     "runtime_hint",
     "timeout_ms",
     "deadline_ms",
@@ -101,6 +114,8 @@ class Node(ABC):
         limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
             names of `[limits]` in the configuration, except those of messages. Only for an isolated
             node.
+        pool: name of the pool that its worker comes from, a section `[pools.NAME]` of the
+            configuration. None: that of the pipeline, else that of its interpreter.
         join: for several predecessors: "interleave" calls the node for each item that arrives,
             "zip" for each tuple with one item from each predecessor.
         runtime_hint: "auto", "cpython", "rustpython" or "native", or an older name of one of them.
@@ -120,6 +135,7 @@ class Node(ABC):
     standby: int | None = None
     isolated: bool = False
     limits: dict[str, Any] | None = None
+    pool: str | None = None
     join: Literal["interleave", "zip"] = "interleave"
     runtime_hint: str = "auto"
     is_streaming: bool = False
@@ -127,8 +143,8 @@ class Node(ABC):
     is_sink: bool = False
     is_remote: bool = False
     enable_state: bool = True
-    # Attributes that are not pickled.
-    _transient: ClassVar[frozenset[str]] = frozenset({"logger", "state", "_is_initialized"})
+    # Attributes that are not pickled, beside those that `leaves_behind` names.
+    _transient: ClassVar[frozenset[str]] = frozenset()
     _is_initialized: bool = False
     _session_id: str | None = None
     _state_ttl: timedelta | None = None
@@ -167,7 +183,7 @@ class Node(ABC):
     @cached_property
     def logger(self) -> logging.Logger:
         """The logger of the class; records from a worker reach the caller's `logging`."""
-        return logging.getLogger(f"{type(self).__module__}.{type(self).__qualname__}")
+        return logging.getLogger(_logger_name(self))
 
     @cached_property
     def state(self) -> StateManager | None:
@@ -176,7 +192,9 @@ class Node(ABC):
             return None
         from remotemedia.core.state import StateManager
 
-        return StateManager(self._state_ttl, self._max_sessions)
+        made = StateManager(self._state_ttl, self._max_sessions)
+        made.is_default = True
+        return made
 
     @property
     def is_initialized(self) -> bool:
@@ -256,7 +274,8 @@ class Node(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"name", "class", "config"}` of the node."""
-        return {"name": self.name, "class": type(self).__name__, "config": dict(self.config)}
+        config = dict(self.config) if isinstance(self.config, dict) else self.config
+        return {"name": self.name, "class": type(self).__name__, "config": config}
 
     def get_capabilities(self) -> dict[str, Any] | None:
         """The node's needs, such as `{"cpu": {"cores": 2}, "memory_gb": 1.0}`, or None."""
@@ -279,11 +298,16 @@ class Node(ABC):
         return constructor_params(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All attributes except the logger and the per-session state, which are not pickled."""
+        """All attributes except those that the base class makes by itself."""
         state: Any = super().__getstate__()
         in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
         attributes = {**(in_dict or {}), **(in_slots or {})}
-        return {k: v for k, v in attributes.items() if k not in self._transient}
+        transient = type(self)._transient
+        return {
+            name: value
+            for name, value in attributes.items()
+            if name not in transient and not leaves_behind(self, name, value)
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the attributes, without calling `__init__` or `initialize`."""
@@ -298,4 +322,21 @@ class Node(ABC):
         return f"{type(self).__name__}(name={self.name!r})"
 
 
-__all__ = ["RUNTIME_KEYWORDS", "Node"]
+def leaves_behind(node: Any, name: str, value: Any) -> bool:
+    """Whether the base class has made the value of an attribute by itself. Such a value stays in
+    its process; what a program has assigned to the same name travels.
+    """
+    if not isinstance(node, Node):
+        return False
+    if name == "state":
+        return getattr(value, "is_default", False) is True
+    if name == "logger":
+        return value is logging.getLogger(_logger_name(node))
+    return name == "_is_initialized" and isinstance(value, bool)
+
+
+def _logger_name(node: Node) -> str:
+    return f"{type(node).__module__}.{type(node).__qualname__}"
+
+
+__all__ = ["RUNTIME_KEYWORDS", "Node", "leaves_behind"]

@@ -17,7 +17,7 @@ class RemoteExecutorConfig:
     Args:
         host: name or address.
         port: 1 to 65535.
-        protocol: "grpc".
+        protocol: "grpc" or "http".
         auth_token: token to send with each call.
         timeout: seconds until a call fails.
         max_retries: how often a failed call is repeated.
@@ -39,8 +39,8 @@ class RemoteExecutorConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.protocol != "grpc":
-            raise ConfigurationError(f'protocol must be "grpc", not {self.protocol!r}')
+        if self.protocol not in ("grpc", "http"):
+            raise ConfigurationError(f'protocol must be "grpc" or "http", not {self.protocol!r}')
         if not 1 <= self.port <= 65535:
             raise ConfigurationError(f"port must be 1 to 65535, not {self.port}")
         if self.timeout <= 0:
@@ -49,7 +49,8 @@ class RemoteExecutorConfig:
     def __call__(self, node: Any, **kwargs: Any) -> Any:
         """Not available: raises RemoteMediaError."""
         raise RemoteMediaError(
-            "remote execution is not part of this version: use the node itself", operation="plan"
+            "remote execution is not supported: add the node itself to the pipeline instead",
+            operation="plan",
         )
 
 

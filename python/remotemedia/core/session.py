@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from remotemedia.core._async import CancelPoint, run_in_thread
-from remotemedia.core.exceptions import PipelineError, RunCancelled
+from remotemedia.core.async_session import AsyncSession
+from remotemedia.core.exceptions import PipelineError, RemoteMediaError, RunCancelled
+from remotemedia.core.feeding import Feed
 from remotemedia.core.outputs import Pairs, session_result
+from remotemedia.core.streaming import OnError, check, stream
 
 if TYPE_CHECKING:
     from remotemedia.core.concealment import Concealment
     from remotemedia.core.execution import Execution
+    from remotemedia.core.profiling import Profile
 
-T = TypeVar("T")
+ROOM = 16
+"""How many items may wait in a session between `feed` and `results`."""
 
 
 class Session:
@@ -33,6 +39,7 @@ class Session:
     normally, on a fresh worker if the old one died. Calls from several threads run one at a time.
 
     Attributes:
+        interrupts: how often `interrupt` was called.
         tail: the last outputs of the nodes, in the form of `process`, if the session was closed
             without a `flush`; None before that.
     """
@@ -47,6 +54,8 @@ class Session:
         self._input_is_open = False
         self._is_live = False
         self._concealment: Concealment | None = None
+        self._feed = Feed(ROOM)
+        self.interrupts = 0
         self.tail: Any = None
 
     def open(self) -> Session:
@@ -118,16 +127,85 @@ class Session:
             execution = self._opened()
             return session_result(execution.run(execution.source_items()), execution.plan.sinks)
 
-    def begin(self, begin: Callable[[Execution], None]) -> None:
+    def stream(
+        self, items: Iterable[Any] | None = None, *, on_error: OnError = "raise"
+    ) -> Iterator[Any]:
+        """The outputs for items, one by one, each as soon as it is made; then the nodes' last
+        outputs, as `flush` gives them. For several sinks they are `(node id, output)`.
+
+        Args:
+            items: an item is taken from it when all outputs of the one before have been handed
+                over. With None the first node must be a source.
+            on_error: "raise" ends the stream with the error of an item, at its place. "skip" goes
+                on with the next item, and so does a function, which is called with the error.
+        """
+        check(on_error, items)
+        return stream(self, items, on_error)
+
+    def feed(self, item: Any) -> None:
+        """Add an item for the thread that iterates over `results`. Waits while `ROOM` items wait.
+
+        Raises:
+            PipelineError: the input has ended, or the session is closed.
+        """
+        self._feed.put((self.interrupts, item))
+
+    def end_input(self) -> None:
+        """No item follows those that were fed: `results` ends after the nodes' last outputs."""
+        self._feed.end()
+
+    def results(self, *, on_error: OnError = "raise") -> Iterator[Any]:
+        """The outputs for the items of `feed`, as `stream` gives them. Ends after `end_input` or
+        when the session is closed.
+        """
+        check(on_error)
+        return stream(self, self._feed, on_error)
+
+    def interrupt(self) -> None:
+        """Drop what is at work and what was fed, from any thread. The session goes on.
+
+        Node code that runs gets a KeyboardInterrupt, and its generators are closed; the nodes keep
+        their state. A call that waits for outputs returns without further ones.
+        """
+        self.interrupts += 1
+        self._feed.clear()
+        if self._execution is not None:
+            self._execution.interrupt()
+
+    def drop(self) -> None:
+        """Interrupt what is at work, and take no further output of it."""
+        if self._execution is not None:
+            self._execution.interrupt()
+        self.drain()
+
+    def drain(self) -> None:
+        """End the call whose outputs were to be taken, after an interrupt."""
+        with contextlib.suppress(RemoteMediaError):
+            while self._is_live:
+                self.next()
+
+    def bare(self, pairs: Pairs) -> list[Any]:
+        """The outputs of pairs, without their sink if there is only one."""
+        has_one_sink = self._execution is not None and len(self._execution.plan.sinks) == 1
+        return [value for _, value in pairs] if has_one_sink else list(pairs)
+
+    def begin(self, begin: Callable[[Execution], None], seen: int | None = None) -> None:
         """Begin a call whose outputs `next` returns as they are made.
+
+        Args:
+            begin: begins the call.
+            seen: the number of interrupts when its item was taken: later ones concern it, too.
 
         Raises:
             PipelineError: not all outputs of the previous call have been taken.
         """
         with self._turn:
             self._refuse_while_live()
-            begin(self._opened())
+            execution = self._opened()
+            begin(execution)
             self._is_live = True
+            if seen is not None and seen != self.interrupts:
+                execution.interrupt()
 
     def next(self) -> tuple[Pairs, bool]:
         """Wait for outputs. Returns all that are ready, with their sinks, and whether they are the
@@ -158,6 +236,7 @@ class Session:
         RunCancelled.
         """
         self._cancel_point.cancel()
+        self._feed.end()
 
     def close(self) -> None:
         """End the input, clean up the nodes and set changed attributes on your node objects.
@@ -165,6 +244,7 @@ class Session:
         Afterwards `tail` has the nodes' last outputs, unless the session was cancelled. Further
         calls do nothing.
         """
+        self._feed.end()
         with self._turn:
             if self._closed or self._execution is None:
                 self._closed = True
@@ -185,6 +265,30 @@ class Session:
         self._input_is_open = False
         return session_result(execution.flush(), execution.plan.sinks)
 
+    def get_metrics(self) -> dict[str, Any] | None:
+        """The metrics of the session so far, also while another thread waits for outputs; None
+        before it opens. See `Pipeline.get_metrics`.
+        """
+        if self._execution is None:
+            return None
+        import json
+
+        metrics: dict[str, Any] = json.loads(self._execution.metrics())
+        return metrics
+
+    def profile(self) -> Profile | None:
+        """Where the time of the session went so far; None before it opens, and unless it was made
+        with `profile=True`.
+        """
+        from remotemedia.core.profiling import Profile
+
+        return None if self._execution is None else Profile.of(self._execution)
+
+    @property
+    def waiting(self) -> Feed:
+        """The items between `feed` and `results`."""
+        return self._feed
+
     @property
     def is_open(self) -> bool:
         """Whether the nodes are loaded."""
@@ -197,10 +301,12 @@ class Session:
             self._execution = self._open_execution(self._cancel_point, self._copy)
         return self._execution
 
-    def _close_after(self, error: BaseException | None) -> None:
+    def close_after(self, error: BaseException | None) -> None:
+        """Close because of an error, which keeps what goes wrong then as notes; None: as usual."""
         if error is None or self._execution is None:
             self.close()
             return
+        self._feed.end()
         with self._turn:
             self._closed = True
             self._execution.close_after(error)
@@ -216,7 +322,7 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         """Close the session."""
-        self._close_after(error)
+        self.close_after(error)
 
     def asynchronous(self) -> AsyncSession:
         """The same session with coroutines as methods; the nodes start with the first call."""
@@ -237,68 +343,7 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         """Close the session without blocking the event loop."""
-        await run_in_thread(lambda: self._close_after(error), self.cancel)
+        await run_in_thread(lambda: self.close_after(error), self.cancel)
 
 
-class AsyncSession:
-    """A session with coroutines as methods, from `async with pipeline.session()`.
-
-    Cancelling a call (or its task) cancels the session, which can then only be closed.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def process(
-        self,
-        item: Any,
-        *,
-        due: float | None = None,
-        late: Literal["wait", "drop", "conceal"] = "wait",
-    ) -> Any:
-        """See `Session.process`."""
-        return await self._call(lambda: self._session.process(item, due=due, late=late))
-
-    async def live(self, begin: Callable[[Execution], None]) -> AsyncGenerator[tuple[str, Any]]:
-        """The outputs of the call that `begin` begins, with their sinks, each as soon as it is
-        made.
-        """
-
-        def first() -> tuple[Pairs, bool]:
-            self._session.begin(begin)
-            return self._session.next()
-
-        pairs, is_last = await self._call(first)
-        while True:
-            for pair in pairs:
-                yield pair
-            if is_last:
-                return
-            pairs, is_last = await self._call(self._session.next)
-
-    @property
-    def is_live(self) -> bool:
-        """See `Session.is_live`."""
-        return self._session.is_live
-
-    async def flush(self) -> Any:
-        """See `Session.flush`."""
-        return await self._call(self._session.flush)
-
-    async def produce(self) -> Any:
-        """See `Session.produce`."""
-        return await self._call(self._session.produce)
-
-    async def close(self) -> None:
-        """See `Session.close`."""
-        await self._call(self._session.close)
-
-    def cancel(self) -> None:
-        """See `Session.cancel`."""
-        self._session.cancel()
-
-    async def _call(self, call: Callable[[], T]) -> T:
-        return await run_in_thread(call, self._session.cancel)
-
-
-__all__ = ["AsyncSession", "Session"]
+__all__ = ["ROOM", "AsyncSession", "Session"]

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
+from remotemedia._load import native
 from remotemedia._unpicklable import UnportableError
 from remotemedia.core.exceptions import MarshalingError
 from remotemedia.core.function import FunctionNode
@@ -29,9 +30,13 @@ class Shipper:
 
     Attributes:
         kept: copies, in shared memory, of the nodes' large arrays, from this and earlier runs.
+        shipments: what was pickled, where several sessions get the same; else None.
     """
 
-    def __init__(self, instances: dict[str, Any], kept: KeptBuffers) -> None:
+    def __init__(
+        self, instances: dict[str, Any], kept: KeptBuffers, *, shares: bool = False
+    ) -> None:
+        self.shipments = native().Shipments() if shares else None
         self._ids = list(instances)
         self._nodes = list(instances.values())
         self.kept = kept
@@ -185,6 +190,17 @@ def code_digest(node: Any) -> str:
     return f"{class_path(node)}:{state.hexdigest()}"
 
 
+def definition_digest(value: Any) -> str:
+    """A digest of the code of a function or class, and of the functions and classes of the same
+    module that it names.
+    """
+    import hashlib  # imported late: few programs need it
+
+    state = hashlib.sha256()
+    _add_definition(state, value, set())
+    return state.hexdigest()
+
+
 def _module_text(owner: Any) -> bytes | None:
     """The contents of the module file of a class or function. None for scripts and notebooks, which
     may define an object again while they run.
@@ -238,4 +254,4 @@ def _add_code(state: Any, code: types.CodeType) -> None:
             state.update(repr(constant).encode("utf-8", "surrogatepass"))
 
 
-__all__ = ["Shipper", "code_digest", "log_levels"]
+__all__ = ["Shipper", "code_digest", "definition_digest", "log_levels"]

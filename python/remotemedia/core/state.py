@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ DEFAULT_TTL = timedelta(hours=24)
 
 
 def _now() -> datetime:
-    return datetime.now(UTC)
+    return datetime.now()
 
 
 @dataclass
 class SessionState:
     """The values of one session id.
 
-    `created_at` and `last_accessed` are timezone-aware (UTC). Every access updates `last_accessed`.
+    `created_at` and `last_accessed` are local times. Every access updates `last_accessed`.
     """
 
     session_id: str
@@ -35,6 +35,10 @@ class SessionState:
     created_at: datetime = field(default_factory=_now)
     last_accessed: datetime = field(default_factory=_now)
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    def update_access_time(self) -> None:
+        """Set `last_accessed` to now."""
+        self.last_accessed = _now()
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value under `key`, or `default`."""
@@ -64,7 +68,7 @@ class StateManager:
         default_ttl: a session expires when it has not been accessed for this time (default 24
             hours).
         max_sessions: how many sessions are kept; the least recently accessed is dropped first.
-        enable_persistence: not available; True raises ValueError.
+        enable_persistence: accepted for compatibility; sessions live in memory only.
     """
 
     def __init__(
@@ -73,12 +77,12 @@ class StateManager:
         max_sessions: int | None = None,
         enable_persistence: bool = False,
     ) -> None:
-        if enable_persistence:
-            raise ValueError("session state lives in memory only: leave enable_persistence False")
         if max_sessions is not None and max_sessions < 1:
             raise ValueError(f"max_sessions must be at least 1, not {max_sessions}")
         self.default_ttl = DEFAULT_TTL if default_ttl is None else default_ttl
         self.max_sessions = max_sessions
+        # Set for one that a node makes by itself, see `remotemedia.core.node.leaves_behind`.
+        self.is_default = False
         self._sessions: dict[str, SessionState] = {}
         self._lock = threading.RLock()
         self._cleanup_task: asyncio.Task[None] | None = None
@@ -130,12 +134,15 @@ class StateManager:
             return len(expired)
 
     def start_cleanup_task(self, interval: timedelta = timedelta(minutes=5)) -> None:
-        """Drop expired sessions every `interval`, on the running event loop, until stopped.
+        """Drop expired sessions every `interval`, on the running event loop, until stopped. Does
+        nothing where no loop runs.
 
         This only frees their memory earlier: expired sessions are never returned in any case.
         """
-        if self._cleanup_task is None or self._cleanup_task.done():
-            import asyncio  # already imported wherever a loop runs
+        from remotemedia.core._async import is_loop_running
+
+        if is_loop_running() and (self._cleanup_task is None or self._cleanup_task.done()):
+            import asyncio
 
             self._cleanup_task = asyncio.get_running_loop().create_task(self._clean_up(interval))
 
@@ -165,7 +172,8 @@ class StateManager:
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings and sessions; the lock and the task are not pickled."""
-        return {k: v for k, v in vars(self).items() if k not in ("_lock", "_cleanup_task")}
+        left = ("_lock", "_cleanup_task")
+        return {name: value for name, value in vars(self).items() if name not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the settings and sessions, with a new lock and without a task."""

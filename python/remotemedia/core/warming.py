@@ -6,6 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from remotemedia._attributes import attribute_of
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.manifest import runs_natively
 from remotemedia.core.manifest_node import ManifestNode
@@ -28,9 +29,11 @@ def start_worker_for(pipeline: Pipeline, node: Any) -> None:
             return
         from remotemedia.core.caller import this_process
 
-        hint = str(getattr(node, "runtime_hint", "auto")).lower()
+        hint = str(attribute_of(node, "runtime_hint", "auto")).lower()
         wanted = pipeline.interpreter if hint == "auto" else hint
-        runtime.warm(runtime=wanted, caller=this_process())
+        pool = attribute_of(node, "pool")
+        named = pool if isinstance(pool, str) and pool else pipeline.pool
+        runtime.warm(runtime=wanted, pool=named, caller=this_process())
 
 
 def _needs_worker(node: Any) -> bool:

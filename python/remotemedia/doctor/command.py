@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 
 from remotemedia.doctor import kernel, limits, software
@@ -35,6 +36,9 @@ exit codes:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code."""
+    # What is strange about settings is among the findings.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    warnings.simplefilter("ignore", FutureWarning)
     given = _parser().parse_args(arguments)
     _end_in_order()
     try:

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 
 import remotemedia
@@ -21,10 +22,13 @@ _TESTED = ("Linux", "x86_64")
 _VERSION_SECONDS = 20
 _VARIABLES = (
     "REMOTEMEDIA_CONFIG",
+    "REMOTEMEDIA_DEBUG",
     "REMOTEMEDIA_ENABLE_FALLBACK",
     "REMOTEMEDIA_PYTHON_RUNTIME",
     "REMOTEMEDIA_RUSTPYTHON",
+    "REMOTEMEDIA_SYSTEM_CONFIG",
 )
+"""Variables that do not belong to one key of the configuration."""
 _PRELOADED = ("LD_PRELOAD", "PYTHONHOME", "PYTHONMALLOC")
 """Variables of others that change how workers start."""
 
@@ -136,20 +140,34 @@ def _rustpython() -> Finding:
 def _configuration() -> Finding:
     name = "configuration"
     file = os.environ.get("REMOTEMEDIA_CONFIG")
-    where = f"{file} (REMOTEMEDIA_CONFIG)" if file else "the defaults; no file is named"
+    where = f"{file} (REMOTEMEDIA_CONFIG)" if file else "no file is named"
     try:
-        native().Runtime().shutdown()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", FutureWarning)
+            native().Runtime().shutdown()
     except ImportError:
         return note(name, f"{where}; not checked without the native module", _REINSTALL)
     except ConfigurationError as error:
         return problem(name, str(error), "correct the file; docs/configuration.md lists all keys")
+    renamed = [str(warning.message) for warning in told if warning.category is FutureWarning]
+    if renamed:
+        return note(name, "; ".join(renamed), "use the new names")
     return ok(name, where)
+
+
+def _of_keys() -> list[str]:
+    """Return the variables that set a key of the configuration each."""
+    try:
+        names: list[str] = native().setting_variables()
+    except ImportError:
+        return []
+    return names
 
 
 def _environment() -> Iterator[Finding]:
     name = "environment"
     own = {key: value for key, value in os.environ.items() if key.startswith("REMOTEMEDIA_")}
-    unknown = sorted(own.keys() - set(_VARIABLES))
+    unknown = sorted(own.keys() - set(_VARIABLES) - set(_of_keys()))
     for key in unknown:
         near = difflib.get_close_matches(key, _VARIABLES, n=1)
         meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(_VARIABLES)}"

@@ -28,6 +28,11 @@ class NativeBackedNode(Node):
     """A node whose class has a native node. A subclass must set the attributes that `native_params`
     reads before it calls this constructor.
 
+    Args:
+        name: see `Node`.
+        strict: False keeps unknown keywords in `config`, with a warning each.
+        **kwargs: see `Node`.
+
     Raises:
         ConfigurationError: a keyword is unknown; the message names the most similar known one.
     """
@@ -37,12 +42,16 @@ class NativeBackedNode(Node):
     native_type: ClassVar[str]
     _transient: ClassVar[frozenset[str]] = Node._transient | {"_engine"}
 
-    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, name: str | None = None, *, strict: bool = True, **kwargs: Any) -> None:
         unknown = sorted(set(kwargs) - _NODE_KEYWORDS)
-        if unknown:
+        if unknown and strict:
             raise ConfigurationError(_about_unknown(type(self), unknown))
+        for keyword in unknown:
+            from remotemedia.core.lenient import warn_once
+
+            warn_once(_about_unknown(type(self), [keyword]))
         super().__init__(name, **kwargs)
-        self.config = self.native_params()
+        self.config = {**self.config, **self.native_params()}
 
     @abstractmethod
     def native_params(self) -> dict[str, Any]:

@@ -7,6 +7,12 @@ from typing import Any
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
 from remotemedia.nodes._native_backed import NativeBackedNode
+from remotemedia.nodes._shapes import BufferError as BufferError  # noqa: A004
+from remotemedia.nodes._shapes import BufferInput as BufferInput
+from remotemedia.nodes._shapes import BufferOutput as BufferOutput
+from remotemedia.nodes._shapes import PassThroughError as PassThroughError
+from remotemedia.nodes._shapes import PassThroughInput as PassThroughInput
+from remotemedia.nodes._shapes import PassThroughOutput as PassThroughOutput
 
 
 class PassThroughNode(NativeBackedNode):
@@ -29,6 +35,9 @@ class BufferNode(Node):
     Args:
         buffer_size: items per list, at least 1.
         **kwargs: see `Node`.
+
+    Attributes:
+        buffer: the items that wait.
     """
 
     def __init__(self, buffer_size: int = 10, **kwargs: Any) -> None:
@@ -36,16 +45,16 @@ class BufferNode(Node):
         if buffer_size < 1:
             raise ConfigurationError(f"buffer_size must be at least 1, not {buffer_size}")
         self.buffer_size = buffer_size
-        self._buffer: list[Any] = []
+        self.buffer: list[Any] = []
 
     def process(self, data: Any, /) -> list[Any] | None:
         """A full list of items, or None while the list is not full."""
-        self._buffer.append(data)
-        return self.flush() if len(self._buffer) >= self.buffer_size else None
+        self.buffer.append(data)
+        return self.flush() if len(self.buffer) >= self.buffer_size else None
 
     def flush(self) -> list[Any]:
         """The items collected since the last list."""
-        collected, self._buffer = self._buffer, []
+        collected, self.buffer = self.buffer, []
         return collected
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from remotemedia.nodes._native_backed import NativeBackedNode
+from remotemedia.nodes._shapes import CalculatorError as CalculatorError
+from remotemedia.nodes._shapes import CalculatorInput as CalculatorInput
+from remotemedia.nodes._shapes import CalculatorOperation as CalculatorOperation
+from remotemedia.nodes._shapes import CalculatorOutput as CalculatorOutput
+
+_OPERATIONS = ("add", "multiply", "subtract", "divide", "power", "modulo")
 
 
 class CalculatorNode(NativeBackedNode):
@@ -30,6 +36,10 @@ class CalculatorNode(NativeBackedNode):
     def native_params(self) -> dict[str, Any]:
         """The parameters `operation` and `operand`."""
         return {"operation": self.operation, "operand": self.operand}
+
+    def get_supported_operations(self) -> list[str]:
+        """The names of the operations."""
+        return list(_OPERATIONS)
 
 
 __all__ = ["CalculatorNode"]

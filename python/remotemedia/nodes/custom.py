@@ -9,10 +9,11 @@ from remotemedia.core.node import Node
 
 
 class StatefulCounter(Node):
-    """Yields `(count,)` for each item of a stream: `initial_value` plus the number of items so far.
+    """Yields `(count,)` for each item of a stream: `initial_value` for the first, one more for each
+    that follows.
 
     Args:
-        initial_value: the count before the first item.
+        initial_value: the count of the first item.
         **kwargs: see `Node`.
     """
 
@@ -26,8 +27,8 @@ class StatefulCounter(Node):
     async def process(self, data: AsyncIterator[Any], /) -> AsyncIterator[tuple[int]]:
         """Yield the counts."""
         async for _ in data:
-            self.value += 1
             yield (self.value,)
+            self.value += 1
 
 
 __all__ = ["StatefulCounter"]

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from remotemedia.core.node import Node
+from remotemedia.nodes._shapes import TextProcessorError as TextProcessorError
+from remotemedia.nodes._shapes import TextProcessorInput as TextProcessorInput
+from remotemedia.nodes._shapes import TextProcessorOutput as TextProcessorOutput
 
 _OPERATIONS: dict[str, Callable[[str], Any]] = {
     "uppercase": str.upper,
@@ -55,6 +58,10 @@ class TextProcessorNode(Node):
             "processed_by": f"{type(self).__name__}[{self.name}]",
             "node_config": dict(self.config),
         }
+
+    def get_supported_operations(self) -> list[str]:
+        """The names of the operations."""
+        return list(_OPERATIONS)
 
 
 __all__ = ["TextProcessorNode"]

@@ -1,4 +1,4 @@
-"""A node that applies a function to text."""
+"""Nodes that change an item by a function of yours, or by name only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from remotemedia.core.node import Node
+from remotemedia.nodes._shapes import DataTransformError as DataTransformError
+from remotemedia.nodes._shapes import DataTransformInput as DataTransformInput
+from remotemedia.nodes._shapes import DataTransformOutput as DataTransformOutput
+from remotemedia.nodes._shapes import FormatConverterError as FormatConverterError
+from remotemedia.nodes._shapes import FormatConverterInput as FormatConverterInput
+from remotemedia.nodes._shapes import FormatConverterOutput as FormatConverterOutput
+from remotemedia.nodes._shapes import TextTransformError as TextTransformError
+from remotemedia.nodes._shapes import TextTransformInput as TextTransformInput
+from remotemedia.nodes._shapes import TextTransformOutput as TextTransformOutput
 
 
 class TextTransformNode(Node):
@@ -33,4 +42,29 @@ class TextTransformNode(Node):
         return (result, *data[1:]) if isinstance(data, tuple) else result
 
 
-__all__ = ["TextTransformNode"]
+class DataTransform(Node):
+    """Returns every item unchanged; the original SDK had it to be subclassed."""
+
+    def process(self, data: Any, /) -> Any:
+        """The item itself."""
+        return data
+
+
+class FormatConverter(Node):
+    """Returns every item unchanged; the original SDK had it to be subclassed.
+
+    Args:
+        target_format: kept as an attribute.
+        **kwargs: see `Node`.
+    """
+
+    def __init__(self, target_format: str = "json", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_format = target_format
+
+    def process(self, data: Any, /) -> Any:
+        """The item itself."""
+        return data
+
+
+__all__ = ["DataTransform", "FormatConverter", "TextTransformNode"]

@@ -7,6 +7,18 @@ import warnings
 from types import ModuleType
 
 
+def get_runtime_version() -> str:
+    """The version of the runtime, as MAJOR.MINOR.PATCH."""
+    from remotemedia import __version__
+
+    return __version__
+
+
+def is_available() -> bool:
+    """Whether the native runtime can be loaded."""
+    return try_load_rust_runtime()[0]
+
+
 def try_load_rust_runtime() -> tuple[bool, ModuleType | None, str | None]:
     """Returns `(True, module remotemedia_runtime, None)`, or `(False, None, error message)`."""
     try:
@@ -28,4 +40,10 @@ def get_rust_runtime() -> ModuleType | None:
     return try_load_rust_runtime()[1]
 
 
-__all__ = ["get_rust_runtime", "is_rust_runtime_available", "try_load_rust_runtime"]
+__all__ = [
+    "get_runtime_version",
+    "get_rust_runtime",
+    "is_available",
+    "is_rust_runtime_available",
+    "try_load_rust_runtime",
+]

@@ -1,15 +1,14 @@
-//! The functions of `remotemedia_runtime`, the audio reader and the command line.
+//! The functions of `remotemedia_runtime`, and the command line.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use ipc_protocol::Value;
 use orchestrator::catalog::Catalog;
 use orchestrator::choice;
 use orchestrator::config::{ConfigError, Origin, env};
 use orchestrator::error::{Error, StartError};
 use orchestrator::options::OpenOptions;
-use orchestrator::{Manifest, value_json};
+use orchestrator::{Manifest, manifest, value_json};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -17,7 +16,7 @@ use pyo3::types::{PyDict, PyList};
 use super::caller::Caller;
 use super::runtime::{default, open};
 use crate::convert::{Converter, Lending, Pickling, from_value};
-use crate::error::{audio_file_error, node_not_found, to_pyerr};
+use crate::error::{node_not_found, to_pyerr};
 
 /// Runs a pipeline whose first nodes are sources.
 ///
@@ -55,7 +54,7 @@ fn execute<'py>(
     let converter = Converter::new("input", Lending::Borrow, Pickling::Default);
     let options = OpenOptions { is_run: true, ..callers_options(py)? };
     let session = open(py, &runtime, &manifest, options, converter, None)?;
-    let outcome = items.transpose().and_then(|items| session.run(py, items));
+    let outcome = items.transpose().and_then(|items| session.run(py, items, None));
     let (_, failure) = session.close(py)?;
     let pairs = outcome?;
     if let Some(failure) = failure {
@@ -93,12 +92,38 @@ pub(super) fn validate_manifest(py: Python<'_>, manifest_json: &str) -> PyResult
     parse(py, manifest_json).map(|_| true)
 }
 
+/// Takes out of a manifest the fields and parameters that are not known. Returns the rest, and a text
+/// about each.
+///
+/// Raises `ManifestError` for all other problems.
+#[pyfunction]
+pub(super) fn without_unknown(
+    py: Python<'_>,
+    manifest_json: &str,
+) -> PyResult<(String, Vec<String>)> {
+    let (text, left_out) =
+        manifest::without_unknown(manifest_json).map_err(|error| to_pyerr(py, error.into()))?;
+    Ok((text, left_out.iter().map(ToString::to_string).collect()))
+}
+
 /// Raises an error when `word` does not name an interpreter of Python nodes.
+/// Whether REMOTEMEDIA_DEBUG has sessions log each crossing.
+#[pyfunction]
+pub(super) fn is_debugging(py: Python<'_>) -> PyResult<bool> {
+    env::debug().map_err(|error| to_pyerr(py, error.into()))
+}
+
 #[pyfunction]
 pub(super) fn check_runtime(py: Python<'_>, word: &str) -> PyResult<()> {
     let unknown = |word| ConfigError::unknown_word(Origin::Arguments, "runtime", word);
     let parsed = choice::parse_runtime(word).map_err(unknown);
     parsed.map(drop).map_err(|error| to_pyerr(py, error.into()))
+}
+
+/// The environment variables that set a key of the configuration each.
+#[pyfunction]
+pub(super) fn setting_variables() -> Vec<String> {
+    orchestrator::config::variables()
 }
 
 /// Path of the program of RustPython workers that a run of this interpreter would find without any
@@ -139,16 +164,6 @@ pub(super) fn get_node_metadata<'py>(
     };
     let describe = py.import(intern!(py, "remotemedia._describe"))?;
     describe.call_method1("describe", (python.name, python.module_path(), python.summary))
-}
-
-/// Reads an audio file. Returns float32 samples of shape (channels, samples) and their rate in Hz.
-#[pyfunction]
-pub(super) fn read_audio<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-    let read = py.detach(|| nodes::audio_file::read(&path, None));
-    match read {
-        Ok(audio) => from_value(py, Value::Audio(audio)),
-        Err(error) => Err(audio_file_error(py, &error)),
-    }
 }
 
 /// Runs the command line with the current interpreter for Python nodes. Returns the exit code.

@@ -6,12 +6,14 @@ use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 use orchestrator::Error;
 use orchestrator::session::{Host, Inputs};
+use orchestrator::trace::Trace;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use super::crossing::take;
 use super::signals::SignalWatch;
-use crate::convert::{Converter, to_value};
+use crate::convert::Converter;
 
 /// A Python thread that drives a session. It does not hold the GIL while it waits.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct PyHost {
     signals: Option<SignalWatch>,
     /// Exception that a signal handler raised, usually KeyboardInterrupt.
     pub(super) raised: Option<PyErr>,
+    /// Called with the number of inputs that have passed through the whole graph.
+    pub(super) progress: Option<Py<PyAny>>,
 }
 
 impl PyHost {
@@ -31,7 +35,7 @@ impl PyHost {
     /// The exception that the handler of a pending signal raises.
     pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         py.check_signals()?;
-        Ok(Self { is_watching: false, signals: None, raised: None })
+        Ok(Self { is_watching: false, signals: None, raised: None, progress: None })
     }
 
     fn or_interrupted(&mut self, handled: PyResult<()>) -> Result<(), Error> {
@@ -73,6 +77,13 @@ impl Host for PyHost {
         self.signals.as_ref().map(SignalWatch::descriptor)
     }
 
+    fn rounds_done(&mut self, count: u64) {
+        let Some(progress) = &self.progress else { return };
+        if let Err(error) = Python::attach(|py| progress.call1(py, (count,))) {
+            self.raised.get_or_insert(error);
+        }
+    }
+
     fn log(&mut self, record: &LogRecord) {
         let forwarded = Python::attach(|py| -> PyResult<()> {
             let forward = py.import(intern!(py, "remotemedia._forward"))?;
@@ -100,17 +111,26 @@ impl Host for PyHost {
 pub(super) struct PyInputs<'a> {
     iterator: Py<PyIterator>,
     converter: &'a Converter,
+    trace: Option<&'a Trace>,
     /// Exception of the iterator or of the conversion.
     pub(super) raised: Option<PyErr>,
 }
 
 impl<'a> PyInputs<'a> {
-    pub(super) fn new(items: &Bound<'_, PyAny>, converter: &'a Converter) -> PyResult<Self> {
-        Ok(Self::of(items.try_iter()?.unbind(), converter))
+    pub(super) fn new(
+        items: &Bound<'_, PyAny>,
+        converter: &'a Converter,
+        trace: Option<&'a Trace>,
+    ) -> PyResult<Self> {
+        Ok(Self::of(items.try_iter()?.unbind(), converter, trace))
     }
 
-    pub(super) fn of(iterator: Py<PyIterator>, converter: &'a Converter) -> Self {
-        Self { iterator, converter, raised: None }
+    pub(super) fn of(
+        iterator: Py<PyIterator>,
+        converter: &'a Converter,
+        trace: Option<&'a Trace>,
+    ) -> Self {
+        Self { iterator, converter, trace, raised: None }
     }
 
     fn next_value(&self) -> PyResult<Option<Value>> {
@@ -118,9 +138,7 @@ impl<'a> PyInputs<'a> {
             let Some(item) = self.iterator.bind(py).clone().next().transpose()? else {
                 return Ok(None);
             };
-            let value = to_value(&item, self.converter)
-                .map_err(|error| crate::error::from_marshal(py, error))?;
-            Ok(Some(value))
+            take(&item, self.converter, self.trace).map(Some)
         })
     }
 }

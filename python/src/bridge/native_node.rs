@@ -1,6 +1,7 @@
 //! A native node without a pipeline. The SDK's classes of native nodes call it when they run in a
 //! worker.
 
+use std::ffi::CString;
 use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
@@ -38,19 +39,23 @@ impl NativeNode {
         call: impl FnOnce(&mut dyn Node, &mut dyn FnMut(Value)) -> Result<(), nodes::NodeError> + Send,
     ) -> PyResult<Bound<'py, PyList>> {
         let mut outputs = Vec::new();
-        let result = py.detach(|| {
+        let (result, notice) = py.detach(|| {
             let mut node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-            panics::catch(|| call(node.as_mut(), &mut |value| outputs.push(value))).unwrap_or_else(
-                |panic| {
+            let result = panics::catch(|| call(node.as_mut(), &mut |value| outputs.push(value)))
+                .unwrap_or_else(|panic| {
                     // One that was made before can be made again.
                     if let Ok(fresh) = (self.node_type.build)(&self.params) {
                         *node = fresh;
                     }
                     Err(NodeErrorKind::Panicked(panic).into())
-                },
-            )
+                });
+            (result, node.take_notice())
         });
         result.map_err(|error| raise(&error))?;
+        if let Some(text) = notice {
+            let category = py.get_type::<pyo3::exceptions::PyUserWarning>();
+            PyErr::warn(py, &category, &CString::new(text).unwrap_or_default(), 3)?;
+        }
         let list = PyList::empty(py);
         for output in outputs {
             list.append(self.converter.to_object(py, output).map_err(|error| error.raised)?)?;

@@ -13,19 +13,51 @@ use pyo3::types::PyBytes;
 
 use crate::convert::{KeptBuffers, borrow_bytes};
 
+/// What was shipped, for further sessions with the same node objects: they get the same memory.
+#[pyclass(frozen, module = "remotemedia._native")]
+#[derive(Debug, Default)]
+pub(crate) struct Shipments(Mutex<Vec<(Destination, Shipment)>>);
+
+/// Name and version of an interpreter, the numbers of the objects that run there, and whether it takes
+/// buffers.
+type Destination = (String, String, Vec<u32>, bool);
+
+#[pymethods]
+impl Shipments {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Shipments {
+    fn find(&self, wanted: &Destination) -> Option<Shipment> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|(known, _)| known == wanted).map(|(_, shipment)| shipment.clone())
+    }
+
+    fn keep(&self, destination: Destination, shipment: Shipment) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((destination, shipment));
+    }
+}
+
 /// Wraps a `remotemedia.core.shipping.Shipper`.
 #[derive(Debug, Clone)]
 pub(super) struct PyObjects {
     shipper: Arc<Py<PyAny>>,
     kept: Arc<Py<KeptBuffers>>,
+    shipments: Option<Arc<Py<Shipments>>>,
     raised: Arc<Mutex<Option<PyErr>>>,
 }
 
 impl PyObjects {
     pub(super) fn new(shipper: &Bound<'_, PyAny>) -> PyResult<Self> {
         let kept = shipper.getattr(intern!(shipper.py(), "kept"))?.extract()?;
+        let shipments: Option<Py<Shipments>> =
+            shipper.getattr(intern!(shipper.py(), "shipments"))?.extract()?;
         let (shipper, raised) = (Arc::new(shipper.clone().unbind()), Arc::default());
-        Ok(Self { shipper, kept: Arc::new(kept), raised })
+        Ok(Self { shipper, kept: Arc::new(kept), shipments: shipments.map(Arc::new), raised })
     }
 
     /// Takes the exception that ended the last attempt to ship objects.
@@ -65,16 +97,26 @@ impl NodeObjects for PyObjects {
         instances: &[u32],
         takes_buffers: bool,
     ) -> Result<Shipment, ShipError> {
+        let destination: Destination = (
+            interpreter.implementation.clone(),
+            interpreter.minor_version().to_owned(),
+            instances.to_vec(),
+            takes_buffers,
+        );
+        let shared = self.shipments.as_ref().map(|shipments| shipments.get());
+        if let Some(known) = shared.and_then(|shipments| shipments.find(&destination)) {
+            return Ok(known);
+        }
         Python::attach(|py| {
-            let arguments = (
-                interpreter.implementation.as_str(),
-                interpreter.minor_version(),
-                instances.to_vec(),
-                takes_buffers,
-            );
-            let shipped = self.shipper.bind(py).call_method1(intern!(py, "ship"), arguments);
-            let shipment = shipped.and_then(|shipped| self.shipment(&shipped));
-            shipment.map_err(|raised| self.failed(py, raised))
+            let ship = intern!(py, "ship");
+            let shipped = self.shipper.bind(py).call_method1(ship, destination.clone());
+            let shipment = shipped
+                .and_then(|shipped| self.shipment(&shipped))
+                .map_err(|raised| self.failed(py, raised))?;
+            if let Some(shipments) = shared {
+                shipments.keep(destination, shipment.clone());
+            }
+            Ok(shipment)
         })
     }
 

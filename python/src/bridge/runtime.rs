@@ -1,12 +1,16 @@
 //! The Python class `Runtime`, and the default runtime of a process.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use ipc_protocol::to_worker::CaptureTerms;
+use orchestrator::Manifest;
+use orchestrator::config::{ConfigWarning, Named, Sources};
 use orchestrator::manifest::Author;
 use orchestrator::options::{NodeObjects, OpenOptions};
-use orchestrator::worker::supervisor::WorkerMemory;
-use orchestrator::{Config, Manifest};
+use orchestrator::worker::supervisor::{PoolPicture, WorkerMemory};
+use pyo3::exceptions::{PyFutureWarning, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -28,20 +32,27 @@ static DEFAULT: Mutex<Option<Arc<orchestrator::Runtime>>> = Mutex::new(None);
 #[derive(Debug)]
 pub(crate) struct Runtime(Arc<orchestrator::Runtime>);
 
+impl Runtime {
+    /// The runtime itself, for other owners of sessions.
+    pub(super) fn shared(&self) -> Arc<orchestrator::Runtime> {
+        Arc::clone(&self.0)
+    }
+}
+
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (config=None, path=None))]
-    fn new(py: Python<'_>, config: Option<&str>, path: Option<PathBuf>) -> PyResult<Self> {
-        let config = match config {
-            Some(text) => Config::from_toml(text),
-            None => Config::load(path.as_deref()),
-        };
-        let config = config.map_err(|error| to_pyerr(py, error.into()))?;
-        Ok(Self(register(config)))
+    #[pyo3(signature = (config=None, path=None, settings=None))]
+    fn new(
+        py: Python<'_>,
+        config: Option<String>,
+        path: Option<PathBuf>,
+        settings: Option<&str>,
+    ) -> PyResult<Self> {
+        make(py, &sources(config, path, settings)?).map(Self)
     }
 
-    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, is_run=false, wait=true, breakers=None, cancel=None, copy=false))]
+    #[pyo3(signature = (manifest_json, *, objects=None, runtime=None, fallback=None, caller, is_run=false, wait=true, breakers=None, cancel=None, copy=false, profile=false, debug=None, capture=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn open(
         &self,
@@ -56,6 +67,9 @@ impl Runtime {
         breakers: Option<Bound<'_, Breakers>>,
         cancel: Option<Bound<'_, CancelToken>>,
         copy: bool,
+        profile: bool,
+        debug: Option<bool>,
+        capture: Option<(Vec<u8>, u64)>,
     ) -> PyResult<Session> {
         let manifest = sdk_manifest(py, manifest_json)?;
         let dumps = objects.as_ref().map(|shipper| shipper.getattr("dumps")).transpose()?;
@@ -68,9 +82,13 @@ impl Runtime {
             is_impatient: !wait,
             breakers: breakers.map(|breakers| breakers.get().0.clone()),
             cancel: cancel.map(|token| token.get().0.clone()),
+            profile,
+            debug,
+            capture: capture
+                .map(|(prefix, max_bytes)| CaptureTerms { prefix: prefix.into(), max_bytes }),
             ..caller.into_options()
         };
-        let pickling = match (self.0.config().python.allow_pickle, dumps) {
+        let pickling = match (self.0.settings().config.python.allow_pickle, dumps) {
             (false, _) => Pickling::Forbidden,
             (true, Some(dumps)) => Pickling::With(dumps.unbind()),
             (true, None) => Pickling::Default,
@@ -126,17 +144,52 @@ impl Runtime {
         Ok(list)
     }
 
+    /// The pools as JSON.
+    fn pools(&self, py: Python<'_>) -> PyResult<String> {
+        let pools = py.detach(|| self.0.pools()).map_err(|error| to_pyerr(py, error))?;
+        let told: Vec<_> = pools.iter().map(PoolPicture::to_json).collect();
+        Ok(serde_json::Value::Array(told).to_string())
+    }
+
+    fn recycle(&self, py: Python<'_>, pool: &str) -> PyResult<()> {
+        py.detach(|| self.0.recycle(pool)).map_err(|error| to_pyerr(py, error))
+    }
+
+    fn drain(&self, py: Python<'_>, pool: &str) -> PyResult<()> {
+        py.detach(|| self.0.drain(pool)).map_err(|error| to_pyerr(py, error))
+    }
+
+    fn resume(&self, py: Python<'_>, pool: &str) -> PyResult<()> {
+        py.detach(|| self.0.resume(pool)).map_err(|error| to_pyerr(py, error))
+    }
+
+    /// Follows another configuration. Returns the keys that have changed, each with when it counts.
+    #[pyo3(signature = (config=None, path=None, settings=None))]
+    fn reconfigure(
+        &self,
+        py: Python<'_>,
+        config: Option<String>,
+        path: Option<PathBuf>,
+        settings: Option<&str>,
+    ) -> PyResult<Vec<(String, &'static str)>> {
+        let Sources { named, arguments, .. } = sources(config, path, settings)?;
+        let changed = py.detach(|| self.0.change(named, arguments));
+        let (changes, warnings) = changed.map_err(|error| to_pyerr(py, error.into()))?;
+        warn(py, warnings)?;
+        Ok(changes.into_iter().map(|change| (change.key, change.effect.name())).collect())
+    }
+
     /// Whether the runtime has started a worker.
     fn is_started(&self) -> bool {
         self.0.is_started()
     }
 
     /// Starts the first worker, unless this process was forked.
-    #[pyo3(signature = (*, runtime=None, caller))]
-    fn warm(&self, py: Python<'_>, runtime: Option<String>, caller: Caller) {
+    #[pyo3(signature = (*, runtime=None, pool=None, caller))]
+    fn warm(&self, py: Python<'_>, runtime: Option<String>, pool: Option<&str>, caller: Caller) {
         if !has_forked() {
             let options = OpenOptions { runtime, ..caller.into_options() };
-            py.detach(|| self.0.warm(&options));
+            py.detach(|| self.0.warm(&options, pool));
         }
     }
 
@@ -191,7 +244,7 @@ pub(super) fn open(
     converter: Converter,
     objects: Option<&PyObjects>,
 ) -> PyResult<Session> {
-    let terms = runtime.config().shared_memory.terms();
+    let terms = runtime.settings().config.shared_memory.terms();
     let converter = converter.with_inline_max(terms.map(|terms| terms.inline_max_bytes));
     let mut host = PyHost::new(py)?;
     let opened = py.detach(|| orchestrator::Session::open(runtime, manifest, options, &mut host));
@@ -213,12 +266,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn register(config: Config) -> Arc<orchestrator::Runtime> {
-    let runtime = Arc::new(orchestrator::Runtime::new(config));
+/// The sources of settings that the arguments of `Runtime` name. `settings` is JSON: sections with keys.
+fn sources(
+    config: Option<String>,
+    path: Option<PathBuf>,
+    settings: Option<&str>,
+) -> PyResult<Sources> {
+    let named = config.map(Named::Text).or_else(|| path.map(Named::File));
+    let arguments = Sources::arguments_in(settings.unwrap_or("{}"));
+    let arguments = arguments.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Sources { named, arguments, ..Sources::default() })
+}
+
+/// A runtime with the settings of these sources.
+fn make(py: Python<'_>, sources: &Sources) -> PyResult<Arc<orchestrator::Runtime>> {
+    let loaded = orchestrator::Runtime::load(sources.clone());
+    let (runtime, warnings) = loaded.map_err(|error| to_pyerr(py, error.into()))?;
+    warn(py, warnings)?;
     let mut all = lock(&RUNTIMES);
     all.retain(|known| known.strong_count() > 0);
     all.push(Arc::downgrade(&runtime));
-    runtime
+    Ok(runtime)
+}
+
+/// Shows what the author of settings should know, as warnings of Python.
+fn warn(py: Python<'_>, warnings: Vec<ConfigWarning>) -> PyResult<()> {
+    for warning in warnings {
+        let text = CString::new(warning.to_string())?;
+        let category = match warning {
+            ConfigWarning::Renamed { .. } => py.get_type::<PyFutureWarning>(),
+            _ => py.get_type::<PyRuntimeWarning>(),
+        };
+        PyErr::warn(py, &category, &text, 2)?;
+    }
+    Ok(())
 }
 
 /// The default runtime of the process, made at first use.
@@ -227,8 +308,7 @@ pub(super) fn default(py: Python<'_>) -> PyResult<Arc<orchestrator::Runtime>> {
     if let Some(runtime) = &*default {
         return Ok(Arc::clone(runtime));
     }
-    let config = Config::load(None).map_err(|error| to_pyerr(py, error.into()))?;
-    let runtime = register(config);
+    let runtime = make(py, &Sources::default())?;
     *default = Some(Arc::clone(&runtime));
     Ok(runtime)
 }

@@ -8,13 +8,16 @@ use orchestrator::Error;
 use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
 use orchestrator::session::{GraphOutput, Inputs, RunError};
+use orchestrator::trace::Trace;
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
+use super::crossing::{give, take};
 use super::host::{PyHost, PyInputs};
-use crate::convert::{Converter, to_value};
-use crate::error::{from_marshal, from_unopenable, to_pyerr};
+use super::item::Item;
+use crate::convert::Converter;
+use crate::error::{from_unopenable, to_pyerr};
 
 /// An open run of a pipeline.
 #[pyclass(frozen, module = "remotemedia._native")]
@@ -27,6 +30,8 @@ pub(crate) struct Session {
     metrics: Arc<Mutex<RunMetrics>>,
     /// The items of the run that `begin_run` started.
     items: Mutex<Option<Py<PyIterator>>>,
+    /// The recording of the session, if the caller asked for one.
+    trace: Option<Trace>,
 }
 
 impl Session {
@@ -34,14 +39,24 @@ impl Session {
         Self {
             cancel: session.cancel_handle(),
             metrics: session.shared_metrics(),
+            trace: session.trace(),
             inner: Mutex::new(session),
             converter,
             items: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
+    pub(super) fn converter(&self) -> &Converter {
+        &self.converter
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Converts an input.
+    pub(super) fn take(&self, item: &Bound<'_, PyAny>) -> PyResult<Value> {
+        take(item, &self.converter, self.trace.as_ref())
     }
 
     /// Ids of the nodes whose outputs are outputs of the pipeline.
@@ -60,7 +75,7 @@ impl Session {
         self.finish(py, result, host.raised)
     }
 
-    fn finish<'py>(
+    pub(super) fn finish<'py>(
         &self,
         py: Python<'py>,
         result: Result<Vec<GraphOutput>, RunError>,
@@ -145,7 +160,7 @@ impl Session {
         let list = PyList::empty(py);
         let mut unopened = None;
         for output in outputs {
-            let value = match self.converter.to_object(py, output.value) {
+            let value = match give(py, output.value, &self.converter, self.trace.as_ref()) {
                 Ok(value) => value,
                 Err(error) if error.raised.is_instance_of::<PyKeyboardInterrupt>(py) => {
                     return Err(error.raised);
@@ -204,16 +219,21 @@ impl CancelToken {
 
 #[pymethods]
 impl Session {
+    /// Feeds all items, or runs the sources. `progress` is called with the number of items that are
+    /// done, each flush included.
+    #[pyo3(signature = (items, progress=None))]
     pub(super) fn run<'py>(
         &self,
         py: Python<'py>,
         items: Option<Bound<'py, PyAny>>,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let Some(items) = items else {
             return self.one_round(py, |session, host| session.run(None, host));
         };
-        let mut inputs = PyInputs::new(&items, &self.converter)?;
+        let mut inputs = PyInputs::new(&items, &self.converter, self.trace.as_ref())?;
         let mut host = PyHost::new(py)?;
+        host.progress = progress;
         let result = py.detach(|| {
             let mut session = self.lock();
             let result = session.run(Some(&mut inputs), &mut host);
@@ -228,8 +248,7 @@ impl Session {
         py: Python<'py>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let value: Value =
-            to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let value = self.take(item)?;
         let traffic = self.converter.take_traffic();
         self.one_round(py, |session, host| {
             if traffic.copies > 0 {
@@ -248,7 +267,7 @@ impl Session {
         within: f64,
     ) -> PyResult<(Bound<'py, PyList>, bool)> {
         let due = Instant::now() + Duration::try_from_secs_f64(within).unwrap_or_default();
-        let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let value = self.take(item)?;
         let traffic = self.converter.take_traffic();
         let mut host = PyHost::new(py)?;
         let result = py.detach(|| {
@@ -274,12 +293,28 @@ impl Session {
 
     /// Starts a round with one item; `next` returns its outputs.
     fn begin(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let value = self.take(item)?;
         let traffic = self.converter.take_traffic();
         self.begun(py, |session| {
             session.count_taken(traffic);
             session.begin(Some(value))
         })
+    }
+
+    /// Converts an item for this session, or for another of the same pipeline. Other threads may use
+    /// the session meanwhile.
+    fn convert(&self, item: &Bound<'_, PyAny>) -> PyResult<Item> {
+        self.converted(item)
+    }
+
+    /// Processes items one after the other. Returns for each its outputs, or the exception that it
+    /// ended with.
+    fn process_each<'py>(
+        &self,
+        py: Python<'py>,
+        items: Vec<Bound<'py, Item>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.each_processed(py, &items)
     }
 
     /// Starts a flush; `next` returns its outputs.
@@ -299,7 +334,8 @@ impl Session {
     /// Waits for outputs. Returns all that are ready, and whether they are the last.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, bool)> {
         let items = self.items().as_ref().map(|items| items.clone_ref(py));
-        let mut inputs = items.map(|items| PyInputs::of(items, &self.converter));
+        let mut inputs =
+            items.map(|items| PyInputs::of(items, &self.converter, self.trace.as_ref()));
         let mut host = PyHost::new(py)?;
         let batch = py.detach(|| {
             let mut session = self.lock();
@@ -335,6 +371,23 @@ impl Session {
 
     fn cancel(&self) {
         self.cancel.cancel();
+    }
+
+    /// Drops the work that was begun: a call that waits for its outputs returns without more of them.
+    fn interrupt(&self, py: Python<'_>) {
+        py.detach(|| {
+            self.cancel.interrupt();
+            // A call under way holds the lock, and obeys by itself.
+            if let Ok(mut session) = self.inner.try_lock() {
+                session.obey_interrupt();
+            }
+        });
+    }
+
+    /// The recording as JSON; None if the session records nothing.
+    fn trace(&self, py: Python<'_>) -> Option<String> {
+        let trace = self.trace.as_ref()?;
+        Some(py.detach(|| trace.lock().to_json().to_string()))
     }
 
     pub(super) fn metrics(&self, py: Python<'_>) -> String {

@@ -38,9 +38,9 @@ impl Outbound {
         self.exchange.arena()
     }
 
-    /// Allocates a block for an array of a node and returns its address. `None` when the array is
-    /// small enough for a message, or when numpy's part of the memory is used up.
-    pub(super) fn allocate(&self, bytes: usize) -> Option<usize> {
+    /// Allocates a block for an array of a node and returns its address and length. `None` when the
+    /// array is small enough for a message, or when numpy's part of the memory is used up.
+    pub(super) fn allocate(&self, bytes: usize) -> Option<(usize, usize)> {
         let arena = self.arena();
         if bytes <= self.inline_max_bytes
             || arena.stats().used_bytes.saturating_add(bytes) > self.limit_bytes

@@ -60,7 +60,7 @@ fn after_fork_in_child(py: Python<'_>) {
     ipc_protocol::memory::forked_child();
     FORKS.fetch_add(1, Ordering::Relaxed);
     forget_own_arena();
-    handler::deactivate(py);
+    handler::serve_numpy(py, handler::Serving::Default);
 }
 
 /// Ends the hold of `before_fork`: the nodes are gone, so no code is left that could wait for a

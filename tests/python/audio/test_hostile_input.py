@@ -251,7 +251,14 @@ PARAMETERS: dict[Callable[..., Any], list[str]] = {
         "output",
         "streaming",
     ],
-    FormatConverterNode: ["target_format"],
+    FormatConverterNode: [
+        "target_format",
+        "source_format",
+        "layout",
+        "source_layout",
+        "dither",
+        "dither_seed",
+    ],
 }
 VALUES = [
     math.nan,

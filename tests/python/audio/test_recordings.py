@@ -24,7 +24,7 @@ MANIFEST = {
     "version": "v1",
     "nodes": [
         {"id": "resample", "node_type": "ResampleNode", "params": {"target_rate": 16000}},
-        {"id": "vad", "node_type": "VADNode", "params": {"output": "tagged"}},
+        {"id": "vad", "node_type": "VADNode", "params": {"threshold": -30, "output": "tagged"}},
         {"id": "peaks", "node_type": "recording_nodes:SegmentPeaks"},
     ],
     "connections": [{"from": "resample", "to": "vad"}, {"from": "vad", "to": "peaks"}],
@@ -32,7 +32,7 @@ MANIFEST = {
 
 
 def speech_pipeline() -> Pipeline:
-    return Pipeline(AudioResampleNode(target_rate=16000), VADNode(), SegmentPeaks())
+    return Pipeline(AudioResampleNode(target_rate=16000), VADNode(threshold=-30), SegmentPeaks())
 
 
 def load(path: Path, rate: int) -> tuple[Any, int]:
@@ -65,6 +65,19 @@ def test_speech_of_people_is_found_where_it_is(entry: dict[str, Any]) -> None:
     """spec: NRA-05"""
     audio = load(CODEC2_FOLDER / entry["path"], entry["sample_rate_hz"])
     assert mismatches(speech_pipeline().run(audio), entry) == []
+
+
+@pytest.mark.parametrize("entry", FILES, ids=lambda entry: str(entry["path"]))
+def test_without_a_threshold_most_of_the_speech_is_found_too(entry: dict[str, Any]) -> None:
+    """spec: NRA-05"""
+    audio = load(CODEC2_FOLDER / entry["path"], entry["sample_rate_hz"])
+    _, _, info = Pipeline(AudioResampleNode(target_rate=16000), VADNode()).run(audio)
+    length_ms = audio[0].shape[-1] * 1000 // audio[1]
+    found, marked = np.zeros(length_ms, bool), np.zeros(length_ms, bool)
+    for segments, spoken in ((info["segments"], found), (entry["segments"], marked)):
+        for segment in segments:
+            spoken[segment["start_ms"] : segment["end_ms"]] = True
+    assert (found == marked).mean() > 0.8
 
 
 @pytest.mark.parametrize("entry", FILES, ids=lambda entry: str(entry["path"]))

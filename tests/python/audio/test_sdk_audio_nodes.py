@@ -80,5 +80,5 @@ def test_the_detector_tells_speech_from_noise() -> None:
 
 def test_the_counter_goes_on_counting() -> None:
     counter = StatefulCounter(initial_value=5)
-    assert _stream(counter, "ab") == [(6,), (7,)]
-    assert _stream(counter, "c") == [(8,)]
+    assert _stream(counter, "ab") == [(5,), (6,)]
+    assert _stream(counter, "c") == [(7,)]

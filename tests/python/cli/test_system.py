@@ -75,7 +75,7 @@ def test_a_limit_on_open_files_is_named_wherever_it_is_met() -> None:
     failed = [outcome for outcome in outcomes if outcome != "done"]
     assert all("Too many open files" in text for text in failed), failed
     # What is short in the caller, not in the worker, is not blamed on the interpreter.
-    assert not any("[python] executable" in text for text in failed), failed
+    assert not any("[python] interpreter" in text for text in failed), failed
     assert any("ulimit -n" in text for text in failed), failed
 
 
@@ -95,7 +95,7 @@ print(Pipeline([StatefulCounter()]).run("item"))
     finally:
         tmp_path.chmod(0o700)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "(1,)\n"
+    assert done.stdout == "(0,)\n"
 
 
 def test_paths_of_the_configuration_may_begin_at_home(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ class Tells:
     )
     config = """
 [python]
-executable = "~/bin/python"
+interpreter = "~/bin/python"
 modules = { levels = "~/levels.py" }
 """
     script = f"""
@@ -154,7 +154,7 @@ def test_metrics_that_cannot_be_written_are_told_before_the_run(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("program", ["cpython", "rustpython"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_ends_the_command_line_ends_what_its_nodes_have_started(
     tmp_path: Path, number: signal.Signals, program: str
 ) -> None:
@@ -180,6 +180,28 @@ def test_what_ends_the_command_line_ends_what_its_nodes_have_started(
         assert running.wait() == -number
         wait_until_gone({int(line.split()[-1])})
     assert rest == ""
+
+
+def test_the_end_of_its_terminal_ends_the_command_line(tmp_path: Path) -> None:
+    """At any other SIGHUP it reads its configuration again."""
+    (tmp_path / "starting_nodes.py").write_text(NODES)
+    manifest = tmp_path / "manifest.json"
+    node = {"id": "starts", "node_type": "starting_nodes:Starts"}
+    manifest.write_text(json.dumps({"version": "v1", "nodes": [node], "connections": []}))
+    command = [sys.executable, "-m", "remotemedia", "run", str(manifest), "--input", "-"]
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        ["env", "--default-signal", "setsid", "--ctty", *command],
+        cwd=tmp_path, stdin=theirs, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        os.close(theirs)
+        assert running.stderr is not None
+        os.write(ours, b"1\n")
+        line = running.stderr.readline()
+        assert line.startswith("[starts] started "), line
+        os.close(ours)
+        assert running.wait() == -signal.SIGHUP
+        wait_until_gone({int(line.split()[-1])})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -80,9 +80,11 @@ def _run(entry: dict[str, Any], runtime: str, *, as_python: bool) -> tuple[Any, 
     node = eval(entry["make"], names)
     node.name = "node"
     items = eval(entry["items"], names) if "items" in entry else None
+    if as_python:
+        # With a hint, nodes with a native twin run as the Python classes that they are, too.
+        node.runtime_hint = runtime
     pipeline = Pipeline([node], runtime=runtime)
-    # As Python: nodes with a native twin run as the Python classes that they are, too.
-    result = pipeline.run_sync(items, use_rust=not as_python)
+    result = pipeline.run_sync(items)
     metrics = pipeline.get_metrics()
     assert metrics is not None
     (ran,) = metrics["nodes"]
@@ -108,12 +110,15 @@ def test_a_node_gives_the_same_on_both(entry: dict[str, Any]) -> None:
 
 def test_the_class_of_a_native_node_says_why_it_leaves_rustpython() -> None:
     # spec: IOP-39, IOP-40
-    pipeline = Pipeline([remotemedia.AddNode(addend=2)], runtime="rustpython")
-    assert pipeline.run_sync([1], use_rust=False) == 3
-    (placement,) = pipeline.explain(runtime="rustpython", use_rust=False)
+    class Adds(remotemedia.AddNode):
+        """Runs in a worker."""
+
+    pipeline = Pipeline([Adds(addend=2)], runtime="rustpython")
+    assert pipeline.run_sync([1]) == 3
+    (placement,) = pipeline.explain(runtime="rustpython")
     assert placement.runtime == "cpython"
     assert "native nodes" in placement.why
-    (placement,) = pipeline.explain(runtime="rustpython")
+    (placement,) = Pipeline([remotemedia.AddNode(addend=2)]).explain(runtime="rustpython")
     assert placement.runtime == "rust_native"
 
 
@@ -121,7 +126,7 @@ def test_no_page_advises_against_the_native_form() -> None:
     # spec: IOP-29
     native = [entry for entry in NODES if entry["rustpython"] == "native"]
     assert len(native) > 5
-    assert [e["name"] for e in native if "use_rust=False" in e.get("workaround", "")] == []
+    assert [e["name"] for e in native if "runtime_hint=" in e.get("workaround", "")] == []
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,7 @@ def test_example_of_execute_pipeline_with_input() -> None:
         """
     )
     assert set(names["result"]) == KEYS
-    (segment,) = names["segments"]
-    assert set(segment) == {"start_ms", "end_ms", "energy_db", "confidence"}
+    assert names["segments"] == []  # noise is not speech
 
 
 def test_example_of_validate_manifest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +223,7 @@ def test_a_result_has_four_keys(python_node: bool) -> None:
     # spec: FFI-01, FFI-02
     scale = {"id": "scale", "node_type": "e2e_nodes:Scale", "params": {"factor": 10}}
     result = execute_pipeline_with_input(manifest(ADD, scale if python_node else MULTIPLY), [1, 2])
-    assert type(result) is dict
+    assert isinstance(result, dict)
     assert set(result) == KEYS
     assert result["success"] is True
     assert result["error"] is None

@@ -204,23 +204,24 @@ def test_copies_live_as_long_as_the_pipeline(runtime: Runtime) -> None:
     assert kept_bytes() == before
 
 
-def test_nothing_grows_over_a_hundred_runs(runtime: Runtime) -> None:
+def test_nothing_grows_over_many_runs(runtime: Runtime) -> None:
     table = numbers()
     pipeline = Pipeline([Holder(table)], runtime=runtime)
-    files, names = set(), set()
+    files, names = list[int](), list[int]()
     used = set()
     worker = 0
-    for round_ in range(100):
+    for round_ in range(40):
         table[round_] = 7
         worker, found = pipeline.run(round_)
         assert found == 7
         if round_ >= 10:
             used.add(kept_bytes())
-            files.add(len(os.listdir("/proc/self/fd")))
-            names.add(len(os.listdir(f"/proc/{worker}/maps".removesuffix("maps") + "fd")))
+            files.append(len(os.listdir("/proc/self/fd")))
+            names.append(len(os.listdir(f"/proc/{worker}/fd")))
     assert max(used) - min(used) <= LARGE * 8 + 4096
-    assert max(files) - min(files) <= 2
-    assert max(names) - min(names) <= 2
+    # Meanwhile those of earlier tests' workers may be closed.
+    assert files[-1] <= files[0] + 2
+    assert names[-1] <= names[0] + 2
     mapped = Path(f"/proc/{worker}/maps").read_text(encoding="utf-8", errors="replace")
     assert mapped.count("remotemedia") < 20
 

@@ -67,7 +67,7 @@ def without_numpy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_a_worker_without_numpy_fails_at_its_first_array(without_numpy: str) -> None:
     """spec: CARD-05: it starts, and runs nodes that see no arrays."""
-    with Runtime(f'[python]\nexecutable = "{without_numpy}"\n') as runtime:
+    with Runtime(f'[python]\ninterpreter = "{without_numpy}"\n') as runtime:
         plain = Pipeline([Version(), Doubled()], runtime=runtime)
         assert plain.run("item")[0][1:] == (1, "item")
         held = Pipeline([Held()], runtime=runtime)

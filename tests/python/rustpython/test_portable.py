@@ -599,6 +599,7 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
             def enter(self, node, operation): pass
             def leave(self): pass
             def call_next(self, node): pass
+            def runs_on(self, node): pass
             def count_call(self, node): pass
             def count_error(self, node): pass
         out = sys.stdout

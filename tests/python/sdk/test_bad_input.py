@@ -208,7 +208,7 @@ def test_an_input_iterator_that_raises(runtime: Runtime) -> None:
 def test_a_missing_interpreter() -> None:
     # spec: FFI-14
     before = children()
-    with Runtime('[python]\nexecutable = "/no/such/python"\n') as runtime:
+    with Runtime('[python]\ninterpreter = "/no/such/python"\n') as runtime:
         with pytest.raises(WorkerStartError, match="/no/such/python") as caught:
             Pipeline([Identity()], runtime=runtime).run(1)
         assert isinstance(caught.value, RuntimeError)
@@ -225,7 +225,7 @@ def test_an_interpreter_that_is_none(tmp_path: Path) -> None:
         fake.write_text(f"#!/bin/sh\n{script}\n")
         fake.chmod(0o755)
         before = children()
-        with Runtime(f'[python]\nexecutable = "{fake}"\n') as runtime:
+        with Runtime(f'[python]\ninterpreter = "{fake}"\n') as runtime:
             with pytest.raises(WorkerStartError, match=str(fake)):
                 Pipeline([Identity()], runtime=runtime).run(1)
             assert runtime.workers() == []
@@ -239,7 +239,7 @@ def test_an_interpreter_without_the_package(tmp_path: Path) -> None:
     )
     bare = tmp_path / "bare" / "bin" / "python"
     before = children()
-    with Runtime(f'[python]\nexecutable = "{bare}"\n') as runtime:
+    with Runtime(f'[python]\ninterpreter = "{bare}"\n') as runtime:
         with pytest.raises(WorkerStartError, match="pip install") as caught:
             Pipeline([Identity()], runtime=runtime).run(1)
         assert caught.value.python == str(bare)

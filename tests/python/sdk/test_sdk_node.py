@@ -192,13 +192,16 @@ def test_the_linear_threshold_becomes_decibels() -> None:
     assert VADNode(energy_threshold=0.1).native_params()["threshold"] == pytest.approx(-20.0)
     assert VADNode(threshold=-20).energy_threshold == pytest.approx(0.1)
     assert VADNode().native_params()["threshold"] == -30.0
+    assert VADNode().native_params()["method"] == "auto"
+    assert VADNode(threshold=-30).native_params()["method"] == "energy"
+    assert VADNode(threshold=-30, method="auto").native_params()["method"] == "auto"
     assert VADNode().native_params()["output"] == "tagged"
     with pytest.raises(ConfigurationError, match="linear RMS"):
         VADNode(energy_threshold=-30)
 
 
 def test_an_unknown_format_is_rejected() -> None:
-    with pytest.raises(ValueError, match="f32, i16, i32"):
+    with pytest.raises(ValueError, match="f32, f64, i16, i24, i32, u8, alaw, mulaw"):
         FormatConverterNode("f16")
 
 

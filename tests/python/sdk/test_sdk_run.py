@@ -130,6 +130,9 @@ class FakeRuntime:
         breakers: Any,
         cancel: FakeCancelToken,
         copy: bool = False,
+        profile: bool,
+        debug: bool,
+        capture: None,
     ) -> FakeSession:
         self.opening(cancel)
         if objects is not None:
@@ -460,8 +463,8 @@ def test_async_sessions_and_streams() -> None:
         async with pipeline.session() as session:
             assert await session.process(1) == [1]
             assert await session.flush() == []
-        with pytest.raises(PipelineError, match="not initialised"):
-            await anext(pipeline.process(stream()))
+        assert [output async for output in pipeline.process(stream())] == [1, 2]
+        assert not pipeline.is_initialized
         async with pipeline.managed_execution() as same:
             assert same is pipeline
             assert pipeline.is_initialized
@@ -485,8 +488,7 @@ def test_source_and_sink_at_the_caller() -> None:
     assert got == sink.get_buffered_output() == [10, 20]
     sink.clear_buffer()
     assert sink.get_buffered_output() == []
-    with pytest.raises(PipelineError, match="closed"):
-        source.push_data(3)
+    assert not source.push_data(3)
     types = [
         n["node_type"] for n in json.loads(pipeline.runtime.sessions[0].opened["manifest"])["nodes"]
     ]
@@ -504,12 +506,6 @@ def test_a_sink_sees_each_output_before_the_next_item() -> None:
     pipeline = _pipeline(work, PassThroughNode(), sink)
     pipeline.run([1, 2])
     assert seen == ["work 1", "out 1", "work 2", "out 2"]
-
-
-def test_a_silent_source_ends_with_advice() -> None:
-    source = DataSourceNode(timeout_seconds=0.01)
-    with pytest.raises(PipelineError, match=r"close\(\) the source"):
-        _pipeline(lambda item: item, source).run()
 
 
 def test_the_worker_gets_the_callers_environment() -> None:

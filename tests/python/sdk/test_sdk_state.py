@@ -93,5 +93,3 @@ def test_the_cleanup_task_stops() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         StateManager(max_sessions=0)
-    with pytest.raises(ValueError, match="memory only"):
-        StateManager(enable_persistence=True)

@@ -202,13 +202,6 @@ def test_managed_execution_streams() -> None:
     assert asyncio.run(scenario()) == ([1, 2, 3, 4, 5, 6], 6)
 
 
-def test_use_rust_false_runs_the_same_in_a_worker() -> None:
-    # spec: NRA-16
-    pipeline = Pipeline([AddNode(addend=1)])
-    assert pipeline.run(1, use_rust=False) == pipeline.run(1) == 2
-    assert pipeline.run([1, 2], use_rust=False) == [2, 3]
-
-
 def test_the_same_pipeline_in_several_threads() -> None:
     # spec: NRA-16, FFI-19
     node = Counter()

@@ -44,7 +44,7 @@ from version_nodes import Views
 array = np.arange(100_000, dtype=np.float32).reshape(2, -1)
 shared = remotemedia.asarray_shared(array)
 told = []
-with Runtime(f'[python]\\nexecutable = "{sys.argv[1]}"\\n') as runtime:
+with Runtime(f'[python]\\ninterpreter = "{sys.argv[1]}"\\n') as runtime:
     pipeline = Pipeline([Views()], runtime=runtime)
     with pipeline.session() as session:
         for item in (array, array, shared):

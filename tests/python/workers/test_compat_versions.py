@@ -30,13 +30,13 @@ class Mine(Node):
         return scaled(x), list(sys.version_info[:2])
 
 
-with Runtime(f'[python]\\nexecutable = "{sys.argv[1]}"\\n') as runtime:
+with Runtime(f'[python]\\ninterpreter = "{sys.argv[1]}"\\n') as runtime:
     print(Pipeline([Mine()], runtime=runtime).run(7))
 """
 
 
 def _config(program: str) -> str:
-    return f'[python]\nexecutable = "{program}"\n'
+    return f'[python]\ninterpreter = "{program}"\n'
 
 
 @pytest.fixture(params=OTHERS)

@@ -87,7 +87,7 @@ def test_pipelines_that_need_none_start_none() -> None:
 
 
 def test_what_is_wrong_is_told_when_the_pipeline_runs() -> None:
-    with Runtime('python.executable = "/not/there/python"') as runtime:
+    with Runtime('python.interpreter = "/not/there/python"') as runtime:
         pipeline = Pipeline([Identity()], runtime=runtime)
         with pytest.raises(WorkerStartError, match="/not/there/python"):
             pipeline.run(1)

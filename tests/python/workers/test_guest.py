@@ -40,6 +40,9 @@ class CountingMeter:
         assert self.inside is not None
         self.inside = None
 
+    def runs_on(self, node: int) -> None:
+        pass
+
     def call_next(self, node: int) -> None:
         self.inside = node
         self.calls.append(node)

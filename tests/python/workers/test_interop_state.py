@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -234,4 +235,7 @@ def test_a_generator_that_nobody_finishes_is_closed(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         Pipeline([Apply(yields), Apply(divide)]).run("go")
+    # The error does not wait for the generator.
+    while not journal.exists() or not journal.read_text():
+        time.sleep(0.01)
     assert journal.read_text() == "closed\n"

@@ -88,7 +88,7 @@ def test_an_interpreter_without_the_package_is_told_as_such(tmp_path: Path) -> N
     """spec: FFI-14"""
     venv.create(tmp_path / "bare")
     python = tmp_path / "bare" / "bin" / "python"
-    runtime = Runtime(f'[python]\nexecutable = "{python}"\n')
+    runtime = Runtime(f'[python]\ninterpreter = "{python}"\n')
     with pytest.raises(WorkerStartError, match="has no usable 'remotemedia' package") as caught:
         Pipeline(PassOn(), runtime=runtime).run(1)
     assert caught.value.python == str(python)

@@ -36,7 +36,8 @@ OF_A_NODE = {
     "total_duration_us", "avg_duration_us", "min_duration_us", "max_duration_us",
     "node_type", "runtime", "execution_time_ms", "execution_time_us", "memory_mb", "status",
     "retry_count", "error", "worker_pid", "peak_memory_bytes", "peak_delta_bytes",
-    "limits_exceeded", "log_dropped_bytes",
+    "limits_exceeded", "log_dropped_bytes", "delta_private_bytes", "delta_shared_bytes",
+    "array_private_bytes", "array_shared_bytes",
 }  # fmt: skip
 
 

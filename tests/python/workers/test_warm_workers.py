@@ -134,7 +134,7 @@ def test_what_a_script_in_place_of_the_interpreter_exports_stays(
     listed = f"found = [os.environ.get(name) for name in {names}]"
     monkeypatch.setenv("CALLERS", "first")
     monkeypatch.setenv("REMOTEMEDIA_RUSTPYTHON", str(script))
-    more = f'executable = "{script}"\n' if interpreter == "cpython" else ""
+    more = f'interpreter = "{script}"\n' if interpreter == "cpython" else ""
     for look in looker(interpreter, more=more):
         pid, found = look(listed)
         assert found == ["1", "wrapper", "first", None]
@@ -338,7 +338,7 @@ with Runtime(f'[python]\\nruntime = "{sys.argv[2]}"\\n') as runtime:
     except NodeError as error:
         print(error.remote_type)
     try:
-        Runtime(f'[python]\\nexecutable = "{sys.argv[1]}"\\n')
+        Runtime(f'[python]\\ninterpreter = "{sys.argv[1]}"\\n')
     except ValueError as error:
         print(type(error).__name__)
 """

@@ -43,6 +43,23 @@ def test_a_forked_worker_is_as_one_that_was_started() -> None:
             assert ask(forked, "described") == ask(plain, "described")
 
 
+def test_a_parked_worker_has_opened_a_session_before_and_is_as_one_that_was_started() -> None:
+    # spec: CARD-02
+    # The rehearsal makes a node of a function, which loads this module.
+    with Runtime() as runtime, Pipeline([Inspector()], runtime=runtime).session() as plain:
+        ask(plain, "import ctypes numpy numpy.random")
+        is_rehearsed = False
+        while not is_rehearsed:  # one that is needed while it is forked does not rehearse
+            time.sleep(0.1)
+            with forked_session(runtime) as forked:
+                (is_rehearsed,) = ask(forked, "loaded remotemedia.core.function")
+                ask(forked, "import ctypes")
+                assert ask(forked, "described") == ask(plain, "described")
+                pid = ask(forked, "pid")
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone({pid})
+
+
 def test_a_forked_worker_computes_with_threads_of_blas() -> None:
     with (
         Runtime("[python]\nthreads = 2\n") as runtime,

@@ -14,6 +14,9 @@ const DEFINED_IN: &[(&str, &str)] = &[
 fn a_name_means_one_type() {
     let files = product_rust();
     let defines = |code: &str, name: &str| {
+        // The types of traits are named by the traits.
+        let lines = code.lines().filter(|line| !line.starts_with("    type "));
+        let code = lines.collect::<Vec<_>>().join("\n");
         let words: Vec<&str> = code.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
         words

@@ -34,6 +34,10 @@ const CORES: &[&str] = &[
     "orchestrator/src/plan.rs",
     "orchestrator/src/schedule.rs",
     "orchestrator/src/worker/pool.rs",
+    "durable/src/engine.rs",
+    "durable/src/condition.rs",
+    "durable/src/retry.rs",
+    "durable/src/record.rs",
     "ipc-protocol/src/memory/ring.rs",
     "ipc-protocol/src/patience.rs",
 ];

@@ -44,7 +44,7 @@ const PHRASES: &[(&str, &str, usize)] = &[
     ("take along", "\"include\"", 0),
     ("takes along", "\"includes\"", 0),
     ("tells of", "\"reports\"", 0),
-    ("the business of", "who does it", 1),
+    ("the business of", "who does it", 0),
     ("told of", "\"reported\"", 0),
     ("weigh", "\"record\" or \"decide\"", 0),
     ("what becomes of", "\"what happens to\"", 0),

@@ -133,8 +133,8 @@ impl Layout {
         Self { shape, strides: self.strides[axes].to_vec(), ..*self }
     }
 
-    /// `count` elements in a row from the element `start` on. The elements must lie in C order without
-    /// gaps; the one element of a layout without axes is repeated.
+    /// `count` consecutive elements from `start` on. The layout must be C-contiguous; one without
+    /// dimensions repeats its only element.
     pub(super) fn part(&self, start: usize, count: usize) -> Self {
         let step = if self.shape.is_empty() { 0 } else { self.item };
         let (shape, strides) = (vec![count], vec![step.cast_signed()]);

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::memory::{HIGH_WATER_MARK, bytes_in_line, resident_in};
+use ipc_protocol::memory::{Arena, ArenaOptions, SegmentKind};
+
+use super::memory::{HIGH_WATER_MARK, Peak, Resident, bytes_in_line, resident_in};
 use super::{FIRST_STRETCHES, LONG_STRETCH, Meter, Operation};
 
 const SPIKE_BYTES: usize = 48 << 20;
@@ -112,5 +114,51 @@ fn time_and_counts_belong_to_their_node_and_are_taken_once() {
 fn the_mark_is_found_behind_any_process_name() {
     let status = b"Name:\tab\xff\nVmPeak:\t  9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 1 kB\n";
     assert_eq!(bytes_in_line(status, HIGH_WATER_MARK), Some(1234 * 1024));
-    assert_eq!(resident_in(b"10 3 2 1 0 7 0\n", 4096), Some(3 * 4096));
+    let resident = Resident { all: 3 * 4096, shared: 2 * 4096 };
+    assert_eq!(resident_in(b"10 3 2 1 0 7 0\n", 4096), Some(resident));
+}
+
+// spec: CARD-06
+#[test]
+fn private_and_shared_memory_are_told_apart() {
+    let resident = |all, shared| Resident { all, shared };
+    let parts = |before, now, mark| {
+        let peak = Peak::between(before, now, mark);
+        [peak.highest, peak.delta, peak.private_delta, peak.shared_delta]
+    };
+    let before = resident(100, 40);
+    assert_eq!(parts(before, resident(100, 40), 300), [300, 200, 200, 0], "private, and gone");
+    assert_eq!(parts(before, resident(300, 240), 300), [300, 200, 0, 200], "shared, and kept");
+    assert_eq!(parts(before, resident(200, 140), 500), [500, 400, 300, 100], "both");
+    assert_eq!(parts(before, resident(90, 10), 100), [100, 0, 30, 0], "private instead of shared");
+    assert_eq!(parts(before, before, 0), [100, 0, 0, 0], "a kernel without a mark");
+}
+
+// spec: CARD-06
+#[test]
+fn shared_memory_that_is_freed_during_a_call_is_not_private() {
+    let _alone = alone();
+    let data = vec![1; SPIKE_BYTES];
+    let arena = Arena::new(ArenaOptions {
+        kind: SegmentKind::Memfd,
+        ring_bytes: 1 << 20,
+        ring_block_max_bytes: 1 << 20,
+        max_bytes: usize::MAX,
+        idle_max_bytes: 0,
+    });
+    let mut meter = Meter::new(None);
+    meter.reset(1);
+    meter.enter(0, Operation::Process);
+    let mut block = arena.allocate(SPIKE_BYTES).unwrap();
+    assert!(block.write(&data));
+    meter.before_free();
+    drop(block);
+    meter.after_free();
+    meter.leave();
+    let usage = meter.take(0..1);
+    let memory = usage[0].memory;
+    let spike_bytes = SPIKE_BYTES as u64;
+    assert!(usage[0].peak_delta_bytes >= spike_bytes - (4 << 20), "{usage:?}");
+    assert!(memory.delta_shared_bytes >= spike_bytes - (4 << 20), "{usage:?}");
+    assert!(memory.delta_private_bytes < spike_bytes / 4, "{usage:?}");
 }

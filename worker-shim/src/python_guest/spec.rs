@@ -3,7 +3,7 @@
 //! new field needs one line here and one line in the Python class of the same name.
 
 use ipc_protocol::to_worker::{
-    NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
+    CaptureTerms, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
 };
 use ipc_protocol::{Array, ByteBuf, Dtype, Order, Payload, Value};
 
@@ -21,6 +21,7 @@ pub(super) fn fields(session: OpenSession) -> Value {
         surroundings: around,
         buffers,
         saved: states,
+        capture,
         // The host has got this from `begin_session`.
         allow_pickle: _,
     } = session;
@@ -29,9 +30,15 @@ pub(super) fn fields(session: OpenSession) -> Value {
         ("instances", instances.map_or(Value::None, Value::Bytes)),
         ("buffers", list(buffers, buffer)),
         ("saved", saved(states)),
+        ("capture", capture.map_or(Value::None, terms)),
         ("surroundings", around.map_or(Value::None, |around| surroundings(*around))),
         ("write_back_max_bytes", unsigned(write_back_max_bytes)),
     ])
+}
+
+/// A tuple of the beginning of the paths of notes and the largest size of one.
+fn terms(CaptureTerms { prefix, max_bytes }: CaptureTerms) -> Value {
+    Value::Tuple(vec![bytes(prefix), unsigned(max_bytes)])
 }
 
 /// Converts saved state to a list of tuples: node id, pickle.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use ipc_protocol::from_worker::NodeReady;
 use ipc_protocol::to_worker::{
-    NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
+    CaptureTerms, NodeClass, NodeSpec, OpenSession, SavedState, StageSpec, Surroundings,
 };
 use ipc_protocol::{ByteBuf, FaultKind, ImportReason, Value};
 
@@ -97,6 +97,7 @@ fn session(params: Value) -> OpenSession {
         })),
         buffers: vec![b"large".to_vec().into()],
         saved: vec![SavedState { node_id: "gain".to_owned(), state: b"state".to_vec().into() }],
+        capture: Some(CaptureTerms { prefix: ByteBuf::from("/tmp/c"), max_bytes: 7 }),
     }
 }
 

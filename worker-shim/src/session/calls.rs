@@ -79,7 +79,7 @@ impl Calls {
         usage
     }
 
-    /// Number of the call that a stage has under way.
+    /// The call that a stage has under way, by its number.
     pub(super) fn call_of(&self, stage: u32) -> Result<Option<u64>, OutOfOrder> {
         let call = self.stages.get(&stage).ok_or(OutOfOrder::UnknownStage { stage })?;
         Ok(call.map(|call| call.call))

@@ -25,6 +25,7 @@ fn session(stages: Vec<StageSpec>) -> OpenSession {
         surroundings: None,
         buffers: Vec::new(),
         saved: Vec::new(),
+        capture: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
     }

@@ -315,6 +315,7 @@ pub(crate) fn open() -> ToWorker {
         surroundings: None,
         buffers: Vec::new(),
         saved: Vec::new(),
+        capture: None,
         write_back_max_bytes: 0,
         allow_pickle: true,
     }))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipc_protocol::recorder::Arrays;
 use serde_json::{Value as Json, json};
 
 use super::{Crash, Verdict};
@@ -84,6 +85,7 @@ impl Crash {
                 limit.as_deref().unwrap_or("none")
             ));
         }
+        facts.extend(self.arrays.map(of_arrays));
         if self.core_dumped == Some(true) {
             facts.push("a core was dumped".to_owned());
         }
@@ -131,6 +133,8 @@ impl Crash {
             "calls_of_worker": self.calls_of_worker,
             "calls_of_session": self.calls_of_session,
             "peak_memory_bytes": (self.peak_memory_bytes > 0).then_some(self.peak_memory_bytes),
+            "array_private_bytes": self.arrays.map(|arrays| arrays.private_bytes),
+            "array_shared_bytes": self.arrays.map(|arrays| arrays.shared_bytes),
             "memory_limit_bytes": self.memory_limit_bytes,
             "tries": self.tries,
             "what_next": self.what_next(),
@@ -176,6 +180,16 @@ fn age(time: Duration) -> String {
         seconds @ 120..7200 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
     }
+}
+
+/// The memory in the arrays of the node that ran, in one line.
+pub(in crate::error) fn of_arrays(arrays: Arrays) -> String {
+    let Arrays { private_bytes, shared_bytes } = arrays;
+    format!(
+        "numpy arrays of this node: {} private, {} shared",
+        size(private_bytes),
+        size(shared_bytes)
+    )
 }
 
 fn size(bytes: u64) -> String {

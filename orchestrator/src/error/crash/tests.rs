@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipc_protocol::FaultKind;
+use ipc_protocol::recorder::Arrays;
 
 use super::{Crash, Verdict};
 use crate::postmortem::{Fault, Frame};
@@ -32,6 +33,7 @@ fn crash() -> Crash {
         calls_of_worker: 12,
         calls_of_session: 6,
         peak_memory_bytes: 40 << 20,
+        arrays: Some(Arrays { private_bytes: 1 << 20, shared_bytes: 20 << 20 }),
         memory_limit_bytes: Some(512 << 20),
         tries: 1,
     }
@@ -52,6 +54,7 @@ node 'filter' crashed: its worker (pid 7) was killed by SIGSEGV; state also lost
   native code crashed in libblas.so.3: SEGV_MAPERR at address 0x10
   its worker: 61 s old, 12 calls begun, 6 of them in this session
   memory: 40 MiB at most, limit 512 MiB
+  numpy arrays of this node: 1 MiB private, 20 MiB shared
   a core was dumped
 Python stack at the time of death:
 File \"filter.py\", line 8 in process
@@ -79,6 +82,7 @@ fn what_is_unknown_is_left_out() {
         stderr_tail: String::new(),
         also_lost: vec![],
         peak_memory_bytes: 0,
+        arrays: None,
         memory_limit_bytes: None,
         tries: 1,
         calls_of_worker: 1,

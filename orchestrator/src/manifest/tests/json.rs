@@ -37,7 +37,7 @@ fn the_place_of_an_error_is_where_it_stands() {
         (
             "\"ü\u{1}\"",
             3,
-            "a string must not contain a bare control character; write it as an escape",
+            "a string must not contain a unescaped control character; write it as an escape",
         ),
         ("\"ü\\x\"", 3, "bad escape in a string"),
         ("\"\\ud800\\u0041\"", 8, "bad escape in a string"),

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::{ProblemKind, SCHEMA};
 use super::{full, one};
 use crate::model::{Manifest, RuntimeHint};
+use crate::test_schema::Schema;
 
 /// Every variant of `document` in which one value is replaced, removed, or joined by an unknown
 /// neighbour.
@@ -85,8 +86,7 @@ fn is_beyond_the_schema(kind: &ProblemKind) -> bool {
 // spec: NRA-01
 #[test]
 fn schema_and_parser_agree() {
-    let schema: Json = serde_json::from_str(SCHEMA).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    let schema = Schema::new(SCHEMA);
     let small = json!({"version": "v1", "nodes": [{"id": "a", "node_type": "VADNode"}]});
     let mut documents = variants(&full());
     documents.extend(variants(&small));
@@ -105,7 +105,7 @@ fn schema_and_parser_agree() {
             Ok(_) => true,
             Err(error) => error.problems.iter().all(|p| is_beyond_the_schema(&p.kind)),
         };
-        let by_schema = validator.is_valid(document);
+        let by_schema = schema.is_valid(document);
         let said = Manifest::parse(&document.to_string()).map(|_| ()).map_err(|e| e.to_string());
         assert_eq!(by_schema, by_parser, "{document:#}\nparser: {said:?}");
         if by_schema { accepted += 1 } else { refused += 1 }
@@ -115,13 +115,12 @@ fn schema_and_parser_agree() {
 
 #[test]
 fn schema_and_parser_know_the_same_hints() {
-    let schema: Json = serde_json::from_str(SCHEMA).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    let schema = Schema::new(SCHEMA);
     for hint in RuntimeHint::spellings() {
         let document = |hint: &str| -> Json {
             serde_json::from_str(&one(&json!({"runtime_hint": hint}))).unwrap()
         };
-        assert!(validator.is_valid(&document(&hint.to_uppercase())), "{hint}");
-        assert!(!validator.is_valid(&document(&format!("{hint}x"))), "{hint}");
+        assert!(schema.is_valid(&document(&hint.to_uppercase())), "{hint}");
+        assert!(!schema.is_valid(&document(&format!("{hint}x"))), "{hint}");
     }
 }

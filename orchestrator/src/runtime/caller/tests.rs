@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
 
-use super::Caller;
+use super::{Caller, Settings, shares_path, wanted};
 use crate::config::Config;
 use crate::options::OpenOptions;
-use crate::placement::Engine;
-use crate::runtime::Runtime;
+use crate::placement::{CPYTHON_POOL, Engine, RUSTPYTHON_POOL};
 use crate::worker::WorkerKey;
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -22,10 +20,14 @@ fn options(variables: &[(&str, &str)]) -> OpenOptions {
     }
 }
 
+fn settings(config: &str) -> Settings {
+    Settings::new(Config::from_toml(config).unwrap())
+}
+
 fn key_of(config: &str, interpreted: Engine, options: &OpenOptions) -> WorkerKey {
-    let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
-    let caller = Caller::new(&runtime, options);
-    runtime.wanted(interpreted, options, &caller, 1).unwrap().key
+    let settings = settings(config);
+    let caller = Caller::new(&settings, interpreted.pool(), options);
+    wanted(&settings, interpreted.pool(), options, &caller, 1).unwrap().key
 }
 
 fn key(variables: &[(&str, &str)]) -> WorkerKey {
@@ -33,8 +35,7 @@ fn key(variables: &[(&str, &str)]) -> WorkerKey {
 }
 
 fn environment(config: &str, options: &OpenOptions) -> Vec<u8> {
-    let runtime = Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
-    Caller::new(&runtime, options).surroundings(true).environment.into_vec()
+    Caller::new(&settings(config), CPYTHON_POOL, options).surroundings(true).environment.into_vec()
 }
 
 /// spec: CARD-02
@@ -91,7 +92,7 @@ fn options_of_the_interpreter_make_workers_different() {
     given.interpreter_options = words(&["-O", "-Werror", "-Xdev", "-I"]);
     assert_eq!(key_of("", Engine::CPython, &given).options, given.interpreter_options);
     assert_ne!(key_of("", Engine::CPython, &given), key(&[]));
-    let other = "[python]\nexecutable = \"/opt/python3.13\"\n";
+    let other = "[python]\ninterpreter = \"/opt/python3.13\"\n";
     let portable = words(&["-O", "-Werror", "-I"]);
     assert_eq!(key_of(other, Engine::CPython, &given).options, portable);
     let rustpython = "[rustpython]\nexecutable = \"/opt/remotemedia-rustpython\"\n";
@@ -122,12 +123,12 @@ fn the_environment_of_a_session_is_the_callers_with_the_changes_of_the_configura
 
 #[test]
 fn sessions_of_one_path_and_folder_have_one_place() {
-    let runtime = Arc::new(Runtime::new(Config::default()));
+    let settings = settings("");
     let place = |path: &[&str], folder: &str| {
         let mut options = options(&[]);
         options.sys_path = path.iter().map(OsString::from).collect();
         options.working_directory = Some(folder.into());
-        Caller::new(&runtime, &options).place()
+        Caller::new(&settings, CPYTHON_POOL, &options).place()
     };
     assert_eq!(place(&["/a", "/b"], "/"), place(&["/a", "/b"], "/"));
     assert_ne!(place(&["/a", "/b"], "/"), place(&["/b", "/a"], "/"));
@@ -136,13 +137,40 @@ fn sessions_of_one_path_and_folder_have_one_place() {
 
 #[test]
 fn only_the_interpreter_of_the_caller_takes_the_path_as_it_is() {
-    let runtime = |config| Arc::new(Runtime::new(Config::from_toml(config).unwrap()));
     let mut callers = options(&[]);
     let shares =
-        |config, options: &OpenOptions| runtime(config).shares_path(Engine::CPython, options);
+        |config, options: &OpenOptions| shares_path(settings(config).pool(CPYTHON_POOL), options);
     assert!(!shares("", &callers), "the command line has a folder and no interpreter");
     callers.is_sys_path_complete = true;
     assert!(shares("", &callers));
-    assert!(!shares("[python]\nexecutable = \"/opt/python3.13\"\n", &callers));
-    assert!(!runtime("").shares_path(Engine::RustPython, &callers));
+    assert!(!shares("[python]\ninterpreter = \"/opt/python3.13\"\n", &callers));
+    assert!(!shares_path(settings("").pool(RUSTPYTHON_POOL), &callers));
+}
+
+/// spec: CARD-09
+#[test]
+fn a_pool_with_a_name_has_workers_and_surroundings_of_its_own() {
+    let config = "[python.environment]\nA = \"all\"\n\
+                  [pools.gpu]\ninterpreter = \"/opt/py\"\nenvironment = { A = \"gpu\" }\nthreads = 3\n\
+                  sys_path = [\"/models\"]\nworking_directory = \"/srv\"\nnice = 5\ncpu_affinity = \"0-1\"\n";
+    let settings = settings(config);
+    let mut callers = options(&[("B", "1")]);
+    callers.sys_path = vec!["/app".into()];
+    let caller = Caller::new(&settings, 2, &callers);
+    let workers = wanted(&settings, 2, &callers, &caller, 1).unwrap();
+    assert_eq!((workers.key.pool, workers.key.interpreter), (2, "/opt/py".into()));
+    assert_eq!(workers.key.setting, "[pools.gpu] interpreter");
+    assert_eq!((workers.start.nice, workers.start.processors.as_slice()), (5, [0, 1].as_slice()));
+    assert_eq!(workers.start.working_directory.as_deref(), Some("/srv".as_ref()));
+    let surroundings = caller.surroundings(false);
+    let path: Vec<Vec<u8>> =
+        surroundings.sys_path.into_iter().map(|entry| entry.into_vec()).collect();
+    assert_eq!(path, [b"/models".to_vec(), b"/app".to_vec()]);
+    let variables = String::from_utf8(surroundings.environment.into_vec()).unwrap();
+    assert!(
+        variables.contains("A=gpu\0") && variables.contains("OMP_NUM_THREADS=3\0"),
+        "{variables}"
+    );
+    let plain = wanted(&settings, 0, &callers, &Caller::new(&settings, 0, &callers), 1).unwrap();
+    assert_eq!((plain.key.pool, plain.start.nice), (0, 0));
 }

@@ -4,12 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use ipc_protocol::FaultKind;
-
 use super::slot::State;
 use super::{Change, Home, Slots};
 use crate::schedule::event::{Action, Deadline, Overdue, Running};
-use crate::schedule::{Bounds, EXIT_GRACE, SlotId};
+use crate::schedule::{EXIT_GRACE, SlotId, Times};
 
 impl Slots {
     pub(super) fn tick<T>(
@@ -24,7 +22,8 @@ impl Slots {
             if state.next_deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
-            if let Some((limit, deadline)) = whole(state, now, &self.bounds, &self.homes) {
+            if let Some((limit, deadline)) = whole(state, now, self.slots[slot].times, &self.homes)
+            {
                 self.slots[slot].expire(slot, Overdue { running: None, limit, deadline }, actions);
                 continue;
             }
@@ -34,7 +33,7 @@ impl Slots {
                     changes.extend(self.give_up(slot));
                 }
                 State::Opening(_) | State::Busy(..) | State::Closing(_) => {
-                    self.look_again(now, slot, None);
+                    look_again(self, now, slot, None);
                     actions.push(Action::Inspect(slot));
                 }
                 State::Dying { is_killed: false, .. } => {
@@ -59,9 +58,7 @@ impl Slots {
         let state = self.slots[slot].state;
         let (began, running) = match state {
             State::Busy(stage, watch) => (watch.began, running.filter(|r| r.stage == stage)),
-            State::Opening(watch) => {
-                (watch.began, running.filter(|r| r.operation == FaultKind::Initialize))
-            }
+            State::Opening(watch) => (watch.began, running.filter(Running::is_timed_at_opening)),
             State::Closing(watch) => (watch.began, running),
             _ => return,
         };
@@ -79,21 +76,20 @@ impl Slots {
                 let overdue = Overdue { running, limit, deadline: Deadline::Node };
                 self.slots[slot].expire(slot, overdue, actions);
             }
-            due => self.look_again(now, slot, due.map(|(_, due)| due)),
+            due => look_again(self, now, slot, due.map(|(_, due)| due)),
         }
     }
+}
 
-    /// Sets the next check: when the running node is due, or when one that is entered right now
-    /// would be.
-    fn look_again(&mut self, now: Instant, slot: SlotId, due: Option<Instant>) {
-        let first = match self.slots[slot].state {
-            State::Busy(stage, _) => self.homes[stage].first_timeout(),
-            _ => first_timeout(&self.homes, slot),
-        };
-        if let Some(watch) = self.slots[slot].state.watch_mut() {
-            let soonest = first.and_then(|first| now.checked_add(first));
-            watch.check = soonest.into_iter().chain(due).min();
-        }
+/// Sets the next check: when the running node is due, or when one that is entered right now would be.
+fn look_again(slots: &mut Slots, now: Instant, slot: SlotId, due: Option<Instant>) {
+    let first = match slots.slots[slot].state {
+        State::Busy(stage, _) => slots.homes[stage].first_timeout(),
+        _ => first_timeout(&slots.homes, slot),
+    };
+    if let Some(watch) = slots.slots[slot].state.watch_mut() {
+        let soonest = first.and_then(|first| now.checked_add(first));
+        watch.check = soonest.into_iter().chain(due).min();
     }
 }
 
@@ -104,19 +100,14 @@ pub(super) fn first_timeout(homes: &[Home], slot: SlotId) -> Option<Duration> {
 }
 
 /// The deadline of the slot's whole task, if it has passed: opening, an item, or closing.
-fn whole(
-    state: State,
-    now: Instant,
-    bounds: &Bounds,
-    homes: &[Home],
-) -> Option<(Duration, Deadline)> {
+fn whole(state: State, now: Instant, times: Times, homes: &[Home]) -> Option<(Duration, Deadline)> {
     match state {
-        State::Opening(watch) if watch.is_over(now) => Some((bounds.open_timeout, Deadline::Open)),
+        State::Opening(watch) if watch.is_over(now) => Some((times.open_timeout, Deadline::Open)),
         State::Busy(stage, watch) if watch.is_over(now) => {
             Some((homes[stage].deadline.unwrap_or_default(), Deadline::Item))
         }
         State::Closing(_) | State::Stopping { .. } if state.is_over(now) => {
-            Some((bounds.close_timeout, Deadline::Close))
+            Some((times.close_timeout, Deadline::Close))
         }
         _ => None,
     }

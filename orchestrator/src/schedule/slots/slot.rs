@@ -6,11 +6,13 @@
 //!   |                              v          v         v
 //!   +------- Dead <- Dying <-- (link ends, deadline)  Stopping -> Closing -> Closed
 //! ```
+//!
+//! A call that was cut short goes from Busy over Stopping back to Ready.
 
 use std::time::{Duration, Instant};
 
 use crate::schedule::event::{Action, Overdue};
-use crate::schedule::{SlotId, StageId};
+use crate::schedule::{SlotId, StageId, Times};
 
 /// How many workers in a row a slot exchanges because they do not suit the session. After the next
 /// such worker, the slot is given up.
@@ -20,6 +22,7 @@ const MAX_UNSUITED: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) state: State,
+    pub(super) times: Times,
     /// While the session opens, the other slots wait for this one: if it fails, their plan changes.
     pub(super) opens_first: bool,
     /// Number of workers in a row that did not suit the session.
@@ -30,6 +33,8 @@ pub(super) struct Slot {
     pub(super) is_standby: bool,
     /// Whether its last worker was given up because it took too long or too much.
     pub(super) was_overdue: bool,
+    /// Whether its call was interrupted, for the sake of further calls.
+    pub(super) was_cut_short: bool,
 }
 
 /// State of a slot, as in the diagram above.
@@ -47,8 +52,8 @@ pub(super) enum State {
     Ready,
     /// A call of this stage runs.
     Busy(StageId, Watch),
-    /// The session closes, and node code was interrupted: a call of this stage, or, without a
-    /// stage, the making of the nodes.
+    /// Node code was interrupted: a call of this stage, or, when the session closes and without a
+    /// stage, the making of the nodes. A worker that stands by is not interrupted.
     Stopping { until: Instant, stage: Option<StageId> },
     /// The nodes clean up.
     Closing(Watch),
@@ -98,6 +103,10 @@ impl State {
         }
     }
 
+    pub(super) fn is_acquiring(self) -> bool {
+        matches!(self, Self::Acquiring { .. })
+    }
+
     /// Whether the time for closing or stopping is over.
     pub(super) fn is_over(self, now: Instant) -> bool {
         match self {
@@ -139,15 +148,30 @@ impl State {
 }
 
 impl Slot {
-    pub(super) fn new(opens_first: bool) -> Self {
+    pub(super) fn new(opens_first: bool, times: Times) -> Self {
         Self {
             state: State::Empty,
+            times,
             opens_first,
             unsuited: 0,
             measured: None,
             is_standby: false,
             was_overdue: false,
+            was_cut_short: false,
         }
+    }
+
+    /// Whether node code runs that the caller waits for.
+    pub(super) fn works(&self) -> bool {
+        let works =
+            matches!(self.state, State::Opening(_) | State::Busy(..) | State::Stopping { .. });
+        works && !self.is_standby
+    }
+
+    /// Whether it has closed the session, or does so without the caller.
+    pub(super) fn is_left(&self) -> bool {
+        let makes_nodes = matches!(self.state, State::Stopping { .. });
+        self.state == State::Closed || self.is_standby && makes_nodes
     }
 
     /// Waits for a worker. `is_watched`: the worker has limits that are measured.
@@ -198,7 +222,11 @@ impl Slot {
                 State::Closed
             }
             State::Opening(_) => {
-                actions.push(Action::Interrupt(id));
+                // No caller waits for a worker that stands by. It makes its nodes and stays warm: an import
+                // that is interrupted would cost the worker.
+                if !self.is_standby {
+                    actions.push(Action::Interrupt(id));
+                }
                 State::Stopping { until, stage: None }
             }
             State::Busy(stage, _) => {

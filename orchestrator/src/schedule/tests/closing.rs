@@ -63,8 +63,9 @@ fn what_does_not_end_is_killed_when_the_time_is_over() {
     let mut core = line();
     core.handle(now, Event::Input(Some(1)));
     core.handle(now, Event::Close);
-    let end = now + BOUNDS.close_timeout;
-    let over = Overdue { running: None, limit: BOUNDS.close_timeout, deadline: Deadline::Close };
+    let end = now + BOUNDS.times.close_timeout;
+    let over =
+        Overdue { running: None, limit: BOUNDS.times.close_timeout, deadline: Deadline::Close };
     assert_eq!(core.handle(end, Event::Tick), [Action::Expire(0, over), Action::Expire(1, over)]);
     for slot in [0, 1] {
         assert_eq!(core.handle(end, Event::Lost(slot)), []);

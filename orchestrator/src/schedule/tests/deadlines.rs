@@ -94,8 +94,9 @@ fn between_nodes_their_time_together_counts() {
     assert_eq!(actions, [overdue(None, 3 * SECOND, Deadline::Node)]);
 }
 
+// spec: CARD-08
 #[test]
-fn making_nodes_has_a_deadline_and_initialize_the_node_s_own() {
+fn making_nodes_has_a_deadline_and_initialize_and_restore_the_node_s_own() {
     let now = Instant::now();
     let opening = |timeout| {
         let mut shape = stage(Some(0), 0, &[]);
@@ -106,26 +107,28 @@ fn making_nodes_has_a_deadline_and_initialize_the_node_s_own() {
         core
     };
     let mut core = opening(None);
-    let end = now + BOUNDS.open_timeout;
+    let end = now + BOUNDS.times.open_timeout;
     assert_eq!(core.next_deadline(), Some(end));
     let actions = core.handle(end, Event::Tick);
-    assert_eq!(actions, [overdue(None, BOUNDS.open_timeout, Deadline::Open)]);
+    assert_eq!(actions, [overdue(None, BOUNDS.times.open_timeout, Deadline::Open)]);
 
-    let mut core = opening(Some(SECOND));
-    // An import takes its time; `initialize` has been entered half a second ago.
-    let then = now + SECOND;
-    core.handle(then, Event::Tick);
-    let at = |operation, since| Some(Running { stage: 0, node: 0, operation, since });
-    assert_eq!(core.handle(then, Event::Seen(0, at(FaultKind::Load, now))), []);
-    let then = then + SECOND;
-    core.handle(then, Event::Tick);
-    let seen = at(FaultKind::Initialize, then - SECOND / 2);
-    assert_eq!(core.handle(then, Event::Seen(0, seen)), []);
-    let due = then + SECOND / 2;
-    assert_eq!(core.next_deadline(), Some(due));
-    core.handle(due, Event::Tick);
-    let actions = core.handle(due, Event::Seen(0, seen));
-    assert_eq!(actions, [overdue(seen, SECOND, Deadline::Node)]);
+    for method in [FaultKind::Initialize, FaultKind::Restore] {
+        let mut core = opening(Some(SECOND));
+        // An import takes its time; the method has been entered half a second ago.
+        let then = now + SECOND;
+        core.handle(then, Event::Tick);
+        let at = |operation, since| Some(Running { stage: 0, node: 0, operation, since });
+        assert_eq!(core.handle(then, Event::Seen(0, at(FaultKind::Load, now))), []);
+        let then = then + SECOND;
+        core.handle(then, Event::Tick);
+        let seen = at(method, then - SECOND / 2);
+        assert_eq!(core.handle(then, Event::Seen(0, seen)), []);
+        let due = then + SECOND / 2;
+        assert_eq!(core.next_deadline(), Some(due));
+        core.handle(due, Event::Tick);
+        let actions = core.handle(due, Event::Seen(0, seen));
+        assert_eq!(actions, [overdue(seen, SECOND, Deadline::Node)]);
+    }
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn workers_that_are_not_to_be_had_are_waited_for_so_long() {
     let mut core = line();
     die(&mut core, 0);
     assert_eq!(core.handle(now, Event::Input(Some(1))), [Action::Acquire(vec![0])]);
-    let end = now + BOUNDS.acquire_timeout;
+    let end = now + BOUNDS.times.acquire_timeout;
     assert_eq!(core.next_deadline(), Some(end));
     let actions = core.handle(end, Event::Tick);
     assert_eq!(actions, [Action::Withdraw(0), Action::Unavailable(0), Action::RoundDone(0)]);

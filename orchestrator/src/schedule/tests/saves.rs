@@ -185,6 +185,28 @@ fn a_worker_that_stands_by_takes_over_at_once() {
 }
 
 #[test]
+fn a_worker_that_makes_its_nodes_to_stand_by_is_not_interrupted_at_the_end() {
+    // spec: CARD-02
+    let now = Instant::now();
+    let mut core: Core<u32> = Core::new(vec![stage(Some(0), 0, &[])], &[false], BOUNDS);
+    core.add_standby(0);
+    core.handle(now, Event::Open);
+    core.handle(now, Event::Granted(0));
+    core.note(0, SAVED);
+    core.handle(now, Event::Opened(0));
+    assert_eq!(core.handle(now, Event::Granted(1)), [Action::Open(1)]);
+    assert!(!core.slots().is_working(), "the caller waits for none of it");
+    assert_eq!(core.handle(now, Event::Close), [Action::Close(0)]);
+    assert!(!core.slots().is_left_to_standbys());
+    core.handle(now, Event::Closed(0));
+    assert!(core.slots().is_left_to_standbys() && !core.slots().is_closed());
+    // It makes its nodes, cleans up and is warm; state is not passed to it any more.
+    assert_eq!(core.handle(now, Event::Opened(1)), [Action::Close(1)]);
+    core.handle(now, Event::Closed(1));
+    assert!(core.slots().is_closed());
+}
+
+#[test]
 fn a_slot_without_a_worker_comes_before_one_that_stands_by() {
     let now = Instant::now();
     let begin = || {

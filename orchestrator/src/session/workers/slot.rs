@@ -9,7 +9,7 @@ use ipc_protocol::{ToWorker, Value};
 
 use crate::config::PoolBounds;
 use crate::limits::{Excess, Limits};
-use crate::placement::Engine;
+use crate::placement::{Engine, PoolId};
 use crate::schedule::{Event, Overdue, Running, SlotId, StageId};
 use crate::session::quota::Quota;
 use crate::worker::link::LinkError;
@@ -22,6 +22,8 @@ pub(in crate::session) type Seat = (StageId, usize);
 /// A worker slot of a session.
 #[derive(Debug)]
 pub(in crate::session) struct Slot {
+    /// The pool of its workers.
+    pub(in crate::session) pool: PoolId,
     /// The engine of its workers.
     pub(in crate::session) interpreter: Engine,
     /// The worker; absent between a death and the next use.
@@ -67,8 +69,9 @@ pub(in crate::session) enum End {
 }
 
 impl Slot {
-    pub(super) fn new(interpreter: Engine) -> Self {
+    pub(super) fn new((pool, interpreter): (PoolId, Engine)) -> Self {
         Self {
+            pool,
             interpreter,
             worker: None,
             seats: Vec::new(),
@@ -101,6 +104,11 @@ impl Slot {
     /// Limits the slot's worker, until it is returned. Returns a record for the host if that fails.
     pub(in crate::session) fn limit(&mut self, limits: Limits) -> Option<LogRecord> {
         self.quota.begin(limits, &self.worker.as_ref()?.process)
+    }
+
+    /// Changes the limits of the slot's worker. What it has used so far still counts.
+    pub(in crate::session) fn change_limits(&mut self, limits: Limits) -> Option<LogRecord> {
+        self.quota.change(limits, &self.worker.as_ref()?.process)
     }
 
     /// A call of a stage begins in the worker.
@@ -164,6 +172,11 @@ impl Slot {
 
     pub(in crate::session) fn process(&self) -> Option<&Arc<Process>> {
         self.worker.as_ref().map(|worker| &worker.process)
+    }
+
+    /// The process id of its worker; 0 without one.
+    pub(in crate::session) fn pid(&self) -> u32 {
+        self.process().map_or(0, |process| process.pid)
     }
 
     /// The stage of a message, if the message belongs to the call that is under way there.

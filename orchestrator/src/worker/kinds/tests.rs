@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Kinds;
-use crate::placement::Engine;
+use crate::placement::{CPYTHON_POOL, Engine};
 use crate::worker::{Start, Wanted, WorkerKey};
 
 fn wanted(device: &str, place: u64) -> Wanted {
     let key = WorkerKey {
+        pool: CPYTHON_POOL,
+        setting: String::new(),
         runtime: Engine::CPython,
         interpreter: PathBuf::from("/usr/bin/python3"),
         options: Vec::new(),
         start_variables: vec![("CUDA_VISIBLE_DEVICES".into(), device.into())],
         apart: None,
     };
-    let start = Start { environment: Vec::new(), working_directory: None };
+    let start = Start::default();
     Wanted { key, start: Arc::new(start), place, count: 1 }
 }
 
@@ -31,7 +33,8 @@ fn a_kind_is_found_again_whatever_the_session_brings_along() {
     let mut kinds = Kinds::default();
     let first = kinds.intern(&wanted("0", 1));
     let environment = vec![("TZ".into(), "UTC".into())];
-    let start = Arc::new(Start { environment, working_directory: Some("/srv".into()) });
+    let start =
+        Arc::new(Start { environment, working_directory: Some("/srv".into()), ..Start::default() });
     let other = Wanted { start: Arc::clone(&start), ..wanted("0", 2) };
     assert_eq!(kinds.intern(&other), first);
     assert_eq!(kinds.get(first).unwrap().start, start, "new workers start as the last session is");

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{LifeState, PoolAction, PoolCore, PoolId, PoolLimits};
+use super::{Ending, PoolAction, PoolCore, PoolId, PoolLimits};
 
 impl PoolCore {
     /// The next moment at which [`PoolEvent::Tick`] would do something.
@@ -13,15 +13,8 @@ impl PoolCore {
     }
 
     fn next_expiry(&self, pool: PoolId) -> Option<Instant> {
-        let limits = &self.shelves[pool].limits;
-        let timeout = limits.idle_timeout?;
-        let expiring =
-            self.workers.values().filter(|e| e.key.pool == pool && e.state == LifeState::Ready);
-        let idle = expiring.clone().count();
-        if idle <= limits.min {
-            return None;
-        }
-        expiring.filter_map(|e| e.idle_since.checked_add(timeout)).min()
+        let PoolLimits { min, idle_timeout, .. } = self.shelves[pool].limits;
+        self.workers.next_expiry(pool, min, idle_timeout?)
     }
 
     /// Ends the workers of a pool that have been idle for too long.
@@ -33,17 +26,11 @@ impl PoolCore {
     ) {
         let PoolLimits { min, idle_timeout, .. } = self.shelves[pool].limits;
         let Some(timeout) = idle_timeout else { return };
-        let mut idle: Vec<_> = self
-            .workers
-            .iter()
-            .filter(|(_, e)| e.key.pool == pool && e.state == LifeState::Ready)
-            .map(|(id, e)| (e.idle_since, *id))
-            .collect();
-        idle.sort_unstable();
+        let idle = self.workers.idle(pool);
         let surplus = idle.len().saturating_sub(min);
         for (since, worker) in idle.into_iter().take(surplus) {
             if now.duration_since(since) >= timeout {
-                self.retire(now, worker, actions);
+                self.retire(now, worker, Ending::Idle, actions);
             }
         }
     }

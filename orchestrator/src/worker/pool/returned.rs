@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Entry, LifeEvent, PoolAction, PoolCore, PoolId};
+use super::{Ending, LifeEvent, PoolAction, PoolCore, PoolId};
 use crate::worker::WorkerId;
 
 impl PoolCore {
@@ -13,33 +13,31 @@ impl PoolCore {
         reusable: bool,
         actions: &mut Vec<PoolAction>,
     ) {
-        let Some(entry) = self.workers.get(&worker) else { return };
-        let limit = self.shelves[entry.key.pool].limits.max_sessions;
-        let used_up = |entry: &Entry| limit.is_some_and(|limit| entry.sessions >= limit);
+        let Some(entry) = self.workers.get(worker) else { return };
+        let shelf = &self.shelves[entry.key.pool];
+        let limits = shelf.limits;
         // One that was replaced is needed only where its place is still free.
-        let is_needed = !entry.is_replaced || self.has_room(entry.key.pool);
-        if reusable && is_needed && !used_up(entry) && !self.closed {
-            self.workers.entry(worker).and_modify(|entry| entry.is_replaced = false);
-            self.step(now, worker, LifeEvent::Returned);
-        } else {
-            self.retire(now, worker, actions);
+        let is_needed = match entry.is_replaced {
+            true => self.has_room(entry.key.pool),
+            false => self.workers.staying(entry.key.pool) <= limits.max,
+        };
+        let has_served = limits.max_sessions.is_some_and(|most| entry.sessions >= most);
+        let ending = match () {
+            () if self.closed => Some(Ending::Closed),
+            () if !reusable || has_served => Some(Ending::Served),
+            () if entry.epoch < shelf.epoch => Some(Ending::Recycled),
+            () if !is_needed => Some(Ending::Size),
+            () => None,
+        };
+        if let Some(why) = ending {
+            return self.retire(now, worker, why, actions);
         }
-    }
-
-    /// Lets another worker take the place of this one.
-    pub(super) fn replace(&mut self, worker: WorkerId) {
-        self.workers.entry(worker).and_modify(|entry| entry.is_replaced = true);
-    }
-
-    /// Number of workers that count against the bound of the pool. Those that were replaced do not, up to
-    /// as many as the pool may have: there are never more processes than twice its bound.
-    pub(super) fn size(&self, pool: PoolId) -> usize {
-        let here = self.workers.values().filter(|entry| entry.key.pool == pool);
-        let (replaced, others): (Vec<_>, Vec<_>) = here.partition(|entry| entry.is_replaced);
-        others.len() + replaced.len().saturating_sub(self.shelves[pool].limits.max)
+        self.workers.set_replaced(worker, false);
+        self.workers.step(now, worker, LifeEvent::Returned);
     }
 
     pub(super) fn has_room(&self, pool: PoolId) -> bool {
-        self.size(pool) < self.shelves[pool].limits.max
+        let max = self.shelves[pool].limits.max;
+        self.workers.size(pool, max) < max
     }
 }

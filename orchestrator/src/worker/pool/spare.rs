@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{KeyId, LifeState, PoolAction, PoolCore, PoolId, Shelf};
+use super::{KeyId, Need, PoolAction, PoolCore, PoolId, Shelf};
 
 impl PoolCore {
     /// Starts a worker of a kind that has none, if the pool has room.
     pub(super) fn warm(&mut self, now: Instant, key: KeyId, actions: &mut Vec<PoolAction>) {
-        let has_one = self.workers.values().any(|entry| entry.key == key);
+        let has_one = self.workers.has_kind(key);
         if !has_one && !self.closed && self.has_room(key.pool) {
             self.start(now, key, 1, actions);
         }
@@ -20,11 +20,13 @@ impl PoolCore {
         pool: PoolId,
         actions: &mut Vec<PoolAction>,
     ) {
-        let Shelf { limits, last_key } = &self.shelves[pool];
-        let Some(key) = *last_key else { return };
-        let spare = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
-        let room = limits.max.saturating_sub(self.size(pool));
-        let missing = limits.min.saturating_sub(spare).min(room);
+        let Shelf { limits, last_key, .. } = &self.shelves[pool];
+        let (Some(key), min, max) = (*last_key, limits.min, limits.max) else { return };
+        // A parked worker needs no start; the zygote parks the next one a moment later.
+        self.unpark(now, Need { key, count: min });
+        let spare = self.workers.coming(key);
+        let room = max.saturating_sub(self.workers.size(pool, max));
+        let missing = min.saturating_sub(spare).min(room);
         self.start(now, key, missing, actions);
     }
 }

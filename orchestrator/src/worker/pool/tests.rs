@@ -1,6 +1,8 @@
 //! The pool core in virtual time: order of requests, bounds, reuse, recycling; random lives of
 //! workers, and a walk over every arrow of the life cycle.
 
+mod tune;
+
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 

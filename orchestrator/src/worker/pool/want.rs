@@ -2,8 +2,9 @@
 //! first, since others may be waiting for those workers.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
-use super::{Entry, KeyId, LifeState, Need, PoolAction, PoolCore, Ticket};
+use super::{KeyId, Need, PoolAction, PoolCore, Ticket};
 
 /// A request of a session that waits for workers.
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub(super) struct Want {
     pub(super) ticket: Ticket,
     pub(super) needs: Vec<Need>,
     pub(super) turn: Turn,
+    pub(super) since: Instant,
 }
 
 /// When a request is served.
@@ -20,8 +22,17 @@ pub enum Turn {
     Now,
     /// In the order in which requests come.
     InOrder,
+    /// In that order too; the session is open, so that draining does not concern it.
+    Again,
     /// Before those: the session holds other workers, which are idle until it goes on.
     First,
+}
+
+impl Turn {
+    /// Whether the session has had no workers before.
+    pub(super) fn is_new(self) -> bool {
+        matches!(self, Self::Now | Self::InOrder)
+    }
 }
 
 impl Want {
@@ -38,20 +49,6 @@ pub(super) fn insert(waiting: &mut VecDeque<Want>, want: Want) {
 }
 
 impl PoolCore {
-    /// Number of workers of a kind that are idle, or will be once they have started.
-    pub(super) fn coming(&self, key: KeyId) -> usize {
-        self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting)
-    }
-
-    /// Whether workers for a need will be there without another session giving one back: they start, or
-    /// others end to make room for them.
-    pub(super) fn is_coming(&self, need: Need) -> bool {
-        let ending =
-            |entry: &&Entry| entry.key.pool == need.key.pool && entry.state == LifeState::Draining;
-        let room = self.workers.values().filter(ending).count();
-        self.coming(need.key) + room >= need.count
-    }
-
     /// Refuses a request that does not wait.
     pub(super) fn overload(&mut self, at: usize, actions: &mut Vec<PoolAction>) {
         let refused = self.waiting.remove(at);

@@ -10,7 +10,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Entry, KeyId, LifeEvent, LifeState, Need, PoolAction, PoolCore};
+use super::{Entry, KeyId, LifeEvent, Need, PoolAction, PoolCore};
+use crate::placement::PoolId;
 use crate::worker::WorkerId;
 
 /// Time between what asks for a zygote and its start: short programs have ended by then, and what a
@@ -245,10 +246,25 @@ impl Zygotes {
 
     /// Ends all of them: the pool closes.
     pub(super) fn end_all(&mut self, actions: &mut Vec<PoolAction>) {
-        let keys: Vec<_> = self.0.values().map(|zygote| zygote.key).collect();
+        self.end_where(|_| true, actions);
+    }
+
+    /// Ends those of a pool.
+    pub(super) fn end_of(&mut self, pool: PoolId, actions: &mut Vec<PoolAction>) {
+        self.end_where(|key| key.pool == pool, actions);
+    }
+
+    fn end_where(&mut self, ends: impl Fn(KeyId) -> bool, actions: &mut Vec<PoolAction>) {
+        let keys: Vec<_> = self.0.values().map(|zygote| zygote.key).filter(|k| ends(*k)).collect();
         for key in keys {
             self.end(key, actions);
         }
+    }
+
+    /// Whether a worker of this kind is parked and ready.
+    pub(super) fn has_ready(&self, key: KeyId) -> bool {
+        let parked = self.0.get(&key.number).and_then(|zygote| zygote.parked.as_ref());
+        parked.is_some_and(|parked| parked.is_ready)
     }
 
     /// Forks the workers that are to be parked.
@@ -318,8 +334,8 @@ impl PoolCore {
 
     /// How long the zygote of a kind may be idle: like a worker, once there is no worker of the kind.
     fn zygote_timeout(&self, key: KeyId) -> Option<Duration> {
-        let is_needed = self.workers.values().any(|entry| entry.key == key)
-            || self.waiting.iter().any(|want| want.asks_for(key));
+        let is_needed =
+            self.workers.has_kind(key) || self.waiting.iter().any(|want| want.asks_for(key));
         self.shelves[key.pool].limits.idle_timeout.filter(|_| !is_needed)
     }
 
@@ -334,15 +350,15 @@ impl PoolCore {
 
     /// Makes a parked worker one of the pool, if the request lacks one and there is room.
     pub(super) fn unpark(&mut self, now: Instant, Need { key, count }: Need) {
-        let known = self.count(key, LifeState::Ready) + self.count(key, LifeState::Starting);
+        let known = self.workers.coming(key);
         if known >= count || !self.has_room(key.pool) {
             return;
         }
         let Some((worker, is_ready)) = self.zygotes.unpark(now, key) else { return };
-        let entry = Entry::new(key, now);
-        self.workers.insert(worker, entry);
+        let entry = Entry::new(key, self.shelves[key.pool].epoch, now);
+        self.workers.0.insert(worker, entry);
         if is_ready {
-            self.step(now, worker, LifeEvent::HandshakeDone);
+            self.workers.step(now, worker, LifeEvent::HandshakeDone);
         }
     }
 

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ipc_protocol::kin::Mark;
+use nix::errno::Errno;
+use nix::sched::CpuSet;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags};
@@ -105,7 +107,9 @@ pub fn spawn(
     let mut command = command(key, start);
     command.env(DESCRIPTOR_VARIABLE, recorder.to_string());
     prepare_child(&mut command, mark, Some(recorder));
-    let (pid, pidfd) = run(command, key, theirs)?;
+    schedule_child(&mut command, start);
+    let refused = |source: &std::io::Error| not_started(key, start, source);
+    let (pid, pidfd) = run(command, theirs, refused)?;
     Ok(ends.joined(id, pid, pidfd, None))
 }
 
@@ -128,7 +132,9 @@ pub fn spawn_zygote(
     command.arg(ZYGOTE_ARGUMENT);
     let theirs = [input, theirs_out.into(), theirs_err.into()];
     prepare_child(&mut command, mark, None);
-    let (_, pidfd) = run(command, key, theirs)?;
+    schedule_child(&mut command, start);
+    let refused = |source: &std::io::Error| not_started(key, start, source);
+    let (_, pidfd) = run(command, theirs, refused)?;
     Ok(SpawnedZygote { connection, pidfd, outputs: [stdout.into(), stderr.into()] })
 }
 
@@ -165,7 +171,8 @@ pub fn spawn_reaper(
         let opened = File::options().read(true).write(true).open("/dev/null");
         opened.map(OwnedFd::from).map_err(|e| StartError::system("opening /dev/null", &e))
     };
-    run(command, key, [nowhere()?, nowhere()?, nowhere()?])
+    let refused = |source: &std::io::Error| StartError::system("starting its reaper", source);
+    run(command, [nowhere()?, nowhere()?, nowhere()?], refused)
 }
 
 /// The worker program of an interpreter.
@@ -184,14 +191,14 @@ fn command(key: &WorkerKey, start: &Start) -> Command {
     command
 }
 
-/// Starts a program with these descriptors 0 to 2.
+/// Starts a program with these descriptors 0 to 2. `refused` makes the error when it cannot be started.
 fn run(
     mut command: Command,
-    key: &WorkerKey,
     [stdin, stdout, stderr]: [OwnedFd; 3],
+    refused: impl Fn(&std::io::Error) -> StartError,
 ) -> Result<(u32, Arc<OwnedFd>), StartError> {
     command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
-    let mut child = command.spawn().map_err(|source| not_started(key, &source))?;
+    let mut child = command.spawn().map_err(|source| refused(&source))?;
     match open_pidfd(&child) {
         Ok(pidfd) => Ok((child.id(), Arc::new(pidfd))),
         Err(source) => {
@@ -210,16 +217,29 @@ fn given_names(start: &Start) -> OsString {
     of_start.chain(own).collect::<Vec<_>>().join(OsStr::new("="))
 }
 
-/// The error for a process that could not be started. It blames the interpreter, unless the system
-/// has run out of something that every process needs.
-fn not_started(key: &WorkerKey, source: &std::io::Error) -> StartError {
-    match StartError::system("starting its process", source) {
-        StartError::System { remedy: "", reason, .. } => StartError::Spawn {
-            interpreter: key.interpreter.clone(),
-            setting: key.executable_setting(),
+/// The error for a process that could not be started. It blames what its pool sets or the interpreter,
+/// unless the system has run out of something that every process needs.
+fn not_started(key: &WorkerKey, start: &Start, source: &std::io::Error) -> StartError {
+    let reason = source.to_string();
+    match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPERM | Errno::EACCES) if start.nice < 0 => StartError::System {
+            action: "setting its niceness",
             reason,
+            remedy: "; `nice` below 0 needs CAP_SYS_NICE",
         },
-        shortage => shortage,
+        Some(Errno::EINVAL) if !start.processors.is_empty() => StartError::System {
+            action: "binding it to its processors",
+            reason,
+            remedy: "; `cpu_affinity` names none that this program may use",
+        },
+        _ => match StartError::system("starting its process", source) {
+            StartError::System { remedy: "", reason, .. } => StartError::Spawn {
+                interpreter: key.interpreter.clone(),
+                setting: key.setting.clone(),
+                reason,
+            },
+            shortage => shortage,
+        },
     }
 }
 
@@ -249,7 +269,7 @@ fn prepare_child(command: &mut Command, mark: Mark, inherited: Option<RawFd>) {
         unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
         // The parent may have died before the parent-death signal was set.
         if nix::unistd::getppid() != parent {
-            return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
+            return Err(std::io::Error::from(Errno::ESRCH));
         }
         if let Some(inherited) = inherited {
             // SAFETY: the descriptor is open in the parent while it forks, hence in the child.
@@ -261,6 +281,35 @@ fn prepare_child(command: &mut Command, mark: Mark, inherited: Option<RawFd>) {
     };
     // SAFETY: between fork and exec only system calls are made (prctl, prlimit, sigprocmask, sigaction,
     // getppid, fcntl), all of them async-signal-safe; nothing allocates or takes a lock.
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// Gives the child the processors and the niceness that its pool sets.
+fn schedule_child(command: &mut Command, start: &Start) {
+    let nice = start.nice;
+    let mut processors = CpuSet::new();
+    for processor in &start.processors {
+        let number = usize::try_from(*processor).unwrap_or(usize::MAX);
+        // A number that no set holds is refused by the kernel, like one without a processor.
+        let _too_large = processors.set(number);
+    }
+    let is_bound = !start.processors.is_empty();
+    if nice == 0 && !is_bound {
+        return;
+    }
+    let in_child = move || {
+        if is_bound {
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &processors)?;
+        }
+        if nice != 0 {
+            rustix::process::nice(nice)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made (sched_setaffinity, setpriority), both of
+    // them async-signal-safe; nothing allocates or takes a lock.
     unsafe {
         command.pre_exec(in_child);
     }

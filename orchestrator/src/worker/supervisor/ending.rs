@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::{Command, Pool, PoolState, Shared};
+use crate::placement::CPYTHON_POOL;
 use crate::worker::link::{Link, Received};
 use crate::worker::pool::PoolEvent;
 use crate::worker::process::Process;
@@ -159,7 +160,9 @@ impl Shared {
         // A link that is broken ends the worker as well.
         let _broken = worker.link.send(ToWorker::Close, None);
         state.stopping.insert(id, ask(worker, Duration::ZERO));
-        self.command(Command::Stop(process));
+        let pool = state.core.kind_of(id).map_or(CPYTHON_POOL, |key| key.pool);
+        let grace = self.options().pools[pool].stop_grace;
+        self.command(Command::Stop(process, grace));
     }
 }
 

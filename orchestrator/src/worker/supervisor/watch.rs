@@ -1,7 +1,7 @@
 //! The life of one worker process as the supervisor sees it: spawn, handshake, output, end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_protocol::ToWorker;
 use ipc_protocol::memory::remove_stale_names;
@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
 
-use super::{Command, Shared, zygotes};
+use super::rehearsal::rehearse;
+use super::{Command, Death, Shared, zygotes};
 use crate::error::StartError;
 use crate::placement::Engine;
 use crate::worker::exit::Exit;
@@ -42,7 +43,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Why a worker was not ready.
-enum Failure {
+pub(super) enum Failure {
     /// It did not complete its handshake in this time.
     TooSlow(Duration),
     /// It closed its connection before its first message.
@@ -118,10 +119,20 @@ async fn accompany(
             return Some(StartError::system("watching it", &source));
         }
     };
-    let link = Link::new(link, shared.options.limits).map_err(|error| error.to_string());
-    let timeout = shared.options.start_timeout;
+    let options = shared.options();
+    let link = Link::new(link, options.limits).map_err(|error| error.to_string());
+    let timeout = options.pools[key_id.pool].start_timeout;
     let outcome = match link {
-        Ok(link) => tokio::time::timeout(timeout, handshake(link, shared, key)).await,
+        Ok(link) => {
+            let greeting = async {
+                let mut greeted = handshake(link, shared, key).await?;
+                if zygote.is_some() && is_parked(shared, process.id) {
+                    greeted.link = rehearse(greeted.link, &kind.start).await?;
+                }
+                Ok(greeted)
+            };
+            tokio::time::timeout(timeout, greeting).await
+        }
         Err(reason) => Ok(Err(Failure::Refused(reason))),
     };
     let failure = match outcome {
@@ -156,12 +167,18 @@ async fn accompany(
         drain_all(&mut pipes, TRACKER_GRACE).await;
     }
     reap(&process, zygote).await;
-    if shared.options.uses_names() {
+    if shared.options().uses_names() {
         let _removed = remove_stale_names(Some(process.pid));
     }
-    match failure {
-        Some(failure) => Some(start_error(key, &kind.start, &process, failure).await),
-        None => None,
+    note_death(shared, &process, key_id);
+    Some(start_error(key, &kind.start, &process, failure?).await)
+}
+
+/// Notes how a worker died that was not asked to end.
+fn note_death(shared: &Shared, process: &Process, key: KeyId) {
+    if let Some(exit) = process.exit().filter(|_| !process.is_retired()) {
+        let death = Death { pid: process.pid, exit, at: Instant::now() };
+        shared.lock().deaths.insert(key.pool, death);
     }
 }
 
@@ -174,7 +191,7 @@ fn started(shared: &Shared, process: &Arc<Process>, kind: &Kind, greeted: Greete
         interpreter,
         protocol,
         link,
-        patience: Patience::new(End::Caller, shared.options.spin),
+        patience: Patience::new(End::Caller, shared.options().spin),
         start: Arc::clone(&kind.start),
         is_apart: kind.key.apart.is_some(),
         served: Served::default(),
@@ -233,14 +250,14 @@ pub(super) async fn give_back(shared: Arc<Shared>, worker: WorkerId) {
 
 /// Registers the process. Kills it if it was retired while it was being spawned.
 fn register(shared: &Shared, process: &Arc<Process>) {
-    let is_parked = {
-        let mut state = shared.lock();
-        state.processes.insert(process.id, Arc::clone(process));
-        state.core.is_parked(process.id)
-    };
-    if !is_parked && !is_wanted(shared, process.id) {
+    shared.lock().processes.insert(process.id, Arc::clone(process));
+    if !is_parked(shared, process.id) && !is_wanted(shared, process.id) {
         process.kill();
     }
+}
+
+fn is_parked(shared: &Shared, id: WorkerId) -> bool {
+    shared.lock().core.is_parked(id)
 }
 
 /// Whether the pool still waits for a worker to start.
@@ -269,16 +286,16 @@ async fn handshake(link: Link, shared: &Shared, key: &WorkerKey) -> Result<Greet
     };
     check_identity(&hello, key)?;
     let mut welcome = version::negotiate(&hello).map_err(|error| error.to_string())?;
-    welcome.limits = shared.options.limits;
+    welcome.limits = shared.options().limits;
     let mut link = link.into_inner();
     let protocol = welcome.protocol;
     let speaks_2 = protocol >= SHARED_MEMORY_SINCE;
     link.send(ToWorker::Welcome(welcome), None).map_err(|error| error.to_string())?;
-    let spin = u32::try_from(shared.options.spin.as_micros()).unwrap_or(u32::MAX);
+    let spin = u32::try_from(shared.options().spin.as_micros()).unwrap_or(u32::MAX);
     if speaks_2 && spin > 0 {
         link.send(ToWorker::Spin(spin), None).map_err(|error| error.to_string())?;
     }
-    if let Some(terms) = shared.options.memory.filter(|_| speaks_2) {
+    if let Some(terms) = shared.options().memory.filter(|_| speaks_2) {
         link.share_memory(terms).map_err(|error| error.to_string())?;
     }
     let Hello { interpreter: implementation, interpreter_version: version, .. } = hello;
@@ -291,9 +308,7 @@ fn check_identity(hello: &Hello, key: &WorkerKey) -> Result<(), String> {
     if hello.interpreter != wanted {
         return Err(format!(
             "it runs {} {}, and {wanted} was wanted: check {} in the configuration",
-            hello.interpreter,
-            hello.interpreter_version,
-            key.executable_setting()
+            hello.interpreter, hello.interpreter_version, key.setting
         ));
     }
     let own = env!("CARGO_PKG_VERSION");

@@ -130,7 +130,8 @@ impl Pool {
     pub fn learn(&self, worker: WorkerId, modules: Vec<String>) {
         let mut state = self.shared.lock();
         let Some(key) = state.core.kind_of(worker) else { return };
-        if self.shared.options.pools[key.pool].zygotes && state.zygotes.learn(key, modules) {
+        if self.shared.options().pools[key.pool].limits.zygotes && state.zygotes.learn(key, modules)
+        {
             self.shared.apply(&mut state, PoolEvent::Learned(key));
         }
     }
@@ -161,7 +162,7 @@ pub(super) async fn fork(
             withdraw(shared, key, &zygote, ZygoteNews::Died, note);
             None
         }
-        // Its end is noticed where it is awaited.
+        // The zygote has ended; `live` notices.
         Err(NotForked::Unavailable) => None,
     }
 }
@@ -186,7 +187,7 @@ pub(super) async fn tend(shared: Arc<Shared>, key: KeyId) {
         let mut state = shared.lock();
         let Some(kind) = state.kinds.get(key).cloned() else { return };
         let slot = state.zygotes.kinds.entry(key.number).or_default();
-        let modules = slot.modules(&shared.options.preload);
+        let modules = slot.modules(&shared.options().pools[key.pool].preload);
         (kind, modules)
     };
     if let Some(news) = live(&shared, key, &kind, &modules).await {

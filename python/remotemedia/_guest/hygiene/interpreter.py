@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from remotemedia._guest import interrupts
+from remotemedia._guest import breakpoints, interrupts
 from remotemedia._guest.hygiene.row import Row, attributes, of_module
 
 _SYS_HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
@@ -41,6 +41,7 @@ def rows(recorder: int) -> list[Row]:
         Row("switch interval", sys.getswitchinterval, sys.setswitchinterval),
         Row("stack size of threads", threading.stack_size, threading.stack_size),
         attributes("hooks of sys", sys, _SYS_HOOKS),
+        Row("breakpoints", None, breakpoints.forget),
         attributes("threading.excepthook", threading, ("excepthook",)),
         attributes("switches of sys", sys, _SYS_SWITCHES),
         Row("garbage collector", _collector, _put_back_collector),

@@ -50,18 +50,21 @@ OTHER = "O"
 
 _LIMIT_MS = {True: 400, False: 20_000}
 """`timeout_ms` of nodes that hang, and of all others."""
+_ASYNCIO_LIMIT_MS = 3_000
+"""The same where RustPython imports asyncio in the call, which takes it most of a second on a busy
+machine."""
 _OPEN_LIMIT = "2 s"
 _PATIENCE_SECONDS = 10.0
 """Longest time that a call may take; far above every deadline of a cell."""
 _END_SECONDS = 5.0
 """Longest time in which the processes of a cell must be gone."""
-_LASTING = ("import", "restore")
+_LASTING = ("import", "unpickle")
 """Moments at which modules are imported: what these start lives as long as the worker."""
 _IDLE_SECONDS = 0.3
 """How long a thread may take that hangs while its worker is idle."""
 _TEMPORARY = "temporary"
 """Name of the folder that workers have for temporary files."""
-_OPENING = frozenset({"import", "construct", "restore"})
+_OPENING = frozenset({"import", "construct", "unpickle"})
 """Moments whose deadline is `open_timeout`."""
 
 
@@ -152,7 +155,7 @@ class Lab:
     def _config(self, workers: str) -> str:
         most = 3 * self._threads + 1
         return (
-            f'[workers]\nmax = {most}\nclose_timeout = "1 s"\n{workers}'
+            f'[workers]\nmax = {most}\nclose_timeout = "4 s"\n{workers}'
             f'[python]\nruntime = "{self.interpreter}"\n'
             f"environment = {{ TMPDIR = {json.dumps(str(self._temporary))} }}\n"
             f"[rustpython]\nmax = {most}\n"
@@ -191,6 +194,8 @@ class Lab:
     def _lay(self, cell: Cell, fuse: Fuse) -> None:
         """Make the files of a fuse, so that the next run misbehaves."""
         Path(fuse["file"]).touch()
+        if cell.moment == "restore":
+            Path(f"{fuse['file']}.dies").touch()
         if cell.moment == "idle":
             os.mkfifo(f"{fuse['file']}.go")
             os.mkfifo(f"{fuse['file']}.done")
@@ -200,12 +205,15 @@ class Lab:
         hangs = cell.misbehaviour in HANGING
         runtime = self._hasty if hangs and cell.moment in _OPENING else self._usual
         limit = _LIMIT_MS[hangs]
+        if hangs and cell.moment == "await" and cell.interpreter == "rustpython":
+            limit = _ASYNCIO_LIMIT_MS
         if plan.as_object and plan.node is not None:
             return Pipeline(plan.node(fuse, timeout_ms=limit), runtime=runtime)
         if plan.node is None:
             entry: dict[str, Any] = {"node_type": f"{_module_name(cell)}:Steady"}
         else:
             entry = {"node_type": plan.node_type, "params": {"fuse": fuse}}
+        entry |= {"checkpoint_every": plan.every} if plan.every else {}
         return Pipeline({**entry, "timeout_ms": limit}, runtime=runtime)
 
     def _write_module(self, cell: Cell) -> None:
@@ -267,9 +275,6 @@ def _seen_error(cell: Cell, error: NodeError) -> Seen:
         return Seen(TIMEOUT, details)
     if isinstance(error, WorkerCrashed):
         ending = ENDINGS.get(cell.misbehaviour)
-        if (cell.interpreter, cell.moment, cell.misbehaviour) == ("rustpython", "idle", "abort"):
-            # In threads of RustPython the report of an abort ends with another fatal signal.
-            ending = None
         if ending is not None and ending != (error.signal, error.exit_code):
             return Seen(OTHER, f"{details}; it must name {ending}")
         return Seen(CRASH, details)

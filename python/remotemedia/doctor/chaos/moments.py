@@ -6,6 +6,7 @@ A node returns `2 * item + 1`. `PLANS` says with which items each is run and wha
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Constructed(Steady):
         self.act()
 
 
-class Restored(Steady):
+class Unpickled(Steady):
     """Misbehaves when a worker opens the pickle of the node."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -187,6 +188,56 @@ class Idle(Steady):
             os.write(done, DONE)
 
 
+class Tallying(Steady):
+    """Has state, which outlives its worker. Its output is wrong once that is lost."""
+
+    def __init__(self, fuse: Fuse | None = None, timeout_ms: int | None = None) -> None:
+        super().__init__(fuse, timeout_ms)
+        self.seen = 0
+
+    def process(self, item: int) -> Any:
+        """Compute; the items are numbered from 1."""
+        self.seen += 1
+        return item + self.seen + 1
+
+    def checkpoint(self) -> int:
+        """The state."""
+        return self.seen
+
+    def restore(self, seen: int) -> None:
+        """Take the state."""
+        self.seen = seen
+
+
+class Checkpointing(Tallying):
+    """Misbehaves in `checkpoint`."""
+
+    def checkpoint(self) -> int:
+        """Misbehave, then return the state."""
+        self.act()
+        return super().checkpoint()
+
+
+class Restoring(Tallying):
+    """Dies once, and misbehaves in `restore`, which the next worker calls."""
+
+    def process(self, item: int) -> Any:
+        """Die with the second item if that is still to be done, else compute."""
+        if item == ITEMS[1] and self.fuse is not None:
+            try:
+                os.unlink(f"{self.fuse['file']}.dies")  # noqa: PTH108
+            except FileNotFoundError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().process(item)
+
+    def restore(self, seen: int) -> None:
+        """Misbehave, then take the state."""
+        self.act()
+        super().restore(seen)
+
+
 class Flushing(Steady):
     """Misbehaves in `flush`."""
 
@@ -213,12 +264,14 @@ class Plan:
         node: the node's class; None for a module that misbehaves when it is imported.
         as_object: whether the node travels as an object, not as the name of its class.
         outputs: what must come out for `ITEMS`.
+        every: the node's `checkpoint_every`.
     """
 
     summary: str
     node: type[Steady] | None
     outputs: list[int]
     as_object: bool = False
+    every: int | None = None
 
     @property
     def node_type(self) -> str:
@@ -232,7 +285,7 @@ _PLAIN = [3, 5, 7]
 PLANS: dict[str, Plan] = {
     "import": Plan("the import of the node's module", None, _PLAIN),
     "construct": Plan("the constructor", Constructed, _PLAIN),
-    "restore": Plan("the unpickling of the node in the worker", Restored, _PLAIN, as_object=True),
+    "unpickle": Plan("the unpickling of the node in the worker", Unpickled, _PLAIN, as_object=True),
     "initialize": Plan("initialize()", Initialized, _PLAIN),
     "input": Plan("the unpickling of an item in the worker", Steady, _PLAIN),
     "first": Plan("process() with the first item", First, _PLAIN),
@@ -241,6 +294,8 @@ PLANS: dict[str, Plan] = {
     "await": Plan("a coroutine, in the event loop", Awaiting, _PLAIN),
     "result": Plan("the pickling of an output", Result, _PLAIN),
     "idle": Plan("a thread of the node, while the worker is idle", Idle, _PLAIN),
+    "checkpoint": Plan("checkpoint(), between two items", Checkpointing, _PLAIN, every=1),
+    "restore": Plan("restore(), after the death of a worker", Restoring, _PLAIN, every=1),
     "flush": Plan("flush()", Flushing, [*_PLAIN, 0]),
     "cleanup": Plan("cleanup()", Cleaning, _PLAIN),
     "save": Plan("the pickling of changed attributes at the end", Saved, _PLAIN, as_object=True),

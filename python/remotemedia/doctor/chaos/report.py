@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import random
 import sys
@@ -11,7 +13,7 @@ import threading
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,9 +113,7 @@ def run_cells(
     results = Results()
     began = time.monotonic()
     prefix = f"remotemedia-chaos-{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix) as folder, warnings.catch_warnings():
-        # About attributes that could not travel back.
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, _quiet():
         try:
             for interpreter in dict.fromkeys(cell.interpreter for cell in cells):
                 own = [cell for cell in cells if cell.interpreter == interpreter]
@@ -129,6 +129,20 @@ def run_cells(
     order = {cell: number for number, cell in enumerate(cells)}
     results.verdicts.sort(key=lambda verdict: order[verdict.cell])
     return results
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without log records about workers that are replaced, and warnings about attributes."""
+    logger = logging.getLogger("remotemedia")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _warm_up() -> None:

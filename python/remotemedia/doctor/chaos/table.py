@@ -24,53 +24,53 @@ LETTERS = {
 """Each letter in a word."""
 
 _GRID = """
-                   import construct restore initialize input first later between await result idle flush cleanup save
-raises             E      E         E       E          M     E     E     E       E     M      R    E     E       R
-raises-base        E      E         E       E          M     E     E     E       E     M      R    E     E       R
-raises-interrupt   E      E         E       E          M     E     E     E       E     M      R    E     E       R
-raises-stop        E      E         E       E          M     E     E     E       E     M      R    E     E       R
-raises-unprintable E      E         E       E          M     E     E     E       E     M      R    E     E       R
-sys-exit           E      E         E       E          M     E     E     E       E     M      R    E     E       R
-recursion          E      E         E       E          M     E     E     E       E     M      R    E     E       R
-memory             E      E         E       E          M     E     E     E       E     M      R    E     E       R
-exits-0            C      C         C       C          C     C     C     C       C     C      C    C     C       C
-exits-3            C      C         C       C          C     C     C     C       C     C      C    C     C       C
-segfault           C      C         C       C          C     C     C     C       C     C      C    C     C       C
-abort              C      C         C       C          C     C     C     C       C     C      C    C     C       C
-sigkill            C      C         C       C          C     C     C     C       C     C      C    C     C       C
-sigterm            C      C         C       C          C     C     C     C       C     C      C    C     C       C
-c-stack            C      C         C       C          C     C     C     C       C     C      C    C     C       C
-execs              C      C         C       C          C     C     C     C       C     C      C    C     C       C
-sleeps             T      T         T       T          T     T     T     T       T     T      R    T     T       T
-spins              T      T         T       T          T     T     T     T       T     T      R    T     T       T
-stubborn           T      T         T       T          T     T     T     T       T     T      R    T     T       T
-holds-gil          T      T         T       T          T     T     T     T       T     T      T    T     T       T
-regex              T      T         T       T          T     T     T     T       T     T      T    T     T       T
-deaf               T      T         T       T          T     T     T     T       T     T      R    T     T       T
-stops              T      T         T       T          T     T     T     T       T     T      T    T     T       T
-forks              R      R         R       R          R     R     R     R       R     R      R    R     R       R
-program            R      R         R       R          R     R     R     R       R     R      R    R     R       R
-daemon             R      R         R       R          R     R     R     R       R     R      R    R     R       R
-thread             R      R         R       R          R     R     R     R       R     R      R    R     R       R
-closes-stdin       R      R         R       R          R     R     R     R       R     R      R    R     R       R
-closes-link        C      C         C       C          C     C     C     C       C     C      C    C     C       C
-closes-all         C      C         C       C          C     C     C     C       C     C      C    C     C       C
-garbage            E      E         E       E          E     E     E     E       E     E      E    E     E       E
-floods             R      R         R       R          R     R     R     R       R     R      R    R     R       R
-descriptors        R      R         R       R          R     R     R     R       R     R      R    R     R       R
-streams            R      R         R       R          R     R     R     R       R     R      R    R     R       R
-surroundings       R      R         R       R          R     R     R     R       R     R      R    R     R       R
-folder             R      R         R       R          R     R     R     R       R     R      R    R     R       R
-builtins           REM    REM       REM     REM        REM   REM   REM   REM     REMT  REM    REM  REM   REM     REM
+                   import construct unpickle initialize input first later between await result idle checkpoint restore flush cleanup save
+raises             E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+raises-base        E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+raises-interrupt   E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+raises-stop        E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+raises-unprintable E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+sys-exit           E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+recursion          E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+memory             E      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
+exits-0            C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+exits-3            C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+segfault           C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+abort              C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+sigkill            C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+sigterm            C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+c-stack            C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+execs              C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+sleeps             T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+spins              T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+stubborn           T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+holds-gil          T      T         T        T          T     T     T     T       T     T      T    T          T       T     T       T
+regex              T      T         T        T          T     T     T     T       T     T      T    T          T       T     T       T
+deaf               T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+stops              T      T         T        T          T     T     T     T       T     T      T    T          T       T     T       T
+forks              R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+program            R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+daemon             R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+thread             R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+closes-stdin       R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+closes-link        C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+closes-all         C      C         C        C          C     C     C     C       C     C      C    R          C       C     C       C
+garbage            E      E         E        E          E     E     E     E       E     E      E    R          E       E     E       E
+floods             R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+descriptors        R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+streams            R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+surroundings       R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+folder             R      R         R        R          R     R     R     R       R     R      R    R          R       R     R       R
+builtins           REM    REM       REM      REM        REM   REM   REM   REM     REMT  REM    REM  REM        REM     REM   REM     REM
 """  # noqa: E501
 
 _RUSTPYTHON = """
-                   import construct restore initialize input first later between await result idle flush cleanup save
-memory             EC     EC        EC      EC         MC    EC    EC    EC      EC    MC     RC   EC    EC      RC
-c-stack            EC     EC        EC      EC         MC    EC    EC    EC      EC    MC     RC   EC    EC      RC
-holds-gil          T      T         T       T          T     T     T     T       T     T      R    T     T       T
-regex              T      T         T       T          T     T     T     T       T     T      R    T     T       T
-forks              R      E         E       E          M     E     E     E       E     M      R    E     E       R
+                   import construct unpickle initialize input first later between await result idle checkpoint restore flush cleanup save
+memory             EC     EC        EC       EC         MC    EC    EC    EC      EC    MC     RC   R          EC      EC    EC      RC
+c-stack            EC     EC        EC       EC         MC    EC    EC    EC      EC    MC     RC   R          EC      EC    EC      RC
+holds-gil          T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+regex              T      T         T        T          T     T     T     T       T     T      R    T          T       T     T       T
+forks              R      E         E        E          M     E     E     E       E     M      R    R          E       E     E       R
 """  # noqa: E501
 REASONS = {
     "memory": "an allocation that fails in native code ends the process",

@@ -27,24 +27,39 @@ def split(item: Any, taker: str) -> tuple[Samples, int, tuple[Any, ...]]:
     """Split an audio item into `(samples, sample_rate, rest)`.
 
     The samples are float32 of shape (channels, samples), the rate is in Hz. Integer samples are
-    scaled to [-1, 1). A one-dimensional array becomes one channel.
+    scaled to [-1, 1). A one-dimensional array becomes one channel. A list is taken like a tuple,
+    and a dict `{"data" or "audio_data", "sample_rate"}` like a pair.
 
     Raises:
         TypeError: `item` is not an audio item; the message names `taker`.
     """
+    samples, rate, rest = split_raw(item, taker)
+    return _as_float(samples), rate, rest
+
+
+def split_raw(item: Any, taker: str) -> tuple[Samples, int, tuple[Any, ...]]:
+    """Like `split`, but the samples keep their dtype."""
+    if isinstance(item, str):
+        raise TypeError(f"{taker} takes audio: read the file with read_audio({item!r:.80})")
+    parts = _of_dict(item) if isinstance(item, dict) else item
     if not (
-        isinstance(item, tuple)
-        and len(item) >= 2
-        and is_array(item[0])
-        and item[0].ndim in (1, 2)
-        and _is_whole(item[1])
+        isinstance(parts, tuple | list)
+        and len(parts) >= 2
+        and is_array(parts[0])
+        and parts[0].ndim in (1, 2)
+        and _is_whole(parts[1])
     ):
         raise TypeError(
             f"{taker} takes (array, sample_rate) with an array of shape (channels, samples), "
             f"not {type(item).__name__}"
         )
-    samples = item[0] if item[0].ndim == 2 else item[0].reshape(1, -1)
-    return _as_float(samples), int(item[1]), item[2:]
+    samples = parts[0] if parts[0].ndim == 2 else parts[0].reshape(1, -1)
+    return samples, int(parts[1]), tuple(parts[2:])
+
+
+def _of_dict(item: dict[str, Any]) -> tuple[Any, ...]:
+    """The pair in a dict `{"data" or "audio_data": array, "sample_rate"}`."""
+    return item.get("data", item.get("audio_data")), item.get("sample_rate")
 
 
 def _is_whole(value: Any) -> bool:
@@ -106,4 +121,13 @@ def frame_rms(samples: Samples, length: int) -> list[float]:
     return [row[at : min(at + length, size)].rms() for at in range(0, size, length)]
 
 
-__all__ = ["Samples", "frame_rms", "is_array", "joined", "mono", "split", "with_channels"]
+__all__ = [
+    "Samples",
+    "frame_rms",
+    "is_array",
+    "joined",
+    "mono",
+    "split",
+    "split_raw",
+    "with_channels",
+]

@@ -22,7 +22,8 @@ class VoiceActivityDetector(Node):
     """Detects for each item of a stream whether it contains speech.
 
     Yields `((array, sample_rate), info)`, where `info` is `{"is_speech", "speech_ratio",
-    "avg_energy", "frame_duration_ms"}`; energies are linear RMS.
+    "avg_energy", "frame_duration_ms"}`, and the entries of a dict at the item's end; energies are
+    linear RMS.
 
     Args:
         frame_duration_ms: length of a frame.
@@ -57,11 +58,14 @@ class VoiceActivityDetector(Node):
         """Yield the items, with `info` or filtered."""
         history: list[float] = []
         async for item in data:
-            samples, rate, _ = split(item, type(self).__name__)
+            samples, rate, rest = split(item, type(self).__name__)
             energies = frame_rms(samples, max(1, rate * self.frame_duration_ms // 1000))
-            history = [*history, *energies][-_HISTORY_FRAMES:]
+            # The item itself is not part of the noise, or steady speech would raise its threshold.
             info = self._judge(energies, history)
-            audio = (item[0], item[1])
+            if rest and isinstance(rest[-1], dict):
+                info = {**rest[-1], **info}
+            history = [*history, *energies][-_HISTORY_FRAMES:]
+            audio = (samples if isinstance(item, dict) else item[0], rate)
             if self.filter_mode:
                 if info["is_speech"]:
                     yield audio

@@ -7,7 +7,7 @@ from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.node import Node
-from remotemedia.nodes.audio._item import Samples, is_array, joined, split
+from remotemedia.nodes.audio._item import Samples, is_array, joined, split_raw
 
 
 class ExtractAudioDataNode(Node):
@@ -19,14 +19,15 @@ class ExtractAudioDataNode(Node):
         Raises:
             TypeError: `data` is neither an array nor a tuple that begins with one.
         """
-        array = data[0] if isinstance(data, tuple) and data else data
+        array = data[0] if isinstance(data, tuple | list) and data else data
         if not is_array(array):
             raise TypeError(f"ExtractAudioDataNode takes (array, sample_rate), not {data!r:.80}")
         return array.reshape(-1)
 
 
 class AudioBuffer(Node):
-    """Cuts a stream of audio into chunks of the same length; the last one may be shorter.
+    """Cuts a stream of audio into chunks of the same length; the last one may be shorter, and so
+    may one before the sample rate, the dtype or the number of channels changes.
 
     Args:
         buffer_size_samples: samples per channel in a chunk.
@@ -46,7 +47,11 @@ class AudioBuffer(Node):
         held: list[Samples] = []
         length, rate = 0, 0
         async for item in data:
-            samples, rate, _ = split(item, type(self).__name__)
+            samples, of_item, _ = split_raw(item, type(self).__name__)
+            if length and (rate != of_item or not _is_alike(held[0], samples)):
+                yield joined(held), rate
+                held, length = [], 0
+            rate = of_item
             held.append(samples)
             length += samples.shape[1]
             if length >= self.buffer_size_samples:
@@ -57,6 +62,10 @@ class AudioBuffer(Node):
                 held, length = [whole[:, full:]], length - full
         if length:
             yield joined(held), rate
+
+
+def _is_alike(a: Samples, b: Samples) -> bool:
+    return bool(a.dtype == b.dtype and a.shape[0] == b.shape[0])
 
 
 __all__ = ["AudioBuffer", "ExtractAudioDataNode"]

@@ -25,7 +25,9 @@ class AudioTransform(Node):
     def __init__(
         self, output_sample_rate: int = 44100, output_channels: int = 2, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            **kwargs, output_sample_rate=output_sample_rate, output_channels=output_channels
+        )
         if output_sample_rate < 1 or output_channels < 1:
             raise ConfigurationError("output_sample_rate and output_channels must be at least 1")
         self.output_sample_rate = output_sample_rate

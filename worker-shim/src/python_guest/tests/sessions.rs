@@ -67,6 +67,7 @@ fn a_session_is_described_by_the_names_of_its_fields() {
         ("instances", Value::Bytes(b"pickle".to_vec().into())),
         ("buffers", Value::List(vec![buffer])),
         ("saved", Value::List(vec![Value::Tuple(vec!["gain".into(), bytes(b"state")])])),
+        ("capture", Value::Tuple(vec![bytes(b"/tmp/c"), Value::Int(7)])),
         ("surroundings", surroundings),
         ("write_back_max_bytes", 9_i64.into()),
     ]);

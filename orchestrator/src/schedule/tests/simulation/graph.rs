@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dice::Dice;
 use crate::model::{Breaker, Join, OnOpen, Retry};
 use crate::schedule::tests::stage;
-use crate::schedule::{Bounds, StageShape, StateLoss, Target};
+use crate::schedule::{Bounds, StageShape, StateLoss, Target, Times};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -75,8 +75,10 @@ pub(super) fn bounds(dice: &mut Dice) -> Bounds {
     Bounds {
         window: 1 + u32::try_from(dice.roll(4)).unwrap_or(0),
         queue: 1 + dice.pick(3),
-        acquire_timeout: ms(dice, 200, 2_000),
-        open_timeout: ms(dice, 100, 1_000),
-        close_timeout: ms(dice, 50, 500),
+        times: Times {
+            acquire_timeout: ms(dice, 200, 2_000),
+            open_timeout: ms(dice, 100, 1_000),
+            close_timeout: ms(dice, 50, 500),
+        },
     }
 }

@@ -11,7 +11,7 @@ use super::dice::Dice;
 use super::graph::{bounds, graph};
 use crate::model::OnOpen;
 use crate::schedule::{
-    Action, Blame, Bounds, Core, Event, Failure, SlotId, StageId, StageShape, Work,
+    Action, Blame, Bounds, Core, Event, Failure, SlotId, StageId, StageShape, Tuning, Work,
 };
 use check::Checks;
 use worker::{Happening, Phase, Worker};
@@ -128,6 +128,19 @@ impl World {
             self.checks.abandoned = self.fed;
             self.feed(Event::Abandon);
         }
+        if is_open && !self.checks.is_calm && self.dice.chance(15) {
+            self.checks.abandoned = self.fed;
+            self.checks.has_failed = true;
+            self.feed(Event::Interrupt);
+        }
+        if self.dice.chance(15) {
+            // A configuration that sets the same limits must make no difference.
+            let of_stage = |shape: &StageShape| (shape.timeouts.clone(), shape.is_watched);
+            self.feed(Event::Retune(Tuning {
+                slots: vec![self.bounds.times; self.workers.len()],
+                stages: self.shapes.iter().map(of_stage).collect(),
+            }));
+        }
         while is_open && self.rounds_left > 0 && self.core.wants_input() {
             self.rounds_left -= 1;
             self.fed += 1;
@@ -193,7 +206,17 @@ impl World {
             }
             _ => None,
         };
+        let lost = match event {
+            Event::Lost(slot) => {
+                std::mem::take(&mut self.workers[slot].was_cut_short).then_some(slot)
+            }
+            _ => None,
+        };
         let actions = self.core.handle(self.now, event);
+        if let Some(slot) = lost.filter(|_| !self.is_closing) {
+            let tells = |action: &Action<Mark>| matches!(action, Action::Tell(Blame::Slot(told), _) if *told == slot);
+            assert!(actions.iter().any(tells), "the loss of a dropped call's worker is not told");
+        }
         if let Some(failed) = failed.filter(|stage| self.checks.expects_answer(*stage)) {
             let answers = |action: &&Action<Mark>| match action {
                 Action::Tell(Blame::Stage(stage), _) | Action::TryLater(stage, _) => {
@@ -257,6 +280,7 @@ impl World {
                 return self.lose(slot);
             }
             Action::Interrupt(slot) => self.interrupt(slot),
+            Action::CutShort(slot, stage) => self.cut_short(slot, stage),
             Action::Kill(slot) => {
                 self.workers[slot].has_ended = true;
                 self.end_process(slot, 20);

@@ -225,6 +225,25 @@ fn a_parked_worker_is_granted_at_once_and_replaced_a_moment_later() {
 }
 
 #[test]
+fn a_parked_worker_becomes_the_spare_that_is_missing() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { min: 1, ..LIMITS }]);
+    let spawn = |worker| PoolAction::Spawn { worker, key: kind(0) };
+    assert_eq!(pool.handle(now, want(1)), [spawn(1)]);
+    let grant = |ticket, worker| PoolAction::Grant { ticket, workers: vec![worker] };
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(1, 1), spawn(2)]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), []);
+    let now = now + DELAY;
+    assert_eq!(pool.handle(now, PoolEvent::Tick), begin(kind(0)));
+    park(&mut pool, now, ZygoteNews::Ready, 3);
+    // The spare goes to a session, and no process is started in its place.
+    assert_eq!(pool.handle(now, want(7)), [grant(7, 2)]);
+    assert_eq!(pictured(&pool), [1, 2, 3]);
+    assert!(!pool.is_parked(3));
+    park(&mut pool, now + PARK_DELAY, ZygoteNews::Forked, 4);
+}
+
+#[test]
 fn a_parked_worker_waits_for_room_in_the_pool() {
     let (mut pool, now) = with_zygote_in(PoolLimits { max: 1, ..LIMITS });
     assert_eq!(pool.handle(now, want(7)), []);

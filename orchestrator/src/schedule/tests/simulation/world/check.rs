@@ -170,6 +170,11 @@ impl Checks {
         self.note_failure();
     }
 
+    /// The round of a stage's last call, where it is known.
+    pub(super) fn round_of_call(&self, stage: StageId) -> Option<Round> {
+        self.round_called[stage]
+    }
+
     fn is_given_up(&self, stage: StageId) -> bool {
         self.round_called[stage].is_some_and(|round| round < self.abandoned)
     }
@@ -394,8 +399,8 @@ impl Checks {
             Deadline::Item => {
                 worker.running.and_then(|running| self.due(running.stage)).unwrap_or(now)
             }
-            Deadline::Open => worker.since + self.bounds.open_timeout,
-            Deadline::Close => worker.since + self.bounds.close_timeout,
+            Deadline::Open => worker.since + self.bounds.times.open_timeout,
+            Deadline::Close => worker.since + self.bounds.times.close_timeout,
             // It is ended as soon as it has been measured.
             Deadline::Limit(_) => worker.measured.unwrap_or(worker.since),
             Deadline::Node => {
@@ -433,9 +438,9 @@ impl Checks {
         for worker in workers {
             Self::is_measured(now, worker);
             let total = match worker.phase {
-                Phase::Requested => Some(self.bounds.acquire_timeout),
-                Phase::Opening => Some(self.bounds.open_timeout),
-                Phase::Closing | Phase::Stopping => Some(self.bounds.close_timeout),
+                Phase::Requested => Some(self.bounds.times.acquire_timeout),
+                Phase::Opening => Some(self.bounds.times.open_timeout),
+                Phase::Closing | Phase::Stopping => Some(self.bounds.times.close_timeout),
                 // The kill, and what is given up then.
                 Phase::Dying => Some(Duration::from_millis(500 + 500)),
                 _ => None,

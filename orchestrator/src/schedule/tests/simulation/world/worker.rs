@@ -71,6 +71,8 @@ pub(super) struct Worker {
     pub(super) unsuited: u32,
     /// The others wait for it while the session opens.
     pub(super) opens_first: bool,
+    /// Its call was interrupted, and has not ended.
+    pub(super) was_cut_short: bool,
 }
 
 struct Call {
@@ -99,6 +101,7 @@ impl Worker {
             has_ended: false,
             unsuited: 0,
             opens_first: false,
+            was_cut_short: false,
         }
     }
 
@@ -295,6 +298,26 @@ impl World {
         }
     }
 
+    /// The caller has no use for the call any more: its node code is interrupted.
+    pub(super) fn cut_short(&mut self, slot: SlotId, stage: StageId) {
+        assert_eq!(self.workers[slot].phase, Phase::Busy, "what does not run is interrupted");
+        let call = self.workers[slot].calls.get(&stage);
+        let runs = call.is_some_and(|call| !call.is_suspended && !call.is_kept);
+        assert!(runs, "the call of another stage is interrupted");
+        let round = self.checks.round_of_call(stage);
+        let is_dropped = round.is_none_or(|round| round < self.checks.abandoned);
+        assert!(is_dropped, "a call that is wanted is interrupted");
+        self.workers[slot].enter(self.now, Phase::Stopping);
+        self.workers[slot].was_cut_short = true;
+        match self.dice.roll(6) {
+            0 => {} // It does not listen.
+            1 => self.schedule_for(slot, 50, What::LinkEnds),
+            2 => self.schedule_for(slot, 50, What::Fails(stage)),
+            3 => self.schedule_for(slot, 50, What::Ends { stage, fails: false }),
+            _ => self.schedule_for(slot, 50, What::Ends { stage, fails: true }),
+        }
+    }
+
     pub(super) fn begin_closing(&mut self, slot: SlotId) {
         assert_eq!(self.workers[slot].phase, Phase::Ready);
         self.workers[slot].calls.clear();
@@ -433,6 +456,7 @@ impl World {
     /// The node that runs fails, and the worker keeps the call there.
     fn fail_kept(&mut self, slot: SlotId, stage: StageId) {
         let node = self.workers[slot].running.map_or(0, |running| running.node);
+        self.workers[slot].was_cut_short = false;
         self.workers[slot].enter(self.now, Phase::Ready);
         if let Some(call) = self.workers[slot].calls.get_mut(&stage) {
             call.is_kept = true;
@@ -459,6 +483,7 @@ impl World {
     }
 
     fn end_call(&mut self, slot: SlotId, stage: StageId) -> Call {
+        self.workers[slot].was_cut_short = false;
         self.workers[slot].enter(self.now, Phase::Ready);
         self.checks.end_call(stage);
         match self.workers[slot].calls.remove(&stage) {

@@ -1,0 +1,99 @@
+//! Which requests are granted, and which workers start for them.
+
+use std::time::Instant;
+
+use super::{Ending, Entry, KeyId, LifeEvent, LifeState, Need, PoolAction, PoolCore, Turn};
+use crate::worker::WorkerId;
+
+impl PoolCore {
+    /// Grants requests in their order. A request that has to wait holds no worker meanwhile, and
+    /// only requests for the same pools wait behind it.
+    pub(super) fn serve(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
+        if self.closed {
+            actions.extend(self.waiting.drain(..).map(|want| PoolAction::Refuse(want.ticket)));
+            return;
+        }
+        let mut awaited = vec![false; self.shelves.len()];
+        let mut at = 0;
+        while let Some(want) = self.waiting.get(at) {
+            let (ticket, needs, turn) = (want.ticket, want.needs.clone(), want.turn);
+            let is_behind = needs.iter().any(|need| awaited[need.key.pool]);
+            if is_behind && turn != Turn::Now {
+                needs.iter().for_each(|need| awaited[need.key.pool] = true);
+                at += 1;
+                continue;
+            }
+            if is_behind {
+                self.overload(at, actions);
+                continue;
+            }
+            needs.iter().for_each(|need| self.unpark(now, *need));
+            if needs.iter().all(|need| self.workers.count(need.key, LifeState::Ready) >= need.count)
+            {
+                self.waiting.remove(at);
+                let workers =
+                    needs.iter().flat_map(|need| self.grant(now, need.key, need.count)).collect();
+                actions.push(PoolAction::Grant { ticket, workers });
+                continue;
+            }
+            for Need { key, count } in &needs {
+                let missing = count.saturating_sub(self.workers.coming(*key));
+                self.start(now, *key, missing, actions);
+            }
+            if turn == Turn::Now && !needs.iter().all(|need| self.workers.is_coming(*need)) {
+                self.overload(at, actions);
+                continue;
+            }
+            needs.iter().for_each(|need| awaited[need.key.pool] = true);
+            at += 1;
+        }
+        for (pool, awaited) in awaited.into_iter().enumerate() {
+            if !awaited {
+                self.keep_spares(now, pool, actions);
+            }
+        }
+    }
+
+    /// Grants idle workers, those used last first, because their caches are warmest.
+    fn grant(&mut self, now: Instant, key: KeyId, count: usize) -> Vec<WorkerId> {
+        let mut workers = self.workers.ready(key);
+        workers.truncate(count);
+        if self.shelves[key.pool].limits.zygotes {
+            self.zygotes.note_grant(now, key);
+        }
+        for worker in &workers {
+            self.workers.step(now, *worker, LifeEvent::Granted);
+            if let Some(entry) = self.workers.0.get_mut(worker) {
+                entry.sessions += 1;
+            }
+        }
+        workers
+    }
+
+    /// Starts workers. If the pool is full, idle workers of its other kinds are ended instead.
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        key: KeyId,
+        count: usize,
+        actions: &mut Vec<PoolAction>,
+    ) {
+        for _ in 0..count {
+            if !self.has_room(key.pool) {
+                let mut idle = self.workers.idle(key.pool).into_iter().map(|(_, id)| id);
+                let is_other = |id: &WorkerId| self.workers.get(*id).is_some_and(|e| e.key != key);
+                let other = idle.find(is_other);
+                if let Some(worker) = other {
+                    self.retire(now, worker, Ending::Room, actions);
+                }
+                // Its exit makes room; the request is considered again then.
+                continue;
+            }
+            let worker = self.next_worker;
+            self.next_worker += 1;
+            let entry = Entry::new(key, self.shelves[key.pool].epoch, now);
+            self.workers.0.insert(worker, entry);
+            actions.push(PoolAction::Spawn { worker, key });
+        }
+    }
+}

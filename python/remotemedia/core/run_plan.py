@@ -1,0 +1,105 @@
+"""The graph of a pipeline in the form for the native runtime, at the time when a run opens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.endpoints import CallerSink, CallerSource
+from remotemedia.core.exceptions import GraphError, RemoteMediaError
+from remotemedia.core.manifest import VERSION, flag_of, name_of, run_entry, runs_natively
+from remotemedia.core.manifest_node import ManifestNode
+
+if TYPE_CHECKING:
+    from remotemedia.core.graph import Graph
+
+_PASS_THROUGH = "PassThroughNode"
+
+
+@dataclass
+class RunPlan:
+    """The graph at the time when the run opens, in the form for the native runtime.
+
+    Attributes:
+        manifest: the manifest.
+        nodes: the caller's node object by id.
+        sinks: the name of each sink by id.
+        roots: ids of the nodes without a predecessor.
+        instances: by id, the node objects to pickle, in the order of the manifest's `instance`
+            numbers.
+    """
+
+    manifest: dict[str, Any]
+    nodes: dict[str, Any]
+    sinks: dict[str, str]
+    roots: list[str]
+    instances: dict[str, Any] = field(default_factory=dict)
+
+
+def plan_run(
+    graph: Graph,
+    name: str,
+    pool: str | None = None,
+    *,
+    apart: Collection[str] = (),
+) -> RunPlan:
+    """Describe the graph for a run.
+
+    Args:
+        graph: the nodes and connections.
+        name: the pipeline's name.
+        pool: the pool of the Python nodes that name none.
+        apart: ids of nodes that get workers of their own in this run.
+
+    Raises:
+        GraphError: there are no nodes.
+        RemoteMediaError: a node is marked to run on another machine.
+    """
+    if not graph.entries:
+        raise GraphError("the pipeline has no nodes: add at least one node with add_node()")
+    ids = dict(zip(graph.entries, graph.ids(), strict=True))
+    sinks = graph.sinks()
+    plan = RunPlan(
+        manifest={"version": VERSION, "metadata": {"name": name[:255] or "pipeline"}},
+        nodes={node_id: entry.node for entry, node_id in ids.items()},
+        sinks={ids[entry]: name_of(entry.node) for entry in sinks},
+        roots=[ids[entry] for entry in graph.roots()],
+    )
+    entries: list[dict[str, Any]] = []
+    for entry, node_id in ids.items():
+        node = entry.node
+        if flag_of(node, "is_remote"):
+            raise RemoteMediaError(
+                "remote execution is not part of this version: run the node itself, "
+                "without a remote configuration",
+                node_id=node_id,
+                operation="plan",
+            )
+        at_caller = isinstance(node, CallerSource) or (
+            isinstance(node, CallerSink) and entry in sinks
+        )
+        if at_caller:
+            entries.append({"id": node_id, "node_type": _PASS_THROUGH, "params": {}})
+        elif isinstance(node, ManifestNode) or runs_natively(node):
+            entries.append(run_entry(node, node_id, None))
+        else:
+            entries.append(run_entry(node, node_id, len(plan.instances)))
+            plan.instances[node_id] = node
+        if node_id in apart:
+            entries[-1]["isolated"] = True
+    plan.manifest["nodes"] = entries
+    plan.manifest["connections"] = graph.connections()
+    if pool is not None:
+        plan.manifest["pool"] = pool
+    return plan
+
+
+def shares_worker(node: Any) -> bool:
+    """Whether a node is an object that runs in a worker with others."""
+    at_caller = isinstance(node, CallerSource | CallerSink)
+    is_object = not (at_caller or isinstance(node, ManifestNode) or runs_natively(node))
+    return is_object and not flag_of(node, "isolated")
+
+
+__all__ = ["RunPlan", "plan_run", "shares_worker"]

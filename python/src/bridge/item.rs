@@ -1,0 +1,73 @@
+//! Items that are converted in one thread and processed in another, several with one call.
+
+use std::sync::{Mutex, PoisonError};
+
+use ipc_protocol::Value;
+use ipc_protocol::from_worker::Traffic;
+use orchestrator::Error;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::host::PyHost;
+use super::session::Session;
+
+/// A converted item. It is processed once.
+#[pyclass(frozen, module = "remotemedia._native")]
+#[derive(Debug)]
+pub(crate) struct Item(Mutex<Option<(Value, Traffic)>>);
+
+impl Item {
+    fn take(&self) -> Option<(Value, Traffic)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Session {
+    /// Converts an item for this session, or for another of the same pipeline. Other threads may use the
+    /// session meanwhile.
+    pub(super) fn converted(&self, item: &Bound<'_, PyAny>) -> PyResult<Item> {
+        let value = self.take(item)?;
+        Ok(Item(Mutex::new(Some((value, self.converter().take_traffic())))))
+    }
+
+    /// Processes items one after the other. Returns for each its outputs, or the exception that it ended
+    /// with. Stops when the session was cancelled, with that error.
+    pub(super) fn each_processed<'py>(
+        &self,
+        py: Python<'py>,
+        items: &[Bound<'py, Item>],
+    ) -> PyResult<Bound<'py, PyList>> {
+        let values: Vec<_> = items.iter().filter_map(|item| item.get().take()).collect();
+        let mut host = PyHost::new(py)?;
+        let results = py.detach(|| {
+            let mut session = self.lock();
+            let mut results = Vec::with_capacity(values.len());
+            for (value, traffic) in values {
+                session.count_taken(traffic);
+                let result = session.process(value, &mut host);
+                let is_over = result.as_ref().is_err_and(|failed| ends_session(&failed.error));
+                results.push((result, is_over));
+                if is_over {
+                    break;
+                }
+            }
+            results
+        });
+        if let Some(raised) = host.raised {
+            return Err(raised);
+        }
+        let list = PyList::empty(py);
+        for (result, is_over) in results {
+            match self.finish(py, result, None) {
+                Ok(outputs) => list.append((outputs, py.None()))?,
+                Err(raised) if is_over => return Err(raised),
+                Err(raised) => list.append((py.None(), raised.into_value(py)))?,
+            }
+        }
+        Ok(list)
+    }
+}
+
+fn ends_session(error: &Error) -> bool {
+    matches!(error, Error::Cancelled | Error::Interrupted | Error::Closed)
+}
