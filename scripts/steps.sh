@@ -13,6 +13,7 @@ rm -rf "$logs" "$reports"
 mkdir -p "$logs" "$reports"
 touch "$logs/.begin"
 summary=()
+remarks=()
 failed=0
 declare -A background=()
 
@@ -76,7 +77,7 @@ conclude() {
         "$PYTHON" scripts/slowest.py "${files[@]}"
     fi
     printf '\n== summary\n'
-    printf '%s\n' "${summary[@]}"
+    printf '%s\n' "${summary[@]}" "${remarks[@]}"
     ((failed == 0)) || fail "$failed of ${#summary[@]} steps failed"
 }
 
@@ -153,6 +154,17 @@ python_tests() {
     shift
     # pytest's rewriting of assertions takes 15 s of each of its processes, if it may not be kept.
     env --unset PYTHONDONTWRITEBYTECODE "$bin/pytest" -c python/pyproject.toml --rootdir . --junit-xml "$reports/$report.xml" "$@"
+}
+
+# They mostly wait for processes, so more of them run at once than there are processors. Few that fail
+# among others are tried once more by themselves; the summary names those that pass then.
+python_tests_side_by_side() {
+    local kept=.pytest_cache/v/cache/lastfailed unsteady
+    rm -f "$kept"
+    python_tests side-by-side -m 'not alone' --numprocesses 4 --dist worksteal tests/python && return
+    mapfile -t unsteady < <("$PYTHON" -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n")' "$kept")
+    ((${#unsteady[@]} > 0 && ${#unsteady[@]} <= 3)) && python_tests again --last-failed tests/python || return 1
+    remarks+=("${unsteady[@]/#/failed among others, passed alone: }")
 }
 
 # Checks of Python code; all of them need the installed wheel.

@@ -14,9 +14,8 @@ if step 'wheel and environment' scripts/install.sh test tests/python/requirement
     finish 'RustPython worker' && step 'RustPython wheel' scripts/rustpython.sh test || true
     # Tests of README, examples and all Python code, with the installed wheel.
     step 'pytest, one by one' python_tests alone -m alone tests/python || true
-    # They mostly wait for processes, so more of them run at once than there are processors.
     begin 'memory checks' scripts/memory.sh
-    step 'pytest' python_tests side-by-side -m 'not alone' --numprocesses 4 --dist worksteal tests/python || true
+    step 'pytest' python_tests_side_by_side || true
     finish 'memory checks' || true
 else
     finish 'RustPython worker' || true

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from effect_nodes import Counts, Fails, Saves
+from effect_nodes import Counts, Fails, Held, Saves
 from effects.common import Bench, effect, pool
 from pool_nodes import Pid, Slow
 from processes import until
@@ -28,51 +28,51 @@ def _timeout(bench: Bench) -> None:
         Pipeline(Slow(), runtime=runtime).run(30.0)
 
 
-def _ahead(bench: Bench, window: int) -> int:
-    """How far a generator gets while its consumer holds the first output."""
-    path = bench.file(f"window {window}")
-    with Runtime(calls={"window": window}) as runtime:
-        stream: Any = Pipeline(Counts(), runtime=runtime).stream([path])
-        with contextlib.closing(stream):
-            next(stream)
-            time.sleep(0.5)
-            return int(Path(path).read_text())
-
-
 @effect("calls.window")
 def _window(bench: Bench) -> None:
-    assert _ahead(bench, 2) <= 4
-    assert _ahead(bench, 64) > 10
+    def ahead(window: int, at_least: int) -> int:
+        """How far a generator gets while its consumer holds the first output."""
+        path = Path(bench.file(f"window {window}"))
+        with Runtime(calls={"window": window}) as runtime:
+            stream: Any = Pipeline(Counts(), runtime=runtime).stream([str(path)])
+            with contextlib.closing(stream):
+                next(stream)
+                until(lambda: path.stat().st_size > at_least)
+                time.sleep(0.2)  # for one that goes on
+                return path.stat().st_size
+
+    assert ahead(2, 1) <= 5
+    ahead(64, 10)
 
 
 @effect("calls.queue")
 def _queue(bench: Bench) -> None:
-    def taken(queue: int) -> int:
-        """How many items a run has taken when its node is at work on the first."""
-        count, at_first = 0, 0
+    def taken(queue: int, at_least: int) -> int:
+        """How many items a run takes while its node is at work on the first."""
+        count, at_first, gate = 0, 0, bench.folder / f"queue {queue}"
 
-        def items() -> Iterator[float]:
+        def items() -> Iterator[str]:
             nonlocal count
             for _ in range(100):
                 count += 1
-                yield 1.0 if count == 1 else 0.0
+                yield str(gate) if count == 1 else ""
 
         def look() -> None:
             nonlocal at_first
-            time.sleep(0.5)
+            until(lambda: count >= at_least)
+            time.sleep(0.2)  # for one that goes on
             at_first = count
+            gate.touch()
 
         with Runtime(calls={"queue": queue}) as runtime:
-            pipeline = Pipeline(Slow(), runtime=runtime)
-            pipeline.run(0.0)
             looks = threading.Thread(target=look)
             looks.start()
-            pipeline.run(items())
+            Pipeline(Held(), runtime=runtime).run(items())
             looks.join()
         return at_first
 
-    assert 1 <= taken(2) < 10
-    assert taken(64) > 20
+    assert taken(2, 1) < 10
+    taken(64, 20)
 
 
 @effect("calls.spin")

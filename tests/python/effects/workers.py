@@ -145,7 +145,7 @@ def _hung(bench: Bench, **settings: object) -> tuple[Runtime, NodeTimeout, int]:
     runtime = Runtime(workers=settings)
     path = bench.file(str(len(list(bench.folder.iterdir()))))
     with pytest.raises(NodeTimeout) as caught:
-        Pipeline(Stubborn(timeout_ms=500), runtime=runtime).run(path)
+        Pipeline(Stubborn(path, timeout_ms=500), runtime=runtime).run(1)
     return runtime, caught.value, int(Path(path).read_text())
 
 
