@@ -1,16 +1,20 @@
 //! Measures one call of a native node: its time, and the memory of this process during the call.
 //!
 //! The kernel counts memory for the whole process, so calls that run at the same time in other
-//! threads are included. A worker hosts one session at a time and measures more exactly.
+//! threads are included. A worker hosts one session at a time and measures more exactly. Asking the
+//! kernel costs more than a short call does, so an answer counts for `FRESH`: memory that calls take
+//! and give back within that time may not be seen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{MemoryParts, Moved, NodeUsage};
 use nix::sys::resource::{UsageWho, getrusage};
+
+const FRESH: Duration = Duration::from_millis(1);
 
 /// A call that is being measured.
 #[derive(Debug)]
@@ -23,15 +27,16 @@ impl NativeProbe {
     /// Starts to measure.
     #[must_use]
     pub fn start() -> Self {
-        let memory = MemoryReading::now();
-        Self { start: Instant::now(), memory }
+        let start = Instant::now();
+        Self { start, memory: MemoryReading::at(start) }
     }
 
     /// The cost of the call; `failed` is whether the node returned an error.
     #[must_use]
     pub fn finish(self, failed: bool) -> NodeUsage {
-        let busy = self.start.elapsed();
-        let after = MemoryReading::now();
+        let end = Instant::now();
+        let busy = end.duration_since(self.start);
+        let after = MemoryReading::at(end);
         // If the high-water mark rose, the call reached it. Otherwise the mark may be older than
         // the call, and only the resident memory before and after the call is known.
         let peak = if after.high_water_bytes > self.memory.high_water_bytes {
@@ -59,8 +64,20 @@ struct MemoryReading {
 }
 
 impl MemoryReading {
-    fn now() -> Self {
-        Self { resident_bytes: resident_bytes(), high_water_bytes: high_water_bytes() }
+    /// The last reading of this thread, or a new one if that is no longer fresh.
+    fn at(now: Instant) -> Self {
+        thread_local! {
+            static LAST: Cell<Option<(Instant, MemoryReading)>> = const { Cell::new(None) };
+        }
+        match LAST.get() {
+            Some((then, reading)) if now.duration_since(then) < FRESH => reading,
+            _ => {
+                let reading =
+                    Self { resident_bytes: resident_bytes(), high_water_bytes: high_water_bytes() };
+                LAST.set(Some((now, reading)));
+                reading
+            }
+        }
     }
 }
 
