@@ -3,6 +3,7 @@
 
 pub mod blackbox;
 pub mod exit;
+pub mod forks;
 mod kinds;
 pub mod link;
 pub mod memory;

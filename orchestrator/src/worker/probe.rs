@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::forks;
 use super::process::{await_readable, usable_directory};
 use super::{Start, WorkerKey};
 
@@ -45,7 +46,11 @@ pub async fn probe(key: &WorkerKey, start: &Start, timeout: Duration) -> Option<
     if let Some(directory) = usable_directory(start.working_directory.as_deref()) {
         command.current_dir(directory);
     }
-    let mut child = command.spawn().ok()?;
+    let started = {
+        let _no_fork = forks::none_meanwhile();
+        command.spawn()
+    };
+    let mut child = started.ok()?;
     if let Ok(pidfd) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
         && let Ok(pidfd) = await_readable(Arc::new(pidfd))
     {

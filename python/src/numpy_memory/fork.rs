@@ -47,16 +47,19 @@ fn before_fork() {
         HOLDS.store(true, Ordering::Relaxed);
     }
     ipc_protocol::memory::before_fork();
+    orchestrator::worker::forks::before_fork();
 }
 
 #[pyfunction]
 fn after_fork_in_parent() {
+    orchestrator::worker::forks::after_fork();
     ipc_protocol::memory::forked_parent();
 }
 
 /// Takes no lock that another thread of the parent may have held.
 #[pyfunction]
 fn after_fork_in_child(py: Python<'_>) {
+    orchestrator::worker::forks::after_fork();
     ipc_protocol::memory::forked_child();
     FORKS.fetch_add(1, Ordering::Relaxed);
     forget_own_arena();

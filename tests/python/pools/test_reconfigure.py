@@ -215,6 +215,8 @@ def _long_run(folder: Path, config: str) -> tuple[subprocess.Popen[str], Callabl
         text=True,
         cwd=fixtures,
         start_new_session=True,
+        # The tests may run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert program.stderr is not None
     return program, program.stderr.readline

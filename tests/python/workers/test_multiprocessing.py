@@ -54,3 +54,55 @@ def test_classes_of_the_main_module_reach_the_worker(
         [sys.executable, str(script), method, program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+FORKING = """\
+import os, signal, threading, warnings
+from remotemedia import Node, Pipeline
+from remotemedia.runtime import Runtime
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+
+class Pid(Node):
+    def process(self, item):
+        return os.getpid()
+
+children = []
+is_over = threading.Event()
+
+def fork():
+    while len(children) < 2000 and not is_over.is_set():
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+        children.append(child)
+
+forking = threading.Thread(target=fork)
+forking.start()
+workers = {"zygote": False, "acquire_timeout": "20 s"}
+try:
+    with Runtime(workers=workers) as runtime:
+        pids = set()
+        for _ in range(20):
+            pids.add(Pipeline(Pid(), runtime=runtime).run(1))
+            runtime.recycle("cpython")
+    assert len(pids) == 20, pids
+finally:
+    is_over.set()
+    forking.join()
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+print(len(children) > 20)
+"""
+
+
+def test_processes_that_the_caller_forks_do_not_hold_up_starts(tmp_path: Path) -> None:
+    # spec: IOP-19
+    script = tmp_path / "script.py"
+    script.write_text(FORKING)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr

@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags};
 use super::{Process, ProcessState, Spawned};
 use crate::error::StartError;
 use crate::worker::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
+use crate::worker::forks;
 use crate::worker::{Start, WorkerId, WorkerKey};
 
 /// Holds the names of all variables that a worker is given; see `_guest/surroundings.py`.
@@ -198,7 +199,11 @@ fn run(
     refused: impl Fn(&std::io::Error) -> StartError,
 ) -> Result<(u32, Arc<OwnedFd>), StartError> {
     command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
-    let mut child = command.spawn().map_err(|source| refused(&source))?;
+    let started = {
+        let _no_fork = forks::none_meanwhile();
+        command.spawn()
+    };
+    let mut child = started.map_err(|source| refused(&source))?;
     match open_pidfd(&child) {
         Ok(pidfd) => Ok((child.id(), Arc::new(pidfd))),
         Err(source) => {
