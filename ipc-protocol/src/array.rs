@@ -3,11 +3,13 @@
 
 mod check;
 mod element;
+mod owned;
 mod payload;
 mod placed;
 
 pub use check::ArrayError;
 pub use element::{Element, Elements};
+pub use owned::{OwnMemory, Owned};
 pub(crate) use payload::Storage;
 pub use payload::{Payload, PayloadMemory};
 pub use placed::{LeaseTerms, Placed};

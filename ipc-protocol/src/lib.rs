@@ -27,7 +27,7 @@ pub mod value;
 pub mod version;
 pub mod visit;
 
-pub use array::{Array, ArrayError, Dtype, Order, Payload, PayloadMemory};
+pub use array::{Array, ArrayError, Dtype, Order, OwnMemory, Owned, Payload, PayloadMemory};
 pub use error::{CodecError, FrameError};
 pub use fault::{Fault, FaultDetail, FaultKind, ImportFault, ImportReason, Part, Raised};
 pub use from_worker::FromWorker;

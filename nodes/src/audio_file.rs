@@ -68,10 +68,11 @@ pub struct Recording {
 /// See [`AudioFileError`]. A file of which something can be read is no error.
 pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Recording, AudioFileError> {
     let mut reader = Reader::open(path, raw)?;
-    let mut planes = vec![Vec::new(); reader.channels()];
+    let expected = reader.expected_samples();
+    let mut planes: Vec<_> = (0..reader.channels()).map(|_| Vec::with_capacity(expected)).collect();
     while reader.read(&mut planes)? {}
     let audio =
-        Audio { samples: samples::planar_array(&planes), sample_rate_hz: reader.sample_rate_hz() };
+        Audio { samples: samples::planar_array(planes), sample_rate_hz: reader.sample_rate_hz() };
     Ok(Recording { audio, damage: reader.damage })
 }
 
@@ -143,6 +144,14 @@ impl Reader {
     #[must_use]
     pub fn damage(&self) -> &[Damage] {
         &self.damage
+    }
+
+    /// Samples per channel that a PCM file has room for, whatever its header says; 0 where unknown.
+    fn expected_samples(&self) -> usize {
+        let Source::Pcm(pcm) = &self.source else { return 0 };
+        let length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let bytes = pcm.stated.map_or(length, |stated| stated.min(length));
+        usize::try_from(bytes).unwrap_or(0) / (pcm.encoding.bytes() * self.channels)
     }
 
     /// Appends the next samples, at most some ten thousand, to `planes`, one vector per channel.

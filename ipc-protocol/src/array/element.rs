@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use bytemuck::Pod;
 use bytes::Bytes;
 
-use super::{Array, ArrayError, Dtype, Order, Payload};
+use super::{Array, ArrayError, Dtype, Order, Owned, Payload};
 
 /// A number type that both numpy and Rust have. Other crates cannot implement it.
 pub trait Element: Pod + Send + Sync + fmt::Debug + sealed::Sealed {
@@ -34,15 +34,6 @@ elements! {
     'u': u8, u16, u32, u64;
 }
 
-/// A vector of numbers as the owner of a payload's bytes.
-struct Owner<T>(Vec<T>);
-
-impl<T: Element> AsRef<[u8]> for Owner<T> {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
-    }
-}
-
 /// The elements of a new array: a vector of numbers, whose memory the array takes over, or bytes
 /// that hold such numbers in this machine's byte order.
 #[derive(Debug, Clone)]
@@ -53,7 +44,7 @@ pub struct Elements<T> {
 
 impl<T: Element> From<Vec<T>> for Elements<T> {
     fn from(numbers: Vec<T>) -> Self {
-        Self::from(Bytes::from_owner(Owner(numbers)))
+        Self { data: Owned::new(numbers).into(), kind: PhantomData }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::owned::Owned;
 use super::placed::Placed;
 use crate::memory::SharedBytes;
 
@@ -24,6 +25,8 @@ pub(crate) enum Storage {
     Blob(u32),
     /// Bytes in this process's own memory.
     Memory(Bytes),
+    /// The same, whose last holder may write to them.
+    Owned(Owned),
     /// Bytes in shared memory that this process has mapped.
     Shared(SharedBytes),
     /// Bytes in shared memory that are not looked up yet: the reference in the message.
@@ -36,6 +39,7 @@ impl Payload {
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Storage::Memory(bytes) => bytes,
+            Storage::Owned(owned) => owned.as_slice(),
             Storage::Shared(shared) => shared.as_slice(),
             Storage::Blob(_) | Storage::Placed(_) => &[],
         }
@@ -46,6 +50,7 @@ impl Payload {
     pub fn to_bytes(&self) -> Bytes {
         match &self.0 {
             Storage::Memory(bytes) => bytes.clone(),
+            Storage::Owned(owned) => owned.to_bytes(),
             Storage::Shared(shared) => shared.to_bytes(),
             Storage::Blob(_) | Storage::Placed(_) => Bytes::new(),
         }
@@ -57,6 +62,7 @@ impl Payload {
     pub fn into_memory(self) -> PayloadMemory {
         match self.0 {
             Storage::Memory(bytes) => PayloadMemory::Private(bytes),
+            Storage::Owned(owned) => PayloadMemory::Owned(owned),
             Storage::Shared(shared) => PayloadMemory::Shared(shared),
             Storage::Blob(_) | Storage::Placed(_) => PayloadMemory::Private(Bytes::new()),
         }
@@ -73,6 +79,7 @@ impl Payload {
     pub fn len(&self) -> usize {
         match &self.0 {
             Storage::Memory(bytes) => bytes.len(),
+            Storage::Owned(owned) => owned.as_slice().len(),
             Storage::Shared(shared) => shared.len(),
             Storage::Placed(placed) => usize::try_from(placed.length()).unwrap_or(usize::MAX),
             Storage::Blob(_) => 0,
@@ -91,6 +98,8 @@ impl Payload {
 pub enum PayloadMemory {
     /// Bytes in this process's own memory.
     Private(Bytes),
+    /// The same, whose last holder may write to them.
+    Owned(Owned),
     /// Bytes in shared memory.
     Shared(SharedBytes),
 }
@@ -122,6 +131,12 @@ impl fmt::Debug for Payload {
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
         Self(Storage::Memory(bytes))
+    }
+}
+
+impl From<Owned> for Payload {
+    fn from(owned: Owned) -> Self {
+        Self(Storage::Owned(owned))
     }
 }
 

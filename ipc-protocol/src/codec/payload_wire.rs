@@ -24,7 +24,7 @@ impl Serialize for Payload {
             Storage::Placed(Placed::Returned { lease, offset, length }) => {
                 (RETURNED, lease, offset, length).serialize(serializer)
             }
-            Storage::Memory(_) | Storage::Shared(_) => {
+            Storage::Memory(_) | Storage::Owned(_) | Storage::Shared(_) => {
                 Err(serde::ser::Error::custom("only the codec can serialize a payload"))
             }
         }

@@ -82,6 +82,10 @@ impl Visitor for Detach {
                 self.blobs.push(bytes);
                 Ok(())
             }
+            Storage::Owned(owned) => {
+                self.blobs.push(owned.to_bytes());
+                Ok(())
+            }
             Storage::Shared(shared) => {
                 self.blobs.push(shared.to_bytes());
                 Ok(())

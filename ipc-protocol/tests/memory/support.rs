@@ -97,7 +97,7 @@ pub(crate) fn shared_of(value: Value) -> Option<SharedBytes> {
     match value {
         Value::Bytes(payload) => match payload.into_memory() {
             PayloadMemory::Shared(shared) => Some(shared),
-            PayloadMemory::Private(_) => None,
+            PayloadMemory::Private(_) | PayloadMemory::Owned(_) => None,
         },
         other => panic!("not bytes: {other:?}"),
     }

@@ -39,7 +39,7 @@ impl Pieces {
         let planes: Vec<Vec<f32>> =
             self.held.iter_mut().map(|plane| plane.drain(..count).collect()).collect();
         let sample_rate_hz = self.reader.sample_rate_hz();
-        Ok(Some(Audio { samples: samples::planar_array(&planes), sample_rate_hz }))
+        Ok(Some(Audio { samples: samples::planar_array(planes), sample_rate_hz }))
     }
 
     /// Samples per second.

@@ -152,7 +152,7 @@ pub(super) fn array_of(mut channels: Channels, flat: bool) -> Array {
     let samples = channels.first().map_or(0, Vec::len) as u64;
     let count = channels.len();
     if count != 1 {
-        return samples::planar_array(&channels);
+        return samples::planar_array(channels);
     }
     let shape = if flat { vec![samples] } else { vec![1, samples] };
     samples::array_of(channels.pop().unwrap_or_default(), Element::F32, shape, Order::C)

@@ -74,7 +74,13 @@ impl Work<'_> {
 
     fn ints<T>(&self) -> Result<Array, NodeError>
     where
-        T: bytemuck::Pod + Send + WrappingAdd + WrappingMul + TryFrom<BigInt> + AsPrimitive<f64>,
+        T: bytemuck::Pod
+            + Send
+            + Sync
+            + WrappingAdd
+            + WrappingMul
+            + TryFrom<BigInt>
+            + AsPrimitive<f64>,
     {
         let add = self.operation == ArrayOperation::Add;
         match self.number {
@@ -93,7 +99,7 @@ impl Work<'_> {
         }
     }
 
-    fn map<T: bytemuck::Pod, U: bytemuck::Pod + Send>(
+    fn map<T: bytemuck::Pod, U: bytemuck::Pod + Send + Sync>(
         &self,
         op: impl Fn(T) -> U,
         dtype: &Dtype,

@@ -3,8 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::Bytes;
-use ipc_protocol::Payload;
+use ipc_protocol::{OwnMemory, Owned, Payload};
 
 /// Outputs that may be in flight at once and still be used again.
 const MOST_KEPT: usize = 4;
@@ -46,7 +45,17 @@ impl Buffer {
     }
 
     pub(crate) fn into_payload(self) -> Payload {
-        Payload::from(Bytes::from_owner(self))
+        Owned::new(self).into()
+    }
+}
+
+impl OwnMemory for Buffer {
+    fn bytes(&self) -> &[u8] {
+        self.as_ref()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.as_mut_slice()
     }
 }
 

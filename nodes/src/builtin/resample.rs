@@ -228,8 +228,8 @@ fn output_array(mut out: Vec<Vec<f32>>, flat: bool, format: Element) -> Array {
         }
         Some(last) => {
             out.push(last);
-            samples::planar_array(&out)
+            samples::planar_array(out)
         }
-        None => samples::planar_array(&[]),
+        None => samples::planar_array(out),
     }
 }

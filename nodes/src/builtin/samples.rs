@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use ipc_protocol::{Array, Dtype, Order, Payload};
+use ipc_protocol::{Array, Dtype, Order, Owned, Payload};
 
 use crate::error::{NodeError, NodeErrorKind};
 use crate::pcm::{self, Encoding};
@@ -89,18 +88,19 @@ pub(crate) fn dtype_name(descr: &str) -> String {
     }
 }
 
-/// An array of shape `(channels, samples)` in C order.
-pub(crate) fn planar_array(planes: &[Vec<f32>]) -> Array {
+/// An array of shape `(channels, samples)` in C order; of one channel over its memory.
+pub(crate) fn planar_array(mut planes: Vec<Vec<f32>>) -> Array {
     let samples = planes.first().map_or(0, Vec::len);
-    let mut all: Vec<f32> = Vec::with_capacity(samples * planes.len());
-    for plane in planes {
-        all.extend_from_slice(plane);
-    }
-    array_of(all, Element::F32, vec![planes.len() as u64, samples as u64], Order::C)
+    let shape = vec![planes.len() as u64, samples as u64];
+    let all = match planes.as_mut_slice() {
+        [only] => std::mem::take(only),
+        _ => planes.concat(),
+    };
+    array_of(all, Element::F32, shape, Order::C)
 }
 
 /// An array over the memory of `elements`, without a copy.
-pub(crate) fn array_of<T: bytemuck::NoUninit + Send + 'static>(
+pub(crate) fn array_of<T: bytemuck::Pod + Send + Sync>(
     elements: Vec<T>,
     element: Element,
     shape: Vec<u64>,
@@ -110,14 +110,8 @@ pub(crate) fn array_of<T: bytemuck::NoUninit + Send + 'static>(
 }
 
 /// A payload over the memory of `elements`, without a copy.
-pub(crate) fn payload_of<T: bytemuck::NoUninit + Send + 'static>(elements: Vec<T>) -> Payload {
-    struct Owner<T>(Vec<T>);
-    impl<T: bytemuck::NoUninit> AsRef<[u8]> for Owner<T> {
-        fn as_ref(&self) -> &[u8] {
-            bytemuck::cast_slice(&self.0)
-        }
-    }
-    Payload::from(Bytes::from_owner(Owner(elements)))
+pub(crate) fn payload_of<T: bytemuck::Pod + Send + Sync>(elements: Vec<T>) -> Payload {
+    Owned::new(elements).into()
 }
 
 /// Whether the memory of an array holds what its shape says.

@@ -182,6 +182,12 @@ pub(super) fn write<'py>(
             Ok(block) => memory::array_over(descr, &shape, order, block)?,
             Err(shared) => copied(descr, &shared)?,
         },
+        PayloadMemory::Owned(owned) => {
+            match memory::array_over_owned(&descr, &shape, order, owned)? {
+                Ok(made) => made,
+                Err(owned) => copied(descr, owned.as_slice())?,
+            }
+        }
         PayloadMemory::Shared(shared) => {
             let is_aligned = shared.address().is_multiple_of(descr.alignment().max(1));
             // A worker maps memory with other holders copy-on-write, so its writes are private.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
+use ipc_protocol::Owned;
 use ipc_protocol::memory::SharedBytes;
 use numpy::PyUntypedArray;
 use pyo3::intern;
@@ -21,6 +22,7 @@ pub(super) struct Block {
 #[derive(Debug)]
 enum BlockMemory {
     Private(#[expect(dead_code, reason = "kept alive for the arrays over it")] BytesMut),
+    Owned(#[expect(dead_code, reason = "kept alive for the arrays over it")] Owned),
     Shared(SharedBytes),
 }
 
@@ -44,13 +46,17 @@ impl Block {
         Self { memory: BlockMemory::Private(memory), is_aliased: false.into() }
     }
 
+    pub(super) fn owned(memory: Owned) -> Self {
+        Self { memory: BlockMemory::Owned(memory), is_aliased: false.into() }
+    }
+
     pub(super) fn new(shared: SharedBytes) -> Self {
         Self { memory: BlockMemory::Shared(shared), is_aliased: false.into() }
     }
 
     pub(super) fn shared(&self) -> Option<&SharedBytes> {
         match &self.memory {
-            BlockMemory::Private(_) => None,
+            BlockMemory::Private(_) | BlockMemory::Owned(_) => None,
             BlockMemory::Shared(shared) => Some(shared),
         }
     }

@@ -10,15 +10,15 @@
 //!    Python caller is blocked until the `Bytes` is no longer read (`Lending::Borrow`), and copy
 //!    everywhere else. A program that writes to an array from another thread during a call gets
 //!    either the old or the new numbers, as with any numpy function that releases the GIL.
-//! 3. Memory handed to Python ([`array_over`], [`array_over_shared`]) has one owner, the [`Block`]
-//!    that is the array's base. Rust does not touch private memory again; the block frees it when
+//! 3. Memory handed to Python ([`array_over`], [`array_over_owned`], [`array_over_shared`]) has one owner,
+//!    the [`Block`] that is the array's base. Rust does not touch private memory again; the block frees it when
 //!    the last array over it is gone. Shared memory is writable only for its sole holder, or where
 //!    writes stay in this process (`ipc_protocol::memory`, rule 2).
 //! 4. Callers check shapes against the length of the memory before they call these functions.
 
 use bytes::{Bytes, BytesMut};
-use ipc_protocol::Order;
 use ipc_protocol::memory::{Claim, SharedBytes};
+use ipc_protocol::{Order, Owned};
 use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::{
@@ -160,6 +160,26 @@ pub(super) fn array_over<'py>(
     let start = block.as_mut_ptr();
     // Moving the handle does not move the memory that it owns.
     with_base(new_array(descr, shape, order, start, true)?, Block::private(block))
+}
+
+/// As [`array_over`]. Returns memory unused that has another holder, does not fit the dtype's alignment, or
+/// is so small that a copy is cheaper.
+pub(super) fn array_over_owned<'py>(
+    descr: &Bound<'py, PyArrayDescr>,
+    shape: &[isize],
+    order: Order,
+    mut owned: Owned,
+) -> PyResult<Result<Bound<'py, PyAny>, Owned>> {
+    let alignment = descr.alignment().max(1);
+    let fits = |bytes: &&mut [u8]| {
+        bytes.len() > SMALL_BYTES && bytes.as_ptr().align_offset(alignment) == 0
+    };
+    let Some(start) = owned.as_mut_slice().filter(fits).map(<[u8]>::as_mut_ptr) else {
+        return Ok(Err(owned));
+    };
+    // Moving the handle does not move the memory that it owns.
+    let array = new_array(descr.clone(), shape, order, start, true)?;
+    with_base(array, Block::owned(owned)).map(Ok)
 }
 
 /// An array over shared memory, which must hold exactly the elements of that shape. See rule 3.

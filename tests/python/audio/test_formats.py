@@ -91,3 +91,18 @@ def test_what_is_no_format_is_an_error_that_names_the_parameter() -> None:
         converted((np.zeros(4, "f4"), 8_000), "i16", source_format="i25")
     with pytest.raises(Exception, match="multiple of the 3 bytes"):
         converted((np.zeros(4, "u1"), 8_000), "i16", source_format="i24")
+
+
+def test_what_a_native_node_gives_is_the_callers_without_a_copy() -> None:
+    """spec: NRA-15"""
+    ints = np.arange(-50_000, 50_000, dtype=np.int32).astype(np.int16)
+    with Pipeline(FormatConverterNode("f32")).session() as session:
+        results = [session.process((ints + step, 48_000))[0][0] for step in range(6)]
+        metrics = session.get_metrics()
+    assert metrics is not None
+    assert metrics["node_metrics"][0]["copied_bytes"] == 0
+    for step, samples in enumerate(results):
+        np.testing.assert_array_equal(samples, (ints + step) / np.float32(32_768))
+        assert samples.flags.writeable
+        samples[:] = step
+    assert [samples[-1] for samples in results] == list(range(6))

@@ -60,7 +60,10 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(
         for array in arrays:
             session.process(array)
         descriptors_before = open_descriptors()
-        for round_number in range(kills):
+        round_number = 0
+        # Kills that come between two calls show nothing.
+        while round_number < kills or len(signals) <= kills // 3:
+            round_number += 1
             array = arrays[round_number % len(arrays)]
             victim = rng.choice(busy_workers(runtime, session, array))
             killer = threading.Timer(rng.uniform(0, 0.004), os.kill, (victim, signal.SIGKILL))
@@ -82,7 +85,6 @@ def test_a_worker_killed_at_any_moment_costs_its_call_and_nothing_else(
         for array, output in kept:
             np.testing.assert_array_equal(output, array + 3)
         assert set(signals) == {"SIGKILL"}
-        assert len(signals) > kills // 3, "the kills must hit calls"
         assert open_descriptors() <= descriptors_before + 40, "descriptors are given back"
         del kept, outputs, output
     runtime.shutdown()

@@ -83,6 +83,7 @@ impl Block {
                 Ok(Self::shared(shared))
             }
             PayloadMemory::Shared(shared) => Self::copy_of(shared.as_slice()),
+            PayloadMemory::Owned(owned) => Self::copy_of(owned.as_slice()),
             PayloadMemory::Private(data) if data.as_ptr().align_offset(ALIGNMENT) != 0 => {
                 Self::copy_of(&data)
             }

@@ -20,7 +20,7 @@ fn run(name: &str, params: serde_json::Value, input: Value) -> Result<Value, Nod
     Ok(out.remove(0))
 }
 
-fn array<T: bytemuck::NoUninit + Send + 'static>(descr: &str, items: Vec<T>) -> Value {
+fn array<T: bytemuck::Pod + Send + Sync>(descr: &str, items: Vec<T>) -> Value {
     Value::Array(Array {
         dtype: Dtype { descr: descr.into(), item_bytes: u32::try_from(size_of::<T>()).unwrap() },
         shape: vec![items.len() as u64],

@@ -21,7 +21,7 @@ fn item(planes: &[Vec<f32>]) -> Value {
         [plane] => {
             samples::array_of(plane.clone(), Element::F32, vec![plane.len() as u64], Order::C)
         }
-        planes => samples::planar_array(planes),
+        planes => samples::planar_array(planes.to_vec()),
     };
     Value::Tuple(vec![Value::Array(array), Value::Int(RATE_HZ.into())])
 }

@@ -27,7 +27,7 @@ fn convert_with(params: Json, input: Value) -> Value {
     out.remove(0)
 }
 
-fn array<T: bytemuck::NoUninit + Send + 'static>(items: Vec<T>, element: Element) -> Value {
+fn array<T: bytemuck::Pod + Send + Sync>(items: Vec<T>, element: Element) -> Value {
     let shape = vec![items.len() as u64];
     Value::Array(samples::array_of(items, element, shape, Order::C))
 }

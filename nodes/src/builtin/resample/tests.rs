@@ -247,7 +247,7 @@ fn int16_is_the_float_rounded() {
 #[test]
 fn channels_are_resampled_each_for_itself() {
     let (left, right) = (noise(4_800), sine(48_000, 440.0, 0.1));
-    let both = samples::planar_array(&[left.clone(), right.clone()]);
+    let both = samples::planar_array(vec![left.clone(), right.clone()]);
     let audio = Value::Audio(Audio { samples: both, sample_rate_hz: 48_000 });
     let out = run(node(json!({})).as_mut(), audio);
     let Value::Audio(audio) = &out[0] else { panic!("not audio") };
@@ -262,7 +262,7 @@ fn channels_are_resampled_each_for_itself() {
 fn fortran_order_is_the_same_audio() {
     let (left, right) = (noise(960), sine(48_000, 440.0, 0.02));
     let interleaved: Vec<f32> = left.iter().zip(&right).flat_map(|(l, r)| [*l, *r]).collect();
-    let c_order = Value::Array(samples::planar_array(&[left, right]));
+    let c_order = Value::Array(samples::planar_array(vec![left, right]));
     let fortran =
         Value::Array(samples::array_of(interleaved, Element::F32, vec![2, 960], Order::Fortran));
     let mut node = node(json!({}));

@@ -263,7 +263,7 @@ fn tagged_output_of_a_dict_is_a_dict() {
 #[test]
 fn channels_count_by_their_mean_power() {
     let voice = speech(RATE, 2_000, &[(500, 1_200)], -80.0);
-    let both = samples::planar_array(&[voice.clone(), vec![0.0; voice.len()]]);
+    let both = samples::planar_array(vec![voice.clone(), vec![0.0; voice.len()]]);
     let out = run(node(json!({})).as_mut(), Value::Array(both));
     assert_close(&spans(&out[0]), &[(500, 1_200)], 20);
     let Value::List(segments) = &out[0] else { panic!() };
