@@ -159,7 +159,18 @@ pub(crate) fn to_value(
     object: &Bound<'_, PyAny>,
     converter: &Converter,
 ) -> Result<Value, MarshalError> {
-    read::Reader::new(object.py(), converter).read_root(object)
+    read::Reader::new(object.py(), converter, converter.memory).read_root(object)
+}
+
+/// The same for a caller that may go on before the value is no longer read.
+///
+/// # Errors
+/// As [`to_value`].
+pub(crate) fn to_own_value(
+    object: &Bound<'_, PyAny>,
+    converter: &Converter,
+) -> Result<Value, MarshalError> {
+    read::Reader::new(object.py(), converter, Lending::Copy).read_root(object)
 }
 
 /// Makes the Python object that `value` stands for, opening pickles; see [`Converter::to_object`].

@@ -1,8 +1,9 @@
 //! Where the settings of a runtime come from, and reading them again while it runs.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ipc_protocol::from_worker::LogRecord;
 use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
@@ -124,21 +125,35 @@ fn add(table: &mut toml::Table, further: toml::Table) {
     }
 }
 
+/// What tells one state of a file from another; `None` while there is none.
+type Stamp = Option<(u64, u64, u64, Option<SystemTime>)>;
+
+/// The state of a file, or of that which a link leads to.
+fn stamp(file: &PathBuf) -> Stamp {
+    let data = std::fs::metadata(file).ok()?;
+    Some((data.dev(), data.ino(), data.len(), data.modified().ok()))
+}
+
 /// Has the runtime read its files again when one of them changes. Their folders are watched, because
-/// editors put a new file into the place of the old one.
+/// editors put a new file into the place of the old one, and others exchange a link. Events come also
+/// from reading, so the files are looked at.
 fn watch(
     files: &[PathBuf],
     runtime: &Weak<Runtime>,
 ) -> Result<Watcher, notify_debouncer_mini::notify::Error> {
     let (runtime, watched) = (Weak::clone(runtime), files.to_vec());
-    let mut watcher = new_debouncer(QUIET, move |events: DebounceEventResult| {
-        let is_ours = |path: &Path| watched.iter().any(|file| file.file_name() == path.file_name());
-        let concerns = events.is_ok_and(|events| events.iter().any(|event| is_ours(&event.path)));
-        if let Some(runtime) = runtime.upgrade().filter(|_| concerns) {
+    let mut known: Vec<Stamp> = files.iter().map(stamp).collect();
+    let mut watcher = new_debouncer(QUIET, move |_: DebounceEventResult| {
+        let now: Vec<Stamp> = watched.iter().map(stamp).collect();
+        let has_changed = known != now;
+        known = now;
+        if let Some(runtime) = runtime.upgrade().filter(|_| has_changed) {
             reload_watched(&runtime);
         }
     })?;
-    let mut folders: Vec<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let targets: Vec<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+    let mut folders: Vec<&Path> =
+        files.iter().chain(&targets).filter_map(|file| file.parent()).collect();
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {

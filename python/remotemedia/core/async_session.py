@@ -68,7 +68,7 @@ class AsyncSession:
     async def feed(self, item: Any) -> None:
         """See `Session.feed`."""
         feed = self._session.waiting
-        fed = (self._session.interrupts, item)
+        fed = (self._session.interrupts, self._session.converted(item))
         if not feed.put_at_once(fed):
             await self.call(lambda: feed.put(fed))
 

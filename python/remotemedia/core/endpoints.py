@@ -43,10 +43,7 @@ class CallerSink(Node):
         """Called once when no more outputs come: the run or the session has ended."""
 
     def process(self, data: Any, /) -> Any:
-        """Deliver the item and return it unchanged. This runs only if more nodes follow this
-        one.
-        """
-        self.deliver(data)
+        """Return the item unchanged."""
         return data
 
 

@@ -18,7 +18,7 @@ from remotemedia.core.caller import this_process
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import GraphError, PipelineError, RemoteMediaError
 from remotemedia.core.how import captures, is_debugged, opener
-from remotemedia.core.manifest import is_source, name_of
+from remotemedia.core.manifest import has_checkpoint, is_source, name_of
 from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.preload import preloaded
@@ -90,7 +90,7 @@ class Execution:
             node_id: node
             for node_id in self.plan.sinks
             if isinstance(node := self.plan.nodes[node_id], CallerSink)
-        }
+        } | self.plan.taps
         self._native: NativeSession = opener(pipeline.native_runtime(), debug)(
             _manifest_of(pipeline, self.plan),
             objects=self._shipper,
@@ -101,8 +101,7 @@ class Execution:
             wait=wait,
             breakers=pipeline.breakers(),
             cancel=self._cancel_token,
-            # A sink in the caller's process may change an input that is still in use.
-            copy=copy or bool(self._caller_sinks),
+            copy=copy or _keeps_items(self.plan),
             profile=profile,
             debug=debug,
             capture=None if self._captures is None else self._captures.terms,
@@ -229,7 +228,7 @@ class Execution:
             sink = self._caller_sinks.get(node_id)
             if sink is not None:
                 sink.deliver(value)
-            if sink is None or not sink.is_final:
+            if sink is None or not (sink.is_final or node_id in self.plan.taps):
                 left.append((node_id, value))
         return left, is_last
 
@@ -252,7 +251,8 @@ class Execution:
     def _keep_partial(self, error: BaseException, before: Pairs) -> None:
         """Put the outputs before an error into its `partial_results`, and capture its item."""
         self._capture(error)
-        partial = [*before, *(getattr(error, "partial_results", None) or ())]
+        made = [*before, *(getattr(error, "partial_results", None) or ())]
+        partial = [(node_id, value) for node_id, value in made if node_id in self.plan.sinks]
         _set_partial(error, session_result(partial, self.plan.sinks))
 
     def _capture(self, error: BaseException) -> None:
@@ -330,6 +330,14 @@ def _shipper(pipeline: Pipeline, plan: RunPlan, *, shares: bool = False) -> Ship
     if not plan.instances:
         return None
     return Shipper(plan.instances, pipeline.kept_buffers(), shares=shares)
+
+
+def _keeps_items(plan: RunPlan) -> bool:
+    """Whether items are read after the caller goes on: a sink in the caller's process may change an
+    input that is still in use, and a node with a checkpoint gets items again in later calls.
+    """
+    nodes = plan.nodes.values()
+    return any(isinstance(node, CallerSink) or has_checkpoint(node) for node in nodes)
 
 
 def _manifest_of(pipeline: Pipeline, plan: RunPlan) -> str:

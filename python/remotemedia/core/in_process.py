@@ -141,6 +141,9 @@ class InProcess:
                 outputs += caller.flushed()
             if entry in self._sinks:
                 self._deliver(entry, outputs)
+            elif isinstance(entry.node, CallerSink):
+                for value in outputs:
+                    entry.node.deliver(value)
         self._has_started = True
 
     def _begin(self, caller: Caller, item: tuple[Any] | None, is_flush: bool) -> Iterator[Any]:

@@ -77,6 +77,14 @@ def is_source(node: Any) -> bool:
     return next(required, None) is None
 
 
+def has_checkpoint(node: Any) -> bool:
+    """Whether the node may get items again, by which its state is restored."""
+    entry = getattr(node, "manifest_entry", None)
+    if isinstance(entry, dict):
+        return ":" in str(entry.get("node_type"))  # a class that only the worker imports
+    return callable(getattr(type(node), "checkpoint", None))
+
+
 def constructor_params(node: Any) -> dict[str, Any]:
     """The arguments to make such a node again.
 

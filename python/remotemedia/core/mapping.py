@@ -17,8 +17,9 @@ from remotemedia.core._async import run_in_thread
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.lanes import Failed, Lanes, OpenLane
-from remotemedia.core.manifest import flag_of, is_source, name_of
+from remotemedia.core.manifest import flag_of, has_checkpoint, is_source, name_of
 from remotemedia.core.metrics import merged
+from remotemedia.core.outputs import is_only_async
 
 if TYPE_CHECKING:
     from remotemedia._progress import Progress
@@ -60,7 +61,7 @@ class Mapped:
 
     def __iter__(self) -> Iterator[Any]:
         """The results, for a `for` loop."""
-        if isinstance(self._source, AsyncIterable):
+        if is_only_async(self._source):
             raise TypeError("the items are an async iterable: write `async for` instead of `for`")
         return self
 
@@ -231,7 +232,7 @@ def _reason_against(node: Any, *, is_root: bool) -> str | None:
         return "takes its items as pieces of one stream"
     if is_root and is_source(node):
         return "is a source"
-    if callable(getattr(type(node), "checkpoint", None)):
+    if has_checkpoint(node):
         return "keeps state, which its checkpoint() saves"
     return None
 

@@ -28,6 +28,11 @@ class SinkOutputs(dict[str, Any]):
         raise KeyError(name)
 
 
+def is_only_async(items: Any) -> bool:
+    """Whether items can be taken with `async for` and not with `for`."""
+    return isinstance(items, AsyncIterable) and not isinstance(items, Iterable)
+
+
 def items_of(data: Any) -> Iterable[Any]:
     """The items that `run(data)` feeds: the elements of a list, the values of an iterator (each
     taken when the pipeline is ready for it), or else `data` itself as one item.
@@ -35,7 +40,7 @@ def items_of(data: Any) -> Iterable[Any]:
     Raises:
         TypeError: `data` is an async iterator.
     """
-    if isinstance(data, AsyncIterable):
+    if is_only_async(data):
         raise TypeError(
             "run() does not take async iterators; use `async with pipeline.managed_execution(): "
             "async for output in pipeline.process(stream): ...`"

@@ -25,6 +25,8 @@ class RunPlan:
         manifest: the manifest.
         nodes: the caller's node object by id.
         sinks: the name of each sink by id.
+        taps: sinks at the caller that further nodes follow, by the id of a node of their own, which
+            gets the same items.
         roots: ids of the nodes without a predecessor.
         instances: by id, the node objects to pickle, in the order of the manifest's `instance`
             numbers.
@@ -35,6 +37,7 @@ class RunPlan:
     sinks: dict[str, str]
     roots: list[str]
     instances: dict[str, Any] = field(default_factory=dict)
+    taps: dict[str, CallerSink] = field(default_factory=dict)
 
 
 def plan_run(
@@ -67,6 +70,7 @@ def plan_run(
         roots=[ids[entry] for entry in graph.roots()],
     )
     entries: list[dict[str, Any]] = []
+    connections = graph.connections()
     for entry, node_id in ids.items():
         node = entry.node
         if flag_of(node, "is_remote"):
@@ -76,11 +80,12 @@ def plan_run(
                 node_id=node_id,
                 operation="plan",
             )
-        at_caller = isinstance(node, CallerSource) or (
-            isinstance(node, CallerSink) and entry in sinks
-        )
-        if at_caller:
+        if isinstance(node, CallerSource | CallerSink):
             entries.append({"id": node_id, "node_type": _PASS_THROUGH, "params": {}})
+            if isinstance(node, CallerSink) and entry not in sinks:
+                tap = f"{node_id}_delivers"
+                plan.taps[tap] = node
+                connections.append({"from": node_id, "to": tap})
         elif isinstance(node, ManifestNode) or runs_natively(node):
             entries.append(run_entry(node, node_id, None))
         else:
@@ -88,8 +93,9 @@ def plan_run(
             plan.instances[node_id] = node
         if node_id in apart:
             entries[-1]["isolated"] = True
+    entries += [{"id": tap, "node_type": _PASS_THROUGH, "params": {}} for tap in plan.taps]
     plan.manifest["nodes"] = entries
-    plan.manifest["connections"] = graph.connections()
+    plan.manifest["connections"] = connections
     if pool is not None:
         plan.manifest["pool"] = pool
     return plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -11,10 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from remotemedia.core._async import CancelPoint, run_in_thread
 from remotemedia.core.async_session import AsyncSession
-from remotemedia.core.exceptions import PipelineError, RemoteMediaError, RunCancelled
+from remotemedia.core.exceptions import (
+    MarshalingError,
+    PipelineError,
+    RemoteMediaError,
+    RunCancelled,
+)
 from remotemedia.core.feeding import Feed
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.streaming import OnError, check, stream
+from remotemedia.core.turn import Turn
 
 if TYPE_CHECKING:
     from remotemedia.core.concealment import Concealment
@@ -49,7 +54,7 @@ class Session:
         self._execution: Execution | None = None
         self._closed = False
         self._cancel_point = CancelPoint()
-        self._turn = threading.Lock()
+        self._turn = Turn()
         self._copy = False
         self._input_is_open = False
         self._is_live = False
@@ -148,7 +153,16 @@ class Session:
         Raises:
             PipelineError: the input has ended, or the session is closed.
         """
-        self._feed.put((self.interrupts, item))
+        self._feed.put((self.interrupts, self.converted(item)))
+
+    def converted(self, item: Any) -> Any:
+        """An item that may change as soon as this returns. One that cannot travel stays as it is:
+        its error comes at its place.
+        """
+        execution = self._execution
+        with contextlib.suppress(MarshalingError):
+            return item if execution is None else execution.convert(item)
+        return item
 
     def end_input(self) -> None:
         """No item follows those that were fed: `results` ends after the nodes' last outputs."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from remotemedia.core.exceptions import ConfigurationError, MarshalingError, NodeError
 from remotemedia.core.feeding import END, Feed
-from remotemedia.core.outputs import asynchronous
+from remotemedia.core.outputs import asynchronous, is_only_async
 
 if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
@@ -38,7 +38,7 @@ def check(on_error: OnError, items: Any = None) -> None:
     """
     if not callable(on_error) and on_error not in ("raise", "skip"):
         raise ConfigurationError(f'on_error is "raise", "skip" or a function, not {on_error!r}')
-    if isinstance(items, AsyncIterable):
+    if is_only_async(items):
         raise TypeError(
             "stream() takes plain iterables; for async ones write "
             "`async for output in pipeline.process(stream)`"

@@ -7,8 +7,11 @@ use orchestrator::trace::{Brief, Trace};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::convert::{Converter, OpenError, to_value};
+use crate::convert::{Converter, MarshalError, OpenError};
 use crate::error::from_marshal;
+
+/// `to_value`, or `to_own_value` unless the caller is blocked until its item is no longer read.
+pub(super) type Convert = fn(&Bound<'_, PyAny>, &Converter) -> Result<Value, MarshalError>;
 
 /// Converts an input.
 ///
@@ -16,11 +19,12 @@ use crate::error::from_marshal;
 /// When a part of it cannot travel.
 pub(super) fn take(
     item: &Bound<'_, PyAny>,
+    convert: Convert,
     converter: &Converter,
     trace: Option<&Trace>,
 ) -> PyResult<Value> {
     let began = trace.map(|_| Instant::now());
-    let converted = to_value(item, converter);
+    let converted = convert(item, converter);
     let value = converted.map_err(|error| from_marshal(item.py(), error))?;
     if let (Some(trace), Some(began)) = (trace, began) {
         let (took, tells) = trace.lock().convert(true, began);

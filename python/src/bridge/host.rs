@@ -9,11 +9,11 @@ use orchestrator::session::{Host, Inputs};
 use orchestrator::trace::Trace;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
+use pyo3::types::{PyIterator, PyList, PyTuple};
 
-use super::crossing::take;
+use super::crossing::{Convert, take};
 use super::signals::SignalWatch;
-use crate::convert::Converter;
+use crate::convert::{Converter, to_own_value, to_value};
 
 /// A Python thread that drives a session. It does not hold the GIL while it waits.
 #[derive(Debug)]
@@ -110,6 +110,7 @@ impl Host for PyHost {
 #[derive(Debug)]
 pub(super) struct PyInputs<'a> {
     iterator: Py<PyIterator>,
+    convert: Convert,
     converter: &'a Converter,
     trace: Option<&'a Trace>,
     /// Exception of the iterator or of the conversion.
@@ -117,20 +118,27 @@ pub(super) struct PyInputs<'a> {
 }
 
 impl<'a> PyInputs<'a> {
+    /// The items of a run, which blocks its caller. Those of a list or tuple are all there already; other
+    /// iterators may fill the memory of an item again for the next one.
     pub(super) fn new(
         items: &Bound<'_, PyAny>,
         converter: &'a Converter,
         trace: Option<&'a Trace>,
     ) -> PyResult<Self> {
-        Ok(Self::of(items.try_iter()?.unbind(), converter, trace))
+        let are_there =
+            items.is_exact_instance_of::<PyList>() || items.is_exact_instance_of::<PyTuple>();
+        let convert: Convert = if are_there { to_value } else { to_own_value };
+        let iterator = items.try_iter()?.unbind();
+        Ok(Self { iterator, convert, converter, trace, raised: None })
     }
 
+    /// The items of a run whose caller goes on between its outputs.
     pub(super) fn of(
         iterator: Py<PyIterator>,
         converter: &'a Converter,
         trace: Option<&'a Trace>,
     ) -> Self {
-        Self { iterator, converter, trace, raised: None }
+        Self { iterator, convert: to_own_value, converter, trace, raised: None }
     }
 
     fn next_value(&self) -> PyResult<Option<Value>> {
@@ -138,7 +146,7 @@ impl<'a> PyInputs<'a> {
             let Some(item) = self.iterator.bind(py).clone().next().transpose()? else {
                 return Ok(None);
             };
-            take(&item, self.converter, self.trace).map(Some)
+            take(&item, self.convert, self.converter, self.trace).map(Some)
         })
     }
 }

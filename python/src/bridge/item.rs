@@ -17,7 +17,7 @@ use super::session::Session;
 pub(crate) struct Item(Mutex<Option<(Value, Traffic)>>);
 
 impl Item {
-    fn take(&self) -> Option<(Value, Traffic)> {
+    pub(super) fn take(&self) -> Option<(Value, Traffic)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -26,8 +26,7 @@ impl Session {
     /// Converts an item for this session, or for another of the same pipeline. Other threads may use the
     /// session meanwhile.
     pub(super) fn converted(&self, item: &Bound<'_, PyAny>) -> PyResult<Item> {
-        let value = self.take(item)?;
-        Ok(Item(Mutex::new(Some((value, self.converter().take_traffic())))))
+        Ok(Item(Mutex::new(Some(self.take(item)?))))
     }
 
     /// Processes items one after the other. Returns for each its outputs, or the exception that it ended

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
+use ipc_protocol::from_worker::Traffic;
 use orchestrator::Error;
 use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
@@ -16,7 +17,7 @@ use pyo3::types::{PyBytes, PyIterator, PyList};
 use super::crossing::{give, take};
 use super::host::{PyHost, PyInputs};
 use super::item::Item;
-use crate::convert::Converter;
+use crate::convert::{Converter, to_own_value, to_value};
 use crate::error::{from_unopenable, to_pyerr};
 
 /// An open run of a pipeline.
@@ -46,17 +47,24 @@ impl Session {
         }
     }
 
-    pub(super) fn converter(&self) -> &Converter {
-        &self.converter
-    }
-
     pub(super) fn lock(&self) -> MutexGuard<'_, orchestrator::Session> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Converts an input.
-    pub(super) fn take(&self, item: &Bound<'_, PyAny>) -> PyResult<Value> {
-        take(item, &self.converter, self.trace.as_ref())
+    /// Converts an input of a call that ends when the input is no longer read.
+    fn lend(&self, item: &Bound<'_, PyAny>) -> PyResult<Value> {
+        take(item, to_value, &self.converter, self.trace.as_ref())
+    }
+
+    /// Converts an input, unless that was done before; its memory may be filled again at once.
+    pub(super) fn take(&self, item: &Bound<'_, PyAny>) -> PyResult<(Value, Traffic)> {
+        if let Ok(item) = item.cast::<Item>()
+            && let Some(converted) = item.get().take()
+        {
+            return Ok(converted);
+        }
+        let value = take(item, to_own_value, &self.converter, self.trace.as_ref())?;
+        Ok((value, self.converter.take_traffic()))
     }
 
     /// Ids of the nodes whose outputs are outputs of the pipeline.
@@ -248,7 +256,7 @@ impl Session {
         py: Python<'py>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let value = self.take(item)?;
+        let value = self.lend(item)?;
         let traffic = self.converter.take_traffic();
         self.one_round(py, |session, host| {
             if traffic.copies > 0 {
@@ -267,8 +275,7 @@ impl Session {
         within: f64,
     ) -> PyResult<(Bound<'py, PyList>, bool)> {
         let due = Instant::now() + Duration::try_from_secs_f64(within).unwrap_or_default();
-        let value = self.take(item)?;
-        let traffic = self.converter.take_traffic();
+        let (value, traffic) = self.take(item)?;
         let mut host = PyHost::new(py)?;
         let result = py.detach(|| {
             let mut session = self.lock();
@@ -293,8 +300,7 @@ impl Session {
 
     /// Starts a round with one item; `next` returns its outputs.
     fn begin(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        let value = self.take(item)?;
-        let traffic = self.converter.take_traffic();
+        let (value, traffic) = self.take(item)?;
         self.begun(py, |session| {
             session.count_taken(traffic);
             session.begin(Some(value))

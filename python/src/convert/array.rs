@@ -27,10 +27,14 @@ const KNOWN_DTYPES_MAX: usize = 256;
 
 /// Reads an exact numpy array or numpy scalar; `None` for everything else, and for arrays without
 /// a wire form.
-pub(super) fn read(object: &Bound<'_, PyAny>, converter: &Converter) -> PyResult<Option<Array>> {
+pub(super) fn read(
+    object: &Bound<'_, PyAny>,
+    converter: &Converter,
+    lending: Lending,
+) -> PyResult<Option<Array>> {
     let Some(types) = Types::if_loaded(object.py())? else { return Ok(None) };
     if object.is_exact_instance(types.ndarray.bind(object.py())) {
-        return read_array(object.cast::<PyUntypedArray>()?, converter);
+        return read_array(object.cast::<PyUntypedArray>()?, converter, lending);
     }
     if !object.is_instance(types.generic.bind(object.py()))? {
         return Ok(None);
@@ -62,10 +66,14 @@ fn require_numpy(py: Python<'_>) -> PyResult<()> {
     IMPORTED.get_or_try_init(py, import).copied()
 }
 
-fn read_array(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> PyResult<Option<Array>> {
+fn read_array(
+    array: &Bound<'_, PyUntypedArray>,
+    converter: &Converter,
+    lending: Lending,
+) -> PyResult<Option<Array>> {
     let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
     let (order, data) = match order_of(array) {
-        Some(order) => (order, contiguous(array, converter)),
+        Some(order) => (order, contiguous(array, converter, lending)),
         None => (Order::C, gathered(array, converter)?),
     };
     let shape = array.shape().iter().map(|&length| length as u64).collect();
@@ -85,14 +93,18 @@ pub(super) fn bytes_of(array: &Bound<'_, PyUntypedArray>) -> usize {
     array.len() * array.dtype().itemsize()
 }
 
-/// The memory of a contiguous array, without a copy if the converter allows that.
-fn contiguous(array: &Bound<'_, PyUntypedArray>, converter: &Converter) -> Payload {
+/// The memory of a contiguous array, without a copy if it is lent.
+fn contiguous(
+    array: &Bound<'_, PyUntypedArray>,
+    converter: &Converter,
+    lending: Lending,
+) -> Payload {
     let bytes = bytes_of(array);
     let is_large = bytes > converter.inline_max_bytes;
     if is_large && let Some(shared) = shared_already(array, bytes, converter) {
         return shared.into();
     }
-    match converter.memory {
+    match lending {
         Lending::Borrow => memory::borrow_array(array).into(),
         Lending::Copy if is_large => {
             converter.count_copy(bytes);

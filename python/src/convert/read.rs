@@ -22,13 +22,14 @@ const BORROWED_BYTES_MIN: usize = 4096;
 pub(super) struct Reader<'a, 'py> {
     py: Python<'py>,
     converter: &'a Converter,
+    lending: Lending,
     /// Addresses of the containers that are being read, outermost first.
     ancestors: Vec<usize>,
 }
 
 impl<'a, 'py> Reader<'a, 'py> {
-    pub(super) fn new(py: Python<'py>, converter: &'a Converter) -> Self {
-        Self { py, converter, ancestors: Vec::new() }
+    pub(super) fn new(py: Python<'py>, converter: &'a Converter, lending: Lending) -> Self {
+        Self { py, converter, lending, ancestors: Vec::new() }
     }
 
     pub(super) fn read_root(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, MarshalError> {
@@ -72,14 +73,14 @@ impl<'a, 'py> Reader<'a, 'py> {
     }
 
     fn read_rarer(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
-        if let Some(array) =
-            array::read(object, self.converter).map_err(|error| raised(object, error))?
+        if let Some(array) = array::read(object, self.converter, self.lending)
+            .map_err(|error| raised(object, error))?
         {
             return Ok(Value::Array(array));
         }
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
             let data = bytes.as_bytes();
-            let lend = self.converter.memory == Lending::Borrow && data.len() >= BORROWED_BYTES_MIN;
+            let lend = self.lending == Lending::Borrow && data.len() >= BORROWED_BYTES_MIN;
             let payload =
                 if lend { memory::borrow_bytes(bytes).into() } else { data.to_vec().into() };
             return Ok(Value::Bytes(payload));

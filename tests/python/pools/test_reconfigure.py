@@ -198,6 +198,59 @@ def test_a_watched_file_is_followed_and_one_with_an_error_is_not(tmp_path: Path)
         program.kill()
 
 
+def test_a_link_that_is_exchanged_is_followed(tmp_path: Path) -> None:
+    """spec: CARD-09: as in folders that Kubernetes mounts."""
+    for number, size in enumerate((2, 5)):
+        (tmp_path / f"data{number}").mkdir()
+        text = f"[config]\nwatch = true\n[workers]\nmax = {size}\n"
+        (tmp_path / f"data{number}" / "runtime.toml").write_text(text)
+    (tmp_path / "data").symlink_to("data0")
+    (tmp_path / "runtime.toml").symlink_to("data/runtime.toml")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "runtime.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        (tmp_path / "new").symlink_to("data1")
+        (tmp_path / "new").rename(tmp_path / "data")
+        assert program.stdout.readline() == "5\n"
+        program.kill()
+
+
+ERRORS = """
+import logging, sys, threading, time
+from remotemedia import Node, Pipeline
+from remotemedia.runtime import Runtime
+
+class Same(Node):
+    def process(self, item):
+        return item
+
+told = []
+logger = logging.getLogger("remotemedia.config")
+logger.addHandler(type("Told", (logging.Handler,), {"emit": lambda self, record: told.append(record)})())
+path = sys.argv[1]
+with Runtime(path) as runtime:
+    pipeline = Pipeline(Same(), runtime=runtime)
+    with open(path, "w") as file:
+        file.write("[workers]\\nmaxx = 5\\n")
+    while not told:
+        pipeline.run(1)
+        time.sleep(0.01)
+    time.sleep(1)
+    pipeline.run(1)
+    print(len(told), flush=True)
+"""
+
+
+def test_an_error_in_a_watched_file_is_told_once(tmp_path: Path) -> None:
+    """spec: CARD-09"""
+    path = tmp_path / "runtime.toml"
+    path.write_text("[config]\nwatch = true\n")
+    command = [sys.executable, "-c", ERRORS, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
 def _long_run(folder: Path, config: str) -> tuple[subprocess.Popen[str], Callable[[], str]]:
     """A command line that runs until its input ends, and what it says next on stderr."""
     (folder / "runtime.toml").write_text(config)
