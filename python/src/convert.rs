@@ -16,6 +16,7 @@
 mod array;
 mod block;
 mod error;
+mod identity;
 mod kept;
 mod memory;
 mod read;
@@ -78,6 +79,8 @@ pub(crate) struct Converter {
     root: &'static str,
     surroundings: Surroundings,
     inline_max_bytes: usize,
+    /// Whether an object that an item contains twice is one object for the nodes, too.
+    keeps_identity: bool,
     /// Number of copies of arrays above `inline_max_bytes`, and their bytes.
     copies: AtomicU64,
     copied_bytes: AtomicU64,
@@ -92,6 +95,7 @@ impl Converter {
             root,
             surroundings: Surroundings::Caller,
             inline_max_bytes: INLINE_MAX_BYTES,
+            keeps_identity: false,
             copies: 0.into(),
             copied_bytes: 0.into(),
         }
@@ -108,6 +112,12 @@ impl Converter {
     pub(crate) fn with_inline_max(self, bytes: Option<u64>) -> Self {
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
         Self { inline_max_bytes: bytes.unwrap_or(usize::MAX), ..self }
+    }
+
+    /// The same converter for items that Python nodes get: others do not open pickles.
+    pub(crate) fn keeping_identity(self, keeps: bool) -> Self {
+        let keeps_identity = keeps && !matches!(self.pickling, Pickling::Forbidden);
+        Self { keeps_identity, ..self }
     }
 
     /// Copies of whole arrays since the last call of this function. Copies of arrays that are small

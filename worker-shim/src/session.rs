@@ -10,7 +10,7 @@ use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output, Saved};
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{OpenSession, SavedState};
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
-use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
+use ipc_protocol::{CodecError, Fault, FaultKind, FrameError, FromWorker, ToWorker};
 use thiserror::Error;
 
 use crate::guest::{Begin, Guest, Step};
@@ -91,6 +91,10 @@ pub fn serve<G: Guest>(
 }
 
 fn protocol_failure(error: &SessionError) -> Failed {
+    if let SessionError::Link(LinkError::Frame(FrameError::OutOfMemory { length })) = error {
+        let text = format!("there is no memory for an item of {length} bytes");
+        return without_call(fault(FaultKind::Marshal, "MemoryError", text));
+    }
     without_call(fault(FaultKind::Protocol, "ProtocolError", error.to_string()))
 }
 

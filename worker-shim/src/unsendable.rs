@@ -60,6 +60,8 @@ pub enum Stop<E> {
     Cycle(usize),
     /// The containers are nested deeper than the wire format allows.
     Depth,
+    /// An object that can change occurs twice.
+    Shared,
     /// A part cannot be sent.
     Failed(Box<Failure<E>>),
 }
@@ -119,7 +121,7 @@ impl<E> Stop<E> {
         let failure = match self {
             Self::Failed(failure) => *failure,
             // Unreachable: the container that causes one of these is pickled, or makes a `Failed`.
-            Self::Cycle(_) | Self::Depth => Failure {
+            Self::Cycle(_) | Self::Depth | Self::Shared => Failure {
                 steps: Vec::new(),
                 type_name: type_name(),
                 reason: Reason::ContainsItself,

@@ -9,8 +9,8 @@ from remotemedia.core.exceptions import PipelineError
 
 
 class Turn:
-    """A lock for calls from several threads. A call from within a call, as from a callback or a signal
-    handler, would wait for itself; it is refused.
+    """A lock for calls from several threads. A call from within a call, as from a callback or a
+    signal handler, would wait for itself; it is refused.
     """
 
     __slots__ = ("_is_taken", "_lock")

@@ -8,8 +8,10 @@ use orchestrator::Error;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::crossing::take;
 use super::host::PyHost;
 use super::session::Session;
+use crate::convert::{to_own_value, to_value};
 
 /// A converted item. It is processed once.
 #[pyclass(frozen, module = "remotemedia._native")]
@@ -17,12 +19,28 @@ use super::session::Session;
 pub(crate) struct Item(Mutex<Option<(Value, Traffic)>>);
 
 impl Item {
-    pub(super) fn take(&self) -> Option<(Value, Traffic)> {
+    fn take(&self) -> Option<(Value, Traffic)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Session {
+    /// Converts an input of a call that ends when the input is no longer read.
+    pub(super) fn lend(&self, item: &Bound<'_, PyAny>) -> PyResult<Value> {
+        take(item, to_value, self.converter(), self.recording())
+    }
+
+    /// Converts an input, unless that was done before; its memory may be filled again at once.
+    pub(super) fn take(&self, item: &Bound<'_, PyAny>) -> PyResult<(Value, Traffic)> {
+        if let Ok(item) = item.cast::<Item>()
+            && let Some(converted) = item.get().take()
+        {
+            return Ok(converted);
+        }
+        let value = take(item, to_own_value, self.converter(), self.recording())?;
+        Ok((value, self.converter().take_traffic()))
+    }
+
     /// Converts an item for this session, or for another of the same pipeline. Other threads may use the
     /// session meanwhile.
     pub(super) fn converted(&self, item: &Bound<'_, PyAny>) -> PyResult<Item> {

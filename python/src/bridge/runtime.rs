@@ -9,6 +9,7 @@ use orchestrator::Manifest;
 use orchestrator::config::{ConfigWarning, Named, Sources};
 use orchestrator::manifest::Author;
 use orchestrator::options::{NodeObjects, OpenOptions};
+use orchestrator::plan::Place;
 use orchestrator::worker::supervisor::{PoolPicture, WorkerMemory};
 use pyo3::exceptions::{PyFutureWarning, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
@@ -249,7 +250,11 @@ pub(super) fn open(
     let mut host = PyHost::new(py)?;
     let opened = py.detach(|| orchestrator::Session::open(runtime, manifest, options, &mut host));
     match opened {
-        Ok(session) => Ok(Session::new(session, converter)),
+        Ok(session) => {
+            let mut roots = session.plan().stages.iter().filter(|stage| stage.inputs.is_empty());
+            let is_of_python = roots.all(|stage| matches!(stage.place, Place::Worker { .. }));
+            Ok(Session::new(session, converter.keeping_identity(is_of_python)))
+        }
         Err(error) => Err(host.raised.unwrap_or_else(|| {
             let raised = objects.and_then(PyObjects::take_raised);
             from_opening(py, error, raised)

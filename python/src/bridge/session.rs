@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipc_protocol::Value;
-use ipc_protocol::from_worker::Traffic;
 use orchestrator::Error;
 use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
@@ -14,10 +12,10 @@ use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
-use super::crossing::{give, take};
+use super::crossing::give;
 use super::host::{PyHost, PyInputs};
 use super::item::Item;
-use crate::convert::{Converter, to_own_value, to_value};
+use crate::convert::Converter;
 use crate::error::{from_unopenable, to_pyerr};
 
 /// An open run of a pipeline.
@@ -51,20 +49,12 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Converts an input of a call that ends when the input is no longer read.
-    fn lend(&self, item: &Bound<'_, PyAny>) -> PyResult<Value> {
-        take(item, to_value, &self.converter, self.trace.as_ref())
+    pub(super) fn converter(&self) -> &Converter {
+        &self.converter
     }
 
-    /// Converts an input, unless that was done before; its memory may be filled again at once.
-    pub(super) fn take(&self, item: &Bound<'_, PyAny>) -> PyResult<(Value, Traffic)> {
-        if let Ok(item) = item.cast::<Item>()
-            && let Some(converted) = item.get().take()
-        {
-            return Ok(converted);
-        }
-        let value = take(item, to_own_value, &self.converter, self.trace.as_ref())?;
-        Ok((value, self.converter.take_traffic()))
+    pub(super) fn recording(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// Ids of the nodes whose outputs are outputs of the pipeline.

@@ -11,6 +11,7 @@ use pyo3::types::{
 use worker_shim::unsendable::Down;
 
 use super::error::{Reason, Stop, here, raised, type_name};
+use super::identity::Seen;
 use super::{Converter, Lending, MarshalError, Pickling, array, memory};
 
 /// Deepest nesting of containers in a value; well below the limit of the codec.
@@ -25,16 +26,23 @@ pub(super) struct Reader<'a, 'py> {
     lending: Lending,
     /// Addresses of the containers that are being read, outermost first.
     ancestors: Vec<usize>,
+    /// `None` where objects that occur twice become two.
+    seen: Option<Seen>,
 }
 
 impl<'a, 'py> Reader<'a, 'py> {
     pub(super) fn new(py: Python<'py>, converter: &'a Converter, lending: Lending) -> Self {
-        Self { py, converter, lending, ancestors: Vec::new() }
+        let seen = converter.keeps_identity.then(Seen::default);
+        Self { py, converter, lending, ancestors: Vec::new(), seen }
     }
 
     pub(super) fn read_root(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, MarshalError> {
         let root = self.converter.root;
-        self.read(object).map_err(|stop| stop.at_root(root, || type_name(object)))
+        let read = match self.read(object) {
+            Err(Stop::Shared) => self.opaque(object),
+            read => read,
+        };
+        read.map_err(|stop| stop.at_root(root, || type_name(object)))
     }
 
     fn read(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
@@ -86,6 +94,7 @@ impl<'a, 'py> Reader<'a, 'py> {
             return Ok(Value::Bytes(payload));
         }
         // The elements are listed first: pickling one may run Python code that changes the set.
+        self.note(object)?;
         if let Ok(set) = object.cast_exact::<PySet>() {
             let elements: Vec<_> = set.iter().collect();
             return self.members(elements).map(Value::Set);
@@ -118,6 +127,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         if self.ancestors.len() == MAX_DEPTH {
             return Err(Stop::Depth);
         }
+        self.note(object)?;
         self.ancestors.push(address);
         let outcome = read(self);
         self.ancestors.pop();
@@ -130,6 +140,13 @@ impl<'a, 'py> Reader<'a, 'py> {
             }
             outcome => outcome,
         }
+    }
+
+    /// Notes an object that can change.
+    fn note(&mut self, object: &Bound<'py, PyAny>) -> Result<(), Stop> {
+        let is_part = !self.ancestors.is_empty();
+        let is_second = self.seen.as_mut().is_some_and(|seen| is_part && seen.again(object));
+        if is_second { Err(Stop::Shared) } else { Ok(()) }
     }
 
     fn whole(&self, object: &Bound<'py, PyAny>, reason: Reason) -> Result<Value, Stop> {

@@ -13,6 +13,9 @@ use super::error::{OpenError, type_name};
 use super::read::{PORTABLE, interpreter_name};
 use super::{Converter, Pickling, array};
 
+/// Smaller objects always find memory, or nothing does.
+const LARGE_BYTES: usize = 1 << 20;
+
 type Written<'py> = Result<Bound<'py, PyAny>, OpenError>;
 
 /// Converts one item from a [`Value`] to a Python object.
@@ -59,7 +62,14 @@ impl<'a, 'py> Writer<'a, 'py> {
                 made("tuple", pair.map(Bound::into_any))
             }
             Value::Opaque(opaque) => made(&opaque.type_name, self.open(&opaque)),
-            plain => made("int", self.write_plain(plain)),
+            plain => {
+                let kind = match &plain {
+                    Value::Str(_) => "str",
+                    Value::Bytes(_) => "bytes",
+                    _ => "int",
+                };
+                made(kind, self.write_plain(plain))
+            }
         }
     }
 
@@ -71,8 +81,8 @@ impl<'a, 'py> Writer<'a, 'py> {
             Value::Int(number) => number.into_pyobject(py)?.into_any(),
             Value::BigInt(number) => number.into_pyobject(py)?.into_any(),
             Value::Float(number) => number.into_pyobject(py)?.into_any(),
-            Value::Str(text) => PyString::new(py, &text).into_any(),
-            Value::Bytes(payload) => PyBytes::new(py, payload.as_slice()).into_any(),
+            Value::Str(text) => PyString::from_bytes(py, text.as_bytes())?.into_any(),
+            Value::Bytes(payload) => bytes_of(py, payload.as_slice())?.into_any(),
             _ => py.None().into_bound(py),
         })
     }
@@ -145,8 +155,19 @@ impl<'a, 'py> Writer<'a, 'py> {
         }
         static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let loads = LOADS.import(py, "remotemedia._pickle", "loads")?;
-        loads.call1((PyBytes::new(py, opaque.pickle.as_slice()),))
+        loads.call1((bytes_of(py, opaque.pickle.as_slice())?,))
     }
+}
+
+/// A `bytes` object, or MemoryError: `PyBytes::new` panics where a limit leaves no memory for it.
+fn bytes_of<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    if data.len() < LARGE_BYTES {
+        return Ok(PyBytes::new(py, data));
+    }
+    PyBytes::new_with(py, data.len(), |memory| {
+        memory.copy_from_slice(data);
+        Ok(())
+    })
 }
 
 fn made<'py>(kind: &str, object: PyResult<Bound<'py, PyAny>>) -> Written<'py> {

@@ -1,4 +1,4 @@
-"""Callbacks of the caller's program: sinks in any place, and sessions that are used from within a call."""
+"""Callbacks of the caller's program: sinks in any place, and sessions used from within a call."""
 
 from __future__ import annotations
 

@@ -14,7 +14,15 @@ import pytest
 
 from limit_nodes import Use
 from processes import wait_until_gone
-from remotemedia import LimitExceeded, ManifestError, NodeError, Pipeline, Runtime, WorkerCrashed
+from remotemedia import (
+    FunctionNode,
+    LimitExceeded,
+    ManifestError,
+    NodeError,
+    Pipeline,
+    Runtime,
+    WorkerCrashed,
+)
 from worker_programs import PROGRAMS, runtime, session
 
 NODE = "limit_nodes:Use"
@@ -171,6 +179,20 @@ def test_the_making_of_nodes_is_limited_too(workers: Runtime, name: str) -> None
     ):
         pass
     assert (caught.value.limit, caught.value.operation) == (name, "initialize")
+
+
+@pytest.mark.parametrize(
+    "item", [b"z" * 300_000_000, "z" * 300_000_000, ["z" * 1_000_000 for _ in range(300)]]
+)
+def test_an_item_that_does_not_fit_is_an_error_that_names_the_limit(item: Any) -> None:
+    """spec: CARD-08"""
+    with Runtime(workers={"max": 1}) as runtime:
+        node = FunctionNode(len, isolated=True, limits={"memory": "200 MB"})
+        pipeline = Pipeline(node, runtime=runtime)
+        for _ in range(2):
+            with pytest.raises(NodeError, match=r"190.8 MiB of private memory: raise memory"):
+                pipeline.run([item])
+            assert pipeline.run(["small"]) == 5
 
 
 def test_programs_of_a_worker_that_has_too_many_end_with_it() -> None:
