@@ -3,6 +3,7 @@
 //! does a call of another stage run.
 
 mod calls;
+mod failed;
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,14 @@ use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output, Saved};
 use ipc_protocol::patience::Report;
 use ipc_protocol::to_worker::{OpenSession, SavedState};
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
-use ipc_protocol::{CodecError, Fault, FaultKind, FrameError, FromWorker, ToWorker};
+use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
 use thiserror::Error;
 
 use crate::guest::{Begin, Guest, Step};
 use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
 use crate::process::await_output_read;
 use calls::Calls;
+use failed::{protocol_failure, without_call};
 
 /// Why a worker ends without being asked to by its orchestrator.
 #[derive(Debug, Error)]
@@ -88,18 +90,6 @@ pub fn serve<G: Guest>(
         let _unheard = server.writer.send(FromWorker::Failed(protocol_failure(error)));
     }
     outcome
-}
-
-fn protocol_failure(error: &SessionError) -> Failed {
-    if let SessionError::Link(LinkError::Frame(FrameError::OutOfMemory { length })) = error {
-        let text = format!("there is no memory for an item of {length} bytes");
-        return without_call(fault(FaultKind::Marshal, "MemoryError", text));
-    }
-    without_call(fault(FaultKind::Protocol, "ProtocolError", error.to_string()))
-}
-
-fn without_call(fault: Fault) -> Failed {
-    Failed { stage: None, call: 0, fault, usage: Vec::new(), worked: Report::ABSENT }
 }
 
 struct Server<'a, G> {

@@ -14,6 +14,7 @@ impl PoolCore {
         actions: &mut Vec<PoolAction>,
     ) {
         let Some(entry) = self.workers.get(worker) else { return };
+        let was_replaced = entry.is_replaced;
         let shelf = &self.shelves[entry.key.pool];
         let limits = shelf.limits;
         // One that was replaced is needed only where its place is still free.
@@ -30,6 +31,8 @@ impl PoolCore {
             () => None,
         };
         if let Some(why) = ending {
+            // What its nodes have left, such as a thread, may hold up its end for seconds.
+            self.workers.set_replaced(worker, was_replaced || !reusable);
             return self.retire(now, worker, why, actions);
         }
         self.workers.set_replaced(worker, false);

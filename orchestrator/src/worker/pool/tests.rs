@@ -268,7 +268,9 @@ fn live(dice: &[u8]) -> HashSet<(LifeState, LifeEvent)> {
             }
         }
         let after: HashMap<u64, LifeState> = pool.picture().map(|w| (w.id, w.state)).collect();
-        assert!(after.len() <= limits.max, "the bound holds");
+        let staying = after.values().filter(|state| **state != LifeState::Draining).count();
+        assert!(staying <= limits.max, "the bound holds");
+        assert!(after.len() <= 2 * limits.max, "also with those whose place others have taken");
         for (worker, state) in &after {
             let Some(from) = before.get(worker) else { continue };
             let arrow = TRANSITIONS.iter().find(|(f, _, to)| f == from && to == state);
