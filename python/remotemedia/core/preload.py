@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from remotemedia._attributes import attribute_of
 from remotemedia._guest.calling import PRELOADED
 from remotemedia.core.exceptions import MarshalingError
+from remotemedia.core.manifest import class_path
 from remotemedia.core.node import Node
 
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 
 class Preloader(Node):
-    """Calls `preload` of another node in a worker."""
+    """Calls `preload` of another node, in a worker as that node would get it."""
 
     def __init__(self, node: Any) -> None:
-        pool = attribute_of(node, "pool")
-        super().__init__(pool=pool if isinstance(pool, str) else None)
+        super().__init__()
         self.node = node
+        self.function_path = class_path(node)
+        for name in ("pool", "runtime_hint", "timeout_ms", "limits"):
+            value = attribute_of(node, name)
+            if value is not None and not callable(value):
+                setattr(self, name, value)
 
     async def process(self, _item: Any, /) -> dict[str, Any]:
         """What `preload` sets as attributes of the node."""
@@ -64,6 +69,7 @@ def preloaded(
         if not _has_preload(node):
             continue
         loading = Pipeline(runtime=pipeline.runtime, pool=pipeline.pool)
+        loading.interpreter = pipeline.interpreter
         loading.add_node(Preloader(node), id=node_id)
         try:
             # A copy, so that the worker's memory is free again.
