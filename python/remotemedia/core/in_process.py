@@ -24,7 +24,7 @@ from remotemedia.core.exceptions import GraphError, NodeError, RemoteMediaError
 from remotemedia.core.graph import Entry, Graph
 from remotemedia.core.manifest import flag_of, is_source, name_of
 from remotemedia.core.manifest_node import ManifestNode
-from remotemedia.core.outputs import Pairs
+from remotemedia.core.outputs import Pairs, session_result
 
 
 class _Counts:
@@ -97,6 +97,7 @@ class InProcess:
         Raises:
             NodeError: a node failed; `partial_results` has the outputs before.
         """
+        failed = True
         try:
             for entry in self._order:
                 self._callers[entry].initialize()
@@ -106,10 +107,13 @@ class InProcess:
                 for item in items:
                     self._round((item,), is_flush=False)
             self._round(None, is_flush=True)
+            failed = False
         except Fault as fault:
-            raise _node_error(fault, self.outputs)  # noqa: B904  # it has its cause
+            raise self._node_error(fault)  # noqa: B904  # it has its cause
         finally:
-            self._clean_up()
+            first = self._clean_up()
+            if first is not None and not failed:
+                raise self._node_error(first)
         return self.outputs
 
     def metrics(self) -> str:
@@ -161,7 +165,11 @@ class InProcess:
                     continue
             self.outputs.append((self._ids[entry], value))
 
-    def _clean_up(self) -> None:
+    def _node_error(self, fault: Fault) -> BaseException:
+        return _node_error(fault, session_result(self.outputs, self.sinks))
+
+    def _clean_up(self) -> Fault | None:
+        """Clean up all nodes; return the first failure."""
         first: Fault | None = None
         for caller in self._callers.values():
             try:
@@ -169,11 +177,10 @@ class InProcess:
             except Fault as fault:
                 first = first or fault
         self._loop.close()
-        for entry in self._sinks:
+        for entry in self._order:
             if isinstance(entry.node, CallerSink):
                 entry.node.end()
-        if first is not None:
-            raise _node_error(first, self.outputs)
+        return first
 
 
 class Repeated:
@@ -264,7 +271,7 @@ def _inputs(entry: Entry, made: dict[Entry, list[Any]], node_id: str) -> Iterato
     yield from zip(*branches, strict=True)
 
 
-def _node_error(fault: Fault, outputs: Pairs) -> BaseException:
+def _node_error(fault: Fault, partial: Any) -> BaseException:
     """The error of a node as a run in workers raises it. A KeyboardInterrupt is the user's."""
     error = fault.__context__
     if isinstance(error, KeyboardInterrupt):
@@ -276,8 +283,8 @@ def _node_error(fault: Fault, outputs: Pairs) -> BaseException:
         remote_type=fault.remote_type,
         remote_message=fault.message,
         remote_traceback=fault.traceback,
-        partial_results=[value for _, value in outputs],
     )
+    made.partial_results = partial
     made.__cause__ = error
     return made
 

@@ -255,3 +255,41 @@ Pipeline.run = lambda self, data=None, **how: in_workers(self, data, use_rust=Fa
 def test_examples_give_the_same_either_way(example: Path) -> None:
     # spec: NRA-16
     assert _printed(example, IN_PROCESS) == _printed(example, "")
+
+
+class FailsAtTheEnd(Node):
+    def process(self, item: Any) -> Any:
+        return item
+
+    def cleanup(self) -> None:
+        raise KeyError("at the end")
+
+
+class FailsAtTheStart(Node):
+    def initialize(self) -> None:
+        raise ValueError("at the start")
+
+    def process(self, item: Any) -> Any:
+        return item
+
+
+def test_errors_are_the_same_either_way() -> None:
+    """spec: DSG-27: what was made before, by sink, and the first of several."""
+
+    def fan() -> Pipeline:
+        pipeline = Pipeline(lambda item: item)
+        pipeline.add_node(lambda item: 1 / (item - 3), after="lambda_0", id="a")
+        pipeline.add_node(lambda item: item + 2, after="lambda_0", id="b")
+        return pipeline
+
+    told = []
+    for native in (True, False):
+        with pytest.raises(NodeError) as caught:
+            fan().run([1, 2, 3, 4], use_rust=native)
+        told.append({sink: values[:2] for sink, values in caught.value.partial_results.items()})
+        with pytest.raises(NodeError, match="at the start"):
+            Pipeline(FailsAtTheEnd(), FailsAtTheStart()).run(1, use_rust=native)
+        with pytest.raises(NodeError, match="at the end") as caught:
+            Pipeline(FailsAtTheEnd()).run([1, 2], use_rust=native)
+        assert caught.value.partial_results == [1, 2]
+    assert told[0] == told[1] == {"a": [-0.5, -1.0], "b": [3, 4]}
