@@ -2,7 +2,8 @@
 //! a process because none was left, and the limit. Both come from the control group of this program
 //! (version 2), which counts groups below it too; without one, from the whole machine.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -39,7 +40,9 @@ fn folder() -> Option<&'static Path> {
 
 /// The number behind a name, in a file with one of each per line.
 fn number_of(file: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
+    // The kernel counts again for each read, so the whole text is taken with one.
+    let mut text = String::with_capacity(1 << 14);
+    File::open(file).ok()?.read_to_string(&mut text).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     value.trim().parse().ok()
 }
