@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::placement::Origin;
 use crate::placement::{Engine, NodeSource, PoolId};
-use crate::plan::{Place, Plan, PlannedNode, Unmatched};
+use crate::plan::{Plan, PlannedNode, Unmatched};
 use crate::reason::Reason;
 
 #[cfg(test)]
@@ -39,6 +39,8 @@ pub struct NodeExplanation {
     pub stage: usize,
     /// Number of its worker; `None` for native nodes.
     pub worker: Option<usize>,
+    /// The workers of all its replicas; empty for a node without replicas.
+    pub replicas: Vec<usize>,
     /// The worker's program; `None` when none is found.
     pub program: Option<PathBuf>,
     /// Name of the pool that the worker comes from; `None` for native nodes.
@@ -58,10 +60,8 @@ impl Explanation {
         pool: impl Fn(PoolId) -> (String, Option<PathBuf>),
     ) -> Self {
         let node = |(stage, node): (usize, &PlannedNode)| {
-            let worker = match plan.stages[stage].place {
-                Place::Native => None,
-                Place::Worker { slot } => Some(slot),
-            };
+            let slots = plan.slots_of(stage);
+            let worker = slots.first().copied();
             let (pool, program) = worker.map(|_| pool(node.pool)).unzip();
             NodeExplanation {
                 node_id: node.id.clone(),
@@ -69,6 +69,7 @@ impl Explanation {
                 runtime: node.runtime,
                 stage,
                 worker,
+                replicas: if slots.len() > 1 { slots } else { Vec::new() },
                 program: program.flatten(),
                 pool,
                 why: why(node),
@@ -93,6 +94,7 @@ impl Explanation {
                 "runtime": node.runtime.name(),
                 "stage": node.stage,
                 "worker": node.worker,
+                "replicas": node.replicas,
                 "pool": node.pool,
                 "program": node.program.as_ref().map(|path| path.display().to_string()),
                 "why": node.why,
@@ -132,6 +134,10 @@ impl fmt::Display for Explanation {
     /// One line per node, in columns.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = |node: &NodeExplanation| match (node.worker, &node.pool) {
+            (Some(_), Some(pool)) if !node.replicas.is_empty() => {
+                let workers: Vec<String> = node.replicas.iter().map(ToString::to_string).collect();
+                format!("{pool} workers {}", workers.join(", "))
+            }
             (Some(worker), Some(pool)) => format!("{pool} worker {worker}"),
             _ => "native".to_owned(),
         };

@@ -1,6 +1,7 @@
 //! The cost of a run, node by node: times, counts and memory, with their JSON form. `probe` measures
 //! native nodes; workers send their own numbers.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use ipc_protocol::from_worker::{MemoryParts, Moved, NodeUsage};
@@ -46,6 +47,8 @@ pub struct NodeMetrics {
     /// Process id of the worker that hosted the node last; `None` for native nodes and before the
     /// start.
     pub worker_pid: Option<u32>,
+    /// The same for each of its replicas; empty for a node without replicas.
+    pub replicas: Vec<Option<u32>>,
     /// Calls of `process`.
     pub calls: u64,
     /// Calls that failed.
@@ -116,6 +119,7 @@ impl NodeMetrics {
             runtime: node.runtime,
             fallback: node.moved.clone(),
             worker_pid: None,
+            replicas: if node.replicas > 1 { vec![None; node.replicas] } else { Vec::new() },
             calls: 0,
             errors: 0,
             retries: 0,
@@ -183,18 +187,16 @@ impl RunMetrics {
         }
     }
 
-    /// Index of the first node of each stage of `plan` among [`RunMetrics::nodes`].
+    /// The nodes of each stage of `plan` among [`RunMetrics::nodes`].
     #[must_use]
-    pub fn stage_offsets(plan: &Plan) -> Vec<usize> {
-        let mut next = 0;
-        plan.stages
-            .iter()
-            .map(|stage| {
-                let first = next;
-                next += stage.nodes.len();
-                first
-            })
-            .collect()
+    pub fn ranges(plan: &Plan) -> Vec<Range<usize>> {
+        let stages: Vec<usize> = plan.nodes().map(|(stage, _)| stage).collect();
+        let range = |stage: usize| {
+            let first = plan.first_of(stage);
+            let start = stages.iter().position(|of| *of == first).unwrap_or_default();
+            start..start + plan.stages[stage].nodes.len()
+        };
+        (0..plan.stages.len()).map(range).collect()
     }
 
     /// Adds the cost of a call to the node with the index `node`; an unknown index is ignored.
@@ -238,10 +240,13 @@ impl RunMetrics {
         }
     }
 
-    /// Records the process id of the worker that hosts a node.
-    pub fn set_worker(&mut self, node: usize, pid: u32) {
+    /// Records the process id of the worker that hosts a node, or one of its replicas.
+    pub fn set_worker(&mut self, node: usize, replica: usize, pid: u32) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.worker_pid = Some(pid);
+            if let Some(worker) = node.replicas.get_mut(replica) {
+                *worker = Some(pid);
+            }
         }
     }
 

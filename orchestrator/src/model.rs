@@ -62,6 +62,10 @@ pub struct ManifestNode {
     pub failing: Failing,
     /// Whether the node gets a worker of its own.
     pub isolated: bool,
+    /// Number of workers that run the node side by side, each its own items; 1: there are no replicas.
+    pub replicas: usize,
+    /// Whether the outputs of replicas go on in the order of the items.
+    pub replicas_ordered: bool,
     /// Name of the pool that its worker comes from; `None`: that of the pipeline or its interpreter.
     pub pool: Option<String>,
     /// Limits of that worker that differ from `[limits]` of the configuration; 0: no limit.

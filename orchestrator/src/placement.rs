@@ -84,6 +84,26 @@ impl fmt::Display for PoolOrigin {
     }
 }
 
+/// How a stage of a plan shares the items of its node with replicas of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Part {
+    /// It gets all of them.
+    #[default]
+    Whole,
+    /// It is the first of several replicas, and has the edges of the node.
+    First {
+        /// The stages of the other replicas.
+        further: Vec<usize>,
+        /// Whether outputs go on in the order of their items.
+        is_ordered: bool,
+    },
+    /// It is another replica.
+    Further {
+        /// The stage of the first one.
+        first: usize,
+    },
+}
+
 /// The source of an effective setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {

@@ -18,10 +18,11 @@ use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::limits::Limit;
 use crate::model::{FailingDefaults, FailingPlan, Join};
-use crate::placement::{Engine, NodeSource, Origin, PoolId, PoolOrigin};
+use crate::placement::{Engine, NodeSource, Origin, Part, PoolId, PoolOrigin};
 use crate::reason::Reason;
 
 mod pools;
+mod replicas;
 mod slots;
 mod stages;
 #[cfg(test)]
@@ -32,7 +33,7 @@ pub use pools::{Unmatched, unmatched};
 /// How a graph is laid out on native code and worker slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Stages in topological order; the index is the stage's number.
+    /// Stages in topological order, then those of further replicas; the index is the stage's number.
     pub stages: Vec<Stage>,
     /// Number of workers that the plan needs; slots are numbered from 0.
     pub worker_slots: usize,
@@ -53,6 +54,8 @@ pub struct Stage {
     pub join: Join,
     /// Id of its last node, when nothing follows it.
     pub sink: Option<String>,
+    /// How it shares the items of its node with replicas. Of several, only the first has edges.
+    pub part: Part,
 }
 
 /// Where a stage runs.
@@ -106,6 +109,8 @@ pub struct PlannedNode {
     pub is_streaming: bool,
     /// Whether it produces without input.
     pub is_source: bool,
+    /// Number of workers that run it side by side.
+    pub replicas: usize,
 }
 
 /// A pool of workers as far as plans depend on it.
@@ -208,6 +213,35 @@ pub enum PlanError {
         /// Most workers that the pool may have.
         max_workers: usize,
     },
+    /// A node has more replicas than its pool can give workers.
+    #[error(
+        "node '{node_id}': each of its {replicas} replicas needs a worker, and {section} max allows \
+         {max_workers}{}; raise it or ask for fewer replicas",
+        match .others { 0 => String::new(), others => format!(", of which other nodes need {others}") }
+    )]
+    TooManyReplicas {
+        /// Id of the node.
+        node_id: String,
+        /// How many it asks for.
+        replicas: usize,
+        /// The section that sets the size of the pool.
+        section: String,
+        /// Most workers that the pool may have.
+        max_workers: usize,
+        /// Workers that other nodes need at least.
+        others: usize,
+    },
+    /// A node cannot have replicas.
+    #[error(
+        "node '{node_id}' has replicas and {reason}: leave replicas out, or use nodes that keep nothing from \
+         one item to the next"
+    )]
+    NoReplicas {
+        /// Id of the node.
+        node_id: String,
+        /// What speaks against it.
+        reason: &'static str,
+    },
     /// No pool has the name that a node or its pipeline asks for.
     #[error(
         "node '{node_id}': there is no pool '{name}'{}; a section [pools.{name}] of the configuration makes one",
@@ -267,27 +301,73 @@ impl Plan {
         }
         let mut chains = stages::chains(graph, nodes);
         let worker_slots = slots::assign(&mut chains, options)?;
-        let stages = chains.into_iter().map(|chain| chain.stage).collect();
-        Ok(Self { stages, worker_slots })
+        Ok(Self { stages: replicas::expand(chains), worker_slots })
     }
 
     /// All nodes with the number of their stage, stage by stage. Metrics list the nodes in this
     /// order.
     pub fn nodes(&self) -> impl Iterator<Item = (usize, &PlannedNode)> {
-        self.stages
-            .iter()
-            .enumerate()
+        self.stages_of_nodes()
             .flat_map(|(stage, of)| of.nodes.iter().map(move |node| (stage, node)))
+    }
+
+    /// The stages that have nodes of their own: of replicas, the first.
+    fn stages_of_nodes(&self) -> impl Iterator<Item = (usize, &Stage)> {
+        let is_first = |(_, of): &(usize, &Stage)| !matches!(of.part, Part::Further { .. });
+        self.stages.iter().enumerate().filter(is_first)
+    }
+
+    /// The stages that get the inputs of a session.
+    pub fn roots(&self) -> impl Iterator<Item = (usize, &Stage)> {
+        self.stages_of_nodes().filter(|(_, stage)| stage.inputs.is_empty())
+    }
+
+    /// Which replica of its node a stage is, from 0, and the stage of the first.
+    #[must_use]
+    pub fn replica(&self, stage: usize) -> (usize, usize) {
+        let first = self.first_of(stage);
+        let at = self.replicas_of(first).iter().position(|other| *other == stage);
+        (at.unwrap_or_default(), first)
+    }
+
+    /// The stage that stands for a stage in what is told: of replicas, the first.
+    #[must_use]
+    pub fn first_of(&self, stage: usize) -> usize {
+        match self.stages[stage].part {
+            Part::Further { first } => first,
+            Part::Whole | Part::First { .. } => stage,
+        }
+    }
+
+    /// The stages of a stage's replicas, the first included; itself alone where there are none.
+    #[must_use]
+    pub fn replicas_of(&self, stage: usize) -> Vec<usize> {
+        match &self.stages[stage].part {
+            Part::First { further, .. } => [stage].iter().chain(further).copied().collect(),
+            Part::Whole | Part::Further { .. } => vec![stage],
+        }
+    }
+
+    /// The worker slots of a stage with its replicas; none if it is native.
+    #[must_use]
+    pub fn slots_of(&self, stage: usize) -> Vec<usize> {
+        let slot = |stage: &usize| match self.stages[*stage].place {
+            Place::Native => None,
+            Place::Worker { slot } => Some(slot),
+        };
+        self.replicas_of(stage).iter().filter_map(slot).collect()
     }
 
     /// The plan as text, one line per stage: where it runs, its nodes, and the stages behind it.
     #[must_use]
     pub fn describe(&self) -> String {
-        let mut text = format!("{} stages, {} workers\n", self.stages.len(), self.worker_slots);
-        for (number, stage) in self.stages.iter().enumerate() {
-            let place = match stage.place {
-                Place::Native => "native  ".to_owned(),
-                Place::Worker { slot } => format!("worker {slot}"),
+        let count = self.stages_of_nodes().count();
+        let mut text = format!("{count} stages, {} workers\n", self.worker_slots);
+        for (number, stage) in self.stages_of_nodes() {
+            let place = match self.slots_of(number)[..] {
+                [] => "native  ".to_owned(),
+                [slot] => format!("worker {slot}"),
+                [slot, ref others @ ..] => format!("worker {slot} and {} more", others.len()),
             };
             let nodes: Vec<String> = stage
                 .nodes

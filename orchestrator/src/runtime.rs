@@ -210,7 +210,7 @@ impl Runtime {
         plan_options.fallback = fallback;
         let mut plan = Plan::new(&graph, &plan_options)?;
         for node in plan.stages.iter_mut().flat_map(|stage| &mut stage.nodes) {
-            node.code_digest = digests.remove(&node.id).flatten();
+            node.code_digest = digests.get(&node.id).cloned().flatten();
         }
         Ok(plan)
     }

@@ -6,12 +6,15 @@
 //! its mark has left every sink. Each worker slot is a state machine of its own (`slots`), from
 //! asking for a worker to closing.
 
+mod advance;
 mod attempts;
 mod edge;
 mod event;
 mod failures;
 mod flow;
+mod gate;
 mod history;
+mod order;
 mod saves;
 mod slots;
 mod stage;
@@ -20,11 +23,12 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use advance::Advance;
 pub use attempts::BreakerState;
 pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
 use flow::Flow;
 use saves::Saves;
-use slots::{Change, Home, Phase};
+use slots::{Change, Home, Phase, borrow_all};
 pub use slots::{Slots, Tuning};
 use stage::Counted;
 pub use stage::{StageShape, StateLoss, Target, Traits, Work};
@@ -107,6 +111,7 @@ impl<T: Clone> Core<T> {
         shape.is_source |= traits.is_source;
         shape.flushes = traits.flushes;
         shape.state = traits.state;
+        self.flow.reader_mut(stage).shape.flushes = traits.flushes;
         if let Some(slot) = self.slots.slot_of(stage) {
             self.saves.settle(slot, &mut self.flow, &self.slots);
         }
@@ -115,12 +120,12 @@ impl<T: Clone> Core<T> {
     /// The breaker of a stage as it stands.
     #[must_use]
     pub fn breaker(&self, stage: StageId) -> BreakerState {
-        self.flow.stages[stage].breaker
+        self.flow.reader(stage).breaker
     }
 
     /// Sets the breaker of a stage, as an earlier session left it.
     pub fn set_breaker(&mut self, stage: StageId, state: BreakerState) {
-        self.flow.stages[stage].breaker = state;
+        self.flow.reader_mut(stage).breaker = state;
     }
 
     /// Whether the first failure from now on abandons all rounds that have begun until then.
@@ -209,9 +214,11 @@ impl<T: Clone> Core<T> {
         }
         if self.slots.advance(now, &mut actions) {
             self.saves.ask_for_standbys(now, &mut self.slots, &mut actions);
+            borrow_all(&mut self.slots, now, &mut actions);
         }
         if self.slots.phase == Phase::Open {
-            self.advance(now, &mut actions);
+            let Self { flow, slots, saves, .. } = self;
+            Advance { flow, slots, saves, actions: &mut actions, now }.all();
         }
         actions
     }
@@ -247,114 +254,9 @@ impl<T: Clone> Core<T> {
         }
         self.slots.free(id);
         let is_repeated = self.saves.end_call(id, &mut self.flow, &self.slots, actions);
-        let stage = &mut self.flow.stages[id];
         // The end of a skipped call says nothing about its node, nor does that of a repeated one.
-        if !is_repeated && !stage.is_skipping() && stage.breaker.succeed() {
-            actions.push(Action::Breaker(id, false));
+        if !is_repeated {
+            self.flow.count_success(id, actions);
         }
-    }
-
-    /// Starts every call that can start, in stages furthest downstream first: queues stay short,
-    /// and of stages that share a worker, the later ones consume what the earlier ones have
-    /// produced.
-    fn advance(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
-        loop {
-            let mut moved = false;
-            for id in (0..self.flow.stages.len()).rev() {
-                moved |= self.advance_stage(now, id, actions);
-            }
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    fn advance_stage(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        if self.flow.stages[id].is_too_late(now) && !self.flow.stages[id].is_skipping() {
-            self.give_up_try(now, id, actions);
-        }
-        match self.flow.stages[id].call {
-            stage::Call::Running { .. } | stage::Call::Ending => false,
-            stage::Call::Suspended => self.resume(now, id, actions),
-            stage::Call::Over => {
-                let ends = self.take(now, id, actions);
-                if ends {
-                    self.flow.stages[id].abort();
-                    actions.push(Action::Abort(id));
-                }
-                ends
-            }
-            stage::Call::Kept { at, .. } => {
-                let is_skipping = self.flow.stages[id].is_skipping();
-                if (now < at && !is_skipping) || !self.take(now, id, actions) {
-                    return false;
-                }
-                if is_skipping {
-                    self.flow.stages[id].abort();
-                    actions.push(Action::Abort(id));
-                } else {
-                    self.flow.stages[id].retry();
-                    actions.push(Action::Retry(id));
-                }
-                true
-            }
-            stage::Call::None => {
-                let moved = self.flow.pass_marks(id, actions);
-                let slot = self.slots.slot_of(id);
-                let repeated = slot.and_then(|slot| Some((slot, self.saves.next_repeated(slot)?)));
-                if let Some((slot, first)) = repeated {
-                    let begins = first == id && self.take(now, id, actions);
-                    if begins {
-                        self.saves.repeat(slot, &mut self.flow, actions);
-                    }
-                    return begins || moved;
-                }
-                if !self.flow.stages[id].has_work(now) || self.flow.is_blocked_below(id) {
-                    return moved;
-                }
-                if self.flow.stages[id].breaker.is_open(now) {
-                    self.flow.skip(now, id, actions);
-                    return true;
-                }
-                if !self.take(now, id, actions) {
-                    return moved;
-                }
-                if let Some(work) = self.flow.stages[id].next_work(now) {
-                    actions.push(Action::Call { stage: id, work });
-                } else {
-                    self.slots.free(id);
-                    self.flow.tell_uneven(id, actions);
-                }
-                true
-            }
-        }
-    }
-
-    /// Goes on with the suspended call of a stage.
-    fn resume(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        // The outputs of a repeated call go nowhere, and stages below wait for its end.
-        let is_repeating = self.flow.stages[id].is_repeating();
-        let is_blocked = self.flow.is_blocked_below(id) && !is_repeating;
-        if is_blocked || !self.take(now, id, actions) {
-            return false;
-        }
-        // A call of a skipped round is ended: an endless one would hold the slot for ever.
-        let stage = &mut self.flow.stages[id];
-        if stage.is_skipping() && !is_repeating {
-            stage.abort();
-            actions.push(Action::Abort(id));
-        } else {
-            stage.resume(now);
-            actions.push(Action::Credit(id));
-        }
-        true
-    }
-
-    /// Takes the slot of a stage for a call.
-    fn take(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) -> bool {
-        // Only a call that is wanted has a deadline; one that is ended has the time-outs of its nodes.
-        let stage = &self.flow.stages[id];
-        let due = stage.due(now).filter(|_| !stage.is_skipping());
-        self.slots.take(now, id, due, actions)
     }
 }

@@ -389,8 +389,7 @@ fn check_usable(driver: &Driver) -> Result<(), Error> {
 
 /// Checks that all first nodes produce without input.
 fn check_sources(driver: &Driver) -> Result<(), Error> {
-    let stages = driver.shell.layout.plan.stages.iter().enumerate();
-    for (id, stage) in stages.filter(|(_, stage)| stage.inputs.is_empty()) {
+    for (id, stage) in driver.shell.layout.plan.roots() {
         if !driver.core.is_source(id) {
             let node_id = stage.nodes.first().map_or_else(String::new, |node| node.id.clone());
             return Err(Error::NoInput { node_id });

@@ -89,12 +89,10 @@ struct Conversion {
 impl Recording {
     fn new(plan: &Plan, tells: bool) -> Self {
         let stages: Vec<Stage> = Stage::of(plan);
-        let nodes = plan.stages.iter().enumerate().flat_map(|(stage, planned)| {
-            planned.nodes.iter().map(move |node| NodeTimes {
-                node_id: node.id.clone(),
-                stage,
-                ..NodeTimes::default()
-            })
+        let nodes = plan.nodes().map(|(stage, node)| NodeTimes {
+            node_id: node.id.clone(),
+            stage,
+            ..NodeTimes::default()
         });
         Self {
             tells,
@@ -195,8 +193,9 @@ impl Recording {
         if self.stages.get(stage).is_some_and(Stage::is_called) {
             self.end_call(stage, true, now); // its worker has died
         }
-        let called = self.stages.get_mut(stage)?;
-        called.begin(work, now, self.tells);
+        let first = self.stages.get(stage)?.replica.1;
+        let ready = self.stages.get_mut(first)?.take_arrivals(work);
+        self.stages.get_mut(stage)?.begin(work, ready, now, self.tells);
         None
     }
 
@@ -234,7 +233,7 @@ impl Recording {
     fn end_call(&mut self, stage: StageId, has_failed: bool, now: Instant) -> Option<String> {
         let called = self.stages.get_mut(stage)?;
         let (first, name) = (called.first_node, called.name.clone());
-        let call = called.end(stage, has_failed, now)?;
+        let call = called.end(has_failed, now)?;
         for (node, cost) in self.nodes.iter_mut().skip(first).zip(&call.costs) {
             node.calls += cost.calls;
             node.node += cost.node;

@@ -82,14 +82,28 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
         }
     };
     if resolved.source != NodeSource::Native {
-        if !node.limits.is_empty() && !node.isolated {
+        if !node.limits.is_empty() && !node.isolated && node.replicas == 1 {
             let kind = ProblemKind::Unsupported {
                 what: "limit a node that shares its worker with others",
                 advice: "set isolated to true, or limit all workers with [limits] of the configuration",
             };
             report("limits", kind);
         }
+        if node.replicas > 1 && (node.is_streaming || node.is_source) {
+            let kind = ProblemKind::Unsupported {
+                what: "run a streaming node or a source in several workers",
+                advice: "leave replicas out",
+            };
+            report("replicas", kind);
+        }
         return;
+    }
+    if node.replicas > 1 {
+        let kind = ProblemKind::Unsupported {
+            what: "give replicas to a native node, which runs in no worker",
+            advice: "leave replicas out, or set runtime_hint to \"cpython\"",
+        };
+        report("replicas", kind);
     }
     if !node.limits.is_empty() {
         let kind = ProblemKind::Unsupported {

@@ -28,6 +28,8 @@ const FIELDS: &[&str] = &[
     "checkpoint_every",
     "standby",
     "isolated",
+    "replicas",
+    "replicas_ordered",
     "pool",
     "limits",
     "join",
@@ -110,6 +112,8 @@ fn node(
         timeout: timeout.map(Duration::from_millis),
         failing: failing(fields, join, problems),
         isolated: fields.flag("isolated", problems).unwrap_or(false),
+        replicas: replicas(fields, problems),
+        replicas_ordered: fields.flag("replicas_ordered", problems).unwrap_or(true),
         pool: fields.text("pool", problems).map(str::to_owned),
         limits: limits::read(fields, problems),
         join,
@@ -157,6 +161,12 @@ fn failing(fields: &Fields<'_>, join: Join, problems: &mut Problems) -> Failing 
         checkpoint_every: checkpoint_every.and_then(|items| u32::try_from(items).ok()),
         standby: standby.and_then(|count| u32::try_from(count).ok()),
     }
+}
+
+fn replicas(fields: &Fields<'_>, problems: &mut Problems) -> usize {
+    let rule = "a number of workers from 1 to 1000";
+    let count = fields.integer("replicas", 1..=1000, rule, problems);
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(1)
 }
 
 fn names(fields: &Fields<'_>, problems: &mut Problems) -> Vec<String> {

@@ -46,6 +46,7 @@ fn node(node: &NodeMetrics) -> Json {
         "runtime": node.runtime.name(),
         "fallback": node.fallback.as_ref().map(fallback),
         "worker_pid": node.worker_pid,
+        "replica_pids": node.replicas,
         "status": node.status.name(),
         "error": node.error,
         "execution_count": node.calls,

@@ -31,11 +31,11 @@ fn usage(busy_us: u64) -> NodeUsage {
 #[test]
 fn node_times_are_recorded_to_the_microsecond() {
     let (mut metrics, plan) = metrics();
-    let offsets = RunMetrics::stage_offsets(&plan);
-    assert_eq!(offsets, [0, 2]);
-    metrics.record_stage(offsets[0], &[usage(7), usage(3)]);
-    metrics.record_stage(offsets[0], &[usage(5), usage(2)]);
-    metrics.record(offsets[1], &NodeUsage { marshal_ns: 4000, ..usage(11) });
+    let ranges = RunMetrics::ranges(&plan);
+    assert_eq!(ranges, [0..2, 2..3]);
+    metrics.record_stage(ranges[0].start, &[usage(7), usage(3)]);
+    metrics.record_stage(ranges[0].start, &[usage(5), usage(2)]);
+    metrics.record(ranges[1].start, &NodeUsage { marshal_ns: 4000, ..usage(11) });
     metrics.finish(Duration::from_micros(42));
     let [resample, vad, mine] = metrics.nodes.as_slice() else { panic!("three nodes") };
     assert_eq!(resample.busy, Duration::from_micros(12));
@@ -95,7 +95,7 @@ fn errors_retries_and_lost_calls_count() {
     metrics.retry(&id);
     metrics.record(0, &usage(1));
     assert_eq!(metrics.nodes[0].status, NodeStatus::Success);
-    metrics.set_worker(2, 4711);
+    metrics.set_worker(2, 0, 4711);
     metrics.fail("mine", "crashed\nwith details", true);
     let (first, last) = (&metrics.nodes[0], &metrics.nodes[2]);
     assert_eq!((first.calls, first.errors, first.retries, first.successes()), (2, 1, 1, 1));

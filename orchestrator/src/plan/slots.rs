@@ -5,7 +5,7 @@
 //! ("folded").
 
 use super::stages::Chain;
-use super::{Place, PlanError, PlanOptions};
+use super::{Place, PlanError, PlanOptions, PlanPool};
 use crate::placement::PoolId;
 
 struct Slot {
@@ -19,6 +19,7 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
     let ancestors = Ancestors::new(chains);
     let mut slots: Vec<Slot> = Vec::new();
     let mut slot_of: Vec<Option<usize>> = vec![None; chains.len()];
+    let mut further: Vec<Vec<usize>> = vec![Vec::new(); chains.len()];
     for (stage, chain) in chains.iter().enumerate() {
         let Some(pool) = chain.pool else { continue };
         let free = slots.iter().enumerate().filter(|(_, slot)| {
@@ -35,24 +36,24 @@ pub(super) fn assign(chains: &mut [Chain], options: &PlanOptions) -> Result<usiz
             None => slots.push(Slot { pool, isolated: chain.isolated, last: stage }),
         }
         slot_of[stage] = Some(number);
+        for _ in 1..chain.replicas() {
+            further[stage].push(slots.len());
+            slots.push(Slot { pool, isolated: true, last: stage });
+        }
     }
     let mut numbers = Numbers { next: 0, of: vec![0; slots.len()] };
     for (number, pool) in options.pools.iter().enumerate() {
         if !fold(&slots, number, pool.max_workers, &mut numbers) {
-            return Err(PlanError::TooFewWorkers {
-                section: pool.section.clone(),
-                isolated: isolated_ids(chains, number),
-                shared: slots.iter().any(|slot| slot.pool == number && !slot.isolated),
-                max_workers: pool.max_workers,
-            });
+            return Err(too_few(chains, &slots, number, pool));
         }
     }
     let count = numbers.next;
     let folded = numbers.in_order();
-    for (chain, slot) in chains.iter_mut().zip(slot_of) {
+    for (chain, (slot, further)) in chains.iter_mut().zip(slot_of.into_iter().zip(further)) {
         if let Some(slot) = slot {
             chain.stage.place = Place::Worker { slot: folded[slot] };
         }
+        chain.further = further.into_iter().map(|slot| folded[slot]).collect();
     }
     Ok(count)
 }
@@ -107,6 +108,24 @@ impl Numbers {
         };
         self.of.iter().map(|number| place(*number)).collect()
     }
+}
+
+/// Why the workers of a pool do not suffice.
+fn too_few(chains: &[Chain], slots: &[Slot], number: PoolId, pool: &PlanPool) -> PlanError {
+    let here = || slots.iter().filter(|slot| slot.pool == number);
+    let shared = here().any(|slot| !slot.isolated);
+    let (section, max_workers) = (pool.section.clone(), pool.max_workers);
+    let chains_here = || chains.iter().filter(|chain| chain.pool == Some(number));
+    let most = chains_here().max_by_key(|chain| chain.replicas());
+    let node = most.filter(|chain| chain.replicas() > 1).and_then(|most| most.stage.nodes.first());
+    if let Some(node) = node {
+        let (node_id, replicas) = (node.id.clone(), node.replicas);
+        let isolated = here().filter(|slot| slot.isolated).count();
+        let others = isolated - replicas + usize::from(shared);
+        return PlanError::TooManyReplicas { node_id, replicas, section, max_workers, others };
+    }
+    let isolated = isolated_ids(chains, number);
+    PlanError::TooFewWorkers { section, isolated, shared, max_workers }
 }
 
 fn isolated_ids(chains: &[Chain], pool: PoolId) -> Vec<String> {

@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::fallback::Finding;
 use crate::graph::Graph;
 use crate::model::{FailingPlan, ManifestNode, RuntimeHint};
-use crate::placement::{Engine, Origin, PoolId};
+use crate::placement::{Engine, Origin, Part, PoolId};
 
 use super::{Place, PlanError, PlanOptions, PlannedNode, Stage, pools};
 
@@ -18,8 +18,19 @@ pub(super) struct Chain {
     pub(super) stage: Stage,
     /// The pool of its worker; `None`: it is native.
     pub(super) pool: Option<PoolId>,
-    /// Whether it is a single isolated node.
+    /// Whether it is a single isolated node. One with replicas is.
     pub(super) isolated: bool,
+    /// The worker slots of its further replicas, once slots are assigned.
+    pub(super) further: Vec<usize>,
+    /// Whether the outputs of replicas go on in the order of their items.
+    pub(super) is_ordered: bool,
+}
+
+impl Chain {
+    /// Number of workers that run it side by side.
+    pub(super) fn replicas(&self) -> usize {
+        self.stage.nodes.first().map_or(1, |node| node.replicas)
+    }
 }
 
 /// A node with its code, engine and time-out decided.
@@ -75,6 +86,7 @@ pub(super) fn planned(
         code_digest: None,
         is_streaming: node.is_streaming,
         is_source: node.is_source,
+        replicas: if runtime == Engine::Native { 1 } else { node.replicas },
     })
 }
 
@@ -85,7 +97,9 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
         .nodes()
         .iter()
         .zip(&nodes)
-        .map(|(node, planned)| node.isolated && planned.runtime != Engine::Native)
+        .map(|(node, planned)| {
+            (node.isolated || planned.replicas > 1) && planned.runtime != Engine::Native
+        })
         .collect();
     let alone: Vec<bool> =
         nodes.iter().map(|node| node.is_on_trial || node.failing.stands_alone()).collect();
@@ -125,8 +139,15 @@ pub(super) fn chains(graph: &Graph, nodes: Vec<PlannedNode>) -> Vec<Chain> {
             outputs: Vec::new(),
             join: graph.nodes()[node].join,
             sink: None,
+            part: Part::Whole,
         };
-        chains.push(Chain { stage, pool: pools[node], isolated: isolated[node] });
+        chains.push(Chain {
+            stage,
+            pool: pools[node],
+            isolated: isolated[node],
+            further: Vec::new(),
+            is_ordered: graph.nodes()[node].replicas_ordered,
+        });
     }
     for (number, chain) in chains.iter_mut().enumerate() {
         let stages = |nodes: &[usize]| nodes.iter().map(|&node| stage_of[node]).collect();

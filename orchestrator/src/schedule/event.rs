@@ -119,6 +119,8 @@ pub enum Event<T> {
 pub enum Action<T> {
     /// Ask the pool for workers for these slots, in one request.
     Acquire(Vec<SlotId>),
+    /// Ask the pool for a worker for this slot, if it has one now. The session goes on without it.
+    Borrow(SlotId),
     /// Withdraw the slot's request for a worker.
     Withdraw(SlotId),
     /// Report that the pool had no worker for the slot in time.

@@ -8,20 +8,6 @@ use super::stage::Call;
 use super::{Core, SlotId, StageId};
 
 impl<T: Clone> Core<T> {
-    /// The time for an item is over while its call waits for another try: the caller gets the last
-    /// failure.
-    pub(super) fn give_up_try(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
-        let stage = &mut self.flow.stages[id];
-        let blame = match (stage.has_call(), self.slots.slot_of(id)) {
-            (false, Some(slot)) => Blame::Slot(slot),
-            _ => Blame::Stage(id),
-        };
-        stage.drop_try();
-        actions.push(Action::Tell(blame, stage.failures()));
-        self.flow.count_failure(now, id, actions);
-        self.flow.note_failure();
-    }
-
     /// Repeats the calls that are lost with a worker, or skips their rounds. Where the nodes' state was
     /// saved, the next worker gets it.
     pub(super) fn lose(
@@ -46,12 +32,12 @@ impl<T: Clone> Core<T> {
         let mut tries = ((is_idle || was_cut_short) && repeated.is_none()).then_some(1);
         let mut failed = Vec::new();
         for id in called {
+            let is_dropped = self.flow.is_dropped(id);
             let stage = &mut self.flow.stages[id];
             if stage.is_repeating() || stage.is_ending() {
                 stage.end_call();
                 continue;
             }
-            let is_given_up = stage.is_given_up();
             if let Some(at) = stage.lose(now, is_overdue) {
                 if repeated.is_none() {
                     actions.push(Action::TryLater(id, at));
@@ -60,15 +46,21 @@ impl<T: Clone> Core<T> {
             }
             stage.skip_round();
             stage.end_call();
-            if !is_given_up {
+            if !is_dropped {
                 tries = tries.max(Some(stage.failures()));
                 failed.push(id);
             }
         }
         if let Some(tries) = tries {
-            actions.push(Action::Tell(Blame::Slot(slot), tries));
+            let told = Action::Tell(Blame::Slot(slot), tries);
+            match failed.first() {
+                Some(id) => self.flow.report(*id, told, actions),
+                None => {
+                    actions.push(told);
+                    self.flow.note_failure();
+                }
+            }
             failed.into_iter().for_each(|id| self.flow.count_failure(now, id, actions));
-            self.flow.note_failure();
         }
         if let Some(repeated) = repeated {
             actions.push(Action::Restoring(slot, repeated));
@@ -93,8 +85,8 @@ impl<T: Clone> Core<T> {
             return;
         }
         let is_closing = self.slots.phase == Phase::Closing;
+        let is_told = !self.flow.is_dropped(id) && !is_closing;
         let stage = &mut self.flow.stages[id];
-        let is_told = !stage.is_given_up() && !is_closing;
         let mut tries = 1;
         match failure.kept_at.filter(|_| !is_closing) {
             Some(node) => {
@@ -110,9 +102,8 @@ impl<T: Clone> Core<T> {
         let stage = &mut self.flow.stages[id];
         stage.skip_round();
         if is_told {
-            actions.push(Action::Tell(Blame::Stage(id), tries));
+            self.flow.report(id, Action::Tell(Blame::Stage(id), tries), actions);
             self.flow.count_failure(now, id, actions);
-            self.flow.note_failure();
         }
     }
 

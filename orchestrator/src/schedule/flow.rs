@@ -1,18 +1,24 @@
 //! How items and rounds go through the stages of a session: along the edges, in order, with
 //! back-pressure.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::edge::Entry;
 use super::event::Action;
+use super::gate::Gate;
+use super::order::Given;
 use super::stage::{Stage, Target, Work};
 use super::{Round, StageId, StageShape};
 use crate::model::OnOpen;
+use crate::placement::Part;
 
 /// The stages of a session with the edges between them, and the rounds on their way.
 #[derive(Debug)]
 pub(super) struct Flow<T> {
     pub(super) stages: Vec<Stage<T>>,
+    /// What replicas of one node have in common, by the stage of the first.
+    gates: BTreeMap<StageId, Gate<T>>,
     /// Items that may wait on one edge before the stage that produces them pauses.
     queue: usize,
     rounds_started: Round,
@@ -25,9 +31,12 @@ pub(super) struct Flow<T> {
 
 impl<T: Clone> Flow<T> {
     pub(super) fn new(shapes: Vec<StageShape>, queue: usize) -> Self {
+        let gate = |(id, shape)| Some((id, Gate::new(id, shape, queue)?));
+        let gates = shapes.iter().enumerate().filter_map(gate).collect();
         let stages = shapes.into_iter().map(Stage::new).collect();
         Self {
             stages,
+            gates,
             queue,
             rounds_started: 0,
             rounds_done: 0,
@@ -43,7 +52,44 @@ impl<T: Clone> Flow<T> {
 
     /// Whether the input queues of all root stages have room for another input.
     pub(super) fn wants_input(&self) -> bool {
-        self.stages.iter().filter(|s| s.is_root()).all(|s| !s.is_full(0, self.queue))
+        let mut roots = (0..self.stages.len()).filter(|id| self.is_root(*id));
+        roots.all(|id| !self.reader(id).is_full(0, self.queue))
+    }
+
+    /// Whether a stage gets the inputs of the session.
+    fn is_root(&self, id: StageId) -> bool {
+        let shape = &self.stages[id].shape;
+        shape.inputs == 0 && !matches!(shape.part, Part::Further { .. })
+    }
+
+    /// The stage that stands for all replicas of its node.
+    fn first_of(&self, id: StageId) -> StageId {
+        match self.stages[id].shape.part {
+            Part::Further { first } => first,
+            Part::Whole | Part::First { .. } => id,
+        }
+    }
+
+    /// The gate of the replicas that a stage belongs to, if it does.
+    pub(super) fn gate(&self, id: StageId) -> Option<&Gate<T>> {
+        self.gates.get(&self.first_of(id))
+    }
+
+    pub(super) fn gate_mut(&mut self, id: StageId) -> Option<&mut Gate<T>> {
+        self.gates.get_mut(&self.first_of(id))
+    }
+
+    /// The reader of a stage's edges: the stage itself, or the door of its replicas.
+    pub(super) fn reader(&self, id: StageId) -> &Stage<T> {
+        self.gate(id).map_or(&self.stages[id], |gate| &gate.door)
+    }
+
+    pub(super) fn reader_mut(&mut self, id: StageId) -> &mut Stage<T> {
+        let first = self.first_of(id);
+        match self.gates.get_mut(&first) {
+            Some(gate) => &mut gate.door,
+            None => &mut self.stages[id],
+        }
     }
 
     /// Drops further outputs of all rounds that have begun.
@@ -53,14 +99,19 @@ impl<T: Clone> Flow<T> {
 
     /// Skips the rest of all rounds that have begun.
     pub(super) fn abandon(&mut self) {
-        let begun = self.rounds_started;
-        self.stages.iter_mut().for_each(|stage| stage.skip_before = begun);
+        let doors = self.gates.values_mut().map(|gate| &mut gate.door);
+        let all = self.stages.iter_mut().chain(doors);
+        all.for_each(|stage| stage.skip_before = self.rounds_started);
     }
 
     pub(super) fn begin_round(&mut self, item: Option<T>, flush: bool) {
         let first = self.rounds_started == 0;
         self.rounds_started += 1;
-        for stage in self.stages.iter_mut().filter(|s| s.is_root()) {
+        for id in 0..self.stages.len() {
+            if !self.is_root(id) {
+                continue;
+            }
+            let stage = self.reader_mut(id);
             match &item {
                 _ if flush => {}
                 None => stage.inputs[0].push(Entry::Start),
@@ -80,7 +131,18 @@ impl<T: Clone> Flow<T> {
         if self.stages[stage].is_skipping() {
             return;
         }
-        let round = self.stages[stage].round;
+        match self.gate_mut(stage) {
+            Some(gate) => gate.give(stage, value),
+            None => self.pass_below((stage, self.stages[stage].round), value, actions),
+        }
+    }
+
+    fn pass_below(
+        &mut self,
+        (stage, round): (StageId, Round),
+        value: T,
+        actions: &mut Vec<Action<T>>,
+    ) {
         let Some(others) = self.stages[stage].shape.outputs.len().checked_sub(1) else {
             if self.late_before <= round {
                 actions.push(Action::Deliver { stage, round, value });
@@ -96,7 +158,39 @@ impl<T: Clone> Flow<T> {
     /// Puts an entry on one of a stage's outgoing edges.
     fn push_below(&mut self, stage: StageId, output: usize, entry: Entry<T>) {
         let target = self.stages[stage].shape.outputs[output];
-        self.stages[target.stage].inputs[target.input].push(entry);
+        self.reader_mut(target.stage).inputs[target.input].push(entry);
+    }
+
+    fn push_marks(&mut self, id: StageId, flush: bool) {
+        for output in 0..self.stages[id].shape.outputs.len() {
+            self.push_below(id, output, Entry::Mark { flush });
+        }
+    }
+
+    /// Passes on what the replicas of a node have given, as far as it is its turn and there is room. Returns
+    /// whether there was anything.
+    pub(super) fn pass_in_order(&mut self, first: StageId, actions: &mut Vec<Action<T>>) -> bool {
+        let mut moved = false;
+        while !self.is_blocked_below(first) {
+            let (late_before, stages) = (self.late_before, &mut self.stages);
+            let Some(gate) = self.gates.get_mut(&first) else { return moved };
+            gate.settle(stages);
+            let round = gate.round();
+            match gate.next(late_before) {
+                None => return moved,
+                Some(Given::Output(value)) => self.pass_below((first, round), value, actions),
+                Some(Given::Report(action)) => {
+                    actions.push(action);
+                    self.note_failure();
+                }
+                Some(Given::Mark { flush }) => {
+                    self.push_marks(first, flush);
+                    self.close_rounds(actions);
+                }
+            }
+            moved = true;
+        }
+        moved
     }
 
     /// Passes the marks of rounds that the stage has completed to the stages below it. Returns
@@ -105,9 +199,7 @@ impl<T: Clone> Flow<T> {
         let mut moved = false;
         while let Some(flush) = self.stages[id].take_mark() {
             moved = true;
-            for output in 0..self.stages[id].shape.outputs.len() {
-                self.push_below(id, output, Entry::Mark { flush });
-            }
+            self.push_marks(id, flush);
         }
         if moved {
             self.close_rounds(actions);
@@ -116,8 +208,14 @@ impl<T: Clone> Flow<T> {
     }
 
     fn close_rounds(&mut self, actions: &mut Vec<Action<T>>) {
-        let sinks = self.stages.iter().filter(|s| s.shape.outputs.is_empty());
-        let done = sinks.map(|s| s.round).min().unwrap_or(self.rounds_started);
+        let is_sink = |(id, stage): &(StageId, &Stage<T>)| {
+            stage.shape.outputs.is_empty() && self.first_of(*id) == *id
+        };
+        let round = |(id, stage): (StageId, &Stage<T>)| {
+            self.gates.get(&id).map_or(stage.round, Gate::round)
+        };
+        let done = self.stages.iter().enumerate().filter(is_sink).map(round).min();
+        let done = done.unwrap_or(self.rounds_started);
         for round in self.rounds_done..done {
             actions.push(Action::RoundDone(round));
         }
@@ -125,7 +223,7 @@ impl<T: Clone> Flow<T> {
     }
 
     pub(super) fn is_blocked_below(&self, id: StageId) -> bool {
-        let full = |target: &Target| self.stages[target.stage].is_full(target.input, self.queue);
+        let full = |target: &Target| self.reader(target.stage).is_full(target.input, self.queue);
         self.stages[id].shape.outputs.iter().any(full)
     }
 
@@ -136,12 +234,48 @@ impl<T: Clone> Flow<T> {
         id: StageId,
         actions: &mut Vec<Action<T>>,
     ) {
-        let stage = &mut self.stages[id];
+        let first = self.first_of(id);
+        let stage = self.reader_mut(first);
         if let Some(breaker) = stage.shape.breaker
             && stage.breaker.fail(now, breaker)
         {
-            actions.push(Action::Breaker(id, true));
+            actions.push(Action::Breaker(first, true));
         }
+    }
+
+    /// Counts an item that succeeded for the stage's breaker.
+    pub(super) fn count_success(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
+        let first = self.first_of(id);
+        if !self.stages[id].is_skipping() && self.reader_mut(first).breaker.succeed() {
+            actions.push(Action::Breaker(first, false));
+        }
+    }
+
+    /// Whether what follows from a call is dropped: its round is given up, or another replica has failed in it.
+    pub(super) fn is_dropped(&self, id: StageId) -> bool {
+        let stage = &self.stages[id];
+        stage.is_given_up() || self.gate(id).is_some() && stage.is_skipping()
+    }
+
+    /// Reports the failure of a call to the caller: at once, or at the place of its item.
+    pub(super) fn report(&mut self, id: StageId, report: Action<T>, actions: &mut Vec<Action<T>>) {
+        let Some(gate) = self.gate_mut(id) else {
+            actions.push(report);
+            return self.note_failure();
+        };
+        for dropped in gate.fail(id, report) {
+            self.stages[dropped].skip_round();
+        }
+    }
+
+    /// The next item of a stage fails without a call.
+    fn refuse(&mut self, id: StageId, report: Action<T>, actions: &mut Vec<Action<T>>) {
+        if let Some(gate) = self.gate_mut(id) {
+            return gate.refuse(report);
+        }
+        self.stages[id].skip_round();
+        actions.push(report);
+        self.note_failure();
     }
 
     /// When failed calls will be tried again, or are given up: one whose time has come waits for its
@@ -156,8 +290,10 @@ impl<T: Clone> Flow<T> {
     /// Stages get no worker: what waits for one is skipped.
     pub(super) fn give_up(&mut self, now: Instant, stages: &[StageId]) {
         for id in stages {
-            let stage = &mut self.stages[*id];
-            if stage.waits_until().is_some() || stage.has_work(now) {
+            let waits = self.stages[*id].waits_until().is_some();
+            // What waits in front of replicas waits for all of them.
+            let stage = if waits { &mut self.stages[*id] } else { self.reader_mut(*id) };
+            if waits || stage.has_work(now) {
                 stage.skip_round();
             }
         }
@@ -173,17 +309,15 @@ impl<T: Clone> Flow<T> {
 
     /// One input of a zip join has fewer items than the others: the rest of the round is dropped.
     pub(super) fn tell_uneven(&mut self, id: StageId, actions: &mut Vec<Action<T>>) {
-        self.stages[id].skip_round();
-        actions.push(Action::Uneven(id));
-        self.note_failure();
+        self.refuse(id, Action::Uneven(id), actions);
     }
 
     /// Skips the next work of a stage whose breaker is open.
     pub(super) fn skip(&mut self, now: Instant, id: StageId, actions: &mut Vec<Action<T>>) {
-        let Some(work) = self.stages[id].next_work(now) else {
+        let Some(work) = self.reader_mut(id).next_work(now) else {
             return self.tell_uneven(id, actions);
         };
-        self.stages[id].end_call();
+        self.reader_mut(id).end_call();
         let Some(breaker) = self.stages[id].shape.breaker else { return };
         let (values, is_flush) = match work {
             Work::Item(value) => (vec![value], false),
@@ -193,10 +327,12 @@ impl<T: Clone> Flow<T> {
         };
         match breaker.on_open {
             OnOpen::Error if !is_flush => {
-                self.stages[id].skip_round();
-                self.note_failure();
+                return self.refuse(id, Action::Skipped(id, breaker.on_open), actions);
             }
-            OnOpen::Pass => values.into_iter().for_each(|value| self.pass_on(id, value, actions)),
+            OnOpen::Pass => match self.gate_mut(id) {
+                Some(gate) => gate.pass(values),
+                None => values.into_iter().for_each(|value| self.pass_on(id, value, actions)),
+            },
             OnOpen::Error | OnOpen::Drop => {}
         }
         if !is_flush {

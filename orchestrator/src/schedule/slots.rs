@@ -1,6 +1,7 @@
 //! The worker slots of a session: getting workers, opening, deaths, closing. Decides which stage
 //! may use a slot, and when; `stage` decides which call it makes there.
 
+mod borrow;
 mod cut_short;
 mod deadlines;
 mod limits;
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::event::{Action, Event};
 use super::{EXIT_GRACE, SlotId, StageId, StageShape, Times};
+use crate::placement::Part;
+pub(super) use borrow::{borrow, borrow_all};
 pub(super) use cut_short::Loss;
 use deadlines::first_timeout;
 #[cfg(test)]
@@ -28,6 +31,8 @@ pub(super) struct Home {
     is_watched: bool,
     /// Longest time for an item with all its tries.
     deadline: Option<Duration>,
+    /// Whether the session opens without its worker: it is another replica of a node.
+    is_further: bool,
 }
 
 /// A change of a slot that its stages must react to.
@@ -62,7 +67,11 @@ pub struct Slots {
 
 impl Slots {
     pub(super) fn new(opens_first: &[bool], homes: Vec<Home>, times: Times) -> Self {
-        let slots = opens_first.iter().map(|first| Slot::new(*first, times)).collect();
+        let slot = |(id, first): (SlotId, &bool)| Slot {
+            is_borrowed: homes.iter().any(|home: &Home| home.is_further && home.slot == Some(id)),
+            ..Slot::new(*first, times)
+        };
+        let slots = opens_first.iter().enumerate().map(slot).collect();
         Self { slots, homes, times, phase: Phase::Opening }
     }
 
@@ -153,7 +162,7 @@ impl Slots {
         let mut changes = Vec::new();
         match event {
             Event::Open => {
-                let needed = |slot: &SlotId| !self.slots[*slot].is_standby;
+                let needed = |slot: &SlotId| !self.slots[*slot].is_extra();
                 let slots: Vec<SlotId> = (0..self.slots.len()).filter(needed).collect();
                 if !slots.is_empty() {
                     self.acquire(now, slots, actions);
@@ -168,11 +177,12 @@ impl Slots {
             Event::Opened(slot) if self.is_making(slot) => {
                 self.slots[slot].state = State::Ready;
                 self.slots[slot].unsuited = 0;
+                self.slots[slot].is_borrowed = false;
                 changes.push(Change::Opened(slot));
             }
             Event::OpenFailed(slot) if self.is_making(slot) => changes.extend(self.give_up(slot)),
             Event::Unsuited(slot) if self.is_making(slot) => {
-                changes.extend(self.try_another(now, slot, actions));
+                changes.extend(borrow::try_another(self, now, slot, actions));
             }
             Event::Seen(slot, running) => self.check_running(now, slot, running, actions),
             Event::Exceeded(slot, excess) if self.slots[slot].runs() => {
@@ -203,7 +213,7 @@ impl Slots {
 
     /// Opens or closes every slot that is ready for it. Returns whether the session is open since now.
     pub(super) fn advance<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) -> bool {
-        let is_ready = |slot: &Slot| slot.state == State::Ready || slot.is_standby;
+        let is_ready = |slot: &Slot| slot.state == State::Ready || slot.is_extra();
         let is_open = self.phase == Phase::Opening && self.slots.iter().all(is_ready);
         self.phase = if is_open { Phase::Open } else { self.phase };
         match self.phase {
@@ -215,7 +225,7 @@ impl Slots {
     }
 
     fn has_failed_to_open(&self) -> bool {
-        self.slots.iter().any(|slot| slot.state == State::Empty && !slot.is_standby)
+        self.slots.iter().any(|slot| slot.state == State::Empty && !slot.is_extra())
     }
 
     /// The state of a slot that has lost its worker or got none.
@@ -224,11 +234,13 @@ impl Slots {
     }
 
     fn acquire<T>(&mut self, now: Instant, slots: Vec<SlotId>, actions: &mut Vec<Action<T>>) {
-        for slot in &slots {
-            let until = now + self.slots[*slot].times.acquire_timeout;
-            self.slots[*slot].acquire(now, until, limits::is_watched(&self.homes, *slot));
-        }
+        slots.iter().for_each(|slot| self.begin_acquiring(now, *slot));
         actions.push(Action::Acquire(slots));
+    }
+
+    fn begin_acquiring(&mut self, now: Instant, slot: SlotId) {
+        let until = now + self.slots[slot].times.acquire_timeout;
+        self.slots[slot].acquire(now, until, limits::is_watched(&self.homes, slot));
     }
 
     fn open_held<T>(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
@@ -248,22 +260,7 @@ impl Slots {
     /// Leaves the slot without a worker; the next call on it asks for one again.
     fn give_up(&mut self, slot: SlotId) -> Option<Change> {
         self.slots[slot].state = self.without_worker();
-        (!self.slots[slot].is_standby).then_some(Change::GivenUp(slot))
-    }
-
-    fn try_another<T>(
-        &mut self,
-        now: Instant,
-        slot: SlotId,
-        actions: &mut Vec<Action<T>>,
-    ) -> Option<Change> {
-        if self.phase != Phase::Closing && self.slots[slot].may_try_another() {
-            self.acquire(now, vec![slot], actions);
-            return None;
-        }
-        self.slots[slot].unsuited = 0;
-        actions.push(Action::Unsuitable(slot));
-        self.give_up(slot)
+        (!self.slots[slot].is_extra()).then_some(Change::GivenUp(slot))
     }
 
     /// Takes the slot of a stage for a call; false when it is not free. Asks for a worker if the
@@ -299,6 +296,16 @@ impl Slots {
 
     pub(super) fn is_ready(&self, slot: SlotId) -> bool {
         self.slots[slot].state == State::Ready
+    }
+
+    /// Whether the slot's worker has made its nodes, and goes on.
+    pub(super) fn is_usable(&self, slot: SlotId) -> bool {
+        matches!(self.slots[slot].state, State::Ready | State::Busy(..))
+    }
+
+    /// Whether the slot has no worker, and none is asked for.
+    pub(super) fn is_empty(&self, slot: SlotId) -> bool {
+        self.slots[slot].state == State::Empty
     }
 
     /// The ready worker of a slot goes to another one, which has none.
@@ -378,6 +385,7 @@ impl Slots {
 impl Home {
     pub(super) fn of(shape: &StageShape) -> Self {
         let &StageShape { slot, deadline, is_watched, .. } = shape;
-        Self { slot, timeouts: shape.timeouts.clone(), deadline, is_watched }
+        let is_further = matches!(shape.part, Part::Further { .. });
+        Self { slot, timeouts: shape.timeouts.clone(), deadline, is_watched, is_further }
     }
 }

@@ -9,6 +9,7 @@ use super::attempts::{BreakerState, Tries};
 use super::edge::{Edge, Entry};
 use super::{Round, SlotId, StageId};
 use crate::model::{Breaker, Join, Retry};
+use crate::placement::Part;
 use given::Given;
 
 /// The receiving end of an edge.
@@ -51,6 +52,8 @@ pub struct StageShape {
     pub deadline: Option<Duration>,
     /// When the node is skipped. Only where the stage has one node.
     pub breaker: Option<Breaker>,
+    /// How it shares its items with replicas of its node.
+    pub part: Part,
 }
 
 /// What a worker reports about the nodes of a stage when it has made them.
@@ -198,10 +201,6 @@ impl<T: Clone> Stage<T> {
         self.is_skipping() && !self.is_repeating() && !self.is_ending()
     }
 
-    pub(super) fn is_root(&self) -> bool {
-        self.shape.inputs == 0
-    }
-
     /// Whether the producer of an input must pause. An input that the stage cannot read from now
     /// never counts as full; otherwise two branches that join here could block each other for ever.
     pub(super) fn is_full(&self, input: usize, limit: usize) -> bool {
@@ -245,7 +244,8 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    fn needs_flush(&self) -> bool {
+    /// Whether the next work is the flush of the current round.
+    pub(super) fn needs_flush(&self) -> bool {
         self.round_is_complete() == Some(true) && self.may_flush()
     }
 
@@ -289,6 +289,20 @@ impl<T: Clone> Stage<T> {
         };
         self.begin(&work);
         Some(work)
+    }
+
+    /// Begins a call of this round, as one of several replicas.
+    pub(super) fn assign(&mut self, now: Instant, round: Round, work: &Work<T>) {
+        (self.round, self.skipping) = (round, false);
+        self.tries = Tries::begin(now);
+        self.given = Given::default();
+        self.begin(work);
+    }
+
+    /// Whether nothing is left to do for the last call, not even another try.
+    pub(super) fn is_done(&mut self) -> bool {
+        self.settle();
+        !self.has_call() && self.again.is_none()
     }
 
     fn begin(&mut self, work: &Work<T>) {

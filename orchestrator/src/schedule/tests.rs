@@ -9,10 +9,12 @@ use super::{
     StageShape, StateLoss, Target, Times, Traits, Work,
 };
 use crate::model::Join;
+use crate::placement::Part;
 
 mod closing;
 mod deadlines;
 mod limits;
+mod replicas;
 mod retune;
 mod saves;
 mod simulation;
@@ -45,6 +47,7 @@ fn stage(slot: Option<usize>, inputs: usize, outputs: &[(usize, usize)]) -> Stag
         saves_every: 1,
         deadline: None,
         breaker: None,
+        part: Part::Whole,
     }
 }
 

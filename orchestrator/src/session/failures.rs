@@ -80,8 +80,8 @@ impl Failures {
         error.note_tries(tries);
         for (stage, _) in layout.guarded() {
             let is_blamed = match blame {
-                Blame::Stage(blamed) => blamed == stage,
-                Blame::Slot(slot) => layout.slot_of(stage) == Some(slot),
+                Blame::Stage(blamed) => layout.plan.first_of(blamed) == stage,
+                Blame::Slot(slot) => layout.plan.slots_of(stage).contains(&slot),
             };
             if is_blamed {
                 journal.note_cause(stage, &error);

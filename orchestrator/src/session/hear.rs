@@ -63,8 +63,11 @@ impl Shell {
                 Events::new()
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
+                if let Some(error) = self.layout.refusal(slot, &nodes) {
+                    return vec![self.refuse_opened(slot, error)];
+                }
                 let opened = self.workers.slot_mut(slot);
-                opened.is_open = true;
+                (opened.is_open, opened.is_borrowed) = (true, false);
                 if self.saved.primary_of(slot).is_some() {
                     opened.loses_state = false;
                     return vec![Event::Opened(slot)];

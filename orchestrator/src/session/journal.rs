@@ -3,6 +3,7 @@
 mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,10 @@ const CRASHES: &str = "remotemedia.crashes";
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
     metrics: Arc<Mutex<RunMetrics>>,
-    /// Index of each stage's first node in the metrics; the last entry is the number of all nodes.
-    first_node: Vec<usize>,
+    /// The nodes of each stage in the metrics.
+    nodes: Vec<Range<usize>>,
+    /// For each stage its replica's number, and the stage that stands for all of them.
+    replicas: Vec<(usize, StageId)>,
     /// The stages that get the inputs of the session.
     roots: Vec<StageId>,
     /// The first errors of each stage since its last success, where it has a breaker.
@@ -56,13 +59,12 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(name: &str, plan: &Plan, forwards_output: bool) -> Self {
-        let mut first_node = RunMetrics::stage_offsets(plan);
-        first_node.push(plan.nodes().count());
-        let roots = plan.stages.iter().enumerate().filter(|(_, s)| s.inputs.is_empty());
+        let roots = plan.roots().map(|(stage, _)| stage).collect();
         Self {
             metrics: Arc::new(Mutex::new(RunMetrics::new(name, plan))),
-            first_node,
-            roots: roots.map(|(stage, _)| stage).collect(),
+            nodes: RunMetrics::ranges(plan),
+            replicas: (0..plan.stages.len()).map(|stage| plan.replica(stage)).collect(),
+            roots,
             causes: BTreeMap::new(),
             notices: Vec::new(),
             warned: BTreeSet::new(),
@@ -83,14 +85,19 @@ impl Journal {
 
     /// Index of a node in the metrics.
     pub(super) fn number(&self, stage: StageId, node: usize) -> usize {
-        self.first_node[stage] + node
+        self.nodes[stage].start + node
+    }
+
+    /// The stage that stands for all replicas of its node.
+    fn first_of(&self, stage: StageId) -> StageId {
+        self.replicas[stage].1
     }
 
     /// Adds the costs of a call to the metrics of a stage's nodes.
     pub(super) fn record(&mut self, stage: StageId, usage: &[NodeUsage]) {
         self.trace(|trace| trace.usage(stage, usage));
-        let nodes = self.first_node[stage + 1] - self.first_node[stage];
-        self.metrics().record_stage(self.first_node[stage], &usage[..usage.len().min(nodes)]);
+        let Range { start, end } = self.nodes[stage];
+        self.metrics().record_stage(start, &usage[..usage.len().min(end - start)]);
     }
 
     /// Counts a failure in the metrics of its node.
@@ -159,6 +166,13 @@ impl Journal {
         self.notices.push(notice(nodes.first().copied().unwrap_or_default(), DEBUG, message));
     }
 
+    /// A further replica of these nodes has no worker: the others do its work.
+    pub(super) fn note_fewer(&mut self, nodes: &[&str], error: &Error) {
+        let level = if matches!(error, Error::Overloaded { .. }) { DEBUG } else { WARNING };
+        let message = format!("{} runs on fewer replicas: {}", nodes.join(", "), first_line(error));
+        self.notices.push(notice(nodes.first().copied().unwrap_or_default(), level, message));
+    }
+
     /// A node could not save its state.
     pub(super) fn note_unsaved(&mut self, error: &Error) {
         let message =
@@ -200,7 +214,7 @@ impl Journal {
 
     /// Keeps an error that the caller gets, for when its node is skipped.
     pub(super) fn note_cause(&mut self, stage: StageId, error: &Error) {
-        let causes = self.causes.entry(stage).or_default();
+        let causes = self.causes.entry(self.first_of(stage)).or_default();
         if causes.len() < MAX_CAUSES {
             causes.push(first_line(error));
         }
@@ -208,7 +222,7 @@ impl Journal {
 
     /// The errors that are kept for when the node of a stage is skipped.
     pub(super) fn causes(&self, stage: StageId) -> Vec<String> {
-        self.causes.get(&stage).cloned().unwrap_or_default()
+        self.causes.get(&self.first_of(stage)).cloned().unwrap_or_default()
     }
 
     /// Takes over the errors of an earlier session.
@@ -218,7 +232,7 @@ impl Journal {
 
     /// The stage has succeeded, so its earlier errors are no cause any more.
     pub(super) fn forget_causes(&mut self, stage: StageId) {
-        self.causes.remove(&stage);
+        self.causes.remove(&self.first_of(stage));
     }
 
     /// Tells that the breaker of a stage's node has opened or closed.
@@ -239,8 +253,9 @@ impl Journal {
     pub(super) fn note_worker(&self, slot: &Slot) {
         let Some(pid) = slot.process().map(|process| process.pid) else { return };
         let mut metrics = self.metrics();
-        let nodes = slot.seats.iter().map(|(stage, node)| self.number(*stage, *node));
-        nodes.for_each(|node| metrics.set_worker(node, pid));
+        for (stage, node) in &slot.seats {
+            metrics.set_worker(self.number(*stage, *node), self.replicas[*stage].0, pid);
+        }
     }
 
     /// Counts an item whose node is skipped. Returns the error about it, if it is one.
@@ -250,7 +265,7 @@ impl Journal {
         stage: StageId,
         on_open: OnOpen,
     ) -> Option<Error> {
-        self.metrics().skip(self.first_node[stage]);
+        self.metrics().skip(self.nodes[stage].start);
         let node = plan.stages[stage].nodes.first();
         let breaker = node.and_then(|node| node.failing.breaker);
         (on_open == OnOpen::Error).then(|| {
@@ -278,7 +293,7 @@ impl Journal {
         let moved = Moved { incoming: traffic, ..Moved::default() };
         let mut metrics = self.metrics();
         for stage in &self.roots {
-            metrics.count_moved(self.first_node[*stage], moved);
+            metrics.count_moved(self.nodes[*stage].start, moved);
         }
     }
 
@@ -287,7 +302,7 @@ impl Journal {
     pub(super) fn note_sent(&mut self, stage: StageId, pid: u32, holder: &Arc<str>, sent: Sent) {
         self.trace(|trace| trace.sent(stage, pid, sent.traffic));
         let moved = Moved { incoming: sent.traffic, ..Moved::default() };
-        self.metrics().count_moved(self.first_node[stage], moved);
+        self.metrics().count_moved(self.nodes[stage].start, moved);
         if let Some((node_id, bytes)) = sent.over_quota
             && self.warned.insert(node_id.to_string())
         {

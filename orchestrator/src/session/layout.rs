@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ipc_protocol::from_worker::NodeReady;
 use ipc_protocol::{Fault, Value};
 
 use super::GraphOutput;
@@ -12,8 +13,8 @@ use super::workers::Seat;
 use crate::error::Error;
 use crate::failure::NodeFailure;
 use crate::limits::Limits;
-use crate::placement::{CPYTHON_POOL, Engine, PoolId};
-use crate::plan::{Place, Plan, Stage};
+use crate::placement::{CPYTHON_POOL, Engine, Part, PoolId};
+use crate::plan::{Place, Plan, PlanError, Stage};
 use crate::reason::Reason;
 use crate::runtime::Runtime;
 use crate::schedule::{Event, Failure, SlotId, StageId, Work};
@@ -77,11 +78,8 @@ impl Layout {
 
     /// The stages with breakers, and the id of the node in each.
     pub(super) fn guarded(&self) -> Vec<(StageId, String)> {
-        let guarded = |(stage, of): (StageId, &Stage)| {
-            let node = of.nodes.iter().find(|node| node.failing.breaker.is_some())?;
-            Some((stage, node.id.clone()))
-        };
-        self.plan.stages.iter().enumerate().filter_map(guarded).collect()
+        let guarded = self.plan.nodes().filter(|(_, node)| node.failing.breaker.is_some());
+        guarded.map(|(stage, node)| (stage, node.id.clone())).collect()
     }
 
     /// The pool and the engine of each slot's workers.
@@ -126,9 +124,29 @@ impl Layout {
         self.plan.stages[stage].nodes.get(node).is_some_and(|node| node.failing.is_stateless)
     }
 
-    /// Ids of those of a worker's nodes that have not moved to another slot.
+    /// Why nodes of a slot cannot be replicas, if it has any: what their worker reports speaks against it.
+    pub(super) fn refusal(&self, slot: SlotId, nodes: &[NodeReady]) -> Option<Error> {
+        let stages = self.stages_in(slot).into_iter();
+        let mut replicated = stages.filter(|id| self.plan.stages[*id].part != Part::Whole);
+        let replicated = replicated.next()?;
+        let is_here = |ready: &&NodeReady| ready.node_id == self.node_id((replicated, 0));
+        let ready = nodes.iter().find(is_here)?;
+        let reason = match (ready.is_source, ready.saves) {
+            (true, _) => "is a source",
+            (false, true) => "keeps state, which its checkpoint() saves",
+            (false, false) => return None,
+        };
+        let node_id = ready.node_id.clone();
+        Some(Error::Plan(PlanError::NoReplicas { node_id, reason }))
+    }
+
+    /// Ids of those of a worker's nodes that have not moved to another slot, and are no replicas: the state
+    /// of several cannot come back as one.
     pub(super) fn nodes_here(&self, slot: SlotId, seats: &[Seat]) -> Vec<&str> {
-        let here = seats.iter().filter(|seat| self.slot_of(seat.0) == Some(slot));
+        let is_here = |seat: &&Seat| {
+            self.slot_of(seat.0) == Some(slot) && self.plan.stages[seat.0].part == Part::Whole
+        };
+        let here = seats.iter().filter(is_here);
         here.map(|seat| self.node_id(*seat)).collect()
     }
 

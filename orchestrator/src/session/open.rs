@@ -182,6 +182,7 @@ fn shapes(plan: &Plan, settings: &Settings) -> Vec<StageShape> {
         saves_every: stage.nodes.iter().map(saves_every).min().unwrap_or(1),
         deadline: stage.nodes.iter().find_map(|node| node.failing.deadline),
         breaker: stage.nodes.iter().find_map(|node| node.failing.breaker),
+        part: stage.part.clone(),
     };
     plan.stages.iter().enumerate().map(shape).collect()
 }

@@ -77,7 +77,8 @@ impl Shell {
 
     pub(super) fn carry_out(&mut self, action: Action<Value>) -> Events {
         match action {
-            Action::Acquire(slots) => return self.acquire(slots),
+            Action::Acquire(slots) => return self.acquire(slots, false),
+            Action::Borrow(slot) => return self.acquire(vec![slot], true),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
             Action::Unavailable(slot) => {
                 self.fail_to_open(slot, failure::busy(pool_of(self, slot)));
@@ -235,6 +236,8 @@ impl Shell {
     pub(super) fn fail_to_open(&mut self, slot: SlotId, error: Error) {
         if let Some(of) = self.saved.primary_of(slot) {
             self.journal.note_no_standby(&self.layout.nodes_in(of), &error);
+        } else if self.workers.slot(slot).is_borrowed {
+            self.journal.note_fewer(&self.layout.nodes_in(slot), &error);
         } else if self.closed.is_none() && self.failures.first.is_none() {
             self.failures.slot = Some(slot);
             self.fail(self.layout.advised(error, self.workers.slot(slot).interpreter));
@@ -248,7 +251,15 @@ impl Shell {
         Event::OpenFailed(slot)
     }
 
-    fn acquire(&mut self, slots: Vec<SlotId>) -> Events {
+    /// The nodes of a slot are made, and cannot be used.
+    pub(super) fn refuse_opened(&mut self, slot: SlotId, error: Error) -> Event<Value> {
+        self.fail_to_open(slot, error);
+        self.workers.give_back(slot, Returned::Broken);
+        Event::OpenFailed(slot)
+    }
+
+    fn acquire(&mut self, slots: Vec<SlotId>, is_borrowed: bool) -> Events {
+        slots.iter().for_each(|slot| self.workers.slot_mut(*slot).is_borrowed = is_borrowed);
         let asked = self.runtime.pool().and_then(|pool| {
             let (needs, slots) = self.outfit.wanted(&self.workers, &slots)?;
             self.workers.request(pool, needs, slots, self.outfit.is_impatient());

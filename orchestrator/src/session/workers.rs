@@ -115,7 +115,9 @@ impl Workers {
         is_impatient: bool,
     ) {
         let holds = self.slots.iter().any(|slot| slot.worker.is_some());
+        let is_borrowed = slots.iter().all(|slot| self.slots[*slot].is_borrowed);
         let turn = match (holds, self.pool.is_some()) {
+            _ if is_borrowed => Turn::Now,
             (true, _) => Turn::First,
             (false, true) => Turn::Again,
             (false, false) if is_impatient => Turn::Now,

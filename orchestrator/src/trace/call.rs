@@ -7,6 +7,7 @@ use ipc_protocol::Value;
 use ipc_protocol::from_worker::NodeUsage;
 
 use super::brief::Brief;
+use crate::metrics::RunMetrics;
 use crate::plan::Plan;
 use crate::schedule::{StageId, Work};
 
@@ -20,12 +21,14 @@ pub(super) struct Stage {
     pub(super) name: String,
     /// Index of its first node among all nodes.
     pub(super) first_node: usize,
+    /// Which replica of its node it is, and the stage of the first.
+    pub(super) replica: (usize, StageId),
     /// Whether it gets the inputs of the session.
     pub(super) is_root: bool,
     /// The stages that get its outputs.
     pub(super) successors: Vec<StageId>,
     nodes: usize,
-    /// When each item that waits has come.
+    /// When each item that waits has come; of replicas, at the first.
     arrivals: VecDeque<Instant>,
     open: Option<Open>,
 }
@@ -57,6 +60,8 @@ pub(super) struct Cost {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) stage: StageId,
+    /// Which replica of the stage's node was called.
+    pub(super) replica: usize,
     /// When its item was ready; `None` for a flush, a source and an item that is not known.
     pub(super) ready: Option<Instant>,
     pub(super) begin: Instant,
@@ -87,22 +92,33 @@ impl Call {
 impl Stage {
     /// The stages of a plan.
     pub(super) fn of(plan: &Plan) -> Vec<Self> {
-        let mut first_node = 0;
-        let stages = plan.stages.iter().map(|planned| {
+        let nodes = RunMetrics::ranges(plan).into_iter();
+        let stages = plan.stages.iter().zip(nodes).enumerate().map(|(number, (planned, range))| {
             let ids: Vec<&str> = planned.nodes.iter().map(|node| node.id.as_str()).collect();
-            let stage = Self {
+            let replica = plan.replica(number);
+            Self {
                 name: ids.join(" > "),
-                first_node,
-                is_root: planned.inputs.is_empty(),
-                successors: planned.outputs.clone(),
+                first_node: range.start,
+                replica,
+                is_root: plan.roots().any(|(root, _)| root == number),
+                successors: plan.stages[replica.1].outputs.clone(),
                 nodes: ids.len(),
                 arrivals: VecDeque::new(),
                 open: None,
-            };
-            first_node += ids.len();
-            stage
+            }
         });
         stages.collect()
+    }
+
+    /// Takes what has waited for a call with this work. Returns since when: a join of several has waited for
+    /// the last of them.
+    pub(super) fn take_arrivals(&mut self, work: &Work<Value>) -> Option<Instant> {
+        let items = match work {
+            Work::Item(_) => 1,
+            Work::Zip(values) => values.len(),
+            Work::Start | Work::Flush => 0,
+        };
+        (0..items).filter_map(|_| self.arrivals.pop_front()).max()
     }
 
     /// An item is ready for the stage.
@@ -121,15 +137,14 @@ impl Stage {
         self.open.is_some()
     }
 
-    /// A call begins. `tells`: what it is given is kept as text.
-    pub(super) fn begin(&mut self, work: &Work<Value>, now: Instant, tells: bool) {
-        let items = match work {
-            Work::Item(_) => 1,
-            Work::Zip(values) => values.len(),
-            Work::Start | Work::Flush => 0,
-        };
-        // A join of several has waited for the last of them.
-        let ready = (0..items).filter_map(|_| self.arrivals.pop_front()).max();
+    /// A call begins, whose item is ready since then. `tells`: what it is given is kept as text.
+    pub(super) fn begin(
+        &mut self,
+        work: &Work<Value>,
+        ready: Option<Instant>,
+        now: Instant,
+        tells: bool,
+    ) {
         let given = match work {
             _ if !tells => String::new(),
             Work::Item(value) => Brief::of(value).to_string(),
@@ -200,10 +215,12 @@ impl Stage {
         }
     }
 
-    pub(super) fn end(&mut self, stage: StageId, has_failed: bool, now: Instant) -> Option<Call> {
+    pub(super) fn end(&mut self, has_failed: bool, now: Instant) -> Option<Call> {
         let open = self.open.take()?;
+        let (replica, stage) = self.replica;
         Some(Call {
             stage,
+            replica,
             ready: open.ready,
             begin: open.begin,
             end: open.failed_at.unwrap_or(now),

@@ -22,6 +22,7 @@ pub(super) fn recording(recording: &Recording) -> Json {
     let calls = recording.calls.iter().map(|call| {
         json!({
             "stage": call.stage,
+            "replica": call.replica,
             "ready_us": call.ready.map(at),
             "begin_us": at(call.begin),
             "end_us": at(call.end),

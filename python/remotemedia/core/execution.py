@@ -22,6 +22,7 @@ from remotemedia.core.manifest import has_checkpoint, is_source, name_of
 from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.preload import preloaded
+from remotemedia.core.replicas import is_replicated
 from remotemedia.core.run_plan import RunPlan, plan_run
 from remotemedia.core.shipping import Shipper
 from remotemedia.core.writing_back import write_back
@@ -74,9 +75,11 @@ class Execution:
             debug: whether crossings are logged; None for the pipeline's setting.
             capture: where failing items are kept; None for the pipeline's setting.
         """
-        self.plan: RunPlan = like.plan if like else _plan(pipeline, apart)
-        if lane and like is None:
-            self.plan.instances = preloaded(pipeline, self.plan.instances, point)
+        self.plan: RunPlan = like.plan if like else _plan(pipeline, apart, lane=lane)
+        if like is None:
+            objects = self.plan.instances.items()
+            shared = {node_id: node for node_id, node in objects if lane or is_replicated(node)}
+            self.plan.instances.update(preloaded(pipeline, shared, point))
         self._shipper: Shipper | None = (
             like._shipper if like else _shipper(pipeline, self.plan, shares=lane)
         )
@@ -322,8 +325,8 @@ class Execution:
             error.add_note(f"Closing the session after this error failed too: {further}")
 
 
-def _plan(pipeline: Pipeline, apart: Collection[str] = ()) -> RunPlan:
-    return plan_run(pipeline.graph, pipeline.name, pipeline.pool, apart=apart)
+def _plan(pipeline: Pipeline, apart: Collection[str] = (), *, lane: bool = False) -> RunPlan:
+    return plan_run(pipeline.graph, pipeline.name, pipeline.pool, apart=apart, lane=lane)
 
 
 def _shipper(pipeline: Pipeline, plan: RunPlan, *, shares: bool = False) -> Shipper | None:

@@ -23,6 +23,7 @@ class Placement:
         worker: number of the node's worker in the run; None for native nodes.
         pool: name of the pool that the worker comes from; None for native nodes.
         program: path of that worker's interpreter; None for native nodes.
+        replicas: the numbers of the workers of all its replicas; empty for a node without replicas.
         why: the reason, as part of a sentence.
         fallback: if RustPython was chosen but cannot run the node, a dict with `from`, `kind`,
             `module` and `reason`; else None.
@@ -37,6 +38,7 @@ class Placement:
     program: str | None
     why: str
     fallback: dict[str, Any] | None
+    replicas: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

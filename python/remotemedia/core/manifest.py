@@ -176,6 +176,8 @@ def options_of(node: Any) -> dict[str, Any]:
         ("is_streaming", False),
         ("is_source", False),
         ("isolated", False),
+        ("replicas", 1),
+        ("replicas_ordered", True),
         ("join", "interleave"),
         ("runtime_hint", "auto"),
         ("timeout_ms", None),

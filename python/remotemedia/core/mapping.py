@@ -12,14 +12,13 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any
 
-from remotemedia._attributes import attribute_of
 from remotemedia.core._async import run_in_thread
-from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.lanes import Failed, Lanes, OpenLane
-from remotemedia.core.manifest import flag_of, has_checkpoint, is_source, name_of
+from remotemedia.core.manifest import name_of
 from remotemedia.core.metrics import merged
 from remotemedia.core.outputs import is_only_async
+from remotemedia.core.replicas import reason_against
 
 if TYPE_CHECKING:
     from remotemedia._progress import Progress
@@ -213,28 +212,13 @@ def lanes_of(graph: Graph, workers: int | None, batch: int | None, errors: str) 
     if errors not in ("raise", "return"):
         raise ConfigurationError(f'errors is "raise" or "return", not {errors!r}')
     for entry in graph.entries:
-        reason = _reason_against(entry.node, is_root=not entry.after)
+        reason = reason_against(entry.node, is_root=not entry.after)
         if reason is not None:
             raise ConfigurationError(
                 f"map() calls nodes in several workers, and {name_of(entry.node)!r} {reason}: use "
                 "run() or stream()"
             )
     return workers or _processors()
-
-
-def _reason_against(node: Any, *, is_root: bool) -> str | None:
-    """Why items of a node cannot be processed apart from each other."""
-    if isinstance(node, CallerSink | CallerSource):
-        return "works in this process"
-    config = attribute_of(node, "config")
-    is_piecewise = isinstance(config, dict) and config.get("streaming") is True
-    if is_piecewise or flag_of(node, "is_streaming") or flag_of(node, "streaming"):
-        return "takes its items as pieces of one stream"
-    if is_root and is_source(node):
-        return "is a source"
-    if has_checkpoint(node):
-        return "keeps state, which its checkpoint() saves"
-    return None
 
 
 def _processors() -> int:

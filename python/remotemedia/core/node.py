@@ -37,6 +37,8 @@ RUNTIME_KEYWORDS = (
     "is_streaming",
     "is_source",
     "isolated",
+    "replicas",
+    "replicas_ordered",
     "join",
     "limits",
     "pool",
@@ -111,9 +113,13 @@ class Node(ABC):
         standby: 1 keeps a second worker with the last checkpoint of such a node, which takes over
             when the first one dies. None: as `[calls] standby` says.
         isolated: True gives the node a worker process of its own.
+        replicas: number of workers that run the node side by side, each its own items. It must keep
+            nothing from one item to the next; its attributes are not written back. Where the pool
+            has fewer free workers, it is fewer. See docs/batches.md.
+        replicas_ordered: whether their outputs go on in the order of the items; False: as they come.
         limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
             names of `[limits]` in the configuration, except those of messages. Only for an isolated
-            node.
+            node, or one with replicas.
         pool: name of the pool that its worker comes from, a section `[pools.NAME]` of the
             configuration. None: that of the pipeline, else that of its interpreter.
         join: for several predecessors: "interleave" calls the node for each item that arrives,
@@ -134,6 +140,8 @@ class Node(ABC):
     checkpoint_every: int | None = None
     standby: int | None = None
     isolated: bool = False
+    replicas: int = 1
+    replicas_ordered: bool = True
     limits: dict[str, Any] | None = None
     pool: str | None = None
     join: Literal["interleave", "zip"] = "interleave"

@@ -21,6 +21,8 @@ class NodeProfile:
         node_id: id of the node.
         runtime: "rust_native", "cpython" or "rustpython".
         worker_pid: process id of its worker; None for native nodes.
+        replica_pids: those of the workers of all its replicas, None where one had no worker; empty
+            for a node without replicas.
         calls: number of calls of `process`.
         node_ms: time inside the node.
         marshalling_ms: conversion of values to Python objects and back, in the worker.
@@ -38,13 +40,27 @@ class NodeProfile:
     marshalling_ms: float
     waiting_ms: float
     transport_ms: float
+    replica_pids: tuple[int | None, ...] = ()
+
+    def pid_of(self, replica: int) -> int | None:
+        """The process id of the worker of a replica."""
+        return self.replica_pids[replica] if self.replica_pids else self.worker_pid
 
     @property
     def where(self) -> str:
         """Where the node ran, for people."""
+        pids = self.replica_pids or (self.worker_pid,)
+        return " ".join([self._engine, ", ".join(str(pid) for pid in pids if pid)]).rstrip()
+
+    @property
+    def _engine(self) -> str:
         name = {"rust_native": "native", "cpython": "CPython", "rustpython": "RustPython"}
-        ran_in = name.get(self.runtime, self.runtime)
-        return ran_in if self.worker_pid is None else f"{ran_in} {self.worker_pid}"
+        return name.get(self.runtime, self.runtime)
+
+    def places(self) -> dict[int, str]:
+        """The process ids of its workers, with names for people."""
+        pids = self.replica_pids or (self.worker_pid,)
+        return {pid: f"{self._engine} {pid}" for pid in pids if pid}
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,7 @@ class Profile:
                 node["marshalling_us"] / 1e3,
                 node["waiting_us"] / 1e3,
                 node["transport_us"] / 1e3,
+                tuple(known[node["node_id"]]["replica_pids"]),
             )
             for node in recording["nodes"]
         )
@@ -180,10 +197,12 @@ class Profile:
         yield _name("process", own, 0, "caller")
         yield _name("thread", own, 0, "session")
         for stage, nodes in self._stages().items():
-            pid, title = nodes[0].worker_pid or own, " > ".join(node.node_id for node in nodes)
-            if pid != own:
-                yield _name("process", pid, 0, f"worker: {nodes[0].where}")
-            yield _name("thread", pid, stage + 1, title)
+            title = " > ".join(node.node_id for node in nodes)
+            places = nodes[0].places()
+            for pid, where in places.items():
+                yield _name("process", pid, 0, f"worker: {where}")
+            for pid in places or (own,):
+                yield _name("thread", pid, stage + 1, title)
 
     def _own_spans(self) -> Iterator[dict[str, Any]]:
         pid = os.getpid()
@@ -195,7 +214,7 @@ class Profile:
     def _call_spans(self, number: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
         nodes = self._stages()[call["stage"]]
         own, thread = os.getpid(), call["stage"] + 1
-        pid = nodes[0].worker_pid or own
+        pid = nodes[0].pid_of(call["replica"]) or own
         title = " > ".join(node.node_id for node in nodes)
         begin, end = call["begin_us"], call["end_us"]
         if call["ready_us"] is not None and call["ready_us"] < begin:

@@ -10,6 +10,7 @@ from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import GraphError, RemoteMediaError
 from remotemedia.core.manifest import VERSION, flag_of, name_of, run_entry, runs_natively
 from remotemedia.core.manifest_node import ManifestNode
+from remotemedia.core.replicas import check_replicas, is_replicated
 
 if TYPE_CHECKING:
     from remotemedia.core.graph import Graph
@@ -46,6 +47,7 @@ def plan_run(
     pool: str | None = None,
     *,
     apart: Collection[str] = (),
+    lane: bool = False,
 ) -> RunPlan:
     """Describe the graph for a run.
 
@@ -54,13 +56,16 @@ def plan_run(
         name: the pipeline's name.
         pool: the pool of the Python nodes that name none.
         apart: ids of nodes that get workers of their own in this run.
+        lane: whether the plan is for a lane of a map, which has one of each node.
 
     Raises:
         GraphError: there are no nodes.
+        ConfigurationError: a node with replicas cannot have them.
         RemoteMediaError: a node is marked to run on another machine.
     """
     if not graph.entries:
         raise GraphError("the pipeline has no nodes: add at least one node with add_node()")
+    check_replicas(graph)
     ids = dict(zip(graph.entries, graph.ids(), strict=True))
     sinks = graph.sinks()
     plan = RunPlan(
@@ -93,6 +98,8 @@ def plan_run(
             plan.instances[node_id] = node
         if node_id in apart:
             entries[-1]["isolated"] = True
+        if lane:
+            entries[-1].pop("replicas", None)
     entries += [{"id": tap, "node_type": _PASS_THROUGH, "params": {}} for tap in plan.taps]
     plan.manifest["nodes"] = entries
     plan.manifest["connections"] = connections
@@ -105,7 +112,7 @@ def shares_worker(node: Any) -> bool:
     """Whether a node is an object that runs in a worker with others."""
     at_caller = isinstance(node, CallerSource | CallerSink)
     is_object = not (at_caller or isinstance(node, ManifestNode) or runs_natively(node))
-    return is_object and not flag_of(node, "isolated")
+    return is_object and not flag_of(node, "isolated") and not is_replicated(node)
 
 
 __all__ = ["RunPlan", "plan_run", "shares_worker"]

@@ -33,10 +33,10 @@ impl Slots {
 }
 
 impl Slot {
-    /// How its worker was lost; `None` for one that stood by.
+    /// How its worker was lost; `None` for one that no caller waited for.
     pub(super) fn take_loss(&mut self) -> Option<Loss> {
         let was_cut_short = std::mem::take(&mut self.was_cut_short);
-        (!self.is_standby).then_some(Loss { is_overdue: self.was_overdue, was_cut_short })
+        (!self.is_extra()).then_some(Loss { is_overdue: self.was_overdue, was_cut_short })
     }
 
     /// Interrupts the call that runs, if it is dropped.

@@ -31,6 +31,8 @@ pub(super) struct Slot {
     pub(super) measured: Option<Instant>,
     /// Whether its worker stands by for that of another slot.
     pub(super) is_standby: bool,
+    /// Whether no call needs its worker before it is ready: it serves another replica of a node.
+    pub(super) is_borrowed: bool,
     /// Whether its last worker was given up because it took too long or too much.
     pub(super) was_overdue: bool,
     /// Whether its call was interrupted, for the sake of further calls.
@@ -156,6 +158,7 @@ impl Slot {
             unsuited: 0,
             measured: None,
             is_standby: false,
+            is_borrowed: false,
             was_overdue: false,
             was_cut_short: false,
         }
@@ -165,20 +168,25 @@ impl Slot {
     pub(super) fn works(&self) -> bool {
         let works =
             matches!(self.state, State::Opening(_) | State::Busy(..) | State::Stopping { .. });
-        works && !self.is_standby
+        works && !self.is_extra()
+    }
+
+    /// Whether no caller waits for its worker.
+    pub(super) fn is_extra(&self) -> bool {
+        self.is_standby || self.is_borrowed
     }
 
     /// Whether it has closed the session, or does so without the caller.
     pub(super) fn is_left(&self) -> bool {
         let makes_nodes = matches!(self.state, State::Stopping { .. });
-        self.state == State::Closed || self.is_standby && makes_nodes
+        self.state == State::Closed || self.is_extra() && makes_nodes
     }
 
     /// Waits for a worker. `is_watched`: the worker has limits that are measured.
     pub(super) fn acquire(&mut self, now: Instant, until: Instant, is_watched: bool) {
         self.state = State::Acquiring { until };
         self.measured = is_watched.then_some(now);
-        self.was_overdue = false;
+        (self.was_overdue, self.is_borrowed) = (false, false);
     }
 
     /// The earliest deadline of the slot.
@@ -222,9 +230,9 @@ impl Slot {
                 State::Closed
             }
             State::Opening(_) => {
-                // No caller waits for a worker that stands by. It makes its nodes and stays warm: an import
-                // that is interrupted would cost the worker.
-                if !self.is_standby {
+                // A worker that no caller waits for makes its nodes and stays warm: an import that is
+                // interrupted would cost the worker.
+                if !self.is_extra() {
                     actions.push(Action::Interrupt(id));
                 }
                 State::Stopping { until, stage: None }

@@ -46,6 +46,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) end: Option<End>,
     /// Whether the slot needs a worker that no session with another search path uses.
     pub(in crate::session) wants_apart: bool,
+    /// Whether the session goes on without its worker, until that is open: it serves a further replica.
+    pub(in crate::session) is_borrowed: bool,
     /// What its worker may use.
     pub(in crate::session) quota: Quota,
     /// Whether the state of its nodes is lost when its worker dies.
@@ -83,6 +85,7 @@ impl Slot {
             kills_before: None,
             end: None,
             wants_apart: false,
+            is_borrowed: false,
             quota: Quota::default(),
             loses_state: true,
         }

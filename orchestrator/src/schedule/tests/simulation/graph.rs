@@ -1,9 +1,10 @@
-//! Graphs at random: up to six stages whose edges go forward, with slots, joins and time-outs.
+//! Graphs at random: up to six stages whose edges go forward, with slots, joins, time-outs and replicas.
 
 use std::time::Duration;
 
 use super::dice::Dice;
 use crate::model::{Breaker, Join, OnOpen, Retry};
+use crate::placement::Part;
 use crate::schedule::tests::stage;
 use crate::schedule::{Bounds, StageShape, StateLoss, Target, Times};
 
@@ -35,7 +36,33 @@ pub(super) fn graph(dice: &mut Dice) -> (Vec<StageShape>, Vec<bool>) {
         shape.is_watched = dice.chance(200);
         shapes.push(shape);
     }
-    (shapes, (0..slots).map(|_| dice.chance(300)).collect())
+    let mut opens_first: Vec<bool> = (0..slots).map(|_| dice.chance(300)).collect();
+    if dice.chance(400) {
+        replicate(dice, &mut shapes, &mut opens_first);
+    }
+    (shapes, opens_first)
+}
+
+/// Gives one stage, in slots of its own, up to three further replicas.
+fn replicate(dice: &mut Dice, shapes: &mut Vec<StageShape>, opens_first: &mut Vec<bool>) {
+    let first = dice.pick(shapes.len());
+    if shapes[first].slot.is_none() || shapes[first].is_source {
+        return;
+    }
+    // The core leaves the order of rounds alone where several ways meet.
+    let has_joins = shapes.iter().any(|shape| shape.inputs > 1);
+    let further: Vec<usize> = (0..=dice.pick(3)).map(|at| shapes.len() + at).collect();
+    let is_ordered = has_joins || dice.chance(500);
+    shapes[first].breaker = None;
+    shapes[first].slot = Some(opens_first.len());
+    opens_first.push(dice.chance(300));
+    for _ in &further {
+        let slot = Some(opens_first.len());
+        opens_first.push(false);
+        let (part, outputs) = (Part::Further { first }, Vec::new());
+        shapes.push(StageShape { slot, inputs: 0, outputs, part, ..shapes[first].clone() });
+    }
+    shapes[first].part = Part::First { further, is_ordered };
 }
 
 /// What happens when the nodes of a stage fail.

@@ -122,7 +122,8 @@ impl World {
             }
             self.is_closing = true;
             self.checks.is_closing = true;
-            return self.feed(Event::Close);
+            self.feed(Event::Close);
+            return self.leave_borrowed();
         }
         if self.checks.has_failed && self.dice.chance(20) {
             self.checks.abandoned = self.fed;
@@ -212,6 +213,8 @@ impl World {
             }
             _ => None,
         };
+        // Replicas tell an error at the place of its item.
+        let failed = failed.filter(|stage| !self.checks.is_replica(*stage));
         let actions = self.core.handle(self.now, event);
         if let Some(slot) = lost.filter(|_| !self.is_closing) {
             let tells = |action: &Action<Mark>| matches!(action, Action::Tell(Blame::Slot(told), _) if *told == slot);
@@ -251,12 +254,13 @@ impl World {
     /// What the shell does about an action; what it has to say at once.
     fn carry_out(&mut self, action: Action<Mark>) -> Vec<Event<Mark>> {
         match action {
-            Action::Acquire(slots) => self.acquire(&slots),
+            Action::Acquire(slots) => self.acquire(&slots, false),
+            Action::Borrow(slot) => self.acquire(&[slot], true),
             Action::Withdraw(slot) => self.withdraw(slot),
-            Action::Unavailable(slot) => self.checks.tell_failure(slot),
+            Action::Unavailable(slot) => self.tell_no_worker(slot),
             Action::Unsuitable(slot) => {
                 self.workers[slot].unsuited = 0;
-                self.checks.tell_failure(slot);
+                self.tell_no_worker(slot);
             }
             Action::Open(slot) => self.begin_opening(slot),
             Action::Call { stage, work } => return self.call(stage, work),

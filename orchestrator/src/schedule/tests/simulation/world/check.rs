@@ -8,6 +8,7 @@ use ipc_protocol::FaultKind;
 use super::worker::{Phase, Worker};
 use super::{LATE, Mark};
 use crate::model::{Join, OnOpen};
+use crate::placement::Part;
 use crate::schedule::slots::MEASURE_EVERY;
 use crate::schedule::{
     Blame, Bounds, Deadline, Overdue, Round, Running, SlotId, StageId, StageShape, StateLoss, Work,
@@ -39,6 +40,8 @@ pub(super) struct Checks {
     flushed: Vec<bool>,
     /// The round of each value, where it is known: a source or a flush may be any.
     round_of: BTreeMap<u64, Round>,
+    /// The first value of each stage's last call.
+    taken: Vec<Option<Mark>>,
     /// The round of each stage's last call, and the last one that failed there.
     round_called: Vec<Option<Round>>,
     round_failed: Vec<Option<Round>>,
@@ -50,6 +53,9 @@ pub(super) struct Checks {
     /// The work of each stage's last call that was lost with its worker.
     pub(super) lost: Vec<Option<Work<Mark>>>,
     breakers: Vec<Breaking>,
+    /// The value that each output of a replica comes from; and the last of these that reached each place.
+    cause: BTreeMap<u64, Mark>,
+    last_cause: BTreeMap<(StageId, StageId, usize), u64>,
 }
 
 /// What a stage has tried.
@@ -99,6 +105,7 @@ impl Checks {
             calls: vec![false; shapes.len()],
             flushed: vec![false; shapes.len()],
             round_of: BTreeMap::new(),
+            taken: vec![None; shapes.len()],
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
             stops_at_failure: false,
@@ -106,7 +113,29 @@ impl Checks {
             tries: vec![Tries::default(); shapes.len()],
             lost: vec![None; shapes.len()],
             breakers: vec![Breaking::default(); shapes.len()],
+            cause: BTreeMap::new(),
+            last_cause: BTreeMap::new(),
         }
+    }
+
+    /// Whether a stage is one of several replicas of a node.
+    pub(super) fn is_replica(&self, stage: StageId) -> bool {
+        self.shapes[stage].part != Part::Whole
+    }
+
+    /// The stage that stands for all replicas of its node.
+    fn first_of(&self, stage: StageId) -> StageId {
+        match self.shapes[stage].part {
+            Part::Further { first } => first,
+            Part::Whole | Part::First { .. } => stage,
+        }
+    }
+
+    /// Whether rounds keep their order.
+    fn is_ordered(&self) -> bool {
+        let is_free =
+            |shape: &StageShape| matches!(shape.part, Part::First { is_ordered: false, .. });
+        !self.shapes.iter().any(is_free)
     }
 
     pub(super) fn tell_failure(&mut self, slot: SlotId) {
@@ -141,7 +170,9 @@ impl Checks {
 
     pub(super) fn make(&mut self, stage: StageId, number: u64) {
         self.made += 1;
-        self.made_by[stage] += 1;
+        let first = self.first_of(stage);
+        self.made_by[first] += 1;
+        self.cause.extend(self.taken[stage].map(|value| (number, value)));
         if let Some(round) = self.round_called[stage] {
             self.round_of.insert(number, round);
         }
@@ -160,13 +191,14 @@ impl Checks {
                 self.tries[stage].at.is_some() && due.is_some_and(|due| due <= now);
             let may_go_on =
                 !waits_too_long && next.is_some_and(|next| due.is_none_or(|due| next < due));
-            let has_failed = self.round_failed[stage] == self.round_called[stage];
+            let has_failed = self.round_failed[self.first_of(stage)] == self.round_called[stage];
             assert!(!may_go_on || has_failed, "stage {stage} is not tried again");
         }
         self.tries[stage].has_failed = true;
         self.breakers[stage].own += 1;
         self.breakers[stage].most += 1;
-        self.round_failed[stage] = self.round_called[stage];
+        let first = self.first_of(stage);
+        self.round_failed[first] = self.round_called[stage];
         self.note_failure();
     }
 
@@ -285,7 +317,8 @@ impl Checks {
             self.tries_now(now, stage);
             let (Work::Item(_) | Work::Zip(_)) = work else { return self.begin(stage) };
             let count = if let Work::Zip(values) = work { values.len() } else { 1 };
-            self.taken_by[stage] -= count as u64;
+            let first = self.first_of(stage);
+            self.taken_by[first] -= count as u64;
         } else {
             self.tries[stage] = Tries { began: Some(now), ..Tries::default() };
         }
@@ -305,16 +338,19 @@ impl Checks {
         };
         if *work == Work::Flush {
             assert!(self.shapes[stage].flushes, "stage {stage} is flushed, and has no flush");
-            self.flushed[stage] = true;
+            let first = self.first_of(stage);
+            self.flushed[first] = true;
         }
         let is_zip = self.shapes[stage].join == Join::Zip && self.shapes[stage].inputs > 1;
         assert!(!is_zip || values.is_empty() || values.len() == self.shapes[stage].inputs);
         let round = values.first().and_then(|(_, number)| self.round_of.get(number)).copied();
-        let goes_on = round.is_some() && round == self.round_failed[stage];
+        let first = self.first_of(stage);
+        let goes_on = round.is_some() && round == self.round_failed[first];
         assert!(!goes_on, "stage {stage} goes on with {round:?}, which failed there");
         self.round_called[stage] = round;
+        self.taken[stage] = values.first().copied();
         for value in values {
-            self.taken_by[stage] += 1;
+            self.taken_by[first] += 1;
             self.in_order(*value, stage);
         }
     }
@@ -343,6 +379,7 @@ impl Checks {
     /// again on another slot is the same.
     fn in_order(&mut self, (origin, number): Mark, place: StageId) {
         assert_ne!((origin, number), LATE, "what a dead worker said");
+        self.in_order_of_items((origin, number), place);
         let last = self.last.insert((origin, place), number).unwrap_or(0);
         assert!(
             last <= number || self.may_pass(),
@@ -350,14 +387,28 @@ impl Checks {
         );
     }
 
+    /// What replicas give comes in the order of what they took.
+    fn in_order_of_items(&mut self, (origin, number): Mark, place: StageId) {
+        if origin >= self.shapes.len() || !self.is_replica(origin) || !self.is_ordered() {
+            return;
+        }
+        let (first, to) = (self.first_of(origin), place);
+        let Some((from, cause)) = self.cause.get(&number).copied() else { return };
+        let last = self.last_cause.insert((first, to, from), cause).unwrap_or(0);
+        let is_kept = last <= cause || self.may_pass() || self.has_failed;
+        assert!(is_kept, "what {first} made of {cause} came to {to} after that of {last}");
+    }
+
     pub(super) fn deliver(&mut self, stage: StageId, round: Round, value: Mark) {
         assert_ne!(value, LATE, "what a dead worker said");
         assert!(!self.is_closing, "an output after the end");
         assert!(self.rounds_done <= round, "an output of round {round}, which is over");
         let of_value = self.round_of.get(&value.1).copied().unwrap_or(round);
-        assert_eq!(of_value, round, "an output in another round than its input");
+        let is_same = of_value == round || !self.is_ordered();
+        assert!(is_same, "an output of round {of_value} in round {round}");
         let before = self.delivered_round.insert(stage, round).unwrap_or(0);
         assert!(before <= round, "sink {stage} gave round {round} after {before}");
+        self.in_order_of_items(value, usize::MAX - 1 - stage);
         let last = self.last.insert((value.0, usize::MAX - 1 - stage), value.1).unwrap_or(0);
         assert!(last < value.1 || self.may_pass(), "{value:?} was delivered after {last}");
         self.delivered_by[stage] += 1;
@@ -373,7 +424,8 @@ impl Checks {
         if self.has_failed {
             return;
         }
-        for (stage, shape) in self.shapes.iter().enumerate() {
+        let whole = |(stage, _): &(StageId, &StageShape)| self.first_of(*stage) == *stage;
+        for (stage, shape) in self.shapes.iter().enumerate().filter(whole) {
             assert_eq!(self.flushed[stage], shape.flushes, "stage {stage} is flushed in the end");
             if shape.outputs.is_empty() {
                 assert_eq!(self.delivered_by[stage], self.made_by[stage], "sink {stage} lost some");

@@ -73,6 +73,8 @@ pub(super) struct Worker {
     pub(super) opens_first: bool,
     /// Its call was interrupted, and has not ended.
     pub(super) was_cut_short: bool,
+    /// The session goes on without it, until it is open.
+    is_borrowed: bool,
 }
 
 struct Call {
@@ -102,6 +104,7 @@ impl Worker {
             unsuited: 0,
             opens_first: false,
             was_cut_short: false,
+            is_borrowed: false,
         }
     }
 
@@ -126,7 +129,31 @@ impl Worker {
 }
 
 impl World {
-    pub(super) fn acquire(&mut self, slots: &[SlotId]) {
+    /// No worker comes into a slot. That is a failure unless the session goes on without it.
+    pub(super) fn tell_no_worker(&mut self, slot: SlotId) {
+        if !self.workers[slot].is_borrowed {
+            self.checks.tell_failure(slot);
+        }
+    }
+
+    /// The session closes: workers that nothing waits for are not interrupted while they make their nodes.
+    pub(super) fn leave_borrowed(&mut self) {
+        for slot in 0..self.workers.len() {
+            let worker = &mut self.workers[slot];
+            if !worker.is_borrowed || worker.phase != Phase::Opening {
+                continue;
+            }
+            worker.enter(self.now, Phase::Stopping);
+            match self.dice.roll(4) {
+                0 => {} // It hangs.
+                1 => self.schedule_for(slot, 50, What::LinkEnds),
+                2 => self.schedule_for(slot, 50, What::OpenFailed),
+                _ => self.schedule_for(slot, 50, What::Opened),
+            }
+        }
+    }
+
+    pub(super) fn acquire(&mut self, slots: &[SlotId], is_borrowed: bool) {
         let delay = self.dice.roll(60);
         let is_calm = self.checks.is_calm;
         let (is_refused, is_forgotten) =
@@ -136,6 +163,7 @@ impl World {
             assert!(self.workers[*slot].unsuited <= 8, "slot {slot} tries for ever");
             let mut here = self.shapes.iter().filter(|shape| shape.slot == Some(*slot));
             self.workers[*slot].is_watched = here.any(|shape| shape.is_watched);
+            self.workers[*slot].is_borrowed = is_borrowed;
             self.workers[*slot].enter(self.now, Phase::Requested);
             self.checks.requested += 1;
             if !is_forgotten {
@@ -206,7 +234,8 @@ impl World {
         let Some(call) = self.workers[slot].calls.get_mut(&stage) else { panic!("nothing to end") };
         call.is_suspended = false;
         let is_kept = std::mem::take(&mut call.is_kept);
-        assert!(is_kept || self.checks.abandoned > 0, "a call that was not given up is ended");
+        let is_given_up = self.checks.abandoned > 0 || self.checks.is_replica(stage);
+        assert!(is_kept || is_given_up, "a call that was not given up is ended");
         self.workers[slot].enter(self.now, Phase::Busy);
         self.enter_node(slot, stage, FaultKind::Process);
         self.schedule_for(slot, 10, What::Ends { stage, fails: false });
@@ -389,17 +418,18 @@ impl World {
             }
             What::Refused => {
                 self.checks.requested -= 1;
-                self.checks.tell_failure(slot);
+                self.tell_no_worker(slot);
                 self.workers[slot].give_back();
                 self.feed(Event::Refused(slot));
             }
             What::Opened => {
                 self.workers[slot].unsuited = 0;
+                self.workers[slot].is_borrowed = false;
                 self.workers[slot].enter(self.now, Phase::Ready);
                 self.feed(Event::Opened(slot));
             }
             What::OpenFailed => {
-                self.checks.tell_failure(slot);
+                self.tell_no_worker(slot);
                 self.workers[slot].give_back();
                 self.feed(Event::OpenFailed(slot));
             }
