@@ -1,10 +1,14 @@
-"""A node with 1 GB of weights in eight workers of a map: memory, and how long the last one opens.
+"""A node with 1 GB of weights in eight workers of a map: memory, and how long the last one opens;
+and a node that computes for 5 ms, with two replicas beside one.
 
-    python replicas.py [--gigabytes 1] [--workers 8] [--rounds 5]
+    python replicas.py [--gigabytes 1] [--workers 8] [--rounds 5] [--only weights,stream]
 
 The weights are an attribute of the node, or made by its `preload`. Every worker reads all of them.
 Reported are the memory of all workers together (PSS: what several map counts in parts), and the
 time that the last session of the map takes to open.
+
+The stream is a run over 400 numbers, with one replica and with two in turns; its ratio is that of the
+two in the same turn.
 
 No time is asserted.
 """
@@ -94,15 +98,47 @@ def opening(elements: int, workers: int, where: Runtime) -> float:
     return took
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--gigabytes", type=float, default=1.0)
-    options.add_argument("--workers", type=int, default=8)
-    options.add_argument("--rounds", type=int, default=5)
-    chosen = options.parse_args()
+class Computes(Node):
+    """Computes for 5 ms of processor time."""
+
+    def process(self, number: int, /) -> int:
+        """The number."""
+        end = time.thread_time() + 0.005
+        while time.thread_time() < end:
+            pass
+        return number
+
+
+def stream(rounds: int) -> list[list[str]]:
+    """The medians of runs with one replica and with two, and of their ratio, with order and without."""
+    numbers = range(400)
+    rows = []
+    with Runtime("[workers]\nmax = 2\n") as where:
+        for is_ordered in (True, False):
+            pipelines = [
+                Pipeline(Computes(replicas=count, replicas_ordered=is_ordered), runtime=where)
+                for count in (1, 2)
+            ]
+            turns = [[_seconds(pipeline, numbers) for pipeline in pipelines] for _ in range(rounds + 1)]
+            one, two = (statistics.median(turn[at] for turn in turns[1:]) for at in (0, 1))
+            ratio = statistics.median(turn[1] / turn[0] for turn in turns[1:])
+            order = "in order" if is_ordered else "as they come"
+            rows.append([order, f"{one:.2f} s", f"{two:.2f} s", f"{ratio:.2f}"])
+    return rows
+
+
+def _seconds(pipeline: Pipeline, numbers: range) -> float:
+    began = time.perf_counter()
+    results = pipeline.run(iter(numbers))
+    took = time.perf_counter() - began
+    if sorted(results) != list(numbers):
+        raise AssertionError("results are missing")
+    return took
+
+
+def weights(chosen: argparse.Namespace) -> None:
+    """Measure memory and opening."""
     elements = int(chosen.gigabytes * 1e9 / 4)
-    show(machine())
     with Runtime(f"[workers]\nmax = {chosen.workers}\n") as where:
         rows = []
         for name, kind in (("attribute", Given), ("preload", Made)):
@@ -110,7 +146,23 @@ def main() -> None:
             rows.append([name, f"{total / 1e9:.2f} GB", f"{largest / 1e9:.2f} GB"])
         show(markdown(["weights", "all workers (PSS)", "one"], rows))
         times = [opening(elements, chosen.workers, where) * 1e3 for _ in range(chosen.rounds)]
-        show(f"\nthe last of {chosen.workers} opens in {statistics.median(times):.1f} ms (p50)")
+        show(f"\nthe last of {chosen.workers} opens in {statistics.median(times):.1f} ms (p50)\n")
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--gigabytes", type=float, default=1.0)
+    options.add_argument("--workers", type=int, default=8)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", default="weights,stream")
+    chosen = options.parse_args()
+    show(machine())
+    if "weights" in chosen.only:
+        weights(chosen)
+    if "stream" in chosen.only:
+        head = ["400 items of 5 ms", "one replica", "two", "two beside one"]
+        show(markdown(head, stream(chosen.rounds)))
 
 
 if __name__ == "__main__":

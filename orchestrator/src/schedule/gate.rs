@@ -7,7 +7,8 @@ use super::stage::{Stage, StageShape};
 use super::{Round, StageId};
 use crate::placement::Part;
 
-/// Calls after which the pool is asked again for workers that it did not have; twice as many each time.
+/// Most calls after which the pool is asked again for workers that it did not have: first after one, then
+/// after twice as many each time.
 const ASK_AFTER: u64 = 16;
 
 /// The replicas of one node, as far as they have something in common.
@@ -40,7 +41,7 @@ impl<T: Clone> Gate<T> {
             room: members.len().saturating_mul(queue),
             members,
             asks_at: 0,
-            asks_after: ASK_AFTER,
+            asks_after: 1,
         })
     }
 
@@ -130,14 +131,14 @@ impl<T: Clone> Gate<T> {
         let may_ask = self.asks_at <= self.order.begun();
         if may_ask {
             self.asks_at = self.order.begun() + self.asks_after;
-            self.asks_after = self.asks_after.saturating_mul(2);
+            self.asks_after = ASK_AFTER.min(2 * self.asks_after);
         }
         may_ask
     }
 
     /// All replicas have workers.
     pub(super) fn note_complete(&mut self) {
-        (self.asks_at, self.asks_after) = (0, ASK_AFTER);
+        (self.asks_at, self.asks_after) = (0, 1);
     }
 
     /// Notes the calls that are over, and the rounds that have no further ones.

@@ -40,7 +40,7 @@ def _value(name: str, values: list[Any]) -> Any:
         return first if name == "fallback" else _together(present)
     if name == "status":
         return "failed" if "failed" in present else max(present, key=present.count)
-    if isinstance(first, str | bool) or any(part in name for part in _FIXED):
+    if isinstance(first, str | bool | list) or any(part in name for part in _FIXED):
         return first
     return _combined(name)(present)
 

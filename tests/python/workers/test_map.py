@@ -66,18 +66,21 @@ def squares(results: Any) -> list[int]:
 
 
 def test_results_come_in_the_order_of_the_items_from_several_workers(where: Runtime) -> None:
+    # spec: CARD-02, IOP-02
     results = list(Pipeline(Square(), runtime=where).map(range(200), workers=3))
     assert squares(results) == [number**2 for number in range(200)]
     assert squares(Pipeline(Square(), runtime=where).map(range(3), batch=2)) == [0, 1, 4]
 
 
 def test_as_many_items_as_workers_run_at_the_same_time(tmp_path: Path) -> None:
+    # spec: CARD-02
     with Runtime("[workers]\nmax = 3\n") as where:
         pipeline = Pipeline(Meets(str(tmp_path), 3), runtime=where)
         assert list(pipeline.map(range(3), workers=3)) == [0, 1, 2]
 
 
 def test_a_map_takes_workers_that_come_free_while_it_runs(tmp_path: Path) -> None:
+    # spec: CARD-02
     with Runtime("[workers]\nmax = 2\n") as where:
         results = Pipeline(Square(), runtime=where).map(itertools.count(), workers=2, batch=1)
         with Pipeline(Square(), runtime=where).session():
@@ -90,12 +93,14 @@ def test_a_map_takes_workers_that_come_free_while_it_runs(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("batch", [None, 1, 16])
 def test_a_result_is_what_run_returns_for_the_item(where: Runtime, batch: int | None) -> None:
+    # spec: IOP-02
     pipeline = Pipeline(Odd(), lambda number: number + 1, runtime=where)
     items = [*range(60), 101, 103]
     assert list(pipeline.map(items, batch=batch)) == [pipeline.run(item) for item in items]
 
 
 def test_results_come_as_they_are_made(where: Runtime, tmp_path: Path) -> None:
+    # spec: IOP-02
     barrier = tmp_path / "released"
     results = Pipeline(Waits(), runtime=where).map([str(barrier), 1, 2], workers=2, ordered=False)
     assert [next(results), next(results)] == [1, 2]
@@ -104,6 +109,7 @@ def test_results_come_as_they_are_made(where: Runtime, tmp_path: Path) -> None:
 
 
 def test_one_worker_is_enough(one: Runtime) -> None:
+    # spec: CARD-02
     pipeline = Pipeline(Square(), runtime=one)
     for _ in range(2):
         results = list(pipeline.map(range(50), workers=8))
@@ -112,6 +118,7 @@ def test_one_worker_is_enough(one: Runtime) -> None:
 
 
 def test_graphs_and_native_nodes_map_too(where: Runtime) -> None:
+    # spec: CARD-01
     pipeline = Pipeline(runtime=where)
     pipeline.add_node("triple", MultiplyNode(3))
     pipeline.add_node("up", lambda x: x + 1, after="triple")
@@ -121,6 +128,7 @@ def test_graphs_and_native_nodes_map_too(where: Runtime) -> None:
 
 
 def test_an_array_that_is_filled_again_counts_as_it_was(where: Runtime) -> None:
+    # spec: IOP-05
     frame = np.zeros(50_000, np.float32)
 
     def frames() -> Iterator[Any]:
@@ -150,6 +158,7 @@ def test_progress_is_told_with_the_number_of_all_items(where: Runtime) -> None:
 
 
 def test_metrics_count_all_workers(where: Runtime) -> None:
+    # spec: NRA-13
     pipeline = Pipeline(Square(), runtime=where)
     list(pipeline.map(range(100), workers=3))
     metrics = pipeline.get_metrics()
@@ -158,6 +167,7 @@ def test_metrics_count_all_workers(where: Runtime) -> None:
 
 
 def test_node_objects_stay_as_they_are(where: Runtime) -> None:
+    # spec: IOP-20
     node = Counts()
     assert list(Pipeline(node, runtime=where).map(range(10))) == list(range(10))
     assert node.seen == 0
@@ -168,6 +178,7 @@ def test_node_objects_stay_as_they_are(where: Runtime) -> None:
 
 @pytest.mark.parametrize("batch", [None, 1, 4])
 def test_errors_stand_in_the_place_of_results(where: Runtime, batch: int | None) -> None:
+    # spec: IOP-25, IOP-23
     pipeline = Pipeline(lambda x: x, Picky(name="picky"), runtime=where)
     results = list(pipeline.map(range(1, 30), workers=2, batch=batch, errors="return"))
     for number, result in enumerate(results, 1):
@@ -184,6 +195,7 @@ def test_errors_stand_in_the_place_of_results(where: Runtime, batch: int | None)
 
 
 def test_the_first_error_ends_the_map(where: Runtime) -> None:
+    # spec: IOP-25
     results = Pipeline(Picky(), runtime=where).map(itertools.count(1), workers=2)
     assert [next(results) for _ in range(6)] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(NodeError, match="not 7"):
@@ -195,6 +207,7 @@ def test_the_first_error_ends_the_map(where: Runtime) -> None:
 def test_a_worker_that_dies_takes_one_item_with_it(
     where: Runtime, tmp_path: Path, batch: int | None
 ) -> None:
+    # spec: CARD-08
     node = Mortal(13, str(tmp_path / "log"))
     pipeline = Pipeline(node, runtime=where)
     results = list(pipeline.map(range(40), workers=2, batch=batch, errors="return"))
@@ -204,6 +217,7 @@ def test_a_worker_that_dies_takes_one_item_with_it(
 
 
 def test_with_batches_of_one_nothing_is_called_twice(where: Runtime, tmp_path: Path) -> None:
+    # spec: CARD-08
     log = tmp_path / "log"
     pipeline = Pipeline(Mortal(13, str(log)), runtime=where)
     list(pipeline.map(range(40), workers=2, batch=1, errors="return"))
@@ -211,6 +225,7 @@ def test_with_batches_of_one_nothing_is_called_twice(where: Runtime, tmp_path: P
 
 
 def test_items_that_cannot_travel_are_errors_of_their_place(where: Runtime) -> None:
+    # spec: IOP-07
     pipeline = Pipeline(lambda x: x, runtime=where)
     results = list(pipeline.map([1, threading.Lock(), 3], errors="return"))
     assert [results[0], results[2]] == [1, 3]
@@ -269,6 +284,7 @@ def test_an_endless_source_is_taken_as_far_as_results_are(where: Runtime) -> Non
 
 @pytest.mark.parametrize("how", ["close", "drop", "with"])
 def test_leaving_interrupts_what_runs_and_workers_stay_warm(tmp_path: Path, how: str) -> None:
+    # spec: CARD-02
     mark = tmp_path / "sleeps"
     with Runtime("[workers]\nmax = 2\n") as where:
         list(Pipeline(Square(), runtime=where).map(range(8), workers=2, batch=1))
@@ -310,6 +326,7 @@ def test_coroutines_map_plain_and_async_items(where: Runtime) -> None:
 
 
 def test_a_task_that_is_cancelled_ends_the_map(where: Runtime, tmp_path: Path) -> None:
+    # spec: CARD-02
     async def main() -> None:
         mark = tmp_path / "sleeps"
 
@@ -334,6 +351,7 @@ def test_a_task_that_is_cancelled_ends_the_map(where: Runtime, tmp_path: Path) -
 def test_preload_is_called_once_and_no_worker_sees_writes_of_another(
     where: Runtime, tmp_path: Path
 ) -> None:
+    # spec: CARD-05, IOP-20
     pipeline = Pipeline(Weights(str(tmp_path), 1_000_000), runtime=where)
     results = list(pipeline.map(range(20), workers=3, batch=1))
     assert [total for total, _ in results] == [number + 2.0 for number in range(20)]
@@ -341,6 +359,7 @@ def test_preload_is_called_once_and_no_worker_sees_writes_of_another(
 
 
 def test_preload_comes_before_initialize_in_plain_runs(where: Runtime, tmp_path: Path) -> None:
+    # spec: IOP-20
     pipeline = Pipeline(Weights(str(tmp_path), 100), runtime=where)
     assert pipeline.run(5.0)[0] == 7.0
     assert pipeline.run(6.0, use_rust=False)[0] == 8.0
@@ -350,11 +369,13 @@ def test_preload_comes_before_initialize_in_plain_runs(where: Runtime, tmp_path:
 def test_what_cannot_travel_is_preloaded_by_each_worker(
     where: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # spec: IOP-07
     assert list(Pipeline(Locked(), runtime=where).map([1, 2], workers=2)) == [6, 7]
     assert "cannot be shared" in caplog.text
 
 
 def test_an_error_of_preload_names_the_node(where: Runtime) -> None:
+    # spec: IOP-24
     class Broken(Square):
         def preload(self) -> None:
             raise OSError("no file")

@@ -81,6 +81,7 @@ def placed(pipeline: Pipeline, items: int = 6, **how: Any) -> bool:
 
 
 def test_slow_nodes_overlap_from_the_second_run_on_and_that_is_told(where: Runtime) -> None:
+    # spec: NRA-11
     pipeline = Pipeline(Slow("first"), Slow("second"), runtime=where)
     assert pipeline.explain().overlap == {}
     assert not placed(pipeline)
@@ -105,6 +106,7 @@ def test_quick_nodes_and_single_items_do_not_overlap(where: Runtime) -> None:
 
 
 def test_two_nodes_work_at_the_same_time(where: Runtime, tmp_path: Path) -> None:
+    # spec: CARD-01
     pipeline = Pipeline(Leads(str(tmp_path)), Follows(str(tmp_path)), runtime=where)
     assert pipeline.run([0, 1, 2, 3], overlap=True) == [0, 1, 2, 3]
 
@@ -113,6 +115,7 @@ def test_two_nodes_work_at_the_same_time(where: Runtime, tmp_path: Path) -> None
 def test_nodes_that_share_something_stay_together(
     where: Runtime, nodes: Callable[[], tuple[Any, Any]]
 ) -> None:
+    # spec: IOP-20
     first, second = nodes()
     assert groups({"first": first, "second": second}) == {"first": {"second"}, "second": {"first"}}
     results = [
@@ -162,6 +165,7 @@ def _evaluates(item: Any) -> Any:
 
 
 def test_an_error_has_the_outputs_before_it_and_the_next_run_is_as_ever(where: Runtime) -> None:
+    # spec: IOP-25
     def refuses(number: int) -> int:
         if number == 3:
             raise ValueError("three")
@@ -176,6 +180,7 @@ def test_an_error_has_the_outputs_before_it_and_the_next_run_is_as_ever(where: R
 
 
 def test_state_comes_back_from_all_workers(where: Runtime) -> None:
+    # spec: IOP-20
     nodes = Holds([]), Holds([])
     pipeline = Pipeline(*nodes, runtime=where)
     pipeline.run([1, 2, 3], overlap=True)

@@ -14,10 +14,15 @@ impl PoolCore {
             return;
         }
         let mut awaited = vec![false; self.shelves.len()];
+        // Workers that come for earlier requests which do not wait for other sessions.
+        let mut reserved: Vec<Need> = Vec::new();
         let mut at = 0;
         while let Some(want) = self.waiting.get(at) {
             let (ticket, needs, turn) = (want.ticket, want.needs.clone(), want.turn);
-            let is_behind = needs.iter().any(|need| awaited[need.key.pool]);
+            let is_behind = needs.iter().any(|need| {
+                let is_reserved = reserved.iter().any(|other| other.key.pool == need.key.pool);
+                awaited[need.key.pool] || turn != Turn::Now && is_reserved
+            });
             if is_behind && turn != Turn::Now {
                 needs.iter().for_each(|need| awaited[need.key.pool] = true);
                 at += 1;
@@ -27,6 +32,10 @@ impl PoolCore {
                 self.overload(at, actions);
                 continue;
             }
+            let with_reserved = |need: &Need| {
+                let others = reserved.iter().filter(|other| other.key == need.key);
+                Need { count: need.count + others.map(|other| other.count).sum::<usize>(), ..*need }
+            };
             needs.iter().for_each(|need| self.unpark(now, *need));
             if needs.iter().all(|need| self.workers.count(need.key, LifeState::Ready) >= need.count)
             {
@@ -36,17 +45,22 @@ impl PoolCore {
                 actions.push(PoolAction::Grant { ticket, workers });
                 continue;
             }
-            for Need { key, count } in &needs {
-                let missing = count.saturating_sub(self.workers.coming(*key));
-                self.start(now, *key, missing, actions);
+            for Need { key, count } in needs.iter().map(with_reserved) {
+                let missing = count.saturating_sub(self.workers.coming(key));
+                self.start(now, key, missing, actions);
             }
-            if turn == Turn::Now && !needs.iter().all(|need| self.workers.is_coming(*need)) {
+            let is_coming = |need| self.workers.is_coming(with_reserved(need));
+            if turn == Turn::Now && !needs.iter().all(is_coming) {
                 self.overload(at, actions);
                 continue;
             }
-            needs.iter().for_each(|need| awaited[need.key.pool] = true);
+            match turn {
+                Turn::Now => reserved.extend(needs),
+                _ => needs.iter().for_each(|need| awaited[need.key.pool] = true),
+            }
             at += 1;
         }
+        reserved.iter().for_each(|need| awaited[need.key.pool] = true);
         for (pool, awaited) in awaited.into_iter().enumerate() {
             if !awaited {
                 self.keep_spares(now, pool, actions);

@@ -336,6 +336,24 @@ fn who_does_not_wait_is_refused_when_all_workers_are_in_use() {
 }
 
 #[test]
+fn several_that_do_not_wait_get_workers_side_by_side() {
+    // spec: CARD-02
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 3, ..LIMITS }]);
+    assert_eq!(pool.handle(now, at_once(1)), [spawn(1, kind(0))]);
+    assert_eq!(pool.handle(now, at_once(2)), [spawn(2, kind(0))]);
+    assert_eq!(pool.handle(now, at_once(3)), [spawn(3, kind(0))]);
+    assert_eq!(pool.handle(now, at_once(4)), [PoolAction::Overload(4)], "the pool is full");
+    // A request that waits comes behind them.
+    assert_eq!(pool.handle(now, want(5, 0, 1)), []);
+    assert_eq!(pool.handle(now, at_once(6)), [PoolAction::Overload(6)]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(1, &[2])]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(1)), [grant(2, &[1])]);
+    assert_eq!(pool.handle(now, back(1)), [grant(3, &[1])]);
+    assert_eq!(pool.handle(now, PoolEvent::Started(3)), [grant(5, &[3])]);
+}
+
+#[test]
 fn who_does_not_wait_gets_the_place_of_an_idle_worker_of_another_kind() {
     let now = Instant::now();
     let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
