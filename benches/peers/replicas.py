@@ -7,8 +7,8 @@ The weights are an attribute of the node, or made by its `preload`. Every worker
 Reported are the memory of all workers together (PSS: what several map counts in parts), and the
 time that the last session of the map takes to open.
 
-The stream is a run over 400 numbers, with one replica and with two in turns; its ratio is that of the
-two in the same turn.
+The stream is a run over 400 numbers, with one replica and with two in turns; its ratio is that of
+the two in the same turn.
 
 No time is asserted.
 """
@@ -110,7 +110,7 @@ class Computes(Node):
 
 
 def stream(rounds: int) -> list[list[str]]:
-    """The medians of runs with one replica and with two, and of their ratio, with order and without."""
+    """The medians of runs with one replica and with two, and of their ratio."""
     numbers = range(400)
     rows = []
     with Runtime("[workers]\nmax = 2\n") as where:
@@ -119,7 +119,9 @@ def stream(rounds: int) -> list[list[str]]:
                 Pipeline(Computes(replicas=count, replicas_ordered=is_ordered), runtime=where)
                 for count in (1, 2)
             ]
-            turns = [[_seconds(pipeline, numbers) for pipeline in pipelines] for _ in range(rounds + 1)]
+            turns = [
+                [_seconds(pipeline, numbers) for pipeline in pipelines] for _ in range(rounds + 1)
+            ]
             one, two = (statistics.median(turn[at] for turn in turns[1:]) for at in (0, 1))
             ratio = statistics.median(turn[1] / turn[0] for turn in turns[1:])
             order = "in order" if is_ordered else "as they come"

@@ -330,7 +330,7 @@ impl Plan {
         (at.unwrap_or_default(), first)
     }
 
-    /// The stage that stands for a stage in what is told: of replicas, the first.
+    /// The stage that stands for a stage in messages and metrics: of replicas, the first.
     #[must_use]
     pub fn first_of(&self, stage: usize) -> usize {
         match self.stages[stage].part {

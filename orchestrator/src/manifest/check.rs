@@ -81,7 +81,11 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
             return report(field, ProblemKind::NodeType(problem));
         }
     };
-    if resolved.source != NodeSource::Native {
+    let is_native = resolved.source == NodeSource::Native;
+    if let Some(kind) = against_replicas(node, is_native) {
+        report("replicas", kind);
+    }
+    if !is_native {
         if !node.limits.is_empty() && !node.isolated && node.replicas == 1 {
             let kind = ProblemKind::Unsupported {
                 what: "limit a node that shares its worker with others",
@@ -89,21 +93,7 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
             };
             report("limits", kind);
         }
-        if node.replicas > 1 && (node.is_streaming || node.is_source) {
-            let kind = ProblemKind::Unsupported {
-                what: "run a streaming node or a source in several workers",
-                advice: "leave replicas out",
-            };
-            report("replicas", kind);
-        }
         return;
-    }
-    if node.replicas > 1 {
-        let kind = ProblemKind::Unsupported {
-            what: "give replicas to a native node, which runs in no worker",
-            advice: "leave replicas out, or set runtime_hint to \"cpython\"",
-        };
-        report("replicas", kind);
     }
     if !node.limits.is_empty() {
         let kind = ProblemKind::Unsupported {
@@ -137,6 +127,21 @@ fn node_type(node: &ManifestNode, index: usize, problems: &mut Problems) {
             report(&field, ProblemKind::Param(problem));
         }
     }
+}
+
+/// What speaks against the replicas of a node, if it asks for several.
+fn against_replicas(node: &ManifestNode, is_native: bool) -> Option<ProblemKind> {
+    let (what, advice) = match (is_native, node.is_streaming || node.is_source) {
+        (true, _) => (
+            "give replicas to a native node, which runs in no worker",
+            "leave replicas out, or set runtime_hint to \"cpython\"",
+        ),
+        (false, true) => {
+            ("run a streaming node or a source in several workers", "leave replicas out")
+        }
+        (false, false) => return None,
+    };
+    (node.replicas > 1).then_some(ProblemKind::Unsupported { what, advice })
 }
 
 fn param_name(problem: &ParamProblem) -> Option<&str> {

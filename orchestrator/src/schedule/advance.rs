@@ -6,7 +6,7 @@ use super::StageId;
 use super::event::{Action, Blame};
 use super::flow::Flow;
 use super::saves::Saves;
-use super::slots::{Slots, borrow};
+use super::slots::{Slots, borrow, is_usable};
 use super::stage::{Call, Work};
 use crate::placement::Part;
 
@@ -156,7 +156,7 @@ impl<T: Clone> Advance<'_, T> {
         let Some(gate) = self.flow.gate_mut(first) else { return false };
         let is_served = slots.iter().any(|slot| self.slots.hears(*slot));
         let is_short = slots.iter().any(|slot| self.slots.is_empty(*slot));
-        if slots.iter().all(|slot| self.slots.is_usable(*slot)) {
+        if slots.iter().all(|slot| is_usable(self.slots, *slot)) {
             gate.note_complete();
         } else if is_served && is_short && gate.may_ask() {
             slots.into_iter().for_each(|slot| borrow(self.slots, self.now, slot, self.actions));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::event::{Action, Event};
 use super::{EXIT_GRACE, SlotId, StageId, StageShape, Times};
 use crate::placement::Part;
-pub(super) use borrow::{borrow, borrow_all};
+pub(super) use borrow::{borrow, borrow_all, is_usable};
 pub(super) use cut_short::Loss;
 use deadlines::first_timeout;
 #[cfg(test)]
@@ -296,11 +296,6 @@ impl Slots {
 
     pub(super) fn is_ready(&self, slot: SlotId) -> bool {
         self.slots[slot].state == State::Ready
-    }
-
-    /// Whether the slot's worker has made its nodes, and goes on.
-    pub(super) fn is_usable(&self, slot: SlotId) -> bool {
-        matches!(self.slots[slot].state, State::Ready | State::Busy(..))
     }
 
     /// Whether the slot has no worker, and none is asked for.

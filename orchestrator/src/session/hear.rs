@@ -64,7 +64,9 @@ impl Shell {
             }
             FromWorker::Opened(nodes) if slots.is_making(slot) => {
                 if let Some(error) = self.layout.refusal(slot, &nodes) {
-                    return vec![self.refuse_opened(slot, error)];
+                    self.fail_to_open(slot, error);
+                    self.workers.give_back(slot, Returned::Broken);
+                    return vec![Event::OpenFailed(slot)];
                 }
                 let opened = self.workers.slot_mut(slot);
                 (opened.is_open, opened.is_borrowed) = (true, false);

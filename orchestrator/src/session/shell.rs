@@ -77,8 +77,8 @@ impl Shell {
 
     pub(super) fn carry_out(&mut self, action: Action<Value>) -> Events {
         match action {
-            Action::Acquire(slots) => return self.acquire(slots, false),
-            Action::Borrow(slot) => return self.acquire(vec![slot], true),
+            Action::Acquire(slots) => return acquire(self, slots, false),
+            Action::Borrow(slot) => return acquire(self, vec![slot], true),
             Action::Withdraw(slot) => self.workers.withdraw(slot),
             Action::Unavailable(slot) => {
                 self.fail_to_open(slot, failure::busy(pool_of(self, slot)));
@@ -251,25 +251,6 @@ impl Shell {
         Event::OpenFailed(slot)
     }
 
-    /// The nodes of a slot are made, and cannot be used.
-    pub(super) fn refuse_opened(&mut self, slot: SlotId, error: Error) -> Event<Value> {
-        self.fail_to_open(slot, error);
-        self.workers.give_back(slot, Returned::Broken);
-        Event::OpenFailed(slot)
-    }
-
-    fn acquire(&mut self, slots: Vec<SlotId>, is_borrowed: bool) -> Events {
-        slots.iter().for_each(|slot| self.workers.slot_mut(*slot).is_borrowed = is_borrowed);
-        let asked = self.runtime.pool().and_then(|pool| {
-            let (needs, slots) = self.outfit.wanted(&self.workers, &slots)?;
-            self.workers.request(pool, needs, slots, self.outfit.is_impatient());
-            Ok(())
-        });
-        let Err(error) = asked else { return Events::new() };
-        self.fail_to_open(slots[0], error);
-        slots.into_iter().map(Event::Refused).collect()
-    }
-
     fn open_slot(&mut self, slot: SlotId) -> Events {
         let pool = self.workers.slot(slot).pool;
         let Some(worker) = &self.workers.slot(slot).worker else { return Events::new() };
@@ -308,6 +289,19 @@ impl Shell {
         let sent = self.workers.send(slot, message, None);
         sent.map_or_else(|broken| self.hang_up(slot, Some(broken)), |_| Events::new())
     }
+}
+
+/// Asks the pool for workers. `is_borrowed`: the session goes on without them.
+fn acquire(shell: &mut Shell, slots: Vec<SlotId>, is_borrowed: bool) -> Events {
+    slots.iter().for_each(|slot| shell.workers.slot_mut(*slot).is_borrowed = is_borrowed);
+    let asked = shell.runtime.pool().and_then(|pool| {
+        let (needs, slots) = shell.outfit.wanted(&shell.workers, &slots)?;
+        shell.workers.request(pool, needs, slots, shell.outfit.is_impatient());
+        Ok(())
+    });
+    let Err(error) = asked else { return Events::new() };
+    shell.fail_to_open(slots[0], error);
+    slots.into_iter().map(Event::Refused).collect()
 }
 
 /// The settings of a slot's pool.

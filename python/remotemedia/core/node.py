@@ -116,7 +116,8 @@ class Node(ABC):
         replicas: number of workers that run the node side by side, each its own items. It must keep
             nothing from one item to the next; its attributes are not written back. Where the pool
             has fewer free workers, it is fewer. See docs/batches.md.
-        replicas_ordered: whether their outputs go on in the order of the items; False: as they come.
+        replicas_ordered: whether their outputs go on in the order of the items; False: as they
+            come.
         limits: what that worker may use, such as `{"memory_hard": "2 GB", "cpu_time": "5 s"}`: the
             names of `[limits]` in the configuration, except those of messages. Only for an isolated
             node, or one with replicas.

@@ -44,8 +44,8 @@ def check_replicas(graph: Graph) -> None:
         reason = reason_against(entry.node, is_root=not entry.after)
         if reason is not None and is_replicated(entry.node):
             raise ConfigurationError(
-                f"{name_of(entry.node)!r} has replicas={entry.node.replicas} and {reason}: its items "
-                "cannot be processed apart from each other. Leave replicas out"
+                f"{name_of(entry.node)!r} has replicas={entry.node.replicas} and {reason}: its "
+                "items cannot be processed apart from each other. Leave replicas out"
             )
 
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Change, Phase, Slots};
+use super::{Change, Phase, Slots, State};
 use crate::schedule::SlotId;
 use crate::schedule::event::Action;
 
@@ -18,6 +18,11 @@ pub(in crate::schedule) fn borrow<T>(
         slots.slots[slot].is_borrowed = true;
         actions.push(Action::Borrow(slot));
     }
+}
+
+/// Whether the worker of a slot has made its nodes, and goes on.
+pub(in crate::schedule) fn is_usable(slots: &Slots, slot: SlotId) -> bool {
+    matches!(slots.slots[slot].state, State::Ready | State::Busy(..))
 }
 
 /// Asks for the workers of all further replicas, once the session is open.
@@ -41,7 +46,7 @@ pub(super) fn try_another<T>(
     actions: &mut Vec<Action<T>>,
 ) -> Option<Change> {
     if slots.phase != Phase::Closing && slots.slots[slot].may_try_another() {
-        slots.slots[slot].state = super::State::Empty;
+        slots.slots[slot].state = State::Empty;
         match slots.slots[slot].is_borrowed {
             true => borrow(slots, now, slot, actions),
             false => slots.acquire(now, vec![slot], actions),
