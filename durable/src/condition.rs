@@ -1,12 +1,19 @@
 //! Conditions on the outcomes and values of earlier tasks. Pure.
+//!
+//! `compare` has the operators, `number` the numbers, `element` looks into arrays.
 
-use std::cmp::Ordering;
+mod compare;
+mod element;
+mod number;
+
+use std::fmt::{self, Write};
 
 use ipc_protocol::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::record::Outcome;
+use crate::value::audio_rate;
 
 /// A condition, as data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +57,7 @@ pub enum Key {
     Name(String),
 }
 
-/// How two values are compared. Values of types that have no order are neither smaller nor larger.
+/// How two values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Equal.
@@ -117,104 +124,162 @@ impl Condition {
     }
 
     /// Whether it is true. A value that is not there makes its comparison false.
-    pub fn holds(&self, facts: &impl Facts) -> bool {
+    ///
+    /// # Errors
+    /// When a value is there, but cannot be compared with the constant.
+    pub fn holds(&self, facts: &impl Facts) -> Result<bool, Untestable> {
         match self {
-            Self::Always {} => true,
+            Self::Always {} => Ok(true),
             Self::Value { path, of_task, op, with } => {
                 let root = match (path.first(), of_task) {
                     (Some(Key::Name(task)), true) => facts.output(task),
                     _ => facts.input(),
                 };
                 let inner = &path[usize::from(*of_task).min(path.len())..];
-                root.as_ref().and_then(|root| find(root, inner)).is_some_and(|v| op.holds(v, with))
+                let failed = |found: &Value| Untestable::new((path, *op, with), found);
+                let Some(root) = root else { return Ok(false) };
+                match find(root, inner) {
+                    Ok(None) => Ok(false),
+                    Ok(Some(found)) => {
+                        compare::test(*op, &found, with).ok_or_else(|| failed(&found))
+                    }
+                    Err(closed) => Err(failed(&closed)),
+                }
             }
-            Self::Outcome { task, is } => facts.outcome(task) == Some(*is),
-            Self::All(inner) => inner.iter().all(|condition| condition.holds(facts)),
-            Self::Any(inner) => inner.iter().any(|condition| condition.holds(facts)),
-            Self::Not(inner) => !inner.holds(facts),
+            Self::Outcome { task, is } => Ok(facts.outcome(task) == Some(*is)),
+            Self::All(inner) => first(inner, facts, false).map(|found| !found),
+            Self::Any(inner) => first(inner, facts, true),
+            Self::Not(inner) => inner.holds(facts).map(|holds| !holds),
         }
     }
 }
 
-fn find<'a>(value: &'a Value, path: &[Key]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, key| match (key, value) {
-        (Key::Name(name), value) => value.get(name),
-        (Key::Index(index), Value::List(items) | Value::Tuple(items)) => {
-            let from_end = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let index = if *index < 0 { index + from_end } else { *index };
-            items.get(usize::try_from(index).ok()?)
+/// Whether one of the conditions has this answer. Those after it are not tested.
+fn first(all: &[Condition], facts: &impl Facts, wanted: bool) -> Result<bool, Untestable> {
+    for condition in all {
+        if condition.holds(facts)? == wanted {
+            return Ok(true);
         }
+    }
+    Ok(false)
+}
+
+/// A comparison that has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "its condition '{path} {op} {with}' cannot be tested, because the value is {found}: numbers compare \
+     with numbers, texts with texts, and of large values a task must return what is to be compared"
+)]
+pub struct Untestable {
+    path: String,
+    op: Op,
+    with: String,
+    found: String,
+}
+
+impl Untestable {
+    fn new((path, op, with): (&[Key], Op, &Json), found: &Value) -> Self {
+        let found = match found {
+            Value::Array(array) if array.shape.is_empty() => {
+                format!("of numpy's type {}", array.dtype.descr)
+            }
+            Value::Array(array) => {
+                format!("a numpy array of type {} and shape {:?}", array.dtype.descr, array.shape)
+            }
+            Value::Opaque(_) => "an array or bytes of 64 KiB or more".to_owned(),
+            other => format!("of type {}", other.type_name()),
+        };
+        let with = number::number_text(with).map_or_else(|| with.to_string(), str::to_owned);
+        Self { path: path_text(path), op, with, found }
+    }
+}
+
+fn path_text(path: &[Key]) -> String {
+    let mut text = String::new();
+    for key in path {
+        // Writing to a text does not fail.
+        let _written = match key {
+            Key::Index(index) => write!(text, "[{index}]"),
+            Key::Name(name) if text.is_empty() => write!(text, "{name}"),
+            Key::Name(name) => write!(text, ".{name}"),
+        };
+    }
+    text
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::Greater => ">",
+            Self::AtLeast => ">=",
+            Self::In => "in",
+            Self::Contains => "contains",
+        })
+    }
+}
+
+/// What is at a path in a value. `Err` has a value that is kept apart, so that nothing in it is seen.
+fn find(value: Value, path: &[Key]) -> Result<Option<Value>, Value> {
+    let mut found = value;
+    for key in path {
+        match inside(found, key)? {
+            Some(inner) => found = inner,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
+fn inside(value: Value, key: &Key) -> Result<Option<Value>, Value> {
+    let is_key = |known: &Value| match (known, key) {
+        (Value::Str(known), Key::Name(name)) => known == name,
+        (Value::Int(known), Key::Index(index)) => known == index,
+        _ => false,
+    };
+    Ok(match (value, key) {
+        (Value::Dict(entries), _) => {
+            entries.into_iter().find(|(known, _)| is_key(known)).map(|(_, item)| item)
+        }
+        (Value::List(items) | Value::Tuple(items), Key::Index(index)) => {
+            position(*index, items.len()).and_then(|at| items.into_iter().nth(at))
+        }
+        (Value::Str(text), Key::Index(index)) => {
+            let letters: Vec<char> = text.chars().collect();
+            position(*index, letters.len()).map(|at| Value::Str(letters[at].to_string()))
+        }
+        (Value::Array(array), Key::Index(index)) => {
+            let length = array.shape.first().and_then(|length| usize::try_from(*length).ok());
+            position(*index, length.unwrap_or(0)).and_then(|at| element::at(&array, at))
+        }
+        (Value::Audio(audio), Key::Index(index)) => match position(*index, 2) {
+            Some(0) => Some(Value::Array(audio.samples)),
+            Some(_) => Some(Value::Int(audio.sample_rate_hz.into())),
+            None => None,
+        },
+        (Value::Opaque(apart), Key::Index(1 | -1)) => match audio_rate(&apart) {
+            Some(rate) => Some(Value::Int(rate.into())),
+            None => return Err(Value::Opaque(apart)),
+        },
+        (Value::Opaque(apart), _) => return Err(Value::Opaque(apart)),
         _ => None,
     })
 }
 
-impl Op {
-    fn holds(self, value: &Value, with: &Json) -> bool {
-        let order = || compare(value, with);
-        match self {
-            Self::Equal => is_equal(value, with),
-            Self::NotEqual => !is_equal(value, with),
-            Self::Less => order() == Some(Ordering::Less),
-            Self::AtMost => matches!(order(), Some(Ordering::Less | Ordering::Equal)),
-            Self::Greater => order() == Some(Ordering::Greater),
-            Self::AtLeast => matches!(order(), Some(Ordering::Greater | Ordering::Equal)),
-            Self::In => match (value, with) {
-                (value, Json::Array(items)) => items.iter().any(|item| is_equal(value, item)),
-                (Value::Str(part), Json::String(text)) => text.contains(part.as_str()),
-                _ => false,
-            },
-            Self::Contains => match (value, with) {
-                (
-                    Value::List(items)
-                    | Value::Tuple(items)
-                    | Value::Set(items)
-                    | Value::FrozenSet(items),
-                    with,
-                ) => items.iter().any(|item| is_equal(item, with)),
-                (Value::Dict(entries), with) => entries.iter().any(|(key, _)| is_equal(key, with)),
-                (Value::Str(text), Json::String(part)) => text.contains(part.as_str()),
-                _ => false,
-            },
-        }
-    }
-}
-
-fn is_equal(value: &Value, with: &Json) -> bool {
-    match (value, with) {
-        (Value::None, Json::Null) => true,
-        (Value::List(items) | Value::Tuple(items), Json::Array(others)) => {
-            items.len() == others.len() && items.iter().zip(others).all(|(v, j)| is_equal(v, j))
-        }
-        (Value::Dict(entries), Json::Object(others)) => {
-            entries.len() == others.len()
-                && entries.iter().all(|(key, value)| {
-                    let Value::Str(key) = key else { return false };
-                    others.get(key).is_some_and(|other| is_equal(value, other))
-                })
-        }
-        _ => compare(value, with) == Some(Ordering::Equal),
-    }
-}
-
-/// The order of two numbers, texts or truths; `None` for other types and for NaN.
-fn compare(value: &Value, with: &Json) -> Option<Ordering> {
-    match (value, with) {
-        (Value::Str(text), Json::String(other)) => Some(text.as_str().cmp(other)),
-        (Value::Bool(truth), Json::Bool(other)) => Some(truth.cmp(other)),
-        (value, Json::Bool(other)) => compare(value, &Json::from(i64::from(*other))),
-        (Value::Bool(truth), with) => compare(&Value::Int(i64::from(*truth)), with),
-        (Value::Int(number), Json::Number(other)) => match other.as_i64() {
-            Some(other) => Some(number.cmp(&other)),
-            #[expect(clippy::cast_precision_loss, reason = "Python compares with floats as well")]
-            None => (*number as f64).partial_cmp(&other.as_f64()?),
-        },
-        (Value::Float(number), Json::Number(other)) => number.partial_cmp(&other.as_f64()?),
-        _ => None,
-    }
+/// The position that an index means, which counts from the end if it is negative.
+fn position(index: i64, length: usize) -> Option<usize> {
+    let from_end = if index < 0 { i64::try_from(length).ok()? } else { 0 };
+    usize::try_from(index + from_end).ok().filter(|at| *at < length)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use ipc_protocol::array::{Array, Payload};
+    use ipc_protocol::{Audio, Opaque};
     use serde_json::json;
 
     use super::*;
@@ -232,7 +297,21 @@ mod tests {
 
         fn output(&self, task: &str) -> Option<Value> {
             let rows = Value::List(vec![Value::Int(3), Value::Float(2.5), Value::from("x")]);
-            (task == "good").then(|| Value::Dict(vec![("rows".into(), rows)]))
+            let many = Array::from_f32(vec![0.25, 0.5], [2]).unwrap();
+            let audio = Audio { samples: many.clone(), sample_rate_hz: 16_000 };
+            let apart = Value::Opaque(Opaque {
+                type_name: "remotemedia.apart".to_owned(),
+                interpreter: String::new(),
+                pickle: Payload::from(Bytes::from_static(br#"{"digest": "", "array": null}"#)),
+            });
+            let entries = vec![
+                ("rows".into(), rows),
+                ("many".into(), Value::Array(many)),
+                ("audio".into(), Value::Audio(audio)),
+                ("apart".into(), apart),
+                (Value::Int(7), "seven".into()),
+            ];
+            (task == "good").then(|| Value::Dict(entries))
         }
 
         fn input(&self) -> Option<Value> {
@@ -240,8 +319,12 @@ mod tests {
         }
     }
 
-    fn holds(json: Json) -> bool {
+    fn tested(json: Json) -> Result<bool, Untestable> {
         serde_json::from_value::<Condition>(json).unwrap().holds(&Given)
+    }
+
+    fn holds(json: Json) -> bool {
+        tested(json).unwrap()
     }
 
     fn value(path: Json, op: &str, with: Json) -> Json {
@@ -262,7 +345,8 @@ mod tests {
             (">=", json!(4), false),
             ("in", json!([1, 3]), true),
             ("in", json!([1, 2]), false),
-            ("<", json!("x"), false),
+            ("==", json!("3"), false),
+            ("!=", json!(null), true),
         ] {
             assert_eq!(holds(value(first(), op, with.clone())), expected, "3 {op} {with}");
         }
@@ -273,6 +357,41 @@ mod tests {
         let of_input =
             json!({"value": {"path": ["day"], "of_task": false, "op": "==", "with": "monday"}});
         assert!(holds(of_input));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_an_error() {
+        // spec: CLO-13
+        let rows = || json!(["good", "rows"]);
+        for (path, op, with, found) in [
+            (json!(["good", "rows", 0]), "<", json!("x"), "of type int"),
+            (json!(["good", "rows", 2]), ">", json!(5), "of type str"),
+            (json!(["good", "rows", 0]), "in", json!("3"), "of type int"),
+            (json!(["good", "rows", 0]), "contains", json!(3), "of type int"),
+            (rows(), ">", json!(5), "of type list"),
+            (json!(["good", "many"]), "==", json!(5), "a numpy array of type <f4 and shape [2]"),
+            (json!(["good", "apart"]), "==", json!(5), "an array or bytes of 64 KiB or more"),
+            (json!(["good", "apart", 0]), "==", json!(5), "an array or bytes of 64 KiB or more"),
+        ] {
+            let error = tested(value(path.clone(), op, with)).unwrap_err().to_string();
+            assert!(error.contains(&format!("because the value is {found}:")), "{path}: {error}");
+        }
+        let either =
+            json!({"any": [value(rows(), "contains", json!(3)), value(rows(), ">", json!(1))]});
+        assert!(holds(either), "what is decided needs no other answers");
+        let error = tested(value(json!(["good", "rows", -1]), "<=", json!(7))).unwrap_err();
+        assert!(error.to_string().starts_with("its condition 'good.rows[-1] <= 7' cannot be"));
+    }
+
+    #[test]
+    fn paths_lead_into_arrays_texts_and_audio() {
+        // spec: CLO-13
+        assert!(holds(value(json!(["good", "many", 1]), "==", json!(0.5))));
+        assert!(holds(value(json!(["good", "many"]), "contains", json!(0.5))));
+        assert!(holds(value(json!(["good", "rows", 2, 0]), "==", json!("x"))));
+        assert!(holds(value(json!(["good", "audio", 1]), "==", json!(16_000))));
+        assert!(holds(value(json!(["good", "audio", 0, -1]), "==", json!(0.5))));
+        assert!(holds(value(json!(["good", 7]), "==", json!("seven"))));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The engine core: which task runs when, and what is written. Pure: it is driven by
 //! `handle(now, event)` and says what is to be done; `runner` does it.
 //!
-//! `journal` holds what is to be written, `run` and `part` the rules of one run, `job` makes what a
-//! worker needs, `restore` makes runs from rows, `clock` has the schedules.
+//! `journal` holds what is to be written, `run` and `part` the rules of one run, `gate` says whether a
+//! step runs, `job` makes what a worker needs, `restore` makes runs from rows, `clock` has the schedules.
 
 mod clock;
 mod event;
+mod gate;
 mod job;
 mod journal;
 mod part;

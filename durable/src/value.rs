@@ -214,6 +214,12 @@ fn stand_in(what: &StandIn) -> Value {
     })
 }
 
+/// The sample rate of audio that is kept apart, from its stand-in; `None` for all else.
+#[must_use]
+pub fn audio_rate(apart: &Opaque) -> Option<u32> {
+    serde_json::from_slice::<StandIn>(apart.pickle.as_slice()).ok()?.array?.sample_rate_hz
+}
+
 /// Replaces stand-ins by what they stand for.
 ///
 /// # Errors

@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use ipc_protocol::Value;
-
 use super::event::{Action, Graph, JobId, Report};
+use super::gate;
 use super::journal::{Effect, Journal};
 use super::part::{Part, Phase, attempt_row};
-use crate::condition::{Condition, Facts};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::record::{Change, Outcome, RunId, RunRow, RunStatus, StepRow, StepStatus};
 use crate::value::Kept;
-use crate::workflow::ParameterSource;
 
 /// A part of a step of a run.
 pub(super) type PartId = (RunId, usize, usize);
@@ -93,22 +90,18 @@ impl Run {
             self.end_step(step, Outcome::Cancelled, None, out);
             return;
         }
-        if !self.is_to_run(step) {
-            self.end_step(step, Outcome::Skipped, None, out);
-            return;
-        }
-        let task = &self.graph.workflow.tasks[step];
-        let indices: Vec<Option<usize>> = match &task.map {
-            None => vec![None],
-            Some(parameter) => match self.elements(step, parameter) {
-                Ok(count) => (0..count).map(Some).collect(),
-                Err(failure) => {
-                    self.end_step(step, Outcome::Failed, Some(failure), out);
-                    return;
-                }
-            },
+        let indices = match gate::parts_of(self, step) {
+            Ok(Some(indices)) => indices,
+            Ok(None) => {
+                self.end_step(step, Outcome::Skipped, None, out);
+                return;
+            }
+            Err(failure) => {
+                self.end_step(step, Outcome::Failed, Some(failure), out);
+                return;
+            }
         };
-        let name = task.name.clone();
+        let name = self.graph.workflow.tasks[step].name.clone();
         for (part, index) in indices.into_iter().enumerate() {
             let row_name = part_name(&name, index);
             let row = self.found.remove(&row_name).unwrap_or_else(|| StepRow::new(row_name));
@@ -128,35 +121,6 @@ impl Run {
             self.steps[step].parts.push(made);
         }
         self.end_step_if_done(step, out);
-    }
-
-    fn is_to_run(&self, step: usize) -> bool {
-        let when = self.graph.workflow.tasks[step].when.as_ref();
-        let parents = &self.graph.layout.parents[step];
-        let have_completed =
-            || parents.iter().all(|p| self.steps[*p].outcome == Some(Outcome::Completed));
-        let decides = when.is_some_and(Condition::decides_outcomes);
-        (decides || have_completed()) && when.is_none_or(|when| when.holds(self))
-    }
-
-    /// Number of elements of the list over which a task is mapped.
-    fn elements(&self, step: usize, parameter: &str) -> Result<usize, Failure> {
-        let task = &self.graph.workflow.tasks[step];
-        let taken = task.takes.iter().find(|taken| taken.name == parameter);
-        let value = match taken.map(|taken| taken.source) {
-            Some(ParameterSource::Task) => self.output(parameter),
-            _ => self.input().and_then(|input| input.get(parameter).cloned()),
-        };
-        match value {
-            Some(Value::List(items) | Value::Tuple(items)) => Ok(items.len()),
-            other => {
-                let found = other.as_ref().map_or("missing", Value::type_name);
-                let message =
-                    format!("it maps over '{parameter}', which is {found} and not a list");
-                let failure = Failure::new(FailureKind::Raised, message);
-                Err(Failure { type_name: "TypeError".to_owned(), ..failure })
-            }
-        }
     }
 
     /// The outputs of a step: one, or one for each part of a mapped one.
@@ -375,26 +339,4 @@ fn inner_rows(part: &str, found: &HashMap<String, StepRow>) -> Vec<StepRow> {
     let is_inner =
         |row: &&StepRow| row.name.strip_prefix(part).is_some_and(|inner| inner.starts_with('/'));
     found.values().filter(is_inner).cloned().collect()
-}
-
-impl Facts for Run {
-    fn outcome(&self, task: &str) -> Option<Outcome> {
-        self.steps[self.graph.workflow.index(task)?].outcome
-    }
-
-    fn output(&self, task: &str) -> Option<Value> {
-        let step = self.graph.workflow.index(task)?;
-        if self.steps[step].outcome != Some(Outcome::Completed) {
-            return None;
-        }
-        let outputs = self.outputs(step);
-        if self.is_mapped(step) {
-            return Some(Value::List(outputs.iter().filter_map(|o| o.outline().ok()).collect()));
-        }
-        outputs.first()?.outline().ok()
-    }
-
-    fn input(&self) -> Option<Value> {
-        self.row.input.outline().ok()
-    }
 }

@@ -11,7 +11,9 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from remotemedia.workflows.constants import constant
 from remotemedia.workflows.exceptions import WorkflowError
+from remotemedia.workflows.spelling import with_contains
 
 _OPERATORS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
@@ -21,8 +23,18 @@ _OPERATORS: dict[type[ast.cmpop], str] = {
     ast.Gt: ">",
     ast.GtE: ">=",
     ast.In: "in",
+    ast.Is: "contains",  # see `with_contains`
 }
-_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=", "in": "contains"}
+_MIRRORED = {
+    "==": "==",
+    "!=": "!=",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+    "in": "contains",
+    "contains": "in",
+}
 _OUTCOMES = ("completed", "failed", "skipped", "cancelled")
 
 
@@ -61,6 +73,10 @@ class Value:
     """A value of a run, to compare: the result is a `Condition`."""
 
     def __init__(self, path: tuple[str | int, ...]) -> None:
+        for key in path:
+            is_index = isinstance(key, int) and not isinstance(key, bool)
+            if not isinstance(key, str) and not (is_index and abs(key) < 1 << 63):
+                raise WorkflowError(f"value() has keys and indices inside the value, not {key!r}")
         self._path = path
 
     def __getitem__(self, key: str | int) -> Value:
@@ -68,7 +84,9 @@ class Value:
         return Value((*self._path, key))
 
     def _compared(self, op: str, other: Any) -> Condition:
-        return Condition({"value": {"path": list(self._path), "op": op, "with": other}})
+        return Condition(
+            {"value": {"path": list(self._path), "op": op, "with": constant(op, other)}}
+        )
 
     def __eq__(self, other: object) -> Condition:  # type: ignore[override]
         """Equal."""
@@ -96,7 +114,7 @@ class Value:
 
     def is_in(self, items: Any) -> Condition:
         """It is an element of a list, or a part of a text."""
-        return self._compared("in", list(items) if isinstance(items, set | tuple) else items)
+        return self._compared("in", items)
 
     def contains(self, item: Any) -> Condition:
         """The list, dict or text contains it."""
@@ -167,9 +185,10 @@ def parse(text: str) -> Condition:
         WorkflowError: a part of it is not among the forms that conditions have.
     """
     try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError as problem:
-        raise WorkflowError(f"the condition {text!r} is no expression: {problem.msg}") from None
+        tree = ast.parse(with_contains(text), mode="eval")
+    except (SyntaxError, ValueError) as problem:
+        why = problem.msg if isinstance(problem, SyntaxError) else problem
+        raise WorkflowError(f"the condition {text!r} is no expression: {why}") from None
     return _read(tree.body, text)
 
 
@@ -208,15 +227,11 @@ def _read_comparison(node: ast.Compare, text: str) -> Condition:
     if path is None:
         raise _unreadable(node, text)
     try:
-        constant = ast.literal_eval(right)
+        found = ast.literal_eval(right)
     except ValueError:
         raise _unreadable(right, text) from None
-    compared = Value(path)._compared(op, _as_json(constant))
+    compared = Value(path)._compared(op, found)
     return ~compared if negated else compared
-
-
-def _as_json(constant: Any) -> Any:
-    return list(constant) if isinstance(constant, set | tuple) else constant
 
 
 def _path(node: ast.expr) -> tuple[str | int, ...] | None:
