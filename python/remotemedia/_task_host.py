@@ -7,7 +7,6 @@ the call ended, and before that a "note" for each inner step that a task has kep
 
 from __future__ import annotations
 
-import copy
 import inspect
 import os
 import queue
@@ -18,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
 from remotemedia import _pickle
+from remotemedia._changes import Snapshot
 
 
 class Suspend(BaseException):
@@ -125,7 +125,7 @@ class TaskHost:
                     assert tell is not None
                     value = Context(value, item, tell)
                 if kind != "value":
-                    contexts.append((value, _Snapshot(value)))
+                    contexts.append((value, Snapshot(value)))
                 arguments[name] = value
             result = self._function(item)(**arguments)
             if inspect.iscoroutine(result):
@@ -194,34 +194,6 @@ def _described(error: BaseException) -> tuple[list[str], str, str]:
 def _name_of(kind: type) -> str:
     name = kind.__qualname__
     return name if kind.__module__ == "builtins" else f"{kind.__module__}.{name}"
-
-
-class _Snapshot:
-    """A dict as it was, to find what a task has changed in it."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._before = {key: _copied(value) for key, value in values.items()}
-
-    def changes(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The entries that are new or different."""
-        return {
-            key: value
-            for key, value in values.items()
-            if key not in self._before or not _is_same(self._before[key], value)
-        }
-
-
-def _copied(value: Any) -> Any:
-    return copy.deepcopy(value) if isinstance(value, dict | list | set) else value
-
-
-def _is_same(before: Any, after: Any) -> bool:
-    if before is after:
-        return True
-    try:
-        return bool(before == after)
-    except Exception:  # arrays inside containers have no single answer
-        return False
 
 
 __all__ = ["Context", "Suspend", "TaskHost"]
