@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavio
 use self::checkpoint::Checkpointer;
 use self::statements::{apply, run_columns, step_columns};
 
-use super::lock::FileLock;
+use super::lock::{FileLock, real_path};
 use super::memory::MemoryBlobs;
 use super::rows::{RUN_COLUMNS, SCHEMA, STEP_COLUMNS, StepColumns, count, kept};
 use super::{Filter, Store, StoreError};
@@ -55,6 +55,7 @@ impl SqliteStore {
     /// # Errors
     /// When it cannot be opened, or another engine uses it.
     pub fn open(path: &Path, sync: Sync) -> Result<Self, StoreError> {
+        let path = &real_path(path)?;
         let lock = FileLock::take(path)?;
         let unusable = |error: rusqlite::Error| unusable(path, &error);
         let connection = Connection::open(path).map_err(unusable)?;
@@ -80,6 +81,7 @@ impl SqliteStore {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
+        let path = &real_path(path)?;
         let unusable = |error: rusqlite::Error| unusable(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
