@@ -44,6 +44,9 @@ class Runner:
             here: what is submitted begins with the next runner.
         runtime: the pool of workers; by default one of its own.
 
+    Close it, or use it in a `with` statement. One that nothing refers to any more, not even a
+    `Run`, closes by itself: tasks that run are given up.
+
     Raises:
         ValueError: the URL is not valid.
         DatabaseInUse: another engine uses the database.
@@ -70,12 +73,18 @@ class Runner:
         self._lock = threading.Lock()
         self._waiting: dict[str, Future[None]] = {}
         self._registered: set[str] = set()
+        # Runs that were to go on: what is heard of their ends may be about an earlier one.
+        self._resumed: set[str] = set()
         self._closed: str | None = None
         self._native: WorkflowRunner = native().WorkflowRunner(
             url, workers, pool.native, this_process()
         )
         self._lock_descriptor = self._native.lock_descriptor()
         _open.add(self)
+        self._unused = weakref.finalize(
+            self, _close_unused, self._native, self._own_runtime, self._waiting, self._owner
+        )
+        self._unused.atexit = False  # `_close_all` does it
         for workflow in workflows:
             self.register(workflow)
         thread = threading.Thread(
@@ -101,6 +110,7 @@ class Runner:
 
     def register(self, workflow: Workflow) -> None:
         """Make a workflow known, so that runs of it can go on. `submit` does it too."""
+        _check_workflow(workflow)
         if workflow.hash not in self._registered:
             self.native.register(workflow.graph, workflow.codes)
             self._registered.add(workflow.hash)
@@ -131,6 +141,7 @@ class Runner:
         self, workflow: Workflow, inputs: Iterable[Any], *, ids: Iterable[str] | None = None
     ) -> list[Run]:
         """Begin many runs in one transaction; see `submit`."""
+        _check_workflow(workflow)
         inputs = [workflow.checked_input(given) for given in inputs]
         names = (
             [self.new_id() for _ in inputs] if ids is None else [_checked_id(name) for name in ids]
@@ -186,6 +197,7 @@ class Runner:
         Raises:
             WorkflowError: the times cannot be read.
         """
+        _check_workflow(workflow)
         given = workflow.checked_input(input)
         self.register(workflow)
         self.native.schedule(name, workflow.hash, cron, timezone, given, catch_up)
@@ -212,33 +224,49 @@ class Runner:
             if future is not None:
                 return future
             future = self._waiting[id] = Future()
-        row = native.find(id)
-        if row is None:
-            self.forget(id)
-            raise RunNotFound(f"there is no run {id!r}")
+        try:
+            row = native.find(id)
+            if row is None:
+                raise RunNotFound(f"there is no run {id!r}")
+        except Exception as problem:
+            self._settle(id, problem)  # others may have begun to wait for it
+            raise
         if row["status"] != "running":
-            self._has_ended(id)
+            self._settle(id)
         return future
 
-    def forget(self, id: str) -> None:  # noqa: A002
-        """Forget that a run has ended, because it goes on."""
-        with self._lock:
-            self._waiting.pop(id, None)
+    def resume(self, id: str, from_step: str | None) -> None:  # noqa: A002
+        """Let a run go on; see `Run.retry`. Those who wait for it wait for its next end."""
+        native = self.native
+        self._resumed.add(id)
+        native.resume(id, from_step)
 
     def _has_ended(self, id: str) -> None:  # noqa: A002
+        try:
+            row = self._native.find(id) if id in self._resumed else None
+        except Exception as problem:
+            self._settle(id, problem)
+            return
+        if row is None or row["status"] != "running":
+            self._settle(id)
+
+    def _settle(self, id: str, problem: Exception | None = None) -> None:  # noqa: A002
         with self._lock:
             future = self._waiting.pop(id, None)
-        if future is not None and not future.done():
+        if future is None or future.done():
+            return
+        if problem is None:
             future.set_result(None)
+        else:
+            future.set_exception(problem)
 
     def _is_over(self, reason: str) -> None:
         """No run will end any more."""
         with self._lock:
             self._closed = self._closed or reason
-            waiting, self._waiting = list(self._waiting.values()), {}
-        for future in waiting:
-            if not future.done():
-                future.set_exception(RunnerClosed(reason))
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+        _give_up(waiting, reason)
 
     def close(self) -> None:
         """End the runner. Tasks that run are given up; the next runner on the database runs them
@@ -247,6 +275,7 @@ class Runner:
         if self._closed is not None or os.getpid() != self._owner:
             return
         self._is_over("the runner has been closed")
+        self._unused.detach()
         self._native.close()
         if self._own_runtime is not None:
             self._own_runtime.shutdown()
@@ -274,10 +303,36 @@ class Runner:
         return f"<runner on {self.url}>"
 
 
+def _check_workflow(workflow: object) -> None:
+    if not isinstance(workflow, Workflow):
+        raise WorkflowError(f"a runner runs a Workflow, not {workflow!r}")
+
+
 def _checked_id(id: str) -> str:  # noqa: A002
     if not isinstance(id, str) or not id or len(id) > 500 or "\0" in id:
         raise WorkflowError(f"the id of a run is a text of at most 500 characters, not {id!r}")
     return id
+
+
+def _give_up(waiting: Iterable[Future[None]], reason: str) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_exception(RunnerClosed(reason))
+
+
+def _close_unused(
+    native: WorkflowRunner,
+    own_runtime: Runtime | None,
+    waiting: dict[str, Future[None]],
+    owner: int,
+) -> None:
+    """Close what belongs to a runner that nothing refers to any more."""
+    if os.getpid() != owner:
+        return  # a child has none of the threads
+    _give_up(list(waiting.values()), "nothing refers to the runner any more, so it was closed")
+    native.close()
+    if own_runtime is not None:
+        own_runtime.shutdown()
 
 
 def _hear(native: WorkflowRunner, owner: weakref.ref[Runner]) -> None:

@@ -185,9 +185,8 @@ class Run:
         Raises:
             RunRefused: it has not ended, or has no such task.
         """
-        self._runner.forget(self.id)
         name = getattr(from_step, "name", from_step)
-        self._runner.native.resume(self.id, name)
+        self._runner.resume(self.id, name)
         return self
 
     resume = retry
