@@ -48,28 +48,69 @@ class Context(dict[str, Any]):
         self._events: dict[str, Any] = item["events"]
         self._tell = tell
         self._pauses = 0
+        self._uses: dict[str, int] = {}
+        self._names: set[str] = set()
 
     def step(self, name: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         """Call a function and keep its result: later attempts of this task get it from the
-        database, without another call. Names are unique in the task.
+        database, without another call. Further steps of the same name are numbered in the order of
+        their calls, `name`, `name#2`, `name#3`: that order must be the same in each attempt.
+
+        In a coroutine an `async def` function is awaited: `await ctx.step("load", load)`.
+
+        Raises:
+            ValueError: another step has got this name by its number.
+            TypeError: the function returns a coroutine without being `async def`, in a coroutine.
         """
-        if name in self._inner:
-            return self._inner[name]
+        key = self._distinct(name)
+        if _loop_runs() and _is_async(function):
+            return self._awaited(key, function, args, keywords)
+        if key in self._inner:
+            return self._inner[key]
         result = function(*args, **keywords)
         if inspect.iscoroutine(result):
+            if _loop_runs():
+                result.close()
+                raise TypeError(
+                    f"step {name!r} is a coroutine inside a coroutine: give ctx.step the `async "
+                    "def` function itself with its arguments, and await it"
+                )
             result = _finished(result)
-        self._inner[name] = result
-        self._tell("note", name, result)
+        return self._kept(key, result)
+
+    async def _awaited(
+        self, key: str, function: Callable[..., Any], args: Any, keywords: Any
+    ) -> Any:
+        if key in self._inner:
+            return self._inner[key]
+        return self._kept(key, await function(*args, **keywords))
+
+    def _kept(self, key: str, result: Any) -> Any:
+        self._inner[key] = result
+        self._tell("note", key, result)
         return result
+
+    def _distinct(self, name: str) -> str:
+        """The name under which a step is kept."""
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"the name of a step is a text, not {name!r}")
+        number = self._uses[name] = self._uses.get(name, 0) + 1
+        key = name if number == 1 else f"{name}#{number}"
+        if key in self._names:
+            raise ValueError(
+                f"two steps are named {key!r}: one by its number, one by itself; rename one"
+            )
+        self._names.add(key)
+        return key
 
     def sleep(self, seconds: float, name: str | None = None) -> None:
         """Pause the task without a worker. It is called again afterwards, and comes here again:
         what it did before belongs into steps.
         """
         self._pauses += 1
-        name = name or f"sleep-{self._pauses}"
-        if name not in self._inner:
-            self._suspend("pause", name, max(0, round(seconds * 1000)))
+        key = self._distinct(name or f"sleep-{self._pauses}")
+        if key not in self._inner:
+            self._suspend("pause", key, max(0, round(seconds * 1000)))
 
     def event(self, name: str) -> Any:
         """Wait for an event of the run (`Run.signal`) without a worker, and return what came with
@@ -173,7 +214,28 @@ def _loaded(item: dict[str, Any]) -> Callable[..., Any]:
 def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
     import asyncio
 
-    return asyncio.run(coroutine)
+    return asyncio.run(_ended(coroutine))
+
+
+async def _ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    result = await coroutine
+    while inspect.iscoroutine(result):  # of `return ctx.step(...)` without `await`
+        result = await result
+    return result
+
+
+def _loop_runs() -> bool:
+    """Whether the caller is inside a coroutine."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return asyncio is not None and bool(asyncio.get_running_loop())
+    except RuntimeError:
+        return False
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004  # an object's own one
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
 
 def _described(error: BaseException) -> tuple[list[str], str, str]:
