@@ -144,6 +144,21 @@ pub fn digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A content that was read, if it has its digest: a database outlives damaged disks and other programs.
+///
+/// # Errors
+/// When it has another one.
+pub fn checked(digest: &str, content: Bytes, place: &str) -> Result<Bytes, BlobError> {
+    if self::digest(&content) == digest {
+        return Ok(content);
+    }
+    Err(BlobError {
+        digest: digest.to_owned(),
+        action: "read",
+        reason: format!("{place} has been damaged or replaced: it has other bytes"),
+    })
+}
+
 type Put<'a> = &'a mut dyn FnMut(Bytes) -> Result<String, BlobError>;
 
 /// Replaces large arrays and bytes by stand-ins, and refuses objects.
@@ -319,6 +334,15 @@ mod tests {
         assert_eq!(kept.open(&shelf).unwrap(), value);
         let error = kept.open(&Shelf::default()).unwrap_err();
         assert!(error.to_string().contains("it is not there"), "{error}");
+    }
+
+    #[test]
+    fn what_was_changed_outside_is_not_believed() {
+        // spec: CLO-05
+        let content = Bytes::from_static(b"content");
+        assert_eq!(checked(&digest(&content), content.clone(), "f").unwrap(), content);
+        let error = checked(&digest(b"other"), content, "the file f").unwrap_err().to_string();
+        assert!(error.ends_with("the file f has been damaged or replaced: it has other bytes"));
     }
 
     #[test]

@@ -13,10 +13,15 @@ use durable::failure::{Failure, FailureKind};
 use durable::record::{AttemptRow, Change, Outcome, RunId, RunRow, RunStatus, StepRow, StepStatus};
 use durable::store::{self, Access, Filter, MemoryStore, SqliteStore, Store, StoreError};
 use durable::url::{Sync, Url};
-use durable::value::Kept;
+use durable::value::{Kept, digest};
 
 fn kept(text: &str) -> Kept {
     Kept { body: Bytes::from(text.to_owned()), apart: Vec::new() }
+}
+
+/// A large content; each number makes another one.
+fn content(number: u8) -> Bytes {
+    Bytes::from(vec![number; 100_000])
 }
 
 fn run(id: &str, created_ms: i64) -> RunRow {
@@ -56,7 +61,7 @@ fn step(name: &str) -> StepRow {
         crashes: 3,
         output: Some(Kept {
             body: Bytes::from_static(&[0, 255]),
-            apart: vec!["d1".into(), "d2".into()],
+            apart: vec![digest(&content(3)), "d2".into()],
         }),
         failure: Some(failure()),
         due_ms: Some(7),
@@ -183,23 +188,24 @@ fn schedules_are_kept(store: &mut dyn Store) {
 
 fn old_runs_are_pruned(store: &mut dyn Store) {
     let blobs = store.blobs();
-    let content = Bytes::from(vec![3_u8; 100_000]);
-    for digest in ["d1", "gone"] {
-        blobs.put(digest, &content).unwrap();
-        blobs.put(digest, &content).unwrap();
-        assert_eq!(blobs.get(digest).unwrap(), content);
+    for content in [content(3), content(4)] {
+        let digest = digest(&content);
+        blobs.put(&digest, &content).unwrap();
+        blobs.put(&digest, &content).unwrap();
+        assert_eq!(blobs.get(&digest).unwrap(), content);
     }
+    let (used, gone) = (digest(&content(3)), digest(&content(4)));
     let id: RunId = "fourth".into();
     let mut row = step("a");
-    row.output = Some(Kept { body: Bytes::new(), apart: vec!["gone".to_owned()] });
+    row.output = Some(Kept { body: Bytes::new(), apart: vec![gone.clone()] });
     let changes = [Change::Step(Arc::clone(&id), Box::new(row)), ended("fourth", 60)];
     store.write(&changes).unwrap();
     assert_eq!(store.prune(60).unwrap(), 1, "the second, which ended at 50");
-    assert!(blobs.get("gone").is_ok());
+    assert!(blobs.get(&gone).is_ok());
     assert_eq!(store.prune(61).unwrap(), 1);
     assert!(store.find("fourth").unwrap().is_none());
-    assert!(blobs.get("gone").unwrap_err().to_string().contains("gone"));
-    assert_eq!(blobs.get("d1").unwrap(), content, "it is still used");
+    assert!(blobs.get(&gone).unwrap_err().to_string().contains(&gone));
+    assert_eq!(blobs.get(&used).unwrap(), content(3), "it is still used");
     assert_eq!(store.list(&Filter::default()).unwrap().len(), 2, "runs that have not ended stay");
 }
 
@@ -316,7 +322,7 @@ fn postgres_conforms_and_survives_its_server() {
     }
     assert!(failures > 0, "the connection had ended");
     assert_eq!(store.unfinished().unwrap().len(), 2);
-    assert_eq!(store.blobs().get("d1").unwrap().len(), 100_000);
+    assert_eq!(store.blobs().get(&digest(&content(3))).unwrap().len(), 100_000);
 }
 
 #[test]

@@ -57,3 +57,31 @@ def test_large_values_lie_beside_the_file_by_any_name(
     with Runner(str(tmp_path / "runs.db"), workers=1) as runner:
         assert len(runner.get("one").result(60).outputs["gives"]) == 100_000
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["link.db"]
+
+
+@pytest.mark.parametrize("damage", [b"damaged!", None])
+def test_a_value_that_was_changed_outside_is_not_believed(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    # spec: CLO-06
+    with Runner(str(tmp_path / "runs.db"), workers=1) as runner:
+        run = runner.submit(WORKFLOW, {"count": 100_000})
+        whole = run.result(60).checked().outputs
+        (content,) = (path for path in tmp_path.glob("runs.db.values/*/*") if path.is_file())
+        if damage is None:
+            os.truncate(content, 1000)
+        else:
+            with content.open("r+b") as file:
+                file.write(damage)
+        with pytest.raises(DatabaseError, match="has been damaged or replaced"):
+            run.result(60)
+        fork = run.fork(takes)
+        fork.wait(60)
+        failure = fork.info().failure
+        assert failure is not None
+        assert failure.task == "takes"
+        assert "has been damaged or replaced" in failure.message
+        # The same value, made once more, takes the place of the damaged one.
+        again = runner.submit(WORKFLOW, {"count": 100_000}).result(60).checked().outputs
+        np.testing.assert_array_equal(again["gives"], whole["gives"])
+        np.testing.assert_array_equal(run.result(60).outputs["gives"], whole["gives"])

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::{connect, new_runtime};
 use crate::store::StoreError;
 use crate::url::Url;
-use crate::value::{BlobError, Blobs};
+use crate::value::{BlobError, Blobs, checked};
 
 /// The contents of one schema.
 #[derive(Debug)]
@@ -56,7 +56,9 @@ impl Blobs for PostgresBlobs {
         let query = "SELECT content FROM content WHERE digest = $1";
         let found = self.with(async |client| client.query_opt(query, &[&digest]).await);
         match found {
-            Ok(Some(row)) => Ok(Bytes::from(row.get::<_, Vec<u8>>(0))),
+            Ok(Some(row)) => {
+                checked(digest, row.get::<_, Vec<u8>>(0).into(), "its row in the table content")
+            }
             Ok(None) => Err(failed(digest, "read", "it is not there")),
             Err(error) => Err(failed(digest, "read", &error.to_string())),
         }

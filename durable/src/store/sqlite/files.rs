@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::store::StoreError;
 use crate::url::Sync;
-use crate::value::{BlobError, Blobs};
+use crate::value::{BlobError, Blobs, checked};
 
 /// The files of one database.
 #[derive(Debug)]
@@ -83,15 +83,17 @@ impl FileBlobs {
 impl Blobs for FileBlobs {
     fn put(&self, digest: &str, content: &Bytes) -> Result<(), BlobError> {
         let path = self.path(digest);
-        if path.exists() {
+        // A file with other bytes was damaged, and is replaced.
+        if fs::read(&path).is_ok_and(|known| known == content[..]) {
             return Ok(());
         }
         self.write(&path, content).map_err(|error| failed(digest, "written", &error))
     }
 
     fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
-        let content = fs::read(self.path(digest));
-        content.map(Bytes::from).map_err(|error| failed(digest, "read", &error))
+        let path = self.path(digest);
+        let content = fs::read(&path).map_err(|error| failed(digest, "read", &error))?;
+        checked(digest, content.into(), &format!("the file {}", path.display()))
     }
 }
 
