@@ -24,6 +24,7 @@ use orchestrator::options::OpenOptions;
 use self::drive::{Driver, Message};
 use self::keeper::Keeper;
 pub use self::result::{RunResult, result_of};
+pub use self::slot::check_limits;
 use crate::cron::{Cron, CronError, Schedule};
 use crate::engine::{Event, Fork, Graph, NewRun, Refusal, Ticket};
 use crate::record::{FoundRun, RunId, RunRow};

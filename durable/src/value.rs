@@ -47,10 +47,7 @@ pub struct BlobError {
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     /// It is an object of a type that only a program can hold.
-    #[error(
-        "{path} is of type {type_name}, which cannot be kept in a database: return numbers, texts, \
-         bytes, lists, tuples, dicts, sets, numpy arrays"
-    )]
+    #[error("{path} {}", why(.type_name))]
     Object {
         /// The part of the value: `a.b[0]`.
         path: String,
@@ -63,6 +60,23 @@ pub enum KeepError {
     /// A large part of it could not be written.
     #[error(transparent)]
     Blob(#[from] BlobError),
+}
+
+/// Why an object cannot be kept. Objects of types that can be have contents that cannot.
+fn why(type_name: &str) -> String {
+    match type_name {
+        "list" | "tuple" | "dict" | "set" | "frozenset" => format!(
+            "is a {type_name} that contains itself or is nested too deep, which cannot be kept in a \
+             database"
+        ),
+        "str" => "is a text with half of a surrogate pair, which cannot be kept in a database: \
+                  decode it with errors=\"replace\""
+            .to_owned(),
+        _ => format!(
+            "is of type {type_name}, which cannot be kept in a database: return numbers, texts, \
+             bytes, lists, tuples, dicts, sets, numpy arrays"
+        ),
+    }
 }
 
 /// A value in the form in which it is kept.

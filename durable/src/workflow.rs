@@ -152,6 +152,16 @@ pub enum GraphError {
         /// The parameter.
         parameter: String,
     },
+    /// A limit of a task has a wrong value.
+    #[error("task '{task}': {option}: {problem}")]
+    Limit {
+        /// The task.
+        task: String,
+        /// The argument of the task that sets it.
+        option: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The text is no workflow.
     #[error("the workflow cannot be read: {reason}")]
     Unreadable {

@@ -1,9 +1,10 @@
 //! What is sent to a worker for a task, and what comes back. The other half is in Python:
 //! `remotemedia/_task_host.py`.
 
-use ipc_protocol::{FaultKind, Value};
+use ipc_protocol::{FaultDetail, FaultKind, Value};
 use orchestrator::Error;
 use orchestrator::error::Crash;
+use orchestrator::failure::NodeFailure;
 
 use super::drive::Shared;
 use super::lock;
@@ -200,12 +201,22 @@ pub(super) fn failed(error: Error, report: &mut Report) {
             Failure {
                 type_name: node.remote_type.clone(),
                 traceback: node.traceback.clone(),
-                ..Failure::new(kind, node.told().into_owned())
+                ..Failure::new(kind, told(&node))
             }
         }
         other => Failure::new(FailureKind::NoWorker, other.to_string()),
     };
     report.result = AttemptResult::Failed(failure);
+}
+
+/// The message, with the path as the author of a task knows it: its result is a part of the output.
+fn told(node: &NodeFailure) -> String {
+    let told = node.told().into_owned();
+    let Some(FaultDetail::Unsendable(part)) = node.detail.as_deref() else { return told };
+    match part.path.strip_prefix("output[2]") {
+        Some(rest) => told.replacen(&part.path, &format!("result{rest}"), 1),
+        None => told,
+    }
 }
 
 fn crashed(crash: &Crash, report: &mut Report) -> Failure {

@@ -17,6 +17,7 @@ use super::drive::{Message, Shared, Watch};
 use super::lock;
 use crate::engine::{AttemptResult, Event, Job, JobId, Report};
 use crate::failure::{Failure, FailureKind};
+use crate::workflow::{GraphError, Workflow};
 
 /// The node that calls tasks.
 const HOST: &str = "remotemedia._task_host:TaskHost";
@@ -39,6 +40,29 @@ pub(super) struct SlotContext {
 struct Terms {
     timeout_ms: Option<u64>,
     limits: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The arguments of tasks that set limits of other names.
+const OPTIONS: [(&str, &str); 2] = [("memory_hard", "memory"), ("cpu_time", "cpu")];
+
+/// Checks the limits of all tasks, before a worker is to have them.
+///
+/// # Errors
+/// [`GraphError::Limit`] for the first one with a wrong value.
+pub fn check_limits(workflow: &Workflow) -> Result<(), GraphError> {
+    for task in &workflow.tasks {
+        let terms = Terms { timeout_ms: task.timeout_ms, limits: task.limits.clone() };
+        let Err(error) = Manifest::parse(&terms.manifest()) else { continue };
+        let Some(problem) = error.problems.first() else { continue };
+        let limit = problem.path.rsplit('.').next().unwrap_or_default();
+        let option = OPTIONS.iter().find(|(name, _)| *name == limit).map_or(limit, |known| known.1);
+        return Err(GraphError::Limit {
+            task: task.name.clone(),
+            option: option.to_owned(),
+            problem: problem.kind.to_string(),
+        });
+    }
+    Ok(())
 }
 
 impl Terms {

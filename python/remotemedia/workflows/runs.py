@@ -116,6 +116,14 @@ class Run:
         Raises:
             TimeoutError: it has not ended after `timeout` seconds. It goes on.
         """
+        try:
+            self._wait(timeout, progress)
+        except TimeoutError:
+            raise TimeoutError(
+                f"run {self.id!r} has not ended after {timeout} s; it goes on"
+            ) from None
+
+    def _wait(self, timeout: float | None, progress: Option) -> None:
         ended = self._runner.ended(self.id)
         if progress is False:
             ended.result(timeout)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from remotemedia._importable import is_importable
 from remotemedia._signatures import signature
+from remotemedia.workflows.arguments import is_text, milliseconds
 from remotemedia.workflows.exceptions import WorkflowError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def task(
     /,
     *,
     name: str | None = None,
-    after: Iterable[Any] = (),
+    after: Iterable[Any] | Task | str = (),
     when: Condition | str | None = None,
     map: str | None = None,
     retries: int = 0,
@@ -135,7 +136,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any: 
     Args:
         function: the function; it may be `async def`.
         name: its name in workflows; by default the function's name.
-        after: tasks or their names that must have ended before, besides those of its parameters.
+        after: a task, or several, or their names, that must have ended before, besides those of its
+            parameters.
         when: a condition; by default all tasks before must have completed, else it is skipped.
         map: name of the parameter whose list it runs over, once for each element.
         retries: how often it is called again after an exception.
@@ -149,8 +151,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any: 
         timeout: longest time of an attempt, in seconds; then it is stopped, whatever it does. The
             time of a task with `ctx` counts from its last `ctx.step`.
         cpu: longest time of processor that its worker may use, in seconds.
-        memory: how much memory its worker may use, in bytes or as "512 MB"; beyond that its process
-            is killed.
+        memory: how much memory its worker may use, in bytes or as "512 MB", at least 32 MiB; beyond
+            that its process is killed.
         output_size: largest result, in bytes or as "1 MB".
         once: it is never started twice; if its end is unknown after a crash, it has failed.
 
@@ -181,7 +183,7 @@ def _made(function: Callable[..., Any], options: dict[str, Any]) -> Task:
         near = get_close_matches(unknown[0], _OPTIONS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise WorkflowError(f"task {name!r}: there is no option {unknown[0]!r}{hint}")
-    if not isinstance(name, str) or not name or set(name) & set("/[]"):
+    if not isinstance(name, str) or not is_text(name) or set(name) & set("/[]"):
         raise WorkflowError(f"a task's name is a text without / and brackets, not {name!r}")
     made = Task(function, name, options)
     _settings(made)  # wrong values are found where the task is defined
@@ -207,17 +209,19 @@ def _settings(made: Task) -> dict[str, Any]:
     jitter = options.get("jitter", 0.0)
     if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
         raise WorkflowError(f"task {made.name!r}: jitter is from 0 to 1, not {jitter!r}")
+    cpu_ms = _ms(made, "cpu", None)
     limits = {
-        "memory_hard": options.get("memory"),
-        "output_size": options.get("output_size"),
-        "cpu_time": _ms(made, "cpu", None),
+        "memory_hard": _size(made, "memory"),
+        "output_size": _size(made, "output_size"),
+        "cpu_time": None if cpu_ms is None else f"{cpu_ms} ms",
     }
-    if limits["cpu_time"] is not None:
-        limits["cpu_time"] = f"{limits['cpu_time']} ms"
+    mapped = options.get("map")
+    if mapped is not None and not is_text(mapped):
+        raise WorkflowError(f"task {made.name!r}: map is the name of a parameter, not {mapped!r}")
     return {
         "name": made.name,
         "function": made.import_name,
-        "map": options.get("map"),
+        "map": mapped,
         "retry": {
             "retries": retries,
             "on": _class_names(made, options.get("retry_on", ())),
@@ -228,7 +232,7 @@ def _settings(made: Task) -> dict[str, Any]:
         },
         "crash_retries": crash_retries,
         "timeout_ms": _ms(made, "timeout", None),
-        "limits": {name: str(limit) for name, limit in limits.items() if limit is not None},
+        "limits": {name: limit for name, limit in limits.items() if limit is not None},
         "once": once,
     }
 
@@ -251,23 +255,32 @@ def _count(made: Task, name: str, default: int) -> int:
     return number
 
 
-def _ms(made: Task, name: str, default: float | None) -> int | None:
+def _size(made: Task, name: str) -> str | None:
+    """A size with its unit. The engine reads it, and knows which sizes are allowed."""
     given = made.options.get(name)
-    given = default if given is None else given
     if given is None:
         return None
-    if isinstance(given, timedelta):
-        given = given.total_seconds()
-    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given < 1e9:
-        raise WorkflowError(f"task {made.name!r}: {name} is a number of seconds, not {given!r}")
-    if given == 0 and name in ("timeout", "cpu"):
-        raise WorkflowError(f"task {made.name!r}: {name} must be longer than 0")
-    return max(1, round(given * 1000)) if name in ("timeout", "cpu") else round(given * 1000)
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+        return f"{given} B"
+    if not is_text(given):
+        raise WorkflowError(
+            f'task {made.name!r}: {name} is a number of bytes or a text such as "512 MB", not '
+            f"{given!r}"
+        )
+    return str(given)
+
+
+def _ms(made: Task, name: str, default: float | None) -> int | None:
+    given = made.options.get(name)
+    is_limit = name in ("timeout", "cpu")
+    return milliseconds(
+        f"task {made.name!r}: {name}", default if given is None else given, may_be_zero=not is_limit
+    )
 
 
 def _class_names(made: Task, classes: Any) -> list[str]:
     names = []
-    for kind in (classes,) if isinstance(classes, type) else tuple(classes):
+    for kind in classes if isinstance(classes, Iterable) else (classes,):
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
             raise WorkflowError(
                 f"task {made.name!r}: retry_on has classes of exceptions, not {kind!r}"

@@ -6,12 +6,12 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._load import native
 from remotemedia.core.shipping import definition_digest
+from remotemedia.workflows.arguments import is_text, milliseconds
 from remotemedia.workflows.conditions import form_of
 from remotemedia.workflows.exceptions import WorkflowError
 from remotemedia.workflows.tasks import Seconds, Task, settings, task
@@ -50,7 +50,7 @@ class Workflow:
         timeout: Seconds | None = None,
         on_change: str = "continue",
     ) -> None:
-        if not isinstance(name, str) or not name:
+        if not is_text(name):
             raise WorkflowError(f"a workflow's name is a text, not {name!r}")
         if on_change not in ON_CHANGE:
             known = ", ".join(ON_CHANGE)
@@ -70,15 +70,12 @@ class Workflow:
         self.graph = json.dumps({**self._graph, "hash": self.hash})
 
     def _make_graph(self, timeout: Seconds | None, on_change: str) -> dict[str, Any]:
-        if isinstance(timeout, timedelta):
-            timeout = timeout.total_seconds()
-        if timeout is not None and timeout <= 0:
-            raise WorkflowError(f"the timeout of workflow {self.name!r} must be longer than 0")
+        timeout_ms = milliseconds(f"the timeout of workflow {self.name!r}", timeout)
         return {
             "name": self.name,
             "version": self.version,
             "on_change": on_change,
-            "timeout_ms": None if timeout is None else round(timeout * 1000),
+            "timeout_ms": timeout_ms,
             "tasks": [self._entry(made) for made in self.tasks.values()],
         }
 
@@ -89,7 +86,7 @@ class Workflow:
         return {
             **settings(made),
             "takes": takes,
-            "after": [_name_in_after(made, before) for before in made.options.get("after", ())],
+            "after": _names_in_after(made),
             "when": form_of(made.options.get("when"), self.tasks.__contains__),
         }
 
@@ -138,6 +135,8 @@ class Workflow:
 
 def _distinct(workflow: str, tasks: Iterable[Any]) -> dict[str, Task]:
     found: dict[str, Task] = {}
+    if not isinstance(tasks, Iterable):
+        raise WorkflowError(f"the tasks of workflow {workflow!r} are a list, not {tasks!r}")
     for given in tasks:
         made = given if isinstance(given, Task) else task(given)
         known = found.get(made.name)
@@ -148,6 +147,12 @@ def _distinct(workflow: str, tasks: Iterable[Any]) -> dict[str, Task]:
             )
         found[made.name] = made
     return found
+
+
+def _names_in_after(made: Task) -> list[str]:
+    given = made.options.get("after", ())
+    is_one = isinstance(given, str) or callable(given) or not isinstance(given, Iterable)
+    return [_name_in_after(made, before) for before in ((given,) if is_one else given)]
 
 
 def _name_in_after(made: Task, before: Any) -> str:

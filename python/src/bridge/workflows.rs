@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use durable::engine::Graph;
-use durable::runner::{NewSchedule, Notice, RunnerOptions};
+use durable::runner::{NewSchedule, Notice, RunnerOptions, check_limits};
 use durable::store::{self, Access, Filter, Store, StoreError};
 use durable::url::{Url, masked};
 use durable::{Runner, Workflow};
@@ -225,6 +225,7 @@ fn parse_graph(py: Python<'_>, graph: &str) -> PyResult<Arc<Graph>> {
 #[pyfunction]
 pub(super) fn check_workflow(py: Python<'_>, graph: &str) -> PyResult<Vec<String>> {
     let graph = parse_graph(py, graph)?;
+    check_limits(&graph.workflow).map_err(|error| graph_failed(py, &error))?;
     let tasks = &graph.workflow.tasks;
     Ok(graph.layout.order.iter().map(|at| tasks[*at].name.clone()).collect())
 }

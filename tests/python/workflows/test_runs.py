@@ -270,8 +270,12 @@ def test_a_run_shows_how_far_it_is(
         path = str(tmp_path / "notes")
         waits = runner.submit(Workflow("idle", [tasks.idles]), {"path": path}, id="<idle>")
         until(lambda: bool(notes(path)))
-        with pytest.raises(TimeoutError):
+        with pytest.raises(
+            TimeoutError, match=r"run '<idle>' has not ended after 0\.8 s; it goes on"
+        ):
             waits.wait(0.8, progress=True)
+        with pytest.raises(TimeoutError, match=r"run '<idle>' has not ended after 0\.01 s"):
+            waits.result(0.01)
         assert "run <idle>: 0/1 steps, 0:00" in capsys.readouterr().err
         assert waits._repr_html_().startswith("<pre>run &lt;idle&gt;: running\n")
 

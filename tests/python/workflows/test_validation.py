@@ -60,8 +60,25 @@ def test_cycles_missing_tasks_and_duplicates_are_named() -> None:
         ({"backoff": "cubic"}, "backoff is one of fixed, linear, exponential"),
         ({"timeout": 0}, "longer than 0"),
         ({"timeout": "soon"}, "number of seconds"),
+        ({"timeout": 1e30}, "timeout is a number of seconds below"),
+        ({"cpu": float("nan")}, "cpu is a number of seconds"),
+        ({"delay": -1}, "delay is a number of seconds"),
         ({"jitter": 2}, "from 0 to 1"),
         ({"retry_on": ["ValueError"]}, "classes of exceptions"),
+        ({"retry_on": 5}, "classes of exceptions, not 5"),
+        ({"memory": "5 XB"}, "memory: '5 XB' is not allowed: a size has a unit"),
+        ({"memory": "5"}, "memory: '5' is not allowed: a size has a unit"),
+        ({"memory": -5}, "memory is a number of bytes or a text such as"),
+        ({"memory": 5}, "memory: .*32 MiB to 1 PiB"),
+        ({"memory": True}, "memory is a number of bytes"),
+        ({"memory": 1.5}, "memory is a number of bytes"),
+        ({"output_size": "big"}, "output_size: 'big' is not allowed"),
+        ({"output_size": -1}, "output_size is a number of bytes"),
+        ({"cpu": 0}, "cpu must be longer than 0"),
+        ({"after": 5}, "after= has tasks or their names, not 5"),
+        ({"after": "x"}, "depends on 'x', which is not among its tasks"),
+        ({"map": 5}, "map is the name of a parameter, not 5"),
+        ({"name": "\ud800"}, "a task's name is a text"),
         ({"once": True, "retries": 1}, "never started twice"),
         ({"name": "a/b"}, "text without /"),
         ({"when": 3}, "when= is a condition"),
@@ -74,6 +91,30 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
     # spec: CLO-11
     with pytest.raises(WorkflowError, match=words):
         Workflow("w", [task(**options)(lambda: 1)])
+
+
+@pytest.mark.parametrize("timeout", [1e30, float("nan"), -1, 0, "soon", True])
+def test_times_of_runs_are_checked(timeout: Any) -> None:
+    # spec: CLO-11
+    with pytest.raises(WorkflowError, match="the timeout of workflow 'w' "):
+        Workflow("w", [tasks.double], timeout=timeout)
+
+
+def test_limits_are_sizes_and_texts(lasting_url: str) -> None:
+    # spec: CLO-18
+    @task(memory=1 << 29, output_size=1000, cpu=60)
+    def small() -> Any:
+        return "x" * 500
+
+    @task(after=small, memory="512 MB", output_size="1 KB")
+    def large() -> Any:
+        return "x" * 5000
+
+    with Runner(lasting_url, workers=1) as runner:
+        result = runner.submit(Workflow("limits", [small, large])).result(60)
+    assert len(result.outputs["small"]) == 500
+    assert result.failure is not None
+    assert (result.failure.task, result.failure.kind) == ("large", "limit_exceeded")
 
 
 def test_functions_that_no_worker_gets_are_refused() -> None:
@@ -133,8 +174,50 @@ def test_inputs_are_checked(lasting_url: str) -> None:
         assert result.failure is not None
         assert result.failure.kind == "not_kept"
         assert "result.a.b" in result.failure.message
+        _check_refused_results(runner)
+        for wrong in ("double", tasks.double, None):
+            with pytest.raises(WorkflowError, match="a runner runs a Workflow, not"):
+                runner.submit(wrong, {})  # type: ignore[arg-type]
+            with pytest.raises(WorkflowError, match="a runner runs a Workflow, not"):
+                runner.schedule("s", wrong, "* * * * *")  # type: ignore[arg-type]
     with pytest.raises(RunnerClosed, match="has been closed"):
         runner.submit(workflow, {"number": 1})
+
+
+def _check_refused_results(runner: Runner) -> None:
+    @task
+    def cyclic() -> Any:
+        found: list[Any] = [1]
+        found.append({"again": found})
+        return {"a": found}
+
+    @task
+    def surrogate() -> Any:
+        return ["a", "\ud800"]
+
+    @task
+    def generator() -> Any:
+        return (number for number in range(3))
+
+    @task
+    def step(ctx: Any) -> Any:
+        ctx.step("one", threading.Lock)
+
+    expected = {
+        cyclic: "result.a is a list that contains itself or is nested too deep",
+        surrogate: "result[1] is a text with half of a surrogate pair",
+        generator: "result of type generator cannot be",
+        step: "result of type _thread.lock cannot be",
+    }
+    for made, words in expected.items():
+        failure = runner.submit(Workflow(made.name, [made])).result(60).failure
+        assert failure is not None
+        assert failure.kind == "not_kept"
+        assert failure.message.startswith(words)
+    with pytest.raises(
+        NotKept, match=r"input\.number\[1\] is a text with half of a surrogate pair"
+    ):
+        runner.submit(Workflow("w", [tasks.double]), {"number": [1, "\udfff"]})
 
 
 def test_one_engine_at_a_time(lasting_url: str, tmp_path: Path) -> None:
