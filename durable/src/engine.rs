@@ -113,6 +113,10 @@ impl Engine {
                 self.journal.add(Change::ForgetSchedule(name.clone()));
                 self.journal.then(Effect::Answer(ticket, name.into()));
             }
+            Event::WaitsForCode(ticket, run) => {
+                let waits = self.waits_for_code(&run);
+                actions.push(Action::Answer(ticket, Ok(Vec::from_iter(waits.then_some(run)))));
+            }
             Event::Noted(job, name, result) => self.note(job, &name, result, now_ms),
             Event::Done(job, report) => self.done(job, &report, now_ms, &mut actions),
             Event::Stored(existing) => self.stored(&existing, now_ms, &mut actions),

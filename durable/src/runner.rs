@@ -168,6 +168,15 @@ impl Runner {
         self.call(|ticket| Event::Cancel(ticket, run.into())).map(drop)
     }
 
+    /// Whether a run waits until its workflow is registered, because that brings its code.
+    ///
+    /// # Errors
+    /// When the runner has ended.
+    pub fn waits_for_code(&self, run: &str) -> Result<bool, CallError> {
+        let waits = self.call(|ticket| Event::WaitsForCode(ticket, run.into()))?;
+        Ok(!waits.is_empty())
+    }
+
     /// Gives a run an event.
     ///
     /// # Errors

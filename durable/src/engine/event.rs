@@ -44,6 +44,8 @@ pub enum Event {
     Schedule(Ticket, Box<Schedule>, Cron),
     /// A schedule to remove.
     Unschedule(Ticket, String),
+    /// Whether a run waits for its code: the answer names it if it does.
+    WaitsForCode(Ticket, RunId),
     /// A task has kept the result of an inner step.
     Noted(JobId, String, Kept),
     /// An attempt is over.

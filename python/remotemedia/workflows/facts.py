@@ -110,6 +110,8 @@ class RunInfo:
         parent: the run that it was forked from, or None.
         created: when it was submitted.
         ended: when it ended.
+        waits_for_code: whether it waits until its workflow is registered with the runner, because
+            workers cannot import its functions. Only `Run.info` knows that.
     """
 
     id: str
@@ -121,6 +123,7 @@ class RunInfo:
     parent: str | None
     created: datetime
     ended: datetime | None
+    waits_for_code: bool = False
 
 
 def failure(row: dict[str, Any] | None) -> Failure | None:
@@ -161,6 +164,15 @@ def attempt(row: dict[str, Any]) -> Attempt:
     )
 
 
+def needs_registration(row: dict[str, Any]) -> bool:
+    """Whether a run goes on only with a runner that has its workflow: it is bound to the code that
+    it began with, or workers cannot import one of its functions.
+    """
+    graph = json.loads(row["graph"])
+    is_sent = any(given.get("function") is None for given in graph["tasks"])
+    return is_sent or graph.get("on_change") == "pin"
+
+
 def progress(row: dict[str, Any]) -> tuple[int, int]:
     """How many steps of a run have ended, and how many it has as far as is known: a mapped task
     has as many as the list that it gets.
@@ -184,6 +196,7 @@ __all__ = [
     "Step",
     "attempt",
     "failure",
+    "needs_registration",
     "progress",
     "run_info",
     "step",

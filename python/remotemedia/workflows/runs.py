@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import html
 import math
 import time
@@ -15,7 +16,7 @@ from remotemedia._progress import Option, Progress
 from remotemedia.workflows import facts
 from remotemedia.workflows.exceptions import RunFailed, RunNotFound
 from remotemedia.workflows.facts import Attempt, Failure, RunInfo, Step
-from remotemedia.workflows.timeline import timeline
+from remotemedia.workflows.timeline import HOW, timeline
 
 if TYPE_CHECKING:
     from remotemedia.workflows.runner import Runner
@@ -90,11 +91,15 @@ class Run:
     @property
     def status(self) -> str:
         """Where it stands: "running", "completed", "failed" or "cancelled"."""
-        return self.info().status
+        return facts.run_info(self._row()).status
 
     def info(self) -> RunInfo:
-        """The run as the database has it."""
-        return facts.run_info(self._row())
+        """The run as the database has it, and whether it waits for its code."""
+        info = facts.run_info(self._row())
+        return dataclasses.replace(info, waits_for_code=self._waits_for_code(info.status))
+
+    def _waits_for_code(self, status: str = "running") -> bool:
+        return status == "running" and self._runner.native.waits_for_code(self.id)
 
     def steps(self) -> list[Step]:
         """Its steps, in the order of the graph."""
@@ -119,8 +124,10 @@ class Run:
         try:
             self._wait(timeout, progress)
         except TimeoutError:
+            goes_on = "it waits for its code, which a runner has with its workflow: " + HOW
             raise TimeoutError(
-                f"run {self.id!r} has not ended after {timeout} s; it goes on"
+                f"run {self.id!r} has not ended after {timeout} s; "
+                f"{goes_on if self._waits_for_code() else 'it goes on'}"
             ) from None
 
     def _wait(self, timeout: float | None, progress: Option) -> None:

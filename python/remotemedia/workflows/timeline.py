@@ -8,6 +8,9 @@ from typing import Any
 from remotemedia.workflows import facts
 from remotemedia.workflows.facts import Attempt, RunInfo, Step
 
+HOW = "as in Runner(url, workflows=[...])"
+"""How a runner gets a workflow."""
+
 
 def timeline(row: dict[str, Any]) -> str:
     """A run with its steps and attempts, as text."""
@@ -21,6 +24,10 @@ def timeline(row: dict[str, Any]) -> str:
         lines.append(f"  fork of   {info.parent}")
     if info.failure:
         lines.append(f"  failure   {info.failure}")
+    if info.status == "running" and facts.needs_registration(row):
+        lines.append(
+            f"  code      is not kept: it goes on with a runner that has its workflow, {HOW}"
+        )
     attempts: dict[str, list[Attempt]] = {}
     for each in row["attempts"]:
         attempt = facts.attempt(each)
@@ -65,4 +72,4 @@ def clock(time: datetime | None) -> str:
     return "" if time is None else time.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
-__all__ = ["clock", "timeline", "took"]
+__all__ = ["HOW", "clock", "timeline", "took"]

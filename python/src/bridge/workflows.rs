@@ -100,6 +100,10 @@ impl WorkflowRunner {
         py.detach(|| self.runner.signal(run, event, payload)).map_err(|e| call_failed(py, &e))
     }
 
+    fn waits_for_code(&self, py: Python<'_>, run: &str) -> PyResult<bool> {
+        py.detach(|| self.runner.waits_for_code(run)).map_err(|error| call_failed(py, &error))
+    }
+
     #[pyo3(signature = (run, from_step=None))]
     fn resume(&self, py: Python<'_>, run: &str, from_step: Option<String>) -> PyResult<()> {
         py.detach(|| self.runner.resume(run, from_step)).map_err(|error| call_failed(py, &error))

@@ -172,8 +172,14 @@ def test_a_run_waits_for_its_code_and_its_time(tmp_path: Path) -> None:
         runner.submit(Workflow("f", [fails_now]), {"path": ""}, id="later")
     with Runner(url, workflows=[made("new", "continue")], workers=1) as runner:
         assert runner.get("goes on").result(60).outputs == {"says": "new"}
-        assert runner.get("pinned").status == "running"
+        pinned = runner.get("pinned")
+        assert pinned.status == "running"
+        assert pinned.info().waits_for_code
+        assert "code      is not kept: it goes on with a runner that" in pinned._repr_html_()
+        with pytest.raises(TimeoutError, match=r"waits for its code, .*workflows=\[\.\.\.\]\)"):
+            pinned.result(0.01)
         runner.register(old)
+        assert not pinned.info().waits_for_code
         assert runner.get("pinned").result(60).outputs == {"says": "old"}
         runner.register(Workflow("f", [fails_now]))
         later = runner.get("later")
