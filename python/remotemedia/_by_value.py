@@ -17,14 +17,25 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
 
-from remotemedia import _sources
+from remotemedia import _sources, _views
 from remotemedia._importable import is_importable
-from remotemedia._tokens import MAIN, Shared, registry, resolve, travels_by_name
+from remotemedia._tokens import (
+    MAIN,
+    Numbers,
+    Shared,
+    numbered,
+    registry,
+    resolve,
+    travels_by_name,
+)
 from remotemedia._unpicklable import culprit
+
+if TYPE_CHECKING:
+    from remotemedia._pickle import LeftArrays
 
 PROTOCOL = 5
 """Pickle protocol of all pickles between processes."""
@@ -40,9 +51,11 @@ class Writable(Protocol):
 _lock = threading.RLock()
 
 
-def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
+def dumps(
+    value: object, shipped: frozenset[str] | None = None, numbers: Numbers | None = None
+) -> bytes:
     """Pickle an item for receivers that know the tokens ``shipped``; None stands for the caller of
-    this worker, which knows what it has sent.
+    this worker, which knows what it has sent. With ``numbers``, see ``_pickle.dumps_state``.
 
     Raises:
         UnpicklableError: The object cannot be pickled; the error names the part at fault.
@@ -50,16 +63,28 @@ def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
     file = io.BytesIO()
     try:
         with _lock:
-            Pickler(file, shipped).dump(value)
+            pickler = Pickler(file, shipped)
+            pickler.numbers = numbers or {}
+            pickler.dump(value)
+            if numbers is not None and (views := _views.views_of(pickler.arrays)):
+                file = io.BytesIO()
+                pickler = Pickler(file, shipped)
+                pickler.numbers, pickler.views = numbers, views
+                pickler.dump(value)
     except Exception as error:
         raise culprit(value, error, _problem) from error
     return file.getvalue()
 
 
-def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
+def dump_into(
+    file: Writable, value: object, foresee: Callable[[int], None], numbers: Numbers
+) -> Callable[[], list[object]]:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
     with _lock:
-        Pickler(file, None, foresee=foresee).dump(value)
+        pickler = Pickler(file, None, foresee=foresee)
+        pickler.numbers = numbers
+        pickler.dump(value)
+    return pickler.members
 
 
 def loads(data: bytes) -> object:
@@ -80,7 +105,7 @@ def dump_nodes(
     nodes: Sequence[object],
     log_levels: Mapping[str, int],
     portable_items: bool,
-    keep_in: Callable[[pickle.PickleBuffer], bool] | None,
+    keep_in: LeftArrays | None,
 ) -> tuple[bytes, frozenset[str]]:
     """Pickle the node objects of a session with everything that they need.
 
@@ -88,8 +113,7 @@ def dump_nodes(
         nodes: the node objects.
         log_levels: see `_pickle.Shipment`.
         portable_items: see `_pickle.Shipment`.
-        keep_in: called with each buffer that could travel beside the pickle; returns whether the
-            buffer stays in the pickle.
+        keep_in: takes large arrays out of the pickle.
 
     Returns:
         The pickle, and the tokens of the classes and functions in it.
@@ -113,14 +137,21 @@ class _EmptyCell:
     """Pickled in place of a closure cell; becomes an empty cell at the receiver."""
 
     def __init__(self, cell: types.CellType) -> None:
-        self._cell = cell  # a reference, so that the cell's `id` is not reused
+        self.cell = cell  # a reference, so that the cell's `id` is not reused
 
     def __reduce__(self) -> tuple[Any, ...]:
         return types.CellType, ()
 
 
 class Pickler(cloudpickle.Pickler):
-    """Decides for each object whether it travels by reference, by token or by value."""
+    """Decides for each object whether it travels by reference, by token or by value.
+
+    Attributes:
+        numbers: objects that the receiver has, with their numbers.
+        views: arrays that are pickled as views of others.
+        arrays: the arrays that were met.
+        sources: source text of code without a file, by file name.
+    """
 
     def __init__(
         self,
@@ -134,8 +165,18 @@ class Pickler(cloudpickle.Pickler):
         self._foresee = foresee
         self._shipped = shipped
         self._collected = collected
+        self.numbers: Numbers = {}
+        self.views: Mapping[int, _views.View] = {}
+        self.arrays: list[Any] = []
         self.sources: dict[str, str] = {}
         self._cells: dict[int, _EmptyCell] = {}
+
+    def members(self) -> list[object]:
+        """The objects that were met, and the variables of functions."""
+        return [
+            *(met for _, met in self.memo.copy().values()),
+            *(empty.cell for empty in self._cells.values()),
+        ]
 
     def _function_getnewargs(self, func: types.FunctionType) -> Any:
         """Like cloudpickle's method, but functions with a common variable still share it later."""
@@ -148,6 +189,8 @@ class Pickler(cloudpickle.Pickler):
         return (*arguments, closure)
 
     def reducer_override(self, obj: Any) -> Any:
+        if id(obj) in self.numbers:
+            return numbered, (self.numbers[id(obj)],)
         if isinstance(obj, (type, types.FunctionType)):
             if _travels_by_value(obj):
                 reference = self._by_value(obj)
@@ -155,6 +198,11 @@ class Pickler(cloudpickle.Pickler):
                     return reference
         elif self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
+        elif _views.is_array(obj):
+            view = self.views.get(id(obj))
+            if view is not None:
+                return _views.reduced(obj, view)
+            self.arrays.append(obj)
         elif isinstance(obj, _Cached):
             function: Any = obj.__wrapped__
             if _travels_by_value(function):
@@ -230,20 +278,25 @@ def _cached(function: Any, parameters: dict[str, Any]) -> Any:
 
 def _dump_bundle(
     objects: Any,
-    keep_in: Callable[[pickle.PickleBuffer], bool] | None = None,
+    keep_in: LeftArrays | None = None,
     known: frozenset[str] | None = frozenset(),
     kind: type[Pickler] = Pickler,
 ) -> tuple[bytes, dict[str, Shared]]:
     """Pickle ``objects`` together with every class and function that they need by value, except
     those that the receiver knows; for `known` see `dumps`.
     """
-    file = io.BytesIO()
-    collected: dict[str, Shared] = {}
+    views: Mapping[int, _views.View] = {}
     with _lock:
-        pickler = kind(file, known, collected, keep_in=keep_in)
-        # The order matters: the dicts fill while the objects before them are pickled.
-        pickler.dump((objects, collected, pickler.sources))
-    return file.getvalue(), collected
+        while True:
+            file, collected = io.BytesIO(), dict[str, Shared]()
+            pickler = kind(file, known, collected, keep_in=keep_in)
+            pickler.views = views
+            # The order matters: the dicts fill while the objects before them are pickled.
+            pickler.dump((objects, collected, pickler.sources))
+            if views or not (views := _views.views_of(pickler.arrays)):
+                return file.getvalue(), collected
+            if keep_in is not None:
+                keep_in.arrays.clear()  # the second pickle has them again
 
 
 def _load_bundle(data: bytes, buffers: Sequence[Any] = ()) -> Any:

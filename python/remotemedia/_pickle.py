@@ -13,10 +13,10 @@ executed again: the worker's ``__main__`` is a stand-in module with the shipped 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from remotemedia._tokens import registry
+from remotemedia._tokens import NO_NUMBERS, Numbers, common, registry
 from remotemedia._unpicklable import UnpicklableError as UnpicklableError
 
 if TYPE_CHECKING:
@@ -80,18 +80,33 @@ def dumps(value: object) -> bytes:
     return plain if by_value.holds_code(plain) else PORTABLE + b"v" + plain
 
 
-def _dumps_portably(value: object) -> bytes:
+def dumps_state(value: object, numbers: Numbers) -> bytes:
+    """Pickle attributes of nodes for the caller's process, with references to the objects that have
+    numbers. Arrays over the same memory stay so.
+
+    Raises:
+        UnpicklableError: The object cannot be pickled; the error names the part at fault.
+    """
+    if _is_portable():
+        return _dumps_portably(value, numbers)
+    data: bytes = by_value.dumps(value, numbers=numbers)
+    return data
+
+
+def _dumps_portably(value: object, numbers: Numbers = NO_NUMBERS) -> bytes:
     try:
-        data: bytes = _portable_writer().dumps(value)
+        data: bytes = _portable_writer().dumps(value, numbers=numbers)
     except UnpicklableError as problem:
         if not registry.has_callers_kind:
             raise
         # Workers of another kind will refuse this pickle; their nodes can move to this kind.
-        return dumps_by_value_after(problem, value)
+        return dumps_by_value_after(problem, value, numbers)
     return data
 
 
-def dumps_by_value_after(problem: UnpicklableError, value: object) -> bytes:
+def dumps_by_value_after(
+    problem: UnpicklableError, value: object, numbers: Numbers = NO_NUMBERS
+) -> bytes:
     """Pickle by value, only for the caller's kind of interpreter, an item that cannot be portable.
 
     Raises:
@@ -100,20 +115,41 @@ def dumps_by_value_after(problem: UnpicklableError, value: object) -> bytes:
     if by_value is None:
         raise problem
     try:
-        data: bytes = by_value.dumps(value)
+        data: bytes = by_value.dumps(value, numbers=numbers)
     except UnpicklableError:
         raise problem from None
     return data
 
 
-def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
-    """Pickle an object piece by piece, so that `file` can stop this by raising an exception.
+Members: TypeAlias = Callable[[], Iterable[object]]
+"""Returns the objects that a pickle has met, which live as long as this function."""
+
+
+def dump_into(
+    file: Writable, value: object, foresee: Callable[[int], None], numbers: Numbers = NO_NUMBERS
+) -> Members:
+    """Pickle an attribute like `dumps_state`, but piece by piece, so that `file` can stop this by
+    raising an exception.
 
     `foresee` can stop it too. It is called with the size in bytes of each array or tensor inside
     the object before that is pickled, because a tensor then makes a copy of itself.
     """
     writer = _portable_writer() if _is_portable() else by_value
-    writer.dump_into(file, value, foresee)
+    members: Members = writer.dump_into(file, value, foresee, numbers)
+    return members
+
+
+def loads_state(data: bytes, common_objects: Sequence[object]) -> object:
+    """Load a pickle of `dumps_state`; `common_objects` are this process's objects by number.
+
+    Raises:
+        UnpicklableError: The pickle may contain bytecode of another interpreter.
+    """
+    entered = common.set(common_objects)
+    try:
+        return loads(data)
+    finally:
+        common.reset(entered)
 
 
 def loads(data: bytes) -> object:
@@ -173,7 +209,7 @@ class Shipment:
     """The node objects of a session, pickled once by value; also pickles the session's items.
 
     This is for workers of this process's own implementation and minor version. For others there is
-    `_portable.writing.PortableShipment` with the same interface.
+    `_portable.shipment.PortableShipment` with the same interface.
 
     Attributes:
         instances: One pickle with all node objects and every class that they need, and the levels

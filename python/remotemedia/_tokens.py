@@ -6,10 +6,12 @@ an instance of the caller's own class, whichever kind has carried the class to t
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import types
 import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from remotemedia import _sources
@@ -117,6 +119,17 @@ class Registry:
 
 
 registry = Registry()
+
+Numbers: TypeAlias = Mapping[int, int]
+"""By `id`, the numbers of objects that both processes have: a pickle refers to them."""
+NO_NUMBERS: Numbers = types.MappingProxyType({})
+common: contextvars.ContextVar[Sequence[object]] = contextvars.ContextVar("common", default=())
+"""The objects with these numbers, while a pickle that refers to them is loaded."""
+
+
+def numbered(number: int) -> object:
+    """Return this process's object with a number; pickles call this function."""
+    return common.get()[number]
 
 
 def resolve(token: str) -> Shared:

@@ -58,7 +58,7 @@ class Guest:
         # The open call of each stage, or None. Keys are never removed, since dicts of RustPython
         # grow when keys are removed and added.
         self._calls: dict[int, Iterator[Any] | None] = {}
-        self._snapshots: dict[str, state.Snapshot] = {}
+        self._snapshots: state.Snapshots | None = None
         self._has_shipment = False
         # The memory of large arrays, which the caller lends to this session.
         self._buffers: list[weakref.ref[Any]] = []
@@ -111,7 +111,8 @@ class Guest:
                 initialized.append(caller)
             if spec.instances is not None:
                 limit = spec.write_back_max_bytes
-                self._snapshots = {c.node_id: state.Snapshot(c.node, limit) for c in made}
+                by_id = {caller.node_id: caller.node for caller in made}
+                self._snapshots = state.Snapshots(by_id, instances, limit)
             saving.restore(spec.saved, made)
         except Fault:
             for caller in initialized:
@@ -354,15 +355,12 @@ class Guest:
         finally:
             self._output.flush()
 
-    def close(
-        self,
-    ) -> tuple[list[tuple[str, bytes, list[tuple[str, str]]]], list[dict[str, Any]], list[str]]:
+    def close(self) -> tuple[list[state.Change], list[dict[str, Any]], list[str]]:
         """Clean up every node, drop the session, and undo its changes to the process.
 
         Returns:
-            For each changed node its id, a pickle of its changed attributes, and name and reason
-            for each changed attribute that cannot be sent; the `facts` of each failed `cleanup`;
-            and the result of `hygiene.Table.put_back`.
+            For each changed node its `state.Change`; the `facts` of each failed `cleanup`; and the
+            result of `hygiene.Table.put_back`.
         """
         process.state.repair()
         self._left = ["interpreter"]
@@ -370,7 +368,7 @@ class Guest:
             self.abort(stage)
         failures = saving.clean_up(self._callers())
         try:
-            states = state.changes(self._snapshots)
+            states = [] if self._snapshots is None else self._snapshots.changes()
         finally:
             self._modules.note()
             self._forget()
@@ -382,7 +380,7 @@ class Guest:
 
     def _forget(self) -> None:
         process.state.repair()
-        self._stages, self._calls, self._snapshots = {}, {}, {}
+        self._stages, self._calls, self._snapshots = {}, {}, None
         with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()
         self._output.flush()

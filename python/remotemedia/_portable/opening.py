@@ -87,8 +87,11 @@ def loads(data: bytes, buffers: Sequence[Any] = ()) -> Any:
     try:
         opened = Unpickler(io.BytesIO(memoryview(data)[start:]), buffers=buffers).load()
         if _Opening.is_shipment:
-            marked, log_levels, is_portable = opened
-            return marked[1::2], log_levels, is_portable
+            marked, log_levels, is_portable, others = opened
+            nodes = marked[1::2]
+            for index, node in others:
+                nodes[index] = node
+            return nodes, log_levels, is_portable
         return opened
     finally:
         _Opening.is_shipment = outer

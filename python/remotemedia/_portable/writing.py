@@ -16,16 +16,16 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
 from remotemedia._portable import opening, source, spaces
 from remotemedia._portable.imports import import_module
-from remotemedia._portable.opening import Call, Later
+from remotemedia._portable.opening import Later
 from remotemedia._portable.source import Names, Place, functions_of, names_of
 from remotemedia._portable.spaces import Cells, Findings, Space
-from remotemedia._tokens import registry, resolve, travels_by_name
+from remotemedia._tokens import NO_NUMBERS, Numbers, numbered, registry, resolve, travels_by_name
 from remotemedia._unpicklable import (
     UnpicklableError,
     UnportableError,
@@ -37,7 +37,7 @@ from remotemedia._unpicklable import (
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
 
-_lock = threading.RLock()
+lock = threading.RLock()
 _OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
 
 
@@ -75,14 +75,21 @@ class Pickler(pickle.Pickler):
         self._foresee = foresee
         self._left = left
         self._is_trial = is_trial
+        self.numbers: Numbers = NO_NUMBERS
+        """Objects that the receiver has, with their numbers."""
         self._tried: frozenset[str] = frozenset()
         self._running: list[Any] = []
         """The objects whose statements will run once what they read has been written."""
         self._remade: dict[tuple[Space, str], Later] = {}
 
+    def members(self) -> list[object]:
+        """The objects that were met, and the variables of functions."""
+        return [met for _, met in self.memo.copy().values()]
+
     def _try(self, value: object, token: str = "") -> None:
         """Pickle a value and drop the result; `token`: what the receiver will know by then."""
         trial = Pickler(_Nowhere(), self._known, self._found, is_trial=True)
+        trial.numbers = self.numbers
         trial._tried = self._tried | {token}
         trial._running = [*self._running]
         trial.dump(value)
@@ -94,6 +101,8 @@ class Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for each object; returns how to write it."""
+        if id(obj) in self.numbers:
+            return numbered, (self.numbers[id(obj)],)
         if isinstance(obj, (type, types.FunctionType)):
             return NotImplemented if travels_by_name(obj) else self._shared(obj)
         if isinstance(obj, types.ModuleType):
@@ -313,9 +322,11 @@ class Pickler(pickle.Pickler):
         return found
 
 
-def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
+def dumps(
+    value: object, shipped: frozenset[str] | None = None, numbers: Numbers = NO_NUMBERS
+) -> bytes:
     """Pickle an item for receivers that know the tokens ``shipped``; None stands for the caller of
-    this worker.
+    this worker. With ``numbers``, see ``_pickle.dumps_state``.
 
     Raises:
         UnpicklableError: The object cannot be pickled; the error names the part at fault.
@@ -323,78 +334,36 @@ def dumps(value: object, shipped: frozenset[str] | None = None) -> bytes:
     file = io.BytesIO()
     file.write(opening.PREFIX + opening.VALUE)
     try:
-        with _lock:
-            Pickler(file, shipped).dump(value)
+        with lock:
+            pickler = Pickler(file, shipped)
+            pickler.numbers = numbers
+            pickler.dump(value)
     except Exception as error:
-        raise culprit(value, error, lambda part: _problem(part, shipped)) from error
+        raise culprit(value, error, lambda part: problem_with(part, shipped)) from error
     return file.getvalue()
 
 
-def dump_into(file: Writable, value: object, foresee: Callable[[int], None]) -> None:
+def dump_into(
+    file: Writable, value: object, foresee: Callable[[int], None], numbers: Numbers
+) -> Callable[[], list[object]]:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
-    with _lock:
-        Pickler(file, None, foresee=foresee).dump(value)
+    with lock:
+        pickler = Pickler(file, None, foresee=foresee)
+        pickler.numbers = numbers
+        pickler.dump(value)
+    return pickler.members
 
 
-def _problem(
+def problem_with(
     part: object, shipped: frozenset[str] | None = frozenset(), found: Findings | None = None
 ) -> Exception | None:
     """Why an object cannot be pickled; None if it can."""
     try:
-        with _lock:
+        with lock:
             Pickler(_Nowhere(), shipped, found, is_trial=True).dump(part)
     except Exception as error:
         return error
     return None
 
 
-class PortableShipment:
-    """The node objects of a session, pickled once for workers of any interpreter.
-
-    Attributes:
-        instances: One pickle with all node objects and the definitions that they need, and the
-            levels of the caller's loggers.
-        arrays: Large arrays of the nodes that were left out of the pickle, in the pickle's order.
-        shipped: Tokens that every worker of the session knows from the start.
-        refused: Why a node cannot be pickled, by its index; `instances` has ``None`` in its place.
-    """
-
-    def __init__(
-        self,
-        nodes: Sequence[object],
-        log_levels: Mapping[str, int] = {},
-        left: LeftArrays | None = None,
-    ) -> None:
-        """Pickle ``nodes`` as they are now.
-
-        Args:
-            nodes: The node objects.
-            log_levels: By logger, ``""`` for the root, the lowest level that the caller shows.
-            left: Takes large arrays out of the pickle.
-        """
-        self.refused: dict[int, UnpicklableError] = {}
-        found, going = Findings(), list[object]()
-        file = io.BytesIO()
-        file.write(opening.PREFIX + opening.SHIPMENT)
-        with _lock:
-            for index, node in enumerate(nodes):
-                error = _problem(node, found=found)
-                if error is not None:
-                    self.refused[index] = culprit(node, error, _problem)
-                # So that the receiver knows for which node the next definitions are made.
-                going += [Call(opening.work_for, (index,)), node if error is None else None]
-            Pickler(file, found=found, left=left).dump((going, dict(log_levels), True))
-        self.instances = file.getvalue()
-        self.arrays = [] if left is None else left.arrays
-        self.shipped = frozenset(found.tokens)
-
-    def dumps(self, value: object) -> bytes:
-        """Pickle an item for any worker of this session.
-
-        Raises:
-            UnpicklableError: The object cannot be pickled; the error names the part at fault.
-        """
-        return dumps(value, self.shipped)
-
-
-__all__ = ["PortableShipment", "dump_into", "dumps"]
+__all__ = ["Pickler", "dump_into", "dumps"]

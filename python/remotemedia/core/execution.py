@@ -301,8 +301,7 @@ class Execution:
             for sink in self._caller_sinks.values():
                 sink.end()
         with self._pipeline.write_back_lock:
-            for node_id, state in changed:
-                write_back(node_id, self.plan.nodes[node_id], state)
+            write_back(changed, self.plan.nodes, self.plan.instances)
         if failure is not None:
             raise failure
 

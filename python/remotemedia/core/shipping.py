@@ -111,11 +111,12 @@ class Shipper:
             raise
 
     def _portably(self, wanted: Sequence[int], leaves_arrays: bool) -> tuple[bytes, list[Any]]:
-        from remotemedia._portable.writing import PortableShipment
+        from remotemedia._portable.shipment import PortableShipment
 
         nodes = [node if number in wanted else None for number, node in enumerate(self._nodes)]
         left = _pickle.LeftArrays() if leaves_arrays else None
-        shipment = PortableShipment(nodes, log_levels(), left)
+        others = {number: node for number, node in enumerate(self._nodes) if number not in wanted}
+        shipment = PortableShipment(nodes, log_levels(), left, others)
         for number, refused in shipment.refused.items():
             raise self._refusal(refused, number) from refused
         self._portable = shipment

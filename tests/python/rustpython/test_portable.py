@@ -21,7 +21,7 @@ HOST = """
 import pickle, sys
 from pathlib import Path
 from remotemedia import _pickle
-from remotemedia._portable.writing import PortableShipment
+from remotemedia._portable.shipment import PortableShipment
 from remotemedia._unpicklable import UnpicklableError
 import interpreters
 

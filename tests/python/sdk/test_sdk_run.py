@@ -268,7 +268,7 @@ def test_changed_attributes_come_back() -> None:
     # spec: IOP-20
     node = Count()
     pipeline = _pipeline(lambda item: item, node)
-    pipeline.runtime.write_back = [("Count_0", pickle.dumps(({"seen": 3}, [])))]
+    pipeline.runtime.write_back = [("Count_0", pickle.dumps({"Count_0": ({"seen": 3}, [])}))]
     pipeline.run(1)
     assert node.seen == 3
 
@@ -416,7 +416,7 @@ def test_state_of_slots_comes_back() -> None:
 
     node = Slotted()
     pipeline = _pipeline(lambda item: item, node)
-    pipeline.runtime.write_back = [("Slotted_0", pickle.dumps(({"seen": 3}, [])))]
+    pipeline.runtime.write_back = [("Slotted_0", pickle.dumps({"Slotted_0": ({"seen": 3}, [])}))]
     pipeline.run(1)
     assert node.seen == 3
 

@@ -872,6 +872,6 @@ def test_slots_are_state_too_and_what_cannot_travel_is_told(worker: Worker) -> N
     states, faults, left = worker.guest.close()
     assert (faults, left) == ([], [])
     (slotted, _), (refuses, kept) = ((_pickle.loads(data), kept) for _, data, kept in states)
-    assert slotted == ({"seen": 5, "_Slotted__private": 1}, [])
-    assert refuses == ({"fine": 1}, [])
+    assert slotted == {"n0": ({"seen": 5, "_Slotted__private": 1}, [])}
+    assert refuses == {"n1": ({"fine": 1}, [])}
     assert [(name, reason) for name, reason in kept] == [("bad", "SystemExit: not here")]

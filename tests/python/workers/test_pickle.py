@@ -389,17 +389,17 @@ class Tensor:
 
 
 def test_what_is_too_large_to_be_written_back_is_not_even_copied() -> None:
-    from remotemedia._guest.state import Snapshot
+    from remotemedia._guest.state import Snapshots
 
     node = Holder(small=1, model=Holder(weights=[Tensor()]))
-    snapshot = Snapshot(node, 1000)
-    assert snapshot.changes() == (None, [])
+    snapshots = Snapshots({"n": node}, limit=1000)
+    assert snapshots.changes() == []
     node.small = 2
     node.model = Tensor()
     node.text = "x" * 2000
-    changed, kept = snapshot.changes()
-    assert changed is not None
-    assert _pickle.loads(changed) == ({"small": 2}, [])
+    ((node_id, changed, kept),) = snapshots.changes()
+    assert node_id == "n"
+    assert _pickle.loads(changed) == {"n": ({"small": 2}, [])}
     assert [name for name, _ in kept] == ["model", "text"]
     assert all("larger than write_back_max" in reason for _, reason in kept)
 
@@ -409,17 +409,16 @@ def test_large_arrays_are_compared_without_a_copy_of_their_memory() -> None:
 
     import numpy as np
 
-    from remotemedia._guest.state import Snapshot
+    from remotemedia._guest.state import Snapshots
 
     node = Holder(array=np.zeros(4_000_000))
     tracemalloc.start()
     try:
-        snapshot = Snapshot(node, 64 << 20)
+        snapshots = Snapshots({"n": node}, limit=64 << 20)
         node.array[3] = 1
-        changed, kept = snapshot.changes()
+        ((_, _, kept),) = snapshots.changes()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert changed is not None
     assert kept == []
     assert peak < 3 * node.array.nbytes, "the changed value itself is pickled once"
