@@ -9,7 +9,6 @@ Callers of :func:`loads` must have checked that the writer was such an interpret
 
 from __future__ import annotations
 
-import abc
 import functools
 import io
 import pickle
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
 
-from remotemedia import _sources, _views
+from remotemedia import _skeletons, _sources, _views
 from remotemedia._importable import is_importable
 from remotemedia._tokens import (
     MAIN,
@@ -213,8 +212,8 @@ class Pickler(cloudpickle.Pickler):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
         reduced = super().reducer_override(obj)
-        if isinstance(obj, abc.ABCMeta) and reduced is not NotImplemented:
-            return _concrete_at_first(reduced)
+        if isinstance(obj, type):
+            return _skeletons.reduction(obj, reduced, _travels_by_value)
         return reduced
 
     def _by_value(self, shared: Shared) -> tuple[Any, ...] | None:
@@ -245,27 +244,7 @@ class Pickler(cloudpickle.Pickler):
             self.sources[name] = text
 
 
-def _concrete_at_first(reduced: Any) -> Any:
-    """A reduction of an abstract class, changed so that its attributes may hold instances of it:
-    cloudpickle makes the class without its methods, then its attributes, then adds them.
-    """
-    if isinstance(reduced, tuple) and reduced[0] is _make_skeleton_class:
-        return (_make_concrete, *reduced[1:])
-    return reduced
-
-
 set_function_state: Any = cloudpickle.cloudpickle._function_setstate
-_make_skeleton_class: Any = cloudpickle.cloudpickle._make_skeleton_class
-
-
-def _make_concrete(*arguments: Any) -> Any:
-    """A class without its attributes that can have instances, although its base is abstract."""
-    made: Any = _make_skeleton_class(*arguments)
-    # Its own value is among the attributes that follow, unless that is empty.
-    made.__abstractmethods__ = frozenset()
-    return made
-
-
 _Cached = type(functools.lru_cache(len))
 
 

@@ -588,7 +588,8 @@ def test_a_session_of_a_guest_from_beginning_to_end(tmp_path: Path, interpreter:
         assert outputs == [["A", "B"], ["C", "!"]], outputs
         assert fault[:3] == ("process", "counts", "KeyError"), fault
         assert "raise KeyError(self.last)" in fault[3] and __file__ in fault[3], fault
-        (changes, deleted), = [_pickle.loads(data) for name, data, _ in states if name == "counts"]
+        (states,) = [_pickle.loads(data) for name, data, _ in states if name == "counts"]
+        changes, deleted = states["counts"]
         assert changes["seen"] == 3 and deleted == ["deleted"], changes
         assert changes["last"] == Note("!") and type(changes["last"]) is Note
         """,

@@ -3,49 +3,12 @@
 # ruff: noqa: E501  (sources stand here as text)
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from programs_of_users import script
 from worker_programs import PROGRAMS
-
-START = """
-import logging, multiprocessing as mp, sys, threading
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-from remotemedia import Node, Pipeline, RemoteMediaError, Runtime
-PROGRAM = {program!r}
-CONFIG = f'[python]\\nruntime = "{{PROGRAM}}"\\n[fallback]\\nenabled = false\\n[workers]\\nmax = {workers}\\n[rustpython]\\nmax = {workers}\\n'
-class Other(Node):
-    def process(self, x): return -x
-def twice(make, item, runtime):
-    "Two runs of new nodes in a warm worker."
-    results = []
-    for _ in range(2):
-        results.append(Pipeline(make(), runtime=runtime).run(item))
-        assert Pipeline(Other(), runtime=runtime).run(1) == -1
-    return results
-"""
-
-
-def script(tmp_path: Path, program: str, source: str, main: str, workers: int = 1) -> list[str]:
-    """What a script prints, line by line."""
-    file = tmp_path / "script.py"
-    body = "".join(f"    {line}\n" for line in main.splitlines())
-    start = START.format(program=program, workers=workers)
-    file.write_text(
-        f"{start}{source}\nif __name__ == '__main__':\n  with Runtime(CONFIG) as runtime:\n{body}"
-    )
-    done = subprocess.run(
-        [sys.executable, str(file)], capture_output=True, text=True, check=False, timeout=250
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
 
 each = pytest.mark.parametrize("program", PROGRAMS)
 

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import worker_programs
 from remotemedia import Node, Pipeline, Runtime
 
 
 @pytest.fixture(scope="module", params=["cpython", "rustpython"])
 def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    with Runtime(f'workers.max = 1\npython.runtime = "{request.param}"') as made:
+    with worker_programs.runtime(
+        request.param, "[workers]\nmax = 1\n[rustpython]\nmax = 1\n"
+    ) as made:
         yield made
 
 
