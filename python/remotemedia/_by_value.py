@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import cloudpickle
 
-from remotemedia import _skeletons, _sources, _views
+from remotemedia import _main_module, _skeletons, _sources, _views
 from remotemedia._importable import is_importable
 from remotemedia._tokens import (
     MAIN,
@@ -92,12 +92,15 @@ def loads(data: bytes) -> object:
 
 
 def open_nodes(data: bytes, buffers: Sequence[Any]) -> Any:
-    """Load the pickle of ``dump_nodes``; returns the tuple that was pickled."""
+    """Load the pickle of ``dump_nodes``; returns its first three arguments."""
     for classes in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
         # Otherwise cloudpickle returns the class of an earlier session, with the attributes that
         # were set on it.
         getattr(cloudpickle.cloudpickle, classes, {}).clear()
-    return _load_bundle(data, buffers)
+    nodes, log_levels, portable_items, of_main = _load_bundle(data, buffers)
+    if registry.is_worker:
+        _main_module.enter(of_main)
+    return nodes, log_levels, portable_items
 
 
 def dump_nodes(
@@ -121,7 +124,8 @@ def dump_nodes(
         UnpicklableError: A node cannot be pickled; the path begins with its index.
     """
     try:
-        data, shipped = _dump_bundle((list(nodes), dict(log_levels), portable_items), keep_in)
+        parts = (list(nodes), dict(log_levels), portable_items)
+        data, shipped = _dump_bundle(parts, keep_in, is_shipment=True)
     except Exception as error:
         raise culprit(list(nodes), error, _problem) from error
     return data, frozenset(shipped)
@@ -149,6 +153,7 @@ class Pickler(cloudpickle.Pickler):
         numbers: objects that the receiver has, with their numbers.
         views: arrays that are pickled as views of others.
         arrays: the arrays that were met.
+        main_names: the names that the met code may look up in the main module.
         sources: source text of code without a file, by file name.
     """
 
@@ -167,6 +172,7 @@ class Pickler(cloudpickle.Pickler):
         self.numbers: Numbers = {}
         self.views: Mapping[int, _views.View] = {}
         self.arrays: list[Any] = []
+        self.main_names: set[str] = set()
         self.sources: dict[str, str] = {}
         self._cells: dict[int, _EmptyCell] = {}
 
@@ -179,6 +185,7 @@ class Pickler(cloudpickle.Pickler):
 
     def _function_getnewargs(self, func: types.FunctionType) -> Any:
         """Like cloudpickle's method, but functions with a common variable still share it later."""
+        self.main_names |= _main_module.names_in(func.__code__)
         *arguments, closure = super()._function_getnewargs(func)
         if func.__closure__ is not None:
             # The cells' contents are part of the function's state, as they may refer to it.
@@ -260,9 +267,11 @@ def _dump_bundle(
     keep_in: LeftArrays | None = None,
     known: frozenset[str] | None = frozenset(),
     kind: type[Pickler] = Pickler,
+    is_shipment: bool = False,
 ) -> tuple[bytes, dict[str, Shared]]:
     """Pickle ``objects`` together with every class and function that they need by value, except
-    those that the receiver knows; for `known` see `dumps`.
+    those that the receiver knows; for `known` see `dumps`. A shipment has attributes of the main
+    module after the objects.
     """
     views: Mapping[int, _views.View] = {}
     with _lock:
@@ -271,7 +280,8 @@ def _dump_bundle(
             pickler = kind(file, known, collected, keep_in=keep_in)
             pickler.views = views
             # The order matters: the dicts fill while the objects before them are pickled.
-            pickler.dump((objects, collected, pickler.sources))
+            of_main = [_main_module.Attributes(pickler.main_names, _problem)] if is_shipment else []
+            pickler.dump(((*objects, *of_main), collected, pickler.sources))
             if views or not (views := _views.views_of(pickler.arrays)):
                 return file.getvalue(), collected
             if keep_in is not None:

@@ -111,7 +111,7 @@ class Registry:
         for name, module in self.stand_ins.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
-        main = types.ModuleType("__main__", "Stand-in for the main module of the calling process.")
+        main = types.ModuleType("__main__")
         self.kept = [main]
         # Processes of `multiprocessing` know their caller's script under both names.
         self.stand_ins = dict.fromkeys(MAIN, main)

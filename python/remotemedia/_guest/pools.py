@@ -1,4 +1,5 @@
-"""Process pools in nodes: lets `multiprocessing` send functions and classes of the caller's script.
+"""Process pools in nodes: lets `multiprocessing` send functions and classes of the caller's script,
+and keeps it from running that script again.
 
 In a worker the script is a stand-in that child processes cannot import, so that they would look for
 its functions without end. They travel by value instead, with their tokens: a result of such a class
@@ -16,18 +17,18 @@ from typing import Any
 from remotemedia import _pickle
 from remotemedia._tokens import travels_by_name
 
-_MODULE = "multiprocessing.reduction"
+_MODULES = ("multiprocessing.reduction", "multiprocessing.spawn")
 
 
 class ChangesPickler:
-    """An import finder, first in `sys.meta_path`, that changes the pickler of `multiprocessing`
-    when it is imported.
+    """An import finder, first in `sys.meta_path`, that changes the pickler of `multiprocessing`,
+    and what its children are told, when these are imported.
     """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The spec of the one module; None for all others."""
-        if name != _MODULE:
+        """The spec of one of the modules; None for all others."""
+        if name not in _MODULES:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
@@ -48,18 +49,40 @@ class _Changing(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        change_pickler(module)
+        _change(module)
 
 
 def install() -> None:
     """Have the pickler changed, now or when it is imported. Only where code can travel by value."""
     if not _pickle.sends_code():
         return
-    loaded = sys.modules.get(_MODULE)
-    if loaded is not None:
-        change_pickler(loaded)
-    elif ChangesPickler not in sys.meta_path:
-        sys.meta_path.insert(0, ChangesPickler)
+    for name in _MODULES:
+        loaded = sys.modules.get(name)
+        if loaded is not None:
+            _change(loaded)
+        elif ChangesPickler not in sys.meta_path:
+            sys.meta_path.insert(0, ChangesPickler)
+
+
+def _change(module: Any) -> None:
+    if module.__name__ == _MODULES[0]:
+        change_pickler(module)
+    elif module.get_preparation_data is not _preparation_data:
+        _prepared[:] = [module.get_preparation_data]
+        module.get_preparation_data = _preparation_data
+
+
+_prepared: list[Any] = []
+"""The function that `_preparation_data` stands for."""
+
+
+def _preparation_data(name: str) -> Any:
+    """What a child process is told at its start, without the file of the caller's script: the
+    child would run it.
+    """
+    data = _prepared[0](name)
+    data.pop("init_main_from_path", None)
+    return data
 
 
 def change_pickler(reduction: Any) -> None:

@@ -40,7 +40,7 @@ class Names(NamedTuple):
     Attributes:
         early: looked up while the statement runs: bases, decorators, defaults, bodies of classes.
         body: those of `early` that are looked up in the body of a class.
-        late: looked up when a function in it is called.
+        late: looked up when a function in it is called, also as attributes of `__main__`.
         fields: used in annotations, if a class in it annotates fields.
         attributes: all attributes that it reads or sets, of whatever object.
         by_text: the function, such as `eval`, with which the code looks up computed names.
@@ -81,7 +81,7 @@ def _names_of(text: str, free: tuple[str, ...]) -> Names:
     return Names(
         frozenset(found["top"] | found["class"]),
         frozenset(found["class"]),
-        frozenset(found["function"]),
+        frozenset(found["function"] | (_said_anywhere(nodes) if "__main__" in text else set())),
         frozenset(_annotations(nodes) if has_fields else ()),
         frozenset(n.attr for n in nodes if isinstance(n, ast.Attribute)),
         next((name for name, count in called if (name, count) in _BY_TEXT), None),
@@ -120,6 +120,13 @@ def _annotations(nodes: list[Any]) -> set[str]:
     texts = [n.value for n in inner if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     names = {n.id for n in inner if isinstance(n, ast.Name)}
     return names.union(*(re.findall(r"[^\W\d]\w*", text) for text in texts))
+
+
+def _said_anywhere(nodes: list[Any]) -> set[str]:
+    """The names of attributes, and texts that may be such names."""
+    attributes = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return attributes | texts
 
 
 def own_nodes(*nodes: ast.AST) -> Iterator[ast.AST]:

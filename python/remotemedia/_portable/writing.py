@@ -108,6 +108,8 @@ class Pickler(pickle.Pickler):
         if isinstance(obj, types.ModuleType):
             if obj.__name__ != "__main__" and is_importable(obj.__name__, obj):
                 return import_module, (obj.__name__,)
+            if obj is sys.modules.get("__main__"):
+                return self._found.space_of(vars(obj)).module.__reduce__()
             raise UnpicklableError("", "module", f"a worker cannot import {obj.__name__}")
         if isinstance(obj, types.CodeType):
             raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
