@@ -114,7 +114,7 @@ impl Engine {
                 self.journal.then(Effect::Answer(ticket, name.into()));
             }
             Event::WaitsForCode(ticket, run) => {
-                let waits = self.waits_for_code(&run);
+                let waits = self.runs.get(&run).is_some_and(Run::waits_for_code);
                 actions.push(Action::Answer(ticket, Ok(Vec::from_iter(waits.then_some(run)))));
             }
             Event::Noted(job, name, result) => self.note(job, &name, result, now_ms),

@@ -27,7 +27,7 @@ def reduction(kind: type[Any], reduced: Any, travels_by_value: Callable[[type[An
         return reduced  # for instance an enum
     constructor, name, bases, namespace, tracker, _ = reduced[1]
     attributes, further = reduced[2]
-    # Tuples cannot have any, and `NamedTuple` refuses to be told so.
+    # Tuples cannot have any, and `NamedTuple` refuses the attribute.
     if "__slots__" in vars(kind) and not issubclass(kind, tuple):
         namespace = {**namespace, "__slots__": _slots(kind, namespace)}
         attributes = {

@@ -260,11 +260,6 @@ impl Engine {
         }
     }
 
-    /// Whether a run is at work, but not with a worker before its code is registered.
-    pub(super) fn waits_for_code(&self, run: &str) -> bool {
-        self.runs.get(run).is_some_and(|run| !run.is_new && !run.is_admitted)
-    }
-
     /// Lets a run go on.
     pub(super) fn take_over(&mut self, mut run: Run, now_ms: i64, actions: &mut Vec<Action>) {
         let id = Arc::clone(&run.row.id);

@@ -58,6 +58,11 @@ pub(super) fn part_name(task: &str, index: Option<usize>) -> String {
 }
 
 impl Run {
+    /// Whether it is at work, but not with a worker before its code is registered.
+    pub(super) fn waits_for_code(&self) -> bool {
+        !self.is_new && !self.is_admitted
+    }
+
     /// Opens every step that waits for no other, when the run begins or goes on.
     pub(super) fn begin(&mut self, out: &mut Out<'_>) {
         if let Some(timeout) = self.graph.workflow.timeout_ms {

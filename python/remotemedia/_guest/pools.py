@@ -77,7 +77,7 @@ _prepared: list[Any] = []
 
 
 def _preparation_data(name: str) -> Any:
-    """What a child process is told at its start, without the file of the caller's script: the
+    """What a child process gets at its start, without the file of the caller's script: the
     child would run it.
     """
     data = _prepared[0](name)

@@ -59,6 +59,14 @@ impl Roster {
         self.0.entry(worker).and_modify(|entry| entry.is_replaced = is_replaced);
     }
 
+    /// A worker gets a session.
+    pub(super) fn grant(&mut self, now: Instant, worker: WorkerId) {
+        self.step(now, worker, LifeEvent::Granted);
+        if let Some(entry) = self.0.get_mut(&worker) {
+            entry.sessions += 1;
+        }
+    }
+
     pub(super) fn has_kind(&self, key: KeyId) -> bool {
         self.0.values().any(|entry| entry.key == key)
     }

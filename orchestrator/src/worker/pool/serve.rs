@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Ending, Entry, KeyId, LifeEvent, LifeState, Need, PoolAction, PoolCore, Turn};
+use super::{Ending, Entry, KeyId, LifeState, Need, PoolAction, PoolCore, Turn};
 use crate::worker::WorkerId;
 
 impl PoolCore {
@@ -76,10 +76,7 @@ impl PoolCore {
             self.zygotes.note_grant(now, key);
         }
         for worker in &workers {
-            self.workers.step(now, *worker, LifeEvent::Granted);
-            if let Some(entry) = self.workers.0.get_mut(worker) {
-                entry.sessions += 1;
-            }
+            self.workers.grant(now, *worker);
         }
         workers
     }
