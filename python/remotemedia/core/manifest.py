@@ -77,6 +77,14 @@ def is_source(node: Any) -> bool:
     return next(required, None) is None
 
 
+def has_own_flush(node: Any) -> bool:
+    """Whether a node of Python code gives more after its last item. Native nodes begin again then."""
+    from remotemedia.core.node import Node
+
+    own = getattr(type(node), "flush", None)
+    return callable(own) and own is not Node.flush and not runs_natively(node)
+
+
 def has_checkpoint(node: Any) -> bool:
     """Whether the node may get items again, by which its state is restored."""
     entry = getattr(node, "manifest_entry", None)

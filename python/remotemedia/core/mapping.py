@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from remotemedia.core._async import run_in_thread
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.lanes import Failed, Lanes, OpenLane
-from remotemedia.core.manifest import name_of
+from remotemedia.core.manifest import has_own_flush, name_of
 from remotemedia.core.metrics import merged
 from remotemedia.core.outputs import is_only_async
 from remotemedia.core.replicas import reason_against
@@ -213,6 +213,8 @@ def lanes_of(graph: Graph, workers: int | None, batch: int | None, errors: str) 
         raise ConfigurationError(f'errors is "raise" or "return", not {errors!r}')
     for entry in graph.entries:
         reason = reason_against(entry.node, is_root=not entry.after)
+        if reason is None and has_own_flush(entry.node):
+            reason = "keeps what its flush() returns"
         if reason is not None:
             raise ConfigurationError(
                 f"map() calls nodes in several workers, and {name_of(entry.node)!r} {reason}: use "
