@@ -78,7 +78,7 @@ def is_source(node: Any) -> bool:
 
 
 def has_own_flush(node: Any) -> bool:
-    """Whether a node of Python code gives more after its last item. Native nodes begin again then."""
+    """Whether a node of Python code gives more after its last item."""
     from remotemedia.core.node import Node
 
     own = getattr(type(node), "flush", None)
