@@ -1,4 +1,4 @@
-"""Shows in the caller's process what nodes print and log in their workers.
+"""Shows in the caller's process what nodes print, log and warn of in their workers.
 
 Printed lines go to the same stream here, with the node's id in front. A log record goes to the
 logger of the same name here. It keeps its place in the node's code and its `extra` fields, and gets
@@ -13,6 +13,7 @@ import sys
 from types import FrameType
 from typing import Any
 
+from remotemedia import _warned
 from remotemedia._guest.output import FIELDS, SourceLine
 
 # The place that `logging` itself uses when it cannot find the caller.
@@ -31,7 +32,11 @@ def emit(
         level: level of the log record.
         message: the text, without a final newline.
         place: where the record was logged; None for printed text and for RemoteMedia's own records.
+            Of a stream's text: it is a warning, of that place.
     """
+    if is_stream and place is not None:
+        _warned.issue(*place)
+        return
     if is_stream:
         stream = sys.stderr if logger == "stderr" else sys.stdout
         if stream is None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+from remotemedia._guest import warned
 from remotemedia._guest.text import sendable
 
 SourceLine = tuple[str, int, str]
@@ -206,6 +207,7 @@ class OutputCapture:
 
     def __init__(self, running: Running, send: Send) -> None:
         self._send = send
+        self._running = running
         self._streams = (
             Printed("stdout", 1, running, self._pass_on),
             Printed("stderr", 2, running, self._pass_on),
@@ -218,8 +220,9 @@ class OutputCapture:
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def attach(self) -> None:
-        """Install the streams and the handler."""
+        """Install the streams and the handler, also that of warnings."""
         sys.stdout, sys.stderr = self._streams
+        warned.install(self._warn)
         root = logging.getLogger()
         if self._handler not in root.handlers:
             root.addHandler(self._handler)
@@ -266,6 +269,10 @@ class OutputCapture:
         place: SourceLine | None,
     ) -> None:
         self._send(node_id, logger, is_stream, level, text, place)
+
+    def _warn(self, text: str, place: SourceLine) -> None:
+        # Like printed text, but with a place.
+        self._send(self._running.node_id, "stderr", True, 0, text, place)
 
     def _leave_to_parent(self) -> None:
         """Called in a forked child: write to the worker's pipes, like any other child process."""

@@ -18,6 +18,7 @@ from remotemedia._guest.notes import caller_of
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.streams import END, LazyLoop
 from remotemedia._guest.surroundings import Process
+from remotemedia._guest.warned import pass_all
 
 OUTPUT = 1
 """Kind of a step that returned an output; more may follow."""
@@ -130,6 +131,7 @@ class Guest:
     def _instances(self, spec: SessionSpec) -> tuple[list[Any], dict[str, int]]:
         if spec.instances is None:
             return [], {}
+        pass_all()
         try:
             interrupts.begin()
             self._buffers = [weakref.ref(buffer) for buffer in spec.buffers]

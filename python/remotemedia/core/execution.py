@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from remotemedia import _warned
 from remotemedia._load import native
 from remotemedia.core._async import CancelPoint
 from remotemedia.core.caller import this_process
@@ -83,6 +84,7 @@ class Execution:
         self._shipper: Shipper | None = (
             like._shipper if like else _shipper(pipeline, self.plan, shares=lane)
         )
+        _warned.take_refused()  # of a session that could not be opened
         debug = is_debugged(pipeline.debug if debug is None else debug)
         self._captures = captures(capture or pipeline.capture, self.plan.nodes)
         self._pipeline = pipeline
@@ -154,10 +156,13 @@ class Execution:
         if self._caller_sinks:
             return self._all(lambda: self._native.process(item), lambda: self._native.begin(item))
         try:  # as `_all` does, for less than a small node costs
-            return self._native.process(item)
+            pairs = self._native.process(item)
         except BaseException as error:
             self._keep_partial(error, [])
             raise
+        if _warned.refused:
+            self._refuse(pairs)
+        return pairs
 
     def convert(self, item: Any) -> Item:
         """An item as `process_each` takes it, also of an execution like this one.
@@ -174,7 +179,9 @@ class Execution:
         Raises:
             RunCancelled: the session was cancelled.
         """
-        return self._native.process_each(items)
+        pairs = self._native.process_each(items)
+        _warned.raise_refused()
+        return pairs
 
     def process_until(self, item: Any, due: float) -> tuple[Pairs, bool]:
         """Feed one item and return its outputs as far as they are there at `due` (a time of
@@ -186,10 +193,12 @@ class Execution:
         if self._caller_sinks:
             raise PipelineError("`due` is not for pipelines with a sink at the caller")
         try:
-            return self._native.process_until(item, max(0.0, due - time.monotonic()))
+            pairs, is_all = self._native.process_until(item, max(0.0, due - time.monotonic()))
         except BaseException as error:
             self._keep_partial(error, [])
             raise
+        self._refuse(pairs)
+        return pairs, is_all
 
     def interrupt(self) -> None:
         """Drop what is at work, from any thread."""
@@ -224,8 +233,10 @@ class Execution:
         try:
             pairs, is_last = self._native.next()
         except BaseException as error:
+            _warned.take_refused()
             self._capture(error)
             raise
+        _warned.raise_refused()
         left: Pairs = []
         for node_id, value in pairs:
             sink = self._caller_sinks.get(node_id)
@@ -240,7 +251,9 @@ class Execution:
         pairs: Pairs = []
         try:
             if not self._caller_sinks:
-                return at_once()
+                pairs = at_once()
+                _warned.raise_refused()
+                return pairs
             begin()
             is_last = False
             while not is_last:
@@ -253,10 +266,18 @@ class Execution:
 
     def _keep_partial(self, error: BaseException, before: Pairs) -> None:
         """Put the outputs before an error into its `partial_results`, and capture its item."""
+        _warned.take_refused()
         self._capture(error)
         made = [*before, *(getattr(error, "partial_results", None) or ())]
         partial = [(node_id, value) for node_id, value in made if node_id in self.plan.sinks]
         _set_partial(error, session_result(partial, self.plan.sinks))
+
+    def _refuse(self, pairs: Pairs) -> None:
+        """Raise a warning of the call that is an error, with these outputs."""
+        error = _warned.take_refused()
+        if error is not None:
+            self._keep_partial(error, pairs)
+            raise error
 
     def _capture(self, error: BaseException) -> None:
         if self._captures is not None:
@@ -303,7 +324,9 @@ class Execution:
         with self._pipeline.write_back_lock:
             write_back(changed, self.plan.nodes, self.plan.instances)
         if failure is not None:
+            _warned.take_refused()
             raise failure
+        _warned.raise_refused()
 
     def end(self) -> None:
         """Clean up the nodes, and leave the caller's objects as they are."""
@@ -320,7 +343,7 @@ class Execution:
             self.cancel()
         try:
             self.close()
-        except RemoteMediaError as further:
+        except (RemoteMediaError, Warning) as further:
             error.add_note(f"Closing the session after this error failed too: {further}")
 
 

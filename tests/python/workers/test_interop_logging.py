@@ -101,7 +101,7 @@ def test_each_line_has_the_name_of_the_node_that_ran(capsys: pytest.CaptureFixtu
 
 
 def test_log_records_reach_the_callers_loggers(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), pytest.warns(DeprecationWarning, match="old call"):
         Pipeline([Logs(name="logger")]).run("take 1")
     records = {record.getMessage().splitlines()[0]: record for record in caplog.records}
     level = records["level of take 1 is 0.2"]
@@ -182,7 +182,8 @@ def test_what_remotemedia_says_names_the_line_that_called_it(
 
 
 def test_debug_records_come_when_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, logger="studio.mixer"):
+    debug = caplog.at_level(logging.DEBUG, logger="studio.mixer")
+    with debug, pytest.warns(DeprecationWarning, match="old call"):
         Pipeline([Logs(name="logger")]).run("take 1")
     assert "quiet detail" in [record.getMessage() for record in caplog.records]
 
