@@ -28,6 +28,7 @@ use ipc_protocol::version::REPORTS_SINCE;
 use ipc_protocol::{FromWorker, ToWorker};
 use link::{Link, LinkError, Sent};
 use process::Process;
+pub(crate) use process::usable_directory;
 use served::Served;
 
 use crate::placement::{Engine, PoolId};

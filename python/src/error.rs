@@ -185,6 +185,7 @@ fn interpreter_of(error: &StartError) -> Option<String> {
         | StartError::Overloaded
         | StartError::Drained { .. }
         | StartError::NoInterpreter
+        | StartError::NoDirectory { .. }
         | StartError::NoRustPython { .. }
         | StartError::ShutDown => None,
     }

@@ -50,6 +50,20 @@ pub enum StartError {
          in the configuration, pass --python, or activate a virtual environment"
     )]
     NoInterpreter,
+    /// The folder in which a pool's nodes are to run cannot be entered.
+    #[error(
+        "the nodes of pool '{pool}' cannot run in {}: {}; make it, or change [pools.{pool}] \
+         working_directory", path.display(),
+        if *.is_there { "it is no folder that can be entered" } else { "there is no such folder" }
+    )]
+    NoDirectory {
+        /// Name of the pool.
+        pool: String,
+        /// The folder that the configuration names.
+        path: PathBuf,
+        /// Whether there is something with this path.
+        is_there: bool,
+    },
     /// RustPython's program was not found.
     #[error(
         "cannot start a RustPython worker: remotemedia-rustpython is not installed; install it \

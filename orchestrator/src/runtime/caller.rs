@@ -13,10 +13,10 @@ use ipc_protocol::to_worker::Surroundings;
 
 use super::{Settings, interpreter};
 use crate::config::{PoolConfig, PythonConfig, env, module_settings};
-use crate::error::Error;
+use crate::error::{Error, StartError};
 use crate::options::OpenOptions;
 use crate::placement::{Engine, PoolId};
-use crate::worker::{Start, Wanted, WorkerKey};
+use crate::worker::{Start, Wanted, WorkerKey, usable_directory};
 
 #[cfg(test)]
 mod tests;
@@ -115,6 +115,7 @@ pub(crate) fn wanted(
     count: usize,
 ) -> Result<Wanted, Error> {
     let of = settings.pool(pool);
+    check_directory(of)?;
     let interpreter = interpreter(of, options)?;
     let key = WorkerKey {
         pool,
@@ -126,6 +127,18 @@ pub(crate) fn wanted(
         apart: None,
     };
     Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })
+}
+
+/// Checks that the nodes of a pool can run in the folder that its configuration names.
+fn check_directory(pool: &PoolConfig) -> Result<(), StartError> {
+    match &pool.own.working_directory {
+        Some(path) if usable_directory(Some(path)).is_none() => Err(StartError::NoDirectory {
+            pool: pool.name.clone(),
+            path: path.clone(),
+            is_there: path.exists(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a pool's workers can take over the caller's module search path as it is: it is complete, and

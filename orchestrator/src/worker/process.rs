@@ -27,7 +27,7 @@ pub use ceiling::Lowered;
 use group::{peak_memory, pidfd_signal_group};
 pub use raw::RawLine;
 use raw::RawOutput;
-pub(super) use start::usable_directory;
+pub(crate) use start::usable_directory;
 pub use start::{SpawnedZygote, Theirs, WorkerEnds, spawn, spawn_reaper, spawn_zygote};
 
 /// Time between two looks whether they are there.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import sys
 import time
@@ -121,6 +122,17 @@ def _enter_folder(folder: bytes | None) -> None:
             with contextlib.suppress(OSError):
                 os.chdir(os.fsdecode(place))
                 return
+    wanted = "the caller's folder" if folder is None else os.fsdecode(folder)
+    logging.getLogger("remotemedia").warning(
+        "nodes run in %s: %s cannot be entered", _current_folder(), wanted
+    )
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109  (pathlib takes long to import)
+    except OSError:  # it was deleted
+        return "a folder without a name"
 
 
 def set_environment(wanted: bytes, present: bytes | None) -> None:

@@ -152,7 +152,7 @@ fn only_the_interpreter_of_the_caller_takes_the_path_as_it_is() {
 fn a_pool_with_a_name_has_workers_and_surroundings_of_its_own() {
     let config = "[python.environment]\nA = \"all\"\n\
                   [pools.gpu]\ninterpreter = \"/opt/py\"\nenvironment = { A = \"gpu\" }\nthreads = 3\n\
-                  sys_path = [\"/models\"]\nworking_directory = \"/srv\"\nnice = 5\ncpu_affinity = \"0-1\"\n";
+                  sys_path = [\"/models\"]\nworking_directory = \"/usr\"\nnice = 5\ncpu_affinity = \"0-1\"\n";
     let settings = settings(config);
     let mut callers = options(&[("B", "1")]);
     callers.sys_path = vec!["/app".into()];
@@ -161,7 +161,7 @@ fn a_pool_with_a_name_has_workers_and_surroundings_of_its_own() {
     assert_eq!((workers.key.pool, workers.key.interpreter), (2, "/opt/py".into()));
     assert_eq!(workers.key.setting, "[pools.gpu] interpreter");
     assert_eq!((workers.start.nice, workers.start.processors.as_slice()), (5, [0, 1].as_slice()));
-    assert_eq!(workers.start.working_directory.as_deref(), Some("/srv".as_ref()));
+    assert_eq!(workers.start.working_directory.as_deref(), Some("/usr".as_ref()));
     let surroundings = caller.surroundings(false);
     let path: Vec<Vec<u8>> =
         surroundings.sys_path.into_iter().map(|entry| entry.into_vec()).collect();

@@ -250,7 +250,7 @@ fn not_started(key: &WorkerKey, start: &Start, source: &std::io::Error) -> Start
 
 /// `directory`, if it can be entered (looking up `.` needs the same permission). Otherwise every
 /// spawn with it would fail, so the worker starts in the orchestrator's own directory.
-pub(in crate::worker) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
+pub(crate) fn usable_directory(directory: Option<&Path>) -> Option<&Path> {
     directory.filter(|path| path.join(".").is_dir())
 }
 
