@@ -1,4 +1,4 @@
-"""Sends the warnings of nodes to the caller, whose filters say what becomes of them."""
+"""Sends the warnings of nodes to the caller, whose filters say what happens to them."""
 
 from __future__ import annotations
 
