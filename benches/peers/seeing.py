@@ -1,10 +1,13 @@
-"""What it costs to look: `profile`, `debug` and `capture` on, beside the same session without them.
+"""What it costs to look: `profile`, `debug` and `capture` on, beside the same without them.
 
     .venvs/peers/bin/python benches/peers/seeing.py [--items 300] [--rounds 15]
 
 Three kinds of items: a number, 20 ms of audio, one second of audio through a node that computes its
-spectrum. The sessions are open together and take turns; `off` stands twice in the table, and the
-second line says how far two measurements of the same differ. Log records go to a file in memory.
+spectrum. Each goes through an open session, one by one, and through `run`, all together. The
+sessions are open together and take turns; `off` stands twice in the table, and the second line says
+how far two measurements of the same differ. Log records go to a file in memory.
+
+The quartile is the first one: it has less of what else the machine does.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import logging
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -53,7 +57,8 @@ def main() -> None:
         ("20 ms of audio", Same(), audio[:960]),
         ("a second, its spectrum", Spectrum(), audio),
     ]
-    print("| | median, µs an item | beside off |\n|---|---:|---:|")  # noqa: T201
+    print("| µs an item | median | beside off | quartile | beside off |")  # noqa: T201
+    print("|---|---:|---:|---:|---:|")  # noqa: T201
     for name, node, item in kinds:
         _measure(name, node, item, given)
 
@@ -70,21 +75,40 @@ def _measure(name: str, node: Node, item: Any, given: argparse.Namespace) -> Non
             "debug": {"debug": True},
             "capture": {"capture": Capture(folder)},
         }
-        sessions = {
-            how: stack.enter_context(pipeline.session(**option)) for how, option in options.items()
-        }
-        times: dict[str, list[float]] = {how: [] for how in options}
-        for number in range(given.rounds + 1):
-            for how, session in sessions.items():
-                began = time.perf_counter()
+        with ExitStack() as open_sessions:
+            sessions = {
+                how: open_sessions.enter_context(pipeline.session(**option))
+                for how, option in options.items()
+            }
+
+            def one_by_one(how: str) -> None:
+                process = sessions[how].process
                 for _ in range(given.items):
-                    session.process(item)
-                if number:  # the first round warms up
-                    times[how].append((time.perf_counter() - began) / given.items * 1e6)
-        off = statistics.median(times["off"])
-        for how, each in times.items():
-            took = statistics.median(each)
-            print(f"| {name}: {how} | {took:.1f} | {took / off:.2f} |")  # noqa: T201
+                    process(item)
+
+            _turns(f"{name}, one by one", list(options), one_by_one, given)
+        items = [item] * given.items
+        del options["profile"]  # `run` does not have it
+        _turns(
+            f"{name}, run", list(options), lambda how: pipeline.run(items, **options[how]), given
+        )
+
+
+def _turns(
+    name: str, hows: list[str], take_turn: Callable[[str], object], given: argparse.Namespace
+) -> None:
+    times: dict[str, list[float]] = {how: [] for how in hows}
+    for number in range(given.rounds + 1):
+        for how in hows:
+            began = time.perf_counter()
+            take_turn(how)
+            if number:  # the first round warms up
+                times[how].append((time.perf_counter() - began) / given.items * 1e6)
+    off = statistics.quantiles(times["off"], n=4)
+    for how, each in times.items():
+        quarter, half, _ = statistics.quantiles(each, n=4)
+        row = f"{half:.1f} | {half / off[1]:.2f} | {quarter:.1f} | {quarter / off[0]:.2f}"
+        print(f"| {name}: {how} | {row} |")  # noqa: T201
 
 
 if __name__ == "__main__":

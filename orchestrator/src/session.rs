@@ -36,6 +36,7 @@ use crate::metrics::RunMetrics;
 use crate::options::CancelHandle;
 use crate::plan::Plan;
 use crate::schedule::Event;
+use crate::trace::{Due, Trace};
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
 
@@ -65,6 +66,10 @@ pub trait Host {
     fn rounds_done(&mut self, _count: u64) {}
     /// Called with each line that a node prints and each record that it logs.
     fn log(&mut self, record: &LogRecord);
+    /// Called when lines about crossings wait to be shown: at once, or soon.
+    fn show_lines(&mut self, trace: &Trace, _due: Due) {
+        journal::tracing::crossings(trace).iter().for_each(|record| self.log(record));
+    }
 }
 
 /// The source of a run's inputs.
@@ -129,13 +134,6 @@ impl Session {
     #[must_use]
     pub fn shared_metrics(&self) -> Arc<Mutex<RunMetrics>> {
         self.driver.shell.journal.shared_metrics()
-    }
-
-    /// Number of busy waits for the session's workers that ended without an answer, since these
-    /// workers started (see `[calls] spin`).
-    #[must_use]
-    pub fn waits_in_vain(&self) -> u64 {
-        self.driver.shell.workers.waits_in_vain()
     }
 
     /// Adds to the metrics what was copied or shared to convert an input from the caller's objects.

@@ -2,6 +2,7 @@
 //! debugged, a line of text for each crossing between processes. A session that records nothing has no
 //! [`Trace`].
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,36 +15,49 @@ use crate::schedule::{Event, StageId, Work};
 mod brief;
 mod call;
 mod json;
+mod lines;
 #[cfg(test)]
 mod tests;
 
 pub use brief::Brief;
 use call::{Call, Stage};
+pub use lines::Due;
+use lines::Lines;
 
 /// Number of calls, and of conversions, whose times are kept one by one. Sums go on after that.
 pub const KEPT_MAX: usize = 100_000;
 
 /// The recording of one session. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Trace(Arc<Mutex<Recording>>);
+pub struct Trace {
+    recording: Arc<Mutex<Recording>>,
+    tells: bool,
+}
 
 impl Trace {
     /// A recording that begins now. `tells`: it also has a line for each crossing.
     #[must_use]
     pub fn new(plan: &Plan, tells: bool) -> Self {
-        Self(Arc::new(Mutex::new(Recording::new(plan, tells))))
+        Self { recording: Arc::new(Mutex::new(Recording::new(plan, tells))), tells }
+    }
+
+    /// Whether there is a line for each crossing.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.tells
     }
 
     /// The recording, locked.
     pub fn lock(&self) -> MutexGuard<'_, Recording> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Times of one session.
 #[derive(Debug)]
 pub struct Recording {
-    tells: bool,
+    /// The lines about crossings, if there are to be any.
+    lines: Option<Lines>,
     began: Instant,
     /// How long it took to start the nodes, and to close the session.
     opening: Duration,
@@ -95,7 +109,7 @@ impl Recording {
             ..NodeTimes::default()
         });
         Self {
-            tells,
+            lines: tells.then(Lines::default),
             began: Instant::now(),
             opening: Duration::ZERO,
             closing: Duration::ZERO,
@@ -115,26 +129,61 @@ impl Recording {
     }
 
     /// All nodes have started.
-    pub(crate) fn end_opening(&mut self) -> Option<String> {
+    pub(crate) fn end_opening(&mut self) {
         self.opening = self.began.elapsed();
-        self.tells.then(|| format!("session opened in {}", Millis(self.opening)))
+        if let Some(lines) = &mut self.lines {
+            lines.add(format_args!("session opened in {}", Millis(self.opening)));
+        }
     }
 
     /// The session has closed; it began to do so at this moment.
-    pub(crate) fn end_closing(&mut self, since: Instant) -> Option<String> {
+    pub(crate) fn end_closing(&mut self, since: Instant) {
         self.closing = since.elapsed();
-        self.tells.then(|| format!("session closed in {}", Millis(self.closing)))
+        if let Some(lines) = &mut self.lines {
+            lines.add(format_args!("session closed in {}", Millis(self.closing)));
+        }
     }
 
-    /// Whether there is a line for each crossing.
+    /// Whether there are lines to show.
     #[must_use]
-    pub fn tells(&self) -> bool {
-        self.tells
+    pub fn has_lines(&self) -> bool {
+        self.lines.as_ref().is_some_and(Lines::wait)
     }
 
-    /// A conversion in the caller's process that began at this moment is done. Returns how long it took,
-    /// and whether there is a line about it.
-    pub fn convert(&mut self, is_input: bool, begin: Instant) -> (Duration, bool) {
+    /// When the lines are to be shown. Says [`Due::Soon`] once, until [`Recording::take_told_lines`].
+    pub fn lines_due(&mut self) -> Due {
+        self.lines.as_mut().map_or(Due::Never, Lines::due)
+    }
+
+    /// Takes the lines.
+    pub fn take_lines(&mut self) -> Option<String> {
+        self.lines.as_mut()?.take()
+    }
+
+    /// Takes the lines, as the host that was told that they wait.
+    pub fn take_told_lines(&mut self) -> Option<String> {
+        self.lines.as_mut()?.take_told()
+    }
+
+    /// The caller enters a function with these arguments. Returns that moment.
+    pub fn enter(&mut self, function: &str, arguments: &str) -> Instant {
+        let now = Instant::now();
+        if let Some(lines) = &mut self.lines {
+            let at = Millis(now.saturating_duration_since(self.began));
+            lines.add(format_args!("-> {function}({arguments}) at {at}"));
+        }
+        now
+    }
+
+    /// The function that was entered at this moment is left, with this result.
+    pub fn leave(&mut self, function: &str, result: &str, since: Instant) {
+        if let Some(lines) = &mut self.lines {
+            lines.add(format_args!("<- {function}(...) {result} in {}", Millis(since.elapsed())));
+        }
+    }
+
+    /// A conversion in the caller's process that began at this moment is done. Returns how long it took.
+    pub fn convert(&mut self, is_input: bool, begin: Instant) -> Duration {
         let took = begin.elapsed();
         self.converting += took;
         if self.conversions.len() < KEPT_MAX {
@@ -142,98 +191,119 @@ impl Recording {
         } else {
             self.left_out += 1;
         }
-        (took, self.tells)
+        took
+    }
+
+    /// A conversion made `after` of `before`, and took this time.
+    pub fn tell_conversion(
+        &mut self,
+        is_input: bool,
+        (before, after): (&dyn Display, &dyn Display),
+        took: Duration,
+    ) {
+        let what = if is_input { "input" } else { "output" };
+        if let Some(lines) = &mut self.lines {
+            lines.add(format_args!("   {what}: {before} became {after} in {}", Millis(took)));
+        }
     }
 
     /// An event of the session that the core gets next.
-    pub(crate) fn note(&mut self, event: &Event<Value>) -> Option<String> {
+    pub(crate) fn note(&mut self, event: &Event<Value>) {
         let now = Instant::now();
         match event {
             Event::Input(Some(_)) => {
                 self.stages.iter_mut().filter(|stage| stage.is_root).for_each(|s| s.arrive(now));
-                None
             }
             Event::Output(stage, value) => self.note_output(*stage, value, now),
             Event::Done(stage) => self.end_call(*stage, false, now),
             Event::Failed(stage, failure) if failure.kept_at.is_none() => {
-                self.end_call(*stage, true, now)
+                self.end_call(*stage, true, now);
             }
             Event::Failed(stage, _) => {
-                let called = self.stages.get_mut(*stage)?;
+                let Some(called) = self.stages.get_mut(*stage) else { return };
                 called.fail(now);
-                self.tells.then(|| format!("{} failed, and may be tried again", called.name))
+                if let Some(lines) = &mut self.lines {
+                    lines.add(format_args!("{} failed, and may be tried again", called.name));
+                }
             }
             Event::Abandon | Event::Interrupt => {
                 self.stages.iter_mut().for_each(Stage::forget_arrivals);
-                None
             }
-            _ => None,
+            _ => {}
         }
     }
 
-    fn note_output(&mut self, stage: StageId, value: &Value, now: Instant) -> Option<String> {
-        let from = self.stages.get_mut(stage)?;
+    fn note_output(&mut self, stage: StageId, value: &Value, now: Instant) {
+        let Some(from) = self.stages.get_mut(stage) else { return };
         let after = from.output(now);
+        if let Some(lines) = &mut self.lines {
+            let (name, after) = (&from.name, Millis(after));
+            lines.add(format_args!("output of {name} after {after}: {}", Brief::of(value)));
+        }
         let successors = std::mem::take(&mut from.successors);
         for next in &successors {
             if let Some(next) = self.stages.get_mut(*next) {
                 next.arrive(now);
             }
         }
-        let from = self.stages.get_mut(stage)?;
-        from.successors = successors;
-        self.tells.then(|| {
-            format!("output of {} after {}: {}", from.name, Millis(after), Brief::of(value))
-        })
+        if let Some(from) = self.stages.get_mut(stage) {
+            from.successors = successors;
+        }
     }
 
     /// A call begins. Its line follows with [`Recording::sent`].
-    pub(crate) fn begin_call(&mut self, stage: StageId, work: &Work<Value>) -> Option<String> {
+    pub(crate) fn begin_call(&mut self, stage: StageId, work: &Work<Value>) {
         let now = Instant::now();
         if self.stages.get(stage).is_some_and(Stage::is_called) {
             self.end_call(stage, true, now); // its worker has died
         }
-        let first = self.stages.get(stage)?.replica.1;
-        let ready = self.stages.get_mut(first)?.take_arrivals(work);
-        self.stages.get_mut(stage)?.begin(work, ready, now, self.tells);
-        None
+        let tells = self.lines.is_some();
+        let Some(first) = self.stages.get(stage).map(|called| called.replica.1) else { return };
+        let ready = self.stages.get_mut(first).and_then(|first| first.take_arrivals(work));
+        if let Some(called) = self.stages.get_mut(stage) {
+            called.begin(work, ready, now, tells);
+        }
     }
 
-    /// A call was sent to the worker with this process id.
-    pub(crate) fn sent(&mut self, stage: StageId, pid: u32, sent: Traffic) -> Option<String> {
-        let called = self.stages.get_mut(stage)?;
-        let (given, took) = called.sent()?;
-        let Traffic { copied_bytes, shared_bytes, inline_bytes, .. } = sent;
-        Some(format!(
-            "call {} in worker {pid} with {given}: sent in {} ({inline_bytes} bytes in the frame, \
-             {shared_bytes} in shared memory, {copied_bytes} copied)",
-            called.name,
-            Millis(took)
-        ))
+    /// A message was sent to the worker with this process id; the first one of a call has its input.
+    pub(crate) fn sent(&mut self, stage: StageId, pid: u32, sent: Traffic) {
+        let Some(called) = self.stages.get_mut(stage) else { return };
+        let Some((given, took)) = called.sent() else { return };
+        if let Some(lines) = &mut self.lines {
+            let (name, took) = (&called.name, Millis(took));
+            let bytes = Bytes(sent);
+            lines.add(format_args!(
+                "call {name} in worker {pid} with {given}: sent in {took}{bytes}"
+            ));
+        }
+        called.given.clear();
     }
 
     /// The costs of a call, or of a part of it, have come.
-    pub(crate) fn usage(&mut self, stage: StageId, usage: &[NodeUsage]) -> Option<String> {
-        self.stages.get_mut(stage)?.add_usage(usage);
-        None
+    pub(crate) fn usage(&mut self, stage: StageId, usage: &[NodeUsage]) {
+        if let Some(called) = self.stages.get_mut(stage) {
+            called.add_usage(usage);
+        }
     }
 
     /// A call that waited for it may send more outputs.
-    pub(crate) fn credit(&mut self, stage: StageId) -> Option<String> {
-        self.stages.get_mut(stage)?.credit(Instant::now());
-        None
+    pub(crate) fn credit(&mut self, stage: StageId) {
+        if let Some(called) = self.stages.get_mut(stage) {
+            called.credit(Instant::now());
+        }
     }
 
     /// A call that has failed is tried again.
-    pub(crate) fn retry(&mut self, stage: StageId) -> Option<String> {
-        self.stages.get_mut(stage)?.retry(Instant::now());
-        None
+    pub(crate) fn retry(&mut self, stage: StageId) {
+        if let Some(called) = self.stages.get_mut(stage) {
+            called.retry(Instant::now());
+        }
     }
 
-    fn end_call(&mut self, stage: StageId, has_failed: bool, now: Instant) -> Option<String> {
-        let called = self.stages.get_mut(stage)?;
-        let (first, name) = (called.first_node, called.name.clone());
-        let call = called.end(has_failed, now)?;
+    fn end_call(&mut self, stage: StageId, has_failed: bool, now: Instant) {
+        let Some(called) = self.stages.get_mut(stage) else { return };
+        let Some(call) = called.end(has_failed, now) else { return };
+        let first = called.first_node;
         for (node, cost) in self.nodes.iter_mut().skip(first).zip(&call.costs) {
             node.calls += cost.calls;
             node.node += cost.node;
@@ -244,23 +314,23 @@ impl Recording {
             node.waiting += waiting;
             node.transport += transport;
         }
-        let line = self.tells.then(|| {
+        if let Some(lines) = &mut self.lines {
             let end = if call.has_failed { "failed" } else { "done" };
-            format!(
-                "{name} {end} in {}: node {}, marshalling {}, transport {}; it had waited {}",
-                Millis(call.took()),
-                Millis(call.costs.iter().map(|cost| cost.node).sum()),
-                Millis(call.costs.iter().map(|cost| cost.marshalling).sum()),
-                Millis(transport),
-                Millis(waiting)
-            )
-        });
+            lines.add(format_args!(
+                "{} {end} in {} ms: node {}, marshalling {}, transport {}; it had waited {}",
+                called.name,
+                Figure(call.took()),
+                Figure(call.costs.iter().map(|cost| cost.node).sum()),
+                Figure(call.costs.iter().map(|cost| cost.marshalling).sum()),
+                Figure(transport),
+                Figure(waiting)
+            ));
+        }
         if self.calls.len() < KEPT_MAX {
             self.calls.push(call);
         } else {
             self.left_out += 1;
         }
-        line
     }
 
     /// The recording as JSON, times in microseconds since the session began to open.
@@ -270,11 +340,58 @@ impl Recording {
     }
 }
 
-/// A time in milliseconds, for people.
+/// Where the bytes of a message went; nothing about places without any.
+struct Bytes(Traffic);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Traffic { copied_bytes, shared_bytes, inline_bytes, .. } = self.0;
+        let parts = [
+            (inline_bytes, "bytes in the frame"),
+            (shared_bytes, "in shared memory"),
+            (copied_bytes, "copied"),
+        ];
+        let mut begin = " (";
+        for (count, place) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{begin}{count} {place}")?;
+            begin = ", ";
+        }
+        f.write_str(if begin == ", " { ")" } else { "" })
+    }
+}
+
+/// A time with its unit, for people.
 struct Millis(Duration);
 
-impl std::fmt::Display for Millis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.3} ms", self.0.as_secs_f64() * 1e3)
+impl Display for Millis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Figure(self.0).fmt(f)?;
+        f.write_str(" ms")
+    }
+}
+
+/// The number of milliseconds of a time.
+struct Figure(Duration);
+
+impl Display for Figure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // By hand, because a line has several of them, and `{:.3}` takes a multiple of the time.
+        let micros = self.0.as_secs() * 1_000_000 + u64::from((self.0.subsec_nanos() + 500) / 1000);
+        let mut text = [b'0'; 20];
+        let (mut left, mut begin) = (micros, text.len());
+        let least = text.len() - 4;
+        for (place, digit) in text.iter_mut().enumerate().rev() {
+            if left == 0 && place < least {
+                break;
+            }
+            *digit = b'0' + (left % 10) as u8;
+            left /= 10;
+            begin = place;
+        }
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        let point = text.len() - 3;
+        f.write_str(&text[begin..point])?;
+        f.write_str(".")?;
+        f.write_str(&text[point..])
     }
 }

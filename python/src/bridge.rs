@@ -7,11 +7,13 @@ mod crossing;
 mod functions;
 mod host;
 mod item;
+mod logged;
 mod native_node;
 mod objects;
 mod runtime;
 mod session;
 mod shared;
+mod short;
 mod signals;
 mod workflows;
 
@@ -24,6 +26,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<item::Item>()?;
+    module.add_class::<logged::Lines>()?;
+    module.add_class::<logged::LoggedMethod>()?;
     module.add_class::<objects::Shipments>()?;
     module.add_class::<session::Breakers>()?;
     module.add_class::<session::CancelToken>()?;
@@ -46,6 +50,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::cli, module)?)?;
     module.add_function(wrap_pyfunction!(functions::check_runtime, module)?)?;
     module.add_function(wrap_pyfunction!(functions::is_debugging, module)?)?;
+    module.add_function(wrap_pyfunction!(short::brief, module)?)?;
     module.add_function(wrap_pyfunction!(functions::find_rustpython, module)?)?;
     module.add_function(wrap_pyfunction!(functions::setting_variables, module)?)?;
     module.add_class::<workflows::WorkflowRunner>()?;

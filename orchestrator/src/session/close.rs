@@ -85,6 +85,7 @@ impl Session {
         let waited = driver.drive(until, host, |driver| driver.core.slots().is_left_to_standbys());
         driver.shell.journal.trace(|trace| trace.end_closing(since));
         driver.shell.journal.tell(host);
+        driver.shell.journal.show_lines(host, true);
         let closed = driver.shell.closed.replace(ClosedSession::default());
         if waited.is_err() || !driver.core.slots().is_closed() {
             driver.leave_behind();

@@ -41,6 +41,13 @@ impl Session {
         self.driver.shell.journal.shared_trace()
     }
 
+    /// Number of busy waits for the session's workers that ended without an answer, since these
+    /// workers started (see `[calls] spin`).
+    #[must_use]
+    pub fn waits_in_vain(&self) -> u64 {
+        self.driver.shell.workers.waits_in_vain()
+    }
+
     /// Drops the work that was begun, as [`CancelHandle::interrupt`] has asked; while no call is under
     /// way, which would do so itself.
     pub fn obey_interrupt(&mut self) {

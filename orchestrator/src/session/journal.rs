@@ -1,7 +1,7 @@
 //! The records of a session: its metrics, and the log records of its nodes and of the orchestrator.
 
 mod states;
-mod tracing;
+pub(super) mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -305,14 +305,14 @@ impl Journal {
 
     /// Delivers the kept records to the host.
     pub(super) fn tell(&mut self, host: &mut dyn Host) {
-        for record in self.notices.drain(..) {
-            host.log(&record);
-        }
+        self.show_lines(host, !self.notices.is_empty());
+        self.notices.drain(..).for_each(|record| host.log(&record));
     }
 
     /// Passes a line that a node printed, or a record that it logged, to the host.
     pub(super) fn show(&self, record: &LogRecord, host: &mut dyn Host) {
         if !record.is_stream || self.forwards_output {
+            self.show_lines(host, true);
             host.log(record);
         }
     }

@@ -98,9 +98,12 @@ impl Display for Brief<'_> {
 }
 
 fn show_array(f: &mut Formatter<'_>, array: &Array) -> fmt::Result {
-    let shape: Vec<String> = array.shape.iter().map(u64::to_string).collect();
     let (dtype, data) = (&array.dtype.descr, &array.data);
-    write!(f, "array {dtype} ({}), {} bytes{}", shape.join(", "), data.len(), place(data))
+    write!(f, "array {dtype} (")?;
+    for (axis, length) in array.shape.iter().enumerate() {
+        write!(f, "{}{length}", if axis > 0 { ", " } else { "" })?;
+    }
+    write!(f, "), {} bytes{}", data.len(), place(data))
 }
 
 fn place(payload: &Payload) -> &'static str {

@@ -1,6 +1,7 @@
 //! One call of a stage, from when its item was ready to its end.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use ipc_protocol::Value;
@@ -31,6 +32,8 @@ pub(super) struct Stage {
     /// When each item that waits has come; of replicas, at the first.
     arrivals: VecDeque<Instant>,
     open: Option<Open>,
+    /// What the open call was given, in short, until its line is written.
+    pub(super) given: String,
 }
 
 /// A call that is under way.
@@ -38,8 +41,6 @@ pub(super) struct Stage {
 struct Open {
     ready: Option<Instant>,
     begin: Instant,
-    /// What it was given, while the session is debugged.
-    given: String,
     costs: Vec<Cost>,
     outputs: u64,
     last_output: Option<Instant>,
@@ -105,6 +106,7 @@ impl Stage {
                 nodes: ids.len(),
                 arrivals: VecDeque::new(),
                 open: None,
+                given: String::new(),
             }
         });
         stages.collect()
@@ -145,20 +147,14 @@ impl Stage {
         now: Instant,
         tells: bool,
     ) {
-        let given = match work {
-            _ if !tells => String::new(),
-            Work::Item(value) => Brief::of(value).to_string(),
-            Work::Zip(values) => {
-                let values: Vec<_> = values.iter().map(|v| Brief::of(v).to_string()).collect();
-                values.join(" and ")
-            }
-            Work::Start => "no input".to_owned(),
-            Work::Flush => "the end of the input".to_owned(),
-        };
+        self.given.clear();
+        if tells {
+            // Writing to a string does not fail.
+            let _written = show_work(work, &mut self.given);
+        }
         self.open = Some(Open {
             ready,
             begin: now,
-            given,
             costs: vec![Cost::default(); self.nodes],
             outputs: 0,
             last_output: None,
@@ -168,10 +164,9 @@ impl Stage {
     }
 
     /// What the call was given, and how long it took to send it; `None` for the messages after that.
-    pub(super) fn sent(&mut self) -> Option<(String, Duration)> {
-        let open = self.open.as_mut()?;
-        let given = std::mem::take(&mut open.given);
-        (!given.is_empty()).then(|| (given, open.begin.elapsed()))
+    pub(super) fn sent(&self) -> Option<(&str, Duration)> {
+        let open = self.open.as_ref()?;
+        (!self.given.is_empty()).then(|| (self.given.as_str(), open.begin.elapsed()))
     }
 
     /// The call has given an output. Returns the time since its begin.
@@ -229,5 +224,17 @@ impl Stage {
             outputs: open.outputs,
             has_failed: has_failed || open.failed_at.is_some(),
         })
+    }
+}
+
+fn show_work(work: &Work<Value>, text: &mut String) -> fmt::Result {
+    match work {
+        Work::Item(value) => write!(text, "{}", Brief::of(value)),
+        Work::Zip(values) => values.iter().enumerate().try_for_each(|(index, value)| {
+            let and = if index > 0 { " and " } else { "" };
+            write!(text, "{and}{}", Brief::of(value))
+        }),
+        Work::Start => text.write_str("no input"),
+        Work::Flush => text.write_str("the end of the input"),
     }
 }

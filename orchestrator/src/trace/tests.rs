@@ -6,7 +6,7 @@ use ipc_protocol::Value;
 use ipc_protocol::array::{Array, Dtype, Order};
 use ipc_protocol::from_worker::{NodeUsage, Traffic};
 
-use super::{Brief, Trace};
+use super::{Brief, Due, Trace};
 use crate::graph::Graph;
 use crate::model::Manifest;
 use crate::plan::{Plan, PlanOptions};
@@ -31,7 +31,7 @@ fn the_time_of_a_call_is_split_without_rest() {
     // spec: IOP-35
     let trace = Trace::new(&plan(), false);
     let mut recording = trace.lock();
-    assert_eq!(recording.note(&Event::Input(Some(Value::Int(1)))), None);
+    recording.note(&Event::Input(Some(Value::Int(1))));
     recording.begin_call(0, &Work::Item(Value::Int(1)));
     recording.note(&Event::Output(0, Value::Int(2)));
     recording.note(&Event::Done(0));
@@ -79,15 +79,39 @@ fn a_session_that_is_debugged_has_a_line_for_each_crossing() {
     let mut recording = trace.lock();
     recording.begin_call(1, &Work::Zip(vec![Value::Int(1), Value::from("x")]));
     let sent = Traffic { copies: 1, copied_bytes: 8, shared_bytes: 16, inline_bytes: 32 };
-    let line = recording.sent(1, 77, sent).unwrap();
-    assert!(line.starts_with("call b in worker 77 with 1 and \"x\": sent in "), "{line}");
-    assert!(line.ends_with("(32 bytes in the frame, 16 in shared memory, 8 copied)"), "{line}");
-    let line = recording.note(&Event::Output(1, Value::Bool(true))).unwrap();
-    assert!(line.starts_with("output of b after ") && line.ends_with(": True"), "{line}");
-    let line = recording.note(&Event::Done(1)).unwrap();
-    assert!(line.starts_with("b done in ") && line.contains("marshalling 0.000 ms"), "{line}");
+    recording.sent(1, 77, sent);
+    recording.sent(1, 77, sent); // credit, which is no crossing of a value
+    recording.note(&Event::Output(1, Value::Bool(true)));
+    recording.note(&Event::Done(1));
+    let text = recording.take_lines().unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let [call, output, done] = lines[..] else { panic!("{text}") };
+    assert!(call.starts_with("call b in worker 77 with 1 and \"x\": sent in "), "{call}");
+    assert!(call.ends_with("(32 bytes in the frame, 16 in shared memory, 8 copied)"), "{call}");
+    assert!(output.starts_with("output of b after ") && output.ends_with(": True"), "{output}");
+    assert!(done.starts_with("b done in ") && done.contains("marshalling 0.000, "), "{done}");
     let quiet = Trace::new(&plan(), false);
-    assert_eq!(quiet.lock().note(&Event::Output(1, Value::Bool(true))), None);
+    quiet.lock().note(&Event::Output(1, Value::Bool(true)));
+    assert_eq!((quiet.lock().lines_due(), quiet.lock().take_lines()), (Due::Never, None));
+}
+
+#[test]
+fn lines_wait_until_they_are_many_and_their_host_is_told_once() {
+    let trace = Trace::new(&plan(), true);
+    let mut recording = trace.lock();
+    assert_eq!(recording.lines_due(), Due::Never);
+    let began = recording.enter("f", "1");
+    assert_eq!((recording.lines_due(), recording.lines_due()), (Due::Soon, Due::Never));
+    recording.leave("f", "= 2", began);
+    let text = recording.take_lines().unwrap();
+    assert!(text.starts_with("-> f(1) at ") && text.contains("\n<- f(...) = 2 in "), "{text}");
+    recording.enter("f", "2");
+    assert_eq!(recording.lines_due(), Due::Never, "the host takes it with the others");
+    assert!(recording.take_told_lines().is_some());
+    recording.enter("f", "3");
+    assert_eq!(recording.lines_due(), Due::Soon);
+    recording.enter("f", &"x".repeat(40_000));
+    assert_eq!(recording.lines_due(), Due::Now);
 }
 
 #[test]

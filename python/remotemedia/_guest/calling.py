@@ -15,7 +15,7 @@ import io
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import FunctionType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from remotemedia import _pickle
 from remotemedia._attributes import attribute_of
@@ -24,6 +24,9 @@ from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
 from remotemedia._guest.streams import END, LazyLoop, Stream, ThreadStream
 from remotemedia._signatures import signature
+
+if TYPE_CHECKING:
+    from remotemedia._guest.notes import Note
 
 OTHER = 0
 """Number of the operation while no method of a node runs: a node is imported or constructed."""
@@ -79,6 +82,7 @@ class Caller:
         is_streaming: whether `process` takes an iterator of inputs.
         is_special: whether more than a plain call of `process` is to be done for an item.
         is_async: whether the node uses asyncio.
+        note: notes each call before it begins, if the session captures failing items.
         keeps_failed: whether a call that fails in this node is kept, so that the node can be called
             again with the same item.
         plain_type: type of the last plain result. Results of this type are not examined again,
@@ -114,6 +118,7 @@ class Caller:
         self.is_special = self.is_streaming
         self.is_async = self._generates_async or inspect.iscoroutinefunction(process)
         self._stream: Stream | None = None
+        self.note: Note | None = None
         self._has_streamed = False
         self.plain_type: type | None = None
         # A stream that has raised is over: its node cannot be called again with one item.
@@ -140,6 +145,16 @@ class Caller:
             interrupts.end()
             self._meter.leave()
 
+    def failed(self, error: BaseException) -> Fault:
+        """The failure of a plain call of `process`, as `guarded` raises it."""
+        self._meter.leave()
+        self._meter.count_error(self.number)
+        if self.note is not None:
+            self.note.keep()
+        fault = Fault("process", self.node_id, error)
+        fault.is_kept = self.keeps_failed and fault.may_be_kept
+        return fault
+
     def is_plain(self, result: Any) -> bool:
         """Whether a result is an output itself, not an iterator or awaitable of outputs."""
         if is_lazy(result) or isinstance(result, AsyncIterator) or inspect.isawaitable(result):
@@ -165,8 +180,12 @@ class Caller:
 
     def begun(self, result: Any, item: Any) -> Iterator[Any]:
         """The outputs in the result that `process` has returned for an item; see `tried`."""
-        outputs = self.expand("process", result)
+        outputs = self.expanded(result)
         return self._repeated(self.outputs, [item], outputs) if self.keeps_failed else outputs
+
+    def expanded(self, result: Any) -> Iterator[Any]:
+        """The outputs in the result that `process` has returned."""
+        return self.expand("process", result)
 
     def _repeated(
         self,

@@ -14,7 +14,7 @@ from remotemedia._guest import faults, interrupts, loading, modules, output, pro
 from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
-from remotemedia._guest.notes import caller_of
+from remotemedia._guest.notes import PROCESS, caller_of
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.streams import END, LazyLoop
 from remotemedia._guest.surroundings import Process
@@ -237,26 +237,26 @@ class Guest:
             set_running(caller.node_id)
             self._running.last = caller.node_id
             call_next(caller.number)
+            if caller.note is not None:
+                caller.note.begin(PROCESS, value)
             try:
                 result = caller.node.process(value)
                 if type(result) is CoroutineType:
                     result = self.loop.run(result)
-            except BaseException as error:  # as in `Caller.guarded`
-                self._meter.leave()
-                self._meter.count_error(caller.number)
-                fault = Fault("process", caller.node_id, error)
-                if caller.keeps_failed and fault.may_be_kept:
-                    fault.is_kept = True
+            except BaseException as error:
+                fault = caller.failed(error)
+                if fault.is_kept:
                     self._calls[stage] = self._pass_on(callers[position:], value)
                 raise fault from None
-            if result is None:
-                value = None
-                break
-            if type(result) is not caller.plain_type and not caller.is_plain(result):
+            kind = type(result)
+            if kind is not caller.plain_type and result is not None and not caller.is_plain(result):
                 self._meter.leave()
                 outputs = caller.begun(result, value)
                 return self._chain(outputs.__iter__, callers[position + 1 :]), None
-            value = result
+            if caller.note is not None:
+                caller.note.end()
+            if (value := result) is None:
+                break
         self._meter.leave()
         return None, value
 

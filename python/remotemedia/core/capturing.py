@@ -10,6 +10,7 @@ A capture holds code, as a script does: replay only files that you trust.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -20,8 +21,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from remotemedia import _pickle
-from remotemedia._guest.notes import FAILED, NOW
+from remotemedia._guest.notes import FAILED, NOW, OVER
 from remotemedia._guest.text import described
+from remotemedia._portable import plain
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.manifest import class_path
 
@@ -115,24 +117,30 @@ class Captures:
         for end in (NOW, FAILED):
             path = self._folder / f"{self._prefix}-{node_id}{end}"
             with contextlib.suppress(FileNotFoundError):
-                if note := path.read_bytes():
+                note = path.read_bytes()
+                if note and not note.startswith(OVER):
                     path.unlink()
                     return note
         return None
 
     def _write(self, node_id: str, note: bytes, error: BaseException) -> Path | None:
         line, _, rest = note.partition(b"\n")
-        noted = json.loads(line)
+        operation, *sizes = line.split()
+        ends = itertools.accumulate(map(int, sizes), initial=0)
+        about, state_pickle, pickle, *memory = (rest[a:b] for a, b in itertools.pairwise(ends))
+        if len(rest) < sum(map(int, sizes)):  # the disk was full
+            return None
+        noted = json.loads(about)
         if noted["problem"] is not None:
             _log.warning("the failing item of %s is not kept: %s", node_id, noted["problem"])
             return None
-        item = _pickle.loads(rest[: noted["item_bytes"]])
-        state = _pickle.loads(rest[noted["item_bytes"] :])
+        state = _pickle.loads(state_pickle)
+        item = plain.loads(pickle, [*map(bytearray, memory)]) if memory else _pickle.loads(pickle)
         node = self._nodes[node_id]
         head = {
             "node_id": node_id,
             "class": class_path(node),
-            "operation": noted["operation"],
+            "operation": operation.decode(),
             "error": {
                 "type": getattr(error, "remote_type", None) or type(error).__name__,
                 "message": getattr(error, "remote_message", None) or str(error),

@@ -2,28 +2,48 @@
 its arguments in short and its duration, and each value before and after its conversion. The
 orchestrator adds a line for each message to and from a worker.
 
-The records are of level DEBUG, of the logger `remotemedia.debug`. Where nothing shows such records,
-they go to stderr.
+The lines are written by the native module while a session works, and logged here, many in one
+record: at the end of a run, when a call raises, when the session closes, and otherwise within
+`DELAY` seconds. The records are of level DEBUG, of the logger `remotemedia.debug`. Where nothing
+shows such records, they go to stderr.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
-import reprlib
+import os
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-T = TypeVar("T")
+from remotemedia._load import native
+
+if TYPE_CHECKING:
+    from remotemedia._native import Lines
+
+DELAY = 0.05
+"""After how many seconds lines are logged that nothing else has caused to be logged."""
+_CALLS = (
+    "run", "process", "process_until", "process_each", "flush", "begin", "begin_flush",
+    "begin_run", "next", "interrupt", "close",
+)  # fmt: skip
 
 logger = logging.getLogger("remotemedia.debug")
 
-_CALLS = frozenset(
-    {
-        "run", "process", "process_until", "flush", "begin", "begin_flush", "begin_run", "next",
-        "interrupt", "close",
-    }
-)  # fmt: skip
+
+class _Order:
+    """Keeps the lines of different threads in order; `waiting`: those for which `DELAY` runs."""
+
+    def __init__(self) -> None:
+        # A signal handler may log while its own thread does.
+        self.turn = threading.RLock()
+        self.waiting: set[Lines] = set()
+
+
+_order = _Order()
+os.register_at_fork(after_in_child=_order.__init__)  # type: ignore[misc]
 
 
 def ready() -> None:
@@ -39,84 +59,73 @@ def ready() -> None:
 def opener(open_session: Callable[..., Any]) -> Callable[..., Any]:
     """The function that opens a session, logged as is everything that the session does."""
     ready()
-    return lambda *arguments, **named: LoggedSession(
-        logged("Runtime.open", open_session, *arguments, **named)
-    )
+    return lambda manifest, **named: LoggedSession(_opened(open_session, manifest, named))
 
 
-def logged(name: str, call: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """Call a function of the native runtime, and log that."""
-    given = [brief(argument) for argument in arguments]
-    given += [f"{key}={brief(value)}" for key, value in named.items() if value is not None]
-    text = f"{name}({', '.join(given)})"
-    logger.debug("-> %s", text)
+def _opened(open_session: Callable[..., Any], manifest: str, named: dict[str, Any]) -> Any:
+    brief = native().brief
+    given = [f"{key}={brief(value)}" for key, value in named.items() if value is not None]
+    logger.debug("-> Runtime.open(%s)", ", ".join([brief(manifest), *given]))
     began = time.perf_counter()
     try:
-        result = call(*arguments, **named)
+        session = open_session(manifest, **named)
     except BaseException as error:
-        logger.debug("<- %s raised %s in %s", text, type(error).__name__, _since(began))
+        logger.debug("<- Runtime.open raised %s in %s", type(error).__name__, _since(began))
         raise
-    logger.debug("<- %s = %s in %s", text, brief(result), _since(began))
-    return result
-
-
-class LoggedSession:
-    """A native session whose calls are logged."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def __getattr__(self, name: str) -> Any:
-        """The method of the session, logged if it crosses the border."""
-        method = getattr(self._session, name)
-        if name not in _CALLS:
-            return method
-        return lambda *arguments: logged(f"Session.{name}", method, *arguments)
-
-
-def converted(is_input: bool, value: Any, form: str, seconds: float) -> None:
-    """Log a conversion.
-
-    Args:
-        is_input: whether an object of the caller became a value, and not the reverse.
-        value: the object.
-        form: the value in short.
-        seconds: how long it took.
-    """
-    before, after = (brief(value), form) if is_input else (form, brief(value))
-    what = "input" if is_input else "output"
-    logger.debug("   %s: %s became %s in %.3f ms", what, before, after, seconds * 1e3)
-
-
-class _Short(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = self.maxother = 60
-        self.maxlevel = 3
-
-    def repr1(self, x: Any, level: int) -> str:
-        """Arrays by type and shape; texts and containers cut short; other objects by type."""
-        shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
-        if isinstance(shape, tuple) and dtype is not None:
-            return f"{type(x).__name__} {dtype} {shape}"
-        if x is None or isinstance(x, bool | int | float | complex | str | bytes):
-            return super().repr1(x, level)
-        if type(x) in (list, tuple, dict, set, frozenset):
-            return super().repr1(x, level)
-        # The `repr` of an object of the user may be long, slow or fail.
-        return f"<{type(x).__qualname__}>"
-
-
-_short = _Short()
-
-
-def brief(value: Any) -> str:
-    """A value in short, on one line."""
-    return _short.repr(value)
+    show(session.lines())
+    logger.debug("<- Runtime.open = %s in %s", brief(session), _since(began))
+    return session
 
 
 def _since(began: float) -> str:
     return f"{(time.perf_counter() - began) * 1e3:.3f} ms"
 
 
-__all__ = ["LoggedSession", "brief", "converted", "logged", "logger", "opener", "ready"]
+class LoggedSession:
+    """A native session whose calls are logged."""
+
+    def __init__(self, session: Any) -> None:
+        # No `__getattr__`: it would slow down every call.
+        for name in dir(session):
+            if not name.startswith("_"):
+                method = session.logged(name) if name in _CALLS else getattr(session, name)
+                setattr(self, name, method)
+
+
+def show(lines: Lines | None) -> None:
+    """Log the lines that wait."""
+    if lines is not None:
+        with _order.turn:
+            _log(lines.take())
+
+
+def show_soon(lines: Lines) -> None:
+    """Log the lines that wait, and those that are added until then, after `DELAY`."""
+    _order.waiting.add(lines)
+    timer = threading.Timer(DELAY, _show_late, (lines,))
+    timer.daemon = True
+    timer.name = "remotemedia-debug"
+    try:
+        timer.start()
+    except RuntimeError:  # no thread can start: the interpreter ends
+        _show_late(lines)
+
+
+def _show_late(lines: Lines) -> None:
+    with _order.turn:
+        _order.waiting.discard(lines)
+        _log(lines.take_told())
+
+
+@atexit.register
+def _show_all() -> None:
+    while _order.waiting:
+        _show_late(_order.waiting.pop())
+
+
+def _log(text: str | None) -> None:
+    if text is not None:
+        logger.debug("%s", text)
+
+
+__all__ = ["DELAY", "LoggedSession", "logger", "opener", "ready", "show", "show_soon"]

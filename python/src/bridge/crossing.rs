@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use ipc_protocol::Value;
 use orchestrator::trace::{Brief, Trace};
-use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::short::{Short, text};
 use crate::convert::{Converter, MarshalError, OpenError};
 use crate::error::from_marshal;
 
@@ -27,10 +27,11 @@ pub(super) fn take(
     let converted = convert(item, converter);
     let value = converted.map_err(|error| from_marshal(item.py(), error))?;
     if let (Some(trace), Some(began)) = (trace, began) {
-        let (took, tells) = trace.lock().convert(true, began);
-        if tells {
-            let told = (true, item, Brief::of(&value).to_string(), took.as_secs_f64());
-            debugging(item.py())?.call_method1(intern!(item.py(), "converted"), told)?;
+        let took = trace.lock().convert(true, began);
+        if trace.tells() {
+            // Not under the lock: to show an object may run code of its class.
+            let before = text("", &Short(item));
+            trace.lock().tell_conversion(true, (&before, &Brief::of(&value)), took);
         }
     }
     Ok(value)
@@ -47,18 +48,13 @@ pub(super) fn give<'py>(
     trace: Option<&Trace>,
 ) -> Result<Bound<'py, PyAny>, OpenError> {
     let Some(trace) = trace else { return converter.to_object(py, value) };
-    let brief = trace.lock().tells().then(|| Brief::of(&value).to_string());
+    let before = trace.tells().then(|| text("", &Brief::of(&value)));
     let began = Instant::now();
     let object = converter.to_object(py, value)?;
-    let (took, _) = trace.lock().convert(false, began);
-    if let Some(brief) = brief {
-        let told = (false, &object, brief, took.as_secs_f64());
-        // What cannot be logged must not cost an output.
-        let _unlogged = debugging(py).and_then(|module| module.call_method1("converted", told));
+    let took = trace.lock().convert(false, began);
+    if let Some(before) = before {
+        let after = text("", &Short(&object));
+        trace.lock().tell_conversion(false, (&before, &after), took);
     }
     Ok(object)
-}
-
-fn debugging(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
-    py.import(intern!(py, "remotemedia.core.debugging"))
 }

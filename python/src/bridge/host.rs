@@ -6,12 +6,14 @@ use ipc_protocol::Value;
 use ipc_protocol::from_worker::LogRecord;
 use orchestrator::Error;
 use orchestrator::session::{Host, Inputs};
-use orchestrator::trace::Trace;
+use orchestrator::trace::{Due, Trace};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyTuple};
 
 use super::crossing::{Convert, take};
+use super::logged::show;
 use super::signals::SignalWatch;
 use crate::convert::{Converter, to_own_value, to_value};
 
@@ -36,6 +38,15 @@ impl PyHost {
     pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         py.check_signals()?;
         Ok(Self { is_watching: false, signals: None, raised: None, progress: None })
+    }
+
+    /// A broken stdout of the caller must not fail the run; an interrupt must.
+    fn keep_interrupt(&mut self, shown: PyResult<()>) {
+        let Err(error) = shown else { return };
+        let is_interrupt = Python::attach(|py| error.is_instance_of::<PyKeyboardInterrupt>(py));
+        if is_interrupt {
+            self.raised.get_or_insert(error);
+        }
     }
 
     fn or_interrupted(&mut self, handled: PyResult<()>) -> Result<(), Error> {
@@ -94,15 +105,12 @@ impl Host for PyHost {
             forward.call_method1(intern!(py, "emit"), arguments)?;
             Ok(())
         });
-        // A broken stdout of the caller must not fail the run; an interrupt must.
-        if let Err(error) = forwarded {
-            let interrupt = Python::attach(|py| {
-                error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py)
-            });
-            if interrupt {
-                self.raised.get_or_insert(error);
-            }
-        }
+        self.keep_interrupt(forwarded);
+    }
+
+    fn show_lines(&mut self, trace: &Trace, due: Due) {
+        let shown = show(trace, due);
+        self.keep_interrupt(shown);
     }
 }
 

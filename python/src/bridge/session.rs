@@ -30,7 +30,7 @@ pub(crate) struct Session {
     /// The items of the run that `begin_run` started.
     items: Mutex<Option<Py<PyIterator>>>,
     /// The recording of the session, if the caller asked for one.
-    trace: Option<Trace>,
+    pub(super) trace: Option<Trace>,
 }
 
 impl Session {

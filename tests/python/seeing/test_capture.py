@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -29,12 +30,14 @@ from remotemedia import (
 )
 from seen_nodes import (
     Changes,
+    Changing,
     Dies,
     FailsAtEnd,
     Hangs,
     HoldsLock,
     MakesRefusing,
     Many,
+    Refusing,
     Third,
     ThirdOfAsync,
     ThirdOfGenerator,
@@ -110,6 +113,59 @@ def test_an_item_is_kept_as_it_was_before_its_node_changed_it(one: Runtime, tmp_
     (path,) = _kept(tmp_path)
     _, _, (item,), _ = _loaded(path)
     assert np.array_equal(item, audio)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["none", "count", "type", "few", "table", "key", "empty", "nested", "add", "rename"],
+)
+def test_the_state_is_that_of_the_moment(one: Runtime, tmp_path: Path, change: str) -> None:
+    """Attributes are pickled again only when they may have changed; here one does."""
+    with Pipeline(Changing(), runtime=one).session(capture=Capture(tmp_path)) as session:
+        for item in ("none", change, "none"):
+            assert session.process(item) == []
+        with pytest.raises(NodeError) as failed:
+            session.process("fail")
+    (path,) = _kept(tmp_path)
+    _, _, _, state = _loaded(path)
+    told = ast.literal_eval(str(failed.value.remote_message))
+    assert {name: state[name] for name in told} == told
+    assert type(state.get("flag")) is type(told.get("flag"))
+
+
+ARRAYS: dict[str, Any] = {
+    "plain": np.arange(6, dtype=np.float32),
+    "large": np.arange(40_000, dtype=np.float64).reshape(2, -1),
+    "columns first": np.asfortranarray(np.arange(6).reshape(2, 3)),
+    "every second": np.arange(12)[::2],
+    "empty": np.zeros((0, 3)),
+    "one number": np.array(3.5),
+    "dates": np.array(["2026-11-30"], "datetime64[D]"),
+    "records": np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")]),
+    "objects": np.array([{"a": 1}, None]),
+}
+
+
+def test_arrays_are_kept_exactly(tmp_path: Path) -> None:
+    items: list[Any] = [*ARRAYS.values(), *(2 * array for array in list(ARRAYS.values())[:2])]
+    items += [(ARRAYS["plain"], 16000), [ARRAYS["large"]] * 2, {"a": ARRAYS["plain"]}]
+    capture = Capture(tmp_path, max_files=1)
+    with Runtime() as one, Pipeline(Refusing(), runtime=one).session(capture=capture) as session:
+        for number, item in enumerate(items):
+            with pytest.raises(NodeError) as failed:
+                session.process(item)
+            path = Path(failed.value.capture)  # type: ignore[attr-defined]
+            _, _, (kept,), _ = _loaded(path)
+            for array, wanted in zip(_arrays(kept), _arrays(item), strict=True):
+                assert array.dtype == wanted.dtype, number
+                np.testing.assert_array_equal(array, wanted)
+                assert array.flags.writeable
+
+
+def _arrays(item: Any) -> list[Any]:
+    parts = [*item.values()] if isinstance(item, dict) else item
+    parts = parts if isinstance(parts, tuple | list) else [parts]
+    return [part for part in parts if isinstance(part, np.ndarray)]
 
 
 def test_a_crash_and_a_deadline_keep_their_items(one: Runtime, tmp_path: Path) -> None:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from places import FIXTURES
-from remotemedia import ConfigurationError, NodeError, PassThroughNode, Pipeline, Runtime
-from seen_nodes import Many, Third
+from remotemedia import (
+    ConfigurationError,
+    NodeError,
+    PassThroughNode,
+    Pipeline,
+    Runtime,
+    WorkerCrashed,
+)
+from remotemedia._native import brief
+from seen_nodes import Dies, Many, Says, Third
 from worker_programs import PROGRAMS, runtime
 
 
@@ -62,6 +71,84 @@ def test_an_error_is_logged_with_its_crossing(
     text = "\n".join(_lines(caplog))
     assert "raised NodeError in" in text
     assert "Third_0 failed in" in text
+
+
+def test_a_crash_is_logged_with_what_led_to_it(
+    one: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """spec: IOP-33"""
+    with Pipeline([Dies()], runtime=one, debug=True).session() as session:
+        session.process("a")
+        with pytest.raises(WorkerCrashed):
+            session.process(9)
+        text = "\n".join(_lines(caplog))
+        for line in ("-> Session.process('a')", "-> Session.process(9)", "with 9: sent in"):
+            assert line in text
+        assert text.splitlines()[-1].startswith("<- Session.process(...) raised WorkerCrashed in")
+
+
+class _Awaits(logging.Handler):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.has_come = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.text in record.getMessage():
+            self.has_come.set()
+
+
+def test_an_open_session_shows_its_lines_by_itself(one: Runtime) -> None:
+    """spec: IOP-33"""
+    logger = logging.getLogger("remotemedia.debug")
+    awaits = _Awaits("<- Session.process(...) = [('Third_0', 1)] in ")
+    logger.addHandler(awaits)
+    try:
+        with Pipeline([Third(9)], runtime=one, debug=True).session() as session:
+            session.process(1)
+            assert awaits.has_come.wait(60)
+    finally:
+        logger.removeHandler(awaits)
+
+
+def test_what_nodes_log_is_in_its_place(one: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+    """spec: IOP-33"""
+    Pipeline([Says()], runtime=one).run([1, 2], debug=True)
+    records = [record for record in caplog.records if record.name in ("remotemedia.debug", "seen")]
+    lines = [line for record in records for line in record.getMessage().splitlines()]
+    begins = ("-> Session.run(", "call Says_0 ", "here is 1", "here is 2", "<- Session.run(")
+    found = [begin for line in lines for begin in begins if line.startswith(begin)]
+    assert found == [*begins[:3], begins[1], *begins[3:]]
+
+
+class _Shy:
+    def __repr__(self) -> str:
+        raise AssertionError("the repr of an object of the user is not called")
+
+
+def test_objects_are_shown_in_short() -> None:
+    """spec: IOP-34"""
+    deep: list[object] = []
+    deep.append(deep)
+    for value, shown in [
+        (True, "True"),
+        (2**70, str(2**70)),
+        (2**700, "int of 701 bits"),
+        (-1.5, "-1.5"),
+        ("it's", '"it\'s"'),
+        ("x" * 100, repr("x" * 60) + "... 100 characters"),
+        (b"ab", "b'ab'"),
+        (bytes(100), "bytes[100]"),
+        ((1,), "(1,)"),
+        (list(range(9)), "[0, 1, 2, 3, 4, 5, ... 9 in all]"),
+        ({"a": {"b": None}}, "{'a': {'b': None}}"),
+        (frozenset({1}), "frozenset({1})"),
+        (deep, "[[[[... 1 in all]]]]"),
+        ([_Shy()], "[<_Shy>]"),
+        (np.zeros((2, 3), np.int16), "ndarray int16 (2, 3)"),
+        (np.float32(1), "float32 float32 ()"),
+    ]:
+        assert brief(value) == shown
 
 
 def test_nothing_is_logged_without_it(one: Runtime, caplog: pytest.LogCaptureFixture) -> None:
