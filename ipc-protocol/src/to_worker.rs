@@ -56,6 +56,10 @@ pub enum ToWorker {
     /// while no call is under way. Answered only if that fails, by `Failed` without a stage. Since
     /// protocol 6.
     Restore(Vec<SavedState>),
+    /// Several inputs of one stage, each a call of its own: the first begins at once, each other one when
+    /// the call before it has ended with `Done`. `Failed` and `Abort` drop the rest. Answered like
+    /// `Item`, call by call. Since protocol 6.
+    Batch(Vec<Item>),
 }
 
 impl ToWorker {
@@ -66,6 +70,7 @@ impl ToWorker {
             Self::Welcome(_) => "Welcome",
             Self::Open(_) => "Open",
             Self::Item(_) => "Item",
+            Self::Batch(_) => "Batch",
             Self::Start(_) => "Start",
             Self::Flush(_) => "Flush",
             Self::Credit(_) => "Credit",

@@ -27,6 +27,8 @@ pub const ABORT_SINCE: u32 = 6;
 pub const RETRY_SINCE: u32 = 6;
 /// First version with saved state: `Save`, `Restore`, and `saved` in `Open`.
 pub const SAVED_STATE_SINCE: u32 = 6;
+/// First version with the message `Batch`.
+pub const BATCH_SINCE: u32 = 6;
 /// First version with notes of calls (`capture` in `Open`).
 pub const CAPTURE_SINCE: u32 = 6;
 /// First version whose faults carry every fact as data, not only inside the message text.

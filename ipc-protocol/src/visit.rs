@@ -99,6 +99,7 @@ impl Message for ToWorker {
         "Retry",
         "Save",
         "Restore",
+        "Batch",
     ];
 }
 
@@ -117,6 +118,9 @@ impl Sealed for ToWorker {
                 saved.iter_mut().try_for_each(|saved| visitor.payload(&mut saved.state))
             }
             Self::Item(item) => visitor.value(&mut item.value),
+            Self::Batch(items) => {
+                items.iter_mut().try_for_each(|item| visitor.value(&mut item.value))
+            }
             Self::Welcome(_)
             | Self::Start(_)
             | Self::Flush(_)

@@ -138,6 +138,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the session that it ended does nothing any more.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Interrupted | Self::Closed)
+    }
+
     /// Id of the node that the error is about, if it is about one.
     #[must_use]
     pub fn node_id(&self) -> Option<&str> {

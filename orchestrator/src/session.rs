@@ -6,6 +6,7 @@
 //! of them move from RustPython to CPython), `outfit` (what workers get at opening) and `journal`
 //! (metrics, log records, notices). The loop between core and shell is in `drive`.
 
+mod batch;
 mod close;
 mod crash;
 mod drive;
@@ -37,6 +38,7 @@ use crate::options::CancelHandle;
 use crate::plan::Plan;
 use crate::schedule::Event;
 use crate::trace::{Due, Trace};
+pub use batch::Processed;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
 

@@ -1,7 +1,7 @@
-//! The worker's end of its connection: messages over a blocking local socket, with the shared
-//! memory that belongs to it. There is one reader and any number of writers, whose frames never
-//! interleave.
+//! The worker's end of its connection: messages over a blocking local socket, with the shared memory
+//! that belongs to it. There is one reader and any number of writers, whose frames never interleave.
 
+mod arrived;
 pub mod batch;
 mod idle;
 

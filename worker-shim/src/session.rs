@@ -2,14 +2,16 @@
 //! on a connection. Within a session, a call runs until it ends or has no credit left; only then
 //! does a call of another stage run.
 
+mod batches;
 mod calls;
 mod failed;
+mod saving;
 
 use std::time::{Duration, Instant};
 
-use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output, Saved};
+use ipc_protocol::from_worker::{Closed, Done, Failed, NodeUsage, Output, Traffic};
 use ipc_protocol::patience::Report;
-use ipc_protocol::to_worker::{OpenSession, SavedState};
+use ipc_protocol::to_worker::OpenSession;
 use ipc_protocol::version::{Hello, MAGIC, PROTOCOL_VERSION};
 use ipc_protocol::{CodecError, Fault, FaultKind, FromWorker, ToWorker};
 use thiserror::Error;
@@ -17,6 +19,7 @@ use thiserror::Error;
 use crate::guest::{Begin, Guest, Step};
 use crate::link::{Incoming, LinkError, LinkReader, LinkWriter, Prepared, Received};
 use crate::process::await_output_read;
+use batches::Waiting;
 use calls::Calls;
 use failed::{protocol_failure, without_call};
 
@@ -81,7 +84,8 @@ pub fn serve<G: Guest>(
 ) -> Result<(), SessionError> {
     let calls = Calls::default();
     let works_since = Instant::now();
-    let mut server = Server { reader, writer: writer.clone(), guest, calls, works_since };
+    let (writer, waiting) = (writer.clone(), Waiting::default());
+    let mut server = Server { reader, writer, guest, calls, waiting, works_since };
     let outcome = server.run();
     if let Err(error) = &outcome
         && !matches!(error, SessionError::Link(LinkError::Gone(_)))
@@ -97,6 +101,8 @@ struct Server<'a, G> {
     writer: LinkWriter,
     guest: &'a mut G,
     calls: Calls,
+    /// What follows of a batch whose first calls have begun.
+    waiting: Waiting,
     /// When the guest began its current work: the arrival of the last message, or the time at which
     /// the previous output was sent.
     works_since: Instant,
@@ -160,12 +166,19 @@ impl<G: Guest> Server<'_, G> {
             Err(fault) => return self.send(FromWorker::Failed(without_call(fault))),
         }
         loop {
-            if let Some((stage, call)) = self.calls.runnable() {
-                self.advance(stage, call)?;
-                continue;
-            }
-            match self.next_message()? {
+            let next = match self.calls.runnable() {
+                Some((stage, call)) => {
+                    self.advance(stage, call)?;
+                    match self.arrived_meanwhile()? {
+                        None => continue,
+                        some => some,
+                    }
+                }
+                None => self.next_message()?,
+            };
+            match next {
                 Some(Incoming { message: ToWorker::Close, .. }) => {
+                    self.waiting.drop_rest();
                     let closed = self.guest.close();
                     await_output_read();
                     self.report_loaded()?;
@@ -190,6 +203,7 @@ impl<G: Guest> Server<'_, G> {
         self.works_since = Instant::now();
         let (step, begin) = match incoming.message {
             ToWorker::Item(item) => (item.step, Begin::Item(item.value)),
+            ToWorker::Batch(items) => return self.begin_batch(items, incoming.traffic),
             ToWorker::Start(step) => (step, Begin::Start),
             ToWorker::Flush(step) => (step, Begin::Flush),
             ToWorker::Credit(credit) => {
@@ -206,48 +220,18 @@ impl<G: Guest> Server<'_, G> {
             }
             other => return Err(out_of_order(&other, "inside a session")),
         };
-        self.calls.begin(step, incoming.traffic).map_err(SessionError::OutOfOrder)?;
-        match self.guest.begin(step.stage, begin) {
-            Ok(()) => Ok(()),
-            Err(fault) => {
-                let usage = self.guest.abort(step.stage);
-                self.fail(step.stage, step.call, fault, usage)
-            }
-        }
+        self.begin(step, begin, incoming.traffic)
     }
 
     /// Ends a suspended call, unless it has just ended, and the interrupt that came before.
     fn abort(&mut self, stage: u32) -> Result<(), SessionError> {
         self.guest.end_interrupt();
+        self.waiting.drop_rest();
         let call = self.calls.call_of(stage).map_err(SessionError::OutOfOrder)?;
         let Some(call) = call else { return Ok(()) };
         let usage = self.guest.abort(stage);
         let done = self.done(stage, call, usage);
         self.send(done)
-    }
-
-    fn save(&mut self, number: u64) -> Result<(), SessionError> {
-        let (states, fault) = match self.guest.save() {
-            Ok(states) => (states, None),
-            Err(fault) => (Vec::new(), Some(fault)),
-        };
-        let saved = FromWorker::Saved(Saved { number, states, fault });
-        match self.send(saved) {
-            Err(SessionError::Link(LinkError::Unsendable(problem))) => {
-                let fault = Fault { kind: FaultKind::Checkpoint, ..marshal_fault(&problem) };
-                self.send(FromWorker::Saved(Saved {
-                    number,
-                    states: Vec::new(),
-                    fault: Some(fault),
-                }))
-            }
-            sent => sent,
-        }
-    }
-
-    fn restore(&mut self, saved: Vec<SavedState>) -> Result<(), SessionError> {
-        let Err(fault) = self.guest.restore(saved) else { return Ok(()) };
-        self.send(FromWorker::Failed(without_call(fault)))
     }
 
     /// Runs a call up to its next output.
@@ -277,14 +261,16 @@ impl<G: Guest> Server<'_, G> {
                         self.calls.count_outgoing(stage, output.traffic);
                         let done = self.done(stage, call, usage);
                         let done = self.writer.prepare(done)?;
-                        self.write([output, done])
+                        self.write([output, done])?;
+                        self.begin_next(Traffic::default())
                     }
                     Err(problem) => self.fail(stage, call, marshal_fault(&problem), usage),
                 }
             }
             Step::Done(usage) => {
                 let done = self.done(stage, call, usage);
-                self.send(done)
+                self.send(done)?;
+                self.begin_next(Traffic::default())
             }
             Step::Failed(fault, usage) => self.fail(stage, call, fault, usage),
         }
@@ -298,6 +284,9 @@ impl<G: Guest> Server<'_, G> {
         usage: Vec<NodeUsage>,
     ) -> Result<(), SessionError> {
         let is_kept = fault.raised.as_ref().is_some_and(|raised| raised.is_kept);
+        if !is_kept {
+            self.waiting.drop_rest();
+        }
         let usage =
             if is_kept { self.calls.keep(stage, usage) } else { self.calls.end(stage, usage) };
         let worked = self.worked();

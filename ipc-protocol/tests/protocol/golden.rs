@@ -179,7 +179,7 @@ fn every_message_is_specified_and_has_a_vector() {
         let since = match *name {
             "SharedMemory" | "Share" | "Spin" => 2,
             "End" | "Ending" => 5,
-            "Abort" | "Retry" | "Save" | "Restore" | "Saved" | "Loaded" => 6,
+            "Abort" | "Retry" | "Save" | "Restore" | "Batch" | "Saved" | "Loaded" => 6,
             _ => 1,
         };
         let heading = format!("### {name} (since {since})");

@@ -500,8 +500,17 @@ pub(crate) fn to_worker_6() -> Vec<(&'static str, ToWorker)> {
         ("open_capture", ToWorker::Open(Box::new(capturing))),
         ("save", ToWorker::Save(70_000)),
         ("restore", ToWorker::Restore(vec![saved_state()])),
+        ("batch", ToWorker::Batch(vec![item(1, Value::Int(7)), item(2, bytes_value(b"ab"))])),
         ("credit_took", ToWorker::Credit(Credit { stage: 1, outputs: 8, took })),
     ]
+}
+
+fn bytes_value(content: &[u8]) -> Value {
+    Value::Bytes(bytes(content))
+}
+
+fn item(call: u64, value: Value) -> Item {
+    Item { step: Step { call, ..STEP }, value }
 }
 
 fn saved_state() -> SavedState {

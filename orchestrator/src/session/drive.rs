@@ -146,7 +146,9 @@ impl Driver {
     /// Handles the exit of a slot's process. Its connection may still be open: processes that it
     /// started may have inherited the descriptor.
     fn hear_exit(&mut self, slot: SlotId, host: &mut dyn Host) {
-        if !self.shell.workers.slot(slot).has_exited() {
+        // What the worker said before its end comes first.
+        let here = self.shell.workers.slot(slot);
+        if !here.has_exited() || here.ahead.holds() {
             return;
         }
         // The supervisor reads the pipes of a process to their end before it reaps the process.

@@ -119,7 +119,7 @@ impl Shell {
             self.journal.record(stage, &failed.usage);
             let mut end = self.layout.classify(stage, &failed.fault);
             if end.kept_at.is_none() || self.closed.is_some() {
-                self.workers.slot_mut(slot).calls.remove(&stage);
+                self.workers.slot_mut(slot).fail_call(stage);
                 end = Failure::default();
             }
             if self.closed.is_some() {

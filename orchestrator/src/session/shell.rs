@@ -9,6 +9,7 @@ use ipc_protocol::to_worker::{Credit, Item, OpenSession, Step};
 use ipc_protocol::version::ABORT_SINCE;
 use ipc_protocol::{ToWorker, Value};
 
+use super::batch::{begin_ahead, next_step};
 use super::close::ClosedSession;
 use super::failures::Failures;
 use super::journal::Journal;
@@ -156,17 +157,17 @@ impl Shell {
             return events;
         }
         self.layout.begin(stage, &work);
-        let call = self.next_call;
-        self.next_call += 1;
-        let window = self.window;
-        let step = Step { stage: stage_number(stage), call, window, took: Report::ABSENT };
+        if let Some(events) = begin_ahead(self, stage, &work) {
+            return events;
+        }
+        let step = next_step(self, stage);
         if let Some(slot) = self.layout.slot_of(stage) {
-            self.workers.slot_mut(slot).begin_call(stage, call);
+            self.workers.slot_mut(slot).begin_call(stage, step.call);
         }
         self.send(stage, message(step, work))
     }
 
-    fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
+    pub(super) fn send(&mut self, stage: StageId, message: ToWorker) -> Events {
         let Some(slot) = self.layout.slot_of(stage) else { return Events::new() };
         match self.workers.send(slot, message, self.holders.get(stage)) {
             Ok(sent) => {

@@ -1,6 +1,7 @@
 //! The workers of a session: the links in its slots, requests to the pool, and the wait for news
 //! from any of them. This module does not know what a slot's nodes are.
 
+mod ahead;
 mod slot;
 mod wait;
 
@@ -19,6 +20,7 @@ use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::{Ticket, Turn};
 use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
+pub(super) use ahead::Ahead;
 pub(super) use slot::{End, Seat, Slot};
 
 /// The worker slots of one session, and its requests to the pool.
@@ -199,19 +201,42 @@ impl Workers {
 
     /// Sends what is queued for a slot's worker, and returns what has come from it.
     pub(super) fn news(&mut self, slot: SlotId) -> News {
+        if self.slots[slot].is_deaf() {
+            return News::Nothing;
+        }
+        if self.slots[slot].ahead.holds() {
+            return self.slots[slot].ahead.take_due().map_or(News::Nothing, News::Message);
+        }
         let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
         if worker.link.has_unsent()
             && let Err(broken) = worker.link.flush()
         {
             return News::Gone(Some(broken));
         }
-        News::heard_by(worker, Link::receive)
+        let news = News::heard_by(worker, Link::receive);
+        self.unless_early(slot, news)
+    }
+
+    /// The news, unless it is an answer to a call that has not begun.
+    fn unless_early(&mut self, slot: SlotId, news: News) -> News {
+        match news {
+            News::Message(message) => {
+                self.slots[slot].ahead.hold(message).map_or(News::Nothing, News::Message)
+            }
+            other => other,
+        }
+    }
+
+    /// The answer to a call that begins may have been read.
+    pub(super) fn look_again(&mut self) {
+        self.has_news = true;
     }
 
     /// The next message of a slot's worker that was read together with an earlier one.
     pub(super) fn buffered_news(&mut self, slot: SlotId) -> News {
         let Some(worker) = self.slots[slot].heard() else { return News::Nothing };
-        News::heard_by(worker, Link::receive_buffered)
+        let news = News::heard_by(worker, Link::receive_buffered);
+        self.unless_early(slot, news)
     }
 
     /// How long the session may busy-wait from now on; zero: it sleeps at once.

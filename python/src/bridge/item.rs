@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::Traffic;
-use orchestrator::Error;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -54,27 +53,15 @@ impl Session {
         py: Python<'py>,
         items: &[Bound<'py, Item>],
     ) -> PyResult<Bound<'py, PyList>> {
-        let values: Vec<_> = items.iter().filter_map(|item| item.get().take()).collect();
+        let inputs: Vec<_> = items.iter().filter_map(|item| item.get().take()).collect();
         let mut host = PyHost::new(py)?;
-        let results = py.detach(|| {
-            let mut session = self.lock();
-            let mut results = Vec::with_capacity(values.len());
-            for (value, traffic) in values {
-                session.count_taken(traffic);
-                let result = session.process(value, &mut host);
-                let is_over = result.as_ref().is_err_and(|failed| ends_session(&failed.error));
-                results.push((result, is_over));
-                if is_over {
-                    break;
-                }
-            }
-            results
-        });
+        let results = py.detach(|| self.lock().process_each(inputs, &mut host));
         if let Some(raised) = host.raised {
             return Err(raised);
         }
         let list = PyList::empty(py);
-        for (result, is_over) in results {
+        for result in results {
+            let is_over = result.as_ref().is_err_and(|failed| failed.error.ends_session());
             match self.finish(py, result, None) {
                 Ok(outputs) => list.append((outputs, py.None()))?,
                 Err(raised) if is_over => return Err(raised),
@@ -83,8 +70,4 @@ impl Session {
         }
         Ok(list)
     }
-}
-
-fn ends_session(error: &Error) -> bool {
-    matches!(error, Error::Cancelled | Error::Interrupted | Error::Closed)
 }

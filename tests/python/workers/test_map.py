@@ -17,6 +17,7 @@ import pytest
 from live_nodes import wait_for
 from map_nodes import (
     Counts,
+    Flaky,
     Locked,
     Meets,
     Mortal,
@@ -28,16 +29,19 @@ from map_nodes import (
     Weights,
 )
 from remotemedia import (
+    Capture,
     ConfigurationError,
     DataSinkNode,
     MarshalingError,
     MultiplyNode,
     NodeError,
+    NodeTimeout,
     Pipeline,
     Runtime,
     WorkerCrashed,
 )
 from saved_nodes import Sums
+from worker_programs import PROGRAMS, runtime
 
 
 @pytest.fixture(scope="module")
@@ -216,12 +220,59 @@ def test_a_worker_that_dies_takes_one_item_with_it(
     assert isinstance(results[13], WorkerCrashed)
 
 
-def test_with_batches_of_one_nothing_is_called_twice(where: Runtime, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 8, 40])
+def test_after_a_death_nothing_is_called_twice(where: Runtime, tmp_path: Path, batch: int) -> None:
     # spec: CARD-08
     log = tmp_path / "log"
     pipeline = Pipeline(Mortal(13, str(log)), runtime=where)
-    list(pipeline.map(range(40), workers=2, batch=1, errors="return"))
+    results = list(pipeline.map(range(40), workers=2, batch=batch, errors="return"))
+    assert [number for number, result in enumerate(results) if result != number] == [13]
     assert sorted(map(int, log.read_text().split())) == list(range(40))
+
+
+@pytest.mark.parametrize("batch", [1, 8, 40])
+def test_a_retry_concerns_its_item_alone(where: Runtime, tmp_path: Path, batch: int) -> None:
+    """spec: NRA-08"""
+    log = tmp_path / "log"
+    retried = Pipeline(Flaky(str(log)), runtime=where)
+    assert list(retried.map(range(1, 21), workers=1, batch=batch)) == list(range(1, 21))
+    calls = [int(line) for line in log.read_text().split()]
+    assert calls == [n for number in range(1, 21) for n in [number] * (1 + (number % 5 == 0))]
+
+
+def test_a_deadline_is_that_of_an_item(where: Runtime, tmp_path: Path) -> None:
+    pipeline = Pipeline(Sleeps(timeout_ms=300), runtime=where)
+    items: list[Any] = [1, 2, str(tmp_path / "slow"), 4, 5]
+    results = list(pipeline.map(items, workers=1, batch=5, errors="return"))
+    assert isinstance(results.pop(2), NodeTimeout)
+    assert results == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_batches_work_in_both_interpreters(program: str) -> None:
+    with runtime(program, "[workers]\nmax = 1\n[rustpython]\nmax = 1\n") as where:
+        mapped = Pipeline(Odd(), runtime=where).map(range(90, 120), workers=1, batch=16)
+        assert list(mapped) == [
+            [number, number] if number > 100 else number if number % 2 else None
+            for number in range(90, 120)
+        ]
+        refused = Pipeline(Picky(), runtime=where).map(range(1, 20), batch=16, errors="return")
+        assert [result for result in refused if isinstance(result, int)] == [
+            number for number in range(1, 20) if number % 7
+        ]
+
+
+def test_each_item_of_a_batch_is_captured_and_told(
+    where: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = Pipeline(Picky(name="picky"), runtime=where)
+    how: dict[str, Any] = {"capture": Capture(tmp_path), "debug": True}
+    results = list(pipeline.map(range(1, 20), workers=1, batch=19, errors="return", **how))
+    assert [number for number, result in enumerate(results, 1) if result != number] == [7, 14]
+    calls = [line for line in caplog.text.splitlines() if line.startswith("call picky_0 in worker")]
+    assert [line.partition(" with ")[2].partition(":")[0] for line in calls] == [
+        str(number) for number in range(1, 20)
+    ]
 
 
 def test_items_that_cannot_travel_are_errors_of_their_place(where: Runtime) -> None:

@@ -1,5 +1,6 @@
 //! Tests of the session loop over a socketpair, with a scripted guest in place of an interpreter.
 
+mod batches;
 mod ending;
 mod rig;
 

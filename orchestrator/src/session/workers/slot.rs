@@ -7,6 +7,7 @@ use ipc_protocol::from_worker::LogRecord;
 use ipc_protocol::version::PROTOCOL_VERSION;
 use ipc_protocol::{ToWorker, Value};
 
+use super::ahead::Ahead;
 use crate::config::PoolBounds;
 use crate::limits::{Excess, Limits};
 use crate::placement::{Engine, PoolId};
@@ -34,6 +35,8 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) calls: BTreeMap<StageId, u64>,
     /// The stages whose running call is being ended: its end is no success.
     pub(in crate::session) aborted: BTreeSet<StageId>,
+    /// The calls that the worker has, and that have not begun.
+    pub(in crate::session) ahead: Ahead,
     /// Whether its nodes are ready.
     pub(in crate::session) is_open: bool,
     /// Whether the worker was asked to clean up.
@@ -79,6 +82,7 @@ impl Slot {
             seats: Vec::new(),
             calls: BTreeMap::new(),
             aborted: BTreeSet::new(),
+            ahead: Ahead::default(),
             is_open: false,
             is_cleaning_up: false,
             is_killed: false,
@@ -97,6 +101,7 @@ impl Slot {
         self.seats.clear();
         self.calls.clear();
         self.aborted.clear();
+        self.ahead.drop_rest();
         self.is_open = false;
         self.is_cleaning_up = false;
         self.is_killed = false;
@@ -123,12 +128,16 @@ impl Slot {
         }
     }
 
-    /// Notes the stage whose call a message ends.
+    /// Notes the stage whose call a message ends, and what else it drops.
     pub(super) fn note_abort(&mut self, message: &ToWorker) {
+        if matches!(message, ToWorker::Close) {
+            self.ahead.drop_rest();
+        }
         if let ToWorker::Abort(stage) = message
             && let Ok(stage) = StageId::try_from(*stage)
         {
             self.aborted.insert(stage);
+            self.ahead.drop_rest();
         }
     }
 
@@ -136,6 +145,12 @@ impl Slot {
     pub(in crate::session) fn end_call(&mut self, stage: StageId) -> bool {
         self.calls.remove(&stage);
         !self.aborted.remove(&stage)
+    }
+
+    /// The call of a stage has failed, and with it the rest of its batch.
+    pub(in crate::session) fn fail_call(&mut self, stage: StageId) {
+        self.calls.remove(&stage);
+        self.ahead.drop_rest();
     }
 
     /// The event for an output: it ends the worker if it is too large.
