@@ -219,12 +219,8 @@ impl Workers {
 
     /// The news, unless it is an answer to a call that has not begun.
     fn unless_early(&mut self, slot: SlotId, news: News) -> News {
-        match news {
-            News::Message(message) => {
-                self.slots[slot].ahead.hold(message).map_or(News::Nothing, News::Message)
-            }
-            other => other,
-        }
+        let News::Message(message) = news else { return news };
+        self.slots[slot].ahead.hold(message).map_or(News::Nothing, News::Message)
     }
 
     /// The answer to a call that begins may have been read.
