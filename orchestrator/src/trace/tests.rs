@@ -91,8 +91,9 @@ fn a_session_that_is_debugged_has_a_line_for_each_crossing() {
     assert!(output.starts_with("output of b after ") && output.ends_with(": True"), "{output}");
     assert!(done.starts_with("b done in ") && done.contains("marshalling 0.000, "), "{done}");
     let quiet = Trace::new(&plan(), false);
-    quiet.lock().note(&Event::Output(1, Value::Bool(true)));
-    assert_eq!((quiet.lock().lines_due(), quiet.lock().take_lines()), (Due::Never, None));
+    let mut quiet = quiet.lock();
+    quiet.note(&Event::Output(1, Value::Bool(true)));
+    assert_eq!((quiet.lines_due(), quiet.take_lines()), (Due::Never, None));
 }
 
 #[test]

@@ -254,7 +254,7 @@ def _together(attributes: list[_Attribute]) -> Iterable[list[_Attribute]]:
     return [group for group in sets if any(attribute.is_changed for attribute in group)]
 
 
-_WITHOUT_IDENTITY = (
+_WITHOUT_IDENTITY: tuple[type, ...] = (
     *(str, bytes, int, float, complex, tuple, frozenset, range, slice, type, enum.Enum),
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType),
 )

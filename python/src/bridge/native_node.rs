@@ -54,7 +54,7 @@ impl NativeNode {
         result.map_err(|error| raise(&error))?;
         if let Some(text) = notice {
             let category = py.get_type::<pyo3::exceptions::PyUserWarning>();
-            PyErr::warn(py, &category, &CString::new(text).unwrap_or_default(), 3)?;
+            PyErr::warn(py, &category, &CString::new(text).unwrap_or_default(), 1)?;
         }
         let list = PyList::empty(py);
         for output in outputs {
