@@ -238,7 +238,7 @@ impl Session {
     /// When the session is closed.
     pub fn begin(&mut self, input: Option<Value>) -> Result<(), Error> {
         check_usable(&self.driver)?;
-        self.driver.forget_interrupt();
+        self.driver.begin_work();
         self.work = Work::Round { since: Instant::now() };
         self.driver.core.stop_at_failure(false);
         self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));

@@ -107,10 +107,11 @@ impl Driver {
         std::mem::take(&mut self.has_dropped)
     }
 
-    /// Begins new work: what was asked for before concerns the work before it.
-    pub(super) fn forget_interrupt(&mut self) {
+    /// Begins new work, by the settings of now: an interrupt before concerns the work before it.
+    pub(super) fn begin_work(&mut self) {
         self.obey_interrupt();
         self.has_dropped = false;
+        self.follow_settings();
     }
 
     /// Drops the work that was begun, if the caller has asked for it: what runs is interrupted, and
