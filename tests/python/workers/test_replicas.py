@@ -284,7 +284,7 @@ def test_attributes_of_replicas_do_not_come_back(where: Runtime) -> None:
     assert node.seen == 0
 
 
-# What is told.
+# What users see of it.
 
 
 def test_explain_metrics_and_profile_have_all_replicas(where: Runtime, tmp_path: Path) -> None:
