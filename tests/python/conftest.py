@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stress", action="store_true", help=text)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the worker of RustPython, if a parameter says so."""
+    if "rustpython" in item.nodeid:
+        item.add_marker("rustpython")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of the other target."""
     is_stress = config.getoption("--stress")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import worker_programs
 from array_expressions import evaluated
@@ -111,6 +112,7 @@ def test_the_table_is_true_of_numpy() -> None:
     assert not failed, "\n".join(failed)
 
 
+@pytest.mark.rustpython
 def test_the_table_is_true_of_views_in_a_worker_without_numpy() -> None:
     """spec: CARD-05, IOP-36"""
     runtime = worker_programs.runtime("rustpython")

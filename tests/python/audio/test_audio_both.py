@@ -11,6 +11,8 @@ import pytest
 
 import interpreters
 
+pytestmark = pytest.mark.rustpython
+
 TOLERANCE = 1e-6
 """Largest difference of a sample or an energy in [-1, 1]: sums of float32 are rounded."""
 

@@ -9,6 +9,8 @@ import pytest
 from places import FIXTURES
 from worker_programs import RUSTPYTHON
 
+pytestmark = pytest.mark.rustpython
+
 SCRIPT = FIXTURES / "view_cases.py"
 
 

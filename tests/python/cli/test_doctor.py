@@ -15,6 +15,8 @@ import pytest
 from interpreters import environment_of
 from remotemedia.doctor.cgroups import Cgroups
 
+pytestmark = pytest.mark.rustpython
+
 COMMAND = [sys.executable, "-m", "remotemedia", "doctor"]
 LOOKED_AT = {
     "version", "interpreter", "platform", "numpy", "cloudpickle", "RustPython", "configuration",

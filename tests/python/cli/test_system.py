@@ -98,6 +98,7 @@ print(Pipeline([StatefulCounter()]).run("item"))
     assert done.stdout == "(0,)\n"
 
 
+@pytest.mark.rustpython
 def test_paths_of_the_configuration_may_begin_at_home(tmp_path: Path) -> None:
     # spec: IOP-39
     python = tmp_path / "bin" / "python"

@@ -16,6 +16,8 @@ from interpreters import RUSTPYTHON as PROGRAM
 from interpreters import other_pythons
 from places import REPOSITORY
 
+pytestmark = pytest.mark.rustpython
+
 ALL = (*cases(LANGUAGE), *cases(MODULES))
 CPYTHONS = [sys.executable, *other_pythons()]
 # These open a web browser or windows.

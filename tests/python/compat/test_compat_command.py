@@ -14,6 +14,8 @@ import pytest
 from remotemedia import WorkerStartError
 from remotemedia._load import native
 
+pytestmark = pytest.mark.rustpython
+
 PURE = "from remotemedia import Node\nclass A(Node):\n    def process(self, x): return x\n"
 REASONS = {
     "c_extension": "import numpy\n",

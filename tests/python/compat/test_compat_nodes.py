@@ -24,6 +24,8 @@ from places import REPOSITORY
 from remotemedia import DataSourceNode, Pipeline
 from remotemedia.nodes import __all__ as sdk_nodes
 
+pytestmark = pytest.mark.rustpython
+
 EXAMPLES = REPOSITORY / "examples"
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 NODES = recorded("node")

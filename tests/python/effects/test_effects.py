@@ -11,6 +11,8 @@ import pytest
 from effects.common import EFFECTS, Bench
 from effects.page import shown_together, text
 
+pytestmark = pytest.mark.rustpython
+
 
 def known_keys() -> set[str]:
     """The keys of all settings, as the command line lists them."""

@@ -10,6 +10,8 @@ import pytest
 
 from places import REPOSITORY
 
+pytestmark = pytest.mark.rustpython
+
 EXAMPLES = REPOSITORY / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if not path.name.startswith("_"))
 

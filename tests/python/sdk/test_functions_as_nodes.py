@@ -95,6 +95,7 @@ def test_every_kind_of_callable_is_a_node(
     assert node["runtime"] == interpreter
 
 
+@pytest.mark.rustpython
 def test_a_ufunc_runs_where_numpy_is(runtimes: Runtime) -> None:
     pipeline = Pipeline(np.sqrt, runtime=runtimes)
     for interpreter in ("cpython", "rustpython"):
@@ -210,6 +211,7 @@ def test_a_source_may_not_need_an_argument() -> None:
         FunctionNode(double, is_source=True)
 
 
+@pytest.mark.rustpython
 def test_a_function_of_a_module_is_a_manifest_entry() -> None:
     """spec: DSG-02"""
     pipeline = Pipeline(

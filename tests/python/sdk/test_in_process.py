@@ -249,6 +249,7 @@ Pipeline.run = lambda self, data=None, **how: in_workers(self, data, use_rust=Fa
 """
 
 
+@pytest.mark.rustpython
 @pytest.mark.parametrize(
     "example", [e for e in EXAMPLES if e.name not in ABOUT_WORKERS], ids=lambda e: e.name
 )

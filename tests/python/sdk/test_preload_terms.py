@@ -39,6 +39,7 @@ def test_in_the_pool_that_names_its_class() -> None:
             assert list(pipeline.map([1])) == [("0", "cpython")]
 
 
+@pytest.mark.rustpython
 @pytest.mark.parametrize("where", ["node", "pipeline"])
 def test_on_its_interpreter(where: str) -> None:
     """spec: CARD-07"""

@@ -127,6 +127,7 @@ def test_importing_warns_of_nothing() -> None:
         assert _run("import remotemedia; print(remotemedia.__version__)") == "1.0.0"
 
 
+@pytest.mark.rustpython
 def test_everything_that_is_there_can_be_imported_at_once(tmp_path: Path) -> None:
     # spec: IOP-12
     script = tmp_path / "star.py"

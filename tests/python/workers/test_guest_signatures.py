@@ -11,6 +11,8 @@ import remotemedia
 from interpreters import RUSTPYTHON, other_pythons
 from remotemedia._signatures import signature
 
+pytestmark = pytest.mark.rustpython
+
 SCRIPT = """
 import inspect
 from remotemedia._signatures import signature

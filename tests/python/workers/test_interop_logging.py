@@ -151,6 +151,7 @@ def test_a_record_names_the_line_that_logged_it(
         assert (record.filename, record.module) == (Path(file).name, Path(file).stem)
 
 
+@pytest.mark.rustpython
 @pytest.mark.parametrize("is_awaited", [False, True])
 def test_what_remotemedia_says_names_the_line_that_called_it(
     is_awaited: bool, caplog: pytest.LogCaptureFixture

@@ -168,6 +168,7 @@ def test_a_node_that_knows_the_next_one(runtime: Runtime) -> None:
         _between(runtime)
 
 
+@pytest.mark.rustpython
 @pytest.mark.parametrize("other", ["cpython", "rustpython"])
 def test_a_node_in_another_worker_is_still_the_callers_object(other: str) -> None:
     # spec: IOP-20

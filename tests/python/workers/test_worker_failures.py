@@ -76,6 +76,7 @@ def test_a_deadline_names_the_code_that_ran(workers: Runtime) -> None:
     assert "endless_loop" in f"{error}{getattr(error, 'remote_traceback', '')}"
 
 
+@pytest.mark.rustpython
 def test_a_panic_is_told_in_its_own_words() -> None:
     """spec: CARD-03: where in the interpreter it was, and in which code of the node."""
     with runtime("rustpython") as workers:
@@ -112,6 +113,7 @@ def test_a_deadline_lets_python_code_clean_up(tmp_path: Path, program: str) -> N
     until(lambda: left.exists() and left.read_text() == "cleaned up")
 
 
+@pytest.mark.rustpython
 def test_failures_in_turn_leave_nothing_behind(rounds: Callable[[Loop], int]) -> None:
     """spec: CARD-03: RustPython workers fail in every way, in turn and more than once."""
     before = children()

@@ -13,6 +13,8 @@ from remotemedia import NodeError, Pipeline, Runtime
 from subprocess_nodes import Forks
 from worker_programs import PROGRAMS, RUSTPYTHON, runtime, session
 
+pytestmark = pytest.mark.rustpython
+
 FORKS = ("os.fork", "os.forkpty", "pty.fork")
 STARTS = ("", "fork", "spawn", "forkserver")
 SAMPLES = 100_000
