@@ -58,7 +58,7 @@ pub enum Key {
     Name(String),
 }
 
-/// How two values are compared.
+/// How a value is compared with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Equal.
@@ -79,10 +79,10 @@ pub enum Op {
     /// Larger or equal.
     #[serde(rename = ">=")]
     AtLeast,
-    /// The value is an element of the other one.
+    /// The value is an element of the one that it is compared with.
     #[serde(rename = "in")]
     In,
-    /// The other one is an element of the value.
+    /// The one that it is compared with is an element of the value.
     #[serde(rename = "contains")]
     Contains,
 }

@@ -55,7 +55,7 @@ pub enum KeepError {
         type_name: String,
     },
     /// It is nested too deep, or an array contradicts itself.
-    #[error("the value cannot be kept: {0}")]
+    #[error("the value cannot be kept in a database: {0}")]
     Codec(#[from] CodecError),
     /// A large part of it could not be written.
     #[error(transparent)]

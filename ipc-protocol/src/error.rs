@@ -106,7 +106,7 @@ pub enum CodecError {
     TrailingBytes {
         /// Kind of message.
         message: &'static str,
-        /// Number of those bytes.
+        /// Number of the further bytes.
         count: usize,
     },
     /// A value nests containers deeper than the connection allows.

@@ -22,7 +22,7 @@ pub struct Explanation {
     pub workers: usize,
     /// All nodes, stage by stage.
     pub nodes: Vec<NodeExplanation>,
-    /// Patterns of pools that mean no node.
+    /// Patterns of pools that match no node of the pipeline.
     pub unmatched: Vec<Unmatched>,
 }
 

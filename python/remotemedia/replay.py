@@ -70,7 +70,7 @@ def read(path: Path) -> tuple[dict[str, Any], bytes]:
     """
     data = path.read_bytes()
     if not data.startswith(MAGIC):
-        raise ValueError("this is no capture of RemoteMedia")
+        raise ValueError("this is no capture: it was not written by `capture=` of a pipeline")
     line, _, pickle = data[len(MAGIC) :].partition(b"\n")
     head: dict[str, Any] = json.loads(line)
     return head, pickle

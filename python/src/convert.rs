@@ -149,9 +149,10 @@ impl Converter {
     /// are read-only.
     ///
     /// # Errors
-    /// With the path to the part: `TypeError` for an opaque object where pickles are forbidden or
-    /// come from another kind of interpreter, `ValueError` for an array whose parts disagree,
-    /// `ModuleNotFoundError` for an array where numpy is missing, and any error of unpickling.
+    /// Each has the path to the part of the value that it is about: `TypeError` for an opaque object
+    /// where pickles are forbidden or come from another kind of interpreter, `ValueError` for an
+    /// array whose parts disagree, `ModuleNotFoundError` for an array where numpy is missing, and
+    /// any error of unpickling.
     pub(crate) fn to_object<'py>(
         &self,
         py: Python<'py>,

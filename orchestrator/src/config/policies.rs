@@ -63,7 +63,7 @@ impl NodePolicy {
         Self { pattern, set: Vec::new(), values: Box::default(), is_stateless: false }
     }
 
-    /// Sets one of its keys.
+    /// Sets a key of this policy.
     fn set(&mut self, name: &str, value: &Value) -> Result<(), ConfigProblemKind> {
         let Some(name) = NAMES.into_iter().find(|known| *known == name) else {
             let (nearest, known) = (nearest(name, &NAMES), owned(&NAMES));
@@ -79,7 +79,7 @@ impl NodePolicy {
         Ok(())
     }
 
-    /// Its keys that are set, and their values as they are written.
+    /// The keys that this policy sets, with their values as they are written.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, Value)> {
         self.set.iter().map(|name| {
             let value = key("calls", name).map(|key| (key.setting.get)(&self.values));
@@ -87,7 +87,7 @@ impl NodePolicy {
         })
     }
 
-    /// Whether it is about a node.
+    /// Whether this policy applies to a node.
     fn is_about(&self, node: &ManifestNode) -> bool {
         matches(&self.pattern, &node.id) || matches(&self.pattern, &node.node_type)
     }

@@ -212,7 +212,7 @@ def _check_call(function: Any, name: str, is_source: bool) -> None:
             return
     if is_source:
         raise PipelineError(
-            f"{name}() cannot be a source: it is called without arguments ({problem})"
+            f"{name}() cannot be a source, which is called without arguments: {problem}"
         )
     advice = "bind the others with functools.partial or a lambda"
     if takes_nothing:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Mapped:
     """The results of `Pipeline.map`: an iterator and an async iterator.
 
-    Leaving the loop early, or `close`, stops what runs. Results that are not taken hold up the
-    work: only so many items are on their way that no worker waits for one.
+    Leaving the loop early, or `close`, stops what runs. The work is a few items for each worker
+    ahead of the reader, and no more: it halts while results are not taken.
 
     Attributes:
         total: the number of items, if their source has a length.

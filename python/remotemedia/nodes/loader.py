@@ -66,7 +66,7 @@ def _module_of(path: Path) -> ModuleType:
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix != ".py":
-        raise ValueError(f"a node file ends in .py: {path}")
+        raise ValueError(f"nodes are loaded from files whose names end in .py, not from {path}")
     name = f"_remotemedia_node_{path.stem}_{abs(hash(str(path))):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -336,7 +336,7 @@ def _close_unused(
 
 
 def _hear(native: WorkflowRunner, owner: weakref.ref[Runner]) -> None:
-    """Pass on what the native runner makes known, until it ends."""
+    """Log the troubles of the native runner, and tell its owner which runs end, until it ends."""
     while (notice := native.next_notice()) is not None:
         kind, text = notice
         runner = owner()

@@ -160,7 +160,9 @@ def _name_in_after(made: Task, before: Any) -> str:
         return before
     name = before.name if isinstance(before, Task) else getattr(before, "__name__", None)
     if not isinstance(name, str):
-        raise WorkflowError(f"task {made.name!r}: after= has tasks or their names, not {before!r}")
+        raise WorkflowError(
+            f"task {made.name!r}: after= takes tasks or their names, not {before!r}"
+        )
     return name
 
 

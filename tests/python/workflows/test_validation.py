@@ -75,7 +75,7 @@ def test_cycles_missing_tasks_and_duplicates_are_named() -> None:
         ({"output_size": "big"}, "output_size: 'big' is not allowed"),
         ({"output_size": -1}, "output_size is a number of bytes"),
         ({"cpu": 0}, "cpu must be longer than 0"),
-        ({"after": 5}, "after= has tasks or their names, not 5"),
+        ({"after": 5}, "after= takes tasks or their names, not 5"),
         ({"after": "x"}, "depends on 'x', which is not among its tasks"),
         ({"map": 5}, "map is the name of a parameter, not 5"),
         ({"name": "\ud800"}, "a task's name is a text"),

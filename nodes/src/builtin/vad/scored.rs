@@ -13,7 +13,7 @@ use crate::builtin::samples::Planes;
 /// Window of the band powers, as the network of `auto` knows them.
 const WINDOW_MS: u32 = 30;
 
-/// One stream.
+/// The detector of one stream of audio.
 pub(super) struct ScoredDetector {
     rate_hz: u32,
     channels: usize,
@@ -37,7 +37,7 @@ enum Measure {
     Bands(Box<Analyzer>),
 }
 
-/// Makes segments of the scores.
+/// Turns scores into stretches of speech.
 #[derive(Clone)]
 struct Scoring {
     /// `None`: the voice alone decides.

@@ -15,7 +15,7 @@ use crate::worker::link::Sent;
 pub(in crate::session) struct Ahead {
     stage: StageId,
     calls: VecDeque<u64>,
-    /// How the batch travelled, until its first call begins.
+    /// What it took to send the batch; taken when its first call begins.
     sent: Option<Sent>,
     /// The answer to a call that has not begun.
     held: Option<FromWorker>,
@@ -31,8 +31,8 @@ impl Ahead {
         self.calls.is_empty()
     }
 
-    /// The next call of a stage begins. Returns its number and, for the first one, how the batch
-    /// travelled; `None` if it was not sent.
+    /// The next call of a stage begins. Returns its number and, for the first one, what it took to
+    /// send the batch; `None` if the call was not sent ahead.
     pub(in crate::session) fn begin(&mut self, stage: StageId) -> Option<(u64, Option<Sent>)> {
         let call = (self.stage == stage).then(|| self.calls.pop_front()).flatten()?;
         Some((call, self.sent.take()))

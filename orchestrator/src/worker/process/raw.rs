@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-/// Most lines that wait.
+/// Most lines that wait for the session.
 const MAX_LINES: usize = 4_096;
-/// Most bytes that wait: lines may be long.
+/// Most bytes that these may have: a line may be long.
 const MAX_BYTES: usize = 4 << 20;
 
 /// A line that came through a pipe of the worker.
