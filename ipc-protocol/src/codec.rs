@@ -1,9 +1,10 @@
 //! Encodes messages as frames and decodes them; the only file that names MessagePack.
 //! `codec/wire.rs` has the form of values in a body, `codec/payloads.rs` moves payloads between
-//! message and frame and checks them, `frame.rs` has the bytes of a frame.
+//! message and frame and checks them, `codec/room.rs` asks for memory, `frame.rs` has the bytes of a frame.
 
 mod payload_wire;
 mod payloads;
+mod room;
 mod wire;
 
 use std::io::ErrorKind;
@@ -17,6 +18,7 @@ use crate::error::CodecError;
 use crate::frame::{Frame, HEADER_BYTES, Parts};
 use crate::limits::Limits;
 use crate::visit::Message;
+use room::Growing;
 
 /// Bytes that are reserved for header and body: enough for a usual message, so that encoding
 /// allocates once.
@@ -39,14 +41,17 @@ pub fn encode<M: Message>(message: M) -> Result<Frame, CodecError> {
 /// # Errors
 ///
 /// [`CodecError`] when the dtype, shape and data of an array do not agree, values are nested too
-/// deep, or the frame would exceed the limits.
+/// deep, the frame would exceed the limits, or there is no memory for it.
 pub fn encode_within<M: Message>(mut message: M, limits: &Limits) -> Result<Frame, CodecError> {
     let blobs = payloads::detach(&mut message, limits)?;
     let mut start = Vec::with_capacity(USUAL_START_BYTES + copied_bytes(&blobs));
     start.resize(HEADER_BYTES, 0);
-    rmp_serde::encode::write(&mut start, &message)
-        .map_err(|error| CodecError::Unencodable { message: M::NAME, reason: error.to_string() })?;
-    Frame::assemble(start, blobs, limits)
+    let mut start = Growing { bytes: start, refused: None };
+    rmp_serde::encode::write(&mut start, &message).map_err(|error| match start.refused {
+        Some(refused) => CodecError::OutOfMemory(refused),
+        None => CodecError::Unencodable { message: M::NAME, reason: error.to_string() },
+    })?;
+    Frame::assemble(start.bytes, blobs, limits)
 }
 
 /// Decodes the message of one whole frame, as a [`FrameReader`](crate::frame::FrameReader) yields
@@ -72,7 +77,12 @@ pub fn decode_unresolved<M: Message>(frame: Bytes, limits: &Limits) -> Result<M,
     let Parts { body, blobs } = Parts::split(&frame, limits)?;
     drop(frame);
     check_name::<M>(&body)?;
-    let mut message: M = match decode_body(&body, limits) {
+    room::begin();
+    let decoded = decode_body(&body, limits);
+    if let Some(refused) = room::take_refusal() {
+        return Err(refused.into());
+    }
+    let mut message: M = match decoded {
         Some(message) => message,
         None => decode_counting(&body, limits)?,
     };

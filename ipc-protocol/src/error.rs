@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::array::ArrayError;
+use crate::memory::NoMemory;
 
 /// Why bytes are not a valid frame. A connection that delivered such bytes cannot be used any more.
 #[derive(Debug, Error)]
@@ -61,11 +62,8 @@ pub enum FrameError {
         expected: Option<u64>,
     },
     /// The memory for the frame could not be allocated.
-    #[error("no memory for a frame of {length} bytes")]
-    OutOfMemory {
-        /// Length of the whole frame, in bytes.
-        length: u64,
-    },
+    #[error(transparent)]
+    OutOfMemory(#[from] NoMemory),
     /// Reading from the stream failed.
     #[error("cannot read from the peer: {0}")]
     Io(#[from] io::Error),
@@ -77,6 +75,9 @@ pub enum CodecError {
     /// The bytes are not exactly one frame within the limits.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// The memory for a message, or for what it is made of, could not be allocated.
+    #[error(transparent)]
+    OutOfMemory(#[from] NoMemory),
     /// The first message is not the `Hello` of a RemoteMedia worker.
     #[error("first message begins with {found:?}, so the peer is not a RemoteMedia worker")]
     WrongMagic {
@@ -157,6 +158,14 @@ pub enum CodecError {
         /// Error text of the serializer.
         reason: String,
     },
+}
+
+impl CodecError {
+    /// Whether memory is all that was missing.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::OutOfMemory(_) | Self::Frame(FrameError::OutOfMemory(_)))
+    }
 }
 
 /// Why a peer's message about shared memory is refused.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::error::FrameError;
 use crate::limits::Limits;
+use crate::memory::Headroom;
 
 pub use descriptors::{DescriptorQueue, Socket};
 pub use reader::{FrameReader, ReadOutcome, ReadProgress};
@@ -112,6 +113,7 @@ impl Parts {
         // Body and table lie within the frame: `Header::parse` has checked that.
         let table = HEADER_BYTES + header.body;
         let mut end = table + header.blobs * TABLE_ENTRY_BYTES;
+        Headroom::default().take(header.blobs * size_of::<Bytes>())?;
         let mut blobs = Vec::with_capacity(header.blobs);
         for index in 0..header.blobs {
             let Some(length) = u64_at(frame, table + index * TABLE_ENTRY_BYTES) else {

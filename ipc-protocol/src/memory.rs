@@ -21,6 +21,7 @@ mod arena;
 mod copy;
 mod descriptors;
 mod fork;
+mod headroom;
 mod heap;
 mod lease;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ pub(crate) use arena::MAX_SEGMENTS;
 pub use arena::{Arena, ArenaOptions, ArenaStats, Claim};
 pub use copy::is_equal;
 pub use fork::{before_fork, forked_child, forked_parent};
+pub use headroom::{Headroom, NoMemory};
 pub(crate) use heap::HeapMemory;
 pub(crate) use lease::Lease;
 pub use lease::Releases;

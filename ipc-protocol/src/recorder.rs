@@ -35,7 +35,7 @@ pub const MAPS_AT: u64 = STACK_AT + STACK_BYTES as u64;
 pub const MAX_MAPS_BYTES: usize = 512 << 10;
 
 /// First bytes of a [`Death`]. They change with its layout.
-pub const MAGIC: [u8; 8] = *b"RMDEATH1";
+pub const MAGIC: [u8; 8] = *b"RMDEATH2";
 /// The ELF number of x86-64.
 pub const X86_64: u32 = 62;
 /// The ELF number of 64-bit ARM.
@@ -80,6 +80,8 @@ pub struct Death {
     pub resident_pages: u64,
     /// The largest core dump that this process may write, in bytes (`RLIMIT_CORE`).
     pub core_limit: u64,
+    /// Size of the allocation that was refused right before, in bytes; 0 if none was.
+    pub refused_bytes: u64,
 }
 
 const _: () = assert!(size_of::<Death>() as u64 <= STACK_AT - DEATH_AT);

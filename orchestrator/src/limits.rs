@@ -201,7 +201,7 @@ impl fmt::Display for Refused {
 }
 
 /// A size for people, with at most one decimal.
-fn show_bytes(bytes: u64) -> String {
+pub(crate) fn show_bytes(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let Some((unit, factor)) = UNITS.iter().find(|(_, factor)| bytes >= *factor) else {
         return format!("{bytes} B");

@@ -111,6 +111,12 @@ impl Remains {
         self.death.resident_pages.saturating_mul(rustix::param::page_size() as u64)
     }
 
+    /// Size of the allocation whose refusal made the worker abort, in bytes; `None` if none was refused.
+    #[must_use]
+    pub fn refused_bytes(&self) -> Option<u64> {
+        Some(self.death.refused_bytes).filter(|bytes| *bytes > 0)
+    }
+
     /// What the instruction could not do that raised the signal; `None` if no instruction did.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {

@@ -9,6 +9,10 @@ mod numpy_memory;
 mod numpy_types;
 
 use pyo3::prelude::*;
+use worker_shim::allocator::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Adds functions and classes to the module.
 #[pymodule]

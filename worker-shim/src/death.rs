@@ -24,6 +24,8 @@ use nix::libc::{self, c_int, c_void, siginfo_t, ucontext_t};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 
+use crate::allocator::just_refused;
+
 /// The signals that mean a crash. faulthandler handles the same ones.
 const FATAL: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 /// Size of the stack that the handlers run on, in bytes. faulthandler, which runs on it too, needs
@@ -235,6 +237,7 @@ fn record(recorder: &Recorder, signal: c_int, info: &siginfo_t, context: &uconte
         sender: sender.unsigned_abs(),
         core_limit: getrlimit(Resource::Core).current.unwrap_or(u64::MAX),
         resident_pages: resident_pages(),
+        refused_bytes: just_refused(),
         ..Death::zeroed()
     };
     let stack_pointer = take_registers(&mut death, context);

@@ -3,6 +3,7 @@
 //! link; the meter of node costs; and the thread that kills a worker after its orchestrator is
 //! gone. This crate depends neither on the orchestrator nor on any interpreter.
 
+pub mod allocator;
 pub mod audio;
 pub mod blackbox;
 pub mod death;
@@ -13,6 +14,7 @@ pub mod meter;
 pub mod process;
 pub mod python_guest;
 pub mod python_host;
+pub mod room;
 pub mod session;
 pub mod stages;
 pub mod surroundings;

@@ -361,7 +361,8 @@ impl<G: Guest> Server<'_, G> {
 }
 
 fn marshal_fault(problem: &CodecError) -> Fault {
-    fault(FaultKind::Marshal, "ValueError", problem.to_string())
+    let remote_type = if problem.is_out_of_memory() { "MemoryError" } else { "ValueError" };
+    fault(FaultKind::Marshal, remote_type, problem.to_string())
 }
 
 /// A fault that the worker itself has found.

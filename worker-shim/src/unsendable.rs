@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use ipc_protocol::memory::NoMemory;
+
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +36,8 @@ pub enum Reason<E> {
         /// Message of that exception.
         message: String,
     },
+    /// There is no memory for its form in a message.
+    NoMemory(NoMemory),
     /// An exception that has nothing to do with the object: an interrupt, exhausted memory.
     Python(E),
 }
@@ -181,6 +185,7 @@ impl<E> Reason<E> {
                 "it is nested more than {limit} levels deep, and pickles are not allowed here"
             ),
             Self::Unpicklable { message } => message.clone(),
+            Self::NoMemory(refused) => refused.to_string(),
             Self::Python(_) => "the interpreter was interrupted".to_owned(),
         }
     }

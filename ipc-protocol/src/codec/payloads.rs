@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::array::{Array, Payload, Storage};
 use crate::error::{CodecError, LeaseError};
 use crate::limits::Limits;
+use crate::memory::NoMemory;
 use crate::visit::{Message, Visitor};
 
 /// Takes the bytes of all payloads out of a message that will be encoded, as blobs.
@@ -69,6 +70,15 @@ struct Detach {
     max_depth: u32,
 }
 
+impl Detach {
+    fn push(&mut self, blob: Bytes) -> Result<(), CodecError> {
+        let bytes = (self.blobs.len() + 1) * size_of::<Bytes>();
+        self.blobs.try_reserve(1).map_err(|_| NoMemory::for_bytes(bytes))?;
+        self.blobs.push(blob);
+        Ok(())
+    }
+}
+
 impl Visitor for Detach {
     fn max_depth(&self) -> u32 {
         self.max_depth
@@ -78,18 +88,9 @@ impl Visitor for Detach {
         // More than 2^32 blobs do not fit in memory; `Frame::assemble` refuses too many blobs.
         let index = u32::try_from(self.blobs.len()).unwrap_or(u32::MAX);
         match std::mem::replace(&mut payload.0, Storage::Blob(index)) {
-            Storage::Memory(bytes) => {
-                self.blobs.push(bytes);
-                Ok(())
-            }
-            Storage::Owned(owned) => {
-                self.blobs.push(owned.to_bytes());
-                Ok(())
-            }
-            Storage::Shared(shared) => {
-                self.blobs.push(shared.to_bytes());
-                Ok(())
-            }
+            Storage::Memory(bytes) => self.push(bytes),
+            Storage::Owned(owned) => self.push(owned.to_bytes()),
+            Storage::Shared(shared) => self.push(shared.to_bytes()),
             placed @ Storage::Placed(_) => {
                 payload.0 = placed;
                 Ok(())

@@ -9,12 +9,9 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor}
 use serde::ser::{Serialize, SerializeSeq, SerializeTuple, Serializer};
 use serde_bytes::ByteBuf;
 
+use super::room;
 use crate::array::{Array, Dtype, Order};
 use crate::value::{Audio, Opaque, Value};
-
-/// Most elements for which memory is reserved before they arrive: the announced number is not
-/// trusted.
-const MAX_RESERVED: usize = 256;
 
 mod tag {
     pub(super) const BIG_INT: u8 = 1;
@@ -130,7 +127,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Str(text.to_owned()))
+        room::text(text).map(Value::Str)
     }
 
     fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
@@ -187,16 +184,18 @@ fn big_int<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Value, A::Error> {
 }
 
 fn items<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Vec<Value>, A::Error> {
-    let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(MAX_RESERVED));
+    let (mut items, announced) = (Vec::new(), seq.size_hint().unwrap_or(0));
     while let Some(item) = seq.next_element()? {
+        room::grow::<_, A::Error>(&mut items, announced)?;
         items.push(item);
     }
     Ok(items)
 }
 
 fn entries<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<Vec<(Value, Value)>, A::Error> {
-    let mut entries = Vec::with_capacity((seq.size_hint().unwrap_or(0) / 2).min(MAX_RESERVED));
+    let (mut entries, announced) = (Vec::new(), seq.size_hint().unwrap_or(0) / 2);
     while let Some(key) = seq.next_element()? {
+        room::grow::<_, A::Error>(&mut entries, announced)?;
         entries.push((key, next(seq, "the value of a key")?));
     }
     Ok(entries)

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{BLOB_ALIGNMENT, Header};
 use crate::error::FrameError;
 use crate::limits::Limits;
+use crate::memory::NoMemory;
 
 #[cfg(test)]
 mod tests;
@@ -210,9 +211,7 @@ impl LargeFrame {
     fn reserve(&mut self, wanted: usize) -> Result<(), FrameError> {
         let capacity = wanted.min(self.total) + BLOB_ALIGNMENT;
         let additional = capacity.saturating_sub(self.buffer.len());
-        self.buffer
-            .try_reserve_exact(additional)
-            .map_err(|_| FrameError::OutOfMemory { length: self.total as u64 })?;
+        self.buffer.try_reserve_exact(additional).map_err(|_| NoMemory::for_bytes(self.total))?;
         let padding = padding_of(&self.buffer);
         self.buffer.resize(self.buffer.len().max(padding + self.filled), 0);
         self.buffer.copy_within(self.padding..self.padding + self.filled, padding);

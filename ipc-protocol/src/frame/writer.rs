@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use super::{HEADER_BYTES, Header, Socket, TABLE_ENTRY_BYTES, blob_range};
 use crate::error::{CodecError, FrameError};
 use crate::limits::Limits;
+use crate::memory::NoMemory;
 
 /// Blobs up to this many bytes are copied behind the body, so that a small frame is one piece.
 /// Larger blobs are not copied, but sent by a vectored write.
@@ -40,6 +41,8 @@ impl Frame {
         if u32::try_from(blobs.len()).map_or(true, |count| count > limits.max_blobs) {
             return Err(too_many.into());
         }
+        let copied: usize = blobs.iter().map(copied_bytes).sum();
+        start.try_reserve(copied).map_err(|_| NoMemory::for_bytes(copied))?;
         let mut len = start.len() + blobs.len() * TABLE_ENTRY_BYTES;
         for blob in &blobs {
             start.extend_from_slice(&(blob.len() as u64).to_le_bytes());
@@ -124,6 +127,12 @@ impl Frame {
 struct Part {
     bytes: Bytes,
     descriptor: Option<Arc<OwnedFd>>,
+}
+
+/// Bytes that a blob adds to the piece that begins with the header.
+fn copied_bytes(blob: &Bytes) -> usize {
+    let own = if blob.len() <= COPIED_BLOB_BYTES { blob.len() } else { 0 };
+    TABLE_ENTRY_BYTES + super::BLOB_ALIGNMENT + own
 }
 
 fn push_part(parts: &mut Vec<Bytes>, part: Bytes) {

@@ -1,4 +1,5 @@
-//! Pages of memory: their size, reserving them before the first access, and making them private.
+//! Pages of memory: their size, whether there are more, reserving them before the first access, and making
+//! them private.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,6 +40,20 @@ impl Reserved {
         }
         Ok(())
     }
+}
+
+/// Whether the process may have this many bytes of private memory more. None of them is touched.
+pub(super) fn are_available(bytes: usize) -> bool {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    if cfg!(miri) {
+        return isize::try_from(bytes).is_ok();
+    }
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses touches no memory in use.
+    let made =
+        unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, protection, MapFlags::PRIVATE) };
+    // SAFETY: the mapping was made above, and nothing refers to it.
+    made.is_ok_and(|start| unsafe { munmap(start, bytes) }.is_ok())
 }
 
 /// Allocates the pages of a part of a file in memory, so that an access to them cannot fail.

@@ -62,6 +62,13 @@ pub struct Crash {
 pub enum Verdict {
     /// The kernel killed it because memory ran out.
     OutOfMemory,
+    /// It aborted because it was refused memory.
+    Refused {
+        /// What it asked for, in bytes.
+        bytes: u64,
+        /// The private memory that it may have (`memory`), in bytes; `None` without that limit.
+        allowed: Option<u64>,
+    },
     /// A signal came from outside the worker and not from RemoteMedia.
     Killed {
         /// The process that sent it, where the kernel says so.
@@ -93,7 +100,7 @@ impl Verdict {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::OutOfMemory => "out_of_memory",
+            Self::OutOfMemory | Self::Refused { .. } => "out_of_memory",
             Self::Killed { may_be_memory: true, .. } => "killed_or_out_of_memory",
             Self::Killed { .. } => "killed",
             Self::Crashed { .. } => "crashed",

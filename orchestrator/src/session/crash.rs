@@ -38,8 +38,13 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
     let c_stack = remains.as_ref().map(Remains::c_stack).unwrap_or_default();
     let counts = process.blackbox.calls();
     let is_call = known.operation == FaultKind::Process;
-    let own_limit = slot.quota.limits.get(Limit::MemoryHard);
+    let limits = &slot.quota.limits;
     let died_with = remains.as_ref().map_or(0, Remains::resident_bytes);
+    let verdict = verdict(slot, exit.as_ref(), remains.as_ref(), &c_stack);
+    let limit_bytes = match verdict {
+        Verdict::Refused { allowed, .. } => allowed,
+        _ => group::limit_bytes().into_iter().chain(limits.get(Limit::MemoryHard)).min(),
+    };
     Crash {
         node_id: known.node_id,
         operation: known.operation,
@@ -48,7 +53,7 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
         signal: exit.as_ref().and_then(Exit::signal_name),
         exit_code: exit.as_ref().and_then(Exit::code),
         core_dumped: exit.as_ref().and_then(Exit::has_core),
-        verdict: verdict(slot, exit.as_ref(), remains.as_ref(), &c_stack),
+        verdict,
         fault: remains.as_ref().and_then(Remains::fault),
         c_stack,
         python_stack: process.blackbox.stack(),
@@ -59,7 +64,7 @@ pub(super) fn crash(slot: &Slot, process: &Process, known: Circumstances) -> Cra
         calls_of_session: counts.map_or(0, |counts| counts.of_session),
         peak_memory_bytes: known.peak_memory_bytes.max(died_with).max(process.peak_memory()),
         arrays: arrays(process),
-        memory_limit_bytes: group::limit_bytes().into_iter().chain(own_limit).min(),
+        memory_limit_bytes: limit_bytes,
         tries: 1,
     }
 }
@@ -98,6 +103,9 @@ fn verdict(
     };
     let library = c_stack.iter().find(is_telling).and_then(Frame::library_name);
     match number {
+        ABORT if let Some(bytes) = remains.refused_bytes() => {
+            Verdict::Refused { bytes, allowed: slot.quota.limits.get(Limit::Memory) }
+        }
         ABORT => Verdict::Aborted { library },
         _ => Verdict::Crashed { library },
     }

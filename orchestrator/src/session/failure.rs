@@ -81,7 +81,8 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
 
 pub(super) fn unsendable(stage: &Stage, error: &CodecError) -> Error {
     let message = format!("the input cannot be sent to a worker: {error}");
-    found(first_node(stage), FaultKind::Marshal, "ValueError", message)
+    let remote_type = if error.is_out_of_memory() { "MemoryError" } else { "ValueError" };
+    found(first_node(stage), FaultKind::Marshal, remote_type, message)
 }
 
 pub(super) fn uneven(stage: &Stage) -> Error {
@@ -107,6 +108,12 @@ pub(super) fn end_of(slot: &mut Slot, plan: &Plan, peak_memory_bytes: u64) -> Op
             broken: Some(LinkError::Lease(LeaseError::Unmappable { .. })),
             died_before: true,
         }) => death.crash(peak_memory_bytes),
+        Some(End::Link { broken: Some(broken), .. }) if broken.is_out_of_memory() => {
+            let pid = death.process.pid;
+            let message =
+                format!("the output is too large for this program: {broken}; {pid} was killed");
+            found(death.running_node(), FaultKind::Marshal, "MemoryError", message)
+        }
         Some(End::Link { broken: Some(broken), .. }) if !matches!(broken, LinkError::Io(_)) => {
             let message = format!("{broken}; the worker (pid {}) was killed", death.process.pid);
             found(death.running_node(), FaultKind::Protocol, "ProtocolError", message)

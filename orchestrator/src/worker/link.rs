@@ -79,6 +79,18 @@ pub enum LinkError {
     Io(#[from] std::io::Error),
 }
 
+impl LinkError {
+    /// Whether this process lacked memory for a message.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Frame(error) => matches!(error, FrameError::OutOfMemory(_)),
+            Self::Codec(error) => error.is_out_of_memory(),
+            Self::Lease(_) | Self::Io(_) => false,
+        }
+    }
+}
+
 /// The words that blame the worker for an error; empty for memory that cannot be mapped, which need
 /// not be the worker's fault.
 fn blame(error: &LeaseError) -> &'static str {

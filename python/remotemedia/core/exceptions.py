@@ -284,9 +284,9 @@ class WorkerCrashed(NodeError, Crash):
 
     Attributes:
         verdict: why the worker ended: "crashed" (native code did what is not allowed), "aborted"
-            (native code called `abort`), "out_of_memory" (the kernel killed it because memory ran
-            out), "killed" (a signal came from outside), "killed_or_out_of_memory" (the kernel does
-            not say which), "exited", "disconnected" (it closed its connection) or "unknown".
+            (native code called `abort`), "out_of_memory" (memory ran out, or a limit refused it),
+            "killed" (a signal came from outside), "killed_or_out_of_memory" (the kernel does not
+            say which), "exited", "disconnected" (it closed its connection) or "unknown".
         what_next: what happens next, and what the user can do.
         call: which call of the node's `process` it was, from 1 on in each worker and session; None
             in other operations.

@@ -73,7 +73,7 @@ fn read_array(
 ) -> PyResult<Option<Array>> {
     let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
     let (order, data) = match order_of(array) {
-        Some(order) => (order, contiguous(array, converter, lending)),
+        Some(order) => (order, contiguous(array, converter, lending)?),
         None => (Order::C, gathered(array, converter)?),
     };
     let shape = array.shape().iter().map(|&length| length as u64).collect();
@@ -98,22 +98,25 @@ fn contiguous(
     array: &Bound<'_, PyUntypedArray>,
     converter: &Converter,
     lending: Lending,
-) -> Payload {
+) -> PyResult<Payload> {
     let bytes = bytes_of(array);
     let is_large = bytes > converter.inline_max_bytes;
     if is_large && let Some(shared) = shared_already(array, bytes, converter) {
-        return shared.into();
+        return Ok(shared.into());
     }
-    match lending {
+    Ok(match lending {
         Lending::Borrow => memory::borrow_array(array).into(),
         Lending::Copy if is_large => {
             converter.count_copy(bytes);
             let shared =
                 converter.claim(bytes).and_then(|claim| memory::copy_array_to(array, claim));
-            shared.map_or_else(|| memory::copy_array(array).into(), Payload::from)
+            match shared {
+                Some(shared) => shared.into(),
+                None => memory::copy_array(array)?.into(),
+            }
         }
-        Lending::Copy => memory::copy_array(array).into(),
-    }
+        Lending::Copy => memory::copy_array(array)?.into(),
+    })
 }
 
 /// The memory of an array that is in shared memory already, if it may be sent without a copy.
@@ -165,7 +168,7 @@ fn read_scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Array>> {
     let array = AS_ARRAY.import(py, "numpy", "asarray")?.call1((object,))?;
     let array = array.cast::<PyUntypedArray>()?;
     let Some(dtype) = dtype_of(&array.dtype())? else { return Ok(None) };
-    let data = memory::copy_array(array).into();
+    let data = memory::copy_array(array)?.into();
     Ok(Some(Array { dtype, shape: Vec::new(), order: Order::C, scalar: true, data }))
 }
 

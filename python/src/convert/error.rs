@@ -2,7 +2,7 @@
 //! `worker_shim::{unsendable, unopenable}` make their texts.
 
 use ipc_protocol::Part;
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use worker_shim::unopenable::Unopenable;
 use worker_shim::unsendable as reasons;
@@ -15,10 +15,13 @@ pub(super) type Stop = reasons::Stop<PyErr>;
 /// A part of an item could not become an object.
 pub(crate) type OpenError = Unopenable<PyErr>;
 
-/// A `TypeError` with path and type. Exceptions that are not about the object, such as an
+/// A `TypeError` with path and type, or a `MemoryError`. Exceptions that are not about the object, such as an
 /// interrupt, stay as they are.
 pub(crate) fn into_pyerr(error: MarshalError) -> PyErr {
-    error.into_exception(PyTypeError::new_err)
+    let is_memory = matches!(error.reason, Reason::NoMemory(_));
+    error.into_exception(|message| {
+        if is_memory { PyMemoryError::new_err(message) } else { PyTypeError::new_err(message) }
+    })
 }
 
 /// As [`into_pyerr`], with path and type also in an attribute that `remotemedia._guest.faults`

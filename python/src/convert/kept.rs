@@ -110,7 +110,7 @@ fn payload(
     }
     let copied = own_arena().allocate(bytes).ok();
     let Some(shared) = copied.and_then(|claim| memory::copy_array_to(array, claim)) else {
-        return Ok(memory::copy_array(array).into());
+        return Ok(memory::copy_array(array)?.into());
     };
     used.push(ArrayCopy { address, shared: shared.clone(), frozen: weak(frozen)?, unused: 0 });
     Ok(shared.into())

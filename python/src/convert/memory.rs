@@ -17,13 +17,14 @@
 //! 4. Callers check shapes against the length of the memory before they call these functions.
 
 use bytes::{Bytes, BytesMut};
-use ipc_protocol::memory::{Claim, SharedBytes};
+use ipc_protocol::memory::{Claim, NoMemory, SharedBytes};
 use ipc_protocol::{Order, Owned};
 use numpy::npyffi::flags::{NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{NpyTypes, get_type_object};
 use numpy::{
     PY_ARRAY_API, PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -62,13 +63,20 @@ pub(super) fn borrow_array(array: &Bound<'_, PyUntypedArray>) -> Bytes {
 }
 
 /// A copy of the memory of a contiguous array; empty for any other array.
-pub(super) fn copy_array(array: &Bound<'_, PyUntypedArray>) -> Bytes {
+///
+/// # Errors
+/// `MemoryError`.
+pub(super) fn copy_array(array: &Bound<'_, PyUntypedArray>) -> PyResult<Bytes> {
     let (start, length) = memory_of(array);
     if length == 0 {
-        return Bytes::new();
+        return Ok(Bytes::new());
     }
+    let mut copy = Vec::new();
+    let refused = |_| PyMemoryError::new_err(NoMemory::for_bytes(length).to_string());
+    copy.try_reserve_exact(length).map_err(refused)?;
     // SAFETY: `memory_of` gives the array's own memory, and the array is alive for this call.
-    unsafe { std::slice::from_raw_parts(start, length) }.to_vec().into()
+    copy.extend_from_slice(unsafe { std::slice::from_raw_parts(start, length) });
+    Ok(copy.into())
 }
 
 /// As [`copy_array`], into a block of shared memory; `None` when it does not fit.

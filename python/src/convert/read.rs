@@ -1,5 +1,6 @@
 //! Converts Python objects to values of the protocol.
 
+use ipc_protocol::memory::Headroom;
 use ipc_protocol::{Opaque, Value};
 use num_bigint::BigInt;
 use pyo3::intern;
@@ -8,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
+use worker_shim::room;
 use worker_shim::unsendable::Down;
 
 use super::error::{Reason, Stop, here, raised, type_name};
@@ -28,12 +30,14 @@ pub(super) struct Reader<'a, 'py> {
     ancestors: Vec<usize>,
     /// `None` where objects that occur twice become two.
     seen: Option<Seen>,
+    headroom: Headroom,
 }
 
 impl<'a, 'py> Reader<'a, 'py> {
     pub(super) fn new(py: Python<'py>, converter: &'a Converter, lending: Lending) -> Self {
         let seen = converter.keeps_identity.then(Seen::default);
-        Self { py, converter, lending, ancestors: Vec::new(), seen }
+        let headroom = Headroom::default();
+        Self { py, converter, lending, ancestors: Vec::new(), seen, headroom }
     }
 
     pub(super) fn read_root(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, MarshalError> {
@@ -48,7 +52,10 @@ impl<'a, 'py> Reader<'a, 'py> {
     fn read(&mut self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {
         if let Ok(text) = object.cast_exact::<PyString>() {
             return match text.to_str() {
-                Ok(text) => Ok(Value::Str(text.to_owned())),
+                Ok(text) => {
+                    self.take(object, room::of_text(text.len()))?;
+                    Ok(Value::Str(text.to_owned()))
+                }
                 Err(_) => self.opaque(object),
             };
         }
@@ -65,16 +72,19 @@ impl<'a, 'py> Reader<'a, 'py> {
             return Ok(Value::Bool(truth.is_true()));
         }
         if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            self.take(object, room::of_elements(tuple.len()))?;
             return self.nested(object, |reader| {
                 reader.sequence(tuple.iter(), tuple.len()).map(Value::Tuple)
             });
         }
         if let Ok(list) = object.cast_exact::<PyList>() {
+            self.take(object, room::of_elements(list.len()))?;
             return self.nested(object, |reader| {
                 reader.sequence(list.iter(), list.len()).map(Value::List)
             });
         }
         if let Ok(dict) = object.cast_exact::<PyDict>() {
+            self.take(object, room::of_entries(dict.len()))?;
             return self.nested(object, |reader| reader.dict(dict));
         }
         self.read_rarer(object)
@@ -84,26 +94,36 @@ impl<'a, 'py> Reader<'a, 'py> {
         if let Some(array) = array::read(object, self.converter, self.lending)
             .map_err(|error| raised(object, error))?
         {
+            self.take(object, room::ARRAY_BYTES)?;
             return Ok(Value::Array(array));
         }
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
             let data = bytes.as_bytes();
             let lend = self.lending == Lending::Borrow && data.len() >= BORROWED_BYTES_MIN;
-            let payload =
-                if lend { memory::borrow_bytes(bytes).into() } else { data.to_vec().into() };
-            return Ok(Value::Bytes(payload));
+            if lend {
+                return Ok(Value::Bytes(memory::borrow_bytes(bytes).into()));
+            }
+            self.take(object, room::of_text(data.len()))?;
+            return Ok(Value::Bytes(data.to_vec().into()));
         }
         // The elements are listed first: pickling one may run Python code that changes the set.
         self.note(object)?;
         if let Ok(set) = object.cast_exact::<PySet>() {
+            self.take(object, room::of_elements(set.len()))?;
             let elements: Vec<_> = set.iter().collect();
             return self.members(elements).map(Value::Set);
         }
         if let Ok(set) = object.cast_exact::<PyFrozenSet>() {
+            self.take(object, room::of_elements(set.len()))?;
             let elements: Vec<_> = set.iter().collect();
             return self.members(elements).map(Value::FrozenSet);
         }
         self.opaque(object)
+    }
+
+    /// Asks for memory for the value of an object.
+    fn take(&self, object: &Bound<'py, PyAny>, bytes: usize) -> Result<(), Stop> {
+        self.headroom.take(bytes).map_err(|refused| here(object, Reason::NoMemory(refused)))
     }
 
     fn int(&self, object: &Bound<'py, PyAny>) -> Result<Value, Stop> {

@@ -1,11 +1,13 @@
 //! Converts values of the protocol to Python objects.
 
+use ipc_protocol::memory::Headroom;
 use ipc_protocol::{Opaque, Payload, Value};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple};
 
+use worker_shim::room;
 use worker_shim::unopenable::Unopenable;
 use worker_shim::unsendable::Down;
 
@@ -22,11 +24,12 @@ type Written<'py> = Result<Bound<'py, PyAny>, OpenError>;
 pub(super) struct Writer<'a, 'py> {
     py: Python<'py>,
     converter: &'a Converter,
+    headroom: Headroom,
 }
 
 impl<'a, 'py> Writer<'a, 'py> {
     pub(super) fn new(py: Python<'py>, converter: &'a Converter) -> Self {
-        Self { py, converter }
+        Self { py, converter, headroom: Headroom::default() }
     }
 
     pub(super) fn write_root(&self, mut value: Value) -> Written<'py> {
@@ -38,6 +41,9 @@ impl<'a, 'py> Writer<'a, 'py> {
 
     fn write(&self, value: Value) -> Written<'py> {
         let py = self.py;
+        self.headroom.take(room::of_object(&value)).map_err(|refused| {
+            Unopenable::here(value.type_name(), PyMemoryError::new_err(refused.to_string()))
+        })?;
         match value {
             Value::List(values) => {
                 made("list", PyList::new(py, self.write_all(values)?).map(Bound::into_any))

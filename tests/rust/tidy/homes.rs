@@ -25,6 +25,7 @@ const UNSAFE: Rule = Rule {
         ("ipc-protocol/src/memory/named.rs", "maps named segments"),
         ("ipc-protocol/src/memory/pages.rs", "maps them anew in the child of a fork"),
         ("ipc-protocol/src/kin.rs", "reads a limit of another process, which no crate wraps"),
+        ("worker-shim/src/allocator.rs", "is an allocator"),
         ("worker-shim/src/audio/block.rs", "memory that Python code writes to"),
         ("python/src/convert/memory.rs", "lends numpy's memory for the length of a call"),
         ("python/src/numpy_memory/handler.rs", "has numpy take large arrays from shared memory"),

@@ -11,6 +11,7 @@ use std::cell::Cell;
 
 use ipc_protocol::Value;
 use ipc_protocol::from_worker::Traffic;
+use ipc_protocol::memory::Headroom;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 
@@ -22,12 +23,14 @@ pub(crate) struct Converter {
     /// Whether objects without a wire form of their own may travel as pickles.
     allows_pickles: bool,
     copies: Cell<Traffic>,
+    /// Memory for the objects of the value that is being converted.
+    headroom: Headroom,
 }
 
 impl Converter {
     /// Makes the converter of a session.
     pub(crate) fn new(allows_pickles: bool) -> Self {
-        Self { allows_pickles, copies: Cell::default() }
+        Self { allows_pickles, copies: Cell::default(), headroom: Headroom::default() }
     }
 
     /// Counts of the copies of large arrays since the last call of this method.
@@ -51,6 +54,7 @@ impl Converter {
     /// forbidden; `ValueError` for an inconsistent array; any exception that loading a pickle
     /// raises. Each carries the path to the part.
     pub(crate) fn to_object(&self, vm: &VirtualMachine, value: Value) -> PyResult {
+        self.headroom.renew();
         write::write(self, vm, value).map_err(|error| {
             let (part, raised) = error.at_root("input");
             problem::marked(raised, "unopenable", part, vm)

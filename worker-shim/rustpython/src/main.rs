@@ -23,7 +23,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use arguments::Task;
+use worker_shim::allocator::Allocator;
 use worker_shim::process::outlive_parent;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Stack of the interpreter's thread: so large that deep recursion and long expressions reach
 /// Python's own limits before the end of the stack.

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Crash, Verdict};
 use crate::error::also_lost;
 use crate::failure::{operation_name, times};
+use crate::limits::{Refused, show_bytes};
 use crate::postmortem::{Fault, Frame};
 
 const MIB: u64 = 1 << 20;
@@ -35,6 +36,9 @@ impl Crash {
             Verdict::OutOfMemory => {
                 format!("was killed by {signal}, because the kernel ran out of memory")
             }
+            Verdict::Refused { bytes, .. } => {
+                format!("aborted, because it was refused {} of memory", show_bytes(*bytes))
+            }
             Verdict::Killed { by: Some(by), .. } => {
                 format!("was killed by {signal}, which process {by} sent")
             }
@@ -60,6 +64,13 @@ impl Crash {
             Verdict::OutOfMemory => {
                 format!("{next} Give its nodes smaller items, or the machine more memory.")
             }
+            Verdict::Refused { allowed: Some(allowed), .. } => {
+                format!("{}. {next}", Refused { allowed: *allowed })
+            }
+            Verdict::Refused { allowed: None, .. } => format!(
+                "{next} Give its nodes smaller items, or raise what limits the memory of this program \
+                 (`ulimit -v`, `ulimit -d`)."
+            ),
             _ => next.to_owned(),
         }
     }

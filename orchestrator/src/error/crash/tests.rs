@@ -108,6 +108,17 @@ fn each_verdict_has_its_headline() {
         (killed(Some(9), false), Some("SIGSEGV"), "was killed by SIGSEGV, which process 9 sent."),
         (killed(None, true), Some("SIGKILL"), "the kernel does that when memory runs out). The"),
         (killed(None, false), Some("SIGKILL"), "was killed by SIGKILL (not by RemoteMedia). The"),
+        (
+            Verdict::Refused { bytes: 96 << 20, allowed: Some(64 << 20) },
+            Some("SIGABRT"),
+            "aborted, because it was refused 96 MiB of memory. Its worker may have 64 MiB of private \
+             memory: raise memory in",
+        ),
+        (
+            Verdict::Refused { bytes: 96 << 20, allowed: None },
+            Some("SIGABRT"),
+            "Give its nodes smaller items, or raise what limits",
+        ),
         (Verdict::Aborted { library: None }, Some("SIGABRT"), "was killed by SIGABRT. The next"),
         (Verdict::Exited(3), None, "exited with code 3. The"),
         (Verdict::Disconnected, None, "closed its connection. The"),

@@ -33,6 +33,17 @@ pub(super) fn here(object: &PyObject, reason: Reason, vm: &VirtualMachine) -> St
     Stop::here(type_name(object, vm), reason)
 }
 
+/// A `TypeError`, or a `MemoryError`, unless another exception is the reason.
+pub(super) fn exception(
+    error: unsendable::Unsendable<PyBaseExceptionRef>,
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
+    let is_memory = matches!(error.reason, Reason::NoMemory(_));
+    error.into_exception(|message| {
+        if is_memory { vm.new_memory_error(message) } else { vm.new_type_error(message) }
+    })
+}
+
 /// Converts an exception that was raised while `object` was being read.
 pub(super) fn raised(object: &PyObject, raised: PyBaseExceptionRef, vm: &VirtualMachine) -> Stop {
     if !raised.fast_isinstance(vm.ctx.exceptions.exception_type) {

@@ -1,6 +1,7 @@
 //! Converts Python objects to values.
 
 use bytes::Bytes;
+use ipc_protocol::memory::Headroom;
 use ipc_protocol::{Opaque, Part, Payload, Value};
 use num_bigint::BigInt;
 use rustpython_vm::builtins::{
@@ -8,9 +9,10 @@ use rustpython_vm::builtins::{
     PyStr, PyTuple,
 };
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
+use worker_shim::room;
 use worker_shim::unsendable::Down;
 
-use super::problem::{Reason, Stop, here, marked, raised, type_name};
+use super::problem::{Reason, Stop, exception, here, marked, raised, type_name};
 use super::{Converter, PORTABLE, PORTABLE_PREFIX, arrays, interpreter_name};
 
 /// Highest nesting of containers in a value; the same as in the CPython guest.
@@ -25,6 +27,7 @@ pub(super) struct Reader<'a> {
     /// `id()` of the containers that are being read, outermost first; finds containers that contain
     /// themselves.
     ancestors: Vec<usize>,
+    headroom: Headroom,
 }
 
 /// Keeps a `bytes` object alive while a payload uses its memory.
@@ -38,7 +41,7 @@ impl AsRef<[u8]> for Lent {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(converter: &'a Converter, vm: &'a VirtualMachine) -> Self {
-        Self { converter, vm, ancestors: Vec::new() }
+        Self { converter, vm, ancestors: Vec::new(), headroom: Headroom::default() }
     }
 
     pub(super) fn read_root(&mut self, object: &PyObject) -> Result<Value, PyBaseExceptionRef> {
@@ -46,8 +49,7 @@ impl<'a> Reader<'a> {
         self.read(object).map_err(|stop| {
             let unsendable = stop.at_root("output", || type_name(object, vm));
             let (path, type_name) = (unsendable.path.clone(), unsendable.type_name.clone());
-            let raised = unsendable.into_exception(|message| vm.new_type_error(message));
-            marked(raised, "unsendable", Part { path, type_name }, vm)
+            marked(exception(unsendable, vm), "unsendable", Part { path, type_name }, vm)
         })
     }
 
@@ -57,7 +59,10 @@ impl<'a> Reader<'a> {
         if kind.is(types.str_type) {
             let text = object.downcast_ref::<PyStr>().and_then(|text| text.to_str());
             return match text {
-                Some(text) => Ok(Value::Str(text.to_owned())),
+                Some(text) => {
+                    self.take(object, room::of_text(text.len()))?;
+                    Ok(Value::Str(text.to_owned()))
+                }
                 None => self.opaque(object),
             };
         }
@@ -80,12 +85,14 @@ impl<'a> Reader<'a> {
         if kind.is(types.tuple_type)
             && let Some(tuple) = object.downcast_ref::<PyTuple>()
         {
+            self.take(object, room::of_elements(tuple.as_slice().len()))?;
             return self
                 .nested(object, |reader| reader.sequence(tuple.as_slice()).map(Value::Tuple));
         }
         if kind.is(types.list_type)
             && let Some(list) = object.downcast_ref::<PyList>()
         {
+            self.take(object, room::of_elements(list.borrow_vec().len()))?;
             // Copies the list first: pickling an element may run Python code that changes it.
             let elements = list.borrow_vec().to_vec();
             return self.nested(object, |reader| reader.sequence(&elements).map(Value::List));
@@ -93,6 +100,7 @@ impl<'a> Reader<'a> {
         if kind.is(types.dict_type)
             && let Some(dict) = object.downcast_ref::<PyDict>()
         {
+            self.take(object, room::of_entries(dict.__len__()))?;
             let entries = dict.items_vec();
             return self.nested(object, |reader| reader.dict(&entries));
         }
@@ -104,24 +112,36 @@ impl<'a> Reader<'a> {
         let kind = object.class();
         let array = arrays::read(object, self.converter, vm);
         if let Some(array) = array.map_err(|error| raised(object, error, vm))? {
+            self.take(object, room::ARRAY_BYTES)?;
             return Ok(Value::Array(array));
         }
         if kind.is(types.bytes_type)
             && let Ok(bytes) = object.to_owned().downcast::<PyBytes>()
         {
+            self.take(object, room::of_text(0))?;
             return Ok(Value::Bytes(payload_of(bytes)));
         }
         if kind.is(types.set_type)
             && let Some(set) = object.downcast_ref::<PySet>()
         {
-            return self.members(&set.elements()).map(Value::Set);
+            let elements = set.elements();
+            self.take(object, room::of_elements(elements.len()))?;
+            return self.members(&elements).map(Value::Set);
         }
         if kind.is(types.frozenset_type)
             && let Some(set) = object.downcast_ref::<PyFrozenSet>()
         {
-            return self.members(&set.elements()).map(Value::FrozenSet);
+            let elements = set.elements();
+            self.take(object, room::of_elements(elements.len()))?;
+            return self.members(&elements).map(Value::FrozenSet);
         }
         self.opaque(object)
+    }
+
+    /// Asks for memory for the value of an object.
+    fn take(&self, object: &PyObject, bytes: usize) -> Result<(), Stop> {
+        let refused = |refused| here(object, Reason::NoMemory(refused), self.vm);
+        self.headroom.take(bytes).map_err(refused)
     }
 
     /// Reads a container. One that contains itself or is nested too deep is pickled as a whole.

@@ -4,6 +4,7 @@ use ipc_protocol::{Opaque, Value};
 use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyFrozenSet, PySet};
 use rustpython_vm::{PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
+use worker_shim::room;
 use worker_shim::unopenable::Unopenable;
 use worker_shim::unsendable::Down;
 
@@ -13,6 +14,9 @@ use super::{Converter, PORTABLE, arrays, interpreter_name};
 type Written = Result<PyObjectRef, OpenError>;
 
 pub(super) fn write(converter: &Converter, vm: &VirtualMachine, value: Value) -> Written {
+    converter.headroom.take(room::of_object(&value)).map_err(|refused| {
+        Unopenable::here(value.type_name(), vm.new_memory_error(refused.to_string()))
+    })?;
     let ctx = &vm.ctx;
     Ok(match value {
         Value::None => ctx.none(),
