@@ -142,6 +142,8 @@ pub enum PoolAction {
     Drained(Ticket, PoolId),
     /// End this worker.
     Retire(WorkerId),
+    /// Kill this worker, which was asked to end and still has not: its place is needed.
+    Kill(WorkerId),
     /// Start a zygote of this kind; one that is ready serves until the new one is.
     BeginZygote(KeyId),
     /// Let the zygotes of this kind end.
@@ -228,11 +230,10 @@ impl PoolCore {
                 self.take_back(now, worker, reusable, &mut actions);
             }
             PoolEvent::Replaced(worker) => {
-                self.workers.set_replaced(worker, true);
                 self.note_end(worker, Ending::Died);
                 self.workers.step(now, worker, LifeEvent::Retired);
             }
-            PoolEvent::Left(worker) => self.workers.set_replaced(worker, true),
+            PoolEvent::Left(worker) => self.workers.set_left(worker, true),
             PoolEvent::Exited(worker) => self.remove_dead(now, worker, &mut actions),
             PoolEvent::Tick => {
                 (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));

@@ -264,6 +264,9 @@ impl Shared {
                     state.resolve(ticket, Err(StartError::Drained { pool }));
                 }
                 PoolAction::Retire(worker) => self.end(state, worker),
+                PoolAction::Kill(worker) => {
+                    state.processes.get(&worker).iter().for_each(|process| process.kill());
+                }
                 PoolAction::BeginZygote(key) => self.command(Command::Zygote(key)),
                 PoolAction::EndZygote(key) => state.zygotes.end(key),
             }

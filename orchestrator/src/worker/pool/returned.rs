@@ -1,4 +1,4 @@
-//! Workers that sessions give back, and those whose place another worker may take before they end.
+//! Workers that sessions give back.
 
 use std::time::Instant;
 
@@ -14,11 +14,10 @@ impl PoolCore {
         actions: &mut Vec<PoolAction>,
     ) {
         let Some(entry) = self.workers.get(worker) else { return };
-        let was_replaced = entry.is_replaced;
         let shelf = &self.shelves[entry.key.pool];
         let limits = shelf.limits;
-        // One that was replaced is needed only where its place is still free.
-        let is_needed = match entry.is_replaced {
+        // One whose place another may have taken is needed only where it is still free.
+        let is_needed = match entry.is_left {
             true => self.has_room(entry.key.pool),
             false => self.workers.staying(entry.key.pool) <= limits.max,
         };
@@ -31,11 +30,9 @@ impl PoolCore {
             () => None,
         };
         if let Some(why) = ending {
-            // What its nodes have left, such as a thread, may hold up its end for seconds.
-            self.workers.set_replaced(worker, was_replaced || !reusable);
             return self.retire(now, worker, why, actions);
         }
-        self.workers.set_replaced(worker, false);
+        self.workers.set_left(worker, false);
         self.workers.step(now, worker, LifeEvent::Returned);
     }
 

@@ -16,15 +16,27 @@ pub(super) struct Entry {
     pub(super) idle_since: Instant,
     /// How often its pool had been recycled when it was started.
     pub(super) epoch: u64,
-    /// Another worker may take its place, although it has not ended.
-    pub(super) is_replaced: bool,
+    /// Its session was left by its caller and goes on: another worker may take its place.
+    pub(super) is_left: bool,
+    /// It was asked to end, and then killed for its place.
+    pub(super) is_hurried: bool,
 }
 
 impl Entry {
     /// A worker that starts.
     pub(super) fn new(key: KeyId, epoch: u64, now: Instant) -> Self {
         let state = LifeState::Starting;
-        Self { key, state, sessions: 0, idle_since: now, epoch, is_replaced: false }
+        let (is_left, is_hurried) = (false, false);
+        Self { key, state, sessions: 0, idle_since: now, epoch, is_left, is_hurried }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.state == LifeState::Draining
+    }
+
+    /// Whether another worker may take its place, although it has not ended.
+    fn is_replaced(&self) -> bool {
+        self.is_left || self.is_ending()
     }
 }
 
@@ -55,8 +67,8 @@ impl Roster {
         entry.idle_since = now;
     }
 
-    pub(super) fn set_replaced(&mut self, worker: WorkerId, is_replaced: bool) {
-        self.0.entry(worker).and_modify(|entry| entry.is_replaced = is_replaced);
+    pub(super) fn set_left(&mut self, worker: WorkerId, is_left: bool) {
+        self.0.entry(worker).and_modify(|entry| entry.is_left = is_left);
     }
 
     /// A worker gets a session.
@@ -82,25 +94,46 @@ impl Roster {
 
     /// Whether workers for a need will be there without another session giving one back: they start, or
     /// others end to make room for them.
-    pub(super) fn is_coming(&self, need: Need) -> bool {
-        let ending =
-            |entry: &&Entry| entry.key.pool == need.key.pool && entry.state == LifeState::Draining;
-        let room = self.0.values().filter(ending).count();
+    pub(super) fn is_coming(&self, need: Need, max: usize) -> bool {
+        let makes_room =
+            |entry: &Entry| entry.state == LifeState::Ready && entry.key != need.key;
+        let stay = self.of(need.key.pool).filter(|entry| !entry.is_ending() && !makes_room(entry));
+        let room = max.saturating_sub(counted(stay, max));
         self.coming(need.key) + room >= need.count
     }
 
     /// Number of workers of a pool that have not been asked to end.
     pub(super) fn staying(&self, pool: PoolId) -> usize {
-        let stays = |entry: &&Entry| entry.key.pool == pool && entry.state != LifeState::Draining;
-        self.0.values().filter(stays).count()
+        self.of(pool).filter(|entry| !entry.is_ending()).count()
     }
 
-    /// Number of workers that count against the bound of a pool, `max`. Those that were replaced do not, up
-    /// to as many as the pool may have: there are never more processes than twice its bound.
+    /// Number of workers that count against the bound of a pool, `max`.
     pub(super) fn size(&self, pool: PoolId, max: usize) -> usize {
-        let here = self.0.values().filter(|entry| entry.key.pool == pool);
-        let (replaced, others): (Vec<_>, Vec<_>) = here.partition(|entry| entry.is_replaced);
-        others.len() + replaced.len().saturating_sub(max)
+        counted(self.of(pool), max)
+    }
+
+    /// Number of workers of a pool that have been asked to end.
+    pub(super) fn ending(&self, pool: PoolId) -> usize {
+        self.of(pool).filter(|entry| entry.is_ending()).count()
+    }
+
+    /// Number of those that are killed for their places.
+    pub(super) fn hurried(&self, pool: PoolId) -> usize {
+        self.of(pool).filter(|entry| entry.is_hurried).count()
+    }
+
+    /// Of the other workers of a pool that have been asked to end, the one that was asked first. It counts
+    /// as killed for its place from now on.
+    pub(super) fn hurry(&mut self, pool: PoolId) -> Option<WorkerId> {
+        let ends = |entry: &Entry| entry.key.pool == pool && entry.is_ending() && !entry.is_hurried;
+        let others = self.0.iter_mut().filter(|(_, entry)| ends(entry));
+        let (id, entry) = others.min_by_key(|(_, entry)| entry.idle_since)?;
+        entry.is_hurried = true;
+        Some(*id)
+    }
+
+    fn of(&self, pool: PoolId) -> impl Iterator<Item = &Entry> {
+        self.0.values().filter(move |entry| entry.key.pool == pool)
     }
 
     /// The idle workers of a pool, that with the longest idle time first.
@@ -138,4 +171,11 @@ impl Roster {
         }
         idle.iter().filter_map(|(since, _)| since.checked_add(timeout)).min()
     }
+}
+
+/// Number of workers that count against the bound of their pool, `max`. Those that were replaced do not, up
+/// to as many as the pool may have: there are never more processes than twice its bound.
+fn counted<'a>(workers: impl Iterator<Item = &'a Entry>, max: usize) -> usize {
+    let (replaced, others): (Vec<_>, Vec<_>) = workers.partition(|entry| entry.is_replaced());
+    others.len() + replaced.len().saturating_sub(max)
 }

@@ -49,7 +49,8 @@ impl PoolCore {
                 let missing = count.saturating_sub(self.workers.coming(key));
                 self.start(now, key, missing, actions);
             }
-            let is_coming = |need| self.workers.is_coming(with_reserved(need));
+            let max = |need: &Need| self.shelves[need.key.pool].limits.max;
+            let is_coming = |need| self.workers.is_coming(with_reserved(need), max(need));
             if turn == Turn::Now && !needs.iter().all(is_coming) {
                 self.overload(at, actions);
                 continue;
@@ -81,7 +82,7 @@ impl PoolCore {
         workers
     }
 
-    /// Starts workers. If the pool is full, idle workers of its other kinds are ended instead.
+    /// Starts workers, as far as there is room.
     pub(super) fn start(
         &mut self,
         now: Instant,
@@ -89,15 +90,12 @@ impl PoolCore {
         count: usize,
         actions: &mut Vec<PoolAction>,
     ) {
+        let mut coming = self.workers.hurried(key.pool);
         for _ in 0..count {
             if !self.has_room(key.pool) {
-                let mut idle = self.workers.idle(key.pool).into_iter().map(|(_, id)| id);
-                let is_other = |id: &WorkerId| self.workers.get(*id).is_some_and(|e| e.key != key);
-                let other = idle.find(is_other);
-                if let Some(worker) = other {
-                    self.retire(now, worker, Ending::Room, actions);
-                }
-                // Its exit makes room; the request is considered again then.
+                self.make_room(now, key, &mut coming, actions);
+            }
+            if !self.has_room(key.pool) {
                 continue;
             }
             let worker = self.next_worker;
@@ -105,6 +103,30 @@ impl PoolCore {
             let entry = Entry::new(key, self.shelves[key.pool].epoch, now);
             self.workers.0.insert(worker, entry);
             actions.push(PoolAction::Spawn { worker, key });
+        }
+    }
+
+    /// Makes room for a worker of this kind: an idle one of another kind is asked to end. Where as many end
+    /// already as the pool may have, one of them is killed, unless enough are (`coming`); its exit makes room.
+    fn make_room(
+        &mut self,
+        now: Instant,
+        key: KeyId,
+        coming: &mut usize,
+        actions: &mut Vec<PoolAction>,
+    ) {
+        let max = self.shelves[key.pool].limits.max;
+        let is_other = |id: &WorkerId| self.workers.get(*id).is_some_and(|e| e.key != key);
+        let other = self.workers.idle(key.pool).into_iter().map(|(_, id)| id).find(is_other);
+        let ending = self.workers.ending(key.pool);
+        if let Some(worker) = other.filter(|_| ending < max) {
+            return self.retire(now, worker, Ending::Room, actions);
+        }
+        let helps = other.is_some() || self.workers.staying(key.pool) < max;
+        match coming.checked_sub(1) {
+            Some(left) => *coming = left,
+            None if helps => actions.extend(self.workers.hurry(key.pool).map(PoolAction::Kill)),
+            None => {}
         }
     }
 }

@@ -108,9 +108,38 @@ fn idle_workers_of_another_kind_make_room() {
     pool.handle(now, want(1, 0, 1));
     pool.handle(now, PoolEvent::Started(1));
     pool.handle(now, back(1));
-    assert_eq!(pool.handle(now, want(2, 1, 1)), [PoolAction::Retire(1)]);
-    let actions = pool.handle(now, PoolEvent::Exited(1));
-    assert_eq!(actions, [spawn(2, kind(1))]);
+    assert_eq!(pool.handle(now, want(2, 1, 1)), [PoolAction::Retire(1), spawn(2, kind(1))]);
+}
+
+#[test]
+fn a_worker_that_takes_long_to_end_holds_up_no_request() {
+    // spec: CARD-08
+    let now = Instant::now();
+    let used_up = |worker| PoolEvent::Returned { worker, reusable: false };
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, ..LIMITS }]);
+    for worker in [1, 2] {
+        assert_eq!(pool.handle(now, want(worker, 0, 1)), [spawn(worker, kind(0))]);
+        assert_eq!(pool.handle(now, PoolEvent::Started(worker)), [grant(worker, &[worker])]);
+        assert_eq!(pool.handle(now, used_up(worker)), [PoolAction::Retire(worker)]);
+    }
+    // As many end as there may be: the first of them is not waited for any longer.
+    assert_eq!(pool.handle(now, want(3, 0, 1)), [PoolAction::Kill(1)]);
+    assert_eq!(pool.handle(now, PoolEvent::Tick), [], "one is enough");
+    assert_eq!(pool.handle(now, PoolEvent::Exited(1)), [spawn(3, kind(0))]);
+}
+
+#[test]
+fn a_worker_that_ends_is_not_killed_while_that_makes_no_room() {
+    let now = Instant::now();
+    let mut pool = PoolCore::new(&[PoolLimits { max: 1, max_sessions: Some(1), ..LIMITS }]);
+    pool.handle(now, want(1, 0, 1));
+    pool.handle(now, PoolEvent::Started(1));
+    assert_eq!(pool.handle(now, back(1)), [PoolAction::Retire(1)]);
+    assert_eq!(pool.handle(now, want(2, 0, 1)), [spawn(2, kind(0))]);
+    pool.handle(now, PoolEvent::Started(2));
+    assert_eq!(pool.handle(now, want(3, 0, 1)), [], "the worker is in use");
+    assert_eq!(pool.handle(now, at_once(4)), [PoolAction::Overload(4)]);
+    assert_eq!(pool.handle(now, back(2)), [PoolAction::Retire(2), PoolAction::Kill(1)]);
 }
 
 #[test]
@@ -360,8 +389,7 @@ fn who_does_not_wait_gets_the_place_of_an_idle_worker_of_another_kind() {
     pool.handle(now, want(1, 1, 1));
     pool.handle(now, PoolEvent::Started(1));
     pool.handle(now, back(1));
-    assert_eq!(pool.handle(now, at_once(2)), [PoolAction::Retire(1)]);
+    assert_eq!(pool.handle(now, at_once(2)), [PoolAction::Retire(1), spawn(2, kind(0))]);
     assert_eq!(pool.handle(now, PoolEvent::Tick), []);
-    assert_eq!(pool.handle(now, PoolEvent::Exited(1)), [spawn(2, kind(0))]);
     assert_eq!(pool.handle(now, PoolEvent::Started(2)), [grant(2, &[2])]);
 }
