@@ -1,30 +1,28 @@
 //! The pool core: decides which session gets which workers, and which workers are started, reused
 //! and ended. Pure: no clock, no processes; the supervisor carries its actions out.
 
-mod idle;
-mod returned;
+mod keep;
+mod requests;
 mod roster;
 mod serve;
-mod spare;
+mod show;
 mod tally;
 mod tune;
-mod used;
-mod want;
 mod zygotes;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::WorkerId;
 use super::state::{LifeEvent, LifeState};
 use crate::placement::PoolId;
+pub use requests::Turn;
+use requests::{Requests, Want};
 use roster::{Entry, Roster};
+pub use show::Pictured;
 pub use tally::{Ending, Miss, Tally};
-pub use want::Turn;
-use want::Want;
 pub use zygotes::ZygoteNews;
 use zygotes::Zygotes;
 
@@ -150,19 +148,6 @@ pub enum PoolAction {
     EndZygote(KeyId),
 }
 
-/// A snapshot of one worker, from [`PoolCore::picture`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pictured {
-    /// Its number.
-    pub id: WorkerId,
-    /// Its kind.
-    pub key: KeyId,
-    /// Its state.
-    pub state: LifeState,
-    /// Number of sessions that it has served, with the current one.
-    pub sessions: u64,
-}
-
 /// One pool.
 #[derive(Debug)]
 struct Shelf {
@@ -187,7 +172,7 @@ impl Shelf {
 pub struct PoolCore {
     shelves: Vec<Shelf>,
     workers: Roster,
-    waiting: VecDeque<Want>,
+    requests: Requests,
     next_worker: WorkerId,
     zygotes: Zygotes,
     closed: bool,
@@ -200,16 +185,11 @@ impl PoolCore {
         Self {
             shelves: pools.iter().copied().map(Shelf::new).collect(),
             workers: Roster::default(),
-            waiting: VecDeque::new(),
+            requests: Requests::default(),
             next_worker: 1,
             zygotes: Zygotes::default(),
             closed: false,
         }
-    }
-
-    /// A snapshot of every worker that is not dead.
-    pub fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
-        self.workers.picture()
     }
 
     /// Handles one event and returns the actions that follow.
@@ -221,7 +201,7 @@ impl PoolCore {
                 tune::ask(self, want, &mut actions);
             }
             PoolEvent::Warm(key) => self.warm(now, key, &mut actions),
-            PoolEvent::Withdraw(ticket) => self.waiting.retain(|want| want.ticket != ticket),
+            PoolEvent::Withdraw(ticket) => self.requests.withdraw(ticket),
             PoolEvent::Started(worker) => {
                 self.zygotes.note_ready(worker);
                 self.workers.step(now, worker, LifeEvent::HandshakeDone);
@@ -235,10 +215,7 @@ impl PoolCore {
             }
             PoolEvent::Left(worker) => self.workers.set_left(worker, true),
             PoolEvent::Exited(worker) => self.remove_dead(now, worker, &mut actions),
-            PoolEvent::Tick => {
-                (0..self.shelves.len()).for_each(|pool| self.retire_idle(now, pool, &mut actions));
-                self.tend_zygotes(now, &mut actions);
-            }
+            PoolEvent::Tick => self.tick(now, &mut actions),
             PoolEvent::Zygote { key, news } => self.zygotes.hear(now, key, news, &mut actions),
             PoolEvent::Learned(key) => self.zygotes.renew(now, key),
             PoolEvent::Configure(pools) => tune::configure(self, now, pools, &mut actions),
@@ -262,6 +239,14 @@ impl PoolCore {
         actions.push(PoolAction::Retire(worker));
     }
 
+    /// Notes why a worker ends; the first reason counts.
+    fn note_end(&mut self, worker: WorkerId, why: Ending) {
+        let Some(entry) = self.workers.get(worker) else { return };
+        if entry.state != LifeState::Draining {
+            self.shelves[entry.key.pool].tally.last_end = Some(why);
+        }
+    }
+
     /// Removes a worker whose process has exited. If it never was ready, the requests for its kind
     /// are refused, or they would start the same failing process for ever.
     fn remove_dead(&mut self, now: Instant, worker: WorkerId, actions: &mut Vec<PoolAction>) {
@@ -277,13 +262,8 @@ impl PoolCore {
         if shelf.last_key == Some(entry.key) {
             shelf.last_key = None;
         }
-        self.waiting.retain(|want| {
-            let refused = want.asks_for(entry.key);
-            if refused {
-                actions.push(PoolAction::Refuse(want.ticket));
-            }
-            !refused
-        });
+        let refused = self.requests.take(Some(entry.key)).into_iter();
+        actions.extend(refused.map(PoolAction::Refuse));
     }
 
     fn close(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {

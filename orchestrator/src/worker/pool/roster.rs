@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{KeyId, LifeEvent, LifeState, Need, Pictured};
+use super::{KeyId, LifeEvent, LifeState, Need};
 use crate::placement::PoolId;
 use crate::worker::WorkerId;
 
@@ -45,16 +45,6 @@ impl Entry {
 pub(super) struct Roster(pub(super) BTreeMap<WorkerId, Entry>);
 
 impl Roster {
-    /// A snapshot of each.
-    pub(super) fn picture(&self) -> impl Iterator<Item = Pictured> + '_ {
-        self.0.iter().map(|(id, entry)| Pictured {
-            id: *id,
-            key: entry.key,
-            state: entry.state,
-            sessions: entry.sessions,
-        })
-    }
-
     pub(super) fn get(&self, worker: WorkerId) -> Option<&Entry> {
         self.0.get(&worker)
     }
@@ -95,8 +85,7 @@ impl Roster {
     /// Whether workers for a need will be there without another session giving one back: they start, or
     /// others end to make room for them.
     pub(super) fn is_coming(&self, need: Need, max: usize) -> bool {
-        let makes_room =
-            |entry: &Entry| entry.state == LifeState::Ready && entry.key != need.key;
+        let makes_room = |entry: &Entry| entry.state == LifeState::Ready && entry.key != need.key;
         let stay = self.of(need.key.pool).filter(|entry| !entry.is_ending() && !makes_room(entry));
         let room = max.saturating_sub(counted(stay, max));
         self.coming(need.key) + room >= need.count

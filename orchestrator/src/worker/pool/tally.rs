@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{LifeState, Need, PoolCore, PoolId, Roster};
-use crate::worker::WorkerId;
+use super::{LifeState, Need, Roster};
 
 /// Why a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,23 +66,7 @@ pub struct Tally {
     /// Workers that had to be waited for, by reason.
     pub misses: BTreeMap<Miss, u64>,
     /// How the last worker ended.
-    last_end: Option<Ending>,
-}
-
-impl PoolCore {
-    /// What sessions of a pool found so far.
-    #[must_use]
-    pub fn tally(&self, pool: PoolId) -> &Tally {
-        &self.shelves[pool].tally
-    }
-
-    /// Notes why a worker ends; the first reason counts.
-    pub(super) fn note_end(&mut self, worker: WorkerId, why: Ending) {
-        let Some(entry) = self.workers.get(worker) else { return };
-        if entry.state != LifeState::Draining {
-            self.shelves[entry.key.pool].tally.last_end = Some(why);
-        }
-    }
+    pub(super) last_end: Option<Ending>,
 }
 
 impl Tally {

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Ending, PoolAction, PoolCore, PoolId, PoolLimits, Shelf, Want, want};
+use super::requests::Want;
+use super::{Ending, PoolAction, PoolCore, PoolId, PoolLimits, Shelf};
 
 /// Queues a request, unless a pool that it needs takes no new sessions.
 pub(super) fn ask(core: &mut PoolCore, want: Want, actions: &mut Vec<PoolAction>) {
@@ -17,7 +18,7 @@ pub(super) fn ask(core: &mut PoolCore, want: Want, actions: &mut Vec<PoolAction>
         shelf.last_key = Some(need.key);
         shelf.tally.count(*need, &core.workers, is_parked);
     }
-    want::insert(&mut core.waiting, want);
+    core.requests.add(want);
 }
 
 /// Takes new bounds over. Idle workers above them end at once, others when their sessions end.
@@ -53,19 +54,5 @@ pub(super) fn recycle(
     core.zygotes.end_of(pool, actions);
     for (_, worker) in core.workers.idle(pool) {
         core.retire(now, worker, Ending::Recycled, actions);
-    }
-}
-
-impl PoolCore {
-    /// Whether a pool takes no new sessions.
-    #[must_use]
-    pub fn is_drained(&self, pool: PoolId) -> bool {
-        self.shelves[pool].is_drained
-    }
-
-    /// When the requests that wait for workers of a pool were made, in their order.
-    pub fn waiting_since(&self, pool: PoolId) -> impl Iterator<Item = Instant> + '_ {
-        let asks = move |want: &&Want| want.needs.iter().any(|need| need.key.pool == pool);
-        self.waiting.iter().filter(asks).map(|want| want.since)
     }
 }

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Entry, KeyId, LifeEvent, Need, PoolAction, PoolCore};
+use super::{KeyId, PoolAction};
 use crate::placement::PoolId;
 use crate::worker::WorkerId;
 
@@ -324,47 +324,4 @@ impl Zygotes {
 
 fn is_past(moment: Option<Instant>, now: Instant) -> bool {
     moment.is_some_and(|moment| moment <= now)
-}
-
-impl PoolCore {
-    /// The next moment at which a zygote starts, ends or forks a worker.
-    pub(super) fn next_zygote_deadline(&self) -> Option<Instant> {
-        self.zygotes.next_deadline(|key| self.zygote_timeout(key))
-    }
-
-    /// How long the zygote of a kind may be idle: like a worker, once there is no worker of the kind.
-    fn zygote_timeout(&self, key: KeyId) -> Option<Duration> {
-        let is_needed =
-            self.workers.has_kind(key) || self.waiting.iter().any(|want| want.asks_for(key));
-        self.shelves[key.pool].limits.idle_timeout.filter(|_| !is_needed)
-    }
-
-    /// Starts, uses and ends zygotes whose time has come.
-    pub(super) fn tend_zygotes(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
-        for key in self.zygotes.expired(now, |key| self.zygote_timeout(key)) {
-            self.zygotes.end(key, actions);
-        }
-        self.zygotes.begin_due(now, actions);
-        self.zygotes.park(now, &mut self.next_worker, actions);
-    }
-
-    /// Makes a parked worker one of the pool, if the request lacks one and there is room.
-    pub(super) fn unpark(&mut self, now: Instant, Need { key, count }: Need) {
-        let known = self.workers.coming(key);
-        if known >= count || !self.has_room(key.pool) {
-            return;
-        }
-        let Some((worker, is_ready)) = self.zygotes.unpark(now, key) else { return };
-        let entry = Entry::new(key, self.shelves[key.pool].epoch, now);
-        self.workers.0.insert(worker, entry);
-        if is_ready {
-            self.workers.step(now, worker, LifeEvent::HandshakeDone);
-        }
-    }
-
-    /// Whether this worker is parked, or will be.
-    #[must_use]
-    pub fn is_parked(&self, worker: WorkerId) -> bool {
-        self.zygotes.is_parked(worker)
-    }
 }
