@@ -7,7 +7,9 @@ Two healthy pipelines run as fast as they can, each in a thread of its own. A th
 hang beyond `timeout_ms`, memory beyond `memory_hard`, an exception. Asserted: each faulty call
 gives its error and nothing else, each other call its result, and nothing is left at the end.
 Reported: the healthy calls in phases with faults against those without, and memory of the caller
-and its shared memory, first and last.
+and its shared memory, first and last. The criteria: the healthy pipelines keep 95 % of their calls
+(median over the pairs of phases), and the memory of the caller grows by at most 5 % from the second
+quarter of the phases to the last. The exit code is 1 when one is not met.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import random
 import signal
 import statistics
+import sys
 import threading
 import time
 from pathlib import Path
@@ -41,6 +44,8 @@ FAULTS: dict[str, type[NodeError]] = {
     "leak": LimitExceeded,
     "raise": NodeError,
 }
+KEPT = 0.95
+GROWN = 1.05
 CONFIG = '[workers]\nmax = 8\n[limits]\nmemory_hard = "96 MiB"\n'
 
 
@@ -129,7 +134,13 @@ def shared_kib() -> int:
     return sum(path.stat().st_size for path in Path("/dev/shm").iterdir()) // 1024
 
 
-def main() -> None:
+def grown(sizes: list[int]) -> float:
+    """The last quarter of some sizes against the second: the first one has the warming up."""
+    quarter = max(1, len(sizes) // 4)
+    return statistics.median(sizes[-quarter:]) / statistics.median(sizes[quarter : 2 * quarter])
+
+
+def main() -> int:
     """Read the options, run the phases, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=30)
@@ -160,6 +171,7 @@ def main() -> None:
         raise AssertionError(f"{len(left)} processes are left")
     calm, ill = (statistics.median(rates[key]) for key in (False, True))
     ratios = sorted(ill / calm for calm, ill in zip(rates[False], rates[True], strict=False))
+    growth = grown([caller for caller, _, _ in memory])
     low, high = (ratios[len(ratios) * part // 4] for part in (1, 3))
     show(f"{load.faults} faulty calls in {phases} phases of {options.phase:.0f} s\n")
     rows = [
@@ -170,11 +182,19 @@ def main() -> None:
             f"{statistics.median(ratios):.3f} (half of them {low:.3f} to {high:.3f})",
         ],
         ["memory of the caller, first and last, KiB", f"{memory[0][0]:,} and {memory[-1][0]:,}"],
+        ["last quarter of it against the second", f"{growth:.3f}"],
         ["named shared memory, first and last, KiB", f"{memory[0][1]:,} and {memory[-1][1]:,}"],
         ["workers, most", f"{max(workers for _, _, workers in memory)}"],
     ]
     show(markdown(("what", "seen"), rows))
+    kept = statistics.median(ratios)
+    missed = [
+        *([f"healthy calls: {kept:.3f}, and at least {KEPT} is wanted"] if kept < KEPT else []),
+        *([f"memory: {growth:.3f}, and at most {GROWN} is wanted"] if growth > GROWN else []),
+    ]
+    show("criteria met" if not missed else "criteria missed: " + "; ".join(missed))
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
