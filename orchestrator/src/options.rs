@@ -113,6 +113,7 @@ pub struct Shipment {
 pub struct CancelHandle {
     cancelled: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
+    looks: Arc<AtomicBool>,
     pub(crate) waker: Waker,
 }
 
@@ -122,7 +123,8 @@ impl CancelHandle {
     /// # Errors
     /// When no descriptor is left.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { cancelled: Arc::default(), interrupted: Arc::default(), waker: Waker::new()? })
+        let (cancelled, interrupted, looks) = Default::default();
+        Ok(Self { cancelled, interrupted, looks, waker: Waker::new()? })
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -131,7 +133,22 @@ impl CancelHandle {
 
     /// Whether there is something to look at: the end of a wait.
     pub(crate) fn is_woken(&self) -> bool {
-        self.is_cancelled() || self.interrupted.load(Ordering::Acquire)
+        self.is_cancelled() || self.interrupted.load(Ordering::Acquire) || self.is_to_look()
+    }
+
+    /// Has a stream that waits look at its source again.
+    pub fn look_again(&self) {
+        self.looks.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_to_look(&self) -> bool {
+        self.looks.load(Ordering::Acquire)
+    }
+
+    /// Whether [`CancelHandle::look_again`] was called since the last time.
+    pub(crate) fn take_look(&self) -> bool {
+        self.looks.swap(false, Ordering::AcqRel)
     }
 
     /// Whether [`CancelHandle::interrupt`] was called since the last time.

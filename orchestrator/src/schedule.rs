@@ -18,6 +18,7 @@ mod order;
 mod saves;
 mod slots;
 mod stage;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -133,6 +134,24 @@ impl<T: Clone> Core<T> {
         self.flow.stops_at_failure = stops;
     }
 
+    /// Whether the caller gets round after round from now on: what belongs to one before all that belongs to the
+    /// next. A failure then ends only its round.
+    pub fn keep_rounds_apart(&mut self, is_stream: bool) {
+        self.flow.is_stream = is_stream;
+    }
+
+    /// The greatest number of replicas of a node.
+    #[must_use]
+    pub fn width(&self) -> u64 {
+        self.flow.width()
+    }
+
+    /// Whether replicas may have nothing to do, because too few rounds are open.
+    #[must_use]
+    pub fn is_hungry(&self) -> bool {
+        self.flow.open_rounds() < self.flow.width()
+    }
+
     /// Whether a stage produces without input.
     #[must_use]
     pub fn is_source(&self, stage: StageId) -> bool {
@@ -197,7 +216,7 @@ impl<T: Clone> Core<T> {
             Event::Failed(..) => {}
             Event::Moved { stage, slot, work } => {
                 if work.is_none() {
-                    self.flow.note_failure();
+                    self.flow.note_failure(None);
                 }
                 let Self { flow, slots, .. } = self;
                 self.saves.move_stage((stage, slot), flow, slots, &mut actions);

@@ -22,6 +22,7 @@ mod outfit;
 mod quota;
 mod saved;
 mod shell;
+mod stream;
 mod tune;
 mod workers;
 
@@ -41,6 +42,7 @@ use crate::trace::{Due, Trace};
 pub use batch::Processed;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
+pub use stream::{Next, Source};
 
 /// The program that drives a session: a Python thread or the command line.
 pub trait Host {
@@ -110,6 +112,8 @@ enum Work {
     Round { since: Instant },
     /// A run: all inputs, then a flush. `is_fed`: no input is left to take.
     Run { since: Instant, is_fed: bool },
+    /// A stream.
+    Stream { since: Instant },
 }
 
 /// An open session.
@@ -255,7 +259,7 @@ impl Session {
         self.work = Work::Run { since: Instant::now(), is_fed: sources_produce };
         self.driver.core.stop_at_failure(true);
         if sources_produce {
-            check_sources(&self.driver)?;
+            self.driver.check_sources()?;
             self.driver.feed(Event::Input(None));
             self.driver.feed(Event::Flush);
         }
@@ -320,7 +324,7 @@ impl Session {
 
     fn end_work(&mut self) {
         let ended = std::mem::replace(&mut self.work, Work::Nothing);
-        if let Work::Round { since } | Work::Run { since, .. } = ended {
+        if let Work::Round { since } | Work::Run { since, .. } | Work::Stream { since } = ended {
             self.driver.shell.journal.metrics().finish(since.elapsed());
         }
     }
@@ -338,7 +342,7 @@ impl Session {
                 return Ok(Some(output));
             }
             let is_fed = match self.work {
-                Work::Nothing => return Ok(None),
+                Work::Nothing | Work::Stream { .. } => return Ok(None),
                 Work::Round { .. } => true,
                 Work::Run { is_fed, .. } => is_fed,
             };
@@ -385,15 +389,4 @@ impl Session {
 fn check_usable(driver: &Driver) -> Result<(), Error> {
     let is_usable = driver.shell.closed.is_none() && !driver.shell.workers.is_inherited();
     if is_usable { Ok(()) } else { Err(Error::Closed) }
-}
-
-/// Checks that all first nodes produce without input.
-fn check_sources(driver: &Driver) -> Result<(), Error> {
-    for (id, stage) in driver.shell.layout.plan.roots() {
-        if !driver.core.is_source(id) {
-            let node_id = stage.nodes.first().map_or_else(String::new, |node| node.id.clone());
-            return Err(Error::NoInput { node_id });
-        }
-    }
-    Ok(())
 }

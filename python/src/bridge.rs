@@ -15,6 +15,7 @@ mod session;
 mod shared;
 mod short;
 mod signals;
+mod stream;
 mod workflows;
 
 use pyo3::prelude::*;

@@ -49,12 +49,13 @@ impl<T: Clone> Advance<'_, T> {
     }
 
     fn stage(&mut self, id: StageId) -> bool {
-        let is_held = self.flow.gate(id).is_some_and(|gate| gate.is_held(id));
+        let has_told = self.flow.tell_held(id, self.actions);
+        let is_held = self.flow.is_held(id);
         let stage = &self.flow.stages[id];
         if !is_held && stage.is_too_late(self.now) && !stage.is_skipping() {
             self.give_up_try(id);
         }
-        match self.flow.stages[id].call {
+        let moved = match self.flow.stages[id].call {
             _ if is_held => false,
             Call::Running { .. } | Call::Ending => false,
             Call::Suspended => self.resume(id),
@@ -69,7 +70,7 @@ impl<T: Clone> Advance<'_, T> {
             Call::Kept { at, .. } => {
                 let is_skipping = self.flow.stages[id].is_skipping();
                 if (self.now < at && !is_skipping) || !self.take(id) {
-                    return false;
+                    return has_told;
                 }
                 if is_skipping {
                     self.flow.stages[id].abort();
@@ -81,7 +82,8 @@ impl<T: Clone> Advance<'_, T> {
                 true
             }
             Call::None => self.begin(id),
-        }
+        };
+        moved || has_told
     }
 
     /// Begins the next call of a stage. For one of several replicas that is only a call that is repeated.

@@ -169,6 +169,9 @@ pub enum Action<T> {
     Differs(StageId),
     /// Tell the caller the error. It is the last of this number of tries.
     Tell(Blame, u32),
+    /// The error about the worker of a slot is that of this stage's call: it is told later, as that of the
+    /// stage, and until then the slot may lose another worker.
+    Attribute(SlotId, StageId),
     /// The breaker of a stage has opened (true) or closed.
     Breaker(StageId, bool),
     /// The breaker of a stage is open, and an item was skipped. Report that, if its [`OnOpen`] says so.

@@ -57,7 +57,7 @@ impl<T: Clone> Core<T> {
                 Some(id) => self.flow.report(*id, told, actions),
                 None => {
                     actions.push(told);
-                    self.flow.note_failure();
+                    self.flow.note_failure(None);
                 }
             }
             failed.into_iter().for_each(|id| self.flow.count_failure(now, id, actions));

@@ -18,15 +18,20 @@ use crate::placement::Part;
 pub(super) struct Flow<T> {
     pub(super) stages: Vec<Stage<T>>,
     /// What replicas of one node have in common, by the stage of the first.
-    gates: BTreeMap<StageId, Gate<T>>,
+    pub(super) gates: BTreeMap<StageId, Gate<T>>,
     /// Items that may wait on one edge before the stage that produces them pauses.
     queue: usize,
-    rounds_started: Round,
-    rounds_done: Round,
+    pub(super) rounds_started: Round,
+    pub(super) rounds_done: Round,
     /// Outputs of the rounds before this one come too late.
     late_before: Round,
     /// Whether the first failure abandons all rounds.
     pub(super) stops_at_failure: bool,
+    /// Whether the caller gets round after round: what belongs to one comes before all that belongs to the
+    /// next, an error too, and an error ends only its own round.
+    pub(super) is_stream: bool,
+    /// The errors that wait for their place in a stream, by the stage that has failed.
+    pub(super) held: BTreeMap<StageId, Action<T>>,
 }
 
 impl<T: Clone> Flow<T> {
@@ -42,6 +47,8 @@ impl<T: Clone> Flow<T> {
             rounds_done: 0,
             late_before: 0,
             stops_at_failure: false,
+            is_stream: false,
+            held: BTreeMap::new(),
         }
     }
 
@@ -50,10 +57,12 @@ impl<T: Clone> Flow<T> {
         self.rounds_started - self.rounds_done
     }
 
-    /// Whether the input queues of all root stages have room for another input.
+    /// Whether the input queues of all root stages have room for another input. In a stream, as many rounds
+    /// may be open as keep all replicas at work.
     pub(super) fn wants_input(&self) -> bool {
+        let has_room = !self.is_stream || self.open_rounds() < 2 * self.width();
         let mut roots = (0..self.stages.len()).filter(|id| self.is_root(*id));
-        roots.all(|id| !self.reader(id).is_full(0, self.queue))
+        has_room && roots.all(|id| !self.reader(id).is_full(0, self.queue))
     }
 
     /// Whether a stage gets the inputs of the session.
@@ -99,9 +108,14 @@ impl<T: Clone> Flow<T> {
 
     /// Skips the rest of all rounds that have begun.
     pub(super) fn abandon(&mut self) {
+        self.abandon_before(self.rounds_started);
+    }
+
+    pub(super) fn abandon_before(&mut self, round: Round) {
         let doors = self.gates.values_mut().map(|gate| &mut gate.door);
         let all = self.stages.iter_mut().chain(doors);
-        all.for_each(|stage| stage.skip_before = self.rounds_started);
+        all.for_each(|stage| stage.skip_before = stage.skip_before.max(round));
+        self.held.retain(|id, _| !self.stages[*id].is_given_up());
     }
 
     pub(super) fn begin_round(&mut self, item: Option<T>, flush: bool) {
@@ -171,17 +185,20 @@ impl<T: Clone> Flow<T> {
     /// whether there was anything.
     pub(super) fn pass_in_order(&mut self, first: StageId, actions: &mut Vec<Action<T>>) -> bool {
         let mut moved = false;
+        // The outputs of late rounds are dropped by their numbers, and a stream keeps its rounds in order.
+        let held_before = if self.is_stream { Round::MAX } else { self.late_before };
         while !self.is_blocked_below(first) {
-            let (late_before, stages) = (self.late_before, &mut self.stages);
+            let (done, is_stream) = (self.rounds_done, self.is_stream);
+            let stages = &mut self.stages;
             let Some(gate) = self.gates.get_mut(&first) else { return moved };
             gate.settle(stages);
             let round = gate.round();
-            match gate.next(late_before) {
+            match gate.next(held_before, !is_stream || round <= done) {
                 None => return moved,
                 Some(Given::Output(value)) => self.pass_below((first, round), value, actions),
                 Some(Given::Report(action)) => {
                     actions.push(action);
-                    self.note_failure();
+                    self.note_failure(Some(round));
                 }
                 Some(Given::Mark { flush }) => {
                     self.push_marks(first, flush);
@@ -222,9 +239,14 @@ impl<T: Clone> Flow<T> {
         self.rounds_done = done;
     }
 
+    /// Whether a stage has to pause: because of full queues below it, or because another sink has not completed
+    /// the rounds before.
     pub(super) fn is_blocked_below(&self, id: StageId) -> bool {
         let full = |target: &Target| self.reader(target.stage).is_full(target.input, self.queue);
-        self.stages[id].shape.outputs.iter().any(full)
+        let outputs = &self.stages[id].shape.outputs;
+        let round = || self.gate(id).map_or(self.stages[id].round, Gate::round);
+        let is_sink = outputs.is_empty() && self.first_of(id) == id;
+        outputs.iter().any(full) || is_sink && self.is_ahead(round())
     }
 
     /// Counts a failed item for the stage's breaker.
@@ -259,10 +281,7 @@ impl<T: Clone> Flow<T> {
 
     /// Reports the failure of a call to the caller: at once, or at the place of its item.
     pub(super) fn report(&mut self, id: StageId, report: Action<T>, actions: &mut Vec<Action<T>>) {
-        let Some(gate) = self.gate_mut(id) else {
-            actions.push(report);
-            return self.note_failure();
-        };
+        let Some(gate) = self.gate_mut(id) else { return self.tell(id, report, actions) };
         for dropped in gate.fail(id, report) {
             self.stages[dropped].skip_round();
         }
@@ -274,8 +293,7 @@ impl<T: Clone> Flow<T> {
             return gate.refuse(report);
         }
         self.stages[id].skip_round();
-        actions.push(report);
-        self.note_failure();
+        self.tell(id, report, actions);
     }
 
     /// When failed calls will be tried again, or are given up: one whose time has come waits for its
@@ -297,14 +315,7 @@ impl<T: Clone> Flow<T> {
                 stage.skip_round();
             }
         }
-        self.note_failure();
-    }
-
-    /// The caller gets an error.
-    pub(super) fn note_failure(&mut self) {
-        if self.stops_at_failure {
-            self.abandon();
-        }
+        self.note_failure(None);
     }
 
     /// One input of a zip join has fewer items than the others: the rest of the round is dropped.

@@ -155,8 +155,8 @@ impl<T: Clone> Gate<T> {
         }
     }
 
-    /// What goes on next. Rounds before `late_before` stay in their order: their outputs are dropped.
-    pub(super) fn next(&mut self, late_before: Round) -> Option<Given<T>> {
-        self.order.next(self.door.skip_before, late_before)
+    /// What goes on next. Rounds before `held_before` stay in their order. `may_report`: whether errors go on.
+    pub(super) fn next(&mut self, held_before: Round, may_report: bool) -> Option<Given<T>> {
+        self.order.next(self.door.skip_before, held_before, may_report)
     }
 }

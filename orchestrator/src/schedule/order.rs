@@ -127,8 +127,13 @@ impl<T> Order<T> {
     }
 
     /// What goes on next; `None`: nothing is ready. Rounds before `skip_before` are given up, and those before
-    /// `held_before` stay in their order.
-    pub(super) fn next(&mut self, skip_before: Round, held_before: Round) -> Option<Given<T>> {
+    /// `held_before` stay in their order. `may_report`: whether errors go on.
+    pub(super) fn next(
+        &mut self,
+        skip_before: Round,
+        held_before: Round,
+        may_report: bool,
+    ) -> Option<Given<T>> {
         loop {
             self.choose(skip_before.max(held_before));
             let front = self.rounds.front_mut()?;
@@ -147,11 +152,11 @@ impl<T> Order<T> {
                 (call.has_begun, front.has_begun) = (true, true);
                 return Some(Given::Output(value));
             }
-            if let Some(report) = call.report.take() {
+            if let Some(report) = call.report.take_if(|_| may_report) {
                 (front.has_begun, front.has_failed) = (true, true);
                 return Some(Given::Report(report));
             }
-            if !call.is_over {
+            if !call.is_over || call.report.is_some() {
                 return None;
             }
             front.calls.pop_front();

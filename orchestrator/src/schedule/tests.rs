@@ -18,6 +18,7 @@ mod replicas;
 mod retune;
 mod saves;
 mod simulation;
+mod streams;
 mod tries;
 
 const SECOND: Duration = Duration::from_secs(1);

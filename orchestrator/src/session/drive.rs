@@ -9,6 +9,7 @@ use ipc_protocol::Value;
 
 use super::hear::forward_raw_output;
 use super::shell::Shell;
+use super::stream::Stream;
 use super::workers::News;
 use super::{GraphOutput, Host, Session};
 use crate::error::Error;
@@ -60,6 +61,17 @@ impl Driver {
         Self { core, shell, cancel, looked_up: Instant::now(), has_dropped: false, rounds_told: 0 }
     }
 
+    /// Checks that all first nodes produce without input.
+    pub(super) fn check_sources(&self) -> Result<(), Error> {
+        for (id, stage) in self.shell.layout.plan.roots() {
+            if !self.core.is_source(id) {
+                let node_id = stage.nodes.first().map_or_else(String::new, |node| node.id.clone());
+                return Err(Error::NoInput { node_id });
+            }
+        }
+        Ok(())
+    }
+
     /// Tells the host how many rounds are complete, if that has changed.
     pub(super) fn tell_rounds(&mut self, host: &mut dyn Host) {
         if self.rounds_told != self.shell.journal.rounds_done {
@@ -96,6 +108,7 @@ impl Driver {
                 self.shell.journal.trace(|trace| trace.note(&event));
                 actions.extend(self.core.handle(Instant::now(), event));
             }
+            self.shell.place_failure();
             let Some(action) = actions.pop_front() else { return };
             events.extend(self.shell.carry_out(action));
         }
@@ -121,6 +134,7 @@ impl Driver {
         if is_wanted {
             self.feed(Event::Interrupt);
             self.shell.outputs.clear();
+            self.shell.stream.iter_mut().for_each(Stream::clear);
             self.shell.failures.first = None;
             self.has_dropped = true;
         }

@@ -47,6 +47,11 @@ impl Failures {
                 None
             }
             Action::Tell(blame, tries) => self.take(blame, tries, layout, journal),
+            Action::Attribute(slot, stage) => {
+                let error = self.undecided.remove(&Blame::Slot(slot));
+                error.into_iter().for_each(|error| self.keep(Blame::Stage(stage), error));
+                None
+            }
             Action::Breaker(stage, is_open) => {
                 journal.note_breaker(&layout.plan.stages[stage], is_open);
                 None

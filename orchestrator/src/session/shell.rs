@@ -17,6 +17,7 @@ use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
 use super::outfit::{Outfit, stage_number};
 use super::saved::SavedStates;
+use super::stream::Stream;
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::config::PoolConfig;
@@ -45,6 +46,8 @@ pub(super) struct Shell {
     /// Id of the first node of each stage, the node that holds the stage's inputs.
     pub(super) holders: Vec<Arc<str>>,
     pub(super) outputs: VecDeque<GraphOutput>,
+    /// What a stream gives instead, while there is one.
+    pub(super) stream: Option<Stream>,
     pub(super) failures: Failures,
     /// What workers have reported about stages, for the core.
     pub(super) traits: Vec<(StageId, Traits)>,
@@ -68,6 +71,7 @@ impl Shell {
             journal,
             outfit,
             outputs: VecDeque::new(),
+            stream: None,
             failures: Failures::default(),
             traits: Vec::new(),
             saved: SavedStates::default(),
@@ -116,7 +120,11 @@ impl Shell {
                 return self.send(stage, credit(stage, self.window));
             }
             Action::Deliver { stage, value, .. } => {
-                self.outputs.push_back(self.layout.output(stage, value));
+                let output = self.layout.output(stage, value);
+                match &mut self.stream {
+                    Some(stream) => stream.push(Ok(output)),
+                    None => self.outputs.push_back(output),
+                }
             }
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
@@ -228,6 +236,15 @@ impl Shell {
         }
         let slot = self.workers.add((CPYTHON_POOL, Engine::CPython));
         Some(self.layout.move_to(slot, moves, &mut self.journal))
+    }
+
+    /// Puts a failure among the outputs of a stream, behind those that came before it.
+    pub(super) fn place_failure(&mut self) {
+        if let Some(stream) = &mut self.stream
+            && let Some(error) = self.failures.first.take()
+        {
+            stream.push(Err(error));
+        }
     }
 
     pub(super) fn fail(&mut self, error: Error) {

@@ -11,8 +11,10 @@ from remotemedia.core.streaming import OnError, check, stream_async
 
 if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
+    from remotemedia.core.feeding import Feed
     from remotemedia.core.profiling import Profile
     from remotemedia.core.session import Session
+    from remotemedia.core.side_by_side import Stream
 
 T = TypeVar("T")
 
@@ -64,6 +66,21 @@ class AsyncSession:
         """See `Session.stream`; the items may also come from an async iterable."""
         check(on_error)
         return stream_async(self, items, on_error)
+
+    async def width(self) -> int:
+        """The greatest number of replicas of a node."""
+        return await self.call(self._session.width)
+
+    async def side_by_side(self, feed: Feed) -> Stream:
+        """Begin a stream with several items at work."""
+        from remotemedia.core import side_by_side
+
+        source = side_by_side.Fed(feed, self._session)
+        return await self.call(lambda: side_by_side.Stream(self._session, source))
+
+    def converted(self, item: Any) -> Any:
+        """See `Session.converted`."""
+        return self._session.converted(item)
 
     async def feed(self, item: Any) -> None:
         """See `Session.feed`."""

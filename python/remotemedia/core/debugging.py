@@ -27,7 +27,8 @@ DELAY = 0.05
 """After how many seconds lines are logged that nothing else has caused to be logged."""
 _CALLS = (
     "run", "process", "process_until", "process_each", "flush", "begin", "begin_flush",
-    "begin_run", "next", "interrupt", "close",
+    "begin_run", "next", "begin_stream", "feed_stream", "end_items", "next_of_stream", "end_stream",
+    "interrupt", "close",
 )  # fmt: skip
 
 logger = logging.getLogger("remotemedia.debug")

@@ -7,10 +7,9 @@ caller's objects. All calls block; the callers handle threads and event loops.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from remotemedia import _warned
 from remotemedia._load import native
@@ -19,7 +18,7 @@ from remotemedia.core.caller import this_process
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import GraphError, PipelineError, RemoteMediaError
 from remotemedia.core.how import captures, is_debugged, opener
-from remotemedia.core.manifest import has_checkpoint, is_source, name_of
+from remotemedia.core.manifest import is_source, name_of
 from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.preload import preloaded
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from remotemedia.core import capturing
     from remotemedia.core.explanation import Explanation
     from remotemedia.core.pipeline import Pipeline
+
+T = TypeVar("T")
 
 
 class Execution:
@@ -97,7 +98,7 @@ class Execution:
             if isinstance(node := self.plan.nodes[node_id], CallerSink)
         } | self.plan.taps
         self._native: NativeSession = opener(pipeline.native_runtime(), debug)(
-            _manifest_of(pipeline, self.plan),
+            self.plan.manifest_text(pipeline.strict),
             objects=self._shipper,
             runtime=pipeline.interpreter if runtime is None else runtime,
             fallback=pipeline.fallback if fallback is None else fallback,
@@ -106,39 +107,13 @@ class Execution:
             wait=wait,
             breakers=pipeline.breakers(),
             cancel=self._cancel_token,
-            copy=copy or _keeps_items(self.plan),
+            copy=copy or self.plan.keeps_items,
             profile=profile,
             debug=debug,
             capture=None if self._captures is None else self._captures.terms,
         )
         if like is None:
             pipeline.watch_metrics(self)
-
-    def source_items(self) -> Iterable[Any] | None:
-        """The items of a run without input: those of a `CallerSource`, or None if source nodes
-        produce them.
-
-        Raises:
-            GraphError: there is no source.
-        """
-        roots = [self.plan.nodes[node_id] for node_id in self.plan.roots]
-        at_caller = [node for node in roots if isinstance(node, CallerSource)]
-        if at_caller:
-            if len(roots) > 1:
-                raise GraphError(
-                    f"{name_of(at_caller[0])} feeds the pipeline from your program, so it must be "
-                    "the only node without a predecessor"
-                )
-            return at_caller[0].items()
-        # The node of a manifest entry may be a source; only the orchestrator knows.
-        if not any(is_source(node) or isinstance(node, ManifestNode) for node in roots):
-            names = ", ".join(name_of(node) for node in roots)
-            raise GraphError(
-                f"run() got no input, and the first node ({names}) is not a source: pass the input "
-                "as in run(data), or set is_source = True on a first node whose process() yields "
-                "items"
-            )
-        return None
 
     def run(self, items: Iterable[Any] | None, bar: Progress | None = None) -> Pairs:
         """Feed all items, flush, and return all outputs; `bar` shows how many items are done. After
@@ -226,17 +201,37 @@ class Execution:
         Raises:
             GraphError: there is no source.
         """
-        self._native.begin_run(self.source_items())
+        self._native.begin_run(self.plan.source_items())
 
     def next(self) -> tuple[Pairs, bool]:
         """Wait for outputs. Returns all that are ready, and whether they are the last."""
+        pairs, is_last = self._next(self._native.next)
+        return self._handed_over(pairs), is_last
+
+    @property
+    def native(self) -> NativeSession:
+        """The native session, for the steps of a stream."""
+        return self._native
+
+    def step(self, source: str) -> tuple[str, Pairs]:
+        """Wait for the next step of a stream: "output", or what is to be done. `source`: whether
+        there is an item now, "empty", "slow" or "quick".
+        """
+        step, pairs = self._next(lambda: self._native.next_of_stream(source))
+        return step, self._handed_over(pairs or [])
+
+    def _next(self, call: Callable[[], T]) -> T:
         try:
-            pairs, is_last = self._native.next()
+            made = call()
         except BaseException as error:
             _warned.take_refused()
             self._capture(error)
             raise
         _warned.raise_refused()
+        return made
+
+    def _handed_over(self, pairs: Pairs) -> Pairs:
+        """Outputs, without those that a sink in this process keeps."""
         left: Pairs = []
         for node_id, value in pairs:
             sink = self._caller_sinks.get(node_id)
@@ -244,7 +239,7 @@ class Execution:
                 sink.deliver(value)
             if sink is None or not (sink.is_final or node_id in self.plan.taps):
                 left.append((node_id, value))
-        return left, is_last
+        return left
 
     def _all(self, at_once: Callable[[], Pairs], begin: Callable[[], None]) -> Pairs:
         """All outputs. A sink in the caller's process gets each as soon as it is made."""
@@ -357,23 +352,6 @@ def _shipper(pipeline: Pipeline, plan: RunPlan, *, shares: bool = False) -> Ship
     return Shipper(plan.instances, pipeline.kept_buffers(), shares=shares)
 
 
-def _keeps_items(plan: RunPlan) -> bool:
-    """Whether items are read after the caller goes on: a sink in the caller's process may change an
-    input that is still in use, and a node with a checkpoint gets items again in later calls.
-    """
-    nodes = plan.nodes.values()
-    return any(isinstance(node, CallerSink) or has_checkpoint(node) for node in nodes)
-
-
-def _manifest_of(pipeline: Pipeline, plan: RunPlan) -> str:
-    text = json.dumps(plan.manifest)
-    if pipeline.strict:
-        return text
-    from remotemedia.core import lenient
-
-    return lenient.without_unknown(text)
-
-
 def explain(pipeline: Pipeline, *, runtime: str | None, fallback: bool | None) -> Explanation:
     """Where the nodes of a pipeline would run now, and why; for the arguments see `Execution`."""
     from remotemedia.core.explanation import Explanation
@@ -381,7 +359,7 @@ def explain(pipeline: Pipeline, *, runtime: str | None, fallback: bool | None) -
     choice = pipeline.overlapping(iter(()))
     plan = _plan(pipeline, choice.nodes)
     explained = pipeline.native_runtime().explain(
-        _manifest_of(pipeline, plan),
+        plan.manifest_text(pipeline.strict),
         objects=_shipper(pipeline, plan),
         runtime=pipeline.interpreter if runtime is None else runtime,
         fallback=pipeline.fallback if fallback is None else fallback,

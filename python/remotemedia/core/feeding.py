@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from remotemedia.core.exceptions import PipelineError
@@ -12,11 +13,19 @@ END = object()
 """Stands for the end of the items."""
 
 
+def nothing() -> None:
+    """Does nothing."""
+
+
 class Feed:
     """A bounded queue of items.
 
     Args:
         room: how many items may wait.
+
+    Attributes:
+        changed: called when there may be something to take, by the thread that has added it.
+        error: what the source of the items has failed with, after those that wait.
     """
 
     def __init__(self, room: int) -> None:
@@ -24,6 +33,8 @@ class Feed:
         self._items: deque[Any] = deque()
         self._changed = threading.Condition()
         self._is_ended = False
+        self.changed: Callable[[], object] = nothing
+        self.error: Exception | None = None
 
     def put(self, item: Any) -> None:
         """Add an item; wait while there is no room.
@@ -36,6 +47,7 @@ class Feed:
             self._check_open()
             self._items.append(item)
             self._changed.notify_all()
+        self.changed()
 
     def put_at_once(self, item: Any) -> bool:
         """Add an item if there is room, and return whether there was.
@@ -49,7 +61,14 @@ class Feed:
             if has_room:
                 self._items.append(item)
                 self._changed.notify_all()
-            return has_room
+        if has_room:
+            self.changed()
+        return has_room
+
+    @property
+    def has_next(self) -> bool:
+        """Whether `take` returns at once."""
+        return self._is_ended or bool(self._items)
 
     def take(self) -> Any:
         """The next item, or END; waits while there is none."""
@@ -64,6 +83,7 @@ class Feed:
         with self._changed:
             self._is_ended = True
             self._changed.notify_all()
+        self.changed()
 
     def clear(self) -> None:
         """Drop the items that wait."""
@@ -76,4 +96,4 @@ class Feed:
             raise PipelineError("the input of this session has ended: open another session")
 
 
-__all__ = ["END", "Feed"]
+__all__ = ["END", "Feed", "nothing"]

@@ -188,7 +188,7 @@ class Pipeline(BetweenRuns, Visible):
         apart = self.overlapping(items, how.pop("overlap", None)).nodes
         execution = self._execution(point, is_run=True, apart=apart, **how)
         try:
-            given = execution.source_items() if items is None else items
+            given = execution.plan.source_items() if items is None else items
             pairs = execution.run(given, bar)
         except BaseException as error:
             execution.close_after(error)
@@ -233,7 +233,8 @@ class Pipeline(BetweenRuns, Visible):
                 ...
 
         Nothing begins before the first output is asked for, and an item is taken when all outputs
-        of the one before have been handed over: the items may be endless. The nodes' last outputs
+        of the one before have been handed over, or where nodes have replicas, when one of these is
+        free: the items may be endless. The nodes' last outputs
         (`flush`) follow. Leaving the loop early ends the run at once; the changes of the nodes'
         attributes come back then, as at the end.
 

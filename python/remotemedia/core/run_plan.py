@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.endpoints import CallerSink, CallerSource
 from remotemedia.core.exceptions import GraphError, RemoteMediaError
-from remotemedia.core.manifest import VERSION, flag_of, name_of, run_entry, runs_natively
+from remotemedia.core.manifest import (
+    VERSION,
+    flag_of,
+    has_checkpoint,
+    is_source,
+    name_of,
+    run_entry,
+    runs_natively,
+)
 from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.replicas import check_replicas, is_replicated
 
@@ -39,6 +48,50 @@ class RunPlan:
     roots: list[str]
     instances: dict[str, Any] = field(default_factory=dict)
     taps: dict[str, CallerSink] = field(default_factory=dict)
+
+    @property
+    def keeps_items(self) -> bool:
+        """Whether items are read after the caller goes on: a sink in the caller's process may
+        change an input that is still in use, and a node with a checkpoint gets items again in later
+        calls.
+        """
+        nodes = self.nodes.values()
+        return any(isinstance(node, CallerSink) or has_checkpoint(node) for node in nodes)
+
+    def manifest_text(self, strict: bool) -> str:
+        """The manifest as JSON; unless `strict`, without what this version does not know."""
+        text = json.dumps(self.manifest)
+        if strict:
+            return text
+        from remotemedia.core import lenient
+
+        return lenient.without_unknown(text)
+
+    def source_items(self) -> Iterable[Any] | None:
+        """The items of a run without input: those of a `CallerSource`, or None if source nodes
+        produce them.
+
+        Raises:
+            GraphError: there is no source.
+        """
+        roots = [self.nodes[node_id] for node_id in self.roots]
+        at_caller = [node for node in roots if isinstance(node, CallerSource)]
+        if at_caller:
+            if len(roots) > 1:
+                raise GraphError(
+                    f"{name_of(at_caller[0])} feeds the pipeline from your program, so it must be "
+                    "the only node without a predecessor"
+                )
+            return at_caller[0].items()
+        # The node of a manifest entry may be a source; only the orchestrator knows.
+        if not any(is_source(node) or isinstance(node, ManifestNode) for node in roots):
+            names = ", ".join(name_of(node) for node in roots)
+            raise GraphError(
+                f"run() got no input, and the first node ({names}) is not a source: pass the input "
+                "as in run(data), or set is_source = True on a first node whose process() yields "
+                "items"
+            )
+        return None
 
 
 def plan_run(

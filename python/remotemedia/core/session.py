@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from remotemedia.core._async import CancelPoint, run_in_thread
 from remotemedia.core.async_session import AsyncSession
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
     from remotemedia.core.profiling import Profile
 
+T = TypeVar("T")
 ROOM = 16
 """How many items may wait in a session between `feed` and `results`."""
 
@@ -130,7 +131,9 @@ class Session:
         """Run the source nodes to their end and return their outputs, in the form of `process`."""
         with self._turn:
             execution = self._opened()
-            return session_result(execution.run(execution.source_items()), execution.plan.sinks)
+            return session_result(
+                execution.run(execution.plan.source_items()), execution.plan.sinks
+            )
 
     def stream(
         self, items: Iterable[Any] | None = None, *, on_error: OnError = "raise"
@@ -140,7 +143,7 @@ class Session:
 
         Args:
             items: an item is taken from it when all outputs of the one before have been handed
-                over. With None the first node must be a source.
+                over, or when a replica is free for it. With None the first node must be a source.
             on_error: "raise" ends the stream with the error of an item, at its place. "skip" goes
                 on with the next item, and so does a function, which is called with the error.
         """
@@ -191,6 +194,29 @@ class Session:
         if self._execution is not None:
             self._execution.interrupt()
         self.drain()
+
+    def use(self, call: Callable[[Execution], T]) -> T:
+        """Call something with the open execution, when it is this thread's turn."""
+        with self._turn:
+            return call(self._opened())
+
+    def width(self) -> int:
+        """The greatest number of replicas of a node."""
+        return self.use(lambda execution: execution.native.replicas())
+
+    def end_stream(self, *, drops: bool) -> None:
+        """End the stream that `begin` has begun; `drops`: interrupt what is under way in it."""
+        if self._execution is not None:
+            if drops:
+                self._execution.interrupt()
+            with self._turn:
+                self._execution.native.end_stream()
+                self._is_live = False
+
+    def look_again(self) -> None:
+        """Have a stream that waits look at its source, from any thread."""
+        if self._execution is not None:
+            self._execution.native.look_again()
 
     def drain(self) -> None:
         """End the call whose outputs were to be taken, after an interrupt."""

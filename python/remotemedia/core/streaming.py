@@ -1,7 +1,8 @@
 """Outputs of a session one by one, as soon as each is made, while its items are taken one by one.
 
 An item is taken when all outputs of the one before it have been handed over. So nothing waits but
-the item that is at work, and an error is raised at its place.
+the item that is at work, and an error is raised at its place. Where nodes have replicas,
+`side_by_side` takes items when these are free.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from remotemedia.core.outputs import asynchronous, is_only_async
 if TYPE_CHECKING:
     from remotemedia.core.execution import Execution
     from remotemedia.core.session import AsyncSession, Session
+    from remotemedia.core.side_by_side import Stream
 
 OnError: TypeAlias = Literal["raise", "skip"] | Callable[[Exception], Any]
 """What happens when a node fails for an item: the error is raised, the item is skipped, or a
@@ -48,6 +50,13 @@ def stream(session: Session, items: Any, on_error: OnError) -> Iterator[Any]:
     """The outputs for items, and those of the flush at their end; None runs the sources. When the
     iterator is closed early, what runs for its item is interrupted.
     """
+    if items is not None and session.width() > 1:
+        from remotemedia.core import side_by_side
+
+        of_feed = isinstance(items, Feed)
+        source = side_by_side.Fed(items, session) if of_feed else side_by_side.Items(items)
+        yield from _side_by_side(side_by_side.Stream(session, source), on_error)
+        return
     try:
         for begin, seen in _steps(items):
             try:
@@ -58,6 +67,22 @@ def stream(session: Session, items: Any, on_error: OnError) -> Iterator[Any]:
     finally:
         if session.is_live:
             session.drop()
+
+
+def _side_by_side(stream: Stream, on_error: OnError) -> Iterator[Any]:
+    try:
+        while True:
+            try:
+                output = stream.next()
+            except (NodeError, MarshalingError) as error:
+                if stream.is_over or not _goes_on(error, on_error):
+                    raise
+                continue
+            if output is END:
+                return
+            yield output
+    finally:
+        stream.close()
 
 
 def _outputs(
@@ -91,6 +116,11 @@ def _steps(items: Any) -> Iterator[tuple[Callable[[Execution], None], int | None
 
 async def stream_async(session: AsyncSession, items: Any, on_error: OnError) -> AsyncGenerator[Any]:
     """Like `stream`, for coroutines and for plain or async iterables."""
+    if items is not None and await session.width() > 1:
+        async with aclosing(_side_by_side_async(session, items, on_error)) as outputs:
+            async for output in outputs:
+                yield output
+        return
     try:
         async for begin, seen in _steps_async(session, items):
             try:
@@ -108,6 +138,31 @@ async def stream_async(session: AsyncSession, items: Any, on_error: OnError) -> 
     finally:
         if session.is_live:
             await session.drop()
+
+
+async def _side_by_side_async(
+    session: AsyncSession, items: Any, on_error: OnError
+) -> AsyncGenerator[Any]:
+    from remotemedia.core import side_by_side
+
+    feed = items if isinstance(items, Feed) else Feed(1)
+    stream = await session.side_by_side(feed)
+    filling = None if feed is items else side_by_side.Filling(session, items, feed)
+    try:
+        while True:
+            try:
+                output = await session.call(stream.next)
+            except (NodeError, MarshalingError) as error:
+                if stream.is_over or not _goes_on(error, on_error):
+                    raise
+                continue
+            if output is END:
+                return
+            yield output
+    finally:
+        if filling is not None:
+            await filling.close()
+        await session.call(stream.close)
 
 
 async def _steps_async(

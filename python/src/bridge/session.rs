@@ -23,7 +23,7 @@ use crate::error::{from_unopenable, to_pyerr};
 #[derive(Debug)]
 pub(crate) struct Session {
     inner: Mutex<orchestrator::Session>,
-    cancel: CancelHandle,
+    pub(super) cancel: CancelHandle,
     converter: Converter,
     /// Metrics of the session. Their lock is not held during a call, so they can be read meanwhile.
     metrics: Arc<Mutex<RunMetrics>>,
@@ -101,7 +101,7 @@ impl Session {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begun(
+    pub(super) fn begun(
         &self,
         py: Python<'_>,
         begin: impl FnOnce(&mut orchestrator::Session) -> Result<(), Error> + Send,
@@ -137,7 +137,7 @@ impl Session {
     }
 
     /// Converts outputs to objects. If one cannot be converted, the error carries the others.
-    fn to_list<'py>(
+    pub(super) fn to_list<'py>(
         &self,
         py: Python<'py>,
         outputs: Vec<GraphOutput>,

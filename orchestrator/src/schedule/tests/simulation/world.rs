@@ -91,6 +91,8 @@ impl World {
     pub(super) fn run(mut self) {
         self.checks.stops_at_failure = self.dice.chance(300);
         self.core.stop_at_failure(self.checks.stops_at_failure);
+        self.checks.is_stream = !self.checks.stops_at_failure && self.dice.chance(500);
+        self.core.keep_rounds_apart(self.checks.is_stream);
         self.feed(Event::Open);
         for _ in 0..20_000 {
             self.act_as_caller();
@@ -154,6 +156,7 @@ impl World {
                 Event::Input(Some((CALLER, self.next_value)))
             };
             self.feed(event);
+            self.checks.is_bounded(self.core.open_rounds());
         }
     }
 
@@ -214,10 +217,17 @@ impl World {
             _ => None,
         };
         // Replicas tell an error at the place of its item.
-        let failed = failed.filter(|stage| !self.checks.is_replica(*stage));
+        if let Some(stage) = failed.filter(|_| self.checks.is_stream) {
+            self.checks.await_error(stage);
+        }
+        let waits = |stage: &StageId| self.checks.is_stream || self.checks.is_replica(*stage);
+        let failed = failed.filter(|stage| !waits(stage));
         let actions = self.core.handle(self.now, event);
         if let Some(slot) = lost.filter(|_| !self.is_closing) {
-            let tells = |action: &Action<Mark>| matches!(action, Action::Tell(Blame::Slot(told), _) if *told == slot);
+            let tells = |action: &Action<Mark>| match action {
+                Action::Tell(Blame::Slot(told), _) | Action::Attribute(told, _) => *told == slot,
+                _ => false,
+            };
             assert!(actions.iter().any(tells), "the loss of a dropped call's worker is not told");
         }
         if let Some(failed) = failed.filter(|stage| self.checks.expects_answer(*stage)) {
@@ -233,10 +243,15 @@ impl World {
         for action in &actions {
             match action {
                 Action::Tell(blame, _) => self.checks.begin_to_tell(*blame),
-                Action::Uneven(_) | Action::Skipped(_, OnOpen::Error) => self.checks.note_failure(),
+                Action::Uneven(stage) | Action::Skipped(stage, OnOpen::Error) => {
+                    self.checks.note_failure();
+                    self.checks.end_round_at(*stage);
+                }
+                Action::Attribute(_, stage) => self.checks.attribute(*stage),
                 Action::Credit(stage) | Action::Retry(stage) | Action::TryLater(stage, _) => {
                     self.checks.go_on(*stage);
                 }
+                Action::RoundDone(round) => self.checks.errors_are_told(*round),
                 Action::Deliver { round, .. } => self.checks.is_wanted(*round),
                 _ => {}
             }
@@ -268,9 +283,8 @@ impl World {
             Action::Abort(stage) => self.abort(stage),
             Action::TryLater(stage, at) => self.try_later(stage, at),
             Action::Retry(stage) => self.retry(stage),
-            Action::Tell(Blame::Stage(stage), tries) => {
-                self.checks.fail(self.now, stage, tries);
-            }
+            Action::Tell(Blame::Stage(stage), tries) => self.fail(stage, tries),
+            Action::Attribute(..) => {}
             Action::Tell(Blame::Slot(slot), _) => self.checks.tell_failure(slot),
             Action::Breaker(stage, is_open) => self.checks.breaker(self.now, stage, is_open),
             Action::Skipped(stage, _) => self.checks.skip(self.now, stage),
@@ -304,6 +318,14 @@ impl World {
             Action::Close(slot) => self.begin_closing(slot),
         }
         Vec::new()
+    }
+
+    /// The error of a stage is told; that of its worker, if that is lost.
+    fn fail(&mut self, stage: StageId, tries: u32) {
+        match self.checks.take_attributed(stage) {
+            Some(slot) => self.checks.tell_failure(slot),
+            None => self.checks.fail(self.now, stage, tries),
+        }
     }
 
     fn call(&mut self, stage: StageId, work: Work<Mark>) -> Vec<Event<Mark>> {

@@ -47,6 +47,16 @@ pub(super) struct Checks {
     round_failed: Vec<Option<Round>>,
     /// The first failure ends all rounds that have begun.
     pub(super) stops_at_failure: bool,
+    /// The caller gets round after round.
+    pub(super) is_stream: bool,
+    /// Rounds that the core has completed.
+    decided: Round,
+    /// Stages with failures of rounds that are to be told in their place, and those whose error is that of
+    /// their worker.
+    awaited: Vec<(StageId, Round)>,
+    /// The last round in which the loss of a worker was told.
+    lost_in: Option<Round>,
+    attributed: Vec<StageId>,
     /// Rounds that have begun.
     pub(super) fed: Round,
     tries: Vec<Tries>,
@@ -109,6 +119,11 @@ impl Checks {
             round_called: vec![None; shapes.len()],
             round_failed: vec![None; shapes.len()],
             stops_at_failure: false,
+            is_stream: false,
+            decided: 0,
+            awaited: Vec::new(),
+            lost_in: None,
+            attributed: Vec::new(),
             fed: 0,
             tries: vec![Tries::default(); shapes.len()],
             lost: vec![None; shapes.len()],
@@ -131,7 +146,7 @@ impl Checks {
         }
     }
 
-    /// Whether rounds keep their order.
+    /// Whether items keep their order, and with them rounds.
     fn is_ordered(&self) -> bool {
         let is_free =
             |shape: &StageShape| matches!(shape.part, Part::First { is_ordered: false, .. });
@@ -151,8 +166,67 @@ impl Checks {
     pub(super) fn begin_to_tell(&mut self, blame: Blame) {
         if let Blame::Stage(stage) = blame {
             assert!(!self.is_given_up(stage), "reported a failure of a round that was given up");
+            self.end_round_at(stage);
+        } else {
+            // With the call that was lost, if there was one, its round ends.
+            self.lost_in = Some(self.decided);
         }
         self.note_failure();
+    }
+
+    /// An error about a round is told: in a stream only in its place, and nothing of the round follows.
+    pub(super) fn end_round_at(&mut self, stage: StageId) {
+        if self.is_stream {
+            let round = self.round_called[stage].filter(|_| self.calls_in(stage));
+            assert!(round.is_none_or(|round| round == self.decided), "{round:?} is told too early");
+            self.abandoned = self.abandoned.max(self.decided + 1);
+        }
+    }
+
+    /// Whether the failure of a stage is that of its last call.
+    fn calls_in(&self, stage: StageId) -> bool {
+        self.awaited.iter().any(|(failed, _)| *failed == stage)
+    }
+
+    /// A call has failed: if it is not tried again, that must be told until its round is complete.
+    pub(super) fn await_error(&mut self, stage: StageId) {
+        if let Some(round) = self.round_called[stage].filter(|_| self.expects_answer(stage)) {
+            self.awaited.push((stage, round));
+        }
+        // Breakers count it now, though it may be told later.
+        self.breakers[stage].most += 1;
+    }
+
+    /// The loss of a worker is the failure of this stage, and is told later.
+    pub(super) fn attribute(&mut self, stage: StageId) {
+        self.attributed.push(stage);
+        self.breakers[stage].most += 1;
+    }
+
+    /// A round is complete, and with it what was to be told about it.
+    pub(super) fn errors_are_told(&mut self, round: Round) {
+        self.decided = round + 1;
+        let is_told = round < self.abandoned || self.lost_in == Some(round);
+        let is_lost = self.awaited.iter().any(|(_, failed)| *failed == round);
+        assert!(is_told || !is_lost || self.is_closing, "an error of round {round} is not told");
+        self.awaited.retain(|(_, failed)| *failed > round);
+    }
+
+    /// The slot whose loss the error of a stage is about.
+    pub(super) fn take_attributed(&mut self, stage: StageId) -> Option<SlotId> {
+        let at = self.attributed.iter().position(|other| *other == stage)?;
+        self.attributed.swap_remove(at);
+        self.shapes[stage].slot
+    }
+
+    /// In a stream as many rounds are open as keep all replicas at work.
+    pub(super) fn is_bounded(&self, open: Round) {
+        let further = |shape: &StageShape| match &shape.part {
+            Part::First { further, .. } => further.len() as u64,
+            _ => 0,
+        };
+        let width = 1 + self.shapes.iter().map(further).max().unwrap_or(0);
+        assert!(!self.is_stream || open <= 2 * width, "{open} rounds are open");
     }
 
     /// The core reports a failure to the caller.
@@ -249,6 +323,10 @@ impl Checks {
     pub(super) fn try_later(&mut self, now: Instant, stage: StageId, at: Instant, is_kept: bool) {
         assert!(!self.is_closing, "a try after the end");
         let due = self.due(stage);
+        let is_awaited = |(failed, _): &(StageId, Round)| *failed == stage;
+        if let Some(at) = self.awaited.iter().rposition(is_awaited) {
+            self.awaited.remove(at);
+        }
         let shape = &self.shapes[stage];
         let tries = &mut self.tries[stage];
         let retry = if is_kept {
@@ -404,8 +482,10 @@ impl Checks {
         assert!(!self.is_closing, "an output after the end");
         assert!(self.rounds_done <= round, "an output of round {round}, which is over");
         let of_value = self.round_of.get(&value.1).copied().unwrap_or(round);
-        let is_same = of_value == round || !self.is_ordered();
+        let is_same = of_value == round || !self.is_ordered() && !self.is_stream;
         assert!(is_same, "an output of round {of_value} in round {round}");
+        let is_next = round == self.rounds_done;
+        assert!(is_next || !self.is_stream, "round {round} comes before {}", self.rounds_done);
         let before = self.delivered_round.insert(stage, round).unwrap_or(0);
         assert!(before <= round, "sink {stage} gave round {round} after {before}");
         self.in_order_of_items(value, usize::MAX - 1 - stage);

@@ -234,7 +234,9 @@ impl World {
         let Some(call) = self.workers[slot].calls.get_mut(&stage) else { panic!("nothing to end") };
         call.is_suspended = false;
         let is_kept = std::mem::take(&mut call.is_kept);
-        let is_given_up = self.checks.abandoned > 0 || self.checks.is_replica(stage);
+        let is_given_up = self.checks.abandoned > 0
+            || self.checks.is_replica(stage)
+            || self.checks.is_stream && self.checks.has_told_failure;
         assert!(is_kept || is_given_up, "a call that was not given up is ended");
         self.workers[slot].enter(self.now, Phase::Busy);
         self.enter_node(slot, stage, FaultKind::Process);
