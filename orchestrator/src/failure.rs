@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 
-use ipc_protocol::{FaultDetail, FaultKind, ImportFault};
+use ipc_protocol::{FaultDetail, FaultKind, ImportFault, Value};
 
 use crate::reason::Advice;
 
@@ -28,6 +29,30 @@ pub struct NodeFailure {
     pub advice: Option<Advice>,
     /// Number of tries, of which this is the last.
     pub tries: u32,
+    /// What the call can be repeated from, if failing items are captured.
+    pub kept: Option<Kept>,
+}
+
+/// What a call that has failed can be repeated from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// The note that its worker has made, a file.
+    Note(PathBuf),
+    /// What a native node got.
+    Call(Box<FailedCall>),
+}
+
+/// A call of a native node that has failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedCall {
+    /// Whether it was a flush or an item.
+    pub operation: FaultKind,
+    /// The items since the node was made or last flushed, where it keeps something from one to the next.
+    pub before: Vec<Value>,
+    /// Whether these are all of them. Otherwise they were too large to be kept, and there are none.
+    pub is_whole: bool,
+    /// The item; absent for a flush.
+    pub item: Option<Value>,
 }
 
 impl std::error::Error for NodeFailure {}

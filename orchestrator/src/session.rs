@@ -14,6 +14,7 @@ mod failure;
 mod failures;
 mod fallback;
 mod hear;
+mod heard;
 mod journal;
 mod layout;
 mod native;

@@ -15,7 +15,7 @@ from typing import Any
 
 from remotemedia import _pickle
 from remotemedia._guest.text import described
-from remotemedia.core.capturing import MAGIC
+from remotemedia.core.capturing import BEFORE, MAGIC
 from remotemedia.core.in_process import Repeated
 
 ENDED_WELL, FAILED, BAD_INPUT = 0, 1, 2
@@ -42,7 +42,12 @@ def main(arguments: Sequence[str]) -> int:
         node, item, state = load(head, pickle)
     except Exception as error:
         return _fail(f"{given.file}: what it holds cannot be loaded: {described(error)}")
-    call = Repeated(node, head["node_id"], state, needs_initialize=bool(head["left"]))
+    if head.get("is_native"):
+        call = Repeated.of_native(node, head["node_id"], state[BEFORE])
+    else:
+        initializes = head["operation"] == "initialize"
+        needs_initialize = bool(head["left"]) and not initializes
+        call = Repeated(node, head["node_id"], state, needs_initialize=needs_initialize)
     run = _under_pdb if given.pdb else _run
     return run(call, head["operation"], item)
 
@@ -100,8 +105,9 @@ def told(head: dict[str, Any]) -> str:
         f"{head['operation']} of node {head['node_id']} ({head['class']}), {head['time']}",
         f"it had failed with {error['type']}: {error['message']}",
     ]
+    what = "what it keeps of the" if head.get("is_native") else "its attribute"
     for name, reason in head["left"].items():
-        lines.append(f"its attribute {name} is not in the capture: {reason}")
+        lines.append(f"{what} {name} is not in the capture: {reason}")
     return "\n".join(lines)
 
 

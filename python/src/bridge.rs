@@ -21,12 +21,14 @@ mod workflows;
 use pyo3::prelude::*;
 
 use crate::convert::KeptBuffers;
+use crate::kept_call::KeptCall;
 
 /// Adds the bridge's names to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<runtime::Runtime>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<item::Item>()?;
+    module.add_class::<KeptCall>()?;
     module.add_class::<logged::Lines>()?;
     module.add_class::<logged::LoggedMethod>()?;
     module.add_class::<objects::Shipments>()?;

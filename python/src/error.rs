@@ -7,7 +7,7 @@ use nodes::audio_file::AudioFileError;
 use orchestrator::Error;
 use orchestrator::catalog::ResolveError;
 use orchestrator::error::{Crash, LimitExceeded, Skipped, StartError};
-use orchestrator::failure::{NodeFailure, operation_name};
+use orchestrator::failure::{Kept, NodeFailure, operation_name};
 use orchestrator::graph::GraphProblem;
 use orchestrator::limits::{Excess, Limit};
 use orchestrator::manifest::{ManifestError, ManifestErrorClass, ProblemKind};
@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::convert::{MarshalError, OpenError, into_pyerr, type_name};
+use crate::kept_call::KeptCall;
 
 /// The exception for an error.
 pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
@@ -38,7 +39,9 @@ fn translate(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("timeout_ms", over.timeout.as_millis())?;
             fields.set_item("remote_traceback", some_text(&over.python_stack))?;
             fields.set_item("tries", over.tries)?;
-            ("NodeTimeout", over.headline())
+            let error = exception(py, "NodeTimeout", &over.headline(), &fields)?;
+            error.value(py).setattr("_pid", over.pid)?;
+            return Ok(error);
         }
         Error::LimitExceeded(over) => {
             limit_fields(over, &fields)?;
@@ -279,7 +282,16 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
         }
         _ => "NodeError",
     };
-    exception(py, class, &failure.to_string(), &fields)
+    let error = exception(py, class, &failure.to_string(), &fields)?;
+    // For captures.
+    match &failure.kept {
+        None => {}
+        Some(Kept::Note(path)) => error.value(py).setattr("_note", path)?,
+        Some(Kept::Call(call)) => {
+            error.value(py).setattr("_call", KeptCall::new(call.as_ref().clone()))?;
+        }
+    }
+    Ok(error)
 }
 
 fn import_reason(reason: ImportReason) -> &'static str {
@@ -360,6 +372,7 @@ pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError)
         detail: Some(Box::new(FaultDetail::Unopenable(part))),
         advice: None,
         tries: 1,
+        kept: None,
     };
     let typed = node_error(py, &failure).unwrap_or_else(|raised| raised);
     typed.set_cause(py, Some(raised));

@@ -5,6 +5,7 @@ mod bridge;
 mod convert;
 mod error;
 mod guest;
+mod kept_call;
 mod numpy_memory;
 mod numpy_types;
 

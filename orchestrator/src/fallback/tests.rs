@@ -17,6 +17,7 @@ fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
         detail: None,
         advice: None,
         tries: 1,
+        kept: None,
     }
 }
 

@@ -134,7 +134,7 @@ fn batch_of(inputs: &[(Value, Traffic)]) -> usize {
 }
 
 /// About how many bytes the message has for a value.
-fn bytes_of(value: &Value) -> usize {
+pub(super) fn bytes_of(value: &Value) -> usize {
     const SMALL: usize = 16;
     match value {
         Value::Array(array) => array.data.len(),

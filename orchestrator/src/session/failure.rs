@@ -61,6 +61,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         detail: fault.detail,
         advice: refused.map(Advice::Raise),
         tries: 1,
+        kept: None,
     }
 }
 
@@ -76,6 +77,7 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
         detail: None,
         advice: None,
         tries: 1,
+        kept: None,
     }))
 }
 

@@ -9,6 +9,8 @@ use super::outfit::stage_number;
 use super::shell::{Events, Shell, pool_of};
 use super::workers::{End, Seat, Slot, Workers};
 use super::{Host, failure};
+use crate::error::Error;
+use crate::failure::Kept;
 use crate::limits::Limit;
 use crate::limits::rate::Admission;
 use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, StateLoss, Traits};
@@ -125,7 +127,9 @@ impl Shell {
             if self.closed.is_some() {
                 return vec![Event::Failed(stage, end)];
             }
-            let failure = failure::failure_of(failed.fault, self.workers.slot(slot));
+            let note = self.outfit.keep_note(&failed, self.workers.slot(slot).pid());
+            let mut failure = failure::failure_of(failed.fault, self.workers.slot(slot));
+            failure.kept = note.map(Kept::Note);
             let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if end.kept_at.is_some() && consequence.moves.is_some() {
                 // The call goes on elsewhere, so its `Done` from here means nothing.
@@ -186,7 +190,11 @@ fn hear_open_failure(
         return_unsuited(&mut shell.workers, slot, is_conflict);
         return Event::Unsuited(slot);
     }
-    let error = failure::from_fault(failed.fault, shell.workers.slot(slot));
+    let note = shell.outfit.keep_note(&failed, shell.workers.slot(slot).pid());
+    let mut error = failure::from_fault(failed.fault, shell.workers.slot(slot));
+    if let Error::Node(failure) = &mut error {
+        failure.kept = note.map(Kept::Note);
+    }
     shell.give_up_opening(slot, error)
 }
 

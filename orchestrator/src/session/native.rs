@@ -8,8 +8,9 @@ use nodes::ParamProblem;
 use nodes::node::Node;
 use nodes::{NodeError, NodeErrorKind, panics};
 
+use super::heard::Heard;
 use crate::error::Error;
-use crate::failure::NodeFailure;
+use crate::failure::{Kept, NodeFailure};
 use crate::metrics::probe::NativeProbe;
 use crate::plan::PlannedNode;
 use crate::schedule::Work;
@@ -23,6 +24,8 @@ struct NativeNode {
     planned: PlannedNode,
     node: Box<dyn Node>,
     usage: NodeUsage,
+    /// Its calls, if failing items are captured.
+    heard: Option<Heard>,
 }
 
 /// The result of a call of a native stage.
@@ -42,12 +45,16 @@ impl std::fmt::Debug for NativeStage {
 impl NativeStage {
     /// Makes the nodes of a stage.
     ///
+    /// `capture_max`: most bytes that are kept of what a node has heard before a call that fails; absent if
+    /// failing items are not captured.
+    ///
     /// # Errors
     /// When one of them rejects its parameters.
-    pub(super) fn new(nodes: &[PlannedNode]) -> Result<Self, Error> {
+    pub(super) fn new(nodes: &[PlannedNode], capture_max: Option<u64>) -> Result<Self, Error> {
         let make = |planned: &PlannedNode| {
             let node = build(planned)?;
-            Ok(NativeNode { planned: planned.clone(), node, usage: NodeUsage::default() })
+            let heard = capture_max.map(|max| Heard::new(is_streaming(planned), max));
+            Ok(NativeNode { planned: planned.clone(), node, usage: NodeUsage::default(), heard })
         };
         Ok(Self { nodes: nodes.iter().map(make).collect::<Result<_, Error>>()? })
     }
@@ -101,6 +108,9 @@ fn step(
     let Some((first, rest)) = chain.split_first_mut() else { return Ok(()) };
     let mut below = Ok(());
     let mut below_ns = 0;
+    if let Some(heard) = &mut first.heard {
+        heard.begin(value.as_ref());
+    }
     let probe = NativeProbe::start();
     let mut pass_on = |output: Value| {
         let entered = Instant::now();
@@ -120,6 +130,12 @@ fn step(
         }
         Err(NodeError::from(NodeErrorKind::Panicked(panic)))
     });
+    let mut kept = None;
+    if let Some(heard) = &mut first.heard {
+        let failed = result.is_err().then(|| heard.failed(operation));
+        kept = failed.map(|failed| Kept::Call(Box::new(failed)));
+        heard.end();
+    }
     let mut cost = probe.finish(result.is_err());
     cost.busy_ns = cost.busy_ns.saturating_sub(below_ns);
     if operation == FaultKind::Flush {
@@ -138,6 +154,7 @@ fn step(
             detail: None,
             advice: None,
             tries: 1,
+            kept,
         }));
     }
     below
@@ -154,6 +171,11 @@ fn add(usage: &mut NodeUsage, cost: &NodeUsage) {
 
 fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Whether a node takes its items as pieces of one stream, and keeps something from one to the next.
+fn is_streaming(node: &PlannedNode) -> bool {
+    node.params.get("streaming").and_then(serde_json::Value::as_bool) == Some(true)
 }
 
 /// Makes a native node. Parsing a manifest has made these checks already; a manifest that was built
@@ -195,7 +217,7 @@ mod tests {
         let text = format!(r#"{{"version": "v1", "nodes": [{node}], "connections": []}}"#);
         let graph = Graph::new(&Manifest::parse(&text).unwrap()).unwrap();
         let plan = Plan::new(&graph, &PlanOptions::default()).unwrap();
-        let mut stage = NativeStage::new(&plan.stages[0].nodes).unwrap();
+        let mut stage = NativeStage::new(&plan.stages[0].nodes, None).unwrap();
         stage.nodes[0].node = Box::new(Panics);
         let mut outputs = Vec::new();
         let call = |stage: &mut NativeStage, outputs: &mut Vec<Value>| {

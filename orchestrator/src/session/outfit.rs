@@ -3,9 +3,13 @@
 //! interpreter.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipc_protocol::Value;
+use ipc_protocol::from_worker::Failed;
 use ipc_protocol::to_worker::{NodeClass, NodeSpec, OpenSession, StageSpec};
 use ipc_protocol::version::{BUFFERS_SINCE, CAPTURE_SINCE, SURROUNDINGS_SINCE};
 
@@ -71,6 +75,17 @@ impl Outfit {
     /// The breakers of the caller's pipeline.
     pub(super) fn breakers(&self) -> Option<Breakers> {
         self.options.breakers.clone()
+    }
+
+    /// Keeps the note of a failed call, if failing items are captured: the node's next failure would replace
+    /// it. Returns its path.
+    pub(super) fn keep_note(&self, failed: &Failed, pid: u32) -> Option<PathBuf> {
+        let terms = self.options.capture.as_ref()?;
+        let mut path = OsString::from_vec(terms.prefix.to_vec());
+        path.push(format!("-{pid}-{}.failed", failed.fault.node_id));
+        let mut kept = path.clone();
+        kept.push(format!("-{}", failed.call));
+        std::fs::rename(&path, &kept).ok().map(|()| kept.into())
     }
 
     /// Whether the session is refused at once when all workers are in use.

@@ -27,7 +27,7 @@ from remotemedia._portable import plain
 
 NOW, FAILED = ".now", ".failed"
 """How the names of notes end: of a call that runs, and of one that has failed."""
-PROCESS, FLUSH = b"process", b"flush"
+PROCESS, FLUSH, INITIALIZE = b"process", b"flush", b"initialize"
 """The operations that are noted."""
 OVER = b"-"
 """How a note begins when no call runs. Otherwise its first line is the operation and the sizes of
@@ -42,7 +42,9 @@ def caller_of(terms: tuple[bytes, int] | None) -> Callable[..., Caller]:
     if terms is None:
         return Caller
     prefix, limit = terms
-    return lambda *arguments: NotedCaller(os.fsdecode(bytes(prefix)), limit, arguments)
+    # Several workers of a session may have replicas of a node.
+    own = f"{os.fsdecode(bytes(prefix))}-{os.getpid()}"
+    return lambda *arguments: NotedCaller(own, limit, arguments)
 
 
 class NotedCaller(Caller):
@@ -76,6 +78,17 @@ class NotedCaller(Caller):
         """The node's outputs at the end of the input."""
         self.note.begin(FLUSH)
         return self._noted(super().flushed)
+
+    def initialize(self) -> None:
+        """Call `preload` and `initialize`."""
+        self.note.begin(INITIALIZE)
+        try:
+            super().initialize()
+        except Fault:
+            self.note.keep()
+            raise
+        finally:
+            self.note.end()
 
     def _noted(self, call: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         try:
@@ -135,7 +148,7 @@ class Note:
         if item and plain.is_plain(item[0], self._limit):
             made, beside = self._pickles.dumps(item)
         else:
-            made, problem = _pickled(item, self._limit)
+            made, problem = pickled(item, self._limit)
         if self._state.has_changed() or problem != self._problem:
             self._problem = problem
             about = json.dumps({"left": self._state.left, "problem": problem}).encode()
@@ -228,18 +241,18 @@ class _State:
 
     def _made(self, attributes: dict[str, Any]) -> bytes:
         wanted = {name: value for name, value in attributes.items() if name not in self.left}
-        pickle, problem = _pickled(wanted, self._limit)
+        pickle, problem = pickled(wanted, self._limit)
         if problem is None:
             return pickle
         for name, value in wanted.items():
-            _, problem = _pickled(value, self._limit)
+            _, problem = pickled(value, self._limit)
             if problem is not None:
                 self.left[sendable(name)] = sendable(problem)
         rest = {name: value for name, value in wanted.items() if name not in self.left}
-        pickle, problem = _pickled(rest, self._limit)
+        pickle, problem = pickled(rest, self._limit)
         if problem is not None:  # each of them is small enough, and all together are not
             self.left.update(dict.fromkeys(rest, problem))
-        return pickle or _pickled({}, self._limit)[0]
+        return pickle or pickled({}, self._limit)[0]
 
 
 class _Seen:
@@ -286,7 +299,7 @@ def _has_all(container: Any, parts: list[Any]) -> bool:
     return now is not None and len(now) == len(parts) and all(map(is_, now, parts))
 
 
-def _pickled(value: Any, limit: int) -> tuple[bytes, str | None]:
+def pickled(value: Any, limit: int) -> tuple[bytes, str | None]:
     """The pickle of a value, or why there is none."""
     try:
         if plain.is_plain(value, limit):

@@ -2,7 +2,9 @@
 
 A worker notes each call before it begins (`_guest/notes.py`). When a call fails, the note becomes a
 capture here: a file with a head in JSON and one pickle, of the node as the caller has made it, the
-item, and the node's attributes as they were before the call. `remotemedia replay` repeats it.
+item, and the node's attributes as they were before the call. Of a native node the session keeps
+the failed call; instead of attributes there are the items before it, where it keeps something of
+them. `remotemedia replay` repeats the call.
 
 A capture holds code, as a script does: replay only files that you trust.
 """
@@ -15,22 +17,31 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from remotemedia import _pickle
-from remotemedia._guest.notes import FAILED, NOW, OVER
+from remotemedia._guest.notes import NOW, OVER, pickled
 from remotemedia._guest.text import described
 from remotemedia._portable import plain
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.manifest import class_path
 
+if TYPE_CHECKING:
+    from remotemedia._native import KeptCall
+
 MAGIC = b"remotemedia capture 1\n"
 """The first line of a capture."""
 SUFFIX = ".capture"
 """How the names of captures end."""
+_lock = threading.Lock()
+"""Held while a capture is written: the sessions of a map share a folder and its bounds."""
+
+BEFORE = "items before"
+"""In the state of a native node: the items since it was made or last flushed."""
 
 _log = logging.getLogger("remotemedia")
 
@@ -93,13 +104,18 @@ class Captures:
         `capture`, and a note.
         """
         node_id = getattr(error, "node_id", None)
-        if node_id is None or getattr(error, "capture", None) is not None:
-            return
-        note = self._note_of(node_id)
-        if note is None:
+        if node_id not in self._nodes or getattr(error, "capture", None) is not None:
             return
         try:
-            path = self._write(node_id, note, error)
+            call: KeptCall | None = vars(error).pop("_call", None)
+            note = None if call is not None else self._note_of(node_id, error)
+            with _lock:
+                if call is not None:
+                    path = self._keep_native(node_id, call, error)
+                elif note is not None:
+                    path = self._keep_note(node_id, note, error)
+                else:
+                    return
         except Exception as problem:  # the run's own error must reach the caller
             _log.warning("the failing item of %s is not kept: %s", node_id, described(problem))
             return
@@ -112,18 +128,30 @@ class Captures:
         for path in self._folder.glob(f"{self._prefix}-*"):
             path.unlink(missing_ok=True)
 
-    def _note_of(self, node_id: str) -> bytes | None:
+    def _note_of(self, node_id: str, error: BaseException) -> bytes | None:
         """The note of a call that has failed, or was cut short by the end of its worker."""
-        for end in (NOW, FAILED):
-            path = self._folder / f"{self._prefix}-{node_id}{end}"
-            with contextlib.suppress(FileNotFoundError):
-                note = path.read_bytes()
-                if note and not note.startswith(OVER):
-                    path.unlink()
-                    return note
+        kept = vars(error).pop("_note", None)
+        pid = getattr(error, "worker_pid", None) or getattr(error, "_pid", None)
+        path = self._folder / f"{self._prefix}-{pid}-{node_id}{NOW}" if kept is None else Path(kept)
+        with contextlib.suppress(FileNotFoundError):
+            note = path.read_bytes()
+            if note and not note.startswith(OVER):
+                path.unlink()
+                return note
         return None
 
-    def _write(self, node_id: str, note: bytes, error: BaseException) -> Path | None:
+    def _keep_native(self, node_id: str, call: KeptCall, error: BaseException) -> Path | None:
+        operation, before, is_whole, item = call.parts()
+        _, problem = pickled(item, self._option.max_bytes)
+        if problem is not None:
+            _log.warning("the failing item of %s is not kept: %s", node_id, problem)
+            return None
+        _, problem = pickled(before, self._option.max_bytes)
+        left = {} if is_whole and problem is None else {BEFORE: problem or "they are too large"}
+        state = {BEFORE: [] if left else before}
+        return self._write(node_id, operation, left, error, (tuple(item), state), is_native=True)
+
+    def _keep_note(self, node_id: str, note: bytes, error: BaseException) -> Path | None:
         line, _, rest = note.partition(b"\n")
         operation, *sizes = line.split()
         ends = itertools.accumulate(map(int, sizes), initial=0)
@@ -134,25 +162,39 @@ class Captures:
         if noted["problem"] is not None:
             _log.warning("the failing item of %s is not kept: %s", node_id, noted["problem"])
             return None
-        state = _pickle.loads(state_pickle)
+        state: Any = _pickle.loads(state_pickle)
         item = plain.loads(pickle, [*map(bytearray, memory)]) if memory else _pickle.loads(pickle)
+        return self._write(node_id, operation.decode(), noted["left"], error, (item, state))
+
+    def _write(
+        self,
+        node_id: str,
+        operation: str,
+        left: dict[str, str],
+        error: BaseException,
+        call: tuple[Any, dict[str, Any]],
+        *,
+        is_native: bool = False,
+    ) -> Path:
+        """Write a capture with the item and the state of a call. Return its path."""
         node = self._nodes[node_id]
         head = {
             "node_id": node_id,
             "class": class_path(node),
-            "operation": operation.decode(),
+            "operation": operation,
+            "is_native": is_native,
             "error": {
                 "type": getattr(error, "remote_type", None) or type(error).__name__,
                 "message": getattr(error, "remote_message", None) or str(error),
                 "traceback": getattr(error, "remote_traceback", None),
             },
-            "left": noted["left"],
+            "left": left,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "python": "{}.{}".format(*sys.version_info),
             "sys_path": sys.path,
             "argv": sys.argv,
         }
-        shipment = _pickle.Shipment([node, item, state])
+        shipment = _pickle.Shipment([node, *call])
         data = MAGIC + json.dumps(head).encode() + b"\n" + shipment.instances
         path = self._free_path(node_id)
         partial = path.with_suffix(".part")
@@ -164,11 +206,17 @@ class Captures:
 
     def _free_path(self, node_id: str) -> Path:
         """A path for a new capture, after the oldest ones are removed that are too many."""
-        known = sorted(self._folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns)
+        known = sorted(self._folder.glob(f"*{SUFFIX}"), key=_age)
         for path in known[: max(0, len(known) + 1 - self._option.max_files)]:
             path.unlink(missing_ok=True)
         moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         return self._folder / f"{node_id}-{moment}-{os.urandom(3).hex()}{SUFFIX}"
+
+
+def _age(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # another process has removed it
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def _remove_left(folder: Path) -> None:
@@ -179,4 +227,4 @@ def _remove_left(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-__all__ = ["MAGIC", "Capture", "Captures", "Option", "captures"]
+__all__ = ["BEFORE", "MAGIC", "Capture", "Captures", "Option", "captures"]

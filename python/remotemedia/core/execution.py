@@ -15,11 +15,9 @@ from remotemedia import _warned
 from remotemedia._load import native
 from remotemedia.core._async import CancelPoint
 from remotemedia.core.caller import this_process
-from remotemedia.core.endpoints import CallerSink, CallerSource
-from remotemedia.core.exceptions import GraphError, PipelineError, RemoteMediaError
+from remotemedia.core.endpoints import CallerSink
+from remotemedia.core.exceptions import PipelineError, RemoteMediaError
 from remotemedia.core.how import captures, is_debugged, opener
-from remotemedia.core.manifest import is_source, name_of
-from remotemedia.core.manifest_node import ManifestNode
 from remotemedia.core.outputs import Pairs, session_result
 from remotemedia.core.preload import preloaded
 from remotemedia.core.replicas import is_replicated
@@ -81,7 +79,9 @@ class Execution:
         if like is None:
             objects = self.plan.instances.items()
             shared = {node_id: node for node_id, node in objects if lane or is_replicated(node)}
-            self.plan.instances.update(preloaded(pipeline, shared, point))
+            self.plan.instances.update(
+                preloaded(pipeline, shared, point, capture or pipeline.capture)
+            )
         self._shipper: Shipper | None = (
             like._shipper if like else _shipper(pipeline, self.plan, shares=lane)
         )
@@ -97,21 +97,29 @@ class Execution:
             for node_id in self.plan.sinks
             if isinstance(node := self.plan.nodes[node_id], CallerSink)
         } | self.plan.taps
-        self._native: NativeSession = opener(pipeline.native_runtime(), debug)(
-            self.plan.manifest_text(pipeline.strict),
-            objects=self._shipper,
-            runtime=pipeline.interpreter if runtime is None else runtime,
-            fallback=pipeline.fallback if fallback is None else fallback,
-            caller=this_process(),
-            is_run=is_run,
-            wait=wait,
-            breakers=pipeline.breakers(),
-            cancel=self._cancel_token,
-            copy=copy or self.plan.keeps_items,
-            profile=profile,
-            debug=debug,
-            capture=None if self._captures is None else self._captures.terms,
-        )
+        try:
+            self._native: NativeSession = opener(pipeline.native_runtime(), debug)(
+                self.plan.manifest_text(pipeline.strict),
+                objects=self._shipper,
+                runtime=pipeline.interpreter if runtime is None else runtime,
+                fallback=pipeline.fallback if fallback is None else fallback,
+                caller=this_process(),
+                is_run=is_run,
+                wait=wait,
+                breakers=pipeline.breakers(),
+                cancel=self._cancel_token,
+                copy=copy
+                or self.plan.keeps_items
+                or (self._captures is not None and self.plan.hears_pieces),
+                profile=profile,
+                debug=debug,
+                capture=None if self._captures is None else self._captures.terms,
+            )
+        except BaseException as error:
+            if self._captures is not None:  # `initialize` of a node has failed
+                self._captures.keep(error)
+                self._captures.close()
+            raise
         if like is None:
             pipeline.watch_metrics(self)
 
@@ -154,9 +162,18 @@ class Execution:
         Raises:
             RunCancelled: the session was cancelled.
         """
-        pairs = self._native.process_each(items)
+        if self._captures is None:
+            pairs = self._native.process_each(items)
+            _warned.raise_refused()
+            return pairs
+        # One by one: the note of a call that has failed is there until the node fails again.
+        each = []
+        for item in items:
+            each += self._native.process_each([item])
+            if (error := each[-1][1]) is not None:
+                self._capture(error)
         _warned.raise_refused()
-        return pairs
+        return each
 
     def process_until(self, item: Any, due: float) -> tuple[Pairs, bool]:
         """Feed one item and return its outputs as far as they are there at `due` (a time of
@@ -328,6 +345,8 @@ class Execution:
         if not self._closed:
             self._closed = True
             _, failure = self._native.close()
+            if self._captures is not None:
+                self._captures.close()
             if failure is not None:
                 raise failure
 

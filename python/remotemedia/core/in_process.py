@@ -7,6 +7,7 @@ items instead of copies.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import time
@@ -219,15 +220,27 @@ class Repeated:
         for name, value in state.items():
             object.__setattr__(self.node, name, value)
 
+    @classmethod
+    def of_native(cls, node: Any, node_id: str, before: list[Any]) -> Repeated:
+        """A call of a native node, which has heard these items before."""
+        made = cls(node, node_id, attributes_of(_runnable(node, node_id)), needs_initialize=False)
+        for item in before:
+            with contextlib.suppress(Fault):  # it may have failed then, too
+                list(made._caller.outputs(item))
+        return made
+
     def outputs(self, operation: str, item: tuple[Any, ...]) -> list[Any]:
         """The outputs of the call; the node's own exception is raised.
 
         Args:
-            operation: "process" or "flush".
-            item: the item; empty for a source and for a flush.
+            operation: "process", "flush" or "initialize".
+            item: the item; empty for a source and for the others.
         """
         caller = self._caller
         try:
+            if operation == "initialize":
+                caller.initialize()
+                return []
             if operation == "flush":
                 return list(caller.flushed())
             outputs = list(caller.outputs(item[0]) if item else caller.produced())

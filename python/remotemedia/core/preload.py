@@ -18,6 +18,7 @@ from remotemedia.core.manifest import class_path
 from remotemedia.core.node import Node
 
 if TYPE_CHECKING:
+    from remotemedia.core import capturing
     from remotemedia.core._async import CancelPoint
     from remotemedia.core.between_runs import BetweenRuns
 
@@ -48,7 +49,10 @@ class Preloader(Node):
 
 
 def preloaded(
-    pipeline: BetweenRuns, instances: dict[str, Any], point: CancelPoint
+    pipeline: BetweenRuns,
+    instances: dict[str, Any],
+    point: CancelPoint,
+    capture: capturing.Option = None,
 ) -> dict[str, Any]:
     """The node objects as other workers get them: those with a `preload` have its results.
 
@@ -58,6 +62,7 @@ def preloaded(
         pipeline: the pipeline of the nodes, for its runtime and pool.
         instances: the node objects by id.
         point: cancels the call.
+        capture: where nodes whose `preload` fails are kept.
 
     Raises:
         NodeError: a `preload` failed.
@@ -68,7 +73,7 @@ def preloaded(
     for node_id, node in instances.items():
         if not _has_preload(node):
             continue
-        loading = Pipeline(runtime=pipeline.runtime, pool=pipeline.pool)
+        loading = Pipeline(runtime=pipeline.runtime, pool=pipeline.pool, capture=capture)
         loading.interpreter = pipeline.interpreter
         loading.add_node(Preloader(node), id=node_id)
         try:

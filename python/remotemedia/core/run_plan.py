@@ -58,6 +58,14 @@ class RunPlan:
         nodes = self.nodes.values()
         return any(isinstance(node, CallerSink) or has_checkpoint(node) for node in nodes)
 
+    @property
+    def hears_pieces(self) -> bool:
+        """Whether a native node takes pieces of one stream: where failing items are captured, it
+        keeps those before.
+        """
+        configs = [getattr(node, "config", None) for node in self.nodes.values()]
+        return any(isinstance(config, dict) and config.get("streaming") for config in configs)
+
     def manifest_text(self, strict: bool) -> str:
         """The manifest as JSON; unless `strict`, without what this version does not know."""
         text = json.dumps(self.manifest)
