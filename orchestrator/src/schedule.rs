@@ -7,6 +7,7 @@
 //! asking for a worker to closing.
 
 mod advance;
+mod ahead;
 mod attempts;
 mod edge;
 mod event;
@@ -25,6 +26,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use advance::Advance;
+pub use ahead::Ahead;
 pub use attempts::BreakerState;
 pub use event::{Action, Blame, Deadline, Event, Failure, Overdue, Running};
 use flow::Flow;

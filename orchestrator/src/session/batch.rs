@@ -15,9 +15,8 @@ use ipc_protocol::{ToWorker, Value};
 use super::drive::Driver;
 use super::outfit::stage_number;
 use super::shell::{Events, Shell};
-use super::workers::Ahead;
 use super::{GraphOutput, Host, RunError, Session};
-use crate::schedule::{SlotId, StageId, Work};
+use crate::schedule::{Ahead, SlotId, StageId, Work};
 use crate::worker::link::LinkError;
 
 /// Most calls of a batch.
@@ -88,7 +87,10 @@ fn send_batch(shell: &mut Shell, slot: SlotId, values: Vec<Value>) -> Result<(),
     let items: Vec<Item> = items.collect();
     let calls = items.iter().map(|item| item.step.call).collect();
     match shell.workers.send(slot, ToWorker::Batch(items), shell.holders.get(STAGE)) {
-        Ok(sent) => shell.workers.slot_mut(slot).ahead = Ahead::new(STAGE, calls, sent),
+        Ok(sent) => {
+            let slot = shell.workers.slot_mut(slot);
+            (slot.ahead, slot.sent_ahead) = (Ahead::new(calls), Some(sent));
+        }
         Err(LinkError::Codec(_)) => {} // the input at fault gets the error when it is sent alone
         Err(broken) => return Err(broken),
     }
@@ -114,9 +116,10 @@ pub(super) fn begin_ahead(shell: &mut Shell, stage: StageId, work: &Work<Value>)
         let ended = shell.send(stage, ToWorker::Abort(stage_number(stage)));
         return (!ended.is_empty()).then_some(ended);
     }
-    let (call, sent) = shell.workers.slot_mut(slot).ahead.begin(stage)?;
-    shell.workers.slot_mut(slot).begin_call(stage, call);
-    let pid = shell.workers.slot(slot).pid();
+    let here = shell.workers.slot_mut(slot);
+    let call = here.ahead.begin()?;
+    here.begin_call(stage, call);
+    let (pid, sent) = (here.pid(), here.sent_ahead.take());
     let holder = &shell.holders[stage];
     shell.journal.note_sent(stage, pid, holder, sent.unwrap_or_default());
     shell.workers.look_again();

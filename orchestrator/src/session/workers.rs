@@ -1,7 +1,6 @@
 //! The workers of a session: the links in its slots, requests to the pool, and the wait for news
 //! from any of them. This module does not know what a slot's nodes are.
 
-mod ahead;
 mod slot;
 mod wait;
 
@@ -20,7 +19,7 @@ use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::{Ticket, Turn};
 use crate::worker::supervisor::{Pool, Returned};
 use crate::worker::{Wanted, Worker};
-pub(super) use ahead::Ahead;
+use slot::answered;
 pub(super) use slot::{End, Seat, Slot};
 
 /// The worker slots of one session, and its requests to the pool.
@@ -220,7 +219,8 @@ impl Workers {
     /// The news, unless it is an answer to a call that has not begun.
     fn unless_early(&mut self, slot: SlotId, news: News) -> News {
         let News::Message(message) = news else { return news };
-        self.slots[slot].ahead.hold(message).map_or(News::Nothing, News::Message)
+        let call = answered(&message);
+        self.slots[slot].ahead.hear(call, message).map_or(News::Nothing, News::Message)
     }
 
     /// The answer to a call that begins may have been read.

@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ipc_protocol::from_worker::LogRecord;
+use ipc_protocol::from_worker::{Done, Failed, FromWorker, LogRecord, Output};
 use ipc_protocol::version::PROTOCOL_VERSION;
 use ipc_protocol::{ToWorker, Value};
 
-use super::ahead::Ahead;
 use crate::config::PoolBounds;
 use crate::limits::{Excess, Limits};
 use crate::placement::{Engine, PoolId};
-use crate::schedule::{Event, Overdue, Running, SlotId, StageId};
+use crate::schedule::{Ahead, Event, Overdue, Running, SlotId, StageId};
 use crate::session::quota::Quota;
-use crate::worker::link::LinkError;
+use crate::worker::link::{LinkError, Sent};
 use crate::worker::process::Process;
 use crate::worker::{Worker, memory};
 
@@ -36,7 +35,9 @@ pub(in crate::session) struct Slot {
     /// The stages whose running call is being ended: its end is no success.
     pub(in crate::session) aborted: BTreeSet<StageId>,
     /// The calls that the worker has, and that have not begun.
-    pub(in crate::session) ahead: Ahead,
+    pub(in crate::session) ahead: Ahead<FromWorker>,
+    /// What it took to send them; taken when the first begins.
+    pub(in crate::session) sent_ahead: Option<Sent>,
     /// Whether its nodes are ready.
     pub(in crate::session) is_open: bool,
     /// Whether the worker was asked to clean up.
@@ -83,6 +84,7 @@ impl Slot {
             calls: BTreeMap::new(),
             aborted: BTreeSet::new(),
             ahead: Ahead::default(),
+            sent_ahead: None,
             is_open: false,
             is_cleaning_up: false,
             is_killed: false,
@@ -101,7 +103,7 @@ impl Slot {
         self.seats.clear();
         self.calls.clear();
         self.aborted.clear();
-        self.ahead.drop_rest();
+        self.ahead = Ahead::default();
         self.is_open = false;
         self.is_cleaning_up = false;
         self.is_killed = false;
@@ -131,13 +133,13 @@ impl Slot {
     /// Notes the stage whose call a message ends, and what else it drops.
     pub(super) fn note_abort(&mut self, message: &ToWorker) {
         if matches!(message, ToWorker::Close) {
-            self.ahead.drop_rest();
+            self.ahead = Ahead::default();
         }
         if let ToWorker::Abort(stage) = message
             && let Ok(stage) = StageId::try_from(*stage)
         {
             self.aborted.insert(stage);
-            self.ahead.drop_rest();
+            self.ahead = Ahead::default();
         }
     }
 
@@ -150,7 +152,7 @@ impl Slot {
     /// The call of a stage has failed, and with it the rest of its batch.
     pub(in crate::session) fn fail_call(&mut self, stage: StageId) {
         self.calls.remove(&stage);
-        self.ahead.drop_rest();
+        self.ahead = Ahead::default();
     }
 
     /// The event for an output: it ends the worker if it is too large.
@@ -233,5 +235,15 @@ impl Slot {
         let noted = noted.and_then(|note| self.seats.get(note.node).copied());
         let called = || self.calls.keys().min().map(|stage| (*stage, 0));
         noted.or_else(called).or_else(|| self.seats.first().copied())
+    }
+}
+
+/// The number of the call that a message answers.
+pub(super) fn answered(message: &FromWorker) -> Option<u64> {
+    match message {
+        FromWorker::Output(Output { call, .. })
+        | FromWorker::Done(Done { call, .. })
+        | FromWorker::Failed(Failed { call, stage: Some(_), .. }) => Some(*call),
+        _ => None,
     }
 }
