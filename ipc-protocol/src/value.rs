@@ -64,6 +64,17 @@ pub struct Opaque {
 }
 
 impl Value {
+    /// Whether the value, or a part of the container that it is, is a pickled object.
+    #[must_use]
+    pub fn has_opaque_part(&self) -> bool {
+        match self {
+            Self::Opaque(_) => true,
+            Self::Tuple(parts) | Self::List(parts) => parts.iter().any(Self::has_opaque_part),
+            Self::Dict(entries) => entries.iter().any(|(_, part)| part.has_opaque_part()),
+            _ => false,
+        }
+    }
+
     /// The name of the value's type as a Python user knows it.
     #[must_use]
     pub fn type_name(&self) -> &str {

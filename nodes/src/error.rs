@@ -24,6 +24,12 @@ pub enum NodeErrorKind {
         /// Python name of the item's type.
         got: String,
     },
+    /// The item has an array of a kind that has no plain form.
+    #[error("{told}")]
+    NoPlainForm {
+        /// What kind it is, and what to do.
+        told: String,
+    },
     /// The item is a text, most likely the name of a file, where audio is wanted.
     #[error(
         "expected audio as (array, sample_rate), got str '{}'; to read a file: read_audio(path)",
@@ -186,7 +192,9 @@ impl NodeError {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self.kind {
-            NodeErrorKind::TypeMismatch { .. } | NodeErrorKind::PathForAudio { .. } => "TypeError",
+            NodeErrorKind::TypeMismatch { .. }
+            | NodeErrorKind::NoPlainForm { .. }
+            | NodeErrorKind::PathForAudio { .. } => "TypeError",
             NodeErrorKind::UnsupportedDtype { .. }
             | NodeErrorKind::BadShape { .. }
             | NodeErrorKind::BadMemory { .. }

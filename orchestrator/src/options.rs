@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use ipc_protocol::Payload;
 use ipc_protocol::to_worker::CaptureTerms;
+use ipc_protocol::{Payload, Value};
 
 use crate::error::{Error, ShipError};
 use crate::schedule::BreakerState;
@@ -54,6 +54,8 @@ pub struct OpenOptions {
     pub profile: bool,
     /// Whether each crossing between processes is logged; `None`: as the environment says.
     pub debug: Option<bool>,
+    /// Makes arrays of other kinds plain for native nodes.
+    pub opener: Option<Arc<dyn Opener>>,
     /// Where workers note each call before it begins, so that one that fails can be repeated.
     pub capture: Option<CaptureTerms>,
     /// Stops the session, also while it is being opened.
@@ -78,6 +80,16 @@ impl Breakers {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(node_id.to_owned(), (state, causes));
     }
+}
+
+/// Opens what only the caller's language knows. Native nodes ask for it when they refuse an item.
+pub trait Opener: std::fmt::Debug + Send + Sync {
+    /// The item with plain arrays in place of pickled objects that are arrays; `None` if it has no such
+    /// objects.
+    ///
+    /// # Errors
+    /// An array has no plain form; what to do instead.
+    fn plain(&self, item: Value) -> Result<Option<Value>, String>;
 }
 
 /// The caller's node objects, in the order of the manifest's instance numbers.

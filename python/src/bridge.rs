@@ -10,6 +10,7 @@ mod item;
 mod logged;
 mod native_node;
 mod objects;
+mod opener;
 mod runtime;
 mod session;
 mod shared;

@@ -81,6 +81,8 @@ pub(crate) struct Converter {
     inline_max_bytes: usize,
     /// Whether an object that an item contains twice is one object for the nodes, too.
     keeps_identity: bool,
+    /// Whether memory-mapped arrays are read as plain ones, without a copy.
+    reads_maps: bool,
     /// Number of copies of arrays above `inline_max_bytes`, and their bytes.
     copies: AtomicU64,
     copied_bytes: AtomicU64,
@@ -96,6 +98,7 @@ impl Converter {
             surroundings: Surroundings::Caller,
             inline_max_bytes: INLINE_MAX_BYTES,
             keeps_identity: false,
+            reads_maps: false,
             copies: 0.into(),
             copied_bytes: 0.into(),
         }
@@ -118,6 +121,11 @@ impl Converter {
     pub(crate) fn keeping_identity(self, keeps: bool) -> Self {
         let keeps_identity = keeps && !matches!(self.pickling, Pickling::Forbidden);
         Self { keeps_identity, ..self }
+    }
+
+    /// The same converter for items that native nodes get first: memory-mapped arrays are read as plain ones.
+    pub(crate) fn reading_maps(self, reads_maps: bool) -> Self {
+        Self { reads_maps, ..self }
     }
 
     /// Copies of whole arrays since the last call of this function. Copies of arrays that are small

@@ -5,10 +5,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-/// Numpy's class of arrays, and its base class of scalars.
+/// Numpy's class of arrays, its base class of scalars, and its class of memory-mapped arrays.
 pub(crate) struct Types {
     pub(crate) ndarray: Py<PyType>,
     pub(crate) generic: Py<PyType>,
+    pub(crate) memmap: Py<PyType>,
 }
 
 impl Types {
@@ -21,13 +22,15 @@ impl Types {
         let modules = py.import("sys")?.getattr(intern!(py, "modules"))?.cast_into::<PyDict>()?;
         let Some(numpy) = modules.get_item("numpy")? else { return Ok(None) };
         // While numpy is being imported (in another thread) its names may not be there yet.
-        let (Ok(ndarray), Ok(generic)) = (numpy.getattr("ndarray"), numpy.getattr("generic"))
-        else {
+        let mut found = Vec::new();
+        for name in ["ndarray", "generic", "memmap"] {
+            let Ok(found_type) = numpy.getattr(name) else { return Ok(None) };
+            found.push(found_type.cast_into::<PyType>()?.unbind());
+        }
+        let Ok([ndarray, generic, memmap]) = <[Py<PyType>; 3]>::try_from(found) else {
             return Ok(None);
         };
-        let ndarray = ndarray.cast_into::<PyType>()?.unbind();
-        let generic = generic.cast_into::<PyType>()?.unbind();
-        Ok(Some(TYPES.get_or_init(py, || Types { ndarray, generic })))
+        Ok(Some(TYPES.get_or_init(py, || Types { ndarray, generic, memmap })))
     }
 
     /// Whether this process has imported numpy.

@@ -1,5 +1,6 @@
 //! Native stages: chains of Rust nodes, run on the thread that drives the session.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipc_protocol::from_worker::NodeUsage;
@@ -12,6 +13,7 @@ use super::heard::Heard;
 use crate::error::Error;
 use crate::failure::{Kept, NodeFailure};
 use crate::metrics::probe::NativeProbe;
+use crate::options::{OpenOptions, Opener};
 use crate::plan::PlannedNode;
 use crate::schedule::Work;
 
@@ -26,6 +28,7 @@ struct NativeNode {
     usage: NodeUsage,
     /// Its calls, if failing items are captured.
     heard: Option<Heard>,
+    opener: Option<Arc<dyn Opener>>,
 }
 
 /// The result of a call of a native stage.
@@ -45,16 +48,16 @@ impl std::fmt::Debug for NativeStage {
 impl NativeStage {
     /// Makes the nodes of a stage.
     ///
-    /// `capture_max`: most bytes that are kept of what a node has heard before a call that fails; absent if
-    /// failing items are not captured.
     ///
     /// # Errors
     /// When one of them rejects its parameters.
-    pub(super) fn new(nodes: &[PlannedNode], capture_max: Option<u64>) -> Result<Self, Error> {
+    pub(super) fn new(nodes: &[PlannedNode], options: &OpenOptions) -> Result<Self, Error> {
         let make = |planned: &PlannedNode| {
             let node = build(planned)?;
-            let heard = capture_max.map(|max| Heard::new(is_streaming(planned), max));
-            Ok(NativeNode { planned: planned.clone(), node, usage: NodeUsage::default(), heard })
+            let (planned, usage) = (planned.clone(), NodeUsage::default());
+            let terms = options.capture.as_ref();
+            let heard = terms.map(|terms| Heard::new(is_streaming(&planned), terms.max_bytes));
+            Ok(NativeNode { planned, node, usage, heard, opener: options.opener.clone() })
         };
         Ok(Self { nodes: nodes.iter().map(make).collect::<Result<_, Error>>()? })
     }
@@ -119,8 +122,9 @@ fn step(
         }
         below_ns += nanoseconds(entered);
     };
+    let opener = first.opener.as_deref();
     let result = panics::catch(|| match value {
-        Some(value) => first.node.process(value, &mut pass_on),
+        Some(value) => process_plain(first.node.as_mut(), value, opener, &mut pass_on),
         None => first.node.flush(&mut pass_on),
     });
     let result = result.unwrap_or_else(|panic| {
@@ -158,6 +162,28 @@ fn step(
         }));
     }
     below
+}
+
+/// Has a node process an item. One that it refuses is given again with plain arrays, if it has others.
+fn process_plain(
+    node: &mut dyn Node,
+    value: Value,
+    opener: Option<&dyn Opener>,
+    emit: &mut dyn FnMut(Value),
+) -> Result<(), NodeError> {
+    let opener = opener.filter(|_| value.has_opaque_part());
+    let Some(opener) = opener else { return node.process(value, emit) };
+    let mut has_given = false;
+    let refused = node.process(value.clone(), &mut |output| {
+        has_given = true;
+        emit(output);
+    });
+    let Err(error) = refused else { return Ok(()) };
+    match opener.plain(value) {
+        Ok(Some(plain)) if !has_given => node.process(plain, emit),
+        Ok(_) => Err(error),
+        Err(told) => Err(NodeErrorKind::NoPlainForm { told }.into()),
+    }
 }
 
 /// Adds the cost of one call of a node. In one call of the stage there may be several.
@@ -217,7 +243,7 @@ mod tests {
         let text = format!(r#"{{"version": "v1", "nodes": [{node}], "connections": []}}"#);
         let graph = Graph::new(&Manifest::parse(&text).unwrap()).unwrap();
         let plan = Plan::new(&graph, &PlanOptions::default()).unwrap();
-        let mut stage = NativeStage::new(&plan.stages[0].nodes, None).unwrap();
+        let mut stage = NativeStage::new(&plan.stages[0].nodes, &OpenOptions::default()).unwrap();
         stage.nodes[0].node = Box::new(Panics);
         let mut outputs = Vec::new();
         let call = |stage: &mut NativeStage, outputs: &mut Vec<Value>| {

@@ -105,8 +105,7 @@ fn planned(
     runtime.listeners.add(&cancel.waker);
     let mut journal = Journal::new(manifest.name(), &plan, config.output.forward_output);
     journal.begin_trace(&plan, &options)?;
-    let capture_max = options.capture.as_ref().map(|terms| terms.max_bytes);
-    let native_stages = plan.stages.iter().map(|stage| native_stage(stage, capture_max));
+    let native_stages = plan.stages.iter().map(|stage| native_stage(stage, &options));
     let natives = native_stages.collect::<Result<_, _>>()?;
     let shapes = shapes(&plan, &settings);
     let layout = Layout::new(plan, may_move, Arc::clone(runtime));
@@ -202,7 +201,7 @@ fn saves_every(node: &PlannedNode) -> usize {
     usize::try_from(node.failing.checkpoint_every).unwrap_or(usize::MAX)
 }
 
-fn native_stage(stage: &Stage, capture_max: Option<u64>) -> Result<Option<NativeStage>, Error> {
+fn native_stage(stage: &Stage, options: &OpenOptions) -> Result<Option<NativeStage>, Error> {
     let is_native = stage.place == Place::Native;
-    is_native.then(|| NativeStage::new(&stage.nodes, capture_max)).transpose()
+    is_native.then(|| NativeStage::new(&stage.nodes, options)).transpose()
 }

@@ -14,6 +14,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::opener;
 use crate::convert::{Converter, Lending, Pickling, to_value};
 use crate::error::{from_marshal, to_pyerr};
 
@@ -96,6 +97,14 @@ impl NativeNode {
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
         let value = to_value(item, &self.converter).map_err(|error| from_marshal(py, error))?;
+        let may_be_opened = value.has_opaque_part();
+        let done = self.call(py, |node, emit| node.process(value, emit));
+        if !may_be_opened || done.is_ok() {
+            return done;
+        }
+        // As in a pipeline: what it refuses is given again with plain arrays.
+        let Some(plain) = opener::plain(item)? else { return done };
+        let value = to_value(&plain, &self.converter).map_err(|error| from_marshal(py, error))?;
         self.call(py, |node, emit| node.process(value, emit))
     }
 

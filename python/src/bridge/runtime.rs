@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyList};
 use super::caller::Caller;
 use super::host::PyHost;
 use super::objects::PyObjects;
+use super::opener::PyOpener;
 use super::session::{Breakers, CancelToken, Session};
 use crate::convert::{Converter, Lending, Pickling};
 use crate::error::{from_opening, to_pyerr};
@@ -85,6 +86,7 @@ impl Runtime {
             cancel: cancel.map(|token| token.get().0.clone()),
             profile,
             debug,
+            opener: Some(Arc::new(PyOpener)),
             capture: capture
                 .map(|(prefix, max_bytes)| CaptureTerms { prefix: prefix.into(), max_bytes }),
             ..caller.into_options()
@@ -251,9 +253,11 @@ pub(super) fn open(
     let opened = py.detach(|| orchestrator::Session::open(runtime, manifest, options, &mut host));
     match opened {
         Ok(session) => {
-            let mut roots = session.plan().stages.iter().filter(|stage| stage.inputs.is_empty());
-            let is_of_python = roots.all(|stage| matches!(stage.place, Place::Worker { .. }));
-            Ok(Session::new(session, converter.keeping_identity(is_of_python)))
+            let roots = || session.plan().stages.iter().filter(|stage| stage.inputs.is_empty());
+            let is_of_python = roots().all(|stage| matches!(stage.place, Place::Worker { .. }));
+            let is_native = roots().all(|stage| stage.place == Place::Native);
+            let converter = converter.keeping_identity(is_of_python).reading_maps(is_native);
+            Ok(Session::new(session, converter))
         }
         Err(error) => Err(host.raised.unwrap_or_else(|| {
             let raised = objects.and_then(PyObjects::take_raised);

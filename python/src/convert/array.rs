@@ -33,7 +33,9 @@ pub(super) fn read(
     lending: Lending,
 ) -> PyResult<Option<Array>> {
     let Some(types) = Types::if_loaded(object.py())? else { return Ok(None) };
-    if object.is_exact_instance(types.ndarray.bind(object.py())) {
+    let is_map =
+        || converter.reads_maps && object.is_exact_instance(types.memmap.bind(object.py()));
+    if object.is_exact_instance(types.ndarray.bind(object.py())) || is_map() {
         return read_array(object.cast::<PyUntypedArray>()?, converter, lending);
     }
     if !object.is_instance(types.generic.bind(object.py()))? {
