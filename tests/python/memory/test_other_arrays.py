@@ -162,7 +162,7 @@ def test_one_number_as_an_array(tmp_path: Path) -> None:
 
 
 def test_a_memory_map_that_is_read_by_a_native_node_is_not_copied(tmp_path: Path) -> None:
-    """spec: IOP-05"""
+    """spec: IOP-30"""
     path = tmp_path / "large.npy"
     np.save(path, np.zeros((2, 2_000_000), np.float32))
     array = np.load(path, mmap_mode="r")
