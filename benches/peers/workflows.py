@@ -1,35 +1,36 @@
-"""Durable workflows: what a step costs, what a chain takes, and how long a death is noticed.
+"""Durable workflows: what a step costs, what a chain takes, how long a death is noticed, what many
+runs and large values cost.
 
     .venvs/peers/bin/python benches/peers/workflows.py [--only chain,steps,...] [--postgres URL]
 
-DBOS is measured beside it where it is installed (`pip install dbos`), on SQLite as well. Each
-figure has its level of durability: `full` survives a power cut, `normal` loses its last moments
-then; both survive the end of any process. No time is asserted; that every result is right is.
+Each figure has its level of durability: `full` survives a power cut, `normal` loses its last moments
+then; both survive the end of any process. No time is asserted; that every result is right is. Other
+engines do the same chain in `workflow_engines.py`.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import workflow_deaths
 from common import machine, markdown, show
 
 from remotemedia.workflows import Runner, Workflow, task
 
 Row = list[str]
+LARGE = 10 << 20
+"""Bytes of a large value."""
 
 
 def fibo(n: int) -> int:
@@ -48,36 +49,51 @@ def nothing() -> None:
     """A step that does nothing."""
 
 
-@task(crash_retries=1)
-def dies(path: str) -> float:
-    """Notes when it dies; its second attempt returns when it began."""
-    now = time.time()
-    if not Path(path).exists():
-        Path(path).write_text(str(time.time()))
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return now
-
-
-@task
-def resumed(path: str) -> float:
-    """The first attempt never ends; the second returns when it began."""
-    now = time.time()
-    if not Path(path).exists():
-        Path(path).write_text("begun")
-        time.sleep(600)
-    return now
-
-
-@task(timeout=1)
-def stuck() -> None:
-    """Takes longer than it may."""
-    time.sleep(60)
-
-
 @task
 def begins() -> int:
     """When it began, in nanoseconds of the clock that all processes share."""
     return time.monotonic_ns()
+
+
+@task
+def in_steps(ctx: Any, count: int) -> list[float]:
+    """How long each of its inner steps took, in milliseconds."""
+    took = []
+    for number in range(count):
+        begun = time.perf_counter()
+        ctx.step("inner", int, number)
+        took.append((time.perf_counter() - begun) * 1000)
+    return took
+
+
+@task
+def idles(ctx: Any) -> Any:
+    """Waits for an event."""
+    return ctx.event("go")
+
+
+@task(map="numbers")
+def each(numbers: int) -> int:
+    """A step for each number."""
+    return numbers
+
+
+@task
+def reads(context: dict[str, Any], key: str) -> float:
+    """Looks at an entry of its context."""
+    return float(context[key][0]) if key else 0.0
+
+
+@task
+def reads_by_ctx(ctx: Any, key: str) -> float:
+    """The same by `ctx`."""
+    return float(ctx[key][0]) if key else 0.0
+
+
+@task
+def takes_nothing(key: str) -> float:
+    """The same without a context."""
+    return 0.0
 
 
 def chain_of(step: Callable[..., object], count: int) -> Workflow:
@@ -102,6 +118,12 @@ def databases(folder: Path, postgres: str | None) -> dict[str, str]:
     return found
 
 
+def ranks(times: list[float]) -> tuple[str, str]:
+    """The median and the 99th percentile of milliseconds."""
+    times = sorted(times)
+    return f"p50 {times[len(times) // 2]:.2f} ms", f"p99 {times[len(times) * 99 // 100]:.2f} ms"
+
+
 def chain(name: str, url: str) -> list[Row]:
     """The chain of 40 steps, and what a step costs in it."""
     with Runner(url, workers=1) as runner:
@@ -118,8 +140,8 @@ def chain(name: str, url: str) -> list[Row]:
 
 
 def steps(name: str, url: str) -> list[Row]:
-    """No-op steps a second, and a run of one step from submission to result."""
-    count, length = 100, 20
+    """No-op steps a second, what is between steps, a run of one step, and steps inside a task."""
+    count, length = 200, 20
     workflow = chain_of(nothing, length)
     with Runner(url, workers=2) as runner:
         runner.submit(workflow).result().checked()
@@ -129,70 +151,75 @@ def steps(name: str, url: str) -> list[Row]:
         rate = count * length / (time.perf_counter() - begun)
         stamped = chain_of(begins, 100)
         gaps = []
-        for _ in range(10):
+        for _ in range(20):
             begun_ns = list(runner.submit(stamped).result().outputs.values())
             gaps += [(b - a) / 1e6 for a, b in itertools.pairwise(begun_ns)]
-        gaps.sort()
         single = chain_of(nothing, 1)
         times = []
         for _ in range(300):
             begun = time.perf_counter()
             runner.submit(single).wait()
             times.append((time.perf_counter() - begun) * 1000)
-    times.sort()
+        inner = runner.submit(Workflow("in_steps", [in_steps]), {"count": 500}).result().checked()
     return [
         [f"no-op steps, {name}", f"{rate:,.0f} a second", ""],
+        [f"from a step's begin to that of the next, {name}", *ranks(gaps)],
+        [f"a run of one step, {name}", *ranks(times)],
+        [f"ctx.step, until it is durable, {name}", *ranks(inner.outputs["in_steps"])],
+    ]
+
+
+def switches() -> int:
+    """How often the engine's threads and the database's have slept and been woken."""
+    total = 0
+    for thread in Path("/proc/self/task").iterdir():
+        name = (thread / "comm").read_text()
+        if name.startswith(("remotemedia-eng", "remotemedia-sto", "remotemedia-log")):
+            status = (thread / "status").read_text()
+            total += int(status.split("voluntary_ctxt_switches:")[1].split()[0])
+    return total
+
+
+def written() -> int:
+    """How many calls to write this process has made."""
+    return int(Path("/proc/self/io").read_text().split("syscw:")[1].split()[0])
+
+
+def idle(name: str, url: str, seconds: float = 10) -> list[Row]:
+    """What 10,000 runs cost that wait for an event: the threads that make queries sleep on."""
+    count = 10_000
+    with Runner(url, workers=2) as runner:
+        runs = runner.submit_many(Workflow("idle", [idles]), [{}] * count)
+        while any(step.event is None for step in runs[-1].steps()) or not runs[-1].steps():
+            time.sleep(0.1)
+        time.sleep(2)
+        before = switches(), written()
+        time.sleep(seconds)
+        woken, wrote = (now - then for now, then in zip((switches(), written()), before, strict=True))
+        for run in (runs[0], runs[-1]):
+            run.signal("go", 5)
+            assert run.result().checked().outputs == {"idles": 5}
+    return [
         [
-            f"from a step's begin to that of the next, {name}",
-            f"p50 {gaps[len(gaps) // 2]:.2f} ms",
-            f"p99 {gaps[len(gaps) * 99 // 100]:.2f} ms",
-        ],
-        [f"a run of one step, {name}", f"p50 {times[150]:.2f} ms", f"p99 {times[297]:.2f} ms"],
+            f"{count:,} idle runs for {seconds:.0f} s, {name}",
+            f"{woken} wake-ups of the threads of engine and database",
+            f"{wrote} writes",
+        ]
     ]
 
 
-def deaths(folder: Path) -> list[Row]:
-    """From the death of a worker to the retry, from that of an engine to the next attempt."""
-    took = []
-    with Runner(f"sqlite:///{folder}/deaths.db", workers=1) as runner:
-        workflow = Workflow("dies", [dies])
-        for number in range(10):
-            path = folder / f"died-{number}"
-            began = runner.submit(workflow, {"path": str(path)}).result().checked().outputs["dies"]
-            took.append((began - float(path.read_text())) * 1000)
+def mapped(name: str, url: str) -> list[Row]:
+    """A task that is mapped over 10,000 numbers."""
+    count = 10_000
+    with Runner(url, workers=2) as runner:
+        workflow = Workflow("mapped", [each])
+        runner.submit(workflow, {"numbers": [1]}).result().checked()
         begun = time.perf_counter()
-        stopped = runner.submit(Workflow("stuck", [stuck])).result()
-        stop = time.perf_counter() - begun
-        assert stopped.failure is not None
-        assert stopped.failure.kind == "timed_out"
-    rows = [
-        ["SIGSEGV of a worker to the retry", f"median {statistics.median(took):.0f} ms", ""],
-        ["time.sleep(60) under timeout=1", f"{stop:.2f} s", ""],
-    ]
-    return [*rows, engine_killed(folder)]
-
-
-def engine_killed(folder: Path) -> Row:
-    """SIGKILL of the engine: the next process begins the step that was running."""
-    url, path = f"sqlite:///{folder}/killed.db", folder / "resumed"
-    command = [sys.executable, __file__, "--resume", url, str(path)]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE)
-    while not path.exists():
-        time.sleep(0.01)
-    first.kill()
-    first.communicate()
-    started = time.time()
-    second = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    took = (float(second.stdout) - started) * 1000
-    return ["next process after SIGKILL to its first step", f"{took:.0f} ms", "with its start"]
-
-
-def resume(url: str, path: str) -> None:
-    """The program that is killed, and the one after it."""
-    workflow = Workflow("resumed", [resumed])
-    with Runner(url, workflows=[workflow], workers=1) as runner:
-        run = runner.submit(workflow, {"path": path}, id="run")
-        sys.stdout.write(str(run.result().checked().outputs["resumed"]))
+        run = runner.submit(workflow, {"numbers": list(range(count))})
+        run.wait()
+        rate = count / (time.perf_counter() - begun)
+        assert run.result().outputs["each"] == list(range(count))
+    return [[f"a task mapped over {count:,} numbers, {name}", f"{rate:,.0f} a second", ""]]
 
 
 def many(folder: Path) -> list[Row]:
@@ -212,76 +239,89 @@ def many(folder: Path) -> list[Row]:
     ]
 
 
-DBOS = """
-import statistics, sys, time
-from dbos import DBOS
-def fibo(n): return n if n < 2 else fibo(n - 1) + fibo(n - 2)
-@DBOS.step()
-def step(): return fibo(10)
-@DBOS.workflow()
-def chain():
-    for _ in range(40): result = step()
-    return result
-if __name__ == "__main__":
-    url = "sqlite:///" + sys.argv[1]
-    DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
-    DBOS.launch()
-    chain()
-    times = []
-    for _ in range(10):
-        begun = time.perf_counter()
-        assert chain() == 55
-        times.append(time.perf_counter() - begun)
-    print("median", statistics.median(times) * 1000)
-    DBOS.destroy()
-"""
+def large_values() -> dict[str, Any]:
+    """Values of 10 MB, by what they are."""
+    import numpy as np
+
+    numbers = np.random.default_rng(1).random(LARGE // 8)
+    return {
+        "array": numbers,
+        "bytes": numbers.tobytes(),
+        "text": numbers.tobytes().hex()[:LARGE],
+    }
 
 
-def peer(folder: Path, python: str) -> list[Row]:
-    """The same chain with DBOS on SQLite, whose steps run in the process of the engine."""
-    program = folder / "peer.py"
-    program.write_text(DBOS)
-    done = subprocess.run(
-        [python, str(program), str(folder / "dbos.sqlite")],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
-    found = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("median")]
-    if not found:
-        return [["fibo(10) x 40, DBOS", "did not run", done.stderr.strip().splitlines()[-1][:60]]]
-    took = float(found[0])
-    return [["fibo(10) x 40, DBOS on SQLite", f"{took:.1f} ms", f"{took / 40:.2f} ms a step"]]
+def storage(folder: Path) -> list[Row]:
+    """How much a database grows by a value of 10 MB that passes through ten tasks."""
+    rows = []
+    for kind, given in large_values().items():
+        database = folder / f"storage-{kind}.db"
+        chain = [task(name="t0")(_passing("given"))]
+        chain += [task(name=f"t{n}")(_passing(f"t{n - 1}")) for n in range(1, 10)]
+        with Runner(str(database), workers=1) as runner:
+            result = runner.submit(Workflow("chain", chain), {"given": given}).result().checked()
+            assert len(result.outputs["t9"]) == len(given)
+        grown = sum(file.stat().st_size for file in folder.rglob(f"{database.name}*/**/*"))
+        grown += database.stat().st_size
+        rows.append([f"{kind} of 10 MB through 10 tasks", f"{grown / 1e6:.1f} MB", "of storage"])
+    return rows
+
+
+def _passing(parameter: str) -> Any:
+    scope: dict[str, Any] = {}
+    exec(f"def passing({parameter}): return {parameter}", scope)
+    return scope["passing"]
+
+
+def contexts(name: str, url: str) -> list[Row]:
+    """What a context costs, with an array of 10 MB and a list of 100,000 numbers in it."""
+    given = {"array": large_values()["array"], "numbers": list(range(100_000))}
+    rows = []
+    with Runner(url, workers=1) as runner:
+        for made in (takes_nothing, reads, reads_by_ctx):
+            workflow = Workflow(made.name, [made])
+            for key in ("", "array", "numbers"):
+                times = []
+                for _ in range(20):
+                    run = runner.submit(workflow, {**given, "key": key})
+                    run.result().checked()
+                    (attempt,) = run.attempts()
+                    times.append((attempt.ended - attempt.started).total_seconds() * 1000)
+                what = f"reads {key or 'nothing'}"
+                rows.append([f"{made.name}, {what}, {name}", *ranks(times[1:])])
+    return rows
+
+
+EACH = {"chain": chain, "steps": steps, "idle": idle, "mapped": mapped, "contexts": contexts}
+"""What is measured on each database."""
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--only", default="chain,steps,deaths,many,dbos")
+    parser.add_argument("--only", default="chain,steps,idle,mapped,deaths,many,storage")
     parser.add_argument("--postgres", help="URL of a server to measure as well")
-    parser.add_argument("--dbos-python", help="an interpreter with DBOS; by default this one")
+    parser.add_argument("--level", help="measure only databases whose names have this word")
     parser.add_argument("--resume", nargs=2, metavar=("URL", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.resume:
-        resume(*options.resume)
+        workflow_deaths.resume(*options.resume)
         return
     chosen = options.only.split(",")
     show(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows: list[Row] = []
-        for measure in (chain, steps):
-            if measure.__name__ in chosen:
-                for title, url in databases(folder, options.postgres).items():
+        for measure in (EACH[word] for word in chosen if word in EACH):
+            for title, url in databases(folder, options.postgres).items():
+                if not options.level or options.level in title:
                     rows += measure(title, url)
         if "deaths" in chosen:
-            rows += deaths(folder)
+            rows += workflow_deaths.deaths(folder, __file__)
         if "many" in chosen:
             rows += many(folder)
-        has_peer = options.dbos_python or importlib.util.find_spec("dbos")
-        if "dbos" in chosen and has_peer:
-            rows += peer(folder, options.dbos_python or sys.executable)
+        if "storage" in chosen:
+            rows += storage(folder)
         show(markdown(["what", "figure", ""], rows))
 
 

@@ -187,7 +187,7 @@ impl Untestable {
             Value::Array(array) => {
                 format!("a numpy array of type {} and shape {:?}", array.dtype.descr, array.shape)
             }
-            Value::Opaque(_) => "an array or bytes of 64 KiB or more".to_owned(),
+            Value::Opaque(_) => "an array, bytes or a text of 64 KiB or more".to_owned(),
             other => format!("of type {}", other.type_name()),
         };
         let with = number::number_text(with).map_or_else(|| with.to_string(), str::to_owned);
@@ -318,8 +318,8 @@ mod tests {
             (json!(["good", "rows", 0]), "contains", json!(3), "of type int"),
             (rows(), ">", json!(5), "of type list"),
             (json!(["good", "many"]), "==", json!(5), "a numpy array of type <f4 and shape [2]"),
-            (json!(["good", "apart"]), "==", json!(5), "an array or bytes of 64 KiB or more"),
-            (json!(["good", "apart", 0]), "==", json!(5), "an array or bytes of 64 KiB or more"),
+            (json!(["good", "apart"]), "==", json!(5), "an array, bytes or a text of 64 KiB or more"),
+            (json!(["good", "apart", 0]), "==", json!(5), "an array, bytes or a text of 64 KiB or more"),
         ] {
             let error = tested(value(path.clone(), op, with)).unwrap_err().to_string();
             assert!(error.contains(&format!("because the value is {found}:")), "{path}: {error}");

@@ -2,13 +2,15 @@
 //! `handle(now, event)` and says what is to be done; `runner` does it.
 //!
 //! `journal` holds what is to be written, `run` and `part` the rules of one run, `gate` says whether a
-//! step runs, `job` makes what a worker needs, `restore` makes runs from rows, `clock` has the schedules.
+//! step runs, `job` makes what a worker needs, `limit` ends what takes too long, `restore` makes runs from
+//! rows, `clock` has the schedules.
 
 mod clock;
 mod event;
 mod gate;
 mod job;
 mod journal;
+mod limit;
 mod part;
 mod restore;
 mod run;
@@ -117,7 +119,9 @@ impl Engine {
                 let waits = self.runs.get(&run).is_some_and(Run::waits_for_code);
                 actions.push(Action::Answer(ticket, Ok(Vec::from_iter(waits.then_some(run)))));
             }
-            Event::Noted(job, name, result) => self.note(job, &name, result, now_ms),
+            Event::Noted(ticket, job, name, result) => {
+                self.note(ticket, job, (&name, result), now_ms, &mut actions);
+            }
             Event::Done(job, report) => self.done(job, &report, now_ms, &mut actions),
             Event::Stored(existing) => self.stored(&existing, now_ms, &mut actions),
             Event::StoreFailed(trouble) if trouble.is_final => {
@@ -219,13 +223,27 @@ impl Engine {
     }
 
     /// Keeps the result of a step inside a task.
-    fn note(&mut self, job: JobId, name: &str, result: Kept, now_ms: i64) {
-        let Some((id, step, part)) = self.jobs.get(&job) else { return };
-        let Some(run) = self.runs.get_mut(id) else { return };
-        if let Some(part) = run.part_of(*step, *part, job) {
+    fn note(
+        &mut self,
+        ticket: Ticket,
+        job: JobId,
+        (name, result): (&str, Kept),
+        now_ms: i64,
+        actions: &mut Vec<Action>,
+    ) {
+        let at = self.jobs.get(&job).cloned();
+        let run = at.and_then(|(id, step, part)| Some((self.runs.get_mut(&id)?, step, part)));
+        let Some((run, step, part)) = run else {
+            // The task is being stopped, and need not wait.
+            actions.push(Action::Answer(ticket, Ok(Vec::new())));
+            return;
+        };
+        let id = Arc::clone(&run.row.id);
+        if let Some(part) = run.part_of(step, part, job) {
             let row = part.note(name, result, now_ms);
-            self.journal.add(Change::Step(Arc::clone(id), Box::new(row)));
+            self.journal.add(Change::Step(Arc::clone(&id), Box::new(row)));
         }
+        self.journal.then(Effect::Answer(ticket, id));
     }
 
     fn done(&mut self, job: JobId, report: &Report, now_ms: i64, actions: &mut Vec<Action>) {
@@ -366,5 +384,6 @@ impl Engine {
         run.steps[*step].parts[*part].begin(job, now_ms);
         actions.push(Action::Start(Box::new(run.job(job, *step, *part, library))));
         self.jobs.insert(job, id.clone());
+        self.limit(id, now_ms);
     }
 }

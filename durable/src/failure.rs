@@ -81,6 +81,18 @@ impl Failure {
         }
     }
 
+    /// A task took longer than its time limit, in milliseconds.
+    #[must_use]
+    pub fn timed_out(limit: u128) -> Self {
+        let message = format!("it took longer than its time limit of {limit} ms, and was stopped");
+        let classes = ["TimeoutError", "OSError", "Exception", "BaseException"];
+        Self {
+            type_name: classes[0].to_owned(),
+            classes: classes.map(str::to_owned).to_vec(),
+            ..Self::new(FailureKind::TimedOut, message)
+        }
+    }
+
     fn told(&self) -> String {
         let what = match self.type_name.as_str() {
             "" => self.message.clone(),

@@ -205,6 +205,13 @@ pub enum Change {
     },
     /// Adds a run, unless there is one with this name.
     NewRun(Box<RunRow>),
+    /// Removes a run that was refused, if an earlier write whose answer was lost has added it.
+    ForgetRun {
+        /// The run.
+        id: RunId,
+        /// When it was submitted: another one of this name stays.
+        created_ms: i64,
+    },
     /// Changes status, failure and end of a run.
     Run {
         /// The run.

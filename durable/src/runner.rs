@@ -3,11 +3,13 @@
 //! messages, the first one also for the next time that something is due.
 //!
 //! `drive` is the loop of the core, `keeper` the thread of the database, `slot` that of a worker,
-//! `call` what is sent to a worker and comes back, `result` what a run has given.
+//! `call` what is sent to a worker and comes back, `patient` waits where large values cannot be kept or
+//! read for a while, `result` what a run has given.
 
 mod call;
 mod drive;
 mod keeper;
+mod patient;
 mod result;
 mod slot;
 
@@ -132,7 +134,7 @@ impl Runner {
         );
         let engine = thread::Builder::new()
             .name("remotemedia-engine".to_owned())
-            .spawn(move || driver.run(&received, found, schedules));
+            .spawn(move || driver.run(received, found, schedules));
         let engine = engine
             .map_err(|source| StoreError::Os { what: "starting a thread".to_owned(), source })?;
         let engine = Mutex::new(Some(engine));

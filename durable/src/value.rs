@@ -1,6 +1,8 @@
 //! Values as they are kept: a short body, and large arrays and bytes apart from it by the digest of
 //! their content, so that one that passes through ten tasks is kept once.
 
+mod pins;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -8,11 +10,15 @@ use ipc_protocol::array::{Array, Dtype, Order, Payload};
 use ipc_protocol::codec::{decode, encode};
 use ipc_protocol::kept::Kept as Message;
 use ipc_protocol::{Audio, CodecError, Limits, Opaque, Value};
+use pins::Pin;
+pub use pins::Pins;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Arrays and bytes of at least this size are kept apart, in bytes.
+/// Arrays, bytes and texts of at least this size are kept apart, in bytes.
 pub const APART_BYTES: usize = 64 << 10;
+/// The longest body of a value, in bytes. Both databases refuse rows of 1 GB.
+const BODY_MAX: usize = 512 << 20;
 /// Stands in for what is kept apart. Objects of Python, which have the same form, are never kept.
 const APART: &str = "remotemedia.apart";
 
@@ -29,6 +35,9 @@ pub trait Blobs: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it is not there, or cannot be read.
     fn get(&self, digest: &str) -> Result<Bytes, BlobError>;
+
+    /// The contents that values of this process refer to, which are not to be removed.
+    fn pins(&self) -> &Pins;
 }
 
 /// A content could not be written or read.
@@ -41,6 +50,8 @@ pub struct BlobError {
     pub action: &'static str,
     /// Why it failed.
     pub reason: String,
+    /// Whether it may succeed later: the disk is full, the server is not there.
+    pub may_pass: bool,
 }
 
 /// A value that cannot be kept.
@@ -57,6 +68,18 @@ pub enum KeepError {
     /// It is nested too deep, or an array contradicts itself.
     #[error("the value cannot be kept in a database: {0}")]
     Codec(#[from] CodecError),
+    /// It is too long for a row.
+    #[error(
+        "{name} takes {} MB, which is too much for a row of a database: return arrays, bytes or texts, \
+         which lie apart, or give its parts to several tasks",
+        .bytes >> 20
+    )]
+    TooLong {
+        /// The value.
+        name: String,
+        /// Its size.
+        bytes: usize,
+    },
     /// A large part of it could not be written.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -86,14 +109,18 @@ pub struct Kept {
     pub body: Bytes,
     /// Digests of what is kept apart.
     pub apart: Vec<String>,
+    /// Keeps what is apart until a row refers to it. A value that was read has none.
+    pub pins: Vec<Pin>,
 }
 
 /// What stands in for an array or bytes that are kept apart.
 #[derive(Debug, Serialize, Deserialize)]
 struct StandIn {
     digest: String,
-    /// `None` for bytes.
+    /// `None` for bytes and texts.
     array: Option<ArrayForm>,
+    #[serde(default)]
+    is_text: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,23 +137,45 @@ impl Kept {
     ///
     /// # Errors
     /// [`KeepError`] names the part that cannot be kept.
-    pub fn new(mut value: Value, name: &str, blobs: &dyn Blobs) -> Result<Self, KeepError> {
-        let mut apart = Vec::new();
+    pub fn new(value: Value, name: &str, blobs: &dyn Blobs) -> Result<Self, KeepError> {
+        Self::bounded(value, name, blobs, BODY_MAX)
+    }
+
+    fn bounded(
+        mut value: Value,
+        name: &str,
+        blobs: &dyn Blobs,
+        body_max: usize,
+    ) -> Result<Self, KeepError> {
+        let (mut apart, mut pins) = (Vec::new(), Vec::new());
         take_apart(&mut value, &mut name.to_owned(), &mut |content: Bytes| {
             let digest = digest(&content);
+            pins.push(blobs.pins().pin(&digest));
             blobs.put(&digest, &content)?;
             apart.push(digest.clone());
             Ok(digest)
         })?;
         let body = encode(Message { value })?.to_bytes();
-        Ok(Self { body, apart })
+        if body.len() > body_max {
+            return Err(KeepError::TooLong { name: name.to_owned(), bytes: body.len() });
+        }
+        Ok(Self { body, apart, pins })
     }
 
     /// `None`, which tasks return that return nothing.
     #[must_use]
     pub fn none() -> Self {
         let body = encode(Message { value: Value::None }).map(|frame| frame.to_bytes());
-        Self { body: body.unwrap_or_default(), apart: Vec::new() }
+        Self { body: body.unwrap_or_default(), ..Self::default() }
+    }
+
+    /// A part of a value whose large parts are kept apart already: of an outline.
+    ///
+    /// # Errors
+    /// When it is nested too deep.
+    pub fn of_outline(value: Value) -> Result<Self, CodecError> {
+        let body = encode(Message { value })?.to_bytes();
+        Ok(Self { body, ..Self::default() })
     }
 
     /// The value without what is kept apart: stand-ins are in its place.
@@ -170,6 +219,7 @@ pub fn checked(digest: &str, content: Bytes, place: &str) -> Result<Bytes, BlobE
         digest: digest.to_owned(),
         action: "read",
         reason: format!("{place} has been damaged or replaced: it has other bytes"),
+        may_pass: false,
     })
 }
 
@@ -196,16 +246,21 @@ fn take_apart(value: &mut Value, path: &mut String, put: Put<'_>) -> Result<(), 
         }
         Value::Bytes(content) if content.len() >= APART_BYTES => {
             let digest = put(content.to_bytes())?;
-            *value = stand_in(&StandIn { digest, array: None });
+            *value = stand_in(&StandIn { digest, array: None, is_text: false });
+        }
+        Value::Str(text) if text.len() >= APART_BYTES => {
+            let digest = put(Bytes::from(std::mem::take(text)))?;
+            *value = stand_in(&StandIn { digest, array: None, is_text: true });
         }
         Value::Array(array) if array.data.len() >= APART_BYTES => {
             let digest = put(array.data.to_bytes())?;
-            *value = stand_in(&StandIn { digest, array: Some(form(array, None)) });
+            let array = Some(form(array, None));
+            *value = stand_in(&StandIn { digest, array, is_text: false });
         }
         Value::Audio(audio) if audio.samples.data.len() >= APART_BYTES => {
             let digest = put(audio.samples.data.to_bytes())?;
             let array = Some(form(&audio.samples, Some(audio.sample_rate_hz)));
-            *value = stand_in(&StandIn { digest, array });
+            *value = stand_in(&StandIn { digest, array, is_text: false });
         }
         Value::Opaque(object) => {
             let (path, type_name) = (path.clone(), object.type_name.clone());
@@ -267,11 +322,12 @@ pub fn complete(value: &mut Value, blobs: &dyn Blobs) -> Result<(), KeepError> {
                 digest: String::new(),
                 action: "read",
                 reason: format!("its stand-in is damaged: {reason}"),
+                may_pass: false,
             };
             let what: StandIn = serde_json::from_slice(object.pickle.as_slice())
                 .map_err(|error| damaged(error.to_string()))?;
             let content = blobs.get(&what.digest)?;
-            *value = what.filled(content);
+            *value = what.filled(content).map_err(|error| damaged(error.to_string()))?;
             Ok(())
         }
         _ => Ok(()),
@@ -279,8 +335,11 @@ pub fn complete(value: &mut Value, blobs: &dyn Blobs) -> Result<(), KeepError> {
 }
 
 impl StandIn {
-    fn filled(self, content: Bytes) -> Value {
-        let Some(form) = self.array else { return Value::Bytes(Payload::from(content)) };
+    fn filled(self, content: Bytes) -> Result<Value, std::string::FromUtf8Error> {
+        if self.is_text {
+            return String::from_utf8(content.into()).map(Value::Str);
+        }
+        let Some(form) = self.array else { return Ok(Value::Bytes(Payload::from(content))) };
         let array = Array {
             dtype: Dtype { descr: form.descr, item_bytes: form.item_bytes },
             shape: form.shape,
@@ -288,10 +347,10 @@ impl StandIn {
             scalar: false,
             data: Payload::from(content),
         };
-        match form.sample_rate_hz {
+        Ok(match form.sample_rate_hz {
             Some(sample_rate_hz) => Value::Audio(Audio { samples: array, sample_rate_hz }),
             None => Value::Array(array),
-        }
+        })
     }
 }
 
@@ -303,7 +362,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Shelf(Mutex<HashMap<String, Bytes>>);
+    struct Shelf(Mutex<HashMap<String, Bytes>>, Pins);
 
     impl Blobs for Shelf {
         fn put(&self, digest: &str, content: &Bytes) -> Result<(), BlobError> {
@@ -316,8 +375,13 @@ mod tests {
                 digest: digest.to_owned(),
                 action: "read",
                 reason: "it is not there".to_owned(),
+                may_pass: false,
             };
             self.0.lock().unwrap().get(digest).cloned().ok_or_else(missing)
+        }
+
+        fn pins(&self) -> &Pins {
+            &self.1
         }
     }
 
@@ -341,13 +405,34 @@ mod tests {
             ("small".into(), Value::Array(samples(10))),
             ("bytes".into(), Value::Bytes(Payload::from(Bytes::from(vec![1; APART_BYTES])))),
             ("text".into(), Value::Tuple(vec![Value::Str("é".into()), Value::None])),
+            ("long text".into(), Value::Str("é".repeat(APART_BYTES))),
         ]);
         let kept = Kept::new(value.clone(), "result", &shelf).unwrap();
         assert!(kept.body.len() < 2000, "{} bytes", kept.body.len());
-        assert_eq!(shelf.0.lock().unwrap().len(), 2);
+        assert_eq!(shelf.0.lock().unwrap().len(), 3);
         assert_eq!(kept.open(&shelf).unwrap(), value);
         let error = kept.open(&Shelf::default()).unwrap_err();
         assert!(error.to_string().contains("it is not there"), "{error}");
+    }
+
+    #[test]
+    fn contents_are_pinned_until_their_value_is_gone() {
+        let shelf = Shelf::default();
+        let kept = Kept::new(Value::Array(samples(50_000)), "result", &shelf).unwrap();
+        let other = kept.clone();
+        drop(kept);
+        assert_eq!(shelf.pins().held().digests(), other.apart);
+        assert!(shelf.pins().held().contains(&other.apart[0]));
+        drop(other);
+        assert_eq!(shelf.pins().held().digests(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_row_is_refused() {
+        // spec: CLO-03
+        let numbers = Value::List((0..1000).map(Value::Int).collect());
+        let error = Kept::bounded(numbers, "result", &Shelf::default(), 1000).unwrap_err();
+        assert!(error.to_string().starts_with("result takes 0 MB, which is too much"), "{error}");
     }
 
     #[test]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any
-
-_PLAIN = (type(None), bool, int, float, complex, str)
 
 
 class Snapshot:
@@ -22,75 +21,109 @@ class Snapshot:
         return {
             key: value
             for key, value in values.items()
-            if key not in self._before
-            or (before := self._before[key]) is None
-            or before != _digest(value)
+            if key not in self._before or _differs(self._before[key], value)
         }
 
 
+class Watched(dict[str, Any]):
+    """A dict that keeps a digest of each entry before it is first handed out: nobody can edit what
+    nobody has got.
+    """
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._first = values
+        self._before: dict[str, bytes | None] = {}
+
+    def changes(self) -> dict[str, Any]:
+        """The entries that are new or different."""
+        return {key: value for key, value in super().items() if self._is_changed(key, value)}
+
+    def _is_changed(self, key: str, value: Any) -> bool:
+        if key not in self._first:
+            return True
+        if key in self._before:
+            return _differs(self._before[key], value)
+        first = self._first[key]
+        return value is not first and _differs(_digest(first), value)
+
+    def _hand_out(self, key: Any) -> None:
+        if key not in self._before and key in self._first:
+            self._before[key] = _digest(self._first[key])
+
+    def _hand_out_all(self) -> None:
+        for key in self._first:
+            self._hand_out(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self._hand_out(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._hand_out(key)
+        return super().get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self._hand_out(key)
+        return super().setdefault(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self._hand_out(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._hand_out_all()
+        return super().popitem()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # the same, by its base
+        self._hand_out_all()
+        return super().items()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # the same, by its base
+        self._hand_out_all()
+        return super().values()
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+    def __iter__(self) -> Iterator[str]:
+        # With an iterator of its own, `dict(ctx)` and `**ctx` get the entries by `__getitem__`.
+        return super().__iter__()
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+
+def _differs(before: bytes | None, value: Any) -> bool:
+    return before is None or before != _digest(value)
+
+
+class _Digest:
+    """Digests what a pickler writes."""
+
+    def __init__(self) -> None:
+        self.made = hashlib.blake2b()
+        self.write: Callable[[Any], object] = self.made.update
+
+    def add(self, content: pickle.PickleBuffer) -> None:
+        self.made.update(content.raw())
+
+
 def _digest(value: Any) -> bytes | None:
-    """A digest of types and contents; None for what has no such digest."""
-    found = hashlib.blake2b()
+    """A digest of types and contents; None for what has none. A pickle has all that makes values
+    differ: also the sign of zeros, and an array's layout.
+    """
+    found = _Digest()
+    pickler = pickle.Pickler(found, 5, buffer_callback=found.add)
+    pickler.fast = True  # what is in a value twice is written twice, whether it is one object or two
     try:
-        _feed(value, found.update)
-    except (_Unknown, RecursionError):
+        pickler.dump(value)
+    except Exception:
         return None
-    return found.digest()
+    return found.made.digest()
 
 
-class _Unknown(Exception):
-    """An object whose contents are not known."""
-
-
-def _feed(value: Any, update: Callable[[Any], object]) -> None:
-    kind = type(value)
-    update(f"{kind.__module__}.{kind.__qualname__}:".encode())
-    if kind in _PLAIN:
-        # repr is exact, and differs between -0.0 and 0.0; but it refuses very long integers.
-        text = (f"{value:x}" if kind is int else repr(value)).encode("utf-8", "surrogatepass")
-        update(b"%d:" % len(text))
-        update(text)
-    elif kind is bytes or kind is bytearray:
-        update(b"%d:" % len(value))
-        update(value)
-    elif kind is list or kind is tuple:
-        update(b"%d:" % len(value))
-        for item in value:
-            _feed(item, update)
-    elif kind is dict:
-        update(b"%d:" % len(value))
-        for key, item in value.items():
-            _feed(key, update)
-            _feed(item, update)
-    elif kind is set or kind is frozenset:
-        _feed_set(value, update)
-    elif kind.__module__ == "numpy" and hasattr(value, "dtype"):
-        _feed_array(value, update)
-    else:
-        raise _Unknown
-
-
-def _feed_set(value: Any, update: Callable[[Any], object]) -> None:
-    """Elements have no order."""
-    members = []
-    for item in value:
-        digest = _digest(item)
-        if digest is None:
-            raise _Unknown
-        members.append(digest)
-    update(b"%d:" % len(members))
-    for member in sorted(members):
-        update(member)
-
-
-def _feed_array(array: Any, update: Callable[[Any], object]) -> None:
-    if array.dtype.hasobject:
-        raise _Unknown
-    update(f"{array.dtype}:{array.shape}:".encode())
-    try:
-        update(memoryview(array).cast("B"))
-    except (TypeError, ValueError, BufferError):  # strides, dates, no elements
-        update(array.tobytes())
-
-
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "Watched"]

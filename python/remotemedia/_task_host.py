@@ -1,23 +1,34 @@
 """The node that calls the tasks of workflows in a worker. The other half is in Rust
 (`durable/src/runner/call.rs`).
 
-An item says which function is called with what. The outputs are tuples that begin with a word: how
-the call ended, and before that a "note" for each inner step that a task has kept.
+An item says which function is called with what. The output is a tuple that begins with a word: how
+the call ended, or a "note" with an inner step that is to be kept. After a note the task waits for an
+item that is None: its step is durable then.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from remotemedia import _pickle
-from remotemedia._changes import Snapshot
+from remotemedia._changes import Snapshot, Watched
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+_LONGEST_PAUSE = 1e9
+"""The longest pause, in seconds: 31 years."""
+_INTERRUPT_SECONDS = 0.2
+"""How long a task that is interrupted may take to end."""
 
 
 class Suspend(BaseException):
@@ -28,7 +39,7 @@ class Suspend(BaseException):
         self.until = until
 
 
-class Context(dict[str, Any]):
+class Context(Watched):
     """What a task gets as its parameter `ctx`: the run's input and what earlier tasks have
     returned, as a dict, and what it can ask of its run.
 
@@ -53,7 +64,7 @@ class Context(dict[str, Any]):
 
     def step(self, name: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         """Call a function and keep its result: later attempts of this task get it from the
-        database, without another call. Further steps of the same name are numbered in the order of
+        database, without another call. It is in the database when this returns. Further steps of the same name are numbered in the order of
         their calls, `name`, `name#2`, `name#3`: that order must be the same in each attempt.
 
         In a coroutine an `async def` function is awaited: `await ctx.step("load", load)`.
@@ -86,14 +97,13 @@ class Context(dict[str, Any]):
         return self._kept(key, await function(*args, **keywords))
 
     def _kept(self, key: str, result: Any) -> Any:
-        self._inner[key] = result
         self._tell("note", key, result)
+        self._inner[key] = result
         return result
 
     def _distinct(self, name: str) -> str:
         """The name under which a step is kept."""
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"the name of a step is a text, not {name!r}")
+        _check_name("a step", name)
         number = self._uses[name] = self._uses.get(name, 0) + 1
         key = name if number == 1 else f"{name}#{number}"
         if key in self._names:
@@ -103,19 +113,23 @@ class Context(dict[str, Any]):
         self._names.add(key)
         return key
 
-    def sleep(self, seconds: float, name: str | None = None) -> None:
+    def sleep(self, seconds: float | timedelta, name: str | None = None) -> None:
         """Pause the task without a worker. It is called again afterwards, and comes here again:
         what it did before belongs into steps.
         """
+        seconds = seconds if isinstance(seconds, int | float) else seconds.total_seconds()
+        if not 0 <= seconds < _LONGEST_PAUSE:
+            raise ValueError(f"a pause is a number of seconds below 10**9, not {seconds!r}")
         self._pauses += 1
         key = self._distinct(name or f"sleep-{self._pauses}")
         if key not in self._inner:
-            self._suspend("pause", key, max(0, round(seconds * 1000)))
+            self._suspend("pause", key, round(seconds * 1000))
 
     def event(self, name: str) -> Any:
         """Wait for an event of the run (`Run.signal`) without a worker, and return what came with
         it.
         """
+        _check_name("an event", name)
         if name not in self._events:
             self._suspend("event", name)
         return self._events[name]
@@ -129,52 +143,48 @@ class TaskHost:
 
     def __init__(self) -> None:
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._thread: TaskThread | None = None
 
-    def process(self, item: dict[str, Any]) -> Any:
-        """Call a task. A task with `ctx` is called in a thread of its own, so that its inner steps
-        are reported while it runs.
+    def process(self, item: dict[str, Any] | None) -> Any:
+        """Call a task, or let it go on after a note. A task with `ctx` is called in a thread of its
+        own, which waits while its inner steps are written.
         """
+        if item is None:
+            assert self._thread is not None
+            return self._thread.go_on()
+        self.cleanup()
         kinds = [kind for _, kind, _ in item["arguments"]]
         if "handle" not in kinds:
             return self._call(item, None)
-        return self._with_notes(item)
+        self._thread = TaskThread(lambda tell: self._call(item, tell))
+        return self._thread.next()
 
-    def _with_notes(self, item: dict[str, Any]) -> Iterator[Any]:
-        told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        passed_on: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-        def tell(*note: Any) -> None:
-            told.put(note)
-            passed_on.get()
-
-        def call() -> None:
-            told.put(self._call(item, tell))
-
-        threading.Thread(target=call, name="task", daemon=True).start()
-        while True:
-            output = told.get()
-            yield output
-            if output[0] != "note":
-                return
-            passed_on.put(None)
+    def cleanup(self) -> None:
+        """Interrupt a task whose run was stopped, or whose step cannot be kept."""
+        if self._thread is not None:
+            self._thread.interrupt()
+            self._thread = None
 
     def _call(self, item: dict[str, Any], tell: Callable[..., None] | None) -> tuple[Any, ...]:
         try:
-            arguments, contexts = {}, []
+            arguments, changes = {}, []
             for name, kind, value in item["arguments"]:
                 if kind == "handle":
                     assert tell is not None
                     value = Context(value, item, tell)
-                if kind != "value":
-                    contexts.append((value, Snapshot(value)))
+                    changes.append(value.changes)
+                elif kind == "context":
+                    changes.append(functools.partial(Snapshot(value).changes, value))
                 arguments[name] = value
             result = self._function(item)(**arguments)
             if inspect.iscoroutine(result):
                 result = _finished(result)
-            if result is None and contexts:
+            if isinstance(result, Context):
+                result = dict(result)
+            if result is None and changes:
                 result = {}
-                for context, before in contexts:
-                    result |= before.changes(context)
+                for changed in changes:
+                    result |= changed()
         except Suspend as wait:
             kind, *until = wait.until
             return (kind, os.getpid(), *until)
@@ -191,6 +201,48 @@ class TaskHost:
             function = _loaded(item)
             self._functions[known] = function
         return function
+
+
+class TaskThread:
+    """The thread of a task with `ctx`. It and the thread of the worker take turns."""
+
+    def __init__(self, call: Callable[[Callable[..., None]], tuple[Any, ...]]) -> None:
+        self._told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._passed_on: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=lambda: self._told.put(call(self._tell)), name="task", daemon=True
+        )
+        self._thread.start()
+
+    def _tell(self, *note: Any) -> None:
+        self._told.put(note)
+        self._passed_on.get()
+
+    def next(self) -> Any:
+        """The next note, or how the task has ended."""
+        try:
+            return self._told.get()
+        except KeyboardInterrupt:
+            self.interrupt()
+            raise
+
+    def go_on(self) -> Any:
+        """Let the task go on after its note; what follows."""
+        self._passed_on.put(None)
+        return self.next()
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt in the task, and give it a moment to end. One that waits in C code
+        gets it only afterwards; the process then ends with it.
+        """
+        if self._thread.is_alive():
+            import ctypes
+
+            raised = ctypes.py_object(KeyboardInterrupt)
+            number = ctypes.c_ulong(self._thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, raised)
+            self._passed_on.put(None)
+            self._thread.join(_INTERRUPT_SECONDS)
 
 
 def _loaded(item: dict[str, Any]) -> Callable[..., Any]:
@@ -222,6 +274,14 @@ async def _ended(coroutine: Coroutine[Any, Any, Any]) -> Any:
     while inspect.iscoroutine(result):  # of `return ctx.step(...)` without `await`
         result = await result
     return result
+
+
+def _check_name(of: str, name: Any) -> None:
+    """Refuse names that a database cannot keep."""
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of {of} is a text, not {name!r}")
+    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"the name of {of} has characters that no database keeps: {name!r}")
 
 
 def _loop_runs() -> bool:

@@ -46,8 +46,8 @@ pub enum Event {
     Unschedule(Ticket, String),
     /// Whether a run waits for its code: the answer names it if it does.
     WaitsForCode(Ticket, RunId),
-    /// A task has kept the result of an inner step.
-    Noted(JobId, String, Kept),
+    /// A task keeps the result of an inner step, and goes on when it has the answer.
+    Noted(Ticket, JobId, String, Kept),
     /// An attempt is over.
     Done(JobId, Box<Report>),
     /// The last write is durable. Holds the names of new runs that existed already and have ended.
@@ -216,10 +216,6 @@ pub struct Job {
 pub enum Argument {
     /// It is this value.
     Whole(Kept),
-    /// It is this element of a list.
-    Element(Kept, usize),
-    /// It is this element of a list that is a value of a dict.
-    ElementOf(Kept, String, usize),
     /// It is the value of a key of this dict; left out if there is none.
     Key(Kept, String),
     /// It is the list of these values.

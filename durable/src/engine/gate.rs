@@ -6,18 +6,29 @@ use super::run::Run;
 use crate::condition::{Condition, Facts};
 use crate::failure::{Failure, FailureKind};
 use crate::record::Outcome;
+use crate::value::Kept;
 use crate::workflow::ParameterSource;
 
-/// The parts in which a step runs: one without an index, or one for each element of a mapped list.
-/// `None` when it is skipped.
-pub(super) fn parts_of(run: &Run, step: usize) -> Result<Option<Vec<Option<usize>>>, Failure> {
+/// In which parts a step runs.
+#[derive(Debug)]
+pub(super) enum Parts {
+    /// In none: it is skipped.
+    Skipped,
+    /// In one.
+    One,
+    /// In one for each of these elements.
+    Each(Vec<Kept>),
+}
+
+/// The parts in which a step runs.
+pub(super) fn parts_of(run: &Run, step: usize) -> Result<Parts, Failure> {
     if !is_to_run(run, step)? {
-        return Ok(None);
+        return Ok(Parts::Skipped);
     }
-    Ok(Some(match &run.graph.workflow.tasks[step].map {
-        None => vec![None],
-        Some(parameter) => (0..elements(run, step, parameter)?).map(Some).collect(),
-    }))
+    match &run.graph.workflow.tasks[step].map {
+        None => Ok(Parts::One),
+        Some(parameter) => elements(run, step, parameter).map(Parts::Each),
+    }
 }
 
 fn is_to_run(run: &Run, step: usize) -> Result<bool, Failure> {
@@ -32,16 +43,22 @@ fn is_to_run(run: &Run, step: usize) -> Result<bool, Failure> {
     when.holds(run).map_err(|untestable| type_error(untestable.to_string()))
 }
 
-/// Number of elements of the list over which a task is mapped.
-fn elements(run: &Run, step: usize, parameter: &str) -> Result<usize, Failure> {
-    let task = &run.graph.workflow.tasks[step];
-    let taken = task.takes.iter().find(|taken| taken.name == parameter);
+/// The elements of the list over which a task is mapped.
+fn elements(run: &Run, step: usize, parameter: &str) -> Result<Vec<Kept>, Failure> {
+    let workflow = &run.graph.workflow;
+    let taken = workflow.tasks[step].takes.iter().find(|taken| taken.name == parameter);
     let value = match taken.map(|taken| taken.source) {
-        Some(ParameterSource::Task) => run.output(parameter),
+        Some(ParameterSource::Task) => match workflow.index(parameter) {
+            Some(parent) if run.is_mapped(parent) => return Ok(run.outputs(parent)),
+            _ => run.output(parameter),
+        },
         _ => run.input().and_then(|input| input.get(parameter).cloned()),
     };
     match value {
-        Some(Value::List(items) | Value::Tuple(items)) => Ok(items.len()),
+        Some(Value::List(items) | Value::Tuple(items)) => {
+            let kept = items.into_iter().map(Kept::of_outline).collect::<Result<_, _>>();
+            kept.map_err(|error| type_error(error.to_string()))
+        }
         other => {
             let found = other.as_ref().map_or("missing", Value::type_name);
             Err(type_error(format!("it maps over '{parameter}', which is {found} and not a list")))

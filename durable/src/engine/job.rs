@@ -15,8 +15,11 @@ impl Run {
         let task = &workflow.tasks[step];
         let ready = &self.steps[step].parts[part];
         let arguments = task.takes.iter().map(|parameter| {
-            let index = (task.map.as_ref() == Some(&parameter.name)).then_some(part);
-            (parameter.name.clone(), self.argument(step, parameter, index))
+            let argument = match task.map.as_ref() == Some(&parameter.name) {
+                true => Argument::Whole(self.steps[step].elements[part].clone()),
+                false => self.argument(step, parameter),
+            };
+            (parameter.name.clone(), argument)
         });
         let has_handle = task.takes.iter().any(|taken| taken.source == ParameterSource::Handle);
         let (code, function) = library.code_of(workflow, task);
@@ -37,26 +40,21 @@ impl Run {
         }
     }
 
-    fn argument(&self, step: usize, parameter: &Parameter, index: Option<usize>) -> Argument {
-        let name = || parameter.name.clone();
-        let input = || self.row.input.clone();
-        match (parameter.source, index) {
-            (ParameterSource::Context, _) => Argument::Context(self.context(step)),
-            (ParameterSource::Handle, _) => Argument::Handle(self.context(step)),
-            (ParameterSource::Input, Some(index)) => Argument::ElementOf(input(), name(), index),
-            (ParameterSource::Input, None) => Argument::Key(input(), name()),
-            (ParameterSource::Task, index) => {
+    fn argument(&self, step: usize, parameter: &Parameter) -> Argument {
+        match parameter.source {
+            ParameterSource::Context => Argument::Context(self.context(step)),
+            ParameterSource::Handle => Argument::Handle(self.context(step)),
+            ParameterSource::Input => {
+                Argument::Key(self.row.input.clone(), parameter.name.clone())
+            }
+            ParameterSource::Task => {
                 let parent = self.graph.workflow.index(&parameter.name);
                 let outputs = parent.map(|parent| self.outputs(parent)).unwrap_or_default();
-                let is_mapped = parent.is_some_and(|parent| self.is_mapped(parent));
-                let first = || outputs.first().cloned().unwrap_or_else(Kept::none);
-                match (is_mapped, index) {
-                    (true, None) => Argument::List(outputs),
-                    (true, Some(index)) => {
-                        Argument::Whole(outputs.get(index).cloned().unwrap_or_else(Kept::none))
+                match parent.is_some_and(|parent| self.is_mapped(parent)) {
+                    true => Argument::List(outputs),
+                    false => {
+                        Argument::Whole(outputs.into_iter().next().unwrap_or_else(Kept::none))
                     }
-                    (false, None) => Argument::Whole(first()),
-                    (false, Some(index)) => Argument::Element(first(), index),
                 }
             }
         }

@@ -26,9 +26,7 @@ pub(super) enum Effect {
 /// The ticket of what no caller waits for.
 pub(super) const NO_CALLER: Ticket = 0;
 /// First pause after a failed write, and the longest one, in milliseconds.
-const PAUSES_MS: (i64, i64) = (50, 5_000);
-/// Number of changes in a write.
-const CHANGES_MAX: usize = 2_000;
+const PAUSES_MS: (i64, i64) = (50, 1_000);
 
 /// The changes and what follows from them.
 #[derive(Debug, Default)]
@@ -55,6 +53,11 @@ impl Journal {
         self.writing.is_none() && self.gathered.is_empty() && self.gathered_effects.is_empty()
     }
 
+    /// Whether the last write has failed.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.failures > 0
+    }
+
     pub(super) fn due_ms(&self) -> Option<i64> {
         self.again_ms
     }
@@ -72,13 +75,6 @@ impl Journal {
         if self.gathered.is_empty() {
             return (None, std::mem::take(&mut self.gathered_effects));
         }
-        if self.gathered.len() > CHANGES_MAX {
-            // The effects wait for the last part of their changes.
-            let rest = self.gathered.split_off(CHANGES_MAX);
-            let changes = Arc::new(std::mem::replace(&mut self.gathered, rest));
-            self.writing = Some((Arc::clone(&changes), Vec::new()));
-            return (Some(Action::Write(changes)), Vec::new());
-        }
         let changes = Arc::new(std::mem::take(&mut self.gathered));
         let effects = std::mem::take(&mut self.gathered_effects);
         self.writing = Some((Arc::clone(&changes), effects));
@@ -92,7 +88,7 @@ impl Journal {
 
     /// Takes note of a failed write and returns the runs that it refuses: those that callers wait to
     /// begin, also in the next write. All else is tried again, because what tasks have returned must
-    /// not be lost.
+    /// not be lost. The next write removes refused runs: it is unknown whether this one was made.
     pub(super) fn failed(
         &mut self,
         now_ms: i64,
@@ -127,6 +123,13 @@ impl Journal {
             _ => true,
         };
         self.gathered.retain(is_kept);
+        self.gathered.extend(changes.iter().filter_map(|change| match change {
+            Change::NewRun(row) if refused.contains(&row.id) => Some(Change::ForgetRun {
+                id: Arc::clone(&row.id),
+                created_ms: row.created_ms,
+            }),
+            _ => None,
+        }));
         let kept: Vec<Change> = changes.iter().filter(|change| is_kept(change)).cloned().collect();
         if kept.is_empty() && effects.is_empty() {
             self.failures = 0;

@@ -45,6 +45,10 @@ pub(super) struct Part {
     pub(super) pause: Option<String>,
     /// Whether the last attempt ended with the death of its process.
     pub(super) wants_fresh: bool,
+    /// When the attempt that runs is to be over.
+    pub(super) over_ms: Option<i64>,
+    /// Whether that has passed.
+    pub(super) is_overdue: bool,
 }
 
 impl Part {
@@ -77,7 +81,8 @@ impl Part {
             }
             (StepStatus::Waiting, None, _) => Phase::Ready,
         };
-        Self { row, phase, inner, pause, wants_fresh: false }
+        let pause = pause.filter(|_| matches!(phase, Phase::Due(_)));
+        Self { row, phase, inner, pause, wants_fresh: false, over_ms: None, is_overdue: false }
     }
 
     pub(super) fn begin(&mut self, job: JobId, now_ms: i64) {
@@ -210,11 +215,16 @@ pub(super) fn attempt_row(row: &StepRow, report: &Report, now_ms: i64) -> Attemp
         pid: report.pid,
         signal: report.signal.clone(),
         result: result.to_owned(),
-        error,
-        tail: report.tail.clone(),
+        error: error.map(|text| without_zeros(&text)),
+        tail: report.tail.as_deref().map(without_zeros),
         started_ms: report.started_ms,
         ended_ms: now_ms,
     }
+}
+
+/// A text that every database can keep: PostgreSQL refuses zero bytes.
+fn without_zeros(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn is_there(events: &[(String, Kept)], name: &str) -> bool {

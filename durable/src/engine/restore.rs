@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::event::{Action, Fork, Graph, NewRun, Refusal, Ticket};
 use super::journal::{Effect, Journal};
-use super::run::{Run, Step, part_name};
+use super::run::{Run, Step, part_name, task_of};
 use super::{Engine, Out};
 use crate::record::{Change, FoundRun, Outcome, RunId, RunRow, RunStatus, StepRow, StepStatus};
 use crate::workflow::{OnChange, Task, Workflow};
@@ -127,7 +127,8 @@ pub(super) fn restored(graph: Arc<Graph>, found: FoundRun) -> Run {
             StepStatus::Ended(outcome) => Some(outcome),
             _ => None,
         });
-        run.steps.push(Step { parts: Vec::new(), outcome: ended, waits_for: 0 });
+        let (parts, elements) = (Vec::new(), Vec::new());
+        run.steps.push(Step { parts, elements, outcome: ended, waits_for: 0 });
     }
     for step in 0..run.steps.len() {
         let parents = &run.graph.layout.parents[step];
@@ -165,13 +166,8 @@ fn followers(graph: &Graph, from: usize) -> HashSet<usize> {
     found
 }
 
-/// The task of a step row: without the index of a part and the name of an inner step.
-fn task_of(step: &str) -> &str {
-    step.split(['[', '/']).next().unwrap_or(step)
-}
-
-/// The rows with which a run goes on: those of steps that have completed, unless they run again, and
-/// those inside tasks. All others are forgotten, but for the number of their attempts.
+/// The rows with which a run goes on: those of steps that have completed, unless they run again. All
+/// others are forgotten, but for the number of their attempts.
 fn kept_rows(
     journal: &mut Journal,
     graph: &Graph,
@@ -183,8 +179,9 @@ fn kept_rows(
         let task = graph.workflow.index(task_of(&row.name));
         let is_again = task.is_some_and(|t| again.is_some_and(|a| a.contains(&t)));
         let is_inner = row.name.contains('/');
+        // A pause that has not ended begins again.
         let is_done = row.status == StepStatus::Ended(Outcome::Completed);
-        if !is_again && (is_done || is_inner) {
+        if !is_again && is_done {
             kept.push(row);
             continue;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::event::{Action, Graph, JobId, Report};
-use super::gate;
+use super::gate::{self, Parts};
 use super::journal::{Effect, Journal};
 use super::part::{Part, Phase, attempt_row};
 use crate::failure::Failure;
@@ -47,6 +47,8 @@ pub(super) struct Run {
 pub(super) struct Step {
     /// One part, or one for each element of a mapped task.
     pub(super) parts: Vec<Part>,
+    /// The element of each part of a mapped task.
+    pub(super) elements: Vec<Kept>,
     pub(super) outcome: Option<Outcome>,
     /// Number of tasks before it that have not ended.
     pub(super) waits_for: usize,
@@ -95,9 +97,13 @@ impl Run {
             self.end_step(step, Outcome::Cancelled, None, out);
             return;
         }
-        let indices = match gate::parts_of(self, step) {
-            Ok(Some(indices)) => indices,
-            Ok(None) => {
+        let count = match gate::parts_of(self, step) {
+            Ok(Parts::One) => 1,
+            Ok(Parts::Each(elements)) => {
+                self.steps[step].elements = elements;
+                self.steps[step].elements.len()
+            }
+            Ok(Parts::Skipped) => {
                 self.end_step(step, Outcome::Skipped, None, out);
                 return;
             }
@@ -107,10 +113,11 @@ impl Run {
             }
         };
         let name = self.graph.workflow.tasks[step].name.clone();
-        for (part, index) in indices.into_iter().enumerate() {
-            let row_name = part_name(&name, index);
+        let mut inner_rows = self.inner_rows(&name);
+        for part in 0..count {
+            let row_name = part_name(&name, self.is_mapped(step).then_some(part));
             let row = self.found.remove(&row_name).unwrap_or_else(|| StepRow::new(row_name));
-            let inner = inner_rows(&row.name, &self.found);
+            let inner = inner_rows.remove(&row.name).unwrap_or_default();
             let was_started = row.status == StepStatus::Started;
             let made = Part::restored(row, inner, &self.events);
             if was_started {
@@ -125,7 +132,35 @@ impl Run {
             }
             self.steps[step].parts.push(made);
         }
+        if self.is_mapped(step) {
+            self.forget_parts(&name, count, out);
+        }
         self.end_step_if_done(step, out);
+    }
+
+    /// The rows of the steps inside a task, by its parts.
+    fn inner_rows(&self, task: &str) -> HashMap<String, Vec<StepRow>> {
+        let mut inner: HashMap<String, Vec<StepRow>> = HashMap::new();
+        for row in self.found.values().filter(|row| task_of(&row.name) == task) {
+            if let Some((part, _)) = row.name.split_once('/') {
+                inner.entry(part.to_owned()).or_default().push(row.clone());
+            }
+        }
+        inner
+    }
+
+    /// Forgets the parts of a mapped task that its list, which may have been made again, does not have.
+    fn forget_parts(&mut self, task: &str, count: usize, out: &mut Out<'_>) {
+        let is_gone = |row: &str| {
+            let index = row.strip_prefix(task).and_then(|rest| rest.strip_prefix('['));
+            let index = index.and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+            index.is_some_and(|index| index >= count)
+        };
+        let gone: Vec<String> = self.found.keys().filter(|row| is_gone(row)).cloned().collect();
+        for row in gone {
+            self.found.remove(&row);
+            out.journal.add(Change::ForgetStep(Arc::clone(&self.row.id), row));
+        }
     }
 
     /// The outputs of a step: one, or one for each part of a mapped one.
@@ -141,9 +176,12 @@ impl Run {
     /// Ends the step if all its parts have ended.
     pub(super) fn end_step_if_done(&mut self, step: usize, out: &mut Out<'_>) {
         let parts = &self.steps[step].parts;
-        let outcomes: Option<Vec<Outcome>> =
-            parts.iter().map(|part| part.phase.outcome()).collect();
-        let Some(outcomes) = outcomes else { return };
+        // From the end, where those are that have not begun: the parts may be many.
+        if parts.iter().rev().any(|part| part.phase.outcome().is_none()) {
+            return;
+        }
+        let outcomes: Vec<Outcome> =
+            parts.iter().filter_map(|part| part.phase.outcome()).collect();
         let worst = |outcome| outcomes.contains(&outcome);
         let outcome = match () {
             () if worst(Outcome::Cancelled) => Outcome::Cancelled,
@@ -243,6 +281,7 @@ impl Run {
         let id = Arc::clone(&self.row.id);
         let task = &self.graph.workflow.tasks[step];
         let ended = &mut self.steps[step].parts[part];
+        let report = &ended.outcome_of(report, task);
         let seed = seed_of(&id, &ended.row.name, ended.row.attempts);
         ended.done(report, task, seed, out.now_ms);
         let attempt = attempt_row(&ended.row, report, out.now_ms);
@@ -281,6 +320,7 @@ impl Run {
     pub(super) fn wake(&mut self, step: usize, part: usize, due: i64, out: &mut Out<'_>) -> bool {
         let Some(woken) = self.steps[step].parts.get_mut(part) else { return false };
         if woken.phase != Phase::Due(due) {
+            self.end_overdue(step, part, due, out);
             return false;
         }
         woken.phase = Phase::Ready;
@@ -339,9 +379,7 @@ fn seed_of(run: &str, step: &str, attempt: u32) -> u64 {
     hash ^ u64::from(attempt)
 }
 
-/// The rows of the steps inside a part, by their names there.
-fn inner_rows(part: &str, found: &HashMap<String, StepRow>) -> Vec<StepRow> {
-    let is_inner =
-        |row: &&StepRow| row.name.strip_prefix(part).is_some_and(|inner| inner.starts_with('/'));
-    found.values().filter(is_inner).cloned().collect()
+/// The task of a step row: without the index of a part and the name of an inner step.
+pub(super) fn task_of(step: &str) -> &str {
+    step.split(['[', '/']).next().unwrap_or(step)
 }

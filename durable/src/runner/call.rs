@@ -22,23 +22,23 @@ pub(super) struct Came {
 /// Something that a worker reports.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// An inner step has ended.
+    /// An inner step has ended; the task waits until it is told to go on.
     Note(String, Kept),
     /// The task has ended.
     End(Box<Came>),
 }
 
+/// The item that lets a task go on whose inner step is kept.
+pub(super) fn go_on() -> Value {
+    Value::None
+}
+
 /// The item for a job: a dict with function, code and arguments.
-pub(super) fn item(job: &Job, shared: &Shared) -> Result<Value, KeepError> {
-    let blobs = &*shared.blobs;
+pub(super) fn item(job: &Job, shared: &Shared, blobs: &dyn Blobs) -> Result<Value, KeepError> {
     let mut arguments = Vec::with_capacity(job.arguments.len());
     for (name, argument) in &job.arguments {
         let (kind, value) = match argument {
             Argument::Whole(kept) => ("value", Some(kept.open(blobs)?)),
-            Argument::Element(kept, index) => ("value", element(kept.outline()?, *index)),
-            Argument::ElementOf(kept, key, index) => {
-                ("value", kept.outline()?.get(key).cloned().and_then(|list| element(list, *index)))
-            }
             Argument::Key(kept, key) => ("value", kept.outline()?.get(key).cloned()),
             Argument::List(all) => {
                 let values = all.iter().map(|kept| kept.open(blobs)).collect::<Result<_, _>>()?;
@@ -75,13 +75,6 @@ fn dict(entries: Vec<(&str, Value)>) -> Value {
 fn dict_of(entries: &[(String, Kept)], blobs: &dyn Blobs) -> Result<Value, KeepError> {
     let opened = entries.iter().map(|(name, kept)| Ok((name.as_str().into(), kept.open(blobs)?)));
     Ok(Value::Dict(opened.collect::<Result<_, KeepError>>()?))
-}
-
-fn element(list: Value, index: usize) -> Option<Value> {
-    match list {
-        Value::List(items) | Value::Tuple(items) => items.into_iter().nth(index),
-        _ => None,
-    }
 }
 
 /// One dict of several; values that are no dicts are left out.
@@ -173,16 +166,8 @@ pub(super) fn failed(error: Error, report: &mut Report) {
         Error::TimedOut(over) if over.operation == FaultKind::Process => {
             report.pid = Some(over.pid);
             report.tail = some(over.stderr_tail.clone());
-            let limit = over.timeout.as_millis();
-            let message =
-                format!("it took longer than its time limit of {limit} ms, and was stopped");
-            let classes = ["TimeoutError", "OSError", "Exception", "BaseException"];
-            Failure {
-                type_name: classes[0].to_owned(),
-                classes: classes.map(str::to_owned).to_vec(),
-                traceback: over.python_stack.clone(),
-                ..Failure::new(FailureKind::TimedOut, message)
-            }
+            let failure = Failure::timed_out(over.timeout.as_millis());
+            Failure { traceback: over.python_stack.clone(), ..failure }
         }
         Error::LimitExceeded(over) => {
             report.pid = Some(over.pid);

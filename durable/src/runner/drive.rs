@@ -112,7 +112,7 @@ impl Driver {
 
     pub(super) fn run(
         mut self,
-        messages: &Receiver<Message>,
+        messages: Receiver<Message>,
         found: Vec<FoundRun>,
         schedules: Vec<Schedule>,
     ) {
@@ -127,7 +127,7 @@ impl Driver {
                 }
             }
         }
-        while let Some(message) = self.next(messages) {
+        while let Some(message) = self.next(&messages) {
             match message {
                 Message::Event(event) => {
                     if let Event::Done(job, _) = &event {
@@ -146,6 +146,9 @@ impl Driver {
                 Message::Close => break,
             }
         }
+        // A slot may wait for an answer.
+        self.callers.clear();
+        drop(messages);
         self.slots.iter().for_each(Slot::stop);
         self.slots.into_iter().for_each(Slot::join);
         self.shared.notices.end();

@@ -13,10 +13,12 @@ use orchestrator::{Error, Manifest, Runtime, Session};
 use serde_json::json;
 
 use super::call::{self, Came};
-use super::drive::{Message, Shared, Watch};
+use super::drive::{Message, Shared, Watch, new_ticket};
 use super::lock;
+use super::patient::PatientBlobs;
 use crate::engine::{AttemptResult, Event, Job, JobId, Report};
 use crate::failure::{Failure, FailureKind};
+use crate::value::Kept;
 use crate::workflow::{GraphError, Workflow};
 
 /// The node that calls tasks.
@@ -33,6 +35,18 @@ pub(super) struct SlotContext {
     pub(super) shared: Shared,
     pub(super) messages: Sender<Message>,
     pub(super) watch: Watch,
+}
+
+impl SlotContext {
+    /// Keeps the result of an inner step. It is durable when this returns, unless the runner ends.
+    fn keep(&self, job: JobId, name: String, result: Kept) {
+        let (answer, answered) = mpsc::channel();
+        let ticket = new_ticket();
+        let noted = Event::Noted(ticket, job, name, result);
+        if self.messages.send(Message::Call(ticket, noted, answer)).is_ok() {
+            let _ended = answered.recv();
+        }
+    }
 }
 
 /// What decides whether a session suits a job: limits and time limit count when a worker is taken.
@@ -250,27 +264,33 @@ impl Worker {
     /// Calls the task in the worker.
     fn call(&mut self, job: &Job, host: &mut TaskHost) -> Result<Came, Error> {
         let shared = &self.context.shared;
-        let item = match call::item(job, shared) {
+        let is_wanted = || {
+            let control = lock(&self.control);
+            !control.is_ending && control.stopped != Some(job.id)
+        };
+        let blobs = PatientBlobs { shared, is_wanted: &is_wanted };
+        let failed = |reason: &str| {
+            let failure = Failure::new(FailureKind::NotStarted, reason.to_owned());
+            Ok(Came { result: AttemptResult::Failed(failure), pid: None })
+        };
+        let mut item = match call::item(job, shared, &blobs) {
             Ok(item) => item,
-            Err(error) => {
-                let failure = Failure::new(FailureKind::NotStarted, error.to_string());
-                return Ok(Came { result: AttemptResult::Failed(failure), pid: None });
-            }
+            Err(error) => return failed(&error.to_string()),
         };
         let Some(session) = &mut self.open else { return Err(Error::Closed) };
-        session.begin(Some(item))?;
-        let mut came = None;
-        while let Some(output) = session.next(host)? {
-            match call::read(output.value, &*shared.blobs) {
-                call::Heard::Note(name, result) => {
-                    let noted = Message::Event(Event::Noted(job.id, name, result));
-                    let _ended = self.context.messages.send(noted);
-                }
-                call::Heard::End(end) => came = Some(*end),
+        loop {
+            session.begin(Some(item))?;
+            let mut heard = None;
+            while let Some(output) = session.next(host)? {
+                heard = Some(call::read(output.value, &blobs));
             }
+            match heard {
+                None => return failed("it gave no result"),
+                Some(call::Heard::End(end)) => return Ok(*end),
+                Some(call::Heard::Note(name, result)) => self.context.keep(job.id, name, result),
+            }
+            item = call::go_on();
         }
-        let silent = || Failure::new(FailureKind::NotStarted, "it gave no result".to_owned());
-        Ok(came.unwrap_or_else(|| Came { result: AttemptResult::Failed(silent()), pid: None }))
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Filter, Store, StoreError};
 use crate::cron::Schedule;
 use crate::record::{AttemptRow, Change, FoundRun, RunId, RunRow, RunStatus, StepRow};
-use crate::value::{BlobError, Blobs, Kept};
+use crate::value::{BlobError, Blobs, Kept, Pins};
 
 /// A store without a database.
 #[derive(Debug, Default)]
@@ -65,6 +65,15 @@ impl MemoryStore {
                     events: Vec::new(),
                 };
                 self.runs.insert(Arc::clone(&row.id), held);
+            }
+            Change::ForgetRun { id, created_ms } => {
+                let is_it = |row: &RunRow| {
+                    row.created_ms == *created_ms && row.status == RunStatus::Running
+                };
+                if self.runs.get(id).is_some_and(|held| is_it(&held.row)) {
+                    self.runs.remove(id);
+                    self.order.retain(|known| known != id);
+                }
             }
             Change::Run { id, status, failure, ended_ms } => self.held(id, |held| {
                 held.row.status = *status;
@@ -152,8 +161,7 @@ impl Store for MemoryStore {
             used.extend(kept.flat_map(|kept| &kept.apart));
         }
         used.extend(self.schedules.values().flat_map(|schedule| &schedule.input.apart));
-        let mut contents = self.blobs.0.lock().unwrap_or_else(PoisonError::into_inner);
-        contents.retain(|digest, _| used.contains(&digest));
+        self.blobs.retain(|digest| used.iter().any(|used| *used == digest));
         Ok((before - self.runs.len()) as u64)
     }
 
@@ -164,12 +172,16 @@ impl Store for MemoryStore {
 
 /// Large contents in memory.
 #[derive(Debug, Default)]
-pub(super) struct MemoryBlobs(Mutex<HashMap<String, Bytes>>);
+pub(super) struct MemoryBlobs {
+    contents: Mutex<HashMap<String, Bytes>>,
+    pins: Pins,
+}
 
 impl MemoryBlobs {
     pub(super) fn retain(&self, is_used: impl Fn(&str) -> bool) {
-        let mut contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        contents.retain(|digest, _| is_used(digest));
+        let pinned = self.pins.held();
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.retain(|digest, _| is_used(digest) || pinned.contains(digest));
     }
 }
 
@@ -177,17 +189,22 @@ impl Blobs for MemoryBlobs {
     fn put(&self, digest: &str, content: &Bytes) -> Result<(), BlobError> {
         // A copy: the content may lie in memory that a worker has lent.
         let content = Bytes::copy_from_slice(content);
-        let mut contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         contents.entry(digest.to_owned()).or_insert(content);
         Ok(())
     }
 
     fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
-        let contents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         contents.get(digest).cloned().ok_or_else(|| BlobError {
             digest: digest.to_owned(),
             action: "read",
             reason: "it is not there".to_owned(),
+            may_pass: false,
         })
+    }
+
+    fn pins(&self) -> &Pins {
+        &self.pins
     }
 }

@@ -46,6 +46,30 @@ struct Link {
     prepared: Prepared,
 }
 
+impl Link {
+    async fn write(&self, changes: &[Change]) -> Result<Vec<RunId>, StoreError> {
+        // Polled together: all are sent before the first answer is awaited, in their order.
+        let begin = self.client.batch_execute("BEGIN");
+        let writes = changes.iter().map(|change| self.prepared.apply(&self.client, change));
+        let writes = try_join_all(writes);
+        let notify = format!("NOTIFY {CHANNEL}; COMMIT");
+        let work = async {
+            let (begun, written) = futures_util::future::join(begin, writes).await;
+            begun?;
+            let written = written?;
+            self.client.batch_execute(&notify).await?;
+            Ok::<_, tokio_postgres::Error>(written)
+        };
+        match work.await {
+            Ok(written) => Ok(written.into_iter().flatten().collect()),
+            Err(error) => {
+                let _rolled_back = self.client.batch_execute("ROLLBACK").await;
+                Err(StoreError::Postgres(error))
+            }
+        }
+    }
+}
+
 /// What an error of the driver says, with the server's own words.
 pub(super) fn told(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
@@ -76,10 +100,15 @@ impl PostgresStore {
             self.link = None;
             let (url, access) = (&self.url, self.access);
             let made = self.runtime.block_on(async {
-                let client = connect(url).await?;
+                let client = connect(url, access).await?;
                 if access == Access::Engine {
                     claim(&client, url).await?;
-                    make_tables(&client, url).await?;
+                }
+                if !has_tables(&client, url).await? {
+                    match access {
+                        Access::Engine => make_tables(&client).await?,
+                        Access::Look => return Err(unusable(url, "it holds no workflows")),
+                    }
                 }
                 let prepared = Prepared::new(&client).await?;
                 Ok::<_, StoreError>(Link { client, prepared })
@@ -94,13 +123,29 @@ impl PostgresStore {
         text: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
+        self.connected(|runtime, link| {
+            runtime.block_on(async {
+                let statement: Statement = link.client.prepare(text).await?;
+                Ok(link.client.query(&statement, values).await?)
+            })
+        })
+    }
+
+    /// Calls a function with the connection, and once more if that has ended since it was last used:
+    /// only its use shows that. What is written twice is as if it were written once.
+    fn connected<R>(
+        &mut self,
+        act: impl Fn(&Runtime, &Link) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
         self.link()?;
-        let Some(link) = &self.link else { return Ok(Vec::new()) };
-        let rows = self.runtime.block_on(async {
-            let statement: Statement = link.client.prepare(text).await?;
-            link.client.query(&statement, values).await
-        });
-        Ok(rows?)
+        let Some(link) = &self.link else { return Err(unusable(&self.url, "it is not connected")) };
+        let done = act(&self.runtime, link);
+        if done.is_ok() || !link.client.is_closed() {
+            return done;
+        }
+        self.link()?;
+        let Some(link) = &self.link else { return done };
+        act(&self.runtime, link)
     }
 
     fn found(&mut self, run: RunRow) -> Result<FoundRun, StoreError> {
@@ -123,7 +168,7 @@ fn new_runtime() -> Result<Runtime, StoreError> {
     made.map_err(|source| StoreError::Os { what: "starting an event loop".to_owned(), source })
 }
 
-async fn connect(url: &Url) -> Result<Client, StoreError> {
+async fn connect(url: &Url, access: Access) -> Result<Client, StoreError> {
     let Address::Postgres(address) = &url.address else {
         return Err(unusable(url, "it is no PostgreSQL URL"));
     };
@@ -137,11 +182,10 @@ async fn connect(url: &Url) -> Result<Client, StoreError> {
     };
     client.batch_execute(&format!("SET synchronous_commit = {level}")).await?;
     if let Some(schema) = &url.schema {
-        client
-            .batch_execute(&format!(
-                "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; SET search_path = \"{schema}\""
-            ))
-            .await?;
+        if access == Access::Engine {
+            client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")).await?;
+        }
+        client.batch_execute(&format!("SET search_path = \"{schema}\"")).await?;
     }
     Ok(client)
 }
@@ -156,17 +200,22 @@ async fn claim(client: &Client, url: &Url) -> Result<(), StoreError> {
     Err(StoreError::InUse { database: name_of(url), pid: None })
 }
 
-async fn make_tables(client: &Client, url: &Url) -> Result<(), StoreError> {
-    let has_tables = "SELECT to_regclass('remotemedia_schema') IS NOT NULL";
-    if client.query_one(has_tables, &[]).await?.get(0) {
+/// Whether the tables are there. They may be those of a newer version.
+async fn has_tables(client: &Client, url: &Url) -> Result<bool, StoreError> {
+    let query = "SELECT to_regclass('remotemedia_schema') IS NOT NULL";
+    let has_tables: bool = client.query_one(query, &[]).await?.get(0);
+    if has_tables {
         let row = client.query_one("SELECT version FROM remotemedia_schema", &[]).await?;
         let found: i64 = row.get(0);
         if found != SCHEMA {
             let database = name_of(url);
             return Err(StoreError::Newer { database, found, known: SCHEMA });
         }
-        return Ok(());
     }
+    Ok(has_tables)
+}
+
+async fn make_tables(client: &Client) -> Result<(), StoreError> {
     let tables = include_str!("schema.sql").replace("BLOB", "BYTEA");
     let script = format!(
         "BEGIN; CREATE TABLE remotemedia_schema (version BIGINT NOT NULL); \
@@ -190,29 +239,7 @@ fn unusable(url: &Url, reason: &str) -> StoreError {
 
 impl Store for PostgresStore {
     fn write(&mut self, changes: &[Change]) -> Result<Vec<RunId>, StoreError> {
-        self.link()?;
-        let Some(link) = &self.link else { return Ok(Vec::new()) };
-        self.runtime.block_on(async {
-            // Polled together: all are sent before the first answer is awaited, in their order.
-            let begin = link.client.batch_execute("BEGIN");
-            let writes = changes.iter().map(|change| link.prepared.apply(&link.client, change));
-            let writes = try_join_all(writes);
-            let notify = format!("NOTIFY {CHANNEL}; COMMIT");
-            let work = async {
-                let (begun, written) = futures_util::future::join(begin, writes).await;
-                begun?;
-                let written = written?;
-                link.client.batch_execute(&notify).await?;
-                Ok::<_, tokio_postgres::Error>(written)
-            };
-            match work.await {
-                Ok(written) => Ok(written.into_iter().flatten().collect()),
-                Err(error) => {
-                    let _rolled_back = link.client.batch_execute("ROLLBACK").await;
-                    Err(StoreError::Postgres(error))
-                }
-            }
-        })
+        self.connected(|runtime, link| runtime.block_on(link.write(changes)))
     }
 
     fn unfinished(&mut self) -> Result<Vec<FoundRun>, StoreError> {
@@ -305,6 +332,8 @@ impl Store for PostgresStore {
     fn prune(&mut self, before_ms: i64) -> Result<u64, StoreError> {
         self.link()?;
         let Some(link) = &mut self.link else { return Ok(0) };
+        let pins = self.blobs.pins().held();
+        let pinned = pins.digests();
         let removed = self.runtime.block_on(async {
             let transaction = link.client.transaction().await?;
             for table in ["step", "attempt", "event"] {
@@ -315,12 +344,12 @@ impl Store for PostgresStore {
             }
             let query = "DELETE FROM run WHERE ended_ms < $1";
             let removed = transaction.execute(query, &[&before_ms]).await?;
-            let query = "DELETE FROM content WHERE digest NOT IN (\
+            let query = "DELETE FROM content WHERE digest <> ALL($1) AND digest NOT IN (\
                  SELECT unnest(string_to_array(input_apart, ',')) FROM run UNION ALL \
                  SELECT unnest(string_to_array(output_apart, ',')) FROM step UNION ALL \
                  SELECT unnest(string_to_array(payload_apart, ',')) FROM event UNION ALL \
                  SELECT unnest(string_to_array(input_apart, ',')) FROM schedule)";
-            transaction.execute(query, &[]).await?;
+            transaction.execute(query, &[&pinned]).await?;
             transaction.commit().await?;
             Ok::<_, tokio_postgres::Error>(removed)
         });

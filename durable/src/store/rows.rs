@@ -95,7 +95,7 @@ pub(super) fn count(number: i64) -> u32 {
 /// A value of two columns.
 pub(super) fn kept(body: Vec<u8>, apart: &str) -> Kept {
     let apart = apart.split(',').filter(|digest| !digest.is_empty()).map(str::to_owned).collect();
-    Kept { body: Bytes::from(body), apart }
+    Kept { body: Bytes::from(body), apart, ..Kept::default() }
 }
 
 /// The digests of a value, as their column has them.

@@ -14,7 +14,7 @@ _LONGEST = 1e9
 def is_text(given: Any) -> bool:
     """Whether it is a text that is not empty and that a database can keep."""
     try:
-        return isinstance(given, str) and bool(given.encode())
+        return isinstance(given, str) and bool(given.encode()) and "\0" not in given
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
 

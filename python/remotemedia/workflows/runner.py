@@ -19,6 +19,7 @@ from remotemedia._load import native
 from remotemedia.core.caller import this_process
 from remotemedia.runtime import Runtime
 from remotemedia.workflows import facts
+from remotemedia.workflows.arguments import is_text
 from remotemedia.workflows.exceptions import RunnerClosed, RunNotFound, WorkflowError
 from remotemedia.workflows.facts import RunInfo
 from remotemedia.workflows.runs import Run
@@ -198,6 +199,8 @@ class Runner:
             WorkflowError: the times cannot be read.
         """
         _check_workflow(workflow)
+        if not is_text(name):
+            raise WorkflowError(f"the name of a schedule is a text, not {name!r}")
         given = workflow.checked_input(input)
         self.register(workflow)
         self.native.schedule(name, workflow.hash, cron, timezone, given, catch_up)
@@ -309,7 +312,7 @@ def _check_workflow(workflow: object) -> None:
 
 
 def _checked_id(id: str) -> str:  # noqa: A002
-    if not isinstance(id, str) or not id or len(id) > 500 or "\0" in id:
+    if not is_text(id) or len(id) > 500:
         raise WorkflowError(f"the id of a run is a text of at most 500 characters, not {id!r}")
     return id
 

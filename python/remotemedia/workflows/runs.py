@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia._progress import Option, Progress
 from remotemedia.workflows import facts
-from remotemedia.workflows.exceptions import RunFailed, RunNotFound
+from remotemedia.workflows.arguments import is_text
+from remotemedia.workflows.exceptions import RunFailed, RunNotFound, WorkflowError
 from remotemedia.workflows.facts import Attempt, Failure, RunInfo, Step
 from remotemedia.workflows.timeline import HOW, timeline
 
@@ -186,7 +187,10 @@ class Run:
 
         Raises:
             RunRefused: it has ended.
+            WorkflowError: the name is no text.
         """
+        if not is_text(event):
+            raise WorkflowError(f"the name of an event is a text, not {event!r}")
         self._runner.native.signal(self.id, event, payload)
 
     def retry(self, from_step: Any = None) -> Run:

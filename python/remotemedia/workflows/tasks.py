@@ -149,7 +149,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any: 
         crash_retries: how often it is started again after its process has died; 1 by default, and
             never with `once`.
         timeout: longest time of an attempt, in seconds; then it is stopped, whatever it does. The
-            time of a task with `ctx` counts from its last `ctx.step`.
+            time between two calls of a task that pauses or waits for an event does not count.
         cpu: longest time of processor that its worker may use, in seconds.
         memory: how much memory its worker may use, in bytes or as "512 MB", at least 32 MiB; beyond
             that its process is killed.

@@ -55,6 +55,8 @@ class Workflow:
         if on_change not in ON_CHANGE:
             known = ", ".join(ON_CHANGE)
             raise WorkflowError(f"on_change is one of {known}, not {on_change!r}")
+        if version and not is_text(str(version)):
+            raise WorkflowError(f"a workflow's version is a text, not {version!r}")
         self.name = name
         self.version = str(version)
         self.tasks = _distinct(name, tasks)

@@ -114,7 +114,7 @@ def test_values_of_all_types_compare_as_in_python(runner: Runner) -> None:
         ("made.count contains 3", "of numpy's type <i8"),
         ('made.count in "abc"', "of numpy's type <i8"),
         ("made.levels == 0.5", "a numpy array of type <f8 and shape [2]"),
-        ("made.sound[0][0][0] > 0", "an array or bytes of 64 KiB or more"),
+        ("made.sound[0][0][0] > 0", "an array, bytes or a text of 64 KiB or more"),
     ],
 )
 def test_what_cannot_be_compared_fails_the_task(runner: Runner, when: str, found: str) -> None:

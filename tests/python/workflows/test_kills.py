@@ -15,21 +15,34 @@ import pytest
 
 from databases import SCRIPT
 from loops import Loop
-from processes import children, until
+from processes import children, until, wait_until_gone
 from remotemedia.workflows import Runner, Workflow, task
 from remotemedia.workflows.facts import run_info
 from workflow_tasks import notes
 
 ENGINE = Path(__file__).parents[1] / "fixtures" / "workflow_engine.py"
-RUNS = 6
+RUNS = 12
+KILLS = Loop(usual=5, stress=200)
+"""On each database."""
+TASKS = {"begin", "each", "large", "gather", "once"}
+
+
+def children_of(pid: int) -> set[int]:
+    try:
+        return children(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
 
 
 class Engine:
-    """The program that runs workflows, started again after each kill."""
+    """The program that runs workflows, started again after each kill, and what was seen of it."""
 
     def __init__(self, url: str, folder: Path, server: Path | None) -> None:
-        self.server = server
+        self.url, self.folder, self.server = url, folder, server
         self.command = [sys.executable, str(ENGINE), url, str(folder), str(RUNS)]
+        self.processes = set[int]()
+        # Steps that were seen completed, and how often each had been started until then.
+        self.completed: dict[str, int] = {}
         self.start()
 
     def start(self) -> None:
@@ -38,11 +51,13 @@ class Engine:
         assert self.process.stdout.readline() == "started\n"
 
     def kill(self, what: str) -> None:
+        workers = self.workers()
+        self.processes |= workers
         if what == "database":
             assert self.server is not None
             subprocess.run([SCRIPT, "kill", self.server], check=True, capture_output=True)
         if what in ("workers", "both"):
-            for worker in children(self.process.pid):
+            for worker in workers:
                 try:
                     os.kill(worker, signal.SIGKILL)
                 except ProcessLookupError:
@@ -50,62 +65,105 @@ class Engine:
         if what in ("engine", "both"):
             self.process.kill()
             self.process.communicate()
+        self.look()
+        if what in ("engine", "both"):
             self.start()
 
+    def workers(self) -> set[int]:
+        """Process ids of the workers, and of those that fork them."""
+        own = children_of(self.process.pid)
+        return own.union(*(children_of(pid) for pid in own))
 
-def check(url: str, folder: Path) -> None:
-    """Every run has ended, with the results that it must have."""
-    from remotemedia._native import look_at_runs
+    def look(self) -> None:
+        """Note what has completed durably."""
+        from remotemedia._native import look_at_runs
 
-    rows = [run_info(row) for row in look_at_runs(url)]
-    assert len(rows) == RUNS
-    for row in rows:
-        (found,) = look_at_runs(url, row.id)
-        steps = {step["name"]: step for step in found["steps"]}
-        failures = [step["failure"] for step in steps.values() if step["failure"]]
-        assert steps["gather"]["status"] == "completed", failures
-        once = steps["once"]
-        uncertain = once["status"] == "failed" and once["failure"]["kind"] in (
-            "uncertain",
-            "crashed",
-        )
-        assert once["status"] == "completed" or uncertain
-        assert row.status == ("failed" if uncertain else "completed")
-    counts = Counter(notes(f"{folder}/once"))
-    assert all(count == 1 for count in counts.values()), "started twice"
-    # A step that has completed never runs again: what it did after its end is not seen twice, but
-    # for the moment between its end and the commit, in which it may have been killed.
-    assert set(notes(f"{folder}/ends")) == {f"run-{n}/begin" for n in range(RUNS)}
+        rows = [look_at_runs(self.url, f"run-{number}") for number in range(RUNS)]
+        starts = Counter(notes(f"{self.folder}/starts"))
+        for row in (row for found in rows for row in found):
+            for step in row["steps"]:
+                name = f"{row['id']}/{step['name']}"
+                if step["status"] == "completed":
+                    self.completed.setdefault(name, starts[name])
+
+    def check(self) -> None:
+        """Every run has ended with its results, and no step has begun after it had completed."""
+        from remotemedia._native import look_at_runs
+
+        rows = [run_info(row) for row in look_at_runs(self.url)]
+        assert len(rows) == RUNS
+        for row in rows:
+            (found,) = look_at_runs(self.url, row.id)
+            steps = {step["name"]: step for step in found["steps"]}
+            failures = [step["failure"] for step in steps.values() if step["failure"]]
+            done = {name for name, step in steps.items() if step["status"] == "completed"}
+            assert done >= TASKS - {"once"}, failures
+            assert done >= {"each[0]", "each[1]", "each[2]", "gather/first", "gather/second"}
+            once = steps["once"]
+            is_uncertain = "once" not in done and once["failure"]["kind"] in (
+                "uncertain",
+                "crashed",
+            )
+            assert "once" in done or is_uncertain
+            assert row.status == ("failed" if is_uncertain else "completed")
+        starts = Counter(notes(f"{self.folder}/starts"))
+        assert all(starts[f"run-{n}/once"] <= 1 for n in range(RUNS)), "started twice"
+        again = {name for name, count in self.completed.items() if starts[name] != count}
+        assert again == set(), "begun again although they had completed"
+
+    def check_remains(self) -> None:
+        """No process is left, no file of a value that was not written whole, and no lock."""
+        wait_until_gone(self.processes)
+        with Runner(self.url, workers=0) as runner:
+            for number in range(RUNS):
+                assert len(runner.get(f"run-{number}").result().outputs["large"]) > 64 << 10
+            assert runner.prune() == RUNS
+        left = {path.name for path in self.folder.rglob("*") if path.is_file()}
+        assert left <= {"starts", "runs.db", "runs.db.lock"}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_runs_survive_kills_at_any_moment(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, rounds: Callable[[Loop], int]
+    kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    rounds: Callable[[Loop], int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     # spec: CLO-20
-    count = rounds(Loop(usual=5, stress=100))
-    chance = random.Random()
+    count = rounds(KILLS)
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
     server = request.getfixturevalue("postgres_folder") if kind == "postgres" else None
     victims = ["workers", "engine", "both"] + ["database"] * (server is not None)
-    killed = 0
-    while killed < count:
-        folder = tmp_path / f"round-{killed}"
+    killed = Counter[str]()
+    seen = 0
+    while killed.total() < count:
+        folder = tmp_path / f"round-{killed.total()}"
         folder.mkdir()
         if kind == "sqlite":
             url = f"sqlite:///{folder / 'runs.db'}"
         else:
-            url = f"{request.getfixturevalue('postgres_server')}?schema=kills_{killed}"
+            name = f"kills_{killed.total()}"
+            url = f"{request.getfixturevalue('postgres_server')}?schema={name}"
         engine = Engine(url, folder, server)
-        for _ in range(min(5, count - killed)):
+        for _ in range(min(5, count - killed.total())):
             try:
-                engine.process.wait(chance.random() * 0.4)
+                engine.process.wait(chance.random() * 0.5)
                 break
             except subprocess.TimeoutExpired:
-                engine.kill(chance.choice(victims))
-                killed += 1
+                victim = chance.choice(victims)
+                engine.kill(victim)
+                killed[victim] += 1
         assert engine.process.communicate(timeout=120)[0] == "done\n"
-        killed += 1
-        check(url, folder)
+        engine.check()
+        engine.check_remains()
+        seen += len(engine.completed)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{kind}, seed {seed}: {dict(killed)} killed; {seen} steps were seen completed at a "
+            "kill, and none began again; nothing was left\n"
+        )
 
 
 def test_what_was_done_is_not_done_again(tmp_path: Path) -> None:

@@ -177,6 +177,33 @@ fn a_run_that_takes_too_long_fails() {
 }
 
 #[test]
+fn a_task_whose_steps_take_too_long_together_is_stopped() {
+    // spec: CLO-10
+    let graph = graph(json!([{
+        "name": "a", "timeout_ms": 1000, "takes": [{"name": "ctx", "source": "handle"}],
+        "retry": {"retries": 1, "delay_ms": 10},
+    }]));
+    let mut world = World::new(1);
+    world.submit("r", &graph, Kept::none());
+    world.store_now();
+    world.end_job(0, failed(FailureKind::Raised));
+    world.store_now();
+    world.now_ms += 10;
+    world.hear(Event::Tick);
+    assert_eq!(world.running.len(), 1);
+    world.now_ms += 1099;
+    world.hear(Event::Tick);
+    assert!(world.stops.is_empty(), "the limit of the first attempt is none of the second");
+    world.now_ms += 1;
+    world.hear(Event::Tick);
+    assert_eq!(world.stops, [world.running[0].id]);
+    world.run(&mut nothing);
+    let failure = world.ended[0].failure.as_ref().unwrap();
+    assert_eq!((failure.kind, failure.task.as_str()), (FailureKind::TimedOut, "a"));
+    assert!(world.store.attempts("r").unwrap().iter().any(|attempt| attempt.result == "timed_out"));
+}
+
+#[test]
 fn a_mapped_task_runs_for_each_element_and_goes_on_where_it_was() {
     // spec: CLO-17
     let graph = graph(json!([
@@ -200,16 +227,68 @@ fn a_mapped_task_runs_for_each_element_and_goes_on_where_it_was() {
     let mut whole = None;
     world.run(&mut |job| {
         match &job.arguments[0].1 {
-            Argument::Element(_, index) => elements.push(*index),
+            Argument::Whole(element) => elements.push(element.clone()),
             Argument::List(all) => whole = Some(all.len()),
             other => panic!("{other:?}"),
         }
         returned(1)
     });
-    assert_eq!(elements, [1, 2], "the first is not run again");
+    assert_eq!(elements, [kept(6), kept(7)], "the first is not run again");
     assert_eq!(whole, Some(3));
     assert_eq!(world.ended[0].status, RunStatus::Completed);
     assert_eq!(world.steps("r")["each[0]"], "completed");
+}
+
+#[test]
+fn a_list_that_is_made_again_and_is_shorter_leaves_no_parts() {
+    // spec: CLO-15
+    let graph = graph(json!([
+        {"name": "list"},
+        {"name": "each", "map": "list", "takes": [{"name": "list", "source": "task"}]},
+        {"name": "last", "after": ["each"]},
+    ]));
+    let list = |count: i64| returned(Value::List((0..count).map(Value::Int).collect()));
+    let mut world = World::new(2);
+    world.submit("r", &graph, Kept::none());
+    world.run(&mut |job| match job.step.as_str() {
+        "list" => list(4),
+        "last" => failed(FailureKind::Raised),
+        _ => returned(1),
+    });
+    let (ticket, found) = (world.ticket(), Box::new(world.found("r")));
+    world.hear(Event::Resume(ticket, found, Some("list".to_owned())));
+    world.store_now();
+    world.restart(&[]);
+    world.run(&mut |job| if job.step == "list" { list(1) } else { returned(2) });
+    assert_eq!(world.found("r").run.status, RunStatus::Completed);
+    let steps = world.steps("r").into_keys().collect::<Vec<_>>();
+    assert_eq!(steps, ["each", "each[0]", "last", "list"]);
+}
+
+#[test]
+fn a_pause_that_was_cancelled_begins_again() {
+    // spec: CLO-15
+    let graph = graph(json!([
+        {"name": "a", "takes": [{"name": "ctx", "source": "handle"}], "retry": {"retries": 1}},
+    ]));
+    let mut world = World::new(1);
+    world.submit("r", &graph, Kept::none());
+    world.store_now();
+    world.end_job(0, AttemptResult::Suspended(Until::Pause("nap".to_owned(), 30_000)));
+    world.store_all();
+    let ticket = world.ticket();
+    world.hear(Event::Cancel(ticket, "r".into()));
+    world.store_all();
+    let (ticket, found) = (world.ticket(), Box::new(world.found("r")));
+    world.hear(Event::Resume(ticket, found, None));
+    world.store_now();
+    world.end_job(0, failed(FailureKind::Raised));
+    let mut inner = Vec::new();
+    world.run(&mut |job| {
+        inner.push(job.inner.len());
+        returned(1)
+    });
+    assert_eq!(inner, [0], "the pause before the retry is not the one of the task");
 }
 
 #[test]
@@ -218,7 +297,11 @@ fn pauses_and_events_need_no_worker() {
     let mut world = World::new(1);
     world.submit("r", &graph, Kept::none());
     world.store_now();
-    world.hear(Event::Noted(world.running[0].id, "first".to_owned(), kept(1)));
+    let ticket = world.ticket();
+    world.hear(Event::Noted(ticket, world.running[0].id, "first".to_owned(), kept(1)));
+    assert!(!world.answers.contains_key(&ticket), "it goes on when the step is durable");
+    world.store_now();
+    assert!(world.answers.contains_key(&ticket));
     world.end_job(0, AttemptResult::Suspended(Until::Pause("nap".to_owned(), 30_000)));
     world.store_all();
     world.restart(&[]);
@@ -262,7 +345,7 @@ fn a_run_is_begun_once_under_its_name() {
 }
 
 #[test]
-fn many_submissions_in_several_writes_begin_no_run_again() {
+fn many_submissions_are_one_write() {
     let graph = graph(json!([{"name": "a"}]));
     let mut world = World::new(1);
     world.submit("r0", &graph, Kept::none());
@@ -274,7 +357,7 @@ fn many_submissions_in_several_writes_begin_no_run_again() {
     };
     let ticket = world.ticket();
     world.hear(Event::Submit(ticket, (0..4500).map(run).collect()));
-    assert!(world.writing.as_ref().unwrap().len() < 4500);
+    assert_eq!(world.writing.as_ref().unwrap().len(), 4500);
     world.run(&mut nothing);
     assert_eq!(world.answers[&ticket].as_ref().unwrap().len(), 4500);
     assert_eq!(world.started.len(), 4500);
@@ -298,6 +381,14 @@ fn a_failed_write_refuses_new_runs_and_keeps_results() {
     world.run(&mut nothing);
     assert_eq!(world.found("r").run.status, RunStatus::Completed);
     assert!(world.store.find("s").unwrap().is_none());
+    // One whose write was made, but whose answer was lost, is removed: its caller may submit it again.
+    let lost = world.submit("u", &graph, Kept::none());
+    let changes = Arc::clone(world.writing.as_ref().unwrap());
+    world.store.write(&changes).unwrap();
+    world.fail_store(false);
+    assert!(world.answers[&lost].is_err());
+    world.run(&mut nothing);
+    assert!(world.store.find("u").unwrap().is_none());
     world.submit("t", &graph, Kept::none());
     world.fail_store(true);
     assert_eq!(world.halted.as_deref(), Some("disk full"));

@@ -7,9 +7,9 @@ use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
 use super::{connect, new_runtime};
-use crate::store::StoreError;
+use crate::store::{Access, StoreError};
 use crate::url::Url;
-use crate::value::{BlobError, Blobs, checked};
+use crate::value::{BlobError, Blobs, Pins, checked};
 
 /// The contents of one schema.
 #[derive(Debug)]
@@ -17,11 +17,12 @@ pub(super) struct PostgresBlobs {
     url: Url,
     /// Connected when it is first needed.
     link: Mutex<(Runtime, Option<Client>)>,
+    pins: Pins,
 }
 
 impl PostgresBlobs {
     pub(super) fn new(url: Url) -> Result<Self, StoreError> {
-        Ok(Self { url, link: Mutex::new((new_runtime()?, None)) })
+        Ok(Self { url, link: Mutex::new((new_runtime()?, None)), pins: Pins::default() })
     }
 
     fn with<R>(
@@ -38,7 +39,7 @@ impl PostgresBlobs {
                     return Ok(done?);
                 }
             }
-            let client = client.insert(connect(&self.url).await?);
+            let client = client.insert(connect(&self.url, Access::Look).await?);
             Ok(act(client).await?)
         })
     }
@@ -49,7 +50,7 @@ impl Blobs for PostgresBlobs {
         let query = "INSERT INTO content VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let put = self
             .with(async |client| client.execute(query, &[&digest, &&**content]).await.map(drop));
-        put.map_err(|error| failed(digest, "written", &error.to_string()))
+        put.map_err(|error| broken(digest, "written", &error))
     }
 
     fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
@@ -60,11 +61,26 @@ impl Blobs for PostgresBlobs {
                 checked(digest, row.get::<_, Vec<u8>>(0).into(), "its row in the table content")
             }
             Ok(None) => Err(failed(digest, "read", "it is not there")),
-            Err(error) => Err(failed(digest, "read", &error.to_string())),
+            Err(error) => Err(broken(digest, "read", &error)),
         }
+    }
+
+    fn pins(&self) -> &Pins {
+        &self.pins
     }
 }
 
+fn broken(digest: &str, action: &'static str, error: &StoreError) -> BlobError {
+    let may_pass = match error {
+        // Classes of errors: of the connection, of resources such as the disk, of the operator.
+        StoreError::Postgres(error) => error.as_db_error().is_none_or(|error| {
+            ["08", "53", "57"].iter().any(|class| error.code().code().starts_with(class))
+        }),
+        error => !error.is_final(),
+    };
+    BlobError { may_pass, ..failed(digest, action, &error.to_string()) }
+}
+
 fn failed(digest: &str, action: &'static str, reason: &str) -> BlobError {
-    BlobError { digest: digest.to_owned(), action, reason: reason.to_owned() }
+    BlobError { digest: digest.to_owned(), action, reason: reason.to_owned(), may_pass: false }
 }

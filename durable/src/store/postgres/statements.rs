@@ -14,9 +14,9 @@ pub(super) struct Prepared {
     workflow: Statement,
     new_run: Statement,
     is_running: Statement,
+    forget_run: Statement,
     run: Statement,
     restart: Statement,
-    forget_steps: Statement,
     step: Statement,
     forget_step: Statement,
     attempt: Statement,
@@ -30,6 +30,12 @@ impl Prepared {
         let workflow = "INSERT INTO workflow VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let new_run = "INSERT INTO run VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                        ON CONFLICT DO NOTHING";
+        // One statement a change: a second one would come after those of later changes.
+        let forget_run = "WITH gone AS (DELETE FROM run WHERE id = $1 AND created_ms = $2 \
+             AND status = 'running' RETURNING id) \
+             DELETE FROM step WHERE run_id IN (SELECT id FROM gone)";
+        let restart = "WITH changed AS (UPDATE run SET hash = $2 WHERE id = $1) \
+             DELETE FROM step WHERE run_id = $1";
         let run = "UPDATE run SET status = $2, failure = $3, ended_ms = $4 WHERE id = $1";
         let step = "INSERT INTO step VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
              ON CONFLICT (run_id, name) DO UPDATE SET status = excluded.status, \
@@ -51,9 +57,9 @@ impl Prepared {
             workflow: client.prepare(workflow).await?,
             new_run: client.prepare(new_run).await?,
             is_running: client.prepare("SELECT status = 'running' FROM run WHERE id = $1").await?,
+            forget_run: client.prepare(forget_run).await?,
             run: client.prepare(run).await?,
-            restart: client.prepare("UPDATE run SET hash = $2 WHERE id = $1").await?,
-            forget_steps: client.prepare("DELETE FROM step WHERE run_id = $1").await?,
+            restart: client.prepare(restart).await?,
             step: client.prepare(step).await?,
             forget_step: client.prepare(forget_step).await?,
             attempt: client.prepare(attempt).await?,
@@ -79,6 +85,9 @@ impl Prepared {
                     return Ok((!known.get::<_, bool>(0)).then(|| Arc::clone(&row.id)));
                 }
             }
+            Change::ForgetRun { id, created_ms } => {
+                client.execute(&self.forget_run, &[&&**id, created_ms]).await?;
+            }
             Change::Run { id, status, failure, ended_ms } => {
                 let failure = failure_json(failure.as_ref());
                 let values: [&(dyn ToSql + Sync); 4] = [&&**id, &status.word(), &failure, ended_ms];
@@ -86,7 +95,6 @@ impl Prepared {
             }
             Change::Restart { id, hash } => {
                 client.execute(&self.restart, &[&&**id, hash]).await?;
-                client.execute(&self.forget_steps, &[&&**id]).await?;
             }
             Change::Step(run, row) => self.step(client, run, row).await?,
             Change::ForgetStep(run, step) => {

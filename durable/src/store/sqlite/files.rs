@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::store::StoreError;
 use crate::url::Sync;
-use crate::value::{BlobError, Blobs, checked};
+use crate::value::{BlobError, Blobs, Pins, checked};
 
 /// The files of one database.
 #[derive(Debug)]
@@ -19,13 +19,15 @@ pub struct FileBlobs {
     sync: Sync,
     /// Numbers the files that are being written.
     written: AtomicU64,
+    pins: Pins,
 }
 
 impl FileBlobs {
     pub(super) fn beside(database: &Path, sync: Sync) -> Self {
         let mut folder = database.as_os_str().to_owned();
         folder.push(".values");
-        Self { folder: PathBuf::from(folder), sync, written: AtomicU64::new(0) }
+        let (folder, written) = (PathBuf::from(folder), AtomicU64::new(0));
+        Self { folder, sync, written, pins: Pins::default() }
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -53,25 +55,33 @@ impl FileBlobs {
         }
     }
 
-    /// Removes all contents but those that are used, and what an engine that was killed has left.
+    /// Removes all contents but those that are used or pinned, and what an engine that was killed has
+    /// left.
     pub(super) fn retain(&self, is_used: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let failed = |source| StoreError::Os {
             what: format!("removing contents in {}", self.folder.display()),
             source,
         };
+        let pinned = self.pins.held();
+        let own = format!("partial-{}-", std::process::id());
         let folders = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             folders => folders.map_err(failed)?,
         };
         for folder in folders {
-            let folder = folder.map_err(failed)?.path();
+            let folder = folder.map_err(failed)?;
+            let is_written_now = folder.file_name().to_string_lossy().starts_with(&own);
+            let folder = folder.path();
             if !folder.is_dir() {
-                fs::remove_file(&folder).map_err(failed)?;
+                if !is_written_now {
+                    fs::remove_file(&folder).map_err(failed)?;
+                }
                 continue;
             }
             for file in fs::read_dir(&folder).map_err(failed)? {
                 let file = file.map_err(failed)?;
-                if !file.file_name().to_str().is_some_and(&is_used) {
+                let is_needed = |digest: &str| is_used(digest) || pinned.contains(digest);
+                if !file.file_name().to_str().is_some_and(is_needed) {
                     fs::remove_file(file.path()).map_err(failed)?;
                 }
             }
@@ -87,7 +97,8 @@ impl Blobs for FileBlobs {
         if fs::read(&path).is_ok_and(|known| known == content[..]) {
             return Ok(());
         }
-        self.write(&path, content).map_err(|error| failed(digest, "written", &error))
+        let written = self.write(&path, content);
+        written.map_err(|error| BlobError { may_pass: true, ..failed(digest, "written", &error) })
     }
 
     fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
@@ -95,8 +106,12 @@ impl Blobs for FileBlobs {
         let content = fs::read(&path).map_err(|error| failed(digest, "read", &error))?;
         checked(digest, content.into(), &format!("the file {}", path.display()))
     }
+
+    fn pins(&self) -> &Pins {
+        &self.pins
+    }
 }
 
 fn failed(digest: &str, action: &'static str, error: &io::Error) -> BlobError {
-    BlobError { digest: digest.to_owned(), action, reason: error.to_string() }
+    BlobError { digest: digest.to_owned(), action, reason: error.to_string(), may_pass: false }
 }

@@ -30,6 +30,9 @@ pub(super) fn apply(
                 existing.push(Arc::clone(&new.id));
             }
         }
+        Change::ForgetRun { id, .. } if changed > 0 => {
+            run("DELETE FROM step WHERE run_id = ?1", &[text(id)])?;
+        }
         Change::Restart { id, .. } => {
             run("DELETE FROM step WHERE run_id = ?1", &[text(id)])?;
         }
@@ -48,6 +51,10 @@ fn statement(change: &Change) -> (&'static str, Vec<Sql>) {
         Change::NewRun(row) => (
             "INSERT OR IGNORE INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             run_values(row),
+        ),
+        Change::ForgetRun { id, created_ms } => (
+            "DELETE FROM run WHERE id = ?1 AND created_ms = ?2 AND status = 'running'",
+            vec![text(id), (*created_ms).into()],
         ),
         Change::Run { id, status, failure, ended_ms } => (
             "UPDATE run SET status = ?2, failure = ?3, ended_ms = ?4 WHERE id = ?1",

@@ -51,12 +51,10 @@ pub(super) fn call_failed(py: Python<'_>, error: &CallError) -> PyErr {
     let message = error.to_string();
     match error {
         CallError::Store(error) => store_failed(py, error),
-        CallError::Keep(KeepError::Object { .. } | KeepError::Codec(_)) => {
-            exception(py, "NotKept", &message, &[])
-        }
         CallError::Keep(KeepError::Blob(_)) | CallError::Refused(Refusal::Store(_)) => {
             exception(py, "DatabaseError", &message, &[])
         }
+        CallError::Keep(_) => exception(py, "NotKept", &message, &[]),
         CallError::NoRun(_) => exception(py, "RunNotFound", &message, &[]),
         CallError::Cron(_) => exception(py, "WorkflowError", &message, &[]),
         CallError::Refused(_) => exception(py, "RunRefused", &message, &[]),
