@@ -310,7 +310,12 @@ def _described(error: BaseException) -> tuple[list[str], str, str]:
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     lines = traceback.format_exception(type(error), error, trace)
-    return classes, message, "".join(lines)
+    return classes, _printable(message), _printable("".join(lines))
+
+
+def _printable(text: str) -> str:
+    """The text, with halves of surrogate pairs as they are written in Python."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _name_of(kind: type) -> str:

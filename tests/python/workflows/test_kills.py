@@ -7,9 +7,11 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from loops import Loop
 from processes import children, until, wait_until_gone
 from remotemedia.workflows import Runner, Workflow, task
 from remotemedia.workflows.facts import run_info
-from workflow_tasks import notes
+from workflow_tasks import note, notes
 
 ENGINE = Path(__file__).parents[1] / "fixtures" / "workflow_engine.py"
 RUNS = 12
@@ -206,6 +208,38 @@ with Runner("sqlite:///TMP/runs.db", workflows=[workflow]) as runner:
     assert len(notes(f"{tmp_path}/first")) == 1
     assert len(notes(f"{tmp_path}/second")) == 2
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+@task
+def kills_engine(ctx: Any, path: str, engine: int) -> Any:
+    note(path, "begun")
+    first = ctx.step("first", note, path, "first")
+    if ctx.attempt == 1 and len(notes(path)) == 2:
+        os.kill(engine, signal.SIGKILL)
+        time.sleep(60)
+    return first
+
+
+def test_a_step_that_has_returned_is_durable(lasting_url: str, tmp_path: Path) -> None:
+    # spec: CLO-20
+    program = """
+import os, sys
+sys.path[:0] = sys.argv[3:]
+from remotemedia.workflows import Runner, Workflow
+from workflows.test_kills import kills_engine
+workflow = Workflow("kills", [kills_engine])
+with Runner(sys.argv[1], workers=1) as runner:
+    given = {"path": sys.argv[2], "engine": os.getpid()}
+    runner.submit(workflow, given, id="run").result().checked()
+"""
+    folders = [str(ENGINE.parents[1]), str(ENGINE.parent)]
+    for number in range(5):
+        url = lasting_url.replace("runs.db", f"runs-{number}.db")
+        path = str(tmp_path / f"notes-{number}")
+        command = [sys.executable, "-c", program, url, path, *folders]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert subprocess.run(command, check=False).returncode == 0
+        assert notes(path) == ["begun", "first", "begun"]
 
 
 @task(retries=1, delay=3600)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from remotemedia.workflows import Runner, Workflow, WorkflowError, task
+from remotemedia.workflows import Runner, Workflow, WorkflowError, task, value
 
 NAMES = ["a b", "it's", 'a"b', "%s", "$1", "é\u4e2d\U0001f600", "a.b", "new\nline", "x" * 400]
 
@@ -45,8 +45,9 @@ def test_names_that_no_database_keeps_are_refused(runner: Runner) -> None:
         return 1
 
     for name in ("", "a\0b", "\ud800"):
-        with pytest.raises(WorkflowError):
-            plain.with_options(name=name)
+        if name:
+            with pytest.raises(WorkflowError):
+                plain.with_options(name=name)
         with pytest.raises(WorkflowError):
             Workflow(name, [plain])
         with pytest.raises(WorkflowError):
@@ -88,7 +89,7 @@ def test_messages_and_output_with_zeros_are_kept(runner: Runner) -> None:
     result = run.result(60)
     assert result.failure is not None
     assert result.failure.type_name == "ValueError"
-    assert "mess" in result.failure.message
+    assert result.failure.message == "mess\0age \\ud800"
     (attempt,) = run.attempts()
     assert attempt.tail is not None
     assert "out\ufffdput" in attempt.tail
@@ -104,7 +105,7 @@ def test_large_texts_and_deep_values(runner: Runner) -> None:
     def gives() -> Any:
         return {"text": "é" * 100_000, "zeros": "\0" * 10, "deep": _deep(80)}
 
-    @task(when="gives.zeros == '\0\0\0\0\0\0\0\0\0\0'")
+    @task(when=value("gives", "zeros") == "\0" * 10)
     def takes(gives: Any) -> Any:
         return gives
 

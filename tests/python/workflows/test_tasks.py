@@ -134,6 +134,52 @@ def test_steps_of_one_name_are_numbered_in_their_order(tmp_path: Path) -> None:
     assert results == ["crashed", "suspended", "suspended", "completed"], "both pauses were made"
 
 
+@task
+def goes_on(ctx: Any, path: str) -> None:
+    try:
+        while True:
+            ctx.step("wait", time.sleep, 0.01)
+            note(path, "waited")
+    finally:
+        note(path, "ended")
+
+
+@task
+def hangs(ctx: Any, path: str) -> None:
+    ctx.step("begin", note, path, "begun")
+    while True:
+        try:
+            time.sleep(0.01)
+            note(path, "on")
+        except BaseException:
+            continue
+
+
+def _is_still(path: str) -> bool:
+    before = notes(path)
+    time.sleep(0.2)
+    return notes(path) == before
+
+
+def test_a_task_with_steps_is_really_stopped(runner: Runner, tmp_path: Path) -> None:
+    # spec: CLO-10
+    for made in (goes_on, hangs):
+        path = str(tmp_path / made.name)
+        run = runner.submit(Workflow("w", [made]), {"path": path})
+        until(lambda: len(notes(path)) > 3)  # noqa: B023  # called here only
+        run.cancel()
+        assert run.result(60).status == "cancelled"
+        until(lambda: _is_still(path))  # noqa: B023  # called here only
+        path = str(tmp_path / f"{made.name}-limited")
+        limited = made.with_options(timeout=0.5)
+        result = runner.submit(Workflow("w", [limited]), {"path": path}).result(60)
+        assert result.failure is not None
+        assert result.failure.kind == "timed_out"
+        assert "time limit of 500 ms" in result.failure.message
+        until(lambda: _is_still(path))  # noqa: B023  # called here only
+    assert notes(str(tmp_path / "goes_on"))[-1] == "ended", "it could clean up"
+
+
 def test_a_name_that_a_number_has_taken_is_refused(runner: Runner) -> None:
     # spec: CLO-11
     @task

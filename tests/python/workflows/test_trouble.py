@@ -9,14 +9,16 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import workflow_tasks as tasks
 from databases import SCRIPT
 from places import REPOSITORY
 from processes import until
-from remotemedia.workflows import DatabaseError, Run, Runner, Workflow
+from remotemedia.workflows import DatabaseError, Run, Runner, Workflow, task
 from workflow_tasks import notes
 
 FROZEN = REPOSITORY / "tests" / "python" / "workflows" / "frozen"
@@ -100,6 +102,37 @@ def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
         run.signal("go", 5)
         assert run.result(60).checked().outputs == {"waits": 5}
     assert notes(path) == ["before", "after"]
+
+
+@task
+def gives_large(count: int) -> Any:
+    return np.arange(count)
+
+
+@task
+def sums(gives_large: Any) -> int:
+    return int(gives_large.sum())
+
+
+def test_large_values_wait_for_their_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # spec: CLO-20
+    in_the_way = tmp_path / "runs.db.values"
+    with Runner(str(tmp_path / "runs.db"), workers=1) as runner:
+        in_the_way.write_text("no folder")
+        run = runner.submit(Workflow("w", [gives_large, sums]), {"count": 100_000})
+        until(lambda: "cannot be written" in caplog.text)
+        assert run.status == "running"
+        in_the_way.unlink()
+        assert run.result(60).checked().outputs["sums"] == sum(range(100_000))
+        assert [attempt.result for attempt in run.attempts()] == ["completed"] * 2
+        in_the_way.rename(tmp_path / "moved")
+        in_the_way.write_text("no folder")
+        again = runner.submit(Workflow("w", [gives_large, sums]), {"count": 100_001})
+        until(lambda: caplog.text.count("cannot be written") > 2)
+        again.cancel()
+        assert again.result(60).status == "cancelled"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
