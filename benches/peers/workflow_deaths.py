@@ -43,7 +43,7 @@ def resumed(path: str) -> float:
 def note_process(path: str) -> None:
     """Say which process runs the task."""
     Path(f"{path}.new").write_text(str(os.getpid()))
-    os.rename(f"{path}.new", path)
+    Path(f"{path}.new").rename(path)
 
 
 @task

@@ -3,10 +3,10 @@
     scripts/install.sh engines benches/peers/requirements-workflows.txt
     .venvs/engines/bin/python benches/peers/workflow_engines.py [--postgres URL]
 
-Each engine runs in a process of its own, on a database of its own, as it comes; beside each figure is
-what its database survives. DBOS and Prefect run steps in the engine's process, Temporal in a worker
-process beside its server, RemoteMedia in isolated worker processes. Those that are not installed are
-left out. Cloacina's wheel (cloaca) is not here: see README.md.
+Each engine runs in a process of its own, on a database of its own, as it comes; beside each figure
+is what its database survives. DBOS and Prefect run steps in the engine's process, Temporal in a
+worker process beside its server, RemoteMedia in isolated worker processes. Those that are not
+installed are left out. Cloacina's wheel (cloaca) is not here: see README.md.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"

@@ -3,9 +3,9 @@ runs and large values cost.
 
     .venvs/peers/bin/python benches/peers/workflows.py [--only chain,steps,...] [--postgres URL]
 
-Each figure has its level of durability: `full` survives a power cut, `normal` loses its last moments
-then; both survive the end of any process. No time is asserted; that every result is right is. Other
-engines do the same chain in `workflow_engines.py`.
+Each figure has its level of durability: `full` survives a power cut, `normal` loses its last
+moments then; both survive the end of any process. No time is asserted; that every result is right
+is. Other engines do the same chain in `workflow_engines.py`.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -195,7 +195,9 @@ def idle(name: str, url: str, seconds: float = 10) -> list[Row]:
         time.sleep(2)
         before = switches(), written()
         time.sleep(seconds)
-        woken, wrote = (now - then for now, then in zip((switches(), written()), before, strict=True))
+        woken, wrote = (
+            now - then for now, then in zip((switches(), written()), before, strict=True)
+        )
         for run in (runs[0], runs[-1]):
             run.signal("go", 5)
             assert run.result().checked().outputs == {"idles": 5}

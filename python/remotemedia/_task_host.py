@@ -1,13 +1,14 @@
 """The node that calls the tasks of workflows in a worker. The other half is in Rust
 (`durable/src/runner/call.rs`).
 
-An item says which function is called with what. The output is a tuple that begins with a word: how
-the call ended, or a "note" with an inner step that is to be kept. After a note the task waits for an
-item that is None: its step is durable then.
+An item says which function is called with what. The output is a tuple that begins with a word:
+how the call ended, or a "note" with an inner step that is to be kept. After a note the task waits
+for an item that is None: its step is durable then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -64,10 +65,11 @@ class Context(Watched):
 
     def step(self, name: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         """Call a function and keep its result: later attempts of this task get it from the
-        database, without another call. It is in the database when this returns. Further steps of the same name are numbered in the order of
-        their calls, `name`, `name#2`, `name#3`: that order must be the same in each attempt.
+        database, without another call. It is in the database when this returns.
 
-        In a coroutine an `async def` function is awaited: `await ctx.step("load", load)`.
+        Further steps of the same name are numbered in the order of their calls, `name`, `name#2`,
+        `name#3`: that order must be the same in each attempt. In a coroutine an `async def`
+        function is awaited: `await ctx.step("load", load)`.
 
         Raises:
             ValueError: another step has got this name by its number.
@@ -209,10 +211,12 @@ class TaskThread:
     def __init__(self, call: Callable[[Callable[..., None]], tuple[Any, ...]]) -> None:
         self._told: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._passed_on: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._thread = threading.Thread(
-            target=lambda: self._told.put(call(self._tell)), name="task", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(call,), name="task", daemon=True)
         self._thread.start()
+
+    def _run(self, call: Callable[[Callable[..., None]], tuple[Any, ...]]) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # one that came after the task's end
+            self._told.put(call(self._tell))
 
     def _tell(self, *note: Any) -> None:
         self._told.put(note)
@@ -232,8 +236,8 @@ class TaskThread:
         return self.next()
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in the task, and give it a moment to end. One that waits in C code
-        gets it only afterwards; the process then ends with it.
+        """Raise KeyboardInterrupt in the task, and give it a moment to end. One that waits in C
+        code gets it only afterwards; the process then ends with it.
         """
         if self._thread.is_alive():
             import ctypes

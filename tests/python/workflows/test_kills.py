@@ -24,7 +24,7 @@ from workflow_tasks import note, notes
 
 ENGINE = Path(__file__).parents[1] / "fixtures" / "workflow_engine.py"
 RUNS = 12
-KILLS = Loop(usual=5, stress=200)
+KILLS = Loop(usual=5, stress=100)
 """On each database."""
 TASKS = {"begin", "each", "large", "gather", "once"}
 

@@ -125,7 +125,7 @@ def test_large_texts_and_deep_values(runner: Runner) -> None:
 
     @task
     def not_kept() -> Any:
-        return {"a": [1, open("/dev/null")]}  # noqa: SIM115  # it is not kept
+        return {"a": [1, open("/dev/null")]}  # it cannot be kept
 
     for made in (too_deep, in_itself, not_kept):
         failure = runner.submit(Workflow("w", [made])).result(60).failure
