@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cloudpickle
 
 from remotemedia import _main_module, _skeletons, _sources, _views
+from remotemedia._definitions import Definitions
 from remotemedia._importable import is_importable
 from remotemedia._tokens import (
     MAIN,
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 PROTOCOL = 5
 """Pickle protocol of all pickles between processes."""
+_WITH_BUNDLE = b"B"
+"""Begins the pickle of nodes whose classes and functions are in a bundle: the size of the bundle,
+the bundle and the pickle follow.
+"""
+_SIZE_BYTES = 8
 
 
 class Writable(Protocol):
@@ -92,12 +98,18 @@ def loads(data: bytes) -> object:
 
 
 def open_nodes(data: bytes, buffers: Sequence[Any]) -> Any:
-    """Load the pickle of ``dump_nodes``; returns its first three arguments."""
+    """Load the pickle of ``dump_nodes``; returns its nodes, log levels, and kind of items."""
     for classes in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
         # Otherwise cloudpickle returns the class of an earlier session, with the attributes that
         # were set on it.
         getattr(cloudpickle.cloudpickle, classes, {}).clear()
-    nodes, log_levels, portable_items, of_main = _load_bundle(data, buffers)
+    pickled: Any = data
+    if data.startswith(_WITH_BUNDLE):
+        begin = len(_WITH_BUNDLE) + _SIZE_BYTES
+        end = begin + int.from_bytes(data[len(_WITH_BUNDLE) : begin], "little")
+        _load_bundle(data[begin:end])
+        pickled = memoryview(data)[end:]
+    nodes, log_levels, portable_items, of_main = _load_bundle(pickled, buffers)
     if registry.is_worker:
         _main_module.enter(of_main)
     return nodes, log_levels, portable_items
@@ -108,6 +120,7 @@ def dump_nodes(
     log_levels: Mapping[str, int],
     portable_items: bool,
     keep_in: LeftArrays | None,
+    definitions: tuple[Definitions, Sequence[Shared]] | None = None,
 ) -> tuple[bytes, frozenset[str]]:
     """Pickle the node objects of a session with everything that they need.
 
@@ -116,6 +129,7 @@ def dump_nodes(
         log_levels: see `_pickle.Shipment`.
         portable_items: see `_pickle.Shipment`.
         keep_in: takes large arrays out of the pickle.
+        definitions: what is kept of earlier pickles, and the classes and functions of these nodes.
 
     Returns:
         The pickle, and the tokens of the classes and functions in it.
@@ -123,12 +137,42 @@ def dump_nodes(
     Raises:
         UnpicklableError: A node cannot be pickled; the path begins with its index.
     """
+    parts = list(nodes), dict(log_levels), portable_items
     try:
-        parts = (list(nodes), dict(log_levels), portable_items)
-        data, shipped = _dump_bundle(parts, keep_in, is_shipment=True)
+        with _lock:
+            kept = _in_bundle(parts, keep_in, *definitions) if definitions is not None else None
+        if kept is not None:
+            return kept
+        data, shipped = _dump_bundle(parts, keep_in, of_main=_main_attributes)
     except Exception as error:
         raise culprit(list(nodes), error, _problem) from error
     return data, frozenset(shipped)
+
+
+def _in_bundle(
+    parts: Any, keep_in: LeftArrays | None, definitions: Definitions, roots: Sequence[Shared]
+) -> tuple[bytes, frozenset[str]] | None:
+    """The same, with the classes and functions in a bundle of their own; None if there is none for
+    all of them.
+    """
+    bundle = definitions.bundle(roots, _dump_bundle)
+    if bundle is None:
+        return None
+    try:
+        data, _ = _dump_bundle(
+            parts, keep_in, bundle.tokens, _WithoutCode, lambda _: _main_module.always()
+        )
+    except _FurtherCodeError:
+        definitions.give_up()
+        if keep_in is not None:
+            keep_in.arrays.clear()
+        return None
+    size = len(bundle.data).to_bytes(_SIZE_BYTES, "little")
+    return b"".join((_WITH_BUNDLE, size, bundle.data, data)), bundle.tokens
+
+
+def _main_attributes(pickler: Pickler) -> object:
+    return _main_module.Attributes(pickler.main_names, _problem)
 
 
 def holds_code(data: bytes) -> bool:
@@ -251,6 +295,22 @@ class Pickler(cloudpickle.Pickler):
             self.sources[name] = text
 
 
+class _FurtherCodeError(Exception):
+    pass
+
+
+class _WithoutCode(Pickler):
+    """For objects whose code the receiver has: raises `_FurtherCodeError` for other code, which
+    would not share the variables of its module with that.
+    """
+
+    def _by_value(self, shared: Shared) -> tuple[Any, ...] | None:
+        reference = super()._by_value(shared)
+        if reference is None:
+            raise _FurtherCodeError
+        return reference
+
+
 set_function_state: Any = cloudpickle.cloudpickle._function_setstate
 _Cached = type(functools.lru_cache(len))
 
@@ -267,11 +327,11 @@ def _dump_bundle(
     keep_in: LeftArrays | None = None,
     known: frozenset[str] | None = frozenset(),
     kind: type[Pickler] = Pickler,
-    is_shipment: bool = False,
+    of_main: Callable[[Pickler], object] | None = None,
 ) -> tuple[bytes, dict[str, Shared]]:
     """Pickle ``objects`` together with every class and function that they need by value, except
-    those that the receiver knows; for `known` see `dumps`. A shipment has attributes of the main
-    module after the objects.
+    those that the receiver knows; for `known` see `dumps`. What `of_main` gives follows the
+    objects: in a shipment, attributes of the main module.
     """
     views: Mapping[int, _views.View] = {}
     with _lock:
@@ -280,8 +340,8 @@ def _dump_bundle(
             pickler = kind(file, known, collected, keep_in=keep_in)
             pickler.views = views
             # The order matters: the dicts fill while the objects before them are pickled.
-            of_main = [_main_module.Attributes(pickler.main_names, _problem)] if is_shipment else []
-            pickler.dump(((*objects, *of_main), collected, pickler.sources))
+            main = [] if of_main is None else [of_main(pickler)]
+            pickler.dump(((*objects, *main), collected, pickler.sources))
             if views or not (views := _views.views_of(pickler.arrays)):
                 return file.getvalue(), collected
             if keep_in is not None:

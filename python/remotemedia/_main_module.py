@@ -36,7 +36,7 @@ class Attributes:
 
     def __reduce__(self) -> Any:
         main = vars(sys.modules["__main__"])
-        found = {name: main[name] for name in _ALWAYS if isinstance(main.get(name), str)}
+        found = always()
         waiting = sorted(self._names & main.keys())
         while waiting:
             name = waiting.pop()
@@ -48,6 +48,12 @@ class Attributes:
             for code in _code_of(main[name]):
                 waiting += names_in(code) & main.keys()
         return dict, (found,)
+
+
+def always() -> dict[str, Any]:
+    """The attributes that every worker gets."""
+    main = vars(sys.modules["__main__"])
+    return {name: main[name] for name in _ALWAYS if isinstance(main.get(name), str)}
 
 
 def _code_of(value: object) -> list[types.CodeType]:

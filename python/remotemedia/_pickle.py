@@ -224,6 +224,7 @@ class Shipment:
         log_levels: Mapping[str, int] = {},
         portable_items: bool = False,
         leaves_arrays: bool = False,
+        definitions: Any = None,
     ) -> None:
         """Pickle ``nodes`` as they are now.
 
@@ -233,13 +234,14 @@ class Shipment:
             portable_items: Whether the workers must write portable pickles, because workers of
                 another kind take part in the session.
             leaves_arrays: Whether large arrays are left out of the pickle.
+            definitions: See `_by_value.dump_nodes`.
 
         Raises:
             UnpicklableError: A node cannot be pickled; the path begins with its index.
         """
         left = LeftArrays() if leaves_arrays else None
         pack = _by_value_only().dump_nodes
-        self.instances, self.shipped = pack(nodes, log_levels, portable_items, left)
+        self.instances, self.shipped = pack(nodes, log_levels, portable_items, left, definitions)
         self.arrays = [] if left is None else left.arrays
 
     def dumps(self, value: object) -> bytes:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia._load import native
 from remotemedia.core.blueprint import Blueprint
-from remotemedia.core.run_plan import shares_worker
 
 if TYPE_CHECKING:
-    from remotemedia._native import Breakers, KeptBuffers
+    from remotemedia._definitions import Definitions
+    from remotemedia._native import Breakers, KeptBuffers, Metrics
     from remotemedia._native import Runtime as NativeRuntime
     from remotemedia.core.async_session import AsyncSession
     from remotemedia.core.execution import Execution
@@ -36,9 +36,10 @@ class BetweenRuns(Blueprint):
     def _begin(self) -> None:
         """Set what belongs to this process."""
         self.write_back_lock = threading.Lock()
-        self._metrics: str | None = None
+        self._metrics: str | Metrics | None = None
         self._open: weakref.ref[Execution] | None = None
         self._kept: KeptBuffers | None = None
+        self._definitions: Definitions | None = None
         self._breakers: Breakers | None = None
         self._active: AsyncSession | None = None
 
@@ -46,7 +47,15 @@ class BetweenRuns(Blueprint):
         """The graph and the settings. A `Runtime` stays in its process: a pipeline that was sent to
         another one runs on the default runtime there.
         """
-        own = {"write_back_lock", "_metrics", "_open", "_kept", "_breakers", "_active"}
+        own = {
+            "write_back_lock",
+            "_metrics",
+            "_open",
+            "_kept",
+            "_breakers",
+            "_active",
+            "_definitions",
+        }
         state = {name: value for name, value in vars(self).items() if name not in own}
         return {**state, "runtime": None}
 
@@ -70,6 +79,14 @@ class BetweenRuns(Blueprint):
             self._kept = native().KeptBuffers()
         return self._kept
 
+    def kept_definitions(self) -> Definitions:
+        """Pickles of the nodes' classes and functions; they live as long as the pipeline."""
+        if self._definitions is None:
+            from remotemedia._definitions import Definitions
+
+            self._definitions = Definitions()
+        return self._definitions
+
     def breakers(self) -> Breakers:
         """The breakers of this pipeline's nodes, from run to run."""
         if self._breakers is None:
@@ -84,11 +101,13 @@ class BetweenRuns(Blueprint):
             wanted: True: all that can have one; False: none; None: by the times of the last run.
         """
         from remotemedia.core.overlap import SLOW_SECONDS, Choice, choose, times_of
-        from remotemedia.core.sharing import groups
 
         count = len(items) if isinstance(items, list) else None
         if wanted is False or items is None or (count is not None and count < 2):
             return Choice()
+        from remotemedia.core.run_plan import shares_worker
+        from remotemedia.core.sharing import groups
+
         metrics = self.get_metrics() or {"nodes": []}
         times = times_of(metrics)
         nodes = {
@@ -125,14 +144,14 @@ class BetweenRuns(Blueprint):
 
         execution = None if self._open is None else self._open()
         metrics = self._metrics if execution is None else execution.metrics()
-        return None if metrics is None else json.loads(metrics)
+        return None if metrics is None else json.loads(str(metrics))
 
     def watch_metrics(self, execution: Execution) -> None:
         """Have `get_metrics` read from an execution while it is open."""
         self._open = weakref.ref(execution)
 
-    def keep_metrics(self, metrics: str) -> None:
-        """Keep the metrics (JSON) of an execution that has ended, for `get_metrics`."""
+    def keep_metrics(self, metrics: str | Metrics) -> None:
+        """Keep the metrics of an execution that has ended, for `get_metrics`; `str` gives JSON."""
         self._metrics, self._open = metrics, None
 
 

@@ -328,7 +328,7 @@ class Execution:
         try:
             changed, failure = self._native.close()
         finally:
-            self._pipeline.keep_metrics(self._native.metrics())
+            self._pipeline.keep_metrics(self._native.kept_metrics())
             if self._captures is not None:
                 self._captures.close()
             for sink in self._caller_sinks.values():
@@ -368,7 +368,9 @@ def _plan(pipeline: Pipeline, apart: Collection[str] = (), *, lane: bool = False
 def _shipper(pipeline: Pipeline, plan: RunPlan, *, shares: bool = False) -> Shipper | None:
     if not plan.instances:
         return None
-    return Shipper(plan.instances, pipeline.kept_buffers(), shares=shares)
+    return Shipper(
+        plan.instances, pipeline.kept_buffers(), pipeline.kept_definitions(), shares=shares
+    )
 
 
 def explain(pipeline: Pipeline, *, runtime: str | None, fallback: bool | None) -> Explanation:

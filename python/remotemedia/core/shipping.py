@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import _pickle
@@ -22,6 +22,7 @@ from remotemedia.core.function import FunctionNode
 from remotemedia.core.manifest import class_path
 
 if TYPE_CHECKING:
+    from remotemedia._definitions import Definitions
     from remotemedia._native import KeptBuffers
 
 
@@ -34,8 +35,18 @@ class Shipper:
     """
 
     def __init__(
-        self, instances: dict[str, Any], kept: KeptBuffers, *, shares: bool = False
+        self,
+        instances: dict[str, Any],
+        kept: KeptBuffers,
+        definitions: Definitions | None = None,
+        *,
+        shares: bool = False,
     ) -> None:
+        """Take the node objects by id, and what is kept of earlier runs.
+
+        `shares` says whether several sessions get the same pickles.
+        """
+        self._definitions = definitions
         self.shipments = native().Shipments() if shares else None
         self._ids = list(instances)
         self._nodes = list(instances.values())
@@ -95,7 +106,9 @@ class Shipper:
         if own is None:
             # With several kinds of workers in a run, each must be able to load every item.
             is_mixed = self._portable is not None
-            own = _pickle.Shipment(self._nodes, log_levels(), is_mixed, leaves_arrays)
+            kept = self._definitions
+            definitions = None if kept is None else (kept, _code_of(self._nodes))
+            own = _pickle.Shipment(self._nodes, log_levels(), is_mixed, leaves_arrays, definitions)
             self._own[leaves_arrays] = own
         return own.instances, own.arrays
 
@@ -146,6 +159,15 @@ class Shipper:
         )
         refusal.names_runtime_hint = _says_all(problem)
         return refusal
+
+
+def _code_of(nodes: Iterable[Any]) -> list[type[Any] | types.FunctionType]:
+    """The classes and functions of nodes."""
+    functions = (
+        getattr(node, "function", None) for node in nodes if isinstance(node, FunctionNode)
+    )
+    found = [function for function in functions if isinstance(function, types.FunctionType)]
+    return [*map(type, nodes), *found]
 
 
 def _says_all(problem: _pickle.UnpicklableError) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from remotemedia import Pipeline, Runtime
+from remotemedia import Pipeline, Runtime, _by_value
+from remotemedia._definitions import Definitions
 
 START = """
 import functools, os, threading
@@ -125,6 +126,65 @@ CASES = [
 ]
 
 
+ADDS = """
+class Adds(Base):
+    def work(self, data, by=1): return data + by
+NODES = [Adds]
+"""
+OF_ONE_PIPELINE = [
+    Case("changed default", ADDS, "Adds.work.__defaults__ = (7,)", [3, 9]),
+    Case("changed code", ADDS, "Adds.work.__code__ = (lambda self, data: -data).__code__", [3, -2]),
+    Case("replaced method", ADDS, "Adds.work = lambda self, data: -data", [3, -2]),
+    Case(
+        "further base",
+        ADDS,
+        "class Base2(Base):\n    def work(self, data): return 0\ndel Adds.work\nAdds.__bases__ = (Base2,)",
+        [3, 0],
+    ),
+    Case(
+        "changed default by name",
+        "class Adds(Base):\n    def work(self, data, *, by=1): return data + by\nNODES = [Adds]",
+        "Adds.work.__kwdefaults__['by'] = 7",
+        [3, 9],
+    ),
+    Case(
+        "changed variable of a closure",
+        "def made(by):\n    def add(self, data): return data + by\n    def change(value):\n        nonlocal by\n        by = value\n"
+        "    return add, change\nADD, CHANGE = made(1)\nclass Adds(Base):\n    work = ADD\nNODES = [Adds]",
+        "CHANGE(5)",
+        [3, 7],
+    ),
+    Case(
+        "attribute of a function",
+        "def scale(x): return x * scale.by\nscale.by = 2\nclass Scales(Base):\n    def work(self, data): return scale(data)\nNODES = [Scales]",
+        "scale.by = 5",
+        [4, 10],
+    ),
+    Case(
+        "class that counts as another",
+        "import abc\nclass Kind(abc.ABC): pass\nclass Thing: pass\nclass Asks(Base):\n"
+        "    def work(self, data): return isinstance(Thing(), Kind)\nNODES = [Asks]",
+        "Kind.register(Thing)",
+        [False, True],
+    ),
+    Case(
+        "variable that a function among the attributes sets",
+        "COUNT = 0\ndef count():\n    global COUNT\n    COUNT += 1\nclass Counts(Base):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.call = lambda: count()\n    def work(self, data):\n        self.call()\n"
+        "        return COUNT\nNODES = [Counts]",
+        "COUNT = 5",
+        [1, 6],
+    ),
+    Case(
+        "function that becomes an attribute",
+        "COUNT = 0\ndef count():\n    global COUNT\n    COUNT += 1\nclass Counts(Base):\n    call = None\n    def work(self, data):\n"
+        "        if self.call: self.call()\n        return COUNT\nNODE = Counts()\nNODES = [lambda: NODE]",
+        "NODE.call = count",
+        [0, 1],
+    ),
+]
+
+
 class Script:
     """The main module of this process, as long as a test runs."""
 
@@ -172,24 +232,64 @@ def test_the_next_session_has_the_definitions_of_now(
     case: Case, warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # spec: IOP-19, IOP-20
-    script = Script(tmp_path, monkeypatch)
+    assert given_by(case, warm, Script(tmp_path, monkeypatch), keeps=False) == case.wanted
+
+
+@pytest.mark.parametrize("warm", [("cpython", False), ("cpython", True)], ids=str, indirect=True)
+@pytest.mark.parametrize("case", CASES + OF_ONE_PIPELINE, ids=lambda case: case.name)
+def test_the_next_run_of_a_pipeline_has_the_definitions_of_now(
+    case: Case, warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # spec: IOP-19, IOP-20
+    assert given_by(case, warm, Script(tmp_path, monkeypatch), keeps=True) == case.wanted
+
+
+def given_by(case: Case, warm: Warm, script: Script, *, keeps: bool) -> list[Any]:
+    """What the nodes of a case give before its change and after. `keeps`: whether they stay in their pipelines."""
     script.run(START + (LOCK if warm.has_lock else "") + COLLECT)
     script.run(case.source)
     space = vars(script.module)
     given, workers = [], set()
+    pipelines: dict[int, Pipeline] = {}
 
-    def run(make: Callable[[], Any], item: Any) -> Any:
-        pipeline = Pipeline(make(), runtime=warm.runtime)
-        return pipeline.run_sync([item], runtime=warm.interpreter, fallback=False)
+    def run(number: int, make: Callable[[], Any], item: Any) -> Any:
+        if not keeps or number not in pipelines:
+            pipelines[number] = Pipeline(make(), runtime=warm.runtime)
+        return pipelines[number].run_sync([item], runtime=warm.interpreter, fallback=False)
 
     for change in ("", case.change):
         if change:
             script.run(change)
-        for make in space["NODES"]:
-            out, worker = run(make, eval(case.item, space))
+        for number, make in enumerate(space["NODES"]):
+            out, worker = run(number, make, eval(case.item, space))
             given.append(space.get("RESULT", lambda result: result)(out))
             workers.add(worker)
         if warm.collects:
-            run(space["Collects"], 1)
-    assert given == case.wanted
+            run(-1, space["Collects"], 1)
     assert len(workers) == 1, "the worker was not the same"
+    return given
+
+
+def test_definitions_are_pickled_again_only_when_they_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(tmp_path, monkeypatch)
+    script.run(f"{START}{SCALE}")
+    space = vars(script.module)
+    kept = Definitions()
+
+    def pickled() -> bytes:
+        bundle = kept.bundle([space["Amplify"]], _by_value._dump_bundle)
+        assert bundle is not None
+        return bundle.data
+
+    first = pickled()
+    assert pickled() is first
+    script.run("GAIN = 2")
+    second = pickled()
+    assert second is not first
+    assert pickled() is second
+    script.run("Amplify.table = []")
+    assert kept.bundle([space["Amplify"]], _by_value._dump_bundle) is None, "a list may change"
+    script.run("del Amplify.table")
+    assert kept.bundle([space["Amplify"]], _by_value._dump_bundle) is None, "it was given up"
