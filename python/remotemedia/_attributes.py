@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+PRELOADED = "_remotemedia_preloaded"
+"""An attribute of nodes that came with what their `preload` has made."""
 _NONSENSE = "remotemedia_asks_for_what_no_object_has"
 
 

@@ -60,9 +60,15 @@ class Registry:
         return token
 
     def receive(self, token: str, shared: Shared) -> None:
-        """Note a received object under the token by which its sender knows it."""
+        """Note a received object under the token by which its sender knows it. A worker keeps it
+        (`kept`) for the session.
+        """
         self._shipped.add(token)
-        self.enter(token, shared)
+        if not self.is_worker:
+            self.enter(token, shared)
+            return
+        self._by_token[token] = shared
+        self._tokens[id(shared)] = token
 
     def enter(self, token: str, shared: Shared) -> None:
         """Note an object under a token; the entry goes when the object is deleted."""

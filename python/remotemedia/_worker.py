@@ -7,6 +7,7 @@ argument `zygote` the process forks workers instead.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 
@@ -25,7 +26,11 @@ def _given() -> tuple[str | None, int]:
 
 
 def _serve() -> int:
-    code: int = native().worker_main(*_given())
+    gc.disable()  # it would look through all that is imported now, which stays
+    given = _given()
+    importlib.import_module("remotemedia._guest")
+    gc.enable()
+    code: int = native().worker_main(*given)
     gc.freeze()  # the interpreter's end would look for cycles in all that libraries have made
     return code
 

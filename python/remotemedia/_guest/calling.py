@@ -18,7 +18,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from remotemedia import _pickle
-from remotemedia._attributes import attribute_of
+from remotemedia._attributes import PRELOADED, attribute_of
 from remotemedia._guest import interrupts
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.output import Running
@@ -41,8 +41,6 @@ _OPERATIONS = {
     "restore": 6,
 }
 """Numbers of the operations in the flight recorder (`worker-shim/src/blackbox.rs`)."""
-PRELOADED = "_remotemedia_preloaded"
-"""An attribute of nodes that came with what their `preload` has made."""
 
 
 class Meter(Protocol):

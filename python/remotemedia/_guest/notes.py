@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from operator import is_
@@ -151,6 +150,8 @@ class Note:
             made, problem = pickled(item, self._limit)
         if self._state.has_changed() or problem != self._problem:
             self._problem = problem
+            import json  # imported late: few sessions need it
+
             about = json.dumps({"left": self._state.left, "problem": problem}).encode()
             self._sizes = b" %d %d " % (len(about), len(self._state.pickle))
             self._rest = b"\n" + about + self._state.pickle

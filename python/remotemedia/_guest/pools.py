@@ -9,10 +9,9 @@ is of the same class here.
 from __future__ import annotations
 
 import sys
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from remotemedia import _pickle
 from remotemedia._tokens import travels_by_name
@@ -32,12 +31,20 @@ class ChangesPickler:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Changing(spec.loader)
+            changing: Any = _Changing(spec.loader)
+            spec.loader = changing
         return spec
 
 
-class _Changing(Loader):
-    def __init__(self, loader: Loader) -> None:
+class _Loader(Protocol):
+    def create_module(self, spec: ModuleSpec, /) -> ModuleType | None: ...
+    def exec_module(self, module: ModuleType, /) -> None: ...
+
+
+class _Changing:
+    """A loader that changes the module. It has no base class: `importlib.abc` imports much."""
+
+    def __init__(self, loader: _Loader) -> None:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:

@@ -17,6 +17,10 @@ _SMALL_BYTES = 256
 """Least `limit` for which the pickles of all small values are within it."""
 
 
+_EMPTY = (dict, list, set, bytearray)
+"""Types whose empty values are quick to tell from all others."""
+
+
 class _TooBig(Exception):
     pass
 
@@ -127,8 +131,11 @@ class Snapshots:
 
     def _digest(self, value: Any) -> tuple[Digest | str, _pickle.Members | None]:
         """A digest of the pickled value; a str says why there is none. And what it was made of."""
-        if self._limit >= _SMALL_BYTES and _is_small(value):
-            return (type(value), value), None  # quicker than pickling
+        if self._limit >= _SMALL_BYTES:
+            if _is_small(value):
+                return (type(value), value), None  # quicker than pickling
+            if type(value) in _EMPTY and not value:
+                return (type(value), None), lambda: [value]
         file = _Digest(self._limit)
         try:
             members = _pickle.dump_into(file, value, file.foresee, self._numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -42,6 +41,8 @@ def install(tell: Tell) -> None:
             "kinds": [f"{kind.__module__}:{kind.__qualname__}" for kind in kinds],
             "module": module,
         }
+        import json  # imported late: few sessions need it
+
         place = sendable(filename), min(max(lineno, 0), _MAX_LINE), json.dumps(facts)
         tell(sendable(text), place)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -120,6 +119,8 @@ class Blueprint:
         Raises:
             SerializationError: a parameter of a node cannot be written as JSON.
         """
+        import json
+
         return json.dumps(
             documents.manifest(
                 self.graph,

@@ -4,6 +4,7 @@ modules, arguments and working directory as here.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ _OPTION_FLAGS = (
     "debug", "inspect", "interactive", "optimize", "dont_write_bytecode", "no_user_site", "no_site",
     "ignore_environment", "verbose", "bytes_warning", "quiet", "isolated", "dev_mode", "safe_path",
 )  # fmt: skip
+
+_HAS_FLAGS = any(getattr(sys.flags, name) for name in _OPTION_FLAGS)
 
 
 class Caller(NamedTuple):
@@ -83,8 +86,7 @@ def _has_default_options() -> bool:
     """Whether the interpreter was started without options. This usually avoids the slow import of
     `subprocess`.
     """
-    flags = (getattr(sys.flags, name) for name in _OPTION_FLAGS)
-    return not (any(flags) or sys.warnoptions or sys._xoptions)
+    return not (_HAS_FLAGS or sys.warnoptions or sys._xoptions)
 
 
 def _working_directory() -> str | None:
@@ -95,6 +97,7 @@ def _working_directory() -> str | None:
     return here if _is_encodable(here) else None
 
 
+@functools.lru_cache(maxsize=512)
 def _is_encodable(text: str) -> bool:
     try:
         return b"\0" not in os.fsencode(text)

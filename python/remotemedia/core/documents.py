@@ -7,7 +7,6 @@ manifest runs, and reports all problems at once.
 from __future__ import annotations
 
 import importlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._attributes import attribute_of
@@ -107,6 +106,8 @@ def read_json(source: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ManifestError: the text is not JSON, or not an object.
     """
+    import json
+
     try:
         document = json.loads(_text(source))
     except ValueError as problem:

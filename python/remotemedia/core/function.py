@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import sys
 import types
 from collections.abc import Callable
 from typing import Any, Literal
 
-from remotemedia._signatures import signature
 from remotemedia.core.exceptions import PipelineError, SerializationError
 from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
@@ -194,6 +192,8 @@ def _check_call(function: Any, name: str, is_source: bool) -> None:
     Raises:
         PipelineError: it cannot.
     """
+    from remotemedia._signatures import signature  # imported late: see `Node.logger`
+
     takes_nothing = False
     try:
         bind = signature(function).bind
@@ -232,6 +232,8 @@ def _refusal(bind: Callable[..., Any], *arguments: Any) -> str | None:
 
 
 def _generates(function: Any) -> bool:
+    import inspect
+
     called = function if hasattr(_inner(function), "__name__") else function.__call__
     return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from remotemedia.core.exceptions import ConfigurationError, PipelineError
@@ -18,13 +17,15 @@ from remotemedia.core.manifest import name_of, safe_id
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-@dataclass(eq=False, slots=True)
 class Entry:
     """One node of the graph with its predecessors."""
 
-    node: Any
-    given_id: str | None = None
-    after: list[Entry] = field(default_factory=list)
+    __slots__ = ("after", "given_id", "node")
+
+    def __init__(self, node: Any, given_id: str | None, after: list[Entry]) -> None:
+        self.node = node
+        self.given_id = given_id
+        self.after = after
 
 
 class Graph:

@@ -6,8 +6,6 @@ It only reads attributes, so it works for `Node` subclasses and for any other ob
 
 from __future__ import annotations
 
-import inspect
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -66,6 +64,8 @@ def is_source(node: Any) -> bool:
     """Whether the node produces items without input."""
     if flag_of(node, "is_source"):
         return True
+    import inspect  # imported late: see `Node.logger`
+
     process = getattr(node, "process", None)
     if not (inspect.isgeneratorfunction(process) or inspect.isasyncgenfunction(process)):
         return False
@@ -99,6 +99,8 @@ def constructor_params(node: Any) -> dict[str, Any]:
     They are `node.config` and every attribute with the name of a constructor parameter, except
     those with a manifest field of their own (name, timeout, ...).
     """
+    import inspect
+
     from remotemedia.core.node import RUNTIME_KEYWORDS, Node
 
     config = attribute_of(node, "config")
@@ -244,6 +246,8 @@ def check_json(node: Any, node_id: str, params: dict[str, Any]) -> None:
     Raises:
         SerializationError: a parameter cannot be written as JSON, for instance NaN.
     """
+    import json
+
     for name, value in params.items():
         try:
             json.dumps(value, allow_nan=False)

@@ -7,7 +7,6 @@ RemoteMedia reads has a default on the class. `remotemedia._guest` calls nodes i
 
 from __future__ import annotations
 
-import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from remotemedia._lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    import logging
     from datetime import timedelta
 
     from remotemedia.core.remote_config import RemoteExecutorConfig as RemoteExecutorConfig
@@ -192,6 +192,8 @@ class Node(ABC):
     @cached_property
     def logger(self) -> logging.Logger:
         """The logger of the class; records from a worker reach the caller's `logging`."""
+        import logging  # imported late, as is all that is not needed before a worker starts
+
         return logging.getLogger(_logger_name(self))
 
     @cached_property
@@ -340,6 +342,8 @@ def leaves_behind(node: Any, name: str, value: Any) -> bool:
     if name == "state":
         return getattr(value, "is_default", False) is True
     if name == "logger":
+        import logging
+
         return value is logging.getLogger(_logger_name(node))
     return name == "_is_initialized" and isinstance(value, bool)
 

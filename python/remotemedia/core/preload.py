@@ -11,8 +11,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
-from remotemedia._attributes import attribute_of
-from remotemedia._guest.calling import PRELOADED
+from remotemedia._attributes import PRELOADED, attribute_of
 from remotemedia.core.exceptions import MarshalingError
 from remotemedia.core.manifest import class_path
 from remotemedia.core.node import Node

@@ -41,8 +41,10 @@ def check_replicas(graph: Graph) -> None:
         ConfigurationError: one of them cannot.
     """
     for entry in graph.entries:
+        if not is_replicated(entry.node):
+            continue
         reason = reason_against(entry.node, is_root=not entry.after)
-        if reason is not None and is_replicated(entry.node):
+        if reason is not None:
             raise ConfigurationError(
                 f"{name_of(entry.node)!r} has replicas={entry.node.replicas} and {reason}: its "
                 "items cannot be processed apart from each other. Leave replicas out"
