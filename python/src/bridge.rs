@@ -8,6 +8,7 @@ mod functions;
 mod host;
 mod item;
 mod logged;
+mod metrics;
 mod native_node;
 mod objects;
 mod opener;
@@ -30,6 +31,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::Session>()?;
     module.add_class::<item::Item>()?;
     module.add_class::<KeptCall>()?;
+    module.add_class::<metrics::Metrics>()?;
     module.add_class::<logged::Lines>()?;
     module.add_class::<logged::LoggedMethod>()?;
     module.add_class::<objects::Shipments>()?;

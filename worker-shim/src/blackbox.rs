@@ -43,6 +43,12 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether what it takes of memory is among the costs of the session's calls. What nodes take while they
+    /// are made and cleaned up is not reported.
+    pub(crate) fn is_counted(self) -> bool {
+        !matches!(self, Self::Other | Self::Initialize | Self::Cleanup)
+    }
+
     /// The operation with this number.
     #[must_use]
     pub fn from_number(number: u32) -> Self {

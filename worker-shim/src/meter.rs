@@ -4,7 +4,7 @@
 //! A stretch is node code that runs without interruption by other nodes: a plain call, or a
 //! generator from one yield to the next. Stretches never nest. Measuring the memory of a stretch
 //! costs four system calls (some 30 us), so only some stretches are measured. For each node these
-//! are the first [`FIRST_STRETCHES`], and one whenever [`INTERVAL`] has passed since the last
+//! are the first [`FIRST_STRETCHES`] of its calls, and one whenever [`INTERVAL`] has passed since the last
 //! measurement. After a stretch longer than [`LONG_STRETCH`] the mark is always read, even if it
 //! was not reset before that stretch. Memory of a node's child processes is not counted.
 //!
@@ -123,8 +123,9 @@ impl Meter {
             blackbox.note_calls(account.calls);
             blackbox.enter(node, operation, started);
         }
-        let is_measured = account.stretches < FIRST_STRETCHES
+        let is_due = account.stretches < FIRST_STRETCHES
             || account.measured_at.is_none_or(|last| started.duration_since(last) >= INTERVAL);
+        let is_measured = operation.is_counted() && is_due;
         account.stretches = account.stretches.saturating_add(1);
         if is_measured && let Some(memory) = &mut self.memory {
             memory.begin();

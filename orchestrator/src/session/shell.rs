@@ -288,7 +288,11 @@ impl Shell {
             self.journal.note_worker(self.workers.slot(slot));
         }
         match self.workers.send(slot, ToWorker::Open(Box::new(message)), None) {
-            Ok(_) => Events::new(),
+            Ok(_) => {
+                // Now, as the worker has much to do meanwhile.
+                self.workers.slot_mut(slot).count_kills();
+                Events::new()
+            }
             Err(error) => {
                 let source = std::io::Error::other(error.to_string());
                 let error = Error::Os { action: "sending the nodes to a worker", source };

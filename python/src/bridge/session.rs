@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyIterator, PyList};
 use super::crossing::give;
 use super::host::{PyHost, PyInputs};
 use super::item::Item;
+use super::metrics::Metrics;
 use crate::convert::Converter;
 use crate::error::{from_unopenable, to_pyerr};
 
@@ -387,7 +388,11 @@ impl Session {
     }
 
     pub(super) fn metrics(&self, py: Python<'_>) -> String {
-        let metrics = || self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        py.detach(|| metrics().to_json().to_string())
+        Metrics(Arc::clone(&self.metrics)).to_json(py)
+    }
+
+    /// The metrics, for later: they outlive the session.
+    fn kept_metrics(&self) -> Metrics {
+        Metrics(Arc::clone(&self.metrics))
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn read(
 /// and found on the caller's path.
 fn require_numpy(py: Python<'_>) -> PyResult<()> {
     static IMPORTED: PyOnceLock<()> = PyOnceLock::new();
-    let import = || match py.import("numpy") {
+    let import = || match without_collector(py, "numpy") {
         Ok(_) => Ok(()),
         Err(error) if error.is_instance_of::<PyImportError>(py) => {
             let program = py.import("sys")?.getattr(intern!(py, "executable"))?;
@@ -66,6 +66,18 @@ fn require_numpy(py: Python<'_>) -> PyResult<()> {
         Err(error) => Err(error),
     };
     IMPORTED.get_or_try_init(py, import).copied()
+}
+
+/// Imports a module. The garbage collector would look through what the module makes, all of which stays.
+fn without_collector<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
+    let collector = py.import("gc")?;
+    let is_enabled = collector.call_method0("isenabled")?.is_truthy()?;
+    collector.call_method0("disable")?;
+    let imported = py.import(name);
+    if is_enabled {
+        collector.call_method0("enable")?;
+    }
+    imported
 }
 
 fn read_array(

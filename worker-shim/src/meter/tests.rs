@@ -44,6 +44,24 @@ fn a_spike_that_is_gone_at_the_end_of_the_call_counts() {
     assert!(usage[1].peak_delta_bytes < spike_bytes / 4, "the next node pays nothing: {usage:?}");
 }
 
+#[test]
+fn memory_of_what_is_not_reported_is_not_read() {
+    let _alone = alone();
+    let mut meter = Meter::new(None);
+    for operation in [Operation::Other, Operation::Initialize, Operation::Cleanup] {
+        meter.reset(1);
+        meter.enter(0, operation);
+        meter.leave();
+        let usage = meter.take(0..1);
+        // After a long stretch the mark is read in any case.
+        let is_long = u128::from(usage[0].busy_ns) > LONG_STRETCH.as_nanos();
+        assert!(usage[0].peak_memory_bytes == 0 || is_long, "{operation:?}: {usage:?}");
+    }
+    meter.enter(0, Operation::Process);
+    meter.leave();
+    assert!(meter.take(0..1)[0].peak_memory_bytes > 0);
+}
+
 // spec: NRA-12
 #[test]
 fn nodes_of_a_chain_are_told_apart() {

@@ -44,7 +44,7 @@ pub(in crate::session) struct Slot {
     pub(in crate::session) is_cleaning_up: bool,
     /// Whether the worker was killed because it did not end after its connection had.
     pub(in crate::session) is_killed: bool,
-    /// How often the kernel had killed processes for lack of memory when the slot got its worker.
+    /// How often the kernel had killed processes for lack of memory when the worker began to make its nodes.
     pub(in crate::session) kills_before: Option<u64>,
     /// Why the worker ends, once it does.
     pub(in crate::session) end: Option<End>,
@@ -107,8 +107,13 @@ impl Slot {
         self.is_open = false;
         self.is_cleaning_up = false;
         self.is_killed = false;
-        self.kills_before = memory::group::kills();
+        self.kills_before = None;
         self.end = None;
+    }
+
+    /// Notes how often the kernel has killed processes for lack of memory before the worker runs node code.
+    pub(in crate::session) fn count_kills(&mut self) {
+        self.kills_before = memory::group::kills();
     }
 
     /// Limits the slot's worker, until it is returned. Returns a record for the host if that fails.
