@@ -2,7 +2,8 @@
 
     python start.py [--programs 15] [--runs 200] [--large-runs 20]
 
-Programs take turns: `import numpy` and nothing else, which is the measure, and pipelines of one
+Programs take turns: `import numpy` and nothing else, which is the measure; the same in a second
+process after the first, which is what two Pythons with numpy take at least; and pipelines of one
 Python node up to their result and end. The runs are those of one pipeline in one program, each
 opening and closing its session: of a small item, and of a node with 100 MB among its attributes.
 """
@@ -34,8 +35,15 @@ class Double(Node):
         return data * 2
 
 """
+SECOND = """
+import numpy, os, sys
+told = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+child = os.posix_spawn(sys.executable, [sys.executable, "-c", "import numpy"], told)
+assert os.waitpid(child, 0)[1] == 0
+"""
 PROGRAMS = {
     "import numpy": "import numpy",
+    "import numpy, then in a second process": SECOND,
     "a number": NODE + "assert Pipeline([Double()]).run(3) == 6",
     "an array": "import numpy as np" + NODE + "assert Pipeline([Double()]).run(np.ones(9))[8] == 2",
 }
