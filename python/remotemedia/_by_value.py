@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cloudpickle
 
 from remotemedia import _main_module, _skeletons, _sources, _views
-from remotemedia._definitions import Definitions
+from remotemedia._definitions import Bundle, Definitions
 from remotemedia._importable import is_importable
 from remotemedia._tokens import (
     MAIN,
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = 5
 """Pickle protocol of all pickles between processes."""
-_WITH_BUNDLE = b"B"
-"""Begins the pickle of nodes whose classes and functions are in a bundle: the size of the bundle,
-the bundle and the pickle follow.
-"""
-_SIZE_BYTES = 8
 
 
 class Writable(Protocol):
@@ -103,12 +98,9 @@ def open_nodes(data: bytes, buffers: Sequence[Any]) -> Any:
         # Otherwise cloudpickle returns the class of an earlier session, with the attributes that
         # were set on it.
         getattr(cloudpickle.cloudpickle, classes, {}).clear()
-    pickled: Any = data
-    if data.startswith(_WITH_BUNDLE):
-        begin = len(_WITH_BUNDLE) + _SIZE_BYTES
-        end = begin + int.from_bytes(data[len(_WITH_BUNDLE) : begin], "little")
-        _load_bundle(data[begin:end])
-        pickled = memoryview(data)[end:]
+    bundle, pickled = Bundle.split(data)
+    if bundle:
+        _load_bundle(bundle)
     nodes, log_levels, portable_items, of_main = _load_bundle(pickled, buffers)
     if registry.is_worker:
         _main_module.enter(of_main)
@@ -139,11 +131,12 @@ def dump_nodes(
     """
     parts = list(nodes), dict(log_levels), portable_items
     try:
-        with _lock:
-            kept = _in_bundle(parts, keep_in, *definitions) if definitions is not None else None
+        kept = _in_bundle(parts, keep_in, *definitions) if definitions is not None else None
         if kept is not None:
             return kept
-        data, shipped = _dump_bundle(parts, keep_in, of_main=_main_attributes)
+        data, shipped = _dump_bundle(
+            parts, keep_in, of_main=lambda p: _main_module.Attributes(p.main_names, _problem)
+        )
     except Exception as error:
         raise culprit(list(nodes), error, _problem) from error
     return data, frozenset(shipped)
@@ -152,9 +145,7 @@ def dump_nodes(
 def _in_bundle(
     parts: Any, keep_in: LeftArrays | None, definitions: Definitions, roots: Sequence[Shared]
 ) -> tuple[bytes, frozenset[str]] | None:
-    """The same, with the classes and functions in a bundle of their own; None if there is none for
-    all of them.
-    """
+    """The same with a bundle; None if there is none with all code of the nodes."""
     bundle = definitions.bundle(roots, _dump_bundle)
     if bundle is None:
         return None
@@ -167,27 +158,12 @@ def _in_bundle(
         if keep_in is not None:
             keep_in.arrays.clear()
         return None
-    size = len(bundle.data).to_bytes(_SIZE_BYTES, "little")
-    return b"".join((_WITH_BUNDLE, size, bundle.data, data)), bundle.tokens
-
-
-def _main_attributes(pickler: Pickler) -> object:
-    return _main_module.Attributes(pickler.main_names, _problem)
+    return bundle.before(data), bundle.tokens
 
 
 def holds_code(data: bytes) -> bool:
     """Whether another interpreter might be unable to load this pickle; true in case of doubt."""
     return b"cloudpickle" in data or b"_by_value" in data
-
-
-class _EmptyCell:
-    """Pickled in place of a closure cell; becomes an empty cell at the receiver."""
-
-    def __init__(self, cell: types.CellType) -> None:
-        self.cell = cell  # a reference, so that the cell's `id` is not reused
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return types.CellType, ()
 
 
 class Pickler(cloudpickle.Pickler):
@@ -218,7 +194,7 @@ class Pickler(cloudpickle.Pickler):
         self.arrays: list[Any] = []
         self.main_names: set[str] = set()
         self.sources: dict[str, str] = {}
-        self._cells: dict[int, _EmptyCell] = {}
+        self._cells: dict[int, _skeletons.EmptyCell] = {}
 
     def members(self) -> list[object]:
         """The objects that were met, and the variables of functions."""
@@ -234,7 +210,8 @@ class Pickler(cloudpickle.Pickler):
         if func.__closure__ is not None:
             # The cells' contents are part of the function's state, as they may refer to it.
             closure = tuple(
-                self._cells.setdefault(id(cell), _EmptyCell(cell)) for cell in func.__closure__
+                self._cells.setdefault(id(cell), _skeletons.EmptyCell(cell))
+                for cell in func.__closure__
             )
         return (*arguments, closure)
 

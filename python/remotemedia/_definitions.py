@@ -32,6 +32,9 @@ _of_function = attrgetter(
 _of_class = attrgetter("__class__", "__bases__", "__name__", "__qualname__")
 _OF_MODULE = ("__package__", "__name__", "__path__", "__file__")
 """Variables that a pickle by value has of the module of each function."""
+_WITH_BUNDLE = b"B"
+"""Begins the pickle of nodes behind a bundle."""
+_SIZE_BYTES = 8
 _DERIVED = "__slotnames__"
 """Set by `pickle` on the class of an object that it has pickled."""
 
@@ -47,6 +50,20 @@ class Bundle(NamedTuple):
 
     data: bytes
     tokens: frozenset[str]
+
+    def before(self, pickled: bytes) -> bytes:
+        """The bundle and a pickle of nodes that refer to it, for `split`."""
+        size = len(self.data).to_bytes(_SIZE_BYTES, "little")
+        return b"".join((_WITH_BUNDLE, size, self.data, pickled))
+
+    @staticmethod
+    def split(data: bytes) -> tuple[Any, Any]:
+        """The pickle in a bundle, empty if there is none, and the pickle of nodes."""
+        if not data.startswith(_WITH_BUNDLE):
+            return b"", data
+        begin = len(_WITH_BUNDLE) + _SIZE_BYTES
+        end = begin + int.from_bytes(data[len(_WITH_BUNDLE) : begin], "little")
+        return data[begin:end], memoryview(data)[end:]
 
 
 class _Kept(NamedTuple):

@@ -21,6 +21,16 @@ _track: Any = cloudpickle.cloudpickle._lookup_class_or_track
 _lock = threading.RLock()
 
 
+class EmptyCell:
+    """Pickled in place of a closure cell; becomes an empty cell at the receiver."""
+
+    def __init__(self, cell: types.CellType) -> None:
+        self.cell = cell  # a reference, so that the cell's `id` is not reused
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return types.CellType, ()
+
+
 def reduction(kind: type[Any], reduced: Any, travels_by_value: Callable[[type[Any]], bool]) -> Any:
     """Returns cloudpickle's reduction of a class, changed so that the receiver calls `make`."""
     if not isinstance(reduced, tuple) or reduced[0] is not _make_skeleton_class:
