@@ -3,6 +3,7 @@
 //! Python or scheduling.
 
 mod brief;
+mod lanes;
 mod resampler;
 
 pub mod audio_file;

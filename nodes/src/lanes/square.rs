@@ -1,0 +1,72 @@
+//! As many vectors as they have lanes, turned over: what was one vector becomes one lane of all.
+
+use pulp::Simd;
+
+use super::{Complex, Memory, lane_count};
+
+/// The vectors, and room to turn them over.
+#[derive(Debug, Clone)]
+pub(crate) struct Square([Memory; 2]);
+
+impl Square {
+    pub(crate) fn new() -> Self {
+        let rows = Memory::new(lane_count());
+        Self([rows.clone(), rows])
+    }
+
+    /// The vectors that are turned over next.
+    #[inline(always)]
+    pub(super) fn rows<S: Simd>(&mut self) -> &mut [S::f32s] {
+        self.0[0].vectors::<S>()
+    }
+
+    /// Makes lanes of rows and rows of lanes: half of the values are put between the other half until
+    /// every value has moved from its row to its lane.
+    #[inline(always)]
+    pub(super) fn turn_over<S: Simd>(&mut self) -> &mut [S::f32s] {
+        let [from, to] = &mut self.0;
+        let (mut from, mut to) = (from.vectors::<S>(), to.vectors::<S>());
+        for _ in 0..S::F32_LANES.ilog2() {
+            let values: &[f32] = bytemuck::cast_slice(from);
+            let (first, second) = values.split_at(values.len() / 2);
+            let pairs: &mut [f32] = bytemuck::cast_slice_mut(to);
+            for (pair, (a, b)) in
+                pairs.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second))
+            {
+                *pair = [*a, *b];
+            }
+            std::mem::swap(&mut from, &mut to);
+        }
+        from
+    }
+}
+
+/// Puts two signals into each lane, times a window: the first as real parts, those after them as
+/// imaginary parts. Where signals are missing there are zeros.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(
+    simd: S,
+    signals: &[&[f32]],
+    window: &[f32],
+    square: &mut Square,
+    values: &mut [Complex<S>],
+) {
+    let lanes = S::F32_LANES;
+    for part in 0..2 {
+        for (begin, weights) in (0..).step_by(lanes).zip(window.chunks(lanes)) {
+            let weights = simd.partial_load_f32s(weights);
+            for (row, out) in square.rows::<S>().iter_mut().enumerate() {
+                *out = match signals.get(part * lanes + row) {
+                    Some(signal) => {
+                        let end = (begin + lanes).min(signal.len());
+                        simd.mul_f32s(weights, simd.partial_load_f32s(&signal[begin..end]))
+                    }
+                    None => simd.splat_f32s(0.0),
+                };
+            }
+            for (value, turned) in values[begin..].iter_mut().zip(square.turn_over::<S>()) {
+                value[part] = *turned;
+            }
+        }
+    }
+}
