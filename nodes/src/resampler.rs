@@ -1,6 +1,6 @@
 //! Changes the sample rate of one stream: `resampler/design.rs` makes the filter. Where the ratio of the
-//! rates allows it, `resampler/blocks.rs` filters blocks by Fourier transforms; otherwise each output is
-//! a sum over the input around its time, with rows of `resampler/bank.rs` and sums of
+//! rates allows it, `resampler/blocks.rs` filters blocks by Fourier transforms (`resampler/wide.rs`,
+//! `resampler/fft.rs`); otherwise each output is a sum over the input around its time, with rows of `resampler/bank.rs` and sums of
 //! `resampler/kernel.rs`. `resampler/filter.rs` chooses.
 //!
 //! Before the start and after the end of the input there are zeros. Blocks begin at fixed places of the
@@ -11,24 +11,23 @@
 mod bank;
 mod blocks;
 mod design;
+mod fft;
 mod filter;
 mod kernel;
 #[cfg(test)]
 mod tests;
+mod wide;
 
-use filter::{Engine, Filter};
+use filter::Engine;
 
 pub(crate) use filter::Quality;
-
-/// Input samples that are worked on at once, so that what they need fits the caches.
-const CHUNK: usize = 4_096;
 
 /// A resampler and the input that it still needs, for one channel or more.
 #[derive(Debug)]
 pub(crate) struct Resampler {
     from_hz: u32,
     to_hz: u32,
-    engine: Engine,
+    engine: Box<dyn Engine>,
     /// Input from the first sample on that an output still needs, per channel; before the start of
     /// the stream it is zeros.
     recent: Vec<Vec<f32>>,
@@ -45,7 +44,7 @@ impl Resampler {
             from_hz,
             to_hz,
             recent: vec![Vec::new(); channels],
-            engine: Engine::new(Filter::shared(from_hz, to_hz, quality)),
+            engine: filter::engine(from_hz, to_hz, quality),
             place: NextOutput::default(),
             taken: 0,
             given: 0,
@@ -81,14 +80,7 @@ impl Resampler {
         let mut moved = None;
         for (recent, (plane, out)) in self.recent.iter_mut().zip(piece.zip(out)) {
             let begin = out.len();
-            let mut place = self.place;
-            for chunk in plane.chunks(CHUNK.max(self.engine.taken())) {
-                recent.extend_from_slice(chunk);
-                place = self.engine.run(recent, place, usize::MAX, out);
-                let unneeded = place.next.min(recent.len());
-                recent.drain(..unneeded);
-                place.next -= unneeded;
-            }
+            let place = convert(self.engine.as_mut(), recent, plane, self.place, out);
             moved = Some((place, plane.len(), out.len() - begin));
         }
         // All channels move alike.
@@ -109,6 +101,36 @@ impl Resampler {
         }
         self.reset();
     }
+}
+
+/// Takes a piece of one channel, and appends what is ready to `out`. Returns where the next output lies.
+fn convert(
+    engine: &mut dyn Engine,
+    recent: &mut Vec<f32>,
+    piece: &[f32],
+    place: NextOutput,
+    out: &mut Vec<f32>,
+) -> NextOutput {
+    let before = recent.len();
+    let head = &piece[..piece.len().min(engine.taken())];
+    recent.extend_from_slice(head);
+    let mut place = engine.run(recent, place, usize::MAX, out);
+    if head.len() == piece.len() {
+        let unneeded = place.next.min(recent.len());
+        recent.drain(..unneeded);
+        place.next -= unneeded;
+        return place;
+    }
+    // Every output that needs input from before the piece is made, so the rest of it need not be copied.
+    let skipped = place.next.saturating_sub(before).min(piece.len());
+    let rest = &piece[skipped..];
+    place.next -= before + skipped;
+    place = engine.run(rest, place, usize::MAX, out);
+    let unneeded = place.next.min(rest.len());
+    recent.clear();
+    recent.extend_from_slice(&rest[unneeded..]);
+    place.next -= unneeded;
+    place
 }
 
 /// Where the next output lies.

@@ -1,70 +1,88 @@
-//! Conversion of whole blocks by Fourier transforms of two lengths whose ratio is that of the rates
+//! Conversion of whole blocks by transforms of two lengths whose ratio is that of the rates
 //! (overlap-save). The filter is a gain for each frequency.
 //!
 //! A block is longer than the filter. Near its ends the filter reaches round to the other end; what
 //! is made there is left out, and made by the neighbouring blocks, which overlap.
+//!
+//! The frequencies lie half a line beside those of the usual transform. Then a real block of `n` samples
+//! is transformed as `n / 2` complex values, and nothing is left to be done to their spectrum: the real
+//! parts are the first half of the samples, the imaginary parts the second half with the other sign, and
+//! all are turned by `-pi * place / n`. The lines of the spectrum are every second of the `n`, those above
+//! the Nyquist frequency in place of the odd ones below it.
 
+use std::f64::consts::PI;
 use std::fmt;
-use std::sync::Arc;
 
-use num_traits::{FromPrimitive, ToPrimitive};
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, FftNum, RealFftPlanner, RealToComplex};
+use num_traits::ToPrimitive;
+use rustfft::FftPlanner;
+use rustfft::num_complex::Complex64;
 
 use super::design::Response;
 
-/// Length of a block in lengths of the filter, at least: longer ones take less time for each sample and
-/// make a stream wait longer.
-const LEAST_BLOCK: f64 = 2.6;
-/// The longest transform.
+/// The share of a block that is kept, at least: longer ones take less time for each sample and make a
+/// stream wait longer.
+const LEAST_KEPT: f64 = 0.6;
+/// The longest block.
 const LONGEST: usize = 1 << 16;
 
 /// Lengths in samples of input and output.
-#[derive(Debug, Clone, Copy)]
-struct Lengths {
-    input: usize,
-    output: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lengths {
+    pub(super) input: usize,
+    pub(super) output: usize,
+}
+
+/// How blocks of one length are converted.
+pub(super) trait Convert: fmt::Debug + Send + Sync + Sized + 'static {
+    /// Memory in which a block is converted.
+    type Work: fmt::Debug + Send;
+
+    /// With a gain for each line that passes (see [`gains`]); `None` where these lengths are not possible.
+    fn new(block: Lengths, gains: &[f64]) -> Option<Self>;
+
+    fn work(&self) -> Self::Work;
+
+    /// Converts a block.
+    fn convert(&self, block: &[f32], work: &mut Self::Work, made: &mut [f32]);
 }
 
 /// A filter for one pair of rates.
-pub(super) struct Blocks<T> {
+#[derive(Debug)]
+pub(super) struct Blocks<C> {
     block: Lengths,
     /// What is left out at either end of a block.
     edge: Lengths,
-    /// Of each frequency that passes; the others are below the rejection.
-    gains: Vec<T>,
-    forward: Arc<dyn RealToComplex<T>>,
-    inverse: Arc<dyn ComplexToReal<T>>,
+    converter: C,
 }
 
-/// Memory in which blocks are converted.
-#[derive(Debug, Default)]
-pub(super) struct Work<T> {
-    block: Vec<T>,
-    spectrum: Vec<Complex<T>>,
-    passed: Vec<Complex<T>>,
-    made: Vec<T>,
-    scratch: Vec<Complex<T>>,
+/// Memory for one stream.
+#[derive(Debug)]
+pub(super) struct Work<W> {
+    made: Vec<f32>,
+    converter: W,
 }
 
-impl<T: FftNum + Default + FromPrimitive + ToPrimitive> Blocks<T> {
+impl<C: Convert> Blocks<C> {
     /// The filter for `step` input samples that become `phases`, without a common divisor; `None` where
-    /// no transform of a good length has this ratio.
-    pub(super) fn new(step: usize, phases: usize, response: &Response) -> Option<Self> {
+    /// no transform of a good length has this ratio. `unit` divides the number of `step`s in a block.
+    pub(super) fn new(
+        (step, phases): (usize, usize),
+        response: &Response,
+        unit: usize,
+    ) -> Option<Self> {
         let reach = response.half.ceil().max(1.0);
-        let least = (reach * 2.0 * LEAST_BLOCK / step as f64).to_usize()?;
-        let times = (least.max(2)..).find(|times| times.is_multiple_of(2) && is_smooth(*times))?;
         let edge_times = (reach.to_usize()? + 1).div_ceil(step);
+        let is_kept = |times: &usize| {
+            times.saturating_sub(2 * edge_times) as f64 >= LEAST_KEPT * *times as f64
+        };
+        let mut all = (unit..=LONGEST).step_by(unit);
+        let times = all.find(|times| is_smooth(*times) && is_kept(times))?;
         let lengths = |times: usize| Lengths { input: step * times, output: phases * times };
         let (block, edge) = (lengths(times), lengths(edge_times));
-        if block.input.max(block.output) > LONGEST || times <= 2 * edge_times {
+        if block.input.max(block.output) > LONGEST {
             return None;
         }
-        let mut planner = RealFftPlanner::new();
-        let forward = planner.plan_fft_forward(block.input);
-        let inverse = planner.plan_fft_inverse(block.output);
-        let gains = gains(response, block)?.into_iter().map(T::from_f64).collect::<Option<_>>()?;
-        Some(Self { block, edge, gains, forward, inverse })
+        Some(Self { block, edge, converter: C::new(block, &gains(response, block))? })
     }
 
     /// Input samples that a block takes.
@@ -77,15 +95,8 @@ impl<T: FftNum + Default + FromPrimitive + ToPrimitive> Blocks<T> {
         self.edge.input
     }
 
-    pub(super) fn work(&self) -> Work<T> {
-        let scratch = self.forward.get_scratch_len().max(self.inverse.get_scratch_len());
-        Work {
-            block: self.forward.make_input_vec(),
-            spectrum: self.forward.make_output_vec(),
-            passed: self.inverse.make_input_vec(),
-            made: self.inverse.make_output_vec(),
-            scratch: vec![Complex::default(); scratch],
-        }
+    pub(super) fn work(&self) -> Work<C::Work> {
+        Work { made: vec![0.0; self.block.output], converter: self.converter.work() }
     }
 
     /// Converts the blocks of `recent`, appends at most `most` outputs, and returns where the next block
@@ -94,7 +105,7 @@ impl<T: FftNum + Default + FromPrimitive + ToPrimitive> Blocks<T> {
         &self,
         recent: &[f32],
         most: usize,
-        work: &mut Work<T>,
+        work: &mut Work<C::Work>,
         out: &mut Vec<f32>,
     ) -> usize {
         let end = out.len().saturating_add(most);
@@ -102,55 +113,39 @@ impl<T: FftNum + Default + FromPrimitive + ToPrimitive> Blocks<T> {
         while out.len() < end
             && let Some(block) = recent.get(next..next + self.block.input)
         {
-            self.convert(block, work);
+            self.converter.convert(block, &mut work.converter, &mut work.made);
             let made = &work.made[self.edge.output..self.block.output - self.edge.output];
-            let made = &made[..made.len().min(end - out.len())];
-            out.extend(made.iter().map(|sample| sample.to_f32().unwrap_or(0.0)));
+            out.extend_from_slice(&made[..made.len().min(end - out.len())]);
             next += self.block.input - 2 * self.edge.input;
         }
         next
     }
-
-    fn convert(&self, block: &[f32], work: &mut Work<T>) {
-        for (to, from) in work.block.iter_mut().zip(block) {
-            *to = T::from_f32(*from).unwrap_or_else(T::zero);
-        }
-        let Work { block, spectrum, passed, made, scratch } = work;
-        let forward = self.forward.get_scratch_len();
-        // They fail for wrong lengths only, which `work` has made.
-        let _done = self.forward.process_with_scratch(block, spectrum, &mut scratch[..forward]);
-        passed.fill(Complex::default());
-        for (to, (from, gain)) in passed.iter_mut().zip(spectrum.iter().zip(&self.gains)) {
-            *to = from * *gain;
-        }
-        let inverse = self.inverse.get_scratch_len();
-        let _done = self.inverse.process_with_scratch(passed, made, &mut scratch[..inverse]);
-    }
 }
 
-impl<T> fmt::Debug for Blocks<T> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Blocks").field("block", &self.block).finish_non_exhaustive()
-    }
-}
-
-/// The gains of the frequencies below both Nyquist frequencies; a constant stays what it is.
-fn gains(response: &Response, block: Lengths) -> Option<Vec<f64>> {
-    let mut planner = RealFftPlanner::<f64>::new();
-    let forward = planner.plan_fft_forward(block.input);
-    let mut taps = forward.make_input_vec();
-    taps[0] = response.at(0.0);
-    for tap in 1..=response.half.to_usize()? {
+/// The gains of the lines that pass, half of which are the first ones of the spectrum, and the others its
+/// last ones; a constant stays what it is.
+fn gains(response: &Response, block: Lengths) -> Vec<f64> {
+    let mut taps = vec![Complex64::default(); block.input];
+    let mut sum = 0.0;
+    let reach = response.half.to_isize().unwrap_or(0);
+    for tap in -reach..=reach {
         let value = response.at(tap as f64);
-        taps[tap] = value;
-        taps[block.input - tap] = value;
+        let turn = Complex64::cis(-PI * tap as f64 / block.input as f64);
+        sum += value;
+        taps[tap.rem_euclid(block.input as isize).unsigned_abs()] = turn * value;
     }
-    let mut spectrum = forward.make_output_vec();
-    forward.process(&mut taps, &mut spectrum).ok()?;
-    // The transforms multiply by the length.
-    let scale = spectrum[0].re * block.input as f64;
+    FftPlanner::new().plan_fft_forward(block.input).process(&mut taps);
+    // The transforms multiply by half of the length.
+    let scale = sum * (block.input / 2) as f64;
+    let lines: Vec<f64> = taps.iter().step_by(2).map(|gain| gain.re / scale).collect();
     let passing = block.input.min(block.output) / 2;
-    Some(spectrum[..passing].iter().map(|gain| gain.re / scale).collect())
+    let (low, high) = (passing.div_ceil(2), passing / 2);
+    [&lines[..low], &lines[lines.len() - high..]].concat()
+}
+
+/// The number by which the value at a place of a block is turned.
+pub(super) fn turn(place: usize, length: usize) -> Complex64 {
+    Complex64::cis(-PI * place as f64 / length as f64)
 }
 
 /// Whether a length has no other factors than those for which transforms are quick.
