@@ -2,6 +2,7 @@
 //! Auditory Toolbox): linear below 1 kHz, logarithmic above.
 
 use num_traits::ToPrimitive;
+use pulp::Simd;
 
 use super::Settings;
 use crate::error::{NodeError, NodeErrorKind};
@@ -55,14 +56,24 @@ impl Bands {
         Ok(Self { bands: edges.windows(3).map(band).collect() })
     }
 
-    /// Gives number and energy of each band of a spectrum.
-    pub(super) fn apply(&self, powers: &[f32], mut give: impl FnMut(usize, f32)) {
+    /// Gives number and energies of each band of many spectra, whose powers lie in vectors.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(
+        &self,
+        simd: S,
+        powers: &[[S::f32s; 2]],
+        mut give: impl FnMut(usize, &[S::f32s; 2]),
+    ) {
         for (number, band) in self.bands.iter().enumerate() {
             let powers = &powers[band.first..band.first + band.weights.len()];
-            give(
-                number,
-                powers.iter().zip(&band.weights).map(|(power, weight)| power * weight).sum(),
-            );
+            let mut energies = [simd.splat_f32s(0.0); 2];
+            for (powers, weight) in powers.iter().zip(&band.weights) {
+                let weight = simd.splat_f32s(*weight);
+                for (energy, power) in energies.iter_mut().zip(powers) {
+                    *energy = simd.mul_add_e_f32s(weight, *power, *energy);
+                }
+            }
+            give(number, &energies);
         }
     }
 }

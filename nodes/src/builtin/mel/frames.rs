@@ -1,42 +1,42 @@
-//! Spectra of overlapping frames in a periodic Hann window, each centred at its time. Two frames
-//! share one complex transform: one is the real part, one the imaginary part.
+//! Spectra of overlapping frames in a periodic Hann window, each centred at its time. As many frames as
+//! two vectors have lanes are transformed at once.
 
 use std::f64::consts::PI;
-use std::sync::Arc;
 
 use num_traits::ToPrimitive;
-use rustfft::num_complex::Complex32;
-use rustfft::{Fft, FftPlanner};
+use pulp::{Simd, WithSimd};
 
 use super::Settings;
+use super::bands::Bands;
+use crate::lanes::{self, MOST_LANES, Memory, Square, Transform};
 
 /// The transform of one length, and memory for it.
 pub(super) struct Frames {
-    fft: Arc<dyn Fft<f32>>,
+    transform: Transform,
     window: Vec<f32>,
-    spectrum: Vec<Complex32>,
-    scratch: Vec<Complex32>,
-    /// Samples and spectra of the two frames.
-    samples: [Vec<f32>; 2],
-    powers: [Vec<f32>; 2],
+    memory: [Memory; 2],
+    square: Square,
+    powers: Memory,
+    /// Frames that reach beyond the recording, filled up.
+    edges: Vec<f32>,
 }
 
 impl Frames {
     pub(super) fn new(length: usize) -> Self {
-        let fft = FftPlanner::new().plan_fft_forward(length);
+        let transform = Transform::new(length);
         let window = (0..length)
             .map(|n| {
                 (0.5 - 0.5 * (2.0 * PI * n as f64 / length as f64).cos()).to_f32().unwrap_or(0.0)
             })
             .collect();
-        let zero = Complex32::new(0.0, 0.0);
+        let memory = Memory::new(2 * transform.memory());
         Self {
+            transform,
             window,
-            spectrum: vec![zero; length],
-            scratch: vec![zero; fft.get_inplace_scratch_len()],
-            samples: [vec![0.0; length], vec![0.0; length]],
-            powers: [vec![0.0; length / 2 + 1], vec![0.0; length / 2 + 1]],
-            fft,
+            memory: [memory.clone(), memory],
+            square: Square::new(),
+            powers: Memory::new(2 * (length / 2 + 1)),
+            edges: vec![0.0; 2 * MOST_LANES * length],
         }
     }
 
@@ -47,58 +47,81 @@ impl Frames {
         if settings.drops_last { frames - 1 } else { frames }
     }
 
-    /// Gives number and power (or magnitude) spectrum of the first `count` frames.
-    pub(super) fn powers(
+    /// Writes the energies of the first `count` frames in all bands, band after band.
+    pub(super) fn energies(
         &mut self,
         plane: &[f32],
         settings: &Settings,
-        count: usize,
-        give: &mut dyn FnMut(usize, &[f32]),
+        (bands, count): (&Bands, usize),
+        out: &mut [f32],
     ) {
-        for first in (0..count).step_by(2) {
-            for (frame, samples) in (first..).zip(&mut self.samples) {
-                fill(samples, plane, frame, settings);
-            }
-            let [a, b] = &self.samples;
-            for (n, out) in self.spectrum.iter_mut().enumerate() {
-                *out = Complex32::new(a[n] * self.window[n], b[n] * self.window[n]);
-            }
-            self.fft.process_with_scratch(&mut self.spectrum, &mut self.scratch);
-            self.separate(settings.is_magnitude);
-            let [a, b] = &self.powers;
-            give(first, a);
-            if first + 1 < count {
-                give(first + 1, b);
-            }
-        }
+        lanes::with_vectors(Energies { frames: self, plane, settings, bands, count, out });
     }
+}
 
-    /// The power of the two frames in a spectrum.
-    fn separate(&mut self, is_magnitude: bool) {
-        let length = self.spectrum.len();
-        for bin in 0..=length / 2 {
-            let (x, y) = (self.spectrum[bin], self.spectrum[(length - bin) % length].conj());
-            let (a, b) = ((x + y) * 0.5, (x - y) * 0.5);
-            let power = |z: Complex32| if is_magnitude { z.norm() } else { z.norm_sqr() };
-            self.powers[0][bin] = power(a);
-            self.powers[1][bin] = power(b);
+/// One call of [`Frames::energies`].
+struct Energies<'a> {
+    frames: &'a mut Frames,
+    plane: &'a [f32],
+    settings: &'a Settings,
+    bands: &'a Bands,
+    count: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Energies<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { frames, plane, settings, bands, count, out } = self;
+        let length = frames.window.len();
+        for first in (0..count).step_by(2 * S::F32_LANES) {
+            let together = (count - first).min(2 * S::F32_LANES);
+            let mut signals: [&[f32]; 2 * MOST_LANES] = [&[]; 2 * MOST_LANES];
+            let edges = frames.edges.chunks_exact_mut(length);
+            for ((frame, signal), edge) in (first..).zip(&mut signals[..together]).zip(edges) {
+                *signal = signal_of(plane, frame, settings, edge);
+            }
+            let [values, other] = &mut frames.memory;
+            let (values, other) = (values.pairs::<S>(), other.pairs::<S>());
+            lanes::load(simd, &signals[..together], &frames.window, &mut frames.square, values);
+            let spectrum = frames.transform.run(simd, values, other);
+            let powers = frames.powers.pairs::<S>();
+            for (bin, powers) in powers.iter_mut().enumerate() {
+                let mirrored = spectrum[(length - bin) % length];
+                let found = lanes::powers(simd, spectrum[bin], mirrored);
+                for (power, found) in powers.iter_mut().zip(found) {
+                    *power = match settings.is_magnitude {
+                        true => simd.mul_f32s(simd.splat_f32s(0.5), simd.sqrt_f32s(found)),
+                        false => simd.mul_f32s(simd.splat_f32s(0.25), found),
+                    };
+                }
+            }
+            bands.apply(simd, powers, |band, energies| {
+                let energies = bytemuck::cast_slice::<S::f32s, f32>(energies);
+                out[band * count + first..][..together].copy_from_slice(&energies[..together]);
+            });
         }
     }
 }
 
-/// Copies a frame of the padded recording.
-fn fill(out: &mut [f32], plane: &[f32], frame: usize, settings: &Settings) {
+/// The samples of a frame of the padded recording, in `edge` where it reaches beyond the recording.
+fn signal_of<'a>(
+    plane: &'a [f32],
+    frame: usize,
+    settings: &Settings,
+    edge: &'a mut [f32],
+) -> &'a [f32] {
     let padding = settings.fft / 2;
     let begin = frame * settings.hop;
-    let inside = begin.checked_sub(padding).and_then(|at| plane.get(at..at + out.len()));
-    match inside {
-        Some(inside) => out.copy_from_slice(inside),
-        None => {
-            for (place, out) in (begin..).zip(out) {
-                *out = outside(plane, place, padding, settings);
-            }
+    let inside = begin.checked_sub(padding).and_then(|at| plane.get(at..at + edge.len()));
+    inside.unwrap_or_else(|| {
+        for (place, out) in (begin..).zip(&mut *edge) {
+            *out = outside(plane, place, padding, settings);
         }
-    }
+        edge
+    })
 }
 
 /// The sample at a place of the padded recording.

@@ -98,3 +98,13 @@ fn short_recordings_have_their_frames() {
         assert!(values.iter().all(|value| value.is_finite()));
     }
 }
+
+#[test]
+fn logarithms_are_those_of_the_library() {
+    let numbers = (0..3_000).map(|step| 1e-10 * 1.02_f32.powi(step)).take_while(|x| *x < 1e20);
+    for x in numbers.chain([1.0, 0.999_999_9, 1.000_000_1, f32::MIN_POSITIVE, 1e30]) {
+        let (found, wanted) = (super::log10(x), f64::from(x).log10());
+        let most = 1e-7 + 2e-7 * wanted.abs();
+        assert!((f64::from(found) - wanted).abs() <= most, "{x}: {found} for {wanted}");
+    }
+}
