@@ -43,6 +43,7 @@ pub(crate) use lease::Lease;
 pub use lease::Releases;
 pub use named::remove_stale_names;
 pub(crate) use pages::page_bytes;
+pub use pages::prefer_large_pages;
 pub use ring::Ring;
 pub use segment::{Access, Segment, SegmentKind, Ticket};
 pub use shared::SharedBytes;

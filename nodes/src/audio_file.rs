@@ -18,6 +18,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ipc_protocol::Audio;
+use ipc_protocol::memory::prefer_large_pages;
 
 use crate::builtin::samples;
 use crate::pcm::{self, Encoding};
@@ -70,6 +71,7 @@ pub fn read(path: &Path, raw: Option<RawFormat>) -> Result<Recording, AudioFileE
     let mut reader = Reader::open(path, raw)?;
     let expected = reader.expected_samples();
     let mut planes: Vec<_> = (0..reader.channels()).map(|_| Vec::with_capacity(expected)).collect();
+    planes.iter_mut().for_each(|plane| prefer_large_pages(plane.spare_capacity_mut()));
     while reader.read(&mut planes)? {}
     let audio =
         Audio { samples: samples::planar_array(planes), sample_rate_hz: reader.sample_rate_hz() };

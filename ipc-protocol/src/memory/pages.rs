@@ -1,6 +1,7 @@
-//! Pages of memory: their size, whether there are more, reserving them before the first access, and making
-//! them private.
+//! Pages of memory: their size, whether there are more, reserving them before the first access, large
+//! ones, and making them private.
 
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Pages are reserved in steps of this many bytes: few calls, each short enough to finish between
@@ -12,6 +13,26 @@ pub(crate) fn page_bytes() -> usize {
     const SMALLEST: usize = 4096;
     // Miri has no pages, and the heap memory that is used there needs none.
     if cfg!(miri) { SMALLEST } else { rustix::param::page_size().max(SMALLEST) }
+}
+
+/// Smaller memory is not worth a system call; numpy has the same limit.
+const LARGE_MIN_BYTES: usize = 1 << 22;
+
+/// Asks the system for large pages behind memory that is about to be filled, where there is much of
+/// it: an access to a new page takes longer than to decode what it holds.
+pub fn prefer_large_pages<T>(memory: &mut [MaybeUninit<T>]) {
+    #[cfg(target_os = "linux")]
+    if size_of_val(memory) >= LARGE_MIN_BYTES && !cfg!(miri) {
+        use rustix::mm::{Advice, madvise};
+        let start: *mut u8 = memory.as_mut_ptr().cast();
+        let before = start.align_offset(page_bytes());
+        let bytes = (size_of_val(memory) - before) / page_bytes() * page_bytes();
+        // SAFETY: these are whole pages of `memory`, and the advice leaves what they hold as it is.
+        let _ignored =
+            unsafe { madvise(start.wrapping_add(before).cast(), bytes, Advice::LinuxHugepage) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 /// Number of bytes of a segment that are reserved, from its start.
