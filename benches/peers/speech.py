@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 RATE = 16_000
 HOP = 160
 NOISES = ("white", "pink", "hum", "babble", "music")
+# Kinds of noise that the network of VADNode was not trained on.
+UNSEEN_NOISES = ("engine", "rain", "siren")
 SNRS_DB = (20, 10, 5, 0)
 
 TEXTS = {
@@ -174,6 +176,8 @@ def noise(kind: str, count: int, seed: int, split: str) -> Samples:
         made = music(generator, count, split)
     elif kind == "hum":
         made = hum(generator, count)
+    elif kind in UNSEEN_NOISES:
+        made = {"engine": engine, "rain": rain, "siren": siren}[kind](generator, count)
     else:
         made = generator.standard_normal(count)
         if kind == "pink":
@@ -191,6 +195,47 @@ def hum(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
         turn = 2 * np.pi * base * harmonic * times + generator.uniform(0, 2 * np.pi)
         made += generator.uniform(0.3, 1) / harmonic * np.sin(turn)
     return made
+
+
+def engine(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Pulses of 25 to 40 Hz, uneven in time and height, in a body with three resonances."""
+    made = np.zeros(count)
+    at, period = 0.0, RATE / generator.uniform(25, 40)
+    while at < count:
+        made[int(at)] = generator.uniform(0.6, 1)
+        at += period * generator.uniform(0.93, 1.07)
+    times = np.arange(RATE // 5) / RATE
+    body = sum(
+        np.exp(-times * generator.uniform(40, 120)) * np.sin(2 * np.pi * hz * times)
+        for hz in (
+            generator.uniform(80, 150),
+            generator.uniform(250, 500),
+            generator.uniform(900, 2e3),
+        )
+    )
+    length = count + len(body)
+    sound = np.fft.irfft(np.fft.rfft(made, length) * np.fft.rfft(body, length), length)[:count]
+    return np.asarray(sound / rms(sound) + 0.05 * generator.standard_normal(count))
+
+
+def rain(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Drops: 300 short clicks a second with heights over 40 dB, over a faint hiss."""
+    made: NDArray[np.float64] = np.zeros(count)
+    drops = generator.integers(count, size=300 * count // RATE)
+    made[drops] = 10 ** generator.uniform(-2, 0, len(drops)) * generator.choice([-1, 1], len(drops))
+    times = np.arange(RATE // 100) / RATE
+    click = np.exp(-times * 900) * generator.standard_normal(len(times))
+    sound = np.convolve(made, click)[:count]
+    return np.asarray(sound / rms(sound) + 0.1 * generator.standard_normal(count))
+
+
+def siren(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """A tone with harmonics that sweeps between 500 and 1,500 Hz."""
+    times = np.arange(count) / RATE
+    hz = 1_000 + 500 * np.sin(2 * np.pi * generator.uniform(0.2, 2) * times)
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    tones = sum(np.sin(phase * n) / n**2 for n in range(1, 5))
+    return np.asarray(tones + 0.02 * generator.standard_normal(count))
 
 
 def babble(generator: np.random.Generator, count: int, split: str) -> NDArray[np.float64]:
@@ -232,7 +277,7 @@ def music(generator: np.random.Generator, count: int, split: str) -> NDArray[np.
     return made
 
 
-def cells(split: str, filled: int = 0) -> Iterator[Cell]:
+def cells(split: str, filled: int = 0, noises: tuple[str, ...] = NOISES) -> Iterator[Cell]:
     """Each recording in each noise, between -32 and -18 dBFS."""
     for number, voice in enumerate(VOICES[split]):
         clean = recording(voice, 500 + number)
@@ -242,7 +287,7 @@ def cells(split: str, filled: int = 0) -> Iterator[Cell]:
         level = 10 ** (np.random.default_rng(number).uniform(-32, -18) / 20)
         frames = clean[: len(speech) * HOP].reshape(-1, HOP)
         clean = clean * np.float32(level / rms(frames[labels(clean)]))
-        for place, kind in enumerate(NOISES):
+        for place, kind in enumerate(noises):
             added = noise(kind, len(clean), number * 31 + place, split) * np.float32(level)
             for snr_db in SNRS_DB:
                 mixed = clean + added * np.float32(10 ** (-snr_db / 20))
