@@ -1,8 +1,8 @@
-"""Classes in pickles by value: how they are made at the receiver.
+"""Classes that travel as data: how they are made at the receiver, first without their attributes.
 
-cloudpickle makes a class without its attributes first, then sets these. It forgets ``__slots__``,
-and runs what the class's definition has run at the sender already: ``__init_subclass__`` and the
-metaclass, whose results (such as a registry of plugins) travel with them.
+What the class's definition has run at the sender does not run again: ``__init_subclass__`` and the
+metaclass, whose results (such as a registry of plugins) travel with them. cloudpickle would run
+them, and forgets ``__slots__``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,6 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import cloudpickle
-
-_make_skeleton_class: Any = cloudpickle.cloudpickle._make_skeleton_class
-_track: Any = cloudpickle.cloudpickle._lookup_class_or_track
 _lock = threading.RLock()
 
 
@@ -31,29 +27,46 @@ class EmptyCell:
         return types.CellType, ()
 
 
-def reduction(kind: type[Any], reduced: Any, travels_by_value: Callable[[type[Any]], bool]) -> Any:
-    """Returns cloudpickle's reduction of a class, changed so that the receiver calls `make`."""
-    if not isinstance(reduced, tuple) or reduced[0] is not _make_skeleton_class:
-        return reduced  # for instance an enum
-    constructor, name, bases, namespace, tracker, _ = reduced[1]
-    attributes, further = reduced[2]
+def terms(
+    kind: type[Any],
+    metaclass: Any,
+    namespace: dict[str, Any],
+    travels_by_value: Callable[[type[Any]], bool],
+) -> tuple[Any, dict[str, Any], list[type[Any]]]:
+    """What `make` needs: the metaclass and what makes the class, what the class must have from the
+    start, and those of its bases whose ``__init_subclass__`` does not run.
+    """
     # Tuples cannot have any, and `NamedTuple` refuses the attribute.
     if "__slots__" in vars(kind) and not issubclass(kind, tuple):
         namespace = {**namespace, "__slots__": _slots(kind, namespace)}
-        attributes = {
-            attribute: value for attribute, value in attributes.items() if not _is_slot(value, kind)
-        }
     silent = [
         base
         for base in kind.__mro__[1:]
         if "__init_subclass__" in vars(base) and travels_by_value(base)
     ]
-    maker = next((meta for meta in constructor.__mro__ if not travels_by_value(meta)), type)
-    arguments = ((constructor, maker), name, bases, namespace, tracker, silent)
-    return (make, arguments, (attributes, further), *reduced[3:])
+    maker = next((meta for meta in metaclass.__mro__ if not travels_by_value(meta)), type)
+    return (metaclass, maker), namespace, silent
 
 
-def _is_slot(value: object, kind: type[Any]) -> bool:
+def reduction(kind: type[Any], reduced: Any, travels_by_value: Callable[[type[Any]], bool]) -> Any:
+    """Returns cloudpickle's reduction of a class, changed so that the receiver calls `make`."""
+    import cloudpickle  # imported late: RustPython does not have it
+
+    if not isinstance(reduced, tuple) or reduced[0] is not (
+        cloudpickle.cloudpickle._make_skeleton_class
+    ):
+        return reduced  # for instance an enum
+    constructor, name, bases, namespace, tracker, _ = reduced[1]
+    attributes, further = reduced[2]
+    made_by, namespace, silent = terms(kind, constructor, namespace, travels_by_value)
+    if "__slots__" in namespace:
+        attributes = {n: value for n, value in attributes.items() if not is_slot(value, kind)}
+    arguments = (tracker, made_by, name, bases, namespace, silent)
+    return (make_tracked, arguments, (attributes, further), *reduced[3:])
+
+
+def is_slot(value: object, kind: type[Any]) -> bool:
+    """Whether an attribute of a class stands for one of its slots."""
     return isinstance(value, types.MemberDescriptorType) and value.__objclass__ is kind
 
 
@@ -62,7 +75,7 @@ def _slots(kind: type[Any], namespace: Mapping[str, Any]) -> tuple[str, ...]:
     and has private names without the name of their class.
     """
     own = vars(kind)
-    names = [name for name, value in own.items() if _is_slot(value, kind)]
+    names = [name for name, value in own.items() if is_slot(value, kind)]
     names += [
         name
         for name in ("__dict__", "__weakref__")
@@ -71,14 +84,25 @@ def _slots(kind: type[Any], namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def make_tracked(tracker: str, *arguments: Any) -> Any:
+    """Make a class that cloudpickle knows by an id; pickles by value call this function."""
+    import cloudpickle
+
+    known = cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker)
+    if known is not None:
+        return known
+    track: Any = cloudpickle.cloudpickle._lookup_class_or_track
+    return track(tracker, make(*arguments))
+
+
 def make(
     made_by: tuple[Any, Any],
     name: str,
     bases: Sequence[Any],
     namespace: Mapping[str, Any],
-    *rest: Any,
+    silent: Sequence[Any],
 ) -> Any:
-    """Make a class without its attributes; pickles call this function.
+    """Make a class without its attributes.
 
     Args:
         made_by: the class's metaclass, and the first of the metaclass's bases that the receiver
@@ -86,20 +110,15 @@ def make(
         name: the name of the class.
         bases: its bases.
         namespace: what the class must have from the start.
-        rest: by which id cloudpickle knows the class; and those of its bases whose
-            ``__init_subclass__`` does not run.
+        silent: those of its bases whose ``__init_subclass__`` does not run.
     """
-    tracker, silent = rest
-    known = cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker)
-    if known is not None:
-        return known
     with _lock, _silenced(silent):
         made = _made(made_by, name, tuple(bases), dict(namespace))
     if isinstance(made, abc.ABCMeta):
         # Its attributes, which follow, may have instances of it although its base is abstract. Its
         # own value is among them, unless that is empty.
         made.__abstractmethods__ = frozenset()
-    return _track(tracker, made)
+    return made
 
 
 def _made(made_by: tuple[Any, Any], name: str, bases: tuple[Any, ...], own: dict[str, Any]) -> Any:

@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import ast
 
-    from remotemedia._portable.source import Names
 
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _CONSTANT: tuple[type, ...] = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(ModuleType, types.FunctionType),
 )
-_PLAIN = (
-    *("Import", "ImportFrom", "Assign", "AnnAssign", "TypeAlias"),
-    *("FunctionDef", "AsyncFunctionDef", "ClassDef"),
-)
+_DEFINITIONS = ("FunctionDef", "AsyncFunctionDef", "ClassDef")
+_BINDING = ("Import", "ImportFrom", "Assign", "AnnAssign", "TypeAlias", *_DEFINITIONS)
 """Statements that change only what the names stand for which they bind."""
 
 
@@ -111,14 +108,6 @@ class Partial(ModuleType):
         message = f"module {self.__name__!r} has no attribute {name!r}"
         raise AttributeError(message, name=name, obj=self)
 
-    def require(self, code: types.CodeType) -> None:
-        """Raise the error if code uses a name that the module lacks."""
-        for name in code.co_names:
-            getattr(self, name, None)
-        for inner in code.co_consts:
-            if isinstance(inner, types.CodeType):
-                self.require(inner)
-
 
 def _partial_module(name: str, problem: ImportError) -> Partial | None:
     """Make a `Partial` and enter it in `sys.modules`; None if the module has no source or is not
@@ -151,83 +140,126 @@ def _partial_module(name: str, problem: ImportError) -> Partial | None:
     return module
 
 
+class _Part:
+    """A statement of a module.
+
+    Attributes:
+        node: the statement.
+        binds: the names that it binds.
+        early: names that it looks up when it runs, without those of a class's bases.
+        used: all names that it and the functions in it look up.
+        annotated: further names, which only annotations use.
+        attributes: all attributes that it reads or sets, of whatever object.
+        by_text: whether its code looks names up by text.
+    """
+
+    def __init__(self, node: Any) -> None:
+        import ast
+        import symtable
+
+        from remotemedia._portable.source import UNREAD, by_text, looked_up
+
+        text = ast.unparse(node)
+        top = symtable.symtable(UNREAD + text, "", "exec")
+        self.node = node
+        self.binds = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+        self.binds.discard("annotations")  # bound by what stands before the text
+        self.used = {*looked_up(top)} - {"annotations"}
+        self.annotated = {*looked_up(symtable.symtable(text, "", "exec"))} - self.used
+        bodies = [t for t in top.get_children() if str(t.get_type()) == "class"]
+        early = [s for t in (top, *bodies) for s in t.get_symbols() if s.is_referenced()]
+        self.early = {symbol.get_name() for symbol in early}
+        bases = {getattr(base, "id", None) for base in getattr(node, "bases", ())}
+        self.early -= bases - {name for table in bodies for name in looked_up(table)}
+        nodes = list(ast.walk(node))
+        self.attributes = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+        self.by_text = by_text(nodes) is not None
+
+
 class _Parts:
     """The statements of a module, of which some cannot run."""
 
     def __init__(self, module: Partial, source: str, problem: ImportError) -> None:
         import ast
 
-        from remotemedia._portable.source import Text, bound_in, names_of
+        from remotemedia._portable.source import Text
 
         self._names = vars(module)
         self._problem = problem
         self._text = Text(str(module.__file__), source.splitlines(keepends=True))
         self._lacking = module.lacking = {}
-        self._statements = [
-            (part, names_of(self._text.place(node).text), bound_in([part]))
+        self._parts = [
+            _Part(part)
             for node in self._text.tree.body
             if not (isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test))
             for part in _split(node)
         ]
-        self._bound = {name for _, _, binds in self._statements for name in binds}
+        found = (
+            n for n in ast.walk(self._text.tree) if isinstance(n, ast.Attribute | ast.Subscript)
+        )
+        self._changed = {_root_name(n) for n in found if not isinstance(n.ctx, ast.Load)}
+        self._has_hooks = "__init_subclass__" in source or "metaclass=" in source
 
     def run(self) -> None:
         """Run all statements but those that need what is missing."""
-        for node, names, binds in self._statements:
-            error = self._error_of(names)
+        for part in self._parts:
+            error = self._error_of(part)
             try:
                 if error is None:
-                    self._run(node, names)
+                    self._run(part)
             except Exception as problem:  # of what kind does not matter for those that need it
                 error = problem if isinstance(problem, ImportError) else self._problem
             if error is not None:
-                self._leave_out(node, names, binds, error)
+                self._leave_out(part, error)
         is_complete = False
         while not is_complete:  # a function may use names that were found missing after it
             is_complete = True
-            for node, names, binds in self._statements:
-                error = self._error_of(names)
-                if error is not None and not binds <= self._lacking.keys():
-                    self._leave_out(node, names, binds, error)
+            for part in self._parts:
+                error = self._error_of(part)
+                if error is not None and not part.binds <= self._lacking.keys():
+                    self._leave_out(part, error)
                     is_complete = False
         for name in self._lacking:
             self._names.pop(name, None)
 
-    def _error_of(self, names: Names) -> ImportError | None:
-        """The error if code needs something that is missing."""
-        for name in names.early | names.late:
+    def _error_of(self, part: _Part) -> ImportError | None:
+        """The error if a statement needs something that is missing."""
+        for name in part.used:
             if name in self._lacking:
                 return self._lacking[name]
-            if "*" in self._lacking and name not in self._bound:
-                return self._lacking["*"]  # it may bind the name, even if it is also a builtin
             found = self._names.get(name)
             if isinstance(found, Partial):
-                for attribute in names.attributes & found.lacking.keys():
+                for attribute in part.attributes & found.lacking.keys():
                     return found.lacking[attribute]
-        return self._problem if names.by_text else None
+        return self._problem if part.by_text else None
 
-    def _leave_out(self, node: Any, names: Names, binds: set[str], error: ImportError) -> None:
+    def _leave_out(self, part: _Part, error: ImportError) -> None:
         """Note as lacking the names that a statement binds, and those whose objects it or a
-        definition that it calls may change.
-        """
-        bases = {getattr(base, "id", None) for base in getattr(node, "bases", ())}
-        read = names.early if self._text.has_hooks else names.early - (bases - names.body)
-        changed = set() if binds and type(node).__name__ in _PLAIN else set(read)
-        waiting = [*(read & self._text.defined)]
-        for name in waiting:  # the list grows meanwhile
-            used = (n.early | n.late for _, n, bound in self._statements if name in bound)
-            new = set[str]().union(*used) - changed
-            changed |= new
-            waiting += new & self._text.defined
-        fixed = _CONSTANT if self._text.has_hooks else (*_CONSTANT, type)
-        for name in changed & self._names.keys():
-            if not isinstance(self._names[name], fixed) or name in self._text.changed:
-                binds = binds | {name}
-        self._lacking.update(dict.fromkeys(binds - self._lacking.keys(), error))
+        function that it calls may change.
 
-    def _run(self, node: Any, names: Names) -> None:
+        Raises:
+            ImportError: the statement is an `import *`, which may bind any name.
+        """
+        if getattr(part.node, "names", None) and part.node.names[0].name == "*":
+            raise error
+        is_binding = bool(part.binds) and type(part.node).__name__ in _BINDING
+        changed = set() if is_binding and not self._has_hooks else set(part.early)
+        waiting = [*part.early]
+        for name in waiting:  # the list grows
+            for other in self._parts:
+                if name in other.binds and type(other.node).__name__ in _DEFINITIONS:
+                    waiting += other.used - changed
+                    changed |= other.used
+        fixed = _CONSTANT if self._has_hooks else (*_CONSTANT, type)
+        for name in changed & self._names.keys():
+            if not isinstance(self._names[name], fixed) or name in self._changed:
+                part.binds.add(name)
+        self._lacking.update(dict.fromkeys(part.binds - self._lacking.keys(), error))
+
+    def _run(self, part: _Part) -> None:
         import ast
 
+        node: Any = part.node
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             name = path = node.names[0].name
             if isinstance(node, ast.ImportFrom):
@@ -237,12 +269,18 @@ class _Parts:
             if path != name and name != "*" and not hasattr(found, name):
                 with contextlib.suppress(ModuleNotFoundError):
                     import_module(f"{path}.{name}")
-        features = [*self._text.features]
-        if not names.fields or names.fields & self._lacking.keys():
-            features.append("annotations")
-        tree = ast.Module([node], [])
-        flags = flags_of(features)
-        exec(compile(tree, self._text.name, "exec", flags, dont_inherit=True), self._names)
+        # Annotations stay text where they name what is missing.
+        more = ["annotations"] if part.annotated & self._lacking.keys() else []
+        flags = flags_of([*self._text.features, *more])
+        code = compile(ast.Module([node], []), self._text.name, "exec", flags, dont_inherit=True)
+        exec(code, self._names)
+
+
+def _root_name(node: Any) -> str:
+    """The `name` of `name.attribute`, `name[key]`, `name(...)` and chains of these; else empty."""
+    while type(node).__name__ in ("Attribute", "Subscript", "Call"):
+        node = getattr(node, "func", None) or node.value
+    return getattr(node, "id", "")
 
 
 def _split(node: ast.stmt) -> Iterator[ast.stmt]:

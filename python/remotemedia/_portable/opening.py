@@ -7,6 +7,9 @@ imports one of them at its top may define many names that do not need it.
 
 from __future__ import annotations
 
+import builtins
+import collections
+import dataclasses
 import functools
 import io
 import pickle
@@ -15,8 +18,8 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from remotemedia import _sources
-from remotemedia._portable.imports import Partial, flags_of, import_module, named_as_needed
+from remotemedia import _skeletons, _sources
+from remotemedia._portable.imports import flags_of, import_module, named_as_needed
 from remotemedia._tokens import registry
 
 PREFIX = b"RMP1"
@@ -30,8 +33,9 @@ _REFUSED_NAMES = frozenset({"CodeType", "FunctionType", "LambdaType", "CellType"
 Place = tuple[str, int, str, Sequence[str]]
 """Source text with its place; see `source.Place`."""
 Cells = dict[str, types.CellType]
-Contents = Sequence[tuple[types.CellType, Any]]
-"""Variables of enclosing functions, with their values."""
+"""Variables of enclosing functions."""
+Called = tuple[str, str, str | None]
+"""Name and qualified name of a class or function, and its token."""
 
 
 class Unpickler(pickle.Unpickler):
@@ -142,90 +146,17 @@ def open_space(label: str, attributes: Mapping[str, str]) -> types.ModuleType:
     return module
 
 
-def _bind(namespace: dict[str, Any], values: Mapping[str, Any]) -> None:
+def _bind(module: types.ModuleType, values: Mapping[str, Any]) -> None:
     """Bind names of a module, unless they are bound already: values may have changed here."""
     for name, value in values.items():
-        namespace.setdefault(name, value)
-
-
-def run(
-    module: types.ModuleType,
-    place: Place,
-    called: tuple[str, str, str | None],
-    cells: Cells | None,
-    contents: Contents,
-    before: Mapping[str, Any],
-) -> Any:
-    """Run a statement of a module and return the object that it defines.
-
-    Args:
-        module: the module.
-        place: the statement.
-        called: name and qualified name of the object, and the token of a class or function.
-        cells: for a class inside a function, the variables of that function.
-        contents: values of those variables that the statement reads.
-        before: names that the statement reads, with their values.
-    """
-    name, qualname, token = called
-    known = registry.find(token) if token is not None else vars(module).get(name)
-    if known is not None:
-        return known
-    _bind(vars(module), before)
-    if cells is None:
-        source, scratch = remember(place), dict[str, Any]()
-        code = compile(source, place[0], "exec", flags_of(place[3]), dont_inherit=True)
-        exec(code, vars(module), scratch)
-        made = scratch[name]
-    else:
-        _fill(contents)
-        made = _function(module, place, name, cells, None)()
-        made.__qualname__ = qualname
-        # Methods get the same qualified names as at the sender.
-        for value in vars(made).values():
-            if isinstance(value, types.FunctionType):
-                value.__qualname__ = f"{qualname}.{value.__name__}"
-        _note(made, place)
-    _Opening.new[id(made)] = made
-    if token is not None:
-        _claim(token, made)
-    return made
-
-
-def set_state(made: Any, state: tuple[Any, ...]) -> None:
-    """Bind the names that code of a new object looks up, and set its variables and attributes; an
-    attribute `...` is deleted. Done last, as values may refer to the object.
-    """
-    module, names, contents, attributes = state
-    _bind(vars(module), names)
-    if id(made) not in _Opening.new:
-        return
-    _fill(contents)
-    for name, value in attributes.items():
-        known = getattr(made, "__dict__", {}).get(name, ...)
-        if value is ...:
-            if known is not ...:
-                delattr(made, name)
-        elif type(known) is not type(value) or not bool(known == value):
-            setattr(made, name, value)
-
-
-def nested(outer: Any, path: str, token: str) -> Any:
-    """Return a class or function inside the class `outer`, and note its token."""
-    for part in path.split("."):
-        outer = getattr(outer, part)
-    _claim(token, outer)
-    return outer
+        vars(module).setdefault(name, value)
 
 
 def make_function(
-    module: types.ModuleType,
-    place: Place,
-    called: tuple[str, str, str | None],
-    cells: Cells,
-    owner: str,
+    module: types.ModuleType, place: Place, called: Called, cells: Cells, owner: str
 ) -> Any:
-    """Make a function over variables `cells`, without what `set_state` sets; `owner` is the class
-    in which it stands, if that matters.
+    """Make a function over variables `cells`, without what `set_function` sets; `owner` is the
+    class in which it stands, if that matters.
     """
     name, qualname, token = called
     known = registry.find(token) if token is not None else None
@@ -234,18 +165,130 @@ def make_function(
     function = _function(module, place, name, cells, owner)
     function.__qualname__ = qualname
     function.__module__ = str(function.__globals__.get("__name__"))
-    _note(function.__code__, place)
-    _Opening.new[id(function)] = function
+    if registry.is_worker:  # noted to send it on
+        registry.places[id(function.__code__)] = function.__code__, place
+    return _made(token, function)
+
+
+def set_function(made: Any, state: tuple[Any, ...]) -> None:
+    """Bind the names that a new function looks up, and set its attributes. Done last, as their
+    values may refer to the function.
+
+    Args:
+        made: the function.
+        state: its module; the names with their values, or only the names if the module is imported
+            here; the module in which the function has a name; its attributes.
+    """
+    module, names, home, attributes = state
+    if isinstance(names, dict):
+        _bind(module, names)
+    else:
+        for name in names:
+            getattr(module, name, None)  # raises an ImportError if the module lacks the name
+    if home is not None:
+        _bind(home, {made.__name__: made})
+    if id(made) in _Opening.new:
+        for name, value in attributes.items():
+            setattr(made, name, value)
+
+
+def make_class(
+    called: Called,
+    made_by: tuple[Any, Any],
+    bases: Sequence[Any],
+    namespace: Mapping[str, Any],
+    silent: Sequence[Any],
+    members: Mapping[str, Any] | None,
+    fields: tuple[Sequence[str], Sequence[Any]] | None,
+) -> Any:
+    """Make a class without what `set_class` sets.
+
+    Args:
+        called: its name, qualified name and token.
+        made_by: as for `_skeletons.make`.
+        bases: its bases.
+        namespace: what it must have from the start.
+        silent: as for `_skeletons.make`.
+        members: for an enum the values of its members.
+        fields: for a named tuple the names of its fields, and its last fields' defaults.
+    """
+    name, qualname, token = called
+    known = registry.find(token) if token is not None else None
+    if known is not None:
+        return known
+    if fields is not None:
+        of_fields: Any = collections.namedtuple
+        made = of_fields(name, fields[0], defaults=fields[1])
+        made.__module__, made.__doc__ = namespace["__module__"], namespace["__doc__"]
+    elif members is not None:
+        metaclass, maker = made_by
+        space = metaclass.__prepare__(name, tuple(bases))
+        for key, value in {**namespace, **members}.items():
+            space[key] = value
+        made = maker.__new__(metaclass, name, tuple(bases), space)
+    else:
+        made = _skeletons.make(made_by, name, bases, namespace, silent)
+    made.__qualname__ = qualname
+    return _made(token, made)
+
+
+def set_class(made: Any, state: tuple[Any, ...]) -> None:
+    """Set the attributes of a new class. Done last, as their values may refer to the class.
+
+    Args:
+        made: the class.
+        state: the module in which it has a name; its attributes; for a dataclass its fields, its
+            flags, and whether it has `__post_init__`; for an enum its members' own attributes.
+    """
+    home, attributes, generated, members = state
+    if home is not None:
+        _bind(home, {made.__name__: made})
+    if id(made) not in _Opening.new:
+        return
+    for name, value in attributes.items():
+        type.__setattr__(made, name, value)
+    for name, own in members.items():
+        vars(made[name]).update(own)
+    if generated is not None:
+        _generate(made, *generated)
+
+
+def _generate(made: Any, fields: Mapping[str, Any], flags: dict[str, bool], is_post: bool) -> None:
+    """Give a dataclass the methods that `dataclass` generates: it makes them for another class with
+    the same fields.
+    """
+    space: dict[str, Any] = {
+        name: dataclasses.field(**terms) for name, (_, terms) in fields.items()
+    }
+    space["__annotations__"] = {name: kind for name, (kind, _) in fields.items()}
+    space["__module__"], space["__qualname__"] = made.__module__, made.__qualname__
+    if is_post:
+        space["__post_init__"] = None
+    twin: Any = dataclasses.dataclass(**flags)(type(made.__name__, (), space))
+    always = ("__dataclass_fields__", "__dataclass_params__")
+    never = {"__dict__", "__weakref__", "__post_init__", *fields, *vars(made)}
+    for name, value in vars(twin).items():
+        if name not in never or name in always:
+            for cell in getattr(value, "__closure__", None) or ():
+                if cell.cell_contents is twin:
+                    cell.cell_contents = made
+            type.__setattr__(made, name, value)
+
+
+def _made(token: str | None, made: Any) -> Any:
+    """Note a new class or function, under its token if it has one."""
+    _Opening.new[id(made)] = made
     if token is not None:
-        _claim(token, function)
-    return function
-
-
-def make_dispatch(token: str) -> Any:
-    """Make a function of `functools.singledispatch` with which nothing is registered yet."""
-    made = registry.find(token) or functools.singledispatch(make_dispatch)
-    _claim(token, made)
+        (registry.receive if _Opening.is_shipment else registry.enter)(token, made)
+        if registry.is_worker:
+            registry.kept.append(made)
     return made
+
+
+def make_dispatch(token: str | None) -> Any:
+    """Make a function of `functools.singledispatch` with which nothing is registered yet."""
+    known = registry.find(token) if token is not None else None
+    return known or _made(token, functools.singledispatch(make_dispatch))
 
 
 def set_dispatch(made: Any, functions: Sequence[tuple[type, Any]]) -> None:
@@ -260,53 +303,45 @@ def empty_cell() -> types.CellType:
     return types.CellType()
 
 
-def _fill(contents: Contents) -> None:
-    for cell, value in contents:
-        cell.cell_contents = value
+def fill_cell(cell: types.CellType, content: tuple[Any, ...]) -> None:
+    """Set such a variable, unless it has no value."""
+    if content:
+        cell.cell_contents = content[0]
+
+
+def apply(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any] = {}
+) -> Any:
+    """Call what was itself made while the pickle is loaded, or with keywords."""
+    return function(*arguments, **keywords)
+
+
+def middle(_before: Any, value: Any, _after: Any) -> Any:
+    """The second argument: the others are computed when it was written."""
+    return value
 
 
 def _function(
-    module: types.ModuleType, place: Place, name: str, cells: Cells, owner: str | None
-) -> Any:
-    """A function from its text, whose decorators and defaults do not run; if `owner` is None, a
-    function that runs the statement of a class.
-    """
+    module: types.ModuleType, place: Place, name: str, cells: Cells, owner: str
+) -> types.FunctionType:
+    """A function from its text, whose decorators and defaults do not run."""
     tree: Any = remember(place)
     path = [name]
-    if cells or owner != "":
-        import ast  # imported late, to keep the start of workers fast
+    if cells or owner:
+        import ast
 
-        tree = ast.parse(tree)
         # A function in a class body looks its own name up in the module, as it did at the sender.
-        scope, path = f"class ___{owner}:\n  pass", ["_outer", f"___{owner}", name]
-        if owner is None:
-            scope, path = f"def _made():\n  return {name}", ["_outer", "_made"]
-        outer: Any = ast.parse(f"def _outer({', '.join(cells)}):\n {scope}")
-        outer.body[0].body[0].body[:0] = tree.body
-        tree = outer
+        outer: Any = ast.parse(f"def _outer({', '.join(cells)}):\n class ___{owner}:\n  pass")
+        outer.body[0].body[0].body[:0] = ast.parse(tree).body
+        tree, path = outer, ["_outer", f"___{owner}", name]
     code: Any = compile(tree, place[0], "exec", flags_of(place[3]), dont_inherit=True)
     for part in path:
         inner = [one for one in code.co_consts if getattr(one, "co_name", None) == part]
         code = inner[-1]  # others are lambdas in the defaults of a lambda
-    if isinstance(module, Partial):
-        module.require(code)
+    vars(module).setdefault("__builtins__", builtins)
     # Uses the given cells, so that all functions with a common variable share it.
     closure = tuple(cells[variable] for variable in code.co_freevars) or None
     return types.FunctionType(code, vars(module), name, None, closure)
-
-
-def _note(made: object, place: Place) -> None:
-    """Note in a worker from which source something was made, to send it on."""
-    if registry.is_worker:
-        registry.places[id(made)] = made, place
-
-
-def _claim(token: str, shared: Any) -> None:
-    """Note an object under its token."""
-    if registry.find(token) is None:
-        (registry.receive if _Opening.is_shipment else registry.enter)(token, shared)
-    if registry.is_worker:
-        registry.kept.append(shared)
 
 
 def remember(place: Place) -> str:
@@ -343,10 +378,3 @@ def open_scalar(kind: str, value: Any) -> Any:
     except ImportError:
         return value
     return np.dtype(kind).type(value)
-
-
-def open_path(kind: str, text: str) -> Any:
-    """Make a path. By name, since some versions of Python define the class in another module."""
-    import pathlib
-
-    return getattr(pathlib, kind)(text)

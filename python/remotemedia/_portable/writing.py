@@ -1,44 +1,62 @@
 """Writes portable pickles: each object travels by reference, by token, as source or as data.
 
-A function travels as its text, with defaults and closed-over variables as values: its decorators do
-not run again. The statement of a class runs again, after what it reads; then the class gets its
-attributes as they are now. With both travel the names that their code looks up. A definition that
-reads more than code and constants might read something else there than it did here: then
-`UnportableError` says so.
+Nothing that has run here runs again at the receiver. A function travels as its text, with its
+defaults and the variables that it closes over. A class travels as its bases and attributes. With
+each function travel the names that its code looks up: imports as imports, others with the values
+that they have now.
 """
 
 from __future__ import annotations
 
-import ast
+import contextlib
+import contextvars
 import functools
 import io
 import pickle
+import pkgutil
+import queue
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable
+import typing
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
-from remotemedia._portable import opening, source, spaces
+from remotemedia._portable import described, opening
 from remotemedia._portable.imports import import_module
-from remotemedia._portable.opening import Later
-from remotemedia._portable.source import Names, Place, functions_of, names_of
-from remotemedia._portable.spaces import Cells, Findings, Space
-from remotemedia._tokens import NO_NUMBERS, Numbers, numbered, registry, resolve, travels_by_name
-from remotemedia._unpicklable import (
-    UnpicklableError,
-    UnportableError,
-    culprit,
-    unportable,
-    without_source,
+from remotemedia._portable.opening import Call, Later
+from remotemedia._portable.source import names_of
+from remotemedia._portable.spaces import Space, Spaces
+from remotemedia._tokens import (
+    MAIN,
+    NO_NUMBERS,
+    Numbers,
+    numbered,
+    registry,
+    resolve,
+    travels_by_name,
 )
+from remotemedia._unpicklable import UnpicklableError, culprit, unportable
 
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
 
-lock = threading.RLock()
+_lock = threading.RLock()
 _OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
+_Cached = type(functools.lru_cache(len))
+_OF_TYPE_VARIABLES = ("bound", "covariant", "contravariant")
+_RENEWED: dict[type, str] = {
+    type(threading.Lock()): "threading:Lock",
+    type(threading.RLock()): "threading:RLock",
+    threading.local: "threading:local",
+    queue.SimpleQueue: "queue:SimpleQueue",
+    weakref.WeakKeyDictionary: "weakref:WeakKeyDictionary",
+    weakref.WeakValueDictionary: "weakref:WeakValueDictionary",
+    weakref.WeakSet: "weakref:WeakSet",
+}
+"""What is empty when it is new, with the name of what makes it."""
 
 
 class _Nowhere:
@@ -51,8 +69,8 @@ class Pickler(pickle.Pickler):
 
     Args:
         file: where to write.
-        known: tokens that the receiver knows.
-        found: what other pickles of the shipment have found out.
+        known: tokens that the receiver knows; None for the caller of this worker.
+        spaces: the namespaces of the shipment.
         foresee: called with the size in bytes of each array before it is pickled.
         left: takes large arrays out of the pickle.
         is_trial: whether the pickle is not used, so that arrays need not be copied.
@@ -62,7 +80,7 @@ class Pickler(pickle.Pickler):
         self,
         file: Writable,
         known: frozenset[str] | None = frozenset(),
-        found: Findings | None = None,
+        spaces: Spaces | None = None,
         foresee: Callable[[int], None] | None = None,
         left: LeftArrays | None = None,
         is_trial: bool = False,
@@ -70,34 +88,21 @@ class Pickler(pickle.Pickler):
         # RustPython's pickler does not have the argument, and never needs it.
         callback: Any = {} if left is None else {"buffer_callback": left}
         super().__init__(file, protocol=opening.PROTOCOL, **callback)
-        self._known = known  # None: the receiver is the caller of this worker
-        self._found = found or Findings()
+        self._known = known
+        self._spaces = spaces or Spaces()
         self._foresee = foresee
         self._left = left
         self._is_trial = is_trial
         self.numbers: Numbers = NO_NUMBERS
         """Objects that the receiver has, with their numbers."""
-        self._tried: frozenset[str] = frozenset()
-        self._running: list[Any] = []
-        """The objects whose statements will run once what they read has been written."""
-        self._remade: dict[tuple[Space, str], Later] = {}
+        self.tokens: set[str] = set()
+        """Tokens of all classes and functions that were written."""
+        self._shares = 0
+        """Whether names of modules or classes lead to what is being written: how many."""
 
     def members(self) -> list[object]:
         """The objects that were met, and the variables of functions."""
         return [met for _, met in self.memo.copy().values()]
-
-    def _try(self, value: object, token: str = "") -> None:
-        """Pickle a value and drop the result; `token`: what the receiver will know by then."""
-        trial = Pickler(_Nowhere(), self._known, self._found, is_trial=True)
-        trial.numbers = self.numbers
-        trial._tried = self._tried | {token}
-        trial._running = [*self._running]
-        trial.dump(value)
-
-    def _is_known(self, token: str) -> bool:
-        known = self._known
-        by_caller = known is None and registry.is_known_to_caller(token)
-        return token in self._tried or by_caller or token in (known or ())
 
     def reducer_override(self, obj: Any) -> Any:
         """Called by pickle for each object; returns how to write it."""
@@ -109,18 +114,16 @@ class Pickler(pickle.Pickler):
             if obj.__name__ != "__main__" and is_importable(obj.__name__, obj):
                 return import_module, (obj.__name__,)
             if obj is sys.modules.get("__main__"):
-                return self._found.space_of(vars(obj)).module.__reduce__()
+                return self._spaces.of(vars(obj)).module.__reduce__()
             raise UnpicklableError("", "module", f"a worker cannot import {obj.__name__}")
         if isinstance(obj, types.CodeType):
             raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
         if isinstance(obj, types.CellType):
-            return opening.empty_cell, ()
+            content = tuple(_values_of(lambda: obj.cell_contents))
+            return opening.empty_cell, (), content, None, None, opening.fill_cell
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
-        named = spaces.global_name(obj)
-        if named is not None:
-            return self._statement(self._found.space_of(named[0]), named[1], obj)
-        return self._data(obj)
+        return _part(obj) or (self._shares and _renewed(obj)) or self._data(obj)
 
     def _data(self, obj: Any) -> Any:
         """How to write objects whose own pickles not every interpreter can load: arrays and
@@ -137,7 +140,11 @@ class Pickler(pickle.Pickler):
             data = b"" if self._is_trial else obj.tobytes()
             return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
-            return opening.open_path, (kind.__name__, str(obj))
+            # By name, since some versions of Python define the class in another module.
+            named = Call(pkgutil.resolve_name, f"pathlib:{kind.__name__}")
+            return opening.apply, (named, (str(obj),))
+        if _is_by_name(obj):
+            raise unportable(obj, "it is pickled by its name, which only this process has")
         return NotImplemented
 
     def _bytes_of(self, array: Any) -> Any:
@@ -151,177 +158,129 @@ class Pickler(pickle.Pickler):
 
     def _shared(self, shared: Any) -> Any:
         token = registry.token_of(shared)
-        if token is not None and self._is_known(token):
+        by_caller = self._known is None and registry.is_known_to_caller(token or "")
+        if token is not None and (by_caller or token in (self._known or ())):
             return resolve, (token,)
-        home = self._found.home_of(shared)
-        if home.leads_to(shared):
-            outer, _, path = shared.__qualname__.partition(".")
-            owner = functools.reduce(getattr, path.split(".")[:-1], home.namespace[outer])
-            if path and (isinstance(shared, type) or shared in functions_of(owner)):
-                return opening.nested, (home.namespace[outer], path, self._token(shared))
-            names = shared.__globals__ if isinstance(shared, types.FunctionType) else home.namespace
-            if names is vars(functools) and hasattr(shared, "registry"):
-                made, functions = (self._token(shared),), list(shared.registry.items())
-                return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
-            if names is not home.namespace and not path:
-                return self._statement(home, outer, shared)  # made by a library's decorator
-        if isinstance(shared, types.FunctionType):
-            return self._function(shared, home)
-        return self._class(shared, home)
+        home = self._spaces.home_of(shared)
+        is_found = home.leads_to(shared)
+        if isinstance(shared, type):
+            return self._class(shared, home)
+        # Only these get tokens, as in `_by_value`.
+        is_top = is_found and "." not in shared.__qualname__
+        if shared.__globals__ is vars(functools) and hasattr(shared, "registry"):
+            made = (self._token(shared) if is_top else None,)
+            functions = list(shared.registry.items())
+            return opening.make_dispatch, made, functions, None, None, opening.set_dispatch
+        return self._function(shared, home.module if is_top else None)
 
     def _token(self, shared: Any) -> str:
         token = registry.issue(shared)
-        if not self._is_trial:
-            self._found.tokens.add(token)
+        self.tokens.add(token)
         return token
 
-    def _function(self, function: types.FunctionType, home: Space) -> Any:
-        code, space = function.__code__, self._found.space_of(function.__globals__)
-        place = space.function_place(function).unread()
+    def _function(self, function: types.FunctionType, home: Call | None) -> Any:
+        """How to write a function; `home` is the module that leads to it, if any does."""
+        code, space = function.__code__, self._spaces.of(function.__globals__)
+        place = space.place_of(function)
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        contents = source.contents_of(cells.values())
         attributes = {name: getattr(function, name) for name in _OWN} | vars(function)
         kinds = {n: getattr(kind, "__name__", kind) for n, kind in function.__annotations__.items()}
         attributes["__annotations__"] = {name: str(kind) for name, kind in kinds.items()}
         names = names_of(place.text, code.co_freevars)
-        token, wanted = None, names.late - cells.keys()
-        if home.leads_to(function):  # only these get tokens, as in `_by_value`
-            token, wanted = self._token(function), wanted | {function.__name__}
+        if names.by_text is not None:
+            raise unportable(function, f"it looks names up by text, with {names.by_text}()")
+        token = self._token(function) if home is not None else None
         # In a class, names such as `__name` stand for others.
-        path = getattr(code, "co_qualname", function.__qualname__).split(".")[-2:-1]
+        path = code.co_qualname.split(".")[-2:-1]
         owner = path[0] if path and path[0].isidentifier() and "__" in place.text else ""
         called = (code.co_name, function.__qualname__, token)
-        bound = self._names(space, function, names, wanted)
+        known = space.known(names.used)
+        bound = {n: self._named(space, n, names.attributes) for n in known}
         made = (space.module, tuple(place), called, cells, owner)
-        state = (space.module, bound, contents, attributes)
-        return opening.make_function, made, state, None, None, opening.set_state
+        state = (space.module, known if space.is_imported else bound, home, attributes)
+        return opening.make_function, made, state, None, None, opening.set_function
 
-    def _class(self, shared: type, space: Space) -> Any:
-        statement = space.class_statement(shared)
-        if statement is None:
-            bindings = space.bindings(shared.__name__)
-            if space.leads_to(shared) and bindings and isinstance(bindings[-1][1], ast.Assign):
-                return self._statement(space, shared.__name__, shared)  # for instance a namedtuple
-            files = (function.__code__.co_filename for function in functions_of(shared))
-            raise without_source(shared, next(files, None))
-        place, node = statement
-        is_inner = "<locals>" in shared.__qualname__
-        if not (is_inner or space.leads_to(shared)) and node.decorator_list:
-            raise unportable(shared, "its decorator has replaced it with another object")
-        cells, names = None, names_of(place.text) if not is_inner else None
-        if names is None:
-            cells, names = space.variables(shared, place.text, node)
-        fields = space.annotating(names)
-        if not names.fields or len(fields) < len(space.known(names.fields)):
-            place = place.unread()
-        if shared not in self._found.attributes:
-            self._found.attributes[shared] = self._attributes_of(shared, node)
+    def _class(self, shared: type, home: Space) -> Any:
+        is_top = home.leads_to(shared) and "." not in shared.__qualname__
         called = (shared.__name__, shared.__qualname__, self._token(shared))
-        names = names._replace(fields=frozenset(fields))
-        return self._run(shared, space, place, names, called, cells)
+        attributes = {n: self._shared_value(v) for n, v in described.attributes_of(shared).items()}
+        state = (home.module if is_top else None, attributes, *described.state_of(shared))
+        made = (called, *described.creation_of(shared))
+        return opening.make_class, made, state, None, None, opening.set_class
 
-    def _statement(self, space: Space, name: str, value: Any) -> Any:
-        """How to write an object by running the statement of its module that makes it."""
-        bindings = space.bindings(name)
-        if not bindings:
-            raise without_source(value, None)
-        text, node = bindings[-1]
-        # Not by class: Python 3.11 has no `ast.TypeAlias`.
-        is_assignment = type(node).__name__ in ("Assign", "AnnAssign", "TypeAlias")
-        if not is_assignment and not isinstance(node, source.DEFINITIONS):
-            raise unportable(value, f"no single statement defines {name}")
-        place = text.place(node).unread()
-        is_own = isinstance(value, (type, types.FunctionType)) and space.leads_to(value)
-        called = (name, name, self._token(value) if is_own else None)
-        return self._run(value, space, place, names_of(place.text), called, None)
+    def _named(self, space: Space, name: str, uses: frozenset[str]) -> Any:
+        """What is written for a name that code with these attributes looks up."""
+        return space.import_of(name, uses) or self._shared_value(space.namespace[name])
 
-    def _run(
-        self,
-        made: Any,
-        space: Space,
-        place: Place,
-        names: Names,
-        called: tuple[str, str, str | None],
-        cells: Cells | None,
-    ) -> Any:
-        """How to write an object that a statement makes: first what the statement reads, then the
-        statement, then what its code looks up later and what has been set since.
-        """
-        if any(running is made for running in self._running):
-            raise unportable(made, "its definition reads an object that already contains it")
-        self._running.append(made)
-        inside = cells or {}
-        first = {name: inside[name] for name in inside if name in names.early}
-        last = [inside[name] for name in inside if name not in first]
-        self._found.check(made, space, place, names, first)
-        before = self._names(space, made, names, (names.early | names.fields) - inside.keys())
-
-        def state() -> Any:
-            self._running.pop()
-            own = {called[0]} if space.namespace.get(called[0]) is made else set()
-            bound = self._names(space, made, names, (names.late | own) - inside.keys())
-            attributes = self._found.attributes.get(made, {}) if isinstance(made, type) else {}
-            return tuple, ((space.module, bound, source.contents_of(last), attributes),)
-
-        contents = source.contents_of(first.values())
-        arguments = (space.module, tuple(place), called, cells, contents, before)
-        return opening.run, arguments, Later(state), None, None, opening.set_state
-
-    # What code looks up.
-
-    def _names(
-        self, space: Space, shared: Any, names: Names, wanted: Iterable[str]
-    ) -> dict[str, Any]:
-        """The names that code looks up in its module, with what is written for them.
-
-        Raises:
-            UnportableError: the code computes names, as with `eval`, so they are unknown.
-        """
-        if names.by_text is not None:
-            raise unportable(shared, f"it looks names up by text, with {names.by_text}()")
-        bound: dict[str, Any] = {}
-        for name in [] if space.is_imported else space.known(wanted):
-            imported, value = space.import_for(name, names.attributes), space.namespace[name]
-            if imported is not None:
-                bound[name] = imported
-            elif not any(running is value for running in self._running):
-                bound[name] = self._value(space, name, value)
-        return bound
-
-    def _value(self, space: Space, name: str, value: Any) -> Any:
-        """What is written for a name: its value, or a placeholder for the statement that makes it
-        if the value cannot be pickled, such as a lock.
-        """
-        key, is_data = (space, name), self._found.is_data
-        is_plain = isinstance(value, (*spaces.CONSTANT, type, types.FunctionType))
-        if key not in is_data and not is_plain:
-            is_data[key] = True  # meanwhile
-            try:
-                self._try(value)
-            except UnportableError:
-                del is_data[key]
-                raise
-            except Exception:
-                is_data[key] = False
-        if is_data.get(key, True):
+    def _shared_value(self, value: Any) -> Any:
+        """A value to which a name of a module or class leads: what no pickle takes is renewed."""
+        if isinstance(value, (bool, int, float, str, type(None))):
             return value
-        later = Later(lambda: self._statement(space, name, value))
-        return self._remade.setdefault(key, later)
 
-    def _attributes_of(self, shared: type, node: ast.ClassDef) -> dict[str, Any]:
-        """The current attributes of a class that are sent: those that can be pickled. The others
-        keep the values that the class statement makes.
-        """
-        found: dict[str, Any] = {}
-        for name, value in spaces.attributes_of(shared, node).items():
-            try:
-                self._try(value, token=registry.issue(shared))
-                found[name] = value
-            except UnportableError:
-                raise
-            except Exception:
-                continue
-        return found
+        def count(step: int) -> Any:
+            self._shares += step
+            return tuple, ()
+
+        return Call(opening.middle, Later(lambda: count(1)), value, Later(lambda: count(-1)))
+
+
+def _part(obj: Any) -> tuple[Any, ...] | None:
+    """How to write what classes consist of and no pickle takes; None for any other object."""
+    kind = type(obj)
+    if isinstance(obj, property):
+        return kind, (obj.fget, obj.fset, obj.fdel, obj.__doc__)
+    if isinstance(obj, (classmethod, staticmethod)):
+        return kind, (obj.__func__,)
+    if isinstance(obj, functools.cached_property):
+        return kind, (obj.func,), {"attrname": obj.attrname}
+    if kind is _Cached:
+        decorate = Call(opening.apply, functools.lru_cache, (), obj.cache_parameters())
+        return opening.apply, (decorate, (obj.__wrapped__,))
+    if kind is typing.TypeVar:
+        terms = {name: getattr(obj, f"__{name}__") for name in _OF_TYPE_VARIABLES}
+        return opening.apply, (kind, (obj.__name__, *obj.__constraints__), terms)
+    if kind is typing.NewType:
+        return kind, (obj.__name__, obj.__supertype__)
+    if isinstance(obj, functools.partialmethod):
+        return opening.apply, (kind, (obj.func, *obj.args), obj.keywords)
+    return None
+
+
+def _renewed(obj: Any) -> tuple[Any, ...] | None:
+    """How to write what no pickle takes and code of a module shares, such as a lock: the receiver
+    makes a new one; None for any other object.
+    """
+    kind = type(obj)
+    if kind in _RENEWED:
+        return opening.apply, (Call(pkgutil.resolve_name, _RENEWED[kind]), ())
+    if isinstance(obj, queue.Queue):
+        return kind, (obj.maxsize,), {"queue": obj.queue, "unfinished_tasks": obj.unfinished_tasks}
+    if kind is contextvars.ContextVar:
+        default = dict(zip(["default"], _values_of(obj.get), strict=False))
+        return opening.apply, (kind, (obj.name,), default)
+    if (kind.__module__, kind.__name__) == ("concurrent.futures.thread", "ThreadPoolExecutor"):
+        return kind, (obj._max_workers, obj._thread_name_prefix)
+    if isinstance(obj, threading.Thread):
+        raise UnpicklableError("", "threading.Thread", "it runs in this process")
+    return None
+
+
+def _values_of(get: Callable[[], Any]) -> Iterator[Any]:
+    with contextlib.suppress(LookupError, ValueError):
+        yield get()
+
+
+def _is_by_name(value: Any) -> bool:
+    """Whether the default pickle of an object is a name that the receiver does not have."""
+    try:
+        module, name = value.__module__, value.__name__
+    except Exception:  # also attributes of a proxy object may raise
+        return False
+    home = sys.modules.get(module) if isinstance(module, str) else None
+    is_here = home is not None and getattr(home, str(name), None) is value
+    if home is None or (is_here and module not in MAIN and is_importable(module, home)):
+        return False
+    return is_here and isinstance(value.__reduce_ex__(opening.PROTOCOL), str)
 
 
 def dumps(
@@ -336,12 +295,12 @@ def dumps(
     file = io.BytesIO()
     file.write(opening.PREFIX + opening.VALUE)
     try:
-        with lock:
+        with _lock:
             pickler = Pickler(file, shipped)
             pickler.numbers = numbers
             pickler.dump(value)
     except Exception as error:
-        raise culprit(value, error, lambda part: problem_with(part, shipped)) from error
+        raise culprit(value, error, lambda part: _problem_with(part, shipped)) from error
     return file.getvalue()
 
 
@@ -349,23 +308,83 @@ def dump_into(
     file: Writable, value: object, foresee: Callable[[int], None], numbers: Numbers
 ) -> Callable[[], list[object]]:
     """Pickle piece by piece; see ``_pickle.dump_into``."""
-    with lock:
+    with _lock:
         pickler = Pickler(file, None, foresee=foresee)
         pickler.numbers = numbers
         pickler.dump(value)
     return pickler.members
 
 
-def problem_with(
-    part: object, shipped: frozenset[str] | None = frozenset(), found: Findings | None = None
+def _problem_with(
+    part: object, shipped: frozenset[str] | None = frozenset(), spaces: Spaces | None = None
 ) -> Exception | None:
     """Why an object cannot be pickled; None if it can."""
     try:
-        with lock:
-            Pickler(_Nowhere(), shipped, found, is_trial=True).dump(part)
+        with _lock:
+            Pickler(_Nowhere(), shipped, spaces, is_trial=True).dump(part)
     except Exception as error:
         return error
     return None
 
 
-__all__ = ["Pickler", "dump_into", "dumps"]
+class PortableShipment:
+    """The node objects of a session, pickled once for workers of any interpreter.
+
+    Attributes:
+        instances: One pickle with all node objects and the definitions that they need, and the
+            levels of the caller's loggers.
+        arrays: Large arrays of the nodes that were left out of the pickle, in the pickle's order.
+        shipped: Tokens that every worker of the session knows from the start.
+        refused: Why a node cannot be pickled, by its index; `instances` has ``None`` in its place.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[object],
+        log_levels: Mapping[str, int] = {},
+        left: LeftArrays | None = None,
+        others: Mapping[int, object] = {},
+    ) -> None:
+        """Pickle ``nodes`` as they are now.
+
+        Args:
+            nodes: The node objects.
+            log_levels: By logger, ``""`` for the root, the lowest level that the caller shows.
+            left: Takes large arrays out of the pickle.
+            others: By index, nodes that run elsewhere. Those to which ``nodes`` refer go with them.
+        """
+        self.refused: dict[int, UnpicklableError] = {}
+        spaces, going = Spaces(), list[object]()
+        file = io.BytesIO()
+        file.write(opening.PREFIX + opening.SHIPMENT)
+        with _lock:
+            for index, node in enumerate(nodes):
+                error = _problem_with(node, spaces=spaces)
+                if error is not None:
+                    self.refused[index] = culprit(node, error, _problem_with)
+                # So that the receiver knows for which node the next definitions are made.
+                going += [Call(opening.work_for, (index,)), node if error is None else None]
+            pickler = Pickler(file, spaces=spaces, left=left)
+            with_them = Later(lambda: (tuple, (_met(pickler, others),)))
+            # The order matters: the nodes have been pickled when `with_them` is.
+            pickler.dump((going, dict(log_levels), True, with_them))
+        self.instances = file.getvalue()
+        self.arrays = [] if left is None else left.arrays
+        self.shipped = frozenset(pickler.tokens)
+
+    def dumps(self, value: object) -> bytes:
+        """Pickle an item for any worker of this session.
+
+        Raises:
+            UnpicklableError: The object cannot be pickled; the error names the part at fault.
+        """
+        return dumps(value, self.shipped)
+
+
+def _met(pickler: Pickler, objects: Mapping[int, object]) -> list[tuple[int, object]]:
+    """The objects that have been pickled already, with their keys."""
+    met = {id(one) for one in pickler.members()}
+    return [(key, one) for key, one in objects.items() if id(one) in met]
+
+
+__all__ = ["Pickler", "PortableShipment", "dump_into", "dumps"]

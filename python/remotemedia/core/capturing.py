@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from remotemedia import _pickle
+from remotemedia import _plain as plain
 from remotemedia._guest.notes import NOW, OVER, pickled
 from remotemedia._guest.text import described
-from remotemedia._portable import plain
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.manifest import class_path
 

@@ -124,7 +124,7 @@ class Shipper:
             raise
 
     def _portably(self, wanted: Sequence[int], leaves_arrays: bool) -> tuple[bytes, list[Any]]:
-        from remotemedia._portable.shipment import PortableShipment
+        from remotemedia._portable.writing import PortableShipment
 
         nodes = [node if number in wanted else None for number, node in enumerate(self._nodes)]
         left = _pickle.LeftArrays() if leaves_arrays else None

@@ -21,7 +21,7 @@ HOST = """
 import pickle, sys
 from pathlib import Path
 from remotemedia import _pickle
-from remotemedia._portable.shipment import PortableShipment
+from remotemedia._portable.writing import PortableShipment
 from remotemedia._unpicklable import UnpicklableError
 import interpreters
 
@@ -509,7 +509,7 @@ def test_what_cannot_travel_is_named_and_the_rest_goes(tmp_path: Path) -> None:
         shipment = PortableShipment(nodes)
         assert sorted(shipment.refused) == [1, 2, 3]
         by_exec, locked, code = (shipment.refused[k] for k in (1, 2, 3))
-        assert "source of __main__.NoSource cannot be found" in str(by_exec), by_exec
+        assert "source of __main__.NoSource.process cannot be found" in str(by_exec), by_exec
         assert "runtime_hint" in str(by_exec)
         assert locked.path == ".deep[0]['k']" and locked.type_name == "_thread.lock", locked
         assert code.path == ".code", code

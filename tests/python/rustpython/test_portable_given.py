@@ -99,7 +99,7 @@ def test_what_leaves_no_source_stays_with_one_clear_reason(tmp_path: Path, way: 
     ran, refused, told = printed
     assert ran == "1 cpython"
     for text in (refused, told):
-        assert "source of __main__.Made cannot be found" in text
+        assert "source of __main__.Made.process cannot be found" in text
         assert text.count("cannot") <= 1, text
         assert text.count("put it in a file") == 1, text
         assert text.count("runtime_hint") == 1, text

@@ -69,7 +69,7 @@ def test_what_calls_nodes_needs_only_the_standard_library() -> None:
 from remotemedia._guest import DONE, Fault, Guest
 from remotemedia import _pickle
 from remotemedia.nodes import AudioBuffer, AudioTransform, BufferNode, VoiceActivityDetector
-from remotemedia._portable.shipment import PortableShipment
+from remotemedia._portable.writing import PortableShipment
 shipment = PortableShipment([BufferNode(2), VoiceActivityDetector()])
 nodes, levels = _pickle.open_shipment(shipment.instances)
 assert nodes[0].process(1) is None
