@@ -1,18 +1,26 @@
-"""Classes as data: what each consists of, without what the receiver makes itself."""
+"""Objects as data: what classes consist of, without what the receiver makes itself; and what no
+pickle takes.
+"""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
+import contextlib
 import enum
+import functools
 import sys
+import threading
 import types
 import typing
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from remotemedia import _skeletons
+from remotemedia._importable import is_importable
+from remotemedia._portable import opening
+from remotemedia._portable.opening import Call
 from remotemedia._tokens import MAIN, travels_by_name
-from remotemedia._unpicklable import unportable
+from remotemedia._unpicklable import UnpicklableError, unportable
 
 _MADE = frozenset(
     (
@@ -25,12 +33,11 @@ _MADE = frozenset(
     )
 )
 """Attributes that come with a new class, or from `creation_of` and `state_of`."""
+_Cached = type(functools.lru_cache(len))
+_Lock, _RLock = type(threading.Lock()), type(threading.RLock())
+_OF_TYPE_VARIABLES = ("bound", "covariant", "contravariant")
 _FLAGS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 _TERMS = ("default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
-_PSEUDO: dict[str, Any] = {
-    "_FIELD_CLASSVAR": typing.ClassVar,
-    "_FIELD_INITVAR": dataclasses.InitVar,
-}
 
 
 def creation_of(shared: Any) -> tuple[Any, ...]:
@@ -82,10 +89,13 @@ def state_of(shared: Any) -> tuple[Any, dict[str, Any]]:
     own = {name: _own_attributes(member) for name, member in _members_of(shared)}
     if "__dataclass_params__" not in vars(shared):
         return None, own
+    import dataclasses  # imported late, to keep the start of workers fast
+
+    pseudo: Any = {"_FIELD_CLASSVAR": typing.ClassVar, "_FIELD_INITVAR": dataclasses.InitVar}
     flags = {name: getattr(shared.__dataclass_params__, name) for name in _FLAGS}
     fields = {}
     for name, field in shared.__dataclass_fields__.items():
-        kind = _PSEUDO.get(field._field_type.name) or _annotation(field.type)
+        kind = pseudo.get(field._field_type.name) or _annotation(field.type)
         terms = {term: getattr(field, term) for term in _TERMS}
         terms = {term: value for term, value in terms.items() if value is not dataclasses.MISSING}
         fields[name] = (kind, {**terms, "metadata": dict(field.metadata)})
@@ -127,3 +137,57 @@ def _annotation(kind: Any) -> Any:
         if not is_there or isinstance(part, typing.ForwardRef):
             return getattr(kind, "__forward_arg__", getattr(kind, "__name__", str(kind)))
     return kind
+
+
+def part_of_class(obj: Any) -> tuple[Any, ...] | None:
+    """How to write what classes consist of and no pickle takes; None for any other object."""
+    kind = type(obj)
+    if isinstance(obj, property):
+        return kind, (obj.fget, obj.fset, obj.fdel, obj.__doc__)
+    if isinstance(obj, (classmethod, staticmethod)):
+        return kind, (obj.__func__,)
+    if isinstance(obj, functools.cached_property):
+        return kind, (obj.func,), {"attrname": obj.attrname}
+    if kind is _Cached:
+        decorate = Call(opening.apply, functools.lru_cache, (), obj.cache_parameters())
+        return opening.apply, (decorate, (obj.__wrapped__,))
+    if kind is typing.TypeVar:
+        terms = {name: getattr(obj, f"__{name}__") for name in _OF_TYPE_VARIABLES}
+        return opening.apply, (kind, (obj.__name__, *obj.__constraints__), terms)
+    if kind is typing.NewType:
+        return kind, (obj.__name__, obj.__supertype__)
+    if isinstance(obj, functools.partialmethod):
+        return opening.apply, (kind, (obj.func, *obj.args), obj.keywords)
+    return None
+
+
+def renewed(obj: Any) -> tuple[Any, ...] | None:
+    """How to write a lock that code of a module shares, or a queue with its locks: the receiver
+    makes a new one; None for any other object.
+    """
+    kind = type(obj)
+    if kind in (_Lock, _RLock):
+        return opening.make_lock, (kind is _RLock,)
+    if kind.__module__ == "queue" and hasattr(obj, "maxsize"):
+        return kind, (obj.maxsize,), {"queue": obj.queue, "unfinished_tasks": obj.unfinished_tasks}
+    if isinstance(obj, threading.Thread):
+        raise UnpicklableError("", "threading.Thread", "it runs in this process")
+    return None
+
+
+def values_of(get: Callable[[], Any]) -> Iterator[Any]:
+    with contextlib.suppress(LookupError, ValueError):
+        yield get()
+
+
+def is_named(value: Any) -> bool:
+    """Whether the default pickle of an object is a name that the receiver does not have."""
+    try:
+        module, name = value.__module__, value.__name__
+    except Exception:  # also attributes of a proxy object may raise
+        return False
+    home = sys.modules.get(module) if isinstance(module, str) else None
+    is_here = home is not None and getattr(home, str(name), None) is value
+    if home is None or (is_here and module not in MAIN and is_importable(module, home)):
+        return False
+    return is_here and isinstance(value.__reduce_ex__(opening.PROTOCOL), str)

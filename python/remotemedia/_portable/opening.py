@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import collections
-import dataclasses
 import functools
 import io
 import pickle
@@ -172,12 +171,8 @@ def make_function(
 
 def set_function(made: Any, state: tuple[Any, ...]) -> None:
     """Bind the names that a new function looks up, and set its attributes. Done last, as their
-    values may refer to the function.
-
-    Args:
-        made: the function.
-        state: its module; the names with their values, or only the names if the module is imported
-            here; the module in which the function has a name; its attributes.
+    values may refer to the function. The state: its module; the names with their values, or only
+    the names if the module is imported here; the module in which it has a name; its attributes.
     """
     module, names, home, attributes = state
     if isinstance(names, dict):
@@ -233,12 +228,9 @@ def make_class(
 
 
 def set_class(made: Any, state: tuple[Any, ...]) -> None:
-    """Set the attributes of a new class. Done last, as their values may refer to the class.
-
-    Args:
-        made: the class.
-        state: the module in which it has a name; its attributes; for a dataclass its fields, its
-            flags, and whether it has `__post_init__`; for an enum its members' own attributes.
+    """Set the attributes of a new class. Done last, as their values may refer to the class. The
+    state: the module in which it has a name; its attributes; for a dataclass its fields, its flags,
+    and whether it has `__post_init__`; for an enum its members' own attributes.
     """
     home, attributes, generated, members = state
     if home is not None:
@@ -257,6 +249,8 @@ def _generate(made: Any, fields: Mapping[str, Any], flags: dict[str, bool], is_p
     """Give a dataclass the methods that `dataclass` generates: it makes them for another class with
     the same fields.
     """
+    import dataclasses  # imported late, to keep the start of workers fast
+
     space: dict[str, Any] = {
         name: dataclasses.field(**terms) for name, (_, terms) in fields.items()
     }
@@ -283,6 +277,17 @@ def _made(token: str | None, made: Any) -> Any:
         if registry.is_worker:
             registry.kept.append(made)
     return made
+
+
+def run(
+    module: types.ModuleType, place: Place, name: str, before: Mapping[str, Any], _after: Any
+) -> Any:
+    """Run an assignment of a module, which reads the names in `before`; returns what it assigns."""
+    _bind(module, before)
+    scratch: dict[str, Any] = {}
+    code = compile(remember(place), place[0], "exec", flags_of(place[3]), dont_inherit=True)
+    exec(code, vars(module), scratch)
+    return scratch[name]
 
 
 def make_dispatch(token: str | None) -> Any:
@@ -314,6 +319,13 @@ def apply(
 ) -> Any:
     """Call what was itself made while the pickle is loaded, or with keywords."""
     return function(*arguments, **keywords)
+
+
+def make_lock(is_recursive: bool) -> Any:
+    """Make a lock."""
+    import threading
+
+    return threading.RLock() if is_recursive else threading.Lock()
 
 
 def middle(_before: Any, value: Any, _after: Any) -> Any:
@@ -378,3 +390,10 @@ def open_scalar(kind: str, value: Any) -> Any:
     except ImportError:
         return value
     return np.dtype(kind).type(value)
+
+
+def open_path(kind: str, text: str) -> Any:
+    """Make a path. By name, since some versions of Python define the class in another module."""
+    import pathlib
+
+    return getattr(pathlib, kind)(text)

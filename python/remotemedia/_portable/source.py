@@ -6,6 +6,7 @@ import ast
 import functools
 import linecache
 import symtable
+import sys
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -44,18 +45,22 @@ class Names(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def names_of(text: str, free: tuple[str, ...] = ()) -> Names:
-    """The names that a function or lambda looks up when it is called; `free` are the variables that
-    it uses of a function around it.
+def names_of(text: str, free: tuple[str, ...] = (), *, is_run: bool = False) -> Names:
+    """The names that a function or lambda looks up when it is called.
+
+    Args:
+        text: its text.
+        free: the variables that it uses of a function around it.
+        is_run: whether `text` is a statement that runs itself, with the functions in it.
     """
-    tree, depth = ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text), 1
+    depth = 0 if is_run else 1
+    nodes = list(ast.walk(ast.parse(f"if 1:\n{text}" if text[:1] in " \t" else text)))
     if text[:1] in " \t":
         text, depth = f"def _({', '.join(free)}):\n if 1:\n{text}", 2
     tables = [symtable.symtable(UNREAD + text, "", "exec")]
     for _ in range(depth):
         tables = [inner for table in tables for inner in table.get_children()]
     used = {name for table in tables for name in looked_up(table)}.difference(free)
-    nodes = list(ast.walk(tree))
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     if "__main__" in text:
         used |= attributes | {str(n.value) for n in nodes if isinstance(n, ast.Constant)}
@@ -86,6 +91,8 @@ class Text:
     Attributes:
         features: names that it imports from `__future__`.
         imports: for each name of a `from` import the statements that bind it, with the name there.
+        assignments: for each qualified name the statements that assign to it.
+        stores: for each name the last line that binds it; `sys.maxsize` if functions bind it.
     """
 
     def __init__(self, name: str, lines: list[str]) -> None:
@@ -93,17 +100,37 @@ class Text:
         self.lines = lines
         self.tree = ast.parse("".join(lines))
         self.imports: dict[str, list[tuple[ast.ImportFrom, str]]] = {}
+        self.assignments: dict[str, list[ast.stmt]] = {}
+        definitions = [node for node in self.tree.body if isinstance(node, DEFINITIONS)]
+        self.stores = {node.name: node.lineno for node in definitions}
+        self._enter(self.tree.body, "")
         self.features: list[str] = []
         self._functions: dict[str, list[Any]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, FUNCTIONS):
                 self._functions.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self.stores[node.id] = max(node.lineno, self.stores.get(node.id, 0))
+            elif isinstance(node, ast.Global):
+                self.stores |= dict.fromkeys(node.names, sys.maxsize)
             elif isinstance(node, ast.ImportFrom):
                 for alias in node.names:
                     bound = self.imports.setdefault(alias.asname or alias.name, [])
                     bound.append((node, alias.name))
                 if node.module == "__future__":
                     self.features += [alias.name for alias in node.names]
+
+    def _enter(self, body: Iterable[Any], path: str) -> None:
+        for node in body:
+            if isinstance(node, (ast.Assign, ast.AnnAssign)):
+                for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:
+                    if isinstance(target, ast.Name):
+                        self.assignments.setdefault(path + target.id, []).append(node)
+            is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            is_scope = is_function or isinstance(node, ast.ClassDef)
+            inner = f"{node.name}.{'<locals>.' * is_function}" if is_scope else ""
+            for block in ("body", "orelse", "handlers", "finalbody"):
+                self._enter(getattr(node, block, ()), path + inner)
 
     def place(self, node: Any) -> Place:
         """A statement or lambda with its place. Its annotations stay text."""

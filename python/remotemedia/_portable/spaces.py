@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import linecache
+import logging
 import sys
 import types
 from collections.abc import Iterable
@@ -13,9 +14,14 @@ from typing import Any
 from remotemedia._importable import is_importable
 from remotemedia._portable.imports import import_module, imported
 from remotemedia._portable.opening import Call, open_space
-from remotemedia._portable.source import Place, Text, text_of
+from remotemedia._portable.source import Place, Text, names_of, text_of
 from remotemedia._tokens import MAIN, registry
 from remotemedia._unpicklable import unportable, without_source
+
+CONSTANT: tuple[type, ...] = (
+    *(bool, int, float, complex, str, bytes, type(None)),
+    *(types.ModuleType, logging.Logger),
+)
 
 
 class Space:
@@ -24,6 +30,7 @@ class Space:
     Attributes:
         is_imported: whether the receiver imports the module.
         module: pickles as the receiver's module.
+        is_data: by qualified name, whether its value can be pickled, as far as it was tried.
     """
 
     def __init__(self, namespace: dict[str, Any], number: int) -> None:
@@ -42,6 +49,7 @@ class Space:
         texts = {name: text for name, text in texts.items() if isinstance(text, str)}
         stand_in = Call(open_space, label, texts)
         self.module = Call(import_module, name) if self.is_imported else stand_in
+        self.is_data: dict[str, bool] = {}
 
     def leads_to(self, shared: Any) -> bool:
         """Whether the object's qualified name leads to the object in this namespace."""
@@ -57,15 +65,16 @@ class Space:
 
     @functools.cached_property
     def _texts(self) -> list[Text]:
-        """The source texts that were executed in this namespace, as far as available."""
+        """The source texts that were executed in this namespace, in order, as far as available."""
         values = list(self.namespace.values())
         values += [v for kind in values if isinstance(kind, type) for v in vars(kind).values()]
         functions = [value for value in values if isinstance(value, types.FunctionType)]
-        files: list[Any] = [f.__code__ for f in functions if f.__globals__ is self.namespace]
+        files: list[Any] = []
         if self._is_notebook:
             files += [name for name in linecache.cache if name[:1] == "<" or "ipykernel" in name]
         elif isinstance(file := self.namespace.get("__file__"), str):
             files.append(file)
+        files += [f.__code__ for f in functions if f.__globals__ is self.namespace]
         found = {text.name: text for file in files if (text := text_of(file, self.namespace))}
         return list(found.values())
 
@@ -88,6 +97,47 @@ class Space:
                 continue
             if getattr(home, original, None) is value:
                 return Call(imported, module, original, (), ())
+        return None
+
+    def assignment(self, path: str, value: Any) -> Place:
+        """The last assignment of a value to a qualified name; it reads only imports, constants,
+        and code that reads no more.
+
+        Raises:
+            UnportableError: there is none, or it reads more.
+        """
+        texts = enumerate(self._texts)
+        found = [(n, text, node) for n, text in texts for node in text.assignments.get(path, ())]
+        if not found:
+            raise unportable(value, f"no pickle takes it, and no assignment of {path} was found")
+        number, text, node = found[-1]
+        place = text.place(node)
+        name = self._unsettled(
+            names_of(place.text, is_run=True).used, (number, node.lineno), {path}
+        )
+        if name is not None:
+            raise unportable(value, f"its assignment reads {name}, which may have changed since")
+        return place
+
+    def _unsettled(self, names: Iterable[str], at: tuple[int, int], seen: set[str]) -> str | None:
+        """The first of these names that may stand for something else than it did at a place."""
+        for name in self.known(names):
+            value = self.namespace[name]
+            if name in seen or self.import_of(name, frozenset()) is not None:
+                continue
+            seen.add(name)
+            stores = [(n, t.stores[name]) for n, t in enumerate(self._texts) if name in t.stores]
+            kinds = value.__mro__ if isinstance(value, type) else ()
+            parts = [value, *(part for kind in kinds for part in vars(kind).values())]
+            codes = [part for part in parts if isinstance(part, types.FunctionType)]
+            is_settled = bool(codes) or isinstance(value, (*CONSTANT, type))
+            if not is_settled or max(stores, default=at) > at:
+                return name
+            for code in (c for c in codes if c.__globals__ is self.namespace):
+                used = names_of(self.place_of(code).text, code.__code__.co_freevars).used
+                further = self._unsettled(used, at, seen)
+                if further is not None:
+                    return further
         return None
 
     def place_of(self, function: types.FunctionType) -> Place:

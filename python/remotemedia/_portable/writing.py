@@ -8,19 +8,13 @@ that they have now.
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
 import io
 import pickle
-import pkgutil
-import queue
 import sys
 import threading
 import types
-import typing
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remotemedia._importable import is_importable
@@ -28,9 +22,8 @@ from remotemedia._portable import described, opening
 from remotemedia._portable.imports import import_module
 from remotemedia._portable.opening import Call, Later
 from remotemedia._portable.source import names_of
-from remotemedia._portable.spaces import Space, Spaces
+from remotemedia._portable.spaces import CONSTANT, Space, Spaces
 from remotemedia._tokens import (
-    MAIN,
     NO_NUMBERS,
     Numbers,
     numbered,
@@ -38,25 +31,14 @@ from remotemedia._tokens import (
     resolve,
     travels_by_name,
 )
-from remotemedia._unpicklable import UnpicklableError, culprit, unportable
+from remotemedia._unpicklable import UnpicklableError, UnportableError, culprit, unportable
 
 if TYPE_CHECKING:
     from remotemedia._pickle import LeftArrays, Writable
 
 _lock = threading.RLock()
 _OWN = ("__name__", "__doc__", "__defaults__", "__kwdefaults__")
-_Cached = type(functools.lru_cache(len))
-_OF_TYPE_VARIABLES = ("bound", "covariant", "contravariant")
-_RENEWED: dict[type, str] = {
-    type(threading.Lock()): "threading:Lock",
-    type(threading.RLock()): "threading:RLock",
-    threading.local: "threading:local",
-    queue.SimpleQueue: "queue:SimpleQueue",
-    weakref.WeakKeyDictionary: "weakref:WeakKeyDictionary",
-    weakref.WeakValueDictionary: "weakref:WeakValueDictionary",
-    weakref.WeakSet: "weakref:WeakSet",
-}
-"""What is empty when it is new, with the name of what makes it."""
+_PLAIN = (*CONSTANT, type, types.FunctionType, property, classmethod, staticmethod)
 
 
 class _Nowhere:
@@ -99,6 +81,9 @@ class Pickler(pickle.Pickler):
         """Tokens of all classes and functions that were written."""
         self._shares = 0
         """Whether names of modules or classes lead to what is being written: how many."""
+        self._assigning: list[Any] = []
+        """The values whose assignments will run once what they read has been written."""
+        self._assigned: dict[tuple[Space, str], Later] = {}
 
     def members(self) -> list[object]:
         """The objects that were met, and the variables of functions."""
@@ -119,11 +104,12 @@ class Pickler(pickle.Pickler):
         if isinstance(obj, types.CodeType):
             raise UnpicklableError("", "code", "another interpreter cannot run bytecode")
         if isinstance(obj, types.CellType):
-            content = tuple(_values_of(lambda: obj.cell_contents))
+            content = tuple(described.values_of(lambda: obj.cell_contents))
             return opening.empty_cell, (), content, None, None, opening.fill_cell
         if self._foresee is not None and isinstance(size := getattr(obj, "nbytes", None), int):
             self._foresee(size)
-        return _part(obj) or (self._shares and _renewed(obj)) or self._data(obj)
+        special = described.part_of_class(obj) or (self._shares and described.renewed(obj))
+        return special or self._data(obj)
 
     def _data(self, obj: Any) -> Any:
         """How to write objects whose own pickles not every interpreter can load: arrays and
@@ -140,10 +126,8 @@ class Pickler(pickle.Pickler):
             data = b"" if self._is_trial else obj.tobytes()
             return opening.open_array, (str(obj.dtype), tuple(obj.shape), data, obj.sample_rate)
         if home.startswith("pathlib") and kind.__name__.endswith("Path"):
-            # By name, since some versions of Python define the class in another module.
-            named = Call(pkgutil.resolve_name, f"pathlib:{kind.__name__}")
-            return opening.apply, (named, (str(obj),))
-        if _is_by_name(obj):
+            return opening.open_path, (kind.__name__, str(obj))
+        if described.is_named(obj):
             raise unportable(obj, "it is pickled by its name, which only this process has")
         return NotImplemented
 
@@ -195,92 +179,74 @@ class Pickler(pickle.Pickler):
         owner = path[0] if path and path[0].isidentifier() and "__" in place.text else ""
         called = (code.co_name, function.__qualname__, token)
         known = space.known(names.used)
-        bound = {n: self._named(space, n, names.attributes) for n in known}
+        values = {n: space.namespace[n] for n in known if not space.is_imported}
+        # What is being assigned is bound when its assignment has run.
+        bound = [n for n, v in values.items() if not any(v is one for one in self._assigning)]
+        names_bound = {n: self._looked_up(space, n, names.attributes) for n in bound}
         made = (space.module, tuple(place), called, cells, owner)
-        state = (space.module, known if space.is_imported else bound, home, attributes)
+        state = (space.module, known if space.is_imported else names_bound, home, attributes)
         return opening.make_function, made, state, None, None, opening.set_function
 
     def _class(self, shared: type, home: Space) -> Any:
         is_top = home.leads_to(shared) and "." not in shared.__qualname__
         called = (shared.__name__, shared.__qualname__, self._token(shared))
-        attributes = {n: self._shared_value(v) for n, v in described.attributes_of(shared).items()}
+        own = described.attributes_of(shared)
+        attributes = {n: self._named(home, f"{shared.__qualname__}.{n}", own[n]) for n in own}
         state = (home.module if is_top else None, attributes, *described.state_of(shared))
         made = (called, *described.creation_of(shared))
         return opening.make_class, made, state, None, None, opening.set_class
 
-    def _named(self, space: Space, name: str, uses: frozenset[str]) -> Any:
+    def _looked_up(self, space: Space, name: str, uses: frozenset[str]) -> Any:
         """What is written for a name that code with these attributes looks up."""
-        return space.import_of(name, uses) or self._shared_value(space.namespace[name])
+        return space.import_of(name, uses) or self._named(space, name, space.namespace[name])
+
+    def _named(self, space: Space, path: str, value: Any) -> Any:
+        """What is written for the value of a qualified name: the value, or a placeholder for its
+        assignment if no pickle takes it.
+        """
+        if isinstance(value, _PLAIN):
+            return value if isinstance(value, CONSTANT) else self._shared_value(value)
+        if path not in space.is_data:
+            space.is_data[path] = True  # meanwhile
+            trial = Pickler(_Nowhere(), self._known, self._spaces, is_trial=True)
+            trial.numbers, trial._shares, trial._assigning = self.numbers, 1, [*self._assigning]
+            try:
+                trial.dump(value)
+            except UnportableError:
+                del space.is_data[path]
+                raise
+            except Exception:
+                space.is_data[path] = False
+        if space.is_data.get(path, True):
+            return self._shared_value(value)
+        later = Later(lambda: self._assignment(space, path, value))
+        return self._assigned.setdefault((space, path), later)
+
+    def _assignment(self, space: Space, path: str, value: Any) -> Any:
+        """How to write a value by the assignment that made it, after what that reads."""
+        place = space.assignment(path, value)
+
+        def before() -> Any:
+            self._assigning.append(value)
+            names = names_of(place.text, is_run=True)
+            known = space.known(names.used)
+            return dict, ({n: self._looked_up(space, n, names.attributes) for n in known},)
+
+        def after() -> Any:
+            self._assigning.pop()
+            return tuple, ()
+
+        name = path.rpartition(".")[2]
+        return opening.run, (space.module, tuple(place), name, Later(before), Later(after))
 
     def _shared_value(self, value: Any) -> Any:
         """A value to which a name of a module or class leads: what no pickle takes is renewed."""
-        if isinstance(value, (bool, int, float, str, type(None))):
-            return value
 
         def count(step: int) -> Any:
             self._shares += step
             return tuple, ()
 
         return Call(opening.middle, Later(lambda: count(1)), value, Later(lambda: count(-1)))
-
-
-def _part(obj: Any) -> tuple[Any, ...] | None:
-    """How to write what classes consist of and no pickle takes; None for any other object."""
-    kind = type(obj)
-    if isinstance(obj, property):
-        return kind, (obj.fget, obj.fset, obj.fdel, obj.__doc__)
-    if isinstance(obj, (classmethod, staticmethod)):
-        return kind, (obj.__func__,)
-    if isinstance(obj, functools.cached_property):
-        return kind, (obj.func,), {"attrname": obj.attrname}
-    if kind is _Cached:
-        decorate = Call(opening.apply, functools.lru_cache, (), obj.cache_parameters())
-        return opening.apply, (decorate, (obj.__wrapped__,))
-    if kind is typing.TypeVar:
-        terms = {name: getattr(obj, f"__{name}__") for name in _OF_TYPE_VARIABLES}
-        return opening.apply, (kind, (obj.__name__, *obj.__constraints__), terms)
-    if kind is typing.NewType:
-        return kind, (obj.__name__, obj.__supertype__)
-    if isinstance(obj, functools.partialmethod):
-        return opening.apply, (kind, (obj.func, *obj.args), obj.keywords)
-    return None
-
-
-def _renewed(obj: Any) -> tuple[Any, ...] | None:
-    """How to write what no pickle takes and code of a module shares, such as a lock: the receiver
-    makes a new one; None for any other object.
-    """
-    kind = type(obj)
-    if kind in _RENEWED:
-        return opening.apply, (Call(pkgutil.resolve_name, _RENEWED[kind]), ())
-    if isinstance(obj, queue.Queue):
-        return kind, (obj.maxsize,), {"queue": obj.queue, "unfinished_tasks": obj.unfinished_tasks}
-    if kind is contextvars.ContextVar:
-        default = dict(zip(["default"], _values_of(obj.get), strict=False))
-        return opening.apply, (kind, (obj.name,), default)
-    if (kind.__module__, kind.__name__) == ("concurrent.futures.thread", "ThreadPoolExecutor"):
-        return kind, (obj._max_workers, obj._thread_name_prefix)
-    if isinstance(obj, threading.Thread):
-        raise UnpicklableError("", "threading.Thread", "it runs in this process")
-    return None
-
-
-def _values_of(get: Callable[[], Any]) -> Iterator[Any]:
-    with contextlib.suppress(LookupError, ValueError):
-        yield get()
-
-
-def _is_by_name(value: Any) -> bool:
-    """Whether the default pickle of an object is a name that the receiver does not have."""
-    try:
-        module, name = value.__module__, value.__name__
-    except Exception:  # also attributes of a proxy object may raise
-        return False
-    home = sys.modules.get(module) if isinstance(module, str) else None
-    is_here = home is not None and getattr(home, str(name), None) is value
-    if home is None or (is_here and module not in MAIN and is_importable(module, home)):
-        return False
-    return is_here and isinstance(value.__reduce_ex__(opening.PROTOCOL), str)
 
 
 def dumps(

@@ -103,8 +103,9 @@ const PYTHON: &[Rule] = &[
         homes: &[
             ("python/remotemedia/_by_value.py", "pickles for interpreters of one kind"),
             ("python/remotemedia/_definitions.py", "what is kept of these pickles"),
-            ("python/remotemedia/_skeletons.py", "classes in these pickles"),
+            ("python/remotemedia/_skeletons.py", "classes in pickles"),
             ("python/remotemedia/_portable/", "pickles for all others, and what refuses code"),
+            ("python/remotemedia/_plain.py", "pickles of plain values"),
             ("python/remotemedia/_tokens.py", "says which reference is lost"),
         ],
     },
