@@ -1,9 +1,9 @@
 """Writes portable pickles: each object travels by reference, by token, as source or as data.
 
-Nothing that has run here runs again at the receiver. A function travels as its text, with its
+No definition that has run here runs again at the receiver. A function travels as its text, with its
 defaults and the variables that it closes over. A class travels as its bases and attributes. With
 each function travel the names that its code looks up: imports as imports, others with the values
-that they have now.
+that they have now. Only for a value that no pickle takes its assignment runs again.
 """
 
 from __future__ import annotations
