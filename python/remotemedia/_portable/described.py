@@ -66,7 +66,7 @@ def attributes_of(shared: Any) -> dict[str, Any]:
     """The attributes of a class that the receiver sets on the new class."""
     made = set(_MADE)
     if _is_named_tuple(shared):
-        made |= vars(collections.namedtuple("_", shared._fields)).keys()
+        made.update(vars(collections.namedtuple("_", shared._fields)))
     elif isinstance(shared, enum.EnumMeta):
         made |= {name for name in vars(shared) if name[:1] == "_" == name[-1:]}
         made |= {name for name, _ in _members_of(shared)}
@@ -74,7 +74,7 @@ def attributes_of(shared: Any) -> dict[str, Any]:
     for name, value in vars(shared).items():
         function = getattr(value, "__func__", getattr(value, "fget", value))
         is_own = getattr(function, "__module__", None) == shared.__module__
-        is_own = is_own and isinstance(function, types.FunctionType)
+        is_own = is_own and isinstance(function, types.FunctionType) and name[:6] != "__anno"
         is_kept = is_own or not (name in made or name.startswith("_abc_"))
         if is_kept and not (_skeletons.is_slot(value, shared) or _is_generated(function)):
             found[name] = value
