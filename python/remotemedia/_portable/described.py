@@ -26,7 +26,7 @@ _MADE = frozenset(
     (
         *("__module__", "__qualname__", "__doc__", "__slots__", "__dict__", "__weakref__"),
         *("__orig_bases__", "__annotations__", "__annotate__", "__annotate_func__"),
-        *("__annotations_cache__", "__firstlineno__", "__static_attributes__"),
+        *("__annotations_cache__", "__firstlineno__", "__static_attributes__", "__classdictcell__"),
         *("__protocol_attrs__", "__callable_proto_members_only__"),
         *("__non_callable_proto_members__", "__replace__"),
         *("__dataclass_fields__", "__dataclass_params__"),
