@@ -318,8 +318,18 @@ mod tests {
             (json!(["good", "rows", 0]), "contains", json!(3), "of type int"),
             (rows(), ">", json!(5), "of type list"),
             (json!(["good", "many"]), "==", json!(5), "a numpy array of type <f4 and shape [2]"),
-            (json!(["good", "apart"]), "==", json!(5), "an array, bytes or a text of 64 KiB or more"),
-            (json!(["good", "apart", 0]), "==", json!(5), "an array, bytes or a text of 64 KiB or more"),
+            (
+                json!(["good", "apart"]),
+                "==",
+                json!(5),
+                "an array, bytes or a text of 64 KiB or more",
+            ),
+            (
+                json!(["good", "apart", 0]),
+                "==",
+                json!(5),
+                "an array, bytes or a text of 64 KiB or more",
+            ),
         ] {
             let error = tested(value(path.clone(), op, with)).unwrap_err().to_string();
             assert!(error.contains(&format!("because the value is {found}:")), "{path}: {error}");

@@ -227,10 +227,13 @@ fn what_no_row_refers_to_yet_is_not_pruned(store: &mut dyn Store) {
 fn refused_runs_are_removed(store: &mut dyn Store) {
     let forget = |created_ms| Change::ForgetRun { id: "refused".into(), created_ms };
     let written = step("a");
-    store.write(&[new(&run("refused", 70)), Change::Step("refused".into(), written.into())]).unwrap();
+    store
+        .write(&[new(&run("refused", 70)), Change::Step("refused".into(), written.into())])
+        .unwrap();
     store.write(&[forget(71)]).unwrap();
     assert!(store.find("refused").unwrap().is_some(), "another one of this name");
-    let again = [forget(70), new(&run("refused", 72)), Change::Step("refused".into(), step("b").into())];
+    let again =
+        [forget(70), new(&run("refused", 72)), Change::Step("refused".into(), step("b").into())];
     assert!(store.write(&again).unwrap().is_empty());
     let found = store.find("refused").unwrap().unwrap();
     assert_eq!((found.run.created_ms, found.steps), (72, vec![step("b")]));

@@ -44,17 +44,13 @@ impl Run {
         match parameter.source {
             ParameterSource::Context => Argument::Context(self.context(step)),
             ParameterSource::Handle => Argument::Handle(self.context(step)),
-            ParameterSource::Input => {
-                Argument::Key(self.row.input.clone(), parameter.name.clone())
-            }
+            ParameterSource::Input => Argument::Key(self.row.input.clone(), parameter.name.clone()),
             ParameterSource::Task => {
                 let parent = self.graph.workflow.index(&parameter.name);
                 let outputs = parent.map(|parent| self.outputs(parent)).unwrap_or_default();
                 match parent.is_some_and(|parent| self.is_mapped(parent)) {
                     true => Argument::List(outputs),
-                    false => {
-                        Argument::Whole(outputs.into_iter().next().unwrap_or_else(Kept::none))
-                    }
+                    false => Argument::Whole(outputs.into_iter().next().unwrap_or_else(Kept::none)),
                 }
             }
         }

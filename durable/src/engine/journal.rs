@@ -124,10 +124,9 @@ impl Journal {
         };
         self.gathered.retain(is_kept);
         self.gathered.extend(changes.iter().filter_map(|change| match change {
-            Change::NewRun(row) if refused.contains(&row.id) => Some(Change::ForgetRun {
-                id: Arc::clone(&row.id),
-                created_ms: row.created_ms,
-            }),
+            Change::NewRun(row) if refused.contains(&row.id) => {
+                Some(Change::ForgetRun { id: Arc::clone(&row.id), created_ms: row.created_ms })
+            }
             _ => None,
         }));
         let kept: Vec<Change> = changes.iter().filter(|change| is_kept(change)).cloned().collect();

@@ -180,8 +180,7 @@ impl Run {
         if parts.iter().rev().any(|part| part.phase.outcome().is_none()) {
             return;
         }
-        let outcomes: Vec<Outcome> =
-            parts.iter().filter_map(|part| part.phase.outcome()).collect();
+        let outcomes: Vec<Outcome> = parts.iter().filter_map(|part| part.phase.outcome()).collect();
         let worst = |outcome| outcomes.contains(&outcome);
         let outcome = match () {
             () if worst(Outcome::Cancelled) => Outcome::Cancelled,
