@@ -120,7 +120,7 @@ impl Engine {
                 actions.push(Action::Answer(ticket, Ok(Vec::from_iter(waits.then_some(run)))));
             }
             Event::Noted(ticket, job, name, result) => {
-                self.note(ticket, job, (&name, result), now_ms, &mut actions);
+                note(self, (ticket, job), (&name, result), now_ms, &mut actions);
             }
             Event::Done(job, report) => self.done(job, &report, now_ms, &mut actions),
             Event::Stored(existing) => self.stored(&existing, now_ms, &mut actions),
@@ -220,30 +220,6 @@ impl Engine {
             self.journal.add(Change::Event { run: Arc::clone(id), name, payload });
         }
         self.journal.then(Effect::Answer(ticket, Arc::clone(id)));
-    }
-
-    /// Keeps the result of a step inside a task.
-    fn note(
-        &mut self,
-        ticket: Ticket,
-        job: JobId,
-        (name, result): (&str, Kept),
-        now_ms: i64,
-        actions: &mut Vec<Action>,
-    ) {
-        let at = self.jobs.get(&job).cloned();
-        let run = at.and_then(|(id, step, part)| Some((self.runs.get_mut(&id)?, step, part)));
-        let Some((run, step, part)) = run else {
-            // The task is being stopped, and need not wait.
-            actions.push(Action::Answer(ticket, Ok(Vec::new())));
-            return;
-        };
-        let id = Arc::clone(&run.row.id);
-        if let Some(part) = run.part_of(step, part, job) {
-            let row = part.note(name, result, now_ms);
-            self.journal.add(Change::Step(Arc::clone(&id), Box::new(row)));
-        }
-        self.journal.then(Effect::Answer(ticket, id));
     }
 
     fn done(&mut self, job: JobId, report: &Report, now_ms: i64, actions: &mut Vec<Action>) {
@@ -384,6 +360,29 @@ impl Engine {
         run.steps[*step].parts[*part].begin(job, now_ms);
         actions.push(Action::Start(Box::new(run.job(job, *step, *part, library))));
         self.jobs.insert(job, id.clone());
-        self.limit(id, now_ms);
+        limit::limit(self, id, now_ms);
     }
+}
+
+/// Keeps the result of a step inside a task.
+fn note(
+    engine: &mut Engine,
+    (ticket, job): (Ticket, JobId),
+    (name, result): (&str, Kept),
+    now_ms: i64,
+    actions: &mut Vec<Action>,
+) {
+    let at = engine.jobs.get(&job).cloned();
+    let run = at.and_then(|(id, step, part)| Some((engine.runs.get_mut(&id)?, step, part)));
+    let Some((run, step, part)) = run else {
+        // The task is being stopped, and need not wait.
+        actions.push(Action::Answer(ticket, Ok(Vec::new())));
+        return;
+    };
+    let id = Arc::clone(&run.row.id);
+    if let Some(part) = run.part_of(step, part, job) {
+        let row = part.note(name, result, now_ms);
+        engine.journal.add(Change::Step(Arc::clone(&id), Box::new(row)));
+    }
+    engine.journal.then(Effect::Answer(ticket, id));
 }

@@ -26,8 +26,8 @@ class Snapshot:
 
 
 class Watched(dict[str, Any]):
-    """A dict that keeps a digest of each entry before it is first handed out: nobody can edit what
-    nobody has got.
+    """A dict that keeps a digest of each entry before it is first handed out: what was not handed
+    out cannot have been edited.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:

@@ -18,36 +18,37 @@ fn limit_ms(task: &Task) -> Option<u64> {
     task.timeout_ms.filter(|_| has_steps)
 }
 
-impl Engine {
-    /// Notes when an attempt that has just begun is to be over.
-    pub(super) fn limit(&mut self, (run, step, part): &PartId, now_ms: i64) {
-        let Some(run) = self.runs.get_mut(run) else { return };
-        let limit = limit_ms(&run.graph.workflow.tasks[*step]);
-        let over = limit.map(|limit| now_ms.saturating_add_unsigned(limit + SLACK_MS));
-        run.steps[*step].parts[*part].over_ms = over;
-        if let Some(over) = over {
-            self.timers.insert((over, (Arc::clone(&run.row.id), *step, *part)));
-        }
+/// Notes when an attempt that has just begun is to be over.
+pub(super) fn limit(engine: &mut Engine, (run, step, part): &PartId, now_ms: i64) {
+    let Some(run) = engine.runs.get_mut(run) else { return };
+    let limit = limit_ms(&run.graph.workflow.tasks[*step]);
+    let over = limit.map(|limit| now_ms.saturating_add_unsigned(limit + SLACK_MS));
+    run.steps[*step].parts[*part].over_ms = over;
+    if let Some(over) = over {
+        engine.timers.insert((over, (Arc::clone(&run.row.id), *step, *part)));
     }
 }
 
-impl Run {
-    /// Stops an attempt whose time is over. While nothing can be written, it may be that it only waits
-    /// for that.
-    pub(super) fn end_overdue(&mut self, step: usize, part: usize, due: i64, out: &mut Out<'_>) {
-        let Some(running) = self.steps[step].parts.get_mut(part) else { return };
-        let Phase::Running(job) = running.phase else { return };
-        if running.over_ms != Some(due) {
-            return;
-        }
-        if out.journal.is_in_trouble() {
-            let later = due.saturating_add_unsigned(SLACK_MS);
-            running.over_ms = Some(later);
-            out.timers.insert((later, (Arc::clone(&self.row.id), step, part)));
-        } else {
-            running.is_overdue = true;
-            out.actions.push(Action::Stop(job));
-        }
+/// Stops an attempt whose time is over. While nothing can be written, it may be that it only waits
+/// for that.
+pub(super) fn end_overdue(
+    run: &mut Run,
+    (step, part): (usize, usize),
+    due: i64,
+    out: &mut Out<'_>,
+) {
+    let Some(running) = run.steps[step].parts.get_mut(part) else { return };
+    let Phase::Running(job) = running.phase else { return };
+    if running.over_ms != Some(due) {
+        return;
+    }
+    if out.journal.is_in_trouble() {
+        let later = due.saturating_add_unsigned(SLACK_MS);
+        running.over_ms = Some(later);
+        out.timers.insert((later, (Arc::clone(&run.row.id), step, part)));
+    } else {
+        running.is_overdue = true;
+        out.actions.push(Action::Stop(job));
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::event::{Action, Graph, JobId, Report};
 use super::gate::{self, Parts};
 use super::journal::{Effect, Journal};
+use super::limit::end_overdue;
 use super::part::{Part, Phase, attempt_row};
 use crate::failure::Failure;
 use crate::record::{Change, Outcome, RunId, RunRow, RunStatus, StepRow, StepStatus};
@@ -113,7 +114,7 @@ impl Run {
             }
         };
         let name = self.graph.workflow.tasks[step].name.clone();
-        let mut inner_rows = self.inner_rows(&name);
+        let mut inner_rows = inner_rows(&self.found, &name);
         for part in 0..count {
             let row_name = part_name(&name, self.is_mapped(step).then_some(part));
             let row = self.found.remove(&row_name).unwrap_or_else(|| StepRow::new(row_name));
@@ -136,17 +137,6 @@ impl Run {
             self.forget_parts(&name, count, out);
         }
         self.end_step_if_done(step, out);
-    }
-
-    /// The rows of the steps inside a task, by its parts.
-    fn inner_rows(&self, task: &str) -> HashMap<String, Vec<StepRow>> {
-        let mut inner: HashMap<String, Vec<StepRow>> = HashMap::new();
-        for row in self.found.values().filter(|row| task_of(&row.name) == task) {
-            if let Some((part, _)) = row.name.split_once('/') {
-                inner.entry(part.to_owned()).or_default().push(row.clone());
-            }
-        }
-        inner
     }
 
     /// Forgets the parts of a mapped task that its list, which may have been made again, does not have.
@@ -319,7 +309,7 @@ impl Run {
     pub(super) fn wake(&mut self, step: usize, part: usize, due: i64, out: &mut Out<'_>) -> bool {
         let Some(woken) = self.steps[step].parts.get_mut(part) else { return false };
         if woken.phase != Phase::Due(due) {
-            self.end_overdue(step, part, due, out);
+            end_overdue(self, (step, part), due, out);
             return false;
         }
         woken.phase = Phase::Ready;
@@ -376,6 +366,17 @@ fn seed_of(run: &str, step: &str, attempt: u32) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     hash ^ u64::from(attempt)
+}
+
+/// The rows of the steps inside a task, by its parts.
+fn inner_rows(found: &HashMap<String, StepRow>, task: &str) -> HashMap<String, Vec<StepRow>> {
+    let mut inner: HashMap<String, Vec<StepRow>> = HashMap::new();
+    for row in found.values().filter(|row| task_of(&row.name) == task) {
+        if let Some((part, _)) = row.name.split_once('/') {
+            inner.entry(part.to_owned()).or_default().push(row.clone());
+        }
+    }
+    inner
 }
 
 /// The task of a step row: without the index of a part and the name of an inner step.

@@ -22,7 +22,7 @@ pub(super) struct Came {
 /// Something that a worker reports.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// An inner step has ended; the task waits until it is told to go on.
+    /// An inner step has ended; the task waits for [`go_on`].
     Note(String, Kept),
     /// The task has ended.
     End(Box<Came>),

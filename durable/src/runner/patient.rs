@@ -37,7 +37,7 @@ impl PatientBlobs<'_> {
                 return done;
             }
             self.shared.notices.add(Notice::Trouble(error.to_string()));
-            thread::sleep(pause);
+            thread::park_timeout(pause);
             pause = longest.min(pause * 2);
         }
     }

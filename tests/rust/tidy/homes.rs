@@ -107,6 +107,7 @@ const PYTHON: &[Rule] = &[
             ("python/remotemedia/_portable/", "pickles for all others, and what refuses code"),
             ("python/remotemedia/_plain.py", "pickles of plain values"),
             ("python/remotemedia/_tokens.py", "says which reference is lost"),
+            ("python/remotemedia/_changes.py", "digests of values; nothing is loaded"),
         ],
     },
     Rule {
