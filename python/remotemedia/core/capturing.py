@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from remotemedia import _pickle
 from remotemedia import _plain as plain
-from remotemedia._guest.notes import NOW, OVER, pickled
+from remotemedia._guest.notes import FAILED, NOW, OVER, pickled
 from remotemedia._guest.text import described
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.manifest import class_path
@@ -132,12 +132,15 @@ class Captures:
         """The note of a call that has failed, or was cut short by the end of its worker."""
         kept = vars(error).pop("_note", None)
         pid = getattr(error, "worker_pid", None) or getattr(error, "_pid", None)
-        path = self._folder / f"{self._prefix}-{pid}-{node_id}{NOW}" if kept is None else Path(kept)
-        with contextlib.suppress(FileNotFoundError):
-            note = path.read_bytes()
-            if note and not note.startswith(OVER):
-                path.unlink()
-                return note
+        of_worker = self._folder / f"{self._prefix}-{pid}-{node_id}"
+        # An interrupt at a deadline makes the call fail in its worker, later than the caller knows.
+        paths = [f"{of_worker}{end}" for end in (NOW, FAILED)] if kept is None else [kept]
+        for path in map(Path, paths):
+            with contextlib.suppress(FileNotFoundError):
+                note = path.read_bytes()
+                if note and not note.startswith(OVER):
+                    path.unlink()
+                    return note
         return None
 
     def _keep_native(self, node_id: str, call: KeptCall, error: BaseException) -> Path | None:

@@ -13,7 +13,6 @@ import pytest
 from remotemedia import (
     AudioResampleNode,
     Capture,
-    ManifestNode,
     NodeError,
     NodeTimeout,
     PassThroughNode,
@@ -22,6 +21,7 @@ from remotemedia import (
     WorkerCrashed,
     replay,
 )
+from remotemedia.core.manifest_node import ManifestNode
 from seen_nodes import Dies, FailsToInitialize, FailsToPreload, Hangs, Picky
 from worker_programs import PROGRAMS, runtime
 
