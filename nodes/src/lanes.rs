@@ -32,26 +32,28 @@ pub(crate) fn with_vectors<W: WithSimd>(work: W) -> W::Output {
 
 /// Lanes of the widest vectors of the processor.
 pub(crate) fn lane_count() -> usize {
-    struct Count;
-    impl WithSimd for Count {
-        type Output = usize;
+    with_vectors(LaneCount)
+}
 
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
+struct LaneCount;
+
+impl WithSimd for LaneCount {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
     }
-    with_vectors(Count)
 }
 
 /// Memory for vectors, which begin where a line of the cache does.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Memory(Vec<Line>);
+pub(crate) struct Aligned(Vec<Line>);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; MOST_LANES]);
 
-impl Memory {
+impl Aligned {
     /// Zeros for so many vectors of any width.
     pub(crate) fn new(vectors: usize) -> Self {
         Self(vec![Line([0.0; MOST_LANES]); vectors])

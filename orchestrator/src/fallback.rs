@@ -43,6 +43,8 @@ pub fn classify(failure: &NodeFailure) -> FailureClass {
     let error = one_line(failure);
     match failure.operation {
         FaultKind::Load => FailureClass::Unsupported(Reason::Load { error }),
+        // What is too large is so in every interpreter.
+        FaultKind::Marshal if failure.remote_type == "MemoryError" => FailureClass::Unrelated,
         FaultKind::Marshal => FailureClass::Unsupported(Reason::Value { error }),
         FaultKind::Construct | FaultKind::Initialize | FaultKind::Process | FaultKind::Flush => {
             FailureClass::Unknown

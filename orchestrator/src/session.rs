@@ -43,7 +43,7 @@ use crate::trace::{Due, Trace};
 pub use batch::Processed;
 pub use close::{ClosedSession, WrittenBack};
 use drive::Driver;
-pub use stream::{Next, Source};
+pub use stream::{Next, Source, Streaming};
 
 /// The program that drives a session: a Python thread or the command line.
 pub trait Host {

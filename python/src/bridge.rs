@@ -12,6 +12,7 @@ mod metrics;
 mod native_node;
 mod objects;
 mod opener;
+mod outputs;
 mod runtime;
 mod session;
 mod shared;

@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 use pulp::Simd;
 
 use super::square::Square;
-use super::{Complex, Memory, Passes, lane_count, on_circle, product};
+use super::{Aligned, Complex, Passes, lane_count, on_circle, product};
 
 /// The transform of one length.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub(crate) struct Long {
     twiddles: Vec<f32>,
 }
 
-/// Memory for one length.
+/// Aligned for one length.
 #[derive(Debug)]
 pub(crate) struct LongWork {
     /// What is transformed.
-    values: Memory,
-    other: Memory,
-    across: [Memory; 2],
+    values: Aligned,
+    other: Aligned,
+    across: [Aligned; 2],
     squares: [Square; 2],
 }
 
@@ -58,8 +58,8 @@ impl Long {
     }
 
     pub(crate) fn work(&self) -> LongWork {
-        let rows = Memory::new(2 * self.along.length);
-        let row = Memory::new(2 * self.across.length);
+        let rows = Aligned::new(2 * self.along.length);
+        let row = Aligned::new(2 * self.across.length);
         LongWork {
             values: rows.clone(),
             other: rows,

@@ -2,15 +2,15 @@
 
 use pulp::Simd;
 
-use super::{Complex, Memory, lane_count};
+use super::{Aligned, Complex, lane_count};
 
 /// The vectors, and room to turn them over.
 #[derive(Debug, Clone)]
-pub(crate) struct Square([Memory; 2]);
+pub(crate) struct Square([Aligned; 2]);
 
 impl Square {
     pub(crate) fn new() -> Self {
-        let rows = Memory::new(lane_count());
+        let rows = Aligned::new(lane_count());
         Self([rows.clone(), rows])
     }
 

@@ -16,7 +16,7 @@ impl WithSimd for Run<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
         let memory = 2 * self.transform.memory();
-        let (mut a, mut b) = (Memory::new(memory), Memory::new(memory));
+        let (mut a, mut b) = (Aligned::new(memory), Aligned::new(memory));
         let [values, other] = [&mut a, &mut b].map(|m| m.pairs::<S>());
         for (n, value) in values[..self.signals[0].len()].iter_mut().enumerate() {
             let lane = |lane: usize| self.signals[lane % self.signals.len()][n];

@@ -169,7 +169,7 @@ pub enum Action<T> {
     Differs(StageId),
     /// Tell the caller the error. It is the last of this number of tries.
     Tell(Blame, u32),
-    /// The error about the worker of a slot is that of this stage's call: it is told later, as that of the
+    /// The error about the worker of a slot is that of this stage's call: it is reported later, as that of the
     /// stage, and until then the slot may lose another worker.
     Attribute(SlotId, StageId),
     /// The breaker of a stage has opened (true) or closed.

@@ -9,7 +9,7 @@ use ipc_protocol::Value;
 
 use super::hear::forward_raw_output;
 use super::shell::Shell;
-use super::stream::Stream;
+use super::stream::{Stream, place_failure};
 use super::workers::News;
 use super::{GraphOutput, Host, Session};
 use crate::error::Error;
@@ -108,7 +108,7 @@ impl Driver {
                 self.shell.journal.trace(|trace| trace.note(&event));
                 actions.extend(self.core.handle(Instant::now(), event));
             }
-            self.shell.place_failure();
+            place_failure(&mut self.shell);
             let Some(action) = actions.pop_front() else { return };
             events.extend(self.shell.carry_out(action));
         }

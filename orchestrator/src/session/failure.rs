@@ -43,6 +43,13 @@ pub(super) fn refused(error: StartError, pool: &PoolConfig) -> Error {
     }
 }
 
+/// Names the node of a fault that the worker has found itself, when it sent an output of the stage.
+pub(super) fn name_node(fault: &mut Fault, stage: &Stage) {
+    if fault.node_id.is_empty() {
+        fault.node_id = stage.nodes.last().map_or_else(String::new, |node| node.id.clone());
+    }
+}
+
 /// A fault that the worker in this slot has reported, as the failure of its node.
 pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
     let is_older = slot.protocol() < FACTS_SINCE;

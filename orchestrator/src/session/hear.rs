@@ -10,7 +10,7 @@ use super::shell::{Events, Shell, pool_of};
 use super::workers::{End, Seat, Slot, Workers};
 use super::{Host, failure};
 use crate::error::Error;
-use crate::failure::Kept;
+use crate::failure::{Kept, NodeFailure};
 use crate::limits::Limit;
 use crate::limits::rate::Admission;
 use crate::schedule::{Blame, Event, Failure, SlotId, Slots, StageId, StateLoss, Traits};
@@ -114,11 +114,12 @@ impl Shell {
         self.hang_up(slot, None)
     }
 
-    fn hear_failure(&mut self, slot: SlotId, failed: Failed, slots: &Slots) -> Events {
+    fn hear_failure(&mut self, slot: SlotId, mut failed: Failed, slots: &Slots) -> Events {
         if let Some(stage) =
             failed.stage.and_then(|stage| self.workers.slot(slot).current(stage, failed.call))
         {
             self.journal.record(stage, &failed.usage);
+            failure::name_node(&mut failed.fault, &self.layout.plan.stages[stage]);
             let mut end = self.layout.classify(stage, &failed.fault);
             if end.kept_at.is_none() || self.closed.is_some() {
                 self.workers.slot_mut(slot).fail_call(stage);
@@ -127,9 +128,7 @@ impl Shell {
             if self.closed.is_some() {
                 return vec![Event::Failed(stage, end)];
             }
-            let note = self.outfit.keep_note(&failed, self.workers.slot(slot).pid());
-            let mut failure = failure::failure_of(failed.fault, self.workers.slot(slot));
-            failure.kept = note.map(Kept::Note);
+            let failure = noted(self, slot, failed);
             let consequence = self.layout.handle_failure(stage, failure, &mut self.journal);
             if end.kept_at.is_some() && consequence.moves.is_some() {
                 // The call goes on elsewhere, so its `Done` from here means nothing.
@@ -179,6 +178,13 @@ impl Shell {
     }
 }
 
+/// The failure of a node, with the note of its call if failing items are captured.
+fn noted(shell: &Shell, slot: SlotId, failed: Failed) -> NodeFailure {
+    let slot = shell.workers.slot(slot);
+    let note = shell.outfit.keep_note(&failed, slot.pid());
+    NodeFailure { kept: note.map(Kept::Note), ..failure::failure_of(failed.fault, slot) }
+}
+
 /// Nodes could not be made: the slot tries another worker if this one does not suit them.
 fn hear_open_failure(
     shell: &mut Shell,
@@ -190,11 +196,7 @@ fn hear_open_failure(
         return_unsuited(&mut shell.workers, slot, is_conflict);
         return Event::Unsuited(slot);
     }
-    let note = shell.outfit.keep_note(&failed, shell.workers.slot(slot).pid());
-    let mut error = failure::from_fault(failed.fault, shell.workers.slot(slot));
-    if let Error::Node(failure) = &mut error {
-        failure.kept = note.map(Kept::Note);
-    }
+    let error = Error::Node(Box::new(noted(shell, slot, failed)));
     shell.give_up_opening(slot, error)
 }
 

@@ -17,7 +17,7 @@ use super::layout::{Consequence, Layout};
 use super::native::NativeStage;
 use super::outfit::{Outfit, stage_number};
 use super::saved::SavedStates;
-use super::stream::Stream;
+use super::stream::{Stream, deliver};
 use super::workers::Workers;
 use super::{GraphOutput, failure};
 use crate::config::PoolConfig;
@@ -121,10 +121,7 @@ impl Shell {
             }
             Action::Deliver { stage, value, .. } => {
                 let output = self.layout.output(stage, value);
-                match &mut self.stream {
-                    Some(stream) => stream.push(Ok(output)),
-                    None => self.outputs.push_back(output),
-                }
+                deliver(self, output);
             }
             Action::Inspect(slot) => {
                 return vec![Event::Seen(slot, self.workers.slot(slot).running())];
@@ -154,15 +151,8 @@ impl Shell {
 
     fn call(&mut self, stage: StageId, work: Work<Value>) -> Events {
         self.journal.trace(|trace| trace.begin_call(stage, &work));
-        if let Some(native) = &mut self.natives[stage] {
-            let mut events = Events::new();
-            let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
-            self.journal.record_native(stage, &outcome);
-            events.push(match outcome.failure {
-                None => self.failures.finish_call(stage, &mut self.journal),
-                Some(failure) => self.failures.fail_call(stage, Error::Node(failure)),
-            });
-            return events;
+        if self.natives[stage].is_some() {
+            return call_native(self, stage, work);
         }
         self.layout.begin(stage, &work);
         if let Some(events) = begin_ahead(self, stage, &work) {
@@ -236,15 +226,6 @@ impl Shell {
         }
         let slot = self.workers.add((CPYTHON_POOL, Engine::CPython));
         Some(self.layout.move_to(slot, moves, &mut self.journal))
-    }
-
-    /// Puts a failure among the outputs of a stream, behind those that came before it.
-    pub(super) fn place_failure(&mut self) {
-        if let Some(stream) = &mut self.stream
-            && let Some(error) = self.failures.first.take()
-        {
-            stream.push(Err(error));
-        }
     }
 
     pub(super) fn fail(&mut self, error: Error) {
@@ -329,6 +310,19 @@ fn acquire(shell: &mut Shell, slots: Vec<SlotId>, is_borrowed: bool) -> Events {
 /// The settings of a slot's pool.
 pub(super) fn pool_of(shell: &Shell, slot: SlotId) -> &PoolConfig {
     shell.settings.pool(shell.workers.slot(slot).pool)
+}
+
+/// Calls a native node here.
+fn call_native(shell: &mut Shell, stage: StageId, work: Work<Value>) -> Events {
+    let mut events = Events::new();
+    let Some(native) = &mut shell.natives[stage] else { return events };
+    let outcome = native.run(work, &mut |value| events.push(Event::Output(stage, value)));
+    shell.journal.record_native(stage, &outcome);
+    events.push(match outcome.failure {
+        None => shell.failures.finish_call(stage, &mut shell.journal),
+        Some(failure) => shell.failures.fail_call(stage, Error::Node(failure)),
+    });
+    events
 }
 
 /// The message that lets a call go on.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use ipc_protocol::Value;
 
 use super::drive::Driver;
+use super::shell::Shell;
 use super::{GraphOutput, Host, Session, Work, check_usable};
 use crate::error::Error;
 use crate::schedule::Event;
@@ -23,10 +24,6 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn push(&mut self, outcome: Result<GraphOutput, Error>) {
-        self.ready.push_back(outcome);
-    }
-
     pub(super) fn clear(&mut self) {
         self.ready.clear();
     }
@@ -58,24 +55,50 @@ pub enum Next {
     End,
 }
 
-impl Session {
-    /// The greatest number of replicas of a node in this session's plan.
-    #[must_use]
-    pub fn replicas(&self) -> u64 {
-        self.driver.core.width()
+/// Hands an output to the stream, or to the caller of a round if there is no stream.
+pub(super) fn deliver(shell: &mut Shell, output: GraphOutput) {
+    match &mut shell.stream {
+        Some(stream) => stream.ready.push_back(Ok(output)),
+        None => shell.outputs.push_back(output),
+    }
+}
+
+/// Puts a failure among the outputs of a stream, behind those that came before it.
+pub(super) fn place_failure(shell: &mut Shell) {
+    if let Some(stream) = &mut shell.stream
+        && let Some(error) = shell.failures.first.take()
+    {
+        stream.ready.push_back(Err(error));
+    }
+}
+
+/// A session as the caller of a stream sees it.
+#[derive(Debug)]
+pub struct Streaming<'a>(&'a mut Session);
+
+impl<'a> Streaming<'a> {
+    /// The stream of a session.
+    pub fn of(session: &'a mut Session) -> Self {
+        Self(session)
     }
 
-    /// Begins a stream; [`Session::next_of_stream`] says when inputs are wanted.
+    /// The greatest number of replicas of a node in the session's plan.
+    #[must_use]
+    pub fn replicas(&self) -> u64 {
+        self.0.driver.core.width()
+    }
+
+    /// Begins a stream; [`Streaming::next`] says when inputs are wanted.
     ///
     /// # Errors
     /// When the session is closed.
-    pub fn begin_stream(&mut self) -> Result<(), Error> {
-        check_usable(&self.driver)?;
-        self.driver.begin_work();
-        self.work = Work::Stream { since: Instant::now() };
-        self.driver.core.stop_at_failure(false);
-        self.driver.core.keep_rounds_apart(true);
-        self.driver.shell.stream = Some(Stream::default());
+    pub fn begin(&mut self) -> Result<(), Error> {
+        check_usable(&self.0.driver)?;
+        self.0.driver.begin_work();
+        self.0.work = Work::Stream { since: Instant::now() };
+        self.0.driver.core.stop_at_failure(false);
+        self.0.driver.core.keep_rounds_apart(true);
+        self.0.driver.shell.stream = Some(Stream::default());
         Ok(())
     }
 
@@ -83,12 +106,12 @@ impl Session {
     ///
     /// # Errors
     /// When the session is closed.
-    pub fn feed_stream(&mut self, input: Option<Value>) -> Result<(), Error> {
-        check_usable(&self.driver)?;
-        self.driver.obey_interrupt();
-        if let Some(stream) = &mut self.driver.shell.stream {
+    pub fn feed(&mut self, input: Option<Value>) -> Result<(), Error> {
+        check_usable(&self.0.driver)?;
+        self.0.driver.obey_interrupt();
+        if let Some(stream) = &mut self.0.driver.shell.stream {
             stream.is_fed = input.is_none();
-            self.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
+            self.0.driver.feed(input.map_or(Event::Flush, |input| Event::Input(Some(input))));
         }
         Ok(())
     }
@@ -97,16 +120,16 @@ impl Session {
     ///
     /// # Errors
     /// The failure of an input, after all outputs of those before it. The stream goes on.
-    pub fn next_of_stream(&mut self, source: Source, host: &mut dyn Host) -> Result<Next, Error> {
+    pub fn next(&mut self, source: Source, host: &mut dyn Host) -> Result<Next, Error> {
         // Replicas that are done get their next items before anything else.
-        self.driver.hear_all(host);
-        self.driver.tell_rounds(host);
+        self.0.driver.hear_all(host);
+        self.0.driver.tell_rounds(host);
         loop {
-            if self.driver.take_dropped() {
+            if self.0.driver.take_dropped() {
                 return Ok(Next::Dropped);
             }
-            let Driver { core, shell, .. } = &mut self.driver;
-            shell.place_failure();
+            let Driver { core, shell, .. } = &mut self.0.driver;
+            place_failure(shell);
             let Some(stream) = &mut shell.stream else { return Ok(Next::End) };
             let wants_input = !stream.is_fed && source != Source::Empty && core.wants_input();
             let is_quick = source == Source::Quick && stream.ready.len() < READY_MAX;
@@ -120,7 +143,7 @@ impl Session {
                 return Ok(if stream.is_fed { Next::End } else { Next::Idle });
             }
             let may_take = !stream.is_fed && source != Source::Empty;
-            self.driver.drive(None, host, |driver| {
+            self.0.driver.drive(None, host, |driver| {
                 let stream = driver.shell.stream.as_ref();
                 stream.is_none_or(|stream| !stream.ready.is_empty())
                     || driver.shell.failures.first.is_some()
@@ -128,20 +151,20 @@ impl Session {
                     || may_take && driver.core.wants_input()
                     || driver.cancel.is_to_look()
             })?;
-            if self.driver.cancel.take_look() && source == Source::Empty {
+            if self.0.driver.cancel.take_look() && source == Source::Empty {
                 return Ok(Next::Input);
             }
         }
     }
 
     /// Ends a stream. What is still under way is dropped.
-    pub fn end_stream(&mut self) {
-        if self.driver.shell.stream.take().is_some() {
-            self.driver.obey_interrupt();
-            self.driver.feed(Event::Abandon);
-            self.driver.core.keep_rounds_apart(false);
-            self.driver.has_dropped = false;
-            self.end_work();
+    pub fn end(&mut self) {
+        if self.0.driver.shell.stream.take().is_some() {
+            self.0.driver.obey_interrupt();
+            self.0.driver.feed(Event::Abandon);
+            self.0.driver.core.keep_rounds_apart(false);
+            self.0.driver.has_dropped = false;
+            self.0.end_work();
         }
     }
 }

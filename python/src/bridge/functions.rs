@@ -55,7 +55,7 @@ fn execute<'py>(
     let options = OpenOptions { is_run: true, ..callers_options(py)? };
     let session = open(py, &runtime, &manifest, options, converter, None)?;
     let outcome = items.transpose().and_then(|items| session.run(py, items, None));
-    let (_, failure) = session.close(py)?;
+    let (_, failure) = super::outputs::close(&session, py)?;
     let pairs = outcome?;
     if let Some(failure) = failure {
         return Err(failure);

@@ -8,16 +8,16 @@ use orchestrator::metrics::RunMetrics;
 use orchestrator::options::CancelHandle;
 use orchestrator::session::{GraphOutput, Inputs, RunError};
 use orchestrator::trace::Trace;
-use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList};
+use pyo3::types::{PyIterator, PyList};
 
-use super::crossing::give;
 use super::host::{PyHost, PyInputs};
 use super::item::Item;
 use super::metrics::Metrics;
+use super::outputs::{carrying, close, open_all};
 use crate::convert::Converter;
-use crate::error::{from_unopenable, to_pyerr};
+use crate::error::to_pyerr;
 
 /// An open run of a pipeline.
 #[pyclass(frozen, module = "remotemedia._native")]
@@ -87,7 +87,7 @@ impl Session {
             },
             Err(RunError { error, partial }) => {
                 let raised = raised.unwrap_or_else(|| to_pyerr(py, error));
-                let (partial, unopened) = self.open_all(py, partial)?;
+                let (partial, unopened) = open_all(self, py, partial)?;
                 if let Some(unopened) = unopened {
                     let note =
                         format!("An output before this error is lost: {}", unopened.value(py));
@@ -110,80 +110,17 @@ impl Session {
         py.detach(|| begin(&mut self.lock())).map_err(|error| to_pyerr(py, error))
     }
 
-    /// Closes the session. Returns the changed attributes of nodes, and the error of `cleanup`, if
-    /// any.
-    pub(super) fn close<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyList>, Option<PyErr>)> {
-        let mut host = PyHost::new(py)?;
-        let closed = py.detach(|| self.lock().close(&mut host));
-        let mut failures = closed.failures.into_iter();
-        let mut failure = host.raised;
-        if failure.is_none()
-            && let Some(first) = failures.next()
-        {
-            let raised = to_pyerr(py, first);
-            for further in failures {
-                let note = format!("another node failed to clean up: {further}");
-                raised.value(py).call_method1("add_note", (note,))?;
-            }
-            failure = Some(raised);
-        }
-        let states = PyList::empty(py);
-        for state in closed.states {
-            states.append((state.node_id, PyBytes::new(py, &state.attributes)))?;
-        }
-        Ok((states, failure))
-    }
-
     /// Converts outputs to objects. If one cannot be converted, the error carries the others.
     pub(super) fn to_list<'py>(
         &self,
         py: Python<'py>,
         outputs: Vec<GraphOutput>,
     ) -> PyResult<Bound<'py, PyList>> {
-        match self.open_all(py, outputs)? {
+        match open_all(self, py, outputs)? {
             (list, None) => Ok(list),
             (list, Some(unopened)) => Err(carrying(py, unopened, list)),
         }
     }
-
-    /// Converts outputs to objects. Returns the converted ones, and the error of the first that
-    /// cannot be converted.
-    fn open_all<'py>(
-        &self,
-        py: Python<'py>,
-        outputs: Vec<GraphOutput>,
-    ) -> PyResult<(Bound<'py, PyList>, Option<PyErr>)> {
-        let list = PyList::empty(py);
-        let mut unopened = None;
-        for output in outputs {
-            let value = match give(py, output.value, &self.converter, self.trace.as_ref()) {
-                Ok(value) => value,
-                Err(error) if error.raised.is_instance_of::<PyKeyboardInterrupt>(py) => {
-                    return Err(error.raised);
-                }
-                Err(error) => {
-                    let error = from_unopenable(py, output.node_id, error);
-                    unopened.get_or_insert(error);
-                    continue;
-                }
-            };
-            let traffic = self.converter.take_traffic();
-            if traffic.copies > 0 {
-                self.lock().count_delivered(&output.node_id, traffic);
-            }
-            list.append((output.node_id, value))?;
-        }
-        Ok((list, unopened))
-    }
-}
-
-/// Attaches the outputs that came before an error to it, unless the exception takes no attributes.
-fn carrying(py: Python<'_>, raised: PyErr, partial: Bound<'_, PyList>) -> PyErr {
-    let _carried = raised.value(py).setattr("partial_results", partial);
-    raised
 }
 
 /// The breakers of a pipeline's nodes, from session to session.
@@ -362,7 +299,7 @@ impl Session {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyList>, Option<Bound<'py, PyBaseException>>)> {
-        let (states, failure) = self.close(py)?;
+        let (states, failure) = close(self, py)?;
         Ok((states, failure.map(|failure| failure.into_value(py).into_bound(py))))
     }
 

@@ -1,6 +1,6 @@
 //! The steps of a stream: outputs, errors, and when items are wanted.
 
-use orchestrator::session::{Next, Source};
+use orchestrator::session::{Next, Source, Streaming};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -16,12 +16,12 @@ type Step<'py> = (&'static str, Option<Bound<'py, PyList>>);
 impl Session {
     /// The greatest number of replicas of a node.
     fn replicas(&self) -> u64 {
-        self.lock().replicas()
+        Streaming::of(&mut self.lock()).replicas()
     }
 
     /// Starts a stream; `next_of_stream` returns its outputs.
     fn begin_stream(&self, py: Python<'_>) -> PyResult<()> {
-        self.begun(py, orchestrator::Session::begin_stream)
+        self.begun(py, |session| Streaming::of(session).begin())
     }
 
     /// Feeds the stream an item.
@@ -29,13 +29,13 @@ impl Session {
         let (value, traffic) = self.take(item)?;
         self.begun(py, |session| {
             session.count_taken(traffic);
-            session.feed_stream(Some(value))
+            Streaming::of(session).feed(Some(value))
         })
     }
 
     /// No item follows in the stream: its nodes flush.
     fn end_items(&self, py: Python<'_>) -> PyResult<()> {
-        self.begun(py, |session| session.feed_stream(None))
+        self.begun(py, |session| Streaming::of(session).feed(None))
     }
 
     /// Waits for an output, or until an item is wanted. `source`: "empty", "slow" or "quick", as it is now.
@@ -47,27 +47,35 @@ impl Session {
             other => return Err(PyValueError::new_err(format!("no source is {other:?}"))),
         };
         let mut host = PyHost::new(py)?;
-        let next = py.detach(|| self.lock().next_of_stream(source, &mut host));
+        let next = py.detach(|| Streaming::of(&mut self.lock()).next(source, &mut host));
         match (next, host.raised) {
             (_, Some(raised)) => Err(raised),
             (Err(error), None) => Err(to_pyerr(py, error)),
             (Ok(Next::Output(output)), None) => {
                 Ok(("output", Some(self.to_list(py, vec![output])?)))
             }
-            (Ok(Next::Input), None) => Ok(("input", None)),
-            (Ok(Next::Idle), None) => Ok(("idle", None)),
-            (Ok(Next::Dropped), None) => Ok(("dropped", None)),
-            (Ok(Next::End), None) => Ok(("end", None)),
+            (Ok(other), None) => Ok((name(&other), None)),
         }
     }
 
     /// Ends the stream. What is under way in it is dropped.
     fn end_stream(&self, py: Python<'_>) {
-        py.detach(|| self.lock().end_stream());
+        py.detach(|| Streaming::of(&mut self.lock()).end());
     }
 
     /// Has a stream that waits look at its source again, from any thread.
     fn look_again(&self) {
         self.cancel.look_again();
+    }
+}
+
+/// The name of a step in Python.
+fn name(step: &Next) -> &'static str {
+    match step {
+        Next::Output(_) => "output",
+        Next::Input => "input",
+        Next::Idle => "idle",
+        Next::Dropped => "dropped",
+        Next::End => "end",
     }
 }

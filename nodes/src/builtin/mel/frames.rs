@@ -8,15 +8,15 @@ use pulp::{Simd, WithSimd};
 
 use super::Settings;
 use super::bands::Bands;
-use crate::lanes::{self, MOST_LANES, Memory, Square, Transform};
+use crate::lanes::{self, Aligned, MOST_LANES, Square, Transform};
 
 /// The transform of one length, and memory for it.
 pub(super) struct Frames {
     transform: Transform,
     window: Vec<f32>,
-    memory: [Memory; 2],
+    memory: [Aligned; 2],
     square: Square,
-    powers: Memory,
+    powers: Aligned,
     /// Frames that reach beyond the recording, filled up.
     edges: Vec<f32>,
 }
@@ -29,13 +29,13 @@ impl Frames {
                 (0.5 - 0.5 * (2.0 * PI * n as f64 / length as f64).cos()).to_f32().unwrap_or(0.0)
             })
             .collect();
-        let memory = Memory::new(2 * transform.memory());
+        let memory = Aligned::new(2 * transform.memory());
         Self {
             transform,
             window,
             memory: [memory.clone(), memory],
             square: Square::new(),
-            powers: Memory::new(2 * (length / 2 + 1)),
+            powers: Aligned::new(2 * (length / 2 + 1)),
             edges: vec![0.0; 2 * MOST_LANES * length],
         }
     }

@@ -240,7 +240,10 @@ fn int16_is_the_float_rounded() {
     let ints = samples::elements::<i16>(array, false).unwrap();
     let floats = resample(48_000, 16_000, "high", noise(4_800));
     for (int, float) in ints.iter().zip(floats) {
-        assert_eq!(f32::from(*int), (float * 32_768.0).round().clamp(-32_768.0, 32_767.0));
+        assert_eq!(
+            f32::from(*int),
+            (float * 32_768.0).round_ties_even().clamp(-32_768.0, 32_767.0)
+        );
     }
 }
 
