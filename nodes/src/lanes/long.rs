@@ -22,7 +22,7 @@ pub(crate) struct Long {
     twiddles: Vec<f32>,
 }
 
-/// Aligned for one length.
+/// Memory for one length.
 #[derive(Debug)]
 pub(crate) struct LongWork {
     /// What is transformed.

@@ -21,12 +21,7 @@ COUNT = 2_000_000
 """So many parts do not fit."""
 
 
-def forms(program: str) -> list[str]:
-    """RustPython has no numpy."""
-    return [form for form in FORMS if program == "cpython" or form != "arrays"]
-
-
-CASES = [(program, form) for program in PROGRAMS for form in forms(program)]
+CASES = [(program, form) for program in PROGRAMS for form in FORMS]
 
 
 def check(error: NodeError, program: str) -> None:
@@ -81,7 +76,7 @@ def test_an_output_that_does_not_fit_into_its_worker_is_an_error_that_names_the_
             assert process(opened, ("number", 7)) == 7
 
 
-@pytest.mark.parametrize("form", forms("cpython"))
+@pytest.mark.parametrize("form", [*FORMS])
 @pytest.mark.parametrize("way", ["input", "output"])
 def test_at_any_size_an_item_arrives_or_is_such_an_error(form: str, way: str) -> None:
     """Sizes in small steps, of which some just fit.
@@ -134,7 +129,7 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.parametrize("form", forms("cpython"))
+@pytest.mark.parametrize("form", [*FORMS])
 @pytest.mark.parametrize("way", ["input", "output"])
 def test_a_caller_with_little_memory_gets_an_error_that_names_its_limit(
     form: str, way: str
