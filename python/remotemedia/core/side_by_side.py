@@ -127,9 +127,10 @@ class Stream:
             elif step == "end":
                 self._is_through = True
                 return END
-            elif step == "idle" and self._error is not None:
-                error, self._error = self._error, None
-                raise error
+            elif self._error is not None:
+                if step == "idle":
+                    error, self._error = self._error, None
+                    raise error
             elif step == "idle" or (step == "input" and self._source.state != "empty"):
                 self._take()
 
