@@ -22,7 +22,7 @@ def reduce_code(code: types.CodeType, reduce: Callable[[types.CodeType], Any]) -
     From version 3.1.3 on, cloudpickle itself replaces the file name by `<dynamic-code>`.
     """
     make, arguments = reduce(code)
-    if arguments[_FILE_NAME + 1] == code.co_name:
+    if arguments[_FILE_NAME + 1 : _FILE_NAME + 2] == (code.co_name,):
         return make, (*arguments[:_FILE_NAME], code.co_filename, *arguments[_FILE_NAME + 1 :])
     return _with_file_name, (code.co_filename, make, arguments)
 

@@ -12,6 +12,7 @@ from remotemedia import Pipeline, Runtime
 EXAMPLES = sorted((Path(__file__).parents[3] / "config" / "examples").glob("*.toml"))
 
 
+@pytest.mark.rustpython
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_its_pools(path: Path) -> None:
     """spec: CARD-09"""

@@ -103,6 +103,8 @@ class FakeSession:
     def metrics(self) -> str:
         return json.dumps({"nodes": [{"node_id": "a"}]})
 
+    kept_metrics = metrics
+
 
 class FakeRuntime:
     def __init__(self, work: Callable[[Any], Any] = lambda item: item) -> None:

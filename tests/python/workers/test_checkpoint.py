@@ -246,6 +246,7 @@ def test_what_checkpoint_prints_arrives(program: str, capfd: pytest.CaptureFixtu
     assert [line.partition("] ")[2] for line in said] == ["saving 1", "saving 3"]
 
 
+@pytest.mark.rustpython
 def test_a_node_of_a_script(tmp_path: Path) -> None:
     # spec: IOP-24
     script = tmp_path / "job.py"
