@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn number(value: i64) -> Value {
-        Value::Int(value.into())
+        Value::Int(value)
     }
 
     /// What would be kept of a call with this item if it failed.
