@@ -105,6 +105,9 @@ class FakeSession:
 
     kept_metrics = metrics
 
+    def replicas(self) -> int:
+        return 1
+
 
 class FakeRuntime:
     def __init__(self, work: Callable[[Any], Any] = lambda item: item) -> None:
