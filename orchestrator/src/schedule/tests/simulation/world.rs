@@ -320,7 +320,7 @@ impl World {
         Vec::new()
     }
 
-    /// The error of a stage is told; that of its worker, if that is lost.
+    /// The caller gets the error of a stage, or of its worker if that is lost.
     fn fail(&mut self, stage: StageId, tries: u32) {
         match self.checks.take_attributed(stage) {
             Some(slot) => self.checks.tell_failure(slot),

@@ -174,11 +174,11 @@ impl Checks {
         self.note_failure();
     }
 
-    /// An error about a round is told: in a stream only in its place, and nothing of the round follows.
+    /// The caller gets an error about a round: in a stream only in its place, and nothing of the round follows.
     pub(super) fn end_round_at(&mut self, stage: StageId) {
         if self.is_stream {
             let round = self.round_called[stage].filter(|_| self.calls_in(stage));
-            assert!(round.is_none_or(|round| round == self.decided), "{round:?} is told too early");
+            assert!(round.is_none_or(|round| round == self.decided), "{round:?} comes too early");
             self.abandoned = self.abandoned.max(self.decided + 1);
         }
     }
@@ -197,7 +197,7 @@ impl Checks {
         self.breakers[stage].most += 1;
     }
 
-    /// The loss of a worker is the failure of this stage, and is told later.
+    /// The loss of a worker is the failure of this stage, which the caller gets later.
     pub(super) fn attribute(&mut self, stage: StageId) {
         self.attributed.push(stage);
         self.breakers[stage].most += 1;
