@@ -38,7 +38,7 @@ stress:
 	@scripts/stress.sh
 
 rustpython:
-	@scripts/rustpython.sh
+	@WHEEL_PROFILE=$(or $(WHEEL_PROFILE),release) scripts/rustpython.sh
 
 conformance:
 	UPDATE_CONFORMANCE=1 cargo test --package tests --test integration conformance::the_pages_are_current

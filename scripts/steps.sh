@@ -97,7 +97,7 @@ rust_lints() {
 # With the profile and the target folder of the build, clippy does not compile macros and build
 # scripts again.
 rustpython_lints() {
-    cargo clippy --locked --release --ignore-rust-version --manifest-path "$rustpython" \
+    cargo clippy --locked --ignore-rust-version --manifest-path "$rustpython" \
         --target-dir target/rustpython --all-targets -- -D warnings
 }
 
