@@ -1,6 +1,7 @@
 """Many live sessions at once: each gets a frame of 20 ms every 20 ms, from a thread of its own.
 
-    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin] [--by-hand] [--retune]
+    python streams.py [--sessions 50] [--minutes 10] [--processes 1] [--pin] [--by-hand]
+                      [--retune 10]
 
 Every frame carries its number and its session's. Asserted: each frame comes back once, in order,
 with the right samples, and the node has seen it in order. The times are only reported.
@@ -12,8 +13,8 @@ With `--by-hand` each stream has a process of its own behind a hand-made pipe wi
 (`candidates/by_hand.py`) instead of a session: the same frames, checks and threads.
 
 With `--retune` an operator is at work in the second half of the time: sizes, time limits and limits
-of workers change ten times a second, and pools are recycled, drained and resumed. The frames of
-both halves are reported apart.
+of workers change so many times a second, and pools are recycled, drained and resumed in turns. The
+frames of both halves are reported apart.
 
 With `--pin` the thread of a session and its worker run on one processor, the sessions on each in
 turn: what a wake-up costs that does not cross processors.
@@ -118,10 +119,10 @@ def made_by_hand(alive: ExitStack) -> tuple[Process, list[int]]:
     return lambda frame: [call(frame)], list(set(family()) - others)
 
 
-def operate(runtime: Runtime, stop: threading.Event) -> None:
-    """Change what can be changed, ten times a second, until it stops."""
+def operate(runtime: Runtime, changes: float, stop: threading.Event) -> None:
+    """Change what can be changed, so many times a second, until it stops."""
     turn = 0
-    while not stop.wait(0.1):
+    while not stop.wait(1 / changes):
         turn += 1
         runtime.reconfigure(
             workers={"max": 50 + turn % 15, "min": turn % 3, "close_timeout": f"{5 + turn % 2} s"},
@@ -156,7 +157,7 @@ def caller(
         stop = threading.Event()
         if options.retune:
             half = (start - time.monotonic_ns() + frames * PERIOD_NS // 2) / 1e9
-            threading.Timer(half, operate, (runtime, stop)).start()
+            threading.Timer(half, operate, (runtime, options.retune, stop)).start()
         for stream in streams:
             stream.join()
         stop.set()
@@ -213,7 +214,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
     parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
     parser.add_argument("--pin", action="store_true", help="a session's two ends to one processor")
-    parser.add_argument("--retune", action="store_true", help="change settings in the second half")
+    parser.add_argument("--retune", type=float, help="changes of settings a second, in the 2nd half")
     parser.add_argument("--by-hand", action="store_true", help="hand-made pipes, for comparison")
     options = parser.parse_args()
     if not 1 <= options.processes <= options.sessions <= 64 * options.processes:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from remotemedia import Runtime
 from remotemedia.workflows import Runner, Task, Workflow, task
 
 Row = list[str]
@@ -123,11 +124,14 @@ def crashes(folder: Path, count: int = 20) -> Row:
 def stop(folder: Path, hangs: Task, *, cancels: bool) -> tuple[float, float]:
     """How long a task takes that is stopped by its time limit of 1 s from its begin, or cancelled:
     until its run has ended, and until its process is gone. That of a cancelled one that obeys the
-    interrupt may serve on.
+    interrupt may serve on. What does not obey is killed at once, without the grace of deadlines.
     """
     path = folder / f"{hangs.name}-{time.monotonic_ns()}"
     limited = hangs if cancels else hangs.with_options(timeout=1)
-    with Runner(f"sqlite:///{path}.db", workers=1) as runner:
+    with (
+        Runtime(workers={"max": 2, "stop_grace": "0 s"}) as pool,
+        Runner(f"sqlite:///{path}.db", workers=1, runtime=pool) as runner,
+    ):
         run = runner.submit(Workflow("hangs", [limited]), {"path": str(path)})
         until(path.exists)
         pid = int(path.read_text())

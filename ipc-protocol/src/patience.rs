@@ -10,6 +10,10 @@
 //! A call with large arrays takes at least the time to read them, and reading is slower while the
 //! caller's processor, whose caches hold a part of them, sleeps. So the wait awake may be longer by
 //! an allowance for their size.
+//!
+//! No report is about what opens and closes a session. These waits are predicted from their own last
+//! length, with a limit so far above the cost of a sleep that one that slept does not rule out the
+//! next one.
 
 use std::time::{Duration, Instant};
 
@@ -51,6 +55,15 @@ pub enum End {
     Worker,
 }
 
+/// A wait that no report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The caller's for a session to be opened, or the worker's for its first call.
+    Open,
+    /// The caller's for a session to be closed.
+    Close,
+}
+
 /// The waiting rule at one end of a connection, with its measurements.
 #[derive(Debug, Clone)]
 pub struct Patience {
@@ -73,6 +86,11 @@ pub struct Patience {
     asked: Option<Instant>,
     heard: Option<Instant>,
     wait: Wait,
+    /// The turn that the present wait is, and how long the last ones took.
+    turn: Option<Turn>,
+    turns: [Option<Duration>; 2],
+    /// Whether the next wait is for the first call of a session.
+    has_opened: bool,
 }
 
 /// How the present wait proceeds.
@@ -106,6 +124,9 @@ impl Patience {
             asked: None,
             heard: None,
             wait: Wait::Asleep,
+            turn: None,
+            turns: [None; 2],
+            has_opened: false,
         }
     }
 
@@ -123,6 +144,10 @@ impl Patience {
     /// Records that a message was sent whose answer is now awaited. `shared_bytes`: size of the
     /// arrays in shared memory that the message or its answer carries.
     pub fn ask(&mut self, now: Instant, shared_bytes: u64) {
+        if std::mem::take(&mut self.has_opened) {
+            return self.ask_turn(now, Turn::Open);
+        }
+        self.turn = None;
         self.asked = Some(now);
         let reading = Duration::from_nanos((shared_bytes >> 10).saturating_mul(NS_PER_KIB));
         self.reading = reading.min(READING_MAX);
@@ -137,6 +162,30 @@ impl Patience {
             Some(_) => Wait::Measured,
             None => Wait::Asleep,
         };
+    }
+
+    /// Records that a message was sent, and that no report will be about the time until its answer.
+    pub fn ask_turn(&mut self, now: Instant, turn: Turn) {
+        (self.asked, self.turn) = (Some(now), Some(turn));
+        self.reading = self.bound;
+        self.wait = match self.turns[turn as usize] {
+            Some(last) if last < self.longest() && self.paused == 0 => Wait::Awake,
+            _ => Wait::Asleep,
+        };
+    }
+
+    /// Whether the end waits for the answer to `ask_turn`.
+    #[must_use]
+    pub fn is_turning(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    fn end_turn(&mut self, now: Instant) {
+        let Some((turn, asked)) = self.turn.take().zip(self.asked) else { return };
+        self.turns[turn as usize] = Some(now.saturating_duration_since(asked));
+        if self.wait == Wait::Awake {
+            self.vain = 0;
+        }
     }
 
     fn longest(&self) -> Duration {
@@ -200,6 +249,7 @@ impl Patience {
     /// Records that the answer came, with the other side's report of how long it worked.
     pub fn answered(&mut self, now: Instant, report: Report) {
         self.heard = Some(now);
+        self.end_turn(now);
         let Some(asked) = self.asked else { return };
         let waited = now.saturating_duration_since(asked);
         self.predicted = report.took().map(|took| took.min(waited));
@@ -221,7 +271,14 @@ impl Patience {
     /// Records a message that is not the answer to a call.
     pub fn noticed(&mut self, now: Instant) {
         self.heard = Some(now);
+        self.end_turn(now);
         self.wait = Wait::Asleep;
+    }
+
+    /// Records a message that opens a session: what comes next is its first call.
+    pub fn opened(&mut self, now: Instant) {
+        self.noticed(now);
+        self.has_opened = true;
     }
 
     /// Drops the prediction, so that the next wait sleeps.

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipc_protocol::patience::Patience;
+use ipc_protocol::patience::{Patience, Turn};
 use ipc_protocol::version::REPORTS_SINCE;
 use ipc_protocol::{FromWorker, ToWorker};
 use link::{Link, LinkError, Sent};
@@ -145,12 +145,20 @@ impl Worker {
             _ => None,
         };
         let is_request = took.is_some();
+        let turn = match &message {
+            ToWorker::Open(_) => Some(Turn::Open),
+            ToWorker::Close => Some(Turn::Close),
+            _ => None,
+        };
         if let Some(took) = took.filter(|_| self.protocol >= REPORTS_SINCE) {
             *took = self.patience.report(Instant::now());
         }
         let sent = self.link.send(message, holder)?;
         if is_request {
             self.patience.ask(Instant::now(), sent.traffic.shared_bytes);
+        }
+        if let Some(turn) = turn {
+            self.patience.ask_turn(Instant::now(), turn);
         }
         Ok(sent)
     }
@@ -162,7 +170,9 @@ impl Worker {
             FromWorker::Output(output) => output.worked,
             FromWorker::Done(done) => done.worked,
             FromWorker::Failed(failed) => failed.worked,
-            FromWorker::Opened(_) => return self.patience.noticed(Instant::now()),
+            FromWorker::Opened(_) | FromWorker::Closed(_) => {
+                return self.patience.noticed(Instant::now());
+            }
             _ => return,
         };
         let now = Instant::now();

@@ -20,7 +20,7 @@ use ipc_protocol::frame::{DescriptorQueue, Frame, FrameReader, ReadProgress, Soc
 use ipc_protocol::from_worker::Traffic;
 use ipc_protocol::patience::{End, Patience};
 use ipc_protocol::share::Share;
-use ipc_protocol::to_worker::Item;
+use ipc_protocol::to_worker::{Credit, Item, Step};
 use ipc_protocol::visit::Message;
 use ipc_protocol::{CodecError, FrameError, FromWorker, Limits, ToWorker};
 use nix::errno::Errno;
@@ -163,11 +163,12 @@ impl LinkReader {
     fn learn(&mut self, message: &ToWorker, traffic: Traffic) {
         let now = Instant::now();
         match message {
-            ToWorker::Item(Item { step, .. }) | ToWorker::Start(step) | ToWorker::Flush(step) => {
-                self.patience.answered(now, step.took);
-            }
-            ToWorker::Credit(credit) => self.patience.answered(now, credit.took),
+            ToWorker::Item(Item { step: Step { took, .. }, .. })
+            | ToWorker::Start(Step { took, .. })
+            | ToWorker::Flush(Step { took, .. })
+            | ToWorker::Credit(Credit { took, .. }) => self.patience.answered(now, *took),
             ToWorker::Close => self.patience.forget(),
+            ToWorker::Open(_) => self.patience.opened(now),
             _ => self.patience.noticed(now),
         }
         self.has_asked = false;

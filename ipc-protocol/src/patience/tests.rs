@@ -195,3 +195,55 @@ fn a_report_travels_in_whole_microseconds() {
     assert_eq!(Report::from(Duration::MAX).took(), Some(micros(u32::MAX.into())));
     assert_eq!(Report::ABSENT.took(), None);
 }
+
+/// Opens a session, which takes so long. Returns whether the end was awake when the answer came.
+fn opens(rig: &mut Rig, takes: Duration) -> bool {
+    rig.end.ask_turn(rig.now, Turn::Open);
+    let is_awake = rig.end.awake(rig.now) > takes;
+    rig.now += takes;
+    if !is_awake {
+        rig.end.awake(rig.now);
+        rig.now += rig.wake_up;
+    }
+    rig.end.noticed(rig.now);
+    is_awake
+}
+
+#[test]
+fn a_session_that_opened_quickly_is_waited_for_awake_the_next_time() {
+    // spec: DSG-10
+    for wake_up in [micros(10), micros(90)] {
+        let mut rig = Rig::new(wake_up);
+        assert!(!opens(&mut rig, micros(800)), "nothing is known");
+        assert!((0..100).all(|_| opens(&mut rig, micros(800))), "{wake_up:?}");
+        assert!(!opens(&mut rig, 3 * BOUND), "it is longer than expected");
+        assert!(!opens(&mut rig, micros(300)), "the last one was long");
+        assert!(opens(&mut rig, micros(300)));
+    }
+}
+
+#[test]
+fn without_a_bound_no_session_is_waited_for_awake() {
+    let mut rig = Rig::new(micros(90));
+    rig.end.set_bound(Duration::ZERO);
+    assert!((0..10).all(|_| !opens(&mut rig, micros(1))));
+}
+
+#[test]
+fn a_worker_waits_awake_for_the_first_call_if_that_of_the_last_session_came_at_once() {
+    // spec: DSG-10
+    let mut end = Patience::new(End::Worker, BOUND);
+    let mut now = Instant::now();
+    let mut first = |takes: Duration| {
+        end.opened(now);
+        end.ask(now, 0);
+        let is_awake = end.awake(now) > takes;
+        now += takes;
+        end.answered(now, takes.into());
+        end.forget();
+        is_awake
+    };
+    assert!(!first(micros(30)));
+    assert!(first(micros(30)));
+    assert!(first(micros(30)));
+}

@@ -252,10 +252,12 @@ impl Workers {
         workers.map(|worker| worker.patience.given_up()).sum()
     }
 
-    /// The workers that have a running call.
+    /// The workers that have a running call, or open or close the session.
     fn called(&mut self) -> impl Iterator<Item = &mut Worker> {
-        let called = self.slots.iter_mut().filter(|slot| !slot.calls.is_empty());
-        called.filter_map(Slot::heard)
+        self.slots.iter_mut().filter_map(|slot| {
+            let has_calls = !slot.calls.is_empty();
+            slot.heard().filter(|worker| has_calls || worker.patience.is_turning())
+        })
     }
 
     /// Whether the pool may have answered, or a process may have exited or written output.

@@ -54,20 +54,25 @@ class Dispatch:
         self.given += 1
         self.done += 1
 
-    def note_source(self, seconds: float) -> None:
-        """How long the source took for its last item."""
+    def note_source(self, seconds: float) -> bool:
+        """How long the source took for its last item. Returns whether it is quick."""
         self._seconds_to_get = seconds
+        return seconds < QUICK_SECONDS
 
     @property
-    def wants_item(self) -> bool:
-        """Whether to take another item from the source: so many are on their way that no lane waits
-        for items, and no more. A result that is ready does not wait for a slow source.
+    def room(self) -> int:
+        """How many items to take from the source now: so many are on their way that no lane waits
+        for items, and no more. A result that is ready waits neither for a slow source nor for a
+        few items of a quick one.
         """
         at_once = self.lanes * self.batch_size
-        if self.given - self._passed_on >= 2 * at_once:
-            return False
-        is_hungry = len(self._waiting) < at_once
-        return not self.is_ready or (is_hungry and self._seconds_to_get < QUICK_SECONDS)
+        room = 2 * at_once - (self.given - self._passed_on)
+        if not self.is_ready:
+            return max(0, room)
+        if self._seconds_to_get >= QUICK_SECONDS:
+            return 0
+        room = min(room, at_once - len(self._waiting))
+        return room if room >= max(1, at_once // 4) else 0
 
     @property
     def is_idle(self) -> bool:
@@ -116,11 +121,15 @@ class Dispatch:
         """Whether there is a result to pass on."""
         return self._passed_on in self._results if self.is_ordered else bool(self._results)
 
-    def pass_on(self) -> Any:
-        """The next result. Only while `is_ready`."""
-        number = self._passed_on if self.is_ordered else next(iter(self._results))
-        self._passed_on += 1
-        return self._results.pop(number)
+    def pass_on(self) -> list[Any]:
+        """The next results: those that are ready, and no more than a lane takes at once."""
+        passed: list[Any] = []
+        most = self.batch_size
+        while len(passed) < most and self.is_ready:
+            number = self._passed_on if self.is_ordered else next(iter(self._results))
+            self._passed_on += 1
+            passed.append(self._results.pop(number))
+        return passed
 
 
 __all__ = ["BATCH_MAX", "BATCH_SECONDS", "QUICK_SECONDS", "Dispatch"]

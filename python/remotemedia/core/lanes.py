@@ -45,6 +45,7 @@ class Lanes:
         self._first: Execution | None = None
         self._opening = threading.Lock()
         self._opened = 0
+        self._idle = 0
         self._is_stopped = False
         self._has_all_items = False
 
@@ -66,11 +67,14 @@ class Lanes:
             return
         with self._changed:
             self._dispatch.add(converted)
-            idle = sum(lane.is_idle for lane in self._lanes)
-            has_too_few = idle < self._dispatch.waiting and len(self._lanes) < self._dispatch.lanes
-            self._changed.notify_all()
+            if self._idle:
+                self._changed.notify_all()
+            has_too_few = len(self._lanes) < self._dispatch.lanes and self._is_short()
         if has_too_few:
             self._start(None, CancelPoint())
+
+    def _is_short(self) -> bool:
+        return sum(lane.is_idle for lane in self._lanes) < self._dispatch.waiting
 
     def end_items(self) -> None:
         """No further item comes."""
@@ -78,10 +82,10 @@ class Lanes:
             self._has_all_items = True
             self._changed.notify_all()
 
-    def wants_item(self) -> bool:
-        """Whether lanes may soon have nothing to do."""
+    def room(self) -> int:
+        """How many items lanes may soon need."""
         with self._changed:
-            return not (self._has_all_items or self._is_stopped) and self._dispatch.wants_item
+            return 0 if self._has_all_items or self._is_stopped else self._dispatch.room
 
     @property
     def is_through(self) -> bool:
@@ -101,18 +105,17 @@ class Lanes:
             self._changed.wait_for(lambda: self.is_ready or self._dispatch.done != done)
             return self._dispatch.done
 
-    def pass_on(self) -> Any:
-        """The next result, which may be `Failed`.
+    def pass_on(self) -> list[Any]:
+        """The next results, which may be `Failed`; none after the last one.
 
         Raises:
-            StopIteration: there is none.
+            BaseException: what a lane ended with.
         """
         with self._changed:
-            if self._dispatch.is_ready:
-                return self._dispatch.pass_on()
-        if self.failed is not None:
+            passed = self._dispatch.pass_on()
+        if not passed and self.failed is not None:
             raise self.failed
-        raise StopIteration
+        return passed
 
     def stop(self) -> None:
         """Cancel what runs, from any thread."""
@@ -142,9 +145,11 @@ class Lanes:
         """The items that a lane works on next; None: it is no longer needed."""
         with self._changed:
             lane.is_idle = True
+            self._idle += 1
             self._changed.wait_for(
                 lambda: self._is_stopped or self._dispatch.has_work or self._has_all_items
             )
+            self._idle -= 1
             lane.is_idle = False
             if self._is_stopped or not self._dispatch.has_work:
                 return None

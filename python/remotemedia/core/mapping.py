@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class Mapped:
         self._lanes = Lanes(open_lane, dispatch)
         self._dispatch = dispatch
         self._keep_metrics = keep_metrics
+        self._ready: deque[Any] = deque()
         self._told = 0
         self._is_closed = False
 
@@ -73,8 +75,9 @@ class Mapped:
         if self._is_closed:
             raise StopIteration
         try:
-            self._fill()
-            self._wait()
+            if not self._ready:
+                self._fill()
+                self._wait()
             return self._result()
         except BaseException:
             self.close()
@@ -89,12 +92,8 @@ class Mapped:
         if self._is_closed:
             raise StopAsyncIteration
         try:
-            if isinstance(self._source, AsyncIterable):
-                await self._fill_async()
-            elif self._lanes.wants_item():
-                await run_in_thread(self._fill, self._lanes.stop)
-            if not self._lanes.is_ready:
-                await run_in_thread(self._wait, self._lanes.stop)
+            if not self._ready:
+                await self._prepare_async()
             is_over, result = self._result_or_end()
         except BaseException:
             await self.aclose()
@@ -105,7 +104,8 @@ class Mapped:
         return result
 
     def _fill(self) -> None:
-        while self._lanes.wants_item():
+        room = self._lanes.room()
+        while room > 0:
             if self._items is None:
                 self._items = iter(self._source)
             began = time.perf_counter()
@@ -113,12 +113,21 @@ class Mapped:
                 item = next(self._items)
             except StopIteration:
                 return self._lanes.end_items()
-            self._dispatch.note_source(time.perf_counter() - began)
+            is_quick = self._dispatch.note_source(time.perf_counter() - began)
             self._lanes.give(item)
+            room = room - 1 if is_quick and room > 1 else self._lanes.room()
         return None
 
+    async def _prepare_async(self) -> None:
+        if isinstance(self._source, AsyncIterable):
+            await self._fill_async()
+        elif self._lanes.room() > 0:
+            await run_in_thread(self._fill, self._lanes.stop)
+        if not self._lanes.is_ready:
+            await run_in_thread(self._wait, self._lanes.stop)
+
     async def _fill_async(self) -> None:
-        while self._lanes.wants_item():
+        while self._lanes.room() > 0:
             if self._items is None:
                 self._items = aiter(self._source)
             began = time.perf_counter()
@@ -144,7 +153,11 @@ class Mapped:
                 self.progress.update(done, self.total)
 
     def _result(self) -> Any:
-        result = self._lanes.pass_on()
+        if not self._ready:
+            self._ready.extend(self._lanes.pass_on())
+        if not self._ready:
+            raise StopIteration
+        result = self._ready.popleft()
         if isinstance(result, Failed):
             if not self.returns_errors:
                 raise result.error

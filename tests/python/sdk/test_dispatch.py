@@ -12,7 +12,7 @@ from remotemedia.core.dispatch import BATCH_MAX, Dispatch
 def filled(dispatch: Dispatch) -> int:
     """Add items as long as the dispatch wants some; returns their number."""
     before = dispatch.given
-    while dispatch.wants_item:
+    while dispatch.room:
         dispatch.add(dispatch.given)
     return dispatch.given - before
 
@@ -28,7 +28,7 @@ def test_every_item_has_one_result_whatever_the_order_of_lanes(
     working: list[list[tuple[int, int]]] = []
     results: list[int] = []
     while len(results) < 300:
-        if dispatch.given < 300 and dispatch.wants_item:
+        if dispatch.given < 300 and dispatch.room:
             dispatch.note_source(chance.choice([0.0, 1.0]))
             dispatch.add(dispatch.given)
         elif dispatch.has_work and len(working) < dispatch.lanes and chance.random() < 0.5:
@@ -37,7 +37,7 @@ def test_every_item_has_one_result_whatever_the_order_of_lanes(
             taken = working.pop(chance.randrange(len(working)))
             dispatch.finish([(number, item) for number, item in taken], chance.random() / 100)
         elif dispatch.is_ready:
-            results.append(dispatch.pass_on())
+            results += dispatch.pass_on()
         at_once = dispatch.lanes * max(dispatch.batch_size, BATCH_MAX if batch is None else 0)
         assert dispatch.given - len(results) <= 2 * at_once
     assert (results if is_ordered else sorted(results)) == list(range(300))
@@ -50,7 +50,7 @@ def test_a_result_that_is_ready_does_not_wait_for_a_slow_source() -> None:
     filled(dispatch)
     dispatch.finish([(number, 0) for number, _ in dispatch.take()], 1.0)
     dispatch.note_source(0.5)
-    assert not dispatch.wants_item
+    assert not dispatch.room
     dispatch.pass_on()
     assert filled(dispatch) == 1
 
@@ -63,7 +63,7 @@ def test_a_quick_source_is_asked_although_results_are_ready() -> None:
     dispatch.finish([(number, 0) for number, _ in dispatch.take()], 1.0)
     dispatch.pass_on()
     dispatch.note_source(0.0)
-    assert dispatch.wants_item
+    assert dispatch.room
 
 
 def test_batches_grow_where_items_are_quick_and_shrink_where_they_are_slow() -> None:
@@ -96,4 +96,4 @@ def test_a_result_without_a_lane_keeps_its_place() -> None:
     dispatch.add_done("second")
     assert not dispatch.is_ready
     dispatch.finish([(0, "one")], 0.1)
-    assert [dispatch.pass_on(), dispatch.pass_on()] == ["one", "second"]
+    assert dispatch.pass_on() + dispatch.pass_on() == ["one", "second"]
