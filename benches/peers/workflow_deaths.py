@@ -95,7 +95,7 @@ def is_gone(pid: int) -> bool:
     """Whether the process is gone, but for its exit code."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

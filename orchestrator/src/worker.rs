@@ -138,6 +138,11 @@ impl Worker {
         mut message: ToWorker,
         holder: Option<&Arc<str>>,
     ) -> Result<Sent, LinkError> {
+        let turn = match &message {
+            ToWorker::Open(_) => Some(Turn::Open),
+            ToWorker::Close => Some(Turn::Close),
+            _ => None,
+        };
         let took = match &mut message {
             ToWorker::Item(item) => Some(&mut item.step.took),
             ToWorker::Start(step) | ToWorker::Flush(step) => Some(&mut step.took),
@@ -145,11 +150,6 @@ impl Worker {
             _ => None,
         };
         let is_request = took.is_some();
-        let turn = match &message {
-            ToWorker::Open(_) => Some(Turn::Open),
-            ToWorker::Close => Some(Turn::Close),
-            _ => None,
-        };
         if let Some(took) = took.filter(|_| self.protocol >= REPORTS_SINCE) {
             *took = self.patience.report(Instant::now());
         }
