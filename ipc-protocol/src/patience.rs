@@ -225,8 +225,11 @@ impl Patience {
     /// Records how long a yield of the processor lasted during a wait awake. If that is longer than
     /// the other side can have needed it, other programs need it, and a pause begins.
     pub fn yielded(&mut self, took: Duration) {
-        if self.wait == Wait::Awake && took > self.predicted.unwrap_or_default() + self.cost + AWAY
-        {
+        let expected = match self.turn {
+            Some(turn) => self.turns[turn as usize],
+            None => self.predicted,
+        };
+        if self.wait == Wait::Awake && took > expected.unwrap_or_default() + self.cost + AWAY {
             self.rest(BUSY_PAUSES);
         }
     }
