@@ -105,7 +105,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
-def crashes(folder: Path, count: int = 20) -> Row:
+def crashes(folder: Path, count: int = 100) -> Row:
     """From SIGSEGV of a worker to the retry."""
     took = []
     with Runner(f"sqlite:///{folder}/deaths.db", workers=1) as runner:

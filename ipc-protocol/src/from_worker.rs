@@ -29,7 +29,7 @@ pub enum FromWorker {
     /// A message about segments and leases. Since protocol 2.
     Share(Share),
     /// Installed modules that the session's code has loaded, and no session before it did. Sent
-    /// before `Opened` and `Closed`. Since protocol 6.
+    /// before `Opened` and `Closed`, and after calls that took long. Since protocol 6.
     Loaded(Vec<String>),
     /// Answer to `End`: the worker will exit by itself, so the orchestrator may exit now. Since
     /// protocol 5.

@@ -45,9 +45,10 @@ class LoadedModules:
                 self._fresh.append(name)
 
     def take_fresh(self) -> list[str]:
-        """Names of the installed modules that have been recorded since the last call, in the order
-        in which they were loaded. Those that were loaded before this object was made are left out.
+        """Names of the installed modules that have been loaded since the last call, in that order.
+        Those that were loaded before this object was made are left out.
         """
+        self.note()
         fresh, self._fresh = self._fresh, []
         return fresh
 

@@ -171,6 +171,24 @@ def test_installed_modules_of_earlier_sessions_are_there_at_the_start() -> None:
                     forked.process("exit 0")
 
 
+def test_installed_modules_of_a_session_that_is_still_open_are_there_at_the_start() -> None:
+    """spec: CARD-02: its worker may die before it ends."""
+    with (
+        Runtime() as runtime,
+        Pipeline([Inspector()], runtime=runtime).session() as plain,
+        Pipeline([Inspector()], runtime=runtime).session() as held,
+    ):
+        ask(plain, "count")
+        ask(held, "import xmlrpc.client")
+        while True:
+            ask(held, "count")  # what the worker has told meanwhile is read
+            with forked_session(runtime) as forked:
+                if ask(forked, "loaded xmlrpc.client") == [True]:
+                    break
+                with pytest.raises(WorkerCrashed):
+                    forked.process("exit 0")
+
+
 PRELOAD = """
 [python]
 environment = {{ PYTHONPATH = "{folder}" }}
