@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio in each session")
     parser.add_argument("--processes", type=int, default=1, help="that the callers are spread over")
     parser.add_argument("--pin", action="store_true", help="a session's two ends to one processor")
-    parser.add_argument("--retune", type=float, help="changes of settings a second, in the 2nd half")
+    parser.add_argument("--retune", type=float, help="changes a second in the 2nd half")
     parser.add_argument("--by-hand", action="store_true", help="hand-made pipes, for comparison")
     options = parser.parse_args()
     if not 1 <= options.processes <= options.sessions <= 64 * options.processes:

@@ -151,7 +151,7 @@ impl LinkReader {
                 }
                 message => {
                     self.learn(&message, traffic);
-                    // The orchestrator has counted the bytes that it lent.
+                    // The orchestrator has counted what it lent.
                     let traffic = Traffic { shared_bytes: 0, ..traffic };
                     return Ok(Some(Incoming { message, traffic }));
                 }
@@ -171,8 +171,7 @@ impl LinkReader {
             ToWorker::Open(_) => self.patience.opened(now),
             _ => self.patience.noticed(now),
         }
-        self.has_asked = false;
-        self.shared_bytes = traffic.shared_bytes;
+        (self.has_asked, self.shared_bytes) = (false, traffic.shared_bytes);
     }
 
     fn handle(&mut self, share: Share) -> Result<(), LinkError> {
