@@ -37,7 +37,7 @@ SHARES = (0.05, 0.15, 0.15, 0.22, 0.22, 0.18, 0.03)
 HARD_SNRS_DB = (20, 15, 10, 5, 2, 0, -3)
 HARD_SHARES = (0.1, 0.1, 0.2, 0.2, 0.15, 0.2, 0.05)
 # What frames in a noise count, so that each kind of the table counts about as much.
-WEIGHTS = {"white": 2.5, "pink": 2.5, "hum": 1.5, "babble": 1.3, "music": 0.9}
+WEIGHTS = {"white": 2.5, "pink": 2.5, "hum": 1.5, "music": 0.7}
 LINE = 98
 
 
