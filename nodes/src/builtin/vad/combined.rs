@@ -223,7 +223,7 @@ impl Combined {
     }
 
     fn forget(&mut self) {
-        let needed = self.given.saturating_sub(2 * ODDS_REACH);
+        let needed = self.given.saturating_sub(ODDS_REACH + SMOOTHING);
         self.odds.forget(needed);
         self.odds_sums.forget(needed);
         self.levels.forget(needed);

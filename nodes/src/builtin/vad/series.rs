@@ -1,8 +1,9 @@
 //! Values of the frames of a stream, of which the earliest may have been dropped, and means of
 //! them. What a mean is does not depend on when values came or were dropped.
 
-/// How many frames may be kept beyond those needed: dropping moves the rest.
-const SLACK: usize = 1_000;
+/// How many frames may be kept beyond those needed. Dropping moves the rest, so it is not done for
+/// every frame; what is kept is copied whenever a stream is asked what it would find by now.
+const SLACK: usize = 200;
 
 /// Values of frames.
 #[derive(Debug, Clone)]
