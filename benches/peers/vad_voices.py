@@ -1,7 +1,7 @@
 """Voices for the training in `vad_train.py`, beside those of "train" in `speech.py`.
 
-Voices of espeak-ng and flite, people of asterisk-prompt-es-co, asterisk-prompt-fr-armelle and
-fillets-ng-data-cs. What is missing is left out. Some voices are held out, to tune with.
+Voices of espeak-ng and flite, people of fillets-ng-data-cs and asterisk-prompt-es-co. What is
+missing is left out. Some voices are held out, to tune with.
 """
 
 from __future__ import annotations
@@ -56,8 +56,6 @@ MORE_VOICES = (
     *("espeak:sw+m4", "espeak:ru+f2", "espeak:el+m7", "espeak:hi+f4", "espeak:en-us+m6"),
     *("espeak:de", "espeak:fr-fr", "espeak:es+f4", "espeak:en-gb+f2", "espeak:en-us+Annie"),
     *("flite:awb", "flite:rms", "flite:kal16") * 2,
-    *("files:/usr/share/asterisk/sounds/es*/**/*.gsm",) * 3,
-    *("files:/usr/share/asterisk/sounds/fr*/**/*.gsm",) * 3,
     *("files:/usr/share/games/fillets-ng/sound/*/cs/*.ogg",) * 8,
 )
 HELD_OUT = (
@@ -65,11 +63,7 @@ HELD_OUT = (
     *("festival:voice_ked_diphone", "espeak:ro+m3", "espeak:hi+f4", "flite:rms"),
     "files:/usr/share/asterisk/sounds/es*/**/*.gsm",
 )
-# The same people as in the prompts that are held out.
-ALIKE = "files:/usr/share/asterisk/sounds/fr*/**/*.gsm"
-FITTED = tuple(
-    voice for voice in (*VOICES["train"], *MORE_VOICES) if voice not in (*HELD_OUT, ALIKE)
-)
+FITTED = tuple(voice for voice in (*VOICES["train"], *MORE_VOICES) if voice not in HELD_OUT)
 PROGRAMS = {
     "espeak": ("espeak-ng", "-v", "VOICE", "-s", "SPEED", "-p", "PITCH", "-w", "OUT", "TEXT"),
     "flite": ("flite", "-voice", "VOICE", "-o", "OUT", "-t", "TEXT"),
