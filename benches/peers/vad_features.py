@@ -32,7 +32,7 @@ def spectra(samples: Samples) -> Frames:
 
 
 def resemblances(power: Frames) -> Frames:
-    """Cosines between the amplitudes of each frame and of 5 and 20 frames before, in two regions."""
+    """Cosines between the amplitudes of a frame and of 5 and 20 frames before, in two regions."""
     found, at = [], np.arange(len(power))
     for lag in LAGS:
         for low, high in REGIONS_HZ:

@@ -1,8 +1,8 @@
-"""Noises and music for the training in `vad_train.py`: those of `speech.py` with other music, and more.
+"""Noises for the training in `vad_train.py`: those of `speech.py` with more music, and more kinds.
 
-Music comes from games in Debian (singularity-music, wesnoth-1.16-music, neverball-data, glob2-data),
-from the tracks of "train" in `speech.py`, and is made here; some is held out, to tune with
-(frozen-bubble-data, lincity-ng-data, planetblupi-music-ogg). What is missing is left out.
+Music comes from games in Debian (singularity-music, wesnoth-1.16-music, neverball-data,
+glob2-data), from the tracks of "train" in `speech.py`, and is made here; some is held out, to tune
+with (frozen-bubble-data, lincity-ng-data, planetblupi-music-ogg). What is missing is left out.
 """
 
 from __future__ import annotations

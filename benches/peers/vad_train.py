@@ -1,8 +1,8 @@
 """Makes the weights of VADNode's method "auto": `nodes/src/builtin/vad/weights.rs`.
 
-The network learns from the voices of `vad_voices.py` in the noises of `vad_noises.py`, at levels
+The network is fitted to the voices of `vad_voices.py` in the noises of `vad_noises.py`, at levels
 from -42 to -14 dBFS, a quarter of it with the band of a telephone, some without noise and some
-without speech. `--held-out` prints the F1 scores for the voices and music that it did not learn.
+without speech. `--held-out` prints the F1 scores for the voices and music that it was not fitted to.
 
     .venvs/peers/bin/python benches/peers/vad_train.py [--held-out] nodes/src/builtin/vad/weights.rs
 """
@@ -123,7 +123,7 @@ pub(super) const OUT_BIAS: f32 = {rows(out_bias, "").rstrip(",")};
 
 
 def drawn() -> tuple[Matrix, Matrix, Matrix]:
-    """What the network learns from: inputs, labels and weights."""
+    """What the network is fitted to: inputs, labels and weights."""
     inputs, truths, weights = [], [], []
     for number, voice in enumerate(FITTED):
         clean = any_recording(voice, 9_000 + number)
@@ -139,7 +139,7 @@ def drawn() -> tuple[Matrix, Matrix, Matrix]:
 
 
 def segments(scores: NDArray[np.float64]) -> Mask:
-    """What VADNode makes of the scores: pauses below 100 ms joined, segments below 90 ms dropped."""
+    """As VADNode does it: pauses below 100 ms are filled, segments below 90 ms dropped."""
     speech = scores >= LEAST_SCORE
     edges = np.flatnonzero(speech)
     for before, after in pairwise(edges):
