@@ -11,7 +11,7 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -136,9 +136,14 @@ def rms(samples: NDArray[Any]) -> float:
 @cache
 def recording(voice: str, seed: int) -> Samples:
     """Utterances of one voice at one level, with pauses of 0.4 to 2.5 s around each."""
+    return joined(utterances(voice, seed), seed)
+
+
+def joined(spoken_by_one: list[Samples], seed: int) -> Samples:
+    """These utterances at one level, with pauses of 0.4 to 2.5 s around each."""
     dice = random.Random(seed * 7 + 1)
     parts: list[Samples] = []
-    for utterance in utterances(voice, seed):
+    for utterance in spoken_by_one:
         centred = utterance - utterance.mean()
         loud = centred[np.abs(centred) > 0.1 * np.abs(centred).max()]
         parts += [np.zeros(int(RATE * dice.uniform(0.4, 2.5)), np.float32)]
@@ -171,7 +176,7 @@ def noise(kind: str, count: int, seed: int, split: str) -> Samples:
     """Noise with an RMS level of 1."""
     generator = np.random.default_rng(seed)
     if kind == "babble":
-        made = babble(generator, count, split)
+        made = babble(generator, count, VOICES[split])
     elif kind == "music":
         made = music(generator, count, split)
     elif kind == "hum":
@@ -179,11 +184,17 @@ def noise(kind: str, count: int, seed: int, split: str) -> Samples:
     elif kind in UNSEEN_NOISES:
         made = {"engine": engine, "rain": rain, "siren": siren}[kind](generator, count)
     else:
-        made = generator.standard_normal(count)
-        if kind == "pink":
-            spectrum = np.fft.rfft(made)
-            made = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), count)
+        made = steady(generator, count, kind)
     return (made / rms(made)).astype(np.float32)
+
+
+def steady(generator: np.random.Generator, count: int, kind: str) -> NDArray[np.float64]:
+    """White or pink noise."""
+    made: NDArray[np.float64] = generator.standard_normal(count)
+    if kind == "pink":
+        spectrum = np.fft.rfft(made)
+        made = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), count)
+    return made
 
 
 def hum(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -238,13 +249,17 @@ def siren(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
     return np.asarray(tones + 0.02 * generator.standard_normal(count))
 
 
-def babble(generator: np.random.Generator, count: int, split: str) -> NDArray[np.float64]:
+def babble(
+    generator: np.random.Generator,
+    count: int,
+    voices: Sequence[str],
+    record: Callable[[str, int], Samples] = recording,
+) -> NDArray[np.float64]:
     """Eight voices at once, without their pauses."""
     made = np.zeros(count)
     while not made.any():
         for _ in range(8):
-            voices = VOICES[split]
-            voice = recording(voices[generator.integers(len(voices))], 1_000)
+            voice = record(voices[generator.integers(len(voices))], 1_000)
             frames = voice[: len(voice) // HOP * HOP].reshape(-1, HOP)
             power = np.square(frames).mean(1)
             kept = frames[power > power.max() * 1e-4].ravel() if len(power) else frames.ravel()

@@ -163,6 +163,17 @@ impl Params {
         }
     }
 
+    /// The value of a [`ParamKind::Int`] parameter that may be absent and whose range lies in `u32`.
+    ///
+    /// # Errors
+    /// The node type declares no such parameter of that kind.
+    pub fn optional_u32(&self, name: &'static str) -> Result<Option<u32>, ParamProblem> {
+        match self.value(name) {
+            Some(ParamValue::Absent) => Ok(None),
+            _ => self.u32(name).map(Some),
+        }
+    }
+
     /// The value of a [`ParamKind::Bool`] parameter.
     ///
     /// # Errors

@@ -16,9 +16,11 @@ mod features;
 mod parameters;
 mod scored;
 mod segments;
+mod series;
 mod stretches;
 #[cfg(test)]
 mod tests;
+mod texture;
 mod voice;
 mod weights;
 

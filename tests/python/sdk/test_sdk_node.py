@@ -196,6 +196,8 @@ def test_the_linear_threshold_becomes_decibels() -> None:
     assert VADNode(threshold=-30).native_params()["method"] == "energy"
     assert VADNode(threshold=-30, method="auto").native_params()["method"] == "auto"
     assert VADNode().native_params()["output"] == "tagged"
+    assert "min_silence_ms" not in VADNode().native_params(), "its default depends on the method"
+    assert VADNode(min_silence_ms=200).native_params()["min_silence_ms"] == 200
     with pytest.raises(ConfigurationError, match="linear RMS"):
         VADNode(energy_threshold=-30)
 

@@ -55,7 +55,7 @@ impl Blocks {
         let power = |plane: &Vec<f32>| mean_square(&plane[at..at + length]);
         let sum: f32 = self.rest.iter().map(power).sum();
         let block = sum / self.rest.len().max(1).to_f32().unwrap_or(1.0);
-        Frame { bands: [0.0; BANDS], is_tone: false, block }
+        Frame { bands: [0.0; BANDS], resemblances: Default::default(), is_tone: false, block }
     }
 }
 
@@ -66,6 +66,21 @@ pub(super) fn mean_square(samples: &[f32]) -> f32 {
 
 pub(super) fn sum(samples: &[f32]) -> f32 {
     sum_of(samples, |sample| sample)
+}
+
+/// The sum of the products of two slices of one length.
+#[inline]
+pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let ((left, left_rest), (right, right_rest)) =
+        (left.as_chunks::<16>(), right.as_chunks::<16>());
+    let mut sums = [0.0_f32; 16];
+    for (left, right) in left.iter().zip(right) {
+        for (sum, (a, b)) in sums.iter_mut().zip(left.iter().zip(right)) {
+            *sum += a * b;
+        }
+    }
+    let rest = left_rest.iter().zip(right_rest).map(|(a, b)| a * b);
+    sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 /// In sixteen sums side by side, which the compiler makes vectors of.

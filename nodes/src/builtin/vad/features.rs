@@ -8,6 +8,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::blocks::{mean_square, sum};
+use super::texture::{RESEMBLANCES, Texture};
 use crate::builtin::samples::Planes;
 
 /// Frames per second.
@@ -32,6 +33,8 @@ pub(super) struct Frame {
     pub(super) bands: [f32; BANDS],
     /// Whether the frame is a tone, see `TONE_SHARE`.
     pub(super) is_tone: bool,
+    /// How much the spectrum resembles earlier ones, where the analyzer looks at its texture.
+    pub(super) resemblances: [f32; RESEMBLANCES],
     /// Power of the frame's own 10 ms at all frequencies, without a window.
     pub(super) block: f32,
 }
@@ -50,6 +53,7 @@ pub(super) struct Analyzer {
     spectrum: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
     powers: Vec<f32>,
+    texture: Option<Texture>,
     /// Samples from `begin` on, per channel.
     recent: Vec<Vec<f32>>,
     begin: u64,
@@ -90,6 +94,7 @@ impl Analyzer {
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
             powers: vec![0.0; fft_length / 2 + 1],
+            texture: None,
             recent: vec![Vec::new(); channels],
             window,
             fft,
@@ -97,6 +102,13 @@ impl Analyzer {
             taken: 0,
             frames: 0,
         }
+    }
+
+    /// Makes it measure the texture of each frame as well.
+    pub(super) fn with_texture(mut self) -> Self {
+        // 120 Hz, 1 kHz and 4 kHz.
+        self.texture = Some(Texture::new([self.lines[0], self.lines[2], self.lines[4]]));
+        self
     }
 
     pub(super) fn rate_hz(&self) -> u32 {
@@ -189,9 +201,12 @@ impl Analyzer {
         for (band, lines) in bands.iter_mut().zip(self.lines.windows(2)) {
             *band = sum(&self.powers[lines[0]..lines[1].max(lines[0])]) * self.scale;
         }
+        let scale = self.scale;
+        let texture = self.texture.as_mut().map(|texture| texture.push(&self.powers, scale));
         let heard = &self.powers[self.lines[0]..self.lines[BANDS].max(self.lines[0])];
         Frame {
             bands,
+            resemblances: texture.unwrap_or_default(),
             is_tone: loudest_three(heard) > TONE_SHARE * sum(heard),
             block: block / self.recent.len().max(1) as f32,
         }

@@ -86,10 +86,11 @@ pub(super) const PARAMS: &[ParamSpec] = &[
         name: "min_silence_ms",
         aliases: &["min_silence_duration_ms"],
         kind: ParamKind::Int,
-        default: ParamDefault::Int(300),
+        default: ParamDefault::Absent,
         range: Some((0.0, 10_000.0)),
         unit: "ms",
-        doc: "Shorter pauses do not split a segment.",
+        doc: "Shorter pauses do not split a segment; 100 for auto, 300 for neural and energy if not \
+              given.",
     },
     ParamSpec {
         name: "pre_roll_ms",
@@ -129,15 +130,18 @@ pub(super) const PARAMS: &[ParamSpec] = &[
 
 /// How the detector of a node works, by its parameters.
 pub(super) fn plan(params: &Params) -> Result<Plan, ParamProblem> {
-    let frames = |name| Ok((params.u32(name)?.div_ceil(HOP_MS)).to_usize().unwrap_or(0));
-    let (min_speech, min_silence) = (frames("min_speech_ms")?, frames("min_silence_ms")?);
+    let in_frames = |ms: u32| ms.div_ceil(HOP_MS).to_usize().unwrap_or(0);
+    let frames = |name| Ok(in_frames(params.u32(name)?));
+    let min_speech = frames("min_speech_ms")?;
+    let given_silence = params.optional_u32("min_silence_ms")?;
+    let min_silence = |otherwise_ms| in_frames(given_silence.unwrap_or(otherwise_ms));
     let longest = if params.bool("streaming")? { LONGEST_IN_STREAM } else { usize::MAX };
-    let rules = |least_score: f64| {
+    let rules = |least_score: f64, silence_ms: u32| {
         let given = params.optional_float("min_score")?;
         Ok(Rules {
             least_score: given.unwrap_or(least_score).to_f32().unwrap_or(0.5),
             min_speech,
-            min_silence,
+            min_silence: min_silence(silence_ms),
             before: frames("pre_roll_ms")?,
             after: frames("hang_over_ms")?,
             longest,
@@ -146,9 +150,9 @@ pub(super) fn plan(params: &Params) -> Result<Plan, ParamProblem> {
     let is_given = |name: &str| params.given().get(name).is_some_and(|value| !value.is_null());
     let by_level = is_given("threshold") || is_given("energy_threshold");
     match params.optional_text("method")? {
-        Some("neural") => Ok(Plan::Neural(rules(0.7)?)),
-        None if !by_level => Ok(Plan::Auto(rules(0.5)?)),
-        Some("auto") => Ok(Plan::Auto(rules(0.5)?)),
+        Some("neural") => Ok(Plan::Neural(rules(0.7, 300)?)),
+        None if !by_level => Ok(Plan::Auto(rules(0.5, 100)?)),
+        Some("auto") => Ok(Plan::Auto(rules(0.5, 100)?)),
         _ => {
             let threshold_db = match params.optional_float("energy_threshold")? {
                 Some(linear) => (20.0 * linear.log10()).max(SILENCE_DB),
@@ -157,9 +161,37 @@ pub(super) fn plan(params: &Params) -> Result<Plan, ParamProblem> {
             Ok(Plan::Energy(Settings {
                 threshold_db: threshold_db.to_f32().unwrap_or(0.0),
                 min_speech_frames: min_speech,
-                min_silence_frames: min_silence,
+                min_silence_frames: min_silence(300),
                 longest_frames: longest,
             }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::registry;
+
+    fn min_silence_frames(params: &Value) -> usize {
+        let node_type = registry::builtin().get("VADNode").unwrap();
+        let params = node_type.check_params(params.as_object().unwrap()).unwrap();
+        match plan(&params).unwrap() {
+            Plan::Auto(rules) | Plan::Neural(rules) => rules.min_silence,
+            Plan::Energy(settings) => settings.min_silence_frames,
+        }
+    }
+
+    #[test]
+    fn the_shortest_pause_depends_on_the_method_unless_it_is_given() {
+        let found = |params| min_silence_frames(&params);
+        assert_eq!(found(json!({})), 10);
+        assert_eq!(found(json!({"method": "neural"})), 30);
+        assert_eq!(found(json!({"threshold": -30})), 30);
+        for method in ["auto", "neural", "energy"] {
+            assert_eq!(found(json!({"method": method, "min_silence_ms": 195})), 20);
         }
     }
 }

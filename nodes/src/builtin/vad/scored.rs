@@ -52,7 +52,7 @@ impl Scoring {
             return;
         };
         let stretches = &mut self.stretches;
-        combined.push(score, &frame.bands, &mut |score| found.extend(stretches.push(score)));
+        combined.push(score, frame, &mut |score| found.extend(stretches.push(score)));
     }
 
     fn finish(&mut self, found: &mut Vec<Stretch>) {
@@ -71,7 +71,8 @@ impl ScoredDetector {
     }
 
     pub(super) fn auto(rate_hz: u32, channels: usize, rules: Rules) -> Self {
-        let measure = Measure::Bands(Box::new(Analyzer::new(rate_hz, channels, WINDOW_MS)));
+        let analyzer = Analyzer::new(rate_hz, channels, WINDOW_MS).with_texture();
+        let measure = Measure::Bands(Box::new(analyzer));
         Self::new((rate_hz, channels), measure, Some(Combined::default()), rules)
     }
 

@@ -112,7 +112,8 @@ class VADNode(NativeBackedNode):
         min_score: for "auto" and "neural", the score from 0 to 1 from which a frame is speech; by
             default 0.5 and 0.7.
         min_speech_ms: shorter segments are dropped.
-        min_silence_ms: shorter pauses do not split a segment.
+        min_silence_ms: shorter pauses do not split a segment; by default 100 for "auto", 300 for
+            "neural" and "energy".
         pre_roll_ms: for "auto" and "neural", how much earlier segments begin.
         hang_over_ms: for "auto" and "neural", how much later segments end.
         frame_length_ms: another name of `frame_duration_ms`.
@@ -136,7 +137,7 @@ class VADNode(NativeBackedNode):
         threshold: float | None = None,
         min_score: float | None = None,
         min_speech_ms: int = 90,
-        min_silence_ms: int = 300,
+        min_silence_ms: int | None = None,
         pre_roll_ms: int = 0,
         hang_over_ms: int = 0,
         frame_length_ms: int | None = None,
@@ -179,14 +180,14 @@ class VADNode(NativeBackedNode):
             "frame_length_ms": self.frame_duration_ms,
             "sample_rate": self.sample_rate,
             "min_speech_ms": self.min_speech_ms,
-            "min_silence_ms": self.min_silence_ms,
             "pre_roll_ms": self.pre_roll_ms,
             "hang_over_ms": self.hang_over_ms,
             "output": self.output,
             "streaming": self.streaming,
         }
-        if self.min_score is not None:
-            given["min_score"] = self.min_score
+        for name in ("min_score", "min_silence_ms"):
+            if getattr(self, name) is not None:
+                given[name] = getattr(self, name)
         return given
 
 
