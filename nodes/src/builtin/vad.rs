@@ -14,8 +14,10 @@ mod detector;
 mod energy;
 mod features;
 mod parameters;
+mod rank;
 mod scored;
 mod segments;
+mod spectra;
 mod stretches;
 #[cfg(test)]
 mod tests;
