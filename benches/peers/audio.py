@@ -115,7 +115,8 @@ def formats(table: Table) -> None:
     """A million samples; the peer copies as many bytes as are read and written."""
     ints = (noise(1_000_000) * 32_767).astype(np.int16)
     floats = np.empty(1_000_000, np.float32)
-    traffic = np.zeros(3_000_000, np.uint8)
+    # Not zeros: pages that nothing was written to are all the same page, which stays in the cache.
+    traffic = np.ones(3_000_000, np.uint8)
     copy = np.empty_like(traffic)
     with session_of(FormatConverterNode("f32")) as process:
         table.add(

@@ -1,11 +1,13 @@
 //! Fourier transforms of many signals at once, one in each lane of the processor's vectors (pulp): no
 //! value moves to another lane, so every instruction works on all of them. `lanes/radix.rs` has the
 //! small transforms that long ones are made of, `lanes/chirp.rs` leads every
-//! length back to one of those. `lanes/long.rs` transforms a single signal with all lanes.
+//! length back to one of those. `lanes/real.rs` gives the powers of real signals. `lanes/long.rs`
+//! transforms a single signal with all lanes.
 
 mod chirp;
 mod long;
 mod radix;
+mod real;
 mod square;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,7 @@ pub(crate) use long::{Long, LongWork};
 use num_traits::ToPrimitive;
 use pulp::{Arch, Simd, WithSimd};
 use radix::{Five, Four, Small, Three, Two};
+pub(crate) use real::{Real, RealWork};
 pub(crate) use square::{Square, load};
 
 /// Real and imaginary parts of one value of each signal.
@@ -64,6 +67,12 @@ impl Aligned {
     pub(crate) fn vectors<S: Simd>(&mut self) -> &mut [S::f32s] {
         let count = self.0.len();
         &mut S::as_mut_simd_f32s(bytemuck::cast_slice_mut(&mut self.0)).0[..count]
+    }
+
+    /// The number in one lane of each vector of the width that the processor has.
+    pub(crate) fn lane(&self, lane: usize) -> impl Iterator<Item = f32> + '_ {
+        let numbers: &[f32] = bytemuck::cast_slice(&self.0);
+        numbers.iter().skip(lane).step_by(lane_count()).copied()
     }
 
     /// As pairs of vectors: real and imaginary parts.

@@ -25,10 +25,12 @@ mod lists;
 
 use ipc_protocol::{Array, Audio, Value};
 use num_traits::ToPrimitive;
+use pulp::{Simd, WithSimd};
 
 use super::samples::Planes;
 use crate::brief::Brief;
 use crate::error::{NodeError, NodeErrorKind};
+use crate::lanes;
 use crate::params::{ParamProblem, Params};
 
 /// Accepted sample rates, lowest and highest, in Hz.
@@ -213,10 +215,8 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         .into());
     }
     for (channel, plane) in planes.iter().enumerate() {
-        // A fast pass over all samples, without a decision at each; the position is searched for only
-        // when one is wrong.
-        let are_sound = |part: &[f32]| part.iter().fold(true, |all, s| all & is_sound(*s));
-        if !plane.chunks(4_096).all(are_sound) {
+        // A fast pass over all samples; the position is searched for only when one is wrong.
+        if !lanes::with_vectors(AreSound(plane)) {
             let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
             let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
             return Err(NodeErrorKind::NotSound { channel, at, sample, limit: LOUDEST }.into());
@@ -225,7 +225,29 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     Ok(planes)
 }
 
+/// Whether all samples are sound, without a decision at each.
+struct AreSound<'a>(&'a [f32]);
+
+impl WithSimd for AreSound<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        for part in self.0.chunks(4_096) {
+            let mut are_sound = true;
+            for sample in part {
+                are_sound &= is_sound(*sample);
+            }
+            if !are_sound {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// NaN compares as false.
+#[inline(always)]
 fn is_sound(sample: f32) -> bool {
     sample.abs() <= LOUDEST
 }

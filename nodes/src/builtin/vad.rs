@@ -14,9 +14,11 @@ mod detector;
 mod energy;
 mod features;
 mod parameters;
+mod rank;
 mod scored;
 mod segments;
 mod series;
+mod spectra;
 mod stretches;
 #[cfg(test)]
 mod tests;

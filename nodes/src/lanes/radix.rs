@@ -67,12 +67,12 @@ impl Small<5> for Five {
 }
 
 #[inline(always)]
-fn add<S: Simd>(simd: S, a: Complex<S>, b: Complex<S>) -> Complex<S> {
+pub(super) fn add<S: Simd>(simd: S, a: Complex<S>, b: Complex<S>) -> Complex<S> {
     [simd.add_f32s(a[0], b[0]), simd.add_f32s(a[1], b[1])]
 }
 
 #[inline(always)]
-fn sub<S: Simd>(simd: S, a: Complex<S>, b: Complex<S>) -> Complex<S> {
+pub(super) fn sub<S: Simd>(simd: S, a: Complex<S>, b: Complex<S>) -> Complex<S> {
     [simd.sub_f32s(a[0], b[0]), simd.sub_f32s(a[1], b[1])]
 }
 

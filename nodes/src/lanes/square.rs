@@ -53,20 +53,52 @@ pub(crate) fn load<S: Simd>(
 ) {
     let lanes = S::F32_LANES;
     for part in 0..2 {
+        let signals = signals.get(part * lanes..).unwrap_or_default();
         for (begin, weights) in (0..).step_by(lanes).zip(window.chunks(lanes)) {
-            let weights = simd.partial_load_f32s(weights);
-            for (row, out) in square.rows::<S>().iter_mut().enumerate() {
-                *out = match signals.get(part * lanes + row) {
-                    Some(signal) => {
-                        let end = (begin + lanes).min(signal.len());
-                        simd.mul_f32s(weights, simd.partial_load_f32s(&signal[begin..end]))
-                    }
-                    None => simd.splat_f32s(0.0),
-                };
-            }
-            for (value, turned) in values[begin..].iter_mut().zip(square.turn_over::<S>()) {
+            let turned = turned(simd, signals, (begin, weights), square);
+            for (value, turned) in values[begin..].iter_mut().zip(turned) {
                 value[part] = *turned;
             }
         }
     }
+}
+
+/// Puts one signal into each lane, times a window. Where signals or samples are missing there are zeros.
+#[inline(always)]
+pub(super) fn load_real<S: Simd>(
+    simd: S,
+    signals: &[&[f32]],
+    window: &[f32],
+    square: &mut Square,
+    values: &mut [S::f32s],
+) {
+    let lanes = S::F32_LANES;
+    for (begin, weights) in (0..).step_by(lanes).zip(window.chunks(lanes)) {
+        let turned = turned(simd, signals, (begin, weights), square);
+        for (value, turned) in values[begin..].iter_mut().zip(turned) {
+            *value = *turned;
+        }
+    }
+    let loaded = window.len().next_multiple_of(lanes).min(values.len());
+    values[loaded..].fill(simd.splat_f32s(0.0));
+}
+
+/// The samples of as many signals as there are lanes at the places of some weights, times these.
+#[inline(always)]
+fn turned<'a, S: Simd>(
+    simd: S,
+    signals: &[&[f32]],
+    (begin, weights): (usize, &[f32]),
+    square: &'a mut Square,
+) -> &'a mut [S::f32s] {
+    let weights = simd.partial_load_f32s(weights);
+    for (row, out) in square.rows::<S>().iter_mut().enumerate() {
+        let samples = signals.get(row).and_then(|signal| signal.get(begin..)).unwrap_or_default();
+        let samples = match S::as_simd_f32s(samples).0 {
+            [first, ..] => *first,
+            [] => simd.partial_load_f32s(samples),
+        };
+        *out = simd.mul_f32s(weights, samples);
+    }
+    square.turn_over::<S>()
 }

@@ -1,5 +1,7 @@
 //! The power of each 10 ms, without a look at frequencies. The size of the pieces does not change it.
 
+use std::ops::Range;
+
 use num_traits::ToPrimitive;
 
 use super::features::{BANDS, FRAMES_PER_SECOND, Frame};
@@ -10,7 +12,7 @@ pub(super) struct Blocks {
     rate_hz: u32,
     /// Samples of the frame that is not complete yet, per channel.
     rest: Vec<Vec<f32>>,
-    /// Samples per channel before `rest`.
+    /// Samples per channel before the next frame.
     begin: u64,
     frames: u64,
 }
@@ -22,53 +24,56 @@ impl Blocks {
 
     /// Takes a piece and appends the frames that it completes.
     pub(super) fn push(&mut self, piece: &Planes<'_>, out: &mut Vec<Frame>) {
-        for (rest, plane) in self.rest.iter_mut().zip(piece.iter()) {
-            rest.extend_from_slice(plane);
-        }
         let mut at = 0;
-        let held = self.rest.first().map_or(0, Vec::len);
         loop {
             let end = (self.frames + 1) * u64::from(self.rate_hz) / FRAMES_PER_SECOND;
             let length = (end - self.begin).to_usize().unwrap_or(usize::MAX);
-            if held - at < length {
+            let held = self.rest.first().map_or(0, Vec::len);
+            let next = at + (length - held);
+            if next > piece.samples {
                 break;
             }
-            out.push(self.frame(at, length));
-            at += length;
+            if held == 0 {
+                let power = |plane: &[f32]| mean_square(&plane[at..next]);
+                out.push(self.frame(piece.iter().map(power).sum()));
+            } else {
+                self.keep(piece, at..next);
+                self.finish(out);
+            }
+            at = next;
             self.begin = end;
             self.frames += 1;
         }
-        for rest in &mut self.rest {
-            rest.drain(..at);
-        }
+        self.keep(piece, at..piece.samples);
     }
 
     /// Appends the last frame, which may be shorter than 10 ms.
     pub(super) fn finish(&mut self, out: &mut Vec<Frame>) {
-        let held = self.rest.first().map_or(0, Vec::len);
-        if held > 0 {
-            out.push(self.frame(0, held));
+        if self.rest.iter().any(|rest| !rest.is_empty()) {
+            out.push(self.frame(self.rest.iter().map(|rest| mean_square(rest)).sum()));
+            self.rest.iter_mut().for_each(Vec::clear);
         }
     }
 
-    fn frame(&self, at: usize, length: usize) -> Frame {
-        let power = |plane: &Vec<f32>| mean_square(&plane[at..at + length]);
-        let sum: f32 = self.rest.iter().map(power).sum();
-        let block = sum / self.rest.len().max(1).to_f32().unwrap_or(1.0);
+    fn keep(&mut self, piece: &Planes<'_>, samples: Range<usize>) {
+        for (rest, plane) in self.rest.iter_mut().zip(piece.iter()) {
+            rest.extend_from_slice(&plane[samples.clone()]);
+        }
+    }
+
+    fn frame(&self, power_sum: f32) -> Frame {
+        let block = power_sum / self.rest.len().max(1).to_f32().unwrap_or(1.0);
         Frame { bands: [0.0; BANDS], resemblances: Default::default(), is_tone: false, block }
     }
 }
 
 /// The mean of the squares of samples.
 pub(super) fn mean_square(samples: &[f32]) -> f32 {
-    sum_of(samples, |sample| sample * sample) / samples.len().max(1).to_f32().unwrap_or(1.0)
+    dot(samples, samples) / samples.len().max(1).to_f32().unwrap_or(1.0)
 }
 
-pub(super) fn sum(samples: &[f32]) -> f32 {
-    sum_of(samples, |sample| sample)
-}
-
-/// The sum of the products of two slices of one length.
+/// The sum of the products of two slices of one length, in sixteen sums side by side, which the compiler
+/// makes vectors of.
 #[inline]
 pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let ((left, left_rest), (right, right_rest)) =
@@ -81,17 +86,4 @@ pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     }
     let rest = left_rest.iter().zip(right_rest).map(|(a, b)| a * b);
     sums.iter().sum::<f32>() + rest.sum::<f32>()
-}
-
-/// In sixteen sums side by side, which the compiler makes vectors of.
-#[inline]
-fn sum_of(samples: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = samples.as_chunks::<16>();
-    let mut sums = [0.0_f32; 16];
-    for chunk in chunks {
-        for (sum, sample) in sums.iter_mut().zip(chunk) {
-            *sum += term(*sample);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|sample| term(*sample)).sum::<f32>()
 }

@@ -1,29 +1,20 @@
 //! Measures frames for the detector: every 10 ms the power in five bands of speech, through a
-//! window, and the plain power of those 10 ms. The size of the pieces does not change the frames.
-
-use std::sync::Arc;
+//! window (`vad/spectra.rs`), and the plain power of those 10 ms. The size of the pieces does not change
+//! the frames.
 
 use num_traits::ToPrimitive;
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
 
-use super::blocks::{mean_square, sum};
+use super::blocks::mean_square;
+pub(super) use super::spectra::BANDS;
+use super::spectra::{Spectra, Spectrum};
 use super::texture::{RESEMBLANCES, Texture};
 use crate::builtin::samples::Planes;
+use crate::lanes::{self, MOST_LANES};
 
 /// Frames per second.
 pub(super) const FRAMES_PER_SECOND: u64 = 100;
 /// Time from one frame to the next, in ms.
 pub(super) const HOP_MS: u32 = 10;
-/// Number of frequency bands.
-pub(super) const BANDS: usize = 5;
-/// Lower edge of each band, in Hz. Rumble, hum and pops below the first do not count.
-const BAND_EDGES_HZ: [f64; BANDS] = [120.0, 500.0, 1_000.0, 2_000.0, 4_000.0];
-/// Upper edge of the last band, in Hz.
-const TOP_HZ: f64 = 8_000.0;
-/// A frame is a tone when three neighbouring lines of its spectrum have more than this share of its
-/// power.
-const TONE_SHARE: f32 = 0.5;
 
 /// One frame. Powers are mean squares, averaged over the channels; a constant at full scale has
 /// 1.0.
@@ -31,7 +22,7 @@ const TONE_SHARE: f32 = 0.5;
 pub(super) struct Frame {
     /// Power in each band, through the window.
     pub(super) bands: [f32; BANDS],
-    /// Whether the frame is a tone, see `TONE_SHARE`.
+    /// Whether the frame is a tone.
     pub(super) is_tone: bool,
     /// How much the spectrum resembles earlier ones, where the analyzer looks at its texture.
     pub(super) resemblances: [f32; RESEMBLANCES],
@@ -42,19 +33,14 @@ pub(super) struct Frame {
 /// Cuts a stream into frames.
 pub(super) struct Analyzer {
     rate_hz: u32,
-    window: Vec<f32>,
-    /// First line of each band, and one past the last line of the last band.
-    lines: [usize; BANDS + 1],
-    /// Factor that makes a mean square of a sum over lines.
-    scale: f32,
-    fft: Arc<dyn RealToComplex<f32>>,
-    /// A frame through the window, and zeros up to the length of the transform.
-    seen: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
-    powers: Vec<f32>,
+    spectra: Spectra,
     texture: Option<Texture>,
-    /// Samples from `begin` on, per channel.
+    /// The spectrum of one frame, for `texture`.
+    powers: Vec<f32>,
+    /// Frames that are measured at once.
+    together: usize,
+    /// Samples from place `begin` on, per channel. Places count from half of a window before the start
+    /// of the stream, where there is silence.
     recent: Vec<Vec<f32>>,
     begin: u64,
     /// Samples per channel so far.
@@ -65,39 +51,14 @@ pub(super) struct Analyzer {
 
 impl Analyzer {
     pub(super) fn new(rate_hz: u32, channels: usize, window_ms: u32) -> Self {
-        let window_samples = (u64::from(rate_hz) * u64::from(window_ms) / 1_000).max(2);
-        let length = window_samples.to_usize().unwrap_or(2);
-        let fft_length = length.next_power_of_two();
-        // A Hann window.
-        let window: Vec<f32> = (0..length)
-            .map(|i| {
-                let turn = (i as f32 + 0.5) / length as f32;
-                0.5 - 0.5 * (2.0 * std::f32::consts::PI * turn).cos()
-            })
-            .collect();
-        let energy: f32 = window.iter().map(|w| w * w).sum();
-        let fft = RealFftPlanner::new().plan_fft_forward(fft_length);
-        let line = |hz: f64| {
-            let line = (hz * fft_length as f64 / f64::from(rate_hz)).ceil();
-            line.to_usize().unwrap_or(usize::MAX).min(fft_length / 2 + 1)
-        };
-        let mut lines = [line(TOP_HZ); BANDS + 1];
-        for (at, hz) in lines.iter_mut().zip(BAND_EDGES_HZ) {
-            *at = line(hz);
-        }
+        let spectra = Spectra::new(rate_hz, channels, window_ms);
         Self {
             rate_hz,
-            lines,
-            // The factor 2 stands for the other half of the spectrum, which has the same power.
-            scale: 2.0 / (energy * fft_length as f32 * channels.max(1) as f32),
-            seen: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            powers: vec![0.0; fft_length / 2 + 1],
+            together: lanes::lane_count(),
+            recent: vec![vec![0.0; spectra.window_samples() / 2]; channels],
             texture: None,
-            recent: vec![Vec::new(); channels],
-            window,
-            fft,
+            powers: Vec::new(),
+            spectra,
             begin: 0,
             taken: 0,
             frames: 0,
@@ -106,8 +67,7 @@ impl Analyzer {
 
     /// Makes it measure the texture of each frame as well.
     pub(super) fn with_texture(mut self) -> Self {
-        // 120 Hz, 1 kHz and 4 kHz.
-        self.texture = Some(Texture::new([self.lines[0], self.lines[2], self.lines[4]]));
+        self.texture = Some(Texture::new(self.spectra.regions()));
         self
     }
 
@@ -126,26 +86,24 @@ impl Analyzer {
 
     /// Takes a piece and appends the frames that it completes.
     pub(super) fn push(&mut self, piece: &Planes<'_>, out: &mut Vec<Frame>) {
-        for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
-            recent.extend_from_slice(plane);
+        let mut at = 0;
+        while at < piece.samples {
+            // No more than the next frames need, so that these samples are still in the cache.
+            let end = self.end(self.frames + self.together as u64 - 1);
+            let wanted = end.saturating_sub(self.taken).to_usize().unwrap_or(usize::MAX);
+            let next = at.saturating_add(wanted.max(1)).min(piece.samples);
+            for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
+                recent.extend_from_slice(&plane[at..next]);
+            }
+            self.taken += (next - at) as u64;
+            at = next;
+            self.measure(|analyzer, frame| analyzer.end(frame) <= analyzer.taken, out);
         }
-        self.taken += piece.samples as u64;
-        let half = (self.window.len() / 2) as u64;
-        while self.middle(self.frames) + half < self.taken
-            && self.start(self.frames + 1) <= self.taken
-        {
-            out.push(self.frame());
-            self.frames += 1;
-        }
-        self.forget();
     }
 
     /// Appends the frames up to the end of the stream; the last may be shorter than 10 ms.
     pub(super) fn finish(&mut self, out: &mut Vec<Frame>) {
-        while self.start(self.frames) < self.taken {
-            out.push(self.frame());
-            self.frames += 1;
-        }
+        self.measure(|analyzer, frame| analyzer.start(frame) < analyzer.taken, out);
     }
 
     /// First sample of a frame.
@@ -153,73 +111,117 @@ impl Analyzer {
         frame * u64::from(self.rate_hz) / FRAMES_PER_SECOND
     }
 
-    /// Sample in the middle of a frame.
+    /// Sample in the middle of a frame, and the place at which its window begins.
     fn middle(&self, frame: u64) -> u64 {
         (2 * frame + 1) * u64::from(self.rate_hz) / (2 * FRAMES_PER_SECOND)
     }
 
+    /// Samples that a frame and its window need.
+    fn end(&self, frame: u64) -> u64 {
+        (self.middle(frame) + self.half() + 1).max(self.start(frame + 1))
+    }
+
+    fn half(&self) -> u64 {
+        (self.spectra.window_samples() / 2) as u64
+    }
+
+    /// Appends the next frames, as long as they are complete.
+    fn measure(&mut self, is_complete: impl Fn(&Self, u64) -> bool, out: &mut Vec<Frame>) {
+        loop {
+            let (mut places, mut count) = ([0; MOST_LANES], 0);
+            while count < self.together && is_complete(self, self.frames + count as u64) {
+                places[count] = self.index(self.middle(self.frames + count as u64));
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            let spectra = self.spectra.of(&self.recent, &places[..count]);
+            for (lane, spectrum) in spectra[..count].iter().enumerate() {
+                let block = self.block(self.frames);
+                let resemblances = self.resemblances(lane);
+                let &Spectrum { bands, is_tone } = spectrum;
+                out.push(Frame { bands, is_tone, resemblances, block });
+                self.frames += 1;
+            }
+            self.forget();
+        }
+    }
+
+    /// Those of the next frame, which was measured in this lane.
+    fn resemblances(&mut self, lane: usize) -> [f32; RESEMBLANCES] {
+        let Some(texture) = &mut self.texture else { return Default::default() };
+        let scale = self.spectra.powers(lane, &mut self.powers);
+        texture.push(&self.powers, scale)
+    }
+
+    /// Where in `recent` a place lies.
+    fn index(&self, place: u64) -> usize {
+        place.saturating_sub(self.begin).to_usize().unwrap_or(0)
+    }
+
+    /// Power of a frame's own 10 ms.
+    fn block(&self, frame: u64) -> f32 {
+        let place = |frame| self.index(self.start(frame) + self.half());
+        let (start, end) = (place(frame), place(frame + 1));
+        let power = |recent: &Vec<f32>| {
+            mean_square(&recent[start.min(recent.len())..end.min(recent.len())])
+        };
+        let sum: f32 = self.recent.iter().map(power).sum();
+        sum / self.recent.len().max(1) as f32
+    }
+
     /// Drops samples that no later frame needs.
     fn forget(&mut self) {
-        let needed = self.middle(self.frames).saturating_sub((self.window.len() / 2) as u64);
-        let needed = needed.min(self.start(self.frames));
+        let needed = self.middle(self.frames).min(self.start(self.frames) + self.half());
         let unneeded = needed.saturating_sub(self.begin).to_usize().unwrap_or(0);
         // Moving the remaining samples to the front takes time, so it is not done for every piece.
-        if unneeded > 4 * self.window.len() {
+        if unneeded > 4 * self.spectra.window_samples() {
             for recent in &mut self.recent {
                 recent.drain(..unneeded.min(recent.len()));
             }
             self.begin = needed;
         }
     }
-
-    fn frame(&mut self) -> Frame {
-        let index = |sample: u64| sample.saturating_sub(self.begin).to_usize().unwrap_or(0);
-        let (start, end) = (index(self.start(self.frames)), index(self.start(self.frames + 1)));
-        let middle = index(self.middle(self.frames));
-        let half = self.window.len() / 2;
-        // The part of the window before the start of the stream counts as silence.
-        let lead = half.saturating_sub(middle);
-        let from = middle.saturating_sub(half);
-        self.powers.fill(0.0);
-        let mut block = 0.0;
-        for recent in &self.recent {
-            let inside = &recent[start.min(recent.len())..end.min(recent.len())];
-            block += mean_square(inside);
-            self.seen.fill(0.0);
-            let windowed = recent[from.min(recent.len())..].iter().zip(&self.window[lead..]);
-            for (seen, (sample, weight)) in self.seen.iter_mut().zip(windowed) {
-                *seen = sample * weight;
-            }
-            let Self { seen, spectrum, scratch, .. } = self;
-            // It fails for wrong lengths only; these are its own.
-            let _done = self.fft.process_with_scratch(seen, spectrum, scratch);
-            for (power, line) in self.powers.iter_mut().zip(&self.spectrum) {
-                *power += line.norm_sqr();
-            }
-        }
-        let mut bands = [0.0; BANDS];
-        for (band, lines) in bands.iter_mut().zip(self.lines.windows(2)) {
-            *band = sum(&self.powers[lines[0]..lines[1].max(lines[0])]) * self.scale;
-        }
-        let scale = self.scale;
-        let texture = self.texture.as_mut().map(|texture| texture.push(&self.powers, scale));
-        let heard = &self.powers[self.lines[0]..self.lines[BANDS].max(self.lines[0])];
-        Frame {
-            bands,
-            resemblances: texture.unwrap_or_default(),
-            is_tone: loudest_three(heard) > TONE_SHARE * sum(heard),
-            block: block / self.recent.len().max(1) as f32,
-        }
-    }
 }
 
-/// The largest sum of three neighbours; in maxima side by side, which the compiler makes vectors of.
-fn loudest_three(powers: &[f32]) -> f32 {
-    let Some(further) = powers.get(2..) else { return 0.0 };
-    let mut loudest = [0.0_f32; 8];
-    let sums = powers.iter().zip(&powers[1..]).zip(further).map(|((a, b), c)| a + b + c);
-    for (at, sum) in sums.enumerate() {
-        loudest[at % 8] = loudest[at % 8].max(sum);
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::builtin::samples;
+
+    fn frames(planes: &[Vec<f32>], rate_hz: u32, window_ms: u32, sizes: &[usize]) -> Vec<Frame> {
+        let mut analyzer = Analyzer::new(rate_hz, planes.len(), window_ms);
+        let (mut found, mut begin, length) = (Vec::new(), 0, planes[0].len());
+        let mut sizes = sizes.iter().cycle();
+        while begin < length {
+            let end = length.min(begin + sizes.next().unwrap());
+            let piece = planes.iter().map(|plane| plane[begin..end].to_vec()).collect();
+            let array = samples::planar_array(piece);
+            analyzer.push(&Planes::of(&array).unwrap(), &mut found);
+            begin = end;
+        }
+        analyzer.finish(&mut found);
+        found
     }
-    loudest.into_iter().fold(0.0, f32::max)
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_size_give_the_same_frames(
+            seed: u64,
+            length in 1_usize..20_000,
+            sizes in prop::collection::vec(1_usize..5_000, 1..6),
+            rate_hz in prop_oneof![Just(8_000_u32), Just(16_000), Just(22_050), 1_000..48_000_u32],
+            window_ms in 10_u32..100,
+            channels in 1_usize..3,
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let planes: Vec<Vec<f32>> =
+                (0..channels).map(|_| (0..length).map(|_| random.f32() - 0.5).collect()).collect();
+            let whole = frames(&planes, rate_hz, window_ms, &[length]);
+            prop_assert_eq!(frames(&planes, rate_hz, window_ms, &sizes), whole);
+        }
+    }
 }

@@ -12,7 +12,10 @@
 //! 5. Speech separated by less than the shortest silence is one segment. Then segments shorter than
 //!    the shortest speech are dropped.
 
+use std::ops::Range;
+
 use super::features::{BANDS, Frame};
+use super::rank;
 
 /// The detector's parameters, in frames of 10 ms and dBFS.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,15 +137,17 @@ pub(super) fn level(frame: &Frame) -> f32 {
 fn excess(frames: &[Frame], settings: &Settings) -> Vec<f32> {
     let threshold = power(settings.threshold_db);
     let least = BELOW_THRESHOLD_DB.map(|below| power(settings.threshold_db - below));
+    let above_floor = power(ABOVE_FLOOR_DB);
     let mut excess = Vec::with_capacity(frames.len());
-    let mut scratch = Vec::with_capacity(2 * FLOOR_REACH + FLOOR_BLOCK);
+    let smooth = smooth(frames);
+    let mut floors = [0.0; BANDS];
     for begin in (0..frames.len()).step_by(FLOOR_BLOCK) {
         let end = (begin + FLOOR_BLOCK).min(frames.len());
         let around = begin.saturating_sub(FLOOR_REACH)..(end + FLOOR_REACH).min(frames.len());
         let mut bounds = least;
-        for (band, bound) in bounds.iter_mut().enumerate() {
-            let floor = floor(&frames[around.clone()], band, &mut scratch);
-            *bound = bound.max(floor * power(ABOVE_FLOOR_DB));
+        for ((bound, floor), smooth) in bounds.iter_mut().zip(&mut floors).zip(&smooth) {
+            *floor = self::floor(smooth, around.clone(), *floor);
+            *bound = bound.max(*floor * above_floor);
         }
         excess.extend(frames[begin..end].iter().map(|frame| {
             let in_bands = frame.bands.iter().zip(bounds).map(|(power, bound)| power / bound);
@@ -162,15 +167,21 @@ fn pause(frames: &[Frame], excess: &[f32], before: Span, after: Span) -> usize {
     between.len().saturating_sub(fading_out + fading_in)
 }
 
-/// Noise floor of a band: a low percentile of its power, smoothed over three frames.
-fn floor(frames: &[Frame], band: usize, scratch: &mut Vec<f32>) -> f32 {
-    scratch.clear();
-    scratch.extend(frames.windows(3).map(|w| w.iter().map(|f| f.bands[band]).sum::<f32>() / 3.0));
-    if scratch.is_empty() {
+/// Power of each band, as the mean of each three frames.
+fn smooth(frames: &[Frame]) -> [Vec<f32>; BANDS] {
+    std::array::from_fn(|band| {
+        frames.windows(3).map(|w| w.iter().map(|f| f.bands[band]).sum::<f32>() / 3.0).collect()
+    })
+}
+
+/// Noise floor of a band in some frames: a low percentile of its power. `before` is that of the frames
+/// before these.
+fn floor(smooth: &[f32], frames: Range<usize>, before: f32) -> f32 {
+    let values = smooth.get(frames.start..frames.end.saturating_sub(2)).unwrap_or_default();
+    if values.is_empty() {
         return 0.0;
     }
-    let rank = scratch.len() * FLOOR_PERCENTILE / 100;
-    *scratch.select_nth_unstable_by(rank, f32::total_cmp).1
+    rank::nth(values, values.len() * FLOOR_PERCENTILE / 100, before)
 }
 
 fn voice_frames(frames: &[Frame], threshold: f32) -> Vec<bool> {
