@@ -2,7 +2,7 @@
 
 The network is fitted to the voices of `vad_voices.py` in the noises of `vad_noises.py`, at levels
 from -42 to -14 dBFS, a quarter of it with the band of a telephone, some without noise and some
-without speech. `--held-out` prints the F1 scores for the voices and music that it was not fitted to.
+without speech. `--held-out` prints the F1 scores for voices and music it was not fitted to.
 
     .venvs/peers/bin/python benches/peers/vad_train.py [--held-out] nodes/src/builtin/vad/weights.rs
 """
