@@ -145,7 +145,10 @@ impl Vad {
         }
         Ok(match self.open.take() {
             Some(open) => open.detector,
-            None => Detector::new(rate_hz, channels, self.frame_length_ms, self.plan),
+            None => {
+                let detector = Detector::new(rate_hz, channels, self.frame_length_ms, self.plan);
+                if self.is_tagged || !self.is_streaming { detector } else { detector.unhurried() }
+            }
         })
     }
 

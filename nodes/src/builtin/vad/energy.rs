@@ -6,6 +6,9 @@ use super::features::{Analyzer, Frame};
 use super::segments::{self, FLOOR_REACH, SETTLING_FRAMES, Settings, Span};
 use crate::builtin::samples::Planes;
 
+/// Frames from one search for segments to the next.
+const LOOKS_EVERY: usize = 10;
+
 /// Frames and results of one stream.
 pub(super) struct EnergyDetector {
     analyzer: Analyzer,
@@ -52,7 +55,7 @@ impl EnergyDetector {
         let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);
         let longest = self.settings.longest_frames;
         let is_long = horizon.saturating_sub(self.settled) > longest;
-        if end < self.looked_at + 10 {
+        if end < self.looked_at + LOOKS_EVERY {
             return Vec::new();
         }
         self.looked_at = end;
@@ -80,6 +83,11 @@ impl EnergyDetector {
             self.unsettled().into_iter().map(|span| self.describe(span)).collect();
         self.settled = self.first + self.frames.len();
         left
+    }
+
+    /// Makes it measure no frame before a search needs it. `unsettled` then knows none that wait.
+    pub(super) fn unhurried(self) -> Self {
+        Self { analyzer: self.analyzer.waiting_for(LOOKS_EVERY), ..self }
     }
 
     /// Segments after `settled`, in frame numbers. Later audio may still change them.

@@ -39,6 +39,8 @@ pub(super) struct Analyzer {
     powers: Vec<f32>,
     /// Frames that are measured at once.
     together: usize,
+    /// Frames that are measured at least, before the end of the stream.
+    least: usize,
     /// Samples from place `begin` on, per channel. Places count from half of a window before the start
     /// of the stream, where there is silence.
     recent: Vec<Vec<f32>>,
@@ -55,6 +57,7 @@ impl Analyzer {
         Self {
             rate_hz,
             together: lanes::lane_count(),
+            least: 1,
             recent: vec![vec![0.0; spectra.window_samples() / 2]; channels],
             texture: None,
             powers: Vec::new(),
@@ -71,6 +74,11 @@ impl Analyzer {
         self
     }
 
+    /// Makes it wait for so many frames: a few take as long as many.
+    pub(super) fn waiting_for(self, least: usize) -> Self {
+        Self { least: least.max(1), ..self }
+    }
+
     pub(super) fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
@@ -84,12 +92,14 @@ impl Analyzer {
         self.taken
     }
 
-    /// Takes a piece and appends the frames that it completes.
+    /// Takes a piece and appends the frames that it completes; none of them when these and those before are
+    /// too few.
     pub(super) fn push(&mut self, piece: &Planes<'_>, out: &mut Vec<Frame>) {
-        let mut at = 0;
+        let batch = self.least.next_multiple_of(self.together) as u64;
+        let (mut at, mut has_measured) = (0, false);
         while at < piece.samples {
             // No more than the next frames need, so that these samples are still in the cache.
-            let end = self.end(self.frames + self.together as u64 - 1);
+            let end = self.end(self.frames + batch - 1);
             let wanted = end.saturating_sub(self.taken).to_usize().unwrap_or(usize::MAX);
             let next = at.saturating_add(wanted.max(1)).min(piece.samples);
             for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
@@ -97,7 +107,13 @@ impl Analyzer {
             }
             self.taken += (next - at) as u64;
             at = next;
-            self.measure(|analyzer, frame| analyzer.end(frame) <= analyzer.taken, out);
+            if end <= self.taken {
+                self.measure(Self::is_complete, out);
+                has_measured = true;
+            }
+        }
+        if has_measured || self.is_complete(self.frames + self.least as u64 - 1) {
+            self.measure(Self::is_complete, out);
         }
     }
 
@@ -119,6 +135,10 @@ impl Analyzer {
     /// Samples that a frame and its window need.
     fn end(&self, frame: u64) -> u64 {
         (self.middle(frame) + self.half() + 1).max(self.start(frame + 1))
+    }
+
+    fn is_complete(&self, frame: u64) -> bool {
+        self.end(frame) <= self.taken
     }
 
     fn half(&self) -> u64 {
@@ -192,8 +212,7 @@ mod tests {
     use super::*;
     use crate::builtin::samples;
 
-    fn frames(planes: &[Vec<f32>], rate_hz: u32, window_ms: u32, sizes: &[usize]) -> Vec<Frame> {
-        let mut analyzer = Analyzer::new(rate_hz, planes.len(), window_ms);
+    fn frames(planes: &[Vec<f32>], mut analyzer: Analyzer, sizes: &[usize]) -> Vec<Frame> {
         let (mut found, mut begin, length) = (Vec::new(), 0, planes[0].len());
         let mut sizes = sizes.iter().cycle();
         while begin < length {
@@ -216,12 +235,15 @@ mod tests {
             rate_hz in prop_oneof![Just(8_000_u32), Just(16_000), Just(22_050), 1_000..48_000_u32],
             window_ms in 10_u32..100,
             channels in 1_usize..3,
+            least in 1_usize..20,
         ) {
             let mut random = fastrand::Rng::with_seed(seed);
             let planes: Vec<Vec<f32>> =
                 (0..channels).map(|_| (0..length).map(|_| random.f32() - 0.5).collect()).collect();
-            let whole = frames(&planes, rate_hz, window_ms, &[length]);
-            prop_assert_eq!(frames(&planes, rate_hz, window_ms, &sizes), whole);
+            let analyzer = || Analyzer::new(rate_hz, channels, window_ms);
+            let whole = frames(&planes, analyzer(), &[length]);
+            prop_assert_eq!(&frames(&planes, analyzer(), &sizes), &whole);
+            prop_assert_eq!(frames(&planes, analyzer().waiting_for(least), &sizes), whole);
         }
     }
 }
