@@ -21,6 +21,12 @@ REGIONS_HZ, LAGS = ((120, 1_000), (1_000, 4_000)), (5, 20)
 STEP, EVERY, BACK, AHEAD = 10, 2, 500, 60
 
 
+def is_within(low: float, high: float) -> NDArray[np.bool_]:
+    """Which lines of the spectrum are in a band, in Hz."""
+    found: NDArray[np.bool_] = (low <= HZ) & (high > HZ)
+    return found
+
+
 def spectra(samples: Samples) -> Frames:
     """Power of the lines of the spectrum in each 10 ms, through a Hann window of 30 ms."""
     count = len(samples) // HOP
@@ -36,7 +42,7 @@ def resemblances(power: Frames) -> Frames:
     found, at = [], np.arange(len(power))
     for lag in LAGS:
         for low, high in REGIONS_HZ:
-            amplitudes = np.sqrt(power[:, (HZ >= low) & (HZ < high)] + 1e-12)
+            amplitudes = np.sqrt(power[:, is_within(low, high)] + 1e-12)
             amplitudes /= np.sqrt(np.square(amplitudes).sum(1))[:, np.newaxis]
             found.append((amplitudes * amplitudes[np.maximum(at - lag, 0)]).sum(1))
     return np.stack(found, 1)
@@ -75,7 +81,7 @@ def features(samples: Samples, voice: NDArray[Any]) -> Frames:
     at = np.minimum((np.arange(len(power)) * HOP + HOP // 2) // 256, len(voice) - 1)
     score = np.clip(voice[at], 1e-3, 1 - 1e-3).astype(np.float64)
     odds = np.log(score / (1 - score))
-    bands = np.stack([power[:, (HZ >= a) & (HZ < b)].sum(1) for a, b in pairwise(EDGES_HZ)], 1)
+    bands = np.stack([power[:, is_within(a, b)].sum(1) for a, b in pairwise(EDGES_HZ)], 1)
     levels = 10 * np.log10(np.c_[bands.sum(1), bands] + 1e-9)
     smooth = mean(levels, 1)
     floor, loudest = percentiles(smooth, 8, 92)

@@ -94,9 +94,7 @@ def beginning(path: Path) -> Samples:
     return decoded(path, "-t", str(TRACK_S))
 
 
-def part_of(
-    generator: np.random.Generator, samples: Samples, count: int
-) -> NDArray[np.float64]:
+def part_of(generator: np.random.Generator, samples: Samples, count: int) -> NDArray[np.float64]:
     """A part of a track that is not silent."""
     for _ in range(10):
         start = int(generator.integers(max(1, len(samples) - count)))

@@ -48,7 +48,7 @@ MORE_TEXTS = {
     "id": ("Angin utara dan matahari berdebat siapa yang lebih kuat.", "Selamat pagi, apa kabar?"),
     "sw": ("Upepo wa kaskazini na jua zilikuwa zikibishana.", "Habari ya asubuhi."),
     "ru": ("Северный ветер и солнце поспорили, кто из них сильнее.", "Доброе утро."),
-    "el": ("Ο βοριάς και ο ήλιος μάλωναν ποιος είναι ο πιο δυνατός.", "Καλημέρα σας."),
+    "el": ("Ο βοριάς και ο ήλιος μάλωναν ποιος είναι ο πιο δυνατός.", "Καλημέρα σας."),  # noqa: RUF001
     "hi": ("उत्तरी हवा और सूरज में बहस हो रही थी कि कौन अधिक बलवान है।", "नमस्ते।"),
 }
 MORE_VOICES = (
