@@ -20,6 +20,9 @@ use crate::trace::Trace;
 /// How often signals, cancellation and workers' pipes are checked while answers come so fast that
 /// no wait blocks.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
+/// How often the link of a process that has exited is read at most: more than a socket holds. What other
+/// processes write to it by then does not count.
+const LAST_READS: u32 = 64;
 
 /// A session's core and shell, and the loop between them.
 #[derive(Debug)]
@@ -161,9 +164,13 @@ impl Driver {
     /// Handles the exit of a slot's process. Its connection may still be open: processes that it
     /// started may have inherited the descriptor.
     fn hear_exit(&mut self, slot: SlotId, host: &mut dyn Host) {
-        // What the worker said before its end comes first.
-        let here = self.shell.workers.slot(slot);
-        if !here.has_exited() || here.ahead.holds() {
+        if !self.shell.workers.slot(slot).has_exited() {
+            return;
+        }
+        // What the worker said before its end comes first, also what it said since the last look.
+        let mut reads = 0..LAST_READS;
+        while reads.next().is_some() && self.hear_slot(slot, host) {}
+        if self.shell.workers.slot(slot).ahead.holds() {
             return;
         }
         // The supervisor reads the pipes of a process to their end before it reaps the process.
