@@ -1,6 +1,8 @@
 //! Values of the frames of a stream, of which the earliest may have been dropped, and means of
 //! them. What a mean is does not depend on when values came or were dropped.
 
+use num_traits::ToPrimitive;
+
 /// How many frames may be kept beyond those needed. Dropping moves the rest, so it is not done for
 /// every frame; what is kept is copied whenever a stream is asked what it would find by now.
 const SLACK: usize = 200;
@@ -91,7 +93,7 @@ impl<const N: usize> Sums<N> {
         let to = to.min(self.len());
         let (low, high) = (self.before.near(from), self.before.near(to));
         let share = 1.0 / to.saturating_sub(from).max(1) as f64;
-        std::array::from_fn(|n| ((high[n] - low[n]) * share) as f32)
+        std::array::from_fn(|n| ((high[n] - low[n]) * share).to_f32().unwrap_or_default())
     }
 
     pub(super) fn forget(&mut self, before: usize) {
