@@ -14,7 +14,7 @@ import inspect
 import io
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from types import FunctionType
+from types import CoroutineType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from remotemedia import _pickle
@@ -283,9 +283,14 @@ class Caller:
     def _settled(self, name: str, hook: Callable[[], Any]) -> Any:
         """The result of a hook, awaited if it is awaitable."""
         result = self._hook_result(name, hook)
-        if inspect.isawaitable(result):
-            return self.guarded(name, self._loop.run, result)
-        return result
+        return self._awaited(name, result) if inspect.isawaitable(result) else result
+
+    def _awaited(self, kind: str, awaitable: Any) -> Any:
+        try:
+            return self.guarded(kind, self._loop.run, awaitable)
+        finally:
+            if isinstance(awaitable, CoroutineType):
+                awaitable.close()  # an interrupt may have come before it began
 
     def _hook_result(self, name: str, hook: Callable[[], Any]) -> Any:
         """Call a hook and return its result. For an async node the event loop runs meanwhile."""
@@ -300,7 +305,7 @@ class Caller:
         if isinstance(result, AsyncIterator):
             yield from self._from_async(kind, result)
         elif inspect.isawaitable(result):
-            in_hand = [self.guarded(kind, self._loop.run, result)]
+            in_hand = [self._awaited(kind, result)]
             del result  # a task or a future keeps its result
             yield from self.expand(kind, in_hand.pop())
         elif is_lazy(result):
@@ -321,7 +326,7 @@ class Caller:
 
     def _from_async(self, kind: str, items: AsyncIterator[Any]) -> Iterator[Any]:
         try:
-            while (in_hand := [self.guarded(kind, self._loop.run, _next(items))])[0] is not END:
+            while (in_hand := [self._awaited(kind, _next(items))])[0] is not END:
                 if in_hand[0] is not None:
                     yield in_hand.pop()
         finally:

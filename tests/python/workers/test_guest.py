@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import select
 import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property, wraps
 from pathlib import Path
@@ -201,6 +203,28 @@ def test_an_interrupt_of_an_ended_session_does_not_reach_the_next(worker: Worker
     interrupts._on_signal(0, None)
     worker.open([Echo])
     assert worker.item(1) == [1]
+
+
+class YieldsLater(Node):
+    async def process(self, data: Any) -> AsyncIterator[Any]:
+        yield data
+        yield data
+
+
+def test_an_interrupt_before_the_next_output_leaves_no_coroutine_that_was_never_awaited(
+    worker: Worker,
+) -> None:
+    # spec: IOP-25
+    worker.open([YieldsLater])
+    assert worker.guest.first_step(0, 1) == (OUTPUT, 1)
+    interrupts._on_signal(0, None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(Fault):
+            worker.guest.step(0)
+        gc.collect()
+    worker.guest.end_interrupt()
+    assert caught == []
 
 
 class InheritsFlush(Node):
