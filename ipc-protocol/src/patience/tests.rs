@@ -58,6 +58,7 @@ impl Rig {
 
 #[test]
 fn a_short_wait_is_awake_where_wake_ups_are_slow_and_where_they_are_quick() {
+    // spec: DSG-11
     for wake_up in [micros(10), micros(90)] {
         let mut rig = Rig::new(wake_up);
         rig.settle(micros(8));

@@ -14,7 +14,7 @@ import pytest
 
 from places import FIXTURES, REPOSITORY
 from recording_nodes import SegmentPeaks
-from remotemedia import AudioResampleNode, Pipeline, VADNode, read_audio
+from remotemedia import AudioResampleNode, Node, Pipeline, VADNode, read_audio
 from remotemedia_runtime import execute_pipeline_with_input
 from speech_tables import CODEC2_FOLDER, codec2_files, mismatches
 
@@ -103,3 +103,27 @@ def test_every_way_in_gives_the_same(entry: dict[str, Any], tmp_path: Path) -> N
     (line,) = done.stdout.splitlines()
     by_cli = json.loads(line)["output"]
     assert by_sdk == by_ffi == by_cli
+
+
+class Counts(Node):
+    """Adds up what comes, in a worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.samples = 0
+
+    def process(self, data: Any) -> None:
+        samples, rate = data
+        assert rate == 16_000
+        self.samples += samples.shape[-1]
+
+    def flush(self) -> int:
+        return self.samples
+
+
+def test_an_hour_of_audio_goes_through_a_chain_before_the_watchdog_comes() -> None:
+    """spec: DSG-12: the watchdog of the tests ends what takes more than five minutes, a twelfth."""
+    second = np.random.default_rng(1).random(48_000, np.float32) - np.float32(0.5)
+    chain = Pipeline([AudioResampleNode(target_rate=16_000, streaming=True), Counts()])
+    outputs = list(chain.stream((second, 48_000) for _ in range(3_600)))
+    assert outputs == [3_600 * 16_000]

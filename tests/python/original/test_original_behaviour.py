@@ -126,6 +126,7 @@ def test_nodes_name_their_operations() -> None:
 
 @pytest.mark.parametrize("key", ["data", "audio_data"])
 def test_audio_as_a_dict_with_either_key(warm: Warm, key: str) -> None:
+    # spec: DSG-25
     item = {key: tone(), "sample_rate": 48_000}
     out = warm(lambda: AudioResampleNode(16_000), item)
     assert set(out) == {key, "sample_rate"}
@@ -239,6 +240,7 @@ async def later(value: Any) -> Any:
 
 
 def test_bridges_apply_both_functions(warm: Warm) -> None:
+    # spec: DSG-25
     assert warm(lambda: JavaScriptBridgeNode(lambda x: x + 1, later), 3) == 8
     assert warm(JavaScriptBridgeNode, 3) == 3
 
@@ -386,6 +388,7 @@ def test_what_cannot_begin_is_a_pipeline_error() -> None:
 
 
 def test_definitions_make_node_objects_again() -> None:
+    # spec: DSG-25
     pipeline = Pipeline(Double(3, name="first"), CalculatorNode("multiply", 4), name="p")
     definition = pipeline.export_definition()
     assert definition["name"] == "p"
@@ -430,6 +433,7 @@ def test_a_coroutine_of_a_run_where_no_loop_runs() -> None:
 
 
 def test_yaml_with_the_documented_keywords(tmp_path: Path) -> None:
+    # spec: DSG-25
     pytest.importorskip("yaml")
     file = tmp_path / "p.yaml"
     file.write_text(
@@ -463,6 +467,7 @@ def test_state_of_sessions_as_before() -> None:
 
 
 def test_pipelines_are_registered_and_run() -> None:
+    # spec: DSG-25
     async def use() -> None:
         registry = get_global_registry()
         assert registry is get_global_registry()
