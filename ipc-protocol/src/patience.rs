@@ -39,6 +39,8 @@ const PAUSE_MAX: u32 = 64;
 /// Shortest and longest pause after other programs took the processor, as a number of waits that
 /// sleep instead. Long, because losing the processor costs as much as many sleeps.
 const BUSY_PAUSES: (u32, u32) = (64, 1024);
+/// The same for turns, which are few.
+const TURN_PAUSES: (u32, u32) = (4, 64);
 /// A yield that lasts this much longer than the predicted wait shows that other programs took the
 /// processor.
 const AWAY: Duration = Duration::from_micros(400);
@@ -78,9 +80,8 @@ pub struct Patience {
     until_measure: u32,
     measures: u32,
     vain: u32,
-    /// Length of the last pause and the rest of the present one, in waits.
-    pause: u32,
-    paused: u32,
+    pause: Pause,
+    turn_pause: Pause,
     given_up: u64,
     /// Time of the last message to the other side, and of the last one from it.
     asked: Option<Instant>,
@@ -91,6 +92,34 @@ pub struct Patience {
     turns: [Option<Duration>; 2],
     /// Whether the next wait is for the first call of a session.
     has_opened: bool,
+}
+
+/// A number of waits that sleep although they are short.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pause {
+    /// Length of the last one, and the rest of the present one.
+    length: u32,
+    left: u32,
+}
+
+impl Pause {
+    fn begin(&mut self, (shortest, longest): (u32, u32)) {
+        self.length = (self.length * 2).clamp(shortest, longest);
+        self.left = self.length;
+    }
+
+    /// Whether the next wait belongs to it.
+    fn takes(&mut self) -> bool {
+        let is_paused = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_paused
+    }
+
+    /// A wait awake has succeeded. The next pause is hardly shorter, because some waits succeed even on a
+    /// busy machine.
+    fn shrink(&mut self) {
+        self.length = self.length.saturating_sub(1);
+    }
 }
 
 /// How the present wait proceeds.
@@ -118,8 +147,8 @@ impl Patience {
             until_measure: if end == End::Caller { 0 } else { FIRST_MEASURES },
             measures: FIRST_MEASURES,
             vain: 0,
-            pause: 0,
-            paused: 0,
+            pause: Pause::default(),
+            turn_pause: Pause::default(),
             given_up: 0,
             asked: None,
             heard: None,
@@ -169,7 +198,7 @@ impl Patience {
         (self.asked, self.turn) = (Some(now), Some(turn));
         self.reading = self.bound;
         self.wait = match self.turns[turn as usize] {
-            Some(last) if last < self.longest() && self.paused == 0 => Wait::Awake,
+            Some(last) if last < self.longest() && !self.turn_pause.takes() => Wait::Awake,
             _ => Wait::Asleep,
         };
     }
@@ -184,7 +213,7 @@ impl Patience {
         let Some((turn, asked)) = self.turn.take().zip(self.asked) else { return };
         self.turns[turn as usize] = Some(now.saturating_duration_since(asked));
         if self.wait == Wait::Awake {
-            self.vain = 0;
+            self.turn_pause.shrink();
         }
     }
 
@@ -194,8 +223,7 @@ impl Patience {
 
     /// Begins a wait that is predicted to cost less than a sleep.
     fn short_wait(&mut self) -> Wait {
-        if self.paused > 0 {
-            self.paused -= 1;
+        if self.pause.takes() {
             return Wait::Asleep;
         }
         if self.until_measure > 0 {
@@ -230,23 +258,24 @@ impl Patience {
             None => self.predicted,
         };
         if self.wait == Wait::Awake && took > expected.unwrap_or_default() + self.cost + AWAY {
-            self.rest(BUSY_PAUSES);
+            self.wait = Wait::GivenUp;
+            match self.turn {
+                Some(_) => self.turn_pause.begin(TURN_PAUSES),
+                None => self.pause.begin(BUSY_PAUSES),
+            }
         }
     }
 
     fn give_up(&mut self) {
         self.wait = Wait::GivenUp;
         self.given_up += 1;
+        if self.turn.is_some() {
+            return;
+        }
         self.vain += 1;
         if self.vain >= VAIN_MAX {
-            self.rest((1, PAUSE_MAX));
+            self.pause.begin((1, PAUSE_MAX));
         }
-    }
-
-    fn rest(&mut self, (shortest, longest): (u32, u32)) {
-        self.pause = (self.pause * 2).clamp(shortest, longest);
-        self.paused = self.pause;
-        self.wait = Wait::GivenUp;
     }
 
     /// Records that the answer came, with the other side's report of how long it worked.
@@ -259,8 +288,7 @@ impl Patience {
         match (self.wait, self.predicted) {
             (Wait::Awake, _) => {
                 self.vain = 0;
-                // The pause shrinks slowly, because some waits succeed even on a busy machine.
-                self.pause = self.pause.saturating_sub(1);
+                self.pause.shrink();
             }
             (Wait::Measured, Some(predicted)) => {
                 let cost = (waited - predicted).min(COST_MAX);
