@@ -170,7 +170,8 @@ impl Driver {
         // What the worker said before its end comes first, also what it said since the last look.
         let mut reads = 0..LAST_READS;
         while reads.next().is_some() && self.hear_slot(slot, host) {}
-        if self.shell.workers.slot(slot).ahead.holds() {
+        let here = self.shell.workers.slot(slot);
+        if here.ahead.holds() || here.is_ahead() {
             return;
         }
         // The supervisor reads the pipes of a process to their end before it reaps the process.

@@ -212,8 +212,10 @@ impl Workers {
         {
             return News::Gone(Some(broken));
         }
-        let news = News::heard_by(worker, Link::receive);
-        self.unless_early(slot, news)
+        match News::heard_by(worker, Link::receive) {
+            News::Gone(None) if self.slots[slot].is_ahead() => News::Nothing,
+            news => self.unless_early(slot, news),
+        }
     }
 
     /// The news, unless it is an answer to a call that has not begun.
@@ -254,10 +256,7 @@ impl Workers {
 
     /// The workers that have a running call, or open or close the session.
     fn called(&mut self) -> impl Iterator<Item = &mut Worker> {
-        self.slots.iter_mut().filter_map(|slot| {
-            let has_calls = !slot.calls.is_empty();
-            slot.heard().filter(|worker| has_calls || worker.patience.is_turning())
-        })
+        self.slots.iter_mut().filter_map(Slot::waited_for)
     }
 
     /// Whether the pool may have answered, or a process may have exited or written output.

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import itertools
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from live_nodes import wait_for
+from loops import Loop
 from map_nodes import (
     Counts,
     Flaky,
@@ -228,6 +229,16 @@ def test_after_a_death_nothing_is_called_twice(where: Runtime, tmp_path: Path, b
     results = list(pipeline.map(range(40), workers=2, batch=batch, errors="return"))
     assert [number for number, result in enumerate(results) if result != number] == [13]
     assert sorted(map(int, log.read_text().split())) == list(range(40))
+
+
+def test_a_death_between_two_calls_of_a_batch_belongs_to_the_second(
+    where: Runtime, tmp_path: Path, rounds: Callable[[Loop], int]
+) -> None:
+    # spec: CARD-08
+    for number in range(rounds(Loop(usual=20, stress=500))):
+        pipeline = Pipeline(Mortal(13, str(tmp_path / f"log {number}")), runtime=where)
+        results = list(pipeline.map(range(20), workers=2, batch=8, errors="return"))
+        assert [number for number, result in enumerate(results) if result != number] == [13]
 
 
 @pytest.mark.parametrize("batch", [1, 8, 40])

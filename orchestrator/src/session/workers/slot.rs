@@ -186,6 +186,11 @@ impl Slot {
         self.quota.measure(self.process()?)
     }
 
+    /// Whether the worker is at calls of which none has begun here. Its death belongs to the next one.
+    pub(in crate::session) fn is_ahead(&self) -> bool {
+        self.calls.is_empty() && !self.ahead.is_empty()
+    }
+
     /// Whether messages of its worker are ignored, because it ends.
     pub(super) fn is_deaf(&self) -> bool {
         self.end.is_some()
@@ -193,6 +198,12 @@ impl Slot {
 
     pub(super) fn heard(&mut self) -> Option<&mut Worker> {
         if self.is_deaf() { None } else { self.worker.as_mut() }
+    }
+
+    /// Its worker, if that has a running call, or opens or closes the session.
+    pub(super) fn waited_for(&mut self) -> Option<&mut Worker> {
+        let has_calls = !self.calls.is_empty();
+        self.heard().filter(|worker| has_calls || worker.patience.is_turning())
     }
 
     pub(in crate::session) fn process(&self) -> Option<&Arc<Process>> {
