@@ -291,7 +291,7 @@ impl Driver {
     fn hear_more(&mut self, deadline: Option<Instant>, host: &mut dyn Host) -> Result<(), Error> {
         let began = Instant::now();
         let awake = self.shell.workers.awake(began);
-        if !awake.is_zero() && began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
+        if began.duration_since(self.looked_up) >= LOOK_UP_EVERY {
             self.look_up(Some(began), host)?;
         }
         if self.shell.workers.has_news() {
