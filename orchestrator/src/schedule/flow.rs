@@ -308,10 +308,10 @@ impl<T: Clone> Flow<T> {
     /// Stages get no worker: what waits for one is skipped.
     pub(super) fn give_up(&mut self, now: Instant, stages: &[StageId]) {
         for id in stages {
-            let waits = self.stages[*id].waits_until().is_some();
+            let has_again = self.stages[*id].has_again();
             // What waits in front of replicas waits for all of them.
-            let stage = if waits { &mut self.stages[*id] } else { self.reader_mut(*id) };
-            if waits || stage.has_work(now) {
+            let stage = if has_again { &mut self.stages[*id] } else { self.reader_mut(*id) };
+            if has_again || stage.has_work(now) {
                 stage.skip_round();
             }
         }

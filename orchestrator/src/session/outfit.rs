@@ -179,8 +179,15 @@ impl Outfit {
             NodeSource::Instance(index) => Some(index),
             _ => None,
         };
-        let wanted = plan.nodes().map(|(_, node)| node).filter(|node| node.runtime == runs);
-        let instances: Vec<u32> = wanted.filter_map(instance).collect();
+        // Of replicas, some may have moved to another interpreter; all have the same object.
+        let nodes = plan.stages.iter().flat_map(|stage| &stage.nodes);
+        let wanted = nodes.filter(|node| node.runtime == runs).filter_map(instance);
+        let mut instances = Vec::new();
+        wanted.for_each(|index| {
+            if !instances.contains(&index) {
+                instances.push(index);
+            }
+        });
         if instances.is_empty() {
             return Ok(None);
         }

@@ -30,6 +30,7 @@ from replica_nodes import (
     DiesAt,
     Flushing,
     Meeting,
+    OneMoves,
     Sleeper,
     Turns,
     Where,
@@ -477,3 +478,12 @@ def test_a_session_goes_on_after_a_stream(where: Runtime) -> None:
                 session.process(1)
             outputs.close()  # type: ignore[attr-defined]
             assert session.process(6)[0][0] == 6
+
+
+@pytest.mark.rustpython
+def test_a_further_replica_moves_to_cpython_alone(where: Runtime, tmp_path: Path) -> None:
+    # spec: IOP-25
+    node = OneMoves(str(tmp_path), replicas=2)
+    pipeline = Pipeline(node, runtime=where)
+    pipeline.interpreter = "rustpython"
+    assert list(pipeline.stream(range(4))) == ["here", "numpy", "here", "here"]

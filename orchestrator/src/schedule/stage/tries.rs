@@ -73,6 +73,11 @@ impl<T: Clone> Stage<T> {
         }
     }
 
+    /// Whether a call of its own is to be made or tried again, before it gets other work.
+    pub(in crate::schedule) fn has_again(&self) -> bool {
+        self.again.is_some() || matches!(self.call, Call::Kept { .. })
+    }
+
     /// Whether a call waits for another try although its time is over.
     pub(in crate::schedule) fn is_too_late(&self, now: Instant) -> bool {
         self.waits_until().is_some() && self.due(now).is_some_and(|due| due <= now)

@@ -307,3 +307,16 @@ fn replicas_have_one_breaker_and_a_skipped_item_keeps_its_place() {
     assert_eq!(then[..3], [deliver(0, 2, 13), Action::Breaker(0, false), done(2)]);
     assert_eq!(then[3..], [deliver(0, 3, 4), done(3)]);
 }
+
+#[test]
+fn a_replica_that_moves_to_a_worker_in_which_it_cannot_be_made_gives_up_its_item() {
+    // spec: IOP-25
+    let (now, mut core) = (Instant::now(), two(true));
+    assert_eq!(feed(&mut core, 1), [item(0, 1)]);
+    assert_eq!(feed(&mut core, 2), [item(1, 2)]);
+    let moved = Event::Moved { stage: 1, slot: 2, work: Some(Work::Item(2)) };
+    assert_eq!(core.handle(now, moved), [Action::Acquire(vec![2])]);
+    assert_eq!(core.handle(now, Event::Granted(2)), [Action::Open(2)]);
+    assert_eq!(core.handle(now, Event::OpenFailed(2)), []);
+    assert_eq!(answer(&mut core, 0, 11), [deliver(0, 0, 11), done(0), done(1)]);
+}
