@@ -224,6 +224,21 @@ fn a_session_that_opened_quickly_is_waited_for_awake_the_next_time() {
 }
 
 #[test]
+fn a_session_that_opened_while_others_had_the_processor_pauses_such_waits_and_no_calls() {
+    // spec: DSG-10
+    let mut rig = Rig::new(micros(90));
+    rig.settle(micros(8));
+    opens(&mut rig, micros(300));
+    rig.end.ask_turn(rig.now, Turn::Open);
+    rig.end.yielded(2 * BOUND);
+    assert_eq!(rig.end.awake(rig.now), Duration::ZERO);
+    rig.end.noticed(rig.now);
+    let awake: Vec<bool> = (0..6).map(|_| opens(&mut rig, micros(300))).collect();
+    assert_eq!(awake, [false, false, false, false, true, true]);
+    assert!(rig.call(micros(5), micros(8)));
+}
+
+#[test]
 fn without_a_bound_no_session_is_waited_for_awake() {
     let mut rig = Rig::new(micros(90));
     rig.end.set_bound(Duration::ZERO);

@@ -168,8 +168,11 @@ impl Driver {
             return;
         }
         // What the worker said before its end comes first, also what it said since the last look.
-        let mut reads = 0..LAST_READS;
-        while reads.next().is_some() && self.hear_slot(slot, host) {}
+        for _ in 0..LAST_READS {
+            if !self.hear_slot(slot, host) {
+                break;
+            }
+        }
         let here = self.shell.workers.slot(slot);
         if here.ahead.holds() || here.is_ahead() {
             return;
