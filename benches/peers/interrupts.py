@@ -1,9 +1,12 @@
-"""From `session.interrupt()` to the first output of the next item.
+"""From `session.interrupt()` to the first output of the next item; and from the end of a loop that
+is left early to the caller's next line.
 
     python interrupts.py [--rounds 200]
 
 A node computes, or a generator is between two outputs, when the session is interrupted; the next
-item is one that takes no time. No time is asserted.
+item is one that takes no time. A loop over `pipeline.stream()` is left while the generator waits at
+an output, computes the next one, or does so and takes no notice of being cancelled (a tenth of the
+rounds, since each costs a worker). No time is asserted.
 """
 
 from __future__ import annotations
@@ -61,6 +64,37 @@ def generating(session: Any, _mark: Path) -> int:
     return took
 
 
+class Goes(Node):
+    """Gives an output, and then does what the item says."""
+
+    def process(self, item: str, /) -> Iterator[str]:
+        """The outputs."""
+        while True:
+            yield item
+            while item != "waiting":
+                try:
+                    sum(range(1000))
+                except BaseException:
+                    if item != "deaf":
+                        raise
+
+
+def left(what: str) -> int:
+    """Nanoseconds from the last line of a loop to the line after it."""
+    outputs = Pipeline(Goes()).stream([what])
+    for _ in outputs:
+        time.sleep(0.002)  # the node is where it should be
+        began = time.perf_counter_ns()
+        break
+    outputs.close()
+    return time.perf_counter_ns() - began
+
+
+def shown(times: list[int]) -> list[str]:
+    """Percentiles 50, 99 and 100 in milliseconds."""
+    return [f"{percentile(sorted(times), percent) / 1000:.1f}" for percent in (50, 99, 100)]
+
+
 def main() -> None:
     """Measure, and print a table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -72,10 +106,12 @@ def main() -> None:
         for turn in (computing, generating):
             with Pipeline(Works()).session() as session:
                 session.process(1)
-                times = sorted(turn(session, Path(folder) / "mark") for _ in range(chosen.rounds))
-            shown = [f"{percentile(times, percent) / 1000:.1f}" for percent in (50, 99, 100)]
-            rows.append([turn.__name__, *shown])
-    show(markdown(["interrupted while", "p50, ms", "p99, ms", "longest, ms"], rows))
+                times = [turn(session, Path(folder) / "mark") for _ in range(chosen.rounds)]
+            rows.append([f"interrupted: {turn.__name__}", *shown(times)])
+    for what in ("waiting", "computing", "deaf"):
+        rounds = chosen.rounds // 10 if what == "deaf" else chosen.rounds
+        rows.append([f"left: {what}", *shown([left(what) for _ in range(rounds)])])
+    show(markdown(["", "p50, ms", "p99, ms", "longest, ms"], rows))
 
 
 if __name__ == "__main__":

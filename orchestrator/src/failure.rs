@@ -59,18 +59,22 @@ impl std::error::Error for NodeFailure {}
 
 impl fmt::Display for NodeFailure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node_id, operation, remote_type, .. } = self;
-        let operation = operation_name(*operation);
-        let told = advised(&self.told(), self.advice.as_ref());
-        write!(
-            out,
-            "node '{node_id}' failed in {operation}{}: {remote_type}: {told}",
-            times(self.tries)
-        )
+        let (operation, times) = (operation_name(self.operation), times(self.tries));
+        let raised = advised(&self.raised(&self.told()), self.advice.as_ref());
+        write!(out, "node '{}' failed in {operation}{times}: {raised}", self.node_id)
     }
 }
 
 impl NodeFailure {
+    /// The exception as Python writes it: its type, and what it says unless it says nothing.
+    #[must_use]
+    pub(crate) fn raised(&self, told: &str) -> String {
+        match told {
+            "" => self.remote_type.clone(),
+            told => format!("{}: {told}", self.remote_type),
+        }
+    }
+
     /// The message as users see it: with the part of the value that it is about, and with what to
     /// do about a missing module.
     #[must_use]

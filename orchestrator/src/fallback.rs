@@ -63,8 +63,7 @@ pub fn classify(failure: &NodeFailure) -> FailureClass {
 /// An exception in one line, without a full stop at its end.
 #[must_use]
 pub fn one_line(failure: &NodeFailure) -> String {
-    let told = failure.told();
-    clause(&format!("{}: {}", failure.remote_type, told.lines().next().unwrap_or_default()))
+    clause(&failure.raised(failure.told().lines().next().unwrap_or_default()))
 }
 
 /// A text without the full stop at its end, to stand inside a sentence.

@@ -168,6 +168,17 @@ fn a_line_of_an_exception_ends_without_a_full_stop() {
 }
 
 #[test]
+fn an_exception_that_says_nothing_is_its_type_alone() {
+    // spec: IOP-25
+    let silent = NodeFailure { message: String::new(), ..failure(FaultKind::Load, None) };
+    assert_eq!(super::one_line(&silent), "ValueError");
+    assert!(silent.to_string().ends_with(": ValueError"), "{silent}");
+    let reason = Reason::Load { error: "E".to_owned() };
+    let told = NodeFailure { advice: Some(Advice::WaitForNext(reason)), ..silent }.to_string();
+    assert!(told.contains(": ValueError. The next session"), "{told}");
+}
+
+#[test]
 fn three_consecutive_failures_move_a_node_and_a_success_resets_the_count() {
     // spec: IOP-39
     let mut findings = Findings::default();

@@ -18,7 +18,7 @@ use crate::schedule::{Deadline, Event, Overdue, SlotId};
 use crate::worker::link::{Link, LinkError, Received, Sent};
 use crate::worker::pool::{Ticket, Turn};
 use crate::worker::supervisor::{Pool, Returned};
-use crate::worker::{Wanted, Worker};
+use crate::worker::{Wanted, Worker, usage};
 use slot::answered;
 pub(super) use slot::{End, Seat, Slot};
 
@@ -299,10 +299,11 @@ impl Workers {
     }
 
     pub(super) fn kill(&mut self, slot: SlotId) {
-        self.slots[slot].is_killed = true;
-        if let Some(process) = self.slots[slot].process() {
-            process.kill();
-        }
+        let Some(process) = self.slots[slot].process() else { return };
+        // One that already ends does so for a reason of its own.
+        let is_ending = usage::is_ending(process.pid);
+        process.kill();
+        self.slots[slot].is_killed = !is_ending;
     }
 
     /// Kills a process whose connection has ended, or that has to end without it.

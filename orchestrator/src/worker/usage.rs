@@ -1,4 +1,5 @@
-//! What a worker uses, read from the kernel: for the limits that are measured.
+//! What the kernel knows about a worker: what it uses, for the limits that are measured, and whether
+//! it ends.
 
 use std::collections::HashSet;
 use std::fs;
@@ -37,6 +38,17 @@ pub fn cpu_time(pid: u32) -> Duration {
         clock_gettime(clock_getcpuclockid(pid).ok()?).ok()
     };
     read().map_or(Duration::ZERO, Duration::from)
+}
+
+/// Whether a process has begun to end, which closes its connections before its parent hears of it.
+#[must_use]
+pub fn is_ending(pid: u32) -> bool {
+    const EXITING: u32 = 0x4; // PF_EXITING in <linux/sched.h>
+    // The name, in parentheses, may hold spaces; the seventh field after it has the flags: proc_pid_stat(5).
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let flags = fields.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & EXITING != 0)
 }
 
 fn used_cpu_ms(pid: u32, before: Duration) -> u64 {
@@ -82,7 +94,7 @@ mod tests {
     use std::process::{Child, Command, Stdio, id};
     use std::time::Duration;
 
-    use super::{cpu_time, descendants, excess};
+    use super::{cpu_time, descendants, excess, is_ending};
     use crate::limits::{Limit, Limits};
 
     /// A shell with two children, and a child of one of them; it ends with its standard input.
@@ -131,6 +143,23 @@ mod tests {
         assert!(is_over(Limit::CpuTime, 1) && !is_over(Limit::CpuTime, 1 << 40));
         assert_eq!(excess(id(), &limits(Limit::CpuTime, 1_000), cpu_time(id())), None);
         assert_eq!(excess(id(), &Limits::default(), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_process_is_ending_from_its_exit_until_nothing_is_left_of_it() {
+        // spec: IOP-25
+        let mut program = Command::new("sh")
+            .args(["-c", "read line"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        assert!(!is_ending(id()) && !is_ending(program.id()));
+        drop(program.stdin.take());
+        while !is_ending(program.id()) {
+            std::thread::yield_now();
+        }
+        program.wait().expect("it was not reaped before");
+        assert!(is_ending(program.id()));
     }
 
     #[test]
