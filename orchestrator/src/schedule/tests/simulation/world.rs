@@ -147,7 +147,7 @@ impl World {
         while is_open && self.rounds_left > 0 && self.core.wants_input() {
             self.rounds_left -= 1;
             self.fed += 1;
-            self.checks.fed = self.fed;
+            self.checks.fed.push(self.now);
             let event = if self.rounds_left == 0 {
                 Event::Flush
             } else {
@@ -287,7 +287,7 @@ impl World {
             Action::Attribute(..) => {}
             Action::Tell(Blame::Slot(slot), _) => self.checks.tell_failure(slot),
             Action::Breaker(stage, is_open) => self.checks.breaker(self.now, stage, is_open),
-            Action::Skipped(stage, _) => self.checks.skip(self.now, stage),
+            Action::Skipped(stage, on_open) => self.checks.skip(self.now, stage, on_open),
             Action::Deliver { stage, round, value } => self.checks.deliver(stage, round, value),
             Action::RoundDone(round) => self.checks.round_done(round),
             Action::Uneven(_) => {}

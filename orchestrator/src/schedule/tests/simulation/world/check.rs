@@ -57,8 +57,8 @@ pub(super) struct Checks {
     /// The last round in which the loss of a worker was told.
     lost_in: Option<Round>,
     attributed: Vec<StageId>,
-    /// Rounds that have begun.
-    pub(super) fed: Round,
+    /// When each round began.
+    pub(super) fed: Vec<Instant>,
     tries: Vec<Tries>,
     /// The work of each stage's last call that was lost with its worker.
     pub(super) lost: Vec<Option<Work<Mark>>>,
@@ -92,6 +92,8 @@ struct Breaking {
     own: u32,
     most: u32,
     open_until: Option<Instant>,
+    /// The same of its last opening, also once it is closed.
+    was_open_until: Option<Instant>,
 }
 
 impl Checks {
@@ -124,7 +126,7 @@ impl Checks {
             awaited: Vec::new(),
             lost_in: None,
             attributed: Vec::new(),
-            fed: 0,
+            fed: Vec::new(),
             tries: vec![Tries::default(); shapes.len()],
             lost: vec![None; shapes.len()],
             breakers: vec![Breaking::default(); shapes.len()],
@@ -234,7 +236,7 @@ impl Checks {
         self.has_failed = true;
         self.has_told_failure = true;
         if self.stops_at_failure {
-            self.abandoned = self.fed;
+            self.abandoned = self.fed.len() as Round;
         }
     }
 
@@ -378,11 +380,18 @@ impl Checks {
             assert!(breaker.open_until.is_some(), "a breaker closes that is not open");
         }
         breaker.open_until = is_open.then_some(now + rule.pause);
+        breaker.was_open_until = breaker.open_until.or(breaker.was_open_until);
     }
 
-    pub(super) fn skip(&self, now: Instant, stage: StageId) {
-        let until = self.breakers[stage].open_until;
-        assert!(until.is_some_and(|until| now < until), "stage {stage} is skipped unasked");
+    pub(super) fn skip(&self, now: Instant, stage: StageId, on_open: OnOpen) {
+        let Breaking { open_until, was_open_until, .. } = self.breakers[stage];
+        // An error may wait for the rounds before its own; it was open when the item came, or later.
+        let round_began = self.fed.get(usize::try_from(self.rounds_done).expect("a small number"));
+        let is_asked = match on_open {
+            OnOpen::Error => was_open_until.zip(round_began).is_some_and(|(until, at)| *at < until),
+            OnOpen::Drop | OnOpen::Pass => open_until.is_some_and(|until| now < until),
+        };
+        assert!(is_asked, "stage {stage} is skipped unasked");
     }
 
     pub(super) fn call(&mut self, now: Instant, stage: StageId, work: &Work<Mark>) {
