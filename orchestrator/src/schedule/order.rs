@@ -163,14 +163,16 @@ impl<T> Order<T> {
         }
     }
 
-    /// Where order does not count: puts what is ready in front, unless something has begun to go on.
+    /// Where order does not count: puts what is ready in front, unless something has begun to go on. Only a round
+    /// whose calls have all begun overtakes another: its further ones, a flush for instance, might wait for
+    /// replicas whose outputs wait for it.
     fn choose(&mut self, held_before: Round) {
         if self.is_ordered {
             return;
         }
         let may_change = |front: &Pending<T>| !front.has_begun && front.round >= held_before;
         if self.rounds.front().is_some_and(may_change)
-            && let Some(at) = self.rounds.iter().position(Pending::is_ready)
+            && let Some(at) = self.rounds.iter().position(Pending::may_overtake)
             && let Some(ready) = self.rounds.remove(at)
         {
             self.rounds.push_front(ready);
@@ -202,9 +204,8 @@ impl<T> Order<T> {
 }
 
 impl<T> Pending<T> {
-    fn is_ready(&self) -> bool {
-        let is_complete = self.mark.is_some() && self.calls.is_empty();
-        is_complete || self.calls.iter().any(Call::is_ready)
+    fn may_overtake(&self) -> bool {
+        self.mark.is_some() && (self.calls.is_empty() || self.calls.iter().any(Call::is_ready))
     }
 }
 

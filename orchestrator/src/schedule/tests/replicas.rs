@@ -88,6 +88,54 @@ fn where_order_does_not_count_outputs_go_on_as_they_come_and_those_of_a_call_sta
     assert_eq!(core.handle(now, Event::Done(0)), [done(1)]);
 }
 
+/// a -> two replicas of b, whose order does not count, with two items.
+fn behind_another() -> Core<u32> {
+    let now = Instant::now();
+    let mut shapes =
+        vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(1), 1, &[]), stage(Some(2), 1, &[])];
+    shapes[1].part = Part::First { further: vec![2], is_ordered: false };
+    shapes[2].part = Part::Further { first: 1 };
+    for shape in &mut shapes {
+        (shape.flushes, shape.state) = (false, StateLoss::Stateless);
+    }
+    let mut core = Core::new(shapes, &[false; 3], BOUNDS);
+    core.handle(now, Event::Open);
+    for slot in 0..3 {
+        core.handle(now, Event::Granted(slot));
+        core.handle(now, Event::Opened(slot));
+    }
+    assert_eq!(feed(&mut core, 1), [item(0, 1)]);
+    assert_eq!(feed(&mut core, 2), []);
+    assert_eq!(core.handle(now, Event::Output(0, 11)), [item(1, 11)]);
+    assert_eq!(core.handle(now, Event::Done(0)), [item(0, 2)]);
+    assert_eq!(core.handle(now, Event::Output(0, 12)), [item(2, 12)]);
+    core
+}
+
+#[test]
+fn a_round_whose_calls_have_not_all_begun_overtakes_no_other() {
+    // spec: IOP-06
+    let now = Instant::now();
+    let mut core = behind_another();
+    // Its next call might wait for the replica whose output would have to wait for it.
+    assert_eq!(core.handle(now, Event::Output(2, 22)), [], "a may give more");
+    assert_eq!(core.handle(now, Event::Output(1, 21)), [deliver(1, 0, 21)]);
+    let then = core.handle(now, Event::Done(1));
+    assert_eq!(then, [done(0), deliver(1, 1, 22)]);
+    assert_eq!(core.handle(now, Event::Output(0, 13)), [item(1, 13)]);
+}
+
+#[test]
+fn a_round_whose_calls_have_all_begun_overtakes_one_that_is_not_done() {
+    // spec: IOP-06
+    let now = Instant::now();
+    let mut core = behind_another();
+    assert_eq!(core.handle(now, Event::Done(0)), []);
+    assert_eq!(core.handle(now, Event::Output(2, 22)), [deliver(1, 0, 22)]);
+    assert_eq!(core.handle(now, Event::Done(2)), [done(0)]);
+    assert_eq!(core.handle(now, Event::Output(1, 21)), [deliver(1, 1, 21)]);
+}
+
 #[test]
 fn an_error_is_told_at_the_place_of_its_item_and_its_replica_waits_until_then() {
     let mut core = two(true);
