@@ -247,7 +247,7 @@ impl World {
                     self.checks.note_failure();
                     self.checks.end_round_at(*stage);
                 }
-                Action::Attribute(_, stage) => self.checks.attribute(*stage),
+                Action::Attribute(slot, stage) => self.checks.attribute(*slot, *stage),
                 Action::Credit(stage) | Action::Retry(stage) | Action::TryLater(stage, _) => {
                     self.checks.go_on(*stage);
                 }

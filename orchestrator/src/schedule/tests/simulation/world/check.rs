@@ -156,12 +156,15 @@ impl Checks {
     }
 
     pub(super) fn tell_failure(&mut self, slot: SlotId) {
-        for (stage, shape) in self.shapes.iter().enumerate() {
-            if shape.slot == Some(slot) {
-                self.breakers[stage].most += 1;
-            }
-        }
+        self.count_loss(slot);
         self.note_failure();
+    }
+
+    /// Any stage of a worker that is lost may have been at work.
+    fn count_loss(&mut self, slot: SlotId) {
+        for (shape, breaker) in self.shapes.iter().zip(&mut self.breakers) {
+            breaker.most += u32::from(shape.slot == Some(slot));
+        }
     }
 
     /// The core has decided to report a failure. From here on its rounds may be given up.
@@ -200,9 +203,9 @@ impl Checks {
     }
 
     /// The loss of a worker is the failure of this stage, which the caller gets later.
-    pub(super) fn attribute(&mut self, stage: StageId) {
+    pub(super) fn attribute(&mut self, slot: SlotId, stage: StageId) {
         self.attributed.push(stage);
-        self.breakers[stage].most += 1;
+        self.count_loss(slot);
     }
 
     /// A round is complete, and with it what was to be told about it.
