@@ -196,8 +196,10 @@ impl<T: Clone> Flow<T> {
             match gate.next(held_before, !is_stream || round <= done) {
                 None => return moved,
                 Some(Given::Output(value)) => self.pass_below((first, round), value, actions),
-                Some(Given::Report(action)) => {
-                    actions.push(action);
+                Some(Given::Report { report, round: failed }) => {
+                    // Where order does not count, that may be calls of earlier items too.
+                    gate.members_in(failed).for_each(|id| stages[id].skip_round());
+                    actions.push(report);
                     self.note_failure(Some(round));
                 }
                 Some(Given::Mark { flush }) => {

@@ -112,6 +112,13 @@ impl<T: Clone> Gate<T> {
         all.filter(|(_, other)| other.as_ref().is_some_and(follows)).map(|(id, _)| *id).collect()
     }
 
+    /// The replicas with calls of a round.
+    pub(super) fn members_in(&self, round: Round) -> impl Iterator<Item = StageId> {
+        let all = self.members.iter().zip(&self.tickets);
+        all.filter(move |(_, ticket)| ticket.is_some_and(|ticket| ticket.round == round))
+            .map(|(id, _)| *id)
+    }
+
     /// The next item fails without a call.
     pub(super) fn refuse(&mut self, report: Action<T>) {
         let ticket = self.order.begin(self.door.round);

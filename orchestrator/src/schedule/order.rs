@@ -17,8 +17,11 @@ pub(super) struct Ticket {
 #[derive(Debug, PartialEq)]
 pub(super) enum Given<T> {
     Output(T),
-    /// The error about an item.
-    Report(Action<T>),
+    /// The error about an item of a round, the rest of which is dropped.
+    Report {
+        report: Action<T>,
+        round: Round,
+    },
     /// A round is complete.
     Mark {
         flush: bool,
@@ -154,7 +157,7 @@ impl<T> Order<T> {
             }
             if let Some(report) = call.report.take_if(|_| may_report) {
                 (front.has_begun, front.has_failed) = (true, true);
-                return Some(Given::Report(report));
+                return Some(Given::Report { report, round: front.round });
             }
             if !call.is_over || call.report.is_some() {
                 return None;

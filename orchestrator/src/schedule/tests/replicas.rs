@@ -97,6 +97,7 @@ fn behind_another() -> Core<u32> {
     shapes[2].part = Part::Further { first: 1 };
     for shape in &mut shapes {
         (shape.flushes, shape.state) = (false, StateLoss::Stateless);
+        shape.repeats = Some(Retry { limit: 1, delay: Duration::ZERO });
     }
     let mut core = Core::new(shapes, &[false; 3], BOUNDS);
     core.handle(now, Event::Open);
@@ -107,8 +108,14 @@ fn behind_another() -> Core<u32> {
     assert_eq!(feed(&mut core, 1), [item(0, 1)]);
     assert_eq!(feed(&mut core, 2), []);
     assert_eq!(core.handle(now, Event::Output(0, 11)), [item(1, 11)]);
-    assert_eq!(core.handle(now, Event::Done(0)), [item(0, 2)]);
-    assert_eq!(core.handle(now, Event::Output(0, 12)), [item(2, 12)]);
+    core
+}
+
+/// Each replica has an item of another round.
+fn in_two_rounds() -> Core<u32> {
+    let mut core = behind_another();
+    assert_eq!(core.handle(Instant::now(), Event::Done(0)), [item(0, 2)]);
+    assert_eq!(core.handle(Instant::now(), Event::Output(0, 12)), [item(2, 12)]);
     core
 }
 
@@ -116,7 +123,7 @@ fn behind_another() -> Core<u32> {
 fn a_round_whose_calls_have_not_all_begun_overtakes_no_other() {
     // spec: IOP-06
     let now = Instant::now();
-    let mut core = behind_another();
+    let mut core = in_two_rounds();
     // Its next call might wait for the replica whose output would have to wait for it.
     assert_eq!(core.handle(now, Event::Output(2, 22)), [], "a may give more");
     assert_eq!(core.handle(now, Event::Output(1, 21)), [deliver(1, 0, 21)]);
@@ -129,11 +136,20 @@ fn a_round_whose_calls_have_not_all_begun_overtakes_no_other() {
 fn a_round_whose_calls_have_all_begun_overtakes_one_that_is_not_done() {
     // spec: IOP-06
     let now = Instant::now();
-    let mut core = behind_another();
+    let mut core = in_two_rounds();
     assert_eq!(core.handle(now, Event::Done(0)), []);
     assert_eq!(core.handle(now, Event::Output(2, 22)), [deliver(1, 0, 22)]);
     assert_eq!(core.handle(now, Event::Done(2)), [done(0)]);
     assert_eq!(core.handle(now, Event::Output(1, 21)), [deliver(1, 1, 21)]);
+}
+
+#[test]
+fn where_order_does_not_count_no_item_of_a_round_is_tried_again_after_its_error() {
+    // spec: CARD-08
+    let mut core = behind_another();
+    assert_eq!(core.handle(Instant::now(), Event::Output(0, 12)), [item(2, 12)]);
+    assert_eq!(fail(&mut core, 2), [tell(2)]);
+    assert_eq!(die(&mut core, 1), [], "item 11 is not tried again");
 }
 
 #[test]
