@@ -368,8 +368,9 @@ impl Checks {
             return;
         }
         self.breakers[stage].own = 0;
-        // The round of a flush is not known, so it may have been given up.
-        if self.abandoned == 0 || self.round_called[stage].is_some() {
+        // The round of a flush is not known. It may have been given up, as may that in which a worker was lost.
+        let round = self.round_called[stage];
+        if !round.map_or(self.abandoned > 0, |round| self.lost_in == Some(round)) {
             self.breakers[stage].most = 0;
         }
     }
