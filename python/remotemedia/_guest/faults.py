@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from remotemedia._guest import imports
-from remotemedia._guest.text import sendable
+from remotemedia._text import sendable
 
 _GUEST = __file__.rpartition("/")[0]
 _ROOTS = (BaseException, object)
