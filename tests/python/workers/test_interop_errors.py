@@ -99,6 +99,19 @@ def chained() -> Exception:
     return error
 
 
+def from_itself() -> Exception:
+    """As `raise error from error` makes it."""
+    error = ValueError("round and round")
+    error.__cause__ = error
+    return error
+
+
+def in_a_circle() -> Exception:
+    first, second = ValueError("first"), TypeError("second")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
 def grouped() -> Exception:
     return ExceptionGroup("two nodes", [ValueError("one"), chained()])
 
@@ -117,6 +130,8 @@ class Mute(Exception):
     [
         (chained, "LookupError", ["invalid literal", "direct cause", "LookupError: no pitch"]),
         (grouped, "ExceptionGroup", ["two nodes", "ValueError: one", "invalid literal"]),
+        (from_itself, "ValueError", ["round and round"]),
+        (in_a_circle, "ValueError", ["first", "second"]),
         (unpicklable, "RuntimeError", ["holds a lock"]),
         (Mute, f"{__name__}.Mute", ["Mute"]),
         (lambda: ValueError(), "ValueError", ["ValueError"]),
