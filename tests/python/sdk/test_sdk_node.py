@@ -326,8 +326,8 @@ def test_a_parameter_that_no_json_can_hold_is_named(factor: float) -> None:
 class Configured(Node):
     """Has values on the class under names of the base's attributes."""
 
-    config: ClassVar = {"gain": 2}  # type: ignore[misc]
-    state: ClassVar = [1]  # type: ignore[misc]
+    config: ClassVar = {"gain": 2}
+    state: ClassVar = [1]  # type: ignore[assignment]
     enable_state = False
     name = "its own"
 
@@ -340,7 +340,7 @@ class Settings:
 
 
 class ConfiguredOtherwise(Node):
-    config = Settings
+    config = Settings  # type: ignore[assignment]
 
     def process(self, data: Any, /) -> Any:
         return self.config.gain
